@@ -1,0 +1,100 @@
+//! One error type: what failed, with its value and what was expected, and the way out.
+
+use std::fmt;
+
+/// The crate's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What a failure is about; each kind is an exit code of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Anything that is none of the below: exit code 1.
+    Runtime,
+    /// Arguments, recipes and settings: exit code 2.
+    Usage,
+    /// Pictures, labels and the files that hold them: exit code 3.
+    Data,
+    /// Model files and checkpoints: exit code 4.
+    Model,
+    /// The loss is not a number any more: exit code 5.
+    Diverged,
+}
+
+impl Kind {
+    /// The program's exit code.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Runtime => 1,
+            Self::Usage => 2,
+            Self::Data => 3,
+            Self::Model => 4,
+            Self::Diverged => 5,
+        }
+    }
+}
+
+/// A failure, told in the user's terms.
+///
+/// `message` names the thing, its value and what was expected; `help` is the command or the edit that works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// What it is about.
+    pub kind: Kind,
+    /// The thing, its value, what was expected.
+    pub message: String,
+    /// The way out, if one is known.
+    pub help: Option<String>,
+}
+
+impl Error {
+    /// A failure of the given kind.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), help: None }
+    }
+
+    /// A failure in arguments, recipes or settings.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    /// A failure in pictures, labels or their files.
+    pub fn data(message: impl Into<String>) -> Self {
+        Self::new(Kind::Data, message)
+    }
+
+    /// A failure in a model file or checkpoint.
+    pub fn model(message: impl Into<String>) -> Self {
+        Self::new(Kind::Model, message)
+    }
+
+    /// A failure of the file system at `path`.
+    pub fn io(path: impl AsRef<std::path::Path>, doing: &str, error: &std::io::Error) -> Self {
+        Self::new(Kind::Runtime, format!("{}: cannot {doing}: {error}", path.as_ref().display()))
+    }
+
+    /// The same failure with the way out.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same failure with what was being done put in front.
+    #[must_use]
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "\n  help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

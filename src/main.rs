@@ -1,0 +1,4 @@
+//! The `alexnet` command.
+#![forbid(unsafe_code)]
+
+fn main() {}
