@@ -1,1 +1,14 @@
-//! What a network is.
+//! What a network is: recipes (data), layers and their shapes. No numerics.
+//!
+//! A [`Recipe`] is the TOML file: network, preprocessing, augmentation, optimiser, schedule, evaluation. A
+//! [`Network`] is the recipe's list of layers with every shape worked out for an input size and a number of
+//! classes.
+
+mod network;
+mod recipe;
+
+pub use network::{Activation, Layer, Network, Operation};
+pub use recipe::{
+    Augment, ConvSpec, Deviation, DropoutScale, Evaluation, Init, Input, LayerSpec, Mean, Optimiser, Plateau,
+    PoolKind, PoolSpec, Recipe, RoundingSpec, Schedule, Spec, WeightSpec,
+};
