@@ -1,1 +1,118 @@
-//! How a network runs.
+//! How a network runs. An [`Engine`] carries out a whole network, not single operations, so that each kind of
+//! machine can plan its memory and fuse its steps as it likes.
+
+mod tensor;
+
+pub use tensor::Tensor;
+
+use crate::Result;
+use crate::net::Network;
+
+/// Pictures and labels of one training step.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Centred pictures, `[n, height, width, channels]`.
+    pub images: &'a [f32],
+    /// Class of each picture, `[n]`.
+    pub labels: &'a [u32],
+    /// One key per picture, `[n]`, from which its dropout masks follow.
+    pub keys: &'a [u64],
+}
+
+/// What one step found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// Multinomial logistic loss, mean over the batch.
+    pub loss: f64,
+    /// Pictures whose largest logit was their own class.
+    pub correct: usize,
+}
+
+/// The settings of one update, `v <- momentum v - decay rate w - rate gradient; w <- w + v` (paper, section 5).
+/// Each layer's own factors and decay come from its recipe; biases never decay.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Update {
+    /// Learning rate.
+    pub rate: f32,
+    /// Share of the last step's change that goes on.
+    pub momentum: f32,
+    /// Weight decay of the layers that have none of their own.
+    pub decay: f32,
+}
+
+/// Carries out a network on some machine.
+pub trait Engine {
+    /// The network it carries out.
+    fn network(&self) -> &Network;
+
+    /// Most pictures in one call.
+    fn batch(&self) -> usize;
+
+    /// Logits `[n, classes]` of `n` pictures `[n, height, width, channels]`, as at test time: no unit silenced.
+    ///
+    /// # Errors
+    /// When `images` is not a whole number of pictures, or more than [`Engine::batch`].
+    fn forward(&mut self, images: &[f32]) -> Result<&[f32]>;
+
+    /// Loss and gradients of one batch. `final_gradient` is called with a layer's position as soon as its
+    /// gradients will not change any more, last layer first, so that they can travel meanwhile.
+    ///
+    /// # Errors
+    /// When the batch does not fit the engine, or the engine was planned for inference only.
+    fn forward_backward(
+        &mut self,
+        batch: &Batch<'_>,
+        final_gradient: &mut dyn FnMut(usize),
+    ) -> Result<Outcome>;
+
+    /// Applies the gradients of the last [`Engine::forward_backward`].
+    fn apply(&mut self, update: &Update);
+
+    /// Weights and biases, first layer first, named and shaped as in the model file.
+    fn parameters(&self) -> Vec<Tensor>;
+
+    /// The last gradients, named and shaped as the parameters; empty when planned for inference only.
+    fn gradients(&self) -> Vec<Tensor>;
+
+    /// The momentum buffers, named and shaped as the parameters; empty when planned for inference only.
+    fn velocities(&self) -> Vec<Tensor>;
+
+    /// Takes weights and biases.
+    ///
+    /// # Errors
+    /// When a tensor is missing, unknown, of another shape, or holds a value that is not finite.
+    fn load(&mut self, parameters: &[Tensor]) -> Result<()>;
+
+    /// Takes momentum buffers, as [`Engine::velocities`] gave them.
+    ///
+    /// # Errors
+    /// As [`Engine::load`].
+    fn load_velocities(&mut self, velocities: &[Tensor]) -> Result<()>;
+
+    /// The memory it has planned, in bytes, line by line.
+    fn memory(&self) -> MemoryTable;
+}
+
+/// Planned memory, line by line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemoryTable {
+    /// What the memory is for, and bytes.
+    pub lines: Vec<(String, usize)>,
+}
+
+impl MemoryTable {
+    /// Bytes in all.
+    pub fn total(&self) -> usize {
+        self.lines.iter().map(|(_, bytes)| bytes).sum()
+    }
+}
+
+impl std::fmt::Display for MemoryTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
+        for (what, bytes) in &self.lines {
+            writeln!(f, "{what:<34} {:>10.1} MiB", mib(*bytes))?;
+        }
+        write!(f, "{:<34} {:>10.1} MiB", "memory, in all", mib(self.total()))
+    }
+}
