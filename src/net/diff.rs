@@ -1,97 +1,27 @@
 //! What differs between two recipes, and why it matters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use toml::Value;
 
 use super::network::Network;
-use super::recipe::Recipe;
-use super::show::{grouped, wrapped};
+use super::recipe::{Recipe, Spec};
+use super::show::{card_line, grouped, wrapped};
 
-/// What differs between two recipes: sizes, preparation, training, then layers by name, each with why it matters;
-/// then the cards of both.
+/// What differs between two recipes: sizes, preparation, training, then layers by name; why each of those matters;
+/// then what the cards say that the other's does not.
 pub fn diff(a: &Recipe, b: &Recipe) -> String {
+    let mut reasons = BTreeSet::new();
+    let lines =
+        [sizes(a, b), keys(a, b, &mut reasons), layers(a, b, &mut reasons), order(a, b, &mut reasons)];
     let mut out = format!("{} -> {}\n", a.name, b.name);
-    let (a_values, b_values) = (values(a), values(b));
-    let mut reasons: Vec<&'static str> = Vec::new();
-    let mut differ = false;
-
-    for (what, of) in
-        [("parameters", Network::parameters as fn(&Network) -> usize), ("multiply-adds", Network::macs)]
-    {
-        let told = |recipe: &Recipe| match Network::new(recipe, recipe.classes) {
-            Ok(network) => grouped(of(&network)),
-            Err(_) => "does not fit".to_string(),
-        };
-        let (from, to) = (told(a), told(b));
-        if from != to {
-            let _ = writeln!(out, "  {what}: {from} -> {to}");
-        }
+    for line in lines.iter().flatten() {
+        out += &wrapped(line, "  ", "    ");
     }
-
-    let mut keys: Vec<&String> = a_values.keys().chain(b_values.keys()).collect();
-    keys.sort_by_key(|key| key.starts_with("layer."));
-    keys.dedup();
-    let mut seen = std::collections::BTreeSet::new();
-    let (a_names, b_names) = (names(a), names(b));
-    for key in keys {
-        let absent = |names: &[&str]| {
-            key.strip_prefix("layer.").is_some_and(|rest| {
-                let name = rest.split('.').next().unwrap_or_default();
-                !names.contains(&name)
-            })
-        };
-        // Layers that only one of them has are told below, in one line each.
-        if !seen.insert(key) || absent(&a_names) || absent(&b_names) {
-            continue;
-        }
-        let (from, to) = (a_values.get(key), b_values.get(key));
-        if from == to {
-            continue;
-        }
-        differ = true;
-        let told = |value: Option<&String>| value.cloned().unwrap_or_else(|| "none".to_string());
-        let _ = writeln!(out, "  {key}: {} -> {}", told(from), told(to));
-        reasons.extend(why(key));
-    }
-
-    for (title, recipe, own, other) in
-        [("only in", a, &a_names, &b_names), ("only in", b, &b_names, &a_names)]
-    {
-        let lone: Vec<&str> = own.iter().copied().filter(|name| !other.contains(name)).collect();
-        if !lone.is_empty() {
-            differ = true;
-            let _ = writeln!(out, "  layers {title} {}: {}", recipe.name, lone.join(", "));
-            reasons.extend(lone.iter().filter_map(|name| why_layer(recipe, name)));
-        }
-    }
-    let common = |own: &[&str], other: &[&str]| -> Vec<String> {
-        own.iter().filter(|name| other.contains(name)).map(ToString::to_string).collect()
-    };
-    let (a_order, b_order) = (common(&a_names, &b_names), common(&b_names, &a_names));
-    if a_order != b_order {
-        differ = true;
-        let first = a_order.iter().zip(&b_order).position(|(x, y)| x != y).unwrap_or(0);
-        let end = a_order.len()
-            - a_order.iter().rev().zip(b_order.iter().rev()).take_while(|(x, y)| x == y).count();
-        let _ = writeln!(
-            out,
-            "  order: {} -> {}",
-            a_order[first..end].join(", "),
-            b_order[first..end].join(", ")
-        );
-        reasons.push(
-            "Order of pooling and normalisation: pooling first makes the normalisation four times cheaper; the \
-             functions differ, so weights do not move between the two. ReLU and max pooling may swap freely.",
-        );
-    }
-    if !differ {
+    if lines.iter().all(Vec::is_empty) {
         out += "  the same network, prepared and trained the same way\n";
     }
-
-    reasons.sort_unstable();
-    reasons.dedup();
     if !reasons.is_empty() {
         out += "\nwhy it matters\n";
     }
@@ -104,53 +34,118 @@ pub fn diff(a: &Recipe, b: &Recipe) -> String {
             let _ = writeln!(out, "\nfrom the card of {}", recipe.name);
         }
         for line in own {
-            out += &wrapped(&format!("{}. {}", line.what.trim_end_matches('.'), line.why), "- ", "  ");
+            out += &card_line(line);
         }
     }
     out
+}
+
+/// Parameters and multiply-adds, where they differ.
+fn sizes(a: &Recipe, b: &Recipe) -> Vec<String> {
+    let counts = |recipe: &Recipe| match Network::new(recipe, recipe.classes) {
+        Ok(network) => [network.parameters(), network.macs()].map(grouped),
+        Err(_) => ["does not fit", "does not fit"].map(String::from),
+    };
+    let (from, to) = (counts(a), counts(b));
+    let differ = (0..2).filter(|&i| from[i] != to[i]);
+    differ.map(|i| format!("{}: {} -> {}", ["parameters", "multiply-adds"][i], from[i], to[i])).collect()
+}
+
+/// Values that differ. Layers with the same change share a line; layers that only one of them has are left out.
+fn keys(a: &Recipe, b: &Recipe, reasons: &mut BTreeSet<&'static str>) -> Vec<String> {
+    let (a_values, b_values) = (values(a), values(b));
+    let mut changes: BTreeMap<(bool, String), Vec<&str>> = BTreeMap::new();
+    for (layer, key) in a_values.keys().chain(b_values.keys()).collect::<BTreeSet<_>>() {
+        let place = (layer.clone(), key.clone());
+        let (from, to) = (a_values.get(&place), b_values.get(&place));
+        if from == to
+            || !(layer.is_empty() || names(a).contains(&layer.as_str()) && names(b).contains(&layer.as_str()))
+        {
+            continue;
+        }
+        let told = |value: Option<&String>| value.map_or("none", String::as_str).to_string();
+        let line = format!("{key}: {} -> {}", told(from), told(to));
+        let layers = changes.entry((!layer.is_empty(), line)).or_default();
+        if !layer.is_empty() {
+            layers.push(layer);
+        }
+        let spec = a.layers.iter().find(|spec| spec.name == *layer).map(|spec| &spec.spec);
+        reasons.extend(why(spec, key));
+    }
+    let in_layers = |layers: &[&str]| {
+        if layers.is_empty() { String::new() } else { format!(" in {}", layers.join(", ")) }
+    };
+    changes.iter().map(|((_, line), layers)| format!("{line}{}", in_layers(layers))).collect()
+}
+
+/// Layers that only one of the two has.
+fn layers(a: &Recipe, b: &Recipe, reasons: &mut BTreeSet<&'static str>) -> Vec<String> {
+    let mut out = Vec::new();
+    for (recipe, other) in [(a, b), (b, a)] {
+        let others = names(other);
+        let own: Vec<_> = recipe.layers.iter().filter(|spec| !others.contains(&spec.name.as_str())).collect();
+        if !own.is_empty() {
+            let names: Vec<&str> = own.iter().map(|spec| spec.name.as_str()).collect();
+            out.push(format!("layers only in {}: {}", recipe.name, names.join(", ")));
+        }
+        reasons.extend(own.iter().filter_map(|spec| why_layer(&spec.spec)));
+    }
+    out
+}
+
+/// The stretch in which the common layers stand in another order.
+fn order(a: &Recipe, b: &Recipe, reasons: &mut BTreeSet<&'static str>) -> Vec<String> {
+    let (a_names, b_names) = (names(a), names(b));
+    let a_order: Vec<&str> = a_names.iter().copied().filter(|name| b_names.contains(name)).collect();
+    let b_order: Vec<&str> = b_names.iter().copied().filter(|name| a_names.contains(name)).collect();
+    let moved: Vec<usize> = (0..a_order.len()).filter(|&i| a_order[i] != b_order[i]).collect();
+    let (Some(&first), Some(&last)) = (moved.first(), moved.last()) else { return Vec::new() };
+    reasons.insert(
+        "Order of layers: pooling before normalisation leaves a quarter of the pixels to normalise, but computes \
+         something else, so weights do not move between the two. ReLU and max pooling may swap freely.",
+    );
+    vec![format!("order: {} -> {}", a_order[first..=last].join(", "), b_order[first..=last].join(", "))]
 }
 
 fn names(recipe: &Recipe) -> Vec<&str> {
     recipe.layers.iter().map(|layer| layer.name.as_str()).collect()
 }
 
-/// Every value of the recipe under its dotted key, layers by name. What only describes is left out.
-fn values(recipe: &Recipe) -> BTreeMap<String, String> {
+/// Every value of the recipe by its layer's name (empty outside the layers) and its dotted key. What only
+/// describes is left out.
+fn values(recipe: &Recipe) -> BTreeMap<(String, String), String> {
     let mut out = BTreeMap::new();
-    let mut document =
-        toml::Table::try_from(recipe).expect("a recipe holds strings, numbers and tables only");
+    let mut document = recipe.to_table();
     for described in ["name", "summary", "source", "deviation"] {
         document.remove(described);
     }
     if let Some(Value::Array(layers)) = document.remove("layer") {
         for (spec, layer) in recipe.layers.iter().zip(layers) {
-            flatten(&format!("layer.{}", spec.name), &layer, &mut out);
+            flatten(&spec.name, "", &layer, &mut out);
         }
     }
-    for (key, value) in &document {
-        flatten(key, value, &mut out);
-    }
+    flatten("", "", &Value::Table(document), &mut out);
     out
 }
 
-fn flatten(path: &str, value: &Value, out: &mut BTreeMap<String, String>) {
-    match value {
-        Value::Table(table) => {
-            for (key, value) in table {
-                flatten(&format!("{path}.{key}"), value, out);
-            }
-        }
-        _ => {
-            out.insert(path.to_string(), value.to_string());
-        }
+fn flatten(layer: &str, path: &str, value: &Value, out: &mut BTreeMap<(String, String), String>) {
+    let Value::Table(table) = value else {
+        out.insert((layer.to_string(), path.to_string()), value.to_string());
+        return;
+    };
+    for (key, value) in table {
+        let inner = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        flatten(layer, &inner, value, out);
     }
 }
 
-/// Why a key matters.
-fn why(key: &str) -> Option<&'static str> {
+/// Why a key matters, outside the layers or in a layer that is `spec`.
+fn why(spec: Option<&Spec>, key: &str) -> Option<&'static str> {
     let last = key.rsplit('.').next().unwrap_or(key);
-    let layer = key.starts_with("layer.");
-    Some(match (layer, last) {
+    Some(match (spec.is_some(), last) {
+        (true, "groups") if matches!(spec, Some(Spec::Lrn { .. })) => {
+            "Groups of a normalisation: whether its window crosses from one column into the other."
+        }
         (false, "crop") => {
             "Crop: the 2012 program lets the last window of conv1 reach past 224 pixels, Caffe rounds down and crops \
              227, torchvision pads 2; all give maps of 55 x 55."
@@ -177,7 +172,10 @@ fn why(key: &str) -> Option<&'static str> {
             "Groups: columns that do not see each other halve a layer's weights and work; the paper's two columns \
              gain 1.7 % of top-1 error over one column of half the size (section 3.2)."
         }
-        (true, "rounding" | "pad") => "Rounding and padding: whether the last, partly covered window counts.",
+        (true, "rounding" | "pad") => {
+            "Rounding and padding: whether the last, partly covered window counts. The poolings of 55, 27 and 13 \
+             pixels come out the same either way."
+        }
         (true, "alpha" | "alpha_over_size" | "k" | "beta") => {
             "Normalisation constants: the paper's formula does not divide alpha by the window's size, the programs \
              do; k is 2 in the paper, 1 in Caffe. Weights do not move between constants without loss."
@@ -203,10 +201,8 @@ fn why(key: &str) -> Option<&'static str> {
 }
 
 /// Why a layer that only one of the two has matters.
-fn why_layer(recipe: &Recipe, name: &str) -> Option<&'static str> {
-    use super::recipe::Spec;
-    let layer = recipe.layers.iter().find(|layer| layer.name == name)?;
-    Some(match layer.spec {
+fn why_layer(spec: &Spec) -> Option<&'static str> {
+    Some(match spec {
         Spec::Lrn { .. } => "Normalisation across maps gains 1.4 % of top-1 error (section 3.3).",
         Spec::Dropout { .. } => {
             "Dropout: without it the fully connected layers overfit substantially; with it convergence takes about \

@@ -72,6 +72,11 @@ impl Recipe {
         toml::to_string(self).expect("a recipe holds strings, numbers and tables only")
     }
 
+    /// The recipe as TOML values. By way of the text, which writes single precision as people do: 0.1.
+    pub(super) fn to_table(&self) -> toml::Table {
+        self.to_toml().parse().expect("a recipe's own text is TOML")
+    }
+
     /// Changes one value: `set("optimiser.rate", "0.001")`, `set("layer.conv1.groups", "1")`. Layers go by their
     /// names. `none` removes an optional value, as in `set("schedule.plateau", "none")`.
     ///
@@ -87,8 +92,7 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::parse`]; the recipe is then unchanged.
     pub fn set_all<'a>(&mut self, settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<()> {
-        let mut document =
-            toml::Table::try_from(&*self).expect("a recipe holds strings, numbers and tables only");
+        let mut document = self.to_table();
         let mut origin = Vec::new();
         for (key, value) in settings {
             let setting = format!("--set {key}={value}");

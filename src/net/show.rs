@@ -6,11 +6,11 @@ use alexnet_kernels::geometry::Rounding;
 use serde_json::{Value, json};
 
 use super::network::{Layer, Network, Operation};
-use super::recipe::{DropoutScale, Init, Mean, Recipe, WeightSpec};
+use super::recipe::{Deviation, DropoutScale, Init, Mean, Recipe, WeightSpec};
 
 /// The layer table, the totals, how pictures are prepared, how it trains, and the deviations card.
 pub fn text(recipe: &Recipe, network: &Network) -> String {
-    let mut out = format!("{}: {}\nfrom {}\n\n", recipe.name, recipe.summary, recipe.source);
+    let mut out = format!("{}: {}\nsource: {}\n\n", recipe.name, recipe.summary, recipe.source);
     out += &table(network);
     let views = match recipe.evaluation.views {
         1 => "the centre view".to_string(),
@@ -235,10 +235,13 @@ fn card(recipe: &Recipe) -> String {
     if !recipe.deviations.is_empty() {
         out += "\nwhere it differs from the paper, and why\n";
     }
-    for deviation in &recipe.deviations {
-        out += &wrapped(&format!("{}. {}", deviation.what.trim_end_matches('.'), deviation.why), "- ", "  ");
-    }
+    out.extend(recipe.deviations.iter().map(card_line));
     out
+}
+
+/// "- What. Why".
+pub(super) fn card_line(deviation: &Deviation) -> String {
+    wrapped(&format!("{}. {}", deviation.what.trim_end_matches('.'), deviation.why), "- ", "  ")
 }
 
 /// `text` in lines of at most 110 columns, the first behind `first`, the others behind `rest`.

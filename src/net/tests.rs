@@ -164,9 +164,9 @@ fn differences_and_their_reasons() {
     let text = diff(&builtin("paper"), &builtin("caffenet"));
     for part in [
         "input.crop: 224 -> 227",
-        "layer.norm1.k: 2.0 -> 1.0",
+        "k: 2.0 -> 1.0 in norm1, norm2",
         "order: ",
-        "pooling first",
+        "pooling before normalisation",
         "card of caffenet",
     ] {
         assert!(text.contains(part), "{part}:\n{text}");
