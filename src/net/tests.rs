@@ -420,3 +420,37 @@ fn networks_beyond_any_machine() {
     let error = Network::new(&recipe, 1000).unwrap_err();
     assert!(error.message.contains("layer conv1"), "{error}");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(300))]
+
+    /// Any damage to a recipe's text is a refusal or another recipe, never a panic.
+    #[test]
+    fn damaged_recipes_never_panic(
+        recipe in 0..11usize,
+        at in 0.0..1.0f64,
+        length in 0..12usize,
+        patch in "[-0-9a-z.\"{}\\[\\]=\n ]{0,12}",
+    ) {
+        let name = Recipe::builtin_names().nth(recipe).unwrap();
+        let text: Vec<char> = Recipe::builtin_text(name).unwrap().chars().collect();
+        let at = (at * text.len() as f64) as usize;
+        let kept = text[(at + length).min(text.len())..].iter();
+        let damaged: String = text[..at].iter().copied().chain(patch.chars()).chain(kept.copied()).collect();
+        if let Ok(recipe) = Recipe::parse(&damaged, "damaged.toml") {
+            if let Ok(network) = Network::new(&recipe, recipe.classes) {
+                show::text(&recipe, &network);
+            }
+            assert_eq!(Recipe::parse(&recipe.to_toml(), "again").unwrap(), recipe);
+        }
+    }
+
+    /// So with any setting.
+    #[test]
+    fn any_setting_is_taken_or_refused(key in "(layer\\.)?[a-z1.]{0,12}(\\.groups|\\.pad)?", value in "\\PC{0,12}") {
+        let mut recipe = builtin("small");
+        if recipe.set(&key, &value).is_ok() {
+            let _ = Network::new(&recipe, 10);
+        }
+    }
+}
