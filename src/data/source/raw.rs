@@ -16,11 +16,11 @@ pub(super) struct RawPictures {
 
 impl RawPictures {
     /// Bytes from one picture to the next.
-    pub fn record(&self) -> usize {
+    pub(super) fn record(&self) -> usize {
         self.prefix + self.width * self.height * if self.color { 3 } else { 1 }
     }
 
-    pub fn picture(&self, index: usize) -> Picture {
+    pub(super) fn picture(&self, index: usize) -> Picture {
         let record = &self.bytes[index * self.record()..][..self.record()];
         let pixels = &record[self.prefix..];
         match self.color {

@@ -29,7 +29,7 @@ pub(super) struct Listing {
 
 impl Listing {
     /// Adds a file and the folders above it; hidden names and what archivers leave behind are passed over.
-    pub fn add_file(&mut self, path: &str, place: Place) {
+    pub(super) fn add_file(&mut self, path: &str, place: Place) {
         if let Some(path) = visible(path) {
             if let Some((folder, _)) = path.rsplit_once('/') {
                 self.add_folder(folder);
@@ -39,7 +39,7 @@ impl Listing {
     }
 
     /// Adds a folder and those above it.
-    pub fn add_folder(&mut self, path: &str) {
+    pub(super) fn add_folder(&mut self, path: &str) {
         let Some(path) = visible(path) else { return };
         for (end, _) in path.match_indices('/') {
             self.folders.insert(path[..end].to_owned());
