@@ -4,11 +4,20 @@
 //! [`Network`] is the recipe's list of layers with every shape worked out for an input size and a number of
 //! classes.
 
+mod diff;
+mod library;
 mod network;
+mod parse;
+mod reader;
 mod recipe;
+pub mod show;
 
+pub use diff::diff;
 pub use network::{Activation, Layer, Network, Operation};
 pub use recipe::{
     Augment, ConvSpec, Deviation, DropoutScale, Evaluation, Init, Input, LayerSpec, Mean, Optimiser, Plateau,
     PoolKind, PoolSpec, Recipe, RoundingSpec, Schedule, Spec, WeightSpec,
 };
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,9 @@
-//! The recipe file: a whole experiment as data. Unknown keys are refused.
+//! The recipe: a whole experiment as data. The types only; `parse` reads them from TOML and checks every value.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// A whole experiment as data: `recipes/*.toml`, or a file of the user's.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Recipe {
     /// Short name; the file's name without `.toml`.
     pub name: String,
@@ -25,7 +24,7 @@ pub struct Recipe {
     /// How the trained network is judged.
     pub evaluation: Evaluation,
     /// The deviations card: where this recipe differs from the paper, and why.
-    #[serde(default, rename = "deviation")]
+    #[serde(rename = "deviation")]
     pub deviations: Vec<Deviation>,
     /// The layers, first to last. The last fully connected layer has no `units`: the data's classes decide.
     #[serde(rename = "layer")]
@@ -33,8 +32,7 @@ pub struct Recipe {
 }
 
 /// One line of the deviations card.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Deviation {
     /// What differs from the paper.
     pub what: String,
@@ -43,8 +41,7 @@ pub struct Deviation {
 }
 
 /// What the network sees of a picture: a square of it, then a crop of the square, centred by a mean.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Input {
     /// The short side is resized to this many pixels, and the centre square taken (paper, section 2: 256).
     pub square: usize,
@@ -53,15 +50,14 @@ pub struct Input {
     /// What is subtracted from the 0..255 pixels.
     pub mean: Mean,
     /// What the centred pixels are divided by: 1 keeps the paper's 0..255 scale, 255 gives 0..1.
-    #[serde(default = "one")]
     pub divisor: f32,
     /// Red, green and blue deviations to divide by after `divisor`, in units of the divided pixels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub deviations: Option<[f32; 3]>,
 }
 
 /// What is subtracted from the pixels, measured on the training set unless given.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mean {
     /// The training set's mean image, pixel by pixel (paper, section 2).
@@ -73,8 +69,7 @@ pub enum Mean {
 }
 
 /// What is done to a picture in training only (paper, section 4.1).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Augment {
     /// A random crop of the square instead of the centre one.
     pub random_crop: bool,
@@ -87,8 +82,7 @@ pub struct Augment {
 
 /// Stochastic gradient descent with momentum and weight decay (paper, section 5):
 /// `v <- momentum v - decay rate w - rate gradient; w <- w + v`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Optimiser {
     /// Pictures per step.
     pub batch: usize,
@@ -101,24 +95,22 @@ pub struct Optimiser {
 }
 
 /// How the learning rate changes, and when training ends.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Schedule {
     /// Passes over the training set.
     pub epochs: usize,
     /// What the rate is divided by.
     pub divide_by: f32,
     /// Epochs after which the rate is divided, counted from 1. Empty with `plateau` set.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub at_epochs: Vec<usize>,
     /// Divide when the validation error stops improving, instead of at fixed epochs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub plateau: Option<Plateau>,
 }
 
 /// Divide the rate when the validation error stops improving (paper, section 5: by hand).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plateau {
     /// Epochs without a new best before the rate is divided.
     pub patience: usize,
@@ -127,15 +119,14 @@ pub struct Plateau {
 }
 
 /// How the trained network is judged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Evaluation {
     /// Views averaged per picture: 1 (centre) or 10 (corners, centre, and their flips).
     pub views: usize,
 }
 
 /// One layer of the recipe.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerSpec {
     /// Its name, unique in the network: `conv1`, `pool5`, `fc8`.
     pub name: String,
@@ -145,8 +136,8 @@ pub struct LayerSpec {
 }
 
 /// What a layer does, with its settings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Spec {
     /// A convolution.
     Conv(ConvSpec),
@@ -155,10 +146,9 @@ pub enum Spec {
     /// A fully connected layer.
     Fc {
         /// Outputs; absent in the head, which has one per class.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         units: Option<usize>,
         /// Initial values, rates and decay.
-        #[serde(default)]
         weights: WeightSpec,
     },
     /// Max pooling.
@@ -178,7 +168,6 @@ pub enum Spec {
         /// Whether alpha is divided by `size`, as the programs do and the paper's formula does not.
         alpha_over_size: bool,
         /// Columns the window does not cross.
-        #[serde(default = "one_pixel")]
         groups: usize,
     },
     /// Response normalisation within each map (cuda-convnet's `rnorm`), alpha divided by the window's pixels.
@@ -206,45 +195,37 @@ pub enum Spec {
 }
 
 /// The connections of a convolution or a locally connected layer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ConvSpec {
     /// Output channels, all groups together.
     pub maps: usize,
     /// Side of the kernels.
     pub kernel: usize,
     /// Step between positions.
-    #[serde(default = "one_pixel")]
     pub stride: usize,
     /// Zeros on every side.
-    #[serde(default)]
     pub pad: usize,
     /// Groups that do not see each other: the paper's columns.
-    #[serde(default = "one_pixel")]
     pub groups: usize,
     /// Whether a last, partly covered position counts.
-    #[serde(default)]
     pub rounding: RoundingSpec,
     /// Initial values, rates and decay.
-    #[serde(default)]
     pub weights: WeightSpec,
 }
 
 /// The window of a pooling.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PoolSpec {
     /// Side of the window.
     pub kernel: usize,
     /// Step between windows; smaller than the kernel: overlapping (paper, section 3.4).
     pub stride: usize,
     /// Whether a last, partly covered window counts.
-    #[serde(default)]
     pub rounding: RoundingSpec,
 }
 
 /// Where dropout makes up for the silenced units; the function computed at test time is the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DropoutScale {
     /// Outputs are multiplied by `1 - rate` at test time (paper, section 4.2).
@@ -263,7 +244,7 @@ pub enum PoolKind {
 }
 
 /// Whether a last, partly covered window counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RoundingSpec {
     /// It does not.
@@ -274,8 +255,7 @@ pub enum RoundingSpec {
 }
 
 /// Initial values, rates and decay of a layer with weights.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WeightSpec {
     /// Distribution of the initial weights.
     pub init: Init,
@@ -297,7 +277,7 @@ impl Default for WeightSpec {
 }
 
 /// Distribution of initial weights, mean zero.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Init {
     /// Normal with this standard deviation (paper, section 5: 0.01).
@@ -306,12 +286,4 @@ pub enum Init {
     He,
     /// Uniform in `+-1 / sqrt(fan_in)`, weights and biases: what PyTorch does when nothing is said.
     FanIn,
-}
-
-const fn one() -> f32 {
-    1.0
-}
-
-const fn one_pixel() -> usize {
-    1
 }

@@ -1,0 +1,288 @@
+//! A recipe and its network, told as text and as JSON.
+
+use std::fmt::Write;
+
+use alexnet_kernels::geometry::Rounding;
+use serde_json::{Value, json};
+
+use super::network::{Layer, Network, Operation};
+use super::recipe::{Deviation, DropoutScale, Init, Mean, Recipe, WeightSpec};
+
+/// The layer table, the totals, how pictures are prepared, how it trains, and the deviations card.
+pub fn text(recipe: &Recipe, network: &Network) -> String {
+    let mut out = format!("{}: {}\nsource: {}\n\n", recipe.name, recipe.summary, recipe.source);
+    out += &table(network);
+    let views = match recipe.evaluation.views {
+        1 => "the centre view".to_string(),
+        views => format!("the mean of {views} views"),
+    };
+    out.push('\n');
+    for (name, line) in [
+        ("pictures", preprocessing(recipe)),
+        ("optimiser", optimiser(recipe)),
+        ("schedule", schedule(recipe)),
+        ("evaluation", views),
+    ] {
+        out += &wrapped(&line, &format!("{name:<10}  "), "            ");
+    }
+    out += &card(recipe);
+    out
+}
+
+/// Fields: `name`, `summary`, `source`, `classes`, `input` `[channels, height, width]`, `parameters`, `macs` per
+/// picture, `layers[]` of `name`, `kind`, `output` (`[channels, height, width]`, of fully connected layers and
+/// what follows them `[units]`), `parameters`, `macs`, and `deviations[]` of `what`, `why`.
+pub fn json(recipe: &Recipe, network: &Network) -> Value {
+    let layers: Vec<Value> = network
+        .layers
+        .iter()
+        .map(|layer| {
+            let out = layer.output;
+            let output = if out.pixels() == 1 {
+                json!([out.channels])
+            } else {
+                json!([out.channels, out.height, out.width])
+            };
+            json!({
+                "name": layer.name,
+                "kind": layer.kind(),
+                "output": output,
+                "parameters": layer.parameters(),
+                "macs": layer.macs(),
+            })
+        })
+        .collect();
+    json!({
+        "name": recipe.name,
+        "summary": recipe.summary,
+        "source": recipe.source,
+        "classes": network.classes,
+        "input": [network.input.channels, network.input.height, network.input.width],
+        "parameters": network.parameters(),
+        "macs": network.macs(),
+        "layers": layers,
+        "deviations": recipe.deviations,
+    })
+}
+
+/// The layers, a line each, numbers right-aligned, and their sum.
+pub fn table(network: &Network) -> String {
+    let blank_zero = |n: usize| if n == 0 { String::new() } else { grouped(n) };
+    let mut rows =
+        vec![["layer", "kind", "output", "parameters", "multiply-adds", "settings"].map(String::from)];
+    rows.push([
+        "input".into(),
+        String::new(),
+        network.input.to_string(),
+        String::new(),
+        String::new(),
+        String::new(),
+    ]);
+    for layer in &network.layers {
+        let output = if layer.output.pixels() == 1 {
+            layer.output.channels.to_string()
+        } else {
+            layer.output.to_string()
+        };
+        rows.push([
+            layer.name.clone(),
+            layer.kind().to_string(),
+            output,
+            blank_zero(layer.parameters()),
+            blank_zero(layer.macs()),
+            settings(layer),
+        ]);
+    }
+    rows.push([
+        "sum".into(),
+        String::new(),
+        String::new(),
+        grouped(network.parameters()),
+        grouped(network.macs()),
+        String::new(),
+    ]);
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..6).map(width).collect();
+    let mut out = String::new();
+    for [name, kind, output, parameters, macs, settings] in &rows {
+        let line = format!(
+            "{name:<0$}  {kind:<1$}  {output:>2$}  {parameters:>3$}  {macs:>4$}  {settings}",
+            widths[0], widths[1], widths[2], widths[3], widths[4]
+        );
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    out
+}
+
+/// "11x11/4, pad 2, 2 groups": a window as people write it.
+pub(super) fn window_words(kernel: usize, stride: usize, pad: usize, groups: usize) -> String {
+    let mut out = format!("{kernel}x{kernel}/{stride}");
+    if pad > 0 {
+        let _ = write!(out, ", pad {pad}");
+    }
+    if groups > 1 {
+        let _ = write!(out, ", {groups} groups");
+    }
+    out
+}
+
+fn settings(layer: &Layer) -> String {
+    let rounding = |rounding| if rounding == Rounding::Up { ", rounding up" } else { "" };
+    match &layer.operation {
+        Operation::Conv(g, weights) | Operation::Local(g, weights) => {
+            let window = window_words(g.window.kernel, g.window.stride, g.window.pad, g.groups);
+            format!("{window}{}, {}", rounding(g.window.rounding), weight_words(weights))
+        }
+        Operation::Fc { weights, .. } => weight_words(weights),
+        Operation::Pool(_, g) => {
+            format!("{}{}", window_words(g.window.kernel, g.window.stride, 0, 1), rounding(g.window.rounding))
+        }
+        Operation::Lrn(g) => {
+            let c = g.constants;
+            let groups = if g.groups > 1 { format!(", {} groups", g.groups) } else { String::new() };
+            format!("{} maps, alpha {}, beta {}, k {}{groups}", c.size, rounded(c.alpha), c.beta, c.k)
+        }
+        Operation::MapNorm(g) => {
+            let c = g.constants;
+            format!("{0}x{0} pixels, alpha {1}, beta {2}, k {3}", c.size, rounded(c.alpha), c.beta, c.k)
+        }
+        Operation::Activation(_) => String::new(),
+        Operation::Dropout { rate, scale } => {
+            let scale = match scale {
+                DropoutScale::Test => "scaled at test",
+                DropoutScale::Train => "scaled in training",
+            };
+            format!("rate {rate}, {scale}")
+        }
+    }
+}
+
+fn weight_words(weights: &WeightSpec) -> String {
+    let mut out = match weights.init {
+        Init::Normal(std) => format!("N(0, {std})"),
+        Init::He => "He init".to_string(),
+        Init::FanIn => "fan-in init".to_string(),
+    };
+    for (name, value, usual) in
+        [("bias", weights.bias, 0.0), ("rate x", weights.rate, 1.0), ("bias rate x", weights.bias_rate, 1.0)]
+    {
+        if value != usual {
+            let gap = if name.ends_with('x') { "" } else { " " };
+            let _ = write!(out, ", {name}{gap}{value}");
+        }
+    }
+    if let Some(decay) = weights.decay {
+        let _ = write!(out, ", decay {decay}");
+    }
+    out
+}
+
+fn preprocessing(recipe: &Recipe) -> String {
+    let input = &recipe.input;
+    let mut out = format!("{0} x {0} squares, ", input.square);
+    let _ = match (recipe.augment.random_crop, input.crop == input.square) {
+        (_, true) => write!(out, "whole"),
+        (true, _) => write!(out, "random {0} x {0} crops in training", input.crop),
+        (false, _) => write!(out, "centre {0} x {0} crop", input.crop),
+    };
+    if recipe.augment.flip {
+        out += ", flips";
+    }
+    if recipe.augment.color_noise > 0.0 {
+        let _ = write!(out, ", colour noise {}", recipe.augment.color_noise);
+    }
+    let _ = match input.mean {
+        Mean::Image => write!(out, "; minus the mean image"),
+        Mean::Channels => write!(out, "; minus the mean colour"),
+        Mean::Fixed([r, g, b]) => write!(out, "; minus ({r}, {g}, {b})"),
+    };
+    if input.divisor != 1.0 {
+        let _ = write!(out, ", divided by {}", input.divisor);
+    }
+    if let Some([r, g, b]) = input.deviations {
+        let _ = write!(out, " and by ({r}, {g}, {b})");
+    }
+    out
+}
+
+fn optimiser(recipe: &Recipe) -> String {
+    let o = &recipe.optimiser;
+    format!("SGD, batch {}, rate {}, momentum {}, decay {} on weights", o.batch, o.rate, o.momentum, o.decay)
+}
+
+fn schedule(recipe: &Recipe) -> String {
+    let s = &recipe.schedule;
+    let epochs = format!("{} epochs", s.epochs);
+    match (&s.plateau, s.at_epochs.as_slice()) {
+        (Some(p), _) => format!(
+            "at most {epochs}, rate divided by {} when the validation error has no new best for {} epochs, {} time{}",
+            s.divide_by,
+            p.patience,
+            p.times,
+            plural(p.times)
+        ),
+        (None, []) => format!("{epochs} at one rate"),
+        (None, at) => {
+            let at: Vec<String> = at.iter().map(usize::to_string).collect();
+            format!("{epochs}, rate divided by {} after epochs {}", s.divide_by, at.join(", "))
+        }
+    }
+}
+
+/// The deviations card, wrapped at 110 columns.
+fn card(recipe: &Recipe) -> String {
+    let mut out = String::new();
+    if !recipe.deviations.is_empty() {
+        out += "\nwhere it differs from the paper, and why\n";
+    }
+    out.extend(recipe.deviations.iter().map(card_line));
+    out
+}
+
+/// "- What. Why".
+pub(super) fn card_line(deviation: &Deviation) -> String {
+    wrapped(&format!("{}. {}", deviation.what.trim_end_matches('.'), deviation.why), "- ", "  ")
+}
+
+/// `text` in lines of at most 110 columns, the first behind `first`, the others behind `rest`.
+pub(super) fn wrapped(text: &str, first: &str, rest: &str) -> String {
+    let mut out = String::new();
+    let mut line = first.to_string();
+    let mut empty = true;
+    for word in text.split_whitespace() {
+        if !empty && line.len() + 1 + word.len() > 110 {
+            let _ = writeln!(out, "{line}");
+            line = rest.to_string();
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line += word;
+        empty = false;
+    }
+    let _ = writeln!(out, "{line}");
+    out
+}
+
+/// 60,965,224.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A quotient to seven digits: alpha / 5 is told as 0.00002, not as 0.000020000000000000002.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.6e}").parse().unwrap_or(value)
+}
+
+const fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}

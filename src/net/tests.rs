@@ -1,0 +1,456 @@
+//! Numbers of the paper and of the programs to the digit, and the words of every refusal.
+
+use super::*;
+use crate::error::Kind;
+
+fn builtin(name: &str) -> Recipe {
+    Recipe::load(name).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn network(recipe: &Recipe) -> Network {
+    Network::new(recipe, recipe.classes).unwrap_or_else(|error| panic!("{}: {error}", recipe.name))
+}
+
+/// Name, `[channels, height, width]` out, parameters and multiply-adds of the layers that have weights.
+fn weighted(network: &Network) -> Vec<(&str, [usize; 3], usize, usize)> {
+    let has_weights = network.layers.iter().filter(|layer| layer.weights().is_some());
+    has_weights
+        .map(|layer| {
+            let out = layer.output;
+            (layer.name.as_str(), [out.channels, out.height, out.width], layer.parameters(), layer.macs())
+        })
+        .collect()
+}
+
+#[test]
+fn the_papers_numbers_to_the_digit() {
+    let network = network(&builtin("paper"));
+    assert_eq!(
+        weighted(&network),
+        [
+            ("conv1", [96, 55, 55], 34_944, 105_415_200),
+            ("conv2", [256, 27, 27], 307_456, 223_948_800),
+            ("conv3", [384, 13, 13], 885_120, 149_520_384),
+            ("conv4", [384, 13, 13], 663_936, 112_140_288),
+            ("conv5", [256, 13, 13], 442_624, 74_760_192),
+            ("fc6", [4096, 1, 1], 37_752_832, 37_748_736),
+            ("fc7", [4096, 1, 1], 16_781_312, 16_777_216),
+            ("fc8", [1000, 1, 1], 4_097_000, 4_096_000),
+        ]
+    );
+    assert_eq!((network.parameters(), network.macs()), (60_965_224, 724_406_816));
+    let units: usize = network.layers.iter().filter(|l| l.weights().is_some()).map(|l| l.output.len()).sum();
+    assert_eq!(units, 659_272);
+    let conv2 = network.layers.iter().find(|layer| layer.name == "conv2").unwrap();
+    assert_eq!(conv2.parameter_shapes(), Some((vec![256, 48, 5, 5], vec![256])));
+    assert_eq!(conv2.fan_in(), 1200);
+}
+
+#[test]
+fn without_columns() {
+    let mut recipe = builtin("paper");
+    for layer in ["conv2", "conv4", "conv5"] {
+        recipe.set(&format!("layer.{layer}.groups"), "1").unwrap();
+    }
+    let network = network(&recipe);
+    assert_eq!((network.parameters(), network.macs()), (62_378_344, 1_135_256_096));
+}
+
+#[test]
+fn torchvisions_numbers() {
+    let network = network(&builtin("torchvision"));
+    assert_eq!((network.parameters(), network.macs()), (61_100_840, 714_188_480));
+}
+
+#[test]
+fn the_programs_nets_have_the_papers_size() {
+    for name in ["original-2012", "caffe", "caffenet"] {
+        let network = network(&builtin(name));
+        assert_eq!((network.parameters(), network.macs()), (60_965_224, 724_406_816), "{name}");
+    }
+}
+
+#[test]
+fn cifar_nets_round_up() {
+    let side = |network: &Network, name: &str| {
+        let layer = network.layers.iter().find(|layer| layer.name == name).unwrap();
+        (layer.output.channels, layer.output.height)
+    };
+    let net = network(&builtin("cifar-18pct"));
+    assert_eq!(["pool1", "pool2", "pool3"].map(|name| side(&net, name)), [(32, 16), (32, 8), (64, 4)]);
+    // 2,432 + 25,632 + 51,264 + 10,250.
+    assert_eq!(net.parameters(), 89_578);
+    for (name, maps) in [("cifar-13pct", 32), ("cifar-11pct", 64)] {
+        let net = network(&builtin(name));
+        assert_eq!(
+            ["pool1", "pool2", "local3"].map(|layer| side(&net, layer)),
+            [(64, 12), (64, 6), (maps, 6)]
+        );
+        let local3 = net.layers.iter().find(|layer| layer.name == "local3").unwrap();
+        let shapes = (vec![6, 6, maps, 64, 3, 3], vec![6, 6, maps]);
+        assert_eq!(local3.parameter_shapes(), Some(shapes), "{name}");
+    }
+}
+
+#[test]
+fn normalisation_constants_multiply_the_plain_sum() {
+    let alpha = |recipe: &str, layer: &str| {
+        let network = network(&builtin(recipe));
+        let layer = network.layers.into_iter().find(|l| l.name == layer).unwrap();
+        match layer.operation {
+            Operation::Lrn(g) | Operation::MapNorm(g) => (g.constants.alpha, g.constants.k, g.groups),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(alpha("paper", "norm1"), (1e-4, 2.0, 2));
+    assert_eq!(alpha("original-2012", "norm1"), (1e-4 / 5.0, 2.0, 2));
+    assert_eq!(alpha("original-2012", "cnorm2"), (1e-3 / 25.0, 1.0, 1));
+    assert_eq!(alpha("caffe", "norm2"), (1e-4 / 5.0, 1.0, 1));
+    assert_eq!(alpha("cifar-11pct", "norm2"), (1e-3 / 9.0, 1.0, 1));
+}
+
+#[test]
+fn small_is_small() {
+    let net = network(&builtin("small"));
+    assert!((4_000_000..8_000_000).contains(&net.macs()), "{}", net.macs());
+}
+
+#[test]
+fn every_builtin_reads_back_builds_and_shows() {
+    for name in Recipe::builtin_names() {
+        let recipe = builtin(name);
+        assert_eq!(recipe.name, name);
+        assert!(!recipe.deviations.is_empty(), "{name} has no card");
+        let text = recipe.to_toml();
+        let back = Recipe::parse(&text, name).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert_eq!(back, recipe);
+        for classes in [1, 2, 37, recipe.classes, 21_841] {
+            let network = Network::new(&recipe, classes).unwrap();
+            assert_eq!(network.layers.last().unwrap().output.len(), classes);
+        }
+        let network = network(&recipe);
+        let text = show::text(&recipe, &network);
+        assert!(text.contains(&show::grouped(network.parameters())), "{text}");
+        assert!(text.lines().all(|line| line.len() <= 130), "{text}");
+        assert_eq!(diff(&recipe, &recipe).lines().count(), 2, "{}", diff(&recipe, &recipe));
+    }
+}
+
+#[test]
+fn shown_as_json() {
+    let recipe = builtin("paper");
+    let json = show::json(&recipe, &network(&recipe));
+    assert_eq!(json["parameters"], 60_965_224);
+    assert_eq!(json["macs"], 724_406_816);
+    assert_eq!(json["layers"][0]["output"], serde_json::json!([96, 55, 55]));
+    assert_eq!(json["layers"][0]["kind"], "conv");
+    let layers = json["layers"].as_array().unwrap();
+    assert_eq!(layers.last().unwrap()["output"], serde_json::json!([1000]));
+}
+
+#[test]
+fn shown_as_a_table() {
+    let recipe = builtin("paper");
+    let text = show::text(&recipe, &network(&recipe));
+    let conv2: Vec<&str> = text.lines().find(|line| line.starts_with("conv2")).unwrap().split("  ").collect();
+    let conv2: Vec<&str> = conv2.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect();
+    let settings = "5x5/1, pad 2, 2 groups, N(0, 0.01), bias 1";
+    assert_eq!(conv2, ["conv2", "conv", "256 x 27 x 27", "307,456", "223,948,800", settings]);
+    assert!(text.contains("rate divided by 10 when the validation error has no new best"), "{text}");
+}
+
+#[test]
+fn differences_and_their_reasons() {
+    let text = diff(&builtin("paper"), &builtin("caffenet"));
+    for part in [
+        "input.crop: 224 -> 227",
+        "k: 2.0 -> 1.0 in norm1, norm2",
+        "order: ",
+        "pooling before normalisation",
+        "card of caffenet",
+    ] {
+        assert!(text.contains(part), "{part}:\n{text}");
+    }
+    let text = diff(&builtin("paper"), &builtin("torchvision"));
+    for part in ["layers only in paper: norm1, norm2", "60,965,224 -> 61,100,840", "1.4 %"] {
+        assert!(text.contains(part), "{part}:\n{text}");
+    }
+}
+
+#[test]
+fn settings() {
+    let mut recipe = builtin("paper");
+    recipe.set("optimiser.rate", "0.001").unwrap();
+    recipe.set("input.mean", "channels").unwrap();
+    recipe.set("layer.fc6.weights.init", "he").unwrap();
+    recipe.set("layer.fc6.weights.init.normal", "0.005").unwrap();
+    recipe.set("schedule.plateau", "none").unwrap();
+    recipe.set("schedule.at_epochs", "[20, 40]").unwrap();
+    recipe.set_all([("input.crop", "300"), ("input.square", "320")]).unwrap();
+    assert_eq!(recipe.optimiser.rate, 0.001);
+    assert_eq!((recipe.input.mean, recipe.input.crop), (Mean::Channels, 300));
+    assert_eq!(recipe.schedule.at_epochs, [20, 40]);
+
+    let before = recipe.clone();
+    for (key, value, message, help) in [
+        ("optimiser.rat", "1", "--set optimiser.rat=1: unknown key `optimiser.rat`", "`rate`"),
+        ("optimizer.rate", "1", "unknown key `optimizer`", "`optimiser`"),
+        ("layer.conv1.stried", "1", "unknown key `layer.conv1.stried`", "`stride`"),
+        ("layer.conf1.stride", "1", "no layer is called `conf1`", "`conv1`"),
+        (
+            "optimiser.momentum",
+            "1.5",
+            "`optimiser.momentum` is 1.5, expected a number at least 0 and below 1",
+            "0.9",
+        ),
+        ("optimiser.rate", "fast", "`optimiser.rate` is \"fast\", expected a number above 0", "0.01"),
+        ("optimiser.rate", "1\nbatch = 3", "`optimiser.rate` is", "0.01"),
+        ("optimiser.rate.x", "1", "`rate` is a value", "--set"),
+        ("schedule.plateau.patience", "1", "`schedule.plateau.times` is missing", "times = 3"),
+        ("optimiser.rate", "none", "`optimiser.rate` is missing", "rate = 0.01"),
+        ("layer", "1", "`layer` is 1, expected tables", "[[layer]]"),
+        ("layer.conv1", "1", "unknown key `layer.conv1.conv1`", ""),
+        ("optimiser..rate", "1", "expected names between dots", "--set"),
+        ("", "1", "expected names between dots", "--set"),
+    ] {
+        let error = recipe.set(key, value).unwrap_err();
+        assert!(error.message.contains(message), "{error}");
+        assert!(error.help.as_ref().unwrap().contains(help), "{error}");
+        assert_eq!((error.kind, &recipe), (Kind::Usage, &before));
+    }
+}
+
+/// `paper` with `from` replaced by `to`, which must be refused with `message` and `help`.
+#[track_caller]
+fn refused(from: &str, to: &str, message: &str, help: &str) {
+    let text = Recipe::builtin_text("paper").unwrap();
+    assert!(text.contains(from), "`{from}` is not in the recipe");
+    let error = Recipe::parse(&text.replacen(from, to, 1), "my.toml").expect_err(to);
+    assert!(error.message.starts_with("my.toml"), "{error}");
+    assert!(error.message.contains(message), "{error}");
+    let told = error.help.as_deref().unwrap_or_else(|| panic!("no help: {error}"));
+    assert!(told.contains(help), "{error}");
+}
+
+#[test]
+fn unknown_keys_are_refused_with_line_and_nearest() {
+    let text = Recipe::builtin_text("paper").unwrap();
+    let line = 1 + text.lines().position(|line| line == "rate = 0.01").unwrap();
+    let place = format!("my.toml:{line}: unknown key `optimiser.rat`");
+    refused("\nrate = 0.01", "\nrat = 0.01", &place, "did you mean `rate`?");
+    refused("[optimiser]", "[optimizer]", "unknown key `optimizer`", "`optimiser`");
+    refused("maps = 96", "mpas = 96", "unknown key `layer.conv1.mpas`", "`maps`");
+    refused("bias = 0.0", "biass = 0.0", "unknown key `layer.conv1.weights.biass`", "`bias`");
+    refused(
+        "square = 256",
+        "square = 256\nzzzzzzzz = 1",
+        "unknown key `input.zzzzzzzz`",
+        "The keys here are square",
+    );
+}
+
+#[test]
+fn missing_keys_and_wrong_types() {
+    refused("batch = 128\n", "", "`optimiser.batch` is missing", "batch = 128");
+    refused("views = 10\n", "", "`evaluation.views` is missing", "views = 10");
+    refused("[evaluation]\nviews = 10\n", "", "the table [evaluation] is missing", "recipe show paper");
+    refused(
+        "batch = 128",
+        "batch = \"128\"",
+        "`optimiser.batch` is \"128\", expected a whole number",
+        "batch = 1",
+    );
+    refused(
+        "batch = 128",
+        "batch = -3",
+        "`optimiser.batch` is -3, expected a whole number from 1",
+        "batch = 1",
+    );
+    refused("flip = true", "flip = 1", "`augment.flip` is 1, expected true or false", "flip = true");
+    refused("name = \"paper\"", "name = 2012", "`name` is 2012, expected a string", "name = ");
+    refused("kind = \"conv\"", "kind = \"convv\"", "`layer.conv1.kind` is \"convv\"", "kind = \"conv\"");
+    refused("mean = \"image\"", "mean = \"img\"", "`input.mean` is \"img\"", "mean = \"image\"");
+    refused("mean = \"image\"", "mean = { fixed = [1, 2] }", "expected three numbers", "fixed = [");
+    refused("init = { normal = 0.01 }", "init = 0.01", "`layer.conv1.weights.init` is 0.01", "normal = 0.01");
+    refused(
+        "weights = { init",
+        "weights = 1 # { init",
+        "`layer.conv1.weights` is 1, expected a table",
+        "weights",
+    );
+    refused("batch = 128", "batch = ", "not TOML", "key = value");
+    refused("batch = 128", "batch = 128\nbatch = 128", "not TOML", "");
+}
+
+#[test]
+fn values_out_of_range() {
+    refused("batch = 128", "batch = 0", "`optimiser.batch` is 0", "batch = 1");
+    refused(
+        "batch = 128",
+        "batch = 99999999999999999999999",
+        "expected a whole number from 1 to 65536",
+        "batch",
+    );
+    refused("momentum = 0.9", "momentum = 1.0", "at least 0 and below 1", "momentum = 0.9");
+    refused("momentum = 0.9", "momentum = 0.9999999999", "at least 0 and below 1", "momentum = 0.9");
+    refused("momentum = 0.9", "momentum = -0.1", "`optimiser.momentum` is -0.1", "momentum = 0.9");
+    refused("momentum = 0.9", "momentum = nan", "`optimiser.momentum` is nan", "momentum = 0.9");
+    refused("\nrate = 0.01", "\nrate = 0", "`optimiser.rate` is 0, expected a number above 0", "rate = 0.01");
+    refused("\nrate = 0.01", "\nrate = 1e-60", "`optimiser.rate` is 1e-60", "rate = 0.01");
+    refused("\nrate = 0.01", "\nrate = inf", "`optimiser.rate` is inf", "rate = 0.01");
+    refused("rate = 0.5", "rate = 1.0", "`layer.drop6.rate` is 1.0", "rate = 0.5");
+    refused("square = 256", "square = 5000", "`input.square` is 5000", "square = 4096");
+    refused(
+        "crop = 224",
+        "crop = 257",
+        "`input.crop` is 257, expected at most input.square, 256",
+        "crop = 256",
+    );
+    refused("mean = \"image\"", "mean = \"image\"\ndivisor = 0", "`input.divisor` is 0", "divisor = 1");
+    refused(
+        "views = 10",
+        "views = 5",
+        "`evaluation.views` is 5, expected 1 (the centre) or 10",
+        "views = 10",
+    );
+    refused("size = 5", "size = 0", "`layer.norm1.size` is 0", "size = 1");
+    refused("k = 2.0", "k = 0", "`layer.norm1.k` is 0", "k = 2");
+    refused("plateau = {", "at_epochs = [40, 20]\n# {", "[40, 20], expected ascending epochs", "[20, 40]");
+    refused("plateau = {", "at_epochs = [20]\nplateau = {", "not both", "schedule.plateau=none");
+    refused(
+        "init = { normal = 0.01 }, bias = 1.0",
+        "init = \"fan-in\", bias = 1.0",
+        "`layer.conv2.weights.bias`",
+        "bias",
+    );
+}
+
+#[test]
+fn layers_that_make_no_chain() {
+    refused("name = \"relu1\"", "name = \"conv1\"", "two layers are called `conv1`", "conv1b");
+    refused("name = \"relu1\"", "name = \"relu.1\"", "expected a name of letters", "name = ");
+    refused("name = \"relu1\"", "name = \"\"", "expected a name of letters", "name = ");
+    refused("units = 4096\n", "", "`layer.fc6.units` is missing", "units = 4096");
+    refused(
+        "name = \"fc8\"\nkind = \"fc\"",
+        "name = \"fc8\"\nkind = \"fc\"\nunits = 3",
+        "the last layer is `fc8`",
+        "",
+    );
+    let text = Recipe::builtin_text("paper").unwrap();
+    let none = &text[..text.find("[[layer]]").unwrap()];
+    assert!(Recipe::parse(none, "my.toml").unwrap_err().message.contains("0 layers"));
+}
+
+#[test]
+fn recipes_that_are_not_there() {
+    let error = Recipe::load("cafe").unwrap_err();
+    assert!(error.message.contains("`cafe`"), "{error}");
+    let help = error.help.unwrap();
+    assert!(help.contains("did you mean `caffe`?") && help.contains("torchvision"), "{help}");
+    assert_eq!(Recipe::load("nowhere/my.toml").unwrap_err().kind, Kind::Usage);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    std::fs::write(
+        &path,
+        Recipe::builtin_text("small").unwrap().replace("name = \"small\"", "name = \"mine\""),
+    )
+    .unwrap();
+    assert!(Recipe::load(path.to_str().unwrap()).unwrap().name.starts_with("mine"));
+    std::fs::write(&path, [0xff, 0xfe, 0]).unwrap();
+    assert!(Recipe::load(path.to_str().unwrap()).is_err());
+}
+
+#[test]
+fn layers_that_do_not_fit() {
+    let paper = builtin("paper");
+    let error = Network::with_crop(&paper, 1000, 32).unwrap_err();
+    assert_eq!(
+        error.message,
+        "layer pool5: 256 x 1 x 1 enters, 3x3/2 asked for: kernel 3 does not fit 1 pixels with pad 0: at least 3 are \
+         needed"
+    );
+    let help = error.help.unwrap();
+    let fits: usize = help.split(' ').next().unwrap().parse().unwrap();
+    assert!(Network::with_crop(&paper, 1000, fits).is_ok(), "{help}");
+    assert!(Network::with_crop(&paper, 1000, fits - 1).is_err(), "{help}");
+
+    let mut recipe = paper.clone();
+    recipe.set("layer.conv2.groups", "5").unwrap();
+    let error = Network::new(&recipe, 1000).unwrap_err();
+    assert!(
+        error.message.contains("layer conv2: 96 x 27 x 27 enters, 5x5/1, pad 2, 5 groups asked for"),
+        "{error}"
+    );
+    assert_eq!(error.help.as_deref(), Some("`--set layer.conv2.groups=4`"));
+
+    let mut recipe = paper.clone();
+    recipe.set("layer.norm1.groups", "7").unwrap();
+    let error = Network::new(&recipe, 1000).unwrap_err();
+    assert_eq!(error.help.as_deref(), Some("`--set layer.norm1.groups=6`"), "{error}");
+
+    let mut recipe = paper.clone();
+    recipe.set("layer.conv3.pad", "3").unwrap();
+    let error = Network::new(&recipe, 1000).unwrap_err();
+    assert_eq!(error.help.as_deref(), Some("`--set layer.conv3.pad=2`"), "{error}");
+
+    assert!(Network::new(&paper, 0).unwrap_err().help.is_some());
+    assert!(Network::with_crop(&paper, 10, 0).unwrap_err().help.is_some());
+    assert!(Network::with_crop(&paper, 10, usize::MAX).unwrap_err().help.is_some());
+}
+
+#[test]
+fn networks_beyond_any_machine() {
+    let mut recipe = builtin("paper");
+    recipe.set_all([("layer.fc6.units", "1048576"), ("layer.fc7.units", "1048576")]).unwrap();
+    let error = Network::new(&recipe, 1000).unwrap_err();
+    assert!(error.message.contains("layer fc7"), "{error}");
+    assert!(error.message.contains("parameters up to here, expected at most 1099511627776"), "{error}");
+
+    let mut recipe = builtin("cifar-11pct");
+    recipe
+        .set_all([
+            ("input.square", "4096"),
+            ("input.crop", "4096"),
+            ("layer.conv1.maps", "1048576"),
+            ("layer.conv1.kernel", "4096"),
+            ("layer.conv1.pad", "4095"),
+        ])
+        .unwrap();
+    let error = Network::new(&recipe, 1000).unwrap_err();
+    assert!(error.message.contains("layer conv1"), "{error}");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(300))]
+
+    /// Any damage to a recipe's text is a refusal or another recipe, never a panic.
+    #[test]
+    fn damaged_recipes_never_panic(
+        recipe in 0..11usize,
+        at in 0.0..1.0f64,
+        length in 0..12usize,
+        patch in "[-0-9a-z.\"{}\\[\\]=\n ]{0,12}",
+    ) {
+        let name = Recipe::builtin_names().nth(recipe).unwrap();
+        let text: Vec<char> = Recipe::builtin_text(name).unwrap().chars().collect();
+        let at = (at * text.len() as f64) as usize;
+        let kept = text[(at + length).min(text.len())..].iter();
+        let damaged: String = text[..at].iter().copied().chain(patch.chars()).chain(kept.copied()).collect();
+        if let Ok(recipe) = Recipe::parse(&damaged, "damaged.toml") {
+            if let Ok(network) = Network::new(&recipe, recipe.classes) {
+                show::text(&recipe, &network);
+            }
+            assert_eq!(Recipe::parse(&recipe.to_toml(), "again").unwrap(), recipe);
+        }
+    }
+
+    /// So with any setting.
+    #[test]
+    fn any_setting_is_taken_or_refused(key in "(layer\\.)?[a-z1.]{0,12}(\\.groups|\\.pad)?", value in "\\PC{0,12}") {
+        let mut recipe = builtin("small");
+        if recipe.set(&key, &value).is_ok() {
+            let _ = Network::new(&recipe, 10);
+        }
+    }
+}
