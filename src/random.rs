@@ -16,6 +16,8 @@ pub enum Purpose {
     Crop,
     /// A picture's colour noise.
     Color,
+    /// Which pictures are held out for validation.
+    HeldOut,
     /// A picture's dropout masks.
     Dropout,
 }

@@ -1,8 +1,14 @@
 //! How a network runs. An [`Engine`] carries out a whole network, not single operations, so that each kind of
 //! machine can plan its memory and fuse its steps as it likes.
 
+mod cpu;
+mod layout;
+mod plan;
+pub mod reference;
 mod tensor;
 
+pub use cpu::CpuEngine;
+pub use plan::{Mode, Plan, Step};
 pub use tensor::Tensor;
 
 use crate::Result;

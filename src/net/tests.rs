@@ -421,6 +421,31 @@ fn networks_beyond_any_machine() {
     assert!(error.message.contains("layer conv1"), "{error}");
 }
 
+/// The golden file's tensors are those of the network of the recipe beside it.
+#[test]
+fn the_golden_recipe_has_the_golden_files_shapes() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/narrow-paper");
+    let net = network(&builtin(&format!("{folder}.toml")));
+    let bytes = std::fs::read(format!("{folder}.safetensors")).unwrap();
+    let golden = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let shape = |name: &str| golden.tensor(name).unwrap().shape().to_vec();
+    assert_eq!(shape("images"), [4, 3, 96, 96]);
+    for layer in &net.layers {
+        let (name, out) = (&layer.name, layer.output);
+        let activation = shape(&format!("activation.{name}"));
+        let units = activation.len() == 2;
+        let expected =
+            if units { vec![4, out.channels] } else { vec![4, out.channels, out.height, out.width] };
+        assert_eq!((activation, out.pixels() == 1), (expected, units), "{name}");
+        if let Some((weight, bias)) = layer.parameter_shapes() {
+            for prefix in ["", "gradient.", "after."] {
+                assert_eq!(shape(&format!("{prefix}{name}.weight")), weight);
+                assert_eq!(shape(&format!("{prefix}{name}.bias")), bias);
+            }
+        }
+    }
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(300))]
 

@@ -1,0 +1,136 @@
+//! From a square to what the network sees: the contract that training, evaluation and the model file share.
+
+use rand::RngExt;
+use rand_distr::{Distribution, Normal};
+use serde::{Deserialize, Serialize};
+
+use super::square::RESIZE;
+use super::statistics::{ColorBasis, Statistics};
+use super::{Picture, square};
+use crate::net::{Augment, Input, Mean};
+use crate::random::{Purpose, generator, key};
+
+/// How a picture becomes the network's input. Everything that could differ between two programs is in here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocess {
+    /// The short side is resized to this, and the centre square taken.
+    pub square: usize,
+    /// Side of the crop that enters the network.
+    pub crop: usize,
+    /// How squares are resized.
+    pub resize: String,
+    /// Order of the colours.
+    pub channels: String,
+    /// What the centred pixels are divided by.
+    pub divisor: f32,
+    /// What they are then divided by, red, green, blue.
+    pub deviations: [f32; 3],
+    /// What is subtracted from the 0..255 pixels: `[square, square, 3]`, or `[3]`.
+    #[serde(skip)]
+    pub mean: Vec<f32>,
+}
+
+/// Where a crop lies in the square, and whether it is mirrored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// First column.
+    pub x: usize,
+    /// First row.
+    pub y: usize,
+    /// Mirrored left to right.
+    pub flip: bool,
+}
+
+impl Preprocess {
+    /// The contract of a recipe, its means measured on the training set unless the recipe gives them.
+    pub fn new(input: &Input, statistics: &Statistics) -> Self {
+        let mean = match input.mean {
+            Mean::Image => statistics.mean_image(),
+            Mean::Channels => statistics.mean_channels().to_vec(),
+            Mean::Fixed(mean) => mean.to_vec(),
+        };
+        Self {
+            square: input.square,
+            crop: input.crop,
+            resize: RESIZE.to_owned(),
+            channels: "RGB".to_owned(),
+            divisor: input.divisor,
+            deviations: input.deviations.unwrap_or([1.0; 3]),
+            mean,
+        }
+    }
+
+    /// The square of a picture.
+    pub fn square(&self, picture: &Picture) -> Picture {
+        square::square(picture, self.square)
+    }
+
+    /// Values of one view.
+    pub fn view_len(&self) -> usize {
+        3 * self.crop * self.crop
+    }
+
+    /// Writes one view of a square, `[crop, crop, 3]`: `(pixel + noise - mean) / divisor / deviation`. The mean
+    /// belongs to the place in the square, so a mirrored view is the mirror of the centred one.
+    ///
+    /// # Panics
+    /// When the square or the view has another size than the contract says.
+    pub fn view(&self, square: &Picture, view: View, noise: [f32; 3], out: &mut [f32]) {
+        assert_eq!((square.width, square.height), (self.square, self.square), "size of the square");
+        let scale = self.deviations.map(|deviation| 1.0 / (self.divisor * deviation));
+        for (row, out) in out.chunks_exact_mut(3 * self.crop).enumerate() {
+            let start = 3 * ((view.y + row) * self.square + view.x);
+            let pixels = square.pixels[start..][..3 * self.crop].as_chunks::<3>().0;
+            let out = out.as_chunks_mut::<3>().0;
+            for (column, pixel) in pixels.iter().enumerate() {
+                let mean =
+                    if self.mean.len() == 3 { &self.mean[..] } else { &self.mean[start + 3 * column..] };
+                let target = if view.flip { self.crop - 1 - column } else { column };
+                for c in 0..3 {
+                    out[target][c] = (f32::from(pixel[c]) + noise[c] - mean[c]) * scale[c];
+                }
+            }
+        }
+    }
+}
+
+impl View {
+    /// The centre crop.
+    pub fn centre(square: usize, crop: usize) -> Self {
+        let offset = (square - crop) / 2;
+        Self { x: offset, y: offset, flip: false }
+    }
+
+    /// The ten views of the paper's section 4.1: four corners and the centre, then their mirror images.
+    pub fn ten(square: usize, crop: usize) -> [Self; 10] {
+        let far = square - crop;
+        let centre = Self::centre(square, crop);
+        let corner = |x, y| Self { x, y, flip: false };
+        let five = [corner(0, 0), corner(far, 0), corner(0, far), corner(far, far), centre];
+        std::array::from_fn(|i| Self { flip: i >= 5, ..five[i % 5] })
+    }
+
+    /// The view that a picture is trained on in an epoch (paper, section 4.1): any crop of the square, mirrored
+    /// or not, as far as `augment` allows. `image` is the picture's index in the split.
+    pub fn random(augment: &Augment, square: usize, crop: usize, seed: u64, epoch: u64, image: u64) -> Self {
+        let mut generator = generator(key(seed, epoch, image, Purpose::Crop));
+        let (x, y) = (generator.random_range(0..=square - crop), generator.random_range(0..=square - crop));
+        let flip = generator.random_bool(0.5);
+        let Self { x, y, .. } =
+            if augment.random_crop { Self { x, y, flip } } else { Self::centre(square, crop) };
+        Self { x, y, flip: flip && augment.flip }
+    }
+}
+
+/// The colour noise of a picture in an epoch (paper, section 4.1): along each eigenvector of the training pixels'
+/// covariance, `a ~ N(0, color_noise)` times the pixels' deviation along it. On the 0..255 scale.
+pub fn color_noise(augment: &Augment, basis: &ColorBasis, seed: u64, epoch: u64, image: u64) -> [f32; 3] {
+    let Ok(normal) = Normal::new(0.0, augment.color_noise) else { return [0.0; 3] };
+    if augment.color_noise == 0.0 {
+        return [0.0; 3];
+    }
+    let mut generator = generator(key(seed, epoch, image, Purpose::Color));
+    let amounts: [f64; 3] = std::array::from_fn(|i| normal.sample(&mut generator) * basis.deviations[i]);
+    std::array::from_fn(|c| (0..3).map(|i| basis.vectors[i][c] * amounts[i]).sum::<f64>() as f32)
+}

@@ -1,0 +1,165 @@
+//! IDX files: MNIST, Fashion-MNIST and their like, compressed or not.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::read::MultiGzDecoder;
+
+use super::raw::RawPictures;
+use super::{Dataset, Item, Place, Split, Store};
+use crate::{Error, Result};
+
+/// Beginning of the files' names, and the split.
+const SPLITS: [(&str, &str); 2] = [("train", "train"), ("t10k", "test")];
+
+/// Most bytes a file may unpack to: a gigabyte, twenty times MNIST.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// The garments of Fashion-MNIST, which come as numbers (its README).
+pub(crate) const GARMENTS: [&str; 10] = [
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+];
+
+pub(super) fn is_idx(folder: &Path) -> bool {
+    find(folder, "train", "images-idx3").is_some()
+}
+
+/// `train-images-idx3-ubyte`, or with a dot before `idx`, with `.gz` or without.
+fn find(folder: &Path, split: &str, what: &str) -> Option<PathBuf> {
+    let dotted = what.replacen("-idx", ".idx", 1);
+    let names = [what, &dotted].map(|what| format!("{split}-{what}-ubyte"));
+    names
+        .iter()
+        .flat_map(|name| [name.clone(), format!("{name}.gz")])
+        .map(|n| folder.join(n))
+        .find(|p| p.is_file())
+}
+
+pub(super) fn open(folder: &Path) -> Result<Dataset> {
+    let mut splits = Vec::new();
+    for (files, name) in SPLITS {
+        let Some(images) = find(folder, files, "images-idx3") else { continue };
+        let labels = find(folder, files, "labels-idx1").ok_or_else(|| {
+            Error::data(format!("{}: there is no {files}-labels-idx1-ubyte beside it", images.display()))
+        })?;
+        let read = |path: &Path| {
+            unpack(&std::fs::read(path).map_err(|e| cannot(path, &e))?).map_err(|e| cannot(path, &e))
+        };
+        let made = split(name, files, read(&images)?, &read(&labels)?);
+        splits.push(made.map_err(|error| error.context(folder.display()))?);
+    }
+    let classes = class_names(folder, &splits)?;
+    Ok(Dataset { classes, splits, origin: folder.display().to_string(), notes: Vec::new() })
+}
+
+/// A dataset of two splits held in memory, as IDX files compressed by gzip.
+pub(crate) fn from_bytes(
+    train: [&[u8]; 2],
+    test: [&[u8]; 2],
+    classes: &[&str],
+    origin: &str,
+) -> Result<Dataset> {
+    let make = |name: &str, [images, labels]: [&[u8]; 2]| {
+        let read = |bytes: &[u8]| unpack(bytes).map_err(|error| Error::data(format!("{origin}: {error}")));
+        split(name, name, read(images)?, &read(labels)?)
+    };
+    Ok(Dataset {
+        classes: classes.iter().map(|&name| name.to_owned()).collect(),
+        splits: vec![make("train", train)?, make("test", test)?],
+        origin: origin.to_owned(),
+        notes: Vec::new(),
+    })
+}
+
+fn cannot(path: &Path, error: &std::io::Error) -> Error {
+    Error::data(format!("{}: cannot be read: {error}", path.display()))
+}
+
+fn unpack(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes.to_vec());
+    }
+    let mut unpacked = Vec::new();
+    MultiGzDecoder::new(bytes).take(MOST_BYTES + 1).read_to_end(&mut unpacked)?;
+    if unpacked.len() as u64 > MOST_BYTES {
+        return Err(std::io::Error::other(format!("it unpacks to more than {MOST_BYTES} bytes")));
+    }
+    Ok(unpacked)
+}
+
+fn split(name: &str, files: &str, images: Vec<u8>, labels: &[u8]) -> Result<Split> {
+    let [count, height, width] = header::<3>(&images, 3).map_err(|e| e.context(format!("{files} images")))?;
+    let [label_count] = header::<1>(labels, 1).map_err(|e| e.context(format!("{files} labels")))?;
+    if count != label_count {
+        return Err(Error::data(format!("{count} {files} images came with {label_count} labels")));
+    }
+    if count == 0 || height == 0 || width == 0 {
+        return Err(Error::data(format!(
+            "{count} {files} images of {width} x {height} pixels: there is nothing"
+        )));
+    }
+    let labels = &labels[8..];
+    let item =
+        |i: usize| Item { file: format!("{files}:{i}"), label: u32::from(labels[i]), place: Place::Raw(i) };
+    let items = (0..count).map(item).collect();
+    let pixels = images[16..].to_vec();
+    let pictures = RawPictures { width, height, color: false, prefix: 0, bytes: pixels };
+    Ok(Split::new(name, items, Arc::new(Store::Raw(pictures))))
+}
+
+/// The extents in a header of unsigned bytes with `N` dimensions, checked against the file's length.
+fn header<const N: usize>(bytes: &[u8], dimensions: u8) -> Result<[usize; N]> {
+    let magic = [0, 0, 8, dimensions];
+    if !bytes.starts_with(&magic) || bytes.len() < 4 + 4 * N {
+        return Err(Error::data(format!(
+            "starts with {:?}, expected {magic:?}: not an IDX file of {dimensions}-dimensional unsigned bytes",
+            &bytes[..bytes.len().min(4)]
+        )));
+    }
+    let extents: [usize; N] = std::array::from_fn(|i| {
+        let extent = [0, 1, 2, 3].map(|j| bytes[4 + 4 * i + j]);
+        u32::from_be_bytes(extent) as usize
+    });
+    let values = extents.iter().try_fold(1usize, |all, &extent| all.checked_mul(extent));
+    if values.is_none_or(|values| values != bytes.len() - 4 - 4 * N) {
+        return Err(Error::data(format!(
+            "the header says {extents:?} values, the file has {}: it is cut short or has more",
+            bytes.len() - 4 - 4 * N
+        )));
+    }
+    Ok(extents)
+}
+
+/// `classes.txt`, one name a line; else the garments for Fashion-MNIST, which its folder's name gives away; else the
+/// numbers.
+fn class_names(folder: &Path, splits: &[Split]) -> Result<Vec<String>> {
+    let most =
+        splits.iter().flat_map(|split| (0..split.len()).map(|i| split.label(i) as usize)).max().unwrap_or(0);
+    let names: Vec<String> = match std::fs::read_to_string(folder.join("classes.txt")) {
+        Ok(text) => text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect(),
+        Err(_) if is_fashion(folder) => GARMENTS.map(str::to_owned).to_vec(),
+        Err(_) => (0..=most).map(|label| label.to_string()).collect(),
+    };
+    if most >= names.len() {
+        return Err(Error::data(format!(
+            "{}: label {most}, but there are {} class names: expected one a line in classes.txt",
+            folder.display(),
+            names.len()
+        )));
+    }
+    Ok(names)
+}
+
+fn is_fashion(folder: &Path) -> bool {
+    folder.components().any(|part| part.as_os_str().to_string_lossy().to_lowercase().contains("fashion"))
+}

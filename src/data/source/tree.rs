@@ -1,0 +1,252 @@
+//! Class folders, wherever they are listed from: a disk or an archive.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Dataset, Item, Place, Split, Store};
+use crate::random::{Purpose, key};
+use crate::{Error, Result};
+
+/// Names of folders that hold a split, and the split's name here.
+const SPLITS: [(&str, &str); 6] = [
+    ("train", "train"),
+    ("training", "train"),
+    ("val", "val"),
+    ("valid", "val"),
+    ("validation", "val"),
+    ("test", "test"),
+];
+
+/// One picture in how many is held out for validation when no split is given.
+const HELD_OUT: usize = 10;
+
+/// The files and folders below a root, by path, `/` between the parts.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub files: Vec<(String, Place)>,
+    pub folders: BTreeSet<String>,
+}
+
+impl Listing {
+    /// Adds a file and the folders above it; hidden names and what archivers leave behind are passed over.
+    pub(super) fn add_file(&mut self, path: &str, place: Place) {
+        if let Some(path) = visible(path) {
+            if let Some((folder, _)) = path.rsplit_once('/') {
+                self.add_folder(folder);
+            }
+            self.files.push((path, place));
+        }
+    }
+
+    /// Adds a folder and those above it.
+    pub(super) fn add_folder(&mut self, path: &str) {
+        let Some(path) = visible(path) else { return };
+        for (end, _) in path.match_indices('/') {
+            self.folders.insert(path[..end].to_owned());
+        }
+        self.folders.insert(path);
+    }
+}
+
+/// The path without `.` parts; `None` when it is hidden, empty, or tries to leave the root.
+fn visible(path: &str) -> Option<String> {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let hidden = |part: &&str| part.starts_with('.') || *part == "__MACOSX";
+    (!parts.is_empty() && !parts.iter().any(hidden)).then(|| parts.join("/"))
+}
+
+/// Makes a dataset of class folders, with or without split folders above them.
+pub(super) fn dataset(mut listing: Listing, store: Store, origin: String) -> Result<Dataset> {
+    listing.files.sort_by(|a, b| a.0.cmp(&b.0));
+    let listing = without_common_top(listing);
+    let store = Arc::new(store);
+    let tops: Vec<&str> =
+        listing.folders.iter().map(String::as_str).filter(|path| !path.contains('/')).collect();
+    let splits: Vec<(&str, &str)> = SPLITS.into_iter().filter(|(folder, _)| tops.contains(folder)).collect();
+    let mut notes = Vec::new();
+    if splits.iter().any(|&(_, name)| name == "train") {
+        return in_splits(&listing, &splits, &store, origin, notes);
+    }
+    let classes = Classes::of(&listing, "", &origin, &mut notes)?;
+    let names = classes.names();
+    let all = classes.items(&names);
+    let held = held_out(&all, names.len());
+    let part = |val: bool| -> Vec<Item> {
+        all.iter().zip(&held).filter(|(_, held)| **held == val).map(|(item, _)| item.clone()).collect()
+    };
+    let (train, val) = (part(false), part(true));
+    notes.push(format!(
+        "no train/ and val/ folders: {} of {} pictures, one in {HELD_OUT} of each class, are held out for validation",
+        val.len(),
+        all.len()
+    ));
+    let splits = [("train", train), ("val", val), ("all", all)];
+    let splits =
+        splits.into_iter().map(|(name, items)| Split::new(name, items, Arc::clone(&store))).collect();
+    Ok(Dataset { classes: names, splits, origin, notes })
+}
+
+fn in_splits(
+    listing: &Listing,
+    splits: &[(&str, &str)],
+    store: &Arc<Store>,
+    origin: String,
+    mut notes: Vec<String>,
+) -> Result<Dataset> {
+    let mut names: Vec<String> = Vec::new();
+    let mut made: Vec<Split> = Vec::new();
+    for &(folder, name) in splits {
+        if made.iter().any(|split| split.name == name) {
+            notes.push(format!("{folder}/ is left alone: there is another folder of {name} pictures"));
+            continue;
+        }
+        let classes =
+            Classes::of(listing, &format!("{folder}/"), &format!("{origin}, {folder}/"), &mut notes)?;
+        if name == "train" {
+            names = classes.names();
+        }
+        let unknown: Vec<&str> =
+            classes.0.keys().copied().filter(|c| !names.iter().any(|n| n == c)).collect();
+        if !unknown.is_empty() {
+            return Err(Error::data(format!(
+                "{origin}: {folder}/ has classes that train/ has not: {}",
+                some(&unknown)
+            ))
+            .help("the same class folders in both, with the same names"));
+        }
+        let missing: Vec<&str> =
+            names.iter().map(String::as_str).filter(|n| !classes.0.contains_key(n)).collect();
+        if !missing.is_empty() {
+            notes.push(format!("{folder}/ has no pictures of {} classes: {}", missing.len(), some(&missing)));
+        }
+        made.push(Split::new(name, classes.items(&names), Arc::clone(store)));
+    }
+    if made.len() == 1 {
+        notes.push("there is no val/ or test/ folder: nothing to validate on".to_owned());
+    }
+    Ok(Dataset { classes: names, splits: made, origin, notes })
+}
+
+/// The class folders below a prefix, with their pictures.
+struct Classes<'a>(BTreeMap<&'a str, Vec<&'a (String, Place)>>);
+
+impl<'a> Classes<'a> {
+    fn of(listing: &'a Listing, prefix: &str, origin: &str, notes: &mut Vec<String>) -> Result<Self> {
+        let below = |path: &'a str| path.strip_prefix(prefix);
+        let folders =
+            listing.folders.iter().filter_map(|path| below(path)).filter(|path| !path.contains('/'));
+        let mut classes: BTreeMap<&str, Vec<_>> = folders.map(|name| (name, Vec::new())).collect();
+        let (mut loose, mut others) = (Vec::new(), Vec::new());
+        for file in &listing.files {
+            let Some(path) = below(&file.0) else { continue };
+            match path.split_once('/') {
+                _ if !may_be_picture(path) => others.push(file.0.as_str()),
+                None => loose.push(file.0.as_str()),
+                Some((class, _)) => classes.entry(class).or_default().push(file),
+            }
+        }
+        if !others.is_empty() {
+            notes.push(format!(
+                "{} files are no .jpg, .jpeg or .png and left out: {}",
+                others.len(),
+                some(&others)
+            ));
+        }
+        if !loose.is_empty() && !classes.is_empty() {
+            notes.push(format!(
+                "{} pictures are in no class folder and left out: {}",
+                loose.len(),
+                some(&loose)
+            ));
+        }
+        let layout = "one folder of pictures for each class: cats/1.jpg, cats/2.jpg, dogs/1.jpg";
+        if classes.is_empty() {
+            let found = match loose.len() {
+                0 => "it is empty".to_owned(),
+                count => {
+                    format!("its {count} pictures have no class folders, so nothing says what they show")
+                }
+            };
+            return Err(Error::data(format!("{origin}: {found}")).help(layout));
+        }
+        let empty: Vec<&str> =
+            classes.iter().filter(|(_, files)| files.is_empty()).map(|(name, _)| *name).collect();
+        if !empty.is_empty() {
+            return Err(Error::data(format!("{origin}: class folders with no pictures: {}", some(&empty)))
+                .help(format!("remove them, or put .jpg, .jpeg or .png files in; expected is {layout}")));
+        }
+        Ok(Self(classes))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.keys().map(|&name| name.to_owned()).collect()
+    }
+
+    fn items(&self, names: &[String]) -> Vec<Item> {
+        let labelled =
+            names.iter().zip(0u32..).filter_map(|(name, label)| Some((self.0.get(name.as_str())?, label)));
+        labelled
+            .flat_map(|(files, label)| {
+                files.iter().map(move |(file, place)| Item {
+                    file: file.clone(),
+                    label,
+                    place: place.clone(),
+                })
+            })
+            .collect()
+    }
+}
+
+/// Which pictures are held out: of each class the tenth with the smallest hash of their names, at least one of two.
+/// A picture keeps its side when others come or go, as far as the share allows.
+fn held_out(items: &[Item], classes: usize) -> Vec<bool> {
+    let mut by_class: Vec<Vec<(u64, usize)>> = vec![Vec::new(); classes];
+    for (index, item) in items.iter().enumerate() {
+        let hash = item.file.bytes().fold(0, |hash, byte| key(hash, 0, u64::from(byte), Purpose::HeldOut));
+        by_class[item.label as usize].push((hash, index));
+    }
+    let mut held = vec![false; items.len()];
+    for mut class in by_class {
+        class.sort_unstable();
+        let share = if class.len() < 2 { 0 } else { (class.len() / HELD_OUT).max(1) };
+        class[..share].iter().for_each(|&(_, index)| held[index] = true);
+    }
+    held
+}
+
+/// An archive often has all its files in one folder of its own: that folder is no class.
+fn without_common_top(listing: Listing) -> Listing {
+    let mut tops: BTreeSet<&str> = listing.folders.iter().filter_map(|path| path.split('/').next()).collect();
+    tops.extend(listing.files.iter().filter_map(|(path, _)| path.split('/').next()));
+    let [top] = tops.iter().copied().collect::<Vec<_>>()[..] else { return listing };
+    let prefix = format!("{top}/");
+    let holds_folders = listing.folders.iter().any(|path| path.starts_with(&prefix));
+    if !holds_folders || SPLITS.iter().any(|&(folder, _)| folder == top) {
+        return listing;
+    }
+    let cut = |path: &str| path.strip_prefix(&prefix).map(str::to_owned);
+    Listing {
+        files: listing.files.iter().filter_map(|(path, place)| Some((cut(path)?, place.clone()))).collect(),
+        folders: listing.folders.iter().filter_map(|path| cut(path)).collect(),
+    }
+}
+
+/// Whether a name could be a picture's: what it is, its first bytes decide later.
+fn may_be_picture(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    match name.rsplit_once('.') {
+        None => true,
+        Some((_, extension)) => {
+            ["jpg", "jpeg", "jpe", "png"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+        }
+    }
+}
+
+/// The first few names of a list.
+pub(super) fn some(names: &[&str]) -> String {
+    let shown = names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(5) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

@@ -1,0 +1,112 @@
+//! Pictures of every shape to squares of one size (paper, section 2).
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use super::Picture;
+
+/// How squares are resized, for the preprocessing contract of a model file.
+pub const RESIZE: &str = "bilinear, antialiased";
+
+/// The picture's short side resized to `side` pixels, and the centre square of that.
+///
+/// The centre is cut before resizing: nothing is computed that would be thrown away. A picture that is `side` x
+/// `side` already is left as it is.
+pub fn square(picture: &Picture, side: usize) -> Picture {
+    if picture.width == side && picture.height == side {
+        return picture.clone();
+    }
+    let short = picture.width.min(picture.height) as f64;
+    // The long side is a whole number of pixels after resizing, as in the usual "resize, then crop"; the centre
+    // crop starts at a whole pixel of that, and the map back to the source keeps the long side's own scale.
+    let (left, width) = centre(picture.width, side, short);
+    let (top, height) = centre(picture.height, side, short);
+    let size = |pixels: usize| u32::try_from(pixels).expect("a picture's side fits 32 bits");
+    let source = ImageRef::new(size(picture.width), size(picture.height), &picture.pixels, PixelType::U8x3)
+        .expect("a picture has width x height x 3 values");
+    let mut target = Image::new(size(side), size(side), PixelType::U8x3);
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        .crop(left, top, width, height);
+    Resizer::new().resize(&source, &mut target, &options).expect("the crop lies within the picture");
+    Picture::new(side, side, target.into_vec())
+}
+
+/// Where the centre `side` pixels of a resized side of `length` source pixels lie in the source: start and extent.
+fn centre(length: usize, side: usize, short: f64) -> (f64, f64) {
+    let resized = (length as f64 * side as f64 / short).floor().max(side as f64);
+    let scale = length as f64 / resized;
+    let start = ((resized - side as f64) / 2.0).floor();
+    (start * scale, side as f64 * scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ramp(width: usize, height: usize) -> Picture {
+        let pixel = |i: usize| {
+            [(i % width * 255 / width) as u8, (i / width * 255 / height) as u8, (i * 7 % 251) as u8]
+        };
+        Picture::new(width, height, (0..width * height).flat_map(pixel).collect())
+    }
+
+    /// The triangle filter, stretched when shrinking, over the resized picture's centre, in f64.
+    fn naive(picture: &Picture, side: usize) -> Vec<f64> {
+        let short = picture.width.min(picture.height) as f64;
+        let taps = |length: usize| -> Vec<Vec<(usize, f64)>> {
+            let (start, extent) = centre(length, side, short);
+            let scale = extent / side as f64;
+            let support = scale.max(1.0);
+            (0..side)
+                .map(|i| {
+                    let middle = start + (i as f64 + 0.5) * scale;
+                    let weight = |j: usize| (1.0 - ((j as f64 + 0.5 - middle) / support).abs()).max(0.0);
+                    let all: f64 = (0..length).map(weight).sum();
+                    (0..length).filter(|&j| weight(j) > 0.0).map(|j| (j, weight(j) / all)).collect()
+                })
+                .collect()
+        };
+        let (rows, columns) = (taps(picture.height), taps(picture.width));
+        let mut values = Vec::new();
+        for row in &rows {
+            for column in &columns {
+                for c in 0..3 {
+                    let value =
+                        |y: usize, x: usize| f64::from(picture.pixels[(y * picture.width + x) * 3 + c]);
+                    let sum =
+                        row.iter().flat_map(|&(y, v)| column.iter().map(move |&(x, w)| v * w * value(y, x)));
+                    values.push(sum.sum());
+                }
+            }
+        }
+        values
+    }
+
+    #[test]
+    fn squares_are_within_a_level_of_the_naive_filter() {
+        for (width, height, side) in [(50, 37, 16), (37, 50, 16), (20, 20, 31), (9, 64, 8), (100, 10, 12)] {
+            let picture = ramp(width, height);
+            let made = square(&picture, side);
+            let worst = made.pixels.iter().zip(naive(&picture, side)).map(|(&a, b)| (f64::from(a) - b).abs());
+            let worst = worst.fold(0.0, f64::max);
+            assert!(worst <= 1.0, "{width} x {height} to {side}: {worst} levels off");
+        }
+    }
+
+    #[test]
+    fn a_square_of_the_right_size_is_untouched() {
+        let picture = ramp(12, 12);
+        assert_eq!(square(&picture, 12), picture);
+    }
+
+    #[test]
+    fn extremes_become_squares() {
+        for (width, height) in [(1, 1), (1, 500), (3000, 2), (2, 2)] {
+            let made = square(&ramp(width, height), 24);
+            assert_eq!((made.width, made.height), (24, 24), "{width} x {height}");
+        }
+        let one = square(&Picture::new(1, 1, vec![9, 8, 7]), 5);
+        assert_eq!(one.pixels, [9, 8, 7].repeat(25));
+    }
+}

@@ -1,0 +1,82 @@
+//! The backward pass: the same steps, last first.
+
+use super::forward::{mask_keys, training_scale};
+use super::{Pair, Parameters};
+use crate::engine::{Batch, Plan};
+use crate::net::{Activation, Layer, Network, Operation, PoolKind};
+use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, map_norm, pool};
+
+/// Fills the gradient of every parameter. `gradients[0]` comes in as the loss's gradient by the logits.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn run(
+    network: &Network,
+    plan: &Plan,
+    parameters: &mut [Parameters],
+    slots: &[Vec<f32>],
+    gradients: &mut [Vec<f32>; 2],
+    n: usize,
+    batch: &Batch<'_>,
+    final_gradient: &mut (dyn FnMut(usize) + Send),
+) {
+    let [mut above, mut below] = gradients.each_mut();
+    for (i, (layer, step)) in network.layers.iter().zip(&plan.steps).enumerate().rev() {
+        let (inputs, outputs) = (n * layer.input.len(), n * layer.output.len());
+        let x = step.from.map_or(batch.images, |slot| &slots[slot][..inputs]);
+        let y = &slots[step.to][..outputs];
+        let dy = &mut above[..outputs];
+        match &layer.operation {
+            Operation::Activation(function) => activate(*function, y, dy),
+            Operation::Dropout { rate, scale } => {
+                dropout::apply(dy, n, &mask_keys(batch.keys, i), *rate, training_scale(*rate, *scale));
+            }
+            _ => {
+                let Parameters { value, gradient, .. } = &mut parameters[i];
+                learn(layer, gradient, n, x, dy);
+                final_gradient(i);
+                // The pictures' own gradient is of no use.
+                if i == 0 {
+                    return;
+                }
+                pass_on(layer, value, n, x, dy, &mut below[..inputs]);
+                std::mem::swap(&mut above, &mut below);
+            }
+        }
+    }
+}
+
+/// The gradient of the layer's own parameters.
+fn learn(layer: &Layer, gradient: &mut Pair, n: usize, x: &[f32], dy: &[f32]) {
+    let Pair { weights, biases } = gradient;
+    match &layer.operation {
+        Operation::Conv(g, _) => conv::backward_weights(g, n, x, dy, weights, biases),
+        Operation::Local(g, _) => local::backward_weights(g, n, x, dy, weights, biases),
+        Operation::Fc { inputs, outputs, .. } => {
+            fc::backward_weights(n, *inputs, *outputs, x, dy, weights, biases);
+        }
+        _ => {}
+    }
+}
+
+/// The gradient of what entered the layer.
+fn pass_on(layer: &Layer, value: &Pair, n: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    match &layer.operation {
+        Operation::Conv(g, _) => conv::backward_input(g, n, dy, &value.weights, dx),
+        Operation::Local(g, _) => local::backward_input(g, n, dy, &value.weights, dx),
+        Operation::Fc { inputs, outputs, .. } => {
+            fc::backward_input(n, *inputs, *outputs, dy, &value.weights, dx);
+        }
+        Operation::Pool(PoolKind::Max, g) => pool::max_backward(g, n, x, dy, dx),
+        Operation::Pool(PoolKind::Average, g) => pool::avg_backward(g, n, dy, dx),
+        Operation::Lrn(g) => lrn::backward(g, n, x, dy, dx),
+        Operation::MapNorm(g) => map_norm::backward(g, n, x, dy, dx),
+        Operation::Activation(_) | Operation::Dropout { .. } => unreachable!("handled by the caller"),
+    }
+}
+
+fn activate(function: Activation, y: &[f32], dy: &mut [f32]) {
+    match function {
+        Activation::Relu => activation::relu_backward(y, dy),
+        Activation::Tanh => activation::tanh_backward(y, dy),
+        Activation::Logistic => activation::logistic_backward(y, dy),
+    }
+}

@@ -1,0 +1,271 @@
+//! The CPU engine: a chain of planned steps over buffers allocated before the first one, and a backward pass
+//! written by hand. No tape, and no allocation per step.
+
+mod backward;
+mod forward;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::{Batch, Engine, MemoryTable, Mode, Outcome, Plan, Tensor, Update, layout};
+use crate::net::{Layer, Network};
+use crate::{Error, Result};
+use alexnet_kernels::{loss, sgd};
+
+/// Weights and biases of one layer, or anything of their shape, in the kernels' order.
+#[derive(Clone, Debug, Default)]
+struct Pair {
+    weights: Vec<f32>,
+    biases: Vec<f32>,
+}
+
+/// What one layer learns, with the gradient and the momentum of it when planned for training.
+#[derive(Clone, Debug, Default)]
+struct Parameters {
+    value: Pair,
+    gradient: Pair,
+    velocity: Pair,
+}
+
+/// Carries out a network on the CPU.
+pub struct CpuEngine {
+    network: Network,
+    plan: Plan,
+    pool: ThreadPool,
+    /// One per layer; empty for a layer that learns nothing.
+    parameters: Vec<Parameters>,
+    /// Activations, `[batch, height, width, channels]` each; see [`Plan::slots`].
+    slots: Vec<Vec<f32>>,
+    /// Gradients of the loss by activations; two take turns.
+    gradients: [Vec<f32>; 2],
+}
+
+impl CpuEngine {
+    /// An engine for batches of up to `batch` pictures on `threads` threads, with all parameters zero.
+    ///
+    /// # Errors
+    /// When the memory cannot be had (the message holds the memory table) or the threads cannot be started.
+    pub fn new(network: Network, mode: Mode, batch: usize, threads: usize) -> Result<Self> {
+        if batch == 0 || threads == 0 {
+            return Err(Error::usage(format!("batch {batch} and threads {threads} must be at least 1")));
+        }
+        let plan = Plan::new(&network, mode, batch);
+        let out_of_memory = |()| {
+            Error::new(crate::error::Kind::Runtime, "this much memory cannot be had:")
+                .context(plan.memory(&network))
+                .help("a smaller batch: --batch, or --set optimiser.batch=32 in training")
+        };
+        let mut parameters = Vec::with_capacity(network.layers.len());
+        for layer in &network.layers {
+            parameters.push(Parameters::zeros(layer, mode).map_err(out_of_memory)?);
+        }
+        let mut slots = Vec::with_capacity(plan.slots.len());
+        for values in &plan.slots {
+            slots.push(zeros(values * batch).map_err(out_of_memory)?);
+        }
+        let gradient = || zeros(plan.gradient * batch).map_err(out_of_memory);
+        let gradients = [gradient()?, gradient()?];
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
+            Error::new(crate::error::Kind::Runtime, format!("{threads} threads cannot be started: {error}"))
+        })?;
+        Ok(Self { network, plan, pool, parameters, slots, gradients })
+    }
+
+    /// Threads that compute.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    /// Number of whole pictures in `images`.
+    fn count(&self, images: &[f32]) -> Result<usize> {
+        let picture = self.network.input.len();
+        let n = images.len() / picture;
+        if n == 0 || n * picture != images.len() || n > self.plan.batch {
+            return Err(Error::new(
+                crate::error::Kind::Runtime,
+                format!(
+                    "{} values are not 1 to {} pictures of {} ({picture} values each)",
+                    images.len(),
+                    self.plan.batch,
+                    self.network.input
+                ),
+            ));
+        }
+        Ok(n)
+    }
+
+    /// Named tensors of every layer that learns, in the model file's order.
+    fn tensors(&self, part: impl Fn(&Parameters) -> &Pair) -> Vec<Tensor> {
+        let mut tensors = Vec::new();
+        for (layer, parameters) in self.network.layers.iter().zip(&self.parameters) {
+            let pair = part(parameters);
+            let Some((weights, biases)) = layer.parameter_shapes() else { continue };
+            if pair.weights.is_empty() {
+                continue;
+            }
+            let file = layout::to_file(layer, &pair.weights);
+            tensors.push(Tensor { name: format!("{}.weight", layer.name), shape: weights, data: file });
+            let data = pair.biases.clone();
+            tensors.push(Tensor { name: format!("{}.bias", layer.name), shape: biases, data });
+        }
+        tensors
+    }
+
+    /// Takes named tensors into one part of every layer that learns.
+    fn take(&mut self, tensors: &[Tensor], part: impl Fn(&mut Parameters) -> &mut Pair) -> Result<()> {
+        super::tensor::check(&self.network, tensors)?;
+        let mut tensors = tensors.iter();
+        for (layer, parameters) in self.network.layers.iter().zip(&mut self.parameters) {
+            if layer.parameter_shapes().is_none() {
+                continue;
+            }
+            if let (Some(weights), Some(biases)) = (tensors.next(), tensors.next()) {
+                let pair = part(parameters);
+                pair.weights.copy_from_slice(&layout::to_kernels(layer, &weights.data));
+                pair.biases.copy_from_slice(&biases.data);
+            }
+        }
+        Ok(())
+    }
+
+    fn for_training(&self) -> Result<()> {
+        match self.plan.mode {
+            Mode::Training => Ok(()),
+            Mode::Inference => Err(Error::new(
+                crate::error::Kind::Runtime,
+                "this engine was planned for inference: plan it with Mode::Training",
+            )),
+        }
+    }
+}
+
+impl Parameters {
+    fn zeros(layer: &Layer, mode: Mode) -> std::result::Result<Self, ()> {
+        let Some((weights, biases)) = layer.parameter_shapes() else { return Ok(Self::default()) };
+        let pair = || {
+            let weights = zeros(weights.iter().product())?;
+            Ok(Pair { weights, biases: zeros(biases.iter().product())? })
+        };
+        match mode {
+            Mode::Training => Ok(Self { value: pair()?, gradient: pair()?, velocity: pair()? }),
+            Mode::Inference => Ok(Self { value: pair()?, ..Self::default() }),
+        }
+    }
+}
+
+/// Zeros, or an error instead of an abort when there is not that much memory.
+fn zeros(len: usize) -> std::result::Result<Vec<f32>, ()> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(len).map_err(|_| ())?;
+    values.resize(len, 0.0);
+    Ok(values)
+}
+
+impl Engine for CpuEngine {
+    fn network(&self) -> &Network {
+        &self.network
+    }
+
+    fn batch(&self) -> usize {
+        self.plan.batch
+    }
+
+    fn forward(&mut self, images: &[f32]) -> Result<&[f32]> {
+        let n = self.count(images)?;
+        let Self { network, plan, pool, parameters, slots, .. } = self;
+        pool.install(|| forward::run(network, plan, parameters, slots, n, images, None));
+        Ok(&self.slots[self.plan.logits()][..n * self.network.classes])
+    }
+
+    fn forward_backward(
+        &mut self,
+        batch: &Batch<'_>,
+        final_gradient: &mut (dyn FnMut(usize) + Send),
+    ) -> Result<Outcome> {
+        self.for_training()?;
+        let n = self.count(batch.images)?;
+        let classes = self.network.classes;
+        if batch.labels.len() != n || batch.keys.len() != n {
+            let (labels, keys) = (batch.labels.len(), batch.keys.len());
+            let message = format!("{n} pictures came with {labels} labels and {keys} keys");
+            return Err(Error::new(crate::error::Kind::Runtime, message));
+        }
+        if let Some(label) = batch.labels.iter().find(|&&label| label as usize >= classes) {
+            return Err(Error::data(format!(
+                "label {label} is not one of {classes} classes, 0 to {}",
+                classes - 1
+            )));
+        }
+        let Self { network, plan, pool, parameters, slots, gradients } = self;
+        Ok(pool.install(|| {
+            forward::run(network, plan, parameters, slots, n, batch.images, Some(batch.keys));
+            let logits = &slots[plan.logits()][..n * classes];
+            let correct = count_correct(logits, batch.labels, classes);
+            let loss = loss::softmax_loss(logits, batch.labels, n, classes, &mut gradients[0][..n * classes]);
+            backward::run(network, plan, parameters, slots, gradients, n, batch, final_gradient);
+            Outcome { loss, correct }
+        }))
+    }
+
+    fn apply(&mut self, update: &Update) {
+        let Self { network, pool, parameters, .. } = self;
+        pool.install(|| {
+            for (layer, Parameters { value, gradient, velocity }) in network.layers.iter().zip(parameters) {
+                let Some(spec) = layer.weights() else { continue };
+                let decay = spec.decay.unwrap_or(update.decay);
+                let (rate, bias_rate) = (update.rate * spec.rate, update.rate * spec.bias_rate);
+                let Update { momentum, .. } = *update;
+                sgd::step(
+                    &mut value.weights,
+                    &mut velocity.weights,
+                    &gradient.weights,
+                    rate,
+                    momentum,
+                    decay,
+                );
+                sgd::step(
+                    &mut value.biases,
+                    &mut velocity.biases,
+                    &gradient.biases,
+                    bias_rate,
+                    momentum,
+                    0.0,
+                );
+            }
+        });
+    }
+
+    fn parameters(&self) -> Vec<Tensor> {
+        self.tensors(|parameters| &parameters.value)
+    }
+
+    fn gradients(&self) -> Vec<Tensor> {
+        self.tensors(|parameters| &parameters.gradient)
+    }
+
+    fn velocities(&self) -> Vec<Tensor> {
+        self.tensors(|parameters| &parameters.velocity)
+    }
+
+    fn load(&mut self, tensors: &[Tensor]) -> Result<()> {
+        self.take(tensors, |parameters| &mut parameters.value)
+    }
+
+    fn load_velocities(&mut self, tensors: &[Tensor]) -> Result<()> {
+        self.for_training()?;
+        self.take(tensors, |parameters| &mut parameters.velocity)
+    }
+
+    fn memory(&self) -> MemoryTable {
+        self.plan.memory(&self.network)
+    }
+}
+
+/// Pictures whose own class has the largest logit; of equal logits the first counts as the largest.
+fn count_correct(logits: &[f32], labels: &[u32], classes: usize) -> usize {
+    let own_is_largest = |(row, &label): (&[f32], &u32)| {
+        let own = row[label as usize];
+        let before = &row[..label as usize];
+        row.iter().all(|&other| own >= other) && before.iter().all(|&other| own > other)
+    };
+    logits.chunks_exact(classes).zip(labels).filter(|&pair| own_is_largest(pair)).count()
+}

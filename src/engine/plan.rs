@@ -1,0 +1,108 @@
+//! The plan: which buffer each layer reads and writes, settled before the first step.
+
+use super::MemoryTable;
+use crate::net::{Network, Operation};
+
+/// What an engine will be asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Forward, backward and updates: every activation is kept until its layer's backward pass.
+    Training,
+    /// Forward only: two buffers take turns.
+    Inference,
+}
+
+/// Where one layer's values come from and go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Slot the layer reads; `None`: the pictures themselves.
+    pub from: Option<usize>,
+    /// Slot the layer writes; the same as `from` when it works in place.
+    pub to: usize,
+}
+
+impl Step {
+    /// Whether the layer overwrites what it reads.
+    pub fn in_place(&self) -> bool {
+        self.from == Some(self.to)
+    }
+}
+
+/// Buffers and steps of a network at a batch size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// What the plan is for.
+    pub mode: Mode,
+    /// Most pictures in one call.
+    pub batch: usize,
+    /// Values per picture of each activation slot.
+    pub slots: Vec<usize>,
+    /// One step per layer.
+    pub steps: Vec<Step>,
+    /// Values per picture of each of the two slots that the gradients of activations take turns in; 0 when
+    /// planned for inference.
+    pub gradient: usize,
+}
+
+impl Plan {
+    /// Plans `network` for batches of up to `batch` pictures.
+    pub fn new(network: &Network, mode: Mode, batch: usize) -> Self {
+        let mut slots: Vec<usize> = Vec::new();
+        let mut steps: Vec<Step> = Vec::with_capacity(network.layers.len());
+        for (i, layer) in network.layers.iter().enumerate() {
+            let from = steps.last().map(|step| step.to);
+            let to = match from {
+                Some(slot) if works_in_place(network, mode, i) => slot,
+                Some(slot) if mode == Mode::Inference => 1 - slot,
+                _ if mode == Mode::Inference => 0,
+                _ => slots.len(),
+            };
+            slots.resize(slots.len().max(to + 1), 0);
+            slots[to] = slots[to].max(layer.output.len());
+            steps.push(Step { from, to });
+        }
+        let gradient = match mode {
+            Mode::Training => slots.iter().copied().max().unwrap_or(0),
+            Mode::Inference => 0,
+        };
+        Self { mode, batch, slots, steps, gradient }
+    }
+
+    /// The slot that holds the logits after a forward pass.
+    pub fn logits(&self) -> usize {
+        self.steps.last().map_or(0, |step| step.to)
+    }
+
+    /// The memory that the plan and the network's parameters take.
+    pub fn memory(&self, network: &Network) -> MemoryTable {
+        const FLOAT: usize = size_of::<f32>();
+        let parameters = network.parameters() * FLOAT;
+        let values: usize = self.slots.iter().sum();
+        let mut lines = vec![
+            ("weights and biases".to_owned(), parameters),
+            (format!("activations, batch {}", self.batch), values * self.batch * FLOAT),
+        ];
+        if self.mode == Mode::Training {
+            lines.push(("gradients of weights and biases".to_owned(), parameters));
+            lines.push(("momentum".to_owned(), parameters));
+            lines.push(("gradients of activations".to_owned(), 2 * self.gradient * self.batch * FLOAT));
+        }
+        MemoryTable { lines }
+    }
+}
+
+/// Whether a layer may overwrite what it reads.
+///
+/// A non-linearity's backward pass needs only its output, so it works in place on the output of a layer whose
+/// own backward pass does not need it: any but another non-linearity. Dropout keeps its input in training,
+/// because the layer before it may need it.
+fn works_in_place(network: &Network, mode: Mode, layer: usize) -> bool {
+    match network.layers[layer].operation {
+        Operation::Activation(_) => {
+            mode == Mode::Inference
+                || !matches!(network.layers[layer - 1].operation, Operation::Activation(_))
+        }
+        Operation::Dropout { .. } => mode == Mode::Inference,
+        _ => false,
+    }
+}

@@ -1,0 +1,252 @@
+//! The CPU engine against the naive reference in f64, the reference against central differences, and the engine
+//! against itself on other numbers of threads.
+
+mod support;
+
+use alexnet::engine::reference::{self, Gradients, Weights};
+use alexnet::engine::{Batch, CpuEngine, Engine, Mode, Update};
+use alexnet::net::{Network, Recipe};
+use support::{every_layer, lively_parameters, normals, relative_rms};
+
+const KEYS: [u64; 4] = [11, 22, 33, 44];
+
+/// Pictures, labels and keys for `n` pictures.
+fn sample(network: &Network, n: usize) -> (Vec<f32>, Vec<u32>) {
+    let images = normals(7, n * network.input.len());
+    let labels = (0..n as u32).map(|i| (i * 3 + 1) % network.classes as u32).collect();
+    (images, labels)
+}
+
+fn batch<'a>(images: &'a [f32], labels: &'a [u32]) -> Batch<'a> {
+    Batch { images, labels, keys: &KEYS[..labels.len()] }
+}
+
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| f64::from(value)).collect()
+}
+
+fn reference_gradients(network: &Network, n: usize) -> Gradients<f64> {
+    let (images, labels) = sample(network, n);
+    let weights = Weights::<f64>::from_tensors(network, &lively_parameters(network, 1));
+    reference::loss_and_gradients(network, &weights, &wide(&images), &batch(&images, &labels))
+}
+
+/// The largest relative RMS difference between the engine and the f64 reference, over logits and all gradients.
+fn worst_difference(network: &Network, expected: &Gradients<f64>, n: usize, threads: usize) -> (String, f64) {
+    let (images, labels) = sample(network, n);
+    let mut engine = CpuEngine::new(network.clone(), Mode::Training, n, threads).unwrap();
+    engine.load(&lively_parameters(network, 1)).unwrap();
+    let outcome = engine.forward_backward(&batch(&images, &labels), &mut |_| {}).unwrap();
+    let mut worst = ("loss".to_owned(), (outcome.loss - expected.loss).abs() / expected.loss);
+    for (tensor, (name, values)) in engine.gradients().iter().zip(expected.weights.named(network)) {
+        assert_eq!(tensor.name, name);
+        let difference = relative_rms(wide(&tensor.data), values);
+        if difference > worst.1 || difference.is_nan() {
+            worst = (name, difference);
+        }
+    }
+    worst
+}
+
+/// Central differences of the loss by some coordinates of every parameter, against the reference's gradient.
+///
+/// A coordinate whose one-sided differences disagree sits on a kink (of a ReLU or a maximum) and is left out.
+#[test]
+fn gradients_of_a_whole_network_are_those_of_central_differences() {
+    let network = Network::new(&every_layer(), 5).unwrap();
+    let n = 3;
+    let (images, labels) = sample(&network, n);
+    let wide_images = wide(&images);
+    let mut weights = Weights::<f64>::from_tensors(&network, &lively_parameters(&network, 1));
+    let batch = batch(&images, &labels);
+    let loss =
+        |weights: &Weights<f64>| reference::loss_and_gradients(&network, weights, &wide_images, &batch).loss;
+    let here = reference::loss_and_gradients(&network, &weights, &wide_images, &batch);
+    let step = 1e-5;
+    let (mut checked, mut kinks) = (0, 0);
+    for layer in 0..network.layers.len() {
+        for biases in [false, true] {
+            let count = if biases { weights.layers[layer].1.len() } else { weights.layers[layer].0.len() };
+            let stride = (count / 12).max(1);
+            for at in (0..count).step_by(stride) {
+                let value = |weights: &mut Weights<f64>, change: f64| {
+                    let (w, b) = &mut weights.layers[layer];
+                    if biases { b[at] += change } else { w[at] += change }
+                };
+                value(&mut weights, step);
+                let above = loss(&weights);
+                value(&mut weights, -2.0 * step);
+                let below = loss(&weights);
+                value(&mut weights, step);
+                let (w, b) = &here.weights.layers[layer];
+                let gradient = if biases { b[at] } else { w[at] };
+                let numeric = (above - below) / (2.0 * step);
+                let (right, left) = ((above - here.loss) / step, (here.loss - below) / step);
+                let scale = gradient.abs().max(1e-3);
+                if (right - left).abs() > 1e-2 * scale {
+                    kinks += 1;
+                    continue;
+                }
+                checked += 1;
+                let error = (numeric - gradient).abs() / scale;
+                let name = &network.layers[layer].name;
+                assert!(error < 1e-6, "{name}[{at}]: {gradient} by hand, {numeric} by differences");
+            }
+        }
+    }
+    assert!(checked > 100 && kinks * 10 < checked, "{checked} coordinates checked, {kinks} kinks");
+}
+
+#[test]
+fn engine_agrees_with_the_reference_on_every_layer() {
+    let network = Network::new(&every_layer(), 5).unwrap();
+    let expected = reference_gradients(&network, 3);
+    let (name, difference) = worst_difference(&network, &expected, 3, 2);
+    assert!(difference < 5e-6, "{name} differs by {difference:e}");
+}
+
+#[test]
+fn engine_agrees_with_the_reference_on_the_small_pictures_recipes() {
+    for name in ["small", "cifar-18pct", "cifar-13pct", "cifar-11pct", "four-layer-tanh"] {
+        let network = Network::new(&Recipe::load(name).unwrap(), 10).unwrap();
+        let expected = reference_gradients(&network, 2);
+        let (tensor, difference) = worst_difference(&network, &expected, 2, 2);
+        assert!(difference < 1e-5, "{name}: {tensor} differs by {difference:e}");
+    }
+}
+
+/// The tolerance above must see a network that is almost the same.
+#[test]
+fn neighbouring_networks_are_told_apart() {
+    let recipe = every_layer();
+    let network = Network::new(&recipe, 5).unwrap();
+    let expected = reference_gradients(&network, 3);
+    let neighbours = [
+        ("layer.norm1.alpha_over_size", "true"),
+        ("layer.norm1.k", "1.999"),
+        ("layer.norm1.groups", "1"),
+        ("layer.rnorm2.alpha", "0.101"),
+        ("layer.drop4.scale", "train"),
+        ("layer.drop5.scale", "test"),
+        ("layer.relu4.kind", "tanh"),
+    ];
+    for (key, value) in neighbours {
+        let mut other = recipe.clone();
+        other.set(key, value).unwrap();
+        let (_, difference) = worst_difference(&Network::new(&other, 5).unwrap(), &expected, 3, 2);
+        assert!(difference > 1e-4, "{key} = {value} goes unseen: {difference:e}");
+    }
+}
+
+#[test]
+fn same_bits_on_any_number_of_threads() {
+    for recipe in [every_layer(), Recipe::load("small").unwrap()] {
+        let network = Network::new(&recipe, 5).unwrap();
+        let n = 4;
+        let (images, labels) = sample(&network, n);
+        let run = |threads| {
+            let mut engine = CpuEngine::new(network.clone(), Mode::Training, n, threads).unwrap();
+            engine.load(&lively_parameters(&network, 1)).unwrap();
+            for _ in 0..3 {
+                engine.forward_backward(&batch(&images, &labels), &mut |_| {}).unwrap();
+                engine.apply(&Update { rate: 0.01, momentum: 0.9, decay: 0.0005 });
+            }
+            let logits = engine.forward(&images).unwrap().to_vec();
+            (logits, engine.parameters(), engine.velocities())
+        };
+        let one = run(1);
+        assert!(one == run(2) && one == run(4), "{}: bits depend on the number of threads", recipe.name);
+    }
+}
+
+#[test]
+fn a_part_of_a_batch_gives_the_same_logits() {
+    let network = Network::new(&every_layer(), 5).unwrap();
+    let (images, _) = sample(&network, 4);
+    let parameters = lively_parameters(&network, 1);
+    let mut engine = CpuEngine::new(network.clone(), Mode::Inference, 4, 2).unwrap();
+    engine.load(&parameters).unwrap();
+    let together = engine.forward(&images).unwrap().to_vec();
+    for (i, picture) in images.chunks(network.input.len()).enumerate() {
+        let alone = engine.forward(picture).unwrap();
+        let expected = wide(&together[i * 5..][..5]);
+        assert!(relative_rms(wide(alone), expected) < 1e-6);
+    }
+}
+
+#[test]
+fn training_and_inference_plans_give_the_same_logits() {
+    let network = Network::new(&every_layer(), 5).unwrap();
+    let (images, _) = sample(&network, 3);
+    let logits = |mode| {
+        let mut engine = CpuEngine::new(network.clone(), mode, 3, 2).unwrap();
+        engine.load(&lively_parameters(&network, 1)).unwrap();
+        engine.forward(&images).unwrap().to_vec()
+    };
+    assert_eq!(logits(Mode::Training), logits(Mode::Inference));
+}
+
+#[test]
+fn gradients_are_announced_last_layer_first() {
+    let network = Network::new(&every_layer(), 5).unwrap();
+    let (images, labels) = sample(&network, 2);
+    let mut engine = CpuEngine::new(network.clone(), Mode::Training, 2, 1).unwrap();
+    engine.load(&lively_parameters(&network, 1)).unwrap();
+    let mut announced = Vec::new();
+    engine.forward_backward(&batch(&images, &labels), &mut |layer| announced.push(layer)).unwrap();
+    let learning: Vec<usize> =
+        (0..network.layers.len()).rev().filter(|&i| network.layers[i].weights().is_some()).collect();
+    assert_eq!(announced, learning);
+}
+
+#[test]
+fn parameters_come_back_as_they_went_in() {
+    let network = Network::new(&every_layer(), 5).unwrap();
+    let parameters = lively_parameters(&network, 3);
+    let mut engine = CpuEngine::new(network, Mode::Training, 1, 1).unwrap();
+    engine.load(&parameters).unwrap();
+    assert_eq!(engine.parameters(), parameters);
+    engine.load_velocities(&parameters).unwrap();
+    assert_eq!(engine.velocities(), parameters);
+}
+
+#[test]
+fn parameters_that_do_not_fit_are_refused() {
+    let network = Network::new(&every_layer(), 5).unwrap();
+    let parameters = lively_parameters(&network, 3);
+    let mut engine = CpuEngine::new(network, Mode::Inference, 1, 1).unwrap();
+    let refuses = |engine: &mut CpuEngine, change: &dyn Fn(&mut Vec<alexnet::engine::Tensor>), says: &str| {
+        let mut changed = parameters.clone();
+        change(&mut changed);
+        let error = engine.load(&changed).unwrap_err();
+        assert!(error.message.contains(says), "{error} does not say {says}");
+    };
+    refuses(&mut engine, &|t| drop(t.remove(2)), "conv2.weight");
+    refuses(&mut engine, &|t| t[0].shape.swap(0, 1), "conv1.weight");
+    refuses(&mut engine, &|t| t[3].data[1] = f32::NAN, "conv2.bias");
+    refuses(&mut engine, &|t| t.push(t[0].clone()), "does not belong");
+}
+
+#[test]
+fn wrong_batches_are_refused() {
+    let network = Network::new(&every_layer(), 5).unwrap();
+    let (images, labels) = sample(&network, 3);
+    let mut engine = CpuEngine::new(network.clone(), Mode::Training, 2, 1).unwrap();
+    let mut inference = CpuEngine::new(network.clone(), Mode::Inference, 2, 1).unwrap();
+    assert!(engine.forward(&images).is_err(), "more pictures than planned");
+    assert!(engine.forward(&images[1..network.input.len()]).is_err(), "not a whole picture");
+    assert!(engine.forward(&[]).is_err(), "no picture");
+    let two = &images[..2 * network.input.len()];
+    assert!(engine.forward_backward(&batch(two, &labels), &mut |_| {}).is_err(), "three labels for two");
+    assert!(engine.forward_backward(&batch(two, &[0, 5]), &mut |_| {}).is_err(), "label 5 of 5 classes");
+    assert!(inference.forward_backward(&batch(two, &labels[..2]), &mut |_| {}).is_err());
+    assert!(CpuEngine::new(network.clone(), Mode::Training, 0, 1).is_err());
+    assert!(CpuEngine::new(network, Mode::Training, 1, 0).is_err());
+}
+
+#[test]
+fn memory_that_cannot_be_had_is_an_error_with_the_table() {
+    let network = Network::new(&every_layer(), 5).unwrap();
+    let error = CpuEngine::new(network, Mode::Training, 1 << 46, 1).err().expect("2^46 pictures cannot fit");
+    assert!(error.message.contains("memory, in all"), "{error}");
+}
