@@ -18,4 +18,4 @@ pub use golden::Golden;
 pub use model::{FORMAT_VERSION, Model, Summary};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

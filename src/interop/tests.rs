@@ -39,11 +39,12 @@ views = 1
 "#;
 
 /// Numbers without a pattern, the same every time.
-fn noise(n: usize, salt: usize) -> impl Iterator<Item = f32> {
+pub(crate) fn noise(n: usize, salt: usize) -> impl Iterator<Item = f32> {
     (0..n).map(move |i| ((i * 7919 + salt * 104_729) % 1009) as f32 / 1009.0 - 0.5)
 }
 
-fn model() -> Model {
+/// A one-layer model of three classes, `cat`, `dog "quoted"`, `größe`.
+pub(crate) fn model() -> Model {
     let recipe = Recipe::parse(RECIPE, "test").unwrap();
     let preprocess = Preprocess {
         square: 6,
