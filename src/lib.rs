@@ -20,6 +20,8 @@
 pub mod data;
 pub mod engine;
 pub mod error;
+pub mod eval;
+pub mod interop;
 pub mod net;
 pub mod random;
 

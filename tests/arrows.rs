@@ -12,7 +12,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("data", &["net", "random"]),
     ("engine", &["net", "random"]),
     ("parallel", &[]),
-    ("interop", &["engine", "net"]),
+    // The preprocessing stands in the model file.
+    ("interop", &["engine", "data", "net"]),
     ("eval", &["interop", "engine", "data", "net", "random"]),
     ("train", &["eval", "parallel", "interop", "engine", "data", "net", "random"]),
     ("inspect", &["train", "eval", "interop", "engine", "data", "net", "random"]),

@@ -1,0 +1,175 @@
+//! Safetensors files: named arrays and string metadata. Written here, so that the same content gives the same
+//! bytes (the crate's writer orders metadata by chance) and is flushed to the disk; read through the crate.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use safetensors::tensor::{Metadata, SafeTensorError};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, Value, json};
+
+use super::atomic;
+use crate::{Error, Result};
+
+/// One array to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Array<'a> {
+    /// Its name in the file.
+    pub(crate) name: &'a str,
+    /// Extents, slowest first.
+    pub(crate) shape: &'a [usize],
+    /// The values, row-major.
+    pub(crate) values: Values<'a>,
+}
+
+/// The values of an array.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Values<'a> {
+    /// 32-bit numbers.
+    F32(&'a [f32]),
+    /// Bytes.
+    U8(&'a [u8]),
+}
+
+impl Values<'_> {
+    fn bytes(self) -> usize {
+        match self {
+            Self::F32(values) => size_of_val(values),
+            Self::U8(values) => values.len(),
+        }
+    }
+
+    fn write(self, out: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Self::U8(values) => out.write_all(values),
+            Self::F32(values) => values.chunks(4096).try_for_each(|chunk| {
+                let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
+                out.write_all(&bytes)
+            }),
+        }
+    }
+}
+
+/// Writes arrays and metadata to `path`, whole or not at all. Arrays of bytes come last, so that numbers are aligned.
+///
+/// # Errors
+/// When the file cannot be written; what was there before is then unchanged.
+pub(crate) fn write(path: &Path, metadata: &BTreeMap<&str, String>, arrays: &[Array<'_>]) -> Result<()> {
+    let mut arrays = arrays.to_vec();
+    arrays.sort_by_key(|array| matches!(array.values, Values::U8(_)));
+    let header = header(metadata, &arrays);
+    atomic::replace(path, |out| {
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(&header)?;
+        arrays.iter().try_for_each(|array| array.values.write(out))
+    })
+}
+
+/// JSON, padded with spaces to a multiple of 8 bytes.
+fn header(metadata: &BTreeMap<&str, String>, arrays: &[Array<'_>]) -> Vec<u8> {
+    let mut entries = Map::new();
+    entries.insert("__metadata__".into(), json!(metadata));
+    let mut start = 0;
+    for array in arrays {
+        let end = start + array.values.bytes();
+        let dtype = if matches!(array.values, Values::F32(_)) { "F32" } else { "U8" };
+        let entry = json!({ "dtype": dtype, "shape": array.shape, "data_offsets": [start, end] });
+        entries.insert(array.name.into(), entry);
+        start = end;
+    }
+    let mut header = Value::Object(entries).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    header
+}
+
+/// The whole file at `path`.
+///
+/// # Errors
+/// When there is none, it is not a plain file, or it cannot be read.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>> {
+    let read = || {
+        // A device or a pipe may never end.
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("it is not a plain file"));
+        }
+        std::fs::read(path)
+    };
+    read().map_err(|error| {
+        Error::model(format!("{}: cannot read the model: {error}", path.display()))
+            .help("name a model file or a run folder: `alexnet eval runs/NAME/best.safetensors --data SRC`")
+    })
+}
+
+/// Arrays and metadata of a whole file.
+///
+/// # Errors
+/// When the bytes are not a safetensors file, or not a whole one.
+pub(crate) fn parse(bytes: &[u8]) -> Result<(SafeTensors<'_>, Metadata)> {
+    let header =
+        SafeTensors::read_metadata(bytes).and_then(|(_, m)| Ok((SafeTensors::deserialize(bytes)?, m)));
+    header.map_err(|error| {
+        Error::model(explain(bytes, &error))
+            .help("copy the file again, or train a model: `alexnet train SRC --recipe small`")
+    })
+}
+
+/// What is wrong with the file, with the sizes it announces and those it has.
+fn explain(bytes: &[u8], error: &SafeTensorError) -> String {
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+        return format!("{} bytes, expected a safetensors file, which has at least 8", bytes.len());
+    };
+    let announced = u64::from_le_bytes(*length);
+    match error {
+        SafeTensorError::HeaderTooLarge | SafeTensorError::InvalidHeaderLength => format!(
+            "the first 8 bytes announce a header of {announced} bytes, {} follow: not a safetensors file, or cut short",
+            rest.len()
+        ),
+        SafeTensorError::MetadataIncompleteBuffer => {
+            let header = usize::try_from(announced).ok().and_then(|n| rest.split_at_checked(n));
+            let (expected, found) = header.map_or((0, rest.len()), |(header, data)| {
+                (serde_json::from_slice::<Metadata>(header).map_or(0, |m| m.data_len()), data.len())
+            });
+            let problem = if found < expected { "cut short" } else { "something stands behind its end" };
+            format!("the header announces {expected} bytes of tensors, the file holds {found}: {problem}")
+        }
+        other => format!("not a safetensors file: {other}"),
+    }
+}
+
+/// The array `name` as numbers, shape and values.
+///
+/// # Errors
+/// When it is missing, of another type, or holds a value that is not finite.
+pub(crate) fn numbers(file: &SafeTensors<'_>, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
+    let (shape, bytes) = array(file, name, Dtype::F32)?;
+    let (values, _) = bytes.as_chunks::<4>();
+    let values: Vec<f32> = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    check_finite(name, &values)?;
+    Ok((shape, values))
+}
+
+/// No value of the tensor `name` is infinite or not a number.
+pub(crate) fn check_finite(name: &str, values: &[f32]) -> Result<()> {
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(Error::model(format!(
+            "tensor `{name}` holds {} at index {index} of {}, expected finite numbers",
+            values[index],
+            values.len()
+        ))
+        .help("the training diverged or the file is damaged: use an earlier model of the run")),
+    }
+}
+
+/// The array `name` of the given type, as bytes.
+///
+/// # Errors
+/// When it is missing or of another type.
+pub(crate) fn array<'a>(file: &SafeTensors<'a>, name: &str, dtype: Dtype) -> Result<(Vec<usize>, &'a [u8])> {
+    let view = file.tensor(name).map_err(|_| Error::model(format!("tensor `{name}` is missing")))?;
+    if view.dtype() != dtype {
+        return Err(Error::model(format!("tensor `{name}` is of type {}, expected {dtype}", view.dtype())));
+    }
+    Ok((view.shape().to_vec(), view.data()))
+}

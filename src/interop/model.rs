@@ -1,0 +1,160 @@
+//! What stands in a model file, and how it is saved.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::container::{self, Array, Values};
+use super::{Golden, load};
+use crate::data::Preprocess;
+use crate::engine::{CpuEngine, Engine, Mode, Tensor};
+use crate::net::{Network, Recipe};
+use crate::{Error, Result};
+
+/// Version of the model file that this program writes, and the newest that it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A trained network with all that judging a picture needs.
+///
+/// The file is a safetensors file. Tensors, 32-bit: weights and biases as [`crate::net::Layer::parameter_shapes`]
+/// says (`conv1.weight`, `conv1.bias`, ...), `mean` `[square, square, 3]` or `[3]`, `golden.logits` `[n, classes]`;
+/// bytes: `golden.pictures` `[n, square, square, 3]`. Metadata, strings: `format_version`, `recipe` (TOML), `classes`
+/// (a JSON array, in order), `preprocess` and `summary` (JSON objects).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The whole recipe it was trained with.
+    pub recipe: Recipe,
+    /// Class names; the network's output `i` belongs to `classes[i]`.
+    pub classes: Vec<String>,
+    /// How a picture becomes the network's input.
+    pub preprocess: Preprocess,
+    /// Weights and biases, first layer first.
+    pub parameters: Vec<Tensor>,
+    /// How it came about.
+    pub summary: Summary,
+    /// Sample pictures and their logits.
+    pub golden: Golden,
+}
+
+/// How a model came about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Passes over the training set.
+    pub epochs: usize,
+    /// Updates of the parameters.
+    pub steps: usize,
+    /// What all random numbers followed from.
+    pub seed: u64,
+    /// Share of the validation pictures whose most probable class is right; absent without validation.
+    pub top1: Option<f64>,
+    /// Share of the validation pictures whose class is among the five most probable.
+    pub top5: Option<f64>,
+    /// Mean multinomial logistic loss on the validation pictures.
+    pub loss: Option<f64>,
+    /// Validation pictures.
+    pub images: usize,
+    /// Version of the program.
+    pub program: String,
+    /// What it was trained on.
+    pub data: String,
+    /// What decoded the pictures.
+    pub decoder: String,
+}
+
+impl Model {
+    /// Reads a model.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not a safetensors file, is cut short, was written by a newer version, lacks
+    /// something, or holds something that does not fit its recipe: the message names the file and the key. Memory
+    /// is bounded by the file's size.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = container::bytes(path)?;
+        load::model(&bytes).map_err(|error| error.context(path.display()))
+    }
+
+    /// Writes the model, whole or not at all: a new file takes the name only when it is on the disk.
+    ///
+    /// # Errors
+    /// When a part does not fit the others or a number is not finite, so that the file could not be loaded, or when
+    /// it cannot be written. What stood at `path` is then unchanged.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        self.check().map_err(|error| error.context(path.display()))?;
+        let json = |value: serde_json::Result<String>| value.expect("strings and numbers are JSON");
+        let metadata = BTreeMap::from([
+            ("format_version", FORMAT_VERSION.to_string()),
+            ("recipe", self.recipe.to_toml()),
+            ("classes", json(serde_json::to_string(&self.classes))),
+            ("preprocess", json(serde_json::to_string(&self.preprocess))),
+            ("summary", json(serde_json::to_string(&self.summary))),
+        ]);
+        let (square, golden) = (self.preprocess.square, self.golden.pictures.len());
+        let mean_shape = if self.preprocess.mean.len() == 3 { vec![3] } else { vec![square, square, 3] };
+        let pixels: Vec<u8> = self.golden.pictures.iter().flat_map(|p| p.pixels.iter().copied()).collect();
+        let logits_shape = [golden, self.classes.len()];
+        let pictures_shape = [golden, square, square, 3];
+        let mut arrays: Vec<Array<'_>> = self
+            .parameters
+            .iter()
+            .map(|t| Array { name: &t.name, shape: &t.shape, values: Values::F32(&t.data) })
+            .collect();
+        arrays.push(Array { name: "mean", shape: &mean_shape, values: Values::F32(&self.preprocess.mean) });
+        let logits = Values::F32(&self.golden.logits);
+        arrays.push(Array { name: "golden.logits", shape: &logits_shape, values: logits });
+        arrays.push(Array { name: "golden.pictures", shape: &pictures_shape, values: Values::U8(&pixels) });
+        container::write(path, &metadata, &arrays)
+    }
+
+    /// The network, its shapes worked out for the model's classes.
+    ///
+    /// # Errors
+    /// When the recipe's layers do not fit each other.
+    pub fn network(&self) -> Result<Network> {
+        Network::new(&self.recipe, self.classes.len())
+    }
+
+    /// An engine that holds the model, planned for inference on up to `batch` pictures at once on `threads` threads,
+    /// and checked with the golden samples.
+    ///
+    /// # Errors
+    /// When the memory or the threads cannot be had, or as [`Model::verify`].
+    pub fn engine(&self, batch: usize, threads: usize) -> Result<CpuEngine> {
+        let mut engine = CpuEngine::new(self.network()?, Mode::Inference, batch, threads)?;
+        engine.load(&self.parameters)?;
+        self.verify(&mut engine)?;
+        Ok(engine)
+    }
+
+    /// Checks that `engine`, which holds the model's parameters, gives the golden samples the logits they had where
+    /// the model was saved.
+    ///
+    /// # Errors
+    /// When they differ by a relative root mean square of 1e-3 or more: this machine computes other numbers.
+    pub fn verify(&self, engine: &mut dyn Engine) -> Result<()> {
+        self.golden.verify(engine, &self.preprocess)
+    }
+
+    /// Whether the parts fit each other: what [`Model::load`] refuses is not saved.
+    fn check(&self) -> Result<()> {
+        load::check_classes(&self.classes)?;
+        load::check_preprocess(&self.preprocess, &self.recipe)?;
+        let found: Vec<(&str, &[usize])> =
+            self.parameters.iter().map(|t| (t.name.as_str(), t.shape.as_slice())).collect();
+        load::check_fit(&self.network()?, &found)?;
+        for tensor in &self.parameters {
+            if tensor.data.len() != tensor.shape.iter().product::<usize>() {
+                let (values, shape) = (tensor.data.len(), &tensor.shape);
+                return Err(Error::model(format!(
+                    "tensor `{}`: {values} values, shape {shape:?}",
+                    tensor.name
+                )));
+            }
+            container::check_finite(&tensor.name, &tensor.data)?;
+        }
+        container::check_finite("mean", &self.preprocess.mean)?;
+        self.golden.check(self.preprocess.square, self.classes.len())
+    }
+}
