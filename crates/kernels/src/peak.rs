@@ -1,6 +1,7 @@
 //! What the machine could do at best: the yardstick of the compute-bound kernels.
 
 use crate::isa::Isa;
+use std::hint::black_box;
 use std::time::Instant;
 
 /// Independent chains, enough to hide the latency of a multiply-add on every pipe.
@@ -42,38 +43,38 @@ fn portable() -> usize {
             *value = *value * 0.5 + 0.25;
         }
     }
-    std::hint::black_box(chains);
+    black_box(chains);
     4
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{CHAINS, ROUNDS};
+    use super::{CHAINS, ROUNDS, black_box};
     use std::arch::x86_64::*;
 
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn avx2() -> usize {
-        let (factor, term) = (_mm256_set1_ps(0.5), _mm256_set1_ps(0.25));
+        let (factor, term) = (_mm256_set1_ps(black_box(0.5)), _mm256_set1_ps(black_box(0.25)));
         let mut chains = [_mm256_set1_ps(0.5); CHAINS];
         for _ in 0..ROUNDS {
             for value in &mut chains {
                 *value = _mm256_fmadd_ps(*value, factor, term);
             }
         }
-        std::hint::black_box(chains);
+        black_box(chains);
         8
     }
 
     #[target_feature(enable = "avx512f")]
     pub(super) fn avx512() -> usize {
-        let (factor, term) = (_mm512_set1_ps(0.5), _mm512_set1_ps(0.25));
+        let (factor, term) = (_mm512_set1_ps(black_box(0.5)), _mm512_set1_ps(black_box(0.25)));
         let mut chains = [_mm512_set1_ps(0.5); CHAINS];
         for _ in 0..ROUNDS {
             for value in &mut chains {
                 *value = _mm512_fmadd_ps(*value, factor, term);
             }
         }
-        std::hint::black_box(chains);
+        black_box(chains);
         16
     }
 }

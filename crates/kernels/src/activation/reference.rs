@@ -1,34 +1,49 @@
 //! Non-linearities as their formulas read.
+
 use crate::real::Real;
-/// max(0, x); a NaN stays.
+
+/// See [`super::relu`].
+#[inline]
 pub fn relu<T: Real>(values: &mut [T]) {
-    values.iter_mut().for_each(|v| {
-        if *v < T::ZERO {
-            *v = T::ZERO
-        }
-    });
+    for value in values {
+        *value = if *value < T::ZERO { T::ZERO } else { *value };
+    }
 }
-/// dy where y > 0.
+
+/// See [`super::relu_backward`].
+#[inline]
 pub fn relu_backward<T: Real>(y: &[T], dy: &mut [T]) {
-    dy.iter_mut().zip(y).for_each(|(dy, &y)| {
-        if !(y > T::ZERO) {
-            *dy = T::ZERO
-        }
-    });
+    for (dy, &y) in dy.iter_mut().zip(y) {
+        *dy = if y > T::ZERO { *dy } else { T::ZERO };
+    }
 }
-/// tanh.
+
+/// See [`super::tanh`].
 pub fn tanh<T: Real>(values: &mut [T]) {
-    values.iter_mut().for_each(|v| *v = v.tanh());
+    for value in values {
+        *value = value.tanh();
+    }
 }
-/// dy (1 - y^2).
+
+/// See [`super::tanh_backward`].
+#[inline]
 pub fn tanh_backward<T: Real>(y: &[T], dy: &mut [T]) {
-    dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy *= T::ONE - y * y);
+    for (dy, &y) in dy.iter_mut().zip(y) {
+        *dy *= T::ONE - y * y;
+    }
 }
-/// 1 / (1 + exp(-x)).
+
+/// See [`super::logistic`].
 pub fn logistic<T: Real>(values: &mut [T]) {
-    values.iter_mut().for_each(|v| *v = T::ONE / (T::ONE + (-*v).exp()));
+    for value in values {
+        *value = T::ONE / (T::ONE + (-*value).exp());
+    }
 }
-/// dy y (1 - y).
+
+/// See [`super::logistic_backward`].
+#[inline]
 pub fn logistic_backward<T: Real>(y: &[T], dy: &mut [T]) {
-    dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy *= y * (T::ONE - y));
+    for (dy, &y) in dy.iter_mut().zip(y) {
+        *dy *= y * (T::ONE - y);
+    }
 }

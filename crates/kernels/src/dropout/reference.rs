@@ -1,18 +1,19 @@
 //! Dropout as its definition reads.
-use crate::hash::mix;
+
+use super::{is_kept, threshold};
 use crate::real::Real;
-/// Apply.
+
+/// See [`super::apply`].
 pub fn apply<T: Real>(values: &mut [T], batch: usize, keys: &[u64], rate: f32, scale: T) {
-    let n = values.len() / batch.max(1);
-    for (values, &key) in values.chunks_mut(n.max(1)).zip(keys) {
-        for (i, v) in values.iter_mut().enumerate() {
-            let u = (mix(key.wrapping_add((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))) >> 40) as f32
-                / (1u32 << 24) as f32;
-            *v = if u < rate { T::ZERO } else { *v * scale };
-        }
+    let units = values.len() / batch;
+    for (i, value) in values.iter_mut().enumerate() {
+        *value = if is_kept(keys[i / units], i % units, threshold(rate)) { *value * scale } else { T::ZERO };
     }
 }
-/// Scale.
+
+/// See [`super::scale`].
 pub fn scale<T: Real>(values: &mut [T], factor: T) {
-    values.iter_mut().for_each(|v| *v *= factor);
+    for value in values {
+        *value *= factor;
+    }
 }

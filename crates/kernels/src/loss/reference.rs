@@ -1,25 +1,30 @@
-//! Loss.
+//! Softmax and loss as their formulas read.
+
 use crate::real::Real;
-/// Softmax.
+
+/// The largest value of a row; a NaN if there is one.
+fn largest<T: Real>(row: &[T]) -> T {
+    row.iter().fold(row[0], |most, &z| if z > most || z.is_nan() { z } else { most })
+}
+
+/// `sum_j exp(z[j] - top)`.
+fn sum_exp<T: Real>(row: &[T], top: T) -> T {
+    row.iter().fold(T::ZERO, |sum, &z| sum + (z - top).exp())
+}
+
+/// See [`super::softmax`].
 pub fn softmax<T: Real>(logits: &[T], batch: usize, classes: usize, probabilities: &mut [T]) {
     for b in 0..batch {
-        let z = &logits[b * classes..][..classes];
-        let p = &mut probabilities[b * classes..][..classes];
-        let mut top = z[0];
-        z.iter().for_each(|&v| {
-            if v > top {
-                top = v
-            }
-        });
-        let mut sum = T::ZERO;
-        for (p, &z) in p.iter_mut().zip(z) {
-            *p = (z - top).exp();
-            sum += *p;
+        let row = &logits[b * classes..][..classes];
+        let top = largest(row);
+        let sum = sum_exp(row, top);
+        for (c, &z) in row.iter().enumerate() {
+            probabilities[b * classes + c] = (z - top).exp() / sum;
         }
-        p.iter_mut().for_each(|p| *p = *p / sum);
     }
 }
-/// Loss.
+
+/// See [`super::softmax_loss`].
 pub fn softmax_loss<T: Real>(
     logits: &[T],
     labels: &[u32],
@@ -28,23 +33,15 @@ pub fn softmax_loss<T: Real>(
     dlogits: &mut [T],
 ) -> T {
     softmax(logits, batch, classes, dlogits);
+    let images = T::from_f64(batch as f64);
     let mut loss = T::ZERO;
-    let n = T::from_f64(batch as f64);
     for b in 0..batch {
-        let z = &logits[b * classes..][..classes];
-        let d = &mut dlogits[b * classes..][..classes];
-        let own = labels[b] as usize;
-        let mut top = z[0];
-        z.iter().for_each(|&v| {
-            if v > top {
-                top = v
-            }
-        });
-        let mut sum = T::ZERO;
-        z.iter().for_each(|&v| sum += (v - top).exp());
-        loss += sum.ln() + top - z[own];
-        d[own] -= T::ONE;
-        d.iter_mut().for_each(|d| *d = *d / n);
+        let (row, label) = (&logits[b * classes..][..classes], labels[b] as usize);
+        let top = largest(row);
+        loss += sum_exp(row, top).ln() + top - row[label];
+        let dlogits = &mut dlogits[b * classes..][..classes];
+        dlogits[label] -= T::ONE;
+        dlogits.iter_mut().for_each(|value| *value = *value / images);
     }
-    loss / n
+    loss / images
 }
