@@ -16,6 +16,8 @@ pub struct Predictor {
     pub classes: Vec<String>,
     /// How a picture becomes the network's input.
     pub preprocess: Arc<Preprocess>,
+    /// Views averaged per picture, as its recipe says: 1 or 10.
+    pub views: usize,
     /// The file it came from.
     pub path: PathBuf,
     engine: Box<dyn Engine>,
@@ -30,8 +32,9 @@ impl Predictor {
         let path = model_path(path)?;
         let model = Model::load(&path)?;
         let engine = model.engine(batch, threads).map_err(|error| error.context(path.display()))?;
-        let Model { classes, preprocess, .. } = model;
-        Ok(Self { classes, preprocess: Arc::new(preprocess), path, engine: Box::new(engine) })
+        let Model { recipe, classes, preprocess, .. } = model;
+        let views = recipe.evaluation.views;
+        Ok(Self { classes, preprocess: Arc::new(preprocess), views, path, engine: Box::new(engine) })
     }
 
     /// What [`super::evaluate()`] takes.
