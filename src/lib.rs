@@ -25,5 +25,6 @@ pub mod eval;
 pub mod interop;
 pub mod net;
 pub mod random;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -134,3 +134,88 @@ pub fn color_noise(augment: &Augment, basis: &ColorBasis, seed: u64, epoch: u64,
     let amounts: [f64; 3] = std::array::from_fn(|i| normal.sample(&mut generator) * basis.deviations[i]);
     std::array::from_fn(|c| (0..3).map(|i| basis.vectors[i][c] * amounts[i]).sum::<f64>() as f32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn augment() -> Augment {
+        Augment { random_crop: true, flip: true, color_noise: 0.1 }
+    }
+
+    /// A square whose pixel at (x, y) is (x, y, 7), with a mean image of (y, 0, 2).
+    fn contract(square: usize, crop: usize) -> (Preprocess, Picture) {
+        let places = || (0..square * square).map(|i| (i % square, i / square));
+        let mean = places().flat_map(|(_, y)| [y as f32, 0.0, 2.0]).collect();
+        let preprocess = Preprocess {
+            square,
+            crop,
+            resize: RESIZE.to_owned(),
+            channels: "RGB".to_owned(),
+            divisor: 2.0,
+            deviations: [1.0, 1.0, 0.5],
+            mean,
+        };
+        let pixels = places().flat_map(|(x, y)| [x as u8, y as u8, 7]).collect();
+        (preprocess, Picture::new(square, square, pixels))
+    }
+
+    #[test]
+    fn a_view_is_centred_where_it_lies_and_then_mirrored() {
+        let (preprocess, square) = contract(9, 5);
+        for flip in [false, true] {
+            let mut out = vec![0.0; preprocess.view_len()];
+            preprocess.view(&square, View { x: 3, y: 1, flip }, [0.5, 0.0, 0.0], &mut out);
+            for (i, pixel) in out.chunks(3).enumerate() {
+                let (column, row) = (i % 5, i / 5);
+                let x = if flip { 3 + 4 - column } else { 3 + column } as f32;
+                let y = (1 + row) as f32;
+                assert_eq!(pixel, [(x + 0.5 - y) / 2.0, y / 2.0, 5.0], "column {column}, row {row}, {flip}");
+            }
+        }
+    }
+
+    #[test]
+    fn ten_views_are_corners_and_centre_and_their_mirrors() {
+        let views = View::ten(256, 224);
+        let places: Vec<(usize, usize)> = views.iter().map(|view| (view.x, view.y)).collect();
+        assert_eq!(places[..5], [(0, 0), (32, 0), (0, 32), (32, 32), (16, 16)]);
+        assert_eq!(places[..5], places[5..]);
+        assert!(views[..5].iter().all(|view| !view.flip) && views[5..].iter().all(|view| view.flip));
+    }
+
+    #[test]
+    fn random_views_reach_every_offset_and_flip_every_second() {
+        let views: Vec<View> = (0..4000).map(|i| View::random(&augment(), 256, 224, 1, 5, i)).collect();
+        for offset in 0..=32 {
+            assert!(views.iter().any(|v| v.x == offset) && views.iter().any(|v| v.y == offset), "{offset}");
+        }
+        assert!(views.iter().all(|view| view.x <= 32 && view.y <= 32));
+        let flips = views.iter().filter(|view| view.flip).count();
+        assert!((1850..2150).contains(&flips), "{flips} of 4000");
+        let plain = Augment { random_crop: false, flip: false, color_noise: 0.0 };
+        assert_eq!(View::random(&plain, 256, 224, 1, 5, 3), View::centre(256, 224));
+    }
+
+    #[test]
+    fn a_square_no_larger_than_the_crop_has_one_place() {
+        let view = View::random(&augment(), 32, 32, 1, 1, 1);
+        assert_eq!((view.x, view.y), (0, 0));
+    }
+
+    #[test]
+    fn color_noise_has_the_deviations_of_the_basis() {
+        let basis = ColorBasis {
+            vectors: [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]],
+            deviations: [100.0, 10.0, 0.0],
+        };
+        let noises: Vec<[f32; 3]> = (0..5000).map(|i| color_noise(&augment(), &basis, 1, 2, i)).collect();
+        let deviation = |c: usize| {
+            (noises.iter().map(|n| f64::from(n[c]) * f64::from(n[c])).sum::<f64>() / 5000.0).sqrt()
+        };
+        assert!((deviation(1) - 10.0).abs() < 0.4 && (deviation(0) - 1.0).abs() < 0.04);
+        assert_eq!(deviation(2), 0.0);
+        let off = Augment { color_noise: 0.0, ..augment() };
+        assert_eq!(color_noise(&off, &basis, 1, 2, 3), [0.0; 3]);
+    }
+}

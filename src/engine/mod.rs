@@ -68,7 +68,7 @@ pub trait Engine {
     fn forward_backward(
         &mut self,
         batch: &Batch<'_>,
-        final_gradient: &mut dyn FnMut(usize),
+        final_gradient: &mut (dyn FnMut(usize) + Send),
     ) -> Result<Outcome>;
 
     /// Applies the gradients of the last [`Engine::forward_backward`].

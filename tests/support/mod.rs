@@ -6,18 +6,18 @@ use alexnet::net::{Network, Recipe};
 use alexnet_kernels::hash::combine;
 
 /// The recipe with every kind of layer.
-pub fn every_layer() -> Recipe {
+pub(crate) fn every_layer() -> Recipe {
     Recipe::parse(include_str!("every-layer.toml"), "every-layer.toml").expect("the test's own recipe")
 }
 
 /// Reproducible numbers, roughly normal with deviation 1: the sum of twelve uniforms, minus six.
-pub fn normals(seed: u64, count: usize) -> Vec<f32> {
+pub(crate) fn normals(seed: u64, count: usize) -> Vec<f32> {
     let uniform = |i: usize, j: u64| (combine(seed, (i as u64) << 8 | j) >> 40) as f32 / (1u64 << 24) as f32;
     (0..count).map(|i| (0..12).map(|j| uniform(i, j)).sum::<f32>() - 6.0).collect()
 }
 
 /// Weights of a size that keeps signals alive through any network: deviation `sqrt(2 / fan-in)`, biases 0.1.
-pub fn lively_parameters(network: &Network, seed: u64) -> Vec<Tensor> {
+pub(crate) fn lively_parameters(network: &Network, seed: u64) -> Vec<Tensor> {
     let mut tensors = Vec::new();
     for (i, layer) in network.layers.iter().enumerate() {
         let Some((weights, biases)) = layer.parameter_shapes() else { continue };
@@ -33,7 +33,7 @@ pub fn lively_parameters(network: &Network, seed: u64) -> Vec<Tensor> {
 }
 
 /// `sqrt(sum (a - b)^2 / sum b^2)`.
-pub fn relative_rms(a: impl IntoIterator<Item = f64>, b: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn relative_rms(a: impl IntoIterator<Item = f64>, b: impl IntoIterator<Item = f64>) -> f64 {
     let (mut difference, mut scale) = (0.0, 0.0);
     let (mut a, mut b) = (a.into_iter(), b.into_iter());
     loop {

@@ -31,8 +31,10 @@ pub(super) fn run(
             }
             _ => {
                 let Parameters { value, gradient, .. } = &mut parameters[i];
-                learn(layer, gradient, n, x, dy);
-                final_gradient(i);
+                if layer.weights().is_some() {
+                    learn(layer, gradient, n, x, dy);
+                    final_gradient(i);
+                }
                 // The pictures' own gradient is of no use.
                 if i == 0 {
                     return;

@@ -39,6 +39,13 @@ pub struct CpuEngine {
     gradients: [Vec<f32>; 2],
 }
 
+impl std::fmt::Debug for CpuEngine {
+    /// The plan, not the millions of numbers.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CpuEngine").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
 impl CpuEngine {
     /// An engine for batches of up to `batch` pictures on `threads` threads, with all parameters zero.
     ///

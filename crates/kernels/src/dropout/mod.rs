@@ -1,0 +1,3 @@
+//! Dropout.
+pub mod reference;
+pub use reference::{apply, scale};

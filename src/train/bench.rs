@@ -1,0 +1,124 @@
+//! `alexnet bench`: how fast a network trains and classifies on this machine, beside what the machine could do.
+
+use std::time::Instant;
+
+use alexnet_kernels::peak;
+use serde::Serialize;
+
+use super::init::initialise;
+use crate::Result;
+use crate::engine::{Batch, CpuEngine, Engine, Mode, Update};
+use crate::net::{Network, Recipe};
+use crate::random::{Purpose, key};
+
+/// Calls of which the median is taken, after one that is not counted.
+const CALLS: usize = 5;
+
+/// What [`bench`] measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Speed {
+    /// Name of the recipe.
+    pub recipe: String,
+    /// Pictures in a step.
+    pub batch: usize,
+    /// Threads that computed.
+    pub threads: usize,
+    /// Forward, backward and update.
+    pub train_images_per_second: f64,
+    /// Forward.
+    pub infer_images_per_second: f64,
+    /// Multiply-adds this machine can do, in 1e9 multiplications or additions a second, measured in the same run.
+    pub peak_gflops: f64,
+    /// What a direct convolution would have to do to be as fast, in training.
+    pub train_gflops: f64,
+    /// The same, forward only.
+    pub infer_gflops: f64,
+    /// Most memory the process held, in bytes; 0 where the system does not say.
+    pub resident_bytes: u64,
+}
+
+/// Measures training and inference of `recipe` on random pictures.
+///
+/// # Errors
+/// When the recipe's layers do not fit, or memory cannot be had.
+pub fn bench(recipe: &Recipe, batch: usize, threads: usize) -> Result<Speed> {
+    let network = Network::new(recipe, recipe.classes)?;
+    let images: Vec<f32> = (0..batch * network.input.len()).map(|i| pixel(i as u64)).collect();
+    let labels: Vec<u32> = (0..batch).map(|i| (i % network.classes) as u32).collect();
+    let keys: Vec<u64> = (0..batch as u64).collect();
+    let parameters = initialise(&network, 0)?;
+    let (forward, training) = (2.0 * network.macs() as f64 / 1e9, training_gflop(&network));
+    let peak_gflops = on_threads(threads, || peak::fma_gflops(0.2))?;
+
+    let infer_images_per_second = {
+        let mut engine = CpuEngine::new(network.clone(), Mode::Inference, batch, threads)?;
+        engine.load(&parameters)?;
+        batch as f64 / median(|| engine.forward(&images).map(|_| ()))?
+    };
+    let train_images_per_second = {
+        let mut engine = CpuEngine::new(network, Mode::Training, batch, threads)?;
+        engine.load(&parameters)?;
+        let batch_of = Batch { images: &images, labels: &labels, keys: &keys };
+        // A rate of 0 keeps the numbers of the first step, whatever they are, from growing.
+        let update = Update { rate: 0.0, momentum: recipe.optimiser.momentum, decay: recipe.optimiser.decay };
+        let step = || {
+            engine.forward_backward(&batch_of, &mut |_| {})?;
+            engine.apply(&update);
+            Ok(())
+        };
+        batch as f64 / median(step)?
+    };
+    Ok(Speed {
+        recipe: recipe.name.clone(),
+        batch,
+        threads,
+        train_images_per_second,
+        infer_images_per_second,
+        peak_gflops,
+        train_gflops: train_images_per_second * training,
+        infer_gflops: infer_images_per_second * forward,
+        resident_bytes: peak_resident_bytes(),
+    })
+}
+
+/// GFLOP of a training step per picture: forward, weight gradients, and input gradients of all layers but the first.
+fn training_gflop(network: &Network) -> f64 {
+    let first = network.layers.iter().find(|layer| layer.macs() > 0).map_or(0, |layer| layer.macs());
+    2.0 * (3 * network.macs() - first) as f64 / 1e9
+}
+
+fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
+        crate::Error::new(
+            crate::error::Kind::Runtime,
+            format!("{threads} threads cannot be started: {error}"),
+        )
+    })?;
+    Ok(pool.install(work))
+}
+
+/// A centred pixel, -128 to 127.
+fn pixel(i: u64) -> f32 {
+    (key(0, 0, i, Purpose::Weights) >> 56) as f32 - 128.0
+}
+
+/// Median seconds of a call.
+fn median(mut call: impl FnMut() -> Result<()>) -> Result<f64> {
+    call()?;
+    let mut seconds = Vec::with_capacity(CALLS);
+    for _ in 0..CALLS {
+        let begin = Instant::now();
+        call()?;
+        seconds.push(begin.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    Ok(seconds[CALLS / 2])
+}
+
+/// The process's high-water mark of resident memory, as Linux tells it.
+fn peak_resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.map_or(0, |kib| kib * 1024)
+}

@@ -1,0 +1,173 @@
+//! `alexnet demo`: pictures that come with the program, the paper's ingredients in a small network, two minutes.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use super::trainer::{Config, Report, train};
+use crate::Result;
+use crate::data::{Picture, embedded};
+use crate::eval::{Predictor, topk::top};
+use crate::net::Recipe;
+use crate::train::progress::Display;
+use crate::train::signals::Interrupt;
+
+/// Test pictures that are shown with what the network makes of them.
+const SHOWN: usize = 4;
+
+/// How the demo is to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The run folder; `None`: a new one below `runs/`.
+    pub run: Option<PathBuf>,
+    /// The command line, for the records.
+    pub command: String,
+    /// What all random numbers follow from.
+    pub seed: u64,
+    /// Threads that compute.
+    pub threads: usize,
+    /// Threads that load pictures.
+    pub workers: usize,
+    /// How progress is shown.
+    pub display: Display,
+    /// Ends training early, with what was learned saved.
+    pub interrupt: Interrupt,
+}
+
+/// Trains the recipe `small` on the embedded pictures, and shows some of them with their five most probable classes.
+/// Everything is written to `out`; progress goes to stderr.
+///
+/// # Errors
+/// As [`train`], and when `out` cannot be written to.
+pub fn demo(options: Options, out: &mut dyn Write) -> Result<Report> {
+    let dataset = embedded::fashion_mnist()?;
+    let test = dataset.split("test")?.clone();
+    let config = Config {
+        recipe: Recipe::load("small")?,
+        dataset,
+        run: options.run,
+        exist_ok: false,
+        command: options.command,
+        seed: options.seed,
+        threads: options.threads,
+        workers: options.workers,
+        max_steps: None,
+        display: options.display,
+        interrupt: options.interrupt,
+    };
+    let report = train(config)?;
+    if report.interrupted.is_some() {
+        return Ok(report);
+    }
+    let mut predictor = Predictor::load(&report.run, 10, options.threads)?;
+    for shown in 0..SHOWN {
+        // Spread over the test pictures, so that several classes are seen.
+        let index = (2 * shown + 1) * test.len() / (2 * SHOWN);
+        let Ok(picture) = test.picture(index)? else { continue };
+        let probabilities = predictor.probabilities(&picture, 10)?;
+        let label = &predictor.classes[test.label(index) as usize];
+        let best: Vec<(String, f64)> = top(&probabilities, 5)
+            .into_iter()
+            .map(|(class, p)| (predictor.classes[class].clone(), p))
+            .collect();
+        write(out, &beside(&draw(&picture), &captions(label, &best)))?;
+    }
+    write(out, &next_commands(&report))?;
+    Ok(report)
+}
+
+fn write(out: &mut dyn Write, text: &str) -> Result<()> {
+    writeln!(out, "{text}").map_err(|error| crate::Error::io("standard output", "write", &error))
+}
+
+/// What the network says, one line each: the true class, then the five most probable with bars.
+fn captions(label: &str, best: &[(String, f64)]) -> Vec<String> {
+    let mut lines = vec![String::new(), format!("this is: {label}"), String::new()];
+    for (name, probability) in best {
+        let bar = "#".repeat((probability * 20.0).round() as usize);
+        lines.push(format!("{name:<12} {:>5.1} %  {bar}", 100.0 * probability));
+    }
+    lines
+}
+
+/// Lines of a picture and lines of text side by side.
+fn beside(picture: &[String], text: &[String]) -> String {
+    let rows = picture.len().max(text.len());
+    let cell = |lines: &[String], row: usize| lines.get(row).cloned().unwrap_or_default();
+    (0..rows).map(|row| format!("  {}   {}\n", cell(picture, row), cell(text, row))).collect()
+}
+
+/// A picture as lines of text: two pixels a character in colour on a terminal, else one of ten shades.
+fn draw(picture: &Picture) -> Vec<String> {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+        || !std::io::stdout().is_terminal();
+    let pixel = |x: usize, y: usize| -> [u8; 3] {
+        let y = y.min(picture.height - 1);
+        std::array::from_fn(|c| picture.pixels[3 * (y * picture.width + x) + c])
+    };
+    let row = |y: usize| -> String {
+        let cells = (0..picture.width).map(|x| {
+            let (upper, lower) = (pixel(x, y), pixel(x, y + 1));
+            if plain { shade(upper, lower).to_string() } else { half_block(upper, lower) }
+        });
+        cells.collect::<String>() + if plain { "" } else { "\x1b[0m" }
+    };
+    (0..picture.height).step_by(2).map(row).collect()
+}
+
+/// Two pixels, one above the other, as a half block in two colours.
+fn half_block([r, g, b]: [u8; 3], [s, h, c]: [u8; 3]) -> String {
+    format!("\x1b[38;2;{r};{g};{b}m\x1b[48;2;{s};{h};{c}m\u{2580}")
+}
+
+/// Two pixels as one of ten characters of growing darkness on paper.
+fn shade(upper: [u8; 3], lower: [u8; 3]) -> char {
+    const SHADES: [char; 10] = [' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'];
+    let light = upper.iter().chain(&lower).map(|&value| usize::from(value)).sum::<usize>() / 6;
+    SHADES[light * 9 / 255]
+}
+
+/// What to try next, as commands that work.
+fn next_commands(report: &Report) -> String {
+    let run = report.run.display();
+    let mut text = String::new();
+    if let Some(found) = &report.evaluation {
+        text += &format!(
+            "test accuracy: {:.2} % top-1, {:.2} % top-5 of {} pictures, after {} epochs and {:.0} seconds\n",
+            100.0 * found.top1_share(),
+            100.0 * found.top5_share(),
+            found.images,
+            report.epochs,
+            report.seconds
+        );
+    }
+    text + &format!(
+        "the run is in {run}\n\n\
+         Next, on pictures of your own, in one folder for each class:\n  \
+         alexnet train PICTURES --recipe small --epochs 20\n  \
+         alexnet classify {run} PICTURE.jpg\n  \
+         alexnet recipe show paper\n\
+         (from a checkout: cargo run --release -- in place of alexnet)"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drawings_have_a_line_for_two_rows() {
+        let picture = Picture::from_gray(3, 5, &[0; 15]);
+        let lines = draw(&picture);
+        assert_eq!(lines.len(), 3);
+        assert_eq!(shade([255; 3], [255; 3]), '@');
+        assert_eq!(shade([0; 3], [0; 3]), ' ');
+    }
+
+    #[test]
+    fn captions_name_the_class_and_the_five_best() {
+        let best = vec![("Bag".to_owned(), 0.75), ("Coat".to_owned(), 0.25)];
+        let lines = captions("Bag", &best);
+        assert!(lines[1].contains("Bag") && lines[3].ends_with(&"#".repeat(15)), "{lines:?}");
+    }
+}

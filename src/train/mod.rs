@@ -1,0 +1,25 @@
+//! The training loop.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`init`] | the weights a training starts from |
+//! | [`trainer`] | one pass after another over the training set: gradient, update, validation |
+//! | [`schedule`] | the rate from epoch to epoch |
+//! | [`run`] | the run folder |
+//! | [`metrics`] | `metrics.jsonl` |
+//! | [`progress`] | what a person sees meanwhile |
+//! | [`signals`] | stopping without losing anything |
+//! | [`demo`] | `alexnet demo` |
+//! | [`bench`] | pictures per second |
+
+pub mod bench;
+pub mod demo;
+pub mod init;
+pub mod metrics;
+pub mod progress;
+pub mod run;
+pub mod schedule;
+pub mod signals;
+pub mod trainer;
+
+pub use trainer::{Config, Report, train};

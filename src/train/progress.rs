@@ -1,0 +1,200 @@
+//! What a person sees meanwhile, on stderr: a bar on a terminal, a plain line every ten seconds elsewhere.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Display {
+    /// Nothing at all.
+    Quiet,
+    /// Plain lines: files, pipes, `TERM=dumb`, `NO_COLOR`.
+    Lines,
+    /// A bar that is drawn over itself.
+    Bar,
+}
+
+impl Display {
+    /// What suits this process's stderr.
+    pub fn detect(quiet: bool) -> Self {
+        match (quiet, crate::train::progress::is_animated()) {
+            (true, _) => Self::Quiet,
+            (false, true) => Self::Bar,
+            (false, false) => Self::Lines,
+        }
+    }
+}
+
+/// Whether stderr is a terminal on which the user wants things to move: not with `TERM=dumb` or `NO_COLOR`.
+fn is_animated() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    std::io::stderr().is_terminal() && !set("NO_COLOR") && !(dumb && cfg!(unix))
+}
+
+/// Off a terminal, one line in this time.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Shows how far one stretch of work is: an epoch, a validation, the measuring of a data set.
+#[derive(Debug)]
+pub struct Progress {
+    display: Display,
+    stretch: Option<Stretch>,
+}
+
+#[derive(Debug)]
+struct Stretch {
+    what: String,
+    total: u64,
+    done: u64,
+    started: Instant,
+    last_line: Instant,
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// Nothing is shown before [`Progress::start`].
+    pub fn new(display: Display) -> Self {
+        Self { display, stretch: None }
+    }
+
+    /// Prints a line of text, above the bar if there is one.
+    pub fn say(&self, text: &str) {
+        match (&self.stretch, self.display) {
+            (_, Display::Quiet) => {}
+            (Some(stretch), Display::Bar) => stretch.bar.suspend(|| print(text)),
+            _ => print(text),
+        }
+    }
+
+    /// Begins a stretch of `total` pictures, and ends the one before.
+    pub fn start(&mut self, what: impl Into<String>, total: usize) {
+        self.finish();
+        let (what, now) = (what.into(), Instant::now());
+        let bar = match self.display {
+            Display::Bar => bar(&what, total as u64),
+            _ => ProgressBar::hidden(),
+        };
+        let total = total as u64;
+        self.stretch = Some(Stretch { what, total, done: 0, started: now, last_line: now, bar });
+    }
+
+    /// `pictures` more are done; `loss` is shown if given.
+    pub fn advance(&mut self, pictures: usize, loss: Option<f64>) {
+        let Some(stretch) = &mut self.stretch else { return };
+        stretch.done += pictures as u64;
+        match self.display {
+            Display::Quiet => {}
+            Display::Bar => {
+                let loss = loss.map_or(String::new(), |loss| format!("  loss {loss:.3}"));
+                stretch.bar.set_message(format!("{}{loss}", stretch.rate_and_rest()));
+                stretch.bar.inc(pictures as u64);
+            }
+            Display::Lines if stretch.last_line.elapsed() >= LINE_EVERY => {
+                stretch.last_line = Instant::now();
+                print(&stretch.line(loss));
+            }
+            Display::Lines => {}
+        }
+    }
+
+    /// Ends the stretch: the bar goes.
+    pub fn finish(&mut self) {
+        if let Some(stretch) = self.stretch.take() {
+            stretch.bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Progress {
+    /// An error must not be printed into a bar.
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Stretch {
+    fn line(&self, loss: Option<f64>) -> String {
+        let loss = loss.map_or(String::new(), |loss| format!(", loss {loss:.3}"));
+        let (done, total) = (count(self.done), count(self.total));
+        format!("{}: {done} of {total} pictures{loss}, {}", self.what, self.rate_and_rest())
+    }
+
+    /// `131 images/s, 2 h 41 min left`.
+    fn rate_and_rest(&self) -> String {
+        let rate = self.done as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
+        let rest = self.total.saturating_sub(self.done) as f64 / rate.max(1e-9);
+        format!("{} images/s, {} left", significant(rate), duration(rest))
+    }
+}
+
+fn bar(what: &str, total: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix} [{bar:24}] {percent:>3}%  {msg}")
+        .expect("the template is well-formed")
+        .progress_chars("=> ");
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+    bar.with_style(style).with_prefix(what.to_owned())
+}
+
+/// A closed stderr must not end a training, so its errors are not looked at.
+fn print(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// `1,281,167`.
+pub(crate) fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|g| std::str::from_utf8(g).expect("digits are ASCII"))
+        .collect();
+    groups.join(",")
+}
+
+/// Three figures are what a measured rate is good for: `0.52`, `31.4`, `8,120`.
+pub(crate) fn significant(value: f64) -> String {
+    match value {
+        v if v < 10.0 => format!("{v:.2}"),
+        v if v < 100.0 => format!("{v:.1}"),
+        v => count(v.round() as u64),
+    }
+}
+
+/// `41 s`, `12 min`, `2 h 41 min`, `9 d 4 h`.
+pub(crate) fn duration(seconds: f64) -> String {
+    let s = seconds.max(0.0).round() as u64;
+    match s {
+        0..60 => format!("{s} s"),
+        60..600 => format!("{} min {:02} s", s / 60, s % 60),
+        600..3_600 => format!("{} min", s / 60),
+        3_600..86_400 => format!("{} h {:02} min", s / 3_600, s % 3_600 / 60),
+        _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3_600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!([count(7), count(1_000), count(1_281_167)], ["7", "1,000", "1,281,167"]);
+        assert_eq!([significant(0.517), significant(31.42), significant(8_120.4)], ["0.52", "31.4", "8,120"]);
+        let durations = [41.0, 125.0, 725.0, 9_665.0, 792_000.0].map(duration);
+        assert_eq!(durations, ["41 s", "2 min 05 s", "12 min", "2 h 41 min", "9 d 4 h"]);
+    }
+
+    #[test]
+    fn a_line_says_how_far_and_how_fast() {
+        let mut progress = Progress::new(Display::Quiet);
+        progress.start("epoch 3 of 90", 1_000);
+        progress.advance(250, Some(4.5));
+        let line = progress.stretch.as_ref().unwrap().line(Some(4.5));
+        assert!(line.starts_with("epoch 3 of 90: 250 of 1,000 pictures, loss 4.500, "), "{line}");
+        assert!(line.contains("images/s") && line.ends_with("left"), "{line}");
+    }
+}

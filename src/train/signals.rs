@@ -1,0 +1,88 @@
+//! Stopping a training without losing it: Ctrl-C, or what a cluster sends before it takes a machine back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::error::Kind;
+use crate::{Error, Result};
+
+/// A request to stop that the training loop looks at between steps. Clones share the request.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt {
+    /// The signal's number; 0 until one comes.
+    signal: Arc<AtomicUsize>,
+    /// Whether the process's signals count.
+    listens: bool,
+}
+
+impl Interrupt {
+    /// A request that only [`Interrupt::request`] makes: for use as a library.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A request that SIGINT (Ctrl-C) and SIGTERM make too, once [`Interrupt::listen`] has been called.
+    pub fn on_signals() -> Self {
+        Self { listens: true, ..Self::default() }
+    }
+
+    /// From now on a first signal asks for a stop, and a second one ends the process at once with exit code
+    /// 128 + signal. Before, a signal does what it always does. Call it once, when there is something to save.
+    ///
+    /// # Errors
+    /// When the system refuses to register a handler.
+    pub fn listen(&self) -> Result<()> {
+        if !self.listens {
+            return Ok(());
+        }
+        let asked = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // Handlers run in this order: `asked` is still false when the first signal passes the shutdown.
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))
+                .and_then(|_| flag::register(signal, Arc::clone(&asked)))
+                .and_then(|_| flag::register_usize(signal, Arc::clone(&self.signal), signal as usize))
+                .map_err(|e| {
+                    Error::new(Kind::Runtime, format!("cannot register a handler for signal {signal}: {e}"))
+                })?;
+        }
+        Ok(())
+    }
+
+    /// Asks for a stop, as SIGINT would.
+    pub fn request(&self) {
+        self.signal.store(SIGINT as usize, Ordering::SeqCst);
+    }
+
+    /// The signal that asked for a stop, if one did: 2 for SIGINT, 15 for SIGTERM.
+    pub fn signal(&self) -> Option<u8> {
+        match self.signal.load(Ordering::SeqCst) {
+            0 => None,
+            signal => u8::try_from(signal).ok(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_a_request() {
+        let interrupt = Interrupt::new();
+        let seen_by_the_loop = interrupt.clone();
+        assert_eq!(seen_by_the_loop.signal(), None);
+        interrupt.request();
+        assert_eq!(seen_by_the_loop.signal(), Some(2));
+    }
+
+    #[test]
+    fn a_signal_is_a_request() {
+        let interrupt = Interrupt::on_signals();
+        interrupt.listen().unwrap();
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        assert_eq!(interrupt.signal(), Some(15));
+    }
+}
