@@ -11,6 +11,7 @@ use super::output::{Output, note, percent, printable};
 use crate::data::{Dataset, Split};
 use crate::eval::{Evaluation, Judge, Predictor, ensemble, model_path, same_classes};
 use crate::net::show::grouped;
+use crate::train::progress::{Display, Progress};
 use crate::{Error, Result};
 
 /// Most skipped pictures that the text lists; the JSON lists all.
@@ -29,7 +30,15 @@ pub(super) fn run(args: &EvalArgs, out: &mut Output) -> Ending {
     let split = choose(&data, args.split.as_deref())?.relabel(&data.classes, &models[0].classes)?;
     let views = args.views.views.unwrap_or(models[0].views);
     let mut judges: Vec<Judge<'_>> = models.iter_mut().map(Predictor::judge).collect();
-    let found = ensemble(&mut judges, &split, views, threads, &mut |_| Ok(()))?;
+    let mut progress = Progress::new(Display::detect(false));
+    progress.start("evaluation", split.len());
+    let mut before = 0;
+    let found = ensemble(&mut judges, &split, views, threads, &mut |done| {
+        progress.advance(done - before, None);
+        before = done;
+        Ok(())
+    })?;
+    progress.finish();
     if found.images == 0 {
         return Err(nothing_judged(&data, &split, &found).into());
     }

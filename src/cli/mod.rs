@@ -8,10 +8,13 @@
 //! | one file a command | arguments to one call, and its result to text or JSON |
 
 mod args;
+mod bench;
 mod classify;
+mod demo;
 mod eval;
 mod output;
 mod recipe;
+mod train;
 
 use std::process::ExitCode;
 
@@ -60,9 +63,23 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: &Command, out: &mut Output) -> Ending {
     match command {
+        Command::Demo(args) => demo::run(args, out),
         Command::Recipe(command) => recipe::run(command, out),
+        Command::Train(args) => train::run(args, out),
         Command::Eval(args) => eval::run(args, out),
         Command::Classify(args) => classify::run(args, out),
-        Command::Demo(_) | Command::Train(_) | Command::Bench(_) => todo!(),
+        Command::Bench(args) => bench::run(args, out),
     }
+}
+
+/// What was typed, for the records of a run: words with anything but plain characters in quotes, so that a shell
+/// reads it back.
+fn command_line() -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
+    let word = |word: String| match word.chars().all(plain) && !word.is_empty() {
+        true => word,
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    };
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    words.map(word).collect::<Vec<_>>().join(" ")
 }

@@ -6,14 +6,15 @@ use super::Stop;
 use crate::Error;
 use crate::error::Kind;
 
-/// Standard output.
+/// Standard output. As a [`Write`], it takes everything and forgets it once nobody reads any more.
 pub(super) struct Output {
     out: io::Stdout,
+    closed: bool,
 }
 
 impl Output {
     pub(super) fn new() -> Self {
-        Self { out: io::stdout() }
+        Self { out: io::stdout(), closed: false }
     }
 
     /// Whether a person reads it.
@@ -23,16 +24,48 @@ impl Output {
 
     /// Prints text at once. Its lines end themselves.
     pub(super) fn text(&mut self, text: &str) -> Result<(), Stop> {
-        let written = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
-        written.map_err(|error| match error.kind() {
-            ErrorKind::BrokenPipe => Stop::Closed,
-            _ => Stop::Failed(Error::new(Kind::Runtime, format!("standard output: {error}"))),
-        })
+        let failed = |error| Error::new(Kind::Runtime, format!("standard output: {error}"));
+        self.write_all(text.as_bytes()).and_then(|()| self.flush()).map_err(failed)?;
+        self.still_open()
     }
 
     /// Prints one JSON object.
     pub(super) fn json(&mut self, value: &serde_json::Value) -> Result<(), Stop> {
         self.text(&format!("{value:#}\n"))
+    }
+
+    /// Whether what was written so far had a reader.
+    pub(super) fn still_open(&self) -> Result<(), Stop> {
+        if self.closed { Err(Stop::Closed) } else { Ok(()) }
+    }
+
+    /// `done`, or `instead` when the reader has gone.
+    fn unless_closed<T>(&mut self, done: io::Result<T>, instead: T) -> io::Result<T> {
+        match done {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(instead)
+            }
+            done => done,
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.closed {
+            return Ok(bytes.len());
+        }
+        let done = self.out.write(bytes);
+        self.unless_closed(done, bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let done = self.out.flush();
+        self.unless_closed(done, ())
     }
 }
 
