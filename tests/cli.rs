@@ -280,3 +280,100 @@ fn a_closed_pipe_ends_quietly_and_a_full_disk_does_not() {
         assert!(text(&output.stderr).contains("standard output"));
     }
 }
+
+#[test]
+fn a_training_is_evaluated_used_and_repeated_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = pictures(&folder.path().join("data"), &COLOURS, 10);
+    let recipe = folder.path().join("colours.toml");
+    std::fs::write(&recipe, RECIPE).unwrap();
+    let recipe = path(&recipe);
+    let runs = ["a", "b"].map(|name| path(&folder.path().join(name)));
+    let train = |run: &str, more: &[&str]| {
+        let args =
+            ["train", &data, "--recipe", &recipe, "--run", run, "--set", "optimiser.rate=0.0001", "--json"];
+        run_json(&[&args, more].concat(), 0)
+    };
+    let (value, _) = train(&runs[0], &["--epochs", "3", "--threads", "1", "--workers", "0"]);
+    assert_eq!((&value["epochs"], &value["run"]), (&3.into(), &runs[0].clone().into()));
+    assert!(value["top1"].as_f64().unwrap() > 0.9 && value["seconds"].is_number(), "{value}");
+    train(&runs[1], &["--epochs", "3", "--threads", "2", "--workers", "3"]);
+    let model = |run: &str| std::fs::read(Path::new(run).join("best.safetensors")).unwrap();
+    assert_eq!(model(&runs[0]), model(&runs[1]), "threads and workers change a bit");
+
+    let recorded = std::fs::read_to_string(Path::new(&runs[0]).join("command.txt")).unwrap();
+    assert!(recorded.contains("--set optimiser.rate=0.0001"), "{recorded}");
+    let (value, _) = run_json(&["eval", &runs[0], &runs[1], "--data", &data, "--split", "val", "--json"], 0);
+    assert_eq!(value["images"], 3);
+    let (out, _) = run(&["classify", &runs[0], &format!("{data}/red")], 0);
+    assert_eq!(out.lines().filter(|line| line.contains("\tred\t")).count(), 10, "{out}");
+
+    let args = ["train", &data, "--recipe", &recipe, "--run", &runs[0]];
+    let (_, err) = run(&args, 2);
+    assert!(err.contains("already holds a run") && err.contains("--exist-ok"), "{err}");
+    assert_eq!(model(&runs[0]), model(&runs[1]), "a refused run changes nothing");
+    let (_, err) = run(&["train", &data, "--recipe", &recipe, "--set", "optimiser.rat=1"], 2);
+    assert!(err.contains("optimiser.rate") || err.contains("`rate`"), "{err}");
+    let (out, _) =
+        run(&[&args[..], &["--exist-ok", "--epochs", "1", "--set", "optimiser.rate=0.0001"]].concat(), 0);
+    assert!(out.contains("alexnet classify"), "{out}");
+}
+
+#[test]
+fn a_training_that_diverges_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = pictures(&folder.path().join("data"), &COLOURS, 5);
+    let recipe = folder.path().join("colours.toml");
+    std::fs::write(&recipe, RECIPE).unwrap();
+    let run_folder = path(&folder.path().join("run"));
+    let args = ["train", &data, "--recipe", &path(&recipe), "--run", &run_folder];
+    let (_, err) = run(
+        &[&args[..], &["--set", "optimiser.rate=1000", "--set", "optimiser.decay=1000", "--epochs", "50"]]
+            .concat(),
+        5,
+    );
+    assert!(err.contains("help: ") && err.contains("--set optimiser.rate="), "{err}");
+}
+
+#[test]
+fn speed_is_measured() {
+    let (value, _) = run_json(&["bench", "--recipe", "small", "--batch", "2", "--threads", "1", "--json"], 0);
+    for field in
+        ["train_images_per_second", "infer_images_per_second", "peak_gflops", "train_gflops", "infer_gflops"]
+    {
+        assert!(value[field].as_f64().unwrap() > 0.0, "{value}");
+    }
+    assert_eq!(
+        (&value["recipe"], &value["batch"], &value["threads"]),
+        (&"small".into(), &2.into(), &1.into())
+    );
+    assert!(run(&["bench", "--recipe", "small", "--batch", "2"], 0).0.contains("pictures/s"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_training_with_its_model_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = pictures(&folder.path().join("data"), &COLOURS, 10);
+    let recipe = folder.path().join("colours.toml");
+    std::fs::write(&recipe, RECIPE).unwrap();
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let run_folder = folder.path().join(format!("run{signal}"));
+        let child = Command::new(cargo_bin!("alexnet"))
+            .args(["train", &data, "--recipe", &path(&recipe), "--run", &path(&run_folder)])
+            .args(["--set", "optimiser.rate=0.000001", "--epochs", "100000", "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        while !run_folder.join("last.safetensors").exists() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code));
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(value["interrupted"], code - 128);
+        run_json(&["eval", &path(&run_folder), "--data", &data, "--json"], 0);
+    }
+}

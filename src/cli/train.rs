@@ -9,6 +9,7 @@ use super::output::{Output, percent, printable};
 use super::{Ending, command_line};
 use crate::Result;
 use crate::data::Dataset;
+use crate::eval::model_path;
 use crate::net::Recipe;
 use crate::net::show::grouped;
 use crate::train::progress::Display;
@@ -86,7 +87,7 @@ fn text(report: &Report) -> String {
         let (top1, top5) = (percent(found.top1_share()), percent(found.top5_share()));
         let _ = writeln!(out, "top-1   {top1}\ntop-5   {top5}\nof      {} pictures", grouped(found.images));
     }
-    if report.run.join("best.safetensors").is_file() {
+    if model_path(&report.run).is_ok() {
         let _ = writeln!(out, "use it  alexnet classify {run} IMAGE");
     }
     out
