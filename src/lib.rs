@@ -17,6 +17,7 @@
 //! pure function of the seed and of what it is for.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod data;
 pub mod engine;
 pub mod error;

@@ -1,4 +1,6 @@
 //! The `alexnet` command.
 #![forbid(unsafe_code)]
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    alexnet::cli::run()
+}

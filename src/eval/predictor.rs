@@ -16,13 +16,15 @@ pub struct Predictor {
     pub classes: Vec<String>,
     /// How a picture becomes the network's input.
     pub preprocess: Arc<Preprocess>,
+    /// Views averaged per picture, as its recipe says: 1 or 10.
+    pub views: usize,
     /// The file it came from.
     pub path: PathBuf,
     engine: Box<dyn Engine>,
 }
 
 impl Predictor {
-    /// Loads the model at `path`, a file or a run folder, for `batch` views at once on `threads` threads.
+    /// Loads the model at `path`, a file or a run folder (see [`model_path`]), for `batch` views at once on `threads` threads.
     ///
     /// # Errors
     /// When there is no model, it is malformed, or it gives its golden samples other logits on this machine.
@@ -30,8 +32,9 @@ impl Predictor {
         let path = model_path(path)?;
         let model = Model::load(&path)?;
         let engine = model.engine(batch, threads).map_err(|error| error.context(path.display()))?;
-        let Model { classes, preprocess, .. } = model;
-        Ok(Self { classes, preprocess: Arc::new(preprocess), path, engine: Box::new(engine) })
+        let Model { recipe, classes, preprocess, .. } = model;
+        let views = recipe.evaluation.views;
+        Ok(Self { classes, preprocess: Arc::new(preprocess), views, path, engine: Box::new(engine) })
     }
 
     /// What [`super::evaluate()`] takes.
@@ -59,27 +62,30 @@ impl Predictor {
     }
 }
 
-/// The model file that `path` means: itself, or a run folder's best model.
+/// The model file that `path` means: itself, or a run folder's best model, or its last one where a training ended
+/// before its first validation.
 ///
 /// # Errors
 /// When there is nothing at `path`, or it is a folder without a model.
 pub fn model_path(path: &Path) -> Result<PathBuf> {
-    let help = "name a model file or a run folder: `alexnet eval runs/NAME --data SRC`";
+    let refuse = |what: &str| {
+        Err(Error::model(format!("{}: {what}", path.display()))
+            .help("name a model file or a run folder: `alexnet eval runs/NAME --data SRC`"))
+    };
     if !path.exists() {
-        return Err(Error::model(format!("{}: there is no such file or folder", path.display())).help(help));
+        return refuse("there is no such file or folder");
     }
     if !path.is_dir() {
         return Ok(path.to_path_buf());
     }
-    let best = path.join("best.safetensors");
-    if best.is_file() {
-        return Ok(best);
+    match ["best.safetensors", "last.safetensors"]
+        .map(|name| path.join(name))
+        .into_iter()
+        .find(|p| p.is_file())
+    {
+        Some(model) => Ok(model),
+        None => refuse("the folder has no best.safetensors and no last.safetensors, expected a run folder"),
     }
-    Err(Error::model(format!(
-        "{}: the folder has no best.safetensors, expected a run folder",
-        path.display()
-    ))
-    .help(help))
 }
 
 /// Checks that the models of an ensemble have the same classes in the same order.

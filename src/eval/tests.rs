@@ -180,6 +180,9 @@ fn a_run_folder_means_its_best_model() {
     let folder = tempfile::tempdir().unwrap();
     let error = model_path(folder.path()).unwrap_err();
     assert!(error.message.contains("no best.safetensors"), "{error}");
+    let last = folder.path().join("last.safetensors");
+    std::fs::write(&last, b"").unwrap();
+    assert_eq!(model_path(folder.path()).unwrap(), last);
     let best = folder.path().join("best.safetensors");
     std::fs::write(&best, b"").unwrap();
     assert_eq!(model_path(folder.path()).unwrap(), best);

@@ -9,6 +9,7 @@ use super::container::{self, Array, Values};
 use super::{Golden, load};
 use crate::data::Preprocess;
 use crate::engine::{CpuEngine, Engine, Mode, Tensor};
+use crate::error::Kind;
 use crate::net::{Network, Recipe};
 use crate::{Error, Result};
 
@@ -78,8 +79,8 @@ impl Model {
     /// Writes the model, whole or not at all: a new file takes the name only when it is on the disk.
     ///
     /// # Errors
-    /// When a part does not fit the others or a number is not finite, so that the file could not be loaded, or when
-    /// it cannot be written. What stood at `path` is then unchanged.
+    /// When a part does not fit the others, so that the file could not be loaded, when a number is not finite
+    /// ([`Kind::Diverged`]), or when the file cannot be written. What stood at `path` is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         self.check().map_err(|error| error.context(path.display()))?;
@@ -152,9 +153,16 @@ impl Model {
                     tensor.name
                 )));
             }
-            container::check_finite(&tensor.name, &tensor.data)?;
+            container::check_finite(&tensor.name, &tensor.data).map_err(diverged)?;
         }
         container::check_finite("mean", &self.preprocess.mean)?;
-        self.golden.check(self.preprocess.square, self.classes.len())
+        self.golden.check(self.preprocess.square, self.classes.len())?;
+        container::check_finite("golden.logits", &self.golden.logits).map_err(diverged)
     }
+}
+
+/// A number that is not finite in what is to be saved says something about the training, not about a file.
+fn diverged(error: Error) -> Error {
+    Error { kind: Kind::Diverged, ..error }
+        .help("train at a lower rate, as with `--set optimiser.rate=0.001`")
 }

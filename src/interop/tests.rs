@@ -138,6 +138,7 @@ fn saving_replaces_the_file_or_leaves_it() {
     diverged.parameters[0].data[7] = f32::NAN;
     let error = diverged.save(&path).unwrap_err();
     assert!(error.message.contains("`fc1.weight` holds NaN at index 7"), "{error}");
+    assert_eq!(error.kind, Kind::Diverged);
     let mut unfit = model();
     unfit.parameters.pop();
     assert!(unfit.save(&path).unwrap_err().message.contains("`fc1.bias`"));

@@ -1,0 +1,241 @@
+//! What can be typed: definitions only. Each command's file says what is done with it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
+
+/// The network and the training system of the 2012 ImageNet paper.
+#[derive(Debug, Parser)]
+#[command(
+    name = "alexnet",
+    version,
+    about = "Train, evaluate and use the network of the 2012 ImageNet paper on your own pictures",
+    after_help = "Start here:\n  alexnet demo                            train, evaluate and classify in two minutes\n  \
+                  alexnet train PICTURES --recipe small   PICTURES: a folder with a folder of pictures per class\n  \
+                  alexnet classify runs/NAME photo.jpg\n\n\
+                  Exit codes: 0 done, 1 failure, 2 usage, 3 data, 4 model file, 5 diverged, 130 and 143 interrupted."
+)]
+pub(super) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Train a small network on pictures that come with the program, evaluate it, and classify
+    Demo(DemoArgs),
+    /// List, show and compare recipes: networks with their training, as data
+    #[command(subcommand)]
+    Recipe(RecipeCommand),
+    /// Train a network on labelled pictures
+    Train(TrainArgs),
+    /// Judge a model, or several together, on labelled pictures
+    Eval(EvalArgs),
+    /// Name what pictures show
+    Classify(ClassifyArgs),
+    /// Measure how fast this machine trains and classifies
+    Bench(BenchArgs),
+}
+
+/// `alexnet demo`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  alexnet demo --run runs/demo")]
+pub(super) struct DemoArgs {
+    /// Folder for everything the run leaves [default: runs/demo with a number behind it]
+    #[arg(long, value_name = "DIR")]
+    pub(super) run: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) machine: MachineArgs,
+    #[command(flatten)]
+    pub(super) format: FormatArgs,
+}
+
+/// `alexnet recipe ...`.
+#[derive(Debug, Subcommand)]
+pub(super) enum RecipeCommand {
+    /// List the built-in recipes
+    #[command(after_help = "Example:\n  alexnet recipe list")]
+    List {
+        #[command(flatten)]
+        format: FormatArgs,
+    },
+    /// Show a recipe: layers, parameters, multiply-adds, training, and where it differs from the paper
+    #[command(after_help = "Examples:\n  alexnet recipe show paper\n  \
+                            alexnet recipe show small --toml > mine.toml   # then edit, and train with --recipe mine.toml")]
+    Show {
+        /// A built-in recipe, or a TOML file
+        #[arg(value_name = "NAME|FILE")]
+        recipe: String,
+        /// Work the shapes out for this many classes, instead of the recipe's
+        #[arg(long, value_name = "N", value_parser = at_least_one())]
+        classes: Option<u32>,
+        /// Print the recipe file itself, to be edited
+        #[arg(long, conflicts_with_all = ["json", "classes"])]
+        toml: bool,
+        #[command(flatten)]
+        format: FormatArgs,
+    },
+    /// Show what differs between two recipes, and why it matters
+    #[command(after_help = "Example:\n  alexnet recipe diff paper caffe")]
+    Diff {
+        /// A built-in recipe, or a TOML file
+        #[arg(value_name = "A")]
+        a: String,
+        /// Another one
+        #[arg(value_name = "B")]
+        b: String,
+    },
+}
+
+/// `alexnet train`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  alexnet train pets/ --recipe small\n  \
+                        alexnet train pets/ --recipe paper --epochs 30 --set optimiser.rate=0.005 --run runs/pets\n\n\
+                        SRC is a folder with a folder of pictures per class, train/ and val/ of such, a tar of\n\
+                        those, CIFAR-10 or CIFAR-100 binaries, or IDX files such as MNIST's.")]
+pub(super) struct TrainArgs {
+    /// The pictures: a folder with a folder per class, or another source (see below)
+    #[arg(value_name = "SRC")]
+    pub(super) source: PathBuf,
+    /// A built-in recipe (`alexnet recipe list`), or a TOML file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(super) recipe: String,
+    /// Folder for everything the run leaves [default: runs/RECIPE with a number behind it]
+    #[arg(long, value_name = "DIR")]
+    pub(super) run: Option<PathBuf>,
+    /// Write into the run folder even if it holds a run already
+    #[arg(long)]
+    pub(super) exist_ok: bool,
+    /// Passes over the pictures, instead of the recipe's
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub(super) epochs: Option<u32>,
+    /// Stop after this many updates
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub(super) steps: Option<u32>,
+    /// Change a value of the recipe, such as optimiser.rate=0.005; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(super) set: Vec<(String, String)>,
+    /// What all random numbers follow from: the same seed gives the same model
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) seed: u64,
+    /// Threads that load pictures; their number changes no result [default: as many as --threads]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024))]
+    pub(super) workers: Option<u16>,
+    #[command(flatten)]
+    pub(super) machine: MachineArgs,
+    #[command(flatten)]
+    pub(super) format: FormatArgs,
+}
+
+/// `alexnet eval`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  alexnet eval runs/pets --data pets/ --split val\n  \
+                        alexnet eval runs/a runs/b runs/c --data pets/ --views 10    # the ensemble")]
+pub(super) struct EvalArgs {
+    /// Model files or run folders; several are judged together, by the mean of their probabilities
+    #[arg(value_name = "MODEL", required = true)]
+    pub(super) models: Vec<PathBuf>,
+    /// The labelled pictures, as for `train`
+    #[arg(long, value_name = "SRC")]
+    pub(super) data: PathBuf,
+    /// Which pictures of it [default: all of a folder of class folders, else val]
+    #[arg(long, value_name = "NAME")]
+    pub(super) split: Option<String>,
+    #[command(flatten)]
+    pub(super) views: ViewArgs,
+    /// Views that go through the network at once; changes speed and memory only
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub(super) batch: u32,
+    #[command(flatten)]
+    pub(super) machine: MachineArgs,
+    #[command(flatten)]
+    pub(super) format: FormatArgs,
+}
+
+/// `alexnet classify`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  alexnet classify runs/pets photo.jpg\n  \
+                        curl -s https://example.org/cat.jpg | alexnet classify runs/pets - --json")]
+pub(super) struct ClassifyArgs {
+    /// A model file or a run folder
+    #[arg(value_name = "MODEL")]
+    pub(super) model: PathBuf,
+    /// Pictures, JPEG or PNG; `-` is standard input, a folder means the pictures right in it
+    #[arg(value_name = "IMAGE", required = true)]
+    pub(super) images: Vec<String>,
+    /// How many classes to name
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one())]
+    pub(super) top: u32,
+    #[command(flatten)]
+    pub(super) views: ViewArgs,
+    #[command(flatten)]
+    pub(super) machine: MachineArgs,
+    #[command(flatten)]
+    pub(super) format: FormatArgs,
+}
+
+/// `alexnet bench`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  alexnet bench --recipe paper --batch 32")]
+pub(super) struct BenchArgs {
+    /// A built-in recipe, or a TOML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "paper")]
+    pub(super) recipe: String,
+    /// Pictures per step [default: the recipe's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub(super) batch: Option<u32>,
+    #[command(flatten)]
+    pub(super) machine: MachineArgs,
+    #[command(flatten)]
+    pub(super) format: FormatArgs,
+}
+
+/// What part of the machine is used.
+#[derive(Debug, Args)]
+pub(super) struct MachineArgs {
+    /// Threads that compute; their number changes no result [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+}
+
+impl MachineArgs {
+    /// Threads that compute.
+    pub(super) fn threads(&self) -> usize {
+        let all = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or_else(all, usize::from)
+    }
+}
+
+/// How results are printed.
+#[derive(Debug, Args)]
+pub(super) struct FormatArgs {
+    /// Print one JSON object on standard output; all else goes to standard error
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What the network sees of each picture.
+#[derive(Debug, Args)]
+pub(super) struct ViewArgs {
+    /// Views averaged per picture: the centre, or corners, centre and their mirror images [default: the recipe's]
+    #[arg(long, value_name = "1|10", value_parser = views(), hide_possible_values = true)]
+    pub(super) views: Option<usize>,
+}
+
+fn views() -> impl TypedValueParser<Value = usize> {
+    PossibleValuesParser::new(["1", "10"]).map(|views| if views == "10" { 10 } else { 1 })
+}
+
+fn at_least_one() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..)
+}
+
+/// `KEY=VALUE`, as in `optimiser.rate=0.005`.
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().into(), value.trim().into())),
+        _ => Err("expected KEY=VALUE, as in optimiser.rate=0.005".into()),
+    }
+}

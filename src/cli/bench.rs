@@ -1,0 +1,34 @@
+//! `alexnet bench`.
+
+use super::Ending;
+use super::args::BenchArgs;
+use super::output::Output;
+use crate::net::Recipe;
+use crate::train::bench::{Speed, bench};
+
+pub(super) fn run(args: &BenchArgs, out: &mut Output) -> Ending {
+    let recipe = Recipe::load(&args.recipe)?;
+    let batch = args.batch.map_or(recipe.optimiser.batch, |batch| batch as usize);
+    let speed = bench(&recipe, batch, args.machine.threads())?;
+    if args.format.json {
+        out.json(&serde_json::to_value(&speed).expect("numbers and a name are JSON"))?;
+    } else {
+        out.text(&text(&speed))?;
+    }
+    Ok(0)
+}
+
+fn text(speed: &Speed) -> String {
+    let Speed { recipe, batch, threads, peak_gflops, .. } = speed;
+    let row = |what: &str, rate: f64, gflops: f64| {
+        let share = 100.0 * gflops / peak_gflops;
+        format!("{what:<10} {rate:>10.1} pictures/s {gflops:>8.1} GFLOP/s  {share:>5.1} % of the peak\n")
+    };
+    let threads_word = if *threads == 1 { "thread" } else { "threads" };
+    let resident = speed.resident_bytes as f64 / f64::from(1 << 20);
+    format!("recipe {recipe}, {batch} pictures a step, {threads} {threads_word}\n")
+        + &row("training", speed.train_images_per_second, speed.train_gflops)
+        + &row("inference", speed.infer_images_per_second, speed.infer_gflops)
+        + &format!("{:<10} {peak_gflops:>10.1} GFLOP/s, multiply-adds without memory, measured now\n", "peak")
+        + &format!("{:<10} {resident:>10.1} MiB at most\n", "memory")
+}

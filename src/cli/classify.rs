@@ -1,0 +1,70 @@
+//! `alexnet classify`: the likeliest classes of pictures.
+
+use std::fmt::Write;
+
+use serde_json::json;
+
+use super::Ending;
+use super::args::ClassifyArgs;
+use super::output::{Output, percent, printable};
+use crate::Error;
+use crate::error::Kind;
+use crate::eval::Predictor;
+use crate::eval::classify::{Classified, Outcome, Prediction, classify, pictures};
+
+/// Views that go through the network at once.
+const BATCH: usize = 10;
+
+/// Columns of the longest bar.
+const BAR: usize = 40;
+
+pub(super) fn run(args: &ClassifyArgs, out: &mut Output) -> Ending {
+    let mut model = Predictor::load(&args.model, BATCH, args.machine.threads())?;
+    let views = args.views.views.unwrap_or(model.views);
+    let (mut all, mut failed) = (Vec::new(), 0);
+    for file in pictures(&args.images) {
+        let found = classify(&mut model, &file, views, args.top as usize);
+        if let Outcome::Error(message) = &found.outcome {
+            failed += 1;
+            super::output::error(&Error::data(format!("{file}: {message}")));
+        }
+        if args.format.json {
+            all.push(found);
+        } else {
+            let text = if out.is_terminal() { bars(&found) } else { lines(&found) };
+            out.text(&text)?;
+        }
+    }
+    if args.format.json {
+        out.json(&json!({ "model": model.path.display().to_string(), "views": views, "images": all }))?;
+    }
+    Ok(if failed == 0 { 0 } else { Kind::Data.exit_code() })
+}
+
+/// For people: the file, then a class a line with a bar.
+fn bars(found: &Classified) -> String {
+    let Outcome::Predictions(predictions) = &found.outcome else { return String::new() };
+    let names: Vec<String> = predictions.iter().map(|p| printable(&p.label)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let mut out = format!("{}\n", printable(&found.file));
+    for (name, Prediction { probability, .. }) in names.iter().zip(predictions) {
+        let _ = writeln!(out, "  {name:<width$}  {:>8}  {}", percent(*probability), bar(*probability));
+    }
+    out
+}
+
+/// A bar for a share, to an eighth of a column.
+fn bar(share: f64) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (share.clamp(0.0, 1.0) * (8 * BAR) as f64).round() as usize;
+    "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
+}
+
+/// For programs: file, class and probability between tabs, best first.
+fn lines(found: &Classified) -> String {
+    let Outcome::Predictions(predictions) = &found.outcome else { return String::new() };
+    let line = |p: &Prediction| {
+        format!("{}\t{}\t{:.6}\n", printable(&found.file), printable(&p.label), p.probability)
+    };
+    predictions.iter().map(line).collect()
+}

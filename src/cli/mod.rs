@@ -1,0 +1,85 @@
+//! The command line: arguments become one typed call per command. Results go to standard output, everything said
+//! about them to standard error.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `args` | what can be typed |
+//! | `output` | standard output that may be closed, notes, errors, colour |
+//! | one file a command | arguments to one call, and its result to text or JSON |
+
+mod args;
+mod bench;
+mod classify;
+mod demo;
+mod eval;
+mod output;
+mod recipe;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::Error;
+use args::{Cli, Command};
+use output::Output;
+
+/// Why a command ends early.
+enum Stop {
+    /// It failed.
+    Failed(Error),
+    /// Nobody reads standard output any more, as in `| head`: no failure, nothing to say.
+    Closed,
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What a command comes to: the program's exit code, 0 when all went well.
+type Ending = std::result::Result<u8, Stop>;
+
+/// Runs the program with the process's arguments.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too. Where they go may be closed.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match dispatch(&cli.command, &mut Output::new()) {
+        Ok(code) => ExitCode::from(code),
+        Err(Stop::Closed) => ExitCode::SUCCESS,
+        Err(Stop::Failed(error)) => {
+            output::error(&error);
+            ExitCode::from(error.kind.exit_code())
+        }
+    }
+}
+
+fn dispatch(command: &Command, out: &mut Output) -> Ending {
+    match command {
+        Command::Demo(args) => demo::run(args, out),
+        Command::Recipe(command) => recipe::run(command, out),
+        Command::Train(args) => train::run(args, out),
+        Command::Eval(args) => eval::run(args, out),
+        Command::Classify(args) => classify::run(args, out),
+        Command::Bench(args) => bench::run(args, out),
+    }
+}
+
+/// What was typed, for the records of a run: words with anything but plain characters in quotes, so that a shell
+/// reads it back.
+fn command_line() -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
+    let word = |word: String| match word.chars().all(plain) && !word.is_empty() {
+        true => word,
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    };
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    words.map(word).collect::<Vec<_>>().join(" ")
+}
