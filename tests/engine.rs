@@ -250,3 +250,36 @@ fn memory_that_cannot_be_had_is_an_error_with_the_table() {
     let error = CpuEngine::new(network, Mode::Training, 1 << 46, 1).err().expect("2^46 pictures cannot fit");
     assert!(error.message.contains("memory, in all"), "{error}");
 }
+
+/// The gradient of a large batch is the mean of those of its parts: sums over many pictures run through paths of
+/// the kernels that a few pictures do not reach.
+#[test]
+fn a_large_batch_has_the_mean_gradient_of_its_parts() {
+    let mut recipe = Recipe::load("small").unwrap();
+    recipe.set_all([("layer.drop5.rate", "0"), ("layer.drop6.rate", "0")]).unwrap();
+    let network = Network::new(&recipe, 10).unwrap();
+    let (n, part) = (64, 2);
+    let (images, labels) = sample(&network, n);
+    let keys = vec![0; n];
+    let gradients = |pictures: std::ops::Range<usize>| {
+        let mut engine = CpuEngine::new(network.clone(), Mode::Training, n, 2).unwrap();
+        engine.load(&lively_parameters(&network, 1)).unwrap();
+        let len = network.input.len();
+        let images = &images[pictures.start * len..pictures.end * len];
+        let batch = Batch { images, labels: &labels[pictures.clone()], keys: &keys[pictures] };
+        engine.forward_backward(&batch, &mut |_| {}).unwrap();
+        engine.gradients()
+    };
+    let whole = gradients(0..n);
+    let mut sums: Vec<Vec<f64>> = whole.iter().map(|tensor| vec![0.0; tensor.data.len()]).collect();
+    for start in (0..n).step_by(part) {
+        for (sum, tensor) in sums.iter_mut().zip(gradients(start..start + part)) {
+            let share = part as f64 / n as f64;
+            sum.iter_mut().zip(tensor.data).for_each(|(sum, value)| *sum += share * f64::from(value));
+        }
+    }
+    for (tensor, sum) in whole.iter().zip(sums) {
+        let difference = relative_rms(wide(&tensor.data), sum);
+        assert!(difference < 1e-5, "{} differs by {difference:e}", tensor.name);
+    }
+}
