@@ -145,7 +145,7 @@ pub(super) struct EvalArgs {
     pub(super) split: Option<String>,
     #[command(flatten)]
     pub(super) views: ViewArgs,
-    /// Views that go through the network at once; changes speed and memory only
+    /// Views that go through the network at once; changes speed and memory, and at most the last bits of results
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub(super) batch: u32,
     #[command(flatten)]
