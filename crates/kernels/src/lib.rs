@@ -9,8 +9,43 @@
 //! left operand (pixels x channels) needs no transposition.
 //!
 //! # Determinism
-//! Work is split over outputs, never over a sum, so results have the same bits at any number of threads.
-//! Kernels run on rayon's current thread pool.
+//! Work is split over outputs, and every sum has an order that depends on shapes alone, so results have the
+//! same bits at any number of threads. Kernels run on rayon's current thread pool.
 
+//!
+//! # Instruction sets
+//! [`isa::Isa::current`] chooses at run time; nothing has to be compiled for one machine.
+
+pub mod activation;
+pub mod conv;
+pub mod dropout;
+pub mod fc;
+pub mod gemm;
 pub mod geometry;
 pub mod hash;
+pub mod isa;
+pub mod local;
+pub mod loss;
+pub mod lrn;
+pub mod map_norm;
+pub mod peak;
+pub mod pool;
+pub mod real;
+pub mod sgd;
+
+mod patches;
+mod reduce;
+mod response;
+mod scratch;
+
+/// Elements that a memory-bound kernel hands to a thread at a time: 64 KiB of `f32`, large beside the cost of
+/// handing over, small beside a layer.
+const GRAIN: usize = 16 * 1024;
+
+/// Panics unless a slice has the length that the operation's shape asks for.
+macro_rules! check_len {
+    ($slice:ident, $len:expr) => {
+        assert_eq!($slice.len(), $len, "length of `{}`", stringify!($slice))
+    };
+}
+use check_len;

@@ -1,0 +1,74 @@
+//! Non-linearities, in place: the rectifier (paper, section 3.1) and the saturating ones it is compared with.
+//!
+//! Every derivative is a function of the output, so a backward pass needs only what the forward pass left:
+//! `y` is that, and `dy` becomes the gradient with respect to the input.
+
+pub mod reference;
+
+use crate::isa::multiversioned;
+use crate::{GRAIN, check_len};
+use rayon::prelude::*;
+
+/// `a = max(a, 0)`; not a number stays so.
+pub fn relu(values: &mut [f32]) {
+    values.par_chunks_mut(GRAIN).for_each(relu_part);
+}
+
+/// `dy = dy` where `y > 0`, else 0: the gradient at 0 is 0.
+///
+/// # Panics
+/// When the slices differ in length.
+pub fn relu_backward(y: &[f32], dy: &mut [f32]) {
+    backward(y, dy, relu_backward_part);
+}
+
+/// `a = tanh(a)`.
+pub fn tanh(values: &mut [f32]) {
+    values.par_chunks_mut(GRAIN).for_each(reference::tanh);
+}
+
+/// `dy = dy (1 - y^2)`.
+///
+/// # Panics
+/// When the slices differ in length.
+pub fn tanh_backward(y: &[f32], dy: &mut [f32]) {
+    backward(y, dy, tanh_backward_part);
+}
+
+/// `a = 1 / (1 + e^-a)`.
+pub fn logistic(values: &mut [f32]) {
+    values.par_chunks_mut(GRAIN).for_each(reference::logistic);
+}
+
+/// `dy = dy y (1 - y)`.
+///
+/// # Panics
+/// When the slices differ in length.
+pub fn logistic_backward(y: &[f32], dy: &mut [f32]) {
+    backward(y, dy, logistic_backward_part);
+}
+
+fn backward(y: &[f32], dy: &mut [f32], part: fn(&[f32], &mut [f32])) {
+    check_len!(y, dy.len());
+    y.par_chunks(GRAIN).zip(dy.par_chunks_mut(GRAIN)).for_each(|(y, dy)| part(y, dy));
+}
+
+multiversioned! {
+    fn relu_part(values: &mut [f32]) {
+        for a in values {
+            *a = if *a < 0.0 { 0.0 } else { *a };
+        }
+    }
+
+    fn relu_backward_part(y: &[f32], dy: &mut [f32]) {
+        reference::relu_backward(y, dy);
+    }
+
+    fn tanh_backward_part(y: &[f32], dy: &mut [f32]) {
+        reference::tanh_backward(y, dy);
+    }
+
+    fn logistic_backward_part(y: &[f32], dy: &mut [f32]) {
+        reference::logistic_backward(y, dy);
+    }
+}

@@ -1,0 +1,167 @@
+//! What a matrix has to know in order to be multiplied: how to pack a block of itself.
+
+use std::ops::Range;
+
+/// The widest panel of any micro-kernel.
+pub(crate) const WIDEST: usize = 32;
+
+/// One side of a product. The word "row" means a row of `A`, or a column of `B`: an index of the result.
+pub trait Operand: Sync {
+    /// Packs the block `rows` x `depth` into panels of `width` rows: `block` is `[panel, depth, width]`, and
+    /// the last panel is filled up with zeros.
+    fn pack(&self, rows: Range<usize>, depth: Range<usize>, width: usize, block: &mut [f32]);
+}
+
+/// A matrix in memory: element `(row, d)` is `values[row * row_stride + d * depth_stride]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a> {
+    values: &'a [f32],
+    row_stride: usize,
+    depth_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// A left operand stored `[m, k]`, or a right one stored `[n, k]`: sums run along contiguous values.
+    pub fn along_rows(values: &'a [f32], row_stride: usize) -> Self {
+        Self { values, row_stride, depth_stride: 1 }
+    }
+
+    /// A left operand stored `[k, m]`, or a right one stored `[k, n]`: sums run across the stored rows.
+    pub fn across_rows(values: &'a [f32], row_stride: usize) -> Self {
+        Self { values, row_stride: 1, depth_stride: row_stride }
+    }
+}
+
+impl Operand for Matrix<'_> {
+    fn pack(&self, rows: Range<usize>, depth: Range<usize>, width: usize, block: &mut [f32]) {
+        if self.depth_stride == 1 {
+            let zeros = vec![0.0; depth.len()];
+            for (start, panel) in rows.clone().step_by(width).zip(block.chunks_exact_mut(depth.len() * width))
+            {
+                let row = |i: usize| match start + i < rows.end {
+                    true => &self.values[(start + i) * self.row_stride..][depth.clone()],
+                    false => &zeros[..],
+                };
+                interleave(width, row, panel);
+            }
+        } else {
+            for (i, d) in depth.clone().enumerate() {
+                let values = &self.values[d * self.depth_stride..][rows.clone()];
+                spread(values, width, depth.len(), i, block);
+            }
+        }
+    }
+}
+
+/// Writes neighbouring rows' values at one depth, `i` of `depth`, into their panels, and zeros past the last.
+///
+/// `block[p, i, r] = values[p * width + r]`.
+pub(crate) fn spread(values: &[f32], width: usize, depth: usize, i: usize, block: &mut [f32]) {
+    let panels = block.chunks_exact_mut(depth * width);
+    for (panel, values) in panels.zip(values.chunks(width)) {
+        let target = &mut panel[i * width..][..width];
+        if values.len() < width {
+            target.fill(0.0);
+        }
+        copy_short(values, target);
+    }
+}
+
+/// Copies a panel's row. A call of `memcpy` costs more than the copy, so the usual widths are spelled out.
+#[inline]
+fn copy_short(values: &[f32], target: &mut [f32]) {
+    #[inline]
+    fn copy<const N: usize>(values: &[f32], target: &mut [f32]) -> Option<()> {
+        *target.first_chunk_mut::<N>()? = *values.first_chunk::<N>()?;
+        Some(())
+    }
+    let copied = match values.len() {
+        6 => copy::<6>(values, target),
+        12 => copy::<12>(values, target),
+        16 => copy::<16>(values, target),
+        32 => copy::<32>(values, target),
+        _ => None,
+    };
+    if copied.is_none() {
+        target[..values.len()].copy_from_slice(values);
+    }
+}
+
+/// Packs one panel from rows that are contiguous along the depth: `panel[d, r] = row(r)[d]`, a transposition.
+///
+/// # Panics
+/// When the rows and the panel differ in depth.
+pub(crate) fn interleave<'a>(width: usize, row: impl Fn(usize) -> &'a [f32], panel: &mut [f32]) {
+    let depth = panel.len() / width;
+    let mut done = 0;
+    while done + 4 <= width {
+        interleave_four(std::array::from_fn(|i| &row(done + i)[..depth]), width, &mut panel[done..]);
+        done += 4;
+    }
+    while done + 2 <= width {
+        interleave_few([&row(done)[..depth], &row(done + 1)[..depth]], width, &mut panel[done..]);
+        done += 2;
+    }
+    while done < width {
+        interleave_few([&row(done)[..depth]], width, &mut panel[done..]);
+        done += 1;
+    }
+}
+
+fn interleave_few<const N: usize>(rows: [&[f32]; N], width: usize, panel: &mut [f32]) {
+    for (d, target) in panel.chunks_mut(width).enumerate() {
+        for (value, row) in target.iter_mut().zip(rows) {
+            *value = row[d];
+        }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+use interleave_few as interleave_four;
+
+/// Four rows, in squares of 4 x 4 that are transposed in registers (SSE2 is part of x86-64).
+#[cfg(target_arch = "x86_64")]
+fn interleave_four(rows: [&[f32]; 4], width: usize, panel: &mut [f32]) {
+    use std::arch::x86_64::{_MM_TRANSPOSE4_PS, _mm_loadu_ps, _mm_storeu_ps};
+    let depth = rows[0].len();
+    assert!(rows.iter().all(|row| row.len() == depth));
+    assert!(depth == 0 || panel.len() >= (depth - 1) * width + 4);
+    let squares = depth / 4 * 4;
+    for d in (0..squares).step_by(4) {
+        // SAFETY: `d + 4 <= depth`, so the reads end inside the rows and the writes inside the panel, which
+        // reaches to `(depth - 1) * width + 4`.
+        unsafe {
+            let [mut a, mut b, mut c, mut e] = rows.map(|row| _mm_loadu_ps(row.as_ptr().add(d)));
+            _MM_TRANSPOSE4_PS(&mut a, &mut b, &mut c, &mut e);
+            for (i, vector) in [a, b, c, e].into_iter().enumerate() {
+                _mm_storeu_ps(panel.as_mut_ptr().add((d + i) * width), vector);
+            }
+        }
+    }
+    for d in squares..depth {
+        for (i, row) in rows.iter().enumerate() {
+            panel[d * width + i] = row[d];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_orders_pack_alike() {
+        let (m, k) = (15, 11);
+        let values: Vec<f32> = (0..m * k).map(|i| i as f32).collect();
+        let turned: Vec<f32> = (0..m * k).map(|i| values[i % m * k + i / m]).collect();
+        for width in [4, 6, 12, 16, 32, 7] {
+            let (rows, depth) = (2..13_usize, 3..10_usize);
+            let mut one = vec![f32::NAN; rows.len().next_multiple_of(width) * depth.len()];
+            let mut two = one.clone();
+            Matrix::along_rows(&values, k).pack(rows.clone(), depth.clone(), width, &mut one);
+            Matrix::across_rows(&turned, m).pack(rows.clone(), depth.clone(), width, &mut two);
+            assert_eq!(one, two, "width {width}");
+            assert_eq!(one[1], values[3 * k + 3], "width {width}: depth 3 of row 3 comes second");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The locally connected layer (cuda-convnet's `local`): a convolution whose kernels are not shared between
+//! positions. Each output pixel is a small fully connected layer of its own, and a product over the batch.
+//!
+//! `y[b, oy, ox, o] = bias[oy, ox, o] + sum over ky, kx, i of w[oy, ox, ky, kx, i, o] x[b, oy s - p + ky, ..., i]`.
+//!
+//! # Shapes
+//! `x, dx: [batch, input]`, `y, dy: [batch, output]`, `bias, dbias: [output]`,
+//! `w, dw: [out_h, out_w, groups, kernel, kernel, group_inputs, group_outputs]`.
+
+pub mod reference;
+
+use crate::check_len;
+use crate::gemm::{Matrix, Shape, Start, gemm};
+use crate::geometry::ConvGeometry;
+use crate::patches::{Patches, TapWeights, Turned, seen_by};
+use crate::reduce::sum_rows;
+use std::ops::Range;
+
+/// `y = bias + sum w x`.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
+pub fn forward(g: &ConvGeometry, batch: usize, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+    check_len!(x, batch * g.input.len());
+    check_len!(w, g.local_weights());
+    check_len!(bias, g.output.len());
+    check_len!(y, batch * g.output.len());
+    if batch == 0 {
+        return;
+    }
+    let shape = Shape { m: batch, n: g.group_outputs(), k: g.depth() };
+    for (unit, w) in units(g).zip(w.chunks_exact(shape.k * shape.n)) {
+        let outputs = unit.outputs(g);
+        let start = Start::Row(&bias[outputs.clone()]);
+        let y = &mut y[outputs.start..];
+        gemm(shape, &unit.patches(g, x), &Matrix::across_rows(w, shape.n), start, y, g.output.len());
+    }
+}
+
+/// `dx[b, iy, ix, i] = sum over oy, ox, o of w[oy, ox, ky, kx, i, o] dy[b, oy, ox, o]`, where in the forward pass
+/// output `(oy, ox)` saw input `(iy, ix)` through tap `(ky, kx)`.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
+pub fn backward_input(g: &ConvGeometry, batch: usize, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+    check_len!(dy, batch * g.output.len());
+    check_len!(w, g.local_weights());
+    check_len!(dx, batch * g.input.len());
+    if batch == 0 {
+        return;
+    }
+    let (kernel, stride, pad) = (g.window.kernel, g.window.stride, g.window.pad);
+    let (inputs, outputs) = (g.group_inputs(), g.group_outputs());
+    for pixel in 0..g.input.pixels() {
+        let (iy, ix) = (pixel / g.input.width, pixel % g.input.width);
+        let rows = inside(seen_by(iy + pad, kernel, stride), g.output.height);
+        let cols = inside(seen_by(ix + pad, kernel, stride), g.output.width);
+        for group in 0..g.groups {
+            let tap = |oy: usize, ox: usize| {
+                let unit = (oy * g.output.width + ox) * g.groups + group;
+                let (ky, kx) = (iy + pad - oy * stride, ix + pad - ox * stride);
+                ((unit * kernel + ky) * kernel + kx) * inputs * outputs
+            };
+            let at = |oy: isize| cols.clone().map(move |ox| (oy as usize, ox as usize));
+            let taps = rows.clone().flat_map(at).map(|(oy, ox)| tap(oy, ox)).collect();
+            let channels = group * outputs..(group + 1) * outputs;
+            let patches = Patches::new(dy, g.output, channels, [1, 1], 1, rows.clone(), cols.clone());
+            let shape = Shape { m: batch, n: inputs, k: patches.depth() };
+            let dx = &mut dx[pixel * g.input.channels + group * inputs..];
+            gemm(shape, &patches, &TapWeights::new(w, outputs, taps), Start::Zero, dx, g.input.len());
+        }
+    }
+}
+
+/// `dw[oy, ox, ky, kx, i, o] = sum over b of x[b, oy s - p + ky, ox s - p + kx, i] dy[b, oy, ox, o]` and
+/// `dbias[oy, ox, o] = sum over b of dy[b, oy, ox, o]`.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
+pub fn backward_weights(
+    g: &ConvGeometry,
+    batch: usize,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    dbias: &mut [f32],
+) {
+    check_len!(x, batch * g.input.len());
+    check_len!(dy, batch * g.output.len());
+    check_len!(dw, g.local_weights());
+    check_len!(dbias, g.output.len());
+    let shape = Shape { m: g.depth(), n: g.group_outputs(), k: batch };
+    for (unit, dw) in units(g).zip(dw.chunks_exact_mut(shape.m * shape.n)) {
+        let first = unit.outputs(g).start.min(dy.len());
+        let dy = Matrix::across_rows(&dy[first..], g.output.len());
+        gemm(shape, &Turned(unit.patches(g, x)), &dy, Start::Zero, dw, shape.n);
+    }
+    sum_rows(dy, dbias);
+}
+
+/// One group's outputs at one output pixel: they share their inputs.
+struct Unit {
+    oy: usize,
+    ox: usize,
+    group: usize,
+}
+
+/// All units, in the order of their weights.
+fn units(g: &ConvGeometry) -> impl Iterator<Item = Unit> {
+    let (groups, width) = (g.groups, g.output.width);
+    let unit = move |i: usize| Unit { oy: i / groups / width, ox: i / groups % width, group: i % groups };
+    (0..g.output.pixels() * groups).map(unit)
+}
+
+impl Unit {
+    /// Where the outputs lie in an image.
+    fn outputs(&self, g: &ConvGeometry) -> Range<usize> {
+        let first = (self.oy * g.output.width + self.ox) * g.output.channels + self.group * g.group_outputs();
+        first..first + g.group_outputs()
+    }
+
+    /// The patch of each image that the outputs see.
+    fn patches<'a>(&self, g: &ConvGeometry, x: &'a [f32]) -> Patches<'a> {
+        let taps = |position: usize| {
+            let first = (position * g.window.stride) as isize - g.window.pad as isize;
+            first..first + g.window.kernel as isize
+        };
+        let channels = self.group * g.group_inputs()..(self.group + 1) * g.group_inputs();
+        Patches::new(x, g.input, channels, [1, 1], 1, taps(self.oy), taps(self.ox))
+    }
+}
+
+/// The part of a range of positions that exists along a side of `size`.
+fn inside(positions: Range<isize>, size: usize) -> Range<isize> {
+    let end = positions.end.min(size as isize);
+    positions.start.clamp(0, end)..end
+}

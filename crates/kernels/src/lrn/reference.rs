@@ -1,0 +1,61 @@
+//! Normalisation across maps as its definition.
+
+use crate::geometry::NormGeometry;
+use crate::real::Real;
+use std::ops::Range;
+
+/// The maps that enter the sum of map `i`, cut at the edges of its group.
+fn neighbours(g: &NormGeometry, i: usize) -> Range<usize> {
+    let (before, after) = g.constants.reach();
+    let width = g.maps.channels / g.groups;
+    let edge = i / width * width;
+    i.saturating_sub(before).max(edge)..(i + after + 1).min(edge + width)
+}
+
+/// `s = k + alpha sum x^2` of every map of a pixel.
+fn denominators<T: Real>(g: &NormGeometry, x: &[T]) -> Vec<T> {
+    let denominator = |i| {
+        let mut sum = T::ZERO;
+        for j in neighbours(g, i) {
+            sum += x[j] * x[j];
+        }
+        T::from_f64(g.constants.k) + T::from_f64(g.constants.alpha) * sum
+    };
+    (0..x.len()).map(denominator).collect()
+}
+
+/// `y_i = x_i s_i^-beta`.
+pub fn forward<T: Real>(g: &NormGeometry, batch: usize, x: &[T], y: &mut [T]) {
+    let beta = T::from_f64(g.constants.beta);
+    let channels = g.maps.channels;
+    for pixel in 0..batch * g.maps.pixels() {
+        let at = pixel * channels;
+        let x = &x[at..at + channels];
+        let s = denominators(g, x);
+        for i in 0..channels {
+            y[at + i] = x[i] * s[i].powf(-beta);
+        }
+    }
+}
+
+/// `dx_i = dy_i s_i^-beta - 2 alpha beta x_i sum dy_j x_j s_j^(-beta - 1)` over the maps `j` that have `i` as a
+/// neighbour.
+pub fn backward<T: Real>(g: &NormGeometry, batch: usize, x: &[T], dy: &[T], dx: &mut [T]) {
+    let beta = T::from_f64(g.constants.beta);
+    let slope = T::from_f64(2.0 * g.constants.alpha * g.constants.beta);
+    let channels = g.maps.channels;
+    for pixel in 0..batch * g.maps.pixels() {
+        let at = pixel * channels;
+        let (x, dy, dx) = (&x[at..at + channels], &dy[at..at + channels], &mut dx[at..at + channels]);
+        let s = denominators(g, x);
+        let mut sums = vec![T::ZERO; channels];
+        for j in 0..channels {
+            for i in neighbours(g, j) {
+                sums[i] += dy[j] * x[j] * s[j].powf(-beta - T::ONE);
+            }
+        }
+        for i in 0..channels {
+            dx[i] = dy[i] * s[i].powf(-beta) - slope * x[i] * sums[i];
+        }
+    }
+}

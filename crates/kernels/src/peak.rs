@@ -1,0 +1,79 @@
+//! What the machine could do at best: the yardstick of the compute-bound kernels.
+
+use crate::isa::Isa;
+use std::time::Instant;
+
+/// Independent chains, enough to hide the latency of a multiply-add on every pipe.
+const CHAINS: usize = 12;
+
+/// Multiply-adds of each chain between two looks at the clock.
+const ROUNDS: usize = 20_000;
+
+/// The rate of fused multiply-adds that the threads of the current pool reach together, in GFLOP/s, measured
+/// for `seconds`. A GFLOP is 1e9 multiplications or additions: a multiply-add counts twice.
+pub fn fma_gflops(seconds: f64) -> f64 {
+    rayon::broadcast(|_| thread_gflops(Isa::current(), seconds)).iter().sum()
+}
+
+fn thread_gflops(isa: Isa, seconds: f64) -> f64 {
+    let begin = Instant::now();
+    let mut lanes = 0;
+    while begin.elapsed().as_secs_f64() < seconds {
+        lanes += match isa {
+            Isa::Portable => portable(),
+            // SAFETY: an instruction set is only current on a machine that has it.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { x86::avx2() },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { x86::avx512() },
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => portable(),
+        };
+    }
+    2.0 * (lanes * CHAINS * ROUNDS) as f64 / begin.elapsed().as_secs_f64() / 1e9
+}
+
+/// Runs the chains on vectors of four, and tells how many values a vector holds.
+fn portable() -> usize {
+    let mut chains = [[0.5_f32; 4]; CHAINS];
+    for _ in 0..ROUNDS {
+        for value in chains.as_flattened_mut() {
+            *value = *value * 0.5 + 0.25;
+        }
+    }
+    std::hint::black_box(chains);
+    4
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{CHAINS, ROUNDS};
+    use std::arch::x86_64::*;
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn avx2() -> usize {
+        let (factor, term) = (_mm256_set1_ps(0.5), _mm256_set1_ps(0.25));
+        let mut chains = [_mm256_set1_ps(0.5); CHAINS];
+        for _ in 0..ROUNDS {
+            for value in &mut chains {
+                *value = _mm256_fmadd_ps(*value, factor, term);
+            }
+        }
+        std::hint::black_box(chains);
+        8
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn avx512() -> usize {
+        let (factor, term) = (_mm512_set1_ps(0.5), _mm512_set1_ps(0.25));
+        let mut chains = [_mm512_set1_ps(0.5); CHAINS];
+        for _ in 0..ROUNDS {
+            for value in &mut chains {
+                *value = _mm512_fmadd_ps(*value, factor, term);
+            }
+        }
+        std::hint::black_box(chains);
+        16
+    }
+}

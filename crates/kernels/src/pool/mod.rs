@@ -1,0 +1,169 @@
+//! Pooling with windows that may overlap (paper, section 3.4). Pixels outside the map do not exist: they
+//! never are the maximum, and do not count in an average (cuda-convnet's rule).
+//!
+//! # Shapes
+//! `x, dx: [batch, input]`, `y, dy: [batch, output]`.
+
+pub mod reference;
+
+use crate::check_len;
+use crate::geometry::PoolGeometry;
+use crate::isa::multiversioned;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Channels that a backward pass treats at a time: their maxima stay in the first-level cache.
+const CHANNELS: usize = 64;
+
+/// `y = max x` over the window; not a number if a pixel of the window is not.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
+pub fn max_forward(g: &PoolGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
+    forward(g, batch, x, y, max_window);
+}
+
+/// `dx = sum dy` over the windows whose largest pixel this is. Of equal pixels the first, row by row, takes
+/// all; of those that are not a number, the last. The maxima are found again from `x`.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
+pub fn max_backward(g: &PoolGeometry, batch: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    check_len!(x, batch * g.input.len());
+    check_len!(dy, batch * g.output.len());
+    check_len!(dx, batch * g.input.len());
+    let images = dx.par_chunks_exact_mut(g.input.len()).zip(dy.par_chunks_exact(g.output.len()));
+    images.zip(x.par_chunks_exact(g.input.len())).for_each(|((dx, dy), x)| max_backward_image(g, x, dy, dx));
+}
+
+/// `y = 1/n sum x` over the `n` pixels of the window that lie inside the map.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
+pub fn avg_forward(g: &PoolGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
+    forward(g, batch, x, y, avg_window);
+}
+
+/// `dx = sum dy / n` over the windows that hold this pixel.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
+pub fn avg_backward(g: &PoolGeometry, batch: usize, dy: &[f32], dx: &mut [f32]) {
+    check_len!(dy, batch * g.output.len());
+    check_len!(dx, batch * g.input.len());
+    let images = dx.par_chunks_exact_mut(g.input.len()).zip(dy.par_chunks_exact(g.output.len()));
+    images.for_each(|(dx, dy)| avg_backward_image(g, dy, dx));
+}
+
+/// Writes a pixel of the output, `[channels]`, from the image and the window's rows and columns.
+type PoolWindow = fn(&PoolGeometry, &[f32], Range<usize>, Range<usize>, &mut [f32]);
+
+/// Runs `pool` over all windows, in parallel over the rows of the output.
+fn forward(g: &PoolGeometry, batch: usize, x: &[f32], y: &mut [f32], pool: PoolWindow) {
+    check_len!(x, batch * g.input.len());
+    check_len!(y, batch * g.output.len());
+    let rows = y.par_chunks_exact_mut(g.output.width * g.output.channels).enumerate();
+    rows.for_each(|(row, y)| {
+        let (image, oy) = (row / g.output.height, row % g.output.height);
+        let x = &x[image * g.input.len()..][..g.input.len()];
+        for (ox, y) in y.chunks_exact_mut(g.output.channels).enumerate() {
+            let (rows, columns) = covered(g, oy, ox);
+            pool(g, x, rows, columns, y);
+        }
+    });
+}
+
+/// Rows and columns of the window of an output pixel.
+#[inline(always)]
+fn covered(g: &PoolGeometry, oy: usize, ox: usize) -> (Range<usize>, Range<usize>) {
+    let (top, bottom) = g.window.covers(oy, g.input.height);
+    let (left, right) = g.window.covers(ox, g.input.width);
+    (top..bottom, left..right)
+}
+
+/// The input pixels of a window, row by row.
+#[inline(always)]
+fn pixels(g: &PoolGeometry, rows: Range<usize>, columns: Range<usize>) -> impl Iterator<Item = usize> {
+    let width = g.input.width;
+    rows.flat_map(move |iy| columns.clone().map(move |ix| iy * width + ix))
+}
+
+multiversioned! {
+    fn max_window(g: &PoolGeometry, x: &[f32], rows: Range<usize>, columns: Range<usize>, y: &mut [f32]) {
+        let channels = g.input.channels;
+        y.fill(f32::NEG_INFINITY);
+        for pixel in pixels(g, rows, columns) {
+            for (y, &x) in y.iter_mut().zip(&x[pixel * channels..][..channels]) {
+                *y = if (x > *y) | x.is_nan() { x } else { *y };
+            }
+        }
+    }
+
+    fn avg_window(g: &PoolGeometry, x: &[f32], rows: Range<usize>, columns: Range<usize>, y: &mut [f32]) {
+        let channels = g.input.channels;
+        let count = (rows.len() * columns.len()) as f32;
+        y.fill(0.0);
+        for pixel in pixels(g, rows, columns) {
+            for (y, &x) in y.iter_mut().zip(&x[pixel * channels..][..channels]) {
+                *y += x;
+            }
+        }
+        for y in y {
+            *y /= count;
+        }
+    }
+
+    fn max_backward_image(g: &PoolGeometry, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+        dx.fill(0.0);
+        for (output, dy) in dy.chunks_exact(g.output.channels).enumerate() {
+            let (rows, columns) = covered(g, output / g.output.width, output % g.output.width);
+            for (start, dy) in (0..).step_by(CHANNELS).zip(dy.chunks(CHANNELS)) {
+                max_backward_window(g, x, &rows, &columns, start, dy, dx);
+            }
+        }
+    }
+
+    fn avg_backward_image(g: &PoolGeometry, dy: &[f32], dx: &mut [f32]) {
+        let channels = g.output.channels;
+        dx.fill(0.0);
+        for (output, dy) in dy.chunks_exact(channels).enumerate() {
+            let (rows, columns) = covered(g, output / g.output.width, output % g.output.width);
+            let count = (rows.len() * columns.len()) as f32;
+            for pixel in pixels(g, rows, columns) {
+                for (dx, dy) in dx[pixel * channels..][..channels].iter_mut().zip(dy) {
+                    *dx += dy / count;
+                }
+            }
+        }
+    }
+}
+
+/// Adds the gradients of up to `CHANNELS` outputs of one pixel, from channel `start` on, to their largest inputs.
+#[inline(always)]
+fn max_backward_window(
+    g: &PoolGeometry,
+    x: &[f32],
+    rows: &Range<usize>,
+    columns: &Range<usize>,
+    start: usize,
+    dy: &[f32],
+    dx: &mut [f32],
+) {
+    let mut best = [f32::NEG_INFINITY; CHANNELS];
+    // Where the maximum is, counted within the window. All may be minus infinity: then it is the first.
+    let mut which = [0_u32; CHANNELS];
+    for (i, pixel) in (0..).zip(pixels(g, rows.clone(), columns.clone())) {
+        let x = &x[pixel * g.input.channels + start..][..dy.len()];
+        for ((best, which), &x) in best.iter_mut().zip(&mut which).zip(x) {
+            let better = (x > *best) | x.is_nan();
+            *which = if better { i } else { *which };
+            *best = if better { x } else { *best };
+        }
+    }
+    for (i, pixel) in (0_u32..).zip(pixels(g, rows.clone(), columns.clone())) {
+        let dx = &mut dx[pixel * g.input.channels + start..][..dy.len()];
+        for ((dx, &which), dy) in dx.iter_mut().zip(&which).zip(dy) {
+            *dx = if which == i { *dx + dy } else { *dx };
+        }
+    }
+}
