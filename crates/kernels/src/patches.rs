@@ -1,6 +1,6 @@
 //! Convolutions as matrix products whose operands are never written out: "implicit im2col".
 
-use crate::gemm::{Operand, WIDEST, interleave, spread};
+use crate::gemm::{LINES, Operand, WIDEST, interleave, spread};
 use crate::geometry::Maps;
 use std::ops::Range;
 
@@ -29,6 +29,16 @@ struct Run {
 struct Piece<'a> {
     before: usize,
     values: &'a [f32],
+}
+
+impl Piece<'_> {
+    fn copy_to(&self, target: &mut [f32]) {
+        let (zeros, target) = target.split_at_mut(self.before);
+        let (target, more_zeros) = target.split_at_mut(self.values.len());
+        zeros.fill(0.0);
+        target.copy_from_slice(self.values);
+        more_zeros.fill(0.0);
+    }
 }
 
 impl<'a> Patches<'a> {
@@ -83,6 +93,14 @@ impl<'a> Patches<'a> {
         let values = &self.values[line + start as usize..line + end as usize];
         Piece { before: (start - first) as usize, values }
     }
+
+    /// Copies a `range` of the patch at a position to `target`.
+    fn copy(&self, position: (usize, isize, isize), range: Range<usize>, target: &mut [f32]) {
+        for (at, run, part) in cut(range, self.run) {
+            let target = &mut target[at..at + part.len()];
+            self.read(position, run, &part).copy_to(target);
+        }
+    }
 }
 
 /// The runs that a range of values of a patch touches: where each lies in the range, which run, and what part.
@@ -111,13 +129,12 @@ impl Operand for Patches<'_> {
                 let mut sources = [&zeros[..part.len()]; WIDEST];
                 let edges = edges.chunks_exact_mut(len);
                 for ((source, &position), edge) in sources.iter_mut().zip(&positions[..count]).zip(edges) {
-                    let Piece { before, values } = self.read(position, run, &part);
-                    if values.len() == part.len() {
-                        *source = values;
-                    } else if !values.is_empty() {
+                    let piece = self.read(position, run, &part);
+                    if piece.values.len() == part.len() {
+                        *source = piece.values;
+                    } else if !piece.values.is_empty() {
                         let edge = &mut edge[..part.len()];
-                        edge.fill(0.0);
-                        edge[before..before + values.len()].copy_from_slice(values);
+                        piece.copy_to(edge);
                         *source = edge;
                     }
                 }
@@ -133,22 +150,14 @@ pub(crate) struct Turned<'a>(pub(crate) Patches<'a>);
 impl Operand for Turned<'_> {
     fn pack(&self, rows: Range<usize>, depth: Range<usize>, width: usize, block: &mut [f32]) {
         let Self(patches) = self;
-        let len = depth.len();
-        let mut line = vec![0.0; rows.len()];
-        for (i, position) in depth.map(|index| patches.position(index)).enumerate() {
-            for (at, run, part) in cut(rows.clone(), patches.run) {
-                let Piece { before, values } = patches.read(position, run, &part);
-                if values.len() == line.len() {
-                    spread(values, width, len, i, block);
-                    continue;
-                }
-                let target = &mut line[at..at + part.len()];
-                target.fill(0.0);
-                target[before..before + values.len()].copy_from_slice(values);
-                if at + part.len() == rows.len() {
-                    spread(&line, width, len, i, block);
-                }
+        let mut lines = vec![0.0; LINES * rows.len()];
+        for start in depth.clone().step_by(LINES) {
+            let indices = start..(start + LINES).min(depth.end);
+            for (index, line) in indices.clone().zip(lines.chunks_exact_mut(rows.len())) {
+                patches.copy(patches.position(index), rows.clone(), line);
             }
+            let line = |i: usize| &lines[(i + depth.start - start) * rows.len()..][..rows.len()];
+            spread(line, indices.start - depth.start..indices.end - depth.start, width, depth.len(), block);
         }
     }
 }

@@ -23,8 +23,8 @@ pub mod reference;
 use crate::isa::Isa;
 use crate::scratch;
 use kernel::MicroKernel;
+pub(crate) use operand::{LINES, WIDEST, interleave, spread};
 pub use operand::{Matrix, Operand};
-pub(crate) use operand::{WIDEST, interleave, spread};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -36,6 +36,9 @@ const SHARED: usize = 2 << 20;
 
 /// Rows of `C` in a job: their part of `A` takes a quarter of a second-level cache of 512 KiB.
 const ROWS: usize = 96;
+
+/// Columns of `B` that a task packs: their part of a stored row is worth a visit to its page.
+const PACKED: usize = 256;
 
 /// Jobs for each thread, so that the last to finish is not waited for long.
 const JOBS: usize = 4;
@@ -185,15 +188,15 @@ impl Product<'_> {
         let width = self.kernel.columns;
         let padded = columns.len().next_multiple_of(width);
         let mut rest = &mut packed[..depth.len() * padded];
-        let mut panels = Vec::new();
+        let mut blocks = Vec::new();
         for short in self.short(depth) {
-            for start in columns.clone().step_by(width) {
-                let (panel, tail) = rest.split_at_mut(short.len() * width);
-                panels.push((start..(start + width).min(columns.end), short.clone(), panel));
+            for columns in even(columns.clone(), columns.len().div_ceil(PACKED), width) {
+                let (block, tail) = rest.split_at_mut(short.len() * columns.len().next_multiple_of(width));
+                blocks.push((columns, short.clone(), block));
                 rest = tail;
             }
         }
-        self.each(panels, |(columns, depth, panel)| self.b.pack(columns, depth, width, panel));
+        self.each(blocks, |(columns, depth, block)| self.b.pack(columns, depth, width, block));
     }
 
     /// Adds the product of a block of `B` and all of `A` beside it, in parallel over blocks of `C`.
