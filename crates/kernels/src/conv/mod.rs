@@ -4,7 +4,8 @@
 //! with zeros outside the map, for stride `s` and pad `p`.
 //!
 //! All three passes are matrix products over patches that are packed straight from the maps; no pass writes
-//! the patches out, and none scatters.
+//! the patches out, and none scatters. The zeros outside the map are multiplied like any value: beside them an
+//! infinite weight gives not-a-number.
 //!
 //! # Shapes
 //! `x, dx: [batch, input]`, `y, dy: [batch, output]`, `bias, dbias: [output.channels]`,
