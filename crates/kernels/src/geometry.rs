@@ -228,6 +228,13 @@ pub struct Normalisation {
     pub k: f64,
 }
 
+impl Normalisation {
+    /// Neighbours before an element and after it that enter its sum.
+    pub const fn reach(&self) -> (usize, usize) {
+        (self.size / 2, self.size - 1 - self.size / 2)
+    }
+}
+
 /// A response normalisation over maps of one size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NormGeometry {

@@ -35,6 +35,7 @@ pub mod sgd;
 
 mod patches;
 mod reduce;
+mod response;
 mod scratch;
 
 /// Elements that a memory-bound kernel hands to a thread at a time: 64 KiB of `f32`, large beside the cost of

@@ -1,180 +1,258 @@
-//! The patches of maps as an operand of a product: im2col without the columns.
+//! Convolutions as matrix products whose operands are never written out: "implicit im2col".
 
-use crate::gemm::{Operand, interleave, spread};
-use crate::geometry::{ConvGeometry, Maps};
+use crate::gemm::{LINES, Operand, WIDEST, interleave, spread};
+use crate::geometry::Maps;
 use std::ops::Range;
 
-/// A matrix of patches. Row `(b, y, x)`: a pixel of the result; depth `(ky, kx, c)`: the value that this pixel meets
-/// under a tap of the kernel, zero where the tap falls off the maps.
+/// Patches of channels-last maps as a matrix. Row `(image, gy, gx)` is the patch at position
+/// `(gy * step, gx * step)`; its values are those of the taps (rows, then columns, then channels), zero where
+/// a tap lies outside the map.
 pub(crate) struct Patches<'a> {
     values: &'a [f32],
-    /// The maps that are read.
-    source: Maps,
-    /// Height and width of the result.
-    result: (usize, usize),
-    /// Channels of one group.
-    channels: Range<usize>,
-    kernel: usize,
-    stride: usize,
-    pad: usize,
-    /// Whether the result is the convolution's input, and the source its output.
-    backward: bool,
-    /// First row, and the step from one row to the next.
-    rows: (usize, usize),
+    maps: Maps,
+    grid: [usize; 2],
+    step: usize,
+    runs: Vec<Run>,
+    /// Values in each run.
+    run: usize,
+}
+
+/// Values of a patch that are neighbours in memory.
+struct Run {
+    /// Rows below the patch's position.
+    row: isize,
+    /// Values after the position's pixel begins.
+    offset: isize,
+}
+
+/// What a run reads from one position: zeros, then values of the map, then zeros again.
+struct Piece<'a> {
+    before: usize,
+    values: &'a [f32],
+}
+
+impl Piece<'_> {
+    fn copy_to(&self, target: &mut [f32]) {
+        let (zeros, target) = target.split_at_mut(self.before);
+        let (target, more_zeros) = target.split_at_mut(self.values.len());
+        zeros.fill(0.0);
+        target.copy_from_slice(self.values);
+        more_zeros.fill(0.0);
+    }
 }
 
 impl<'a> Patches<'a> {
-    /// What the outputs of a group see of the input `x`.
-    pub(crate) fn of_input(g: &ConvGeometry, group: usize, x: &'a [f32]) -> Self {
-        let channels = group * g.group_inputs()..(group + 1) * g.group_inputs();
-        Self::new(g, x, g.input, g.output, channels, false)
-    }
-
-    /// The outputs' gradients `dy` of a group that see an input.
-    pub(crate) fn of_output(g: &ConvGeometry, group: usize, dy: &'a [f32]) -> Self {
-        let channels = group * g.group_outputs()..(group + 1) * g.group_outputs();
-        Self::new(g, dy, g.output, g.input, channels, true)
-    }
-
-    fn new(
-        g: &ConvGeometry,
+    /// Patches at the positions of a `grid`, with taps at all of `rows` x `columns` relative to a position.
+    pub(crate) fn new(
         values: &'a [f32],
-        source: Maps,
-        result: Maps,
+        maps: Maps,
         channels: Range<usize>,
-        backward: bool,
+        grid: [usize; 2],
+        step: usize,
+        rows: Range<isize>,
+        columns: Range<isize>,
     ) -> Self {
-        let (kernel, stride, pad) = (g.window.kernel, g.window.stride, g.window.pad);
-        let result = (result.height, result.width);
-        Self { values, source, result, channels, kernel, stride, pad, backward, rows: (0, 1) }
-    }
-
-    /// The same pixel of every image only: row `b`.
-    pub(crate) fn at_pixel(self, pixel: usize) -> Self {
-        let (height, width) = self.result;
-        Self { rows: (pixel, height * width), ..self }
-    }
-
-    /// Where along a side of `size` a tap of a result's position falls, if on the maps.
-    #[inline]
-    fn tap(&self, position: usize, tap: usize, size: usize) -> Option<usize> {
-        let place = if self.backward {
-            let place = (position + self.pad).checked_sub(tap)?;
-            if self.stride != 1 && !place.is_multiple_of(self.stride) {
-                return None;
-            }
-            place / self.stride
-        } else {
-            (position * self.stride + tap).checked_sub(self.pad)?
+        let width = maps.channels as isize;
+        let offset = |column: isize| column * width + channels.start as isize;
+        // Where a patch has all channels, the taps of a row follow each other in memory.
+        let whole = channels.len() == maps.channels;
+        let (starts, run) = match whole {
+            true => (columns.start..columns.end.min(columns.start + 1), columns.len() * maps.channels),
+            false => (columns, channels.len()),
         };
-        (place < size).then_some(place)
+        let at = |row| starts.clone().map(move |column| Run { row, offset: offset(column) });
+        Self { values, maps, grid, step, runs: rows.flat_map(at).collect(), run }
     }
 
-    /// Image, row and column of a row of the matrix.
+    /// Values in a patch.
+    pub(crate) fn depth(&self) -> usize {
+        self.runs.len() * self.run
+    }
+
+    /// The position of row `index` of the matrix: image, row, and the value where the position's pixel begins.
     #[inline]
-    fn place(&self, row: usize) -> (usize, usize, usize) {
-        let pixel = self.rows.0 + row * self.rows.1;
-        let (height, width) = self.result;
-        (pixel / (height * width), pixel / width % height, pixel % width)
+    fn position(&self, index: usize) -> (usize, isize, isize) {
+        let [height, width] = self.grid;
+        let (line, gx) = (index / width, index % width);
+        let (image, gy) = (line / height, line % height);
+        (image, (gy * self.step) as isize, (gx * self.step * self.maps.channels) as isize)
     }
 
-    /// The channels that a pixel of the result meets under a tap; `None`: zeros.
+    /// The `part` of a run, read at a position.
     #[inline]
-    fn meets(&self, (b, y, x): (usize, usize, usize), tap: usize) -> Option<&'a [f32]> {
-        let y = self.tap(y, tap / self.kernel, self.source.height)?;
-        let x = self.tap(x, tap % self.kernel, self.source.width)?;
-        let start = ((b * self.source.height + y) * self.source.width + x) * self.source.channels;
-        Some(&self.values[start + self.channels.start..start + self.channels.end])
+    fn read(&self, (image, y, x): (usize, isize, isize), run: usize, part: &Range<usize>) -> Piece<'a> {
+        let Run { row, offset } = self.runs[run];
+        let y = y + row;
+        let len = (self.maps.width * self.maps.channels) as isize;
+        let first = x + offset + part.start as isize;
+        let (start, end) = (first.max(0), (first + part.len() as isize).min(len));
+        if y < 0 || y >= self.maps.height as isize || start >= end {
+            return Piece { before: part.len(), values: &[] };
+        }
+        let line = (image * self.maps.height + y as usize) * len as usize;
+        let values = &self.values[line + start as usize..line + end as usize];
+        Piece { before: (start - first) as usize, values }
     }
 
-    /// Cuts a range of depth into taps: each with the part of its channels.
-    fn taps(&self, depth: Range<usize>) -> impl Iterator<Item = (usize, Range<usize>)> {
-        let channels = self.channels.len();
-        (depth.start / channels..depth.end.div_ceil(channels)).map(move |tap| {
-            let first = tap * channels;
-            (tap, depth.start.max(first) - first..depth.end.min(first + channels) - first)
-        })
-    }
-
-    /// Whether a row of the kernel lies contiguous in the source, all channels of its pixels after one another.
-    fn has_whole_rows(&self) -> bool {
-        !self.backward && self.channels.len() == self.source.channels
-    }
-
-    /// Copies the part `depth` of a row of the matrix, a row of the kernel at a time.
-    fn copy_row(&self, (b, y, x): (usize, usize, usize), depth: Range<usize>, target: &mut [f32]) {
-        let channels = self.channels.len();
-        let run = self.kernel * channels;
-        target.fill(0.0);
-        for ky in depth.start / run..depth.end.div_ceil(run) {
-            let Some(y) = self.tap(y, ky, self.source.height) else { continue };
-            // Along the row of the maps: the kernel's first value lies at `left`, the maps' end at `end`.
-            let (left, end) = ((x * self.stride) * channels, self.source.width * channels);
-            let pad = self.pad * channels;
-            let first = depth.start.max(ky * run) - ky * run;
-            let last = depth.end.min((ky + 1) * run) - ky * run;
-            let from = first.max(pad.saturating_sub(left));
-            let to = last.min((end + pad).saturating_sub(left));
-            if from < to {
-                let row = (b * self.source.height + y) * self.source.width * self.source.channels;
-                let values = &self.values[row + left + from - pad..row + left + to - pad];
-                target[ky * run + from - depth.start..][..to - from].copy_from_slice(values);
-            }
+    /// Copies a `range` of the patch at a position to `target`.
+    fn copy(&self, position: (usize, isize, isize), range: Range<usize>, target: &mut [f32]) {
+        for (at, run, part) in cut(range, self.run) {
+            let target = &mut target[at..at + part.len()];
+            self.read(position, run, &part).copy_to(target);
         }
     }
+}
+
+/// The runs that a range of values of a patch touches: where each lies in the range, which run, and what part.
+fn cut(range: Range<usize>, run: usize) -> impl Iterator<Item = (usize, usize, Range<usize>)> {
+    let mut at = range.start;
+    std::iter::from_fn(move || {
+        let (index, begin) = (at / run.max(1), at % run.max(1));
+        let len = (run - begin).min(range.end - at);
+        let item = (at - range.start, index, begin..begin + len);
+        at += len;
+        (len > 0).then_some(item)
+    })
 }
 
 impl Operand for Patches<'_> {
     fn pack(&self, rows: Range<usize>, depth: Range<usize>, width: usize, block: &mut [f32]) {
-        let zeros = vec![0.0; self.channels.len()];
-        let mut copies = vec![0.0; if self.has_whole_rows() { width * depth.len() } else { 0 }];
-        for (start, panel) in rows.clone().step_by(width).zip(block.chunks_exact_mut(depth.len() * width)) {
-            let places: Vec<_> = (start..rows.end.min(start + width)).map(|row| self.place(row)).collect();
-            if self.has_whole_rows() {
-                for (place, copy) in places.iter().zip(copies.chunks_exact_mut(depth.len())) {
-                    self.copy_row(*place, depth.clone(), copy);
+        let len = depth.len();
+        let zeros = vec![0.0; len];
+        // Where a patch crosses the edge of the map, its values are first put together here.
+        let mut edges = vec![0.0; width * len];
+        for (start, panel) in rows.clone().step_by(width).zip(block.chunks_exact_mut(len * width)) {
+            let count = width.min(rows.end - start);
+            let positions: [_; WIDEST] =
+                std::array::from_fn(|i| if i < count { self.position(start + i) } else { (0, 0, 0) });
+            for (at, run, part) in cut(depth.clone(), self.run) {
+                let mut sources = [&zeros[..part.len()]; WIDEST];
+                let edges = edges.chunks_exact_mut(len);
+                for ((source, &position), edge) in sources.iter_mut().zip(&positions[..count]).zip(edges) {
+                    let piece = self.read(position, run, &part);
+                    if piece.values.len() == part.len() {
+                        *source = piece.values;
+                    } else if !piece.values.is_empty() {
+                        let edge = &mut edge[..part.len()];
+                        piece.copy_to(edge);
+                        *source = edge;
+                    }
                 }
-                copies[places.len() * depth.len()..].fill(0.0);
-                interleave(width, |i| &copies[i * depth.len()..][..depth.len()], panel);
-                continue;
-            }
-            let mut rest = panel;
-            for (tap, channels) in self.taps(depth.clone()) {
-                let (part, tail) = rest.split_at_mut(channels.len() * width);
-                let row = |i: usize| {
-                    let pixel = places.get(i).and_then(|place| self.meets(*place, tap));
-                    &pixel.unwrap_or(&zeros)[channels.clone()]
-                };
-                interleave(width, row, part);
-                rest = tail;
+                interleave(width, |i| sources[i], &mut panel[at * width..][..part.len() * width]);
             }
         }
     }
 }
 
-/// The same matrix, transposed: rows are `(ky, kx, c)`, the depth is `(b, y, x)`.
-pub(crate) struct Transposed<'a>(pub(crate) Patches<'a>);
+/// Patches with the roles of rows and depth exchanged: the left operand of a weight gradient.
+pub(crate) struct Turned<'a>(pub(crate) Patches<'a>);
 
-impl Operand for Transposed<'_> {
+impl Operand for Turned<'_> {
     fn pack(&self, rows: Range<usize>, depth: Range<usize>, width: usize, block: &mut [f32]) {
         let Self(patches) = self;
-        let mut values = vec![0.0; rows.len()];
-        for (i, row) in depth.clone().enumerate() {
-            let place = patches.place(row);
-            if patches.has_whole_rows() {
-                patches.copy_row(place, rows.clone(), &mut values);
-            } else {
-                let mut rest = &mut values[..];
-                for (tap, channels) in patches.taps(rows.clone()) {
-                    let (part, tail) = rest.split_at_mut(channels.len());
-                    match patches.meets(place, tap) {
-                        Some(pixel) => part.copy_from_slice(&pixel[channels]),
-                        None => part.fill(0.0),
+        let mut lines = vec![0.0; LINES * rows.len()];
+        for start in depth.clone().step_by(LINES) {
+            let indices = start..(start + LINES).min(depth.end);
+            for (index, line) in indices.clone().zip(lines.chunks_exact_mut(rows.len())) {
+                patches.copy(patches.position(index), rows.clone(), line);
+            }
+            let line = |i: usize| &lines[(i + depth.start - start) * rows.len()..][..rows.len()];
+            spread(line, indices.start - depth.start..indices.end - depth.start, width, depth.len(), block);
+        }
+    }
+}
+
+/// The weights that connect one input channel to the outputs of some taps: the right operand of an input
+/// gradient. Column `c`, depth `(t, o)` is `values[taps[t] + c * outputs + o]`.
+pub(crate) struct TapWeights<'a> {
+    values: &'a [f32],
+    outputs: usize,
+    taps: Vec<usize>,
+}
+
+impl<'a> TapWeights<'a> {
+    /// The weights of `taps`, each of which begins a matrix `[inputs, outputs]` in `values`.
+    pub(crate) fn new(values: &'a [f32], outputs: usize, taps: Vec<usize>) -> Self {
+        Self { values, outputs, taps }
+    }
+}
+
+impl Operand for TapWeights<'_> {
+    fn pack(&self, rows: Range<usize>, depth: Range<usize>, width: usize, block: &mut [f32]) {
+        let zeros = vec![0.0; depth.len()];
+        for (start, panel) in rows.clone().step_by(width).zip(block.chunks_exact_mut(depth.len() * width)) {
+            for (at, tap, part) in cut(depth.clone(), self.outputs) {
+                let source = |i: usize| match start + i < rows.end {
+                    true => &self.values[self.taps[tap] + (start + i) * self.outputs..][part.clone()],
+                    false => &zeros[..part.len()],
+                };
+                interleave(width, source, &mut panel[at * width..][..part.len() * width]);
+            }
+        }
+    }
+}
+
+/// The window positions along a side that see a pixel, counted from the padded edge; position `p` sees it
+/// through tap `pixel - p * stride`. Positions below zero or past the last are included: they do not exist, and
+/// a gradient there counts as zero.
+pub(crate) fn seen_by(pixel: usize, kernel: usize, stride: usize) -> Range<isize> {
+    let last = (pixel / stride) as isize;
+    let taps = (kernel + stride - 1 - pixel % stride) / stride;
+    last + 1 - taps as isize..last + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_that_see_a_pixel() {
+        for (kernel, stride) in [(1, 1), (3, 1), (3, 2), (11, 4), (2, 5)] {
+            for pixel in 0..30_usize {
+                let sees = |p: &isize| {
+                    let tap = pixel as isize - p * stride as isize;
+                    (0..kernel as isize).contains(&tap)
+                };
+                let expected: Vec<isize> = (-30..40).filter(sees).collect();
+                assert_eq!(seen_by(pixel, kernel, stride).collect::<Vec<_>>(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn patches_are_zero_outside_the_map_and_turn() {
+        let maps = Maps::new(4, 5, 6);
+        let values: Vec<f32> = (0..2 * maps.len()).map(|i| 1.0 + i as f32).collect();
+        for channels in [0..6_usize, 2..4] {
+            let patches = || Patches::new(&values, maps, channels.clone(), [3, 2], 2, -1..2, -2..3);
+            let (m, k) = (2 * 3 * 2, 3 * 5 * channels.len());
+            assert_eq!(patches().depth(), k);
+            let element = |row: usize, d: usize| {
+                let (image, gy, gx) = (row / 6, row / 2 % 3, row % 2);
+                let (tap, c) = (d / channels.len(), channels.start + d % channels.len());
+                let (y, x) = ((gy * 2 + tap / 5).wrapping_sub(1), (gx * 2 + tap % 5).wrapping_sub(2));
+                let inside = y < maps.height && x < maps.width;
+                if inside {
+                    values[((image * maps.height + y) * maps.width + x) * maps.channels + c]
+                } else {
+                    0.0
+                }
+            };
+            for width in [6, 12] {
+                let (rows, depth) = (1..m, 2..k - 3);
+                let mut block = vec![f32::NAN; rows.len().next_multiple_of(width) * depth.len()];
+                patches().pack(rows.clone(), depth.clone(), width, &mut block);
+                let mut turned = vec![f32::NAN; depth.len().next_multiple_of(width) * rows.len()];
+                Turned(patches()).pack(depth.clone(), rows.clone(), width, &mut turned);
+                for (i, row) in rows.clone().enumerate() {
+                    for (j, d) in depth.clone().enumerate() {
+                        let at = (i / width * depth.len() + j) * width + i % width;
+                        assert_eq!(block[at], element(row, d), "row {row} depth {d}");
+                        let at = (j / width * rows.len() + i) * width + j % width;
+                        assert_eq!(turned[at], element(row, d), "turned, row {row} depth {d}");
                     }
-                    rest = tail;
                 }
             }
-            spread(&values, width, depth.len(), i, block);
         }
     }
 }

@@ -1,4 +1,7 @@
-//! Non-linearities, element by element and in place. The backward passes need the outputs only.
+//! Non-linearities, in place: the rectifier (paper, section 3.1) and the saturating ones it is compared with.
+//!
+//! Every derivative is a function of the output, so a backward pass needs only what the forward pass left:
+//! `y` is that, and `dy` becomes the gradient with respect to the input.
 
 pub mod reference;
 
@@ -6,44 +9,55 @@ use crate::isa::multiversioned;
 use crate::{GRAIN, check_len};
 use rayon::prelude::*;
 
-/// `max(0, x)` (paper, section 3.1). A NaN stays.
+/// `a = max(a, 0)`; not a number stays so.
 pub fn relu(values: &mut [f32]) {
     values.par_chunks_mut(GRAIN).for_each(relu_part);
 }
 
-/// `dy` where `y > 0`, else 0.
+/// `dy = dy` where `y > 0`, else 0: the gradient at 0 is 0.
+///
+/// # Panics
+/// When the slices differ in length.
 pub fn relu_backward(y: &[f32], dy: &mut [f32]) {
     backward(y, dy, relu_backward_part);
 }
 
-/// The hyperbolic tangent.
+/// `a = tanh(a)`.
 pub fn tanh(values: &mut [f32]) {
     values.par_chunks_mut(GRAIN).for_each(reference::tanh);
 }
 
-/// `dy (1 - y^2)`.
+/// `dy = dy (1 - y^2)`.
+///
+/// # Panics
+/// When the slices differ in length.
 pub fn tanh_backward(y: &[f32], dy: &mut [f32]) {
     backward(y, dy, tanh_backward_part);
 }
 
-/// `1 / (1 + exp(-x))`.
+/// `a = 1 / (1 + e^-a)`.
 pub fn logistic(values: &mut [f32]) {
     values.par_chunks_mut(GRAIN).for_each(reference::logistic);
 }
 
-/// `dy y (1 - y)`.
+/// `dy = dy y (1 - y)`.
+///
+/// # Panics
+/// When the slices differ in length.
 pub fn logistic_backward(y: &[f32], dy: &mut [f32]) {
     backward(y, dy, logistic_backward_part);
 }
 
-fn backward(y: &[f32], dy: &mut [f32], part: impl Fn(&[f32], &mut [f32]) + Send + Sync) {
+fn backward(y: &[f32], dy: &mut [f32], part: fn(&[f32], &mut [f32])) {
     check_len!(y, dy.len());
     y.par_chunks(GRAIN).zip(dy.par_chunks_mut(GRAIN)).for_each(|(y, dy)| part(y, dy));
 }
 
 multiversioned! {
     fn relu_part(values: &mut [f32]) {
-        reference::relu(values);
+        for a in values {
+            *a = if *a < 0.0 { 0.0 } else { *a };
+        }
     }
 
     fn relu_backward_part(y: &[f32], dy: &mut [f32]) {

@@ -1,49 +1,47 @@
-//! Non-linearities as their formulas read.
+//! The non-linearities as their definitions.
 
 use crate::real::Real;
 
-/// See [`super::relu`].
-#[inline]
+/// `a = max(a, 0)`; not a number stays so.
 pub fn relu<T: Real>(values: &mut [T]) {
-    for value in values {
-        *value = if *value < T::ZERO { T::ZERO } else { *value };
+    for a in values {
+        if *a < T::ZERO {
+            *a = T::ZERO;
+        }
     }
 }
 
-/// See [`super::relu_backward`].
-#[inline]
+/// `dy = dy` where `y > 0`, else 0.
 pub fn relu_backward<T: Real>(y: &[T], dy: &mut [T]) {
-    for (dy, &y) in dy.iter_mut().zip(y) {
+    for (&y, dy) in y.iter().zip(dy) {
         *dy = if y > T::ZERO { *dy } else { T::ZERO };
     }
 }
 
-/// See [`super::tanh`].
+/// `a = tanh(a)`.
 pub fn tanh<T: Real>(values: &mut [T]) {
-    for value in values {
-        *value = value.tanh();
+    for a in values {
+        *a = a.tanh();
     }
 }
 
-/// See [`super::tanh_backward`].
-#[inline]
+/// `dy = dy (1 - y^2)`.
 pub fn tanh_backward<T: Real>(y: &[T], dy: &mut [T]) {
-    for (dy, &y) in dy.iter_mut().zip(y) {
+    for (&y, dy) in y.iter().zip(dy) {
         *dy *= T::ONE - y * y;
     }
 }
 
-/// See [`super::logistic`].
+/// `a = 1 / (1 + e^-a)`.
 pub fn logistic<T: Real>(values: &mut [T]) {
-    for value in values {
-        *value = T::ONE / (T::ONE + (-*value).exp());
+    for a in values {
+        *a = T::ONE / (T::ONE + (-*a).exp());
     }
 }
 
-/// See [`super::logistic_backward`].
-#[inline]
+/// `dy = dy y (1 - y)`.
 pub fn logistic_backward<T: Real>(y: &[T], dy: &mut [T]) {
-    for (dy, &y) in dy.iter_mut().zip(y) {
+    for (&y, dy) in y.iter().zip(dy) {
         *dy *= y * (T::ONE - y);
     }
 }

@@ -1,67 +1,110 @@
-//! Convolution: `y[b, oy, ox, o] = bias[o] + sum_{ky, kx, i} w[ky, kx, i, o] x[b, oy s + ky - p, ox s + kx - p, i]`,
-//! in each group by itself.
+//! Convolution, in groups that do not see each other (paper, section 3.5: the columns of figure 2).
 //!
-//! All three passes are products over patches that are packed on the fly. `x`: `[batch, h, w, in]`; `y`:
-//! `[batch, oh, ow, out]`; `w`: `[groups, k, k, in / groups, out / groups]`; `bias`: `[out]`.
+//! `y[b, oy, ox, o] = bias[o] + sum over ky, kx, i of w[ky, kx, i, o] x[b, oy s - p + ky, ox s - p + kx, i]`,
+//! with zeros outside the map, for stride `s` and pad `p`.
+//!
+//! All three passes are matrix products over patches that are packed straight from the maps; no pass writes
+//! the patches out, and none scatters. The zeros outside the map are multiplied like any value: beside them an
+//! infinite weight gives not-a-number.
+//!
+//! # Shapes
+//! `x, dx: [batch, input]`, `y, dy: [batch, output]`, `bias, dbias: [output.channels]`,
+//! `w, dw: [groups, kernel, kernel, group_inputs, group_outputs]`.
 
 pub mod reference;
 
+use crate::check_len;
 use crate::gemm::{Matrix, Shape, Start, gemm};
 use crate::geometry::ConvGeometry;
-use crate::patches::{Patches, Transposed};
-use crate::{check_len, reduce};
+use crate::patches::{Patches, TapWeights, Turned, seen_by};
+use crate::reduce::sum_rows;
+use crate::scratch;
+use std::ops::Range;
 
-/// The convolution of a batch.
+/// `y = bias + sum w x`.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
 pub fn forward(g: &ConvGeometry, batch: usize, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
     check_len!(x, batch * g.input.len());
     check_len!(w, g.weights());
     check_len!(bias, g.output.channels);
     check_len!(y, batch * g.output.len());
-    let (outputs, depth) = (g.group_outputs(), g.depth());
-    let shape = Shape { m: batch * g.output.pixels(), n: outputs, k: depth };
-    for group in 0..g.groups {
-        let first = group * outputs;
-        let patches = Patches::of_input(g, group, x);
-        let w = Matrix::across_rows(&w[group * depth * outputs..][..depth * outputs], outputs);
-        gemm(shape, &patches, &w, Start::Row(&bias[first..][..outputs]), &mut y[first..], g.output.channels);
+    let shape = Shape { m: batch * g.output.pixels(), n: g.group_outputs(), k: g.depth() };
+    for (group, w) in w.chunks_exact(shape.k * shape.n).enumerate() {
+        let outputs = columns(group, shape.n);
+        let start = Start::Row(&bias[outputs.clone()]);
+        let y = tail(y, outputs.start);
+        gemm(shape, &patches(g, group, x), &Matrix::across_rows(w, shape.n), start, y, g.output.channels);
     }
 }
 
-/// `dx`, the gradient by `x`, from `dy`, the gradient by `y`.
+/// `dx[b, iy, ix, i] = sum over ky, kx, o of w[ky, kx, i, o] dy[b, oy, ox, o]`, where in the forward pass output
+/// `(oy, ox)` saw input `(iy, ix)` through tap `(ky, kx)`.
+///
+/// Input pixels fall into `stride * stride` phases. Those of one phase are seen through the same taps, so each
+/// phase is a convolution of `dy` with stride 1.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
 pub fn backward_input(g: &ConvGeometry, batch: usize, dy: &[f32], w: &[f32], dx: &mut [f32]) {
     check_len!(dy, batch * g.output.len());
     check_len!(w, g.weights());
     check_len!(dx, batch * g.input.len());
-    let (inputs, outputs) = (g.group_inputs(), g.group_outputs());
-    let taps = g.window.kernel * g.window.kernel;
-    let shape = Shape { m: batch * g.input.pixels(), n: inputs, k: taps * outputs };
     for group in 0..g.groups {
-        let w = transposed(&w[group * g.depth() * outputs..][..g.depth() * outputs], inputs, outputs);
-        let patches = Patches::of_output(g, group, dy);
-        let first = group * inputs;
-        gemm(
-            shape,
-            &patches,
-            &Matrix::across_rows(&w, inputs),
-            Start::Zero,
-            &mut dx[first..],
-            g.input.channels,
-        );
+        for y in 0..g.window.stride.min(g.input.height) {
+            for x in 0..g.window.stride.min(g.input.width) {
+                backward_phase(g, batch, group, [y, x], dy, w, dx);
+            }
+        }
     }
 }
 
-/// `[taps, inputs, outputs]` to `[taps, outputs, inputs]`.
-fn transposed(w: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
-    let tap = |tap: &[f32]| -> Vec<f32> {
-        (0..outputs)
-            .flat_map(|o| (0..inputs).map(move |i| (i, o)))
-            .map(|(i, o)| tap[i * outputs + o])
-            .collect()
+/// The gradient of every `stride`-th pixel of one group's inputs, from pixel `(first_y, first_x)` on.
+fn backward_phase(
+    g: &ConvGeometry,
+    batch: usize,
+    group: usize,
+    [first_y, first_x]: [usize; 2],
+    dy: &[f32],
+    w: &[f32],
+    dx: &mut [f32],
+) {
+    let (kernel, stride, pad) = (g.window.kernel, g.window.stride, g.window.pad);
+    let (inputs, outputs) = (columns(group, g.group_inputs()), columns(group, g.group_outputs()));
+    let rows = seen_by(first_y + pad, kernel, stride);
+    let cols = seen_by(first_x + pad, kernel, stride);
+    let tap = |oy: isize, ox: isize| {
+        let ky = (first_y + pad).strict_sub_signed(oy * stride as isize);
+        let kx = (first_x + pad).strict_sub_signed(ox * stride as isize);
+        ((group * kernel + ky) * kernel + kx) * inputs.len() * outputs.len()
     };
-    w.chunks(inputs * outputs).flat_map(tap).collect()
+    let taps = rows.clone().flat_map(|oy| cols.clone().map(move |ox| (oy, ox))).map(|(oy, ox)| tap(oy, ox));
+    let weights = TapWeights::new(w, outputs.len(), taps.collect());
+    let grid = [(g.input.height - first_y).div_ceil(stride), (g.input.width - first_x).div_ceil(stride)];
+    let patches = Patches::new(dy, g.output, outputs, grid, 1, rows, cols);
+    let shape = Shape { m: batch * grid[0] * grid[1], n: inputs.len(), k: patches.depth() };
+    if stride == 1 {
+        return gemm(shape, &patches, &weights, Start::Zero, tail(dx, inputs.start), g.input.channels);
+    }
+    // The pixels of a phase do not lie evenly in memory: they are computed beside dx and copied.
+    scratch::with(shape.m * shape.n, |phase| {
+        gemm(shape, &patches, &weights, Start::Zero, phase, shape.n);
+        for (index, values) in phase.chunks_exact(shape.n).enumerate() {
+            let (line, gx) = (index / grid[1], index % grid[1]);
+            let (image, gy) = (line / grid[0], line % grid[0]);
+            let pixel =
+                (image * g.input.height + first_y + gy * stride) * g.input.width + first_x + gx * stride;
+            dx[pixel * g.input.channels..][inputs.clone()].copy_from_slice(values);
+        }
+    });
 }
 
-/// `dw` and `dbias`, the gradients by `w` and `bias`, summed over the batch.
+/// `dw[ky, kx, i, o] = sum over b, oy, ox of x[b, oy s - p + ky, ox s - p + kx, i] dy[b, oy, ox, o]` and
+/// `dbias[o] = sum over b, oy, ox of dy[b, oy, ox, o]`.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
 pub fn backward_weights(
     g: &ConvGeometry,
     batch: usize,
@@ -74,12 +117,29 @@ pub fn backward_weights(
     check_len!(dy, batch * g.output.len());
     check_len!(dw, g.weights());
     check_len!(dbias, g.output.channels);
-    let (outputs, depth) = (g.group_outputs(), g.depth());
-    let shape = Shape { m: depth, n: outputs, k: batch * g.output.pixels() };
-    for (group, dw) in dw.chunks_exact_mut(depth * outputs).enumerate() {
-        let patches = Transposed(Patches::of_input(g, group, x));
-        let dy = Matrix::across_rows(&dy[group * outputs..], g.output.channels);
-        gemm(shape, &patches, &dy, Start::Zero, dw, outputs);
+    let shape = Shape { m: g.depth(), n: g.group_outputs(), k: batch * g.output.pixels() };
+    for (group, dw) in dw.chunks_exact_mut(shape.m * shape.n).enumerate() {
+        let dy = Matrix::across_rows(&dy[columns(group, shape.n).start.min(dy.len())..], g.output.channels);
+        gemm(shape, &Turned(patches(g, group, x)), &dy, Start::Zero, dw, shape.n);
     }
-    reduce::sum_rows(dy, dbias);
+    sum_rows(dy, dbias);
+}
+
+/// The patches that one group's outputs see.
+fn patches<'a>(g: &ConvGeometry, group: usize, x: &'a [f32]) -> Patches<'a> {
+    let (kernel, pad) = (g.window.kernel as isize, g.window.pad as isize);
+    let grid = [g.output.height, g.output.width];
+    let taps = -pad..kernel - pad;
+    Patches::new(x, g.input, columns(group, g.group_inputs()), grid, g.window.stride, taps.clone(), taps)
+}
+
+/// The channels of a group.
+fn columns(group: usize, channels: usize) -> Range<usize> {
+    group * channels..(group + 1) * channels
+}
+
+/// What follows the first `skip` values: all rows of a group's columns. Nothing, for an empty batch.
+fn tail(values: &mut [f32], skip: usize) -> &mut [f32] {
+    let skip = skip.min(values.len());
+    &mut values[skip..]
 }

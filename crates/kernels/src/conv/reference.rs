@@ -1,28 +1,46 @@
-//! Convolution as its formula reads.
+//! The convolution as its definition: a list of connections.
 
+use crate::check_len;
 use crate::geometry::ConvGeometry;
 use crate::real::Real;
 
-/// Calls `visit(input, tap weight, output, output pixel)` with the indices of every product in one image.
-pub(crate) fn products(g: &ConvGeometry, mut visit: impl FnMut(usize, usize, usize, usize)) {
-    let (window, inputs, outputs) = (g.window, g.group_inputs(), g.group_outputs());
-    for oy in 0..g.output.height {
-        for ox in 0..g.output.width {
-            for ky in 0..window.kernel {
-                for kx in 0..window.kernel {
-                    let (y, x) = (oy * window.stride + ky, ox * window.stride + kx);
-                    let inside = |place: usize, size| place >= window.pad && place - window.pad < size;
-                    if !inside(y, g.input.height) || !inside(x, g.input.width) {
-                        continue;
-                    }
-                    let source = ((y - window.pad) * g.input.width + x - window.pad) * g.input.channels;
-                    for c in 0..g.input.channels {
-                        let group = c / inputs;
-                        for o in 0..outputs {
-                            let tap = (group * window.kernel + ky) * window.kernel + kx;
-                            let weight = (tap * inputs + c % inputs) * outputs + o;
-                            let pixel = oy * g.output.width + ox;
-                            visit(source + c, weight, pixel * g.output.channels + group * outputs + o, pixel);
+/// One connection of a convolution: indices into the slices of inputs, outputs and weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Index into `[batch, height, width, channels]` of the input.
+    pub input: usize,
+    /// Index into `[batch, height, width, channels]` of the output.
+    pub output: usize,
+    /// Index into `[groups, kernel, kernel, group_inputs, group_outputs]`.
+    pub weight: usize,
+}
+
+/// Calls `visit` for every connection. Taps outside the map are none: they see zero.
+pub fn connections(g: &ConvGeometry, batch: usize, mut visit: impl FnMut(Connection)) {
+    let (kernel, stride, pad) = (g.window.kernel, g.window.stride, g.window.pad);
+    let (inputs, outputs) = (g.group_inputs(), g.group_outputs());
+    for b in 0..batch {
+        for oy in 0..g.output.height {
+            let (top, bottom) = g.window.covers(oy, g.input.height);
+            for ox in 0..g.output.width {
+                let (left, right) = g.window.covers(ox, g.input.width);
+                let output = ((b * g.output.height + oy) * g.output.width + ox) * g.output.channels;
+                for iy in top..bottom {
+                    let ky = iy + pad - oy * stride;
+                    for ix in left..right {
+                        let kx = ix + pad - ox * stride;
+                        let input = ((b * g.input.height + iy) * g.input.width + ix) * g.input.channels;
+                        for group in 0..g.groups {
+                            let tap = (group * kernel + ky) * kernel + kx;
+                            for i in 0..inputs {
+                                for o in 0..outputs {
+                                    visit(Connection {
+                                        input: input + group * inputs + i,
+                                        output: output + group * outputs + o,
+                                        weight: (tap * inputs + i) * outputs + o,
+                                    });
+                                }
+                            }
                         }
                     }
                 }
@@ -31,29 +49,22 @@ pub(crate) fn products(g: &ConvGeometry, mut visit: impl FnMut(usize, usize, usi
     }
 }
 
-/// See [`super::forward`].
+/// `y[b, oy, ox, o] = bias[o] + sum w x` over the connections of the output.
 pub fn forward<T: Real>(g: &ConvGeometry, batch: usize, x: &[T], w: &[T], bias: &[T], y: &mut [T]) {
-    for b in 0..batch {
-        let x = &x[b * g.input.len()..][..g.input.len()];
-        let y = &mut y[b * g.output.len()..][..g.output.len()];
-        for (i, y) in y.iter_mut().enumerate() {
-            *y = bias[i % g.output.channels];
-        }
-        products(g, |i, k, o, _| y[o] += w[k] * x[i]);
+    check_len!(bias, g.output.channels);
+    for (i, y) in y.iter_mut().enumerate() {
+        *y = bias[i % bias.len()];
     }
+    connections(g, batch, |at| y[at.output] += w[at.weight] * x[at.input]);
 }
 
-/// See [`super::backward_input`].
+/// `dx[b, iy, ix, i] = sum w dy` over the connections of the input.
 pub fn backward_input<T: Real>(g: &ConvGeometry, batch: usize, dy: &[T], w: &[T], dx: &mut [T]) {
     dx.fill(T::ZERO);
-    for b in 0..batch {
-        let dy = &dy[b * g.output.len()..][..g.output.len()];
-        let dx = &mut dx[b * g.input.len()..][..g.input.len()];
-        products(g, |i, k, o, _| dx[i] += w[k] * dy[o]);
-    }
+    connections(g, batch, |at| dx[at.input] += w[at.weight] * dy[at.output]);
 }
 
-/// See [`super::backward_weights`].
+/// `dw = sum x dy` over the connections of the weight; `dbias[o] = sum dy[b, oy, ox, o]`.
 pub fn backward_weights<T: Real>(
     g: &ConvGeometry,
     batch: usize,
@@ -64,12 +75,8 @@ pub fn backward_weights<T: Real>(
 ) {
     dw.fill(T::ZERO);
     dbias.fill(T::ZERO);
-    for b in 0..batch {
-        let x = &x[b * g.input.len()..][..g.input.len()];
-        let dy = &dy[b * g.output.len()..][..g.output.len()];
-        products(g, |i, k, o, _| dw[k] += x[i] * dy[o]);
-        for (i, &dy) in dy.iter().enumerate() {
-            dbias[i % g.output.channels] += dy;
-        }
+    connections(g, batch, |at| dw[at.weight] += x[at.input] * dy[at.output]);
+    for (i, &dy) in dy.iter().enumerate() {
+        dbias[i % g.output.channels] += dy;
     }
 }

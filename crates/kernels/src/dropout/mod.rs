@@ -1,44 +1,77 @@
-//! Dropout (paper, section 4.2): each unit of each image is silenced with a given probability.
+//! Dropout (paper, section 4.2; Hinton et al. 2012): each unit is silenced with probability `rate`.
 //!
-//! Which ones is a function of the image's key and the unit's position: no mask is stored, and the backward pass,
-//! which is the same linear map, makes it anew.
+//! Whether a unit is kept is a pure function of its image's key and its index: nothing has to be stored for
+//! the backward pass, and nothing depends on the order in which units are visited.
 
 pub mod reference;
 
 use crate::hash::mix;
+use crate::isa::multiversioned;
 use crate::{GRAIN, check_len};
 use rayon::prelude::*;
 
-/// Keeps value `i` of image `b` with probability `1 - rate`, times `scale`; the others become 0.
+/// Bits of the hash that decide.
+const BITS: u32 = 24;
+
+/// Hashes below this drop their unit.
+#[derive(Clone, Copy)]
+pub(crate) struct Threshold(u64);
+
+impl Threshold {
+    /// # Panics
+    /// When `rate` is not a probability.
+    fn of(rate: f32) -> Self {
+        assert!((0.0..=1.0).contains(&rate), "dropout rate {rate} is not a probability");
+        Self((f64::from(rate) * f64::from(1 << BITS)).round() as u64)
+    }
+}
+
+/// Whether unit `index` of an image is kept; `image` is the mixed key, so that
+/// `mix(image ^ index) = combine(key, index)`.
+#[inline(always)]
+fn is_kept(image: u64, index: usize, Threshold(threshold): Threshold) -> bool {
+    mix(image ^ index as u64) >> (u64::BITS - BITS) >= threshold
+}
+
+/// Element `i` of image `b` is multiplied by `scale` if it is kept, and becomes 0 if not. It is kept with
+/// probability `1 - rate` (to 2^-24), decided by `hash::combine(keys[b], i)`.
 ///
-/// `values`: `[batch, units]`; `keys`: `[batch]`. Forward and backward alike.
+/// The operation is linear: applied to a gradient with the same keys it is its own backward pass. A dropped
+/// element is 0 whatever it was, infinite and not-a-number included.
+///
+/// # Shapes
+/// `values: [batch, units]`, `keys: [batch]`.
+///
+/// # Panics
+/// When there is not one key per image, the batch does not divide the values, or `rate` is no probability.
 pub fn apply(values: &mut [f32], batch: usize, keys: &[u64], rate: f32, scale: f32) {
     check_len!(keys, batch);
-    if batch == 0 || values.is_empty() {
+    let threshold = Threshold::of(rate);
+    if values.is_empty() {
         return;
     }
-    let units = values.len() / batch;
-    assert_eq!(values.len(), units * batch, "length of `values`");
-    let threshold = threshold(rate);
-    values.par_chunks_mut(units).zip(keys).for_each(|(values, &key)| {
-        for (i, value) in values.iter_mut().enumerate() {
-            *value = if is_kept(key, i, threshold) { *value * scale } else { 0.0 };
-        }
+    assert!(values.len().is_multiple_of(batch), "{} values in {batch} images", values.len());
+    let images = values.par_chunks_exact_mut(values.len() / batch).zip(keys);
+    images.for_each(|(image, &key)| {
+        let parts = image.par_chunks_mut(GRAIN).enumerate();
+        parts.for_each(|(part, values)| apply_part(values, mix(key), part * GRAIN, threshold, scale));
     });
 }
 
-/// Multiplies all values, as the paper does at test time.
+/// `a = factor a`: what replaces dropout at test time, with the probability of keeping as the factor.
 pub fn scale(values: &mut [f32], factor: f32) {
-    values.par_chunks_mut(GRAIN).for_each(|values| values.iter_mut().for_each(|value| *value *= factor));
+    values.par_chunks_mut(GRAIN).for_each(|part| scale_part(part, factor));
 }
 
-/// The part of 2^32 that a probability is.
-pub(crate) fn threshold(rate: f32) -> u64 {
-    (f64::from(rate) * (1u64 << 32) as f64) as u64
-}
+multiversioned! {
+    /// A part of an image that begins at unit `first`.
+    fn apply_part(values: &mut [f32], image: u64, first: usize, threshold: Threshold, scale: f32) {
+        for (index, value) in (first..).zip(values) {
+            *value = if is_kept(image, index, threshold) { *value * scale } else { 0.0 };
+        }
+    }
 
-/// Whether unit `i` of the image with this key is kept.
-#[inline]
-pub(crate) fn is_kept(key: u64, i: usize, threshold: u64) -> bool {
-    mix(key ^ mix(i as u64)) >> 32 >= threshold
+    fn scale_part(values: &mut [f32], factor: f32) {
+        reference::scale(values, factor);
+    }
 }

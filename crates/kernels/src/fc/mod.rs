@@ -1,19 +1,24 @@
-//! Fully connected layers: `y[b, o] = bias[o] + sum_i w[o, i] x[b, i]`.
+//! Fully connected layer: `y = x w^T + bias`.
 //!
-//! `x`: `[batch, in]`; `w`: `[out, in]`; `y`: `[batch, out]`; `bias`: `[out]`.
+//! # Shapes
+//! `x, dx: [batch, inputs]`, `y, dy: [batch, outputs]`, `w, dw: [outputs, inputs]`, `bias, dbias: [outputs]`.
 
+mod dot;
 pub mod reference;
 
+use crate::check_len;
 use crate::gemm::{Matrix, Shape, Start, gemm};
-use crate::isa::multiversioned;
-use crate::{check_len, reduce};
-use rayon::prelude::*;
+use crate::reduce::sum_rows;
 
-/// Images up to which each weight is read once from memory and used where it is: a matrix product would write the
-/// weights out into panels first, and a handful of images does not pay for that.
-const FEW: usize = 4;
+/// The largest batch for which reading each weight once, straight from memory, beats packing it.
+const FEW: usize = 8;
 
-/// The layer's output.
+/// `y[b, o] = bias[o] + sum_i w[o, i] x[b, i]`.
+///
+/// A small batch is bound by reading the weights, and takes another path than a large one.
+///
+/// # Panics
+/// When a slice's length is not the shape's.
 pub fn forward(
     batch: usize,
     inputs: usize,
@@ -28,54 +33,30 @@ pub fn forward(
     check_len!(bias, outputs);
     check_len!(y, batch * outputs);
     if batch <= FEW {
-        return forward_few(batch, inputs, x, w, bias, y);
+        return dot::forward(inputs, x, w, bias, y);
     }
     let shape = Shape { m: batch, n: outputs, k: inputs };
-    gemm(shape, &Matrix::along_rows(x, inputs), &Matrix::along_rows(w, inputs), Start::Row(bias), y, outputs);
+    let (x, w) = (Matrix::along_rows(x, inputs), Matrix::along_rows(w, inputs));
+    gemm(shape, &x, &w, Start::Row(bias), y, outputs);
 }
 
-fn forward_few(batch: usize, inputs: usize, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
-    let outputs = bias.len();
-    let mut sums = vec![0.0; outputs * batch];
-    let rows = sums.par_chunks_exact_mut(batch).zip(w.par_chunks_exact(inputs)).with_min_len(16);
-    rows.for_each(|(sums, w)| {
-        for (sum, x) in sums.iter_mut().zip(x.chunks_exact(inputs)) {
-            dot(w, x, sum);
-        }
-    });
-    for (o, sums) in sums.chunks_exact(batch).enumerate() {
-        for (b, sum) in sums.iter().enumerate() {
-            y[b * outputs + o] = bias[o] + sum;
-        }
-    }
-}
-
-multiversioned! {
-    /// `sum = a b`, in 32 partial sums that vectors hold.
-    fn dot(a: &[f32], b: &[f32], sum: &mut f32) {
-        const LANES: usize = 32;
-        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-        let mut sums = [0.0; LANES];
-        for (a, b) in a.iter().zip(b) {
-            for i in 0..LANES {
-                sums[i] += a[i] * b[i];
-            }
-        }
-        let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-        *sum = sums.iter().sum::<f32>() + rest;
-    }
-}
-
-/// `dx`, the gradient by `x`, from `dy`, the gradient by `y`.
+/// `dx[b, i] = sum_o w[o, i] dy[b, o]`.
+///
+/// # Panics
+/// When a slice's length is not the shape's.
 pub fn backward_input(batch: usize, inputs: usize, outputs: usize, dy: &[f32], w: &[f32], dx: &mut [f32]) {
     check_len!(dy, batch * outputs);
     check_len!(w, outputs * inputs);
     check_len!(dx, batch * inputs);
     let shape = Shape { m: batch, n: inputs, k: outputs };
-    gemm(shape, &Matrix::along_rows(dy, outputs), &Matrix::across_rows(w, inputs), Start::Zero, dx, inputs);
+    let (dy, w) = (Matrix::along_rows(dy, outputs), Matrix::across_rows(w, inputs));
+    gemm(shape, &dy, &w, Start::Zero, dx, inputs);
 }
 
-/// `dw` and `dbias`, the gradients by `w` and `bias`, summed over the batch.
+/// `dw[o, i] = sum_b dy[b, o] x[b, i]`, `dbias[o] = sum_b dy[b, o]`.
+///
+/// # Panics
+/// When a slice's length is not the shape's.
 pub fn backward_weights(
     batch: usize,
     inputs: usize,
@@ -90,6 +71,7 @@ pub fn backward_weights(
     check_len!(dw, outputs * inputs);
     check_len!(dbias, outputs);
     let shape = Shape { m: outputs, n: inputs, k: batch };
-    gemm(shape, &Matrix::across_rows(dy, outputs), &Matrix::across_rows(x, inputs), Start::Zero, dw, inputs);
-    reduce::sum_rows(dy, dbias);
+    let (left, right) = (Matrix::across_rows(dy, outputs), Matrix::across_rows(x, inputs));
+    gemm(shape, &left, &right, Start::Zero, dw, inputs);
+    sum_rows(dy, dbias);
 }

@@ -1,8 +1,8 @@
-//! Fully connected layers as their formula reads.
+//! The fully connected layer as its definition.
 
 use crate::real::Real;
 
-/// See [`super::forward`].
+/// `y[b, o] = bias[o] + sum_i w[o, i] x[b, i]`.
 pub fn forward<T: Real>(
     batch: usize,
     inputs: usize,
@@ -23,19 +23,20 @@ pub fn forward<T: Real>(
     }
 }
 
-/// See [`super::backward_input`].
+/// `dx[b, i] = sum_o w[o, i] dy[b, o]`.
 pub fn backward_input<T: Real>(batch: usize, inputs: usize, outputs: usize, dy: &[T], w: &[T], dx: &mut [T]) {
-    dx.fill(T::ZERO);
     for b in 0..batch {
-        for o in 0..outputs {
-            for i in 0..inputs {
-                dx[b * inputs + i] += w[o * inputs + i] * dy[b * outputs + o];
+        for i in 0..inputs {
+            let mut sum = T::ZERO;
+            for o in 0..outputs {
+                sum += w[o * inputs + i] * dy[b * outputs + o];
             }
+            dx[b * inputs + i] = sum;
         }
     }
 }
 
-/// See [`super::backward_weights`].
+/// `dw[o, i] = sum_b dy[b, o] x[b, i]`, `dbias[o] = sum_b dy[b, o]`.
 pub fn backward_weights<T: Real>(
     batch: usize,
     inputs: usize,
@@ -49,9 +50,10 @@ pub fn backward_weights<T: Real>(
     dbias.fill(T::ZERO);
     for b in 0..batch {
         for o in 0..outputs {
-            dbias[o] += dy[b * outputs + o];
+            let dy = dy[b * outputs + o];
+            dbias[o] += dy;
             for i in 0..inputs {
-                dw[o * inputs + i] += x[b * inputs + i] * dy[b * outputs + o];
+                dw[o * inputs + i] += dy * x[b * inputs + i];
             }
         }
     }

@@ -23,8 +23,8 @@ pub mod reference;
 use crate::isa::Isa;
 use crate::scratch;
 use kernel::MicroKernel;
+pub(crate) use operand::{LINES, WIDEST, interleave, spread};
 pub use operand::{Matrix, Operand};
-pub(crate) use operand::{interleave, spread};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -36,6 +36,9 @@ const SHARED: usize = 2 << 20;
 
 /// Rows of `C` in a job: their part of `A` takes a quarter of a second-level cache of 512 KiB.
 const ROWS: usize = 96;
+
+/// Columns of `B` that a task packs: their part of a stored row is worth a visit to its page.
+const PACKED: usize = 256;
 
 /// Jobs for each thread, so that the last to finish is not waited for long.
 const JOBS: usize = 4;
@@ -171,12 +174,12 @@ impl Product<'_> {
         even(depth.clone(), depth.len().div_ceil(self.kernel.depth), 1)
     }
 
-    /// Runs `job` for `0..jobs`, on other threads too if the work is worth it.
-    fn each(&self, jobs: usize, job: impl Fn(usize) + Send + Sync) {
+    /// Does `job` for every item, on all threads if the product is worth it.
+    fn each<T: Send>(&self, items: Vec<T>, job: impl Fn(T) + Send + Sync) {
         if self.shape.m * self.shape.n * self.shape.k < ALONE {
-            (0..jobs).for_each(job);
+            items.into_iter().for_each(job);
         } else {
-            (0..jobs).into_par_iter().with_max_len(1).for_each(job);
+            items.into_par_iter().for_each(job);
         }
     }
 
@@ -184,37 +187,29 @@ impl Product<'_> {
     fn pack_b(&self, columns: &Range<usize>, depth: &Range<usize>, packed: &mut [f32]) {
         let width = self.kernel.columns;
         let padded = columns.len().next_multiple_of(width);
-        let packed = &mut packed[..depth.len() * padded];
-        let pack = |(start, short, block): (usize, Range<usize>, &mut [f32])| {
-            let end = (start + width).min(columns.end);
-            self.b.pack(start..end, short, width, block);
-        };
-        let mut rest = packed;
-        let mut panels = Vec::new();
+        let mut rest = &mut packed[..depth.len() * padded];
+        let mut blocks = Vec::new();
         for short in self.short(depth) {
-            for start in columns.clone().step_by(width) {
-                let (panel, tail) = rest.split_at_mut(short.len() * width);
-                panels.push((start, short.clone(), panel));
+            for columns in even(columns.clone(), columns.len().div_ceil(PACKED), width) {
+                let (block, tail) = rest.split_at_mut(short.len() * columns.len().next_multiple_of(width));
+                blocks.push((columns, short.clone(), block));
                 rest = tail;
             }
         }
-        if self.shape.m * self.shape.n * self.shape.k < ALONE {
-            panels.into_iter().for_each(pack);
-        } else {
-            panels.into_par_iter().for_each(pack);
-        }
+        self.each(blocks, |(columns, depth, block)| self.b.pack(columns, depth, width, block));
     }
 
     /// Adds the product of a block of `B` and all of `A` beside it, in parallel over blocks of `C`.
     fn multiply(&self, columns: &Range<usize>, depth: &Range<usize>, packed: &[f32], start: Start) {
         let (height, width) = (self.kernel.rows, self.kernel.columns);
         let m = self.shape.m;
-        let rows: Vec<_> = even(0..m, m.div_ceil(ROWS), height).collect();
+        let blocks = m.div_ceil(ROWS);
         // Few rows are cut into columns as well, though each job then packs its rows of A again.
-        let parts = (JOBS * rayon::current_num_threads()).div_ceil(rows.len());
-        let parts: Vec<_> = even(columns.clone(), parts.min(columns.len().div_ceil(width)), width).collect();
-        self.each(rows.len() * parts.len(), |job| {
-            let (rows, part) = (&rows[job / parts.len()], &parts[job % parts.len()]);
+        let parts = (JOBS * rayon::current_num_threads()).div_ceil(blocks);
+        let parts = parts.min(columns.len().div_ceil(width));
+        let jobs = even(0..m, blocks, height)
+            .flat_map(|rows| even(columns.clone(), parts, width).map(move |part| (rows.clone(), part)));
+        self.each(jobs.collect(), |(rows, part)| {
             let tallest = rows.len().next_multiple_of(height);
             scratch::with(tallest * depth.len().min(self.kernel.depth), |a| {
                 for short in self.short(depth) {
@@ -225,7 +220,7 @@ impl Product<'_> {
                         (short.start - depth.start) * padded + (part.start - columns.start) * short.len();
                     let b = &packed[before..][..part.len().next_multiple_of(width) * short.len()];
                     let start = if short.start == depth.start { start } else { Start::Keep };
-                    self.tiles(rows, part, a, b, short.len(), start);
+                    self.tiles(&rows, &part, a, b, short.len(), start);
                 }
             });
         });

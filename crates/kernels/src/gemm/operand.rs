@@ -5,6 +5,9 @@ use std::ops::Range;
 /// The widest panel of any micro-kernel.
 pub(crate) const WIDEST: usize = 32;
 
+/// Lines that are spread over panels at a time: they stay in the first-level cache.
+pub(crate) const LINES: usize = 16;
+
 /// One side of a product. The word "row" means a row of `A`, or a column of `B`: an index of the result.
 pub trait Operand: Sync {
     /// Packs the block `rows` x `depth` into panels of `width` rows: `block` is `[panel, depth, width]`, and
@@ -45,46 +48,52 @@ impl Operand for Matrix<'_> {
                 interleave(width, row, panel);
             }
         } else {
-            for (i, d) in depth.clone().enumerate() {
-                let values = &self.values[d * self.depth_stride..][rows.clone()];
-                spread(values, width, depth.len(), i, block);
+            let line = |i: usize| &self.values[(depth.start + i) * self.depth_stride..][rows.clone()];
+            for i in (0..depth.len()).step_by(LINES) {
+                spread(line, i..(i + LINES).min(depth.len()), width, depth.len(), block);
             }
         }
     }
 }
 
-/// Writes neighbouring rows' values at one depth, `i` of `depth`, into their panels, and zeros past the last.
+/// Writes lines of values, one for each depth in `lines` of `0..depth`, into panels, and zeros past the last.
 ///
-/// `block[p, i, r] = values[p * width + r]`.
-pub(crate) fn spread(values: &[f32], width: usize, depth: usize, i: usize, block: &mut [f32]) {
-    let panels = block.chunks_exact_mut(depth * width);
-    for (panel, values) in panels.zip(values.chunks(width)) {
-        let target = &mut panel[i * width..][..width];
-        if values.len() < width {
-            target.fill(0.0);
+/// `block[p, i, r] = line(i)[p * width + r]`.
+pub(crate) fn spread<'a>(
+    line: impl Fn(usize) -> &'a [f32],
+    lines: Range<usize>,
+    width: usize,
+    depth: usize,
+    block: &mut [f32],
+) {
+    for (p, panel) in block.chunks_exact_mut(depth * width).enumerate() {
+        let panel = &mut panel[lines.start * width..lines.end * width];
+        for (i, target) in lines.clone().zip(panel.chunks_exact_mut(width)) {
+            let values = &line(i)[p * width..];
+            match width {
+                6 => copy::<6>(values, target),
+                12 => copy::<12>(values, target),
+                16 => copy::<16>(values, target),
+                32 => copy::<32>(values, target),
+                _ => copy_any(values, target),
+            }
         }
-        copy_short(values, target);
     }
 }
 
-/// Copies a panel's row. A call of `memcpy` costs more than the copy, so the usual widths are spelled out.
+/// Fills a panel's row. A call of `memcpy` costs more than the copy, so the usual widths are spelled out.
 #[inline]
-fn copy_short(values: &[f32], target: &mut [f32]) {
-    #[inline]
-    fn copy<const N: usize>(values: &[f32], target: &mut [f32]) -> Option<()> {
-        *target.first_chunk_mut::<N>()? = *values.first_chunk::<N>()?;
-        Some(())
+fn copy<const N: usize>(values: &[f32], target: &mut [f32]) {
+    match (values.first_chunk::<N>(), target.first_chunk_mut::<N>()) {
+        (Some(values), Some(target)) => *target = *values,
+        _ => copy_any(values, target),
     }
-    let copied = match values.len() {
-        6 => copy::<6>(values, target),
-        12 => copy::<12>(values, target),
-        16 => copy::<16>(values, target),
-        32 => copy::<32>(values, target),
-        _ => None,
-    };
-    if copied.is_none() {
-        target[..values.len()].copy_from_slice(values);
-    }
+}
+
+fn copy_any(values: &[f32], target: &mut [f32]) {
+    let count = values.len().min(target.len());
+    target[..count].copy_from_slice(&values[..count]);
+    target[count..].fill(0.0);
 }
 
 /// Packs one panel from rows that are contiguous along the depth: `panel[d, r] = row(r)[d]`, a transposition.

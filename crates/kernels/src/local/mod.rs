@@ -1,76 +1,82 @@
-//! Locally connected layers: a convolution whose kernels are not shared between positions (cuda-convnet's `local`):
-//! `y[b, p, o] = bias[p, o] + sum_{ky, kx, i} w[p, ky, kx, i, o] x[b, pixel of p under (ky, kx), i]`.
+//! The locally connected layer (cuda-convnet's `local`): a convolution whose kernels are not shared between
+//! positions. Each output pixel is a small fully connected layer of its own, and a product over the batch.
 //!
-//! `w`: `[oh * ow, groups, k, k, in / groups, out / groups]`, `bias`: `[oh, ow, out]`; the rest as in
-//! [`crate::conv`]. Each position and group is a product over the batch.
+//! `y[b, oy, ox, o] = bias[oy, ox, o] + sum over ky, kx, i of w[oy, ox, ky, kx, i, o] x[b, oy s - p + ky, ..., i]`.
+//!
+//! # Shapes
+//! `x, dx: [batch, input]`, `y, dy: [batch, output]`, `bias, dbias: [output]`,
+//! `w, dw: [out_h, out_w, groups, kernel, kernel, group_inputs, group_outputs]`.
 
 pub mod reference;
 
+use crate::check_len;
 use crate::gemm::{Matrix, Shape, Start, gemm};
 use crate::geometry::ConvGeometry;
-use crate::isa::multiversioned;
-use crate::patches::{Patches, Transposed};
-use crate::{check_len, reduce};
-use rayon::prelude::*;
+use crate::patches::{Patches, TapWeights, Turned, seen_by};
+use crate::reduce::sum_rows;
+use std::ops::Range;
 
-/// The layer's output.
+/// `y = bias + sum w x`.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
 pub fn forward(g: &ConvGeometry, batch: usize, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
     check_len!(x, batch * g.input.len());
     check_len!(w, g.local_weights());
     check_len!(bias, g.output.len());
     check_len!(y, batch * g.output.len());
-    let (outputs, depth) = (g.group_outputs(), g.depth());
-    let shape = Shape { m: batch, n: outputs, k: depth };
-    for (pixel, w) in w.chunks_exact(g.weights()).enumerate() {
-        for (group, w) in w.chunks_exact(depth * outputs).enumerate() {
-            let first = pixel * g.output.channels + group * outputs;
-            let patches = Patches::of_input(g, group, x).at_pixel(pixel);
-            let start = Start::Row(&bias[first..][..outputs]);
-            gemm(shape, &patches, &Matrix::across_rows(w, outputs), start, &mut y[first..], g.output.len());
-        }
+    if batch == 0 {
+        return;
+    }
+    let shape = Shape { m: batch, n: g.group_outputs(), k: g.depth() };
+    for (unit, w) in units(g).zip(w.chunks_exact(shape.k * shape.n)) {
+        let outputs = unit.outputs(g);
+        let start = Start::Row(&bias[outputs.clone()]);
+        let y = &mut y[outputs.start..];
+        gemm(shape, &unit.patches(g, x), &Matrix::across_rows(w, shape.n), start, y, g.output.len());
     }
 }
 
-/// `dx`, the gradient by `x`, from `dy`, the gradient by `y`.
+/// `dx[b, iy, ix, i] = sum over oy, ox, o of w[oy, ox, ky, kx, i, o] dy[b, oy, ox, o]`, where in the forward pass
+/// output `(oy, ox)` saw input `(iy, ix)` through tap `(ky, kx)`.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
 pub fn backward_input(g: &ConvGeometry, batch: usize, dy: &[f32], w: &[f32], dx: &mut [f32]) {
     check_len!(dy, batch * g.output.len());
     check_len!(w, g.local_weights());
     check_len!(dx, batch * g.input.len());
-    dx.fill(0.0);
-    let (outputs, depth) = (g.group_outputs(), g.depth());
-    let shape = Shape { m: batch, n: depth, k: outputs };
-    let mut patches = vec![0.0; batch * depth];
-    for (pixel, w) in w.chunks_exact(g.weights()).enumerate() {
-        for (group, w) in w.chunks_exact(depth * outputs).enumerate() {
-            let first = pixel * g.output.channels + group * outputs;
-            let dy = Matrix::along_rows(&dy[first..], g.output.len());
-            gemm(shape, &dy, &Matrix::along_rows(w, outputs), Start::Zero, &mut patches, depth);
-            let images = dx.par_chunks_exact_mut(g.input.len()).zip(patches.par_chunks_exact(depth));
-            images.for_each(|(dx, patch)| add_patch(g, pixel, group, patch, dx));
+    if batch == 0 {
+        return;
+    }
+    let (kernel, stride, pad) = (g.window.kernel, g.window.stride, g.window.pad);
+    let (inputs, outputs) = (g.group_inputs(), g.group_outputs());
+    for pixel in 0..g.input.pixels() {
+        let (iy, ix) = (pixel / g.input.width, pixel % g.input.width);
+        let rows = inside(seen_by(iy + pad, kernel, stride), g.output.height);
+        let cols = inside(seen_by(ix + pad, kernel, stride), g.output.width);
+        for group in 0..g.groups {
+            let tap = |oy: usize, ox: usize| {
+                let unit = (oy * g.output.width + ox) * g.groups + group;
+                let (ky, kx) = (iy + pad - oy * stride, ix + pad - ox * stride);
+                ((unit * kernel + ky) * kernel + kx) * inputs * outputs
+            };
+            let at = |oy: isize| cols.clone().map(move |ox| (oy as usize, ox as usize));
+            let taps = rows.clone().flat_map(at).map(|(oy, ox)| tap(oy, ox)).collect();
+            let channels = group * outputs..(group + 1) * outputs;
+            let patches = Patches::new(dy, g.output, channels, [1, 1], 1, rows.clone(), cols.clone());
+            let shape = Shape { m: batch, n: inputs, k: patches.depth() };
+            let dx = &mut dx[pixel * g.input.channels + group * inputs..];
+            gemm(shape, &patches, &TapWeights::new(w, outputs, taps), Start::Zero, dx, g.input.len());
         }
     }
 }
 
-multiversioned! {
-    /// Adds a patch, `[k, k, in / groups]`, to the pixels of one image that it was cut from.
-    fn add_patch(g: &ConvGeometry, pixel: usize, group: usize, patch: &[f32], dx: &mut [f32]) {
-        let (window, channels) = (g.window, g.group_inputs());
-        let (top, left) = (pixel / g.output.width * window.stride, pixel % g.output.width * window.stride);
-        let inside = |place: usize, size: usize| place.checked_sub(window.pad).filter(|&place| place < size);
-        for (tap, patch) in patch.chunks_exact(channels).enumerate() {
-            let y = inside(top + tap / window.kernel, g.input.height);
-            let x = inside(left + tap % window.kernel, g.input.width);
-            if let (Some(y), Some(x)) = (y, x) {
-                let first = (y * g.input.width + x) * g.input.channels + group * channels;
-                for (dx, value) in dx[first..first + channels].iter_mut().zip(patch) {
-                    *dx += value;
-                }
-            }
-        }
-    }
-}
-
-/// `dw` and `dbias`, the gradients by `w` and `bias`, summed over the batch.
+/// `dw[oy, ox, ky, kx, i, o] = sum over b of x[b, oy s - p + ky, ox s - p + kx, i] dy[b, oy, ox, o]` and
+/// `dbias[oy, ox, o] = sum over b of dy[b, oy, ox, o]`.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
 pub fn backward_weights(
     g: &ConvGeometry,
     batch: usize,
@@ -83,13 +89,49 @@ pub fn backward_weights(
     check_len!(dy, batch * g.output.len());
     check_len!(dw, g.local_weights());
     check_len!(dbias, g.output.len());
-    let (outputs, depth) = (g.group_outputs(), g.depth());
-    let shape = Shape { m: depth, n: outputs, k: batch };
-    dw.par_chunks_exact_mut(depth * outputs).enumerate().for_each(|(i, dw)| {
-        let (pixel, group) = (i / g.groups, i % g.groups);
-        let patches = Transposed(Patches::of_input(g, group, x).at_pixel(pixel));
-        let dy = Matrix::across_rows(&dy[pixel * g.output.channels + group * outputs..], g.output.len());
-        gemm(shape, &patches, &dy, Start::Zero, dw, outputs);
-    });
-    reduce::sum_rows(dy, dbias);
+    let shape = Shape { m: g.depth(), n: g.group_outputs(), k: batch };
+    for (unit, dw) in units(g).zip(dw.chunks_exact_mut(shape.m * shape.n)) {
+        let first = unit.outputs(g).start.min(dy.len());
+        let dy = Matrix::across_rows(&dy[first..], g.output.len());
+        gemm(shape, &Turned(unit.patches(g, x)), &dy, Start::Zero, dw, shape.n);
+    }
+    sum_rows(dy, dbias);
+}
+
+/// One group's outputs at one output pixel: they share their inputs.
+struct Unit {
+    oy: usize,
+    ox: usize,
+    group: usize,
+}
+
+/// All units, in the order of their weights.
+fn units(g: &ConvGeometry) -> impl Iterator<Item = Unit> {
+    let (groups, width) = (g.groups, g.output.width);
+    let unit = move |i: usize| Unit { oy: i / groups / width, ox: i / groups % width, group: i % groups };
+    (0..g.output.pixels() * groups).map(unit)
+}
+
+impl Unit {
+    /// Where the outputs lie in an image.
+    fn outputs(&self, g: &ConvGeometry) -> Range<usize> {
+        let first = (self.oy * g.output.width + self.ox) * g.output.channels + self.group * g.group_outputs();
+        first..first + g.group_outputs()
+    }
+
+    /// The patch of each image that the outputs see.
+    fn patches<'a>(&self, g: &ConvGeometry, x: &'a [f32]) -> Patches<'a> {
+        let taps = |position: usize| {
+            let first = (position * g.window.stride) as isize - g.window.pad as isize;
+            first..first + g.window.kernel as isize
+        };
+        let channels = self.group * g.group_inputs()..(self.group + 1) * g.group_inputs();
+        Patches::new(x, g.input, channels, [1, 1], 1, taps(self.oy), taps(self.ox))
+    }
+}
+
+/// The part of a range of positions that exists along a side of `size`.
+fn inside(positions: Range<isize>, size: usize) -> Range<isize> {
+    let end = positions.end.min(size as isize);
+    positions.start.clamp(0, end)..end
 }

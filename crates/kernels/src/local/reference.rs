@@ -1,30 +1,34 @@
-//! Locally connected layers as their formula reads.
+//! The locally connected layer as its definition: the connections of a convolution, a weight for each.
 
-use crate::conv::reference::products;
+use crate::check_len;
+use crate::conv::reference::{Connection, connections};
 use crate::geometry::ConvGeometry;
 use crate::real::Real;
 
-/// See [`super::forward`].
-pub fn forward<T: Real>(g: &ConvGeometry, batch: usize, x: &[T], w: &[T], bias: &[T], y: &mut [T]) {
-    for b in 0..batch {
-        let x = &x[b * g.input.len()..][..g.input.len()];
-        let y = &mut y[b * g.output.len()..][..g.output.len()];
-        y.copy_from_slice(bias);
-        products(g, |i, k, o, pixel| y[o] += w[pixel * g.weights() + k] * x[i]);
-    }
+/// Calls `visit` for every connection.
+pub fn local_connections(g: &ConvGeometry, batch: usize, mut visit: impl FnMut(Connection)) {
+    connections(g, batch, |at| {
+        let pixel = at.output % g.output.len() / g.output.channels;
+        visit(Connection { weight: pixel * g.weights() + at.weight, ..at });
+    });
 }
 
-/// See [`super::backward_input`].
+/// `y[b, oy, ox, o] = bias[oy, ox, o] + sum w x` over the connections of the output.
+pub fn forward<T: Real>(g: &ConvGeometry, batch: usize, x: &[T], w: &[T], bias: &[T], y: &mut [T]) {
+    check_len!(bias, g.output.len());
+    for (i, y) in y.iter_mut().enumerate() {
+        *y = bias[i % bias.len()];
+    }
+    local_connections(g, batch, |at| y[at.output] += w[at.weight] * x[at.input]);
+}
+
+/// `dx[b, iy, ix, i] = sum w dy` over the connections of the input.
 pub fn backward_input<T: Real>(g: &ConvGeometry, batch: usize, dy: &[T], w: &[T], dx: &mut [T]) {
     dx.fill(T::ZERO);
-    for b in 0..batch {
-        let dy = &dy[b * g.output.len()..][..g.output.len()];
-        let dx = &mut dx[b * g.input.len()..][..g.input.len()];
-        products(g, |i, k, o, pixel| dx[i] += w[pixel * g.weights() + k] * dy[o]);
-    }
+    local_connections(g, batch, |at| dx[at.input] += w[at.weight] * dy[at.output]);
 }
 
-/// See [`super::backward_weights`].
+/// `dw = sum x dy` over the connections of the weight; `dbias[oy, ox, o] = sum dy[b, oy, ox, o]`.
 pub fn backward_weights<T: Real>(
     g: &ConvGeometry,
     batch: usize,
@@ -35,10 +39,8 @@ pub fn backward_weights<T: Real>(
 ) {
     dw.fill(T::ZERO);
     dbias.fill(T::ZERO);
-    for b in 0..batch {
-        let x = &x[b * g.input.len()..][..g.input.len()];
-        let dy = &dy[b * g.output.len()..][..g.output.len()];
-        products(g, |i, k, o, pixel| dw[pixel * g.weights() + k] += x[i] * dy[o]);
-        dbias.iter_mut().zip(dy).for_each(|(sum, &dy)| *sum += dy);
+    local_connections(g, batch, |at| dw[at.weight] += x[at.input] * dy[at.output]);
+    for (i, &dy) in dy.iter().enumerate() {
+        dbias[i % g.output.len()] += dy;
     }
 }

@@ -1,24 +1,40 @@
-//! The softmax and the multinomial logistic loss (paper, section 3.5).
+//! Softmax and the multinomial logistic loss (paper, section 3.5).
 //!
-//! `p[c] = exp(z[c] - max z) / sum_j exp(z[j] - max z)`; loss: `-ln p[label]`, the mean over the batch.
+//! Every image is one task and is summed in order, in double precision: a batch has at most some hundred
+//! thousand logits, so this costs nothing, and the loss of a confident network keeps its digits.
+//!
+//! # Shapes
+//! `logits, dlogits, probabilities: [batch, classes]`, `labels: [batch]`.
 
 pub mod reference;
 
 use crate::check_len;
 use rayon::prelude::*;
 
-/// `probabilities` from `logits`, both `[batch, classes]`.
+/// `p[b, c] = e^z[b, c] / sum_j e^z[b, j]`.
+///
+/// # Panics
+/// When a slice's length is not the shape's.
 pub fn softmax(logits: &[f32], batch: usize, classes: usize, probabilities: &mut [f32]) {
     check_len!(logits, batch * classes);
     check_len!(probabilities, batch * classes);
-    let rows = logits.par_chunks(classes).zip(probabilities.par_chunks_mut(classes));
-    rows.for_each(|(logits, probabilities)| reference::softmax(logits, 1, classes, probabilities));
+    if classes == 0 {
+        return;
+    }
+    let images = logits.par_chunks_exact(classes).zip(probabilities.par_chunks_exact_mut(classes));
+    images.for_each(|(z, p)| {
+        let normaliser = Normaliser::of(z);
+        for (p, &z) in p.iter_mut().zip(z) {
+            *p = normaliser.probability(z) as f32;
+        }
+    });
 }
 
-/// The mean loss, and its gradient by the logits, `dlogits = (p - [c = label]) / batch`.
+/// Returns the mean over the batch of `-ln p[b, labels[b]]`, and writes its gradient,
+/// `dlogits[b, c] = (p[b, c] - (c == labels[b])) / batch`. The loss of an empty batch is 0.
 ///
 /// # Panics
-/// When a label is not below `classes`.
+/// When a slice's length is not the shape's, or a label is not below `classes`.
 pub fn softmax_loss(
     logits: &[f32],
     labels: &[u32],
@@ -29,14 +45,47 @@ pub fn softmax_loss(
     check_len!(logits, batch * classes);
     check_len!(labels, batch);
     check_len!(dlogits, batch * classes);
-    let share = 1.0 / batch as f32;
-    let rows = logits.par_chunks(classes).zip(dlogits.par_chunks_mut(classes)).zip(labels);
-    let losses: Vec<f64> = rows
-        .map(|((logits, dlogits), label)| {
-            let loss = reference::softmax_loss(logits, &[*label], 1, classes, dlogits);
-            dlogits.iter_mut().for_each(|value| *value *= share);
-            f64::from(loss)
+    let wrong = labels.iter().find(|&&label| label as usize >= classes);
+    assert!(wrong.is_none(), "label {} of {classes} classes", wrong.unwrap_or(&0));
+    if batch == 0 {
+        return 0.0;
+    }
+    let images = logits.par_chunks_exact(classes).zip(dlogits.par_chunks_exact_mut(classes)).zip(labels);
+    let losses: Vec<f64> = images
+        .map(|((z, dz), &label)| {
+            let normaliser = Normaliser::of(z);
+            for (c, (dz, &z)) in dz.iter_mut().zip(z).enumerate() {
+                let target = if c == label as usize { 1.0 } else { 0.0 };
+                *dz = ((normaliser.probability(z) - target) / batch as f64) as f32;
+            }
+            normaliser.loss(z[label as usize])
         })
         .collect();
     losses.iter().sum::<f64>() / batch as f64
+}
+
+/// What turns an image's logits into probabilities. The largest is subtracted first, so that no exponential
+/// overflows.
+struct Normaliser {
+    max: f64,
+    /// `sum_j e^(z[j] - max)`
+    sum: f64,
+}
+
+impl Normaliser {
+    fn of(z: &[f32]) -> Self {
+        // Once not a number, the maximum stays so: nothing compares above it.
+        let larger = |max: f32, &z: &f32| if z > max || z.is_nan() { z } else { max };
+        let max = f64::from(z.iter().fold(z[0], larger));
+        Self { max, sum: z.iter().map(|&z| (f64::from(z) - max).exp()).sum() }
+    }
+
+    fn probability(&self, z: f32) -> f64 {
+        (f64::from(z) - self.max).exp() / self.sum
+    }
+
+    /// `-ln p`.
+    fn loss(&self, z: f32) -> f64 {
+        self.sum.ln() - (f64::from(z) - self.max)
+    }
 }

@@ -1,47 +1,60 @@
-//! Softmax and loss as their formulas read.
+//! Softmax and the logistic loss as their definitions, made safe for large logits.
 
 use crate::real::Real;
 
-/// The largest value of a row; a NaN if there is one.
-fn largest<T: Real>(row: &[T]) -> T {
-    row.iter().fold(row[0], |most, &z| if z > most || z.is_nan() { z } else { most })
-}
-
-/// `sum_j exp(z[j] - top)`.
-fn sum_exp<T: Real>(row: &[T], top: T) -> T {
-    row.iter().fold(T::ZERO, |sum, &z| sum + (z - top).exp())
-}
-
-/// See [`super::softmax`].
+/// `p[b, c] = e^(z[b, c] - max) / sum_j e^(z[b, j] - max)`.
 pub fn softmax<T: Real>(logits: &[T], batch: usize, classes: usize, probabilities: &mut [T]) {
     for b in 0..batch {
-        let row = &logits[b * classes..][..classes];
-        let top = largest(row);
-        let sum = sum_exp(row, top);
-        for (c, &z) in row.iter().enumerate() {
-            probabilities[b * classes + c] = (z - top).exp() / sum;
+        let z = &logits[b * classes..][..classes];
+        let p = &mut probabilities[b * classes..][..classes];
+        let max = maximum(z);
+        let mut sum = T::ZERO;
+        for c in 0..classes {
+            p[c] = (z[c] - max).exp();
+            sum += p[c];
+        }
+        for p in p {
+            *p = *p / sum;
         }
     }
 }
 
-/// See [`super::softmax_loss`].
+/// Returns `-1/batch sum_b ln p[b, labels[b]]`; `dlogits[b, c] = (p[b, c] - (c == labels[b])) / batch`.
 pub fn softmax_loss<T: Real>(
     logits: &[T],
     labels: &[u32],
     batch: usize,
     classes: usize,
     dlogits: &mut [T],
-) -> T {
+) -> f64 {
     softmax(logits, batch, classes, dlogits);
     let images = T::from_f64(batch as f64);
     let mut loss = T::ZERO;
     for b in 0..batch {
-        let (row, label) = (&logits[b * classes..][..classes], labels[b] as usize);
-        let top = largest(row);
-        loss += sum_exp(row, top).ln() + top - row[label];
-        let dlogits = &mut dlogits[b * classes..][..classes];
-        dlogits[label] -= T::ONE;
-        dlogits.iter_mut().for_each(|value| *value = *value / images);
+        let z = &logits[b * classes..][..classes];
+        let p = &mut dlogits[b * classes..][..classes];
+        let label = labels[b] as usize;
+        let max = maximum(z);
+        let mut sum = T::ZERO;
+        for &z in z {
+            sum += (z - max).exp();
+        }
+        loss += sum.ln() - (z[label] - max);
+        p[label] -= T::ONE;
+        for p in p {
+            *p = *p / images;
+        }
     }
-    loss / images
+    (loss / images).to_f64()
+}
+
+/// The largest logit; not a number if one of them is not.
+fn maximum<T: Real>(z: &[T]) -> T {
+    let mut max = z[0];
+    for &z in z {
+        if z > max || z.is_nan() {
+            max = z;
+        }
+    }
+    max
 }

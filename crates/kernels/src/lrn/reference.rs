@@ -1,54 +1,61 @@
-//! Response normalisation as its formula reads.
+//! Normalisation across maps as its definition.
 
 use crate::geometry::NormGeometry;
 use crate::real::Real;
+use std::ops::Range;
 
-/// Calls `visit` with every element of the sum of element `i`: neighbouring maps of the same column.
-fn window(g: &NormGeometry, i: usize, mut visit: impl FnMut(usize)) {
-    let column = g.maps.channels / g.groups;
-    let c = i % column;
-    let start = c.saturating_sub(g.constants.size / 2);
-    let end = (c + g.constants.size - g.constants.size / 2).min(column);
-    (start..end).for_each(|other| visit(i - c + other));
+/// The maps that enter the sum of map `i`, cut at the edges of its group.
+fn neighbours(g: &NormGeometry, i: usize) -> Range<usize> {
+    let (before, after) = g.constants.reach();
+    let width = g.maps.channels / g.groups;
+    let edge = i / width * width;
+    i.saturating_sub(before).max(edge)..(i + after + 1).min(edge + width)
 }
 
-/// The denominators' bases: `k + alpha * sum a^2`.
-fn bases<T: Real>(g: &NormGeometry, x: &[T]) -> Vec<T> {
-    let base = |i: usize| {
+/// `s = k + alpha sum x^2` of every map of a pixel.
+fn denominators<T: Real>(g: &NormGeometry, x: &[T]) -> Vec<T> {
+    let denominator = |i| {
         let mut sum = T::ZERO;
-        window(g, i, |j| sum += x[j] * x[j]);
+        for j in neighbours(g, i) {
+            sum += x[j] * x[j];
+        }
         T::from_f64(g.constants.k) + T::from_f64(g.constants.alpha) * sum
     };
-    (0..x.len()).map(base).collect()
+    (0..x.len()).map(denominator).collect()
 }
 
-/// See [`super::forward`].
+/// `y_i = x_i s_i^-beta`.
 pub fn forward<T: Real>(g: &NormGeometry, batch: usize, x: &[T], y: &mut [T]) {
     let beta = T::from_f64(g.constants.beta);
-    for b in 0..batch {
-        let x = &x[b * g.maps.len()..][..g.maps.len()];
-        let y = &mut y[b * g.maps.len()..][..g.maps.len()];
-        for (i, base) in bases(g, x).into_iter().enumerate() {
-            y[i] = x[i] * base.powf(-beta);
+    let channels = g.maps.channels;
+    for pixel in 0..batch * g.maps.pixels() {
+        let at = pixel * channels;
+        let x = &x[at..at + channels];
+        let s = denominators(g, x);
+        for i in 0..channels {
+            y[at + i] = x[i] * s[i].powf(-beta);
         }
     }
 }
 
-/// See [`super::backward`].
+/// `dx_i = dy_i s_i^-beta - 2 alpha beta x_i sum dy_j x_j s_j^(-beta - 1)` over the maps `j` that have `i` as a
+/// neighbour.
 pub fn backward<T: Real>(g: &NormGeometry, batch: usize, x: &[T], dy: &[T], dx: &mut [T]) {
-    let (alpha, beta) = (T::from_f64(g.constants.alpha), T::from_f64(g.constants.beta));
-    let two = T::from_f64(2.0);
-    for b in 0..batch {
-        let x = &x[b * g.maps.len()..][..g.maps.len()];
-        let dy = &dy[b * g.maps.len()..][..g.maps.len()];
-        let dx = &mut dx[b * g.maps.len()..][..g.maps.len()];
-        let bases = bases(g, x);
-        for i in 0..x.len() {
-            dx[i] = dy[i] * bases[i].powf(-beta);
+    let beta = T::from_f64(g.constants.beta);
+    let slope = T::from_f64(2.0 * g.constants.alpha * g.constants.beta);
+    let channels = g.maps.channels;
+    for pixel in 0..batch * g.maps.pixels() {
+        let at = pixel * channels;
+        let (x, dy, dx) = (&x[at..at + channels], &dy[at..at + channels], &mut dx[at..at + channels]);
+        let s = denominators(g, x);
+        let mut sums = vec![T::ZERO; channels];
+        for j in 0..channels {
+            for i in neighbours(g, j) {
+                sums[i] += dy[j] * x[j] * s[j].powf(-beta - T::ONE);
+            }
         }
-        for i in 0..x.len() {
-            let common = two * alpha * beta * dy[i] * x[i] * bases[i].powf(-beta - T::ONE);
-            window(g, i, |j| dx[j] -= common * x[j]);
+        for i in 0..channels {
+            dx[i] = dy[i] * s[i].powf(-beta) - slope * x[i] * sums[i];
         }
     }
 }

@@ -1,55 +1,60 @@
-//! Response normalisation as its formula reads.
+//! Normalisation within a map as its definition.
 
-use crate::geometry::NormGeometry;
+use crate::geometry::{Maps, NormGeometry};
 use crate::real::Real;
 
-/// Calls `visit` with every element of the sum of element `i`: neighbouring pixels of the same map.
-fn window(g: &NormGeometry, i: usize, mut visit: impl FnMut(usize)) {
-    let (size, maps) = (g.constants.size, g.maps);
-    let range = |place: usize, end: usize| place.saturating_sub(size / 2)..(place + size - size / 2).min(end);
-    let (c, x, y) = (i % maps.channels, i / maps.channels % maps.width, i / maps.channels / maps.width);
-    for y in range(y, maps.height) {
-        range(x, maps.width).for_each(|x| visit((y * maps.width + x) * maps.channels + c));
-    }
+/// The elements of one image that enter the sum of element `i`: the pixels of its map around it, row by row.
+fn neighbours(g: &NormGeometry, i: usize) -> impl Iterator<Item = usize> {
+    let Maps { height, width, channels } = g.maps;
+    let (before, after) = g.constants.reach();
+    let (y, x, c) = (i / channels / width, i / channels % width, i % channels);
+    let rows = y.saturating_sub(before)..(y + after + 1).min(height);
+    let columns = x.saturating_sub(before)..(x + after + 1).min(width);
+    rows.flat_map(move |y| columns.clone().map(move |x| (y * width + x) * channels + c))
 }
 
-/// The denominators' bases: `k + alpha * sum a^2`.
-fn bases<T: Real>(g: &NormGeometry, x: &[T]) -> Vec<T> {
-    let base = |i: usize| {
+/// `s = k + alpha sum x^2` of every element of an image.
+fn denominators<T: Real>(g: &NormGeometry, x: &[T]) -> Vec<T> {
+    let denominator = |i| {
         let mut sum = T::ZERO;
-        window(g, i, |j| sum += x[j] * x[j]);
+        for j in neighbours(g, i) {
+            sum += x[j] * x[j];
+        }
         T::from_f64(g.constants.k) + T::from_f64(g.constants.alpha) * sum
     };
-    (0..x.len()).map(base).collect()
+    (0..x.len()).map(denominator).collect()
 }
 
-/// See [`super::forward`].
+/// `y_i = x_i s_i^-beta`.
 pub fn forward<T: Real>(g: &NormGeometry, batch: usize, x: &[T], y: &mut [T]) {
     let beta = T::from_f64(g.constants.beta);
-    for b in 0..batch {
-        let x = &x[b * g.maps.len()..][..g.maps.len()];
-        let y = &mut y[b * g.maps.len()..][..g.maps.len()];
-        for (i, base) in bases(g, x).into_iter().enumerate() {
-            y[i] = x[i] * base.powf(-beta);
+    let len = g.maps.len();
+    for image in 0..batch {
+        let x = &x[image * len..][..len];
+        let s = denominators(g, x);
+        for i in 0..len {
+            y[image * len + i] = x[i] * s[i].powf(-beta);
         }
     }
 }
 
-/// See [`super::backward`].
+/// `dx_i = dy_i s_i^-beta - 2 alpha beta x_i sum dy_j x_j s_j^(-beta - 1)` over the elements `j` that have `i` as a
+/// neighbour.
 pub fn backward<T: Real>(g: &NormGeometry, batch: usize, x: &[T], dy: &[T], dx: &mut [T]) {
-    let (alpha, beta) = (T::from_f64(g.constants.alpha), T::from_f64(g.constants.beta));
-    let two = T::from_f64(2.0);
-    for b in 0..batch {
-        let x = &x[b * g.maps.len()..][..g.maps.len()];
-        let dy = &dy[b * g.maps.len()..][..g.maps.len()];
-        let dx = &mut dx[b * g.maps.len()..][..g.maps.len()];
-        let bases = bases(g, x);
-        for i in 0..x.len() {
-            dx[i] = dy[i] * bases[i].powf(-beta);
+    let beta = T::from_f64(g.constants.beta);
+    let slope = T::from_f64(2.0 * g.constants.alpha * g.constants.beta);
+    let len = g.maps.len();
+    for image in 0..batch {
+        let (x, dy) = (&x[image * len..][..len], &dy[image * len..][..len]);
+        let s = denominators(g, x);
+        let mut sums = vec![T::ZERO; len];
+        for j in 0..len {
+            for i in neighbours(g, j) {
+                sums[i] += dy[j] * x[j] * s[j].powf(-beta - T::ONE);
+            }
         }
-        for i in 0..x.len() {
-            let common = two * alpha * beta * dy[i] * x[i] * bases[i].powf(-beta - T::ONE);
-            window(g, i, |j| dx[j] -= common * x[j]);
+        for i in 0..len {
+            dx[image * len + i] = dy[i] * s[i].powf(-beta) - slope * x[i] * sums[i];
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Pooling over windows that may overlap (paper, section 3.4), every map by itself.
+//! Pooling with windows that may overlap (paper, section 3.4). Pixels outside the map do not exist: they
+//! never are the maximum, and do not count in an average (cuda-convnet's rule).
 //!
-//! `x`: `[batch, h, w, c]`; `y`: `[batch, oh, ow, c]`. A window is cut at the map's edges: padding and pixels past the
-//! edge are not there, neither as zeros nor in the count of an average (cuda-convnet's rule).
+//! # Shapes
+//! `x, dx: [batch, input]`, `y, dy: [batch, output]`.
 
 pub mod reference;
 
@@ -9,162 +10,160 @@ use crate::check_len;
 use crate::geometry::PoolGeometry;
 use crate::isa::multiversioned;
 use rayon::prelude::*;
+use std::ops::Range;
 
-/// `y = max x` over each window. A NaN is larger than anything.
+/// Channels that a backward pass treats at a time: their maxima stay in the first-level cache.
+const CHANNELS: usize = 64;
+
+/// `y = max x` over the window; not a number if a pixel of the window is not.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
 pub fn max_forward(g: &PoolGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
-    check_len!(x, batch * g.input.len());
-    check_len!(y, batch * g.output.len());
-    images(g.input.len(), x, g.output.len(), y).for_each(|(x, y)| {
-        windows(g, |output, pixels| {
-            let y = &mut y[output..][..g.output.channels];
-            y.copy_from_slice(at(x, pixels.first(), y.len()));
-            pixels.each(|pixel| keep_larger(at(x, pixel, y.len()), y));
-        });
-    });
+    forward(g, batch, x, y, max_window);
 }
 
-/// `dx` from `x` and `dy`: each window's gradient goes to its largest value; of equal ones to the first, row by row.
+/// `dx = sum dy` over the windows whose largest pixel this is. Of equal pixels the first, row by row, takes
+/// all; of those that are not a number, the last. The maxima are found again from `x`.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
 pub fn max_backward(g: &PoolGeometry, batch: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
     check_len!(x, batch * g.input.len());
     check_len!(dy, batch * g.output.len());
     check_len!(dx, batch * g.input.len());
-    let channels = g.input.channels;
-    images(g.input.len(), x, g.input.len(), dx).zip(dy.par_chunks(g.output.len())).for_each(
-        |((x, dx), dy)| {
-            dx.fill(0.0);
-            let (mut largest, mut places) = (vec![0.0; channels], vec![0; channels]);
-            windows(g, |output, pixels| {
-                largest.copy_from_slice(at(x, pixels.first(), channels));
-                places.fill(pixels.first() as u32);
-                pixels.each(|pixel| {
-                    keep_place(pixel as u32, at(x, pixel, channels), &mut largest, &mut places)
-                });
-                let dy = &dy[output..][..channels];
-                pixels.each(|pixel| add_where(pixel as u32, &places, dy, &mut dx[pixel..][..channels]));
-            });
-        },
-    );
+    let images = dx.par_chunks_exact_mut(g.input.len()).zip(dy.par_chunks_exact(g.output.len()));
+    images.zip(x.par_chunks_exact(g.input.len())).for_each(|((dx, dy), x)| max_backward_image(g, x, dy, dx));
 }
 
-/// `y = mean x` over each window.
+/// `y = 1/n sum x` over the `n` pixels of the window that lie inside the map.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
 pub fn avg_forward(g: &PoolGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
-    check_len!(x, batch * g.input.len());
-    check_len!(y, batch * g.output.len());
-    images(g.input.len(), x, g.output.len(), y).for_each(|(x, y)| {
-        windows(g, |output, pixels| {
-            let y = &mut y[output..][..g.output.channels];
-            y.fill(0.0);
-            pixels.each(|pixel| add_scaled(1.0, at(x, pixel, y.len()), y));
-            let share = 1.0 / pixels.count() as f32;
-            y.iter_mut().for_each(|y| *y *= share);
-        });
-    });
+    forward(g, batch, x, y, avg_window);
 }
 
-/// `dx` from `dy`: each window's gradient is shared out evenly.
+/// `dx = sum dy / n` over the windows that hold this pixel.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
 pub fn avg_backward(g: &PoolGeometry, batch: usize, dy: &[f32], dx: &mut [f32]) {
     check_len!(dy, batch * g.output.len());
     check_len!(dx, batch * g.input.len());
-    images(g.output.len(), dy, g.input.len(), dx).for_each(|(dy, dx)| {
-        dx.fill(0.0);
-        windows(g, |output, pixels| {
-            let dy = &dy[output..][..g.output.channels];
-            let share = 1.0 / pixels.count() as f32;
-            pixels.each(|pixel| add_scaled(share, dy, &mut dx[pixel..][..dy.len()]));
-        });
+    let images = dx.par_chunks_exact_mut(g.input.len()).zip(dy.par_chunks_exact(g.output.len()));
+    images.for_each(|(dx, dy)| avg_backward_image(g, dy, dx));
+}
+
+/// Writes a pixel of the output, `[channels]`, from the image and the window's rows and columns.
+type PoolWindow = fn(&PoolGeometry, &[f32], Range<usize>, Range<usize>, &mut [f32]);
+
+/// Runs `pool` over all windows, in parallel over the rows of the output.
+fn forward(g: &PoolGeometry, batch: usize, x: &[f32], y: &mut [f32], pool: PoolWindow) {
+    check_len!(x, batch * g.input.len());
+    check_len!(y, batch * g.output.len());
+    let rows = y.par_chunks_exact_mut(g.output.width * g.output.channels).enumerate();
+    rows.for_each(|(row, y)| {
+        let (image, oy) = (row / g.output.height, row % g.output.height);
+        let x = &x[image * g.input.len()..][..g.input.len()];
+        for (ox, y) in y.chunks_exact_mut(g.output.channels).enumerate() {
+            let (rows, columns) = covered(g, oy, ox);
+            pool(g, x, rows, columns, y);
+        }
     });
 }
 
-/// Images of what is read beside images of what is written.
-fn images<'a>(
-    from_len: usize,
-    from: &'a [f32],
-    to_len: usize,
-    to: &'a mut [f32],
-) -> impl IndexedParallelIterator<Item = (&'a [f32], &'a mut [f32])> {
-    from.par_chunks(from_len).zip(to.par_chunks_mut(to_len))
+/// Rows and columns of the window of an output pixel.
+#[inline(always)]
+fn covered(g: &PoolGeometry, oy: usize, ox: usize) -> (Range<usize>, Range<usize>) {
+    let (top, bottom) = g.window.covers(oy, g.input.height);
+    let (left, right) = g.window.covers(ox, g.input.width);
+    (top..bottom, left..right)
 }
 
-/// The channels of the pixel that begins at `pixel`.
-#[inline]
-fn at(values: &[f32], pixel: usize, channels: usize) -> &[f32] {
-    &values[pixel..][..channels]
+/// The input pixels of a window, row by row.
+#[inline(always)]
+fn pixels(g: &PoolGeometry, rows: Range<usize>, columns: Range<usize>) -> impl Iterator<Item = usize> {
+    let width = g.input.width;
+    rows.flat_map(move |iy| columns.clone().map(move |ix| iy * width + ix))
 }
 
-/// The pixels of one window, as indices of their first channels.
-struct Pixels {
-    rows: (usize, usize),
-    columns: (usize, usize),
-    row_stride: usize,
-    channels: usize,
-}
-
-impl Pixels {
-    fn first(&self) -> usize {
-        self.rows.0 * self.row_stride + self.columns.0 * self.channels
+multiversioned! {
+    fn max_window(g: &PoolGeometry, x: &[f32], rows: Range<usize>, columns: Range<usize>, y: &mut [f32]) {
+        let channels = g.input.channels;
+        y.fill(f32::NEG_INFINITY);
+        for pixel in pixels(g, rows, columns) {
+            for (y, &x) in y.iter_mut().zip(&x[pixel * channels..][..channels]) {
+                *y = if (x > *y) | x.is_nan() { x } else { *y };
+            }
+        }
     }
 
-    fn count(&self) -> usize {
-        (self.rows.1 - self.rows.0) * (self.columns.1 - self.columns.0)
+    fn avg_window(g: &PoolGeometry, x: &[f32], rows: Range<usize>, columns: Range<usize>, y: &mut [f32]) {
+        let channels = g.input.channels;
+        let count = (rows.len() * columns.len()) as f32;
+        y.fill(0.0);
+        for pixel in pixels(g, rows, columns) {
+            for (y, &x) in y.iter_mut().zip(&x[pixel * channels..][..channels]) {
+                *y += x;
+            }
+        }
+        for y in y {
+            *y /= count;
+        }
     }
 
-    /// Row by row.
-    #[inline]
-    fn each(&self, mut visit: impl FnMut(usize)) {
-        for row in self.rows.0..self.rows.1 {
-            for column in self.columns.0..self.columns.1 {
-                visit(row * self.row_stride + column * self.channels);
+    fn max_backward_image(g: &PoolGeometry, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+        dx.fill(0.0);
+        for (output, dy) in dy.chunks_exact(g.output.channels).enumerate() {
+            let (rows, columns) = covered(g, output / g.output.width, output % g.output.width);
+            for (start, dy) in (0..).step_by(CHANNELS).zip(dy.chunks(CHANNELS)) {
+                max_backward_window(g, x, &rows, &columns, start, dy, dx);
+            }
+        }
+    }
+
+    fn avg_backward_image(g: &PoolGeometry, dy: &[f32], dx: &mut [f32]) {
+        let channels = g.output.channels;
+        dx.fill(0.0);
+        for (output, dy) in dy.chunks_exact(channels).enumerate() {
+            let (rows, columns) = covered(g, output / g.output.width, output % g.output.width);
+            let count = (rows.len() * columns.len()) as f32;
+            for pixel in pixels(g, rows, columns) {
+                for (dx, dy) in dx[pixel * channels..][..channels].iter_mut().zip(dy) {
+                    *dx += dy / count;
+                }
             }
         }
     }
 }
 
-/// Calls `visit(output, pixels)` for each window of an image; `output` is the index of its first channel.
-fn windows(g: &PoolGeometry, mut visit: impl FnMut(usize, &Pixels)) {
-    let channels = g.input.channels;
-    for oy in 0..g.output.height {
-        for ox in 0..g.output.width {
-            let pixels = Pixels {
-                rows: g.window.covers(oy, g.input.height),
-                columns: g.window.covers(ox, g.input.width),
-                row_stride: g.input.width * channels,
-                channels,
-            };
-            visit((oy * g.output.width + ox) * channels, &pixels);
-        }
-    }
-}
-
-/// Whether `x` takes the place of `y` as the largest.
+/// Adds the gradients of up to `CHANNELS` outputs of one pixel, from channel `start` on, to their largest inputs.
 #[inline(always)]
-fn is_larger(x: f32, y: f32) -> bool {
-    x > y || (x.is_nan() && !y.is_nan())
-}
-
-multiversioned! {
-    fn keep_larger(x: &[f32], y: &mut [f32]) {
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = if is_larger(x, *y) { x } else { *y };
+fn max_backward_window(
+    g: &PoolGeometry,
+    x: &[f32],
+    rows: &Range<usize>,
+    columns: &Range<usize>,
+    start: usize,
+    dy: &[f32],
+    dx: &mut [f32],
+) {
+    let mut best = [f32::NEG_INFINITY; CHANNELS];
+    // Where the maximum is, counted within the window. All may be minus infinity: then it is the first.
+    let mut which = [0_u32; CHANNELS];
+    for (i, pixel) in (0..).zip(pixels(g, rows.clone(), columns.clone())) {
+        let x = &x[pixel * g.input.channels + start..][..dy.len()];
+        for ((best, which), &x) in best.iter_mut().zip(&mut which).zip(x) {
+            let better = (x > *best) | x.is_nan();
+            *which = if better { i } else { *which };
+            *best = if better { x } else { *best };
         }
     }
-
-    fn keep_place(place: u32, x: &[f32], largest: &mut [f32], places: &mut [u32]) {
-        for ((largest, places), &x) in largest.iter_mut().zip(places).zip(x) {
-            let larger = is_larger(x, *largest);
-            *largest = if larger { x } else { *largest };
-            *places = if larger { place } else { *places };
-        }
-    }
-
-    fn add_where(place: u32, places: &[u32], dy: &[f32], dx: &mut [f32]) {
-        for ((dx, &dy), &other) in dx.iter_mut().zip(dy).zip(places) {
-            *dx += if other == place { dy } else { 0.0 };
-        }
-    }
-
-    fn add_scaled(factor: f32, from: &[f32], to: &mut [f32]) {
-        for (to, from) in to.iter_mut().zip(from) {
-            *to += factor * from;
+    for (i, pixel) in (0_u32..).zip(pixels(g, rows.clone(), columns.clone())) {
+        let dx = &mut dx[pixel * g.input.channels + start..][..dy.len()];
+        for ((dx, &which), dy) in dx.iter_mut().zip(&which).zip(dy) {
+            *dx = if which == i { *dx + dy } else { *dx };
         }
     }
 }

@@ -1,78 +1,71 @@
-//! Pooling as its definition reads.
+//! Pooling as its definition.
 
 use crate::geometry::PoolGeometry;
 use crate::real::Real;
 
-/// Calls `visit(output, inputs of its window)` for every output of one image.
-fn windows(g: &PoolGeometry, mut visit: impl FnMut(usize, &[usize])) {
+/// Calls `visit(output, inputs)` for every output: its index, and those of its window's pixels inside the map,
+/// row by row.
+fn windows(g: &PoolGeometry, batch: usize, mut visit: impl FnMut(usize, &[usize])) {
+    let channels = g.input.channels;
     let mut inputs = Vec::new();
-    for oy in 0..g.output.height {
-        for ox in 0..g.output.width {
-            for c in 0..g.output.channels {
-                inputs.clear();
-                let (top, bottom) = g.window.covers(oy, g.input.height);
+    for b in 0..batch {
+        for oy in 0..g.output.height {
+            let (top, bottom) = g.window.covers(oy, g.input.height);
+            for ox in 0..g.output.width {
                 let (left, right) = g.window.covers(ox, g.input.width);
-                for y in top..bottom {
-                    inputs.extend((left..right).map(|x| (y * g.input.width + x) * g.input.channels + c));
+                for c in 0..channels {
+                    inputs.clear();
+                    for iy in top..bottom {
+                        for ix in left..right {
+                            inputs.push(((b * g.input.height + iy) * g.input.width + ix) * channels + c);
+                        }
+                    }
+                    visit(((b * g.output.height + oy) * g.output.width + ox) * channels + c, &inputs);
                 }
-                visit((oy * g.output.width + ox) * g.output.channels + c, &inputs);
             }
         }
     }
 }
 
-/// The first of the largest; a NaN is larger than anything.
+/// The index of the largest input: the first of equals, but the last that is not a number.
 fn largest<T: Real>(x: &[T], inputs: &[usize]) -> usize {
     let mut best = inputs[0];
     for &i in inputs {
-        if x[i] > x[best] || (x[i].is_nan() && !x[best].is_nan()) {
+        if x[i] > x[best] || x[i].is_nan() {
             best = i;
         }
     }
     best
 }
 
-/// Max.
+/// `y = max x` over the window.
 pub fn max_forward<T: Real>(g: &PoolGeometry, batch: usize, x: &[T], y: &mut [T]) {
-    for b in 0..batch {
-        let x = &x[b * g.input.len()..][..g.input.len()];
-        let y = &mut y[b * g.output.len()..][..g.output.len()];
-        windows(g, |o, inputs| y[o] = x[largest(x, inputs)]);
-    }
+    windows(g, batch, |output, inputs| y[output] = x[largest(x, inputs)]);
 }
 
-/// Max.
+/// The gradient of an output goes to the first of its window's largest inputs.
 pub fn max_backward<T: Real>(g: &PoolGeometry, batch: usize, x: &[T], dy: &[T], dx: &mut [T]) {
     dx.fill(T::ZERO);
-    for b in 0..batch {
-        let x = &x[b * g.input.len()..][..g.input.len()];
-        let dy = &dy[b * g.output.len()..][..g.output.len()];
-        let dx = &mut dx[b * g.input.len()..][..g.input.len()];
-        windows(g, |o, inputs| dx[largest(x, inputs)] += dy[o]);
-    }
+    windows(g, batch, |output, inputs| dx[largest(x, inputs)] += dy[output]);
 }
 
-/// Average.
+/// `y = 1/n sum x` over the `n` pixels of the window that lie inside the map.
 pub fn avg_forward<T: Real>(g: &PoolGeometry, batch: usize, x: &[T], y: &mut [T]) {
-    for b in 0..batch {
-        let x = &x[b * g.input.len()..][..g.input.len()];
-        let y = &mut y[b * g.output.len()..][..g.output.len()];
-        windows(g, |o, inputs| {
-            let mut sum = T::ZERO;
-            inputs.iter().for_each(|&i| sum += x[i]);
-            y[o] = sum / T::from_f64(inputs.len() as f64);
-        });
-    }
+    windows(g, batch, |output, inputs| {
+        let mut sum = T::ZERO;
+        for &i in inputs {
+            sum += x[i];
+        }
+        y[output] = sum / T::from_f64(inputs.len() as f64);
+    });
 }
 
-/// Average.
+/// The gradient of an output is shared equally by the pixels of its window.
 pub fn avg_backward<T: Real>(g: &PoolGeometry, batch: usize, dy: &[T], dx: &mut [T]) {
     dx.fill(T::ZERO);
-    for b in 0..batch {
-        let dy = &dy[b * g.output.len()..][..g.output.len()];
-        let dx = &mut dx[b * g.input.len()..][..g.input.len()];
-        windows(g, |o, inputs| {
-            inputs.iter().for_each(|&i| dx[i] += dy[o] / T::from_f64(inputs.len() as f64))
-        });
-    }
+    windows(g, batch, |output, inputs| {
+        for &i in inputs {
+            dx[i] += dy[output] / T::from_f64(inputs.len() as f64);
+        }
+    });
 }

@@ -1,5 +1,4 @@
-//! One step of gradient descent with momentum and weight decay (paper, section 5):
-//! `v <- momentum v - decay rate w - rate g; w <- w + v`.
+//! Stochastic gradient descent with momentum and weight decay (paper, section 5).
 
 pub mod reference;
 
@@ -7,16 +6,26 @@ use crate::isa::multiversioned;
 use crate::{GRAIN, check_len};
 use rayon::prelude::*;
 
-/// Updates `w` and `v` in place.
+/// `v = momentum v - decay rate w - rate g`, then `w = w + v`.
+///
+/// # Shapes
+/// Weights `w`, their momentum `v` and their gradient `g` have the same length.
+///
+/// # Panics
+/// When they have not.
 pub fn step(w: &mut [f32], v: &mut [f32], g: &[f32], rate: f32, momentum: f32, decay: f32) {
     check_len!(v, w.len());
     check_len!(g, w.len());
     let parts = w.par_chunks_mut(GRAIN).zip(v.par_chunks_mut(GRAIN)).zip(g.par_chunks(GRAIN));
-    parts.for_each(|((w, v), g)| part(w, v, g, rate, momentum, decay));
+    parts.for_each(|((w, v), g)| step_part(w, v, g, rate, momentum, decay));
 }
 
 multiversioned! {
-    fn part(w: &mut [f32], v: &mut [f32], g: &[f32], rate: f32, momentum: f32, decay: f32) {
-        reference::step(w, v, g, rate, momentum, decay);
+    fn step_part(w: &mut [f32], v: &mut [f32], g: &[f32], rate: f32, momentum: f32, decay: f32) {
+        let shrink = decay * rate;
+        for ((w, v), g) in w.iter_mut().zip(v).zip(g) {
+            *v = momentum * *v - shrink * *w - rate * g;
+            *w += *v;
+        }
     }
 }

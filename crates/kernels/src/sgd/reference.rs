@@ -1,12 +1,11 @@
-//! The update as its formula reads.
+//! The update as its definition.
 
 use crate::real::Real;
 
-/// See [`super::step`].
-#[inline]
+/// `v = momentum v - decay rate w - rate g`, `w = w + v`.
 pub fn step<T: Real>(w: &mut [T], v: &mut [T], g: &[T], rate: T, momentum: T, decay: T) {
-    for ((w, v), &g) in w.iter_mut().zip(v).zip(g) {
-        *v = momentum * *v - decay * rate * *w - rate * g;
-        *w += *v;
+    for i in 0..w.len() {
+        v[i] = momentum * v[i] - decay * rate * w[i] - rate * g[i];
+        w[i] += v[i];
     }
 }

@@ -1,0 +1,146 @@
+//! What the two response normalisations share: everything but the shape of the neighbourhood.
+//!
+//! With `s = k + alpha sum x^2` over a neighbourhood, `y = x s^-beta`. For the gradient,
+//! `dx = dy s^-beta - 2 alpha beta x sum dy x s^(-beta - 1)`, summed over the elements in whose neighbourhood
+//! this one lies: the same neighbourhood, mirrored.
+
+use crate::check_len;
+use crate::geometry::{NormGeometry, Normalisation};
+use crate::isa::multiversioned;
+use crate::scratch;
+use rayon::prelude::*;
+
+/// How to sum over neighbourhoods: `values`, how far they reach before and after an element, and the sums.
+pub(crate) type SumNeighbours = fn(&NormGeometry, &[f32], (usize, usize), &mut [f32]);
+
+/// `y = x (k + alpha sum x^2)^-beta`, in parallel over blocks that hold whole neighbourhoods.
+pub(crate) fn forward(
+    g: &NormGeometry,
+    batch: usize,
+    x: &[f32],
+    y: &mut [f32],
+    block: usize,
+    sum: SumNeighbours,
+) {
+    check_len!(x, batch * g.maps.len());
+    check_len!(y, batch * g.maps.len());
+    x.par_chunks(block.max(1)).zip(y.par_chunks_mut(block.max(1))).for_each(|(x, y)| {
+        scratch::with(x.len(), |s| {
+            square(x, y);
+            sum(g, y, g.constants.reach(), s);
+            scale(&g.constants, x, s, y);
+        });
+    });
+}
+
+/// The gradient of [`forward`], from `x` alone.
+pub(crate) fn backward(
+    g: &NormGeometry,
+    batch: usize,
+    x: &[f32],
+    dy: &[f32],
+    dx: &mut [f32],
+    block: usize,
+    sum: SumNeighbours,
+) {
+    check_len!(x, batch * g.maps.len());
+    check_len!(dy, batch * g.maps.len());
+    check_len!(dx, batch * g.maps.len());
+    let (before, after) = g.constants.reach();
+    let block = block.max(1);
+    let blocks = x.par_chunks(block).zip(dy.par_chunks(block)).zip(dx.par_chunks_mut(block));
+    blocks.for_each(|((x, dy), dx)| {
+        scratch::with(2 * x.len(), |buffer| {
+            let (s, products) = buffer.split_at_mut(x.len());
+            square(x, dx);
+            sum(g, dx, (before, after), s);
+            backward_scale(&g.constants, x, dy, s, products, dx);
+            sum(g, products, (after, before), s);
+            backward_subtract(&g.constants, x, s, dx);
+        });
+    });
+}
+
+multiversioned! {
+    fn square(x: &[f32], squares: &mut [f32]) {
+        for (square, x) in squares.iter_mut().zip(x) {
+            *square = x * x;
+        }
+    }
+
+    /// `y = x s^-beta`, where `sums` are the sums of squares.
+    fn scale(constants: &Normalisation, x: &[f32], sums: &[f32], y: &mut [f32]) {
+        let (alpha, k) = (constants.alpha as f32, constants.k as f32);
+        let triples = y.iter_mut().zip(x).zip(sums);
+        if constants.beta == 0.75 {
+            triples.for_each(|((y, x), sum)| *y = x * power_of_three_quarters(k + alpha * sum));
+        } else {
+            let beta = constants.beta as f32;
+            triples.for_each(|((y, x), sum)| *y = x * (k + alpha * sum).powf(-beta));
+        }
+    }
+
+    /// `dx = dy s^-beta` and `products = dy x s^(-beta - 1)`, where `sums` are the sums of squares.
+    fn backward_scale(
+        constants: &Normalisation,
+        x: &[f32],
+        dy: &[f32],
+        sums: &[f32],
+        products: &mut [f32],
+        dx: &mut [f32],
+    ) {
+        let (alpha, k) = (constants.alpha as f32, constants.k as f32);
+        let beta = constants.beta as f32;
+        if constants.beta == 0.75 {
+            for (dx, sum) in dx.iter_mut().zip(sums) {
+                *dx = power_of_three_quarters(k + alpha * sum);
+            }
+        } else {
+            for (dx, sum) in dx.iter_mut().zip(sums) {
+                *dx = (k + alpha * sum).powf(-beta);
+            }
+        }
+        let inputs = x.iter().zip(dy).zip(sums);
+        for (((x, dy), sum), (product, dx)) in inputs.zip(products.iter_mut().zip(dx)) {
+            *dx *= dy;
+            *product = *dx * x / (k + alpha * sum);
+        }
+    }
+
+    /// `dx = dx - 2 alpha beta x sum`.
+    fn backward_subtract(constants: &Normalisation, x: &[f32], sums: &[f32], dx: &mut [f32]) {
+        let slope = (2.0 * constants.alpha * constants.beta) as f32;
+        for ((dx, x), sum) in dx.iter_mut().zip(x).zip(sums) {
+            *dx -= slope * x * sum;
+        }
+    }
+}
+
+/// `s^(-3/4)`, the paper's exponent, from square roots: they are vector instructions, a power is a call.
+#[inline(always)]
+fn power_of_three_quarters(s: f32) -> f32 {
+    let root = s.sqrt();
+    1.0 / (root * root.sqrt())
+}
+
+/// `sums[i] = sum values[j]` for `j` from `i - before` to `i + after`, cut at the ends of the line, where each
+/// item is `unit` neighbouring values.
+#[inline(always)]
+pub(crate) fn sum_line(values: &[f32], unit: usize, (before, after): (usize, usize), sums: &mut [f32]) {
+    let items = values.len() / unit;
+    sums.fill(0.0);
+    for distance in (1..=before.min(items - 1)).rev() {
+        add(&values[..(items - distance) * unit], &mut sums[distance * unit..]);
+    }
+    add(values, sums);
+    for distance in 1..=after.min(items - 1) {
+        add(&values[distance * unit..], &mut sums[..(items - distance) * unit]);
+    }
+}
+
+#[inline(always)]
+fn add(values: &[f32], sums: &mut [f32]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += value;
+    }
+}

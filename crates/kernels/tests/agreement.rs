@@ -1,0 +1,134 @@
+//! The fast kernels agree with the references in `f64`, on shapes drawn at random.
+
+mod kit;
+
+use alexnet_kernels::isa::Isa;
+use alexnet_kernels::{dropout, loss, sgd};
+use kit::{Case, bits, cases::*, check_agreement, double, shapes, single, spread};
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn conv(g in shapes::conv(), batch in 1..4_usize) {
+        check_agreement(&Conv { g, batch });
+    }
+
+    #[test]
+    fn local(g in shapes::conv(), batch in 1..4_usize) {
+        prop_assume!(g.local_weights() < 200_000);
+        check_agreement(&Local { g, batch });
+    }
+
+    #[test]
+    fn fc(batch in 1..20_usize, inputs in 1..150_usize, outputs in 1..80_usize) {
+        check_agreement(&Fc { batch, inputs, outputs });
+    }
+
+    #[test]
+    fn max_pool(g in shapes::pool(), batch in 1..4_usize) {
+        check_agreement(&MaxPool { g, batch });
+    }
+
+    /// Values on a coarse grid, so that most windows have several maxima, and zeros among them.
+    #[test]
+    fn max_pool_with_ties(g in shapes::pool(), batch in 1..4_usize) {
+        let case = MaxPool { g, batch };
+        let mut inputs = single(&case.inputs());
+        inputs[0].iter_mut().for_each(|x| *x = (*x * 2.0).round());
+        prop_assert_eq!(bits(&case.fast(&inputs)), bits(&case.reference(&inputs)));
+    }
+
+    #[test]
+    fn avg_pool(g in shapes::pool(), batch in 1..4_usize) {
+        check_agreement(&AvgPool { g, batch });
+    }
+
+    #[test]
+    fn lrn(g in shapes::norm(), batch in 1..4_usize) {
+        check_agreement(&Lrn { g, batch });
+    }
+
+    #[test]
+    fn map_norm(g in shapes::norm(), batch in 1..4_usize) {
+        check_agreement(&MapNorm { g, batch });
+    }
+
+    #[test]
+    fn activation(len in 1..300_usize) {
+        for curve in [Curve::Relu, Curve::Tanh, Curve::Logistic] {
+            check_agreement(&Activation { curve, len });
+        }
+    }
+
+    /// Bit for bit: which units fall, and the product of those that do not.
+    #[test]
+    fn dropout(keys in prop::collection::vec(any::<u64>(), 1..4), units in 1..200_usize, rate in 0.0..=1.0_f32) {
+        let case = Dropout { keys, units, rate, scale: 1.0 / (1.0 - rate.min(0.9)) };
+        let inputs = single(&case.inputs());
+        prop_assert_eq!(bits(&case.fast(&inputs)), bits(&case.reference(&inputs)));
+    }
+
+    #[test]
+    fn softmax_loss(classes in 1..50_usize, seeds in prop::collection::vec(any::<u32>(), 1..6)) {
+        let labels = seeds.iter().map(|seed| seed % classes as u32).collect();
+        check_agreement(&SoftmaxLoss { labels, classes });
+    }
+
+    #[test]
+    fn softmax(batch in 1..5_usize, classes in 1..50_usize) {
+        let logits = single(&[spread(batch * classes, 1)]);
+        let mut fast = logits.clone();
+        loss::softmax(&logits[0], batch, classes, &mut fast[0]);
+        let mut reference = double(&logits);
+        loss::reference::softmax(&double(&logits)[0], batch, classes, &mut reference[0]);
+        prop_assert_eq!(kit::agree(&fast, &reference), Ok(()));
+    }
+
+    #[test]
+    fn sgd(len in 1..300_usize) {
+        let inputs = single(&[spread(len, 1), spread(len, 2), spread(len, 3)]);
+        let (mut fast, mut reference) = (inputs.clone(), double(&inputs));
+        let ([w, v, _], [w64, v64, _]) = (&mut fast[..], &mut reference[..]) else { unreachable!() };
+        sgd::step(w, v, &inputs[2], 0.01, 0.9, 0.0005);
+        let [rate, momentum, decay] = [0.01_f32, 0.9, 0.0005].map(f64::from);
+        sgd::reference::step(w64, v64, &double(&inputs)[2], rate, momentum, decay);
+        prop_assert_eq!(kit::agree(&fast, &reference), Ok(()));
+    }
+}
+
+#[test]
+fn dropout_keeps_the_right_share() {
+    let mut values = vec![1.0; 400_000];
+    for rate in [0.0, 0.2, 0.5, 1.0] {
+        values.fill(1.0);
+        dropout::apply(&mut values, 4, &[1, 2, 3, 4], rate, 1.0);
+        for image in values.chunks(100_000) {
+            let kept = image.iter().sum::<f32>() / 100_000.0;
+            // Four standard deviations of a binomial share.
+            assert!(
+                (kept - (1.0 - rate)).abs() <= 4.0 * (rate * (1.0 - rate) / 100_000.0).sqrt(),
+                "rate {rate}: {kept}"
+            );
+        }
+        assert!(rate == 0.0 || rate == 1.0 || values[..100_000] != values[100_000..200_000]);
+    }
+    values.fill(2.0);
+    dropout::scale(&mut values, 0.25);
+    assert!(values.iter().all(|&value| value == 0.5));
+}
+
+/// Nothing above depends on the instructions: the tests run again with each of the other sets.
+#[test]
+fn every_instruction_set_passes() {
+    const GUARD: &str = "ALEXNET_KERNELS_TESTED_AGAIN";
+    if std::env::var_os(GUARD).is_some() {
+        return;
+    }
+    for isa in Isa::available().filter(|&isa| isa != Isa::current()) {
+        let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = tests.env(GUARD, "1").env("ALEXNET_KERNELS", isa.name()).output().unwrap();
+        assert!(output.status.success(), "{}:\n{}", isa.name(), String::from_utf8_lossy(&output.stdout));
+    }
+}

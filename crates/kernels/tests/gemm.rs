@@ -1,0 +1,112 @@
+//! The matrix product against its definition, with every instruction set that the machine has.
+
+mod kit;
+
+use alexnet_kernels::gemm::{Matrix, Shape, Start, gemm_with, reference};
+use alexnet_kernels::isa::Isa;
+use kit::{agree, bits, double, single, spread};
+use proptest::prelude::*;
+
+/// `start + A B` with rows of C three longer than they need be, and what lies between them.
+fn product(isa: Isa, shape: Shape, turned: bool, start: Start, values: &[Vec<f32>]) -> Vec<f32> {
+    let (Shape { m, n, k }, [a, b, c]) = (shape, values) else { unreachable!() };
+    let row_stride = n + 3;
+    let mut rows = vec![0.25; m * row_stride];
+    for (row, c) in rows.chunks_exact_mut(row_stride).zip(c.chunks_exact(n)) {
+        row[..n].copy_from_slice(c);
+    }
+    if turned {
+        let (a, b) = (transpose(a, m, k), transpose(b, k, n));
+        let (a, b) = (Matrix::across_rows(&a, m), Matrix::along_rows(&b, k));
+        gemm_with(isa, shape, &a, &b, start, &mut rows, row_stride);
+    } else {
+        let (a, b) = (Matrix::along_rows(a, k), Matrix::across_rows(b, n));
+        gemm_with(isa, shape, &a, &b, start, &mut rows, row_stride);
+    }
+    rows.chunks_exact(row_stride)
+        .flat_map(|row| {
+            assert_eq!(row[n..], [0.25; 3], "what lies between the rows was written");
+            row[..n].to_vec()
+        })
+        .collect()
+}
+
+fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..values.len()).map(|i| values[i % rows * columns + i / rows]).collect()
+}
+
+fn check(shape: Shape) {
+    let Shape { m, n, k } = shape;
+    let values = single(&[spread(m * k, 1), spread(k * n, 2), spread(m * n, 3)]);
+    let wide = double(&values);
+    let row = &values[2][..n];
+    for (i, start) in [Start::Zero, Start::Keep, Start::Row(row)].into_iter().enumerate() {
+        let mut expected = match i {
+            0 => vec![0.0; m * n],
+            1 => wide[2].clone(),
+            _ => wide[2][..n].repeat(m),
+        };
+        reference::gemm(shape, &wide[0], &wide[1], &mut expected);
+        for isa in Isa::available() {
+            let [straight, turned] = [false, true].map(|turned| product(isa, shape, turned, start, &values));
+            assert_eq!(
+                agree(std::slice::from_ref(&straight), std::slice::from_ref(&expected)),
+                Ok(()),
+                "{shape:?} {isa:?} {start:?}"
+            );
+            assert_eq!(bits(&[straight]), bits(&[turned]), "{shape:?} {isa:?}: transposed operands");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn random_shapes(m in 1..70_usize, n in 1..70_usize, k in 1..70_usize) {
+        check(Shape { m, n, k });
+    }
+}
+
+#[test]
+fn shapes_that_cross_every_block() {
+    for (m, n, k) in [
+        (97, 33, 257),    // one past the rows of a job, the panels, a short depth
+        (13, 1000, 2305), // one past the long depth, and several blocks of B
+        (1, 700, 300),
+        (700, 1, 300),
+        (128, 10, 576),
+        (300, 32, 75),
+        (2, 3, 5000),
+    ] {
+        check(Shape { m, n, k });
+    }
+}
+
+#[test]
+fn empty_products() {
+    for isa in Isa::available() {
+        let mut c = [1.0; 6];
+        let (a, b) = (Matrix::along_rows(&[], 0), Matrix::across_rows(&[], 3));
+        gemm_with(isa, Shape { m: 2, n: 3, k: 0 }, &a, &b, Start::Keep, &mut c, 3);
+        assert_eq!(c, [1.0; 6]);
+        gemm_with(isa, Shape { m: 2, n: 3, k: 0 }, &a, &b, Start::Row(&[1.0, 2.0, 3.0]), &mut c, 3);
+        assert_eq!(c, [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
+        gemm_with(isa, Shape { m: 2, n: 3, k: 0 }, &a, &b, Start::Zero, &mut c, 3);
+        assert_eq!(c, [0.0; 6]);
+        gemm_with(isa, Shape { m: 0, n: 3, k: 4 }, &a, &b, Start::Zero, &mut [], 3);
+    }
+}
+
+#[test]
+fn threads_do_not_change_bits() {
+    let shape = Shape { m: 131, n: 203, k: 2500 };
+    let values = single(&[spread(131 * 2500, 1), spread(2500 * 203, 2), spread(131 * 203, 3)]);
+    for isa in Isa::available() {
+        let [one, two, four] = [1, 2, 4].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            bits(&[pool.install(|| product(isa, shape, false, Start::Keep, &values))])
+        });
+        assert!(one == two && one == four, "{isa:?}");
+    }
+}

@@ -1,0 +1,49 @@
+//! Strategies for shapes: every combination that the geometry accepts, the awkward ones included.
+
+use alexnet_kernels::geometry::{
+    ConvGeometry, Maps, NormGeometry, Normalisation, PoolGeometry, Rounding, Window,
+};
+use proptest::prelude::*;
+
+/// Windows up to 7 pixels wide, overlapping or with gaps.
+fn window() -> impl Strategy<Value = Window> {
+    let rounding = prop_oneof![Just(Rounding::Down), Just(Rounding::Up)];
+    (1..8_usize, 1..6_usize, 0..7_usize, rounding).prop_map(|(kernel, stride, pad, rounding)| Window {
+        kernel,
+        stride,
+        pad: pad % kernel,
+        rounding,
+    })
+}
+
+/// Convolutions of up to five groups. A geometry that is refused is replaced by drawing again.
+pub fn conv() -> impl Strategy<Value = ConvGeometry> {
+    let channels = || prop_oneof![1..5_usize, Just(7), Just(19)];
+    (1..14_usize, 1..14_usize, channels(), channels(), 1..6_usize, window()).prop_filter_map(
+        "the window does not fit",
+        |(height, width, inputs, outputs, groups, window)| {
+            ConvGeometry::new(Maps::new(height, width, groups * inputs), groups * outputs, window, groups)
+                .ok()
+        },
+    )
+}
+
+pub fn pool() -> impl Strategy<Value = PoolGeometry> {
+    (1..14_usize, 1..14_usize, prop_oneof![1..9_usize, Just(67)], window()).prop_filter_map(
+        "the window does not fit",
+        |(height, width, channels, window)| {
+            PoolGeometry::new(Maps::new(height, width, channels), window).ok()
+        },
+    )
+}
+
+/// Normalisations whose window may be wider than the maps.
+pub fn norm() -> impl Strategy<Value = NormGeometry> {
+    let constants = (1..12_usize, 0.0..2.0_f64, prop_oneof![Just(0.75), 0.1..1.5_f64], 0.5..3.0_f64)
+        .prop_map(|(size, alpha, beta, k)| Normalisation { size, alpha, beta, k });
+    (1..9_usize, 1..9_usize, 1..12_usize, 1..6_usize, constants).prop_map(
+        |(height, width, channels, groups, constants)| {
+            NormGeometry::new(Maps::new(height, width, groups * channels), groups, constants).unwrap()
+        },
+    )
+}

@@ -1,0 +1,69 @@
+//! The number of threads changes no bit of any result. The shapes are large enough to be cut.
+
+mod kit;
+
+use alexnet_kernels::geometry::{
+    ConvGeometry, Maps, NormGeometry, Normalisation, PoolGeometry, Rounding, Window,
+};
+use alexnet_kernels::sgd;
+use kit::{bits, cases::*, check_threads, single, spread};
+
+const BATCH: usize = 5;
+
+fn window(kernel: usize, stride: usize, pad: usize) -> Window {
+    Window { kernel, stride, pad, rounding: Rounding::Up }
+}
+
+#[test]
+fn convolutions() {
+    for (maps, window, groups) in
+        [(32, window(5, 1, 2), 2), (30, window(7, 3, 0), 5), (48, window(3, 2, 1), 1)]
+    {
+        let g = ConvGeometry::new(Maps::new(23, 21, 30), maps, window, groups).unwrap();
+        check_threads(&Conv { g, batch: BATCH });
+        check_threads(&Local { g, batch: BATCH });
+    }
+}
+
+#[test]
+fn fully_connected() {
+    check_threads(&Fc { batch: 1, inputs: 1000, outputs: 300 });
+    check_threads(&Fc { batch: 40, inputs: 1000, outputs: 300 });
+}
+
+#[test]
+fn pools() {
+    let g = PoolGeometry::new(Maps::new(27, 27, 96), window(3, 2, 0)).unwrap();
+    check_threads(&MaxPool { g, batch: BATCH });
+    check_threads(&AvgPool { g, batch: BATCH });
+}
+
+#[test]
+fn normalisations() {
+    let constants = Normalisation { size: 5, alpha: 1e-2, beta: 0.75, k: 2.0 };
+    let g = NormGeometry::new(Maps::new(27, 27, 96), 2, constants).unwrap();
+    check_threads(&Lrn { g, batch: BATCH });
+    check_threads(&MapNorm { g, batch: BATCH });
+}
+
+#[test]
+fn elementwise() {
+    for curve in [Curve::Relu, Curve::Tanh, Curve::Logistic] {
+        check_threads(&Activation { curve, len: 100_003 });
+    }
+    check_threads(&Dropout { keys: vec![1, 2, 3], units: 50_001, rate: 0.5, scale: 2.0 });
+    check_threads(&SoftmaxLoss { labels: (0..200).collect(), classes: 1000 });
+}
+
+#[test]
+fn sgd_step() {
+    let len = 100_003;
+    let inputs = single(&[spread(len, 1), spread(len, 2), spread(len, 3)]);
+    let [one, two, four] = [1, 2, 4].map(|threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let [mut w, mut v] = [inputs[0].clone(), inputs[1].clone()];
+        pool.install(|| sgd::step(&mut w, &mut v, &inputs[2], 0.01, 0.9, 0.0005));
+        bits(&[w, v])
+    });
+    assert!(one == two && one == four);
+}
