@@ -122,25 +122,3 @@ fn power_of_three_quarters(s: f32) -> f32 {
     let root = s.sqrt();
     1.0 / (root * root.sqrt())
 }
-
-/// `sums[i] = sum values[j]` for `j` from `i - before` to `i + after`, cut at the ends of the line, where each
-/// item is `unit` neighbouring values.
-#[inline(always)]
-pub(crate) fn sum_line(values: &[f32], unit: usize, (before, after): (usize, usize), sums: &mut [f32]) {
-    let items = values.len() / unit;
-    sums.fill(0.0);
-    for distance in (1..=before.min(items - 1)).rev() {
-        add(&values[..(items - distance) * unit], &mut sums[distance * unit..]);
-    }
-    add(values, sums);
-    for distance in 1..=after.min(items - 1) {
-        add(&values[distance * unit..], &mut sums[..(items - distance) * unit]);
-    }
-}
-
-#[inline(always)]
-fn add(values: &[f32], sums: &mut [f32]) {
-    for (sum, value) in sums.iter_mut().zip(values) {
-        *sum += value;
-    }
-}

@@ -8,7 +8,7 @@ use kit::{Case, bits, cases::*, check_agreement, double, shapes, single, spread}
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(shapes::draw(256))]
 
     #[test]
     fn conv(g in shapes::conv(), batch in 1..4_usize) {

@@ -4,7 +4,7 @@ mod kit;
 
 use alexnet_kernels::gemm::{Matrix, Shape, Start, gemm_with, reference};
 use alexnet_kernels::isa::Isa;
-use kit::{agree, bits, double, single, spread};
+use kit::{agree, bits, double, positive, shapes, single};
 use proptest::prelude::*;
 
 /// `start + A B` with rows of C three longer than they need be, and what lies between them.
@@ -37,7 +37,7 @@ fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 
 fn check(shape: Shape) {
     let Shape { m, n, k } = shape;
-    let values = single(&[spread(m * k, 1), spread(k * n, 2), spread(m * n, 3)]);
+    let values = single(&[positive(m * k, 1), positive(k * n, 2), positive(m * n, 3)]);
     let wide = double(&values);
     let row = &values[2][..n];
     for (i, start) in [Start::Zero, Start::Keep, Start::Row(row)].into_iter().enumerate() {
@@ -60,7 +60,7 @@ fn check(shape: Shape) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(shapes::draw(128))]
 
     #[test]
     fn random_shapes(m in 1..70_usize, n in 1..70_usize, k in 1..70_usize) {
@@ -101,7 +101,7 @@ fn empty_products() {
 #[test]
 fn threads_do_not_change_bits() {
     let shape = Shape { m: 131, n: 203, k: 2500 };
-    let values = single(&[spread(131 * 2500, 1), spread(2500 * 203, 2), spread(131 * 203, 3)]);
+    let values = single(&[positive(131 * 2500, 1), positive(2500 * 203, 2), positive(131 * 203, 3)]);
     for isa in Isa::available() {
         let [one, two, four] = [1, 2, 4].map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

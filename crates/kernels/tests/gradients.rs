@@ -6,7 +6,7 @@ use kit::{cases::*, check_gradients, shapes};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(shapes::draw(32))]
 
     #[test]
     fn conv(g in shapes::conv(), batch in 1..3_usize) {

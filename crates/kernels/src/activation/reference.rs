@@ -5,7 +5,7 @@ use crate::real::Real;
 /// `a = max(a, 0)`; not a number stays so.
 pub fn relu<T: Real>(values: &mut [T]) {
     for a in values {
-        if *a < T::ZERO {
+        if *a <= T::ZERO {
             *a = T::ZERO;
         }
     }

@@ -10,7 +10,7 @@ pub mod reference;
 
 use crate::geometry::NormGeometry;
 use crate::isa::multiversioned;
-use crate::response::{self, sum_line};
+use crate::{response, scratch};
 
 /// Values that are treated together, in the first-level cache.
 const BLOCK: usize = 2048;
@@ -37,11 +37,47 @@ fn block(g: &NormGeometry) -> usize {
     (BLOCK / g.maps.channels.max(1)).max(1) * g.maps.channels
 }
 
+/// Neighbouring sums that stay in registers while the window passes.
+const LANES: usize = 16;
+
+/// Sums over neighbouring maps. Each group is first laid between zeros, so that no window has an edge.
+fn sum_maps(g: &NormGeometry, values: &[f32], (before, after): (usize, usize), sums: &mut [f32]) {
+    let width = g.maps.channels / g.groups;
+    // A window wider than the maps sees all of them, whatever its size.
+    let (before, after) = (before.min(width), after.min(width));
+    scratch::with(before + width + after, |line| {
+        line.fill(0.0);
+        sum_groups(width, before, values, line, sums);
+    });
+}
+
 multiversioned! {
-    fn sum_maps(g: &NormGeometry, values: &[f32], reach: (usize, usize), sums: &mut [f32]) {
-        let width = g.maps.channels / g.groups;
+    /// `sums[i] = sum values[j]` over the window of `i` in each group; `line` is as long as a group and its margins.
+    fn sum_groups(width: usize, before: usize, values: &[f32], line: &mut [f32], sums: &mut [f32]) {
+        let size = line.len() - width + 1;
         for (values, sums) in values.chunks_exact(width).zip(sums.chunks_exact_mut(width)) {
-            sum_line(values, 1, reach, sums);
+            line[before..before + width].copy_from_slice(values);
+            let (blocks, rest) = sums.as_chunks_mut::<LANES>();
+            let together = blocks.len() * LANES;
+            for (i, sums) in blocks.iter_mut().enumerate() {
+                *sums = window_sums(&line[i * LANES..], size);
+            }
+            for (i, sum) in rest.iter_mut().enumerate() {
+                [*sum] = window_sums(&line[together + i..], size);
+            }
         }
     }
+}
+
+/// The sums of `N` windows of `size` that begin one after another.
+#[inline(always)]
+fn window_sums<const N: usize>(line: &[f32], size: usize) -> [f32; N] {
+    let mut sums = [0.0; N];
+    for start in 0..size {
+        let values = &line[start..start + N];
+        for i in 0..N {
+            sums[i] += values[i];
+        }
+    }
+    sums
 }

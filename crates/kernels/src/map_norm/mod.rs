@@ -10,8 +10,7 @@ pub mod reference;
 
 use crate::geometry::NormGeometry;
 use crate::isa::multiversioned;
-use crate::response::{self, sum_line};
-use crate::scratch;
+use crate::{response, scratch};
 
 /// `y = x s^-beta`, where `s = k + alpha sum x^2` over neighbouring pixels.
 ///
@@ -48,5 +47,27 @@ multiversioned! {
 
     fn sum_columns(g: &NormGeometry, values: &[f32], reach: (usize, usize), sums: &mut [f32]) {
         sum_line(values, g.maps.width * g.maps.channels, reach, sums);
+    }
+}
+
+/// `sums[i] = sum values[j]` for `j` from `i - before` to `i + after`, cut at the ends of the line, where each
+/// item is `unit` neighbouring values.
+#[inline(always)]
+fn sum_line(values: &[f32], unit: usize, (before, after): (usize, usize), sums: &mut [f32]) {
+    let items = values.len() / unit;
+    sums.fill(0.0);
+    for distance in (1..=before.min(items - 1)).rev() {
+        add(&values[..(items - distance) * unit], &mut sums[distance * unit..]);
+    }
+    add(values, sums);
+    for distance in 1..=after.min(items - 1) {
+        add(&values[distance * unit..], &mut sums[..(items - distance) * unit]);
+    }
+}
+
+#[inline(always)]
+fn add(values: &[f32], sums: &mut [f32]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += value;
     }
 }

@@ -12,8 +12,8 @@ use crate::isa::multiversioned;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Channels that a backward pass treats at a time: their maxima stay in the first-level cache.
-const CHANNELS: usize = 64;
+/// Channels that a search for maxima treats at a time: what it knows of them stays in registers.
+const CHANNELS: usize = 16;
 
 /// `y = max x` over the window; not a number if a pixel of the window is not.
 ///
@@ -88,14 +88,25 @@ fn pixels(g: &PoolGeometry, rows: Range<usize>, columns: Range<usize>) -> impl I
     rows.flat_map(move |iy| columns.clone().map(move |ix| iy * width + ix))
 }
 
+/// The input pixels of a window with their places in it.
+#[inline(always)]
+fn places(
+    g: &PoolGeometry,
+    rows: &Range<usize>,
+    columns: &Range<usize>,
+) -> impl Iterator<Item = (f32, usize)> {
+    pixels(g, rows.clone(), columns.clone()).enumerate().map(|(place, pixel)| (place as f32, pixel))
+}
+
 multiversioned! {
     fn max_window(g: &PoolGeometry, x: &[f32], rows: Range<usize>, columns: Range<usize>, y: &mut [f32]) {
-        let channels = g.input.channels;
-        y.fill(f32::NEG_INFINITY);
-        for pixel in pixels(g, rows, columns) {
-            for (y, &x) in y.iter_mut().zip(&x[pixel * channels..][..channels]) {
-                *y = if (x > *y) | x.is_nan() { x } else { *y };
-            }
+        let (blocks, rest) = y.as_chunks_mut::<CHANNELS>();
+        let together = blocks.len() * CHANNELS;
+        for (i, y) in blocks.iter_mut().enumerate() {
+            *y = Largest::of(g, x, &rows, &columns, i * CHANNELS).value;
+        }
+        for (i, y) in rest.iter_mut().enumerate() {
+            [*y] = Largest::of(g, x, &rows, &columns, together + i).value;
         }
     }
 
@@ -117,8 +128,12 @@ multiversioned! {
         dx.fill(0.0);
         for (output, dy) in dy.chunks_exact(g.output.channels).enumerate() {
             let (rows, columns) = covered(g, output / g.output.width, output % g.output.width);
-            for (start, dy) in (0..).step_by(CHANNELS).zip(dy.chunks(CHANNELS)) {
-                max_backward_window(g, x, &rows, &columns, start, dy, dx);
+            let (blocks, rest) = dy.as_chunks::<CHANNELS>();
+            for (i, dy) in blocks.iter().enumerate() {
+                give_to_largest(g, x, &rows, &columns, i * CHANNELS, dy, dx);
+            }
+            for (i, &dy) in rest.iter().enumerate() {
+                give_to_largest(g, x, &rows, &columns, blocks.len() * CHANNELS + i, &[dy], dx);
             }
         }
     }
@@ -138,32 +153,47 @@ multiversioned! {
     }
 }
 
-/// Adds the gradients of up to `CHANNELS` outputs of one pixel, from channel `start` on, to their largest inputs.
+/// The largest pixels of a window in `N` neighbouring maps.
+struct Largest<const N: usize> {
+    value: [f32; N],
+    /// The pixel's place in the window, row by row: a float, so that it moves by the instruction that moves the value.
+    place: [f32; N],
+}
+
+impl<const N: usize> Largest<N> {
+    /// Looks for the largest pixels in the maps from `channel` on.
+    #[inline(always)]
+    fn of(g: &PoolGeometry, x: &[f32], rows: &Range<usize>, columns: &Range<usize>, channel: usize) -> Self {
+        // Where all pixels are minus infinity, none is larger than this, and the first is it.
+        let mut largest = Self { value: [f32::NEG_INFINITY; N], place: [0.0; N] };
+        for (place, pixel) in places(g, rows, columns) {
+            let x = &x[pixel * g.input.channels + channel..][..N];
+            for ((value, at), &x) in largest.value.iter_mut().zip(&mut largest.place).zip(x) {
+                let larger = (x > *value) | x.is_nan();
+                *value = if larger { x } else { *value };
+                *at = if larger { place } else { *at };
+            }
+        }
+        largest
+    }
+}
+
+/// Adds the gradients of an output pixel, in the `N` maps from `channel` on, to the largest pixels of its window.
 #[inline(always)]
-fn max_backward_window(
+fn give_to_largest<const N: usize>(
     g: &PoolGeometry,
     x: &[f32],
     rows: &Range<usize>,
     columns: &Range<usize>,
-    start: usize,
-    dy: &[f32],
+    channel: usize,
+    dy: &[f32; N],
     dx: &mut [f32],
 ) {
-    let mut best = [f32::NEG_INFINITY; CHANNELS];
-    // Where the maximum is, counted within the window. All may be minus infinity: then it is the first.
-    let mut which = [0_u32; CHANNELS];
-    for (i, pixel) in (0..).zip(pixels(g, rows.clone(), columns.clone())) {
-        let x = &x[pixel * g.input.channels + start..][..dy.len()];
-        for ((best, which), &x) in best.iter_mut().zip(&mut which).zip(x) {
-            let better = (x > *best) | x.is_nan();
-            *which = if better { i } else { *which };
-            *best = if better { x } else { *best };
-        }
-    }
-    for (i, pixel) in (0_u32..).zip(pixels(g, rows.clone(), columns.clone())) {
-        let dx = &mut dx[pixel * g.input.channels + start..][..dy.len()];
-        for ((dx, &which), dy) in dx.iter_mut().zip(&which).zip(dy) {
-            *dx = if which == i { *dx + dy } else { *dx };
+    let largest = Largest::<N>::of(g, x, rows, columns, channel);
+    for (place, pixel) in places(g, rows, columns) {
+        let dx = &mut dx[pixel * g.input.channels + channel..][..N];
+        for ((dx, &at), &dy) in dx.iter_mut().zip(&largest.place).zip(dy) {
+            *dx += if at == place { dy } else { 0.0 };
         }
     }
 }

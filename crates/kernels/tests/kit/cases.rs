@@ -1,6 +1,6 @@
 //! Every operation as a [`Case`].
 
-use super::{Case, spread};
+use super::{Case, positive, spread};
 use alexnet_kernels::geometry::{ConvGeometry, NormGeometry, PoolGeometry};
 use alexnet_kernels::real::Real;
 use alexnet_kernels::{activation, conv, dropout, fc, local, loss, lrn, map_norm, pool};
@@ -23,7 +23,7 @@ macro_rules! convolution {
             fn inputs(&self) -> Vec<Vec<f64>> {
                 let Self { g, batch } = self;
                 let lens = [batch * g.input.len(), g.$weights(), $biases(g), batch * g.output.len()];
-                lens.into_iter().zip(1..).map(|(len, seed)| spread(len, seed)).collect()
+                lens.into_iter().zip(1..).map(|(len, seed)| positive(len, seed)).collect()
             }
 
             fn fast(&self, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
@@ -62,7 +62,7 @@ impl Case for Fc {
     fn inputs(&self) -> Vec<Vec<f64>> {
         let &Self { batch, inputs, outputs } = self;
         let lens = [batch * inputs, outputs * inputs, outputs, batch * outputs];
-        lens.into_iter().zip(1..).map(|(len, seed)| spread(len, seed)).collect()
+        lens.into_iter().zip(1..).map(|(len, seed)| positive(len, seed)).collect()
     }
 
     fn fast(&self, slices: &[Vec<f32>]) -> Vec<Vec<f32>> {

@@ -25,11 +25,16 @@ pub trait Case: std::fmt::Debug + Sync {
 }
 
 /// Values in `-0.5..1`, all different and nowhere closer than about `0.5 / len`, in an order that depends on `seed`.
-/// Their mean is not zero, so that no sum of products cancels by accident.
 pub fn spread(len: usize, seed: u64) -> Vec<f64> {
     let mut ranks: Vec<usize> = (0..len).collect();
     ranks.sort_by_key(|&i| combine(seed, i as u64));
     ranks.iter().map(|&rank| (rank as f64 + 0.5) / len as f64 * 1.5 - 0.5).collect()
+}
+
+/// The same, all above zero, for operations that sum products: no sum cancels by accident, which would leave nothing
+/// but rounding errors to compare.
+pub fn positive(len: usize, seed: u64) -> Vec<f64> {
+    spread(len, seed).iter().map(|value| value + 0.6).collect()
 }
 
 /// The same values in single precision.

@@ -4,6 +4,18 @@ use alexnet_kernels::geometry::{
     ConvGeometry, Maps, NormGeometry, Normalisation, PoolGeometry, Rounding, Window,
 };
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+/// Draws `cases` shapes, the same in every run: `ALEXNET_SHAPES=<number>` draws others.
+pub fn draw(cases: u32) -> ProptestConfig {
+    let seed = std::env::var("ALEXNET_SHAPES").ok().and_then(|seed| seed.parse().ok()).unwrap_or(2012);
+    ProptestConfig {
+        cases,
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
 
 /// Windows up to 7 pixels wide, overlapping or with gaps.
 fn window() -> impl Strategy<Value = Window> {
