@@ -247,7 +247,7 @@ fn wrong_batches_are_refused() {
 #[test]
 fn memory_that_cannot_be_had_is_an_error_with_the_table() {
     let network = Network::new(&every_layer(), 5).unwrap();
-    let error = CpuEngine::new(network, Mode::Training, 1 << 46, 1).err().expect("2^46 pictures cannot fit");
+    let error = CpuEngine::new(network, Mode::Training, 1 << 46, 1).expect_err("2^46 pictures cannot fit");
     assert!(error.message.contains("memory, in all"), "{error}");
 }
 
@@ -256,7 +256,7 @@ fn memory_that_cannot_be_had_is_an_error_with_the_table() {
 #[test]
 fn a_large_batch_has_the_mean_gradient_of_its_parts() {
     let mut recipe = Recipe::load("small").unwrap();
-    recipe.set_all([("layer.drop5.rate", "0"), ("layer.drop6.rate", "0")]).unwrap();
+    recipe.set_all([("layer.drop4.rate", "0"), ("layer.drop5.rate", "0")]).unwrap();
     let network = Network::new(&recipe, 10).unwrap();
     let (n, part) = (64, 2);
     let (images, labels) = sample(&network, n);

@@ -20,7 +20,7 @@ pub struct Weights<T> {
 #[derive(Clone, Debug)]
 pub struct Gradients<T> {
     /// Mean loss of the batch.
-    pub loss: T,
+    pub loss: f64,
     /// `[n, classes]`.
     pub logits: Vec<T>,
     /// The gradient of the mean loss, shaped as the weights.

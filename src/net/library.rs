@@ -13,6 +13,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("caffenet", include_str!("../../recipes/caffenet.toml")),
     ("torchvision", include_str!("../../recipes/torchvision.toml")),
     ("small", include_str!("../../recipes/small.toml")),
+    ("fashion-mnist", include_str!("../../recipes/fashion-mnist.toml")),
     ("cifar-18pct", include_str!("../../recipes/cifar-18pct.toml")),
     ("cifar-13pct", include_str!("../../recipes/cifar-13pct.toml")),
     ("cifar-11pct", include_str!("../../recipes/cifar-11pct.toml")),

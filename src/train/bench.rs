@@ -14,7 +14,7 @@ use crate::random::{Purpose, key};
 /// Calls of which the median is taken, after one that is not counted.
 const CALLS: usize = 5;
 
-/// What [`bench`] measured.
+/// What [`fn@bench`] measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Speed {
     /// Name of the recipe.

@@ -63,7 +63,7 @@ pub fn demo(options: Options, out: &mut dyn Write) -> Result<Report> {
         // Spread over the test pictures, so that several classes are seen.
         let index = (2 * shown + 1) * test.len() / (2 * SHOWN);
         let Ok(picture) = test.picture(index)? else { continue };
-        let probabilities = predictor.probabilities(&picture, 10)?;
+        let probabilities = predictor.probabilities(&picture, predictor.views)?;
         let label = &predictor.classes[test.label(index) as usize];
         let best: Vec<(String, f64)> = top(&probabilities, 5)
             .into_iter()

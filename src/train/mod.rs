@@ -10,7 +10,7 @@
 //! | [`progress`] | what a person sees meanwhile |
 //! | [`signals`] | stopping without losing anything |
 //! | [`demo`] | `alexnet demo` |
-//! | [`bench`] | pictures per second |
+//! | [`mod@bench`] | pictures per second |
 
 pub mod bench;
 pub mod demo;

@@ -316,19 +316,24 @@ impl Trainer {
     }
 
     /// The best-known failure of this network: a loss that stays at that of a blind guess.
-    fn warn_of_a_flat_loss(&self, tally: &Tally) {
-        let classes = self.engine.network().classes;
+    fn warn_of_a_flat_loss(&mut self, tally: &Tally) {
+        let network = self.engine.network();
+        let classes = network.classes;
         let blind = (classes as f64).ln();
-        if tally.loss() > 0.98 * blind {
-            self.progress.say(&format!(
-                "note: the loss is still {:.3}, that of a blind guess among {classes} classes (ln {classes} = {blind:.3}). \
-                 Known cures: biases of 0.1 instead of 1, He's initial weights, or a lower rate. For example \
-                 --set layer.fc6.weights.bias=0.1 --set layer.fc7.weights.bias=0.1, or \
-                 --set optimiser.rate={}",
-                tally.loss(),
-                self.config.recipe.optimiser.rate / 2.0
-            ));
+        if tally.loss() < 0.98 * blind {
+            return;
         }
+        let biased =
+            network.layers.iter().filter(|layer| layer.weights().is_some_and(|spec| spec.bias == 1.0));
+        let mut cures: Vec<String> =
+            biased.map(|layer| format!("--set layer.{}.weights.bias=0.1", layer.name)).collect();
+        cures.push(format!("--set optimiser.rate={}", self.config.recipe.optimiser.rate / 2.0));
+        self.say(&format!(
+            "note: the loss is still {:.3}; a blind guess among {classes} classes has ln {classes} = {blind:.3}. It may \
+             only need more epochs. Known cures: smaller biases, He's initial weights, a lower rate: {}",
+            tally.loss(),
+            cures.join(" ")
+        ));
     }
 
     fn line(&self, epoch: usize, lr: f32, tally: &Tally, found: Option<&Evaluation>) -> Line {
