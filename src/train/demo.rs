@@ -9,6 +9,7 @@ use crate::data::{Picture, embedded};
 use crate::eval::{Predictor, topk::top};
 use crate::net::Recipe;
 use crate::train::progress::Display;
+use crate::train::run::Run;
 use crate::train::signals::Interrupt;
 
 /// Test pictures that are shown with what the network makes of them.
@@ -17,7 +18,7 @@ const SHOWN: usize = 4;
 /// How the demo is to run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The run folder; `None`: a new one below `runs/`.
+    /// The run folder; `None`: `runs/demo-1`, or the first higher number that is free.
     pub run: Option<PathBuf>,
     /// The command line, for the records.
     pub command: String,
@@ -44,7 +45,7 @@ pub fn demo(options: Options, out: &mut dyn Write) -> Result<Report> {
     let config = Config {
         recipe: Recipe::load("small")?,
         dataset,
-        run: options.run,
+        run: Some(options.run.unwrap_or_else(|| Run::first_free("demo"))),
         exist_ok: false,
         command: options.command,
         seed: options.seed,

@@ -29,7 +29,7 @@ impl Run {
     pub fn create(folder: Option<&Path>, recipe: &Recipe, command: &str, exist_ok: bool) -> Result<Self> {
         let folder = match folder {
             Some(folder) => folder.to_path_buf(),
-            None => first_free(&recipe.name),
+            None => Self::first_free(&recipe.name),
         };
         if !exist_ok && folder.join("recipe.toml").exists() {
             return Err(Error::usage(format!("{} already holds a run", folder.display()))
@@ -43,6 +43,12 @@ impl Run {
         let log = OpenOptions::new().create(true).append(true).open(&path);
         let log = log.map_err(|error| Error::io(&path, "open the log", &error))?;
         Ok(Self { folder, log })
+    }
+
+    /// The first of `runs/NAME-1`, `runs/NAME-2`, ... that does not exist.
+    pub fn first_free(name: &str) -> PathBuf {
+        let folder = |n: usize| Path::new("runs").join(format!("{name}-{n}"));
+        (1..).map(folder).find(|folder| !folder.exists()).expect("there are more numbers than folders")
     }
 
     /// Where it is.
@@ -72,11 +78,6 @@ impl Run {
         model.save(&path)?;
         Ok(path)
     }
-}
-
-fn first_free(recipe: &str) -> PathBuf {
-    let name = |n: usize| Path::new("runs").join(format!("{recipe}-{n}"));
-    (1..).map(name).find(|folder| !folder.exists()).expect("there are more numbers than folders")
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
