@@ -415,3 +415,38 @@ fn statistics_are_those_of_a_plain_sum() {
     assert!((basis.deviations[0] - (3.0 * variance).sqrt()).abs() < 1e-6, "grey varies along (1, 1, 1)");
     assert!(basis.vectors[0].iter().all(|v| (v - 1.0 / 3f64.sqrt()).abs() < 1e-9));
 }
+
+/// A file of real pictures, where there are any: in the folder that `ALEXNET_SHARED` names, or beside the repository.
+fn real_pictures(name: &str) -> Option<std::path::PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let folder = std::env::var_os("ALEXNET_SHARED").map_or(beside, Into::into);
+    let path = folder.join(name);
+    if !path.is_file() {
+        println!("skipped: no {name}; ALEXNET_SHARED names the folder that holds it");
+        return None;
+    }
+    Some(path)
+}
+
+#[test]
+fn imagenette_is_read_from_its_tar() {
+    let Some(path) = real_pictures("imagenette.tar") else { return };
+    let set = Dataset::open(&path).unwrap();
+    let (train, val) = (set.train().unwrap(), set.val().unwrap());
+    assert_eq!((set.classes.len(), train.len(), val.len()), (10, 9469, 3925));
+    assert_eq!(set.classes[0], "n01440764");
+    for index in (0..train.len()).step_by(500) {
+        let picture = train.picture(index).unwrap().unwrap();
+        assert_eq!((picture.width, picture.height), (224, 224), "{}", train.file(index));
+    }
+}
+
+#[test]
+fn cifar_10_is_read_from_a_tar_of_jpegs() {
+    let Some(path) = real_pictures("cifar10.tar") else { return };
+    let set = Dataset::open(&path).unwrap();
+    let (train, test) = (set.train().unwrap(), set.val().unwrap());
+    assert_eq!((set.classes.len(), train.len(), test.len()), (10, 50_000, 10_000));
+    assert_eq!((test.name.as_str(), test.file(0)), ("test", "test/airplane/0000.jpg"));
+    assert_eq!(test.picture(0).unwrap().unwrap().width, 32);
+}

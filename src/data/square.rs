@@ -37,7 +37,8 @@ fn centre(length: usize, side: usize, short: f64) -> (f64, f64) {
     let resized = (length as f64 * side as f64 / short).floor().max(side as f64);
     let scale = length as f64 / resized;
     let start = ((resized - side as f64) / 2.0).floor();
-    (start * scale, side as f64 * scale)
+    // Rounding must not push the end past the picture.
+    (start * scale, (side as f64 * scale).min(length as f64 - start * scale))
 }
 
 #[cfg(test)]
@@ -91,6 +92,14 @@ mod tests {
             let worst = made.pixels.iter().zip(naive(&picture, side)).map(|(&a, b)| (f64::from(a) - b).abs());
             let worst = worst.fold(0.0, f64::max);
             assert!(worst <= 1.0, "{width} x {height} to {side}: {worst} levels off");
+        }
+    }
+
+    #[test]
+    fn every_shape_becomes_a_square() {
+        for (width, height) in (1..70).flat_map(|w| (1..70).map(move |h| (w, 13 * h))) {
+            let made = square(&Picture::new(width, height, vec![200; 3 * width * height]), 7);
+            assert_eq!(made.pixels, [200; 3 * 7 * 7], "{width} x {height}");
         }
     }
 
