@@ -182,6 +182,9 @@ impl Trainer {
                 return Ok(ended);
             }
             let validation = self.validate()?;
+            if let Some(signal) = self.config.interrupt.signal() {
+                return Ok(Ended::Signal(signal));
+            }
             let error = validation.as_ref().map_or(tally.loss(), |found| 1.0 - found.top1_share());
             self.end_of_epoch(rate, &tally, validation)?;
             match self.pace.finish_epoch(&self.config.recipe.schedule, error) {
@@ -268,22 +271,28 @@ impl Trainer {
     /// Judges the validation pictures by their centre view.
     fn validate(&mut self) -> Result<Option<Evaluation>> {
         let Some(split) = self.config.dataset.val().cloned() else { return Ok(None) };
-        let found = self.judge(&split, 1)?;
-        Ok((found.images > 0).then_some(found))
+        self.judge(&split, 1)
     }
 
-    fn judge(&mut self, split: &Split, views: usize) -> Result<Evaluation> {
+    /// `None` when there is nothing to judge, or a signal ends it.
+    fn judge(&mut self, split: &Split, views: usize) -> Result<Option<Evaluation>> {
         self.progress.start("validation", split.len());
         let judge = Judge { engine: &mut self.engine, preprocess: &self.preprocess };
-        let progress = &mut self.progress;
+        let (progress, interrupt) = (&mut self.progress, &self.config.interrupt);
         let mut before = 0;
         let found = evaluate(judge, split, views, self.config.workers, &mut |done| {
             progress.advance(done - before, None);
             before = done;
-            Ok(())
-        })?;
+            match interrupt.signal() {
+                None => Ok(()),
+                Some(signal) => Err(Error::new(Kind::Runtime, format!("ended by signal {signal}"))),
+            }
+        });
         self.progress.finish();
-        Ok(found)
+        if self.config.interrupt.signal().is_some() {
+            return Ok(None);
+        }
+        Ok(Some(found?).filter(|found| found.images > 0))
     }
 
     fn end_of_epoch(&mut self, rate: f32, tally: &Tally, validation: Option<Evaluation>) -> Result<()> {
@@ -379,10 +388,6 @@ impl Trainer {
 
     /// Saves what an unfinished epoch learned, or judges the best model with the recipe's views.
     fn finish(mut self, began: Instant, ended: Ended) -> Result<Report> {
-        let interrupted = match ended {
-            Ended::Signal(signal) => Some(signal),
-            Ended::Scheduled(_) | Ended::MaxSteps => None,
-        };
         if let Ended::Signal(_) | Ended::MaxSteps = ended {
             let model = self.model(self.pace.epochs, None)?;
             let path = self.run.save("last", &model)?;
@@ -391,15 +396,18 @@ impl Trainer {
         if ended == Ended::Scheduled(End::Plateau) {
             self.say("the validation error does not improve any more: the end");
         }
-        let evaluation = if interrupted.is_none() { self.judge_best(ended)? } else { None };
+        let evaluation = match ended {
+            Ended::Signal(_) => None,
+            Ended::Scheduled(_) | Ended::MaxSteps => self.judge_best(ended)?,
+        };
         Ok(Report {
-            evaluation,
             epochs: self.pace.epochs,
             steps: self.steps,
             seconds: began.elapsed().as_secs_f64(),
             run: self.run.folder().to_path_buf(),
             skipped: self.skipped,
-            interrupted,
+            interrupted: self.config.interrupt.signal().filter(|_| evaluation.is_none()),
+            evaluation,
         })
     }
 
@@ -410,10 +418,7 @@ impl Trainer {
             self.engine.load(&best.parameters)?;
         }
         let views = self.config.recipe.evaluation.views;
-        let found = self.judge(&split, views)?;
-        if found.images == 0 {
-            return Ok(None);
-        }
+        let Some(found) = self.judge(&split, views)? else { return Ok(None) };
         for line in skip_lines(&found.skipped) {
             self.say(&line);
         }
