@@ -97,6 +97,29 @@ fn splits_with_other_classes_are_told() {
 }
 
 #[test]
+fn split_folders_are_known_in_any_case_and_need_training_pictures() {
+    let dir = TempDir::new().unwrap();
+    class_folders(&dir.path().join("Test"), &["cat", "dog"], 2);
+    class_folders(&dir.path().join("Val"), &["cat", "dog"], 2);
+    assert!(open_error(dir.path()).contains("no train/"));
+    class_folders(&dir.path().join("Train"), &["cat", "dog"], 2);
+    let set = Dataset::open(dir.path()).unwrap();
+    let names: Vec<&str> = set.splits.iter().map(|split| split.name.as_str()).collect();
+    assert_eq!((set.classes.len(), names), (2, vec!["train", "val", "test"]));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_to_nowhere_are_left_out_and_told() {
+    let dir = TempDir::new().unwrap();
+    class_folders(dir.path(), &["cat", "dog"], 3);
+    std::os::unix::fs::symlink("nowhere", dir.path().join("cat/link.jpg")).unwrap();
+    let set = Dataset::open(dir.path()).unwrap();
+    assert_eq!(set.split("all").unwrap().len(), 6);
+    assert!(set.notes.iter().any(|note| note.contains("cat/link.jpg")), "{:?}", set.notes);
+}
+
+#[test]
 fn labels_follow_a_models_classes() {
     let dir = TempDir::new().unwrap();
     class_folders(dir.path(), &["cat", "dog"], 2);
@@ -155,7 +178,8 @@ fn names_that_leave_an_archive_are_left_out_and_nothing_is_written() {
     }
     builder.finish().unwrap();
     let set = Dataset::open(&path).unwrap();
-    assert!(!set.classes.iter().any(|class| class.contains("..") || class == "escape"), "{:?}", set.classes);
+    assert_eq!(set.classes, ["cat", "dog"]);
+    assert!(set.notes.iter().any(|note| note.contains("../escape/1.jpg")), "{:?}", set.notes);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
@@ -181,6 +205,8 @@ fn cifar_binaries_are_read_and_checked() {
     assert!(open_error(dir.path()).contains("cut short"));
     write(dir.path().join("test_batch.bin"), record(10, 7)).unwrap();
     assert!(open_error(dir.path()).contains("label 10"));
+    write(dir.path().join("batches.meta.txt"), "\n").unwrap();
+    assert!(open_error(dir.path()).contains("no class names"));
 }
 
 #[test]
@@ -250,6 +276,8 @@ fn pictures_that_do_not_decode_say_why() {
     says(b"Hello, this is no picture", "starts with `Hello, t`");
     says(&whole[..whole.len() / 2], "broken JPEG");
     says(&whole[..3], "broken JPEG");
+    says(&whole[..whole.len() - 8], "broken JPEG");
+    says(&whole[..whole.len() - 2], "ends before its picture does");
     says(&png(&image::DynamicImage::new_rgb8(9, 9))[..50], "broken PNG");
 
     // A JPEG and a PNG whose headers claim 20,000 x 20,000 pixels.

@@ -2,8 +2,8 @@
 
 use std::io::Cursor;
 
-use image::ImageDecoder;
 use image::codecs::png::PngDecoder;
+use image::{ImageDecoder, Limits};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
@@ -20,6 +20,9 @@ pub const MOST_PIXELS: usize = 100_000_000;
 
 /// Most scans a progressive JPEG may have; each costs a pass over the whole picture.
 const MOST_SCANS: usize = 100;
+
+/// Most bytes that a PNG's metadata and rows may take while its header is read.
+const MOST_METADATA: u64 = 64 << 20;
 
 /// Decodes a JPEG or PNG file.
 ///
@@ -54,6 +57,9 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Picture> {
     let (width, height) = (usize::from(info.width), usize::from(info.height));
     check_size(width, height)?;
     let pixels = decoder.decode().map_err(broken)?;
+    if !has_end(bytes) {
+        return Err(Error::data("broken JPEG: it ends before its picture does"));
+    }
     if pixels.len() != 3 * width * height {
         return Err(Error::data(format!(
             "broken JPEG: {} values for {width} x {height} pixels",
@@ -63,9 +69,27 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Picture> {
     Ok(Picture::new(width, height, pixels))
 }
 
+/// Whether an end-of-image mark follows the start of the first scan: the decoder does not notice a cut within the last
+/// rows. Marks before the scan belong to thumbnails.
+fn has_end(bytes: &[u8]) -> bool {
+    let mut rest = &bytes[2..];
+    while let [0xff, marker, high, low, ..] = *rest {
+        if marker == 0xda {
+            return rest.windows(2).rev().any(|pair| pair == [0xff, 0xd9]);
+        }
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        rest = rest.get(2 + length..).unwrap_or_default();
+    }
+    // Filled or sloppy headers, which the decoder has accepted: nothing can be told.
+    true
+}
+
 fn decode_png(bytes: &[u8]) -> Result<Picture> {
     let broken = |error| Error::data(format!("broken PNG: {error}"));
-    let decoder = PngDecoder::new(Cursor::new(bytes)).map_err(broken)?;
+    // Before the header is checked, only rows and metadata are allocated: colour profiles can be bombs.
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MOST_METADATA);
+    let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(broken)?;
     let (width, height) = decoder.dimensions();
     check_size(width as usize, height as usize)?;
     let pixels = image::DynamicImage::from_decoder(decoder).map_err(broken)?.into_rgb8();

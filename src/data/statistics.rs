@@ -27,7 +27,7 @@ pub struct Statistics {
 /// The principal directions of the training pixels' colours.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ColorBasis {
-    /// Unit eigenvectors of the covariance, by falling eigenvalue; each points to more light.
+    /// Unit eigenvectors of the covariance, by falling eigenvalue; the largest component of each is positive.
     pub vectors: [[f64; 3]; 3],
     /// Square roots of the eigenvalues: the pixels' deviations along the vectors, on the 0..255 scale.
     pub deviations: [f64; 3],
@@ -146,8 +146,8 @@ impl Statistics {
         order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
         let vectors = order.map(|i| {
             let vector = eigen.eigenvectors.column(i);
-            // An eigenvector's sign is arbitrary: fix it, so that it is the same on every machine.
-            let sign = if vector.sum() < 0.0 { -1.0 } else { 1.0 };
+            // An eigenvector's sign is arbitrary: its largest component is made positive, on every machine alike.
+            let sign = if vector[vector.iamax()] < 0.0 { -1.0 } else { 1.0 };
             std::array::from_fn(|c| sign * vector[c])
         });
         ColorBasis { vectors, deviations: order.map(|i| eigen.eigenvalues[i].max(0.0).sqrt()) }

@@ -48,6 +48,9 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     })?;
     let classes: Vec<String> =
         text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
+    if classes.is_empty() {
+        return Err(Error::data(format!("{}: no class names, expected one a line", names.display())));
+    }
     let train = split("train", folder, layout.train, layout.labels, classes.len())?;
     let test = split("test", folder, &[layout.test], layout.labels, classes.len())?;
     Ok(Dataset {

@@ -33,11 +33,14 @@ fn list(folder: &Path, below: &str, depth: usize, listing: &mut Listing) -> Resu
             continue;
         }
         // Follows links: large sets are often linked into place.
-        if entry.path().is_dir() {
-            listing.add_folder(&path);
-            list(&entry.path(), &path, depth + 1, listing)?;
-        } else {
-            listing.add_file(&path, Place::Path(entry.path()));
+        match std::fs::metadata(entry.path()) {
+            Ok(found) if found.is_dir() => {
+                listing.add_folder(&path);
+                list(&entry.path(), &path, depth + 1, listing)?;
+            }
+            Ok(found) if found.is_file() => listing.add_file(&path, Place::Path(entry.path())),
+            // A pipe would be waited for, and a link may lead nowhere.
+            _ => listing.odd.push(path),
         }
     }
     Ok(())

@@ -5,6 +5,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Mutex;
 
+use tar::EntryType;
+
 use super::tree::{self, Listing};
 use super::{Dataset, Place, Store};
 use crate::{Error, Result};
@@ -12,7 +14,7 @@ use crate::{Error, Result};
 pub(super) fn open(path: &Path) -> Result<Dataset> {
     let failed = |error: std::io::Error| {
         Error::data(format!("{}: not a whole tar archive: {error}", path.display()))
-            .help("a folder, or an uncompressed tar, with one folder of pictures for each class")
+            .help("a folder, or an uncompressed tar, with one folder of pictures for each class; for IDX and CIFAR files, their folder")
     };
     let file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
@@ -32,11 +34,22 @@ pub(super) fn open(path: &Path) -> Result<Dataset> {
             }
             let len =
                 usize::try_from(len).map_err(|_| Error::data(format!("{name}: {len} bytes are too many")))?;
-            listing.add_file(&name, Place::Bytes { offset, len });
+            if leaves_root(&name) {
+                listing.odd.push(name);
+            } else {
+                listing.add_file(&name, Place::Bytes { offset, len });
+            }
+        } else if !matches!(kind, EntryType::XGlobalHeader | EntryType::XHeader) {
+            listing.odd.push(name);
         }
     }
     let store = Store::Archive(path.to_owned(), Mutex::new(archive.into_inner()));
     tree::dataset(listing, store, path.display().to_string())
+}
+
+/// Whether a name points out of the archive. Nothing is ever written, but such a member is no picture of a class.
+fn leaves_root(name: &str) -> bool {
+    name.starts_with('/') || name.split('/').any(|part| part == "..")
 }
 
 /// Reads `len` bytes at `offset`.

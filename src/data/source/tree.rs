@@ -25,6 +25,8 @@ const HELD_OUT: usize = 10;
 pub(super) struct Listing {
     pub files: Vec<(String, Place)>,
     pub folders: BTreeSet<String>,
+    /// What is neither: links that lead nowhere, pipes, names that leave an archive.
+    pub odd: Vec<String>,
 }
 
 impl Listing {
@@ -62,10 +64,20 @@ pub(super) fn dataset(mut listing: Listing, store: Store, origin: String) -> Res
     let store = Arc::new(store);
     let tops: Vec<&str> =
         listing.folders.iter().map(String::as_str).filter(|path| !path.contains('/')).collect();
-    let splits: Vec<(&str, &str)> = SPLITS.into_iter().filter(|(folder, _)| tops.contains(folder)).collect();
+    let named =
+        |top: &&str| SPLITS.iter().find(|(folder, _)| folder.eq_ignore_ascii_case(top)).map(|split| split.1);
+    let splits: Vec<(&str, &str)> = tops.iter().filter_map(|top| Some((*top, named(top)?))).collect();
     let mut notes = Vec::new();
+    if !listing.odd.is_empty() {
+        let odd: Vec<&str> = listing.odd.iter().map(String::as_str).collect();
+        notes.push(format!("{} entries are no plain files and left out: {}", odd.len(), some(&odd)));
+    }
     if splits.iter().any(|&(_, name)| name == "train") {
         return in_splits(&listing, &splits, &store, origin, notes);
+    }
+    if !splits.is_empty() && splits.len() == tops.len() {
+        return Err(Error::data(format!("{origin}: there is {} but no train/", tops.join("/ and ") + "/"))
+            .help("a train/ folder beside it, or the folder inside it, whose folders are the classes"));
     }
     let classes = Classes::of(&listing, "", &origin, &mut notes)?;
     let names = classes.names();
@@ -95,7 +107,10 @@ fn in_splits(
 ) -> Result<Dataset> {
     let mut names: Vec<String> = Vec::new();
     let mut made: Vec<Split> = Vec::new();
-    for &(folder, name) in splits {
+    // The training classes are the classes, so they come first.
+    let mut splits = splits.to_vec();
+    splits.sort_by_key(|&(_, name)| (name != "train", name != "val"));
+    for (folder, name) in splits {
         if made.iter().any(|split| split.name == name) {
             notes.push(format!("{folder}/ is left alone: there is another folder of {name} pictures"));
             continue;
@@ -221,13 +236,14 @@ fn without_common_top(listing: Listing) -> Listing {
     let [top] = tops.iter().copied().collect::<Vec<_>>()[..] else { return listing };
     let prefix = format!("{top}/");
     let holds_folders = listing.folders.iter().any(|path| path.starts_with(&prefix));
-    if !holds_folders || SPLITS.iter().any(|&(folder, _)| folder == top) {
+    if !holds_folders || SPLITS.iter().any(|&(folder, _)| folder.eq_ignore_ascii_case(top)) {
         return listing;
     }
     let cut = |path: &str| path.strip_prefix(&prefix).map(str::to_owned);
     Listing {
         files: listing.files.iter().filter_map(|(path, place)| Some((cut(path)?, place.clone()))).collect(),
         folders: listing.folders.iter().filter_map(|path| cut(path)).collect(),
+        odd: listing.odd,
     }
 }
 
