@@ -24,7 +24,7 @@ impl Run {
     /// Without `folder`, the first of `runs/NAME-1`, `runs/NAME-2`, ... that does not exist.
     ///
     /// # Errors
-    /// When the folder holds a run and `exist_ok` is not set, or it cannot be written to. With `exist_ok`, the saved
+    /// When the folder is not empty and `exist_ok` is not set, or it cannot be written to. With `exist_ok`, the saved
     /// models stay until new ones take their places.
     pub fn create(folder: Option<&Path>, recipe: &Recipe, command: &str, exist_ok: bool) -> Result<Self> {
         let folder = match folder {
@@ -82,4 +82,31 @@ impl Run {
 
 fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).map_err(|error| Error::io(path, "write the file", &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_holds_anything_is_refused_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("best.safetensors");
+        std::fs::write(&model, "a model").unwrap();
+        let recipe = Recipe::load("small").unwrap();
+        let error = Run::create(Some(folder.path()), &recipe, "train", false).unwrap_err();
+        assert!(error.message.contains("already holds a run"), "{error}");
+        Run::create(Some(folder.path()), &recipe, "train", true).unwrap();
+        assert_eq!(std::fs::read_to_string(&model).unwrap(), "a model");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = Run::create(Some(&file.join("run")), &Recipe::load("small").unwrap(), "train", false)
+            .unwrap_err();
+        assert!(error.help.is_some_and(|help| help.contains("--run")), "{}", error.message);
+    }
 }

@@ -122,23 +122,22 @@ struct Tally {
 impl Trainer {
     fn new(config: Config) -> Result<Self> {
         let recipe = &config.recipe;
+        let classes = config.dataset.classes.len();
+        let network = Network::new(recipe, classes)?;
+        // The memory is had before the first look at the pictures, which can take long, and the folder is made when
+        // what can be wrong with the recipe has been found: a corrected command finds it free.
+        let mut engine = CpuEngine::new(network, Mode::Training, recipe.optimiser.batch, config.threads)?;
+        engine.load(&initialise(engine.network(), config.seed)?)?;
+        let train = config.dataset.train()?.clone();
         let mut run = Run::create(config.run.as_deref(), recipe, &config.command, config.exist_ok)?;
         let mut progress = Progress::new(config.display);
         let mut say = |progress: &Progress, text: String| {
             progress.say(&text);
             run.log(&text);
         };
-        let classes = config.dataset.classes.len();
-        let network = Network::new(recipe, classes)?;
         say(&progress, format!("recipe {}, {} classes of {}", recipe.name, classes, config.dataset.origin));
         config.dataset.notes.iter().for_each(|note| say(&progress, format!("note: {note}")));
-
-        // The memory is had before the first look at the pictures, which can take long.
-        let mut engine = CpuEngine::new(network, Mode::Training, recipe.optimiser.batch, config.threads)?;
         say(&progress, engine.memory().to_string());
-        engine.load(&initialise(engine.network(), config.seed)?)?;
-
-        let train = config.dataset.train()?.clone();
         progress.start("mean image and colours", train.len());
         let progress_cell = std::sync::Mutex::new(&mut progress);
         let advance = |_| {
@@ -148,9 +147,7 @@ impl Trainer {
         };
         let statistics = Statistics::measure(&train, recipe.input.square, config.threads, &advance)?;
         progress.finish();
-        for line in skip_lines(&statistics.skipped) {
-            say(&progress, line);
-        }
+        tell_skipped(&progress, &mut run, &statistics.skipped);
         let preprocess = Arc::new(Preprocess::new(&recipe.input, &statistics));
         let golden = golden_squares(&train, &statistics.usable, &preprocess)?;
         config.interrupt.listen()?;
@@ -222,6 +219,10 @@ impl Trainer {
         let mut before = Instant::now();
         for batch in loader {
             let batch = batch?;
+            if !batch.skipped.is_empty() {
+                tell_skipped(&self.progress, &mut self.run, &batch.skipped);
+                self.skipped.extend(batch.skipped.iter().cloned());
+            }
             if batch.labels.is_empty() {
                 continue;
             }
@@ -419,9 +420,7 @@ impl Trainer {
         }
         let views = self.config.recipe.evaluation.views;
         let Some(found) = self.judge(&split, views)? else { return Ok(None) };
-        for line in skip_lines(&found.skipped) {
-            self.say(&line);
-        }
+        tell_skipped(&self.progress, &mut self.run, &found.skipped);
         self.say(&format!(
             "the {} model on {} {} pictures, {views} {}: top-1 {:.2} %, top-5 {:.2} %",
             if ended == Ended::MaxSteps { "last" } else { "best" },
@@ -470,16 +469,24 @@ fn golden_squares(split: &Split, usable: &[usize], preprocess: &Preprocess) -> R
     Ok(squares)
 }
 
-/// How many pictures were left out, and the first of them.
-fn skip_lines(skipped: &[Skip]) -> Vec<String> {
+/// Says how many pictures are left out, with the first of them; the log gets them all.
+fn tell_skipped(progress: &Progress, run: &mut Run, skipped: &[Skip]) {
     const SHOWN: usize = 10;
     if skipped.is_empty() {
-        return Vec::new();
+        return;
     }
-    let mut lines = vec![format!("{} pictures are left out:", count(skipped.len() as u64))];
-    lines.extend(skipped.iter().take(SHOWN).map(|skip| format!("  {}: {}", skip.file, skip.reason)));
+    let pictures = if skipped.len() == 1 { "picture is" } else { "pictures are" };
+    let heading = format!("{} {pictures} left out:", count(skipped.len() as u64));
+    progress.say(&heading);
+    run.log(&heading);
+    for (i, Skip { file, reason }) in skipped.iter().enumerate() {
+        let line = format!("  {file}: {reason}");
+        run.log(&line);
+        if i < SHOWN {
+            progress.say(&line);
+        }
+    }
     if skipped.len() > SHOWN {
-        lines.push(format!("  and {} more", count((skipped.len() - SHOWN) as u64)));
+        progress.say(&format!("  and {} more, all in log.txt", count((skipped.len() - SHOWN) as u64)));
     }
-    lines
 }
