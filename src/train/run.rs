@@ -31,12 +31,15 @@ impl Run {
             Some(folder) => folder.to_path_buf(),
             None => Self::first_free(&recipe.name),
         };
-        if !exist_ok && folder.join("recipe.toml").exists() {
-            return Err(Error::usage(format!("{} already holds a run", folder.display()))
+        let filled = std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some());
+        if !exist_ok && filled {
+            return Err(Error::usage(format!("{} already holds a run, or other files", folder.display()))
                 .help("another folder with --run, or --exist-ok to write over it"));
         }
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Error::io(&folder, "make the run folder", &error))?;
+        std::fs::create_dir_all(&folder).map_err(|error| {
+            Error::io(&folder, "make the run folder", &error)
+                .help("a folder that can be written to: --run DIR")
+        })?;
         write(&folder.join("recipe.toml"), &recipe.to_toml())?;
         write(&folder.join("command.txt"), &format!("{command}\n"))?;
         let path = folder.join("log.txt");
