@@ -37,6 +37,9 @@ mod patches;
 mod reduce;
 mod response;
 mod scratch;
+mod shared;
+mod simd;
+mod winograd;
 
 /// Elements that a memory-bound kernel hands to a thread at a time: 64 KiB of `f32`, large beside the cost of
 /// handing over, small beside a layer.

@@ -4,7 +4,7 @@ mod kit;
 
 use alexnet_kernels::isa::Isa;
 use alexnet_kernels::{dropout, loss, sgd};
-use kit::{Case, bits, cases::*, check_agreement, double, shapes, single, spread};
+use kit::{Case, bits, cases::*, check_agreement, check_short_agreement, double, shapes, single, spread};
 use proptest::prelude::*;
 
 proptest! {
@@ -95,6 +95,15 @@ proptest! {
         let [rate, momentum, decay] = [0.01_f32, 0.9, 0.0005].map(f64::from);
         sgd::reference::step(w64, v64, &double(&inputs)[2], rate, momentum, decay);
         prop_assert_eq!(kit::agree(&fast, &reference), Ok(()));
+    }
+}
+
+proptest! {
+    #![proptest_config(shapes::draw(64))]
+
+    #[test]
+    fn short_conv((g, batch) in shapes::short_conv()) {
+        check_short_agreement(&Conv { g, batch });
     }
 }
 

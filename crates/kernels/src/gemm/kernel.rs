@@ -1,39 +1,61 @@
 //! Micro-kernels: a tile of `C` held in registers while `depth` columns of `A` and rows of `B` go by.
 
-use super::operand::WIDEST;
 use crate::isa::Isa;
 
 /// The tallest tile of any micro-kernel.
 const TALLEST: usize = 12;
 
-/// `c[i, j] += sum_d a[d, i] b[d, j]` for a whole tile, given the depth, `a`, `b`, `c` and `c`'s row stride.
-type AddTile = unsafe fn(usize, *const f32, *const f32, *mut f32, usize);
+/// The widest tile of any micro-kernel.
+pub(crate) const WIDEST: usize = 32;
 
-/// A tile's shape and the code that computes it.
-pub(super) struct MicroKernel {
-    /// Rows of a tile, and of a panel of `A`.
-    pub(super) rows: usize,
-    /// Columns of a tile, and of a panel of `B`.
-    pub(super) columns: usize,
-    /// Depth at which a panel of each fits the first-level cache.
-    pub(super) depth: usize,
-    add_tile: AddTile,
+/// Where the operands and the result of a tile lie: `a[i, d]` at `a + i a_row + d a_step`, `b[d, j]` at
+/// `b + d b_step + j`, `c[i, j]` at `c + i c_row + j`.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile {
+    pub(crate) depth: usize,
+    pub(crate) a: *const f32,
+    pub(crate) a_row: usize,
+    pub(crate) a_step: usize,
+    pub(crate) b: *const f32,
+    pub(crate) b_step: usize,
+    pub(crate) c: *mut f32,
+    pub(crate) c_row: usize,
 }
 
-const PORTABLE: MicroKernel = MicroKernel { rows: 4, columns: 8, depth: 256, add_tile: portable };
+/// Computes a whole tile.
+type Compute = unsafe fn(&Tile);
+
+/// A tile's shape and the code that computes it.
+pub(crate) struct MicroKernel {
+    /// Rows of a tile, and of a panel of `A`.
+    pub(crate) rows: usize,
+    /// Columns of a tile, and of a panel of `B`.
+    pub(crate) columns: usize,
+    /// Depth at which a panel of each fits the first-level cache.
+    pub(super) depth: usize,
+    /// `c[i, j] += sum_d a[i, d] b[d, j]`, where `a_row` is 1.
+    add: Compute,
+    /// `c[i, j] = sum_d a[i, d] b[d, j]`, where `a_step` is 1.
+    set: Compute,
+}
+
+const PORTABLE: MicroKernel =
+    MicroKernel { rows: 4, columns: 8, depth: 256, add: portable::<true>, set: portable::<false> };
 
 #[cfg(target_arch = "x86_64")]
-const AVX2: MicroKernel = MicroKernel { rows: 6, columns: 16, depth: 256, add_tile: x86::avx2 };
+const AVX2: MicroKernel =
+    MicroKernel { rows: 6, columns: 16, depth: 256, add: x86::avx2::<true>, set: x86::avx2::<false> };
 
 #[cfg(target_arch = "x86_64")]
-const AVX512: MicroKernel = MicroKernel { rows: 12, columns: 32, depth: 192, add_tile: x86::avx512 };
+const AVX512: MicroKernel =
+    MicroKernel { rows: 12, columns: 32, depth: 192, add: x86::avx512::<true>, set: x86::avx512::<false> };
 
 impl MicroKernel {
     /// The kernel of an instruction set for a result of `n` columns.
     ///
     /// # Panics
     /// When the machine lacks the instructions: calling the kernel would be undefined.
-    pub(super) fn of(isa: Isa, n: usize) -> &'static Self {
+    pub(crate) fn of(isa: Isa, n: usize) -> &'static Self {
         assert!(isa.is_available(), "this machine has no {}", isa.name());
         match isa {
             Isa::Portable => &PORTABLE,
@@ -53,7 +75,7 @@ impl MicroKernel {
     ///
     /// # Safety
     /// `rows` rows of `columns` values, `stride` apart, can be read and written at `c`.
-    pub(super) unsafe fn add(
+    pub(super) unsafe fn add_panels(
         &self,
         depth: usize,
         a: &[f32],
@@ -64,94 +86,129 @@ impl MicroKernel {
         columns: usize,
     ) {
         assert!(a.len() >= depth * self.rows && b.len() >= depth * self.columns);
+        let mut tile = Tile {
+            depth,
+            a: a.as_ptr(),
+            a_row: 1,
+            a_step: self.rows,
+            b: b.as_ptr(),
+            b_step: self.columns,
+            c,
+            c_row: stride,
+        };
         if rows == self.rows && columns == self.columns {
             // SAFETY: the panels are long enough; the caller vouches for the tile.
-            return unsafe { (self.add_tile)(depth, a.as_ptr(), b.as_ptr(), c, stride) };
+            return unsafe { (self.add)(&tile) };
         }
         // At the edges of C the tile is computed beside it.
-        let mut tile = [0.0; TALLEST * WIDEST];
-        // SAFETY: the tile holds `self.rows` x `self.columns`; the caller vouches for the part of C.
+        let mut beside = [0.0; TALLEST * WIDEST];
+        (tile.c, tile.c_row) = (beside.as_mut_ptr(), self.columns);
+        // SAFETY: `beside` holds `self.rows` x `self.columns`; the caller vouches for the part of C.
         unsafe {
             for i in 0..rows {
-                let row = tile[i * self.columns..][..columns].as_mut_ptr();
+                let row = tile.c.add(i * self.columns);
                 c.add(i * stride).copy_to_nonoverlapping(row, columns);
             }
-            (self.add_tile)(depth, a.as_ptr(), b.as_ptr(), tile.as_mut_ptr(), self.columns);
+            (self.add)(&tile);
             for i in 0..rows {
-                let row = tile[i * self.columns..][..columns].as_ptr();
+                let row = tile.c.add(i * self.columns);
                 c.add(i * stride).copy_from_nonoverlapping(row, columns);
             }
         }
     }
+
+    /// `c[i, j] = sum_d a[i, d] b[d, j]` for a whole tile, where the rows of `a` are contiguous.
+    ///
+    /// # Safety
+    /// `a_step` is 1; `self.rows` rows of `depth` values can be read at `a`, `depth` rows of `self.columns` at `b`,
+    /// and `self.rows` rows of `self.columns` written at `c`.
+    pub(crate) unsafe fn set(&self, tile: &Tile) {
+        debug_assert_eq!(tile.a_step, 1);
+        // SAFETY: promised by the caller.
+        unsafe { (self.set)(tile) };
+    }
+
+    /// `c[i, j] += sum_d a[i, d] b[d, j]` for a whole tile, where the columns of `a` are contiguous.
+    ///
+    /// # Safety
+    /// `a_row` is 1; `depth` columns of `self.rows` values can be read at `a`, `depth` rows of `self.columns` at `b`,
+    /// and `self.rows` rows of `self.columns` read and written at `c`.
+    pub(crate) unsafe fn add(&self, tile: &Tile) {
+        debug_assert_eq!(tile.a_row, 1);
+        // SAFETY: promised by the caller.
+        unsafe { (self.add)(tile) };
+    }
 }
 
-/// A tile small enough for sixteen registers of four values, in code that compilers vectorise.
+/// A tile small enough for sixteen registers of four values, in code that compilers vectorise. With `ADD` the
+/// columns of `A` are contiguous and the product is added, without, the rows are, and the product is stored.
 ///
 /// # Safety
-/// As [`AddTile`]: `a` holds `4 depth` values, `b` `8 depth`, and `c` four rows of eight.
-unsafe fn portable(depth: usize, a: *const f32, b: *const f32, c: *mut f32, stride: usize) {
+/// As [`MicroKernel::add`] or [`MicroKernel::set`].
+unsafe fn portable<const ADD: bool>(tile: &Tile) {
     const ROWS: usize = PORTABLE.rows;
     const COLUMNS: usize = PORTABLE.columns;
-    // SAFETY: promised by the caller.
-    let (a, b) = unsafe {
-        (std::slice::from_raw_parts(a, ROWS * depth), std::slice::from_raw_parts(b, COLUMNS * depth))
-    };
+    let (row, step) = if ADD { (1, tile.a_step) } else { (tile.a_row, 1) };
     let mut sums = [[0.0; COLUMNS]; ROWS];
-    for (a, b) in a.chunks_exact(ROWS).zip(b.chunks_exact(COLUMNS)) {
-        for i in 0..ROWS {
+    for d in 0..tile.depth {
+        // SAFETY: promised by the caller.
+        let b = unsafe { tile.b.add(d * tile.b_step).cast::<[f32; COLUMNS]>().read() };
+        for (i, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: promised by the caller.
+            let a = unsafe { tile.a.add(i * row + d * step).read() };
             for j in 0..COLUMNS {
-                sums[i][j] += a[i] * b[j];
+                sums[j] += a * b[j];
             }
         }
     }
     for (i, sums) in sums.iter().enumerate() {
         // SAFETY: promised by the caller.
-        let c = unsafe { std::slice::from_raw_parts_mut(c.add(i * stride), COLUMNS) };
+        let c = unsafe { &mut *tile.c.add(i * tile.c_row).cast::<[f32; COLUMNS]>() };
         for (c, sum) in c.iter_mut().zip(sums) {
-            *c += sum;
+            *c = if ADD { *c + sum } else { *sum };
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{AVX2, AVX512};
+    use super::{AVX2, AVX512, Tile};
     use std::arch::x86_64::*;
+
+    /// Rows whose addresses are reckoned from one pointer: x86 adds a register once or twice.
+    const BUNCH: usize = 3;
 
     /// 6 x 16: twelve accumulators of eight, two registers of `B` and one of `A`.
     ///
     /// # Safety
-    /// As [`super::AddTile`], on a machine with AVX2 and FMA.
+    /// As [`super::portable`], on a machine with AVX2 and FMA.
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn avx2(
-        depth: usize,
-        mut a: *const f32,
-        mut b: *const f32,
-        c: *mut f32,
-        stride: usize,
-    ) {
+    pub(super) unsafe fn avx2<const ADD: bool>(tile: &Tile) {
         const ROWS: usize = AVX2.rows;
+        let Tile { depth, a, mut b, b_step, c, c_row, .. } = *tile;
+        let (row, step) = if ADD { (1, tile.a_step) } else { (tile.a_row, 1) };
         // SAFETY: `a` and `b` advance `depth` times by a row of their panel; C's tile is the caller's promise.
         unsafe {
             for i in 0..ROWS {
-                _mm_prefetch::<_MM_HINT_T0>(c.add(i * stride).cast());
-                _mm_prefetch::<_MM_HINT_T0>(c.add(i * stride + 15).cast());
+                _mm_prefetch::<_MM_HINT_T0>(c.add(i * c_row).cast());
+                _mm_prefetch::<_MM_HINT_T0>(c.add(i * c_row + 15).cast());
             }
+            let mut bunches = [a, a.add(BUNCH * row)];
             let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
             for _ in 0..depth {
                 let (left, right) = (_mm256_loadu_ps(b), _mm256_loadu_ps(b.add(8)));
                 for (i, sums) in sums.iter_mut().enumerate() {
-                    let a = _mm256_broadcast_ss(&*a.add(i));
+                    let a = _mm256_broadcast_ss(&*bunches[i / BUNCH].add(i % BUNCH * row));
                     sums[0] = _mm256_fmadd_ps(a, left, sums[0]);
                     sums[1] = _mm256_fmadd_ps(a, right, sums[1]);
                 }
-                a = a.add(ROWS);
-                b = b.add(16);
+                bunches = bunches.map(|a| a.add(step));
+                b = b.add(b_step);
             }
             for (i, sums) in sums.iter().enumerate() {
                 for (j, &sum) in sums.iter().enumerate() {
-                    let c = c.add(i * stride + j * 8);
-                    _mm256_storeu_ps(c, _mm256_add_ps(_mm256_loadu_ps(c), sum));
+                    let c = c.add(i * c_row + j * 8);
+                    _mm256_storeu_ps(c, if ADD { _mm256_add_ps(_mm256_loadu_ps(c), sum) } else { sum });
                 }
             }
         }
@@ -160,37 +217,34 @@ mod x86 {
     /// 12 x 32: twenty-four accumulators of sixteen.
     ///
     /// # Safety
-    /// As [`super::AddTile`], on a machine with AVX-512F.
+    /// As [`super::portable`], on a machine with AVX-512F.
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn avx512(
-        depth: usize,
-        mut a: *const f32,
-        mut b: *const f32,
-        c: *mut f32,
-        stride: usize,
-    ) {
+    pub(super) unsafe fn avx512<const ADD: bool>(tile: &Tile) {
         const ROWS: usize = AVX512.rows;
+        let Tile { depth, a, mut b, b_step, c, c_row, .. } = *tile;
+        let (row, step) = if ADD { (1, tile.a_step) } else { (tile.a_row, 1) };
         // SAFETY: as in `avx2`.
         unsafe {
             for i in 0..ROWS {
-                _mm_prefetch::<_MM_HINT_T0>(c.add(i * stride).cast());
-                _mm_prefetch::<_MM_HINT_T0>(c.add(i * stride + 31).cast());
+                _mm_prefetch::<_MM_HINT_T0>(c.add(i * c_row).cast());
+                _mm_prefetch::<_MM_HINT_T0>(c.add(i * c_row + 31).cast());
             }
+            let mut bunches: [_; ROWS / BUNCH] = std::array::from_fn(|bunch| a.add(bunch * BUNCH * row));
             let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
             for _ in 0..depth {
                 let (left, right) = (_mm512_loadu_ps(b), _mm512_loadu_ps(b.add(16)));
                 for (i, sums) in sums.iter_mut().enumerate() {
-                    let a = _mm512_set1_ps(*a.add(i));
+                    let a = _mm512_set1_ps(*bunches[i / BUNCH].add(i % BUNCH * row));
                     sums[0] = _mm512_fmadd_ps(a, left, sums[0]);
                     sums[1] = _mm512_fmadd_ps(a, right, sums[1]);
                 }
-                a = a.add(ROWS);
-                b = b.add(32);
+                bunches = bunches.map(|a| a.add(step));
+                b = b.add(b_step);
             }
             for (i, sums) in sums.iter().enumerate() {
                 for (j, &sum) in sums.iter().enumerate() {
-                    let c = c.add(i * stride + j * 16);
-                    _mm512_storeu_ps(c, _mm512_add_ps(_mm512_loadu_ps(c), sum));
+                    let c = c.add(i * c_row + j * 16);
+                    _mm512_storeu_ps(c, if ADD { _mm512_add_ps(_mm512_loadu_ps(c), sum) } else { sum });
                 }
             }
         }

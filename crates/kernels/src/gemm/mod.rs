@@ -22,8 +22,8 @@ pub mod reference;
 
 use crate::isa::Isa;
 use crate::scratch;
-use kernel::MicroKernel;
-pub(crate) use operand::{LINES, WIDEST, interleave, spread};
+pub(crate) use kernel::{MicroKernel, Tile, WIDEST};
+pub(crate) use operand::{LINES, interleave, spread};
 pub use operand::{Matrix, Operand};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -246,7 +246,15 @@ impl Product<'_> {
                 // SAFETY: as above; the panels hold `depth` times `height` and `width` values.
                 unsafe {
                     let c = self.output.at(top, left);
-                    self.kernel.add(depth, a, b, c, self.output.row_stride, bottom - top, right - left);
+                    self.kernel.add_panels(
+                        depth,
+                        a,
+                        b,
+                        c,
+                        self.output.row_stride,
+                        bottom - top,
+                        right - left,
+                    );
                 }
             }
         }

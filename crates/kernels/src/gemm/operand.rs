@@ -2,9 +2,6 @@
 
 use std::ops::Range;
 
-/// The widest panel of any micro-kernel.
-pub(crate) const WIDEST: usize = 32;
-
 /// Lines that are spread over panels at a time: they stay in the first-level cache.
 pub(crate) const LINES: usize = 16;
 

@@ -59,3 +59,19 @@ pub fn norm() -> impl Strategy<Value = NormGeometry> {
         },
     )
 }
+
+/// Convolutions of stride 1 with enough channels for Winograd's algorithms, at every place of an image in a plane.
+pub fn short_conv() -> impl Strategy<Value = (ConvGeometry, usize)> {
+    let channels = || (2..7_usize).prop_map(|eighths| 8 * eighths);
+    let kernel = prop_oneof![Just(3_usize), Just(5)];
+    (4..18_usize, 4..18_usize, channels(), channels(), 1..3_usize, kernel, 0..5_usize, 1..11_usize)
+        .prop_filter_map(
+            "the window does not fit",
+            |(height, width, inputs, outputs, groups, kernel, pad, batch)| {
+                let window = Window { kernel, stride: 1, pad: pad % kernel, rounding: Rounding::Down };
+                let input = Maps::new(height, width, groups * inputs);
+                let g = ConvGeometry::new(input, groups * outputs, window, groups).ok()?;
+                Some((g, batch))
+            },
+        )
+}

@@ -1,0 +1,170 @@
+//! A register of `f32` values, for kernels that compilers do not vectorise by themselves.
+
+/// A register. Every function compiles to one instruction where the register's set is enabled, and is only sound
+/// to call on a machine that has it.
+pub(crate) trait Vector: Copy {
+    /// Values in the register.
+    const LANES: usize;
+
+    /// # Safety
+    /// The machine has the instructions.
+    unsafe fn splat(value: f32) -> Self;
+
+    /// # Safety
+    /// The machine has the instructions; `LANES` values can be read at `from`.
+    unsafe fn load(from: *const f32) -> Self;
+
+    /// # Safety
+    /// The machine has the instructions; `LANES` values can be written at `to`.
+    unsafe fn store(self, to: *mut f32);
+
+    /// # Safety
+    /// The machine has the instructions.
+    unsafe fn add(self, other: Self) -> Self;
+
+    /// # Safety
+    /// The machine has the instructions.
+    unsafe fn sub(self, other: Self) -> Self;
+
+    /// `self * factor + term`, rounded once where the set can.
+    ///
+    /// # Safety
+    /// The machine has the instructions.
+    unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
+
+    /// The larger of each pair; `self` where it is not a number.
+    ///
+    /// # Safety
+    /// The machine has the instructions.
+    unsafe fn at_least(self, floor: Self) -> Self;
+}
+
+/// Four values, in code that compilers turn into the target's baseline vectors.
+#[derive(Clone, Copy)]
+pub(crate) struct Four([f32; 4]);
+
+impl Four {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+}
+
+impl Vector for Four {
+    const LANES: usize = 4;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Self([value; 4])
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: promised by the caller.
+        Self(unsafe { from.cast::<[f32; 4]>().read() })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: promised by the caller.
+        unsafe { to.cast::<[f32; 4]>().write(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
+        self.zip(factor, |a, b| a * b).zip(term, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    unsafe fn at_least(self, floor: Self) -> Self {
+        self.zip(floor, |a, floor| if a < floor { floor } else { a })
+    }
+}
+
+/// The registers of an x86 set.
+#[cfg(target_arch = "x86_64")]
+macro_rules! x86_vector {
+    ($register:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $fma:ident, $max:ident) => {
+        impl Vector for std::arch::x86_64::$register {
+            const LANES: usize = $lanes;
+
+            #[inline(always)]
+            unsafe fn splat(value: f32) -> Self {
+                // SAFETY: promised by the caller, as in all that follow.
+                unsafe { std::arch::x86_64::$splat(value) }
+            }
+
+            #[inline(always)]
+            unsafe fn load(from: *const f32) -> Self {
+                // SAFETY: see above.
+                unsafe { std::arch::x86_64::$load(from) }
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, to: *mut f32) {
+                // SAFETY: see above.
+                unsafe { std::arch::x86_64::$store(to, self) }
+            }
+
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                // SAFETY: see above.
+                unsafe { std::arch::x86_64::$add(self, other) }
+            }
+
+            #[inline(always)]
+            unsafe fn sub(self, other: Self) -> Self {
+                // SAFETY: see above.
+                unsafe { std::arch::x86_64::$sub(self, other) }
+            }
+
+            #[inline(always)]
+            unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
+                // SAFETY: see above.
+                unsafe { std::arch::x86_64::$fma(self, factor, term) }
+            }
+
+            #[inline(always)]
+            unsafe fn at_least(self, floor: Self) -> Self {
+                // Of two operands, x86 gives the second when one is not a number.
+                // SAFETY: see above.
+                unsafe { std::arch::x86_64::$max(floor, self) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+x86_vector!(
+    __m256,
+    8,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_add_ps,
+    _mm256_sub_ps,
+    _mm256_fmadd_ps,
+    _mm256_max_ps
+);
+#[cfg(target_arch = "x86_64")]
+x86_vector!(
+    __m512,
+    16,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_add_ps,
+    _mm512_sub_ps,
+    _mm512_fmadd_ps,
+    _mm512_max_ps
+);

@@ -1,0 +1,128 @@
+//! The gradient by the weights.
+
+use super::*;
+
+/// Blocks whose `V` and `Z` are kept at a time: the threads transform them, then multiply all of them.
+const BLOCKS: usize = 4;
+
+impl Winograd {
+    /// `dw[ky, kx, i, o] = sum over tiles`, laid out as the weights.
+    ///
+    /// The sum runs block by block, whatever the number of threads.
+    pub(crate) fn weights_gradient(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+        assert!(x.len() == self.batch * self.input.len() && dy.len() == self.batch * self.output.len());
+        let group_weights = dw.len() / self.groups;
+        for (group, dw) in dw.chunks_exact_mut(group_weights).enumerate() {
+            self.group_gradient(group, x, dy, dw);
+        }
+    }
+
+    fn group_gradient(&self, group: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+        let kernel = self.kernel();
+        let (rows, columns) =
+            (self.inputs.next_multiple_of(kernel.rows), self.outputs.next_multiple_of(kernel.columns));
+        let (v_layout, z_layout) = (Layout::new(TILES, rows), Layout::new(TILES, columns));
+        let u_layout = Layout::new(rows, columns);
+        let elements = self.algorithm.elements();
+        let tiles = self.tiling.tiles();
+        let blocks: Vec<_> =
+            (0..tiles).step_by(TILES).map(|start| start..(start + TILES).min(tiles)).collect();
+        let block_len = elements * (v_layout.element + z_layout.element);
+        scratch::with(elements * u_layout.element + BLOCKS * block_len, |buffer| {
+            let (u, buffer) = buffer.split_at_mut(elements * u_layout.element);
+            u.fill(0.0);
+            for blocks in blocks.chunks(BLOCKS) {
+                let transformed = &mut buffer[..blocks.len() * block_len];
+                transformed.par_chunks_exact_mut(block_len).zip(blocks).for_each(|(block, tiles)| {
+                    let (v, z) = block.split_at_mut(elements * v_layout.element);
+                    self.transform_inputs(group * self.inputs, tiles, x, v, v_layout);
+                    self.transform_output_gradients(group, tiles, dy, z, z_layout);
+                });
+                u.par_chunks_exact_mut(u_layout.element).enumerate().for_each(|(e, u)| {
+                    for (block, tiles) in transformed.chunks_exact(block_len).zip(blocks) {
+                        let (v, z) = block.split_at(elements * v_layout.element);
+                        let (v, z) = (&v[e * v_layout.element..], &z[e * z_layout.element..]);
+                        accumulate(
+                            kernel,
+                            tiles.len(),
+                            [rows, columns],
+                            (v, v_layout.row),
+                            (z, z_layout.row),
+                            (u, u_layout.row),
+                        );
+                    }
+                });
+            }
+            self.transform_gradient(u, u_layout, dw);
+        });
+    }
+
+    /// `Z = G' dy G'^T` for some tiles of one group.
+    fn transform_output_gradients(
+        &self,
+        group: usize,
+        tiles: &Range<usize>,
+        dy: &[f32],
+        z: &mut [f32],
+        layout: Layout,
+    ) {
+        let (mut from, to) = (Vec::new(), layout.places(self.algorithm.elements()));
+        for (t, tile) in tiles.clone().enumerate() {
+            self.tiling.outputs(tile, &mut from);
+            let z = &mut z[t * layout.row..];
+            assert!(z.len() >= to[to.len() - 1] + self.outputs);
+            let (x, y, channels) = (&dy[group * self.outputs..], z.as_mut_ptr(), self.outputs);
+            let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE };
+            // SAFETY: the last place was checked; the set of instructions is this machine's.
+            unsafe { (self.algorithm.output_gradient)(self.isa, &square) };
+        }
+    }
+
+    /// `dw = A'^T dU A'`.
+    fn transform_gradient(&self, u: &[f32], layout: Layout, dw: &mut [f32]) {
+        let taps = self.algorithm.kernel * self.algorithm.kernel;
+        let matrix = self.inputs * self.outputs;
+        assert_eq!(dw.len(), taps * matrix);
+        let to: Vec<usize> = (0..taps).map(|tap| tap * matrix).collect();
+        let from = layout.places(self.algorithm.elements());
+        let dw = Shared::new(dw);
+        (0..self.inputs).into_par_iter().for_each(|i| {
+            let (x, channels) = (&u[i * layout.row..], self.outputs);
+            // SAFETY: row `i` of every tap's matrix is this job's alone; the set of instructions is this machine's.
+            unsafe {
+                let y = dw.at(i * self.outputs);
+                let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE };
+                (self.algorithm.weights_gradient)(self.isa, &square);
+            }
+        });
+    }
+}
+
+/// `U += V^T Z`: `u[i, o] += sum_t v[t, i] z[t, o]`, each with its row stride.
+fn accumulate(
+    kernel: &MicroKernel,
+    depth: usize,
+    [rows, columns]: [usize; 2],
+    (v, v_row): (&[f32], usize),
+    (z, z_row): (&[f32], usize),
+    (u, u_row): (&mut [f32], usize),
+) {
+    assert!(v.len() >= (depth - 1) * v_row + rows && z.len() >= (depth - 1) * z_row + columns);
+    assert!(u.len() >= (rows - 1) * u_row + columns);
+    for column in (0..columns).step_by(kernel.columns) {
+        for row in (0..rows).step_by(kernel.rows) {
+            let tile = Tile {
+                depth,
+                a: v[row..].as_ptr(),
+                a_row: 1,
+                a_step: v_row,
+                b: z[column..].as_ptr(),
+                b_step: z_row,
+                c: u[row * u_row + column..].as_mut_ptr(),
+                c_row: u_row,
+            };
+            // SAFETY: rows and columns are multiples of the kernel's, and the last of them were checked.
+            unsafe { kernel.add(&tile) };
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The matrices of Winograd's short convolutions, from their points.
+//!
+//! A polynomial of degree `side - 1` is known by its values at `side` points, infinity among them. Correlating
+//! `side` inputs with `r` weights to `m = side - r + 1` outputs is the transpose of multiplying polynomials with `m`
+//! and `r` coefficients, so `y = A^T ((G w) * (B^T x))` with one product a point (Winograd, "Arithmetic Complexity
+//! of Computations", 1980; Lavin and Gray, arXiv:1509.09308). Which of the two factors is longer does not matter to
+//! `B^T`: it depends on the points alone.
+
+/// The longest side of a transform.
+pub(super) const LONGEST: usize = 8;
+
+/// The points besides infinity, in the order in which they are taken: small, and opposite ones beside each other.
+const POINTS: [f64; LONGEST - 1] = [0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5];
+
+/// A small matrix whose structure is known at compile time.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) at: [[f32; LONGEST]; LONGEST],
+    /// Row `i + 1` is row `i` with every other sign turned: opposite points of `B^T` and `G`.
+    pub(super) mirrored_rows: [bool; LONGEST],
+    /// Column `j + 1` is column `j` with every other sign turned: opposite points of `A^T`.
+    pub(super) mirrored_columns: [bool; LONGEST],
+}
+
+impl Matrix {
+    const fn new(rows: usize, columns: usize, wide: [[f64; LONGEST]; LONGEST]) -> Self {
+        let mut at = [[0.0; LONGEST]; LONGEST];
+        let (mut mirrored_rows, mut mirrored_columns) = ([false; LONGEST], [false; LONGEST]);
+        let mut i = 0;
+        while i < rows {
+            let mut j = 0;
+            while j < columns {
+                at[i][j] = wide[i][j] as f32;
+                j += 1;
+            }
+            i += 1;
+        }
+        let mut line = 0;
+        while line + 1 < LONGEST {
+            // Pairs begin at odd places: the point 0 comes before them.
+            let (mut same_rows, mut same_columns) = (line % 2 == 1, line % 2 == 1);
+            let mut along = 0;
+            while along < LONGEST {
+                let sign = if along % 2 == 0 { 1.0 } else { -1.0 };
+                same_rows &= at[line + 1][along] == sign * at[line][along];
+                same_columns &= at[along][line + 1] == sign * at[along][line];
+                along += 1;
+            }
+            mirrored_rows[line] = same_rows && line + 1 < rows;
+            mirrored_columns[line] = same_columns && line + 1 < columns;
+            line += 1;
+        }
+        Self { rows, columns, at, mirrored_rows, mirrored_columns }
+    }
+
+    /// `B^T`, `side x side`: row `j` holds the coefficients of the product of all `x - p` but point `j`'s own; of all
+    /// for the point at infinity.
+    pub(super) const fn input(side: usize) -> Self {
+        let mut at = [[0.0; LONGEST]; LONGEST];
+        let mut row = 0;
+        while row < side {
+            at[row][0] = 1.0;
+            let (mut point, mut degree) = (0, 0);
+            while point < side - 1 {
+                if point != row {
+                    degree += 1;
+                    let mut power = degree;
+                    while power > 0 {
+                        at[row][power] = at[row][power - 1] - POINTS[point] * at[row][power];
+                        power -= 1;
+                    }
+                    at[row][0] *= -POINTS[point];
+                }
+                point += 1;
+            }
+            row += 1;
+        }
+        Self::new(side, side, at)
+    }
+
+    /// `G`, `side x length`: powers of the points, over what the rows of `B^T` are too large by.
+    pub(super) const fn kernel(side: usize, length: usize) -> Self {
+        let mut at = [[0.0; LONGEST]; LONGEST];
+        let mut row = 0;
+        while row < side - 1 {
+            let (mut value, mut point) = (1.0, 0);
+            while point < side - 1 {
+                if point != row {
+                    value /= POINTS[row] - POINTS[point];
+                }
+                point += 1;
+            }
+            let mut power = 0;
+            while power < length {
+                at[row][power] = value;
+                value *= POINTS[row];
+                power += 1;
+            }
+            row += 1;
+        }
+        at[side - 1][length - 1] = 1.0;
+        Self::new(side, length, at)
+    }
+
+    /// `A^T`, `length x side`: powers of the points.
+    pub(super) const fn output(side: usize, length: usize) -> Self {
+        let mut at = [[0.0; LONGEST]; LONGEST];
+        let mut column = 0;
+        while column < side - 1 {
+            let (mut value, mut power) = (1.0, 0);
+            while power < length {
+                at[power][column] = value;
+                value *= POINTS[column];
+                power += 1;
+            }
+            column += 1;
+        }
+        at[length - 1][side - 1] = 1.0;
+        Self::new(length, side, at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `m x`, in the matrix's own single precision or better.
+    fn apply(m: &Matrix, x: &[f64]) -> Vec<f64> {
+        let row = |i: usize| x.iter().zip(m.at[i]).map(|(x, m)| x * f64::from(m)).sum();
+        (0..m.rows).map(row).collect()
+    }
+
+    #[test]
+    fn all_lengths_correlate() {
+        for (m, r) in [(2, 3), (4, 3), (3, 4), (6, 3), (3, 6), (5, 3), (3, 5), (4, 5), (5, 4), (2, 5)] {
+            let side = m + r - 1;
+            let x: Vec<f64> = (0..side).map(|i| (i as f64 * 1.7).sin()).collect();
+            let w: Vec<f64> = (0..r).map(|i| (i as f64 * 2.3).cos()).collect();
+            let products: Vec<f64> = apply(&Matrix::kernel(side, r), &w)
+                .into_iter()
+                .zip(apply(&Matrix::input(side), &x))
+                .map(|(w, x)| w * x)
+                .collect();
+            let found = apply(&Matrix::output(side, m), &products);
+            for (i, found) in found.into_iter().enumerate() {
+                let expected: f64 = w.iter().zip(&x[i..]).map(|(w, x)| w * x).sum();
+                assert!((found - expected).abs() < 3e-6, "F({m}, {r}): {found} for {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn input_matrix_is_the_published_one() {
+        let expected = [
+            [4.0, 0.0, -5.0, 0.0, 1.0, 0.0],
+            [0.0, -4.0, -4.0, 1.0, 1.0, 0.0],
+            [0.0, 4.0, -4.0, -1.0, 1.0, 0.0],
+            [0.0, -2.0, -1.0, 2.0, 1.0, 0.0],
+            [0.0, 2.0, -1.0, -2.0, 1.0, 0.0],
+            [0.0, 4.0, 0.0, -5.0, 0.0, 1.0],
+        ];
+        let matrix = Matrix::input(6);
+        for (row, expected) in matrix.at.iter().zip(expected) {
+            assert_eq!(row[..6], expected);
+        }
+        assert!(matrix.mirrored_rows[1] && matrix.mirrored_rows[3] && !matrix.mirrored_rows[2]);
+        let output = Matrix::output(6, 4);
+        assert!(output.mirrored_columns[1] && output.mirrored_columns[3]);
+    }
+}

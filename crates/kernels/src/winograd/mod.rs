@@ -1,0 +1,345 @@
+//! Convolutions of stride 1 with fewer multiplications: Winograd's short algorithms in two dimensions.
+//!
+//! A tile of `m x m` outputs sees `side x side` inputs, `side = m + r - 1` for a kernel of `r x r`. With the
+//! matrices of [`matrices`], for each tile, input channel `i` and output channel `o`:
+//!
+//! ```text
+//! V = B^T x B                 [side x side] for each tile and i
+//! U = G w G^T                 [side x side] for each i and o
+//! M[e] = sum_i V[e] U[e]      one matrix product [tiles x i] [i x o] for each element e of the square
+//! y = A^T M A                 [m x m] for each tile and o
+//! ```
+//!
+//! `side^2` products stand where `m^2 r^2` stood. The gradient by the inputs is the same convolution with the
+//! kernel turned; the gradient by the weights swaps the roles of weights and outputs, with the same `V`:
+//!
+//! ```text
+//! Z = G' dy G'^T              [side x side] for each tile and o, G' for kernels of m
+//! dU[e] = sum_tiles V[e] Z[e]
+//! dw = A'^T dU A'             A' for r outputs
+//! ```
+//!
+//! Tiles are treated in blocks whose `V` and `M` stay in the cache, all steps of a block by one thread.
+
+mod gradient;
+mod matrices;
+mod tiling;
+mod transform;
+
+use crate::gemm::{MicroKernel, Tile};
+use crate::geometry::{ConvGeometry, Maps};
+use crate::isa::Isa;
+use crate::scratch;
+use crate::shared::Shared;
+use matrices::LONGEST;
+use rayon::prelude::*;
+use std::ops::Range;
+use tiling::Tiling;
+use transform::{Finish, Input, Kernel, Output, Square, Transform, transform};
+
+/// Values to a cache line.
+const LINE: usize = 16;
+
+/// Tiles in a block.
+const TILES: usize = 48;
+
+/// Columns of `M` that a block computes at a time, at least.
+const COLUMNS: usize = 64;
+
+/// Jobs for each thread, so that the last to finish is not waited for long.
+const JOBS: usize = 4;
+
+/// The five transforms of one pair of tile and kernel.
+#[derive(Debug)]
+struct Algorithm {
+    tile: usize,
+    kernel: usize,
+    side: usize,
+    /// `V = B^T x B`
+    input: Transform,
+    /// `U = G w G^T`
+    weights: Transform,
+    /// `y = A^T M A`
+    output: Transform,
+    /// `Z = G' dy G'^T`
+    output_gradient: Transform,
+    /// `dw = A'^T dU A'`
+    weights_gradient: Transform,
+}
+
+impl Algorithm {
+    const fn new<const TILE: usize, const KERNEL: usize, const SIDE: usize>() -> Self {
+        assert!(SIDE == TILE + KERNEL - 1 && SIDE <= LONGEST);
+        Self {
+            tile: TILE,
+            kernel: KERNEL,
+            side: SIDE,
+            input: transform::<Input<SIDE>>,
+            weights: transform::<Kernel<SIDE, KERNEL>>,
+            output: transform::<Output<SIDE, TILE>>,
+            output_gradient: transform::<Kernel<SIDE, TILE>>,
+            weights_gradient: transform::<Output<SIDE, KERNEL>>,
+        }
+    }
+
+    /// Elements of a transformed square.
+    const fn elements(&self) -> usize {
+        self.side * self.side
+    }
+}
+
+/// The algorithms in use. Larger tiles would multiply less, and lose digits.
+const ALGORITHMS: [Algorithm; 2] = [Algorithm::new::<4, 3, 6>(), Algorithm::new::<4, 5, 8>()];
+
+/// Where transformed squares lie: element `e` of square `s`, channel `c`, at `e * element + s * row + c`. Rows are
+/// odd numbers of cache lines, and so are elements: what a loop visits never falls into a few sets of the cache.
+#[derive(Clone, Copy)]
+struct Layout {
+    row: usize,
+    element: usize,
+}
+
+impl Layout {
+    fn new(squares: usize, channels: usize) -> Self {
+        let row = (channels.div_ceil(LINE) | 1) * LINE;
+        Self { row, element: ((squares * row / LINE) | 1) * LINE }
+    }
+
+    /// Places of the elements of a square.
+    fn places(&self, elements: usize) -> Vec<usize> {
+        (0..elements).map(|e| e * self.element).collect()
+    }
+}
+
+/// A convolution of stride 1 over channels-last maps.
+#[derive(Clone, Copy)]
+pub(crate) struct Winograd {
+    algorithm: &'static Algorithm,
+    tiling: Tiling,
+    isa: Isa,
+    batch: usize,
+    input: Maps,
+    output: Maps,
+    groups: usize,
+    /// Input channels of a group.
+    inputs: usize,
+    /// Output channels of a group.
+    outputs: usize,
+}
+
+impl Winograd {
+    /// The algorithm for a convolution, if there is one and it pays.
+    pub(crate) fn of(g: &ConvGeometry, batch: usize) -> Option<Self> {
+        Self::new(g.input, g.output, g, g.window.pad, batch)
+    }
+
+    /// The algorithm for the gradient by the inputs: a convolution of the outputs' gradient.
+    pub(crate) fn of_input_gradient(g: &ConvGeometry, batch: usize) -> Option<Self> {
+        Self::new(g.output, g.input, g, (g.window.kernel - 1).checked_sub(g.window.pad)?, batch)
+    }
+
+    fn new(input: Maps, output: Maps, g: &ConvGeometry, pad: usize, batch: usize) -> Option<Self> {
+        let algorithm = ALGORITHMS.iter().find(|algorithm| algorithm.kernel == g.window.kernel)?;
+        let (inputs, outputs) = (input.channels / g.groups, output.channels / g.groups);
+        let whole_vectors = inputs.is_multiple_of(8) && outputs.is_multiple_of(8);
+        if batch == 0 || g.window.stride != 1 || !whole_vectors {
+            return None;
+        }
+        let tiling = Tiling::new(input, output, algorithm.kernel, pad, algorithm.tile, batch);
+        let (direct, ours) = (
+            batch * output.pixels() * algorithm.kernel * algorithm.kernel,
+            tiling.tiles() * algorithm.elements(),
+        );
+        // Few channels leave the transforms, a few operations for each channel, without products to pay for them.
+        let pays = 3 * ours < 2 * direct && inputs >= 16 && outputs >= 16;
+        let isa = Isa::current();
+        pays.then_some(Self {
+            algorithm,
+            tiling,
+            isa,
+            batch,
+            input,
+            output,
+            groups: g.groups,
+            inputs,
+            outputs,
+        })
+    }
+
+    fn kernel(&self) -> &'static MicroKernel {
+        MicroKernel::of(self.isa, self.outputs)
+    }
+
+    /// Values of the transformed weights, `[groups][panels][elements][inputs][columns of a panel]`.
+    pub(crate) fn transformed_weights(&self) -> usize {
+        self.groups * self.panels() * self.panel_len()
+    }
+
+    fn panels(&self) -> usize {
+        self.outputs.div_ceil(self.kernel().columns)
+    }
+
+    fn panel_len(&self) -> usize {
+        self.algorithm.elements() * self.inputs * self.kernel().columns
+    }
+
+    /// `U = G w G^T`, for weights `[groups][kernel][kernel][inputs][outputs]`.
+    pub(crate) fn transform_weights(&self, w: &[f32], u: &mut [f32]) {
+        let (taps, columns) = (self.algorithm.kernel * self.algorithm.kernel, self.kernel().columns);
+        let matrix = self.inputs * self.outputs;
+        let from: Vec<usize> = (0..taps).map(|tap| tap * matrix).collect();
+        let to: Vec<usize> = (0..self.algorithm.elements()).map(|e| e * self.inputs * columns).collect();
+        u.par_chunks_exact_mut(self.panel_len()).enumerate().for_each(|(panel, u)| {
+            let (group, first) = (panel / self.panels(), panel % self.panels() * columns);
+            let w = &w[group * taps * matrix..][..taps * matrix];
+            let channels = columns.min(self.outputs - first);
+            if channels < columns {
+                u.fill(0.0);
+            }
+            for i in 0..self.inputs {
+                let (x, y) = (&w[i * self.outputs + first..], u[i * columns..].as_mut_ptr());
+                let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE };
+                // SAFETY: the last place, `(elements - 1) inputs columns`, leaves room for the rest of row `i`;
+                // the set of instructions is this machine's.
+                unsafe { (self.algorithm.weights)(self.isa, &square) };
+            }
+        });
+    }
+
+    /// `y = bias + sum w x`, for transformed weights.
+    pub(crate) fn convolve(&self, x: &[f32], u: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        assert!(x.len() == self.batch * self.input.len() && y.len() == self.batch * self.output.len());
+        assert_eq!(u.len(), self.transformed_weights());
+        let y = Shared::new(y);
+        let tiles = self.tiling.tiles();
+        // Few tiles are cut by output channels as well, though each job then transforms its inputs again.
+        let jobs = JOBS * rayon::current_num_threads();
+        let parts = jobs.div_ceil(self.groups * tiles.div_ceil(TILES)).min(self.panels());
+        let parts = if tiles >= JOBS * TILES { 1 } else { parts };
+        let step = self.panels().div_ceil(parts);
+        let blocks = (0..tiles).step_by(TILES).map(|start| start..(start + TILES).min(tiles));
+        let jobs = blocks.flat_map(|tiles| {
+            let parts = (0..self.panels()).step_by(step);
+            let panels = parts.map(move |start| start..(start + step).min(self.panels()));
+            (0..self.groups).flat_map(move |group| {
+                let tiles = tiles.clone();
+                panels.clone().map(move |panels| (group, tiles.clone(), panels))
+            })
+        });
+        jobs.collect::<Vec<_>>().into_par_iter().for_each(|(group, tiles, panels)| {
+            let len = self.groups.checked_sub(1).map_or(0, |_| u.len() / self.groups);
+            let u = &u[group * len..][..len];
+            self.block(group, tiles, panels, x, u, bias, &y);
+        });
+    }
+
+    /// The outputs of some tiles in some panels of one group's channels.
+    fn block(
+        &self,
+        group: usize,
+        tiles: Range<usize>,
+        panels: Range<usize>,
+        x: &[f32],
+        u: &[f32],
+        bias: Option<&[f32]>,
+        y: &Shared,
+    ) {
+        let kernel = self.kernel();
+        let rows = tiles.len().next_multiple_of(kernel.rows);
+        let together = COLUMNS.div_ceil(kernel.columns).min(panels.len());
+        let (v_layout, m_layout) =
+            (Layout::new(rows, self.inputs), Layout::new(rows, together * kernel.columns));
+        let elements = self.algorithm.elements();
+        scratch::with(elements * (v_layout.element + m_layout.element), |buffer| {
+            let (v, m) = buffer.split_at_mut(elements * v_layout.element);
+            self.transform_inputs(group * self.inputs, &tiles, x, v, v_layout);
+            for start in panels.clone().step_by(together) {
+                let panels = start..(start + together).min(panels.end);
+                self.multiply(kernel, rows, &panels, v, v_layout, u, m, m_layout);
+                self.transform_outputs(group, &tiles, &panels, m, m_layout, bias, y);
+            }
+        });
+    }
+
+    /// `V = B^T x B` for some tiles of one group, whose channels begin at `first`.
+    fn transform_inputs(&self, first: usize, tiles: &Range<usize>, x: &[f32], v: &mut [f32], layout: Layout) {
+        let (mut from, to) = (Vec::new(), layout.places(self.algorithm.elements()));
+        for (t, tile) in tiles.clone().enumerate() {
+            self.tiling.inputs(tile, &mut from);
+            let v = &mut v[t * layout.row..];
+            assert!(v.len() >= to[to.len() - 1] + self.inputs);
+            let (x, y, channels) = (&x[first..], v.as_mut_ptr(), self.inputs);
+            let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE };
+            // SAFETY: the last place was checked; the set of instructions is this machine's.
+            unsafe { (self.algorithm.input)(self.isa, &square) };
+        }
+    }
+
+    /// `M[e] = V[e] U[e]` for some panels of `U`.
+    fn multiply(
+        &self,
+        kernel: &MicroKernel,
+        rows: usize,
+        panels: &Range<usize>,
+        v: &[f32],
+        v_layout: Layout,
+        u: &[f32],
+        m: &mut [f32],
+        m_layout: Layout,
+    ) {
+        let panel = self.inputs * kernel.columns;
+        for e in 0..self.algorithm.elements() {
+            let (v, m) = (&v[e * v_layout.element..], &mut m[e * m_layout.element..]);
+            for (j, p) in panels.clone().enumerate() {
+                let b = &u[p * self.panel_len() + e * panel..][..panel];
+                for row in (0..rows).step_by(kernel.rows) {
+                    let (last_v, last_m) =
+                        ((row + kernel.rows - 1) * v_layout.row, (row + kernel.rows - 1) * m_layout.row);
+                    assert!(last_v + self.inputs <= v.len());
+                    assert!(last_m + (j + 1) * kernel.columns <= m.len());
+                    let tile = Tile {
+                        depth: self.inputs,
+                        a: v[row * v_layout.row..].as_ptr(),
+                        a_row: v_layout.row,
+                        a_step: 1,
+                        b: b.as_ptr(),
+                        b_step: kernel.columns,
+                        c: m[row * m_layout.row + j * kernel.columns..].as_mut_ptr(),
+                        c_row: m_layout.row,
+                    };
+                    // SAFETY: the last rows of V and M end inside them, and the panel of U is whole.
+                    unsafe { kernel.set(&tile) };
+                }
+            }
+        }
+    }
+
+    /// `y = bias + A^T M A` for some tiles and panels of one group.
+    fn transform_outputs(
+        &self,
+        group: usize,
+        tiles: &Range<usize>,
+        panels: &Range<usize>,
+        m: &[f32],
+        layout: Layout,
+        bias: Option<&[f32]>,
+        y: &Shared,
+    ) {
+        let columns = self.kernel().columns;
+        let (first, end) = (panels.start * columns, (panels.end * columns).min(self.outputs));
+        let channels = end - first;
+        let first = group * self.outputs + first;
+        let finish = Finish { bias: bias.map(|bias| &bias[first..][..channels]), ..Finish::NONE };
+        let (from, mut to) = (layout.places(self.algorithm.elements()), Vec::new());
+        for (t, tile) in tiles.clone().enumerate() {
+            self.tiling.outputs(tile, &mut to);
+            let x = &m[t * layout.row..];
+            // SAFETY: a tile's places lie in the batch, `first..first + channels` in a pixel, and no other tile has
+            // these pixels, nor another panel these channels; the set of instructions is this machine's.
+            unsafe {
+                let square = Square { x, from: &from, y: y.at(first), to: &to, channels, finish };
+                (self.algorithm.output)(self.isa, &square);
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! How the outputs of a convolution of stride 1 are cut into square tiles.
+//!
+//! Tiles of `m` pixels rarely divide a map: 13 pixels take four tiles of 4. So images are laid side by side in
+//! planes, with as many rows and columns of zeros between them as the padding has, and a plane is cut as a whole:
+//! two images a side are 13 + 1 + 13 pixels, which seven tiles cover. The outputs between the images are dropped.
+
+use super::transform::NOWHERE;
+use crate::geometry::Maps;
+
+/// The most images along a side of a plane.
+const MOST: usize = 4;
+
+/// The tiles of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tiling {
+    input: Maps,
+    output: Maps,
+    pad: usize,
+    batch: usize,
+    /// Outputs along a tile's side.
+    tile: usize,
+    /// Inputs along a tile's side.
+    side: usize,
+    /// Images along each side of a plane.
+    images: usize,
+    /// Tiles along the sides of a plane.
+    grid: [usize; 2],
+}
+
+impl Tiling {
+    /// The tiling that wastes the fewest outputs.
+    pub(super) fn new(
+        input: Maps,
+        output: Maps,
+        kernel: usize,
+        pad: usize,
+        tile: usize,
+        batch: usize,
+    ) -> Self {
+        let grid = |images: usize| {
+            let tiles = |input: usize, output: usize| ((images - 1) * (input + pad) + output).div_ceil(tile);
+            [tiles(input.height, output.height), tiles(input.width, output.width)]
+        };
+        let with = |images| Self {
+            input,
+            output,
+            pad,
+            batch,
+            tile,
+            side: tile + kernel - 1,
+            images,
+            grid: grid(images),
+        };
+        (1..=MOST).map(with).min_by_key(|tiling| (tiling.tiles(), tiling.images)).unwrap_or(with(1))
+    }
+
+    /// Tiles of the whole batch.
+    pub(super) fn tiles(&self) -> usize {
+        self.batch.div_ceil(self.images * self.images) * self.grid[0] * self.grid[1]
+    }
+
+    /// Where the inputs that a tile sees begin, row by row; `channels` is the number of all channels.
+    pub(super) fn inputs(&self, tile: usize, places: &mut Vec<usize>) {
+        self.places(tile, self.side, self.input, self.pad, places);
+    }
+
+    /// Where the outputs of a tile begin, row by row.
+    pub(super) fn outputs(&self, tile: usize, places: &mut Vec<usize>) {
+        self.places(tile, self.tile, self.output, 0, places);
+    }
+
+    /// The pixels of a square in a plane, `before` pixels above and left of the tile.
+    fn places(&self, tile: usize, side: usize, maps: Maps, before: usize, places: &mut Vec<usize>) {
+        let [height, width] = self.grid;
+        let (plane, row, column) = (tile / (height * width), tile / width % height, tile % width);
+        let period = [self.input.height + self.pad, self.input.width + self.pad];
+        // The image along one axis and the pixel in it, for each pixel of the square.
+        let find = |start: usize, period: usize, size: usize| {
+            let mut found = [(NOWHERE, 0); super::LONGEST];
+            for (i, found) in found[..side].iter_mut().enumerate() {
+                let Some(at) = (start * self.tile + i).checked_sub(before) else { continue };
+                let (image, pixel) = (at / period, at % period);
+                if image < self.images && pixel < size {
+                    *found = (image, pixel);
+                }
+            }
+            found
+        };
+        let rows = find(row, period[0], maps.height);
+        let columns = find(column, period[1], maps.width);
+        places.clear();
+        for &(image_row, y) in &rows[..side] {
+            for &(image_column, x) in &columns[..side] {
+                let exists = image_row != NOWHERE && image_column != NOWHERE;
+                let image = match exists {
+                    true => (plane * self.images + image_row) * self.images + image_column,
+                    false => self.batch,
+                };
+                places.push(match image < self.batch {
+                    true => image * maps.len() + (y * maps.width + x) * maps.channels,
+                    false => NOWHERE,
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conv3(batch: usize) -> Tiling {
+        Tiling::new(Maps::new(13, 13, 1), Maps::new(13, 13, 1), 3, 1, 4, batch)
+    }
+
+    #[test]
+    fn thirteen_pixels_are_stitched() {
+        assert_eq!((conv3(128).images, conv3(128).grid), (2, [7, 7]));
+        assert_eq!((conv3(1).images, conv3(1).grid), (1, [4, 4]));
+        let wide = Maps::new(27, 27, 1);
+        assert_eq!(Tiling::new(wide, wide, 5, 2, 4, 128).grid, [7, 7]);
+    }
+
+    /// Every output belongs to one tile, which sees the inputs that it needs and zeros around the image.
+    #[test]
+    fn tiles_cover_the_outputs() {
+        for (height, width, kernel, pad, tile, batch) in [
+            (13, 13, 3, 1, 4, 7),
+            (9, 14, 5, 2, 4, 5),
+            (6, 5, 3, 0, 2, 3),
+            (7, 7, 5, 4, 4, 2),
+            (1, 1, 3, 1, 4, 9),
+        ] {
+            let input = Maps::new(height, width, 1);
+            let output = Maps::new(height + 2 * pad - kernel + 1, width + 2 * pad - kernel + 1, 1);
+            let tiling = Tiling::new(input, output, kernel, pad, tile, batch);
+            let (mut from, mut to) = (Vec::new(), Vec::new());
+            let mut seen = vec![0; batch * output.len()];
+            for t in 0..tiling.tiles() {
+                tiling.inputs(t, &mut from);
+                tiling.outputs(t, &mut to);
+                for (i, &place) in to.iter().enumerate().filter(|(_, place)| **place != NOWHERE) {
+                    seen[place] += 1;
+                    let (image, y, x) =
+                        (place / output.len(), place / output.width % output.height, place % output.width);
+                    for (ky, kx) in (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))) {
+                        let found = from[(i / tile + ky) * tiling.side + i % tile + kx];
+                        let (y, x) = ((y + ky).wrapping_sub(pad), (x + kx).wrapping_sub(pad));
+                        let expected = match y < height && x < width {
+                            true => image * input.len() + y * width + x,
+                            false => NOWHERE,
+                        };
+                        assert_eq!(found, expected, "{tiling:?}, tile {t}, output {i}, tap {ky} {kx}");
+                    }
+                }
+            }
+            assert!(seen.iter().all(|&times| times == 1), "{tiling:?}: {seen:?}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! `Y = M X M^T` for squares whose elements are runs of channels.
+
+use super::matrices::{LONGEST, Matrix};
+use crate::isa::Isa;
+use crate::simd::{Four, Vector};
+
+/// The place of an element that does not exist: it reads as zero, and is not written.
+pub(super) const NOWHERE: usize = usize::MAX;
+
+/// A matrix known at compile time, so that its zeros and ones cost nothing.
+pub(super) trait Linear {
+    const MATRIX: Matrix;
+}
+
+/// `B^T` of a side.
+pub(super) struct Input<const SIDE: usize>;
+/// `G` for a number of weights.
+pub(super) struct Kernel<const SIDE: usize, const LENGTH: usize>;
+/// `A^T` for a number of outputs.
+pub(super) struct Output<const SIDE: usize, const LENGTH: usize>;
+
+impl<const SIDE: usize> Linear for Input<SIDE> {
+    const MATRIX: Matrix = Matrix::input(SIDE);
+}
+
+impl<const SIDE: usize, const LENGTH: usize> Linear for Kernel<SIDE, LENGTH> {
+    const MATRIX: Matrix = Matrix::kernel(SIDE, LENGTH);
+}
+
+impl<const SIDE: usize, const LENGTH: usize> Linear for Output<SIDE, LENGTH> {
+    const MATRIX: Matrix = Matrix::output(SIDE, LENGTH);
+}
+
+/// What happens to a result before it is stored: a term for each channel is added, then it is cut off below.
+#[derive(Clone, Copy)]
+pub(super) struct Finish<'a> {
+    pub(super) bias: Option<&'a [f32]>,
+    pub(super) floor: f32,
+}
+
+impl Finish<'_> {
+    /// Nothing happens.
+    pub(super) const NONE: Self = Self { bias: None, floor: f32::NEG_INFINITY };
+}
+
+/// One square: where each element's channels begin, row by row.
+#[derive(Clone, Copy)]
+pub(super) struct Square<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) from: &'a [usize],
+    pub(super) y: *mut f32,
+    pub(super) to: &'a [usize],
+    pub(super) channels: usize,
+    pub(super) finish: Finish<'a>,
+}
+
+/// Transforms a square. All elements of `from` are read inside `x`, which is checked.
+///
+/// # Safety
+/// The machine has the instructions. `channels` values can be written at each place `to` after `y`, and nobody else
+/// uses them meanwhile.
+pub(super) type Transform = unsafe fn(Isa, &Square);
+
+/// Calls the widest code that divides the channels.
+///
+/// # Safety
+/// As [`Transform`].
+pub(super) unsafe fn transform<L: Linear>(isa: Isa, square: &Square) {
+    let Square { x, from, to, channels, finish, .. } = *square;
+    assert!(channels.is_multiple_of(Four::LANES));
+    assert!(from.iter().all(|&from| from == NOWHERE || from + channels <= x.len()));
+    assert!(from.len() == L::MATRIX.columns.pow(2) && to.len() == L::MATRIX.rows.pow(2));
+    assert!(finish.bias.is_none_or(|bias| bias.len() == channels));
+    // SAFETY: places and lengths were checked, the instructions and what is written are the caller's promise.
+    unsafe {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 if channels.is_multiple_of(16) => x86::avx512::<L>(square),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 | Isa::Avx512 if channels.is_multiple_of(8) => x86::avx2::<L>(square),
+            _ => sandwich::<L, Four>(square),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Linear, Square, sandwich};
+    use std::arch::x86_64::{__m256, __m512};
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn avx2<L: Linear>(square: &Square) {
+        // SAFETY: promised by the caller.
+        unsafe { sandwich::<L, __m256>(square) }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn avx512<L: Linear>(square: &Square) {
+        // SAFETY: promised by the caller.
+        unsafe { sandwich::<L, __m512>(square) }
+    }
+}
+
+/// Columns first, then rows.
+#[inline(always)]
+unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) {
+    let Square { x, from, y, to, channels, finish } = *square;
+    let (rows, columns) = (L::MATRIX.rows, L::MATRIX.columns);
+    // SAFETY: promised by the caller.
+    unsafe {
+        let floor = V::splat(finish.floor);
+        for c in (0..channels).step_by(V::LANES) {
+            let mut half = [[V::splat(0.0); LONGEST]; LONGEST];
+            for j in 0..columns {
+                let mut column = [V::splat(0.0); LONGEST];
+                for i in 0..columns {
+                    let from = *from.get_unchecked(i * columns + j);
+                    if from != NOWHERE {
+                        column[i] = V::load(x.as_ptr().add(from + c));
+                    }
+                }
+                let column = line::<L, V>(column);
+                for i in 0..rows {
+                    half[i][j] = column[i];
+                }
+            }
+            let bias = finish.bias.map_or(V::splat(0.0), |bias| V::load(bias.as_ptr().add(c)));
+            for (i, half) in half[..rows].iter().enumerate() {
+                let row = line::<L, V>(*half);
+                for j in 0..rows {
+                    let to = *to.get_unchecked(i * rows + j);
+                    if to != NOWHERE {
+                        row[j].add(bias).at_least(floor).store(y.add(to + c));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `y = M x`. Everything about `M` is known to the compiler: the loops unroll, zeros vanish, ones are additions,
+/// and the rows or columns of opposite points share their sums.
+#[inline(always)]
+unsafe fn line<L: Linear, V: Vector>(x: [V; LONGEST]) -> [V; LONGEST] {
+    let m = const { &L::MATRIX };
+    // SAFETY: promised by the caller.
+    unsafe {
+        // Sums and differences of what opposite points share a factor of, up to its sign.
+        let (mut even, mut odd) = (x, x);
+        for j in 0..LONGEST - 1 {
+            if m.mirrored_columns[j] {
+                even[j] = x[j].add(x[j + 1]);
+                odd[j] = x[j].sub(x[j + 1]);
+            }
+        }
+        let mut y = [V::splat(0.0); LONGEST];
+        for i in 0..LONGEST {
+            if i >= m.rows || i > 0 && m.mirrored_rows[i - 1] {
+                continue;
+            }
+            let x = if i % 2 == 0 { &even } else { &odd };
+            if m.mirrored_rows[i] {
+                let (even, odd) = (sum::<L, V>(x, i, [true, false]), sum::<L, V>(x, i, [false, true]));
+                y[i] = even.add(odd);
+                y[i + 1] = even.sub(odd);
+            } else {
+                y[i] = sum::<L, V>(x, i, [true, true]);
+            }
+        }
+        y
+    }
+}
+
+/// Row `i` of `M` times `x`, over the even or the odd columns or both.
+#[inline(always)]
+unsafe fn sum<L: Linear, V: Vector>(x: &[V; LONGEST], i: usize, parities: [bool; 2]) -> V {
+    let m = const { &L::MATRIX };
+    let mut sum = None;
+    for j in 0..LONGEST {
+        if j < m.columns && parities[j % 2] && !(j > 0 && m.mirrored_columns[j - 1]) {
+            // SAFETY: promised by the caller.
+            sum = unsafe { add_multiple(sum, m.at[i][j], x[j]) };
+        }
+    }
+    // SAFETY: promised by the caller.
+    sum.unwrap_or(unsafe { V::splat(0.0) })
+}
+
+/// `sum + factor value`, where `None` is an empty sum.
+#[inline(always)]
+unsafe fn add_multiple<V: Vector>(sum: Option<V>, factor: f32, value: V) -> Option<V> {
+    // SAFETY: promised by the caller.
+    unsafe {
+        match (sum, factor) {
+            (sum, 0.0) => sum,
+            (None, 1.0) => Some(value),
+            (None, -1.0) => Some(V::splat(0.0).sub(value)),
+            (None, _) => Some(value.mul_add(V::splat(factor), V::splat(0.0))),
+            (Some(sum), 1.0) => Some(sum.add(value)),
+            (Some(sum), -1.0) => Some(sum.sub(value)),
+            (Some(sum), _) => Some(value.mul_add(V::splat(factor), sum)),
+        }
+    }
+}
