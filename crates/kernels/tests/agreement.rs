@@ -105,6 +105,11 @@ proptest! {
     fn short_conv((g, batch) in shapes::short_conv()) {
         check_short_agreement(&Conv { g, batch });
     }
+
+    #[test]
+    fn folding_conv((g, batch) in shapes::folding_conv()) {
+        check_short_agreement(&Conv { g, batch });
+    }
 }
 
 #[test]

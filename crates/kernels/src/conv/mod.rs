@@ -14,13 +14,12 @@
 pub mod reference;
 
 use crate::check_len;
-use crate::gemm::{Matrix, Shape, Start, gemm, interleave};
+use crate::gemm::{Matrix, Shape, Start, gemm};
 use crate::geometry::ConvGeometry;
 use crate::patches::{Patches, TapWeights, Turned, seen_by};
 use crate::reduce::sum_rows;
 use crate::scratch;
 use crate::winograd::Winograd;
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// `y = bias + sum w x`.
@@ -33,10 +32,7 @@ pub fn forward(g: &ConvGeometry, batch: usize, x: &[f32], w: &[f32], bias: &[f32
     check_len!(bias, g.output.channels);
     check_len!(y, batch * g.output.len());
     if let Some(winograd) = Winograd::of(g, batch) {
-        return scratch::with(winograd.transformed_weights(), |u| {
-            winograd.transform_weights(w, u);
-            winograd.convolve(x, u, Some(bias), y);
-        });
+        return winograd.forward(x, w, bias, y);
     }
     let shape = Shape { m: batch * g.output.pixels(), n: g.group_outputs(), k: g.depth() };
     for (group, w) in w.chunks_exact(shape.k * shape.n).enumerate() {
@@ -60,12 +56,7 @@ pub fn backward_input(g: &ConvGeometry, batch: usize, dy: &[f32], w: &[f32], dx:
     check_len!(w, g.weights());
     check_len!(dx, batch * g.input.len());
     if let Some(winograd) = Winograd::of_input_gradient(g, batch) {
-        return scratch::with(w.len() + winograd.transformed_weights(), |buffer| {
-            let (turned, u) = buffer.split_at_mut(w.len());
-            turn(g, w, turned);
-            winograd.transform_weights(turned, u);
-            winograd.convolve(dy, u, None, dx);
-        });
+        return winograd.backward_input(dy, w, dx);
     }
     for group in 0..g.groups {
         for y in 0..g.window.stride.min(g.input.height) {
@@ -135,23 +126,13 @@ pub fn backward_weights(
     check_len!(dbias, g.output.channels);
     sum_rows(dy, dbias);
     if let Some(winograd) = Winograd::of(g, batch) {
-        return winograd.weights_gradient(x, dy, dw);
+        return winograd.backward_weights(x, dy, dw);
     }
     let shape = Shape { m: g.depth(), n: g.group_outputs(), k: batch * g.output.pixels() };
     for (group, dw) in dw.chunks_exact_mut(shape.m * shape.n).enumerate() {
         let dy = Matrix::across_rows(&dy[columns(group, shape.n).start.min(dy.len())..], g.output.channels);
         gemm(shape, &Turned(patches(g, group, x)), &dy, Start::Zero, dw, shape.n);
     }
-}
-
-/// The weights of the convolution that the gradient by the inputs is: `turned[ky, kx, o, i] = w[-ky, -kx, i, o]`.
-fn turn(g: &ConvGeometry, w: &[f32], turned: &mut [f32]) {
-    let (taps, inputs, outputs) = (g.window.kernel * g.window.kernel, g.group_inputs(), g.group_outputs());
-    turned.par_chunks_exact_mut(inputs * outputs).enumerate().for_each(|(at, turned)| {
-        let (group, tap) = (at / taps, at % taps);
-        let w = &w[(group * taps + taps - 1 - tap) * inputs * outputs..][..inputs * outputs];
-        interleave(inputs, |i| &w[i * outputs..][..outputs], turned);
-    });
 }
 
 /// The patches that one group's outputs see.

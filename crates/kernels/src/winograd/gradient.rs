@@ -6,14 +6,20 @@ use super::*;
 const BLOCKS: usize = 4;
 
 impl Winograd {
-    /// `dw[ky, kx, i, o] = sum over tiles`, laid out as the weights.
+    /// `dw[ky, kx, i, o] = sum x dy`, laid out as the weights.
     ///
     /// The sum runs block by block, whatever the number of threads.
-    pub(crate) fn weights_gradient(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-        assert!(x.len() == self.batch * self.input.len() && dy.len() == self.batch * self.output.len());
-        let group_weights = dw.len() / self.groups;
-        for (group, dw) in dw.chunks_exact_mut(group_weights).enumerate() {
-            self.group_gradient(group, x, dy, dw);
+    pub(crate) fn backward_weights(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+        assert!(x.len() == self.batch * self.image && dy.len() == self.batch * self.output.len());
+        match self.fold {
+            Some(fold) => scratch::with(self.weights(), |folded| {
+                self.group_gradient(0, x, dy, folded);
+                fold.unfold(folded, self.outputs, dw);
+            }),
+            None => {
+                let groups = dw.chunks_exact_mut(self.weights() / self.groups);
+                groups.enumerate().for_each(|(group, dw)| self.group_gradient(group, x, dy, dw));
+            }
         }
     }
 

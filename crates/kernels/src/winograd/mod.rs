@@ -21,16 +21,18 @@
 //!
 //! Tiles are treated in blocks whose `V` and `M` stay in the cache, all steps of a block by one thread.
 
+mod fold;
 mod gradient;
 mod matrices;
 mod tiling;
 mod transform;
 
-use crate::gemm::{MicroKernel, Tile};
-use crate::geometry::{ConvGeometry, Maps};
+use crate::gemm::{MicroKernel, Tile, interleave};
+use crate::geometry::{ConvGeometry, Maps, Window};
 use crate::isa::Isa;
 use crate::scratch;
 use crate::shared::Shared;
+use fold::Fold;
 use matrices::LONGEST;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -111,14 +113,17 @@ impl Layout {
     }
 }
 
-/// A convolution of stride 1 over channels-last maps.
+/// A convolution over channels-last maps.
 #[derive(Clone, Copy)]
 pub(crate) struct Winograd {
     algorithm: &'static Algorithm,
     tiling: Tiling,
+    /// How the maps come to have stride 1, if they have not.
+    fold: Option<Fold>,
     isa: Isa,
     batch: usize,
-    input: Maps,
+    /// Values of an image before folding.
+    image: usize,
     output: Maps,
     groups: usize,
     /// Input channels of a group.
@@ -130,40 +135,88 @@ pub(crate) struct Winograd {
 impl Winograd {
     /// The algorithm for a convolution, if there is one and it pays.
     pub(crate) fn of(g: &ConvGeometry, batch: usize) -> Option<Self> {
-        Self::new(g.input, g.output, g, g.window.pad, batch)
+        if g.window.stride == 1 {
+            return Self::new(g, batch, g.macs(), None);
+        }
+        let (fold, folded) = Fold::of(g)?;
+        Self::new(&folded, batch, g.macs(), Some((fold, g.input.len())))
     }
 
     /// The algorithm for the gradient by the inputs: a convolution of the outputs' gradient.
     pub(crate) fn of_input_gradient(g: &ConvGeometry, batch: usize) -> Option<Self> {
-        Self::new(g.output, g.input, g, (g.window.kernel - 1).checked_sub(g.window.pad)?, batch)
-    }
-
-    fn new(input: Maps, output: Maps, g: &ConvGeometry, pad: usize, batch: usize) -> Option<Self> {
-        let algorithm = ALGORITHMS.iter().find(|algorithm| algorithm.kernel == g.window.kernel)?;
-        let (inputs, outputs) = (input.channels / g.groups, output.channels / g.groups);
-        let whole_vectors = inputs.is_multiple_of(8) && outputs.is_multiple_of(8);
-        if batch == 0 || g.window.stride != 1 || !whole_vectors {
+        if g.window.stride != 1 {
             return None;
         }
-        let tiling = Tiling::new(input, output, algorithm.kernel, pad, algorithm.tile, batch);
-        let (direct, ours) = (
-            batch * output.pixels() * algorithm.kernel * algorithm.kernel,
-            tiling.tiles() * algorithm.elements(),
-        );
-        // Few channels leave the transforms, a few operations for each channel, without products to pay for them.
-        let pays = 3 * ours < 2 * direct && inputs >= 16 && outputs >= 16;
-        let isa = Isa::current();
-        pays.then_some(Self {
+        let window = Window { pad: g.window.kernel - 1 - g.window.pad, ..g.window };
+        let turned = ConvGeometry { input: g.output, output: g.input, window, groups: g.groups };
+        Self::new(&turned, batch, g.macs(), None)
+    }
+
+    /// The algorithm for a convolution of stride 1 that takes `macs` multiply-adds an image otherwise.
+    fn new(g: &ConvGeometry, batch: usize, macs: usize, fold: Option<(Fold, usize)>) -> Option<Self> {
+        let algorithm = ALGORITHMS.iter().find(|algorithm| algorithm.kernel == g.window.kernel)?;
+        let (inputs, outputs) = (g.group_inputs(), g.group_outputs());
+        if batch == 0 || !inputs.is_multiple_of(8) || !outputs.is_multiple_of(8) {
+            return None;
+        }
+        let tiling = Tiling::new(g.input, g.output, algorithm.kernel, g.window.pad, algorithm.tile, batch);
+        let products = tiling.tiles() * algorithm.elements() * inputs * g.output.channels;
+        // The transforms take a few operations for each channel: few channels do not pay for them.
+        let pays = 3 * products < 2 * batch * macs && inputs >= 16 && outputs >= 16;
+        pays.then(|| Self {
             algorithm,
             tiling,
-            isa,
+            fold: fold.map(|(fold, _)| fold),
+            isa: Isa::current(),
             batch,
-            input,
-            output,
+            image: fold.map_or(g.input.len(), |(_, image)| image),
+            output: g.output,
             groups: g.groups,
             inputs,
             outputs,
         })
+    }
+
+    /// `y = bias + sum w x`.
+    pub(crate) fn forward(&self, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+        let folded = self.fold.map_or(0, |_| self.weights());
+        scratch::with(folded + self.transformed_weights(), |buffer| {
+            let (folded, u) = buffer.split_at_mut(folded);
+            let w = match self.fold {
+                Some(fold) => {
+                    fold.weights(w, self.outputs, folded);
+                    folded
+                }
+                None => w,
+            };
+            self.transform_weights(w, u);
+            self.convolve(x, u, Some(bias), y);
+        });
+    }
+
+    /// `dx = sum w dy`, the kernel turned: this is the algorithm of the input gradient.
+    pub(crate) fn backward_input(&self, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+        scratch::with(w.len() + self.transformed_weights(), |buffer| {
+            let (turned, u) = buffer.split_at_mut(w.len());
+            self.turn(w, turned);
+            self.transform_weights(turned, u);
+            self.convolve(dy, u, None, dx);
+        });
+    }
+
+    /// `turned[ky, kx, o, i] = w[-ky, -kx, i, o]`; inputs and outputs are those of this algorithm, not of `w`.
+    fn turn(&self, w: &[f32], turned: &mut [f32]) {
+        let (taps, matrix) = (self.algorithm.kernel * self.algorithm.kernel, self.inputs * self.outputs);
+        turned.par_chunks_exact_mut(matrix).enumerate().for_each(|(at, turned)| {
+            let (group, tap) = (at / taps, at % taps);
+            let w = &w[(group * taps + taps - 1 - tap) * matrix..][..matrix];
+            interleave(self.outputs, |i| &w[i * self.inputs..][..self.inputs], turned);
+        });
+    }
+
+    /// Weights of the convolution of stride 1.
+    fn weights(&self) -> usize {
+        self.groups * self.algorithm.kernel * self.algorithm.kernel * self.inputs * self.outputs
     }
 
     fn kernel(&self) -> &'static MicroKernel {
@@ -171,7 +224,7 @@ impl Winograd {
     }
 
     /// Values of the transformed weights, `[groups][panels][elements][inputs][columns of a panel]`.
-    pub(crate) fn transformed_weights(&self) -> usize {
+    fn transformed_weights(&self) -> usize {
         self.groups * self.panels() * self.panel_len()
     }
 
@@ -184,7 +237,7 @@ impl Winograd {
     }
 
     /// `U = G w G^T`, for weights `[groups][kernel][kernel][inputs][outputs]`.
-    pub(crate) fn transform_weights(&self, w: &[f32], u: &mut [f32]) {
+    fn transform_weights(&self, w: &[f32], u: &mut [f32]) {
         let (taps, columns) = (self.algorithm.kernel * self.algorithm.kernel, self.kernel().columns);
         let matrix = self.inputs * self.outputs;
         let from: Vec<usize> = (0..taps).map(|tap| tap * matrix).collect();
@@ -207,8 +260,8 @@ impl Winograd {
     }
 
     /// `y = bias + sum w x`, for transformed weights.
-    pub(crate) fn convolve(&self, x: &[f32], u: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-        assert!(x.len() == self.batch * self.input.len() && y.len() == self.batch * self.output.len());
+    fn convolve(&self, x: &[f32], u: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+        assert!(x.len() == self.batch * self.image && y.len() == self.batch * self.output.len());
         assert_eq!(u.len(), self.transformed_weights());
         let y = Shared::new(y);
         let tiles = self.tiling.tiles();
@@ -227,7 +280,7 @@ impl Winograd {
             })
         });
         jobs.collect::<Vec<_>>().into_par_iter().for_each(|(group, tiles, panels)| {
-            let len = self.groups.checked_sub(1).map_or(0, |_| u.len() / self.groups);
+            let len = self.panels() * self.panel_len();
             let u = &u[group * len..][..len];
             self.block(group, tiles, panels, x, u, bias, &y);
         });
@@ -264,15 +317,26 @@ impl Winograd {
     /// `V = B^T x B` for some tiles of one group, whose channels begin at `first`.
     fn transform_inputs(&self, first: usize, tiles: &Range<usize>, x: &[f32], v: &mut [f32], layout: Layout) {
         let (mut from, to) = (Vec::new(), layout.places(self.algorithm.elements()));
-        for (t, tile) in tiles.clone().enumerate() {
-            self.tiling.inputs(tile, &mut from);
-            let v = &mut v[t * layout.row..];
-            assert!(v.len() >= to[to.len() - 1] + self.inputs);
-            let (x, y, channels) = (&x[first..], v.as_mut_ptr(), self.inputs);
-            let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE };
-            // SAFETY: the last place was checked; the set of instructions is this machine's.
-            unsafe { (self.algorithm.input)(self.isa, &square) };
-        }
+        let channels = self.inputs;
+        let gathered: Vec<usize> = (0..self.algorithm.elements()).map(|i| i * channels).collect();
+        scratch::with(gathered.len() * channels, |pixels| {
+            for (t, tile) in tiles.clone().enumerate() {
+                self.tiling.inputs(tile, &mut from);
+                let v = &mut v[t * layout.row..];
+                assert!(v.len() >= to[to.len() - 1] + channels);
+                let (x, from) = match &self.fold {
+                    Some(fold) => {
+                        fold.gather(x, &from, pixels);
+                        (&*pixels, &gathered)
+                    }
+                    None => (&x[first..], &from),
+                };
+                let y = v.as_mut_ptr();
+                let square = Square { x, from, y, to: &to, channels, finish: Finish::NONE };
+                // SAFETY: the last place was checked; the set of instructions is this machine's.
+                unsafe { (self.algorithm.input)(self.isa, &square) };
+            }
+        });
     }
 
     /// `M[e] = V[e] U[e]` for some panels of `U`.

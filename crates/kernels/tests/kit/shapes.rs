@@ -75,3 +75,19 @@ pub fn short_conv() -> impl Strategy<Value = (ConvGeometry, usize)> {
             },
         )
 }
+
+/// Convolutions with a stride that fold to Winograd's algorithms: kernels of up to three or five strides.
+pub fn folding_conv() -> impl Strategy<Value = (ConvGeometry, usize)> {
+    let rounding = prop_oneof![Just(Rounding::Down), Just(Rounding::Up)];
+    let kernel = (2..5_usize, prop_oneof![Just(3_usize), Just(5)], 0..4_usize)
+        .prop_map(|(stride, squares, less)| (stride, squares * stride - less % stride));
+    (9..40_usize, 9..40_usize, 2..6_usize, kernel, 0..20_usize, rounding, 1..4_usize).prop_filter_map(
+        "the window does not fit, or its folded pixels are no whole vectors",
+        |(height, width, outputs, (stride, kernel), pad, rounding, batch)| {
+            let window = Window { kernel, stride, pad: pad % kernel, rounding };
+            let channels = if stride == 4 { 3 } else { 8 };
+            let g = ConvGeometry::new(Maps::new(height, width, channels), 8 * outputs, window, 1).ok()?;
+            Some((g, batch))
+        },
+    )
+}
