@@ -1,6 +1,6 @@
 //! Speed of the matrix product and of the paper's convolutions, beside the machine's peak.
 //!
-//! `cargo run --release -p alexnet-kernels --example gemm_speed [batch]`
+//! `cargo run --release -p alexnet-kernels --example gemm_speed [batch [layer]]`
 
 use alexnet_kernels::gemm::{Matrix, Shape, Start, gemm};
 use alexnet_kernels::geometry::{ConvGeometry, GeometryError, Maps, Rounding, Window};
@@ -12,18 +12,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(batch) => batch.parse()?,
         None => 32,
     };
+    let only = std::env::args().nth(2).unwrap_or_default();
     println!("instructions: {}, batch {batch}", Isa::current().name());
     for threads in [1, 2] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-        pool.install(|| measure(threads, batch))?;
+        pool.install(|| measure(threads, batch, &only))?;
     }
     Ok(())
 }
 
-fn measure(threads: usize, batch: usize) -> Result<(), GeometryError> {
+fn measure(threads: usize, batch: usize, only: &str) -> Result<(), GeometryError> {
     let peak = peak::fma_gflops(0.3);
     println!("\n{threads} thread(s), peak {peak:.0} GFLOP/s");
-    for n in [512, 1024, 2048] {
+    for n in [512, 1024, 2048].into_iter().filter(|_| "gemm".starts_with(only)) {
         let (a, b, mut c) = (values(n * n), values(n * n), vec![0.0; n * n]);
         let shape = Shape { m: n, n, k: n };
         report(&format!("gemm {n}"), n * n * n, peak, || {
@@ -31,11 +32,14 @@ fn measure(threads: usize, batch: usize) -> Result<(), GeometryError> {
             gemm(shape, &a, &b, Start::Zero, &mut c, n);
         });
     }
-    for (name, input, maps, window, groups) in layers() {
+    for (name, input, maps, window, groups) in layers().into_iter().filter(|layer| layer.0.starts_with(only))
+    {
         let g = ConvGeometry::new(input, maps, window, groups)?;
         measure_layer(name, &g, batch, peak);
     }
-    for (name, inputs, outputs) in [("fc6", 9216, 4096), ("fc8", 4096, 1000)] {
+    for (name, inputs, outputs) in
+        [("fc6", 9216, 4096), ("fc8", 4096, 1000)].into_iter().filter(|layer| layer.0.starts_with(only))
+    {
         let (x, w, bias) = (values(batch * inputs), values(outputs * inputs), values(outputs));
         let (dy, mut y, mut dx) =
             (values(batch * outputs), vec![0.0; batch * outputs], vec![0.0; batch * inputs]);
@@ -73,7 +77,10 @@ fn measure_layer(name: &str, g: &ConvGeometry, batch: usize, peak: f64) {
     let (mut dw, mut dbias) = (vec![0.0; w.len()], vec![0.0; bias.len()]);
     let macs = batch * g.macs();
     report(&format!("{name} forward"), macs, peak, || conv::forward(g, batch, &x, &w, &bias, &mut y));
-    report(&format!("{name} input"), macs, peak, || conv::backward_input(g, batch, &dy, &w, &mut dx));
+    // The pictures' own gradient is of no use.
+    if g.input.channels > 3 {
+        report(&format!("{name} input"), macs, peak, || conv::backward_input(g, batch, &dy, &w, &mut dx));
+    }
     report(&format!("{name} weights"), macs, peak, || {
         conv::backward_weights(g, batch, &x, &dy, &mut dw, &mut dbias);
     });

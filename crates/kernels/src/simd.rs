@@ -39,6 +39,21 @@ pub(crate) trait Vector: Copy {
     unsafe fn at_least(self, floor: Self) -> Self;
 }
 
+/// Values to a cache line.
+pub(crate) const LINE: usize = 16;
+
+/// Asks for the cache line at an address, which need not exist, to be at hand soon.
+#[inline(always)]
+pub(crate) fn prefetch(at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the instruction is part of x86-64, and never faults.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Four values, in code that compilers turn into the target's baseline vectors.
 #[derive(Clone, Copy)]
 pub(crate) struct Four([f32; 4]);

@@ -72,13 +72,16 @@ impl Winograd {
         z: &mut [f32],
         layout: Layout,
     ) {
-        let (mut from, to) = (Vec::new(), layout.places(self.algorithm.elements()));
+        let (mut from, mut next) = (Vec::new(), Vec::new());
+        let (to, channels) = (layout.places(self.algorithm.elements()), self.outputs);
+        self.tiling.outputs(tiles.start, &mut next);
         for (t, tile) in tiles.clone().enumerate() {
-            self.tiling.outputs(tile, &mut from);
+            std::mem::swap(&mut from, &mut next);
+            self.tiling.outputs(tile + 1, &mut next);
             let z = &mut z[t * layout.row..];
-            assert!(z.len() >= to[to.len() - 1] + self.outputs);
-            let (x, y, channels) = (&dy[group * self.outputs..], z.as_mut_ptr(), self.outputs);
-            let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE };
+            assert!(z.len() >= to[to.len() - 1] + channels);
+            let (x, y) = (&dy[group * channels..], z.as_mut_ptr());
+            let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE, next: &next };
             // SAFETY: the last place was checked; the set of instructions is this machine's.
             unsafe { (self.algorithm.output_gradient)(self.isa, &square) };
         }
@@ -97,7 +100,7 @@ impl Winograd {
             // SAFETY: row `i` of every tap's matrix is this job's alone; the set of instructions is this machine's.
             unsafe {
                 let y = dw.at(i * self.outputs);
-                let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE };
+                let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE, next: &[] };
                 (self.algorithm.weights_gradient)(self.isa, &square);
             }
         });

@@ -32,15 +32,13 @@ use crate::geometry::{ConvGeometry, Maps, Window};
 use crate::isa::Isa;
 use crate::scratch;
 use crate::shared::Shared;
+use crate::simd::LINE;
 use fold::Fold;
 use matrices::LONGEST;
 use rayon::prelude::*;
 use std::ops::Range;
 use tiling::Tiling;
 use transform::{Finish, Input, Kernel, Output, Square, Transform, transform};
-
-/// Values to a cache line.
-const LINE: usize = 16;
 
 /// Tiles in a block.
 const TILES: usize = 48;
@@ -251,7 +249,7 @@ impl Winograd {
             }
             for i in 0..self.inputs {
                 let (x, y) = (&w[i * self.outputs + first..], u[i * columns..].as_mut_ptr());
-                let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE };
+                let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE, next: &[] };
                 // SAFETY: the last place, `(elements - 1) inputs columns`, leaves room for the rest of row `i`;
                 // the set of instructions is this machine's.
                 unsafe { (self.algorithm.weights)(self.isa, &square) };
@@ -316,23 +314,25 @@ impl Winograd {
 
     /// `V = B^T x B` for some tiles of one group, whose channels begin at `first`.
     fn transform_inputs(&self, first: usize, tiles: &Range<usize>, x: &[f32], v: &mut [f32], layout: Layout) {
-        let (mut from, to) = (Vec::new(), layout.places(self.algorithm.elements()));
-        let channels = self.inputs;
+        let (mut from, mut next) = (Vec::new(), Vec::new());
+        let (to, channels) = (layout.places(self.algorithm.elements()), self.inputs);
         let gathered: Vec<usize> = (0..self.algorithm.elements()).map(|i| i * channels).collect();
         scratch::with(gathered.len() * channels, |pixels| {
+            self.tiling.inputs(tiles.start, &mut next);
             for (t, tile) in tiles.clone().enumerate() {
-                self.tiling.inputs(tile, &mut from);
+                std::mem::swap(&mut from, &mut next);
+                self.tiling.inputs(tile + 1, &mut next);
                 let v = &mut v[t * layout.row..];
                 assert!(v.len() >= to[to.len() - 1] + channels);
-                let (x, from) = match &self.fold {
+                let (x, from, next) = match &self.fold {
                     Some(fold) => {
                         fold.gather(x, &from, pixels);
-                        (&*pixels, &gathered)
+                        (&*pixels, &gathered, &[][..])
                     }
-                    None => (&x[first..], &from),
+                    None => (&x[first..], &from, &next[..]),
                 };
                 let y = v.as_mut_ptr();
-                let square = Square { x, from, y, to: &to, channels, finish: Finish::NONE };
+                let square = Square { x, from, y, to: &to, channels, finish: Finish::NONE, next };
                 // SAFETY: the last place was checked; the set of instructions is this machine's.
                 unsafe { (self.algorithm.input)(self.isa, &square) };
             }
@@ -401,7 +401,7 @@ impl Winograd {
             // SAFETY: a tile's places lie in the batch, `first..first + channels` in a pixel, and no other tile has
             // these pixels, nor another panel these channels; the set of instructions is this machine's.
             unsafe {
-                let square = Square { x, from: &from, y: y.at(first), to: &to, channels, finish };
+                let square = Square { x, from: &from, y: y.at(first), to: &to, channels, finish, next: &[] };
                 (self.algorithm.output)(self.isa, &square);
             }
         }

@@ -2,7 +2,8 @@
 
 use super::matrices::{LONGEST, Matrix};
 use crate::isa::Isa;
-use crate::simd::{Four, Vector};
+use crate::simd::{Four, LINE, Vector, prefetch};
+use std::mem::MaybeUninit;
 
 /// The place of an element that does not exist: it reads as zero, and is not written.
 pub(super) const NOWHERE: usize = usize::MAX;
@@ -52,6 +53,8 @@ pub(super) struct Square<'a> {
     pub(super) to: &'a [usize],
     pub(super) channels: usize,
     pub(super) finish: Finish<'a>,
+    /// Elements of `x` that the next square reads.
+    pub(super) next: &'a [usize],
 }
 
 /// Transforms a square. All elements of `from` are read inside `x`, which is checked.
@@ -104,13 +107,18 @@ mod x86 {
 /// Columns first, then rows.
 #[inline(always)]
 unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) {
-    let Square { x, from, y, to, channels, finish } = *square;
+    let Square { x, from, y, to, channels, finish, next } = *square;
     let (rows, columns) = (L::MATRIX.rows, L::MATRIX.columns);
     // SAFETY: promised by the caller.
     unsafe {
+        for &next in next {
+            for c in (0..channels).step_by(LINE) {
+                prefetch(x.as_ptr().wrapping_add(next.wrapping_add(c)));
+            }
+        }
         let floor = V::splat(finish.floor);
+        let mut half = [[MaybeUninit::<V>::uninit(); LONGEST]; LONGEST];
         for c in (0..channels).step_by(V::LANES) {
-            let mut half = [[V::splat(0.0); LONGEST]; LONGEST];
             for j in 0..columns {
                 let mut column = [V::splat(0.0); LONGEST];
                 for i in 0..columns {
@@ -121,12 +129,17 @@ unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) {
                 }
                 let column = line::<L, V>(column);
                 for i in 0..rows {
-                    half[i][j] = column[i];
+                    half[i][j].write(column[i]);
                 }
             }
             let bias = finish.bias.map_or(V::splat(0.0), |bias| V::load(bias.as_ptr().add(c)));
             for (i, half) in half[..rows].iter().enumerate() {
-                let row = line::<L, V>(*half);
+                let mut row = [V::splat(0.0); LONGEST];
+                for j in 0..columns {
+                    // The first pass has written `rows x columns` of them.
+                    row[j] = half[j].assume_init();
+                }
+                let row = line::<L, V>(row);
                 for j in 0..rows {
                     let to = *to.get_unchecked(i * rows + j);
                     if to != NOWHERE {
@@ -138,57 +151,76 @@ unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) {
     }
 }
 
-/// `y = M x`. Everything about `M` is known to the compiler: the loops unroll, zeros vanish, ones are additions,
-/// and the rows or columns of opposite points share their sums.
+/// `y = M x`. Everything about `M` is known to the compiler: zeros vanish, ones are additions, and the rows or
+/// columns of opposite points share their sums. Loops are written out, lest they look up at run time what is known.
 #[inline(always)]
 unsafe fn line<L: Linear, V: Vector>(x: [V; LONGEST]) -> [V; LONGEST] {
-    let m = const { &L::MATRIX };
     // SAFETY: promised by the caller.
     unsafe {
         // Sums and differences of what opposite points share a factor of, up to its sign.
         let (mut even, mut odd) = (x, x);
         for j in 0..LONGEST - 1 {
-            if m.mirrored_columns[j] {
+            if L::MATRIX.mirrored_columns[j] {
                 even[j] = x[j].add(x[j + 1]);
                 odd[j] = x[j].sub(x[j + 1]);
             }
         }
-        let mut y = [V::splat(0.0); LONGEST];
-        for i in 0..LONGEST {
-            if i >= m.rows || i > 0 && m.mirrored_rows[i - 1] {
-                continue;
-            }
-            let x = if i % 2 == 0 { &even } else { &odd };
-            if m.mirrored_rows[i] {
-                let (even, odd) = (sum::<L, V>(x, i, [true, false]), sum::<L, V>(x, i, [false, true]));
-                y[i] = even.add(odd);
-                y[i + 1] = even.sub(odd);
-            } else {
-                y[i] = sum::<L, V>(x, i, [true, true]);
-            }
-        }
-        y
+        [
+            row::<L, V, 0, 0>(&even),
+            row::<L, V, 1, 1>(&odd),
+            row::<L, V, 2, 1>(&even),
+            row::<L, V, 3, 3>(&odd),
+            row::<L, V, 4, 3>(&even),
+            row::<L, V, 5, 5>(&odd),
+            row::<L, V, 6, 5>(&even),
+            row::<L, V, 7, 7>(&odd),
+        ]
     }
 }
 
-/// Row `i` of `M` times `x`, over the even or the odd columns or both.
+/// Row `I` of `M` times `x`; `FIRST` is the first of the two rows that may belong to opposite points.
 #[inline(always)]
-unsafe fn sum<L: Linear, V: Vector>(x: &[V; LONGEST], i: usize, parities: [bool; 2]) -> V {
-    let m = const { &L::MATRIX };
-    let mut sum = None;
-    for j in 0..LONGEST {
-        if j < m.columns && parities[j % 2] && !(j > 0 && m.mirrored_columns[j - 1]) {
-            // SAFETY: promised by the caller.
-            sum = unsafe { add_multiple(sum, m.at[i][j], x[j]) };
-        }
-    }
+unsafe fn row<L: Linear, V: Vector, const I: usize, const FIRST: usize>(x: &[V; LONGEST]) -> V {
     // SAFETY: promised by the caller.
-    sum.unwrap_or(unsafe { V::splat(0.0) })
+    unsafe {
+        if !const { L::MATRIX.mirrored_rows[FIRST] } {
+            return sum::<L, V, I, true, true>(x);
+        }
+        let (even, odd) = (sum::<L, V, FIRST, true, false>(x), sum::<L, V, FIRST, false, true>(x));
+        if I == FIRST { even.add(odd) } else { even.sub(odd) }
+    }
 }
 
-/// `sum + factor value`, where `None` is an empty sum.
+/// Row `I` of `M` times `x`, over the even or the odd columns or both.
 #[inline(always)]
-unsafe fn add_multiple<V: Vector>(sum: Option<V>, factor: f32, value: V) -> Option<V> {
+unsafe fn sum<L: Linear, V: Vector, const I: usize, const EVEN: bool, const ODD: bool>(
+    x: &[V; LONGEST],
+) -> V {
+    let sum = None;
+    // SAFETY: promised by the caller.
+    unsafe {
+        let sum = if EVEN { term::<L, V, I, 0>(sum, x) } else { sum };
+        let sum = if ODD { term::<L, V, I, 1>(sum, x) } else { sum };
+        let sum = if EVEN { term::<L, V, I, 2>(sum, x) } else { sum };
+        let sum = if ODD { term::<L, V, I, 3>(sum, x) } else { sum };
+        let sum = if EVEN { term::<L, V, I, 4>(sum, x) } else { sum };
+        let sum = if ODD { term::<L, V, I, 5>(sum, x) } else { sum };
+        let sum = if EVEN { term::<L, V, I, 6>(sum, x) } else { sum };
+        let sum = if ODD { term::<L, V, I, 7>(sum, x) } else { sum };
+        sum.unwrap_or(V::splat(0.0))
+    }
+}
+
+/// `sum + m[I, J] x[J]`, where `None` is an empty sum. The second of two columns of opposite points is in the first.
+#[inline(always)]
+unsafe fn term<L: Linear, V: Vector, const I: usize, const J: usize>(
+    sum: Option<V>,
+    x: &[V; LONGEST],
+) -> Option<V> {
+    if const { J > 0 && L::MATRIX.mirrored_columns[J.saturating_sub(1)] } {
+        return sum;
+    }
+    let (factor, value) = (const { L::MATRIX.at[I][J] }, x[J]);
     // SAFETY: promised by the caller.
     unsafe {
         match (sum, factor) {
