@@ -9,6 +9,8 @@ pub mod reference;
 use crate::check_len;
 use crate::gemm::{Matrix, Shape, Start, gemm};
 use crate::reduce::sum_rows;
+use crate::scratch;
+use rayon::prelude::*;
 
 /// The largest batch for which reading each weight once, straight from memory, beats packing it.
 const FEW: usize = 8;
@@ -35,9 +37,18 @@ pub fn forward(
     if batch <= FEW {
         return dot::forward(inputs, x, w, bias, y);
     }
-    let shape = Shape { m: batch, n: outputs, k: inputs };
-    let (x, w) = (Matrix::along_rows(x, inputs), Matrix::along_rows(w, inputs));
-    gemm(shape, &x, &w, Start::Row(bias), y, outputs);
+    // The larger matrix on the left: each thread packs its part where it uses it.
+    scratch::with(y.len(), |turned| {
+        let shape = Shape { m: outputs, n: batch, k: inputs };
+        let (w, x) = (Matrix::along_rows(w, inputs), Matrix::along_rows(x, inputs));
+        gemm(shape, &w, &x, Start::Zero, turned, batch);
+        let rows = y.par_chunks_exact_mut(outputs).enumerate();
+        rows.for_each(|(b, y)| {
+            for (o, (y, bias)) in y.iter_mut().zip(bias).enumerate() {
+                *y = bias + turned[o * batch + b];
+            }
+        });
+    });
 }
 
 /// `dx[b, i] = sum_o w[o, i] dy[b, o]`.
@@ -48,9 +59,17 @@ pub fn backward_input(batch: usize, inputs: usize, outputs: usize, dy: &[f32], w
     check_len!(dy, batch * outputs);
     check_len!(w, outputs * inputs);
     check_len!(dx, batch * inputs);
-    let shape = Shape { m: batch, n: inputs, k: outputs };
-    let (dy, w) = (Matrix::along_rows(dy, outputs), Matrix::across_rows(w, inputs));
-    gemm(shape, &dy, &w, Start::Zero, dx, inputs);
+    scratch::with(dx.len(), |turned| {
+        let shape = Shape { m: inputs, n: batch, k: outputs };
+        let (w, dy) = (Matrix::across_rows(w, inputs), Matrix::along_rows(dy, outputs));
+        gemm(shape, &w, &dy, Start::Zero, turned, batch);
+        let rows = dx.par_chunks_exact_mut(inputs).enumerate();
+        rows.for_each(|(b, dx)| {
+            for (i, dx) in dx.iter_mut().enumerate() {
+                *dx = turned[i * batch + b];
+            }
+        });
+    });
 }
 
 /// `dw[o, i] = sum_b dy[b, o] x[b, i]`, `dbias[o] = sum_b dy[b, o]`.

@@ -35,20 +35,40 @@ pub(crate) struct MicroKernel {
     pub(super) depth: usize,
     /// `c[i, j] += sum_d a[i, d] b[d, j]`, where `a_row` is 1.
     add: Compute,
-    /// `c[i, j] = sum_d a[i, d] b[d, j]`, where `a_step` is 1.
+    /// `c[i, j] = sum_d a[i, d] b[d, j]`, where `a_row` is 1.
     set: Compute,
+    /// The same, where `a_step` is 1.
+    set_along: Compute,
 }
 
-const PORTABLE: MicroKernel =
-    MicroKernel { rows: 4, columns: 8, depth: 256, add: portable::<true>, set: portable::<false> };
+const PORTABLE: MicroKernel = MicroKernel {
+    rows: 4,
+    columns: 8,
+    depth: 256,
+    add: portable::<false, true>,
+    set: portable::<false, false>,
+    set_along: portable::<true, false>,
+};
 
 #[cfg(target_arch = "x86_64")]
-const AVX2: MicroKernel =
-    MicroKernel { rows: 6, columns: 16, depth: 256, add: x86::avx2::<true>, set: x86::avx2::<false> };
+const AVX2: MicroKernel = MicroKernel {
+    rows: 6,
+    columns: 16,
+    depth: 256,
+    add: x86::avx2::<false, true>,
+    set: x86::avx2::<false, false>,
+    set_along: x86::avx2::<true, false>,
+};
 
 #[cfg(target_arch = "x86_64")]
-const AVX512: MicroKernel =
-    MicroKernel { rows: 12, columns: 32, depth: 192, add: x86::avx512::<true>, set: x86::avx512::<false> };
+const AVX512: MicroKernel = MicroKernel {
+    rows: 12,
+    columns: 32,
+    depth: 384,
+    add: x86::avx512::<false, true>,
+    set: x86::avx512::<false, false>,
+    set_along: x86::avx512::<true, false>,
+};
 
 impl MicroKernel {
     /// The kernel of an instruction set for a result of `n` columns.
@@ -71,21 +91,22 @@ impl MicroKernel {
         }
     }
 
-    /// Adds the product of two panels to the first `rows` x `columns` of a tile at `c`.
+    /// Puts the product of two panels into the first `rows` x `columns` of a tile at `c`, or adds it.
     ///
     /// # Safety
     /// `rows` rows of `columns` values, `stride` apart, can be read and written at `c`.
-    pub(super) unsafe fn add_panels(
+    pub(super) unsafe fn panels(
         &self,
         depth: usize,
         a: &[f32],
         b: &[f32],
         c: *mut f32,
         stride: usize,
-        rows: usize,
-        columns: usize,
+        [rows, columns]: [usize; 2],
+        is_first: bool,
     ) {
         assert!(a.len() >= depth * self.rows && b.len() >= depth * self.columns);
+        let compute = if is_first { self.set } else { self.add };
         let mut tile = Tile {
             depth,
             a: a.as_ptr(),
@@ -98,18 +119,20 @@ impl MicroKernel {
         };
         if rows == self.rows && columns == self.columns {
             // SAFETY: the panels are long enough; the caller vouches for the tile.
-            return unsafe { (self.add)(&tile) };
+            return unsafe { compute(&tile) };
         }
         // At the edges of C the tile is computed beside it.
         let mut beside = [0.0; TALLEST * WIDEST];
         (tile.c, tile.c_row) = (beside.as_mut_ptr(), self.columns);
         // SAFETY: `beside` holds `self.rows` x `self.columns`; the caller vouches for the part of C.
         unsafe {
-            for i in 0..rows {
-                let row = tile.c.add(i * self.columns);
-                c.add(i * stride).copy_to_nonoverlapping(row, columns);
+            if !is_first {
+                for i in 0..rows {
+                    let row = tile.c.add(i * self.columns);
+                    c.add(i * stride).copy_to_nonoverlapping(row, columns);
+                }
             }
-            (self.add)(&tile);
+            compute(&tile);
             for i in 0..rows {
                 let row = tile.c.add(i * self.columns);
                 c.add(i * stride).copy_from_nonoverlapping(row, columns);
@@ -122,33 +145,35 @@ impl MicroKernel {
     /// # Safety
     /// `a_step` is 1; `self.rows` rows of `depth` values can be read at `a`, `depth` rows of `self.columns` at `b`,
     /// and `self.rows` rows of `self.columns` written at `c`.
-    pub(crate) unsafe fn set(&self, tile: &Tile) {
+    pub(crate) unsafe fn set_along(&self, tile: &Tile) {
         debug_assert_eq!(tile.a_step, 1);
         // SAFETY: promised by the caller.
-        unsafe { (self.set)(tile) };
+        unsafe { (self.set_along)(tile) };
     }
 
-    /// `c[i, j] += sum_d a[i, d] b[d, j]` for a whole tile, where the columns of `a` are contiguous.
+    /// `c[i, j] = sum_d a[i, d] b[d, j]`, or is increased by it, for a whole tile, where the columns of `a` are
+    /// contiguous.
     ///
     /// # Safety
     /// `a_row` is 1; `depth` columns of `self.rows` values can be read at `a`, `depth` rows of `self.columns` at `b`,
     /// and `self.rows` rows of `self.columns` read and written at `c`.
-    pub(crate) unsafe fn add(&self, tile: &Tile) {
+    pub(crate) unsafe fn across(&self, tile: &Tile, is_first: bool) {
         debug_assert_eq!(tile.a_row, 1);
+        let compute = if is_first { self.set } else { self.add };
         // SAFETY: promised by the caller.
-        unsafe { (self.add)(tile) };
+        unsafe { compute(tile) };
     }
 }
 
-/// A tile small enough for sixteen registers of four values, in code that compilers vectorise. With `ADD` the
-/// columns of `A` are contiguous and the product is added, without, the rows are, and the product is stored.
+/// A tile small enough for sixteen registers of four values, in code that compilers vectorise. With `ALONG`
+/// the rows of `A` are contiguous, without, the columns; with `ADD` the product is added to what is there.
 ///
 /// # Safety
-/// As [`MicroKernel::add`] or [`MicroKernel::set`].
-unsafe fn portable<const ADD: bool>(tile: &Tile) {
+/// As [`MicroKernel::set_along`] or [`MicroKernel::across`].
+unsafe fn portable<const ALONG: bool, const ADD: bool>(tile: &Tile) {
     const ROWS: usize = PORTABLE.rows;
     const COLUMNS: usize = PORTABLE.columns;
-    let (row, step) = if ADD { (1, tile.a_step) } else { (tile.a_row, 1) };
+    let (row, step) = if ALONG { (tile.a_row, 1) } else { (1, tile.a_step) };
     let mut sums = [[0.0; COLUMNS]; ROWS];
     for d in 0..tile.depth {
         // SAFETY: promised by the caller.
@@ -183,10 +208,10 @@ mod x86 {
     /// # Safety
     /// As [`super::portable`], on a machine with AVX2 and FMA.
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn avx2<const ADD: bool>(tile: &Tile) {
+    pub(super) unsafe fn avx2<const ALONG: bool, const ADD: bool>(tile: &Tile) {
         const ROWS: usize = AVX2.rows;
         let Tile { depth, a, mut b, b_step, c, c_row, .. } = *tile;
-        let (row, step) = if ADD { (1, tile.a_step) } else { (tile.a_row, 1) };
+        let (row, step) = if ALONG { (tile.a_row, 1) } else { (1, tile.a_step) };
         // SAFETY: `a` and `b` advance `depth` times by a row of their panel; C's tile is the caller's promise.
         unsafe {
             for i in 0..ROWS {
@@ -219,10 +244,10 @@ mod x86 {
     /// # Safety
     /// As [`super::portable`], on a machine with AVX-512F.
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn avx512<const ADD: bool>(tile: &Tile) {
+    pub(super) unsafe fn avx512<const ALONG: bool, const ADD: bool>(tile: &Tile) {
         const ROWS: usize = AVX512.rows;
         let Tile { depth, a, mut b, b_step, c, c_row, .. } = *tile;
-        let (row, step) = if ADD { (1, tile.a_step) } else { (tile.a_row, 1) };
+        let (row, step) = if ALONG { (tile.a_row, 1) } else { (1, tile.a_step) };
         // SAFETY: as in `avx2`.
         unsafe {
             for i in 0..ROWS {

@@ -239,22 +239,17 @@ impl Product<'_> {
         let (height, width) = (self.kernel.rows, self.kernel.columns);
         for (left, b) in columns.clone().step_by(width).zip(b.chunks_exact(depth * width)) {
             let right = (left + width).min(columns.end);
-            // SAFETY: rows and columns lie in C, and this job alone owns the block.
-            unsafe { self.output.begin(start, rows.clone(), left..right) };
+            let is_first = matches!(start, Start::Zero);
+            if !is_first {
+                // SAFETY: rows and columns lie in C, and this job alone owns the block.
+                unsafe { self.output.begin(start, rows.clone(), left..right) };
+            }
             for (top, a) in rows.clone().step_by(height).zip(a.chunks_exact(depth * height)) {
-                let bottom = (top + height).min(rows.end);
+                let size = [(top + height).min(rows.end) - top, right - left];
                 // SAFETY: as above; the panels hold `depth` times `height` and `width` values.
                 unsafe {
                     let c = self.output.at(top, left);
-                    self.kernel.add_panels(
-                        depth,
-                        a,
-                        b,
-                        c,
-                        self.output.row_stride,
-                        bottom - top,
-                        right - left,
-                    );
+                    self.kernel.panels(depth, a, b, c, self.output.row_stride, size, is_first);
                 }
             }
         }

@@ -36,8 +36,7 @@ impl Winograd {
         let block_len = elements * (v_layout.element + z_layout.element);
         scratch::with(elements * u_layout.element + BLOCKS * block_len, |buffer| {
             let (u, buffer) = buffer.split_at_mut(elements * u_layout.element);
-            u.fill(0.0);
-            for blocks in blocks.chunks(BLOCKS) {
+            for (round, blocks) in blocks.chunks(BLOCKS).enumerate() {
                 let transformed = &mut buffer[..blocks.len() * block_len];
                 transformed.par_chunks_exact_mut(block_len).zip(blocks).for_each(|(block, tiles)| {
                     let (v, z) = block.split_at_mut(elements * v_layout.element);
@@ -45,7 +44,7 @@ impl Winograd {
                     self.transform_output_gradients(group, tiles, dy, z, z_layout);
                 });
                 u.par_chunks_exact_mut(u_layout.element).enumerate().for_each(|(e, u)| {
-                    for (block, tiles) in transformed.chunks_exact(block_len).zip(blocks) {
+                    for (i, (block, tiles)) in transformed.chunks_exact(block_len).zip(blocks).enumerate() {
                         let (v, z) = block.split_at(elements * v_layout.element);
                         let (v, z) = (&v[e * v_layout.element..], &z[e * z_layout.element..]);
                         accumulate(
@@ -55,6 +54,7 @@ impl Winograd {
                             (v, v_layout.row),
                             (z, z_layout.row),
                             (u, u_layout.row),
+                            round == 0 && i == 0,
                         );
                     }
                 });
@@ -107,7 +107,7 @@ impl Winograd {
     }
 }
 
-/// `U += V^T Z`: `u[i, o] += sum_t v[t, i] z[t, o]`, each with its row stride.
+/// `U += V^T Z`: `u[i, o] += sum_t v[t, i] z[t, o]`, each with its row stride; the first product is stored.
 fn accumulate(
     kernel: &MicroKernel,
     depth: usize,
@@ -115,6 +115,7 @@ fn accumulate(
     (v, v_row): (&[f32], usize),
     (z, z_row): (&[f32], usize),
     (u, u_row): (&mut [f32], usize),
+    is_first: bool,
 ) {
     assert!(v.len() >= (depth - 1) * v_row + rows && z.len() >= (depth - 1) * z_row + columns);
     assert!(u.len() >= (rows - 1) * u_row + columns);
@@ -131,7 +132,7 @@ fn accumulate(
                 c_row: u_row,
             };
             // SAFETY: rows and columns are multiples of the kernel's, and the last of them were checked.
-            unsafe { kernel.add(&tile) };
+            unsafe { kernel.across(&tile, is_first) };
         }
     }
 }

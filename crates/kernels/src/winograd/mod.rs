@@ -354,13 +354,12 @@ impl Winograd {
         let panel = self.inputs * kernel.columns;
         for e in 0..self.algorithm.elements() {
             let (v, m) = (&v[e * v_layout.element..], &mut m[e * m_layout.element..]);
-            for (j, p) in panels.clone().enumerate() {
-                let b = &u[p * self.panel_len() + e * panel..][..panel];
-                for row in (0..rows).step_by(kernel.rows) {
-                    let (last_v, last_m) =
-                        ((row + kernel.rows - 1) * v_layout.row, (row + kernel.rows - 1) * m_layout.row);
-                    assert!(last_v + self.inputs <= v.len());
-                    assert!(last_m + (j + 1) * kernel.columns <= m.len());
+            for row in (0..rows).step_by(kernel.rows) {
+                let last = row + kernel.rows - 1;
+                assert!(last * v_layout.row + self.inputs <= v.len());
+                assert!(last * m_layout.row + panels.len() * kernel.columns <= m.len());
+                for (j, p) in panels.clone().enumerate() {
+                    let b = &u[p * self.panel_len() + e * panel..][..panel];
                     let tile = Tile {
                         depth: self.inputs,
                         a: v[row * v_layout.row..].as_ptr(),
@@ -372,7 +371,7 @@ impl Winograd {
                         c_row: m_layout.row,
                     };
                     // SAFETY: the last rows of V and M end inside them, and the panel of U is whole.
-                    unsafe { kernel.set(&tile) };
+                    unsafe { kernel.set_along(&tile) };
                 }
             }
         }
