@@ -328,7 +328,8 @@ fn threads_and_workers_change_no_bit() {
     let model = |threads: &str, workers: &str| {
         let run_folder = folder.path().join(format!("{threads}-{workers}"));
         let (recipe, run_folder) = (path(&recipe), path(&run_folder));
-        let args = ["train", &data, "--recipe", &recipe, "--run", &run_folder, "--set", "optimiser.rate=0.0001"];
+        let args =
+            ["train", &data, "--recipe", &recipe, "--run", &run_folder, "--set", "optimiser.rate=0.0001"];
         run(&[&args[..], &["--epochs", "2", "--threads", threads, "--workers", workers]].concat(), 0);
         std::fs::read(Path::new(&run_folder).join("last.safetensors")).unwrap()
     };

@@ -186,6 +186,9 @@ pub(super) struct BenchArgs {
     /// Pictures per step [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub(super) batch: Option<u32>,
+    /// Show every pass through every layer of a training step as well
+    #[arg(long)]
+    pub(super) layers: bool,
     #[command(flatten)]
     pub(super) machine: MachineArgs,
     #[command(flatten)]

@@ -14,6 +14,9 @@ pub(super) fn run(args: &BenchArgs, out: &mut Output) -> Ending {
         out.json(&serde_json::to_value(&speed).expect("numbers and a name are JSON"))?;
     } else {
         out.text(&text(&speed))?;
+        if args.layers {
+            out.text(&layers(&speed))?;
+        }
     }
     Ok(0)
 }
@@ -30,5 +33,27 @@ fn text(speed: &Speed) -> String {
         + &row("training", speed.train_images_per_second, speed.train_gflops)
         + &row("inference", speed.infer_images_per_second, speed.infer_gflops)
         + &format!("{:<10} {peak_gflops:>10.1} GFLOP/s, multiply-adds without memory, measured now\n", "peak")
+        + &format!("{:<10} {:>10.1} GB/s, memory copied, read and written\n", "copy", speed.copy_gbytes)
         + &format!("{:<10} {resident:>10.1} MiB at most\n", "memory")
+}
+
+/// A row for every pass; shares are those of the peak and of the copy.
+fn layers(speed: &Speed) -> String {
+    let head = format!(
+        "\n{:<10} {:<16} {:>9} {:>10} {:>7} {:>9} {:>7}\n",
+        "layer", "pass", "ms", "GFLOP/s", "share", "GB/s", "share"
+    );
+    let rows = speed.layers.iter().map(|row| {
+        format!(
+            "{:<10} {:<16} {:>9.2} {:>10.1} {:>5.0} % {:>9.1} {:>5.0} %\n",
+            row.layer,
+            row.pass.name(),
+            row.milliseconds,
+            row.gflops,
+            100.0 * row.gflops / speed.peak_gflops,
+            row.gbytes,
+            100.0 * row.gbytes / speed.copy_gbytes
+        )
+    });
+    head + &rows.collect::<String>()
 }

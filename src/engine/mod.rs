@@ -2,12 +2,14 @@
 //! machine can plan its memory and fuse its steps as it likes.
 
 mod cpu;
+mod laps;
 mod layout;
 mod plan;
 pub mod reference;
 mod tensor;
 
 pub use cpu::CpuEngine;
+pub use laps::{Lap, Laps, Pass};
 pub use plan::{Mode, Plan, Step};
 pub use tensor::Tensor;
 

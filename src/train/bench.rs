@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::init::initialise;
 use crate::Result;
-use crate::engine::{Batch, CpuEngine, Engine, Mode, Update};
-use crate::net::{Network, Recipe};
+use crate::engine::{Batch, CpuEngine, Engine, Laps, Mode, Pass, Update};
+use crate::net::{Layer, Network, Recipe};
 use crate::random::{Purpose, key};
 
 /// Calls of which the median is taken, after one that is not counted.
@@ -33,8 +33,27 @@ pub struct Speed {
     pub train_gflops: f64,
     /// The same, forward only.
     pub infer_gflops: f64,
+    /// Memory this machine copies, in 1e9 bytes read or written a second, measured in the same run.
+    pub copy_gbytes: f64,
     /// Most memory the process held, in bytes; 0 where the system does not say.
     pub resident_bytes: u64,
+    /// Every pass through every layer of a training step, in the order in which they run.
+    pub layers: Vec<LayerSpeed>,
+}
+
+/// One pass through one layer, in a training step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LayerSpeed {
+    /// Name of the layer.
+    pub layer: String,
+    /// Which pass.
+    pub pass: Pass,
+    /// Median duration.
+    pub milliseconds: f64,
+    /// What a direct computation would have to do to be as fast; 0 for a pass that is bound by memory.
+    pub gflops: f64,
+    /// Bytes of what has to be read and written, each once, in 1e9 a second.
+    pub gbytes: f64,
 }
 
 /// Measures training and inference of `recipe` on random pictures.
@@ -48,25 +67,28 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize) -> Result<Speed> {
     let keys: Vec<u64> = (0..batch as u64).collect();
     let parameters = initialise(&network, 0)?;
     let (forward, training) = (2.0 * network.macs() as f64 / 1e9, training_gflop(&network));
-    let peak_gflops = on_threads(threads, || peak::fma_gflops(0.2))?;
+    let (peak_gflops, copy_gbytes) = on_threads(threads, || (peak::fma_gflops(0.2), peak::copy_gbytes(0.2)))?;
 
     let infer_images_per_second = {
         let mut engine = CpuEngine::new(network.clone(), Mode::Inference, batch, threads)?;
         engine.load(&parameters)?;
         batch as f64 / median(|| engine.forward(&images).map(|_| ()))?
     };
-    let train_images_per_second = {
-        let mut engine = CpuEngine::new(network, Mode::Training, batch, threads)?;
+    let (train_images_per_second, layers) = {
+        let mut engine = CpuEngine::new(network.clone(), Mode::Training, batch, threads)?;
         engine.load(&parameters)?;
+        drop(parameters);
+        let mut laps = Vec::new();
         let batch_of = Batch { images: &images, labels: &labels, keys: &keys };
         // A rate of 0 keeps the numbers of the first step, whatever they are, from growing.
         let update = Update { rate: 0.0, momentum: recipe.optimiser.momentum, decay: recipe.optimiser.decay };
         let step = || {
             engine.forward_backward(&batch_of, &mut |_| {})?;
             engine.apply(&update);
+            laps.push(engine.laps().clone());
             Ok(())
         };
-        batch as f64 / median(step)?
+        (batch as f64 / median(step)?, layer_speeds(&network, batch, &laps))
     };
     Ok(Speed {
         recipe: recipe.name.clone(),
@@ -75,6 +97,8 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize) -> Result<Speed> {
         train_images_per_second,
         infer_images_per_second,
         peak_gflops,
+        copy_gbytes,
+        layers,
         train_gflops: train_images_per_second * training,
         infer_gflops: infer_images_per_second * forward,
         resident_bytes: peak_resident_bytes(),
@@ -85,6 +109,42 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize) -> Result<Speed> {
 fn training_gflop(network: &Network) -> f64 {
     let first = network.layers.iter().find(|layer| layer.macs() > 0).map_or(0, |layer| layer.macs());
     2.0 * (3 * network.macs() - first) as f64 / 1e9
+}
+
+/// The median of every pass, where `laps` holds the passes of each step.
+fn layer_speeds(network: &Network, batch: usize, laps: &[Laps]) -> Vec<LayerSpeed> {
+    let Some(first) = laps.first() else { return Vec::new() };
+    let passes = first.laps().iter().enumerate();
+    let speeds = passes.map(|(i, lap)| {
+        let mut seconds: Vec<f64> = laps.iter().map(|laps| laps.laps()[i].seconds).collect();
+        seconds.sort_by(f64::total_cmp);
+        let seconds = seconds[seconds.len() / 2];
+        let layer = &network.layers[lap.layer];
+        let multiplies = if lap.pass == Pass::Update { 0 } else { layer.macs() };
+        LayerSpeed {
+            layer: layer.name.clone(),
+            pass: lap.pass,
+            milliseconds: 1e3 * seconds,
+            gflops: 2.0 * (batch * multiplies) as f64 / seconds / 1e9,
+            gbytes: traffic(layer, lap.pass, batch) as f64 / seconds / 1e9,
+        }
+    });
+    speeds.collect()
+}
+
+/// Bytes that a pass has to read or write at least once.
+fn traffic(layer: &Layer, pass: Pass, batch: usize) -> usize {
+    let (inputs, outputs) = (batch * layer.input.len(), batch * layer.output.len());
+    let parameters = layer.parameters();
+    let values = match pass {
+        Pass::Forward | Pass::WeightGradient => inputs + parameters + outputs,
+        // A layer that learns nothing looks at its inputs again.
+        Pass::InputGradient if parameters == 0 => 2 * inputs + outputs,
+        Pass::InputGradient => inputs + parameters + outputs,
+        // Weights and momentum are read and written, the gradient is read.
+        Pass::Update => 5 * parameters,
+    };
+    values * size_of::<f32>()
 }
 
 fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {

@@ -28,6 +28,7 @@ pub mod local;
 pub mod loss;
 pub mod lrn;
 pub mod map_norm;
+pub mod memory;
 pub mod peak;
 pub mod pool;
 pub mod real;

@@ -1,4 +1,4 @@
-//! What the machine could do at best: the yardstick of the compute-bound kernels.
+//! What the machine could do at best: the yardsticks of compute-bound and of memory-bound kernels.
 
 use crate::isa::Isa;
 use std::hint::black_box;
@@ -17,6 +17,28 @@ const ROUNDS: usize = 20_000;
 /// Short rounds are run for `seconds`, and each thread's fastest counts: what disturbs a round only slows it.
 pub fn fma_gflops(seconds: f64) -> f64 {
     rayon::broadcast(|_| thread_gflops(Isa::current(), seconds)).iter().sum()
+}
+
+/// Values that a thread copies between two looks at the clock: 32 MiB, far more than its share of any cache.
+const COPIED: usize = 8 << 20;
+
+/// The rate at which the threads of the current pool copy memory together, in GB/s: bytes read and bytes written.
+///
+/// Copies are run for `seconds`, and each thread's fastest counts.
+pub fn copy_gbytes(seconds: f64) -> f64 {
+    rayon::broadcast(|_| {
+        let (from, mut to) = (vec![1.0_f32; COPIED], vec![0.0_f32; COPIED]);
+        let begin = Instant::now();
+        let mut fastest: f64 = 0.0;
+        while begin.elapsed().as_secs_f64() < seconds {
+            let round = Instant::now();
+            black_box(&mut to).copy_from_slice(black_box(&from));
+            fastest = fastest.max(2.0 * size_of_val(&from[..]) as f64 / round.elapsed().as_secs_f64() / 1e9);
+        }
+        fastest
+    })
+    .iter()
+    .sum()
 }
 
 fn thread_gflops(isa: Isa, seconds: f64) -> f64 {

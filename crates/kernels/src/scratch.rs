@@ -1,35 +1,40 @@
 //! Working memory that a thread keeps between calls, so that no kernel pays for fresh pages each time.
 
+use crate::memory::Buffer;
 use std::cell::Cell;
 
-/// Bytes of a cache line: vectors read from an aligned buffer never straddle two lines.
-const LINE: usize = 64;
-
 thread_local! {
-    static KEPT: Cell<Vec<Vec<f32>>> = const { Cell::new(Vec::new()) };
+    static KEPT: Cell<Vec<Buffer>> = const { Cell::new(Vec::new()) };
 }
 
 /// Lends `work` a buffer of `len` values, aligned to a cache line, with unspecified contents.
 ///
 /// The buffer is taken out of the thread's store for the time of the call: should `work` wait for other
 /// threads, and rayon run another kernel on this one meanwhile, that kernel finds a buffer of its own.
+///
+/// # Panics
+/// When there is not that much memory.
 pub(crate) fn with<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut buffer = KEPT.with(|kept| {
-        let mut buffers = kept.take();
-        let buffer = buffers.pop().unwrap_or_default();
-        kept.set(buffers);
-        buffer
-    });
-    let slack = LINE / size_of::<f32>();
-    if buffer.len() < len + slack {
-        buffer.resize(len + slack, 0.0);
-    }
-    let skip = buffer.as_ptr().align_offset(LINE);
-    let result = work(&mut buffer[skip..skip + len]);
-    KEPT.with(|kept| {
-        let mut buffers = kept.take();
-        buffers.push(buffer);
-        kept.set(buffers);
-    });
+    let mut buffer = take(len);
+    let result = work(&mut buffer[..len]);
+    let mut kept = KEPT.take();
+    kept.push(buffer);
+    KEPT.set(kept);
     result
+}
+
+/// The smallest kept buffer that is large enough; or the largest of all, which is replaced by a larger one.
+fn take(len: usize) -> Buffer {
+    let mut kept = KEPT.take();
+    kept.sort_by_key(|buffer| buffer.len());
+    let at = kept.partition_point(|buffer| buffer.len() < len);
+    let found = if at < kept.len() { Some(kept.remove(at)) } else { kept.pop() };
+    KEPT.set(kept);
+    match found {
+        Some(buffer) if buffer.len() >= len => buffer,
+        found => {
+            drop(found);
+            Buffer::zeros(len).unwrap_or_else(|| panic!("no memory for {len} values to work with"))
+        }
+    }
 }

@@ -2,8 +2,9 @@
 
 use super::forward::{mask_keys, training_scale};
 use super::{Pair, Parameters};
-use crate::engine::{Batch, Plan};
+use crate::engine::{Batch, Laps, Pass, Plan};
 use crate::net::{Activation, Layer, Network, Operation, PoolKind};
+use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, map_norm, pool};
 
 /// Fills the gradient of every parameter. `gradients[0]` comes in as the loss's gradient by the logits.
@@ -12,11 +13,12 @@ pub(super) fn run(
     network: &Network,
     plan: &Plan,
     parameters: &mut [Parameters],
-    slots: &[Vec<f32>],
-    gradients: &mut [Vec<f32>; 2],
+    slots: &[Buffer],
+    gradients: &mut [Buffer; 2],
     n: usize,
     batch: &Batch<'_>,
     final_gradient: &mut (dyn FnMut(usize) + Send),
+    laps: &mut Laps,
 ) {
     let [mut above, mut below] = gradients.each_mut();
     for (i, (layer, step)) in network.layers.iter().zip(&plan.steps).enumerate().rev() {
@@ -33,7 +35,9 @@ pub(super) fn run(
                 let Parameters { value, gradient, .. } = &mut parameters[i];
                 if layer.weights().is_some() {
                     learn(layer, gradient, n, x, dy);
+                    laps.lap(i, Pass::WeightGradient);
                     final_gradient(i);
+                    laps.go_on();
                 }
                 // The pictures' own gradient is of no use.
                 if i == 0 {
@@ -43,6 +47,7 @@ pub(super) fn run(
                 std::mem::swap(&mut above, &mut below);
             }
         }
+        laps.lap(i, Pass::InputGradient);
     }
 }
 

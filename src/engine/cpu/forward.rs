@@ -1,9 +1,10 @@
 //! The forward pass: one step per layer.
 
 use super::Parameters;
-use crate::engine::{Plan, Step};
+use crate::engine::{Laps, Pass, Plan, Step};
 use crate::net::{Activation, DropoutScale, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::hash::combine;
+use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, map_norm, pool};
 
 /// Runs every layer on `n` pictures. With `keys`, units are silenced as in training; without, the network is
@@ -12,10 +13,11 @@ pub(super) fn run(
     network: &Network,
     plan: &Plan,
     parameters: &[Parameters],
-    slots: &mut [Vec<f32>],
+    slots: &mut [Buffer],
     n: usize,
     images: &[f32],
     keys: Option<&[u64]>,
+    laps: &mut Laps,
 ) {
     for (i, (layer, step)) in network.layers.iter().zip(&plan.steps).enumerate() {
         // A slot is taken out while it is written, so that another can be read; this moves no values.
@@ -31,13 +33,14 @@ pub(super) fn run(
             _ => transform(layer, &parameters[i], n, x.unwrap_or_default(), y),
         }
         slots[step.to] = to;
+        laps.lap(i, Pass::Forward);
     }
 }
 
 /// What a step reads; `None` when it works in place.
 pub(super) fn source<'a>(
     step: &Step,
-    slots: &'a [Vec<f32>],
+    slots: &'a [Buffer],
     images: &'a [f32],
     len: usize,
 ) -> Option<&'a [f32]> {

@@ -6,16 +6,17 @@ mod forward;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::{Batch, Engine, MemoryTable, Mode, Outcome, Plan, Tensor, Update, layout};
+use super::{Batch, Engine, Laps, MemoryTable, Mode, Outcome, Pass, Plan, Tensor, Update, layout};
 use crate::net::{Layer, Network};
 use crate::{Error, Result};
+use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::{loss, sgd};
 
 /// Weights and biases of one layer, or anything of their shape, in the kernels' order.
 #[derive(Clone, Debug, Default)]
 struct Pair {
-    weights: Vec<f32>,
-    biases: Vec<f32>,
+    weights: Buffer,
+    biases: Buffer,
 }
 
 /// What one layer learns, with the gradient and the momentum of it when planned for training.
@@ -34,9 +35,10 @@ pub struct CpuEngine {
     /// One per layer; empty for a layer that learns nothing.
     parameters: Vec<Parameters>,
     /// Activations, `[batch, height, width, channels]` each; see [`Plan::slots`].
-    slots: Vec<Vec<f32>>,
+    slots: Vec<Buffer>,
     /// Gradients of the loss by activations; two take turns.
-    gradients: [Vec<f32>; 2],
+    gradients: [Buffer; 2],
+    laps: Laps,
 }
 
 impl std::fmt::Debug for CpuEngine {
@@ -74,12 +76,17 @@ impl CpuEngine {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
             Error::new(crate::error::Kind::Runtime, format!("{threads} threads cannot be started: {error}"))
         })?;
-        Ok(Self { network, plan, pool, parameters, slots, gradients })
+        Ok(Self { network, plan, pool, parameters, slots, gradients, laps: Laps::start() })
     }
 
     /// Threads that compute.
     pub fn threads(&self) -> usize {
         self.pool.current_num_threads()
+    }
+
+    /// What each layer took in the last forward pass or step.
+    pub fn laps(&self) -> &Laps {
+        &self.laps
     }
 
     /// Number of whole pictures in `images`.
@@ -111,7 +118,7 @@ impl CpuEngine {
             }
             let file = layout::to_file(layer, &pair.weights);
             tensors.push(Tensor { name: format!("{}.weight", layer.name), shape: weights, data: file });
-            let data = pair.biases.clone();
+            let data = pair.biases.to_vec();
             tensors.push(Tensor { name: format!("{}.bias", layer.name), shape: biases, data });
         }
         tensors
@@ -160,11 +167,8 @@ impl Parameters {
 }
 
 /// Zeros, or an error instead of an abort when there is not that much memory.
-fn zeros(len: usize) -> std::result::Result<Vec<f32>, ()> {
-    let mut values = Vec::new();
-    values.try_reserve_exact(len).map_err(|_| ())?;
-    values.resize(len, 0.0);
-    Ok(values)
+fn zeros(len: usize) -> std::result::Result<Buffer, ()> {
+    Buffer::zeros(len).ok_or(())
 }
 
 impl Engine for CpuEngine {
@@ -178,8 +182,9 @@ impl Engine for CpuEngine {
 
     fn forward(&mut self, images: &[f32]) -> Result<&[f32]> {
         let n = self.count(images)?;
-        let Self { network, plan, pool, parameters, slots, .. } = self;
-        pool.install(|| forward::run(network, plan, parameters, slots, n, images, None));
+        let Self { network, plan, pool, parameters, slots, laps, .. } = self;
+        *laps = Laps::start();
+        pool.install(|| forward::run(network, plan, parameters, slots, n, images, None, laps));
         Ok(&self.slots[self.plan.logits()][..n * self.network.classes])
     }
 
@@ -202,21 +207,25 @@ impl Engine for CpuEngine {
                 classes - 1
             )));
         }
-        let Self { network, plan, pool, parameters, slots, gradients } = self;
+        let Self { network, plan, pool, parameters, slots, gradients, laps } = self;
+        *laps = Laps::start();
         Ok(pool.install(|| {
-            forward::run(network, plan, parameters, slots, n, batch.images, Some(batch.keys));
+            forward::run(network, plan, parameters, slots, n, batch.images, Some(batch.keys), laps);
             let logits = &slots[plan.logits()][..n * classes];
             let correct = count_correct(logits, batch.labels, classes);
             let loss = loss::softmax_loss(logits, batch.labels, n, classes, &mut gradients[0][..n * classes]);
-            backward::run(network, plan, parameters, slots, gradients, n, batch, final_gradient);
+            laps.go_on();
+            backward::run(network, plan, parameters, slots, gradients, n, batch, final_gradient, laps);
             Outcome { loss, correct }
         }))
     }
 
     fn apply(&mut self, update: &Update) {
-        let Self { network, pool, parameters, .. } = self;
+        let Self { network, pool, parameters, laps, .. } = self;
+        laps.go_on();
         pool.install(|| {
-            for (layer, Parameters { value, gradient, velocity }) in network.layers.iter().zip(parameters) {
+            let layers = network.layers.iter().zip(parameters).enumerate();
+            for (i, (layer, Parameters { value, gradient, velocity })) in layers {
                 let Some(spec) = layer.weights() else { continue };
                 let decay = spec.decay.unwrap_or(update.decay);
                 let (rate, bias_rate) = (update.rate * spec.rate, update.rate * spec.bias_rate);
@@ -237,6 +246,7 @@ impl Engine for CpuEngine {
                     momentum,
                     0.0,
                 );
+                laps.lap(i, Pass::Update);
             }
         });
     }

@@ -1,9 +1,14 @@
 //! The gradient by the weights.
 
 use super::*;
+use crate::GRAIN;
 
-/// Blocks whose `V` and `Z` are kept at a time: the threads transform them, then multiply all of them.
-const BLOCKS: usize = 4;
+/// Values of all the partial sums of `dU`, at most, and their number.
+const SUMS: usize = 4 << 20;
+const MOST_SUMS: usize = 16;
+
+/// Blocks that the threads transform, then multiply, where there are few partial sums to share between threads.
+const TOGETHER: usize = 4;
 
 impl Winograd {
     /// `dw[ky, kx, i, o] = sum x dy`, laid out as the weights.
@@ -23,20 +28,52 @@ impl Winograd {
         }
     }
 
+    /// The gradient of one group. The tiles are cut into sections, as many as there is room for sums, so that each
+    /// thread works on its own; their number depends on the shape alone, and so does every sum's order.
     fn group_gradient(&self, group: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+        let kernel = self.kernel();
+        let layout = Layout::new(
+            self.inputs.next_multiple_of(kernel.rows),
+            self.outputs.next_multiple_of(kernel.columns),
+        );
+        let len = self.algorithm.elements() * layout.element;
+        let tiles = self.tiling.tiles();
+        let blocks: Vec<_> =
+            (0..tiles).step_by(TILES).map(|start| start..(start + TILES).min(tiles)).collect();
+        let sections = (SUMS / len).clamp(1, MOST_SUMS).min(blocks.len());
+        let section = blocks.len().div_ceil(sections);
+        scratch::with(blocks.len().div_ceil(section) * len, |sums| {
+            let sections = sums.par_chunks_exact_mut(len).zip(blocks.par_chunks(section));
+            sections.for_each(|(u, blocks)| self.section(group, blocks, x, dy, u, layout));
+            let (u, others) = sums.split_at_mut(len);
+            u.par_chunks_mut(GRAIN).enumerate().for_each(|(i, u)| {
+                for other in others.chunks_exact(len) {
+                    u.iter_mut().zip(&other[i * GRAIN..]).for_each(|(u, other)| *u += other);
+                }
+            });
+            self.transform_gradient(u, layout, dw);
+        });
+    }
+
+    /// `dU` of some blocks of tiles.
+    fn section(
+        &self,
+        group: usize,
+        blocks: &[Range<usize>],
+        x: &[f32],
+        dy: &[f32],
+        u: &mut [f32],
+        u_layout: Layout,
+    ) {
         let kernel = self.kernel();
         let (rows, columns) =
             (self.inputs.next_multiple_of(kernel.rows), self.outputs.next_multiple_of(kernel.columns));
         let (v_layout, z_layout) = (Layout::new(TILES, rows), Layout::new(TILES, columns));
-        let u_layout = Layout::new(rows, columns);
         let elements = self.algorithm.elements();
-        let tiles = self.tiling.tiles();
-        let blocks: Vec<_> =
-            (0..tiles).step_by(TILES).map(|start| start..(start + TILES).min(tiles)).collect();
         let block_len = elements * (v_layout.element + z_layout.element);
-        scratch::with(elements * u_layout.element + BLOCKS * block_len, |buffer| {
-            let (u, buffer) = buffer.split_at_mut(elements * u_layout.element);
-            for (round, blocks) in blocks.chunks(BLOCKS).enumerate() {
+        let together = if u.len() > SUMS / TOGETHER { TOGETHER } else { 1 };
+        scratch::with(together * block_len, |buffer| {
+            for (round, blocks) in blocks.chunks(together).enumerate() {
                 let transformed = &mut buffer[..blocks.len() * block_len];
                 transformed.par_chunks_exact_mut(block_len).zip(blocks).for_each(|(block, tiles)| {
                     let (v, z) = block.split_at_mut(elements * v_layout.element);
@@ -46,20 +83,13 @@ impl Winograd {
                 u.par_chunks_exact_mut(u_layout.element).enumerate().for_each(|(e, u)| {
                     for (i, (block, tiles)) in transformed.chunks_exact(block_len).zip(blocks).enumerate() {
                         let (v, z) = block.split_at(elements * v_layout.element);
-                        let (v, z) = (&v[e * v_layout.element..], &z[e * z_layout.element..]);
-                        accumulate(
-                            kernel,
-                            tiles.len(),
-                            [rows, columns],
-                            (v, v_layout.row),
-                            (z, z_layout.row),
-                            (u, u_layout.row),
-                            round == 0 && i == 0,
-                        );
+                        let v = (&v[e * v_layout.element..], v_layout.row);
+                        let z = (&z[e * z_layout.element..], z_layout.row);
+                        let is_first = round == 0 && i == 0;
+                        accumulate(kernel, tiles.len(), [rows, columns], v, z, (u, u_layout.row), is_first);
                     }
                 });
             }
-            self.transform_gradient(u, u_layout, dw);
         });
     }
 

@@ -4,6 +4,7 @@
 //! planes, with as many rows and columns of zeros between them as the padding has, and a plane is cut as a whole:
 //! two images a side are 13 + 1 + 13 pixels, which seven tiles cover. The outputs between the images are dropped.
 
+use super::matrices::LONGEST;
 use super::transform::NOWHERE;
 use crate::geometry::Maps;
 
@@ -73,35 +74,56 @@ impl Tiling {
     fn places(&self, tile: usize, side: usize, maps: Maps, before: usize, places: &mut Vec<usize>) {
         let [height, width] = self.grid;
         let (plane, row, column) = (tile / (height * width), tile / width % height, tile % width);
-        let period = [self.input.height + self.pad, self.input.width + self.pad];
-        // The image along one axis and the pixel in it, for each pixel of the square.
-        let find = |start: usize, period: usize, size: usize| {
-            let mut found = [(NOWHERE, 0); super::LONGEST];
-            for (i, found) in found[..side].iter_mut().enumerate() {
-                let Some(at) = (start * self.tile + i).checked_sub(before) else { continue };
-                let (image, pixel) = (at / period, at % period);
-                if image < self.images && pixel < size {
-                    *found = (image, pixel);
-                }
-            }
-            found
-        };
-        let rows = find(row, period[0], maps.height);
-        let columns = find(column, period[1], maps.width);
+        let pixel = maps.channels;
+        let (rows, columns) = (
+            self.along(
+                row,
+                side,
+                before,
+                [self.input.height, maps.height],
+                self.images * maps.len(),
+                maps.width * pixel,
+            ),
+            self.along(column, side, before, [self.input.width, maps.width], maps.len(), pixel),
+        );
+        let first = plane * self.images * self.images * maps.len();
+        // Past the last image there is nothing.
+        let end = (self.batch * maps.len()).saturating_sub(first);
         places.clear();
-        for &(image_row, y) in &rows[..side] {
-            for &(image_column, x) in &columns[..side] {
-                let exists = image_row != NOWHERE && image_column != NOWHERE;
-                let image = match exists {
-                    true => (plane * self.images + image_row) * self.images + image_column,
-                    false => self.batch,
-                };
-                places.push(match image < self.batch {
-                    true => image * maps.len() + (y * maps.width + x) * maps.channels,
-                    false => NOWHERE,
-                });
+        for &row in &rows[..side] {
+            places.extend(columns[..side].iter().map(|&column| {
+                let place = row.saturating_add(column);
+                if place < end { first + place } else { NOWHERE }
+            }));
+        }
+    }
+
+    /// What each pixel along an axis of a square adds to its place; [`NOWHERE`] between the images. An image takes
+    /// `image` values and a pixel `pixel`; as many pixels as `input` has, and the padding, lie from image to image.
+    fn along(
+        &self,
+        tile: usize,
+        side: usize,
+        before: usize,
+        [input, size]: [usize; 2],
+        image: usize,
+        pixel: usize,
+    ) -> [usize; LONGEST] {
+        let period = input + self.pad;
+        let mut places = [NOWHERE; LONGEST];
+        let start = tile * self.tile;
+        let (skip, first) = (before.saturating_sub(start), start.saturating_sub(before));
+        let (mut index, mut at) = (first / period, first % period);
+        for place in &mut places[skip.min(side)..side] {
+            if index < self.images && at < size {
+                *place = index * image + at * pixel;
+            }
+            at += 1;
+            if at == period {
+                (index, at) = (index + 1, 0);
             }
         }
+        places
     }
 }
 
