@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::geometry::{
     ConvGeometry, Maps, NormGeometry, Normalisation, PoolGeometry, Rounding, Window,
 };
@@ -92,6 +93,10 @@ fn moved(block: &[f32], extents: &[usize; 3], order: [usize; 3]) -> Vec<f32> {
 type Forward = fn(&NormGeometry, usize, &[f32], &mut [f32]);
 type Backward = fn(&NormGeometry, usize, &[f32], &[f32], &mut [f32]);
 
+fn lrn_backward(g: &NormGeometry, batch: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    lrn::backward(g, batch, x, dy, Epilogue::Identity, dx);
+}
+
 fn check_norm(case: &Case<'_>, groups: usize, forward: Forward, backward: Backward) {
     let (maps, x) = case.maps("input");
     let (_, dy) = case.maps("d_output");
@@ -138,7 +143,7 @@ fn check_conv(case: &Case<'_>, is_local: bool) {
         local::backward_input(&g, n, &dy, &w, &mut dx);
         local::backward_weights(&g, n, &x, &dy, &mut dw, &mut dbias);
     } else {
-        conv::forward(&g, n, &x, &w, &bias, &mut y);
+        conv::forward(&g, n, &x, &w, &bias, Epilogue::Identity, &mut y);
         conv::backward_input(&g, n, &dy, &w, &mut dx);
         conv::backward_weights(&g, n, &x, &dy, &mut dw, &mut dbias);
     }
@@ -161,7 +166,7 @@ fn every_operation_is_pytorchs() {
         let case = Case { file: &file, name, settings: &golden["settings"][name] };
         match &name[..3] {
             "map" => check_norm(&case, 1, map_norm::forward, map_norm::backward),
-            "lrn" => check_norm(&case, case.count("groups"), lrn::forward, lrn::backward),
+            "lrn" => check_norm(&case, case.count("groups"), lrn::forward, lrn_backward),
             "max" | "avg" => check_pool(&case),
             "con" => check_conv(&case, false),
             "loc" => check_conv(&case, true),

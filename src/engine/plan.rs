@@ -1,7 +1,8 @@
 //! The plan: which buffer each layer reads and writes, settled before the first step.
 
 use super::MemoryTable;
-use crate::net::{Network, Operation};
+use crate::net::{Activation, Network, Operation};
+use alexnet_kernels::activation::Epilogue;
 
 /// What an engine will be asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub struct Step {
     pub from: Option<usize>,
     /// Slot the layer writes; the same as `from` when it works in place.
     pub to: usize,
+    /// What the layer does to its outputs on behalf of the next one, which then has nothing to do.
+    pub epilogue: Epilogue,
+    /// What the layer does, going backward, on behalf of the one before it.
+    pub prologue: Epilogue,
 }
 
 impl Step {
@@ -45,6 +50,16 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether the layer before does this one's work, going forward.
+    pub fn is_done_before(&self, layer: usize) -> bool {
+        layer > 0 && self.steps[layer - 1].epilogue != Epilogue::Identity
+    }
+
+    /// Whether the layer after does this one's work, going backward.
+    pub fn is_done_after(&self, layer: usize) -> bool {
+        self.steps.get(layer + 1).is_some_and(|next| next.prologue != Epilogue::Identity)
+    }
+
     /// Plans `network` for batches of up to `batch` pictures.
     pub fn new(network: &Network, mode: Mode, batch: usize) -> Self {
         let mut slots: Vec<usize> = Vec::new();
@@ -59,8 +74,10 @@ impl Plan {
             };
             slots.resize(slots.len().max(to + 1), 0);
             slots[to] = slots[to].max(layer.output.len());
-            steps.push(Step { from, to });
+            let (epilogue, prologue) = (Epilogue::Identity, Epilogue::Identity);
+            steps.push(Step { from, to, epilogue, prologue });
         }
+        take_in_rectifiers(network, &mut steps);
         let gradient = match mode {
             Mode::Training => slots.iter().copied().max().unwrap_or(0),
             Mode::Inference => 0,
@@ -88,6 +105,22 @@ impl Plan {
             lines.push(("gradients of activations".to_owned(), 2 * self.gradient * self.batch * FLOAT));
         }
         MemoryTable { lines }
+    }
+}
+
+/// A rectifier in place touches memory once for each value, and its neighbours have every value at hand: the convolution
+/// before it forward, the normalisation after it backward.
+fn take_in_rectifiers(network: &Network, steps: &mut [Step]) {
+    for (i, layer) in network.layers.iter().enumerate() {
+        if !steps[i].in_place() || !matches!(layer.operation, Operation::Activation(Activation::Relu)) {
+            continue;
+        }
+        if matches!(network.layers[i - 1].operation, Operation::Conv(..)) {
+            steps[i - 1].epilogue = Epilogue::Relu;
+        }
+        if matches!(network.layers.get(i + 1).map(|next| &next.operation), Some(Operation::Lrn(_))) {
+            steps[i + 1].prologue = Epilogue::Relu;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p alexnet-kernels --example gemm_speed [batch [layer]]`
 
+use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::gemm::{Matrix, Shape, Start, gemm};
 use alexnet_kernels::geometry::{ConvGeometry, GeometryError, Maps, Rounding, Window};
 use alexnet_kernels::{conv, fc, isa::Isa, peak};
@@ -76,7 +77,9 @@ fn measure_layer(name: &str, g: &ConvGeometry, batch: usize, peak: f64) {
     let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
     let (mut dw, mut dbias) = (vec![0.0; w.len()], vec![0.0; bias.len()]);
     let macs = batch * g.macs();
-    report(&format!("{name} forward"), macs, peak, || conv::forward(g, batch, &x, &w, &bias, &mut y));
+    report(&format!("{name} forward"), macs, peak, || {
+        conv::forward(g, batch, &x, &w, &bias, Epilogue::Identity, &mut y)
+    });
     // The pictures' own gradient is of no use.
     if g.input.channels > 3 {
         report(&format!("{name} input"), macs, peak, || conv::backward_input(g, batch, &dy, &w, &mut dx));

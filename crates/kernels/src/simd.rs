@@ -32,6 +32,24 @@ pub(crate) trait Vector: Copy {
     /// The machine has the instructions.
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
 
+    /// # Safety
+    /// The machine has the instructions.
+    unsafe fn mul(self, other: Self) -> Self;
+
+    /// # Safety
+    /// The machine has the instructions.
+    unsafe fn div(self, other: Self) -> Self;
+
+    /// # Safety
+    /// The machine has the instructions.
+    unsafe fn sqrt(self) -> Self;
+
+    /// `self` where `x > 0`, zero elsewhere.
+    ///
+    /// # Safety
+    /// The machine has the instructions.
+    unsafe fn where_positive(self, x: Self) -> Self;
+
     /// The larger of each pair; `self` where it is not a number.
     ///
     /// # Safety
@@ -101,85 +119,137 @@ impl Vector for Four {
     }
 
     #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        self.zip(other, |a, b| a / b)
+    }
+
+    #[inline(always)]
+    unsafe fn sqrt(self) -> Self {
+        Self(self.0.map(f32::sqrt))
+    }
+
+    #[inline(always)]
+    unsafe fn where_positive(self, x: Self) -> Self {
+        self.zip(x, |a, x| if x > 0.0 { a } else { 0.0 })
+    }
+
+    #[inline(always)]
     unsafe fn at_least(self, floor: Self) -> Self {
         self.zip(floor, |a, floor| if a < floor { floor } else { a })
     }
 }
 
-/// The registers of an x86 set.
+/// Implements [`Vector`] for a register of x86: one instruction, or two, for each function.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_vector {
-    ($register:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $fma:ident, $max:ident) => {
-        impl Vector for std::arch::x86_64::$register {
+    ($register:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
+     $div:ident, $sqrt:ident, $fma:ident, $max:ident, $where_positive:ident) => {
+        impl Vector for x86::$register {
             const LANES: usize = $lanes;
 
             #[inline(always)]
             unsafe fn splat(value: f32) -> Self {
                 // SAFETY: promised by the caller, as in all that follow.
-                unsafe { std::arch::x86_64::$splat(value) }
+                unsafe { x86::$splat(value) }
             }
 
             #[inline(always)]
             unsafe fn load(from: *const f32) -> Self {
                 // SAFETY: see above.
-                unsafe { std::arch::x86_64::$load(from) }
+                unsafe { x86::$load(from) }
             }
 
             #[inline(always)]
             unsafe fn store(self, to: *mut f32) {
                 // SAFETY: see above.
-                unsafe { std::arch::x86_64::$store(to, self) }
+                unsafe { x86::$store(to, self) }
             }
 
             #[inline(always)]
             unsafe fn add(self, other: Self) -> Self {
                 // SAFETY: see above.
-                unsafe { std::arch::x86_64::$add(self, other) }
+                unsafe { x86::$add(self, other) }
             }
 
             #[inline(always)]
             unsafe fn sub(self, other: Self) -> Self {
                 // SAFETY: see above.
-                unsafe { std::arch::x86_64::$sub(self, other) }
+                unsafe { x86::$sub(self, other) }
+            }
+
+            #[inline(always)]
+            unsafe fn mul(self, other: Self) -> Self {
+                // SAFETY: see above.
+                unsafe { x86::$mul(self, other) }
+            }
+
+            #[inline(always)]
+            unsafe fn div(self, other: Self) -> Self {
+                // SAFETY: see above.
+                unsafe { x86::$div(self, other) }
+            }
+
+            #[inline(always)]
+            unsafe fn sqrt(self) -> Self {
+                // SAFETY: see above.
+                unsafe { x86::$sqrt(self) }
             }
 
             #[inline(always)]
             unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
                 // SAFETY: see above.
-                unsafe { std::arch::x86_64::$fma(self, factor, term) }
+                unsafe { x86::$fma(self, factor, term) }
             }
 
             #[inline(always)]
             unsafe fn at_least(self, floor: Self) -> Self {
                 // Of two operands, x86 gives the second when one is not a number.
                 // SAFETY: see above.
-                unsafe { std::arch::x86_64::$max(floor, self) }
+                unsafe { x86::$max(floor, self) }
+            }
+
+            #[inline(always)]
+            unsafe fn where_positive(self, x: Self) -> Self {
+                // SAFETY: see above.
+                unsafe { $where_positive(self, x) }
             }
         }
     };
 }
 
 #[cfg(target_arch = "x86_64")]
-x86_vector!(
-    __m256,
-    8,
-    _mm256_set1_ps,
-    _mm256_loadu_ps,
-    _mm256_storeu_ps,
-    _mm256_add_ps,
-    _mm256_sub_ps,
-    _mm256_fmadd_ps,
-    _mm256_max_ps
-);
+use std::arch::x86_64 as x86;
+
 #[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn where_positive_avx2(values: x86::__m256, x: x86::__m256) -> x86::__m256 {
+    x86::_mm256_and_ps(values, x86::_mm256_cmp_ps::<{ x86::_CMP_GT_OQ }>(x, x86::_mm256_setzero_ps()))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn where_positive_avx512(values: x86::__m512, x: x86::__m512) -> x86::__m512 {
+    let positive = x86::_mm512_cmp_ps_mask::<{ x86::_CMP_GT_OQ }>(x, x86::_mm512_setzero_ps());
+    x86::_mm512_maskz_mov_ps(positive, values)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[rustfmt::skip]
 x86_vector!(
-    __m512,
-    16,
-    _mm512_set1_ps,
-    _mm512_loadu_ps,
-    _mm512_storeu_ps,
-    _mm512_add_ps,
-    _mm512_sub_ps,
-    _mm512_fmadd_ps,
-    _mm512_max_ps
+    __m256, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
+    _mm256_div_ps, _mm256_sqrt_ps, _mm256_fmadd_ps, _mm256_max_ps, where_positive_avx2
+);
+
+#[cfg(target_arch = "x86_64")]
+#[rustfmt::skip]
+x86_vector!(
+    __m512, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
+    _mm512_div_ps, _mm512_sqrt_ps, _mm512_fmadd_ps, _mm512_max_ps, where_positive_avx512
 );

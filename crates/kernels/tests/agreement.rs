@@ -2,8 +2,9 @@
 
 mod kit;
 
+use alexnet_kernels::geometry::{Maps, NormGeometry, Normalisation};
 use alexnet_kernels::isa::Isa;
-use alexnet_kernels::{dropout, loss, sgd};
+use alexnet_kernels::{activation, activation::Epilogue, conv, dropout, loss, lrn, sgd};
 use kit::{Case, bits, cases::*, check_agreement, check_short_agreement, double, shapes, single, spread};
 use proptest::prelude::*;
 
@@ -109,6 +110,45 @@ proptest! {
     #[test]
     fn folding_conv((g, batch) in shapes::folding_conv()) {
         check_short_agreement(&Conv { g, batch });
+    }
+}
+
+proptest! {
+    #![proptest_config(shapes::draw(64))]
+
+    /// A rectifier taken into its neighbours gives the bits of one by itself.
+    #[test]
+    fn fused_rectifiers(g in shapes::norm(), (conv, batch) in shapes::short_conv(), folds in shapes::conv()) {
+        let x = &single(&[spread(g.maps.len(), 1)])[0];
+        let dy = &single(&[spread(g.maps.len(), 2)])[0];
+        let mut rectified = x.clone();
+        activation::relu(&mut rectified);
+        let (mut apart, mut fused) = (dy.clone(), dy.clone());
+        lrn::backward(&g, 1, &rectified, dy, Epilogue::Identity, &mut apart);
+        activation::relu_backward(&rectified, &mut apart);
+        lrn::backward(&g, 1, &rectified, dy, Epilogue::Relu, &mut fused);
+        prop_assert_eq!(&apart, &fused);
+        for (g, batch) in [(conv, batch), (folds, 2)] {
+            let inputs = single(&[
+                spread(batch * g.input.len(), 1),
+                spread(g.weights(), 2),
+                spread(g.output.channels, 3),
+            ]);
+            let (mut apart, mut fused) =
+                (vec![0.0; batch * g.output.len()], vec![0.0; batch * g.output.len()]);
+            conv::forward(&g, batch, &inputs[0], &inputs[1], &inputs[2], Epilogue::Identity, &mut apart);
+            activation::relu(&mut apart);
+            conv::forward(&g, batch, &inputs[0], &inputs[1], &inputs[2], Epilogue::Relu, &mut fused);
+            prop_assert_eq!(&apart, &fused);
+        }
+    }
+
+    /// Maps that fill whole registers, which the draws above seldom do.
+    #[test]
+    fn wide_lrn(eighths in 1..9_usize, groups in 1..3_usize, side in 1..8_usize, size in 1..10_usize) {
+        let constants = Normalisation { size, alpha: 0.2, beta: 0.75, k: 2.0 };
+        let g = NormGeometry::new(Maps::new(side, 7, groups * 8 * eighths), groups, constants).unwrap();
+        check_agreement(&Lrn { g, batch: 2 });
     }
 }
 

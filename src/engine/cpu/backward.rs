@@ -4,6 +4,7 @@ use super::forward::{mask_keys, training_scale};
 use super::{Pair, Parameters};
 use crate::engine::{Batch, Laps, Pass, Plan};
 use crate::net::{Activation, Layer, Network, Operation, PoolKind};
+use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, map_norm, pool};
 
@@ -22,6 +23,9 @@ pub(super) fn run(
 ) {
     let [mut above, mut below] = gradients.each_mut();
     for (i, (layer, step)) in network.layers.iter().zip(&plan.steps).enumerate().rev() {
+        if plan.is_done_after(i) {
+            continue;
+        }
         let (inputs, outputs) = (n * layer.input.len(), n * layer.output.len());
         let x = step.from.map_or(batch.images, |slot| &slots[slot][..inputs]);
         let y = &slots[step.to][..outputs];
@@ -43,7 +47,7 @@ pub(super) fn run(
                 if i == 0 {
                     return;
                 }
-                pass_on(layer, value, n, x, dy, &mut below[..inputs]);
+                pass_on(layer, step.prologue, value, n, x, dy, &mut below[..inputs]);
                 std::mem::swap(&mut above, &mut below);
             }
         }
@@ -65,7 +69,7 @@ fn learn(layer: &Layer, gradient: &mut Pair, n: usize, x: &[f32], dy: &[f32]) {
 }
 
 /// The gradient of what entered the layer.
-fn pass_on(layer: &Layer, value: &Pair, n: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+fn pass_on(layer: &Layer, prologue: Epilogue, value: &Pair, n: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
     match &layer.operation {
         Operation::Conv(g, _) => conv::backward_input(g, n, dy, &value.weights, dx),
         Operation::Local(g, _) => local::backward_input(g, n, dy, &value.weights, dx),
@@ -74,7 +78,7 @@ fn pass_on(layer: &Layer, value: &Pair, n: usize, x: &[f32], dy: &[f32], dx: &mu
         }
         Operation::Pool(PoolKind::Max, g) => pool::max_backward(g, n, x, dy, dx),
         Operation::Pool(PoolKind::Average, g) => pool::avg_backward(g, n, dy, dx),
-        Operation::Lrn(g) => lrn::backward(g, n, x, dy, dx),
+        Operation::Lrn(g) => lrn::backward(g, n, x, dy, prologue, dx),
         Operation::MapNorm(g) => map_norm::backward(g, n, x, dy, dx),
         Operation::Activation(_) | Operation::Dropout { .. } => unreachable!("handled by the caller"),
     }

@@ -3,6 +3,7 @@
 use super::Parameters;
 use crate::engine::{Laps, Pass, Plan, Step};
 use crate::net::{Activation, DropoutScale, Layer, Network, Operation, PoolKind};
+use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::hash::combine;
 use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, map_norm, pool};
@@ -20,6 +21,9 @@ pub(super) fn run(
     laps: &mut Laps,
 ) {
     for (i, (layer, step)) in network.layers.iter().zip(&plan.steps).enumerate() {
+        if plan.is_done_before(i) {
+            continue;
+        }
         // A slot is taken out while it is written, so that another can be read; this moves no values.
         let mut to = std::mem::take(&mut slots[step.to]);
         let y = &mut to[..n * layer.output.len()];
@@ -30,7 +34,7 @@ pub(super) fn run(
                 Some(keys) => silence(x, y, &mask_keys(keys, i), *rate, *scale),
                 None => at_test_time(x, y, *rate, *scale),
             },
-            _ => transform(layer, &parameters[i], n, x.unwrap_or_default(), y),
+            _ => transform(layer, step.epilogue, &parameters[i], n, x.unwrap_or_default(), y),
         }
         slots[step.to] = to;
         laps.lap(i, Pass::Forward);
@@ -64,10 +68,10 @@ pub(super) fn training_scale(rate: f32, scale: DropoutScale) -> f32 {
     }
 }
 
-fn transform(layer: &Layer, parameters: &Parameters, n: usize, x: &[f32], y: &mut [f32]) {
+fn transform(layer: &Layer, epilogue: Epilogue, parameters: &Parameters, n: usize, x: &[f32], y: &mut [f32]) {
     let (weights, biases) = (&parameters.value.weights, &parameters.value.biases);
     match &layer.operation {
-        Operation::Conv(g, _) => conv::forward(g, n, x, weights, biases, y),
+        Operation::Conv(g, _) => conv::forward(g, n, x, weights, biases, epilogue, y),
         Operation::Local(g, _) => local::forward(g, n, x, weights, biases, y),
         Operation::Fc { inputs, outputs, .. } => fc::forward(n, *inputs, *outputs, x, weights, biases, y),
         Operation::Pool(PoolKind::Max, g) => pool::max_forward(g, n, x, y),

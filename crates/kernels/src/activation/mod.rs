@@ -9,6 +9,32 @@ use crate::isa::multiversioned;
 use crate::{GRAIN, check_len};
 use rayon::prelude::*;
 
+/// What happens to a layer's outputs while they are at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Epilogue {
+    /// Nothing.
+    Identity,
+    /// They are rectified, as by [`relu`].
+    Relu,
+}
+
+impl Epilogue {
+    /// What no output is below.
+    pub(crate) const fn floor(self) -> f32 {
+        match self {
+            Self::Identity => f32::NEG_INFINITY,
+            Self::Relu => 0.0,
+        }
+    }
+
+    /// Does it to outputs that are written already.
+    pub(crate) fn apply(self, values: &mut [f32]) {
+        if self == Self::Relu {
+            relu(values);
+        }
+    }
+}
+
 /// `a = max(a, 0)`; not a number stays so.
 pub fn relu(values: &mut [f32]) {
     values.par_chunks_mut(GRAIN).for_each(relu_part);

@@ -13,6 +13,7 @@
 
 pub mod reference;
 
+use crate::activation::Epilogue;
 use crate::check_len;
 use crate::gemm::{Matrix, Shape, Start, gemm};
 use crate::geometry::ConvGeometry;
@@ -22,17 +23,25 @@ use crate::scratch;
 use crate::winograd::Winograd;
 use std::ops::Range;
 
-/// `y = bias + sum w x`.
+/// `y = bias + sum w x`, then the epilogue.
 ///
 /// # Panics
 /// When a slice's length is not the geometry's.
-pub fn forward(g: &ConvGeometry, batch: usize, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+pub fn forward(
+    g: &ConvGeometry,
+    batch: usize,
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    epilogue: Epilogue,
+    y: &mut [f32],
+) {
     check_len!(x, batch * g.input.len());
     check_len!(w, g.weights());
     check_len!(bias, g.output.channels);
     check_len!(y, batch * g.output.len());
     if let Some(winograd) = Winograd::of(g, batch) {
-        return winograd.forward(x, w, bias, y);
+        return winograd.forward(x, w, bias, epilogue, y);
     }
     let shape = Shape { m: batch * g.output.pixels(), n: g.group_outputs(), k: g.depth() };
     for (group, w) in w.chunks_exact(shape.k * shape.n).enumerate() {
@@ -41,6 +50,7 @@ pub fn forward(g: &ConvGeometry, batch: usize, x: &[f32], w: &[f32], bias: &[f32
         let y = tail(y, outputs.start);
         gemm(shape, &patches(g, group, x), &Matrix::across_rows(w, shape.n), start, y, g.output.channels);
     }
+    epilogue.apply(y);
 }
 
 /// `dx[b, iy, ix, i] = sum over ky, kx, o of w[ky, kx, i, o] dy[b, oy, ox, o]`, where in the forward pass output

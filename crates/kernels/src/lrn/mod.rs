@@ -6,8 +6,11 @@
 //! # Shapes
 //! `x, y, dx, dy: [batch, maps]`.
 
+mod fast;
 pub mod reference;
 
+use crate::activation::{self, Epilogue};
+use crate::check_len;
 use crate::geometry::NormGeometry;
 use crate::isa::multiversioned;
 use crate::{response, scratch};
@@ -20,16 +23,31 @@ const BLOCK: usize = 2048;
 /// # Panics
 /// When a slice's length is not the geometry's.
 pub fn forward(g: &NormGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
+    check_len!(x, batch * g.maps.len());
+    check_len!(y, batch * g.maps.len());
+    if fast::fits(g) {
+        return fast::forward(g, x, y);
+    }
     response::forward(g, batch, x, y, block(g), sum_maps);
 }
 
 /// `dx = dy s^-beta - 2 alpha beta x sum dy x s^(-beta - 1)`, where the sum runs over the maps that have this
-/// one as a neighbour. `s` is computed again from `x`.
+/// one as a neighbour. `s` is computed again from `x`. If a rectifier made `x`, `dx` is the gradient of what entered
+/// the rectifier.
 ///
 /// # Panics
 /// When a slice's length is not the geometry's.
-pub fn backward(g: &NormGeometry, batch: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+pub fn backward(g: &NormGeometry, batch: usize, x: &[f32], dy: &[f32], before: Epilogue, dx: &mut [f32]) {
+    check_len!(x, batch * g.maps.len());
+    check_len!(dy, batch * g.maps.len());
+    check_len!(dx, batch * g.maps.len());
+    if fast::fits(g) {
+        return fast::backward(g, x, dy, before, dx);
+    }
     response::backward(g, batch, x, dy, dx, block(g), sum_maps);
+    if before == Epilogue::Relu {
+        activation::relu_backward(x, dx);
+    }
 }
 
 /// Whole pixels, about [`BLOCK`] values.

@@ -59,41 +59,69 @@ impl Fold {
         }
     }
 
-    /// Puts together the folded pixels at `places` of the folded maps, one after another.
-    pub(super) fn gather(&self, x: &[f32], places: &[usize], pixels: &mut [f32]) {
+    /// Puts together the folded pixels at `places` of the folded maps, `side` to a row, one after another.
+    pub(super) fn gather(&self, x: &[f32], places: &[usize], side: usize, pixels: &mut [f32]) {
+        let pixel = self.folded.channels;
+        for (places, pixels) in places.chunks_exact(side).zip(pixels.chunks_exact_mut(side * pixel)) {
+            // Neighbouring pixels of a row, far from the edges, are runs that follow each other in the map.
+            let last = places[side - 1];
+            let neighbours = last != NOWHERE && last - places[0] == (side - 1) * pixel;
+            if !neighbours || !self.gather_row(x, places[0] / pixel, side, pixels) {
+                for (&place, pixel) in places.iter().zip(pixels.chunks_exact_mut(pixel)) {
+                    self.gather_pixel(x, place, pixel);
+                }
+            }
+        }
+    }
+
+    /// The folded pixels of a row from pixel `at` on, if none reaches into the padding: this tells.
+    fn gather_row(&self, x: &[f32], at: usize, side: usize, pixels: &mut [f32]) -> bool {
+        let Window { stride, pad, .. } = self.window;
+        let (image, row, column) = self.position(at);
+        let (top, left) = (row * stride, column * stride);
+        let inside = top >= pad
+            && left >= pad
+            && top - pad + stride <= self.maps.height
+            && left - pad + side * stride <= self.maps.width;
+        if !inside {
+            return false;
+        }
+        let run = stride * self.maps.channels;
+        let line = self.maps.width * self.maps.channels;
+        let first = image * self.maps.len() + (top - pad) * line + (left - pad) * self.maps.channels;
+        for i in 0..stride {
+            let runs = x[first + i * line..][..side * run].chunks_exact(run);
+            let pixels = pixels.chunks_exact_mut(stride * run);
+            runs.zip(pixels).for_each(|(from, pixel)| copy(from, &mut pixel[i * run..(i + 1) * run]));
+        }
+        true
+    }
+
+    /// Image, row and column of a folded pixel.
+    fn position(&self, at: usize) -> (usize, usize, usize) {
+        let Maps { height, width, .. } = self.folded;
+        (at / (height * width), at / width % height, at % width)
+    }
+
+    /// The folded pixel at a place, with zeros where it reaches into the padding.
+    fn gather_pixel(&self, x: &[f32], place: usize, pixel: &mut [f32]) {
+        pixel.fill(0.0);
+        if place == NOWHERE {
+            return;
+        }
         let Window { stride, pad, .. } = self.window;
         let channels = self.maps.channels;
-        for (&place, pixel) in places.iter().zip(pixels.chunks_exact_mut(self.folded.channels)) {
-            if place == NOWHERE {
-                pixel.fill(0.0);
-                continue;
-            }
-            let at = place / self.folded.channels;
-            let (image, row, column) = (
-                at / self.folded.pixels(),
-                at / self.folded.width % self.folded.height,
-                at % self.folded.width,
-            );
-            let x = &x[image * self.maps.len()..][..self.maps.len()];
-            // The pixels from `left` to `right`, counted with the padding, exist; the others are zero.
-            let first = column * stride;
-            let right = (first + stride).min(self.maps.width + pad);
-            let left = first.max(pad).min(right);
-            let run_of = |column: usize| column.saturating_sub(first) * channels;
-            let from = run_of(left)..run_of(right);
-            for (i, run) in pixel.chunks_exact_mut(stride * channels).enumerate() {
-                let y = (row * stride + i).checked_sub(pad).filter(|&y| y < self.maps.height);
-                let Some(y) = y.filter(|_| left < right) else {
-                    run.fill(0.0);
-                    continue;
-                };
+        let (image, row, column) = self.position(place / self.folded.channels);
+        let x = &x[image * self.maps.len()..][..self.maps.len()];
+        // The pixels from `left` to `right`, counted with the padding, exist.
+        let first = column * stride;
+        let right = (first + stride).min(self.maps.width + pad);
+        let left = first.max(pad).min(right);
+        for (i, run) in pixel.chunks_exact_mut(stride * channels).enumerate() {
+            let y = (row * stride + i).checked_sub(pad).filter(|&y| y < self.maps.height);
+            if let Some(y) = y.filter(|_| left < right) {
                 let x = &x[(y * self.maps.width + left - pad) * channels..];
-                if from.len() == run.len() {
-                    copy(x, run);
-                } else {
-                    run.fill(0.0);
-                    copy(x, &mut run[from.clone()]);
-                }
+                copy(x, &mut run[(left - first) * channels..(right - first) * channels]);
             }
         }
     }

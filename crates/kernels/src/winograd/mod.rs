@@ -27,6 +27,7 @@ mod matrices;
 mod tiling;
 mod transform;
 
+use crate::activation::Epilogue;
 use crate::gemm::{MicroKernel, Tile, interleave};
 use crate::geometry::{ConvGeometry, Maps, Window};
 use crate::isa::Isa;
@@ -175,8 +176,8 @@ impl Winograd {
         })
     }
 
-    /// `y = bias + sum w x`.
-    pub(crate) fn forward(&self, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+    /// `y = bias + sum w x`, then the epilogue.
+    pub(crate) fn forward(&self, x: &[f32], w: &[f32], bias: &[f32], epilogue: Epilogue, y: &mut [f32]) {
         let folded = self.fold.map_or(0, |_| self.weights());
         scratch::with(folded + self.transformed_weights(), |buffer| {
             let (folded, u) = buffer.split_at_mut(folded);
@@ -188,7 +189,7 @@ impl Winograd {
                 None => w,
             };
             self.transform_weights(w, u);
-            self.convolve(x, u, Some(bias), y);
+            self.convolve(x, u, Some(bias), epilogue, y);
         });
     }
 
@@ -198,7 +199,7 @@ impl Winograd {
             let (turned, u) = buffer.split_at_mut(w.len());
             self.turn(w, turned);
             self.transform_weights(turned, u);
-            self.convolve(dy, u, None, dx);
+            self.convolve(dy, u, None, Epilogue::Identity, dx);
         });
     }
 
@@ -258,7 +259,8 @@ impl Winograd {
     }
 
     /// `y = bias + sum w x`, for transformed weights.
-    fn convolve(&self, x: &[f32], u: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    fn convolve(&self, x: &[f32], u: &[f32], bias: Option<&[f32]>, epilogue: Epilogue, y: &mut [f32]) {
+        let finish = Finish { bias, floor: epilogue.floor() };
         assert!(x.len() == self.batch * self.image && y.len() == self.batch * self.output.len());
         assert_eq!(u.len(), self.transformed_weights());
         let y = Shared::new(y);
@@ -280,7 +282,7 @@ impl Winograd {
         jobs.collect::<Vec<_>>().into_par_iter().for_each(|(group, tiles, panels)| {
             let len = self.panels() * self.panel_len();
             let u = &u[group * len..][..len];
-            self.block(group, tiles, panels, x, u, bias, &y);
+            self.block(group, tiles, panels, x, u, finish, &y);
         });
     }
 
@@ -292,7 +294,7 @@ impl Winograd {
         panels: Range<usize>,
         x: &[f32],
         u: &[f32],
-        bias: Option<&[f32]>,
+        finish: Finish,
         y: &Shared,
     ) {
         let kernel = self.kernel();
@@ -307,7 +309,7 @@ impl Winograd {
             for start in panels.clone().step_by(together) {
                 let panels = start..(start + together).min(panels.end);
                 self.multiply(kernel, rows, &panels, v, v_layout, u, m, m_layout);
-                self.transform_outputs(group, &tiles, &panels, m, m_layout, bias, y);
+                self.transform_outputs(group, &tiles, &panels, m, m_layout, finish, y);
             }
         });
     }
@@ -326,7 +328,7 @@ impl Winograd {
                 assert!(v.len() >= to[to.len() - 1] + channels);
                 let (x, from, next) = match &self.fold {
                     Some(fold) => {
-                        fold.gather(x, &from, pixels);
+                        fold.gather(x, &from, self.algorithm.side, pixels);
                         (&*pixels, &gathered, &[][..])
                     }
                     None => (&x[first..], &from, &next[..]),
@@ -385,14 +387,15 @@ impl Winograd {
         panels: &Range<usize>,
         m: &[f32],
         layout: Layout,
-        bias: Option<&[f32]>,
+        finish: Finish,
         y: &Shared,
     ) {
         let columns = self.kernel().columns;
         let (first, end) = (panels.start * columns, (panels.end * columns).min(self.outputs));
         let channels = end - first;
         let first = group * self.outputs + first;
-        let finish = Finish { bias: bias.map(|bias| &bias[first..][..channels]), ..Finish::NONE };
+        let bias = finish.bias.map(|bias| &bias[first..][..channels]);
+        let finish = Finish { bias, ..finish };
         let (from, mut to) = (layout.places(self.algorithm.elements()), Vec::new());
         for (t, tile) in tiles.clone().enumerate() {
             self.tiling.outputs(tile, &mut to);

@@ -1,6 +1,7 @@
 //! Every operation as a [`Case`].
 
 use super::{Case, positive, spread};
+use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::geometry::{ConvGeometry, NormGeometry, PoolGeometry};
 use alexnet_kernels::real::Real;
 use alexnet_kernels::{activation, conv, dropout, fc, local, loss, lrn, map_norm, pool};
@@ -12,7 +13,7 @@ fn zeros<T: Real>(len: usize) -> Vec<T> {
 
 /// A case with weights and a bias.
 macro_rules! convolution {
-    ($case:ident, $kernels:ident, $weights:ident, $biases:expr) => {
+    ($case:ident, $kernels:ident, $weights:ident, $biases:expr $(, $epilogue:expr)?) => {
         #[derive(Clone, Debug)]
         pub struct $case {
             pub g: ConvGeometry,
@@ -29,7 +30,7 @@ macro_rules! convolution {
             fn fast(&self, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
                 let (Self { g, batch }, [x, w, bias, dy]) = (self, inputs) else { unreachable!() };
                 let (mut y, mut dx, mut dw, mut dbias) = (dy.clone(), x.clone(), w.clone(), bias.clone());
-                $kernels::forward(g, *batch, x, w, bias, &mut y);
+                $kernels::forward(g, *batch, x, w, bias, $($epilogue,)? &mut y);
                 $kernels::backward_input(g, *batch, dy, w, &mut dx);
                 $kernels::backward_weights(g, *batch, x, dy, &mut dw, &mut dbias);
                 vec![y, dx, dw, dbias]
@@ -48,7 +49,7 @@ macro_rules! convolution {
     };
 }
 
-convolution!(Conv, conv, weights, |g: &ConvGeometry| g.output.channels);
+convolution!(Conv, conv, weights, |g: &ConvGeometry| g.output.channels, Epilogue::Identity);
 convolution!(Local, local, local_weights, |g: &ConvGeometry| g.output.len());
 
 #[derive(Clone, Debug)]
@@ -142,7 +143,7 @@ impl Case for AvgPool {
 
 /// A response normalisation.
 macro_rules! normalisation {
-    ($case:ident, $kernels:ident) => {
+    ($case:ident, $kernels:ident $(, $before:expr)?) => {
         #[derive(Clone, Debug)]
         pub struct $case {
             pub g: NormGeometry,
@@ -159,7 +160,7 @@ macro_rules! normalisation {
                 let (Self { g, batch }, [x, dy]) = (self, inputs) else { unreachable!() };
                 let (mut y, mut dx) = (dy.clone(), x.clone());
                 $kernels::forward(g, *batch, x, &mut y);
-                $kernels::backward(g, *batch, x, dy, &mut dx);
+                $kernels::backward(g, *batch, x, dy, $($before,)? &mut dx);
                 vec![y, dx]
             }
 
@@ -174,7 +175,7 @@ macro_rules! normalisation {
     };
 }
 
-normalisation!(Lrn, lrn);
+normalisation!(Lrn, lrn, Epilogue::Identity);
 normalisation!(MapNorm, map_norm);
 
 #[derive(Clone, Copy, Debug)]

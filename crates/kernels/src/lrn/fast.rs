@@ -1,0 +1,224 @@
+//! Normalisation with the paper's exponent, 3/4, over maps that fill whole registers: each value is read and written
+//! once, everything between stays in the first-level cache.
+
+use crate::activation::Epilogue;
+use crate::geometry::NormGeometry;
+use crate::isa::Isa;
+use crate::scratch;
+use crate::simd::{Four, Vector};
+use rayon::prelude::*;
+
+/// Values treated together: they, their squares and their products stay in the first-level cache.
+const BLOCK: usize = 1536;
+
+/// Whether [`forward`] and [`backward`] can be used.
+pub(super) fn fits(g: &NormGeometry) -> bool {
+    let width = g.maps.channels / g.groups;
+    g.constants.beta == 0.75 && width.is_multiple_of(8) && width <= BLOCK && g.constants.size <= width
+}
+
+/// Constants of a call.
+#[derive(Clone, Copy)]
+struct Line {
+    /// Maps of a group.
+    width: usize,
+    /// Values from group to group in the squares, margins included.
+    step: usize,
+    before: usize,
+    after: usize,
+    k: f32,
+    alpha: f32,
+}
+
+impl Line {
+    fn of(g: &NormGeometry) -> Self {
+        let (before, after) = g.constants.reach();
+        let width = g.maps.channels / g.groups;
+        let (k, alpha) = (g.constants.k as f32, g.constants.alpha as f32);
+        Self { width, step: width + before + after, before, after, k, alpha }
+    }
+
+    /// Whole groups, about [`BLOCK`] values.
+    fn block(&self) -> usize {
+        BLOCK / self.width * self.width
+    }
+
+    /// Values that the squares of a block take.
+    fn squares(&self) -> usize {
+        BLOCK / self.width * self.step
+    }
+
+    /// Calls `work` with the widest registers that the groups fill.
+    fn run(&self, work: &mut Block) {
+        // SAFETY: a set of instructions is only current on a machine that has it; the slices belong to one block.
+        unsafe {
+            match Isa::current() {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 if self.width.is_multiple_of(16) => x86::avx512(self, work),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 | Isa::Avx512 => x86::avx2(self, work),
+                _ => work.run::<Four>(self),
+            }
+        }
+    }
+}
+
+/// `y = x s^(-3/4)`.
+pub(super) fn forward(g: &NormGeometry, x: &[f32], y: &mut [f32]) {
+    let line = Line::of(g);
+    let blocks = x.par_chunks(line.block()).zip(y.par_chunks_mut(line.block()));
+    blocks.for_each(|(x, y)| {
+        scratch::with(line.squares(), |squares| {
+            squares.fill(0.0);
+            line.run(&mut Block { x, squares, pass: Pass::Forward { y } });
+        });
+    });
+}
+
+/// The gradient of [`forward`]; through a rectifier that made `x`, if `before` is one.
+pub(super) fn backward(g: &NormGeometry, x: &[f32], dy: &[f32], before: Epilogue, dx: &mut [f32]) {
+    let line = Line::of(g);
+    let slope = (2.0 * g.constants.alpha * g.constants.beta) as f32;
+    let rectified = before == Epilogue::Relu;
+    let block = line.block();
+    let blocks = x.par_chunks(block).zip(dy.par_chunks(block)).zip(dx.par_chunks_mut(block));
+    blocks.for_each(|((x, dy), dx)| {
+        scratch::with(2 * line.squares(), |buffer| {
+            buffer.fill(0.0);
+            let (squares, products) = buffer.split_at_mut(line.squares());
+            let pass = Pass::Backward { dy, dx, products, slope, rectified };
+            line.run(&mut Block { x, squares, pass });
+        });
+    });
+}
+
+/// A block of whole groups.
+struct Block<'a> {
+    x: &'a [f32],
+    squares: &'a mut [f32],
+    pass: Pass<'a>,
+}
+
+enum Pass<'a> {
+    Forward {
+        y: &'a mut [f32],
+    },
+    /// Where `x` was rectified, `dx` is 0 unless `x` is positive.
+    Backward {
+        dy: &'a [f32],
+        dx: &'a mut [f32],
+        products: &'a mut [f32],
+        slope: f32,
+        rectified: bool,
+    },
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Block, Line};
+    use std::arch::x86_64::{__m256, __m512};
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn avx2(line: &Line, block: &mut Block) {
+        // SAFETY: promised by the caller.
+        unsafe { block.run::<__m256>(line) }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn avx512(line: &Line, block: &mut Block) {
+        // SAFETY: promised by the caller.
+        unsafe { block.run::<__m512>(line) }
+    }
+}
+
+impl Block<'_> {
+    /// # Safety
+    /// The machine has the instructions; slices are as long as `x`, or as its squares.
+    #[inline(always)]
+    unsafe fn run<V: Vector>(&mut self, line: &Line) {
+        let groups = self.x.len() / line.width;
+        // The sum for a map begins `before` maps earlier, and the squares of a group as much later.
+        // SAFETY: each loop stays inside a group of `width` values, a multiple of the lanes, or inside its squares,
+        // margins included.
+        unsafe {
+            for group in 0..groups {
+                let x = self.x.as_ptr().add(group * line.width);
+                let squares = self.squares.as_mut_ptr().add(group * line.step + line.before);
+                for c in (0..line.width).step_by(V::LANES) {
+                    let x = V::load(x.add(c));
+                    x.mul(x).store(squares.add(c));
+                }
+            }
+            let (k, alpha) = (V::splat(line.k), V::splat(line.alpha));
+            match &mut self.pass {
+                Pass::Forward { y } => {
+                    for group in 0..groups {
+                        let x = self.x.as_ptr().add(group * line.width);
+                        let y = y.as_mut_ptr().add(group * line.width);
+                        let squares = self.squares.as_ptr().add(group * line.step);
+                        for c in (0..line.width).step_by(V::LANES) {
+                            let s = window::<V>(squares.add(c), line.before, line.after).mul_add(alpha, k);
+                            V::load(x.add(c)).div(three_quarters(s)).store(y.add(c));
+                        }
+                    }
+                }
+                Pass::Backward { dy, dx, products, slope, rectified } => {
+                    for group in 0..groups {
+                        let (at, margin) = (group * line.width, group * line.step);
+                        let (x, dy) = (self.x.as_ptr().add(at), dy.as_ptr().add(at));
+                        let (dx, squares) = (dx.as_mut_ptr().add(at), self.squares.as_ptr().add(margin));
+                        // Seen from a neighbour, the window is mirrored.
+                        let products = products.as_mut_ptr().add(margin + line.after);
+                        for c in (0..line.width).step_by(V::LANES) {
+                            let s = window::<V>(squares.add(c), line.before, line.after).mul_add(alpha, k);
+                            let scaled = V::load(dy.add(c)).div(three_quarters(s));
+                            scaled.store(dx.add(c));
+                            scaled.mul(V::load(x.add(c))).div(s).store(products.add(c));
+                        }
+                    }
+                    let (slope, rectified) = (V::splat(-*slope), *rectified);
+                    for group in 0..groups {
+                        let (at, margin) = (group * line.width, group * line.step);
+                        let (x, dx) = (self.x.as_ptr().add(at), dx.as_mut_ptr().add(at));
+                        let products = products.as_ptr().add(margin);
+                        for c in (0..line.width).step_by(V::LANES) {
+                            let sum = window::<V>(products.add(c), line.after, line.before);
+                            let x = V::load(x.add(c));
+                            let gradient = sum.mul(x).mul_add(slope, V::load(dx.add(c)));
+                            let gradient = if rectified { gradient.where_positive(x) } else { gradient };
+                            gradient.store(dx.add(c));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The sums of the windows that begin at `values` and after, one to a lane.
+#[inline(always)]
+unsafe fn window<V: Vector>(values: *const f32, before: usize, after: usize) -> V {
+    // SAFETY: promised by the caller.
+    unsafe {
+        // The paper's window, written out.
+        if (before, after) == (2, 2) {
+            let load = |i: usize| V::load(values.add(i));
+            return load(0).add(load(1)).add(load(2)).add(load(3)).add(load(4));
+        }
+        let mut sum = V::load(values);
+        for i in 1..=before + after {
+            sum = sum.add(V::load(values.add(i)));
+        }
+        sum
+    }
+}
+
+/// `s^(3/4)`.
+#[inline(always)]
+unsafe fn three_quarters<V: Vector>(s: V) -> V {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let root = s.sqrt();
+        root.mul(root.sqrt())
+    }
+}
