@@ -1,6 +1,7 @@
 //! How a network runs. An [`Engine`] carries out a whole network, not single operations, so that each kind of
 //! machine can plan its memory and fuse its steps as it likes.
 
+mod available;
 mod cpu;
 mod laps;
 mod layout;

@@ -4,7 +4,7 @@
 //! processor then looks up addresses more often than it computes, and which pages share a set of the cache is chance,
 //! new in every run. On pages of 2 MiB neither happens; Linux gives them to who asks.
 
-use std::alloc::{Layout, alloc, dealloc};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ops::{Deref, DerefMut};
 
 /// Bytes of a cache line: vectors read from an aligned buffer never straddle two lines.
@@ -13,7 +13,8 @@ const LINE: usize = 64;
 /// Bytes of a large page.
 const PAGE: usize = 2 << 20;
 
-/// A fixed number of `f32` values, aligned to a cache line, on large pages where there are enough of them.
+/// A fixed number of `f32` values, aligned to a cache line, on large pages where there are enough of them. Memory is
+/// taken from the system as it is touched for the first time.
 pub struct Buffer {
     values: *mut f32,
     len: usize,
@@ -31,36 +32,68 @@ impl Buffer {
             return Some(Self::default());
         }
         let layout = Self::layout(len)?;
-        // SAFETY: the layout is not empty.
-        let values = unsafe { alloc(layout) }.cast::<f32>();
-        if values.is_null() {
-            return None;
-        }
-        advise(values, layout);
-        // SAFETY: `len` values lie inside what was just allocated.
-        unsafe { values.write_bytes(0, len) };
-        Some(Self { values, len })
+        let values = if layout.align() == PAGE { pages(layout) } else { small(layout) };
+        (!values.is_null()).then_some(Self { values, len })
     }
 
+    /// Whole large pages, or whole lines where the values do not fill a page.
     fn layout(len: usize) -> Option<Layout> {
         let bytes = len.checked_mul(size_of::<f32>())?;
         let align = if bytes >= PAGE { PAGE } else { LINE };
-        // Whole pages, so that the last one is a large one too.
         Layout::from_size_align(bytes.checked_next_multiple_of(align)?, align).ok()
     }
 }
 
-/// Asks for large pages. Whether they come changes nothing but the speed.
+/// Zeros from the allocator; null where there are none.
+fn small(layout: Layout) -> *mut f32 {
+    // SAFETY: the layout is not empty.
+    unsafe { alloc_zeroed(layout) }.cast()
+}
+
+/// Zeros from the system, which it fills in as they are touched; null where there are none.
+///
+/// It is asked for large pages. Whether they come changes nothing but the speed.
 #[cfg(target_os = "linux")]
-fn advise(values: *mut f32, layout: Layout) {
-    if layout.align() == PAGE {
-        // SAFETY: the range is what was just allocated, and begins with a page.
-        unsafe { libc::madvise(values.cast(), layout.size(), libc::MADV_HUGEPAGE) };
+fn pages(layout: Layout) -> *mut f32 {
+    let Some(room) = layout.size().checked_add(PAGE) else { return std::ptr::null_mut() };
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping at an address of the system's choice; what lies before and after the aligned part of it
+    // is given back, and was never used.
+    unsafe {
+        let start =
+            libc::mmap(std::ptr::null_mut(), room, access, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
+        if start == libc::MAP_FAILED {
+            return std::ptr::null_mut();
+        }
+        let before = start.align_offset(PAGE);
+        if before > 0 {
+            libc::munmap(start, before);
+        }
+        let values = start.byte_add(before);
+        libc::munmap(values.byte_add(layout.size()), PAGE - before);
+        libc::madvise(values, layout.size(), libc::MADV_HUGEPAGE);
+        values.cast()
     }
 }
 
+/// Gives back what [`pages`] got.
+///
+/// # Safety
+/// `values` came from [`pages`] for this layout and is not used any more.
+#[cfg(target_os = "linux")]
+unsafe fn give_back_pages(values: *mut f32, layout: Layout) {
+    // SAFETY: promised by the caller.
+    unsafe { libc::munmap(values.cast(), layout.size()) };
+}
+
 #[cfg(not(target_os = "linux"))]
-fn advise(_: *mut f32, _: Layout) {}
+use small as pages;
+
+#[cfg(not(target_os = "linux"))]
+unsafe fn give_back_pages(values: *mut f32, layout: Layout) {
+    // SAFETY: promised by the caller.
+    unsafe { dealloc(values.cast(), layout) };
+}
 
 impl Default for Buffer {
     /// No values.
@@ -71,9 +104,13 @@ impl Default for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Some(layout) = Self::layout(self.len).filter(|_| self.len > 0) {
-            // SAFETY: allocated with this very layout, and never used again.
-            unsafe { dealloc(self.values.cast(), layout) };
+        let Some(layout) = Self::layout(self.len).filter(|_| self.len > 0) else { return };
+        // SAFETY: got for this very layout, and never used again.
+        unsafe {
+            match layout.align() {
+                PAGE => give_back_pages(self.values, layout),
+                _ => dealloc(self.values.cast(), layout),
+            }
         }
     }
 }
@@ -117,7 +154,7 @@ mod tests {
 
     #[test]
     fn buffers_are_zero_aligned_and_refused_when_too_large() {
-        for len in [0, 1, 1000, (PAGE / 4) + 1] {
+        for len in [0, 1, 1000, PAGE / 4, (PAGE / 4) + 1] {
             let mut buffer = Buffer::zeros(len).unwrap();
             assert_eq!(buffer.len(), len);
             assert!(buffer.iter().all(|&value| value == 0.0));

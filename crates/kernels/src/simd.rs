@@ -44,6 +44,19 @@ pub(crate) trait Vector: Copy {
     /// The machine has the instructions.
     unsafe fn sqrt(self) -> Self;
 
+    /// Whether every value is zero.
+    ///
+    /// # Safety
+    /// The machine has the instructions.
+    #[inline(always)]
+    unsafe fn is_zero(self) -> bool {
+        let mut values = [f32::NAN; 16];
+        assert!(Self::LANES <= values.len());
+        // SAFETY: there is room for the lanes; the instructions are the caller's promise.
+        unsafe { self.store(values.as_mut_ptr()) };
+        values[..Self::LANES].iter().all(|&value| value == 0.0)
+    }
+
     /// `self` where `x > 0`, zero elsewhere.
     ///
     /// # Safety

@@ -50,6 +50,12 @@ fn check_poison(case: &impl Case, wider: &[usize]) {
 fn poison_spreads_as_in_the_reference() {
     check_poison(&Conv { g: conv(window(3, 2, 0), 2), batch: 2 }, &[1]);
     check_poison(&Conv { g: conv(window(3, 2, 1), 2), batch: 2 }, &[0, 1, 2]);
+    // Convolutions by Winograd's algorithms: one that sees no padding, one that does, one that is folded.
+    let wide = |window| ConvGeometry::new(Maps::new(11, 11, 32), 32, window, 2).unwrap();
+    check_poison(&Conv { g: wide(window(3, 1, 0)), batch: 2 }, &[1]);
+    check_poison(&Conv { g: wide(window(5, 1, 2)), batch: 1 }, &[0, 1, 2]);
+    let folding = ConvGeometry::new(Maps::new(31, 31, 3), 16, window(11, 4, 0), 1).unwrap();
+    check_poison(&Conv { g: folding, batch: 1 }, &[1]);
     check_poison(&Local { g: conv(window(3, 2, 0), 2), batch: 2 }, &[]);
     check_poison(&Local { g: conv(window(3, 2, 1), 2), batch: 2 }, &[0, 2]);
     check_poison(&Fc { batch: 3, inputs: 40, outputs: 20 }, &[]);

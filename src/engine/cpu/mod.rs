@@ -6,7 +6,7 @@ mod forward;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::{Batch, Engine, Laps, MemoryTable, Mode, Outcome, Pass, Plan, Tensor, Update, layout};
+use super::{Batch, Engine, Laps, MemoryTable, Mode, Outcome, Pass, Plan, Tensor, Update, available, layout};
 use crate::net::{Layer, Network};
 use crate::{Error, Result};
 use alexnet_kernels::memory::Buffer;
@@ -63,6 +63,9 @@ impl CpuEngine {
                 .context(plan.memory(&network))
                 .help("a smaller batch: --batch, or --set optimiser.batch=32 in training")
         };
+        if available::memory().is_some_and(|available| plan.memory(&network).total() > available) {
+            return Err(out_of_memory(()));
+        }
         let mut parameters = Vec::with_capacity(network.layers.len());
         for layer in &network.layers {
             parameters.push(Parameters::zeros(layer, mode).map_err(out_of_memory)?);

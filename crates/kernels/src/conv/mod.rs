@@ -3,7 +3,10 @@
 //! `y[b, oy, ox, o] = bias[o] + sum over ky, kx, i of w[ky, kx, i, o] x[b, oy s - p + ky, ox s - p + kx, i]`,
 //! with zeros outside the map, for stride `s` and pad `p`.
 //!
-//! All three passes are matrix products over patches that are packed straight from the maps; no pass writes
+//! Where Winograd's algorithms multiply less, they are used. They mix the values that a tile of outputs sees, so an
+//! infinity or a not-a-number spoils outputs that have no part in it: then the pass is done again as below.
+//!
+//! Otherwise all three passes are matrix products over patches that are packed straight from the maps; no pass writes
 //! the patches out, and none scatters. The zeros outside the map are multiplied like any value: beside them an
 //! infinite weight gives not-a-number.
 //!
@@ -40,8 +43,9 @@ pub fn forward(
     check_len!(w, g.weights());
     check_len!(bias, g.output.channels);
     check_len!(y, batch * g.output.len());
-    if let Some(winograd) = Winograd::of(g, batch) {
-        return winograd.forward(x, w, bias, epilogue, y);
+    let winograd = Winograd::of(g, batch);
+    if winograd.is_some_and(|winograd| winograd.forward(x, w, bias, epilogue, y)) {
+        return;
     }
     let shape = Shape { m: batch * g.output.pixels(), n: g.group_outputs(), k: g.depth() };
     for (group, w) in w.chunks_exact(shape.k * shape.n).enumerate() {
@@ -65,8 +69,9 @@ pub fn backward_input(g: &ConvGeometry, batch: usize, dy: &[f32], w: &[f32], dx:
     check_len!(dy, batch * g.output.len());
     check_len!(w, g.weights());
     check_len!(dx, batch * g.input.len());
-    if let Some(winograd) = Winograd::of_input_gradient(g, batch) {
-        return winograd.backward_input(dy, w, dx);
+    let winograd = Winograd::of_input_gradient(g, batch);
+    if winograd.is_some_and(|winograd| winograd.backward_input(dy, w, dx)) {
+        return;
     }
     for group in 0..g.groups {
         for y in 0..g.window.stride.min(g.input.height) {
@@ -135,8 +140,9 @@ pub fn backward_weights(
     check_len!(dw, g.weights());
     check_len!(dbias, g.output.channels);
     sum_rows(dy, dbias);
-    if let Some(winograd) = Winograd::of(g, batch) {
-        return winograd.backward_weights(x, dy, dw);
+    let winograd = Winograd::of(g, batch);
+    if winograd.is_some_and(|winograd| winograd.backward_weights(x, dy, dw)) {
+        return;
     }
     let shape = Shape { m: g.depth(), n: g.group_outputs(), k: batch * g.output.pixels() };
     for (group, dw) in dw.chunks_exact_mut(shape.m * shape.n).enumerate() {

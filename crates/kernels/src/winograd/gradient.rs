@@ -11,26 +11,27 @@ const MOST_SUMS: usize = 16;
 const TOGETHER: usize = 4;
 
 impl Winograd {
-    /// `dw[ky, kx, i, o] = sum x dy`, laid out as the weights.
+    /// `dw[ky, kx, i, o] = sum x dy`, laid out as the weights. Tells whether all of it is finite.
     ///
     /// The sum runs block by block, whatever the number of threads.
-    pub(crate) fn backward_weights(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    pub(crate) fn backward_weights(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) -> bool {
         assert!(x.len() == self.batch * self.image && dy.len() == self.batch * self.output.len());
         match self.fold {
             Some(fold) => scratch::with(self.weights(), |folded| {
-                self.group_gradient(0, x, dy, folded);
+                let finite = self.group_gradient(0, x, dy, folded);
                 fold.unfold(folded, self.outputs, dw);
+                finite
             }),
             None => {
                 let groups = dw.chunks_exact_mut(self.weights() / self.groups);
-                groups.enumerate().for_each(|(group, dw)| self.group_gradient(group, x, dy, dw));
+                groups.enumerate().all(|(group, dw)| self.group_gradient(group, x, dy, dw))
             }
         }
     }
 
     /// The gradient of one group. The tiles are cut into sections, as many as there is room for sums, so that each
     /// thread works on its own; their number depends on the shape alone, and so does every sum's order.
-    fn group_gradient(&self, group: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    fn group_gradient(&self, group: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) -> bool {
         let kernel = self.kernel();
         let layout = Layout::new(
             self.inputs.next_multiple_of(kernel.rows),
@@ -51,8 +52,8 @@ impl Winograd {
                     u.iter_mut().zip(&other[i * GRAIN..]).for_each(|(u, other)| *u += other);
                 }
             });
-            self.transform_gradient(u, layout, dw);
-        });
+            self.transform_gradient(u, layout, dw)
+        })
     }
 
     /// `dU` of some blocks of tiles.
@@ -117,23 +118,24 @@ impl Winograd {
         }
     }
 
-    /// `dw = A'^T dU A'`.
-    fn transform_gradient(&self, u: &[f32], layout: Layout, dw: &mut [f32]) {
+    /// `dw = A'^T dU A'`. Tells whether it is finite.
+    fn transform_gradient(&self, u: &[f32], layout: Layout, dw: &mut [f32]) -> bool {
         let taps = self.algorithm.kernel * self.algorithm.kernel;
         let matrix = self.inputs * self.outputs;
         assert_eq!(dw.len(), taps * matrix);
         let to: Vec<usize> = (0..taps).map(|tap| tap * matrix).collect();
         let from = layout.places(self.algorithm.elements());
         let dw = Shared::new(dw);
-        (0..self.inputs).into_par_iter().for_each(|i| {
+        let finite = (0..self.inputs).into_par_iter().map(|i| {
             let (x, channels) = (&u[i * layout.row..], self.outputs);
             // SAFETY: row `i` of every tap's matrix is this job's alone; the set of instructions is this machine's.
             unsafe {
                 let y = dw.at(i * self.outputs);
                 let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE, next: &[] };
-                (self.algorithm.weights_gradient)(self.isa, &square);
+                (self.algorithm.weights_gradient)(self.isa, &square)
             }
         });
+        finite.reduce(|| true, |a, b| a & b)
     }
 }
 

@@ -176,8 +176,16 @@ impl Winograd {
         })
     }
 
-    /// `y = bias + sum w x`, then the epilogue.
-    pub(crate) fn forward(&self, x: &[f32], w: &[f32], bias: &[f32], epilogue: Epilogue, y: &mut [f32]) {
+    /// `y = bias + sum w x`, then the epilogue. Tells whether all of it is finite: one value that is not spoils every
+    /// output of the tiles that see it.
+    pub(crate) fn forward(
+        &self,
+        x: &[f32],
+        w: &[f32],
+        bias: &[f32],
+        epilogue: Epilogue,
+        y: &mut [f32],
+    ) -> bool {
         let folded = self.fold.map_or(0, |_| self.weights());
         scratch::with(folded + self.transformed_weights(), |buffer| {
             let (folded, u) = buffer.split_at_mut(folded);
@@ -189,18 +197,18 @@ impl Winograd {
                 None => w,
             };
             self.transform_weights(w, u);
-            self.convolve(x, u, Some(bias), epilogue, y);
-        });
+            self.convolve(x, u, Some(bias), epilogue, y)
+        })
     }
 
-    /// `dx = sum w dy`, the kernel turned: this is the algorithm of the input gradient.
-    pub(crate) fn backward_input(&self, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+    /// `dx = sum w dy`, the kernel turned: this is the algorithm of the input gradient. Tells whether it is finite.
+    pub(crate) fn backward_input(&self, dy: &[f32], w: &[f32], dx: &mut [f32]) -> bool {
         scratch::with(w.len() + self.transformed_weights(), |buffer| {
             let (turned, u) = buffer.split_at_mut(w.len());
             self.turn(w, turned);
             self.transform_weights(turned, u);
-            self.convolve(dy, u, None, Epilogue::Identity, dx);
-        });
+            self.convolve(dy, u, None, Epilogue::Identity, dx)
+        })
     }
 
     /// `turned[ky, kx, o, i] = w[-ky, -kx, i, o]`; inputs and outputs are those of this algorithm, not of `w`.
@@ -258,8 +266,15 @@ impl Winograd {
         });
     }
 
-    /// `y = bias + sum w x`, for transformed weights.
-    fn convolve(&self, x: &[f32], u: &[f32], bias: Option<&[f32]>, epilogue: Epilogue, y: &mut [f32]) {
+    /// `y = bias + sum w x`, for transformed weights. Tells whether all of it is finite.
+    fn convolve(
+        &self,
+        x: &[f32],
+        u: &[f32],
+        bias: Option<&[f32]>,
+        epilogue: Epilogue,
+        y: &mut [f32],
+    ) -> bool {
         let finish = Finish { bias, floor: epilogue.floor() };
         assert!(x.len() == self.batch * self.image && y.len() == self.batch * self.output.len());
         assert_eq!(u.len(), self.transformed_weights());
@@ -279,14 +294,16 @@ impl Winograd {
                 panels.clone().map(move |panels| (group, tiles.clone(), panels))
             })
         });
-        jobs.collect::<Vec<_>>().into_par_iter().for_each(|(group, tiles, panels)| {
+        let jobs = jobs.collect::<Vec<_>>().into_par_iter();
+        let finite = jobs.map(|(group, tiles, panels)| {
             let len = self.panels() * self.panel_len();
             let u = &u[group * len..][..len];
-            self.block(group, tiles, panels, x, u, finish, &y);
+            self.block(group, tiles, panels, x, u, finish, &y)
         });
+        finite.reduce(|| true, |a, b| a & b)
     }
 
-    /// The outputs of some tiles in some panels of one group's channels.
+    /// The outputs of some tiles in some panels of one group's channels. Tells whether they are finite.
     fn block(
         &self,
         group: usize,
@@ -296,7 +313,7 @@ impl Winograd {
         u: &[f32],
         finish: Finish,
         y: &Shared,
-    ) {
+    ) -> bool {
         let kernel = self.kernel();
         let rows = tiles.len().next_multiple_of(kernel.rows);
         let together = COLUMNS.div_ceil(kernel.columns).min(panels.len());
@@ -306,12 +323,14 @@ impl Winograd {
         scratch::with(elements * (v_layout.element + m_layout.element), |buffer| {
             let (v, m) = buffer.split_at_mut(elements * v_layout.element);
             self.transform_inputs(group * self.inputs, &tiles, x, v, v_layout);
+            let mut finite = true;
             for start in panels.clone().step_by(together) {
                 let panels = start..(start + together).min(panels.end);
                 self.multiply(kernel, rows, &panels, v, v_layout, u, m, m_layout);
-                self.transform_outputs(group, &tiles, &panels, m, m_layout, finish, y);
+                finite &= self.transform_outputs(group, &tiles, &panels, m, m_layout, finish, y);
             }
-        });
+            finite
+        })
     }
 
     /// `V = B^T x B` for some tiles of one group, whose channels begin at `first`.
@@ -379,7 +398,7 @@ impl Winograd {
         }
     }
 
-    /// `y = bias + A^T M A` for some tiles and panels of one group.
+    /// `y = bias + A^T M A` for some tiles and panels of one group. Tells whether they are finite.
     fn transform_outputs(
         &self,
         group: usize,
@@ -389,7 +408,7 @@ impl Winograd {
         layout: Layout,
         finish: Finish,
         y: &Shared,
-    ) {
+    ) -> bool {
         let columns = self.kernel().columns;
         let (first, end) = (panels.start * columns, (panels.end * columns).min(self.outputs));
         let channels = end - first;
@@ -397,6 +416,7 @@ impl Winograd {
         let bias = finish.bias.map(|bias| &bias[first..][..channels]);
         let finish = Finish { bias, ..finish };
         let (from, mut to) = (layout.places(self.algorithm.elements()), Vec::new());
+        let mut finite = true;
         for (t, tile) in tiles.clone().enumerate() {
             self.tiling.outputs(tile, &mut to);
             let x = &m[t * layout.row..];
@@ -404,8 +424,9 @@ impl Winograd {
             // these pixels, nor another panel these channels; the set of instructions is this machine's.
             unsafe {
                 let square = Square { x, from: &from, y: y.at(first), to: &to, channels, finish, next: &[] };
-                (self.algorithm.output)(self.isa, &square);
+                finite &= (self.algorithm.output)(self.isa, &square);
             }
         }
+        finite
     }
 }

@@ -57,18 +57,19 @@ pub(super) struct Square<'a> {
     pub(super) next: &'a [usize],
 }
 
-/// Transforms a square. All elements of `from` are read inside `x`, which is checked.
+/// Transforms a square, and tells whether all that is written is finite, before it is cut off. All elements of `from`
+/// are read inside `x`, which is checked.
 ///
 /// # Safety
 /// The machine has the instructions. `channels` values can be written at each place `to` after `y`, and nobody else
 /// uses them meanwhile.
-pub(super) type Transform = unsafe fn(Isa, &Square);
+pub(super) type Transform = unsafe fn(Isa, &Square) -> bool;
 
 /// Calls the widest code that divides the channels.
 ///
 /// # Safety
 /// As [`Transform`].
-pub(super) unsafe fn transform<L: Linear>(isa: Isa, square: &Square) {
+pub(super) unsafe fn transform<L: Linear>(isa: Isa, square: &Square) -> bool {
     let Square { x, from, to, channels, finish, .. } = *square;
     assert!(channels.is_multiple_of(Four::LANES));
     assert!(from.iter().all(|&from| from == NOWHERE || from + channels <= x.len()));
@@ -92,13 +93,13 @@ mod x86 {
     use std::arch::x86_64::{__m256, __m512};
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn avx2<L: Linear>(square: &Square) {
+    pub(super) unsafe fn avx2<L: Linear>(square: &Square) -> bool {
         // SAFETY: promised by the caller.
         unsafe { sandwich::<L, __m256>(square) }
     }
 
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn avx512<L: Linear>(square: &Square) {
+    pub(super) unsafe fn avx512<L: Linear>(square: &Square) -> bool {
         // SAFETY: promised by the caller.
         unsafe { sandwich::<L, __m512>(square) }
     }
@@ -106,7 +107,7 @@ mod x86 {
 
 /// Columns first, then rows.
 #[inline(always)]
-unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) {
+unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) -> bool {
     let Square { x, from, y, to, channels, finish, next } = *square;
     let (rows, columns) = (L::MATRIX.rows, L::MATRIX.columns);
     // SAFETY: promised by the caller.
@@ -116,7 +117,9 @@ unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) {
                 prefetch(x.as_ptr().wrapping_add(next.wrapping_add(c)));
             }
         }
-        let floor = V::splat(finish.floor);
+        let (floor, zero) = (V::splat(finish.floor), V::splat(0.0));
+        // Zero, as long as every value is finite.
+        let mut trace = zero;
         let mut half = [[MaybeUninit::<V>::uninit(); LONGEST]; LONGEST];
         for c in (0..channels).step_by(V::LANES) {
             for j in 0..columns {
@@ -143,11 +146,14 @@ unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) {
                 for j in 0..rows {
                     let to = *to.get_unchecked(i * rows + j);
                     if to != NOWHERE {
-                        row[j].add(bias).at_least(floor).store(y.add(to + c));
+                        let value = row[j].add(bias);
+                        trace = value.mul_add(zero, trace);
+                        value.at_least(floor).store(y.add(to + c));
                     }
                 }
             }
         }
+        trace.is_zero()
     }
 }
 
