@@ -1,8 +1,9 @@
 //! The plan: which buffer each layer reads and writes, settled before the first step.
 
 use super::MemoryTable;
-use crate::net::{Activation, Network, Operation};
+use crate::net::{Activation, Layer, Network, Operation};
 use alexnet_kernels::activation::Epilogue;
+use alexnet_kernels::conv;
 
 /// What an engine will be asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +86,14 @@ impl Plan {
         Self { mode, batch, slots, steps, gradient }
     }
 
+    /// Values of a layer's transformed weights, which are kept for inference and made anew in each step of training.
+    pub fn transformed(&self, layer: &Layer) -> usize {
+        match (&layer.operation, self.mode) {
+            (Operation::Conv(g, _), Mode::Inference) => conv::transformed_len(g, self.batch),
+            _ => 0,
+        }
+    }
+
     /// The slot that holds the logits after a forward pass.
     pub fn logits(&self) -> usize {
         self.steps.last().map_or(0, |step| step.to)
@@ -99,6 +108,10 @@ impl Plan {
             ("weights and biases".to_owned(), parameters),
             (format!("activations, batch {}", self.batch), values * self.batch * FLOAT),
         ];
+        let transformed: usize = network.layers.iter().map(|layer| self.transformed(layer)).sum();
+        if transformed > 0 {
+            lines.push(("transformed weights".to_owned(), transformed * FLOAT));
+        }
         if self.mode == Mode::Training {
             lines.push(("gradients of weights and biases".to_owned(), parameters));
             lines.push(("momentum".to_owned(), parameters));

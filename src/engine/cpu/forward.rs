@@ -71,7 +71,10 @@ pub(super) fn training_scale(rate: f32, scale: DropoutScale) -> f32 {
 fn transform(layer: &Layer, epilogue: Epilogue, parameters: &Parameters, n: usize, x: &[f32], y: &mut [f32]) {
     let (weights, biases) = (&parameters.value.weights, &parameters.value.biases);
     match &layer.operation {
-        Operation::Conv(g, _) => conv::forward(g, n, x, weights, biases, epilogue, y),
+        Operation::Conv(g, _) => {
+            let weights = (&weights[..], &parameters.transformed[..]);
+            conv::forward_transformed(g, n, x, weights, biases, epilogue, y);
+        }
         Operation::Local(g, _) => local::forward(g, n, x, weights, biases, y),
         Operation::Fc { inputs, outputs, .. } => fc::forward(n, *inputs, *outputs, x, weights, biases, y),
         Operation::Pool(PoolKind::Max, g) => pool::max_forward(g, n, x, y),

@@ -7,10 +7,10 @@ mod forward;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{Batch, Engine, Laps, MemoryTable, Mode, Outcome, Pass, Plan, Tensor, Update, available, layout};
-use crate::net::{Layer, Network};
+use crate::net::{Layer, Network, Operation};
 use crate::{Error, Result};
 use alexnet_kernels::memory::Buffer;
-use alexnet_kernels::{loss, sgd};
+use alexnet_kernels::{conv, loss, sgd};
 
 /// Weights and biases of one layer, or anything of their shape, in the kernels' order.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +25,8 @@ struct Parameters {
     value: Pair,
     gradient: Pair,
     velocity: Pair,
+    /// The weights of a convolution, transformed once for all passes when planned for inference.
+    transformed: Buffer,
 }
 
 /// Carries out a network on the CPU.
@@ -68,7 +70,7 @@ impl CpuEngine {
         }
         let mut parameters = Vec::with_capacity(network.layers.len());
         for layer in &network.layers {
-            parameters.push(Parameters::zeros(layer, mode).map_err(out_of_memory)?);
+            parameters.push(Parameters::zeros(layer, &plan).map_err(out_of_memory)?);
         }
         let mut slots = Vec::with_capacity(plan.slots.len());
         for values in &plan.slots {
@@ -156,15 +158,20 @@ impl CpuEngine {
 }
 
 impl Parameters {
-    fn zeros(layer: &Layer, mode: Mode) -> std::result::Result<Self, ()> {
+    fn zeros(layer: &Layer, plan: &Plan) -> std::result::Result<Self, ()> {
         let Some((weights, biases)) = layer.parameter_shapes() else { return Ok(Self::default()) };
         let pair = || {
             let weights = zeros(weights.iter().product())?;
             Ok(Pair { weights, biases: zeros(biases.iter().product())? })
         };
-        match mode {
-            Mode::Training => Ok(Self { value: pair()?, gradient: pair()?, velocity: pair()? }),
-            Mode::Inference => Ok(Self { value: pair()?, ..Self::default() }),
+        match plan.mode {
+            Mode::Training => {
+                Ok(Self { value: pair()?, gradient: pair()?, velocity: pair()?, ..Self::default() })
+            }
+            Mode::Inference => {
+                let transformed = zeros(plan.transformed(layer))?;
+                Ok(Self { value: pair()?, transformed, ..Self::default() })
+            }
         }
     }
 }
@@ -228,7 +235,7 @@ impl Engine for CpuEngine {
         laps.go_on();
         pool.install(|| {
             let layers = network.layers.iter().zip(parameters).enumerate();
-            for (i, (layer, Parameters { value, gradient, velocity })) in layers {
+            for (i, (layer, Parameters { value, gradient, velocity, .. })) in layers {
                 let Some(spec) = layer.weights() else { continue };
                 let decay = spec.decay.unwrap_or(update.decay);
                 let (rate, bias_rate) = (update.rate * spec.rate, update.rate * spec.bias_rate);
@@ -267,7 +274,19 @@ impl Engine for CpuEngine {
     }
 
     fn load(&mut self, tensors: &[Tensor]) -> Result<()> {
-        self.take(tensors, |parameters| &mut parameters.value)
+        self.take(tensors, |parameters| &mut parameters.value)?;
+        let Self { network, plan, pool, parameters, .. } = self;
+        pool.install(|| {
+            for (layer, parameters) in network.layers.iter().zip(parameters) {
+                if let Operation::Conv(g, _) = &layer.operation
+                    && !parameters.transformed.is_empty()
+                {
+                    let Parameters { value, transformed, .. } = parameters;
+                    conv::transform_weights(g, plan.batch, &value.weights, transformed);
+                }
+            }
+        });
+        Ok(())
     }
 
     fn load_velocities(&mut self, tensors: &[Tensor]) -> Result<()> {

@@ -57,6 +57,45 @@ pub fn forward(
     epilogue.apply(y);
 }
 
+/// Values that [`transform_weights`] writes: none where a pass of `batch` images reads the weights as they are.
+pub fn transformed_len(g: &ConvGeometry, batch: usize) -> usize {
+    Winograd::of(g, batch).map_or(0, |winograd| winograd.transformed_weights())
+}
+
+/// Transforms weights for [`forward_transformed`], so that not every pass has to.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
+pub fn transform_weights(g: &ConvGeometry, batch: usize, w: &[f32], transformed: &mut [f32]) {
+    check_len!(w, g.weights());
+    check_len!(transformed, transformed_len(g, batch));
+    if let Some(winograd) = Winograd::of(g, batch) {
+        winograd.transform(w, transformed);
+    }
+}
+
+/// [`forward`], for weights that were transformed before, for this number of images or another.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
+pub fn forward_transformed(
+    g: &ConvGeometry,
+    batch: usize,
+    x: &[f32],
+    (w, transformed): (&[f32], &[f32]),
+    bias: &[f32],
+    epilogue: Epilogue,
+    y: &mut [f32],
+) {
+    check_len!(x, batch * g.input.len());
+    check_len!(bias, g.output.channels);
+    check_len!(y, batch * g.output.len());
+    let winograd = Winograd::of(g, batch).filter(|w| w.transformed_weights() == transformed.len());
+    if !winograd.is_some_and(|winograd| winograd.forward_transformed(x, transformed, bias, epilogue, y)) {
+        forward(g, batch, x, w, bias, epilogue, y);
+    }
+}
+
 /// `dx[b, iy, ix, i] = sum over ky, kx, o of w[ky, kx, i, o] dy[b, oy, ox, o]`, where in the forward pass output
 /// `(oy, ox)` saw input `(iy, ix)` through tap `(ky, kx)`.
 ///

@@ -186,19 +186,33 @@ impl Winograd {
         epilogue: Epilogue,
         y: &mut [f32],
     ) -> bool {
-        let folded = self.fold.map_or(0, |_| self.weights());
-        scratch::with(folded + self.transformed_weights(), |buffer| {
-            let (folded, u) = buffer.split_at_mut(folded);
-            let w = match self.fold {
-                Some(fold) => {
-                    fold.weights(w, self.outputs, folded);
-                    folded
-                }
-                None => w,
-            };
-            self.transform_weights(w, u);
-            self.convolve(x, u, Some(bias), epilogue, y)
+        scratch::with(self.transformed_weights(), |u| {
+            self.transform(w, u);
+            self.forward_transformed(x, u, bias, epilogue, y)
         })
+    }
+
+    /// [`Self::forward`], for weights that were transformed before.
+    pub(crate) fn forward_transformed(
+        &self,
+        x: &[f32],
+        u: &[f32],
+        bias: &[f32],
+        epilogue: Epilogue,
+        y: &mut [f32],
+    ) -> bool {
+        self.convolve(x, u, Some(bias), epilogue, y)
+    }
+
+    /// Transforms the weights of the convolution, folding them first if it is folded.
+    pub(crate) fn transform(&self, w: &[f32], u: &mut [f32]) {
+        match self.fold {
+            Some(fold) => scratch::with(self.weights(), |folded| {
+                fold.weights(w, self.outputs, folded);
+                self.transform_weights(folded, u);
+            }),
+            None => self.transform_weights(w, u),
+        }
     }
 
     /// `dx = sum w dy`, the kernel turned: this is the algorithm of the input gradient. Tells whether it is finite.
@@ -231,7 +245,7 @@ impl Winograd {
     }
 
     /// Values of the transformed weights, `[groups][panels][elements][inputs][columns of a panel]`.
-    fn transformed_weights(&self) -> usize {
+    pub(crate) fn transformed_weights(&self) -> usize {
         self.groups * self.panels() * self.panel_len()
     }
 
@@ -280,12 +294,14 @@ impl Winograd {
         assert_eq!(u.len(), self.transformed_weights());
         let y = Shared::new(y);
         let tiles = self.tiling.tiles();
+        // Blocks of whole strips of the micro-kernel, nearly equal.
+        let block = tiles.div_ceil(tiles.div_ceil(TILES)).next_multiple_of(self.kernel().rows);
+        let blocks = self.groups * tiles.div_ceil(block);
         // Few tiles are cut by output channels as well, though each job then transforms its inputs again.
         let jobs = JOBS * rayon::current_num_threads();
-        let parts = jobs.div_ceil(self.groups * tiles.div_ceil(TILES)).min(self.panels());
-        let parts = if tiles >= JOBS * TILES { 1 } else { parts };
+        let parts = if blocks < jobs { jobs.div_ceil(blocks).min(self.panels()) } else { 1 };
         let step = self.panels().div_ceil(parts);
-        let blocks = (0..tiles).step_by(TILES).map(|start| start..(start + TILES).min(tiles));
+        let blocks = (0..tiles).step_by(block).map(|start| start..(start + block).min(tiles));
         let jobs = blocks.flat_map(|tiles| {
             let parts = (0..self.panels()).step_by(step);
             let panels = parts.map(move |start| start..(start + step).min(self.panels()));
