@@ -4,7 +4,7 @@
 mod support;
 
 use alexnet::engine::reference::{self, Gradients, Weights};
-use alexnet::engine::{Batch, CpuEngine, Engine, Mode, Update};
+use alexnet::engine::{Batch, CpuEngine, Engine, Mode, Tensor, Update};
 use alexnet::net::{Network, Recipe};
 use support::{every_layer, lively_parameters, normals, relative_rms};
 
@@ -242,6 +242,30 @@ fn wrong_batches_are_refused() {
     assert!(inference.forward_backward(&batch(two, &labels[..2]), &mut |_| {}).is_err());
     assert!(CpuEngine::new(network.clone(), Mode::Training, 0, 1).is_err());
     assert!(CpuEngine::new(network, Mode::Training, 1, 0).is_err());
+}
+
+#[test]
+fn halved_weights_change_logits_in_the_fourth_digit() {
+    let network = Network::new(&Recipe::load("small").unwrap(), 10).unwrap();
+    let (images, _) = sample(&network, 12);
+    let mut engine = CpuEngine::new(network.clone(), Mode::Inference, 12, 2).unwrap();
+    let parameters = lively_parameters(&network, 3);
+    engine.load(&parameters).unwrap();
+    let (exact, memory) = (engine.forward(&images).unwrap().to_vec(), engine.memory().total());
+    engine.halve_fully_connected().unwrap();
+    assert!(engine.memory().total() < memory && engine.load(&parameters).is_err());
+    let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
+    // Twelve pictures go through the matrix product, two through the dot products.
+    for n in [12, 2] {
+        let halved = engine.forward(&images[..n * network.input.len()]).unwrap();
+        let difference = relative_rms(wide(halved), wide(&exact[..n * 10]));
+        assert!(difference > 0.0 && difference < 1e-3, "{n} pictures: {difference:e}");
+    }
+    let shapes =
+        |tensors: &[Tensor]| tensors.iter().map(|t| (t.name.clone(), t.shape.clone())).collect::<Vec<_>>();
+    assert_eq!(shapes(&engine.parameters()), shapes(&parameters));
+    let mut training = CpuEngine::new(network, Mode::Training, 2, 1).unwrap();
+    assert!(training.halve_fully_connected().is_err());
 }
 
 #[test]

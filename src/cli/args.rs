@@ -149,6 +149,8 @@ pub(super) struct EvalArgs {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub(super) batch: u32,
     #[command(flatten)]
+    pub(super) precision: PrecisionArgs,
+    #[command(flatten)]
     pub(super) machine: MachineArgs,
     #[command(flatten)]
     pub(super) format: FormatArgs,
@@ -171,6 +173,8 @@ pub(super) struct ClassifyArgs {
     #[command(flatten)]
     pub(super) views: ViewArgs,
     #[command(flatten)]
+    pub(super) precision: PrecisionArgs,
+    #[command(flatten)]
     pub(super) machine: MachineArgs,
     #[command(flatten)]
     pub(super) format: FormatArgs,
@@ -190,9 +194,20 @@ pub(super) struct BenchArgs {
     #[arg(long)]
     pub(super) layers: bool,
     #[command(flatten)]
+    pub(super) precision: PrecisionArgs,
+    #[command(flatten)]
     pub(super) machine: MachineArgs,
     #[command(flatten)]
     pub(super) format: FormatArgs,
+}
+
+/// How weights are kept.
+#[derive(Debug, Args)]
+pub(super) struct PrecisionArgs {
+    /// Keep the weights of fully connected layers in half precision: less to read for a picture by itself; logits
+    /// change in the fourth digit
+    #[arg(long)]
+    pub(super) half: bool,
 }
 
 /// What part of the machine is used.

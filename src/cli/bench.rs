@@ -9,7 +9,7 @@ use crate::train::bench::{Speed, bench};
 pub(super) fn run(args: &BenchArgs, out: &mut Output) -> Ending {
     let recipe = Recipe::load(&args.recipe)?;
     let batch = args.batch.map_or(recipe.optimiser.batch, |batch| batch as usize);
-    let speed = bench(&recipe, batch, args.machine.threads())?;
+    let speed = bench(&recipe, batch, args.machine.threads(), args.precision.half)?;
     if args.format.json {
         out.json(&serde_json::to_value(&speed).expect("numbers and a name are JSON"))?;
     } else {
@@ -25,16 +25,20 @@ fn text(speed: &Speed) -> String {
     let Speed { recipe, batch, threads, peak_gflops, .. } = speed;
     let row = |what: &str, rate: f64, gflops: f64| {
         let share = 100.0 * gflops / peak_gflops;
-        format!("{what:<10} {rate:>10.1} pictures/s {gflops:>8.1} GFLOP/s  {share:>5.1} % of the peak\n")
+        format!("{what:<15} {rate:>8.1} pictures/s {gflops:>8.1} GFLOP/s  {share:>5.1} % of the peak\n")
     };
     let threads_word = if *threads == 1 { "thread" } else { "threads" };
     let resident = speed.resident_bytes as f64 / f64::from(1 << 20);
     format!("recipe {recipe}, {batch} pictures a step, {threads} {threads_word}\n")
         + &row("training", speed.train_images_per_second, speed.train_gflops)
-        + &row("inference", speed.infer_images_per_second, speed.infer_gflops)
-        + &format!("{:<10} {peak_gflops:>10.1} GFLOP/s, multiply-adds without memory, measured now\n", "peak")
-        + &format!("{:<10} {:>10.1} GB/s, memory copied, read and written\n", "copy", speed.copy_gbytes)
-        + &format!("{:<10} {resident:>10.1} MiB at most\n", "memory")
+        + &row(
+            if speed.half { "inference, half" } else { "inference" },
+            speed.infer_images_per_second,
+            speed.infer_gflops,
+        )
+        + &format!("{:<15} {peak_gflops:>8.1} GFLOP/s, multiply-adds without memory, measured now\n", "peak")
+        + &format!("{:<15} {:>8.1} GB/s, memory copied, read and written\n", "copy", speed.copy_gbytes)
+        + &format!("{:<15} {resident:>8.1} MiB at most\n", "memory")
 }
 
 /// A row for every pass; shares are those of the peak and of the copy.

@@ -19,7 +19,7 @@ const BATCH: usize = 10;
 const BAR: usize = 40;
 
 pub(super) fn run(args: &ClassifyArgs, out: &mut Output) -> Ending {
-    let mut model = Predictor::load(&args.model, BATCH, args.machine.threads())?;
+    let mut model = Predictor::load(&args.model, BATCH, args.machine.threads(), args.precision.half)?;
     let views = args.views.views.unwrap_or(model.views);
     let (mut all, mut failed) = (Vec::new(), 0);
     for file in pictures(&args.images) {
@@ -36,7 +36,7 @@ pub(super) fn run(args: &ClassifyArgs, out: &mut Output) -> Ending {
         }
     }
     if args.format.json {
-        out.json(&json!({ "model": model.path.display().to_string(), "views": views, "images": all }))?;
+        out.json(&json!({ "model": model.path.display().to_string(), "views": views, "half": args.precision.half, "images": all }))?;
     }
     Ok(if failed == 0 { 0 } else { Kind::Data.exit_code() })
 }

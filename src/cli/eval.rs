@@ -24,7 +24,7 @@ pub(super) fn run(args: &EvalArgs, out: &mut Output) -> Ending {
     let data = Dataset::open(&args.data)?;
     data.notes.iter().for_each(|text| note(text));
     let threads = args.machine.threads();
-    let load = |path| Predictor::load(path, args.batch as usize, threads);
+    let load = |path| Predictor::load(path, args.batch as usize, threads, args.precision.half);
     let mut models = args.models.iter().map(|path| load(path)).collect::<Result<Vec<Predictor>>>()?;
     same_classes(&models)?;
     let split = choose(&data, args.split.as_deref())?.relabel(&data.classes, &models[0].classes)?;
@@ -42,7 +42,14 @@ pub(super) fn run(args: &EvalArgs, out: &mut Output) -> Ending {
     if found.images == 0 {
         return Err(nothing_judged(&data, &split, &found).into());
     }
-    let report = Report { found: &found, models: &models, data: &data, split: &split.name, views };
+    let report = Report {
+        found: &found,
+        models: &models,
+        data: &data,
+        split: &split.name,
+        views,
+        half: args.precision.half,
+    };
     if args.format.json {
         out.json(&report.json(begin.elapsed().as_secs_f64()))?;
     } else {
@@ -85,6 +92,7 @@ struct Report<'a> {
     data: &'a Dataset,
     split: &'a str,
     views: usize,
+    half: bool,
 }
 
 impl Report<'_> {
@@ -96,6 +104,7 @@ impl Report<'_> {
             "split": self.split,
             "images": self.found.images,
             "views": self.views,
+            "half": self.half,
             "top1": self.found.top1_share(),
             "top5": self.found.top5_share(),
             "top1_correct": self.found.top1,
@@ -122,6 +131,9 @@ impl Report<'_> {
         let views =
             if self.views == 1 { "1, the centre" } else { "10: corners, centre, and their mirror images" };
         let _ = writeln!(out, "views     {views}");
+        if self.half {
+            let _ = writeln!(out, "weights   fully connected layers in half precision");
+        }
         for (name, share, count) in
             [("top-1", self.found.top1_share(), top1), ("top-5", self.found.top5_share(), top5)]
         {

@@ -24,14 +24,18 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Loads the model at `path`, a file or a run folder (see [`model_path`]), for `batch` views at once on `threads` threads.
+    /// Loads the model at `path`, a file or a run folder (see [`model_path`]), for `batch` views at once on `threads`
+    /// threads; with `halved`, the weights of its fully connected layers are kept in half precision once it is checked.
     ///
     /// # Errors
     /// When there is no model, it is malformed, or it gives its golden samples other logits on this machine.
-    pub fn load(path: &Path, batch: usize, threads: usize) -> Result<Self> {
+    pub fn load(path: &Path, batch: usize, threads: usize, halved: bool) -> Result<Self> {
         let path = model_path(path)?;
         let model = Model::load(&path)?;
-        let engine = model.engine(batch, threads).map_err(|error| error.context(path.display()))?;
+        let mut engine = model.engine(batch, threads).map_err(|error| error.context(path.display()))?;
+        if halved {
+            engine.halve_fully_connected()?;
+        }
         let Model { recipe, classes, preprocess, .. } = model;
         let views = recipe.evaluation.views;
         Ok(Self { classes, preprocess: Arc::new(preprocess), views, path, engine: Box::new(engine) })

@@ -63,7 +63,7 @@ fn predictor(folder: &Path, scale: f32, batch: usize) -> Predictor {
         crate::interop::Golden::record(&mut *engine, &model.preprocess, model.golden.pictures).unwrap();
     let path = folder.join(format!("model-{scale}.safetensors"));
     model.save(&path).unwrap();
-    Predictor::load(&path, batch, 1).unwrap()
+    Predictor::load(&path, batch, 1, false).unwrap()
 }
 
 fn engine(model: &crate::interop::Model) -> Box<dyn crate::engine::Engine> {

@@ -23,6 +23,8 @@ pub struct Speed {
     pub batch: usize,
     /// Threads that computed.
     pub threads: usize,
+    /// Whether inference kept the weights of fully connected layers in half precision.
+    pub half: bool,
     /// Forward, backward and update.
     pub train_images_per_second: f64,
     /// Forward.
@@ -56,11 +58,12 @@ pub struct LayerSpeed {
     pub gbytes: f64,
 }
 
-/// Measures training and inference of `recipe` on random pictures.
+/// Measures training and inference of `recipe` on random pictures; inference with the weights of fully connected layers
+/// in half precision, if `half`.
 ///
 /// # Errors
 /// When the recipe's layers do not fit, or memory cannot be had.
-pub fn bench(recipe: &Recipe, batch: usize, threads: usize) -> Result<Speed> {
+pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Result<Speed> {
     let network = Network::new(recipe, recipe.classes)?;
     let images: Vec<f32> = (0..batch * network.input.len()).map(|i| pixel(i as u64)).collect();
     let labels: Vec<u32> = (0..batch).map(|i| (i % network.classes) as u32).collect();
@@ -72,6 +75,9 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize) -> Result<Speed> {
     let infer_images_per_second = {
         let mut engine = CpuEngine::new(network.clone(), Mode::Inference, batch, threads)?;
         engine.load(&parameters)?;
+        if half {
+            engine.halve_fully_connected()?;
+        }
         batch as f64 / median(|| engine.forward(&images).map(|_| ()))?
     };
     let (train_images_per_second, layers) = {
@@ -94,6 +100,7 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize) -> Result<Speed> {
         recipe: recipe.name.clone(),
         batch,
         threads,
+        half,
         train_images_per_second,
         infer_images_per_second,
         peak_gflops,

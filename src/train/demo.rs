@@ -59,7 +59,7 @@ pub fn demo(options: Options, out: &mut dyn Write) -> Result<Report> {
     if report.interrupted.is_some() {
         return Ok(report);
     }
-    let mut predictor = Predictor::load(&report.run, 10, options.threads)?;
+    let mut predictor = Predictor::load(&report.run, 10, options.threads, false)?;
     for shown in 0..SHOWN {
         // Spread over the test pictures, so that several classes are seen.
         let index = (2 * shown + 1) * test.len() / (2 * SHOWN);

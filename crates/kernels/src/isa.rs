@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 pub enum Isa {
     /// What every machine of the compiled target has.
     Portable,
-    /// x86-64 with AVX2 and FMA: eight `f32` a vector.
+    /// x86-64 with AVX2, FMA and F16C: eight `f32` a vector.
     Avx2,
     /// The same with AVX-512F: sixteen `f32` a vector.
     Avx512,
@@ -31,7 +31,11 @@ impl Isa {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("f16c")
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => Self::Avx2.is_available() && is_x86_feature_detected!("avx512f"),
             #[cfg(not(target_arch = "x86_64"))]

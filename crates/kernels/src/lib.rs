@@ -22,6 +22,7 @@ pub mod dropout;
 pub mod fc;
 pub mod gemm;
 pub mod geometry;
+pub mod half;
 pub mod hash;
 pub mod isa;
 pub mod local;

@@ -4,7 +4,7 @@ mod kit;
 
 use alexnet_kernels::geometry::{Maps, NormGeometry, Normalisation};
 use alexnet_kernels::isa::Isa;
-use alexnet_kernels::{activation, activation::Epilogue, conv, dropout, loss, lrn, sgd};
+use alexnet_kernels::{activation, activation::Epilogue, conv, dropout, fc, half, loss, lrn, sgd};
 use kit::{Case, bits, cases::*, check_agreement, check_short_agreement, double, shapes, single, spread};
 use proptest::prelude::*;
 
@@ -25,6 +25,18 @@ proptest! {
     #[test]
     fn fc(batch in 1..20_usize, inputs in 1..150_usize, outputs in 1..80_usize) {
         check_agreement(&Fc { batch, inputs, outputs });
+    }
+
+    /// Weights in half precision give the bits of their values in single precision, but for the order of the sums.
+    #[test]
+    fn fc_halved(batch in 1..20_usize, inputs in 1..150_usize, outputs in 1..80_usize) {
+        let case = Fc { batch, inputs, outputs };
+        let mut tensors = single(&case.inputs());
+        let halves: Vec<u16> = tensors[1].iter().map(|&w| half::narrow(w)).collect();
+        tensors[1] = halves.iter().map(|&w| half::widen(w)).collect();
+        let mut y = vec![0.0; batch * outputs];
+        fc::forward_halved(batch, inputs, outputs, &tensors[0], &halves, &tensors[2], &mut y);
+        prop_assert_eq!(kit::agree(&[y], &case.reference(&double(&tensors))[..1]), Ok(()));
     }
 
     #[test]

@@ -76,7 +76,12 @@ fn transform(layer: &Layer, epilogue: Epilogue, parameters: &Parameters, n: usiz
             conv::forward_transformed(g, n, x, weights, biases, epilogue, y);
         }
         Operation::Local(g, _) => local::forward(g, n, x, weights, biases, y),
-        Operation::Fc { inputs, outputs, .. } => fc::forward(n, *inputs, *outputs, x, weights, biases, y),
+        Operation::Fc { inputs, outputs, .. } if parameters.halved.is_empty() => {
+            fc::forward(n, *inputs, *outputs, x, weights, biases, y);
+        }
+        Operation::Fc { inputs, outputs, .. } => {
+            fc::forward_halved(n, *inputs, *outputs, x, &parameters.halved, biases, y);
+        }
         Operation::Pool(PoolKind::Max, g) => pool::max_forward(g, n, x, y),
         Operation::Pool(PoolKind::Average, g) => pool::avg_forward(g, n, x, y),
         Operation::Lrn(g) => lrn::forward(g, n, x, y),

@@ -10,7 +10,7 @@ use super::{Batch, Engine, Laps, MemoryTable, Mode, Outcome, Pass, Plan, Tensor,
 use crate::net::{Layer, Network, Operation};
 use crate::{Error, Result};
 use alexnet_kernels::memory::Buffer;
-use alexnet_kernels::{conv, loss, sgd};
+use alexnet_kernels::{conv, half, loss, sgd};
 
 /// Weights and biases of one layer, or anything of their shape, in the kernels' order.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,8 @@ struct Parameters {
     velocity: Pair,
     /// The weights of a convolution, transformed once for all passes when planned for inference.
     transformed: Buffer,
+    /// The weights of a fully connected layer in half precision, if they are kept so: then `value` holds none.
+    halved: Vec<u16>,
 }
 
 /// Carries out a network on the CPU.
@@ -89,6 +91,24 @@ impl CpuEngine {
         self.pool.current_num_threads()
     }
 
+    /// Keeps the weights of fully connected layers in half precision from now on: a picture by itself waits for them to
+    /// be read, and then for half as many bytes. Logits change by about 1e-4 of their size.
+    ///
+    /// # Errors
+    /// When the engine was planned for training: small updates would be lost.
+    pub fn halve_fully_connected(&mut self) -> Result<()> {
+        if self.plan.mode == Mode::Training {
+            return Err(Error::usage("an engine that trains keeps its weights in single precision"));
+        }
+        for (layer, parameters) in self.network.layers.iter().zip(&mut self.parameters) {
+            if matches!(layer.operation, Operation::Fc { .. }) {
+                parameters.halved = parameters.value.weights.iter().map(|&w| half::narrow(w)).collect();
+                parameters.value.weights = Buffer::default();
+            }
+        }
+        Ok(())
+    }
+
     /// What each layer took in the last forward pass or step.
     pub fn laps(&self) -> &Laps {
         &self.laps
@@ -118,10 +138,16 @@ impl CpuEngine {
         for (layer, parameters) in self.network.layers.iter().zip(&self.parameters) {
             let pair = part(parameters);
             let Some((weights, biases)) = layer.parameter_shapes() else { continue };
-            if pair.weights.is_empty() {
+            if pair.biases.is_empty() {
                 continue;
             }
-            let file = layout::to_file(layer, &pair.weights);
+            let file = match pair.weights.is_empty() {
+                true => {
+                    let widened: Vec<f32> = parameters.halved.iter().map(|&w| half::widen(w)).collect();
+                    layout::to_file(layer, &widened)
+                }
+                false => layout::to_file(layer, &pair.weights),
+            };
             tensors.push(Tensor { name: format!("{}.weight", layer.name), shape: weights, data: file });
             let data = pair.biases.to_vec();
             tensors.push(Tensor { name: format!("{}.bias", layer.name), shape: biases, data });
@@ -274,6 +300,10 @@ impl Engine for CpuEngine {
     }
 
     fn load(&mut self, tensors: &[Tensor]) -> Result<()> {
+        if self.parameters.iter().any(|parameters| !parameters.halved.is_empty()) {
+            let what = "this engine keeps weights in half precision: load a new one, then halve it";
+            return Err(Error::usage(what));
+        }
         self.take(tensors, |parameters| &mut parameters.value)?;
         let Self { network, plan, pool, parameters, .. } = self;
         pool.install(|| {
@@ -295,7 +325,12 @@ impl Engine for CpuEngine {
     }
 
     fn memory(&self) -> MemoryTable {
-        self.plan.memory(&self.network)
+        let mut table = self.plan.memory(&self.network);
+        let saved: usize = self.parameters.iter().map(|parameters| size_of_val(&parameters.halved[..])).sum();
+        if let Some((_, bytes)) = table.lines.first_mut() {
+            *bytes -= saved;
+        }
+        table
     }
 }
 

@@ -4,12 +4,14 @@
 //! `x, dx: [batch, inputs]`, `y, dy: [batch, outputs]`, `w, dw: [outputs, inputs]`, `bias, dbias: [outputs]`.
 
 mod dot;
+mod halved;
 pub mod reference;
 
 use crate::check_len;
-use crate::gemm::{Matrix, Shape, Start, gemm};
+use crate::gemm::{Matrix, Operand, Shape, Start, gemm};
 use crate::reduce::sum_rows;
 use crate::scratch;
+use halved::Halves;
 use rayon::prelude::*;
 
 /// The largest batch for which reading each weight once, straight from memory, beats packing it.
@@ -37,13 +39,46 @@ pub fn forward(
     if batch <= FEW {
         return dot::forward(inputs, x, w, bias, y);
     }
-    // The larger matrix on the left: each thread packs its part where it uses it.
+    large_forward(batch, inputs, outputs, x, &Matrix::along_rows(w, inputs), bias, y);
+}
+
+/// [`forward`] with weights in half precision (see [`crate::half`]); all arithmetic is in single precision.
+///
+/// # Panics
+/// When a slice's length is not the shape's.
+pub fn forward_halved(
+    batch: usize,
+    inputs: usize,
+    outputs: usize,
+    x: &[f32],
+    w: &[u16],
+    bias: &[f32],
+    y: &mut [f32],
+) {
+    check_len!(x, batch * inputs);
+    check_len!(w, outputs * inputs);
+    check_len!(bias, outputs);
+    check_len!(y, batch * outputs);
+    if batch <= FEW {
+        return halved::forward(inputs, x, w, bias, y);
+    }
+    large_forward(batch, inputs, outputs, x, &Halves { values: w, inputs }, bias, y);
+}
+
+/// The larger matrix, the weights, on the left: each thread packs its part where it uses it.
+fn large_forward(
+    batch: usize,
+    inputs: usize,
+    outputs: usize,
+    x: &[f32],
+    w: &dyn Operand,
+    bias: &[f32],
+    y: &mut [f32],
+) {
     scratch::with(y.len(), |turned| {
         let shape = Shape { m: outputs, n: batch, k: inputs };
-        let (w, x) = (Matrix::along_rows(w, inputs), Matrix::along_rows(x, inputs));
-        gemm(shape, &w, &x, Start::Zero, turned, batch);
-        let rows = y.par_chunks_exact_mut(outputs).enumerate();
-        rows.for_each(|(b, y)| {
+        gemm(shape, w, &Matrix::along_rows(x, inputs), Start::Zero, turned, batch);
+        y.par_chunks_exact_mut(outputs).enumerate().for_each(|(b, y)| {
             for (o, (y, bias)) in y.iter_mut().zip(bias).enumerate() {
                 *y = bias + turned[o * batch + b];
             }
