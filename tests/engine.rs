@@ -138,6 +138,44 @@ fn neighbouring_networks_are_told_apart() {
     }
 }
 
+/// Gradients applied where they are found give the same weights as gradients that are kept and applied afterwards.
+#[test]
+fn a_step_is_its_two_halves() {
+    for recipe in [every_layer(), Recipe::load("small").unwrap()] {
+        let network = Network::new(&recipe, 5).unwrap();
+        let (images, labels) = sample(&network, 4);
+        let update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
+        let run = |in_one: bool| {
+            let mut engine = CpuEngine::new(network.clone(), Mode::Training, 4, 2).unwrap();
+            engine.load(&lively_parameters(&network, 1)).unwrap();
+            for _ in 0..3 {
+                let batch = batch(&images, &labels);
+                if in_one {
+                    engine.step(&batch, &update).unwrap();
+                } else {
+                    engine.forward_backward(&batch, &mut |_| {}).unwrap();
+                    engine.apply(&update);
+                }
+            }
+            (engine.parameters(), engine.velocities())
+        };
+        assert!(run(true) == run(false), "{}", recipe.name);
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_changes_nothing() {
+    let network = Network::new(&every_layer(), 5).unwrap();
+    let (mut images, labels) = sample(&network, 3);
+    images[7] = f32::NAN;
+    let mut engine = CpuEngine::new(network.clone(), Mode::Training, 3, 2).unwrap();
+    let parameters = lively_parameters(&network, 1);
+    engine.load(&parameters).unwrap();
+    let update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
+    let outcome = engine.step(&batch(&images, &labels), &update).unwrap();
+    assert!(!outcome.loss.is_finite() && engine.parameters() == parameters);
+}
+
 #[test]
 fn same_bits_on_any_number_of_threads() {
     for recipe in [every_layer(), Recipe::load("small").unwrap()] {

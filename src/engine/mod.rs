@@ -77,6 +77,19 @@ pub trait Engine {
     /// Applies the gradients of the last [`Engine::forward_backward`].
     fn apply(&mut self, update: &Update);
 
+    /// Learns from one batch: [`Engine::forward_backward`] and [`Engine::apply`] in one, so that an engine may apply a
+    /// gradient where it finds it and never keep it. Where the loss is not finite, nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Engine::forward_backward`].
+    fn step(&mut self, batch: &Batch<'_>, update: &Update) -> Result<Outcome> {
+        let outcome = self.forward_backward(batch, &mut |_| {})?;
+        if outcome.loss.is_finite() {
+            self.apply(update);
+        }
+        Ok(outcome)
+    }
+
     /// Weights and biases, first layer first, named and shaped as in the model file.
     fn parameters(&self) -> Vec<Tensor>;
 

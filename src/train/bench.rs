@@ -89,8 +89,7 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
         // A rate of 0 keeps the numbers of the first step, whatever they are, from growing.
         let update = Update { rate: 0.0, momentum: recipe.optimiser.momentum, decay: recipe.optimiser.decay };
         let step = || {
-            engine.forward_backward(&batch_of, &mut |_| {})?;
-            engine.apply(&update);
+            engine.step(&batch_of, &update)?;
             laps.push(engine.laps().clone());
             Ok(())
         };

@@ -227,10 +227,9 @@ impl Trainer {
                 continue;
             }
             let (images, labels, keys) = (&batch.images, &batch.labels, &batch.keys);
-            let outcome = self.engine.forward_backward(&Batch { images, labels, keys }, &mut |_| {})?;
+            let outcome = self.engine.step(&Batch { images, labels, keys }, &update)?;
             self.steps += 1;
             self.check_finite(outcome, epoch, rate)?;
-            self.engine.apply(&update);
             let time = before.elapsed();
             before = Instant::now();
             whole.add(outcome, labels.len(), time);

@@ -26,4 +26,15 @@ impl<'a> Shared<'a> {
         // SAFETY: promised by the caller.
         unsafe { self.values.add(index) }
     }
+
+    /// Some elements.
+    ///
+    /// # Safety
+    /// They lie inside the slice, and nobody else uses them meanwhile.
+    #[allow(clippy::mut_from_ref)]
+    pub(crate) unsafe fn part(&self, first: usize, len: usize) -> &mut [f32] {
+        debug_assert!(first + len <= self.len);
+        // SAFETY: promised by the caller.
+        unsafe { std::slice::from_raw_parts_mut(self.values.add(first), len) }
+    }
 }

@@ -27,6 +27,23 @@ proptest! {
         check_agreement(&Fc { batch, inputs, outputs });
     }
 
+    /// A gradient that goes into the update at once changes the weights as one that is written out first, to the bit.
+    #[test]
+    fn fc_step(batch in 1..20_usize, inputs in 1..1500_usize, outputs in 1..150_usize) {
+        let case = Fc { batch, inputs, outputs };
+        let tensors = single(&case.inputs());
+        let ([x, w, _, dy], v) = (&tensors[..], spread(inputs * outputs, 9)) else { unreachable!() };
+        let v = single(&[v]).remove(0);
+        let (mut apart, mut fused) = ([w.clone(), v.clone()], [w.clone(), v]);
+        let (mut dw, mut dbias) = (w.clone(), vec![0.0; outputs]);
+        fc::backward_weights(batch, inputs, outputs, x, dy, &mut dw, &mut dbias);
+        let [w, v] = &mut apart;
+        sgd::step(w, v, &dw, 0.01, 0.9, 0.0005);
+        let [w, v] = &mut fused;
+        fc::step(batch, inputs, outputs, x, dy, w, v, [0.01, 0.9, 0.0005]);
+        prop_assert_eq!(bits(&apart), bits(&fused));
+    }
+
     /// Weights in half precision give the bits of their values in single precision, but for the order of the sums.
     #[test]
     fn fc_halved(batch in 1..20_usize, inputs in 1..150_usize, outputs in 1..80_usize) {

@@ -1,15 +1,22 @@
 //! The backward pass: the same steps, last first.
 
 use super::forward::{mask_keys, training_scale};
-use super::{Pair, Parameters};
-use crate::engine::{Batch, Laps, Pass, Plan};
+use super::{Pair, Parameters, update};
+use crate::engine::{Batch, Laps, Pass, Plan, Update};
 use crate::net::{Activation, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, map_norm, pool};
 
-/// Fills the gradient of every parameter. `gradients[0]` comes in as the loss's gradient by the logits.
-#[allow(clippy::too_many_arguments)]
+/// What becomes of a layer's gradients.
+pub(super) enum Gradients<'a> {
+    /// They are kept; who waits for them is told the layer's position as soon as they will not change any more.
+    Keep(&'a mut (dyn FnMut(usize) + Send)),
+    /// They are applied at once.
+    Apply(&'a Update),
+}
+
+/// Finds the gradients of every parameter. `gradients[0]` comes in as the loss's gradient by the logits.
 pub(super) fn run(
     network: &Network,
     plan: &Plan,
@@ -18,7 +25,7 @@ pub(super) fn run(
     gradients: &mut [Buffer; 2],
     n: usize,
     batch: &Batch<'_>,
-    final_gradient: &mut (dyn FnMut(usize) + Send),
+    mut then: Gradients<'_>,
     laps: &mut Laps,
 ) {
     let [mut above, mut below] = gradients.each_mut();
@@ -36,19 +43,25 @@ pub(super) fn run(
                 dropout::apply(dy, n, &mask_keys(batch.keys, i), *rate, training_scale(*rate, *scale));
             }
             _ => {
-                let Parameters { value, gradient, .. } = &mut parameters[i];
-                if layer.weights().is_some() {
-                    learn(layer, gradient, n, x, dy);
+                let parameters = &mut parameters[i];
+                let learns = layer.weights().is_some();
+                if let (true, Gradients::Keep(final_gradient)) = (learns, &mut then) {
+                    learn(layer, &mut parameters.gradient, n, x, dy);
                     laps.lap(i, Pass::WeightGradient);
                     final_gradient(i);
                     laps.go_on();
                 }
                 // The pictures' own gradient is of no use.
-                if i == 0 {
-                    return;
+                if i > 0 {
+                    pass_on(layer, step.prologue, &parameters.value, n, x, dy, &mut below[..inputs]);
+                    laps.lap(i, Pass::InputGradient);
                 }
-                pass_on(layer, step.prologue, value, n, x, dy, &mut below[..inputs]);
+                if let (true, Gradients::Apply(update)) = (learns, &then) {
+                    update::step(layer, parameters, n, x, dy, update);
+                    laps.lap(i, Pass::WeightGradient);
+                }
                 std::mem::swap(&mut above, &mut below);
+                continue;
             }
         }
         laps.lap(i, Pass::InputGradient);
@@ -56,7 +69,7 @@ pub(super) fn run(
 }
 
 /// The gradient of the layer's own parameters.
-fn learn(layer: &Layer, gradient: &mut Pair, n: usize, x: &[f32], dy: &[f32]) {
+pub(super) fn learn(layer: &Layer, gradient: &mut Pair, n: usize, x: &[f32], dy: &[f32]) {
     let Pair { weights, biases } = gradient;
     match &layer.operation {
         Operation::Conv(g, _) => conv::backward_weights(g, n, x, dy, weights, biases),

@@ -3,6 +3,7 @@
 
 mod backward;
 mod forward;
+mod update;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -10,7 +11,8 @@ use super::{Batch, Engine, Laps, MemoryTable, Mode, Outcome, Pass, Plan, Tensor,
 use crate::net::{Layer, Network, Operation};
 use crate::{Error, Result};
 use alexnet_kernels::memory::Buffer;
-use alexnet_kernels::{conv, half, loss, sgd};
+use alexnet_kernels::{conv, half, loss};
+use backward::Gradients;
 
 /// Weights and biases of one layer, or anything of their shape, in the kernels' order.
 #[derive(Clone, Debug, Default)]
@@ -172,6 +174,37 @@ impl CpuEngine {
         Ok(())
     }
 
+    /// Forward, loss and backward; where the loss is not finite, nothing is learnt from it.
+    fn run(&mut self, batch: &Batch<'_>, then: Gradients<'_>) -> Result<Outcome> {
+        self.for_training()?;
+        let n = self.count(batch.images)?;
+        let classes = self.network.classes;
+        if batch.labels.len() != n || batch.keys.len() != n {
+            let (labels, keys) = (batch.labels.len(), batch.keys.len());
+            let message = format!("{n} pictures came with {labels} labels and {keys} keys");
+            return Err(Error::new(crate::error::Kind::Runtime, message));
+        }
+        if let Some(label) = batch.labels.iter().find(|&&label| label as usize >= classes) {
+            return Err(Error::data(format!(
+                "label {label} is not one of {classes} classes, 0 to {}",
+                classes - 1
+            )));
+        }
+        let Self { network, plan, pool, parameters, slots, gradients, laps } = self;
+        *laps = Laps::start();
+        Ok(pool.install(|| {
+            forward::run(network, plan, parameters, slots, n, batch.images, Some(batch.keys), laps);
+            let logits = &slots[plan.logits()][..n * classes];
+            let correct = count_correct(logits, batch.labels, classes);
+            let loss = loss::softmax_loss(logits, batch.labels, n, classes, &mut gradients[0][..n * classes]);
+            laps.go_on();
+            if loss.is_finite() || matches!(then, Gradients::Keep(_)) {
+                backward::run(network, plan, parameters, slots, gradients, n, batch, then, laps);
+            }
+            Outcome { loss, correct }
+        }))
+    }
+
     fn for_training(&self) -> Result<()> {
         match self.plan.mode {
             Mode::Training => Ok(()),
@@ -229,62 +262,24 @@ impl Engine for CpuEngine {
         batch: &Batch<'_>,
         final_gradient: &mut (dyn FnMut(usize) + Send),
     ) -> Result<Outcome> {
-        self.for_training()?;
-        let n = self.count(batch.images)?;
-        let classes = self.network.classes;
-        if batch.labels.len() != n || batch.keys.len() != n {
-            let (labels, keys) = (batch.labels.len(), batch.keys.len());
-            let message = format!("{n} pictures came with {labels} labels and {keys} keys");
-            return Err(Error::new(crate::error::Kind::Runtime, message));
-        }
-        if let Some(label) = batch.labels.iter().find(|&&label| label as usize >= classes) {
-            return Err(Error::data(format!(
-                "label {label} is not one of {classes} classes, 0 to {}",
-                classes - 1
-            )));
-        }
-        let Self { network, plan, pool, parameters, slots, gradients, laps } = self;
-        *laps = Laps::start();
-        Ok(pool.install(|| {
-            forward::run(network, plan, parameters, slots, n, batch.images, Some(batch.keys), laps);
-            let logits = &slots[plan.logits()][..n * classes];
-            let correct = count_correct(logits, batch.labels, classes);
-            let loss = loss::softmax_loss(logits, batch.labels, n, classes, &mut gradients[0][..n * classes]);
-            laps.go_on();
-            backward::run(network, plan, parameters, slots, gradients, n, batch, final_gradient, laps);
-            Outcome { loss, correct }
-        }))
+        self.run(batch, Gradients::Keep(final_gradient))
     }
 
     fn apply(&mut self, update: &Update) {
         let Self { network, pool, parameters, laps, .. } = self;
         laps.go_on();
         pool.install(|| {
-            let layers = network.layers.iter().zip(parameters).enumerate();
-            for (i, (layer, Parameters { value, gradient, velocity, .. })) in layers {
-                let Some(spec) = layer.weights() else { continue };
-                let decay = spec.decay.unwrap_or(update.decay);
-                let (rate, bias_rate) = (update.rate * spec.rate, update.rate * spec.bias_rate);
-                let Update { momentum, .. } = *update;
-                sgd::step(
-                    &mut value.weights,
-                    &mut velocity.weights,
-                    &gradient.weights,
-                    rate,
-                    momentum,
-                    decay,
-                );
-                sgd::step(
-                    &mut value.biases,
-                    &mut velocity.biases,
-                    &gradient.biases,
-                    bias_rate,
-                    momentum,
-                    0.0,
-                );
-                laps.lap(i, Pass::Update);
+            for (i, (layer, parameters)) in network.layers.iter().zip(parameters).enumerate() {
+                if layer.weights().is_some() {
+                    update::apply(layer, parameters, update);
+                    laps.lap(i, Pass::Update);
+                }
             }
         });
+    }
+
+    fn step(&mut self, batch: &Batch<'_>, update: &Update) -> Result<Outcome> {
+        self.run(batch, Gradients::Apply(update))
     }
 
     fn parameters(&self) -> Vec<Tensor> {

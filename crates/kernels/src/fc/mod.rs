@@ -8,9 +8,11 @@ mod halved;
 pub mod reference;
 
 use crate::check_len;
-use crate::gemm::{Matrix, Operand, Shape, Start, gemm};
+use crate::gemm::{LONGEST_IN_BLOCKS, Matrix, Operand, Shape, Start, gemm, gemm_blocks};
 use crate::reduce::sum_rows;
 use crate::scratch;
+use crate::sgd::step_part;
+use crate::shared::Shared;
 use halved::Halves;
 use rayon::prelude::*;
 
@@ -127,5 +129,56 @@ pub fn backward_weights(
     let shape = Shape { m: outputs, n: inputs, k: batch };
     let (left, right) = (Matrix::across_rows(dy, outputs), Matrix::across_rows(x, inputs));
     gemm(shape, &left, &right, Start::Zero, dw, inputs);
+    backward_biases(batch, outputs, dy, dbias);
+}
+
+/// `dbias[o] = sum_b dy[b, o]`.
+///
+/// # Panics
+/// When a slice's length is not the shape's.
+pub fn backward_biases(batch: usize, outputs: usize, dy: &[f32], dbias: &mut [f32]) {
+    check_len!(dy, batch * outputs);
+    check_len!(dbias, outputs);
     sum_rows(dy, dbias);
+}
+
+/// Whether [`step`] takes batches of this size.
+pub const fn steps(batch: usize) -> bool {
+    1 <= batch && batch <= LONGEST_IN_BLOCKS
+}
+
+/// The weights' gradient and the update that follows from it, `v = momentum v - decay rate w - rate dw`,
+/// `w = w + v`, in one: `dw` goes into the update from the cache, and is never written out. The numbers are those of
+/// [`backward_weights`] and [`crate::sgd::step`].
+///
+/// # Shapes
+/// `v: [outputs, inputs]`, the momentum.
+///
+/// # Panics
+/// When a slice's length is not the shape's, or the batch is not one that [`steps`].
+pub fn step(
+    batch: usize,
+    inputs: usize,
+    outputs: usize,
+    x: &[f32],
+    dy: &[f32],
+    w: &mut [f32],
+    v: &mut [f32],
+    [rate, momentum, decay]: [f32; 3],
+) {
+    check_len!(x, batch * inputs);
+    check_len!(dy, batch * outputs);
+    check_len!(w, outputs * inputs);
+    check_len!(v, outputs * inputs);
+    let shape = Shape { m: outputs, n: inputs, k: batch };
+    let (left, right) = (Matrix::across_rows(dy, outputs), Matrix::across_rows(x, inputs));
+    let (w, v) = (Shared::new(w), Shared::new(v));
+    gemm_blocks(shape, &left, &right, &|rows, columns, block| {
+        for (row, gradient) in rows.zip(block.chunks_exact(columns.len())) {
+            let first = row * inputs + columns.start;
+            // SAFETY: a part of row `row` of either matrix, and blocks do not overlap.
+            let (w, v) = unsafe { (w.part(first, columns.len()), v.part(first, columns.len())) };
+            step_part(w, v, gradient, rate, momentum, decay);
+        }
+    });
 }

@@ -37,6 +37,9 @@ const SHARED: usize = 2 << 20;
 /// Rows of `C` in a job: their part of `A` takes a quarter of a second-level cache of 512 KiB.
 const ROWS: usize = 96;
 
+/// Values of a block that is handed on: half of a second-level cache of 512 KiB.
+const BLOCK: usize = 64 << 10;
+
 /// Columns of `B` that a task packs: their part of a stored row is worth a visit to its page.
 const PACKED: usize = 256;
 
@@ -98,7 +101,7 @@ pub fn gemm_with(
     if let Start::Row(row) = start {
         assert_eq!(row.len(), n, "length of the start's row");
     }
-    let output = Output { values: c.as_mut_ptr(), row_stride };
+    let output = Output { values: c.as_mut_ptr(), row_stride, first: [0, 0] };
     if k == 0 {
         // SAFETY: the asserts above put rows `0..m` of `n` columns inside `c`, which is borrowed mutably.
         return unsafe { output.begin(start, 0..m, 0..n) };
@@ -106,11 +109,38 @@ pub fn gemm_with(
     Product { kernel: MicroKernel::of(isa, n), shape, a, b, output }.run(start);
 }
 
-/// `C`, shared by the jobs, each of which touches its own block only.
+/// The longest sums of [`gemm_blocks`].
+pub(crate) const LONGEST_IN_BLOCKS: usize = DEPTH;
+
+/// `C = A B`, handed on block by block while it is in the cache, and never written as a whole. `take` gets the rows
+/// and columns of a block and its values, `[rows, columns]`; each element is handed on once.
+///
+/// # Panics
+/// When the sums are empty or too long.
+pub(crate) fn gemm_blocks(shape: Shape, a: &dyn Operand, b: &dyn Operand, take: &Take) {
+    let Shape { m, n, k } = shape;
+    assert!((1..=LONGEST_IN_BLOCKS).contains(&k), "sums of {k} products");
+    if m == 0 || n == 0 {
+        return;
+    }
+    let output = Output { values: std::ptr::null_mut(), row_stride: 0, first: [0, 0] };
+    Product { kernel: MicroKernel::of(Isa::current(), n), shape, a, b, output }.run_blocks(take);
+}
+
+/// Takes the rows and columns of a block of `C`, and its values.
+pub(crate) type Take<'a> = dyn Fn(Range<usize>, Range<usize>, &[f32]) + Sync + 'a;
+
+/// `C` or a block of it, shared by the jobs, each of which touches its own elements only.
+#[derive(Clone, Copy)]
 struct Output {
     values: *mut f32,
     row_stride: usize,
+    /// Row and column of the first element.
+    first: [usize; 2],
 }
+
+// SAFETY: a pointer into a slice that its owner borrows mutably; the job that a copy is sent to reaches its own elements.
+unsafe impl Send for Output {}
 
 // SAFETY: a pointer into a slice that `gemm_with` borrows mutably; jobs reach disjoint elements through it.
 unsafe impl Sync for Output {}
@@ -122,7 +152,7 @@ impl Output {
     /// The element lies inside the slice.
     unsafe fn at(&self, row: usize, column: usize) -> *mut f32 {
         // SAFETY: promised by the caller.
-        unsafe { self.values.add(row * self.row_stride + column) }
+        unsafe { self.values.add((row - self.first[0]) * self.row_stride + column - self.first[1]) }
     }
 
     /// Puts into a block what the product is added to.
@@ -143,6 +173,7 @@ impl Output {
 }
 
 /// A product under way.
+#[derive(Clone, Copy)]
 struct Product<'a> {
     kernel: &'static MicroKernel,
     shape: Shape,
@@ -153,19 +184,48 @@ struct Product<'a> {
 
 impl Product<'_> {
     fn run(&self, start: Start) {
-        let Shape { n, k, .. } = self.shape;
-        let deepest = k.min(DEPTH);
-        let width = self.kernel.columns;
-        let widest = (SHARED / deepest / width).max(1) * width;
-        let blocks = n.div_ceil(widest);
-        for columns in even(0..n, blocks, width) {
-            scratch::with(deepest * columns.len().next_multiple_of(width), |packed| {
-                for depth in even(0..k, k.div_ceil(DEPTH), 1) {
-                    self.pack_b(&columns, &depth, packed);
-                    let start = if depth.start == 0 { start } else { Start::Keep };
-                    self.multiply(&columns, &depth, packed, start);
-                }
+        let k = self.shape.k;
+        self.with_b(&|columns, packed| {
+            for depth in even(0..k, k.div_ceil(DEPTH), 1) {
+                self.pack_b(columns, &depth, packed);
+                let start = if depth.start == 0 { start } else { Start::Keep };
+                // Few rows are cut into columns as well, though each job then packs its rows of A again.
+                let parts = (JOBS * rayon::current_num_threads()).div_ceil(self.shape.m.div_ceil(ROWS));
+                self.each(self.jobs(columns, parts), |(rows, part)| {
+                    self.multiply(columns, &rows, &part, &depth, packed, start);
+                });
+            }
+        });
+    }
+
+    /// Hands the product on, a block for each job.
+    fn run_blocks(&self, take: &Take) {
+        let depth = 0..self.shape.k;
+        self.with_b(&|columns, packed| {
+            self.pack_b(columns, &depth, packed);
+            let packed = &*packed;
+            self.each(self.jobs(columns, columns.len().div_ceil(BLOCK / ROWS)), |(rows, part)| {
+                scratch::with(rows.len() * part.len(), |c| {
+                    let output = Output {
+                        values: c.as_mut_ptr(),
+                        row_stride: part.len(),
+                        first: [rows.start, part.start],
+                    };
+                    let block = Self { output, ..*self };
+                    block.multiply(columns, &rows, &part, &depth, packed, Start::Zero);
+                    take(rows, part, c);
+                });
             });
+        });
+    }
+
+    /// Lends room for packed parts of `B`, for blocks of columns that leave them in the last-level cache.
+    fn with_b(&self, work: &dyn Fn(&Range<usize>, &mut [f32])) {
+        let Shape { n, k, .. } = self.shape;
+        let (deepest, width) = (k.min(DEPTH), self.kernel.columns);
+        let widest = (SHARED / deepest / width).max(1) * width;
+        for columns in even(0..n, n.div_ceil(widest), width) {
+            scratch::with(deepest * columns.len().next_multiple_of(width), |packed| work(&columns, packed));
         }
     }
 
@@ -199,30 +259,38 @@ impl Product<'_> {
         self.each(blocks, |(columns, depth, block)| self.b.pack(columns, depth, width, block));
     }
 
-    /// Adds the product of a block of `B` and all of `A` beside it, in parallel over blocks of `C`.
-    fn multiply(&self, columns: &Range<usize>, depth: &Range<usize>, packed: &[f32], start: Start) {
+    /// Blocks of `C`: all rows, and some columns cut into parts.
+    fn jobs(&self, columns: &Range<usize>, parts: usize) -> Vec<(Range<usize>, Range<usize>)> {
         let (height, width) = (self.kernel.rows, self.kernel.columns);
-        let m = self.shape.m;
-        let blocks = m.div_ceil(ROWS);
-        // Few rows are cut into columns as well, though each job then packs its rows of A again.
-        let parts = (JOBS * rayon::current_num_threads()).div_ceil(blocks);
         let parts = parts.min(columns.len().div_ceil(width));
-        let jobs = even(0..m, blocks, height)
-            .flat_map(|rows| even(columns.clone(), parts, width).map(move |part| (rows.clone(), part)));
-        self.each(jobs.collect(), |(rows, part)| {
-            let tallest = rows.len().next_multiple_of(height);
-            scratch::with(tallest * depth.len().min(self.kernel.depth), |a| {
-                for short in self.short(depth) {
-                    let a = &mut a[..tallest * short.len()];
-                    self.a.pack(rows.clone(), short.clone(), height, a);
-                    let padded = columns.len().next_multiple_of(width);
-                    let before =
-                        (short.start - depth.start) * padded + (part.start - columns.start) * short.len();
-                    let b = &packed[before..][..part.len().next_multiple_of(width) * short.len()];
-                    let start = if short.start == depth.start { start } else { Start::Keep };
-                    self.tiles(&rows, &part, a, b, short.len(), start);
-                }
-            });
+        let rows = even(0..self.shape.m, self.shape.m.div_ceil(ROWS), height);
+        rows.flat_map(|rows| even(columns.clone(), parts, width).map(move |part| (rows.clone(), part)))
+            .collect()
+    }
+
+    /// Adds the product of some rows of `A` and a part of the packed `B`, which begins with `columns`.
+    fn multiply(
+        &self,
+        columns: &Range<usize>,
+        rows: &Range<usize>,
+        part: &Range<usize>,
+        depth: &Range<usize>,
+        packed: &[f32],
+        start: Start,
+    ) {
+        let (height, width) = (self.kernel.rows, self.kernel.columns);
+        let tallest = rows.len().next_multiple_of(height);
+        scratch::with(tallest * depth.len().min(self.kernel.depth), |a| {
+            for short in self.short(depth) {
+                let a = &mut a[..tallest * short.len()];
+                self.a.pack(rows.clone(), short.clone(), height, a);
+                let padded = columns.len().next_multiple_of(width);
+                let before =
+                    (short.start - depth.start) * padded + (part.start - columns.start) * short.len();
+                let b = &packed[before..][..part.len().next_multiple_of(width) * short.len()];
+                let start = if short.start == depth.start { start } else { Start::Keep };
+                self.tiles(rows, part, a, b, short.len(), start);
+            }
         });
     }
 

@@ -21,7 +21,8 @@ pub fn step(w: &mut [f32], v: &mut [f32], g: &[f32], rate: f32, momentum: f32, d
 }
 
 multiversioned! {
-    fn step_part(w: &mut [f32], v: &mut [f32], g: &[f32], rate: f32, momentum: f32, decay: f32) {
+    /// A part of [`step`], on this thread.
+    pub(crate) fn step_part(w: &mut [f32], v: &mut [f32], g: &[f32], rate: f32, momentum: f32, decay: f32) {
         let shrink = decay * rate;
         for ((w, v), g) in w.iter_mut().zip(v).zip(g) {
             *v = momentum * *v - shrink * *w - rate * g;

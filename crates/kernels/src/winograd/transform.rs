@@ -106,6 +106,7 @@ mod x86 {
 }
 
 /// Columns first, then rows.
+#[allow(clippy::needless_range_loop)] // Matrices read best by their indices.
 #[inline(always)]
 unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) -> bool {
     let Square { x, from, y, to, channels, finish, next } = *square;
