@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""The paper's network beside PyTorch, onnxruntime and OpenVINO, all in one run, the sides alternating.
+"""Networks beside PyTorch, onnxruntime and OpenVINO, all in one run, the sides alternating.
 
     cargo build --release
     python3 -m venv peers && peers/bin/pip install -r benches/peers/requirements.txt
     peers/bin/python benches/peers/compare.py [--rounds 3] [--threads 2] [--quick]
 
-Every side computes the same network (conv1 of stride 4, groups in conv2, conv4 and conv5, overlapping pooling, 1000
-classes), in single precision, on the same number of threads, with random pictures and weights. The peers get pictures
-of 227 x 227, which need no rounding up: that spares them a copy. In each round every side runs once; a side's figure
-is the median over all its timed calls. torch.compile needs a C++ compiler. A table is written to benches/runs/.
+Every side computes the same network in single precision, on the same number of threads, with random pictures and
+weights. For the paper's network the peers get pictures of 227 x 227, which need no rounding up: that spares them a copy.
+In each round every side runs once; a side's figure is the median over all its timed calls. torch.compile needs a C++
+compiler. A table is written to benches/runs/.
 """
 
 import argparse
@@ -25,58 +25,91 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PROGRAM = ROOT / "target" / "release" / "alexnet"
-RECIPES = {"paper": "paper", "without LRN": str(HERE / "paper-without-lrn.toml")}
-# maps, kernel, stride, pad, groups, normalised, pooled
-CONVOLUTIONS = [
-    (96, 11, 4, 0, 1, True, True),
-    (256, 5, 1, 2, 2, True, True),
-    (384, 3, 1, 1, 1, False, False),
-    (384, 3, 1, 1, 2, False, False),
-    (256, 3, 1, 1, 2, False, True),
-]
+
+# The input's side; layers: conv maps kernel stride pad groups, lrn size alpha k, map-norm size alpha, max and avg
+# pooling of 3 at stride 2 rounding up, fc units, dropout rate; this program's recipe.
+PAPER = """conv 96 11 4 0 1; relu; lrn 5 1e-4 2; max; conv 256 5 1 2 2; relu; lrn 5 1e-4 2; max; conv 384 3 1 1 1; relu;
+    conv 384 3 1 1 2; relu; conv 256 3 1 1 2; relu; max; fc 4096; relu; dropout 0.5; fc 4096; relu; dropout 0.5; fc 1000"""
+LARGE_NETWORKS = {
+    "paper": (227, PAPER, "paper"),
+    "without LRN": (227, PAPER.replace(" lrn 5 1e-4 2;", ""), str(HERE / "paper-without-lrn.toml")),
+}
+# Response normalisation in PyTorch does not keep to the columns; the arithmetic is the same.
+SMALL = """conv 32 5 1 2 1; relu; lrn 5 1e-4 2; max; conv 64 5 1 2 2; relu; lrn 5 1e-4 2; max; conv 64 3 1 1 1; relu;
+    fc 256; relu; dropout 0.2; fc 256; relu; dropout 0.2; fc 10"""
+CIFAR = """conv 32 5 1 2 1; max; relu; map-norm 3 5e-5; conv 32 5 1 2 1; relu; avg; map-norm 3 5e-5; conv 64 5 1 2 1; relu;
+    avg; fc 10"""
+SMALL_NETWORKS = {"small": (26, SMALL, "small"), "cifar-18pct": (32, CIFAR, "cifar-18pct")}
 
 
-def torch_network(with_lrn):
+def layers_of(network):
+    return [layer.split() for layer in network[1].split(";")]
+
+
+def torch_network(network):
+    import torch
     from torch import nn
 
-    layers, channels = [], 3
-    for maps, kernel, stride, pad, groups, normalised, pooled in CONVOLUTIONS:
-        layers += [nn.Conv2d(channels, maps, kernel, stride, pad, groups=groups), nn.ReLU(inplace=True)]
-        if normalised and with_lrn:
-            layers.append(nn.LocalResponseNorm(5, 5e-4, 0.75, 2.0))
-        if pooled:
-            layers.append(nn.MaxPool2d(3, 2))
-        channels = maps
-    layers.append(nn.Flatten())
-    for inputs, outputs in [(9216, 4096), (4096, 4096)]:
-        layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace=True), nn.Dropout(0.5)]
-    layers.append(nn.Linear(4096, 1000))
+    class MapNorm(nn.Module):
+        def __init__(self, size, alpha):
+            super().__init__()
+            self.sum, self.alpha = nn.AvgPool2d(size, 1, size // 2, divisor_override=1), alpha
+
+        def forward(self, x):
+            return x * (1 + self.alpha * self.sum(x * x)) ** -0.75
+
+    layers, channels, flat = [], 3, False
+    for kind, *values in layers_of(network):
+        if kind == "conv":
+            maps, kernel, stride, pad, groups = map(int, values)
+            layers.append(nn.Conv2d(channels, maps, kernel, stride, pad, groups=groups))
+            channels = maps
+        elif kind == "relu":
+            layers.append(nn.ReLU(inplace=True))
+        elif kind == "lrn":
+            size, alpha, k = map(float, values)
+            layers.append(nn.LocalResponseNorm(int(size), alpha * size, 0.75, k))
+        elif kind == "map-norm":
+            layers.append(MapNorm(int(values[0]), float(values[1])))
+        elif kind in ("max", "avg"):
+            layers.append((nn.MaxPool2d if kind == "max" else nn.AvgPool2d)(3, 2, ceil_mode=True))
+        elif kind == "dropout":
+            layers.append(nn.Dropout(float(values[0])))
+        elif kind == "fc":
+            if not flat:
+                with torch.no_grad():
+                    channels = nn.Sequential(*layers)(torch.zeros(1, 3, network[0], network[0])).numel()
+                layers.append(nn.Flatten())
+            flat = True
+            layers.append(nn.Linear(channels, int(values[0])))
+            channels = int(values[0])
     return nn.Sequential(*layers)
 
 
-def torch_sides(with_lrn, batch, modes):
+def torch_sides(network, batch, modes):
     """Functions that run one training step or one inference, by name."""
     import torch
 
     sides = {}
     for mode in modes:
-        network = torch_network(with_lrn)
-        x = torch.randn(batch, 3, 227, 227)
-        labels = torch.randint(0, 1000, (batch,))
+        module = torch_network(network)
+        side, classes = network[0], int(layers_of(network)[-1][1])
+        x = torch.randn(batch, 3, side, side)
+        labels = torch.randint(0, classes, (batch,))
         if "channels_last" in mode:
-            network, x = network.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
-        run = torch.compile(network) if "compile" in mode else network
-        optimiser = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4)
+            module, x = module.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+        run = torch.compile(module) if "compile" in mode else module
+        optimiser = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4)
         loss = torch.nn.CrossEntropyLoss()
 
-        def train(network=network, run=run, x=x, labels=labels, optimiser=optimiser):
-            network.train()
+        def train(module=module, run=run, x=x, labels=labels, optimiser=optimiser):
+            module.train()
             optimiser.zero_grad(set_to_none=True)
             loss(run(x), labels).backward()
             optimiser.step()
 
-        def infer(network=network, run=run, x=x):
-            network.eval()
+        def infer(module=module, run=run, x=x):
+            module.eval()
             with torch.inference_mode():
                 run(x)
 
@@ -84,15 +117,16 @@ def torch_sides(with_lrn, batch, modes):
     return sides
 
 
-def onnx_model(with_lrn):
+def onnx_model(network):
     """The network as ONNX operations, LRN among them, written without an exporter."""
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper
 
     random = np.random.default_rng(0)
-    nodes, weights, channels, last = [], [], 3, "x"
+    nodes, weights, channels, last, side, flat = [], [], 3, "x", network[0], False
 
-    def constant(name, *shape):
+    def constant(*shape):
+        name = f"w{len(weights)}"
         weights.append(numpy_helper.from_array(random.normal(0, 0.01, shape).astype(np.float32), name))
         return name
 
@@ -102,39 +136,45 @@ def onnx_model(with_lrn):
         nodes.append(helper.make_node(kind, [last, *inputs], [output], **attributes))
         last = output
 
-    for i, (maps, kernel, stride, pad, groups, normalised, pooled) in enumerate(CONVOLUTIONS):
-        w = constant(f"w{i}", maps, channels // groups, kernel, kernel)
-        add("Conv", w, constant(f"b{i}", maps), strides=[stride] * 2, pads=[pad] * 4, group=groups)
-        add("Relu")
-        if normalised and with_lrn:
-            add("LRN", size=5, alpha=5e-4, beta=0.75, bias=2.0)
-        if pooled:
-            add("MaxPool", kernel_shape=[3, 3], strides=[2, 2])
-        channels = maps
-    add("Flatten")
-    for i, (inputs, outputs) in enumerate([(9216, 4096), (4096, 4096), (4096, 1000)]):
-        add("Gemm", constant(f"f{i}", outputs, inputs), constant(f"c{i}", outputs), transB=1)
-        if outputs == 4096:
+    for kind, *values in layers_of(network):
+        if kind == "conv":
+            maps, kernel, stride, pad, groups = map(int, values)
+            w, bias = constant(maps, channels // groups, kernel, kernel), constant(maps)
+            add("Conv", w, bias, strides=[stride] * 2, pads=[pad] * 4, group=groups)
+            channels, side = maps, (side + 2 * pad - kernel) // stride + 1
+        elif kind == "relu":
             add("Relu")
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 227, 227])
-    y = helper.make_tensor_value_info(last, TensorProto.FLOAT, ["n", 1000])
+        elif kind == "lrn":
+            size, alpha, k = map(float, values)
+            add("LRN", size=int(size), alpha=alpha * size, beta=0.75, bias=k)
+        elif kind == "max":
+            add("MaxPool", kernel_shape=[3, 3], strides=[2, 2])
+            side = (side - 3) // 2 + 1
+        elif kind == "fc":
+            if not flat:
+                add("Flatten")
+                channels, flat = channels * side * side, True
+            add("Gemm", constant(int(values[0]), channels), constant(int(values[0])), transB=1)
+            channels = int(values[0])
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, network[0], network[0]])
+    y = helper.make_tensor_value_info(last, TensorProto.FLOAT, ["n", channels])
     graph = helper.make_graph(nodes, "alexnet", [x], [y], weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
 
 
-def runtime_sides(with_lrn, batch, threads):
+def runtime_sides(network, batch, threads):
     import numpy as np
     import onnxruntime
     import openvino
 
-    model = onnx_model(with_lrn)
-    x = np.random.default_rng(1).normal(0, 50, (batch, 3, 227, 227)).astype(np.float32)
+    model = onnx_model(network)
+    x = np.random.default_rng(1).normal(0, 50, (batch, 3, network[0], network[0])).astype(np.float32)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     core = openvino.Core()
     shaped = core.read_model(model, b"")
-    shaped.reshape([batch, 3, 227, 227])
+    shaped.reshape(list(x.shape))
     hints = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     request = core.compile_model(shaped, "CPU", hints).create_infer_request()
     return {
@@ -143,15 +183,46 @@ def runtime_sides(with_lrn, batch, threads):
     }
 
 
-def ours(recipe, batch, threads):
-    args = [PROGRAM, "bench", "--recipe", recipe, "--batch", str(batch), "--threads", str(threads), "--json"]
-    return json.loads(subprocess.run(args, capture_output=True, text=True, check=True).stdout)
+def ours(network, batch, threads, *more):
+    args = ["bench", "--recipe", network[2], "--batch", str(batch), "--threads", str(threads), "--json", *more]
+    return json.loads(subprocess.run([PROGRAM, *args], capture_output=True, text=True, check=True).stdout)
 
 
 def timed(call):
     begin = time.perf_counter()
     call()
     return time.perf_counter() - begin
+
+
+class Times:
+    """Seconds for a picture: every one that was measured, by what was done, by which network and by whom."""
+
+    def __init__(self):
+        self.seconds = {}
+
+    def note(self, what, name, side, seconds):
+        self.seconds.setdefault((what, name), {}).setdefault(side, []).append(seconds)
+
+    def note_ours(self, name, network, batch, threads, is_large):
+        speed = ours(network, batch, threads)
+        self.note("training", name, "alexnet", 1 / speed["train_images_per_second"])
+        self.note("inference", name, "alexnet", 1 / speed["infer_images_per_second"])
+        if is_large:
+            for side, more in (("alexnet", []), ("alexnet --half", ["--half"])):
+                alone = ours(network, 1, threads, *more)["infer_images_per_second"]
+                self.note("one picture", name, side, 1 / alone)
+        return speed
+
+    def table(self, what, name):
+        sides = {side: statistics.median(seconds) for side, seconds in self.seconds[what, name].items()}
+        best = min(seconds for side, seconds in sides.items() if "alexnet" not in side)
+        unit = "ms" if what == "one picture" else "pictures/s"
+        lines = ["", f"## {what}, {name}", "", f"| | {unit} | alexnet is faster by |", "|---|---|---|"]
+        for side, seconds in sorted(sides.items(), key=lambda item: item[1]):
+            figure = 1e3 * seconds if unit == "ms" else 1 / seconds
+            mark = " (best peer)" if seconds == best and "alexnet" not in side else ""
+            lines.append(f"| {side}{mark} | {figure:,.1f} | {seconds / sides['alexnet']:.2f} |")
+        return lines
 
 
 def versions():
@@ -187,55 +258,46 @@ def main():
     else:
         modes += ["compile", "channels_last + compile"]
 
-    seconds = {}  # (what, network, side) -> durations per picture
-
-    def note(what, network, side, duration, batch):
-        seconds.setdefault((what, network, side), []).append(duration / batch)
-
-    ratios, resident = [], []
-    for network in RECIPES:
-        with_lrn = network == "paper"
-        large = torch_sides(with_lrn, args.batch, modes) | runtime_sides(with_lrn, args.batch, args.threads)
-        one = torch_sides(with_lrn, 1, modes[:2]) | runtime_sides(with_lrn, 1, args.threads)
-        for side in (*large.values(), *one.values()):  # compile, pack and warm up
+    times, speeds = Times(), []
+    networks = LARGE_NETWORKS | SMALL_NETWORKS
+    for name, network in networks.items():
+        is_large = name in LARGE_NETWORKS
+        sides, alone = torch_sides(network, args.batch, modes), {}
+        if is_large:
+            sides |= runtime_sides(network, args.batch, args.threads)
+            alone = torch_sides(network, 1, modes[:2]) | runtime_sides(network, 1, args.threads)
+        for side in (*sides.values(), *alone.values()):  # compile, pack and warm up
             for call in side.values():
                 call()
         for turn in range(args.rounds):
-            print(f"{network}, round {turn + 1} of {args.rounds}", file=sys.stderr, flush=True)
-            speed = ours(RECIPES[network], args.batch, args.threads)
-            for what in ("training", "inference"):
-                note(what, network, "alexnet", 1 / speed["train_images_per_second" if what == "training" else "infer_images_per_second"], 1)
-            ratios.append(speed["train_gflops"] / speed["peak_gflops"])
-            resident.append(speed["resident_bytes"])
-            note("one picture", network, "alexnet", 1 / ours(RECIPES[network], 1, args.threads)["infer_images_per_second"], 1)
-            for name, side in large.items():
+            print(f"{name}, round {turn + 1} of {args.rounds}", file=sys.stderr, flush=True)
+            speed = times.note_ours(name, network, args.batch, args.threads, is_large)
+            speeds += [speed] if name == "paper" else []
+            for peer, side in sides.items():
                 for what, call in side.items():
-                    for _ in range(2):
-                        note(what, network, name, timed(call), args.batch)
-            for name, side in one.items():
+                    for _ in range(2 if is_large else 10):
+                        times.note(what, name, peer, timed(call) / args.batch)
+            for peer, side in alone.items():
                 side["inference"]()
                 for _ in range(5):
-                    note("one picture", network, name, timed(side["inference"]), 1)
-        del large, one
+                    times.note("one picture", name, peer, timed(side["inference"]))
 
+    ratio = statistics.median(speed["train_gflops"] / speed["peak_gflops"] for speed in speeds)
+    resident = max(speed["resident_bytes"] for speed in speeds)
     lines = [
         f"# {datetime.date.today()}: beside PyTorch, onnxruntime and OpenVINO",
         "",
-        f"{processor()}; {args.threads} threads, batch {args.batch}, single precision; {versions()}; Python {platform.python_version()}.",
-        f"Medians over {args.rounds} rounds in which every side ran, by `benches/peers/compare.py`. The machine is shared.",
-        f"Training of `paper`, direct-equivalent, over the peak of multiply-adds measured in the same runs: {statistics.median(ratios[: args.rounds]):.2f};",
-        f"most memory resident, with its pictures: {max(resident) / 1e9:.2f} GB.",
+        f"{processor()}; {args.threads} threads, batch {args.batch}, single precision; {versions()}; Python"
+        f" {platform.python_version()}. The machine is shared. Medians over {args.rounds} rounds in which every side ran,"
+        " by `benches/peers/compare.py`.",
+        "",
+        f"Training `paper`, direct-equivalent, over the peak of multiply-adds measured in the same runs: {ratio:.2f}."
+        f" Most memory resident, with its pictures: {resident / 1e9:.2f} GB.",
     ]
     for what in ("training", "inference", "one picture"):
-        for network in RECIPES:
-            sides = {s: statistics.median(t) for (w, n, s), t in seconds.items() if (w, n) == (what, network)}
-            best = min(t for s, t in sides.items() if s != "alexnet")
-            unit = "ms" if what == "one picture" else "pictures/s"
-            lines += ["", f"## {what}, {network}", "", f"| | {unit} | alexnet is faster by |", "|---|---|---|"]
-            for side, t in sorted(sides.items(), key=lambda item: item[1]):
-                figure = 1e3 * t if unit == "ms" else 1 / t
-                mark = " (best peer)" if t == best and side != "alexnet" else ""
-                lines.append(f"| {side}{mark} | {figure:.1f} | {t / sides['alexnet']:.2f} |")
+        for name in networks:
+            if (what, name) in times.seconds:
+                lines += times.table(what, name)
     text = "\n".join(lines) + "\n"
     print(text)
     if not args.quick:

@@ -105,7 +105,7 @@ pub(super) struct TrainArgs {
     /// Folder for everything the run leaves [default: runs/RECIPE with a number behind it]
     #[arg(long, value_name = "DIR")]
     pub(super) run: Option<PathBuf>,
-    /// Write into the run folder even if it holds a run already
+    /// Write into the run folder even if it holds a run already, whose files move into `earlier-1` there
     #[arg(long)]
     pub(super) exist_ok: bool,
     /// Passes over the pictures, instead of the recipe's
@@ -190,7 +190,7 @@ pub(super) struct BenchArgs {
     /// Pictures per step [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub(super) batch: Option<u32>,
-    /// Show every pass through every layer of a training step as well
+    /// Show every pass through every layer as well
     #[arg(long)]
     pub(super) layers: bool,
     #[command(flatten)]

@@ -4,7 +4,7 @@ use super::Ending;
 use super::args::BenchArgs;
 use super::output::Output;
 use crate::net::Recipe;
-use crate::train::bench::{Speed, bench};
+use crate::train::bench::{LayerSpeed, Speed, bench};
 
 pub(super) fn run(args: &BenchArgs, out: &mut Output) -> Ending {
     let recipe = Recipe::load(&args.recipe)?;
@@ -15,7 +15,8 @@ pub(super) fn run(args: &BenchArgs, out: &mut Output) -> Ending {
     } else {
         out.text(&text(&speed))?;
         if args.layers {
-            out.text(&layers(&speed))?;
+            out.text(&layers("training", &speed.train_layers, &speed))?;
+            out.text(&layers("inference", &speed.infer_layers, &speed))?;
         }
     }
     Ok(0)
@@ -42,22 +43,21 @@ fn text(speed: &Speed) -> String {
 }
 
 /// A row for every pass; shares are those of the peak and of the copy.
-fn layers(speed: &Speed) -> String {
+fn layers(title: &str, layers: &[LayerSpeed], speed: &Speed) -> String {
     let head = format!(
-        "\n{:<10} {:<16} {:>9} {:>10} {:>7} {:>9} {:>7}\n",
+        "\n{title}\n{:<10} {:<16} {:>9} {:>10} {:>7} {:>9} {:>7}\n",
         "layer", "pass", "ms", "GFLOP/s", "share", "GB/s", "share"
     );
-    let rows = speed.layers.iter().map(|row| {
-        format!(
-            "{:<10} {:<16} {:>9.2} {:>10.1} {:>5.0} % {:>9.1} {:>5.0} %\n",
-            row.layer,
-            row.pass.name(),
-            row.milliseconds,
-            row.gflops,
-            100.0 * row.gflops / speed.peak_gflops,
-            row.gbytes,
-            100.0 * row.gbytes / speed.copy_gbytes
-        )
+    // A pass without products has no rate of them.
+    let products = |rate: f64| match rate {
+        0.0 => format!("{:>18}", ""),
+        rate => format!("{rate:>10.1} {:>5.0} %", 100.0 * rate / speed.peak_gflops),
+    };
+    let rows = layers.iter().map(|row| {
+        let (layer, pass, products) = (&row.layer, row.pass.name(), products(row.gflops));
+        let (milliseconds, rate) = (row.milliseconds, row.gbytes);
+        let share = 100.0 * rate / speed.copy_gbytes;
+        format!("{layer:<10} {pass:<16} {milliseconds:>9.2} {products} {rate:>9.1} {share:>5.0} %\n")
     });
     head + &rows.collect::<String>()
 }

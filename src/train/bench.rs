@@ -39,11 +39,14 @@ pub struct Speed {
     pub copy_gbytes: f64,
     /// Most memory the process held, in bytes; 0 where the system does not say.
     pub resident_bytes: u64,
-    /// Every pass through every layer of a training step, in the order in which they run.
-    pub layers: Vec<LayerSpeed>,
+    /// Every pass through every layer of a training step, in the order in which they run; what a layer does for its
+    /// neighbour counts as its own.
+    pub train_layers: Vec<LayerSpeed>,
+    /// Every layer of inference.
+    pub infer_layers: Vec<LayerSpeed>,
 }
 
-/// One pass through one layer, in a training step.
+/// One pass through one layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerSpeed {
     /// Name of the layer.
@@ -72,15 +75,21 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
     let (forward, training) = (2.0 * network.macs() as f64 / 1e9, training_gflop(&network));
     let (peak_gflops, copy_gbytes) = on_threads(threads, || (peak::fma_gflops(0.2), peak::copy_gbytes(0.2)))?;
 
-    let infer_images_per_second = {
+    let (infer_images_per_second, infer_layers) = {
         let mut engine = CpuEngine::new(network.clone(), Mode::Inference, batch, threads)?;
         engine.load(&parameters)?;
         if half {
             engine.halve_fully_connected()?;
         }
-        batch as f64 / median(|| engine.forward(&images).map(|_| ()))?
+        let mut laps = Vec::new();
+        let forward = || {
+            engine.forward(&images)?;
+            laps.push(engine.laps().clone());
+            Ok(())
+        };
+        (batch as f64 / median(forward)?, layer_speeds(&network, batch, &laps))
     };
-    let (train_images_per_second, layers) = {
+    let (train_images_per_second, train_layers) = {
         let mut engine = CpuEngine::new(network.clone(), Mode::Training, batch, threads)?;
         engine.load(&parameters)?;
         drop(parameters);
@@ -104,7 +113,8 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
         infer_images_per_second,
         peak_gflops,
         copy_gbytes,
-        layers,
+        train_layers,
+        infer_layers,
         train_gflops: train_images_per_second * training,
         infer_gflops: infer_images_per_second * forward,
         resident_bytes: peak_resident_bytes(),

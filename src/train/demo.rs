@@ -42,10 +42,14 @@ pub struct Options {
 pub fn demo(options: Options, out: &mut dyn Write) -> Result<Report> {
     let dataset = embedded::fashion_mnist()?;
     let test = dataset.split("test")?.clone();
+    let run = match options.run {
+        Some(run) => run,
+        None => Run::claim("demo")?,
+    };
     let config = Config {
         recipe: Recipe::load("small")?,
         dataset,
-        run: Some(options.run.unwrap_or_else(|| Run::first_free("demo"))),
+        run: Some(run),
         exist_ok: false,
         command: options.command,
         seed: options.seed,
@@ -70,7 +74,7 @@ pub fn demo(options: Options, out: &mut dyn Write) -> Result<Report> {
             .into_iter()
             .map(|(class, p)| (predictor.classes[class].clone(), p))
             .collect();
-        write(out, &beside(&draw(&picture), &captions(label, &best)))?;
+        write(out, &beside(&draw(&picture, Ink::detect()), &captions(label, &best)))?;
     }
     write(out, &next_commands(&report))?;
     Ok(report)
@@ -97,28 +101,56 @@ fn beside(picture: &[String], text: &[String]) -> String {
     (0..rows).map(|row| format!("  {}   {}\n", cell(picture, row), cell(text, row))).collect()
 }
 
-/// A picture as lines of text: two pixels a character in colour on a terminal, else one of ten shades.
-fn draw(picture: &Picture) -> Vec<String> {
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-        || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
-        || !std::io::stdout().is_terminal();
+/// What a terminal can show.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ink {
+    /// Characters.
+    Plain,
+    /// The 24 greys of the palette of 256.
+    Greys,
+    /// Every colour.
+    Full,
+}
+
+impl Ink {
+    /// What standard output can show, as the environment tells.
+    fn detect() -> Self {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is = |name: &str, values: &[&str]| {
+            std::env::var(name).is_ok_and(|value| values.contains(&value.as_str()))
+        };
+        if is_set("NO_COLOR") || is("TERM", &["dumb"]) || !std::io::stdout().is_terminal() {
+            return Self::Plain;
+        }
+        if is("COLORTERM", &["truecolor", "24bit"]) { Self::Full } else { Self::Greys }
+    }
+
+    /// Two pixels, one above the other, as one character.
+    fn cell(self, upper: [u8; 3], lower: [u8; 3]) -> String {
+        let grey =
+            |pixel: [u8; 3]| 232 + pixel.iter().map(|&value| usize::from(value)).sum::<usize>() * 23 / 765;
+        match self {
+            Self::Plain => shade(upper, lower).to_string(),
+            Self::Greys => format!("\x1b[38;5;{}m\x1b[48;5;{}m\u{2580}", grey(upper), grey(lower)),
+            Self::Full => {
+                let ([r, g, b], [s, h, c]) = (upper, lower);
+                format!("\x1b[38;2;{r};{g};{b}m\x1b[48;2;{s};{h};{c}m\u{2580}")
+            }
+        }
+    }
+}
+
+/// A picture as lines of text, two rows of pixels to a line.
+fn draw(picture: &Picture, ink: Ink) -> Vec<String> {
     let pixel = |x: usize, y: usize| -> [u8; 3] {
         let y = y.min(picture.height - 1);
         std::array::from_fn(|c| picture.pixels[3 * (y * picture.width + x) + c])
     };
     let row = |y: usize| -> String {
-        let cells = (0..picture.width).map(|x| {
-            let (upper, lower) = (pixel(x, y), pixel(x, y + 1));
-            if plain { shade(upper, lower).to_string() } else { half_block(upper, lower) }
-        });
-        cells.collect::<String>() + if plain { "" } else { "\x1b[0m" }
+        let cells = (0..picture.width).map(|x| ink.cell(pixel(x, y), pixel(x, y + 1)));
+        cells.collect::<String>() + if ink == Ink::Plain { "" } else { "\x1b[0m" }
     };
     (0..picture.height).step_by(2).map(row).collect()
-}
-
-/// Two pixels, one above the other, as a half block in two colours.
-fn half_block([r, g, b]: [u8; 3], [s, h, c]: [u8; 3]) -> String {
-    format!("\x1b[38;2;{r};{g};{b}m\x1b[48;2;{s};{h};{c}m\u{2580}")
 }
 
 /// Two pixels as one of ten characters of growing darkness on paper.
@@ -159,8 +191,9 @@ mod tests {
     #[test]
     fn drawings_have_a_line_for_two_rows() {
         let picture = Picture::from_gray(3, 5, &[0; 15]);
-        let lines = draw(&picture);
+        let lines = draw(&picture, Ink::Plain);
         assert_eq!(lines.len(), 3);
+        assert!(Ink::Greys.cell([0; 3], [255; 3]).starts_with("\x1b[38;5;232m\x1b[48;5;255m"));
         assert_eq!(shade([255; 3], [255; 3]), '@');
         assert_eq!(shade([0; 3], [0; 3]), ' ');
     }

@@ -137,6 +137,16 @@ impl Trainer {
         };
         say(&progress, format!("recipe {}, {} classes of {}", recipe.name, classes, config.dataset.origin));
         config.dataset.notes.iter().for_each(|note| say(&progress, format!("note: {note}")));
+        say(
+            &progress,
+            format!(
+                "{} parameters, {} multiply-adds for a picture; {} pictures to train on, {} to validate on",
+                count(engine.network().parameters() as u64),
+                count(engine.network().macs() as u64),
+                count(train.len() as u64),
+                count(config.dataset.val().map_or(0, Split::len) as u64)
+            ),
+        );
         say(&progress, engine.memory().to_string());
         progress.start("mean image and colours", train.len());
         let progress_cell = std::sync::Mutex::new(&mut progress);
@@ -337,11 +347,17 @@ impl Trainer {
         let mut cures: Vec<String> =
             biased.map(|layer| format!("--set layer.{}.weights.bias=0.1", layer.name)).collect();
         cures.push(format!("--set optimiser.rate={}", self.config.recipe.optimiser.rate / 2.0));
+        // The last layer, whose outputs are the logits, may start as small as it does.
+        let hidden = network.layers.iter().rev().filter(|layer| layer.weights().is_some()).skip(1);
+        let mut he: Vec<String> =
+            hidden.map(|layer| format!("--set layer.{}.weights.init=he", layer.name)).collect();
+        he.reverse();
         self.say(&format!(
             "note: the loss is still {:.3}; a blind guess among {classes} classes has ln {classes} = {blind:.3}. It may \
-             only need more epochs. Known cures: smaller biases, He's initial weights, a lower rate: {}",
+             only need more epochs. Known cures: smaller biases and a lower rate: {}; He's initial weights: {}",
             tally.loss(),
-            cures.join(" ")
+            cures.join(" "),
+            he.join(" ")
         ));
     }
 

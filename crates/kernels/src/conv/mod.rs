@@ -178,11 +178,11 @@ pub fn backward_weights(
     check_len!(dy, batch * g.output.len());
     check_len!(dw, g.weights());
     check_len!(dbias, g.output.channels);
-    sum_rows(dy, dbias);
     let winograd = Winograd::of(g, batch);
-    if winograd.is_some_and(|winograd| winograd.backward_weights(x, dy, dw)) {
+    if winograd.is_some_and(|winograd| winograd.backward_weights(x, dy, dw, dbias)) {
         return;
     }
+    sum_rows(dy, dbias);
     let shape = Shape { m: g.depth(), n: g.group_outputs(), k: batch * g.output.pixels() };
     for (group, dw) in dw.chunks_exact_mut(shape.m * shape.n).enumerate() {
         let dy = Matrix::across_rows(&dy[columns(group, shape.n).start.min(dy.len())..], g.output.channels);

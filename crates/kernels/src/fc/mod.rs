@@ -62,7 +62,7 @@ pub fn forward_halved(
     check_len!(bias, outputs);
     check_len!(y, batch * outputs);
     if batch <= FEW {
-        return halved::forward(inputs, x, w, bias, y);
+        return dot::forward(inputs, x, w, bias, y);
     }
     large_forward(batch, inputs, outputs, x, &Halves { values: w, inputs }, bias, y);
 }

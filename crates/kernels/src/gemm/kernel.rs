@@ -65,9 +65,20 @@ const AVX512: MicroKernel = MicroKernel {
     rows: 12,
     columns: 32,
     depth: 384,
-    add: x86::avx512::<false, true>,
-    set: x86::avx512::<false, false>,
-    set_along: x86::avx512::<true, false>,
+    add: x86::avx512::<12, false, true>,
+    set: x86::avx512::<12, false, false>,
+    set_along: x86::avx512::<12, true, false>,
+};
+
+/// Lower tiles, for few rows.
+#[cfg(target_arch = "x86_64")]
+const AVX512_LOW: MicroKernel = MicroKernel {
+    rows: 8,
+    columns: 32,
+    depth: 384,
+    add: x86::avx512::<8, false, true>,
+    set: x86::avx512::<8, false, false>,
+    set_along: x86::avx512::<8, true, false>,
 };
 
 impl MicroKernel {
@@ -89,6 +100,18 @@ impl MicroKernel {
             #[cfg(not(target_arch = "x86_64"))]
             _ => unreachable!("{} is only available on x86-64, not for {n} columns", isa.name()),
         }
+    }
+
+    /// This kernel, or one of tiles as wide, whichever computes fewer of `rows` rows in vain. The bits are the same.
+    pub(crate) fn for_rows(&'static self, rows: usize) -> &'static Self {
+        #[cfg(target_arch = "x86_64")]
+        if self.columns == AVX512_LOW.columns
+            && rows.next_multiple_of(AVX512_LOW.rows) < rows.next_multiple_of(self.rows)
+        {
+            return &AVX512_LOW;
+        }
+        let _ = rows;
+        self
     }
 
     /// Puts the product of two panels into the first `rows` x `columns` of a tile at `c`, or adds it.
@@ -197,7 +220,7 @@ unsafe fn portable<const ALONG: bool, const ADD: bool>(tile: &Tile) {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{AVX2, AVX512, Tile};
+    use super::{AVX2, TALLEST, Tile};
     use std::arch::x86_64::*;
 
     /// Rows whose addresses are reckoned from one pointer: x86 adds a register once or twice.
@@ -239,13 +262,12 @@ mod x86 {
         }
     }
 
-    /// 12 x 32: twenty-four accumulators of sixteen.
+    /// 12 x 32, twenty-four accumulators of sixteen, or 8 x 32.
     ///
     /// # Safety
     /// As [`super::portable`], on a machine with AVX-512F.
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn avx512<const ALONG: bool, const ADD: bool>(tile: &Tile) {
-        const ROWS: usize = AVX512.rows;
+    pub(super) unsafe fn avx512<const ROWS: usize, const ALONG: bool, const ADD: bool>(tile: &Tile) {
         let Tile { depth, a, mut b, b_step, c, c_row, .. } = *tile;
         let (row, step) = if ALONG { (tile.a_row, 1) } else { (1, tile.a_step) };
         // SAFETY: as in `avx2`.
@@ -254,7 +276,8 @@ mod x86 {
                 _mm_prefetch::<_MM_HINT_T0>(c.add(i * c_row).cast());
                 _mm_prefetch::<_MM_HINT_T0>(c.add(i * c_row + 31).cast());
             }
-            let mut bunches: [_; ROWS / BUNCH] = std::array::from_fn(|bunch| a.add(bunch * BUNCH * row));
+            let mut bunches: [_; TALLEST / BUNCH] =
+                std::array::from_fn(|bunch| a.wrapping_add(bunch * BUNCH * row));
             let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
             for _ in 0..depth {
                 let (left, right) = (_mm512_loadu_ps(b), _mm512_loadu_ps(b.add(16)));
@@ -263,7 +286,7 @@ mod x86 {
                     sums[0] = _mm512_fmadd_ps(a, left, sums[0]);
                     sums[1] = _mm512_fmadd_ps(a, right, sums[1]);
                 }
-                bunches = bunches.map(|a| a.add(step));
+                bunches = bunches.map(|a| a.wrapping_add(step));
                 b = b.add(b_step);
             }
             for (i, sums) in sums.iter().enumerate() {

@@ -11,27 +11,28 @@ const MOST_SUMS: usize = 16;
 const TOGETHER: usize = 4;
 
 impl Winograd {
-    /// `dw[ky, kx, i, o] = sum x dy`, laid out as the weights. Tells whether all of it is finite.
+    /// `dw[ky, kx, i, o] = sum x dy`, laid out as the weights, and `dbias[o] = sum dy`. Tells whether `dw` is finite.
     ///
     /// The sum runs block by block, whatever the number of threads.
-    pub(crate) fn backward_weights(&self, x: &[f32], dy: &[f32], dw: &mut [f32]) -> bool {
+    pub(crate) fn backward_weights(&self, x: &[f32], dy: &[f32], dw: &mut [f32], dbias: &mut [f32]) -> bool {
         assert!(x.len() == self.batch * self.image && dy.len() == self.batch * self.output.len());
         match self.fold {
             Some(fold) => scratch::with(self.weights(), |folded| {
-                let finite = self.group_gradient(0, x, dy, folded);
+                let finite = self.group_gradient(0, x, dy, folded, dbias);
                 fold.unfold(folded, self.outputs, dw);
                 finite
             }),
             None => {
-                let groups = dw.chunks_exact_mut(self.weights() / self.groups);
-                groups.enumerate().all(|(group, dw)| self.group_gradient(group, x, dy, dw))
+                let weights = dw.chunks_exact_mut(self.weights() / self.groups);
+                let mut groups = weights.zip(dbias.chunks_exact_mut(self.outputs)).enumerate();
+                groups.all(|(group, (dw, dbias))| self.group_gradient(group, x, dy, dw, dbias))
             }
         }
     }
 
     /// The gradient of one group. The tiles are cut into sections, as many as there is room for sums, so that each
     /// thread works on its own; their number depends on the shape alone, and so does every sum's order.
-    fn group_gradient(&self, group: usize, x: &[f32], dy: &[f32], dw: &mut [f32]) -> bool {
+    fn group_gradient(&self, group: usize, x: &[f32], dy: &[f32], dw: &mut [f32], dbias: &mut [f32]) -> bool {
         let kernel = self.kernel();
         let layout = Layout::new(
             self.inputs.next_multiple_of(kernel.rows),
@@ -45,7 +46,12 @@ impl Winograd {
         let section = blocks.len().div_ceil(sections);
         scratch::with(blocks.len().div_ceil(section) * len, |sums| {
             let sections = sums.par_chunks_exact_mut(len).zip(blocks.par_chunks(section));
-            sections.for_each(|(u, blocks)| self.section(group, blocks, x, dy, u, layout));
+            let biases: Vec<Vec<f64>> =
+                sections.map(|(u, blocks)| self.section(group, blocks, x, dy, u, layout)).collect();
+            let scale = f64::from(self.algorithm.at_one).powi(2);
+            for (o, dbias) in dbias.iter_mut().enumerate() {
+                *dbias = (biases.iter().map(|sums| sums[o]).sum::<f64>() / scale) as f32;
+            }
             let (u, others) = sums.split_at_mut(len);
             u.par_chunks_mut(GRAIN).enumerate().for_each(|(i, u)| {
                 for other in others.chunks_exact(len) {
@@ -56,7 +62,7 @@ impl Winograd {
         })
     }
 
-    /// `dU` of some blocks of tiles.
+    /// `dU` of some blocks of tiles; gives the sums of `Z` at point 1, for the biases.
     fn section(
         &self,
         group: usize,
@@ -65,7 +71,7 @@ impl Winograd {
         dy: &[f32],
         u: &mut [f32],
         u_layout: Layout,
-    ) {
+    ) -> Vec<f64> {
         let kernel = self.kernel();
         let (rows, columns) =
             (self.inputs.next_multiple_of(kernel.rows), self.outputs.next_multiple_of(kernel.columns));
@@ -73,6 +79,7 @@ impl Winograd {
         let elements = self.algorithm.elements();
         let block_len = elements * (v_layout.element + z_layout.element);
         let together = if u.len() > SUMS / TOGETHER { TOGETHER } else { 1 };
+        let mut biases = vec![0.0; self.outputs];
         scratch::with(together * block_len, |buffer| {
             for (round, blocks) in blocks.chunks(together).enumerate() {
                 let transformed = &mut buffer[..blocks.len() * block_len];
@@ -81,6 +88,13 @@ impl Winograd {
                     self.transform_inputs(group * self.inputs, tiles, x, v, v_layout);
                     self.transform_output_gradients(group, tiles, dy, z, z_layout);
                 });
+                for (block, tiles) in transformed.chunks_exact(block_len).zip(blocks) {
+                    let at_one = ONE * self.algorithm.side + ONE;
+                    let z = &block[elements * v_layout.element + at_one * z_layout.element..];
+                    for z in z.chunks(z_layout.row).take(tiles.len()) {
+                        biases.iter_mut().zip(z).for_each(|(sum, &z)| *sum += f64::from(z));
+                    }
+                }
                 u.par_chunks_exact_mut(u_layout.element).enumerate().for_each(|(e, u)| {
                     for (i, (block, tiles)) in transformed.chunks_exact(block_len).zip(blocks).enumerate() {
                         let (v, z) = block.split_at(elements * v_layout.element);
@@ -92,6 +106,7 @@ impl Winograd {
                 });
             }
         });
+        biases
     }
 
     /// `Z = G' dy G'^T` for some tiles of one group.

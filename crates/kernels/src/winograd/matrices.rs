@@ -12,6 +12,9 @@ pub(super) const LONGEST: usize = 8;
 /// The points besides infinity, in the order in which they are taken: small, and opposite ones beside each other.
 const POINTS: [f64; LONGEST - 1] = [0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5];
 
+/// Which of them is 1.
+pub(super) const ONE: usize = 1;
+
 /// A small matrix whose structure is known at compile time.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix {

@@ -35,7 +35,7 @@ use crate::scratch;
 use crate::shared::Shared;
 use crate::simd::LINE;
 use fold::Fold;
-use matrices::LONGEST;
+use matrices::{LONGEST, Matrix, ONE};
 use rayon::prelude::*;
 use std::ops::Range;
 use tiling::Tiling;
@@ -43,6 +43,9 @@ use transform::{Finish, Input, Kernel, Output, Square, Transform, transform};
 
 /// Tiles in a block.
 const TILES: usize = 48;
+
+/// Tiles that a block is a multiple of: micro-kernels compute 4, 6, 8 or 12 rows together.
+const STRIP: usize = 4;
 
 /// Columns of `M` that a block computes at a time, at least.
 const COLUMNS: usize = 64;
@@ -66,6 +69,8 @@ struct Algorithm {
     output_gradient: Transform,
     /// `dw = A'^T dU A'`
     weights_gradient: Transform,
+    /// The factor of point 1 in `G'`: there, `Z` is the sum over the tile of `dy` times its square.
+    at_one: f32,
 }
 
 impl Algorithm {
@@ -80,6 +85,7 @@ impl Algorithm {
             output: transform::<Output<SIDE, TILE>>,
             output_gradient: transform::<Kernel<SIDE, TILE>>,
             weights_gradient: transform::<Output<SIDE, KERNEL>>,
+            at_one: Matrix::kernel(SIDE, TILE).at[ONE][0],
         }
     }
 
@@ -294,8 +300,8 @@ impl Winograd {
         assert_eq!(u.len(), self.transformed_weights());
         let y = Shared::new(y);
         let tiles = self.tiling.tiles();
-        // Blocks of whole strips of the micro-kernel, nearly equal.
-        let block = tiles.div_ceil(tiles.div_ceil(TILES)).next_multiple_of(self.kernel().rows);
+        // Blocks of nearly equal numbers of tiles.
+        let block = tiles.div_ceil(tiles.div_ceil(TILES)).next_multiple_of(STRIP);
         let blocks = self.groups * tiles.div_ceil(block);
         // Few tiles are cut by output channels as well, though each job then transforms its inputs again.
         let jobs = JOBS * rayon::current_num_threads();
@@ -330,7 +336,7 @@ impl Winograd {
         finish: Finish,
         y: &Shared,
     ) -> bool {
-        let kernel = self.kernel();
+        let kernel = self.kernel().for_rows(tiles.len());
         let rows = tiles.len().next_multiple_of(kernel.rows);
         let together = COLUMNS.div_ceil(kernel.columns).min(panels.len());
         let (v_layout, m_layout) =
