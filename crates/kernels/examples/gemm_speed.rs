@@ -52,6 +52,10 @@ fn measure(threads: usize, batch: usize, only: &str) -> Result<(), GeometryError
         report(&format!("{name} input"), macs, peak, || {
             fc::backward_input(batch, inputs, outputs, &dy, &w, &mut dx);
         });
+        let (mut stepped, mut v) = (w.clone(), w.clone());
+        report(&format!("{name} step"), macs, peak, || {
+            fc::step(batch, inputs, outputs, &x, &dy, &mut stepped, &mut v, [1e-6, 0.9, 1e-6]);
+        });
         report(&format!("{name} weights"), macs, peak, || {
             fc::backward_weights(batch, inputs, outputs, &x, &dy, &mut dw, &mut dbias);
         });

@@ -90,7 +90,7 @@ pub fn forward_transformed(
     check_len!(x, batch * g.input.len());
     check_len!(bias, g.output.channels);
     check_len!(y, batch * g.output.len());
-    let winograd = Winograd::of(g, batch).filter(|w| w.transformed_weights() == transformed.len());
+    let winograd = Winograd::of_transformed(g, batch, transformed.len());
     if !winograd.is_some_and(|winograd| winograd.forward_transformed(x, transformed, bias, epilogue, y)) {
         forward(g, batch, x, w, bias, epilogue, y);
     }

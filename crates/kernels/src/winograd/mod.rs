@@ -88,7 +88,8 @@ impl Algorithm {
 }
 
 /// The algorithms in use. Larger tiles would multiply less, and lose digits.
-const ALGORITHMS: [Algorithm; 2] = [Algorithm::new::<4, 3, 6>(), Algorithm::new::<4, 5, 8>()];
+const ALGORITHMS: [Algorithm; 3] =
+    [Algorithm::new::<4, 3, 6>(), Algorithm::new::<6, 3, 8>(), Algorithm::new::<4, 5, 8>()];
 
 /// Where transformed squares lie: element `e` of square `s`, channel `c`, at `e * element + s * row + c`. Rows are
 /// odd numbers of cache lines, and so are elements: what a loop visits never falls into a few sets of the cache.
@@ -130,13 +131,15 @@ pub(crate) struct Winograd {
 }
 
 impl Winograd {
-    /// The algorithm for a convolution, if there is one and it pays.
+    /// The algorithm for a convolution that multiplies least, if it pays.
     pub(crate) fn of(g: &ConvGeometry, batch: usize) -> Option<Self> {
-        if g.window.stride == 1 {
-            return Self::new(g, batch, g.macs(), None);
-        }
-        let (fold, folded) = Fold::of(g)?;
-        Self::new(&folded, batch, g.macs(), Some((fold, g.input.len())))
+        let best = Self::all(g, batch).min_by_key(|one| (one.products(), one.algorithm.side));
+        best.filter(|best| best.pays(g.macs()))
+    }
+
+    /// The algorithm that these many transformed weights belong to, for however many images.
+    pub(crate) fn of_transformed(g: &ConvGeometry, batch: usize, weights: usize) -> Option<Self> {
+        Self::all(g, batch).find(|one| one.transformed_weights() == weights)
     }
 
     /// The algorithm for the gradient by the inputs: a convolution of the outputs' gradient.
@@ -145,33 +148,40 @@ impl Winograd {
             return None;
         }
         let window = Window { pad: g.window.kernel - 1 - g.window.pad, ..g.window };
-        let turned = ConvGeometry { input: g.output, output: g.input, window, groups: g.groups };
-        Self::new(&turned, batch, g.macs(), None)
+        Self::of(&ConvGeometry { input: g.output, output: g.input, window, groups: g.groups }, batch)
     }
 
-    /// The algorithm for a convolution of stride 1 that takes `macs` multiply-adds an image otherwise.
-    fn new(g: &ConvGeometry, batch: usize, macs: usize, fold: Option<(Fold, usize)>) -> Option<Self> {
-        let algorithm = ALGORITHMS.iter().find(|algorithm| algorithm.kernel == g.window.kernel)?;
+    /// The algorithms that fit a convolution, folded if it has a stride.
+    fn all(g: &ConvGeometry, batch: usize) -> impl Iterator<Item = Self> {
+        let fold = Fold::of(g);
+        let image = g.input.len();
+        let g = fold.map_or(*g, |(_, folded)| folded);
         let (inputs, outputs) = (g.group_inputs(), g.group_outputs());
-        if batch == 0 || !inputs.is_multiple_of(8) || !outputs.is_multiple_of(8) {
-            return None;
-        }
-        let tiling = Tiling::new(g.input, g.output, algorithm.kernel, g.window.pad, algorithm.tile, batch);
-        let products = tiling.tiles() * algorithm.elements() * inputs * g.output.channels;
-        // The transforms take a few operations for each channel: few channels do not pay for them.
-        let pays = 3 * products < 2 * batch * macs && inputs >= 16 && outputs >= 16;
-        pays.then(|| Self {
+        let fits = batch > 0 && inputs.is_multiple_of(8) && outputs.is_multiple_of(8);
+        let kernel = if fits && g.window.stride == 1 { g.window.kernel } else { 0 };
+        ALGORITHMS.iter().filter(move |algorithm| algorithm.kernel == kernel).map(move |algorithm| Self {
             algorithm,
-            tiling,
+            tiling: Tiling::new(g.input, g.output, kernel, g.window.pad, algorithm.tile, batch),
             fold: fold.map(|(fold, _)| fold),
             isa: Isa::current(),
             batch,
-            image: fold.map_or(g.input.len(), |(_, image)| image),
+            image,
             output: g.output,
             groups: g.groups,
             inputs,
             outputs,
         })
+    }
+
+    /// Multiply-adds of the products, those of padding included.
+    fn products(&self) -> usize {
+        self.tiling.tiles() * self.algorithm.elements() * self.inputs * self.output.channels
+    }
+
+    /// Whether this beats `macs` multiply-adds an image. The transforms take a few operations for each channel: few
+    /// channels do not pay for them.
+    fn pays(&self, macs: usize) -> bool {
+        3 * self.products() < 2 * self.batch * macs && self.inputs >= 16 && self.outputs >= 16
     }
 
     /// `y = bias + sum w x`, then the epilogue. Tells whether all of it is finite: one value that is not spoils every
