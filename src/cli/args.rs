@@ -94,7 +94,8 @@ pub(super) enum RecipeCommand {
 #[command(after_help = "Examples:\n  alexnet train pets/ --recipe small\n  \
                         alexnet train pets/ --recipe paper --epochs 30 --set optimiser.rate=0.005 --run runs/pets\n\n\
                         SRC is a folder with a folder of pictures per class, train/ and val/ of such, a tar of\n\
-                        those, CIFAR-10 or CIFAR-100 binaries, or IDX files such as MNIST's.")]
+                        those, CIFAR-10 or CIFAR-100 binaries, IDX files such as MNIST's, or a folder with\n\
+                        ImageNet's archives as they are handed out and their development kit.")]
 pub(super) struct TrainArgs {
     /// The pictures: a folder with a folder per class, or another source (see below)
     #[arg(value_name = "SRC")]

@@ -3,6 +3,7 @@
 mod cifar;
 mod folder;
 mod idx;
+mod ilsvrc;
 mod raw;
 mod tarball;
 mod tree;
@@ -70,7 +71,8 @@ enum Store {
 
 impl Dataset {
     /// Opens a folder of class folders, `train/` and `val/` (or `test/`) of such, a tar of those, a folder of
-    /// CIFAR-10 or CIFAR-100 binaries, or a folder of IDX files (MNIST and its like, `.gz` too).
+    /// CIFAR-10 or CIFAR-100 binaries, a folder of IDX files (MNIST and its like, `.gz` too), or a folder of ImageNet's
+    /// archives as they are handed out, with the development kit.
     ///
     /// # Errors
     /// When there is nothing of the kind, or it is not whole: the message says what was found and what is
@@ -82,6 +84,9 @@ impl Dataset {
         })?;
         if metadata.is_file() {
             return tarball::open(path);
+        }
+        if ilsvrc::is_ilsvrc(path) {
+            return ilsvrc::open(path);
         }
         if cifar::is_cifar(path) {
             return cifar::open(path);

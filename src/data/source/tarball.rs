@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use tar::EntryType;
 
-use super::tree::{self, Listing};
+use super::tree::{self, Listing, leaves_root};
 use super::{Dataset, Place, Store};
 use crate::{Error, Result};
 
@@ -45,11 +45,6 @@ pub(super) fn open(path: &Path) -> Result<Dataset> {
     }
     let store = Store::Archive(path.to_owned(), Mutex::new(archive.into_inner()));
     tree::dataset(listing, store, path.display().to_string())
-}
-
-/// Whether a name points out of the archive. Nothing is ever written, but such a member is no picture of a class.
-fn leaves_root(name: &str) -> bool {
-    name.starts_with('/') || name.split('/').any(|part| part == "..")
 }
 
 /// Reads `len` bytes at `offset`.

@@ -258,6 +258,11 @@ fn may_be_picture(path: &str) -> bool {
     }
 }
 
+/// Whether a name points out of the archive. Nothing is ever written, but such a member is no picture of a class.
+pub(super) fn leaves_root(name: &str) -> bool {
+    name.starts_with('/') || name.split('/').any(|part| part == "..")
+}
+
 /// The first few names of a list.
 pub(super) fn some(names: &[&str]) -> String {
     let shown = names.iter().take(5).copied().collect::<Vec<_>>().join(", ");

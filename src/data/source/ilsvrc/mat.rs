@@ -1,0 +1,218 @@
+//! As much of MATLAB's MAT files, version 5, as the development kit's `meta.mat` needs: arrays of structs whose fields
+//! are text or numbers. Written after "MAT-File Format" (The MathWorks). Every length is checked before it is used.
+
+use std::io::Read;
+
+use crate::{Error, Result};
+
+/// Bytes before the first element: text, and a version.
+const HEADER: usize = 128;
+
+/// Most bytes that a compressed element may unpack to: the kit's file has less than one million.
+const MOST: u64 = 64 << 20;
+
+/// Deepest array in an array.
+const DEEPEST: usize = 4;
+
+// Kinds of data.
+const INT8: u32 = 1;
+const UINT8: u32 = 2;
+const INT16: u32 = 3;
+const UINT16: u32 = 4;
+const INT32: u32 = 5;
+const UINT32: u32 = 6;
+const SINGLE: u32 = 7;
+const DOUBLE: u32 = 9;
+const MATRIX: u32 = 14;
+const COMPRESSED: u32 = 15;
+const UTF8: u32 = 16;
+
+// Classes of arrays.
+const STRUCT: u8 = 2;
+const CHAR: u8 = 4;
+
+/// One value of a field.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Text(String),
+    Numbers(Vec<f64>),
+    /// What this reader does not need.
+    Other,
+}
+
+/// One struct: its fields' names and values.
+pub(super) type Record = Vec<(String, Value)>;
+
+/// The structs of the first array of that name.
+///
+/// # Errors
+/// When the file is not of this format, is cut short, or has no such array.
+pub(super) fn structs(file: &[u8], name: &str) -> Result<Vec<Record>> {
+    if file.len() < HEADER || file[126..128] != *b"IM" || file[124..126] != [0, 1] {
+        return Err(broken("it does not begin as a MAT file of version 5, little-endian"));
+    }
+    let mut rest = &file[HEADER..];
+    while !rest.is_empty() {
+        let (kind, data, after) = element(rest)?;
+        let unpacked;
+        let (kind, data) = if kind == COMPRESSED {
+            unpacked = inflate(data)?;
+            let (kind, data, _) = element(&unpacked)?;
+            (kind, data)
+        } else {
+            (kind, data)
+        };
+        if kind == MATRIX
+            && let Some(records) = records(data, Some(name), 0)?
+        {
+            return Ok(records);
+        }
+        rest = after;
+    }
+    Err(broken(&format!("it has no array of structs named `{name}`")))
+}
+
+fn broken(what: &str) -> Error {
+    Error::data(format!("not the MAT file of a development kit: {what}"))
+}
+
+fn inflate(data: &[u8]) -> Result<Vec<u8>> {
+    let mut unpacked = Vec::new();
+    let read = flate2::read::ZlibDecoder::new(data).take(MOST + 1).read_to_end(&mut unpacked);
+    read.map_err(|error| broken(&format!("a compressed part does not unpack: {error}")))?;
+    if unpacked.len() as u64 > MOST {
+        return Err(broken(&format!("a part unpacks to more than {MOST} bytes")));
+    }
+    Ok(unpacked)
+}
+
+/// Kind and data of the first element, and what follows it.
+fn element(bytes: &[u8]) -> Result<(u32, &[u8], &[u8])> {
+    let word = |at: usize| -> Result<u32> {
+        let word = bytes.get(at..at + 4).ok_or_else(|| broken("it is cut short"))?;
+        Ok(u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+    };
+    let first = word(0)?;
+    // Up to four bytes stand in the tag itself.
+    if first >> 16 != 0 {
+        let len = (first >> 16) as usize;
+        if len > 4 || bytes.len() < 8 {
+            return Err(broken("a small element is larger than its place"));
+        }
+        return Ok((first & 0xffff, &bytes[4..4 + len], &bytes[8..]));
+    }
+    let len = word(4)? as usize;
+    let data = bytes.get(8..).and_then(|rest| rest.get(..len)).ok_or_else(|| broken("it is cut short"))?;
+    // Compressed elements are not padded, others are to eight bytes; the last may lack the padding.
+    let padded = if first == COMPRESSED { len } else { len.div_ceil(8) * 8 };
+    Ok((first, data, &bytes[(8 + padded).min(bytes.len())..]))
+}
+
+/// The next element, which has to be of a kind.
+fn expect<'a>(rest: &mut &'a [u8], kind: u32, what: &str) -> Result<&'a [u8]> {
+    let (found, data, after) = element(rest)?;
+    if found != kind {
+        return Err(broken(&format!("{what} is of kind {found}, not {kind}")));
+    }
+    *rest = after;
+    Ok(data)
+}
+
+/// Class, number of elements and name of an array, and what follows.
+fn array(data: &[u8]) -> Result<(u8, usize, String, &[u8])> {
+    let mut rest = data;
+    let flags = expect(&mut rest, UINT32, "an array's flags")?;
+    let class = *flags.first().ok_or_else(|| broken("an array has no flags"))?;
+    let sizes = expect(&mut rest, INT32, "an array's size")?;
+    let sizes = sizes.as_chunks::<4>().0.iter().map(|&size| i32::from_le_bytes(size));
+    let count =
+        sizes.map(|size| usize::try_from(size).ok()).try_fold(1usize, |all, size| all.checked_mul(size?));
+    let count =
+        count.filter(|&count| count <= data.len()).ok_or_else(|| broken("an array's size is impossible"))?;
+    let name = expect(&mut rest, INT8, "an array's name")?;
+    Ok((class, count, String::from_utf8_lossy(name).into_owned(), rest))
+}
+
+/// The structs of an array; `None`, if it is another array or has another name.
+fn records(data: &[u8], name: Option<&str>, depth: usize) -> Result<Option<Vec<Record>>> {
+    let (class, count, found, mut rest) = array(data)?;
+    if class != STRUCT || name.is_some_and(|name| name != found) {
+        return Ok(None);
+    }
+    let width = expect(&mut rest, INT32, "the length of field names")?;
+    let width = width.first_chunk().map_or(0, |&width| i32::from_le_bytes(width));
+    let width = usize::try_from(width).ok().filter(|&width| width > 0);
+    let width = width.ok_or_else(|| broken("field names have no length"))?;
+    let names: Vec<String> = expect(&mut rest, INT8, "field names")?
+        .chunks(width)
+        .map(|name| {
+            String::from_utf8_lossy(name.split(|&byte| byte == 0).next().unwrap_or(name)).into_owned()
+        })
+        .collect();
+    let mut all = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut record = Vec::with_capacity(names.len());
+        for name in &names {
+            record.push((name.clone(), value(expect(&mut rest, MATRIX, name)?, depth + 1)?));
+        }
+        all.push(record);
+    }
+    Ok(Some(all))
+}
+
+/// The value of a field.
+fn value(data: &[u8], depth: usize) -> Result<Value> {
+    if depth > DEEPEST {
+        return Err(broken("arrays are too deep in each other"));
+    }
+    // An empty array may have nothing at all.
+    if data.is_empty() {
+        return Ok(Value::Other);
+    }
+    let (class, count, _, rest) = array(data)?;
+    match class {
+        CHAR => {
+            let (kind, data, _) = element(rest)?;
+            Ok(Value::Text(text(kind, data)))
+        }
+        // Numbers, in whatever kind is short enough for them.
+        6..=13 if count > 0 => {
+            let (kind, data, _) = element(rest)?;
+            let numbers = numbers(kind, data)?;
+            if numbers.len() != count {
+                return Err(broken(&format!("{} numbers where {count} are promised", numbers.len())));
+            }
+            Ok(Value::Numbers(numbers))
+        }
+        _ => Ok(Value::Other),
+    }
+}
+
+fn text(kind: u32, data: &[u8]) -> String {
+    match kind {
+        UINT16 | INT16 => {
+            let units: Vec<u16> =
+                data.as_chunks::<2>().0.iter().map(|&unit| u16::from_le_bytes(unit)).collect();
+            String::from_utf16_lossy(&units)
+        }
+        // Single bytes are Latin letters.
+        INT8 | UINT8 => data.iter().map(|&byte| char::from(byte)).collect(),
+        _ => String::from_utf8_lossy(data).into_owned(),
+    }
+}
+
+fn numbers(kind: u32, data: &[u8]) -> Result<Vec<f64>> {
+    let (shorts, words, longs) = (data.as_chunks::<2>().0, data.as_chunks::<4>().0, data.as_chunks::<8>().0);
+    Ok(match kind {
+        INT8 => data.iter().map(|&byte| f64::from(byte.cast_signed())).collect(),
+        UINT8 => data.iter().map(|&byte| f64::from(byte)).collect(),
+        INT16 => shorts.iter().map(|&short| f64::from(i16::from_le_bytes(short))).collect(),
+        UINT16 => shorts.iter().map(|&short| f64::from(u16::from_le_bytes(short))).collect(),
+        INT32 => words.iter().map(|&word| f64::from(i32::from_le_bytes(word))).collect(),
+        UINT32 => words.iter().map(|&word| f64::from(u32::from_le_bytes(word))).collect(),
+        SINGLE => words.iter().map(|&word| f64::from(f32::from_le_bytes(word))).collect(),
+        DOUBLE => longs.iter().map(|&long| f64::from_le_bytes(long)).collect(),
+        UTF8 => return Err(broken("letters where numbers are expected")),
+        other => return Err(broken(&format!("numbers of an unknown kind, {other}"))),
+    })
+}

@@ -1,0 +1,184 @@
+//! ImageNet's challenges as they are handed out, in small: archives of archives and a development kit whose `meta.mat`
+//! was written by scipy (`tests/ilsvrc/generate.py`).
+
+use std::path::Path;
+
+use alexnet::data::Dataset;
+
+const META: &[u8] = include_bytes!("ilsvrc/meta.mat");
+/// The classes in the order of WNIDs, and the challenge's identifiers of them.
+const WNIDS: [&str; 6] = ["n02012849", "n02096294", "n02100735", "n02110185", "n02119789", "n03126707"];
+const IDS: [u32; 6] = [5, 4, 2, 3, 1, 6];
+const TRUTH: &str = "1\n2\n3\n4\n5\n6\n1\n";
+
+/// A picture of one colour, told apart by `salt`.
+fn picture(salt: usize) -> Vec<u8> {
+    let pixels = vec![(30 * salt % 256) as u8; 3 * 20 * 24];
+    let mut bytes = Vec::new();
+    let encoder = jpeg_encoder::Encoder::new(&mut bytes, 90);
+    encoder.encode(&pixels, 24, 20, jpeg_encoder::ColorType::Rgb).unwrap();
+    bytes
+}
+
+fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, bytes) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, &bytes[..]).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+/// A challenge with two training pictures of each class and seven to validate on; their numbers give their colours.
+fn challenge(folder: &Path) {
+    let classes = WNIDS.iter().enumerate().map(|(class, wnid)| {
+        let pictures = (0..2).map(|i| (format!("{wnid}_{i}.JPEG"), picture(class)));
+        (format!("{wnid}.tar"), archive(&pictures.collect::<Vec<_>>()))
+    });
+    std::fs::write(folder.join("ILSVRC2012_img_train.tar"), archive(&classes.collect::<Vec<_>>())).unwrap();
+    let val = (1..8).map(|i| (format!("ILSVRC2012_val_{i:08}.JPEG"), picture(i)));
+    // An archive need not be in order.
+    let val: Vec<_> = val.rev().collect();
+    std::fs::write(folder.join("ILSVRC2012_img_val.tar"), archive(&val)).unwrap();
+}
+
+fn unpacked_kit(folder: &Path, truth: &str) {
+    let data = folder.join("ILSVRC2012_devkit_t12/data");
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::write(data.join("meta.mat"), META).unwrap();
+    std::fs::write(data.join("ILSVRC2012_validation_ground_truth.txt"), truth).unwrap();
+}
+
+fn error(folder: &Path) -> String {
+    Dataset::open(folder).expect_err("it cannot be opened").to_string()
+}
+
+#[test]
+fn a_challenge_is_read_in_place() {
+    let folder = tempfile::tempdir().unwrap();
+    challenge(folder.path());
+    unpacked_kit(folder.path(), TRUTH);
+    let set = Dataset::open(folder.path()).unwrap();
+    assert_eq!(
+        set.classes,
+        [
+            "crane (n02012849)",
+            "Australian terrier",
+            "English setter",
+            "Siberian husky",
+            "kit fox, Vulpes macrotis",
+            "crane (n03126707)"
+        ]
+    );
+    let train = set.train().unwrap();
+    assert_eq!((train.len(), train.file(0), train.label(11)), (12, "n02012849/n02012849_0.JPEG", 5));
+    for index in 0..train.len() {
+        let picture = train.picture(index).unwrap().unwrap();
+        assert!(picture.pixels[0].abs_diff((30 * train.label(index) as usize % 256) as u8) <= 2);
+    }
+    let val = set.val().unwrap();
+    for index in 0..val.len() {
+        // Line `i` of the ground truth is the identifier of picture `i`.
+        let id: u32 = TRUTH.lines().nth(index).unwrap().parse().unwrap();
+        assert_eq!(IDS[val.label(index) as usize], id);
+        let picture = val.picture(index).unwrap().unwrap();
+        assert!(picture.pixels[0].abs_diff((30 * (index + 1) % 256) as u8) <= 2, "picture {index}");
+    }
+}
+
+#[test]
+fn the_kit_may_stay_packed() {
+    let folder = tempfile::tempdir().unwrap();
+    challenge(folder.path());
+    let kit = archive(&[
+        ("kit/data/meta.mat".into(), META.to_vec()),
+        ("kit/data/ILSVRC2012_validation_ground_truth.txt".into(), TRUTH.into()),
+    ]);
+    let file = std::fs::File::create(folder.path().join("ILSVRC2012_devkit_t12.tar.gz")).unwrap();
+    let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, &kit).unwrap();
+    packed.finish().unwrap();
+    let set = Dataset::open(folder.path()).unwrap();
+    assert_eq!((set.classes.len(), set.val().unwrap().len()), (6, 7));
+}
+
+#[test]
+fn without_a_kit_the_training_pictures_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    challenge(folder.path());
+    let set = Dataset::open(folder.path()).unwrap();
+    assert_eq!(set.classes, WNIDS);
+    assert!(set.val().is_none());
+    let notes = set.notes.join("\n");
+    assert!(notes.contains("ILSVRC2012_img_val.tar is left out") && notes.contains("devkit"), "{notes}");
+    std::fs::remove_file(folder.path().join("ILSVRC2012_img_train.tar")).unwrap();
+    assert!(error(folder.path()).contains("ILSVRC2012_img_val.tar is left out"));
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    challenge(path);
+    unpacked_kit(path, "1\n2\n3\n");
+    let message = error(path);
+    assert!(message.contains("7 pictures") && message.contains("3 lines"), "{message}");
+    unpacked_kit(path, "1\n2\n3\n4\n5\n6\n70\n");
+    assert!(error(path).contains("70 is the identifier of no class"));
+    unpacked_kit(path, "1\ntwo\n");
+    assert!(error(path).contains("`two` is no number"));
+    // Places in the order of WNIDs, under the ground truth's own name: from 0 and from 1.
+    for first in [0, 1] {
+        let places =
+            [65, 970, 230, 809, 516, 57, 334, 415, 674, 332].map(|place| (place + first).to_string());
+        unpacked_kit(path, &places.join("\n"));
+        assert!(error(path).contains("places in the order of WNIDs"));
+    }
+    // As many lines as 2012's, and not its.
+    unpacked_kit(path, &"1\n".repeat(50_000));
+    assert!(error(path).contains("2012's begins [490, 361"));
+}
+
+#[test]
+fn half_a_download_is_refused_with_the_size_that_is_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    challenge(path);
+    unpacked_kit(path, TRUTH);
+    for name in ["ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"] {
+        let whole = std::fs::read(path.join(name)).unwrap();
+        for len in [whole.len() / 3, 700] {
+            std::fs::write(path.join(name), &whole[..len]).unwrap();
+            let message = error(path);
+            assert!(
+                message.contains(&format!("{len} bytes")) && message.contains("ImageNet hands out"),
+                "{message}"
+            );
+        }
+        std::fs::write(path.join(name), &whole).unwrap();
+    }
+}
+
+/// Cut anywhere or with any byte changed, a kit is read or refused, in little time and memory.
+#[test]
+fn broken_kits_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    challenge(path);
+    unpacked_kit(path, TRUTH);
+    let meta = path.join("ILSVRC2012_devkit_t12/data/meta.mat");
+    for len in 0..META.len() {
+        std::fs::write(&meta, &META[..len]).unwrap();
+        assert!(Dataset::open(path).is_err(), "{len} of {} bytes", META.len());
+    }
+    for at in 0..META.len() {
+        for change in [0x01, 0x80, 0xff] {
+            let mut bytes = META.to_vec();
+            bytes[at] ^= change;
+            std::fs::write(&meta, &bytes).unwrap();
+            let _ = Dataset::open(path);
+        }
+    }
+}
