@@ -3,12 +3,17 @@
 
     cargo build --release
     python3 -m venv peers && peers/bin/pip install -r benches/peers/requirements.txt
-    peers/bin/python benches/peers/compare.py [--rounds 3] [--threads 2] [--quick]
+    peers/bin/python benches/peers/compare.py [--rounds 3] [--threads 2] [--large] [--quick]
 
 Every side computes the same network in single precision, on the same number of threads, with random pictures and
 weights. For the paper's network the peers get pictures of 227 x 227, which need no rounding up: that spares them a copy.
 In each round every side runs once; a side's figure is the median over all its timed calls. torch.compile needs a C++
 compiler. A table is written to benches/runs/.
+
+How the sides compare on a machine without AVX-512 can be seen on one with it, as far as the libraries heed these:
+
+    ALEXNET_KERNELS=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 DNNL_MAX_CPU_ISA=AVX2 \\
+        MKL_ENABLE_INSTRUCTIONS=AVX2 peers/bin/python benches/peers/compare.py
 """
 
 import argparse
@@ -25,6 +30,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PROGRAM = ROOT / "target" / "release" / "alexnet"
+LIMIT = os.environ.get("ALEXNET_KERNELS", "")
 
 # The input's side; layers: conv maps kernel stride pad groups, lrn size alpha k, map-norm size alpha, max and avg
 # pooling of 3 at stride 2 rounding up, fc units, dropout rate; this program's recipe.
@@ -237,6 +243,8 @@ def processor():
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     names = [line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")]
     flags = "AVX-512" if "avx512f" in info else "AVX2" if "avx2" in info else "no AVX2"
+    if LIMIT:
+        flags += f", every side asked to keep to {LIMIT.upper()}"
     return f"{names[0] if names else platform.processor()}, {flags}"
 
 
@@ -245,6 +253,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--large", action="store_true", help="the paper's network only, not the small ones")
     parser.add_argument("--quick", action="store_true", help="one round, without torch.compile")
     args = parser.parse_args()
     if not PROGRAM.exists():
@@ -259,7 +268,7 @@ def main():
         modes += ["compile", "channels_last + compile"]
 
     times, speeds = Times(), []
-    networks = LARGE_NETWORKS | SMALL_NETWORKS
+    networks = LARGE_NETWORKS if args.large else LARGE_NETWORKS | SMALL_NETWORKS
     for name, network in networks.items():
         is_large = name in LARGE_NETWORKS
         sides, alone = torch_sides(network, args.batch, modes), {}
@@ -301,7 +310,8 @@ def main():
     text = "\n".join(lines) + "\n"
     print(text)
     if not args.quick:
-        path = ROOT / "benches" / "runs" / f"{datetime.date.today()}-peers.md"
+        name = "-".join(filter(None, [str(datetime.date.today()), "peers", LIMIT]))
+        path = ROOT / "benches" / "runs" / f"{name}.md"
         path.write_text(text)
         print(f"written to {path}", file=sys.stderr)
 
