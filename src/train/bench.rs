@@ -11,8 +11,11 @@ use crate::engine::{Batch, CpuEngine, Engine, Laps, Mode, Pass, Update};
 use crate::net::{Layer, Network, Recipe};
 use crate::random::{Purpose, key};
 
-/// Calls of which the median is taken, after one that is not counted.
+/// Calls of which the median is taken, at least, after one that is not counted.
 const CALLS: usize = 5;
+
+/// Seconds that short calls are repeated for: what disturbs one of them disturbs its neighbours too.
+const LONG: f64 = 1.0;
 
 /// What [`fn@bench`] measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -182,13 +185,14 @@ fn pixel(i: u64) -> f32 {
 fn median(mut call: impl FnMut() -> Result<()>) -> Result<f64> {
     call()?;
     let mut seconds = Vec::with_capacity(CALLS);
-    for _ in 0..CALLS {
+    let first = Instant::now();
+    while seconds.len() < CALLS || first.elapsed().as_secs_f64() < LONG {
         let begin = Instant::now();
         call()?;
         seconds.push(begin.elapsed().as_secs_f64());
     }
     seconds.sort_by(f64::total_cmp);
-    Ok(seconds[CALLS / 2])
+    Ok(seconds[seconds.len() / 2])
 }
 
 /// The process's high-water mark of resident memory, as Linux tells it.
