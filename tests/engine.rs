@@ -302,6 +302,13 @@ fn halved_weights_change_logits_in_the_fourth_digit() {
     let shapes =
         |tensors: &[Tensor]| tensors.iter().map(|t| (t.name.clone(), t.shape.clone())).collect::<Vec<_>>();
     assert_eq!(shapes(&engine.parameters()), shapes(&parameters));
+    let mut large = parameters.clone();
+    large.iter_mut().find(|tensor| tensor.name == "fc5.weight").unwrap().data[3] = 70_000.0;
+    let mut engine = CpuEngine::new(network.clone(), Mode::Inference, 2, 1).unwrap();
+    engine.load(&large).unwrap();
+    let message = engine.halve_fully_connected().unwrap_err().to_string();
+    assert!(message.contains("fc5") && message.contains("70000"), "{message}");
+    assert!(engine.parameters() == large, "a refusal changes nothing");
     let mut training = CpuEngine::new(network, Mode::Training, 2, 1).unwrap();
     assert!(training.halve_fully_connected().is_err());
 }

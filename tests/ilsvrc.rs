@@ -141,6 +141,32 @@ fn what_does_not_fit_is_refused() {
     assert!(error(path).contains("2012's begins [490, 361"));
 }
 
+/// What is no picture is told, and so is what is missing.
+#[test]
+fn nothing_is_left_out_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    challenge(folder.path());
+    unpacked_kit(folder.path(), TRUTH);
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Symlink);
+    header.set_size(0);
+    builder.append_link(&mut header, "n09999999.tar", "/etc/passwd").unwrap();
+    for (name, bytes) in
+        [("README", b"text".to_vec()), ("n02012849.tar", archive(&[("1.JPEG".into(), picture(1))]))]
+    {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        builder.append_data(&mut header, name, &bytes[..]).unwrap();
+    }
+    std::fs::write(folder.path().join("ILSVRC2012_img_train.tar"), builder.into_inner().unwrap()).unwrap();
+    let set = Dataset::open(folder.path()).unwrap();
+    assert_eq!(set.train().unwrap().len(), 1);
+    let notes = set.notes.join("\n");
+    assert!(notes.contains("2 entries are no plain files and left out: n09999999.tar, README"), "{notes}");
+    assert!(notes.contains("has no pictures of 5 classes: Australian terrier"), "{notes}");
+}
+
 #[test]
 fn half_a_download_is_refused_with_the_size_that_is_expected() {
     let folder = tempfile::tempdir().unwrap();

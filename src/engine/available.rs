@@ -8,10 +8,8 @@ pub(super) fn memory() -> Option<usize> {
     let of_machine = || meminfo(&read_to_string("/proc/meminfo").ok()?);
     // A container may have less than the machine.
     let of_group = || {
-        let number = |file: &str| read_to_string(format!("/sys/fs/cgroup/{file}")).ok()?.trim().parse().ok();
-        number("memory.max")
-            .zip(number("memory.current"))
-            .map(|(max, used): (usize, usize)| max.saturating_sub(used))
+        let read = |file: &str| read_to_string(format!("/sys/fs/cgroup/{file}")).ok();
+        group(&read("memory.max")?, &read("memory.current")?, &read("memory.stat")?)
     };
     [of_machine(), of_group()].into_iter().flatten().min()
 }
@@ -20,6 +18,17 @@ pub(super) fn memory() -> Option<usize> {
 fn meminfo(table: &str) -> Option<usize> {
     let line = table.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()?.checked_mul(1024)
+}
+
+/// What a control group has left. Pages of files count as used there, though the system drops them when asked for memory:
+/// whoever has read a large archive would have none.
+fn group(max: &str, current: &str, stat: &str) -> Option<usize> {
+    let (max, current): (usize, usize) = (max.trim().parse().ok()?, current.trim().parse().ok()?);
+    let stat = |name: &str| -> Option<usize> {
+        stat.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    };
+    let files = stat("inactive_file ")? + stat("active_file ")?;
+    Some(max.saturating_sub(current.saturating_sub(files)))
 }
 
 #[cfg(test)]
@@ -31,6 +40,9 @@ mod tests {
         let table = "MemTotal:       24576000 kB\nMemFree:         1000 kB\nMemAvailable:   20000000 kB\n";
         assert_eq!(meminfo(table), Some(20_000_000 * 1024));
         assert_eq!(meminfo("nothing"), None);
+        let stat = "anon 300\nfile 650\ninactive_file 400\nactive_file 200\n";
+        assert_eq!(group("1000\n", "950\n", stat), Some(650));
+        assert_eq!(group("max\n", "950\n", stat), None);
         assert!(memory().is_none_or(|bytes| bytes > 1 << 20));
     }
 }

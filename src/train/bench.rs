@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::init::initialise;
 use crate::Result;
-use crate::engine::{Batch, CpuEngine, Engine, Laps, Mode, Pass, Update};
+use crate::engine::{Batch, CpuEngine, Engine, Laps, Mode, Outcome, Pass, Update};
 use crate::net::{Layer, Network, Recipe};
 use crate::random::{Purpose, key};
 
@@ -68,7 +68,7 @@ pub struct LayerSpeed {
 /// in half precision, if `half`.
 ///
 /// # Errors
-/// When the recipe's layers do not fit, or memory cannot be had.
+/// When the recipe's layers do not fit, memory cannot be had, or the loss is not finite.
 pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Result<Speed> {
     let network = Network::new(recipe, recipe.classes)?;
     let images: Vec<f32> = (0..batch * network.input.len()).map(|i| pixel(i as u64)).collect();
@@ -101,7 +101,14 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
         // A rate of 0 keeps the numbers of the first step, whatever they are, from growing.
         let update = Update { rate: 0.0, momentum: recipe.optimiser.momentum, decay: recipe.optimiser.decay };
         let step = || {
-            engine.step(&batch_of, &update)?;
+            let Outcome { loss, .. } = engine.step(&batch_of, &update)?;
+            // Nothing is learnt from such a loss, so there would be half a step to measure.
+            if !loss.is_finite() {
+                let message =
+                    format!("the loss of random pictures is {loss}: `{}` cannot be measured", recipe.name);
+                return Err(crate::Error::new(crate::error::Kind::Diverged, message)
+                    .help("smaller initial weights in the recipe"));
+            }
             laps.push(engine.laps().clone());
             Ok(())
         };

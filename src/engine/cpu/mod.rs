@@ -97,13 +97,23 @@ impl CpuEngine {
     /// be read, and then for half as many bytes. Logits change by about 1e-4 of their size.
     ///
     /// # Errors
-    /// When the engine was planned for training: small updates would be lost.
+    /// When the engine was planned for training, where small updates would be lost; when a weight is larger than any
+    /// half. Nothing is changed then.
     pub fn halve_fully_connected(&mut self) -> Result<()> {
         if self.plan.mode == Mode::Training {
             return Err(Error::usage("an engine that trains keeps its weights in single precision"));
         }
+        let is_fc = |layer: &Layer| matches!(layer.operation, Operation::Fc { .. });
+        for (layer, parameters) in self.network.layers.iter().zip(&self.parameters) {
+            let large = |w: &&f32| half::widen(half::narrow(**w)).is_infinite();
+            if let (true, Some(w)) = (is_fc(layer), parameters.value.weights.iter().find(large)) {
+                let message =
+                    format!("layer `{}` has the weight {w}; half precision ends at 65504", layer.name);
+                return Err(Error::model(message).help("the same command without --half"));
+            }
+        }
         for (layer, parameters) in self.network.layers.iter().zip(&mut self.parameters) {
-            if matches!(layer.operation, Operation::Fc { .. }) {
+            if is_fc(layer) {
                 parameters.halved = parameters.value.weights.iter().map(|&w| half::narrow(w)).collect();
                 parameters.value.weights = Buffer::default();
             }

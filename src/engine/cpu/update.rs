@@ -25,19 +25,19 @@ pub(super) fn step(
     dy: &[f32],
     update: &Update,
 ) {
-    let (Operation::Fc { inputs, outputs, .. }, Some(spec)) = (&layer.operation, layer.weights()) else {
-        learn(layer, &mut parameters.gradient, n, x, dy);
-        return apply(layer, parameters, update);
-    };
-    if !fc::steps(n) {
-        learn(layer, &mut parameters.gradient, n, x, dy);
-        return apply(layer, parameters, update);
+    match &layer.operation {
+        Operation::Fc { inputs, outputs, weights: spec } if fc::steps(n) => {
+            let Parameters { value, gradient, velocity, .. } = parameters;
+            let (w, v) = (&mut value.weights, &mut velocity.weights);
+            fc::step(n, *inputs, *outputs, x, dy, w, v, of_weights(spec, update));
+            fc::backward_biases(n, *outputs, dy, &mut gradient.biases);
+            apply_to_biases(spec, value, gradient, velocity, update);
+        }
+        _ => {
+            learn(layer, &mut parameters.gradient, n, x, dy);
+            apply(layer, parameters, update);
+        }
     }
-    let Parameters { value, gradient, velocity, .. } = parameters;
-    let (w, v) = (&mut value.weights, &mut velocity.weights);
-    fc::step(n, *inputs, *outputs, x, dy, w, v, of_weights(spec, update));
-    fc::backward_biases(n, *outputs, dy, &mut gradient.biases);
-    apply_to_biases(spec, value, gradient, velocity, update);
 }
 
 /// Rate, momentum and decay of a layer's weights.

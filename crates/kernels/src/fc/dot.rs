@@ -1,5 +1,6 @@
 //! A fully connected layer for a few images: a dot product for each output, at the speed of memory.
 
+use super::turn_back;
 use crate::half::widen;
 use crate::isa::Isa;
 use crate::scratch;
@@ -64,11 +65,7 @@ pub(super) fn forward<W: Weight>(inputs: usize, x: &[f32], w: &[W], bias: &[f32]
     scratch::with(y.len(), |turned| {
         let tasks = turned.par_chunks_mut(OUTPUTS * batch).zip(w.par_chunks(OUTPUTS * inputs));
         tasks.for_each(|(turned, w)| rows(inputs, x, w, turned));
-        for (b, y) in y.chunks_exact_mut(outputs).enumerate() {
-            for (o, (y, bias)) in y.iter_mut().zip(bias).enumerate() {
-                *y = bias + turned[o * batch + b];
-            }
-        }
+        turn_back(turned, outputs, Some(bias), y);
     });
 }
 

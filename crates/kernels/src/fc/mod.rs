@@ -80,11 +80,22 @@ fn large_forward(
     scratch::with(y.len(), |turned| {
         let shape = Shape { m: outputs, n: batch, k: inputs };
         gemm(shape, w, &Matrix::along_rows(x, inputs), Start::Zero, turned, batch);
-        y.par_chunks_exact_mut(outputs).enumerate().for_each(|(b, y)| {
-            for (o, (y, bias)) in y.iter_mut().zip(bias).enumerate() {
-                *y = bias + turned[o * batch + b];
-            }
-        });
+        turn_back(turned, outputs, Some(bias), y);
+    });
+}
+
+/// `y[b, j] = turned[j, b]`, plus `bias[j]`, for rows of `columns` values.
+fn turn_back(turned: &[f32], columns: usize, bias: Option<&[f32]>, y: &mut [f32]) {
+    if columns == 0 {
+        return;
+    }
+    let batch = y.len() / columns;
+    y.par_chunks_exact_mut(columns).enumerate().for_each(|(b, y)| {
+        let values = turned[b..].iter().step_by(batch);
+        match bias {
+            Some(bias) => y.iter_mut().zip(values).zip(bias).for_each(|((y, value), bias)| *y = bias + value),
+            None => y.iter_mut().zip(values).for_each(|(y, value)| *y = *value),
+        }
     });
 }
 
@@ -100,12 +111,7 @@ pub fn backward_input(batch: usize, inputs: usize, outputs: usize, dy: &[f32], w
         let shape = Shape { m: inputs, n: batch, k: outputs };
         let (w, dy) = (Matrix::across_rows(w, inputs), Matrix::along_rows(dy, outputs));
         gemm(shape, &w, &dy, Start::Zero, turned, batch);
-        let rows = dx.par_chunks_exact_mut(inputs).enumerate();
-        rows.for_each(|(b, dx)| {
-            for (i, dx) in dx.iter_mut().enumerate() {
-                *dx = turned[i * batch + b];
-            }
-        });
+        turn_back(turned, inputs, None, dx);
     });
 }
 

@@ -211,8 +211,7 @@ fn packed(folder: &Path) -> Result<Option<Files>> {
     });
     let Some(path) = archive else { return Ok(None) };
     let cannot = |error: std::io::Error| {
-        Error::data(format!("{}: not a whole archive: {error}", path.display()))
-            .help("download it again: it has 2.5 MB")
+        Error::data(format!("{}: not a whole archive: {error}", path.display())).help("download it again")
     };
     let file = File::open(&path).map_err(cannot)?;
     let reader: Box<dyn Read> = match path.extension().is_some_and(|extension| extension == "tar") {

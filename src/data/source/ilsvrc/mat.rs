@@ -11,9 +11,6 @@ const HEADER: usize = 128;
 /// Most bytes that a compressed element may unpack to: the kit's file has less than one million.
 const MOST: u64 = 64 << 20;
 
-/// Deepest array in an array.
-const DEEPEST: usize = 4;
-
 // Kinds of data.
 const INT8: u32 = 1;
 const UINT8: u32 = 2;
@@ -63,7 +60,7 @@ pub(super) fn structs(file: &[u8], name: &str) -> Result<Vec<Record>> {
             (kind, data)
         };
         if kind == MATRIX
-            && let Some(records) = records(data, Some(name), 0)?
+            && let Some(records) = records(data, name)?
         {
             return Ok(records);
         }
@@ -134,9 +131,9 @@ fn array(data: &[u8]) -> Result<(u8, usize, String, &[u8])> {
 }
 
 /// The structs of an array; `None`, if it is another array or has another name.
-fn records(data: &[u8], name: Option<&str>, depth: usize) -> Result<Option<Vec<Record>>> {
+fn records(data: &[u8], name: &str) -> Result<Option<Vec<Record>>> {
     let (class, count, found, mut rest) = array(data)?;
-    if class != STRUCT || name.is_some_and(|name| name != found) {
+    if class != STRUCT || name != found {
         return Ok(None);
     }
     let width = expect(&mut rest, INT32, "the length of field names")?;
@@ -149,11 +146,15 @@ fn records(data: &[u8], name: Option<&str>, depth: usize) -> Result<Option<Vec<R
             String::from_utf8_lossy(name.split(|&byte| byte == 0).next().unwrap_or(name)).into_owned()
         })
         .collect();
+    // A value takes a tag of eight bytes at least.
+    if names.is_empty() || count.checked_mul(8 * names.len()).is_none_or(|least| least > rest.len()) {
+        return Err(broken("there are fewer values than are promised"));
+    }
     let mut all = Vec::with_capacity(count);
     for _ in 0..count {
         let mut record = Vec::with_capacity(names.len());
         for name in &names {
-            record.push((name.clone(), value(expect(&mut rest, MATRIX, name)?, depth + 1)?));
+            record.push((name.clone(), value(expect(&mut rest, MATRIX, name)?)?));
         }
         all.push(record);
     }
@@ -161,10 +162,7 @@ fn records(data: &[u8], name: Option<&str>, depth: usize) -> Result<Option<Vec<R
 }
 
 /// The value of a field.
-fn value(data: &[u8], depth: usize) -> Result<Value> {
-    if depth > DEEPEST {
-        return Err(broken("arrays are too deep in each other"));
-    }
+fn value(data: &[u8]) -> Result<Value> {
     // An empty array may have nothing at all.
     if data.is_empty() {
         return Ok(Value::Other);

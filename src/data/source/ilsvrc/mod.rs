@@ -12,6 +12,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use tar::EntryType;
+
 use super::tree::{leaves_root, some};
 use super::{Dataset, Item, Place, Split, Store};
 use crate::{Error, Result};
@@ -59,12 +61,12 @@ pub(super) fn is_ilsvrc(folder: &Path) -> bool {
 pub(super) fn open(folder: &Path) -> Result<Dataset> {
     let year = year(folder).ok_or_else(|| Error::data(format!("{}: no archives", folder.display())))?;
     let kit = Devkit::find(folder)?;
-    let mut notes = Vec::new();
+    let (mut notes, mut odd) = (Vec::new(), Vec::new());
     let mut splits = Vec::new();
     let mut classes = kit.as_ref().map(Devkit::names).unwrap_or_default();
     let train = folder.join(year.train.0);
     if train.is_file() {
-        let members = classes_of(&train, year.train.1)?;
+        let members = classes_of(&train, year.train.1, &mut odd)?;
         if kit.is_none() {
             let wnids: BTreeSet<&str> = members.iter().map(|(wnid, _)| wnid.as_str()).collect();
             classes = wnids.into_iter().map(str::to_owned).collect();
@@ -73,18 +75,37 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
                 year.kit
             ));
         }
-        splits.push(train_split(&train, members, kit.as_ref(), &classes)?);
+        let split = train_split(&train, members, kit.as_ref(), &classes)?;
+        let present: BTreeSet<u32> = (0..split.len()).map(|index| split.label(index)).collect();
+        let missing: Vec<&str> = (0..)
+            .zip(&classes)
+            .filter(|(label, _)| !present.contains(label))
+            .map(|(_, name)| name.as_str())
+            .collect();
+        if !missing.is_empty() {
+            notes.push(format!(
+                "{} has no pictures of {} classes: {}",
+                year.train.0,
+                missing.len(),
+                some(&missing)
+            ));
+        }
+        splits.push(split);
     }
     let val = folder.join(year.val.0);
     match &kit {
         Some(kit) if val.is_file() && !kit.validation.is_empty() => {
-            splits.push(val_split(&val, year.val.1, kit)?)
+            splits.push(val_split(&val, year.val.1, kit, &mut odd)?)
         }
         _ if val.is_file() => notes.push(format!(
             "{} is left out: nothing says what its pictures show. {} beside it, or unpacked, does",
             year.val.0, year.kit
         )),
         _ => notes.push(format!("there is no {}: nothing to validate on", year.val.0)),
+    }
+    if !odd.is_empty() {
+        let odd: Vec<&str> = odd.iter().map(String::as_str).collect();
+        notes.push(format!("{} entries are no plain files and left out: {}", odd.len(), some(&odd)));
     }
     if splits.is_empty() {
         return Err(Error::data(format!("{}: {}", folder.display(), notes.join("; "))).help(format!(
@@ -96,12 +117,15 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
 }
 
 /// The training pictures, with the WNID of the archive that each is in.
-fn classes_of(path: &Path, expected: Option<u64>) -> Result<Vec<(String, Member)>> {
+fn classes_of(path: &Path, expected: Option<u64>, odd: &mut Vec<String>) -> Result<Vec<(String, Member)>> {
     let mut members = Vec::new();
-    for outer in members_of(path, expected, 0, None)? {
-        let Some(wnid) = outer.name.strip_suffix(".tar") else { continue };
+    for outer in members_of(path, expected, 0, None, odd)? {
+        let Some(wnid) = outer.name.strip_suffix(".tar") else {
+            odd.push(outer.name);
+            continue;
+        };
         let wnid = wnid.rsplit('/').next().unwrap_or(wnid).to_owned();
-        let inner = members_of(path, expected, outer.offset, Some(outer.len as u64))?;
+        let inner = members_of(path, expected, outer.offset, Some(outer.len as u64), odd)?;
         members.extend(inner.into_iter().map(|member| (wnid.clone(), member)));
     }
     if members.is_empty() {
@@ -141,8 +165,8 @@ fn train_split(
     Ok(Split::new("train", members.into_iter().map(item).collect(), store(path)?))
 }
 
-fn val_split(path: &Path, expected: Option<u64>, kit: &Devkit) -> Result<Split> {
-    let mut members = members_of(path, expected, 0, None)?;
+fn val_split(path: &Path, expected: Option<u64>, kit: &Devkit, odd: &mut Vec<String>) -> Result<Split> {
+    let mut members = members_of(path, expected, 0, None, odd)?;
     members.sort_by(|a, b| a.name.cmp(&b.name));
     if members.len() != kit.validation.len() {
         return Err(Error::data(format!(
@@ -166,8 +190,15 @@ fn store(path: &Path) -> Result<Arc<Store>> {
     Ok(Arc::new(Store::Archive(path.to_owned(), Mutex::new(file))))
 }
 
-/// The plain files of an archive, or of the archive in it that begins at `start` and has `len` bytes.
-fn members_of(path: &Path, expected: Option<u64>, start: u64, len: Option<u64>) -> Result<Vec<Member>> {
+/// The plain files of an archive, or of the archive in it that begins at `start` and has `len` bytes; what is neither file
+/// nor folder, or has a name that leaves the archive, joins the `odd`.
+fn members_of(
+    path: &Path,
+    expected: Option<u64>,
+    start: u64,
+    len: Option<u64>,
+    odd: &mut Vec<String>,
+) -> Result<Vec<Member>> {
     let failed = |error: std::io::Error| not_whole(path, expected, &error);
     let file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
@@ -177,7 +208,12 @@ fn members_of(path: &Path, expected: Option<u64>, start: u64, len: Option<u64>) 
     for entry in tar::Archive::new(part).entries_with_seek().map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if !entry.header().entry_type().is_file() || leaves_root(&name) {
+        let kind = entry.header().entry_type();
+        if kind.is_dir() || matches!(kind, EntryType::XGlobalHeader | EntryType::XHeader) {
+            continue;
+        }
+        if !kind.is_file() || leaves_root(&name) {
+            odd.push(name);
             continue;
         }
         let offset = start + entry.raw_file_position();
