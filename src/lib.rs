@@ -13,7 +13,7 @@
 //! | [`interop`] | the model file |
 //! | [`cli`] | the command line: arguments to typed configuration to one call per command |
 //!
-//! Beside them, [`error`] says how a failure is told to the user, and [`random`] makes every random number a
+//! Beside them, [`files`] keeps what is saved, [`error`] says how a failure is told to the user, and [`random`] makes every random number a
 //! pure function of the seed and of what it is for.
 #![forbid(unsafe_code)]
 
@@ -22,6 +22,7 @@ pub mod data;
 pub mod engine;
 pub mod error;
 pub mod eval;
+pub mod files;
 pub mod interop;
 pub mod net;
 pub mod random;

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("random", &[]),
+    ("files", &[]),
     ("net", &[]),
-    ("data", &["net", "random"]),
+    ("data", &["files", "net", "random"]),
     ("engine", &["net", "random"]),
     ("parallel", &[]),
     // The preprocessing stands in the model file.
-    ("interop", &["engine", "data", "net"]),
+    ("interop", &["files", "engine", "data", "net"]),
     ("eval", &["interop", "engine", "data", "net", "random"]),
     ("train", &["eval", "parallel", "interop", "engine", "data", "net", "random"]),
     ("inspect", &["train", "eval", "interop", "engine", "data", "net", "random"]),

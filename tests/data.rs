@@ -241,7 +241,7 @@ fn idx_files_are_read_and_checked() {
     assert_eq!((picture.width, picture.height, &picture.pixels[..6]), (3, 2, &[7, 7, 7, 8, 8, 8][..]));
 
     write(file("classes.txt"), "a\nb\nc\nd\n").unwrap();
-    assert!(open_error(dir.path()).contains("label 4"));
+    assert!(open_error(dir.path()).contains("`4`"));
     write(file("train-labels-idx1-ubyte"), idx(1, &[3], &[4, 1, 0])).unwrap();
     assert!(open_error(dir.path()).contains("3 labels"));
     write(file("train-labels-idx1-ubyte"), idx(1, &[200], &[4, 1])).unwrap();

@@ -2,18 +2,21 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`source`] | recognises where the pictures are: class folders, a tar of those, CIFAR, IDX |
+//! | [`source`] | recognises where the pictures are: class folders, archives, ImageNet's files, CIFAR, IDX |
 //! | [`decode`] | bytes to a [`Picture`] |
 //! | [`square`] | the short side resized, the centre square cut |
 //! | [`statistics`] | one pass over the training set: mean image, covariance of colours |
+//! | [`pack`] | squares, made once and kept in files that are read fast |
 //! | [`preprocess`] | mean subtraction, crops, flips, colour noise, ten views |
 //! | [`loader`] | batches in order, made by worker threads |
 
 pub mod decode;
 pub mod embedded;
 pub mod loader;
+pub mod pack;
 mod picture;
 pub mod preprocess;
+mod problem;
 pub mod source;
 pub mod square;
 pub mod statistics;
@@ -21,11 +24,12 @@ pub mod statistics;
 pub use loader::{Batch, Loader};
 pub use picture::Picture;
 pub use preprocess::{Preprocess, View};
-pub use source::{Dataset, Split};
+pub use problem::{Problem, Problems};
+pub use source::{Dataset, Split, Stored};
 pub use statistics::{ColorBasis, Statistics};
 
 /// A picture that was left out, and why.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Skip {
     /// The picture's file, as the user knows it.
     pub file: String,

@@ -1,12 +1,17 @@
 //! What one pass over the training set finds: the mean image, the covariance of colours, and the pictures that do
 //! not decode.
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nalgebra::{Matrix3, SymmetricEigen};
+use safetensors::Dtype;
 
-use super::{Skip, Split, square};
+use super::{Picture, Skip, Split, square};
+use crate::files::container::{self, Array, Header, Values};
 use crate::{Error, Result};
 
 /// Sums over the squares of a training set. All are integers, so no order of the pictures changes a bit.
@@ -19,9 +24,9 @@ pub struct Statistics {
     /// Pictures that do not.
     pub skipped: Vec<Skip>,
     /// Sum of every value, `[square, square, 3]`.
-    sums: Vec<u64>,
+    pub(super) sums: Vec<u64>,
     /// Sum of the products of two colours over all pixels, `[3, 3]`.
-    products: [[u64; 3]; 3],
+    pub(super) products: [[u64; 3]; 3],
 }
 
 /// The principal directions of the training pixels' colours.
@@ -34,7 +39,11 @@ pub struct ColorBasis {
 }
 
 impl Statistics {
-    /// Reads every picture of `split` once, on `workers` threads. `progress` is told how many are done.
+    /// The file's name in a folder of packed squares.
+    const FILE: &'static str = "statistics.safetensors";
+
+    /// Reads every picture of `split` once, on `workers` threads, unless its statistics are known. `progress` is told
+    /// how many are done.
     ///
     /// # Errors
     /// When no picture decodes, or a file cannot be read.
@@ -44,6 +53,10 @@ impl Statistics {
         workers: usize,
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<Self> {
+        if let Some(known) = split.known_statistics(square) {
+            progress(split.len());
+            return Ok(known.clone());
+        }
         let next = AtomicUsize::new(0);
         let parts = Mutex::new(Vec::new());
         let work = || {
@@ -84,30 +97,42 @@ impl Statistics {
         }
     }
 
-    fn empty(square: usize) -> Self {
+    pub(super) fn empty(square: usize) -> Self {
         let sums = vec![0; 3 * square * square];
         Self { square, usable: Vec::new(), skipped: Vec::new(), sums, products: [[0; 3]; 3] }
     }
 
     fn add(&mut self, split: &Split, index: usize) -> Result<()> {
-        let picture = match split.picture(index)? {
-            Ok(picture) => square::square(&picture, self.square),
-            Err(skip) => {
-                self.skipped.push(skip);
-                return Ok(());
-            }
-        };
-        self.usable.push(index);
-        self.sums.iter_mut().zip(&picture.pixels).for_each(|(sum, &value)| *sum += u64::from(value));
-        // Within one picture 32 bits hold the sums of products of up to 66,000 pixels; 64 hold any set's.
-        for pixel in picture.pixels.as_chunks::<3>().0 {
-            for (row, &a) in self.products.iter_mut().zip(pixel) {
-                for (sum, &b) in row.iter_mut().zip(pixel) {
-                    *sum += u64::from(a) * u64::from(b);
-                }
-            }
+        match split.picture(index)? {
+            Ok(picture) => self.add_square(index, &square::square(&picture, self.square)),
+            Err(skip) => self.skipped.push(skip),
         }
         Ok(())
+    }
+
+    /// Adds the square of the picture with this index.
+    pub(super) fn add_square(&mut self, index: usize, picture: &Picture) {
+        self.usable.push(index);
+        self.sums.iter_mut().zip(&picture.pixels).for_each(|(sum, &value)| *sum += u64::from(value));
+        // 32 bits hold the sums of the products of 66,000 pixels, 64 those of any set.
+        for part in picture.pixels.as_chunks::<3>().0.chunks(1 << 16) {
+            let mut products = [[0u32; 3]; 3];
+            for pixel in part {
+                for (row, &a) in products.iter_mut().zip(pixel) {
+                    for (sum, &b) in row.iter_mut().zip(pixel) {
+                        *sum += u32::from(a) * u32::from(b);
+                    }
+                }
+            }
+            for (row, part) in self.products.iter_mut().zip(products) {
+                row.iter_mut().zip(part).for_each(|(sum, part)| *sum += u64::from(part));
+            }
+        }
+    }
+
+    /// Adds what was found in pictures that follow these.
+    pub(super) fn append(&mut self, other: Self) {
+        self.merge(other);
     }
 
     fn merge(&mut self, other: Self) {
@@ -117,6 +142,68 @@ impl Statistics {
         for (row, other) in self.products.iter_mut().zip(other.products) {
             row.iter_mut().zip(other).for_each(|(sum, value)| *sum += value);
         }
+    }
+
+    /// Statistics from sums that were kept.
+    ///
+    /// # Errors
+    /// When they cannot be those of so many pictures.
+    pub(super) fn of_sums(
+        square: usize,
+        usable: Vec<usize>,
+        skipped: Vec<Skip>,
+        sums: Vec<u64>,
+        products: &[u64],
+    ) -> Result<Self> {
+        let most = usable.len() as u64 * 255;
+        let fits =
+            sums.len() == 3 * square * square && products.len() == 9 && sums.iter().all(|&sum| sum <= most);
+        if !fits {
+            return Err(Error::data(format!(
+                "its sums are not those of {} squares of {square}",
+                usable.len()
+            )));
+        }
+        let products = std::array::from_fn(|i| std::array::from_fn(|j| products[3 * i + j]));
+        Ok(Self { square, usable, skipped, sums, products })
+    }
+
+    /// Writes what stands in a folder of packed squares: `sums`, from which all else follows, and for other readers
+    /// `mean`, `covariance`, `eigenvalues` and `eigenvectors` (rows), on the 0..255 scale.
+    pub(super) fn save(&self, folder: &Path) -> Result<()> {
+        let (basis, mean) = (self.color_basis(), self.mean_image());
+        let covariance =
+            self.covariance().as_flattened().iter().map(|&value| value as f32).collect::<Vec<_>>();
+        let values = basis.deviations.map(|deviation| (deviation * deviation) as f32);
+        let vectors: Vec<f32> = basis.vectors.as_flattened().iter().map(|&value| value as f32).collect();
+        let image = [self.square, self.square, 3];
+        let arrays = [
+            Array { name: "sums", shape: &image, values: Values::U64(&self.sums) },
+            Array { name: "products", shape: &[3, 3], values: Values::U64(self.products.as_flattened()) },
+            Array { name: "mean", shape: &image, values: Values::F32(&mean) },
+            Array { name: "covariance", shape: &[3, 3], values: Values::F32(&covariance) },
+            Array { name: "eigenvalues", shape: &[3], values: Values::F32(&values) },
+            Array { name: "eigenvectors", shape: &[3, 3], values: Values::F32(&vectors) },
+        ];
+        let metadata = BTreeMap::from([("images", self.usable.len().to_string())]);
+        container::write(&folder.join(Self::FILE), &metadata, &arrays)
+    }
+
+    /// Reads what [`Statistics::save`] wrote for a training set of `images` pictures.
+    pub(super) fn load(folder: &Path, square: usize, images: usize) -> Result<Self> {
+        let path = folder.join(Self::FILE);
+        let read = || {
+            let cannot = |error: std::io::Error| Error::data(format!("cannot be read: {error}"));
+            let file = File::open(&path).map_err(cannot)?;
+            let header = Header::read(&file, file.metadata().map_err(cannot)?.len())?;
+            let (_, sums) = header.words(&file, "sums", Dtype::U64)?;
+            let (_, products) = header.words(&file, "products", Dtype::U64)?;
+            if header.text("images")? != images.to_string() {
+                return Err(Error::data(format!("they are those of other pictures than the {images} here")));
+            }
+            Self::of_sums(square, (0..images).collect(), Vec::new(), sums, &products)
+        };
+        read().map_err(|error: Error| error.context(path.display()))
     }
 
     /// The mean image, `[square, square, 3]` (paper, section 2).

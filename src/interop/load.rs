@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
 
-use super::container;
 use super::model::{FORMAT_VERSION, Model};
 use super::{Golden, Summary};
 use crate::data::{Picture, Preprocess, square};
 use crate::engine::Tensor;
 use crate::error::Kind;
+use crate::files::container;
 use crate::net::{Network, Recipe};
 use crate::{Error, Result};
 

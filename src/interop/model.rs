@@ -5,11 +5,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::container::{self, Array, Values};
 use super::{Golden, load};
 use crate::data::Preprocess;
 use crate::engine::{CpuEngine, Engine, Mode, Tensor};
 use crate::error::Kind;
+use crate::files::container::{self, Array, Values};
 use crate::net::{Network, Recipe};
 use crate::{Error, Result};
 

@@ -9,6 +9,7 @@ use super::*;
 use crate::data::{Picture, Preprocess};
 use crate::engine::Engine;
 use crate::error::Kind;
+use crate::files::container;
 use crate::net::Recipe;
 
 /// One fully connected layer on 4-pixel crops of 6-pixel squares.

@@ -87,7 +87,7 @@ fn split(name: &str, folder: &Path, files: &[&str], labels: usize, classes: usiz
                 )));
             }
             let file = format!("{file}:{i}");
-            items.push(Item { file, label: u32::from(label), place: Place::Raw(first + i) });
+            items.push(Item { file, label: u32::from(label), place: Place::Raw((first + i) as u32) });
         }
         pictures.bytes.extend(bytes);
     }

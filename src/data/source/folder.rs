@@ -3,19 +3,32 @@
 use std::path::Path;
 
 use super::tree::{self, Listing};
-use super::{Dataset, Place, Store};
+use super::{Dataset, Findings, Place, Store};
+use crate::data::{Problem, Problems};
 use crate::{Error, Result};
 
 /// Deepest folder that is looked into: more is a loop of links.
 const DEEPEST: usize = 16;
 
-pub(super) fn open(path: &Path) -> Result<Dataset> {
-    let mut listing = Listing::default();
-    list(path, "", 0, &mut listing)?;
-    tree::dataset(listing, Store::Folder, path.display().to_string())
+pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
+    let listing = list(path, findings)?;
+    tree::dataset(listing, Store::Folder(path.to_owned()), path.display().to_string(), findings)
 }
 
-fn list(folder: &Path, below: &str, depth: usize, listing: &mut Listing) -> Result<()> {
+/// Everything below a folder.
+pub(super) fn list(folder: &Path, findings: &mut Findings) -> Result<Listing> {
+    let mut listing = Listing::default();
+    list_into(&mut listing, folder, "", 0, findings)?;
+    Ok(listing)
+}
+
+fn list_into(
+    listing: &mut Listing,
+    folder: &Path,
+    below: &str,
+    depth: usize,
+    findings: &mut Findings,
+) -> Result<()> {
     let failed =
         |error: std::io::Error| Error::data(format!("{}: cannot be listed: {error}", folder.display()));
     if depth > DEEPEST {
@@ -25,20 +38,24 @@ fn list(folder: &Path, below: &str, depth: usize, listing: &mut Listing) -> Resu
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
         let Some(name) = name.to_str() else {
-            return Err(Error::data(format!("{}: the name is not UTF-8", entry.path().display()))
-                .help("rename it: class names are kept in the model as text"));
+            let (file, detail) = (entry.path().display().to_string(), "the name is not UTF-8");
+            let error = Error::data(format!("{file}: {detail}"))
+                .help("rename it: class names are kept in the model as text");
+            let told = Problem { file, kind: Problems::UnreadableName, detail: detail.to_owned() };
+            findings.refuse(|| error, [told])?;
+            continue;
         };
         let path = if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
-        if name.starts_with('.') {
-            continue;
-        }
         // Follows links: large sets are often linked into place.
         match std::fs::metadata(entry.path()) {
             Ok(found) if found.is_dir() => {
                 listing.add_folder(&path);
-                list(&entry.path(), &path, depth + 1, listing)?;
+                // Hidden folders, and those that systems leave behind, are not looked into.
+                if listing.folders.contains(&path) {
+                    list_into(listing, &entry.path(), &path, depth + 1, findings)?;
+                }
             }
-            Ok(found) if found.is_file() => listing.add_file(&path, Place::Path(entry.path())),
+            Ok(found) if found.is_file() => listing.add_file(&path, Place::Named),
             // A pipe would be waited for, and a link may lead nowhere.
             _ => listing.odd.push(path),
         }

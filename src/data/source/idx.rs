@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
+use super::labels::{Labels, class_list};
 use super::raw::RawPictures;
 use super::{Dataset, Item, Place, Split, Store};
 use crate::{Error, Result};
@@ -109,9 +110,12 @@ fn split(name: &str, files: &str, images: Vec<u8>, labels: &[u8]) -> Result<Spli
         )));
     }
     let labels = &labels[8..];
-    let item =
-        |i: usize| Item { file: format!("{files}:{i}"), label: u32::from(labels[i]), place: Place::Raw(i) };
-    let items = (0..count).map(item).collect();
+    let item = |i: usize| Item {
+        file: format!("{files}:{i}"),
+        label: u32::from(labels[i]),
+        place: Place::Raw(i as u32),
+    };
+    let items: Vec<Item> = (0..count).map(item).collect();
     let pixels = images[16..].to_vec();
     let pictures = RawPictures { width, height, color: false, prefix: 0, bytes: pixels };
     Ok(Split::new(name, items, Arc::new(Store::Raw(pictures))))
@@ -145,19 +149,10 @@ fn header<const N: usize>(bytes: &[u8], dimensions: u8) -> Result<[usize; N]> {
 fn class_names(folder: &Path, splits: &[Split]) -> Result<Vec<String>> {
     let most =
         splits.iter().flat_map(|split| (0..split.len()).map(|i| split.label(i) as usize)).max().unwrap_or(0);
-    let names: Vec<String> = match std::fs::read_to_string(folder.join("classes.txt")) {
-        Ok(text) => text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect(),
-        Err(_) if is_fashion(folder) => GARMENTS.map(str::to_owned).to_vec(),
-        Err(_) => (0..=most).map(|label| label.to_string()).collect(),
-    };
-    if most >= names.len() {
-        return Err(Error::data(format!(
-            "{}: label {most}, but there are {} class names: expected one a line in classes.txt",
-            folder.display(),
-            names.len()
-        )));
+    if class_list(folder).is_none() && is_fashion(folder) && most < GARMENTS.len() {
+        return Ok(GARMENTS.map(str::to_owned).to_vec());
     }
-    Ok(names)
+    Labels::of(folder, &[most.to_string().as_str()].into()).map(|labels| labels.names)
 }
 
 fn is_fashion(folder: &Path) -> bool {

@@ -1,18 +1,40 @@
 //! Where pictures come from. [`Dataset::open`] recognises what it is given.
+//!
+//! | file | what it reads |
+//! |---|---|
+//! | `folder`, `tarball`, `tree` | class folders, on disk or in a tar |
+//! | `flat` | a folder of pictures and a file of labels |
+//! | `webdataset` | tars of pictures with their classes beside them |
+//! | `ilsvrc` | ImageNet's challenges as they are handed out |
+//! | `packed` | what `alexnet data pack` made |
+//! | `cifar`, `idx`, `raw` | bare pixels: CIFAR, MNIST and their like |
+//! | `labels` | classes by number or name |
+//! | `catalogue` | what pictures are called and where they are |
+//! | `archive`, `index` | what a tar holds, and where what a large one holds is kept |
 
+mod archive;
+mod catalogue;
 mod cifar;
+mod flat;
 mod folder;
 mod idx;
 mod ilsvrc;
+mod index;
+mod labels;
+mod packed;
 mod raw;
 mod tarball;
 mod tree;
+mod webdataset;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use super::{Picture, Skip, decode};
+use super::problem::Findings;
+use super::{Picture, Problem, Skip, Statistics, decode};
 use crate::{Error, Result};
+use archive::Archives;
+use catalogue::{Catalogue, Item, Place};
 
 pub(crate) use idx::{GARMENTS, from_bytes as idx_from_bytes};
 use raw::RawPictures;
@@ -35,58 +57,69 @@ pub struct Dataset {
 pub struct Split {
     /// `train`, `val`, `test` or `all`.
     pub name: String,
-    items: Arc<Vec<Item>>,
+    pictures: Arc<Catalogue>,
+    labels: Arc<Vec<u32>>,
     store: Arc<Store>,
+    statistics: Option<Arc<Statistics>>,
 }
 
-/// One picture of a split.
-#[derive(Clone, Debug)]
-struct Item {
-    /// What the user knows it by.
-    file: String,
-    label: u32,
-    place: Place,
-}
-
-/// Where a picture's bytes are.
-#[derive(Clone, Debug)]
-enum Place {
-    Path(PathBuf),
-    /// Bytes of an archive.
-    Bytes {
-        offset: u64,
-        len: usize,
-    },
-    /// Position among raw pictures.
-    Raw(usize),
+/// What a picture is stored as.
+#[derive(Debug)]
+pub enum Stored {
+    /// A file of some picture format.
+    File(Vec<u8>),
+    /// Bare pixels.
+    Pixels(Picture),
 }
 
 /// What the places of a split refer to.
 #[derive(Debug)]
 enum Store {
-    Folder,
-    Archive(PathBuf, Mutex<std::fs::File>),
+    /// Files below a folder.
+    Folder(PathBuf),
+    /// Picture files in archives.
+    Archives(Archives),
+    /// Squares of this side, pixel by pixel in files.
+    Squares(Archives, usize),
     Raw(RawPictures),
 }
 
 impl Dataset {
-    /// Opens a folder of class folders, `train/` and `val/` (or `test/`) of such, a tar of those, a folder of
-    /// CIFAR-10 or CIFAR-100 binaries, a folder of IDX files (MNIST and its like, `.gz` too), or a folder of ImageNet's
-    /// archives as they are handed out, with the development kit.
+    /// Opens a folder of class folders, `train/` and `val/` (or `test/`) of such, a tar of those, a folder of pictures with
+    /// a file of labels, WebDataset's tars, packed squares, a folder of CIFAR-10 or CIFAR-100 binaries, a folder of IDX
+    /// files (MNIST and its like, `.gz` too), or a folder of ImageNet's archives as they are handed out, with the
+    /// development kit.
     ///
     /// # Errors
     /// When there is nothing of the kind, or it is not whole: the message says what was found and what is
     /// expected.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::recognise(path, &mut Findings::default())
+    }
+
+    /// Opens what can be opened of a source, and tells what is wrong with the rest.
+    ///
+    /// # Errors
+    /// When nothing can be opened.
+    pub fn examine(path: &Path) -> Result<(Self, Vec<Problem>)> {
+        let mut findings = Findings::lenient();
+        let dataset = Self::recognise(path, &mut findings)?;
+        Ok((dataset, findings.into_problems()))
+    }
+
+    fn recognise(path: &Path, findings: &mut Findings) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(|error| {
             Error::data(format!("{}: cannot be opened: {error}", path.display()))
                 .help("the path of a folder with one folder of pictures for each class, or of a tar of those")
         })?;
         if metadata.is_file() {
-            return tarball::open(path);
+            return tarball::open(path, findings);
+        }
+        if packed::is_packed(path) {
+            return packed::open(path);
         }
         if ilsvrc::is_ilsvrc(path) {
-            return ilsvrc::open(path);
+            return ilsvrc::open(path, findings);
         }
         if cifar::is_cifar(path) {
             return cifar::open(path);
@@ -94,7 +127,13 @@ impl Dataset {
         if idx::is_idx(path) {
             return idx::open(path);
         }
-        folder::open(path)
+        if webdataset::is_webdataset(path) {
+            return webdataset::open(path, findings);
+        }
+        if flat::is_flat(path) {
+            return flat::open(path, findings);
+        }
+        folder::open(path, findings)
     }
 
     /// The split with this name.
@@ -124,28 +163,35 @@ impl Dataset {
 }
 
 impl Split {
-    fn new(name: &str, items: Vec<Item>, store: Arc<Store>) -> Self {
-        Self { name: name.to_owned(), items: Arc::new(items), store }
+    fn new(name: &str, items: impl IntoIterator<Item = Item>, store: Arc<Store>) -> Self {
+        let (pictures, labels) = Catalogue::new(items);
+        Self {
+            name: name.to_owned(),
+            pictures: Arc::new(pictures),
+            labels: Arc::new(labels),
+            store,
+            statistics: None,
+        }
     }
 
     /// Number of pictures.
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.labels.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.labels.is_empty()
     }
 
     /// Class of a picture.
     pub fn label(&self, index: usize) -> u32 {
-        self.items[index].label
+        self.labels[index]
     }
 
     /// What the user knows a picture by.
     pub fn file(&self, index: usize) -> &str {
-        &self.items[index].file
+        self.pictures.file(index)
     }
 
     /// Reads and decodes a picture; the inner error is a picture that does not decode, to be left out and listed.
@@ -153,15 +199,52 @@ impl Split {
     /// # Errors
     /// When its bytes cannot be read at all.
     pub fn picture(&self, index: usize) -> Result<std::result::Result<Picture, Skip>> {
-        let item = &self.items[index];
-        let bytes = match (&item.place, &*self.store) {
-            (Place::Raw(position), Store::Raw(pictures)) => return Ok(Ok(pictures.picture(*position))),
-            (Place::Path(path), _) => std::fs::read(path).map_err(|error| unreadable(&item.file, &error))?,
-            (Place::Bytes { offset, len }, Store::Archive(path, file)) => tarball::read(file, *offset, *len)
-                .map_err(|error| unreadable(&format!("{} in {}", item.file, path.display()), &error))?,
+        Ok(match self.stored(index)? {
+            Stored::Pixels(picture) => Ok(picture),
+            Stored::File(bytes) => decode::decode(&bytes)
+                .map_err(|error| Skip { file: self.file(index).to_owned(), reason: error.message }),
+        })
+    }
+
+    /// Reads a picture as it is stored.
+    ///
+    /// # Errors
+    /// When its bytes cannot be read.
+    pub fn stored(&self, index: usize) -> Result<Stored> {
+        let file = self.file(index);
+        match (self.pictures.place(index), &*self.store) {
+            (Place::Raw(position), Store::Raw(all)) => Ok(Stored::Pixels(all.picture(position as usize))),
+            (Place::Named, Store::Folder(folder)) => std::fs::read(folder.join(file))
+                .map(Stored::File)
+                .map_err(|error| Error::data(format!("{file}: cannot be read: {error}"))),
+            (
+                Place::Bytes { archive, offset, len },
+                Store::Archives(archives) | Store::Squares(archives, _),
+            ) => {
+                let bytes = archives.read(archive, offset, len).map_err(|error| {
+                    let path = archives.path(archive).display();
+                    Error::data(format!("{file} in {path}: cannot be read: {error}"))
+                })?;
+                Ok(match &*self.store {
+                    Store::Squares(_, side) => Stored::Pixels(Picture::new(*side, *side, bytes)),
+                    _ => Stored::File(bytes),
+                })
+            }
             _ => unreachable!("a place belongs to its store"),
-        };
-        Ok(decode::decode(&bytes).map_err(|error| Skip { file: item.file.clone(), reason: error.message }))
+        }
+    }
+
+    /// The file on disk that holds nothing but this picture, if it is stored so.
+    pub fn path(&self, index: usize) -> Option<PathBuf> {
+        match &*self.store {
+            Store::Folder(folder) => Some(folder.join(self.file(index))),
+            _ => None,
+        }
+    }
+
+    /// What is known of the squares of this side, without looking at them.
+    pub fn known_statistics(&self, side: usize) -> Option<&Statistics> {
+        self.statistics.as_deref().filter(|known| known.square == side)
     }
 
     /// The same pictures with labels that index another list of class names, such as a model's.
@@ -188,13 +271,12 @@ impl Split {
             ))
             .help("data with the classes that the model was trained on, or a model trained on this data"));
         }
-        let relabelled =
-            |item: &Item| Item { label: found[item.label as usize].unwrap_or(0), ..item.clone() };
-        let items = self.items.iter().map(relabelled).collect();
-        Ok(Self { name: self.name.clone(), items: Arc::new(items), store: Arc::clone(&self.store) })
+        let labels = self.labels.iter().map(|&label| found[label as usize].unwrap_or(0)).collect();
+        Ok(Self { labels: Arc::new(labels), ..self.clone() })
     }
 }
 
-fn unreadable(file: &str, error: &std::io::Error) -> Error {
-    Error::data(format!("{file}: cannot be read: {error}"))
+/// Bytes as digits, as digests are written.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Dataset, Item, Place, Split, Store};
+use super::{Dataset, Findings, Item, Place, Split, Store};
+use crate::data::{Problem, Problems};
 use crate::random::{Purpose, key};
 use crate::{Error, Result};
 
 /// Names of folders that hold a split, and the split's name here.
-const SPLITS: [(&str, &str); 6] = [
+pub(super) const SPLITS: [(&str, &str); 6] = [
     ("train", "train"),
     ("training", "train"),
     ("val", "val"),
@@ -20,6 +21,10 @@ const SPLITS: [(&str, &str); 6] = [
 /// One picture in how many is held out for validation when no split is given.
 const HELD_OUT: usize = 10;
 
+/// Folders that systems leave behind; some hold pictures.
+const JUNK: [&str; 6] =
+    ["__MACOSX", "__pycache__", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"];
+
 /// The files and folders below a root, by path, `/` between the parts.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
@@ -27,12 +32,14 @@ pub(super) struct Listing {
     pub folders: BTreeSet<String>,
     /// What is neither: links that lead nowhere, pipes, names that leave an archive.
     pub odd: Vec<String>,
+    /// What was passed over: hidden names, and what archivers and systems leave behind.
+    pub junk: BTreeSet<String>,
 }
 
 impl Listing {
     /// Adds a file and the folders above it; hidden names and what archivers leave behind are passed over.
     pub(super) fn add_file(&mut self, path: &str, place: Place) {
-        if let Some(path) = visible(path) {
+        if let Some(path) = self.visible(path) {
             if let Some((folder, _)) = path.rsplit_once('/') {
                 self.add_folder(folder);
             }
@@ -42,26 +49,46 @@ impl Listing {
 
     /// Adds a folder and those above it.
     pub(super) fn add_folder(&mut self, path: &str) {
-        let Some(path) = visible(path) else { return };
+        let Some(path) = self.visible(path) else { return };
         for (end, _) in path.match_indices('/') {
             self.folders.insert(path[..end].to_owned());
         }
         self.folders.insert(path);
     }
-}
 
-/// The path without `.` parts; `None` when it is hidden, empty, or tries to leave the root.
-fn visible(path: &str) -> Option<String> {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    let hidden = |part: &&str| part.starts_with('.') || *part == "__MACOSX";
-    (!parts.is_empty() && !parts.iter().any(hidden)).then(|| parts.join("/"))
+    /// The path without `.` parts; `None` when it is hidden, junk or empty.
+    fn visible(&mut self, path: &str) -> Option<String> {
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        let hidden = |part: &&str| part.starts_with('.') || JUNK.contains(part);
+        if let Some(at) = parts.iter().position(hidden) {
+            self.junk.insert(parts[..=at].join("/"));
+            return None;
+        }
+        (!parts.is_empty()).then(|| parts.join("/"))
+    }
 }
 
 /// Makes a dataset of class folders, with or without split folders above them.
-pub(super) fn dataset(mut listing: Listing, store: Store, origin: String) -> Result<Dataset> {
+pub(super) fn dataset(
+    mut listing: Listing,
+    store: Store,
+    origin: String,
+    findings: &mut Findings,
+) -> Result<Dataset> {
     listing.files.sort_by(|a, b| a.0.cmp(&b.0));
-    let listing = without_common_top(listing);
-    let store = Arc::new(store);
+    let (listing, top) = without_common_top(listing);
+    let store = Arc::new(match (store, top) {
+        (Store::Folder(root), Some(top)) => Store::Folder(root.join(top)),
+        (store, _) => store,
+    });
+    listing
+        .junk
+        .iter()
+        .for_each(|path| findings.tell(Problems::Junk, path, "a system's or editor's, passed over"));
+    listing
+        .odd
+        .iter()
+        .for_each(|path| findings.tell(Problems::Junk, path, "neither a plain file nor a folder"));
     let tops: Vec<&str> =
         listing.folders.iter().map(String::as_str).filter(|path| !path.contains('/')).collect();
     let named =
@@ -73,15 +100,26 @@ pub(super) fn dataset(mut listing: Listing, store: Store, origin: String) -> Res
         notes.push(format!("{} entries are no plain files and left out: {}", odd.len(), some(&odd)));
     }
     if splits.iter().any(|&(_, name)| name == "train") {
-        return in_splits(&listing, &splits, &store, origin, notes);
+        return in_splits(&listing, &splits, &store, origin, notes, findings);
     }
     if !splits.is_empty() && splits.len() == tops.len() {
         return Err(Error::data(format!("{origin}: there is {} but no train/", tops.join("/ and ") + "/"))
             .help("a train/ folder beside it, or the folder inside it, whose folders are the classes"));
     }
-    let classes = Classes::of(&listing, "", &origin, &mut notes)?;
+    let classes = Classes::of(&listing, "", &origin, &mut notes, findings)?;
     let names = classes.names();
     let all = classes.items(&names);
+    Ok(held_out_dataset(names, all, &store, origin, notes))
+}
+
+/// A dataset without splits of its own: a part of each class is held out.
+pub(super) fn held_out_dataset(
+    names: Vec<String>,
+    all: Vec<Item>,
+    store: &Arc<Store>,
+    origin: String,
+    mut notes: Vec<String>,
+) -> Dataset {
     let held = held_out(&all, names.len());
     let part = |val: bool| -> Vec<Item> {
         all.iter().zip(&held).filter(|(_, held)| **held == val).map(|(item, _)| item.clone()).collect()
@@ -93,9 +131,8 @@ pub(super) fn dataset(mut listing: Listing, store: Store, origin: String) -> Res
         all.len()
     ));
     let splits = [("train", train), ("val", val), ("all", all)];
-    let splits =
-        splits.into_iter().map(|(name, items)| Split::new(name, items, Arc::clone(&store))).collect();
-    Ok(Dataset { classes: names, splits, origin, notes })
+    let splits = splits.into_iter().map(|(name, items)| Split::new(name, items, Arc::clone(store))).collect();
+    Dataset { classes: names, splits, origin, notes }
 }
 
 fn in_splits(
@@ -104,6 +141,7 @@ fn in_splits(
     store: &Arc<Store>,
     origin: String,
     mut notes: Vec<String>,
+    findings: &mut Findings,
 ) -> Result<Dataset> {
     let mut names: Vec<String> = Vec::new();
     let mut made: Vec<Split> = Vec::new();
@@ -115,22 +153,39 @@ fn in_splits(
             notes.push(format!("{folder}/ is left alone: there is another folder of {name} pictures"));
             continue;
         }
-        let classes =
-            Classes::of(listing, &format!("{folder}/"), &format!("{origin}, {folder}/"), &mut notes)?;
+        let mut classes = Classes::of(
+            listing,
+            &format!("{folder}/"),
+            &format!("{origin}, {folder}/"),
+            &mut notes,
+            findings,
+        )?;
         if name == "train" {
             names = classes.names();
         }
         let unknown: Vec<&str> =
             classes.0.keys().copied().filter(|c| !names.iter().any(|n| n == c)).collect();
         if !unknown.is_empty() {
-            return Err(Error::data(format!(
-                "{origin}: {folder}/ has classes that train/ has not: {}",
-                some(&unknown)
-            ))
-            .help("the same class folders in both, with the same names"));
+            let error = || {
+                Error::data(format!(
+                    "{origin}: {folder}/ has classes that train/ has not: {}",
+                    some(&unknown)
+                ))
+                .help("the same class folders in both, with the same names")
+            };
+            let detail = "a class that the training pictures do not have";
+            findings.refuse(
+                error,
+                unknown.iter().map(|class| problem(folder, class, Problems::UnknownClass, detail)),
+            )?;
         }
+        classes.0.retain(|class, _| names.iter().any(|name| name == class));
         let missing: Vec<&str> =
             names.iter().map(String::as_str).filter(|n| !classes.0.contains_key(n)).collect();
+        for class in &missing {
+            let file = format!("{folder}/{class}");
+            findings.tell(Problems::MissingClass, file, format!("{folder}/ has no pictures of this class"));
+        }
         if !missing.is_empty() {
             notes.push(format!("{folder}/ has no pictures of {} classes: {}", missing.len(), some(&missing)));
         }
@@ -146,7 +201,13 @@ fn in_splits(
 struct Classes<'a>(BTreeMap<&'a str, Vec<&'a (String, Place)>>);
 
 impl<'a> Classes<'a> {
-    fn of(listing: &'a Listing, prefix: &str, origin: &str, notes: &mut Vec<String>) -> Result<Self> {
+    fn of(
+        listing: &'a Listing,
+        prefix: &str,
+        origin: &str,
+        notes: &mut Vec<String>,
+        findings: &mut Findings,
+    ) -> Result<Self> {
         let below = |path: &'a str| path.strip_prefix(prefix);
         let folders =
             listing.folders.iter().filter_map(|path| below(path)).filter(|path| !path.contains('/'));
@@ -159,6 +220,10 @@ impl<'a> Classes<'a> {
                 None => loose.push(file.0.as_str()),
                 Some((class, _)) => classes.entry(class).or_default().push(file),
             }
+        }
+        others.iter().for_each(|&path| findings.tell(Problems::Junk, path, "no picture, by its name"));
+        if !loose.is_empty() && !classes.is_empty() {
+            loose.iter().for_each(|&path| findings.tell(Problems::Loose, path, "in no class folder"));
         }
         if !others.is_empty() {
             notes.push(format!(
@@ -187,8 +252,20 @@ impl<'a> Classes<'a> {
         let empty: Vec<&str> =
             classes.iter().filter(|(_, files)| files.is_empty()).map(|(name, _)| *name).collect();
         if !empty.is_empty() {
-            return Err(Error::data(format!("{origin}: class folders with no pictures: {}", some(&empty)))
-                .help(format!("remove them, or put .jpg, .jpeg or .png files in; expected is {layout}")));
+            let error = || {
+                Error::data(format!("{origin}: class folders with no pictures: {}", some(&empty)))
+                    .help(format!("remove them, or put .jpg, .jpeg or .png files in; expected is {layout}"))
+            };
+            let detail = "a class folder without pictures";
+            let prefix = prefix.trim_end_matches('/');
+            findings.refuse(
+                error,
+                empty.iter().map(|class| problem(prefix, class, Problems::EmptyClass, detail)),
+            )?;
+        }
+        classes.retain(|_, files| !files.is_empty());
+        if classes.is_empty() {
+            return Err(Error::data(format!("{origin}: no class folder has pictures")).help(layout));
         }
         Ok(Self(classes))
     }
@@ -202,11 +279,7 @@ impl<'a> Classes<'a> {
             names.iter().zip(0u32..).filter_map(|(name, label)| Some((self.0.get(name.as_str())?, label)));
         labelled
             .flat_map(|(files, label)| {
-                files.iter().map(move |(file, place)| Item {
-                    file: file.clone(),
-                    label,
-                    place: place.clone(),
-                })
+                files.iter().map(move |(file, place)| Item { file: file.clone(), label, place: *place })
             })
             .collect()
     }
@@ -230,25 +303,33 @@ fn held_out(items: &[Item], classes: usize) -> Vec<bool> {
 }
 
 /// An archive often has all its files in one folder of its own: that folder is no class.
-fn without_common_top(listing: Listing) -> Listing {
+fn without_common_top(listing: Listing) -> (Listing, Option<String>) {
     let mut tops: BTreeSet<&str> = listing.folders.iter().filter_map(|path| path.split('/').next()).collect();
     tops.extend(listing.files.iter().filter_map(|(path, _)| path.split('/').next()));
-    let [top] = tops.iter().copied().collect::<Vec<_>>()[..] else { return listing };
+    let [top] = tops.iter().copied().collect::<Vec<_>>()[..] else { return (listing, None) };
     let prefix = format!("{top}/");
     let holds_folders = listing.folders.iter().any(|path| path.starts_with(&prefix));
     if !holds_folders || SPLITS.iter().any(|&(folder, _)| folder.eq_ignore_ascii_case(top)) {
-        return listing;
+        return (listing, None);
     }
+    let top = top.to_owned();
     let cut = |path: &str| path.strip_prefix(&prefix).map(str::to_owned);
-    Listing {
-        files: listing.files.iter().filter_map(|(path, place)| Some((cut(path)?, place.clone()))).collect(),
+    let cut = Listing {
+        files: listing.files.iter().filter_map(|(path, place)| Some((cut(path)?, *place))).collect(),
         folders: listing.folders.iter().filter_map(|path| cut(path)).collect(),
         odd: listing.odd,
-    }
+        junk: listing.junk,
+    };
+    (cut, Some(top))
+}
+
+fn problem(folder: &str, class: &str, kind: Problems, detail: &str) -> Problem {
+    let file = if folder.is_empty() { class.to_owned() } else { format!("{folder}/{class}") };
+    Problem { file, kind, detail: detail.to_owned() }
 }
 
 /// Whether a name could be a picture's: what it is, its first bytes decide later.
-fn may_be_picture(path: &str) -> bool {
+pub(super) fn may_be_picture(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     match name.rsplit_once('.') {
         None => true,
@@ -256,11 +337,6 @@ fn may_be_picture(path: &str) -> bool {
             ["jpg", "jpeg", "jpe", "png"].iter().any(|known| extension.eq_ignore_ascii_case(known))
         }
     }
-}
-
-/// Whether a name points out of the archive. Nothing is ever written, but such a member is no picture of a class.
-pub(super) fn leaves_root(name: &str) -> bool {
-    name.starts_with('/') || name.split('/').any(|part| part == "..")
 }
 
 /// The first few names of a list.

@@ -21,20 +21,20 @@ const VALIDATION: usize = 50_000;
 
 /// The kit of one year's challenge.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Devkit {
+pub(in crate::data::source) struct Devkit {
     /// The classes, in the order of their WNIDs.
-    pub(super) classes: Vec<Synset>,
+    classes: Vec<Synset>,
     /// For each validation picture the place of its class in that order.
-    pub(super) validation: Vec<u32>,
+    pub(in crate::data::source) validation: Vec<u32>,
 }
 
 /// A class.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Synset {
+struct Synset {
     /// WordNet's identifier, the name of its archive: `n01440764`.
-    pub(super) wnid: String,
+    wnid: String,
     /// What it is called: `tench, Tinca tinca`.
-    pub(super) words: String,
+    words: String,
     /// The challenge's own number for it, which is not its place in the order of WNIDs.
     id: u32,
 }
@@ -47,11 +47,16 @@ struct Files {
 }
 
 impl Devkit {
+    /// Whether a kit, packed or not, is in the folder.
+    pub(in crate::data::source) fn is_in(folder: &Path) -> bool {
+        unpacked(folder).is_ok_and(|kit| kit.is_some()) || archive(folder).is_some()
+    }
+
     /// The kit in a folder: unpacked, or as the archive that ImageNet hands out; `None`, if there is none.
     ///
     /// # Errors
     /// When its files are not what they should be.
-    pub(super) fn find(folder: &Path) -> Result<Option<Self>> {
+    pub(in crate::data::source) fn find(folder: &Path) -> Result<Option<Self>> {
         let Some(files) = unpacked(folder)?.map_or_else(|| packed(folder), |files| Ok(Some(files)))? else {
             return Ok(None);
         };
@@ -73,7 +78,7 @@ impl Devkit {
     }
 
     /// Names that tell every class from every other: its words, and its WNID where the words are another's too.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(in crate::data::source) fn names(&self) -> Vec<String> {
         let mut times: HashMap<&str, usize> = HashMap::new();
         for class in &self.classes {
             *times.entry(&class.words).or_default() += 1;
@@ -168,7 +173,7 @@ fn is_meta(name: &str) -> bool {
     name == "meta.mat"
 }
 
-fn is_truth(name: &str) -> bool {
+pub(in crate::data::source) fn is_truth(name: &str) -> bool {
     name.ends_with("validation_ground_truth.txt")
 }
 
@@ -202,14 +207,18 @@ fn is_kit(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().contains("devkit"))
 }
 
-/// The kit's files in the archive that is handed out.
-fn packed(folder: &Path) -> Result<Option<Files>> {
+/// The archive of a kit.
+fn archive(folder: &Path) -> Option<PathBuf> {
     let listed = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let archive = listed.filter(|path| path.is_file() && is_kit(path)).find(|path| {
+    listed.filter(|path| path.is_file() && is_kit(path)).find(|path| {
         let name = path.to_string_lossy().to_lowercase();
         name.ends_with(".tar.gz") || name.ends_with(".tgz") || name.ends_with(".tar")
-    });
-    let Some(path) = archive else { return Ok(None) };
+    })
+}
+
+/// The kit's files in the archive that is handed out.
+fn packed(folder: &Path) -> Result<Option<Files>> {
+    let Some(path) = archive(folder) else { return Ok(None) };
     let cannot = |error: std::io::Error| {
         Error::data(format!("{}: not a whole archive: {error}", path.display())).help("download it again")
     };

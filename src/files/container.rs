@@ -1,8 +1,10 @@
 //! Safetensors files: named arrays and string metadata. Written here, so that the same content gives the same
 //! bytes (the crate's writer orders metadata by chance) and is flushed to the disk; read through the crate.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use safetensors::tensor::{Metadata, SafeTensorError};
@@ -28,36 +30,66 @@ pub(crate) struct Array<'a> {
 pub(crate) enum Values<'a> {
     /// 32-bit numbers.
     F32(&'a [f32]),
+    /// Whole numbers.
+    I64(&'a [i64]),
+    /// Whole numbers that are never negative.
+    U64(&'a [u64]),
     /// Bytes.
     U8(&'a [u8]),
+    /// Bytes in pieces that follow each other.
+    Pieces(&'a [Vec<u8>]),
 }
 
 impl Values<'_> {
     fn bytes(self) -> usize {
         match self {
             Self::F32(values) => size_of_val(values),
+            Self::I64(values) => size_of_val(values),
+            Self::U64(values) => size_of_val(values),
             Self::U8(values) => values.len(),
+            Self::Pieces(pieces) => pieces.iter().map(Vec::len).sum(),
+        }
+    }
+
+    fn dtype(self) -> Dtype {
+        match self {
+            Self::F32(_) => Dtype::F32,
+            Self::I64(_) => Dtype::I64,
+            Self::U64(_) => Dtype::U64,
+            Self::U8(_) | Self::Pieces(_) => Dtype::U8,
         }
     }
 
     fn write(self, out: &mut dyn Write) -> io::Result<()> {
         match self {
             Self::U8(values) => out.write_all(values),
-            Self::F32(values) => values.chunks(4096).try_for_each(|chunk| {
-                let bytes: Vec<u8> = chunk.iter().flat_map(|value| value.to_le_bytes()).collect();
-                out.write_all(&bytes)
-            }),
+            Self::Pieces(pieces) => pieces.iter().try_for_each(|piece| out.write_all(piece)),
+            Self::F32(values) => write_numbers(values, |value| value.to_le_bytes(), out),
+            Self::I64(values) => write_numbers(values, |value| value.to_le_bytes(), out),
+            Self::U64(values) => write_numbers(values, |value| value.to_le_bytes(), out),
         }
     }
 }
 
-/// Writes arrays and metadata to `path`, whole or not at all. Arrays of bytes come last, so that numbers are aligned.
+fn write_numbers<T: Copy, const N: usize>(
+    values: &[T],
+    bytes: impl Fn(T) -> [u8; N] + Copy,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    values.chunks(4096).try_for_each(|chunk| {
+        let chunk: Vec<u8> = chunk.iter().flat_map(|&value| bytes(value)).collect();
+        out.write_all(&chunk)
+    })
+}
+
+/// Writes arrays and metadata to `path`, whole or not at all. The largest numbers come first and bytes last, so that all
+/// are aligned.
 ///
 /// # Errors
 /// When the file cannot be written; what was there before is then unchanged.
 pub(crate) fn write(path: &Path, metadata: &BTreeMap<&str, String>, arrays: &[Array<'_>]) -> Result<()> {
     let mut arrays = arrays.to_vec();
-    arrays.sort_by_key(|array| matches!(array.values, Values::U8(_)));
+    arrays.sort_by_key(|array| Reverse(array.values.dtype().bitsize()));
     let header = header(metadata, &arrays);
     atomic::replace(path, |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
@@ -73,7 +105,7 @@ fn header(metadata: &BTreeMap<&str, String>, arrays: &[Array<'_>]) -> Vec<u8> {
     let mut start = 0;
     for array in arrays {
         let end = start + array.values.bytes();
-        let dtype = if matches!(array.values, Values::F32(_)) { "F32" } else { "U8" };
+        let dtype = array.values.dtype();
         let entry = json!({ "dtype": dtype, "shape": array.shape, "data_offsets": [start, end] });
         entries.insert(array.name.into(), entry);
         start = end;
@@ -172,4 +204,85 @@ pub(crate) fn array<'a>(file: &SafeTensors<'a>, name: &str, dtype: Dtype) -> Res
         return Err(Error::model(format!("tensor `{name}` is of type {}, expected {dtype}", view.dtype())));
     }
     Ok((view.shape().to_vec(), view.data()))
+}
+
+/// Most bytes of a header that is read by itself.
+const MOST_HEADER: u64 = 100 << 20;
+
+/// What a file holds and where, without what it holds: for files whose arrays are read piece by piece.
+#[derive(Debug)]
+pub(crate) struct Header {
+    metadata: Metadata,
+    /// Where the arrays begin in the file, and their bytes.
+    start: u64,
+    len: u64,
+}
+
+impl Header {
+    /// Reads the header of the file, which has `size` bytes.
+    ///
+    /// # Errors
+    /// When it is not a safetensors file, or what it announces is not there.
+    pub(crate) fn read(mut file: &File, size: u64) -> Result<Self> {
+        let cut = |what: &str| Error::data(format!("not a safetensors file, or cut short: {what}"));
+        let mut length = [0; 8];
+        file.read_exact(&mut length).map_err(|_| cut(&format!("it has {size} bytes")))?;
+        let length = u64::from_le_bytes(length);
+        let start = length.checked_add(8).filter(|&start| start <= size && length <= MOST_HEADER);
+        let start = start.ok_or_else(|| {
+            cut(&format!("the first 8 bytes announce a header of {length} bytes, the file has {size}"))
+        })?;
+        let mut header = Vec::new();
+        file.take(length).read_to_end(&mut header).map_err(|error| cut(&error.to_string()))?;
+        let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| cut(&error.to_string()))?;
+        let (len, announced) = (size - start, metadata.data_len() as u64);
+        if announced != len {
+            return Err(Error::data(format!(
+                "the header announces {announced} bytes of tensors, the file holds {len}: it is cut short, or not this file's header"
+            )));
+        }
+        Ok(Self { metadata, start, len })
+    }
+
+    /// A string of the metadata.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub(crate) fn text(&self, name: &str) -> Result<&str> {
+        let all = self.metadata.metadata().as_ref();
+        let text = all.and_then(|all| all.get(name)).map(String::as_str);
+        text.ok_or_else(|| Error::data(format!("the metadata has no `{name}`")))
+    }
+
+    /// Shape of the array `name`, and where its values are in the file: offset and bytes.
+    ///
+    /// # Errors
+    /// When it is missing, of another type, or not where it could be.
+    pub(crate) fn place(&self, name: &str, dtype: Dtype) -> Result<(Vec<usize>, u64, usize)> {
+        let info = self.metadata.info(name);
+        let info = info.ok_or_else(|| Error::data(format!("tensor `{name}` is missing")))?;
+        let (begin, end) = info.data_offsets;
+        let values = info.shape.iter().try_fold(dtype.bitsize() / 8, |all, &n| all.checked_mul(n));
+        let fits = end as u64 <= self.len && end.checked_sub(begin) == values;
+        if info.dtype != dtype || !fits {
+            return Err(Error::data(format!(
+                "tensor `{name}` is of type {} and shape {:?} at bytes {begin} to {end}, which does not fit",
+                info.dtype, info.shape
+            )));
+        }
+        Ok((info.shape.clone(), self.start + begin as u64, end - begin))
+    }
+
+    /// The values of the array `name` of 64-bit numbers, with its shape.
+    ///
+    /// # Errors
+    /// As [`Header::place`], and when the file cannot be read.
+    pub(crate) fn words(&self, file: &File, name: &str, dtype: Dtype) -> Result<(Vec<usize>, Vec<u64>)> {
+        let (shape, offset, len) = self.place(name, dtype)?;
+        let mut bytes = vec![0; len];
+        super::read_at(file, offset, &mut bytes)
+            .map_err(|error| Error::data(format!("tensor `{name}` cannot be read: {error}")))?;
+        let words = bytes.as_chunks::<8>().0.iter().map(|&word| u64::from_le_bytes(word));
+        Ok((shape, words.collect()))
+    }
 }

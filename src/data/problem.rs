@@ -1,0 +1,114 @@
+//! What can be wrong with pictures and with the way they are stored.
+
+use serde::{Deserialize, Serialize};
+
+/// One thing that is wrong, or worth knowing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The picture, folder, split or archive.
+    pub file: String,
+    /// What it is.
+    pub kind: Problems,
+    /// In words, with values.
+    pub detail: String,
+}
+
+/// Kinds of problems. Their names in JSON are these in small letters, `wrong-name`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Problems {
+    /// The source cannot be opened for training or evaluation as it is.
+    Refused,
+    /// The bytes cannot be read.
+    Unreadable,
+    /// A file of 0 bytes.
+    Empty,
+    /// A picture that ends before it should.
+    Truncated,
+    /// A picture that does not decode for another reason, or in a format that is not read.
+    Undecodable,
+    /// JPEG in the colours of print.
+    Cmyk,
+    /// JPEG in the colours of print, coded as brightness and differences.
+    Ycck,
+    /// The name says JPEG, the bytes say PNG, or the other way.
+    WrongName,
+    /// More than eight bits a colour.
+    SixteenBit,
+    /// Several pictures in one file; the first is used.
+    Animated,
+    /// EXIF says that the picture should be turned or mirrored; it is used as it is stored.
+    Rotated,
+    /// Far smaller than the square that the network sees.
+    Tiny,
+    /// Much longer than wide, or the other way: the centre square leaves most of it out.
+    ExtremeAspect,
+    /// A name that is not text, or has characters that steer terminals.
+    UnreadableName,
+    /// A file or folder that archivers, editors or systems leave behind, or an entry that is no plain file.
+    Junk,
+    /// A picture beside the class folders.
+    Loose,
+    /// A class folder without pictures.
+    EmptyClass,
+    /// A class of another split that the training pictures do not have.
+    UnknownClass,
+    /// A class that a split has no pictures of.
+    MissingClass,
+    /// Class names that other programs sort in another order, or tell apart in another way.
+    ClassOrder,
+    /// A class with far fewer pictures than another.
+    Imbalance,
+    /// Two files with the same bytes.
+    Duplicate,
+    /// Two pictures that look the same.
+    NearDuplicate,
+}
+
+impl Problems {
+    /// The name, as in JSON.
+    pub fn name(self) -> String {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(name)) => name,
+            _ => String::new(),
+        }
+    }
+}
+
+/// Collects what is wrong with a source as a whole. To use it, what cannot be meant is refused; to look at it, all is
+/// told and the rest is opened.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// `None` refuses.
+    problems: Option<Vec<Problem>>,
+}
+
+impl Findings {
+    /// For a look at everything.
+    pub(super) fn lenient() -> Self {
+        Self { problems: Some(Vec::new()) }
+    }
+
+    /// All that was told.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems.unwrap_or_default()
+    }
+
+    /// What does not hinder use.
+    pub(super) fn tell(&mut self, kind: Problems, file: impl Into<String>, detail: impl Into<String>) {
+        if let Some(problems) = &mut self.problems {
+            problems.push(Problem { file: file.into(), kind, detail: detail.into() });
+        }
+    }
+
+    /// What hinders use: `error`, unless only a look is taken, which tells `problems` instead.
+    pub(super) fn refuse(
+        &mut self,
+        error: impl FnOnce() -> crate::Error,
+        problems: impl IntoIterator<Item = Problem>,
+    ) -> crate::Result<()> {
+        let Some(told) = &mut self.problems else { return Err(error()) };
+        told.extend(problems);
+        Ok(())
+    }
+}

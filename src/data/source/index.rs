@@ -1,0 +1,178 @@
+//! What large archives hold, kept between runs: listing ImageNet's training pictures means a visit to 1.28 million places
+//! of 148 GB.
+//!
+//! An index is a safetensors file in the cache folder, called after the archive's path; it is used as long as the archive
+//! has the size and the time of change that it had. See `docs/decisions/0008-index-files.md`.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Result;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use safetensors::Dtype;
+use sha2::{Digest, Sha256};
+
+use super::archive::{Contents, Member};
+use super::hex;
+use crate::files::container::{self, Array, Header, Values};
+
+/// Smaller archives are listed faster than an index is worth.
+const WORTH_KEEPING: u64 = 1 << 30;
+
+/// What `list` says of the archive at `path`, from its index or made now.
+///
+/// # Errors
+/// Those of `list`. An index that cannot be written, or is not what it should be, is passed over.
+pub(super) fn kept(path: &Path, list: impl FnOnce(&Path) -> Result<Contents>) -> Result<Contents> {
+    match folder() {
+        Some(folder) if std::fs::metadata(path)?.len() >= WORTH_KEEPING => kept_in(&folder, path, list),
+        _ => list(path),
+    }
+}
+
+fn kept_in(folder: &Path, path: &Path, list: impl FnOnce(&Path) -> Result<Contents>) -> Result<Contents> {
+    let archive = path.canonicalize()?;
+    let state = state(&archive)?;
+    let index =
+        folder.join(format!("{}.safetensors", hex(&Sha256::digest(archive.as_os_str().as_encoded_bytes()))));
+    if let Ok(contents) = load(&index, &state) {
+        return Ok(contents);
+    }
+    let contents = list(path)?;
+    if std::fs::create_dir_all(folder).is_ok() {
+        // Without an index the next run lists once more.
+        let _ = save(&index, &archive, &state, &contents);
+    }
+    Ok(contents)
+}
+
+/// `ALEXNET_CACHE`, or the place for such files on this system.
+fn folder() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = || set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+    set("ALEXNET_CACHE").or_else(|| Some(cache().or_else(|| set("LOCALAPPDATA"))?.join("alexnet")))
+}
+
+/// Size and time of change: what tells another archive from the one that was listed.
+fn state(archive: &Path) -> Result<String> {
+    let metadata = std::fs::metadata(archive)?;
+    let changed = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    Ok(format!("{} bytes, changed {changed}", metadata.len()))
+}
+
+/// Texts one after the other, and where each ends.
+fn columns<'a>(texts: impl Iterator<Item = &'a str>) -> (String, Vec<u64>) {
+    let (mut all, mut ends) = (String::new(), Vec::new());
+    for text in texts {
+        all.push_str(text);
+        ends.push(all.len() as u64);
+    }
+    (all, ends)
+}
+
+fn save(index: &Path, archive: &Path, state: &str, contents: &Contents) -> crate::Result<()> {
+    let Contents { files, folders, odd, unended } = contents;
+    let (names, ends) = columns(files.iter().map(|file| file.name.as_str()));
+    let offsets: Vec<u64> = files.iter().map(|file| file.offset).collect();
+    let lens: Vec<u64> = files.iter().map(|file| file.len.into()).collect();
+    let json = |value: &[String]| serde_json::to_string(value).expect("strings are JSON");
+    let metadata = BTreeMap::from([
+        ("archive", archive.display().to_string()),
+        ("state", state.to_owned()),
+        ("folders", json(folders)),
+        ("odd", json(odd)),
+        ("unended", unended.to_string()),
+    ]);
+    let shape = [files.len()];
+    let numbers = |name, values| Array { name, shape: &shape, values: Values::U64(values) };
+    let bytes = Array { name: "names", shape: &[names.len()], values: Values::U8(names.as_bytes()) };
+    let arrays = [numbers("ends", &ends), numbers("offsets", &offsets), numbers("lengths", &lens), bytes];
+    container::write(index, &metadata, &arrays)
+}
+
+/// The index's contents, if it is whole and that of an archive in this state.
+fn load(index: &Path, state: &str) -> crate::Result<Contents> {
+    let stale = || crate::Error::data("not this archive's index");
+    let file = File::open(index).map_err(|_| stale())?;
+    let size = file.metadata().map_err(|_| stale())?.len();
+    let header = Header::read(&file, size)?;
+    if header.text("state")? != state {
+        return Err(stale());
+    }
+    let words = |name| header.words(&file, name, Dtype::U64).map(|(_, words)| words);
+    let (ends, offsets, lens) = (words("ends")?, words("offsets")?, words("lengths")?);
+    let (_, at, len) = header.place("names", Dtype::U8)?;
+    let mut names = vec![0; len];
+    crate::files::read_at(&file, at, &mut names).map_err(|_| stale())?;
+    let names = String::from_utf8(names).map_err(|_| stale())?;
+    if ends.len() != offsets.len() || ends.len() != lens.len() {
+        return Err(stale());
+    }
+    let mut begin = 0;
+    let mut files = Vec::with_capacity(ends.len());
+    for ((end, offset), len) in ends.into_iter().zip(offsets).zip(lens) {
+        let end = usize::try_from(end).map_err(|_| stale())?;
+        let name = names.get(begin..end).ok_or_else(stale)?.to_owned();
+        files.push(Member { name, offset, len: u32::try_from(len).map_err(|_| stale())? });
+        begin = end;
+    }
+    let texts = |name| serde_json::from_str(header.text(name)?).map_err(|_| stale());
+    let unended = header.text("unended")? == "true";
+    Ok(Contents { files, folders: texts("folders")?, odd: texts("odd")?, unended })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contents() -> Contents {
+        let file = |i: u32| Member { name: format!("a.tar/é{i}.JPEG"), offset: 512 << i, len: 100 + i };
+        let odd = vec!["/etc/passwd".to_owned()];
+        Contents { files: (0..30).map(file).collect(), folders: vec!["a".to_owned()], odd, unended: true }
+    }
+
+    /// The archive is listed once, and again only when it has changed or the index has.
+    #[test]
+    fn an_index_is_used_until_the_archive_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (archive, cache) = (folder.path().join("train.tar"), folder.path().join("cache"));
+        std::fs::write(&archive, "some bytes").unwrap();
+        let listed = std::cell::Cell::new(0);
+        let open = || {
+            kept_in(&cache, &archive, |_| {
+                listed.set(listed.get() + 1);
+                Ok(contents())
+            })
+            .unwrap()
+        };
+        for _ in 0..3 {
+            assert_eq!(open(), contents());
+        }
+        assert_eq!(listed.get(), 1);
+        // The same size, another time.
+        File::options().write(true).open(&archive).unwrap().set_modified(UNIX_EPOCH).unwrap();
+        assert_eq!((open(), open()), (contents(), contents()));
+        assert_eq!(listed.get(), 2);
+        std::fs::write(&archive, "some more bytes").unwrap();
+        File::options().write(true).open(&archive).unwrap().set_modified(UNIX_EPOCH).unwrap();
+        open();
+        assert_eq!(listed.get(), 3);
+        // Whatever happens to the index, it is the archive that counts.
+        let index = std::fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
+        let whole = std::fs::read(&index).unwrap();
+        for len in 0..whole.len() {
+            std::fs::write(&index, &whole[..len]).unwrap();
+            assert_eq!(open(), contents(), "{len} bytes");
+        }
+        assert_eq!(listed.get(), 3 + whole.len());
+    }
+
+    #[test]
+    fn where_nothing_can_be_kept_the_archive_is_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("train.tar");
+        std::fs::write(&archive, "some bytes").unwrap();
+        assert_eq!(kept_in(&archive, &archive, |_| Ok(contents())).unwrap(), contents());
+    }
+}
