@@ -29,6 +29,9 @@ pub(super) enum Command {
     /// List, show and compare recipes: networks with their training, as data
     #[command(subcommand)]
     Recipe(RecipeCommand),
+    /// Look at pictures before training: check them, pack them, measure how fast they come
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Train a network on labelled pictures
     Train(TrainArgs),
     /// Judge a model, or several together, on labelled pictures
@@ -89,12 +92,116 @@ pub(super) enum RecipeCommand {
     },
 }
 
+/// `alexnet data ...`.
+#[derive(Debug, Subcommand)]
+pub(super) enum DataCommand {
+    /// Look for everything that is wrong with pictures, and plan what to do about it
+    Check(CheckArgs),
+    /// Carry out a plan of `data check`, or undo it
+    Fix(FixArgs),
+    /// Make squares of all pictures once, with their mean image, into files that are read fast
+    Pack(PackArgs),
+    /// Measure how fast pictures are read, decoded, squared and augmented
+    Bench(DataBenchArgs),
+}
+
+/// `alexnet data check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  alexnet data check pets/\n  \
+                        alexnet data check pets/ --plan plan.json   # then: alexnet data fix plan.json pets-fixed/")]
+pub(super) struct CheckArgs {
+    /// The pictures, as for `train`
+    #[arg(value_name = "SRC")]
+    pub(super) source: PathBuf,
+    /// Write down what to do about each problem, for `alexnet data fix`
+    #[arg(long, value_name = "FILE")]
+    pub(super) plan: Option<PathBuf>,
+    /// Compare whole files with what ImageNet or `data pack` says they are: MD5, SHA-256. Reads all of them
+    #[arg(long)]
+    pub(super) digests: bool,
+    #[command(flatten)]
+    pub(super) machine: MachineArgs,
+    #[command(flatten)]
+    pub(super) format: FormatArgs,
+}
+
+/// `alexnet data fix`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  alexnet data fix plan.json pets-fixed/          # the originals stay as they are\n  \
+                        alexnet data fix plan.json --in-place           # they are set aside in their own folder\n  \
+                        alexnet data fix plan.json --in-place --undo    # and come back"
+)]
+pub(super) struct FixArgs {
+    /// The plan that `data check --plan` wrote; edit it first, if you like
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// A new folder of class folders: links to the good pictures, and mended copies of the others
+    #[arg(value_name = "OUT", required_unless_present = "in_place", conflicts_with = "in_place")]
+    pub(super) out: Option<PathBuf>,
+    /// Change the folder itself: what is replaced or left out moves into `.set-aside` in it
+    #[arg(long)]
+    pub(super) in_place: bool,
+    /// Undo: remove what was made, and bring back what was set aside
+    #[arg(long)]
+    pub(super) undo: bool,
+    #[command(flatten)]
+    pub(super) format: FormatArgs,
+}
+
+/// `alexnet data pack`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  alexnet data pack imagenet/ packed/\n  \
+                        alexnet data pack imagenet/ packed/ --store jpeg    # a sixth of the size, slower to read\n\n\
+                        Interrupted, the same command goes on where it stopped. Afterwards: alexnet train packed/ ...")]
+pub(super) struct PackArgs {
+    /// The pictures, as for `train`
+    #[arg(value_name = "SRC")]
+    pub(super) source: PathBuf,
+    /// The folder to fill
+    #[arg(value_name = "OUT")]
+    pub(super) out: PathBuf,
+    /// Bare pixels, or JPEG files of quality 95
+    #[arg(long, value_name = "raw|jpeg", default_value = "raw", value_parser = ["raw", "jpeg"], hide_possible_values = true)]
+    pub(super) store: String,
+    /// Side of the squares: the recipe's `input.square`
+    #[arg(long, value_name = "PIXELS", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(super) side: u32,
+    #[command(flatten)]
+    pub(super) machine: MachineArgs,
+    #[command(flatten)]
+    pub(super) format: FormatArgs,
+}
+
+/// `alexnet data bench`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  alexnet data bench pets/ --recipe small")]
+pub(super) struct DataBenchArgs {
+    /// The pictures, as for `train`
+    #[arg(value_name = "SRC")]
+    pub(super) source: PathBuf,
+    /// The recipe whose squares, crops and augmentation are measured
+    #[arg(long, value_name = "NAME|FILE", default_value = "paper")]
+    pub(super) recipe: String,
+    /// Seconds for each of the two measurements
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
+    pub(super) seconds: f64,
+    /// Threads that load pictures [default: as many as --threads]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024))]
+    pub(super) workers: Option<u16>,
+    #[command(flatten)]
+    pub(super) machine: MachineArgs,
+    #[command(flatten)]
+    pub(super) format: FormatArgs,
+}
+
 /// `alexnet train`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  alexnet train pets/ --recipe small\n  \
                         alexnet train pets/ --recipe paper --epochs 30 --set optimiser.rate=0.005 --run runs/pets\n\n\
                         SRC is a folder with a folder of pictures per class, train/ and val/ of such, a tar of\n\
-                        those, CIFAR-10 or CIFAR-100 binaries, IDX files such as MNIST's, or a folder with\n\
+                        those, pictures in one folder with a file of labels, WebDataset's tars, what `data pack`\n\
+                        made, CIFAR-10 or CIFAR-100 binaries, IDX files such as MNIST's, or a folder with\n\
                         ImageNet's archives as they are handed out and their development kit.")]
 pub(super) struct TrainArgs {
     /// The pictures: a folder with a folder per class, or another source (see below)
@@ -249,6 +356,14 @@ fn views() -> impl TypedValueParser<Value = usize> {
 
 fn at_least_one() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..)
+}
+
+/// A time that can pass.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.01..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("expected seconds, 0.01 to 3600".into()),
+    }
 }
 
 /// `KEY=VALUE`, as in `optimiser.rate=0.005`.

@@ -10,6 +10,7 @@
 mod args;
 mod bench;
 mod classify;
+mod data;
 mod demo;
 mod eval;
 mod output;
@@ -65,6 +66,7 @@ fn dispatch(command: &Command, out: &mut Output) -> Ending {
     match command {
         Command::Demo(args) => demo::run(args, out),
         Command::Recipe(command) => recipe::run(command, out),
+        Command::Data(command) => data::run(command, out),
         Command::Train(args) => train::run(args, out),
         Command::Eval(args) => eval::run(args, out),
         Command::Classify(args) => classify::run(args, out),

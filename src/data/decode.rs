@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use image::codecs::png::PngDecoder;
+use image::metadata::Orientation;
 use image::{ImageDecoder, Limits};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -36,14 +37,128 @@ pub fn decode(bytes: &[u8]) -> Result<Picture> {
         [] => Err(Error::data("the file is empty (0 bytes)")),
         [0xff, 0xd8, ..] => decode_jpeg(bytes),
         [0x89, b'P', b'N', b'G', ..] => decode_png(bytes),
-        _ => Err(Error::data(format!(
-            "neither JPEG nor PNG: it starts with `{}`",
-            bytes[..bytes.len().min(8)].escape_ascii()
-        ))),
+        _ => Err(Error::data(match other_format(bytes) {
+            Some(format) => format!("a {format} file: JPEG and PNG are read"),
+            None => {
+                format!(
+                    "neither JPEG nor PNG: it starts with `{}`",
+                    bytes[..bytes.len().min(8)].escape_ascii()
+                )
+            }
+        })),
     }
 }
 
-fn decode_jpeg(bytes: &[u8]) -> Result<Picture> {
+/// What else the bytes are.
+fn other_format(bytes: &[u8]) -> Option<&'static str> {
+    Some(match bytes {
+        [b'G', b'I', b'F', b'8', ..] => "GIF",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "WebP",
+        [b'B', b'M', ..] => "BMP",
+        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => "TIFF",
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "HEIC, AVIF or video",
+        [0x1f, 0x8b, ..] => "gzip",
+        [b'<', ..] => "SVG or HTML",
+        _ => return None,
+    })
+}
+
+/// How a picture file is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// JPEG.
+    Jpeg,
+    /// PNG.
+    Png,
+}
+
+impl Coding {
+    /// Its usual name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+        }
+    }
+}
+
+/// Colours of print in a JPEG.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Print {
+    /// Cyan, magenta, yellow, black.
+    Cmyk,
+    /// The same, coded as brightness and differences.
+    Ycck,
+}
+
+/// What a picture file says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traits {
+    /// How it is coded.
+    pub coding: Coding,
+    /// The colours of print, if it is in those.
+    pub print: Option<Print>,
+    /// More than eight bits a colour.
+    pub sixteen_bit: bool,
+    /// More than one picture.
+    pub animated: bool,
+    /// How EXIF says to turn it, 1 to 8; 1 is as it is stored.
+    pub orientation: u8,
+}
+
+/// What a JPEG or PNG file says of itself, without its pixels.
+///
+/// # Errors
+/// When its header cannot be read.
+pub fn inspect(bytes: &[u8]) -> Result<Traits> {
+    let plain =
+        Traits { coding: Coding::Jpeg, print: None, sixteen_bit: false, animated: false, orientation: 1 };
+    match bytes {
+        [0xff, 0xd8, ..] => {
+            let decoder = jpeg_header(bytes)?;
+            let print = match decoder.input_colorspace() {
+                Some(ColorSpace::CMYK) => Some(Print::Cmyk),
+                Some(ColorSpace::YCCK) => Some(Print::Ycck),
+                _ => None,
+            };
+            let turned = decoder.exif().and_then(|chunk| Orientation::from_exif_chunk(chunk));
+            Ok(Traits { print, orientation: turned.map_or(1, Orientation::to_exif), ..plain })
+        }
+        _ => {
+            let mut decoder = png_header(bytes)?;
+            let bits = decoder.color_type();
+            Ok(Traits {
+                coding: Coding::Png,
+                sixteen_bit: bits.bytes_per_pixel() > bits.channel_count(),
+                animated: decoder.is_apng().unwrap_or(false),
+                orientation: decoder.orientation().map_or(1, Orientation::to_exif),
+                ..plain
+            })
+        }
+    }
+}
+
+/// Whether the end of a JPEG's or PNG's picture is missing.
+pub fn is_cut_short(bytes: &[u8]) -> bool {
+    match bytes {
+        [0xff, 0xd8, ..] => !bytes[2..].windows(2).rev().any(|pair| pair == [0xff, 0xd9]) || !has_end(bytes),
+        [0x89, b'P', b'N', b'G', ..] => !bytes.windows(4).rev().take(4096).any(|chunk| chunk == b"IEND"),
+        _ => false,
+    }
+}
+
+/// The picture turned as EXIF says, 1 to 8.
+pub fn turned(picture: Picture, orientation: u8) -> Picture {
+    let (width, height) = (picture.width as u32, picture.height as u32);
+    let image = image::RgbImage::from_raw(width, height, picture.pixels).expect("width x height x 3 values");
+    let mut image = image::DynamicImage::ImageRgb8(image);
+    image.apply_orientation(Orientation::from_exif(orientation).unwrap_or(Orientation::NoTransforms));
+    let image = image.into_rgb8();
+    Picture::new(image.width() as usize, image.height() as usize, image.into_raw())
+}
+
+/// A JPEG whose header is read, and its size checked.
+fn jpeg_header(bytes: &[u8]) -> Result<JpegDecoder<ZCursor<&[u8]>>> {
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(usize::from(u16::MAX))
@@ -51,11 +166,16 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Picture> {
         .jpeg_set_max_scans(MOST_SCANS)
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    let broken = |error| Error::data(format!("broken JPEG: {error}"));
-    decoder.decode_headers().map_err(broken)?;
-    let info = decoder.info().ok_or_else(|| Error::data("broken JPEG: no header"))?;
-    let (width, height) = (usize::from(info.width), usize::from(info.height));
+    decoder.decode_headers().map_err(|error| Error::data(format!("broken JPEG: {error}")))?;
+    let (width, height) = decoder.dimensions().ok_or_else(|| Error::data("broken JPEG: no header"))?;
     check_size(width, height)?;
+    Ok(decoder)
+}
+
+fn decode_jpeg(bytes: &[u8]) -> Result<Picture> {
+    let mut decoder = jpeg_header(bytes)?;
+    let (width, height) = decoder.dimensions().unwrap_or_default();
+    let broken = |error| Error::data(format!("broken JPEG: {error}"));
     let pixels = decoder.decode().map_err(broken)?;
     if !has_end(bytes) {
         return Err(Error::data("broken JPEG: it ends before its picture does"));
@@ -84,7 +204,8 @@ fn has_end(bytes: &[u8]) -> bool {
     true
 }
 
-fn decode_png(bytes: &[u8]) -> Result<Picture> {
+/// A PNG whose header is read, and its size checked.
+fn png_header(bytes: &[u8]) -> Result<PngDecoder<Cursor<&[u8]>>> {
     let broken = |error| Error::data(format!("broken PNG: {error}"));
     // Before the header is checked, only rows and metadata are allocated: colour profiles can be bombs.
     let mut limits = Limits::no_limits();
@@ -92,6 +213,13 @@ fn decode_png(bytes: &[u8]) -> Result<Picture> {
     let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(broken)?;
     let (width, height) = decoder.dimensions();
     check_size(width as usize, height as usize)?;
+    Ok(decoder)
+}
+
+fn decode_png(bytes: &[u8]) -> Result<Picture> {
+    let decoder = png_header(bytes)?;
+    let (width, height) = decoder.dimensions();
+    let broken = |error| Error::data(format!("broken PNG: {error}"));
     let pixels = image::DynamicImage::from_decoder(decoder).map_err(broken)?.into_rgb8();
     Ok(Picture::new(width as usize, height as usize, pixels.into_raw()))
 }

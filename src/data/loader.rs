@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use rand::seq::SliceRandom;
 
 use super::preprocess::color_noise;
-use super::{ColorBasis, Preprocess, Skip, Split, View};
+use super::{ColorBasis, Picture, Preprocess, Skip, Split, View};
 use crate::net::Augment;
 use crate::random::{Purpose, generator, key};
 use crate::{Error, Result};
@@ -45,18 +45,26 @@ struct Job {
 }
 
 /// Batches in order. What a batch holds is a function of its number alone, so it does not matter which worker makes
-/// it, or how many there are.
+/// its squares, or how many workers there are.
+///
+/// Workers read, decode and cut squares, at most a batch ahead; one more thread cuts the views and puts batches together, one
+/// ahead of the one that is used. So memory follows from the batch, not from the set or the workers.
 pub struct Loader {
     job: Arc<Job>,
     next: usize,
-    workers: Vec<Worker>,
+    ahead: Option<Ahead>,
 }
 
-/// Makes every so-many-th batch, one ahead of what is asked for.
-struct Worker {
-    batches: Option<Receiver<Result<Batch>>>,
-    thread: Option<JoinHandle<()>>,
+/// The threads that make batches before they are asked for.
+struct Ahead {
+    batches: Receiver<Result<Batch>>,
+    /// Images of batches that have been used, to be filled again.
+    spent: Sender<Vec<f32>>,
+    threads: Vec<JoinHandle<()>>,
 }
+
+/// A picture's square, or why there is none.
+type Square = Result<std::result::Result<Picture, Skip>>;
 
 impl Loader {
     /// One epoch of training on the pictures `usable` of `split`: each once, in an order that follows from the seed
@@ -108,10 +116,17 @@ impl Loader {
         self.job.batches()
     }
 
+    /// Takes a batch back whose pictures have been used: its memory serves another.
+    pub fn recycle(&self, batch: Batch) {
+        if let Some(ahead) = &self.ahead {
+            let _ = ahead.spent.try_send(batch.images);
+        }
+    }
+
     fn start(job: Job, first: usize, workers: usize) -> Self {
         let job = Arc::new(job);
-        let workers = (0..workers).map(|i| Worker::start(Arc::clone(&job), first + i, workers)).collect();
-        Self { job, next: first, workers }
+        let ahead = (workers > 0).then(|| Ahead::start(&job, first, workers));
+        Self { job, next: first, ahead }
     }
 }
 
@@ -122,41 +137,62 @@ impl Iterator for Loader {
         if self.next >= self.job.batches() {
             return None;
         }
-        // Worker i makes the batches first + i, first + i + workers, ...: asking them in turn keeps the order.
-        let batch = match self.workers.first().map(|worker| &worker.batches) {
-            None => self.job.make(self.next),
-            Some(None) => return None,
-            Some(Some(batches)) => batches.recv().unwrap_or_else(|_| {
-                Err(Error::data(format!("the worker that made batch {} failed", self.next)))
+        let batch = match &self.ahead {
+            None => self.job.batch(self.next, Vec::new(), |position| self.job.square(position)),
+            Some(ahead) => ahead.batches.recv().unwrap_or_else(|_| {
+                Err(Error::data(format!("the thread that makes batches failed at batch {}", self.next)))
             }),
         };
-        if !self.workers.is_empty() {
-            self.workers.rotate_left(1);
-        }
         self.next = if batch.is_ok() { self.next + 1 } else { usize::MAX };
         Some(batch)
     }
 }
 
-impl Worker {
-    fn start(job: Arc<Job>, first: usize, step: usize) -> Self {
+impl Ahead {
+    fn start(job: &Arc<Job>, first: usize, workers: usize) -> Self {
+        let begin = first * job.batch;
+        let (squares, mut threads): (Vec<Receiver<Square>>, Vec<JoinHandle<()>>) =
+            (0..workers).map(|worker| start_worker(job, begin + worker, workers)).unzip();
         let (send, batches) = bounded(1);
-        let thread = std::thread::spawn(move || {
-            for number in (first..job.batches()).step_by(step) {
-                if send.send(job.make(number)).is_err() {
+        let (spent, used) = bounded(2);
+        let job = Arc::clone(job);
+        threads.push(std::thread::spawn(move || {
+            // Worker w makes every so-many-th square from the w-th: asking them in turn keeps the order.
+            let square = |position: usize| {
+                let worker = &squares[(position - begin) % workers];
+                worker.recv().unwrap_or_else(|_| Err(Error::data("a thread that reads pictures failed")))
+            };
+            for number in first..job.batches() {
+                let images = used.try_recv().unwrap_or_default();
+                if send.send(job.batch(number, images, square)).is_err() {
                     return;
                 }
             }
-        });
-        Self { batches: Some(batches), thread: Some(thread) }
+        }));
+        Self { batches, spent, threads }
     }
 }
 
-impl Drop for Worker {
+/// A thread that makes the squares at `first` and every so-many-th after it, and where they come out.
+fn start_worker(job: &Arc<Job>, first: usize, step: usize) -> (Receiver<Square>, JoinHandle<()>) {
+    let (send, squares) = bounded(job.batch.div_ceil(step));
+    let job = Arc::clone(job);
+    let work = move || {
+        for position in (first..job.order.len()).step_by(step) {
+            if send.send(job.square(position)).is_err() {
+                return;
+            }
+        }
+    };
+    (squares, std::thread::spawn(work))
+}
+
+impl Drop for Loader {
     fn drop(&mut self) {
-        // Without a receiver the worker's next send fails, and it ends.
-        self.batches = None;
-        if let Some(thread) = self.thread.take() {
+        let Some(Ahead { batches, spent, threads }) = self.ahead.take() else { return };
+        // Without a receiver the next send fails, of the batches first, then of the squares.
+        drop((batches, spent));
+        for thread in threads {
             let _ = thread.join();
         }
     }
@@ -167,19 +203,26 @@ impl Job {
         self.order.len().div_ceil(self.batch)
     }
 
-    fn make(&self, number: usize) -> Result<Batch> {
-        let all = &self.order[number * self.batch..];
-        let mut batch = Batch::default();
-        for &index in &all[..all.len().min(self.batch)] {
-            match self.split.picture(index)? {
-                Ok(picture) => self.add(&mut batch, index, &self.preprocess.square(&picture)),
+    /// The square of the picture at this position of the order.
+    fn square(&self, position: usize) -> Square {
+        Ok(self.split.picture(self.order[position])?.map(|picture| self.preprocess.square(&picture)))
+    }
+
+    /// The batch with this number, its images in the memory of `images`.
+    fn batch(&self, number: usize, mut images: Vec<f32>, square: impl Fn(usize) -> Square) -> Result<Batch> {
+        images.clear();
+        let mut batch = Batch { images, ..Batch::default() };
+        let begin = number * self.batch;
+        for position in begin..self.order.len().min(begin + self.batch) {
+            match square(position)? {
+                Ok(square) => self.add(&mut batch, self.order[position], &square),
                 Err(skip) => batch.skipped.push(skip),
             }
         }
         Ok(batch)
     }
 
-    fn add(&self, batch: &mut Batch, index: usize, square: &super::Picture) {
+    fn add(&self, batch: &mut Batch, index: usize, square: &Picture) {
         let len = self.preprocess.view_len();
         let mut write = |view: View, noise: [f32; 3]| {
             let start = batch.images.len();

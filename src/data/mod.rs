@@ -6,25 +6,30 @@
 //! | [`decode`] | bytes to a [`Picture`] |
 //! | [`square`] | the short side resized, the centre square cut |
 //! | [`statistics`] | one pass over the training set: mean image, covariance of colours |
+//! | [`check`] | what is wrong with pictures, and what to do about it |
+//! | [`digests`] | whole files against what they should be |
 //! | [`pack`] | squares, made once and kept in files that are read fast |
 //! | [`preprocess`] | mean subtraction, crops, flips, colour noise, ten views |
 //! | [`loader`] | batches in order, made by worker threads |
+//! | [`bench`] | how fast each of these steps is |
 
+pub mod bench;
+pub mod check;
 pub mod decode;
+pub mod digests;
 pub mod embedded;
 pub mod loader;
 pub mod pack;
 mod picture;
 pub mod preprocess;
-mod problem;
 pub mod source;
 pub mod square;
 pub mod statistics;
 
+pub use check::{Problem, Problems};
 pub use loader::{Batch, Loader};
 pub use picture::Picture;
 pub use preprocess::{Preprocess, View};
-pub use problem::{Problem, Problems};
 pub use source::{Dataset, Split, Stored};
 pub use statistics::{ColorBasis, Statistics};
 

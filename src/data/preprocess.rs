@@ -50,6 +50,11 @@ impl Preprocess {
             Mean::Channels => statistics.mean_channels().to_vec(),
             Mean::Fixed(mean) => mean.to_vec(),
         };
+        Self { mean, ..Self::of(input) }
+    }
+
+    /// The contract of a recipe, without its mean.
+    pub(super) fn of(input: &Input) -> Self {
         Self {
             square: input.square,
             crop: input.crop,
@@ -57,7 +62,7 @@ impl Preprocess {
             channels: "RGB".to_owned(),
             divisor: input.divisor,
             deviations: input.deviations.unwrap_or([1.0; 3]),
-            mean,
+            mean: Vec::new(),
         }
     }
 

@@ -32,6 +32,17 @@ pub fn square(picture: &Picture, side: usize) -> Picture {
     Picture::new(side, side, target.into_vec())
 }
 
+/// The whole picture at another size, whatever becomes of its proportions.
+pub(super) fn resize(picture: &Picture, width: usize, height: usize) -> Picture {
+    let size = |pixels: usize| u32::try_from(pixels).expect("a picture's side fits 32 bits");
+    let source = ImageRef::new(size(picture.width), size(picture.height), &picture.pixels, PixelType::U8x3)
+        .expect("a picture has width x height x 3 values");
+    let mut target = Image::new(size(width), size(height), PixelType::U8x3);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    Resizer::new().resize(&source, &mut target, &options).expect("both have pixels of one type");
+    Picture::new(width, height, target.into_vec())
+}
+
 /// Where the centre `side` pixels of a resized side of `length` source pixels lie in the source: start and extent.
 fn centre(length: usize, side: usize, short: f64) -> (f64, f64) {
     let resized = (length as f64 * side as f64 / short).floor().max(side as f64);

@@ -28,6 +28,8 @@ pub struct Line {
     pub lr: f32,
     /// Training pictures per second, loading included, validation not.
     pub images_per_second: f64,
+    /// Share of the time that was spent waiting for pictures.
+    pub waiting: f64,
     /// At the end of an epoch.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub validation: Option<Validation>,
@@ -94,6 +96,7 @@ mod tests {
             top1: 0.25,
             lr: 0.01,
             images_per_second: 1000.0,
+            waiting: 0.01,
             validation: None,
         };
         metrics.write(&line).unwrap();

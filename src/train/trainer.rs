@@ -21,6 +21,9 @@ use crate::{Error, Result};
 /// Steps between two lines of metrics.
 const LOG_EVERY: usize = 20;
 
+/// Share of waiting for pictures that is told.
+const WORTH_TELLING: f64 = 0.05;
+
 /// Sample pictures kept in a model file.
 const GOLDEN: usize = 2;
 
@@ -117,6 +120,8 @@ struct Tally {
     correct: usize,
     loss: f64,
     time: Duration,
+    /// Of that, for pictures.
+    waiting: Duration,
 }
 
 impl Trainer {
@@ -213,7 +218,7 @@ impl Trainer {
         let update = Update { rate, momentum: recipe.optimiser.momentum, decay: recipe.optimiser.decay };
         let key = (*seed, epoch as u64);
         let (augment, batch) = (&recipe.augment, recipe.optimiser.batch);
-        let loader = Loader::training(
+        let mut loader = Loader::training(
             &self.train,
             &self.usable,
             &self.preprocess,
@@ -227,8 +232,8 @@ impl Trainer {
         self.progress.start(format!("epoch {epoch} of {}", recipe.schedule.epochs), self.usable.len());
         let (mut whole, mut recent) = (Tally::default(), Tally::default());
         let mut before = Instant::now();
-        for batch in loader {
-            let batch = batch?;
+        while let Some(batch) = loader.next() {
+            let (batch, waiting) = (batch?, before.elapsed());
             if !batch.skipped.is_empty() {
                 tell_skipped(&self.progress, &mut self.run, &batch.skipped);
                 self.skipped.extend(batch.skipped.iter().cloned());
@@ -242,9 +247,10 @@ impl Trainer {
             self.check_finite(outcome, epoch, rate)?;
             let time = before.elapsed();
             before = Instant::now();
-            whole.add(outcome, labels.len(), time);
-            recent.add(outcome, labels.len(), time);
+            whole.add(outcome, labels.len(), time, waiting);
+            recent.add(outcome, labels.len(), time, waiting);
             self.progress.advance(labels.len(), Some(recent.loss()));
+            loader.recycle(batch);
             let stop = self.stop();
             if self.steps.is_multiple_of(LOG_EVERY) || stop.is_some() {
                 let line = self.line(epoch, rate, &recent, None);
@@ -316,6 +322,12 @@ impl Trainer {
         }
         line.images_per_second = tally.rate();
         text += &format!("; {} images/s, {}", significant(tally.rate()), duration(line.seconds));
+        if tally.waiting() > WORTH_TELLING {
+            text += &format!(
+                "; {:.0} % of it waiting for pictures: `alexnet data bench` says why",
+                100.0 * tally.waiting()
+            );
+        }
         self.say(&text);
         self.metrics.write(&line)?;
         if epoch == 1 {
@@ -375,6 +387,7 @@ impl Trainer {
             top1: tally.correct as f64 / tally.pictures.max(1) as f64,
             lr,
             images_per_second: tally.rate(),
+            waiting: tally.waiting(),
             validation,
         }
     }
@@ -455,16 +468,22 @@ impl Trainer {
 }
 
 impl Tally {
-    fn add(&mut self, outcome: Outcome, pictures: usize, time: Duration) {
+    fn add(&mut self, outcome: Outcome, pictures: usize, time: Duration, waiting: Duration) {
         self.pictures += pictures;
         self.correct += outcome.correct;
         self.loss += outcome.loss * pictures as f64;
         self.time += time;
+        self.waiting += waiting;
     }
 
     /// Mean over the pictures.
     fn loss(&self) -> f64 {
         self.loss / self.pictures.max(1) as f64
+    }
+
+    /// Share of the time that was spent waiting for pictures.
+    fn waiting(&self) -> f64 {
+        self.waiting.as_secs_f64() / self.time.as_secs_f64().max(1e-9)
     }
 
     /// Pictures a second.

@@ -30,7 +30,7 @@ mod webdataset;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::problem::Findings;
+use super::check::Findings;
 use super::{Picture, Problem, Skip, Statistics, decode};
 use crate::{Error, Result};
 use archive::Archives;
@@ -279,4 +279,24 @@ impl Split {
 /// Bytes as digits, as digests are written.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Ways in for the fuzz targets.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// Reads a development kit's `meta.mat`.
+    pub fn mat(bytes: &[u8]) {
+        let _ = super::ilsvrc::fuzz_mat(bytes);
+    }
+
+    /// Reads IDX files of images and of labels, for both splits.
+    pub fn idx(images: &[u8], labels: &[u8]) {
+        if let Ok(set) = super::idx_from_bytes([images, labels], [images, labels], &[], "fuzz") {
+            for split in &set.splits {
+                for index in 0..split.len().min(4) {
+                    let _ = split.picture(index).expect("raw pictures are there");
+                }
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Dataset, Findings, Item, Place, Split, Store};
+use crate::data::check::plan;
 use crate::data::{Problem, Problems};
 use crate::random::{Purpose, key};
 use crate::{Error, Result};
@@ -61,7 +62,9 @@ impl Listing {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         let hidden = |part: &&str| part.starts_with('.') || JUNK.contains(part);
         if let Some(at) = parts.iter().position(hidden) {
-            self.junk.insert(parts[..=at].join("/"));
+            if parts[at] != plan::SET_ASIDE {
+                self.junk.insert(parts[..=at].join("/"));
+            }
             return None;
         }
         (!parts.is_empty()).then(|| parts.join("/"))

@@ -201,3 +201,9 @@ fn not_whole(path: &Path, expected: Option<u64>, error: &std::io::Error) -> Erro
         _ => Error::data(message).help("download it again"),
     }
 }
+
+/// Reads the synsets of a `meta.mat`.
+#[cfg(fuzzing)]
+pub(super) fn fuzz_mat(bytes: &[u8]) -> Result<usize> {
+    mat::structs(bytes, "synsets").map(|records| records.len())
+}

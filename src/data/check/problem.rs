@@ -78,31 +78,36 @@ impl Problems {
 /// Collects what is wrong with a source as a whole. To use it, what cannot be meant is refused; to look at it, all is
 /// told and the rest is opened.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(in crate::data) struct Findings {
     /// `None` refuses.
     problems: Option<Vec<Problem>>,
 }
 
 impl Findings {
     /// For a look at everything.
-    pub(super) fn lenient() -> Self {
+    pub(in crate::data) fn lenient() -> Self {
         Self { problems: Some(Vec::new()) }
     }
 
     /// All that was told.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
+    pub(in crate::data) fn into_problems(self) -> Vec<Problem> {
         self.problems.unwrap_or_default()
     }
 
     /// What does not hinder use.
-    pub(super) fn tell(&mut self, kind: Problems, file: impl Into<String>, detail: impl Into<String>) {
+    pub(in crate::data) fn tell(
+        &mut self,
+        kind: Problems,
+        file: impl Into<String>,
+        detail: impl Into<String>,
+    ) {
         if let Some(problems) = &mut self.problems {
             problems.push(Problem { file: file.into(), kind, detail: detail.into() });
         }
     }
 
     /// What hinders use: `error`, unless only a look is taken, which tells `problems` instead.
-    pub(super) fn refuse(
+    pub(in crate::data) fn refuse(
         &mut self,
         error: impl FnOnce() -> crate::Error,
         problems: impl IntoIterator<Item = Problem>,

@@ -1,0 +1,6 @@
+//! The development kit's `meta.mat`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| alexnet::data::source::fuzzing::mat(bytes));

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Writes what fuzzing starts from: fuzz/seeds/ (packed squares, kept in the repository) and fuzz/corpus/ (not kept).
+
+    cargo build --release && python fuzz/seeds.py target/release/alexnet
+
+Python's own library is enough.
+"""
+
+import io
+import gzip
+import shutil
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zlib
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TESTS = HERE.parent / "tests"
+
+
+def png(width, height, salt, bits=8, color=2):
+    channels = {0: 1, 2: 3, 6: 4}[color]
+    row = bytes((salt * 37 + i * 11) % 256 for i in range(width * channels * bits // 8))
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row for _ in range(height)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def tar(members, kind=tarfile.GNU_FORMAT):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=kind) as archive:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            if data is None:
+                info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            else:
+                info.size = len(data)
+            archive.addfile(info, io.BytesIO(data or b""))
+    return out.getvalue()
+
+
+def idx(extents, values):
+    return bytes([0, 0, 8, len(extents)]) + b"".join(struct.pack(">I", n) for n in extents) + values
+
+
+def packed(program):
+    """Four pictures of two classes, squares of four pixels."""
+    with tempfile.TemporaryDirectory() as folder:
+        for label, name in enumerate(["cat", "dog"]):
+            (Path(folder) / "train" / name).mkdir(parents=True)
+            for i in range(2):
+                (Path(folder) / "train" / name / f"{i}.png").write_bytes(png(6, 5, 2 * label + i))
+        for store in ["raw", "jpeg"]:
+            shutil.rmtree(HERE / "seeds" / store, ignore_errors=True)
+            out = HERE / "seeds" / store
+            subprocess.run([program, "data", "pack", ".", out, "--store", store, "--side", "4"], check=True, cwd=folder)
+
+
+def main():
+    packed(Path(sys.argv[1]).resolve())
+    corpus = {"picture": [], "tar": [], "mat": [], "idx": [], "packed": []}
+    corpus["picture"] = [png(7, 5, 1), png(3, 3, 2, 16), png(3, 3, 3, 8, 0), png(4, 4, 4, 8, 6)]
+    corpus["picture"] += [p.read_bytes() for p in sorted((TESTS / "data").rglob("*")) if p.suffix in {".jpg", ".png"}]
+    small = png(2, 2, 0)
+    classes = [("cat/1.png", small), ("dog/1.png", small), ("dog/2.png", b"")]
+    corpus["tar"] = [
+        tar(classes),
+        tar([("x" * 150 + "/1.png", small), ("link.png", None), ("/etc/1.png", small), ("../1.png", small)]),
+        tar([("é" * 120 + "/1.png", small)], tarfile.PAX_FORMAT),
+        tar([("1.png", small), ("1.cls", b"3"), ("2.png", small), ("2.cls", b"cat")]),
+        tar([("n01440764.tar", tar([("n01440764_1.JPEG", small)])), ("n01443537.tar", tar([("n01443537_1.JPEG", small)]))]),
+    ]
+    corpus["mat"] = [(TESTS / "ilsvrc" / "meta.mat").read_bytes()]
+    images, labels = idx([2, 3, 3], bytes(18)), idx([2], bytes(2))
+    for pair in [(images, labels), (gzip.compress(images), gzip.compress(labels)), (idx([1, 1, 1], b"1"), idx([2], b"12"))]:
+        corpus["idx"].append(struct.pack("<H", len(pair[0])) + pair[0] + pair[1])
+    for kind, store in enumerate(["raw", "jpeg"]):
+        for replaced, name in enumerate(["train-00000.safetensors", "pack.json", "statistics.safetensors"]):
+            corpus["packed"].append(bytes([replaced << 1 | kind]) + (HERE / "seeds" / store / name).read_bytes())
+    for target, seeds in corpus.items():
+        folder = HERE / "corpus" / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for i, seed in enumerate(seeds):
+            (folder / f"seed-{i}").write_bytes(seed)
+
+
+if __name__ == "__main__":
+    main()

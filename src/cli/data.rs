@@ -1,0 +1,226 @@
+//! `alexnet data`: check, fix, pack, bench.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+
+use super::args::{CheckArgs, DataBenchArgs, DataCommand, FixArgs, PackArgs};
+use super::output::{Output, note, printable};
+use super::{Ending, Stop};
+use crate::data::check::plan::{Done, Plan};
+use crate::data::check::{Diagnosis, check};
+use crate::data::pack::{Coding, Config, Manifest, pack};
+use crate::data::{Dataset, bench, digests};
+use crate::net::Recipe;
+use crate::net::show::grouped;
+use crate::train::progress::{Display, Progress};
+
+pub(super) fn run(command: &DataCommand, out: &mut Output) -> Ending {
+    match command {
+        DataCommand::Check(args) => run_check(args, out)?,
+        DataCommand::Fix(args) => run_fix(args, out)?,
+        DataCommand::Pack(args) => run_pack(args, out)?,
+        DataCommand::Bench(args) => run_bench(args, out)?,
+    }
+    Ok(0)
+}
+
+/// A progress that many threads advance.
+struct Shared(Mutex<(Progress, bool)>);
+
+impl Shared {
+    fn new() -> Self {
+        Self(Mutex::new((Progress::new(Display::detect(false)), false)))
+    }
+
+    /// `done` more of `total`; the first call begins the stretch `what`.
+    fn advance(&self, what: &str, done: usize, total: usize) {
+        let mut held = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !held.1 {
+            held.0.start(what, total);
+            held.1 = true;
+        }
+        held.0.advance(done, None);
+    }
+}
+
+fn run_check(args: &CheckArgs, out: &mut Output) -> Result<(), Stop> {
+    let progress = Shared::new();
+    let found =
+        check(&args.source, args.machine.threads(), &|done, all| progress.advance("check", done, all))?;
+    drop(progress);
+    let compared = if args.digests { digests::compare(&args.source)? } else { Vec::new() };
+    if let Some(path) = &args.plan {
+        let plan = Plan::of(&found, &args.source);
+        plan.write(path)?;
+        note(&format!(
+            "{} steps are planned: read or edit {}, then `alexnet data fix {} OUT`",
+            plan.steps.len(),
+            path.display(),
+            path.display()
+        ));
+    }
+    if args.format.json {
+        let mut value = serde_json::to_value(&found).expect("strings and numbers are JSON");
+        value["splits"] = found.splits.iter().map(|(name, images)| (name.clone(), json!(images))).collect();
+        value["class_names"] = std::mem::replace(&mut value["classes"], json!(found.classes.len()));
+        value["digests"] = json!(compared);
+        return out.json(&value);
+    }
+    let mut text = diagnosis(&found);
+    for file in compared {
+        let _ = writeln!(text, "digest    {}", printable(&file.to_string()));
+    }
+    out.text(&text)
+}
+
+/// What was found, a line for each kind of problem.
+fn diagnosis(found: &Diagnosis) -> String {
+    let mut text = format!("source    {}\n", printable(&found.source));
+    let splits: Vec<String> =
+        found.splits.iter().map(|(name, n)| format!("{name} {}", grouped(*n))).collect();
+    let _ = writeln!(text, "pictures  {}: {}", grouped(found.images), splits.join(", "));
+    let _ = writeln!(text, "classes   {}", grouped(found.classes.len()));
+    for note in &found.notes {
+        let _ = writeln!(text, "note      {}", printable(note));
+    }
+    let kinds = found.by_kind();
+    if kinds.is_empty() {
+        text += "problems  none\n";
+        return text;
+    }
+    let _ = writeln!(text, "problems  {}\n", grouped(found.problems.len()));
+    let width = kinds.iter().map(|(kind, ..)| kind.name().len()).max().unwrap_or(0);
+    for (kind, count, first) in kinds {
+        let more = if count == 1 { String::new() } else { format!(" (and {} more)", grouped(count - 1)) };
+        let (file, detail) = (printable(&first.file), printable(&first.detail));
+        let _ = writeln!(text, "{count:>8}  {:<width$}  {file}: {detail}{more}", kind.name());
+    }
+    text += "\n--json lists them all; --plan FILE writes down what can be done about them\n";
+    text
+}
+
+fn run_fix(args: &FixArgs, out: &mut Output) -> Result<(), Stop> {
+    let plan = Plan::read(&args.plan)?;
+    let progress = Shared::new();
+    let total = plan.steps.len();
+    let place = args.out.as_deref();
+    if args.undo {
+        let files = plan.undo(place)?;
+        let text = format!("undone    {} files\n", grouped(files));
+        return if args.format.json { out.json(&json!({ "undone": files })) } else { out.text(&text) };
+    }
+    let done = match place {
+        Some(folder) => {
+            let all =
+                Dataset::examine(&plan.source)?.0.splits.iter().map(|split| split.len()).max().unwrap_or(0);
+            plan.copy_to(folder, &|done| progress.advance("fix", done, all))?
+        }
+        None => plan.apply_in_place(&|done| progress.advance("fix", done, total))?,
+    };
+    drop(progress);
+    if args.format.json {
+        return out.json(&serde_json::to_value(&done).expect("numbers are JSON"));
+    }
+    let Done { kept, mended, left_out } = done;
+    let mut text = format!(
+        "kept      {}\nmended    {}\nleft out  {}\n",
+        grouped(kept),
+        grouped(mended),
+        grouped(left_out)
+    );
+    let plan = printable(&args.plan.display().to_string());
+    text += &match place {
+        Some(folder) => {
+            format!("use it    alexnet train {} --recipe small\n", printable(&folder.display().to_string()))
+        }
+        None => format!("undo it   alexnet data fix {plan} --in-place --undo\n"),
+    };
+    out.text(&text)
+}
+
+fn run_pack(args: &PackArgs, out: &mut Output) -> Result<(), Stop> {
+    let dataset = Dataset::open(&args.source)?;
+    dataset.notes.iter().for_each(|text| note(text));
+    let store = if args.store == "jpeg" { Coding::Jpeg } else { Coding::Raw };
+    let config =
+        Config { out: args.out.clone(), store, side: args.side as usize, workers: args.machine.threads() };
+    let all = dataset.splits.iter().filter(|split| split.name != "all").map(|split| split.len()).sum();
+    let progress = Shared::new();
+    let packed = pack(&dataset, &config, &|done| progress.advance("pack", done, all))?;
+    drop(progress);
+    let bytes: u64 = packed.splits.iter().flat_map(|split| &split.shards).map(|shard| shard.bytes).sum();
+    if args.format.json {
+        let mut value = serde_json::to_value(&packed).expect("strings and numbers are JSON");
+        value["bytes"] = json!(bytes);
+        return out.json(&value);
+    }
+    out.text(&packed_text(&packed, bytes, &args.out))
+}
+
+fn packed_text(packed: &Manifest, bytes: u64, folder: &Path) -> String {
+    let folder = printable(&folder.display().to_string());
+    let mut text = format!("packed    {folder}, {:.1} MB\n", bytes as f64 / 1e6);
+    for split in &packed.splits {
+        let (images, shards) = (grouped(split.images), split.shards.len());
+        let _ = writeln!(text, "{:<8}  {images} pictures in {shards} files", split.name);
+    }
+    let _ = writeln!(text, "left out  {}", grouped(packed.skipped.len()));
+    for skip in packed.skipped.iter().take(10) {
+        let _ = writeln!(text, "  {}: {}", printable(&skip.file), printable(&skip.reason));
+    }
+    let _ = writeln!(text, "use it    alexnet train {folder} --recipe paper");
+    text
+}
+
+fn run_bench(args: &DataBenchArgs, out: &mut Output) -> Result<(), Stop> {
+    let recipe = Recipe::load(&args.recipe)?;
+    let dataset = Dataset::open(&args.source)?;
+    let workers = args.workers.map_or_else(|| args.machine.threads(), usize::from);
+    let split = dataset.train().or_else(|_| dataset.split(&dataset.splits[0].name))?;
+    let speed =
+        bench::bench(split, &recipe.input, &recipe.augment, recipe.optimiser.batch, workers, args.seconds)?;
+    if args.format.json {
+        let mut value: Value = serde_json::to_value(&speed).expect("numbers and names are JSON");
+        value["recipe"] = json!(recipe.name);
+        value["source"] = json!(dataset.origin);
+        return out.json(&value);
+    }
+    let mut text = format!(
+        "{} of {}, {:.0} KB a picture, as recipe {} has them\n\n",
+        split.name,
+        printable(&dataset.origin),
+        speed.bytes / 1e3,
+        recipe.name
+    );
+    for step in &speed.steps {
+        let share = 100.0 * step.share;
+        let _ = writeln!(
+            text,
+            "{:<9} {:>9.0} images/s on one core  {share:>5.1} %",
+            step.name, step.images_per_second
+        );
+    }
+    let _ = writeln!(text, "{:<9} {:>9.0} images/s on one core", "all", speed.images_per_second_per_core);
+    let _ = writeln!(
+        text,
+        "{:<9} {:>9.0} images/s with {workers} workers",
+        "loader", speed.loader_images_per_second
+    );
+    let _ = writeln!(text, "\nbottleneck: {}", advice(speed.bottleneck));
+    out.text(&text)
+}
+
+/// What the slowest step means.
+fn advice(bottleneck: &str) -> &'static str {
+    match bottleneck {
+        "read" => {
+            "read. Where the files are is slow: copy them to a local disk, or `alexnet data pack SRC OUT --store jpeg`"
+        }
+        "decode" => "decode. `alexnet data pack SRC OUT` decodes once, before all epochs",
+        "square" => "square. `alexnet data pack SRC OUT` makes squares once, before all epochs",
+        _ => "augment, which is done anew for every epoch: nothing before it is slow",
+    }
+}

@@ -1,0 +1,478 @@
+//! What to do about problems: written down, edited by whoever likes, carried out, undone.
+//!
+//! A plan names pictures to leave out and pictures to mend. Carried out into a new folder, the originals stay as they are:
+//! the folder holds links to the good pictures and mended copies of the others. Carried out in place, what is left out or
+//! replaced moves into `.set-aside` in the source's folder, and comes back when it is undone.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Diagnosis, Problems};
+use crate::data::{Dataset, Split, Stored, decode};
+use crate::files::atomic;
+use crate::{Error, Result};
+
+/// Version of plans that this program writes and reads.
+const FORMAT_VERSION: u32 = 1;
+
+/// Where originals go when a plan is carried out in place.
+pub(in crate::data) const SET_ASIDE: &str = ".set-aside";
+
+/// What was made of a plan, in the folder that it was made in.
+const RECORD: &str = ".fixed.json";
+
+/// Quality of mended JPEG files.
+const QUALITY: u8 = 95;
+
+/// What to do about the problems of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The format's version.
+    pub format_version: u32,
+    /// The source, as a path from the root.
+    pub source: PathBuf,
+    /// One step for each picture that is not kept as it is.
+    pub steps: Vec<Step>,
+}
+
+/// What to do about one picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// The picture, as `data check` calls it.
+    pub file: String,
+    /// What to do.
+    pub action: Action,
+    /// Why.
+    pub because: Vec<Problems>,
+    /// In words.
+    pub detail: String,
+}
+
+/// What can be done about a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Decoded, turned as EXIF says, and saved as a plain file: JPEG for JPEG, PNG for PNG, with that ending.
+    Mend,
+    /// Not used.
+    LeaveOut,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Done {
+    /// Pictures kept as they are.
+    pub kept: usize,
+    /// Pictures mended.
+    pub mended: usize,
+    /// Pictures left out.
+    pub left_out: usize,
+}
+
+/// What was made, and what is undone.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Record {
+    /// Files that were made.
+    made: Vec<String>,
+    /// Originals that were set aside.
+    set_aside: Vec<String>,
+}
+
+impl Plan {
+    /// The plan for what the doctor found in the source at `path`.
+    ///
+    /// Left out: what cannot be read or decoded; of two files with the same bytes the later one, that of the training set
+    /// where the other is not in it, and a training picture that looks like one of another split. Mended: colours of
+    /// print, wrong endings, 16 bits, several pictures in one, pictures that EXIF turns. All else stays.
+    pub fn of(diagnosis: &Diagnosis, path: &Path) -> Self {
+        let mut steps: BTreeMap<&str, Step> = BTreeMap::new();
+        let crossing: BTreeSet<&str> = diagnosis
+            .pairs
+            .iter()
+            .filter(|pair| pair.splits[0] != pair.splits[1])
+            .map(|pair| pair.file.as_str())
+            .collect();
+        for problem in &diagnosis.problems {
+            let action = match problem.kind {
+                Problems::Unreadable | Problems::Empty | Problems::Truncated | Problems::Undecodable => {
+                    Action::LeaveOut
+                }
+                Problems::Duplicate => Action::LeaveOut,
+                Problems::NearDuplicate if crossing.contains(problem.file.as_str()) => Action::LeaveOut,
+                Problems::Cmyk | Problems::Ycck | Problems::WrongName | Problems::SixteenBit => Action::Mend,
+                Problems::Animated | Problems::Rotated => Action::Mend,
+                _ => continue,
+            };
+            let step = steps.entry(&problem.file).or_insert_with(|| Step {
+                file: problem.file.clone(),
+                action,
+                because: Vec::new(),
+                detail: String::new(),
+            });
+            step.action = step.action.max(action);
+            step.because.push(problem.kind);
+            let separator = if step.detail.is_empty() { "" } else { "; " };
+            step.detail += &format!("{separator}{}", problem.detail);
+        }
+        let source = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        Self { format_version: FORMAT_VERSION, source, steps: steps.into_values().collect() }
+    }
+
+    /// Reads a plan.
+    ///
+    /// # Errors
+    /// When there is none, or it is not one.
+    pub fn read(path: &Path) -> Result<Self> {
+        let plan: Self = read_json(path)?;
+        match plan.format_version {
+            FORMAT_VERSION => Ok(plan),
+            other => Err(Error::data(format!(
+                "{}: a plan of format {other}, this program carries out {FORMAT_VERSION}",
+                path.display()
+            ))),
+        }
+    }
+
+    /// Writes the plan.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        write_json(path, self)
+    }
+
+    /// Carries the plan out into a new folder; the source stays as it is.
+    ///
+    /// # Errors
+    /// When the folder is not empty, names of classes are no names of folders, or a file cannot be read or made. What was
+    /// made can be undone.
+    pub fn copy_to(&self, out: &Path, progress: &dyn Fn(usize)) -> Result<Done> {
+        let (dataset, _) = Dataset::examine(&self.source)?;
+        if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Error::usage(format!("{} is not empty", out.display()))
+                .help("a new folder; `alexnet data fix PLAN OUT --undo` removes what an earlier plan made"));
+        }
+        if out.starts_with(&self.source) {
+            return Err(
+                Error::usage(format!("{} is in the source itself", out.display())).help("a folder beside it")
+            );
+        }
+        let folders = class_folders(&dataset.classes)?;
+        std::fs::create_dir_all(out).map_err(|error| Error::io(out, "make the folder", &error))?;
+        let in_splits = dataset.split("all").is_err();
+        let splits: Vec<&Split> = match dataset.split("all") {
+            Ok(all) => vec![all],
+            Err(_) => dataset.splits.iter().collect(),
+        };
+        let steps = self.by_file();
+        let (mut done, mut record) = (Done::default(), Record::default());
+        let result = splits.iter().try_for_each(|split| {
+            let top = if in_splits { format!("{}/", split.name) } else { String::new() };
+            let mut taken = BTreeSet::new();
+            (0..split.len()).try_for_each(|index| {
+                let class = &folders[split.label(index) as usize];
+                let target = Target { out, folder: format!("{top}{class}"), taken: &mut taken };
+                progress(1);
+                copy_one(split, index, steps.get(split.file(index)).copied(), target, &mut done, &mut record)
+            })
+        });
+        write_json(&out.join(RECORD), &record)?;
+        result.map(|()| done)
+    }
+
+    /// Carries the plan out in the source's own folder: originals that are mended or left out are set aside in it.
+    ///
+    /// # Errors
+    /// When the source is no folder of class folders, an earlier plan was carried out there, or a file cannot be moved or
+    /// made. What was done can be undone.
+    pub fn apply_in_place(&self, progress: &dyn Fn(usize)) -> Result<Done> {
+        let (dataset, _) = Dataset::examine(&self.source)?;
+        let aside = self.source.join(SET_ASIDE);
+        if aside.join(RECORD).exists() {
+            return Err(Error::usage(format!("{}: a plan was carried out there already", aside.display()))
+                .help("`alexnet data fix PLAN --in-place --undo` first"));
+        }
+        let steps = self.by_file();
+        let mut planned = Vec::new();
+        let mut done = Done::default();
+        let mut seen = BTreeSet::new();
+        for (split, index) in
+            dataset.splits.iter().flat_map(|split| (0..split.len()).map(move |i| (split, i)))
+        {
+            let file = split.file(index);
+            if !seen.insert(file) {
+                continue;
+            }
+            let Some(step) = steps.get(file) else {
+                done.kept += 1;
+                continue;
+            };
+            let path =
+                split.path(index).and_then(|path| path.strip_prefix(&self.source).ok().map(Path::to_owned));
+            let path = path.ok_or_else(|| {
+                Error::data(format!("{}: its pictures are not files of a folder", self.source.display()))
+                    .help("carry the plan out into a new folder: alexnet data fix PLAN OUT")
+            })?;
+            let mended = (step.action == Action::Mend).then(|| mended(split, index)).transpose()?;
+            planned.push((path.to_string_lossy().into_owned(), mended));
+        }
+        // Mended pictures may not take the place of others.
+        let replacement =
+            |path: &str, ending: &str| Path::new(path).with_extension(ending).to_string_lossy().into_owned();
+        let made: Vec<Option<String>> = planned
+            .iter()
+            .map(|(path, mended)| {
+                mended
+                    .as_ref()
+                    .map(|(_, ending)| ending_kept(path, ending).unwrap_or_else(|| replacement(path, ending)))
+            })
+            .collect();
+        for (name, (path, _)) in made.iter().zip(&planned) {
+            if let Some(name) = name.as_ref().filter(|name| *name != path && self.source.join(name).exists())
+            {
+                return Err(Error::data(format!(
+                    "{path}: mended it would be called {name}, which is there already"
+                ))
+                .help(
+                    "rename one of them, or carry the plan out into a new folder: alexnet data fix PLAN OUT",
+                ));
+            }
+        }
+        let record = Record {
+            made: made.iter().flatten().cloned().collect(),
+            set_aside: planned.iter().map(|(path, _)| path.clone()).collect(),
+        };
+        std::fs::create_dir_all(&aside).map_err(|error| Error::io(&aside, "make the folder", &error))?;
+        // Written first: whatever happens from here on can be undone.
+        write_json(&aside.join(RECORD), &record)?;
+        for ((path, mended), name) in planned.into_iter().zip(made) {
+            rename(&self.source.join(&path), &aside.join(&path))?;
+            match (mended, name) {
+                (Some((bytes, _)), Some(name)) => {
+                    atomic::replace(&self.source.join(name), |out| out.write_all(&bytes))?;
+                    done.mended += 1;
+                }
+                _ => done.left_out += 1,
+            }
+            progress(1);
+        }
+        Ok(done)
+    }
+
+    /// Undoes [`Plan::copy_to`] or, without a folder, [`Plan::apply_in_place`]: files that it made go, originals come
+    /// back; all else stays. Returns how many.
+    ///
+    /// # Errors
+    /// When nothing was carried out there, or a file cannot be moved or removed.
+    pub fn undo(&self, out: Option<&Path>) -> Result<usize> {
+        let aside = self.source.join(SET_ASIDE);
+        let (root, kept) = match out {
+            Some(out) => (out, out.join(RECORD)),
+            None => (self.source.as_path(), aside.join(RECORD)),
+        };
+        if !kept.is_file() {
+            return Err(Error::usage(format!("{}: no plan was carried out there", root.display())));
+        }
+        let record: Record = read_json(&kept)?;
+        let all = || record.made.iter().chain(&record.set_aside);
+        if let Some(outside) = all().find(|path| !is_inside(path)) {
+            return Err(Error::data(format!("{}: {outside} is not in the folder", kept.display())));
+        }
+        let gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+        for path in &record.made {
+            // What has the name of an original that was not set aside yet is the original.
+            if record.set_aside.contains(path) && !aside.join(path).exists() {
+                continue;
+            }
+            let path = root.join(path);
+            match std::fs::remove_file(&path) {
+                Err(error) if !gone(&error) => return Err(Error::io(&path, "remove it", &error)),
+                _ => remove_empty(path.parent(), root),
+            }
+        }
+        for path in record.set_aside.iter().filter(|path| aside.join(path).exists()) {
+            rename(&aside.join(path), &root.join(path))?;
+            remove_empty(aside.join(path).parent(), root);
+        }
+        std::fs::remove_file(&kept).map_err(|error| Error::io(&kept, "remove it", &error))?;
+        remove_empty(kept.parent(), root.parent().unwrap_or(root));
+        Ok(record.made.len() + record.set_aside.len())
+    }
+
+    fn by_file(&self) -> HashMap<&str, &Step> {
+        self.steps.iter().map(|step| (step.file.as_str(), step)).collect()
+    }
+}
+
+/// Where copies of a class go.
+struct Target<'a> {
+    out: &'a Path,
+    folder: String,
+    taken: &'a mut BTreeSet<String>,
+}
+
+impl Target<'_> {
+    /// A name of its own for a file, below the folder.
+    fn name(&mut self, file: &str, ending: Option<&str>) -> String {
+        let name = file.rsplit('/').next().unwrap_or(file);
+        let (stem, old) = name.rsplit_once('.').unwrap_or((name, "jpg"));
+        let ending = ending.filter(|ending| ending_kept(name, ending).is_none()).unwrap_or(old);
+        let candidate = |n: usize| match n {
+            1 => format!("{}/{stem}.{ending}", self.folder),
+            n => format!("{}/{stem}-{n}.{ending}", self.folder),
+        };
+        let free = (1..).map(candidate).find(|name| !self.taken.contains(name)).expect("numbers do not end");
+        self.taken.insert(free.clone());
+        free
+    }
+}
+
+fn copy_one(
+    split: &Split,
+    index: usize,
+    step: Option<&Step>,
+    mut target: Target<'_>,
+    done: &mut Done,
+    record: &mut Record,
+) -> Result<()> {
+    let file = split.file(index);
+    let (name, bytes) = match step.map(|step| step.action) {
+        Some(Action::LeaveOut) => {
+            done.left_out += 1;
+            return Ok(());
+        }
+        Some(Action::Mend) => {
+            done.mended += 1;
+            let (bytes, ending) = mended(split, index)?;
+            (target.name(file, Some(ending)), Some(bytes))
+        }
+        None => {
+            done.kept += 1;
+            match split.stored(index)? {
+                Stored::Pixels(picture) => (target.name(file, Some("png")), Some(encode_png(&picture)?)),
+                Stored::File(_) if split.path(index).is_some() => (target.name(file, None), None),
+                Stored::File(bytes) => (target.name(file, None), Some(bytes)),
+            }
+        }
+    };
+    let path = target.out.join(&name);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "make the folder", &error))?;
+    }
+    record.made.push(name);
+    let made = match (bytes, split.path(index)) {
+        (Some(bytes), _) => std::fs::write(&path, bytes),
+        (None, Some(original)) => {
+            std::fs::hard_link(&original, &path).or_else(|_| std::fs::copy(&original, &path).map(drop))
+        }
+        (None, None) => Ok(()),
+    };
+    made.map_err(|error| Error::io(&path, "make it", &error))
+}
+
+/// The bytes of a mended picture, and its ending.
+fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static str)> {
+    let file = split.file(index);
+    let Stored::File(bytes) = split.stored(index)? else {
+        return Err(Error::data(format!("{file}: bare pixels have nothing to mend")));
+    };
+    let failed = |error: Error| error.context(file).help("`leave-out` instead of `mend` for it in the plan");
+    let traits = decode::inspect(&bytes).map_err(failed)?;
+    let ending = match traits.coding {
+        decode::Coding::Jpeg => "jpg",
+        decode::Coding::Png => "png",
+    };
+    // Where only the name is wrong, the bytes are right.
+    let plain = traits.print.is_none() && !traits.sixteen_bit && !traits.animated && traits.orientation == 1;
+    if plain {
+        return Ok((bytes, ending));
+    }
+    let picture = decode::turned(decode::decode(&bytes).map_err(failed)?, traits.orientation);
+    let bytes = if ending == "png" { encode_png(&picture) } else { encode_jpeg(&picture) };
+    Ok((bytes.map_err(failed)?, ending))
+}
+
+fn encode_jpeg(picture: &crate::data::Picture) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let too_large = |_| Error::data(format!("{} x {} is too large for JPEG", picture.width, picture.height));
+    let width = u16::try_from(picture.width).map_err(too_large)?;
+    let height = u16::try_from(picture.height).map_err(too_large)?;
+    jpeg_encoder::Encoder::new(&mut bytes, QUALITY)
+        .encode(&picture.pixels, width, height, jpeg_encoder::ColorType::Rgb)
+        .map_err(|error| Error::data(format!("it cannot be encoded: {error}")))?;
+    Ok(bytes)
+}
+
+fn encode_png(picture: &crate::data::Picture) -> Result<Vec<u8>> {
+    use image::ImageEncoder;
+    let mut bytes = Vec::new();
+    let (width, height) = (picture.width as u32, picture.height as u32);
+    image::codecs::png::PngEncoder::new(&mut bytes)
+        .write_image(&picture.pixels, width, height, image::ExtendedColorType::Rgb8)
+        .map_err(|error| Error::data(format!("it cannot be encoded: {error}")))?;
+    Ok(bytes)
+}
+
+/// The name itself, if its ending says what `ending` does.
+fn ending_kept(name: &str, ending: &str) -> Option<String> {
+    let old = name.rsplit_once('.').map(|parts| parts.1.to_lowercase())?;
+    let jpeg = ["jpg", "jpeg", "jpe"];
+    (old == ending || ending == "jpg" && jpeg.contains(&old.as_str())).then(|| name.to_owned())
+}
+
+/// Folders that can be called as the classes are.
+fn class_folders(classes: &[String]) -> Result<Vec<String>> {
+    let plain = |class: &String| -> String {
+        let name: String =
+            class.chars().map(|c| if c.is_control() || "/\\:".contains(c) { '-' } else { c }).collect();
+        match name.trim_start_matches('.').trim() {
+            "" => "-".to_owned(),
+            name => name.to_owned(),
+        }
+    };
+    let folders: Vec<String> = classes.iter().map(plain).collect();
+    let different: BTreeSet<&String> = folders.iter().collect();
+    if different.len() < folders.len() {
+        return Err(Error::data(
+            "two classes would have the same folder: their names differ in characters that folders cannot have",
+        ));
+    }
+    Ok(folders)
+}
+
+fn is_inside(path: &str) -> bool {
+    !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    if let Some(folder) = to.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "make the folder", &error))?;
+    }
+    std::fs::rename(from, to).map_err(|error| Error::io(from, "move it", &error))
+}
+
+/// Removes folders that are empty now, up to `root`.
+fn remove_empty(folder: Option<&Path>, root: &Path) {
+    let mut folder = folder;
+    while let Some(empty) = folder.filter(|folder| *folder != root && std::fs::remove_dir(folder).is_ok()) {
+        folder = empty.parent();
+    }
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read(path)
+        .map_err(|error| Error::data(format!("{}: cannot be read: {error}", path.display())))?;
+    serde_json::from_slice(&text).map_err(|error| {
+        Error::data(format!("{}: not a plan: {error}", path.display()))
+            .help("alexnet data check SRC --plan FILE")
+    })
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).expect("strings and numbers are JSON");
+    atomic::replace(path, |out| out.write_all(text.as_bytes()))
+}

@@ -1,0 +1,134 @@
+//! A look at one picture.
+
+use sha2::{Digest, Sha256};
+
+use super::alike::Look;
+use super::{Problem, Problems};
+use crate::data::decode::{self, Coding, Traits};
+use crate::data::{Picture, Split, Stored};
+
+/// A picture whose short side has fewer pixels is tiny, unless most of the set are.
+const TINY: usize = 64;
+
+/// A picture this many times longer than wide is extreme.
+const EXTREME: f64 = 3.0;
+
+/// What a look at a picture found.
+#[derive(Debug)]
+pub(super) struct Probe {
+    /// Its split among those looked at, and its place there.
+    pub(super) split: usize,
+    pub(super) index: usize,
+    pub(super) problems: Vec<Problem>,
+    /// Columns and rows, of a file that decodes.
+    size: Option<(usize, usize)>,
+    /// What its bytes are, and what it looks like.
+    pub(super) digest: Option<[u8; 16]>,
+    pub(super) look: Option<Look>,
+}
+
+impl Probe {
+    pub(super) fn of(pictures: &Split, split: usize, index: usize) -> Self {
+        let mut probe = Self { split, index, problems: Vec::new(), size: None, digest: None, look: None };
+        let file = pictures.file(index);
+        let mut tell = |kind, detail: String| {
+            probe.problems.push(Problem { file: file.to_owned(), kind, detail });
+        };
+        if file.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
+            tell(Problems::UnreadableName, format!("its name, {file:?}, is not plain text"));
+        }
+        match pictures.stored(index) {
+            Err(error) => tell(Problems::Unreadable, error.message),
+            Ok(Stored::Pixels(picture)) => {
+                probe.digest = Some(short(&picture.pixels));
+                probe.look = Some(Look::of(&picture));
+            }
+            Ok(Stored::File(bytes)) => {
+                probe.digest = (!bytes.is_empty()).then(|| short(&bytes));
+                if let Some(picture) = look_at(file, &bytes, &mut tell) {
+                    probe.size = Some((picture.width, picture.height));
+                    probe.look = Some(Look::of(&picture));
+                }
+            }
+        }
+        probe
+    }
+}
+
+/// The first half of the SHA-256: what tells files from each other.
+fn short(bytes: &[u8]) -> [u8; 16] {
+    Sha256::digest(bytes)[..16].try_into().expect("half of 32 bytes")
+}
+
+/// Tells what is wrong with a picture file, and decodes it.
+fn look_at(file: &str, bytes: &[u8], tell: &mut impl FnMut(Problems, String)) -> Option<Picture> {
+    if let Ok(traits) = decode::inspect(bytes) {
+        tell_traits(file, &traits, tell);
+    }
+    match decode::decode(bytes) {
+        Ok(picture) => {
+            let (long, short) = (picture.width.max(picture.height), picture.width.min(picture.height));
+            let aspect = long as f64 / short as f64;
+            if aspect > EXTREME {
+                let cut = 100.0 * (1.0 - 1.0 / aspect);
+                let (width, height) = (picture.width, picture.height);
+                let detail = format!("{width} x {height}: the centre square leaves {cut:.0} % of it out");
+                tell(Problems::ExtremeAspect, detail);
+            }
+            Some(picture)
+        }
+        Err(_) if bytes.is_empty() => {
+            tell(Problems::Empty, "0 bytes".to_owned());
+            None
+        }
+        Err(error) => {
+            let cut = decode::is_cut_short(bytes);
+            tell(if cut { Problems::Truncated } else { Problems::Undecodable }, error.message);
+            None
+        }
+    }
+}
+
+fn tell_traits(file: &str, traits: &Traits, tell: &mut impl FnMut(Problems, String)) {
+    let extension =
+        file.rsplit('/').next().unwrap_or(file).rsplit_once('.').map(|parts| parts.1.to_lowercase());
+    let named = match extension.as_deref() {
+        Some("png") => Some(Coding::Png),
+        Some("jpg" | "jpeg" | "jpe") => Some(Coding::Jpeg),
+        _ => None,
+    };
+    if let Some(named) = named.filter(|&named| named != traits.coding) {
+        tell(Problems::WrongName, format!("called {} and is a {}", named.name(), traits.coding.name()));
+    }
+    match traits.print {
+        Some(decode::Print::Cmyk) => tell(Problems::Cmyk, "in the colours of print, CMYK".to_owned()),
+        Some(decode::Print::Ycck) => tell(Problems::Ycck, "in the colours of print, YCCK".to_owned()),
+        None => {}
+    }
+    if traits.sixteen_bit {
+        tell(Problems::SixteenBit, "16 bits a colour; 8 are used".to_owned());
+    }
+    if traits.animated {
+        tell(Problems::Animated, "several pictures in one; the first is used".to_owned());
+    }
+    if traits.orientation != 1 {
+        let detail = format!("EXIF orientation {}; it is used as it is stored", traits.orientation);
+        tell(Problems::Rotated, detail);
+    }
+}
+
+/// The pictures far smaller than most.
+pub(super) fn small_ones(probes: &[Probe], splits: &[&Split]) -> Vec<Problem> {
+    let short = |probe: &Probe| probe.size.map(|(width, height)| width.min(height));
+    let mut sides: Vec<usize> = probes.iter().filter_map(short).collect();
+    sides.sort_unstable();
+    let median = sides.get(sides.len() / 2).copied().unwrap_or(0);
+    let limit = TINY.min(median / 2);
+    let small = |probe: &Probe| {
+        let (width, height) = probe.size.filter(|&(width, height)| width.min(height) < limit)?;
+        let detail = format!("{width} x {height}; the median of all short sides is {median}");
+        let file = splits[probe.split].file(probe.index).to_owned();
+        Some(Problem { file, kind: Problems::Tiny, detail })
+    };
+    probes.iter().filter_map(small).collect()
+}
