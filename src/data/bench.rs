@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::preprocess::color_noise;
-use super::{ColorBasis, Loader, Preprocess, Split, Stored, View, decode};
+use super::{ColorBasis, Loader, Preprocess, Split, Stored, View};
 use crate::net::{Augment, Input};
 use crate::{Error, Result};
 
@@ -79,14 +79,9 @@ pub fn bench(
         bytes += match &stored {
             Stored::File(file) => file.len(),
             Stored::Pixels(picture) => picture.pixels.len(),
+            Stored::TooLarge(_) => 0,
         };
-        let picture = match stored {
-            Stored::Pixels(picture) => picture,
-            Stored::File(file) => match decode::decode(&file) {
-                Ok(picture) => picture,
-                Err(_) => continue,
-            },
-        };
+        let Ok(picture) = stored.decode() else { continue };
         let decoded = Instant::now();
         let square = preprocess.square(&picture);
         let squared = Instant::now();

@@ -53,6 +53,8 @@ pub struct Loader {
     job: Arc<Job>,
     next: usize,
     ahead: Option<Ahead>,
+    /// Whether the caller has a batch whose memory has not come back.
+    lent: bool,
 }
 
 /// The threads that make batches before they are asked for.
@@ -62,6 +64,9 @@ struct Ahead {
     spent: Sender<Vec<f32>>,
     threads: Vec<JoinHandle<()>>,
 }
+
+/// Memories for the images of a batch: one is used, one waits, one is filled.
+const MEMORIES: usize = 3;
 
 /// A picture's square, or why there is none.
 type Square = Result<std::result::Result<Picture, Skip>>;
@@ -117,16 +122,21 @@ impl Loader {
     }
 
     /// Takes a batch back whose pictures have been used: its memory serves another.
-    pub fn recycle(&self, batch: Batch) {
-        if let Some(ahead) = &self.ahead {
-            let _ = ahead.spent.try_send(batch.images);
+    pub fn recycle(&mut self, batch: Batch) {
+        self.take_back(batch.images);
+    }
+
+    fn take_back(&mut self, images: Vec<f32>) {
+        if let Some(ahead) = self.ahead.as_ref().filter(|_| self.lent) {
+            let _ = ahead.spent.try_send(images);
+            self.lent = false;
         }
     }
 
     fn start(job: Job, first: usize, workers: usize) -> Self {
         let job = Arc::new(job);
         let ahead = (workers > 0).then(|| Ahead::start(&job, first, workers));
-        Self { job, next: first, ahead }
+        Self { job, next: first, ahead, lent: false }
     }
 }
 
@@ -137,6 +147,8 @@ impl Iterator for Loader {
         if self.next >= self.job.batches() {
             return None;
         }
+        // A batch that the caller has kept is replaced by new memory.
+        self.take_back(Vec::new());
         let batch = match &self.ahead {
             None => self.job.batch(self.next, Vec::new(), |position| self.job.square(position)),
             Some(ahead) => ahead.batches.recv().unwrap_or_else(|_| {
@@ -144,6 +156,7 @@ impl Iterator for Loader {
             }),
         };
         self.next = if batch.is_ok() { self.next + 1 } else { usize::MAX };
+        self.lent = true;
         Some(batch)
     }
 }
@@ -154,7 +167,8 @@ impl Ahead {
         let (squares, mut threads): (Vec<Receiver<Square>>, Vec<JoinHandle<()>>) =
             (0..workers).map(|worker| start_worker(job, begin + worker, workers)).unzip();
         let (send, batches) = bounded(1);
-        let (spent, used) = bounded(2);
+        let (spent, used) = bounded(MEMORIES);
+        (0..MEMORIES).for_each(|_| drop(spent.try_send(Vec::new())));
         let job = Arc::clone(job);
         threads.push(std::thread::spawn(move || {
             // Worker w makes every so-many-th square from the w-th: asking them in turn keeps the order.
@@ -163,7 +177,7 @@ impl Ahead {
                 worker.recv().unwrap_or_else(|_| Err(Error::data("a thread that reads pictures failed")))
             };
             for number in first..job.batches() {
-                let images = used.try_recv().unwrap_or_default();
+                let Ok(images) = used.recv() else { return };
                 if send.send(job.batch(number, images, square)).is_err() {
                     return;
                 }

@@ -396,15 +396,17 @@ fn make_shard(
 
 impl Shard {
     fn add(&mut self, split: &Split, index: usize, config: &Config) -> Result<()> {
-        let skip = |error: Error| Skip { file: split.file(index).to_owned(), reason: error.message };
-        let (digest, picture) = match split.stored(index)? {
-            source::Stored::Pixels(picture) => (Sha256::digest(&picture.pixels), Ok(picture)),
-            source::Stored::File(bytes) => (Sha256::digest(&bytes), decode::decode(&bytes).map_err(skip)),
+        let stored = split.stored(index)?;
+        let digest = match &stored {
+            source::Stored::Pixels(picture) => Sha256::digest(&picture.pixels),
+            source::Stored::File(bytes) => Sha256::digest(bytes),
+            source::Stored::TooLarge(_) => Sha256::digest([]),
         };
-        let square = match picture {
+        let square = match stored.decode() {
             Ok(picture) => square::square(&picture, config.side),
-            Err(skip) => {
-                self.statistics.skipped.push(skip);
+            Err(error) => {
+                let file = split.file(index).to_owned();
+                self.statistics.skipped.push(Skip { file, reason: error.message });
                 return Ok(());
             }
         };

@@ -1,6 +1,7 @@
 //! A look at names and numbers of the classes.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use super::{Problem, Problems};
 use crate::data::Split;
@@ -77,11 +78,10 @@ fn naturally(a: &str, b: &str) -> Ordering {
 
 /// Classes that a split lacks and that nobody has told yet.
 fn missing(classes: &[String], counts: &[usize], split: &Split, problems: &mut Vec<Problem>) {
-    let told = |class: &str| {
-        let told = |problem: &&Problem| problem.kind == Problems::MissingClass;
-        problems.iter().filter(told).any(|problem| problem.file.rsplit('/').next() == Some(class))
-    };
-    let lost = classes.iter().zip(counts).filter(|&(class, &count)| count == 0 && !told(class));
+    let told = problems.iter().filter(|problem| problem.kind == Problems::MissingClass);
+    let told: HashSet<&str> = told.filter_map(|problem| problem.file.rsplit('/').next()).collect();
+    let lost =
+        classes.iter().zip(counts).filter(|&(class, &count)| count == 0 && !told.contains(class.as_str()));
     let lost: Vec<Problem> = lost
         .map(|(class, _)| Problem {
             file: class.clone(),

@@ -354,6 +354,7 @@ fn copy_one(
             done.kept += 1;
             match split.stored(index)? {
                 Stored::Pixels(picture) => (target.name(file, Some("png")), Some(encode_png(&picture)?)),
+                Stored::TooLarge(_) => (target.name(file, None), None),
                 Stored::File(_) if split.path(index).is_some() => (target.name(file, None), None),
                 Stored::File(bytes) => (target.name(file, None), Some(bytes)),
             }
@@ -378,7 +379,9 @@ fn copy_one(
 fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static str)> {
     let file = split.file(index);
     let Stored::File(bytes) = split.stored(index)? else {
-        return Err(Error::data(format!("{file}: bare pixels have nothing to mend")));
+        return Err(Error::data(format!(
+            "{file}: bare pixels have nothing to mend, and what is too large is not read"
+        )));
     };
     let failed = |error: Error| error.context(file).help("`leave-out` instead of `mend` for it in the plan");
     let traits = decode::inspect(&bytes).map_err(failed)?;

@@ -39,6 +39,13 @@ impl Probe {
         }
         match pictures.stored(index) {
             Err(error) => tell(Problems::Unreadable, error.message),
+            Ok(stored @ Stored::TooLarge(_)) => {
+                stored
+                    .decode()
+                    .err()
+                    .into_iter()
+                    .for_each(|error| tell(Problems::Undecodable, error.message));
+            }
             Ok(Stored::Pixels(picture)) => {
                 probe.digest = Some(short(&picture.pixels));
                 probe.look = Some(Look::of(&picture));

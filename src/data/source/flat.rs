@@ -122,6 +122,7 @@ fn validation(path: &Path, listing: Listing, kit: &Devkit) -> Result<Dataset> {
         };
         items.push(Item { file, label, place });
     }
+    items.sort_by(|a, b| a.file.cmp(&b.file));
     let origin = path.display().to_string();
     let split = Split::new("val", items, Arc::new(Store::Folder(path.to_owned())));
     Ok(Dataset { classes: kit.names(), splits: vec![split], origin, notes: Vec::new() })

@@ -70,6 +70,28 @@ pub enum Stored {
     File(Vec<u8>),
     /// Bare pixels.
     Pixels(Picture),
+    /// A file of so many bytes that it is not read.
+    TooLarge(u64),
+}
+
+impl Stored {
+    /// Most bytes of a picture's file.
+    pub const MOST_BYTES: u64 = 256 << 20;
+
+    /// The picture.
+    ///
+    /// # Errors
+    /// When the bytes do not decode.
+    pub fn decode(self) -> Result<Picture> {
+        match self {
+            Self::Pixels(picture) => Ok(picture),
+            Self::File(bytes) => decode::decode(&bytes),
+            Self::TooLarge(bytes) => Err(Error::data(format!(
+                "a file of {bytes} bytes: expected at most {} for a picture",
+                Self::MOST_BYTES
+            ))),
+        }
+    }
 }
 
 /// What the places of a split refer to.
@@ -199,11 +221,8 @@ impl Split {
     /// # Errors
     /// When its bytes cannot be read at all.
     pub fn picture(&self, index: usize) -> Result<std::result::Result<Picture, Skip>> {
-        Ok(match self.stored(index)? {
-            Stored::Pixels(picture) => Ok(picture),
-            Stored::File(bytes) => decode::decode(&bytes)
-                .map_err(|error| Skip { file: self.file(index).to_owned(), reason: error.message }),
-        })
+        let skip = |error: Error| Skip { file: self.file(index).to_owned(), reason: error.message };
+        Ok(self.stored(index)?.decode().map_err(skip))
     }
 
     /// Reads a picture as it is stored.
@@ -214,9 +233,17 @@ impl Split {
         let file = self.file(index);
         match (self.pictures.place(index), &*self.store) {
             (Place::Raw(position), Store::Raw(all)) => Ok(Stored::Pixels(all.picture(position as usize))),
-            (Place::Named, Store::Folder(folder)) => std::fs::read(folder.join(file))
-                .map(Stored::File)
-                .map_err(|error| Error::data(format!("{file}: cannot be read: {error}"))),
+            (Place::Named, Store::Folder(folder)) => {
+                let cannot = |error: std::io::Error| Error::data(format!("{file}: cannot be read: {error}"));
+                let path = folder.join(file);
+                match std::fs::metadata(&path).map_err(cannot)?.len() {
+                    len if len > Stored::MOST_BYTES => Ok(Stored::TooLarge(len)),
+                    _ => std::fs::read(&path).map(Stored::File).map_err(cannot),
+                }
+            }
+            (Place::Bytes { len, .. }, Store::Archives(_)) if u64::from(len) > Stored::MOST_BYTES => {
+                Ok(Stored::TooLarge(len.into()))
+            }
             (
                 Place::Bytes { archive, offset, len },
                 Store::Archives(archives) | Store::Squares(archives, _),

@@ -166,8 +166,7 @@ fn in_splits(
         if name == "train" {
             names = classes.names();
         }
-        let unknown: Vec<&str> =
-            classes.0.keys().copied().filter(|c| !names.iter().any(|n| n == c)).collect();
+        let unknown: Vec<&str> = classes.0.keys().copied().filter(|class| !is_among(class, &names)).collect();
         if !unknown.is_empty() {
             let error = || {
                 Error::data(format!(
@@ -182,7 +181,7 @@ fn in_splits(
                 unknown.iter().map(|class| problem(folder, class, Problems::UnknownClass, detail)),
             )?;
         }
-        classes.0.retain(|class, _| names.iter().any(|name| name == class));
+        classes.0.retain(|class, _| is_among(class, &names));
         let missing: Vec<&str> =
             names.iter().map(String::as_str).filter(|n| !classes.0.contains_key(n)).collect();
         for class in &missing {
@@ -324,6 +323,11 @@ fn without_common_top(listing: Listing) -> (Listing, Option<String>) {
         junk: listing.junk,
     };
     (cut, Some(top))
+}
+
+/// Whether a name is among names in the order of their bytes.
+fn is_among(name: &str, names: &[String]) -> bool {
+    names.binary_search_by(|other| other.as_str().cmp(name)).is_ok()
 }
 
 fn problem(folder: &str, class: &str, kind: Problems, detail: &str) -> Problem {

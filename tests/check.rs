@@ -1,0 +1,260 @@
+//! The doctor: every kind of problem is found where it is and nowhere else, and what it plans is done and undone.
+
+#[path = "support/pictures.rs"]
+mod pictures;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use alexnet::data::check::plan::{Action, Plan};
+use alexnet::data::check::{Diagnosis, Problems, check};
+use alexnet::data::decode::{decode, inspect};
+use alexnet::data::{Dataset, Picture};
+use jpeg_encoder::{ColorType, Encoder};
+use pictures::{encode, jpeg, pixels, png, put, tree};
+
+fn diagnose(path: &Path) -> Diagnosis {
+    check(path, 2, &|_, _| ()).unwrap()
+}
+
+fn found(diagnosis: &Diagnosis) -> BTreeSet<(Problems, &str)> {
+    diagnosis.problems.iter().map(|problem| (problem.kind, problem.file.as_str())).collect()
+}
+
+/// A JPEG that EXIF turns.
+fn rotated(salt: usize) -> Vec<u8> {
+    let bytes = jpeg(90, 80, salt);
+    let tiff = [b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0".as_slice(), &[0; 4]].concat();
+    let exif = [b"Exif\0\0".as_slice(), &tiff].concat();
+    let length = (exif.len() as u16 + 2).to_be_bytes();
+    [&bytes[..2], &[0xff, 0xe1], &length, &exif, &bytes[2..]].concat()
+}
+
+/// A PNG with an animation of one frame.
+fn animated(salt: usize) -> Vec<u8> {
+    let plain = png(80, 90, salt);
+    let chunk = |kind: &[u8; 4], data: &[u8]| {
+        let mut crc = flate2::Crc::new();
+        crc.update(kind);
+        crc.update(data);
+        [&(data.len() as u32).to_be_bytes(), kind.as_slice(), data, &crc.sum().to_be_bytes()].concat()
+    };
+    let control = chunk(b"acTL", &[0, 0, 0, 1, 0, 0, 0, 0]);
+    let (width, height) = (80u32.to_be_bytes(), 90u32.to_be_bytes());
+    let frame = chunk(b"fcTL", &[&[0; 4], &width[..], &height, &[0; 8], &[0, 1, 0, 10, 0, 0]].concat());
+    [&plain[..33], &control, &frame, &plain[33..]].concat()
+}
+
+fn print(salt: usize, colors: ColorType) -> Vec<u8> {
+    let ink: Vec<u8> = pixels(80, 80, salt).chunks(3).flat_map(|p| [p[0], p[1], p[2], 200]).collect();
+    let mut bytes = Vec::new();
+    Encoder::new(&mut bytes, 95).encode(&ink, 80, 80, colors).unwrap();
+    bytes
+}
+
+/// A set with one of everything; what is found in it.
+fn odd_set(root: &Path) -> Vec<(Problems, &'static str)> {
+    let names = |class: &str, i: usize| format!("train/{class}/{i:02}.jpg");
+    // Thirty sound pictures of a class, ten of another, two of a third.
+    (0..30).for_each(|i| put(root, &names("cat", i), &jpeg(90, 80, i)));
+    (30..40).for_each(|i| put(root, &names("dog", i), &jpeg(80, 90, i)));
+    (40..42).for_each(|i| put(root, &names("2", i), &jpeg(80, 90, i)));
+    (42..47).for_each(|i| put(root, &names("10", i), &jpeg(80, 90, i)));
+    for (i, class) in (100..).zip(["cat", "dog", "10"]) {
+        put(root, &format!("val/{class}/{i}.jpg"), &jpeg(80, 84, i));
+    }
+    let whole = jpeg(90, 80, 200);
+    put(root, "train/cat/cut.jpg", &whole[..whole.len() / 2]);
+    put(root, "train/cat/empty.jpg", b"");
+    put(root, "train/cat/gif.jpg", b"GIF89a not really");
+    put(root, "train/cat/cmyk.jpg", &print(201, ColorType::Cmyk));
+    put(root, "train/cat/ycck.jpg", &print(202, ColorType::CmykAsYcck));
+    put(root, "train/cat/named.JPEG", &png(90, 80, 203));
+    let deep = image::ImageBuffer::from_fn(80, 80, |x, y| {
+        image::Rgb([x as u16 * 700, y as u16 * 500, (x * y) as u16])
+    });
+    put(root, "train/cat/deep.png", &encode(&image::DynamicImage::ImageRgb16(deep)));
+    put(root, "train/cat/moving.png", &animated(204));
+    put(root, "train/cat/turned.jpg", &rotated(205));
+    put(root, "train/cat/tiny.jpg", &jpeg(20, 24, 206));
+    put(root, "train/cat/long.jpg", &jpeg(400, 90, 207));
+    put(root, "train/cat/re\u{1b}d.jpg", &jpeg(80, 80, 208));
+    put(root, "train/dog/copy.jpg", &jpeg(90, 80, 7));
+    put(root, "val/dog/leak.jpg", &jpeg(80, 90, 35));
+    // The same picture at another size.
+    put(root, "val/cat/again.jpg", &jpeg(180, 160, 11));
+    put(root, "train/cat/notes.txt", b"no picture");
+    put(root, "train/loose.jpg", &jpeg(80, 80, 209));
+    put(root, "train/@eaDir/01.jpg", &jpeg(80, 80, 210));
+    std::fs::create_dir_all(root.join("train/nothing")).unwrap();
+    put(root, "val/horse/1.jpg", &jpeg(80, 80, 211));
+    vec![
+        (Problems::Truncated, "train/cat/cut.jpg"),
+        (Problems::Empty, "train/cat/empty.jpg"),
+        (Problems::Undecodable, "train/cat/gif.jpg"),
+        (Problems::Cmyk, "train/cat/cmyk.jpg"),
+        (Problems::Ycck, "train/cat/ycck.jpg"),
+        (Problems::WrongName, "train/cat/named.JPEG"),
+        (Problems::SixteenBit, "train/cat/deep.png"),
+        (Problems::Animated, "train/cat/moving.png"),
+        (Problems::Rotated, "train/cat/turned.jpg"),
+        (Problems::Tiny, "train/cat/tiny.jpg"),
+        (Problems::ExtremeAspect, "train/cat/long.jpg"),
+        (Problems::UnreadableName, "train/cat/re\u{1b}d.jpg"),
+        (Problems::Duplicate, "train/dog/copy.jpg"),
+        (Problems::Duplicate, "train/dog/35.jpg"),
+        (Problems::NearDuplicate, "train/cat/11.jpg"),
+        (Problems::Junk, "train/cat/notes.txt"),
+        (Problems::Junk, "train/@eaDir"),
+        (Problems::Loose, "train/loose.jpg"),
+        (Problems::EmptyClass, "train/nothing"),
+        (Problems::UnknownClass, "val/horse"),
+        (Problems::MissingClass, "val/2"),
+        (Problems::ClassOrder, "10"),
+        (Problems::Imbalance, "2"),
+    ]
+}
+
+#[test]
+fn everything_is_found_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let expected: BTreeSet<(Problems, &str)> = odd_set(dir.path()).into_iter().collect();
+    let diagnosis = diagnose(dir.path());
+    let found = found(&diagnosis);
+    let (lost, invented): (Vec<_>, Vec<_>) =
+        (expected.difference(&found).collect(), found.difference(&expected).collect());
+    assert!(lost.is_empty() && invented.is_empty(), "not found: {lost:?}\nnot there: {invented:?}");
+    let detail = |file: &str| &diagnosis.problems.iter().find(|problem| problem.file == file).unwrap().detail;
+    assert!(detail("train/cat/long.jpg").contains("78 %"), "{}", detail("train/cat/long.jpg"));
+    assert!(detail("train/dog/copy.jpg").contains("in another class"));
+    assert!(detail("train/dog/35.jpg").contains("which is in val"));
+    // To train on it as it is, it must be mended first.
+    assert!(Dataset::open(dir.path()).unwrap_err().message.contains("nothing"));
+}
+
+#[test]
+fn a_sound_set_has_no_problems() {
+    let dir = tempfile::tempdir().unwrap();
+    (0..40).for_each(|i| put(dir.path(), &format!("{}/{i}.jpg", ["a", "b"][i % 2]), &jpeg(90, 80, i)));
+    assert_eq!(diagnose(dir.path()).problems, []);
+}
+
+/// Tiny is a matter of the set: CIFAR's pictures are not.
+#[test]
+fn a_set_of_small_pictures_is_sound() {
+    let dir = tempfile::tempdir().unwrap();
+    (0..40).for_each(|i| put(dir.path(), &format!("{}/{i}.jpg", ["a", "b"][i % 2]), &jpeg(32, 32, i)));
+    assert_eq!(diagnose(dir.path()).problems, []);
+}
+
+#[test]
+fn a_plan_makes_a_sound_copy_and_leaves_the_originals() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, out) = (dir.path().join("set"), dir.path().join("out"));
+    odd_set(&root);
+    let before = tree(&root);
+    let diagnosis = diagnose(&root);
+    let path = dir.path().join("plan.json");
+    Plan::of(&diagnosis, &root).write(&path).unwrap();
+    let plan = Plan::read(&path).unwrap();
+    let actions: Vec<(&str, Action)> =
+        plan.steps.iter().map(|step| (step.file.as_str(), step.action)).collect();
+    assert!(actions.contains(&("train/cat/cut.jpg", Action::LeaveOut)), "{actions:?}");
+    assert!(actions.contains(&("train/cat/cmyk.jpg", Action::Mend)), "{actions:?}");
+    let done = plan.copy_to(&out, &|_| ()).unwrap();
+    assert_eq!((done.mended, done.left_out), (6, 6));
+    assert_eq!(tree(&root), before, "the originals changed");
+    // What is left to find in the copy is what no plan can change.
+    let after = diagnose(&out);
+    let kinds: BTreeSet<Problems> = after.problems.iter().map(|problem| problem.kind).collect();
+    let allowed = [
+        Problems::Tiny,
+        Problems::ExtremeAspect,
+        Problems::UnreadableName,
+        Problems::Junk,
+        Problems::MissingClass,
+        Problems::ClassOrder,
+        Problems::Imbalance,
+    ];
+    assert!(kinds.iter().all(|kind| allowed.contains(kind)), "{:?}", after.problems);
+    assert_eq!(after.images, diagnosis.images - done.left_out);
+    Dataset::open(&out).unwrap();
+    // Mended, the colours are those that were decoded before, and the turned picture is upright.
+    let turned = decode(&std::fs::read(out.join("train/cat/turned.jpg")).unwrap()).unwrap();
+    assert_eq!((turned.width, turned.height), (80, 90));
+    assert_eq!(inspect(&std::fs::read(out.join("train/cat/cmyk.jpg")).unwrap()).unwrap().print, None);
+    let colors = |path: &Path| decode(&std::fs::read(path).unwrap()).unwrap();
+    let (one, other) = (colors(&root.join("train/cat/cmyk.jpg")), colors(&out.join("train/cat/cmyk.jpg")));
+    assert!(mean_difference(&one, &other) < 3.0);
+    assert!(out.join("train/cat/named.png").is_file());
+    // A file of the user's in the copy survives the undoing.
+    put(&out, "train/cat/mine.txt", b"mine");
+    plan.undo(Some(&out)).unwrap();
+    assert_eq!(tree(&out).keys().collect::<Vec<_>>(), ["train/cat/mine.txt"]);
+    assert_eq!(tree(&root), before);
+    assert!(plan.undo(Some(&out)).unwrap_err().message.contains("no plan was carried out"));
+}
+
+fn mean_difference(a: &Picture, b: &Picture) -> f64 {
+    let sum: u64 = a.pixels.iter().zip(&b.pixels).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / a.pixels.len() as f64
+}
+
+#[test]
+fn a_plan_is_carried_out_in_place_and_undone() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("set");
+    odd_set(&root);
+    let before = tree(&root);
+    let diagnosis = diagnose(&root);
+    let plan = Plan::of(&diagnosis, &root);
+    let done = plan.apply_in_place(&|_| ()).unwrap();
+    assert_eq!((done.mended, done.left_out), (6, 6));
+    assert!(!root.join("train/cat/cut.jpg").exists() && root.join(".set-aside/train/cat/cut.jpg").is_file());
+    let after = diagnose(&root);
+    assert_eq!(after.images, diagnosis.images - 6);
+    assert!(!found(&after).iter().any(|(kind, _)| *kind == Problems::Cmyk));
+    assert!(plan.apply_in_place(&|_| ()).unwrap_err().message.contains("already"));
+    plan.undo(None).unwrap();
+    assert_eq!(tree(&root), before);
+    // Stopped halfway, with the record written and one original moved, it is undone as well.
+    plan.apply_in_place(&|_| ()).unwrap();
+    for file in ["train/cat/cmyk.jpg", "train/cat/named.png"] {
+        std::fs::remove_file(root.join(file)).unwrap();
+    }
+    let original = "train/cat/empty.jpg";
+    std::fs::rename(root.join(".set-aside").join(original), root.join(original)).unwrap();
+    plan.undo(None).unwrap();
+    assert_eq!(tree(&root), before);
+}
+
+#[test]
+fn plans_that_cannot_be_carried_out_say_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let tar = dir.path().join("set.tar");
+    let (a, b) = (jpeg(80, 80, 1), jpeg(80, 80, 2));
+    let members = [("cat/1.jpg", a.as_slice()), ("cat/2.jpg", &a), ("dog/1.jpg", &b)];
+    std::fs::write(&tar, pictures::archive(members)).unwrap();
+    let plan = Plan::of(&diagnose(&tar), &tar);
+    assert_eq!(plan.steps.len(), 1);
+    let error = plan.apply_in_place(&|_| ()).unwrap_err();
+    assert!(error.message.contains("not files of a folder") && error.help.unwrap().contains("data fix"));
+    // From an archive, pictures are written out.
+    let out = dir.path().join("out");
+    assert_eq!(plan.copy_to(&out, &|_| ()).unwrap().kept, 2);
+    assert!(tree(&out).values().any(|bytes| *bytes == a));
+    assert!(plan.copy_to(&out, &|_| ()).unwrap_err().message.contains("not empty"));
+    // A record that points elsewhere removes nothing.
+    let victim = dir.path().join("victim");
+    std::fs::write(&victim, "mine").unwrap();
+    std::fs::write(out.join(".fixed.json"), r#"{"made": ["../victim"], "set_aside": []}"#).unwrap();
+    assert!(plan.undo(Some(&out)).unwrap_err().message.contains("../victim is not in the folder"));
+    assert!(victim.exists());
+    for (text, what) in
+        [("{", "not a plan"), (r#"{"format_version": 9, "source": "x", "steps": []}"#, "format 9")]
+    {
+        let path = dir.path().join("plan.json");
+        std::fs::write(&path, text).unwrap();
+        assert!(Plan::read(&path).unwrap_err().message.contains(what));
+    }
+}

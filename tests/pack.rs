@@ -1,0 +1,210 @@
+//! Packed squares: the same pictures, the same statistics, whatever interrupts the packing.
+
+#[path = "support/pictures.rs"]
+mod pictures;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use alexnet::data::pack::{Coding, Config, Manifest, pack};
+use alexnet::data::square::square;
+use alexnet::data::{Dataset, Statistics, digests};
+use alexnet::{Error, Result};
+use pictures::{jpeg, put, tree};
+
+const SIDE: usize = 12;
+
+/// 2,100 training pictures, so that there are three shards, a few of them broken, and ten to validate on.
+fn source(root: &Path) -> Dataset {
+    for i in 0..2100 {
+        let bytes = jpeg(16 + (i % 5) as u16, 14, i);
+        let bytes = if i % 700 == 3 { &bytes[..bytes.len() / 2] } else { &bytes };
+        put(root, &format!("train/{}/{i:04}.jpg", ["cat", "dog"][i % 2]), bytes);
+    }
+    (0..10)
+        .for_each(|i| put(root, &format!("val/{}/{i}.jpg", ["cat", "dog"][i % 2]), &jpeg(15, 15, 5000 + i)));
+    Dataset::open(root).unwrap()
+}
+
+fn packed(set: &Dataset, out: &Path, store: Coding) -> Result<Manifest> {
+    let config = Config { out: out.to_owned(), store, side: SIDE, workers: 2 };
+    pack(set, &config, &|_| ())
+}
+
+#[test]
+fn what_is_packed_is_what_was_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = source(&dir.path().join("set"));
+    for store in [Coding::Raw, Coding::Jpeg] {
+        let out = dir.path().join(format!("{store:?}"));
+        let manifest = packed(&set, &out, store).unwrap();
+        assert_eq!(manifest.skipped.len(), 3);
+        let images: Vec<usize> = manifest.splits[0].shards.iter().map(|shard| shard.images).collect();
+        assert_eq!(images, [1024, 1021, 52]);
+        let again = Dataset::open(&out).unwrap();
+        assert_eq!(again.classes, set.classes);
+        assert!(again.notes.iter().any(|note| note.contains("3 pictures")), "{:?}", again.notes);
+        for (before, after) in set.splits.iter().zip(&again.splits) {
+            assert_eq!(before.name, after.name);
+            let usable = (0..before.len()).filter_map(|i| Some((i, before.picture(i).unwrap().ok()?)));
+            let mut count = 0;
+            for (place, (index, picture)) in usable.enumerate() {
+                assert_eq!(
+                    (before.file(index), before.label(index)),
+                    (after.file(place), after.label(place))
+                );
+                let (one, other) = (square(&picture, SIDE), after.picture(place).unwrap().unwrap());
+                let worst = one.pixels.iter().zip(&other.pixels).map(|(a, b)| a.abs_diff(*b)).max();
+                assert!(
+                    worst <= Some(if store == Coding::Raw { 0 } else { 40 }),
+                    "{}: {worst:?}",
+                    after.file(place)
+                );
+                count += 1;
+            }
+            assert_eq!(count, after.len());
+        }
+        // What was kept is what looking at every picture finds, and for bare pixels what the source has.
+        let train = again.train().unwrap();
+        let kept = Statistics::measure(train, SIDE, 1, &|_| ()).unwrap();
+        assert!(train.known_statistics(SIDE).is_some() && train.known_statistics(SIDE + 1).is_none());
+        let plain = train.clone().relabel(&again.classes, &["dog".into(), "cat".into()]).unwrap();
+        let looked_at = looked_at(&plain);
+        assert_eq!(kept.mean_image(), looked_at.mean_image());
+        assert_eq!(kept.covariance(), looked_at.covariance());
+        if store == Coding::Raw {
+            let before = Statistics::measure(set.train().unwrap(), SIDE, 2, &|_| ()).unwrap();
+            assert_eq!((before.mean_image(), before.covariance()), (kept.mean_image(), kept.covariance()));
+        }
+        assert!(digests::compare(&out).unwrap().iter().all(|file| file.found == file.expected));
+    }
+}
+
+/// Statistics of the decoded squares, by a look at each: packed into bare pixels again, nothing is resized.
+fn looked_at(split: &alexnet::data::Split) -> Statistics {
+    let mut set = tempfile::tempdir().unwrap();
+    let folder = set.path().join("png");
+    for i in 0..split.len() {
+        let picture = split.picture(i).unwrap().unwrap();
+        let image = image::RgbImage::from_raw(SIDE as u32, SIDE as u32, picture.pixels).unwrap();
+        put(&folder, &format!("train/a/{i}.png"), &pictures::encode(&image::DynamicImage::ImageRgb8(image)));
+    }
+    let plain = Dataset::open(&folder).unwrap();
+    let found = Statistics::measure(plain.train().unwrap(), SIDE, 2, &|_| ()).unwrap();
+    set.disable_cleanup(false);
+    found
+}
+
+/// Whenever it ends, what was finished is kept as it is, and the same command makes the rest.
+#[test]
+fn an_interrupted_packing_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = source(&dir.path().join("set"));
+    let whole = dir.path().join("whole");
+    packed(&set, &whole, Coding::Jpeg).unwrap();
+    let expected = tree(&whole);
+    for stop in [1, 600, 1100, 2050, 2105] {
+        let out = dir.path().join(format!("stopped-{stop}"));
+        let config = Config { out: out.clone(), store: Coding::Jpeg, side: SIDE, workers: 2 };
+        let done = AtomicUsize::new(0);
+        let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            pack(&set, &config, &|more| {
+                assert!(done.fetch_add(more, Ordering::Relaxed) + more < stop, "killed")
+            })
+        }));
+        assert!(died.is_err(), "it went through");
+        // As a killed process leaves them: a half-written file.
+        std::fs::write(out.join(".train-00001.safetensors.1-0.tmp"), "half").unwrap();
+        let error = Dataset::open(&out).unwrap_err().to_string();
+        assert!(error.contains("not finished") && error.contains("data pack"), "{error}");
+        let times = |name: &str| std::fs::metadata(out.join(name)).and_then(|found| found.modified()).ok();
+        let before: BTreeMap<&String, _> = expected.keys().map(|name| (name, times(name))).collect();
+        packed(&set, &out, Coding::Jpeg).unwrap();
+        assert_eq!(tree(&out).keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+        assert!(tree(&out) == expected, "stopped after {stop}: other bytes");
+        for (name, before) in
+            before.into_iter().filter(|(name, before)| before.is_some() && name.contains("000"))
+        {
+            assert_eq!(times(name), before, "{name} was written again");
+        }
+    }
+}
+
+#[test]
+fn another_packing_is_not_mixed_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("set");
+    for i in 0..4 {
+        put(&root, &format!("{}/{i}.jpg", ["cat", "dog"][i % 2]), &jpeg(16, 14, i));
+    }
+    let (set, out) = (Dataset::open(&root).unwrap(), dir.path().join("out"));
+    packed(&set, &out, Coding::Raw).unwrap();
+    let says = |result: Result<Manifest>, what: &str| {
+        let error: Error = result.expect_err("it is refused");
+        assert!(error.to_string().contains(what), "{error}");
+    };
+    says(packed(&set, &out, Coding::Raw), "is not empty");
+    // Begun with other settings, or of other pictures.
+    std::fs::remove_file(out.join(Manifest::FILE)).unwrap();
+    let begun = serde_json::json!({
+        "format_version": 1, "store": "raw", "side": SIDE, "source": set.origin, "source_digest": "other",
+    });
+    std::fs::write(out.join("packing.json"), begun.to_string()).unwrap();
+    says(packed(&set, &out, Coding::Raw), "whose pictures were others");
+    says(packed(&set, &out, Coding::Jpeg), "another packing was begun");
+    std::fs::write(out.join("packing.json"), "{").unwrap();
+    says(packed(&set, &out, Coding::Raw), "not what `alexnet data pack` writes");
+}
+
+/// Any byte of a shard, the manifest or the statistics changed, or the rest cut off: refused, or read within its bounds.
+#[test]
+fn damaged_packs_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("set");
+    for i in 0..4 {
+        put(&root, &format!("{}/{i}.jpg", ["cat", "dog"][i % 2]), &jpeg(16, 14, i));
+    }
+    let set = Dataset::open(&root).unwrap();
+    for store in [Coding::Raw, Coding::Jpeg] {
+        let out = dir.path().join(format!("{store:?}"));
+        let config = Config { out: out.clone(), store, side: 4, workers: 1 };
+        pack(&set, &config, &|_| ()).unwrap();
+        let read = || -> Result<()> {
+            let set = Dataset::open(&out)?;
+            for split in &set.splits {
+                for index in 0..split.len() {
+                    let _ = split.picture(index)?;
+                }
+            }
+            Ok(())
+        };
+        read().unwrap();
+        for (name, whole) in tree(&out) {
+            let path = out.join(&name);
+            for len in (0..whole.len()).step_by(7) {
+                std::fs::write(&path, &whole[..len]).unwrap();
+                assert!(read().is_err(), "{name}: {len} of {} bytes", whole.len());
+            }
+            for at in (0..whole.len()).step_by(3) {
+                for change in [0x01, 0x80, 0x13] {
+                    let mut bytes = whole.clone();
+                    bytes[at] ^= change;
+                    std::fs::write(&path, &bytes).unwrap();
+                    let _ = read();
+                }
+            }
+            std::fs::write(&path, &whole).unwrap();
+        }
+        read().unwrap();
+        // What reading cannot notice, the digests do.
+        let shard = out.join("train-00000.safetensors");
+        let mut bytes = std::fs::read(&shard).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&shard, bytes).unwrap();
+        let compared = digests::compare(&out).unwrap();
+        let bad: Vec<&str> =
+            compared.iter().filter(|f| f.found != f.expected).map(|f| f.file.as_str()).collect();
+        assert_eq!(bad, ["train-00000.safetensors"]);
+    }
+}

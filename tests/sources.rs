@@ -1,0 +1,165 @@
+//! Flat folders with labels, WebDataset's tars and ImageNet's validation pictures in a folder.
+
+#[path = "support/pictures.rs"]
+mod pictures;
+
+use std::path::Path;
+
+use alexnet::data::{Dataset, Split};
+use pictures::{archive, jpeg, put};
+
+fn error(path: &Path) -> String {
+    let error = Dataset::open(path).expect_err("this must not open");
+    assert_eq!(error.kind.exit_code(), 3, "{error}");
+    error.to_string()
+}
+
+/// Names and classes of a split's pictures.
+fn listed(set: &Dataset, split: &Split) -> Vec<(String, String)> {
+    let pair = |i: usize| (split.file(i).to_owned(), set.classes[split.label(i) as usize].clone());
+    (0..split.len()).map(pair).collect()
+}
+
+fn flat(folder: &Path, count: usize) {
+    (0..count).for_each(|i| put(folder, &format!("{i}.jpg"), &jpeg(20, 16, i)));
+}
+
+#[test]
+fn a_folder_of_pictures_needs_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    flat(dir.path(), 4);
+    let message = error(dir.path());
+    assert!(message.contains("4 pictures") && message.contains("nothing says what they show"), "{message}");
+    // Names of classes, a heading, quotes, a folder before the name, a picture that no line has.
+    put(dir.path(), "labels.csv", b"file,class\n\"0.jpg\",dog\n1.jpg,cat\npictures/2.jpg,dog\n9.jpg,cat\n");
+    let set = Dataset::open(dir.path()).unwrap();
+    assert_eq!(set.classes, ["cat", "dog"]);
+    let all = listed(&set, set.split("all").unwrap());
+    assert_eq!(
+        all,
+        [("0.jpg", "dog"), ("1.jpg", "cat"), ("2.jpg", "dog")].map(|(f, c)| (f.into(), c.into()))
+    );
+    let notes = set.notes.join("\n");
+    assert!(notes.contains("3.jpg") && notes.contains("1 files that are not there: 9.jpg"), "{notes}");
+    // Which of two files?
+    put(dir.path(), "more.txt", b"0.jpg 1\n");
+    assert!(error(dir.path()).contains("which file says"));
+}
+
+#[test]
+fn numbered_classes_have_names_in_a_list() {
+    let dir = tempfile::tempdir().unwrap();
+    flat(dir.path(), 3);
+    put(dir.path(), "val.txt", b"0.jpg 2\n1.jpg 0\n2.jpg 10\n");
+    let set = Dataset::open(dir.path()).unwrap();
+    assert_eq!((set.classes.len(), set.classes[10].as_str()), (11, "10"));
+    assert!(set.notes.iter().any(|note| note.contains("classes.txt")), "{:?}", set.notes);
+    put(dir.path(), "classes.txt", b"a\nb\nc\n");
+    assert!(error(dir.path()).contains("`10`, which is none of the 3"));
+    put(dir.path(), "val.txt", b"0.jpg 2\n1.jpg 0\n2.jpg b\n");
+    let set = Dataset::open(dir.path()).unwrap();
+    let classes: Vec<String> =
+        listed(&set, set.split("all").unwrap()).into_iter().map(|pair| pair.1).collect();
+    assert_eq!(classes, ["c", "a", "b"]);
+    for (text, what) in [
+        ("0.jpg 2\n0.jpg 1\n", "two classes"),
+        ("0.jpg 99999999\n", "none of the 3"),
+        ("x.jpg 1\n", "none of its files"),
+        ("0.jpg\n", "expected a file and its class"),
+    ] {
+        put(dir.path(), "val.txt", text.as_bytes());
+        assert!(error(dir.path()).contains(what), "{text}: {}", error(dir.path()));
+    }
+    std::fs::remove_file(dir.path().join("classes.txt")).unwrap();
+    put(dir.path(), "val.txt", b"0.jpg 99999999\n");
+    assert!(error(dir.path()).contains("99999999, expected at most"));
+}
+
+/// ImageNet's validation pictures, unpacked, with the kit beside them.
+#[test]
+fn the_kit_labels_a_folder_too() {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 1..=7 {
+        put(dir.path(), &format!("ILSVRC2012_val_{i:08}.JPEG"), &jpeg(20, 16, i));
+    }
+    put(dir.path(), "devkit/data/meta.mat", include_bytes!("ilsvrc/meta.mat"));
+    put(dir.path(), "devkit/data/ILSVRC2012_validation_ground_truth.txt", b"1\n2\n3\n4\n5\n6\n1\n");
+    let set = Dataset::open(dir.path()).unwrap();
+    let classes: Vec<String> = listed(&set, set.val().unwrap()).into_iter().map(|pair| pair.1).collect();
+    assert_eq!(
+        classes[..4],
+        ["kit fox, Vulpes macrotis", "English setter", "Siberian husky", "Australian terrier"]
+    );
+    assert_eq!(classes[6], classes[0]);
+    put(dir.path(), "ILSVRC2012_val_00000008.JPEG", &jpeg(20, 16, 8));
+    assert!(error(dir.path()).contains("none for ILSVRC2012_val_00000008.JPEG"));
+}
+
+fn shard(first: usize, count: usize) -> Vec<u8> {
+    let mut files = Vec::new();
+    for i in first..first + count {
+        files.push((format!("{i:06}.jpg"), jpeg(20, 16, i)));
+        files.push((format!("{i:06}.cls"), format!("{}\n", i % 3).into_bytes()));
+        files.push((format!("{i:06}.json"), b"{}".to_vec()));
+    }
+    archive(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
+}
+
+#[test]
+fn samples_with_their_classes_beside_them() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "toy-train-000000.tar", &shard(0, 6));
+    put(dir.path(), "toy-train-000001.tar", &shard(6, 5));
+    put(dir.path(), "val/0.tar", &shard(20, 3));
+    put(dir.path(), "classes.txt", b"ant\nbee\ncat\n");
+    let set = Dataset::open(dir.path()).unwrap();
+    assert_eq!(set.classes, ["ant", "bee", "cat"]);
+    let (train, val) = (set.train().unwrap(), set.val().unwrap());
+    assert_eq!((train.len(), val.len()), (11, 3));
+    for (split, first) in [(train, 0), (val, 20)] {
+        for i in 0..split.len() {
+            assert_eq!(split.label(i) as usize, (first + i) % 3);
+            let expected = alexnet::data::decode::decode(&jpeg(20, 16, first + i)).unwrap();
+            assert_eq!(split.picture(i).unwrap().unwrap(), expected);
+        }
+    }
+    // One tar by itself: a tenth is held out.
+    let set = Dataset::open(&dir.path().join("toy-train-000000.tar")).unwrap();
+    assert_eq!(set.split("all").unwrap().len(), 6);
+}
+
+#[test]
+fn samples_without_a_class_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let picture = jpeg(20, 16, 1);
+    let files = [("a.jpg", picture.as_slice()), ("a.cls", b"dog"), ("b.jpg", &picture), ("c.cls", b"cat")];
+    put(dir.path(), "some.tar", &archive(files));
+    let set = Dataset::open(dir.path()).unwrap();
+    assert_eq!((set.classes.len(), set.split("all").unwrap().len()), (1, 1));
+    assert!(
+        set.notes.iter().any(|note| note.contains("have no .cls") && note.contains("b.jpg")),
+        "{:?}",
+        set.notes
+    );
+    put(dir.path(), "some.tar", &archive([("a.cls", b"4000000000".as_slice()), ("a.jpg", &picture)]));
+    assert!(error(dir.path()).contains("expected at most"));
+    put(dir.path(), "some.tar", &archive([("a.cls", [b'9'; 5000].as_slice()), ("a.jpg", &picture)]));
+    assert!(error(dir.path()).contains("expected a class"));
+}
+
+/// What has no mark of an end may have been cut between two members.
+#[test]
+fn an_archive_without_an_end_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let picture = jpeg(20, 16, 1);
+    let whole =
+        archive([("cat/1.jpg", picture.as_slice()), ("cat/2.jpg", &picture), ("dog/1.jpg", &picture)]);
+    let path = dir.path().join("pets.tar");
+    std::fs::write(&path, &whole).unwrap();
+    assert!(!Dataset::open(&path).unwrap().notes.iter().any(|note| note.contains("no end")));
+    let members = (whole.len() - 1024) / 3;
+    std::fs::write(&path, &whole[..2 * members]).unwrap();
+    let set = Dataset::open(&path).unwrap();
+    assert_eq!(set.split("all").unwrap().len(), 2);
+    assert!(set.notes.iter().any(|note| note.contains("no end of the archive")), "{:?}", set.notes);
+}
