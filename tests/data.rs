@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alexnet::data::decode::decode;
+use alexnet::data::square::square;
 use alexnet::data::{Batch, Dataset, Loader, Picture, Preprocess, Statistics, embedded};
 use alexnet::net::{Augment, Input, Mean};
 use jpeg_encoder::{ColorType, Encoder};
@@ -326,7 +327,46 @@ fn odd_pictures_decode_as_in_pillow() {
         &png(&image::DynamicImage::ImageRgb8(image::RgbImage::from_pixel(1, 1, image::Rgb([1, 2, 3])))),
         [1, 2, 3],
     );
-    close(include_bytes!("data/palette-alpha.png"), [200, 30, 60]);
+}
+
+/// Mean and largest difference of two pictures' values.
+fn difference(a: &[u8], b: &[u8]) -> (f64, u8) {
+    assert_eq!(a.len(), b.len());
+    let apart = || a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
+    (apart().map(f64::from).sum::<f64>() / a.len() as f64, apart().max().unwrap_or(0))
+}
+
+/// Every odd coding, and squares, against what Pillow makes of them (`tests/data/make.py`).
+#[test]
+fn odd_pictures_and_squares_are_pillows() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let file = std::fs::read(folder.join("expected.safetensors")).unwrap();
+    let expected = safetensors::SafeTensors::deserialize(&file).unwrap();
+    let (mut pictures, mut squares) = (0, 0);
+    for (name, tensor) in expected.iter() {
+        let (height, width) = (tensor.shape()[0], tensor.shape()[1]);
+        if let Some(source) = name.strip_suffix(".square") {
+            let whole = expected.tensor(source).unwrap();
+            let picture = Picture::new(whole.shape()[1], whole.shape()[0], whole.data().to_vec());
+            let (mean, most) = difference(&square(&picture, width).pixels, tensor.data());
+            eprintln!("{name}: mean {mean:.3}, most {most}");
+            assert!(mean <= 1.0 && most <= 2, "{name}: mean {mean}, most {most}");
+            squares += 1;
+        } else if !name.contains("-to-") {
+            let picture = decode(&std::fs::read(folder.join("odd").join(name)).unwrap()).unwrap();
+            assert_eq!((picture.width, picture.height), (width, height), "{name}");
+            let (mean, most) = difference(&picture.pixels, tensor.data());
+            eprintln!("{name}: mean {mean:.3}, most {most}");
+            // A PNG has one meaning; JPEG decoders round, and smooth colours, each in its way.
+            let limit = if name.ends_with(".png") { 0.0 } else { 2.0 };
+            assert!(mean <= limit, "{name}: mean {mean}, most {most}");
+            // The test of the test: without its inversion, CMYK is far off.
+            let inverted: Vec<u8> = picture.pixels.iter().map(|value| 255 - value).collect();
+            assert!(difference(&inverted, tensor.data()).0 > 20.0, "{name}");
+            pictures += 1;
+        }
+    }
+    assert_eq!((pictures, squares), (23, 5));
 }
 
 proptest! {

@@ -187,6 +187,57 @@ fn half_a_download_is_refused_with_the_size_that_is_expected() {
     }
 }
 
+/// 2010: other names, test pictures with public labels, pictures that replace blank ones, and some that are gzipped.
+#[test]
+fn the_earlier_challenge_is_read_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let gzip = |bytes: &[u8]| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packed, bytes).unwrap();
+        packed.finish().unwrap()
+    };
+    let classes = WNIDS.iter().enumerate().map(|(class, wnid)| {
+        let members =
+            [(format!("{wnid}_1.JPEG"), picture(class)), (format!("{wnid}_2.JPEG"), gzip(&picture(class)))];
+        (format!("{wnid}.tar"), archive(&members))
+    });
+    let put = |name: &str, bytes: Vec<u8>| std::fs::write(path.join(name), bytes).unwrap();
+    put("ILSVRC2010_images_train.tar", archive(&classes.collect::<Vec<_>>()));
+    let numbered = |split: &str| {
+        let pictures: Vec<_> =
+            (1..8).map(|i| (format!("{split}/ILSVRC2010_{split}_{i:08}.JPEG"), picture(i))).collect();
+        archive(&pictures)
+    };
+    put("ILSVRC2010_images_val.tar", numbered("val"));
+    put("ILSVRC2010_images_test.tar", numbered("test"));
+    put("ILSVRC2010_test_ground_truth.txt", b"6\n5\n4\n3\n2\n1\n1\n".to_vec());
+    let replaced = format!("{}_1.JPEG", WNIDS[3]);
+    put("patch_images.tar", archive(&[(format!("patch_images/{replaced}"), picture(7))]));
+    let data = path.join("devkit-1.0/data");
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::write(data.join("meta.mat"), META).unwrap();
+    std::fs::write(data.join("ILSVRC2010_validation_ground_truth.txt"), TRUTH).unwrap();
+
+    let set = Dataset::open(path).unwrap();
+    assert!(set.origin.starts_with("ILSVRC2010"), "{}", set.origin);
+    let sizes: Vec<(&str, usize)> =
+        set.splits.iter().map(|split| (split.name.as_str(), split.len())).collect();
+    assert_eq!(sizes, [("train", 12), ("val", 7), ("test", 7)]);
+    let train = set.train().unwrap();
+    for index in 0..train.len() {
+        let shade = if train.file(index).ends_with(&replaced) { 7 } else { train.label(index) as usize };
+        let picture = train.picture(index).unwrap().unwrap();
+        assert!(picture.pixels[0].abs_diff((30 * shade % 256) as u8) <= 2, "{}", train.file(index));
+    }
+    let test = set.split("test").unwrap();
+    let ids: Vec<u32> = (0..7).map(|index| IDS[test.label(index) as usize]).collect();
+    assert_eq!(ids, [6, 5, 4, 3, 2, 1, 1]);
+    assert!(set.notes.iter().any(|note| note.contains("1 pictures of patch_images.tar")), "{:?}", set.notes);
+    put("ILSVRC2010_test_ground_truth.txt", b"6\n".to_vec());
+    assert!(error(path).contains("has 1 lines"));
+}
+
 /// Cut anywhere or with any byte changed, a kit is read or refused, in little time and memory.
 #[test]
 fn broken_kits_are_refused() {

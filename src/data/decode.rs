@@ -1,6 +1,6 @@
 //! Bytes to a picture: JPEG and PNG, told apart by their first bytes and never by the file's name.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 
 use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
@@ -19,13 +19,16 @@ pub const DECODER: &str = "zune-jpeg 0.5 (strict), image 0.25 (png)";
 /// Most pixels a picture may have. Checked from the header, before anything is allocated.
 pub const MOST_PIXELS: usize = 100_000_000;
 
+/// Most bytes of a picture that is compressed by gzip.
+const MOST_UNZIPPED: u64 = 64 << 20;
+
 /// Most scans a progressive JPEG may have; each costs a pass over the whole picture.
 const MOST_SCANS: usize = 100;
 
 /// Most bytes that a PNG's metadata and rows may take while its header is read.
 const MOST_METADATA: u64 = 64 << 20;
 
-/// Decodes a JPEG or PNG file.
+/// Decodes a JPEG or PNG file, which gzip may have compressed.
 ///
 /// CMYK and YCCK are converted with Adobe's inversion; 16-bit samples become `v / 257`; transparency is dropped, as
 /// Pillow's `convert("RGB")` does.
@@ -37,6 +40,8 @@ pub fn decode(bytes: &[u8]) -> Result<Picture> {
         [] => Err(Error::data("the file is empty (0 bytes)")),
         [0xff, 0xd8, ..] => decode_jpeg(bytes),
         [0x89, b'P', b'N', b'G', ..] => decode_png(bytes),
+        // Some of 2010's pictures are.
+        [0x1f, 0x8b, ..] => decode(&unzip(bytes)?),
         _ => Err(Error::data(match other_format(bytes) {
             Some(format) => format!("a {format} file: JPEG and PNG are read"),
             None => {
@@ -49,6 +54,21 @@ pub fn decode(bytes: &[u8]) -> Result<Picture> {
     }
 }
 
+/// What a file compressed by gzip holds.
+fn unzip(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut unzipped = Vec::new();
+    flate2::read::GzDecoder::new(bytes)
+        .take(MOST_UNZIPPED + 1)
+        .read_to_end(&mut unzipped)
+        .map_err(|error| Error::data(format!("a broken gzip file: {error}")))?;
+    match unzipped.len() as u64 > MOST_UNZIPPED {
+        true => {
+            Err(Error::data(format!("a gzip file of more than {MOST_UNZIPPED} bytes: expected a picture")))
+        }
+        false => Ok(unzipped),
+    }
+}
+
 /// What else the bytes are.
 fn other_format(bytes: &[u8]) -> Option<&'static str> {
     Some(match bytes {
@@ -57,7 +77,6 @@ fn other_format(bytes: &[u8]) -> Option<&'static str> {
         [b'B', b'M', ..] => "BMP",
         [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => "TIFF",
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => "HEIC, AVIF or video",
-        [0x1f, 0x8b, ..] => "gzip",
         [b'<', ..] => "SVG or HTML",
         _ => return None,
     })
@@ -124,6 +143,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Traits> {
             let turned = decoder.exif().and_then(|chunk| Orientation::from_exif_chunk(chunk));
             Ok(Traits { print, orientation: turned.map_or(1, Orientation::to_exif), ..plain })
         }
+        [0x1f, 0x8b, ..] => inspect(&unzip(bytes)?),
         _ => {
             let mut decoder = png_header(bytes)?;
             let bits = decoder.color_type();

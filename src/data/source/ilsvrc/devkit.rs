@@ -90,6 +90,11 @@ impl Devkit {
         self.classes.iter().map(name).collect()
     }
 
+    /// The places of the classes that a list of identifiers names, one a line.
+    pub(super) fn labels(&self, truth: &str) -> Result<Vec<u32>> {
+        labels(&self.classes, truth, false)
+    }
+
     /// The place of a class.
     pub(super) fn label(&self, wnid: &str) -> Option<u32> {
         self.classes.binary_search_by(|class| class.wnid.as_str().cmp(wnid)).ok().map(|at| at as u32)

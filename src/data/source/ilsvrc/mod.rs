@@ -1,13 +1,14 @@
 //! ImageNet's challenges as they are handed out: archives of archives, read in place, and a development kit.
 //!
 //! `ILSVRC2012_img_train.tar` holds a tar for each class, `ILSVRC2012_img_val.tar` the validation pictures in the order
-//! of their numbers; what those show stands in the kit. 2010's files have the same layout.
+//! of their numbers; what those show stands in the kit. 2010's files have the same layout; their test pictures are public,
+//! and `patch_images.tar` replaces some that were blank.
 
 mod devkit;
 mod mat;
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::archive::{self, Archives, Member};
@@ -22,6 +23,8 @@ struct Year {
     name: &'static str,
     train: (&'static str, Option<u64>),
     val: (&'static str, Option<u64>),
+    /// Test pictures, and the file that says what they show, where that is public.
+    test: Option<(&'static str, &'static str)>,
     kit: &'static str,
 }
 
@@ -30,15 +33,33 @@ const YEARS: [Year; 2] = [
         name: "ILSVRC2012",
         train: ("ILSVRC2012_img_train.tar", Some(147_897_477_120)),
         val: ("ILSVRC2012_img_val.tar", Some(6_744_924_160)),
+        test: None,
         kit: "ILSVRC2012_devkit_t12.tar.gz",
     },
     Year {
         name: "ILSVRC2010",
         train: ("ILSVRC2010_images_train.tar", None),
         val: ("ILSVRC2010_images_val.tar", None),
+        test: Some(("ILSVRC2010_images_test.tar", "ILSVRC2010_test_ground_truth.txt")),
         kit: "ILSVRC2010_devkit-1.0.tar.gz",
     },
 ];
+
+/// 2010's pictures that take the place of blank ones of the same names.
+const PATCHES: &str = "patch_images.tar";
+
+/// A challenge that is being opened.
+struct Challenge<'a> {
+    folder: &'a Path,
+    year: &'static Year,
+    kit: Option<Devkit>,
+    /// Where the pictures of [`PATCHES`] are, by name.
+    patches: HashMap<String, Member>,
+    classes: Vec<String>,
+    notes: Vec<String>,
+    /// Entries that are no plain files, or no archives of a class.
+    odd: Vec<String>,
+}
 
 fn year(folder: &Path) -> Option<&'static Year> {
     YEARS.iter().find(|year| [year.train.0, year.val.0].iter().any(|name| folder.join(name).is_file()))
@@ -52,64 +73,185 @@ pub(super) fn is_ilsvrc(folder: &Path) -> bool {
 pub(super) fn open(folder: &Path, findings: &mut Findings) -> Result<Dataset> {
     let year = year(folder).ok_or_else(|| Error::data(format!("{}: no archives", folder.display())))?;
     let kit = Devkit::find(folder)?;
-    let (mut notes, mut odd) = (Vec::new(), Vec::new());
+    let classes = kit.as_ref().map(Devkit::names).unwrap_or_default();
+    let (patches, notes, odd) = (HashMap::new(), Vec::new(), Vec::new());
+    let mut challenge = Challenge { folder, year, kit, patches, classes, notes, odd };
+    challenge.find_patches()?;
     let mut splits = Vec::new();
-    let mut classes = kit.as_ref().map(Devkit::names).unwrap_or_default();
-    let train = folder.join(year.train.0);
-    if train.is_file() {
-        let members = list(&train, year.train.1, &mut odd, true)?;
-        if kit.is_none() {
+    splits.extend(challenge.train()?);
+    splits.extend(challenge.val()?);
+    splits.extend(challenge.test()?);
+    challenge.finish(splits, findings)
+}
+
+impl Challenge<'_> {
+    fn find_patches(&mut self) -> Result<()> {
+        let path = self.folder.join(PATCHES);
+        if path.is_file() {
+            let members = list(&path, None, &mut self.odd, false)?;
+            let name = |member: &Member| member.name.rsplit('/').next().unwrap_or_default().to_owned();
+            self.patches = members.into_iter().map(|member| (name(&member), member)).collect();
+        }
+        Ok(())
+    }
+
+    /// The training pictures, if they are there.
+    fn train(&mut self) -> Result<Option<Split>> {
+        let path = self.folder.join(self.year.train.0);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let mut members = list(&path, self.year.train.1, &mut self.odd, true)?;
+        if members.is_empty() {
+            return Err(Error::data(format!("{}: it holds no archive of a class", path.display()))
+                .help("the archive as ImageNet hands it out: a n01440764.tar and so on in it"));
+        }
+        if self.kit.is_none() {
             let wnids: BTreeSet<&str> = members.iter().map(wnid).collect();
-            classes = wnids.into_iter().map(str::to_owned).collect();
-            notes.push(format!(
+            self.classes = wnids.into_iter().map(str::to_owned).collect();
+            self.notes.push(format!(
                 "no development kit, so classes have no names but their WNIDs: {} beside the archives",
-                year.kit
+                self.year.kit
             ));
         }
-        let split = train_split(&train, members, kit.as_ref(), &classes)?;
-        let present: BTreeSet<u32> = (0..split.len()).map(|index| split.label(index)).collect();
-        let missing: Vec<&str> = (0..)
-            .zip(&classes)
-            .filter(|(label, _)| !present.contains(label))
-            .map(|(_, name)| name.as_str())
-            .collect();
+        members.sort_by(|a, b| (wnid(a), &a.name).cmp(&(wnid(b), &b.name)));
+        let label = |wnid: &str| match &self.kit {
+            Some(kit) => kit.label(wnid),
+            None => self.classes.binary_search_by(|class| class.as_str().cmp(wnid)).ok().map(|at| at as u32),
+        };
+        let unknown: BTreeSet<&str> = members.iter().map(wnid).filter(|wnid| label(wnid).is_none()).collect();
+        if !unknown.is_empty() {
+            let unknown: Vec<&str> = unknown.into_iter().collect();
+            return Err(Error::data(format!(
+                "{}: archives of classes that the development kit does not have: {}",
+                path.display(),
+                some(&unknown)
+            ))
+            .help("the development kit of the same year"));
+        }
+        let item = |member: Member| {
+            let name = member.name.split_once(".tar/").map_or("", |parts| parts.1);
+            let file = format!("{}/{}", wnid(&member), name.trim_start_matches("./"));
+            Item { label: label(wnid(&member)).unwrap_or(0), place: self.place(&member), file }
+        };
+        Ok(Some(Split::new("train", members.into_iter().map(item), self.store(path))))
+    }
+
+    /// The validation pictures, if they are there and the kit says what they show.
+    fn val(&mut self) -> Result<Option<Split>> {
+        let (name, expected) = self.year.val;
+        let path = self.folder.join(name);
+        let labels = self.kit.as_mut().map(|kit| std::mem::take(&mut kit.validation)).unwrap_or_default();
+        if !path.is_file() {
+            self.notes.push(format!("there is no {name}: nothing to validate on"));
+            return Ok(None);
+        }
+        if labels.is_empty() {
+            self.notes.push(format!(
+                "{name} is left out: nothing says what its pictures show. {} beside it, or unpacked, does",
+                self.year.kit
+            ));
+            return Ok(None);
+        }
+        self.numbered("val", path, expected, labels, "the development kit's ground truth").map(Some)
+    }
+
+    /// The test pictures, where what they show is public and there.
+    fn test(&mut self) -> Result<Option<Split>> {
+        let Some((name, truth)) = self.year.test else { return Ok(None) };
+        let (path, truth) = (self.folder.join(name), self.folder.join(truth));
+        let Some(kit) = self.kit.as_ref().filter(|_| path.is_file() && truth.is_file()) else {
+            return Ok(None);
+        };
+        let text = std::fs::read_to_string(&truth)
+            .map_err(|error| Error::data(format!("{}: cannot be read: {error}", truth.display())))?;
+        let labels = kit.labels(&text).map_err(|error| error.context(truth.display()))?;
+        self.numbered("test", path, None, labels, &truth.display().to_string()).map(Some)
+    }
+
+    /// A split whose pictures are numbered, and their labels in that order, which `truth` gave.
+    fn numbered(
+        &mut self,
+        name: &str,
+        path: PathBuf,
+        expected: Option<u64>,
+        labels: Vec<u32>,
+        truth: &str,
+    ) -> Result<Split> {
+        let mut members = list(&path, expected, &mut self.odd, false)?;
+        members.sort_by(|a, b| a.name.cmp(&b.name));
+        if members.len() != labels.len() {
+            return Err(Error::data(format!(
+                "{}: {} pictures, but {truth} has {} lines",
+                path.display(),
+                members.len(),
+                labels.len()
+            ))
+            .help("the archive and the kit of the same year, both whole"));
+        }
+        let item = |(member, label): (Member, u32)| Item {
+            place: self.place(&member),
+            file: member.name.trim_start_matches("./").to_owned(),
+            label,
+        };
+        Ok(Split::new(name, members.into_iter().zip(labels).map(item), self.store(path)))
+    }
+
+    /// Where a picture's bytes are, or those of the one that replaces it.
+    fn place(&self, member: &Member) -> Place {
+        let patch = self.patches.get(member.name.rsplit('/').next().unwrap_or_default());
+        let (archive, Member { offset, len, .. }) = patch.map_or((0, member), |patch| (1, patch));
+        Place::Bytes { archive, offset: *offset, len: *len }
+    }
+
+    fn store(&self, path: PathBuf) -> Arc<Store> {
+        Arc::new(Store::Archives(Archives::new([path, self.folder.join(PATCHES)])))
+    }
+
+    fn finish(mut self, splits: Vec<Split>, findings: &mut Findings) -> Result<Dataset> {
+        if let Some(train) = splits.iter().find(|split| split.name == "train") {
+            self.tell_missing(train, findings);
+        }
+        let Self { folder, year, patches, classes, mut notes, odd, .. } = self;
+        if !patches.is_empty() {
+            notes.push(format!(
+                "{} pictures of {PATCHES} take the place of others of their names",
+                patches.len()
+            ));
+        }
+        odd.iter()
+            .for_each(|name| findings.tell(Problems::Junk, name, "no plain file, or no archive of a class"));
+        if !odd.is_empty() {
+            let odd: Vec<&str> = odd.iter().map(String::as_str).collect();
+            notes.push(format!("{} entries are no plain files and left out: {}", odd.len(), some(&odd)));
+        }
+        if splits.is_empty() {
+            return Err(Error::data(format!("{}: {}", folder.display(), notes.join("; "))).help(format!(
+                "{}, {} and {} in one folder, as ImageNet hands them out",
+                year.train.0, year.val.0, year.kit
+            )));
+        }
+        Ok(Dataset { classes, splits, origin: format!("{} in {}", year.name, folder.display()), notes })
+    }
+
+    /// Classes without training pictures.
+    fn tell_missing(&mut self, train: &Split, findings: &mut Findings) {
+        let present: BTreeSet<u32> = (0..train.len()).map(|index| train.label(index)).collect();
+        let classes = (0..).zip(&self.classes);
+        let missing: Vec<&str> =
+            classes.filter(|(label, _)| !present.contains(label)).map(|(_, name)| name.as_str()).collect();
+        let archive = self.year.train.0;
         for class in &missing {
-            findings.tell(Problems::MissingClass, *class, format!("{} has no pictures of it", year.train.0));
+            findings.tell(Problems::MissingClass, *class, format!("{archive} has no pictures of it"));
         }
         if !missing.is_empty() {
-            notes.push(format!(
-                "{} has no pictures of {} classes: {}",
-                year.train.0,
+            self.notes.push(format!(
+                "{archive} has no pictures of {} classes: {}",
                 missing.len(),
                 some(&missing)
             ));
         }
-        splits.push(split);
     }
-    let val = folder.join(year.val.0);
-    match &kit {
-        Some(kit) if val.is_file() && !kit.validation.is_empty() => {
-            splits.push(val_split(&val, year.val.1, kit, &mut odd)?)
-        }
-        _ if val.is_file() => notes.push(format!(
-            "{} is left out: nothing says what its pictures show. {} beside it, or unpacked, does",
-            year.val.0, year.kit
-        )),
-        _ => notes.push(format!("there is no {}: nothing to validate on", year.val.0)),
-    }
-    odd.iter()
-        .for_each(|name| findings.tell(Problems::Junk, name, "no plain file, or no archive of a class"));
-    if !odd.is_empty() {
-        let odd: Vec<&str> = odd.iter().map(String::as_str).collect();
-        notes.push(format!("{} entries are no plain files and left out: {}", odd.len(), some(&odd)));
-    }
-    if splits.is_empty() {
-        return Err(Error::data(format!("{}: {}", folder.display(), notes.join("; "))).help(format!(
-            "{}, {} and {} in one folder, as ImageNet hands them out",
-            year.train.0, year.val.0, year.kit
-        )));
-    }
-    Ok(Dataset { classes, splits, origin: format!("{} in {}", year.name, folder.display()), notes })
 }
 
 /// What an archive holds: pictures, or archives of them.
@@ -128,66 +270,6 @@ fn list(path: &Path, expected: Option<u64>, odd: &mut Vec<String>, nested: bool)
 fn wnid(member: &Member) -> &str {
     let archive = member.name.split_once(".tar/").map_or("", |parts| parts.0);
     archive.rsplit('/').next().unwrap_or(archive)
-}
-
-fn train_split(
-    path: &Path,
-    mut members: Vec<Member>,
-    kit: Option<&Devkit>,
-    classes: &[String],
-) -> Result<Split> {
-    if members.is_empty() {
-        return Err(Error::data(format!("{}: it holds no archive of a class", path.display()))
-            .help("the archive as ImageNet hands it out: a n01440764.tar and so on in it"));
-    }
-    members.sort_by(|a, b| (wnid(a), &a.name).cmp(&(wnid(b), &b.name)));
-    let label = |wnid: &str| match kit {
-        Some(kit) => kit.label(wnid),
-        None => classes.binary_search_by(|class| class.as_str().cmp(wnid)).ok().map(|at| at as u32),
-    };
-    let unknown: BTreeSet<&str> = members.iter().map(wnid).filter(|wnid| label(wnid).is_none()).collect();
-    if !unknown.is_empty() {
-        let unknown: Vec<&str> = unknown.into_iter().collect();
-        return Err(Error::data(format!(
-            "{}: archives of classes that the development kit does not have: {}",
-            path.display(),
-            some(&unknown)
-        ))
-        .help("the development kit of the same year"));
-    }
-    let item = |member: Member| {
-        let name = member.name.split_once(".tar/").map_or("", |parts| parts.1);
-        Item {
-            label: label(wnid(&member)).unwrap_or(0),
-            file: format!("{}/{}", wnid(&member), name.trim_start_matches("./")),
-            place: Place::Bytes { archive: 0, offset: member.offset, len: member.len },
-        }
-    };
-    Ok(Split::new("train", members.into_iter().map(item), store(path)))
-}
-
-fn val_split(path: &Path, expected: Option<u64>, kit: &Devkit, odd: &mut Vec<String>) -> Result<Split> {
-    let mut members = list(path, expected, odd, false)?;
-    members.sort_by(|a, b| a.name.cmp(&b.name));
-    if members.len() != kit.validation.len() {
-        return Err(Error::data(format!(
-            "{}: {} pictures, but the development kit's ground truth has {} lines",
-            path.display(),
-            members.len(),
-            kit.validation.len()
-        ))
-        .help("the archive and the kit of the same year, both whole"));
-    }
-    let item = |(member, &label): (Member, &u32)| Item {
-        file: member.name.trim_start_matches("./").to_owned(),
-        label,
-        place: Place::Bytes { archive: 0, offset: member.offset, len: member.len },
-    };
-    Ok(Split::new("val", members.into_iter().zip(&kit.validation).map(item), store(path)))
-}
-
-fn store(path: &Path) -> Arc<Store> {
-    Arc::new(Store::Archives(Archives::new([path.to_owned()])))
 }
 
 fn not_whole(path: &Path, expected: Option<u64>, error: &std::io::Error) -> Error {
