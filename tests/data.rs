@@ -281,6 +281,22 @@ fn pictures_that_do_not_decode_say_why() {
     says(&whole[..whole.len() - 2], "ends before its picture does");
     says(&png(&image::DynamicImage::new_rgb8(9, 9))[..50], "broken PNG");
 
+    // Palettes of a byte too many, and of more colours than a byte can tell apart.
+    for length in [4, 258 * 3] {
+        let rest = [(b"PLTE", vec![7; length]), (b"IDAT", Vec::new())].map(|(kind, data)| {
+            let mut crc = flate2::Crc::new();
+            crc.update(kind);
+            crc.update(&data);
+            [&(data.len() as u32).to_be_bytes()[..], kind, &data, &crc.sum().to_be_bytes()].concat()
+        });
+        let mut paletted = png(&image::DynamicImage::new_luma8(1, 1))[..33].to_vec();
+        paletted[25] = 3;
+        let mut crc = flate2::Crc::new();
+        crc.update(&paletted[12..29]);
+        paletted[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        says(&[paletted, rest.concat()].concat(), &format!("a palette of {length} bytes"));
+    }
+
     // A JPEG and a PNG whose headers claim 20,000 x 20,000 pixels.
     let mut huge = whole.clone();
     let frame = huge.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();

@@ -5,11 +5,13 @@ mod pictures;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alexnet::data::pack::{Coding, Config, Manifest, pack};
 use alexnet::data::square::square;
-use alexnet::data::{Dataset, Statistics, digests};
+use alexnet::data::{Batch, Dataset, Loader, Preprocess, Statistics, digests};
+use alexnet::net::{Augment, Input, Mean};
 use alexnet::{Error, Result};
 use pictures::{jpeg, put, tree};
 
@@ -129,6 +131,29 @@ fn an_interrupted_packing_goes_on() {
             assert_eq!(times(name), before, "{name} was written again");
         }
     }
+}
+
+/// Training sees the same bits, whether squares are made before each use or were packed once.
+#[test]
+fn batches_are_those_of_the_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("set");
+    (0..40).for_each(|i| put(&root, &format!("train/{}/{i}.jpg", ["cat", "dog"][i % 2]), &jpeg(30, 24, i)));
+    let (set, out) = (Dataset::open(&root).unwrap(), dir.path().join("out"));
+    packed(&set, &out, Coding::Raw).unwrap();
+    let again = Dataset::open(&out).unwrap();
+    let augment = Augment { random_crop: true, flip: true, color_noise: 0.1 };
+    let input = Input { square: SIDE, crop: 10, mean: Mean::Image, divisor: 1.0, deviations: None };
+    let batches = |set: &Dataset, workers: usize| -> Vec<Batch> {
+        let split = set.train().unwrap();
+        let found = Statistics::measure(split, SIDE, 2, &|_| ()).unwrap();
+        let preprocess = Arc::new(Preprocess::new(&input, &found));
+        let basis = found.color_basis();
+        let loader =
+            Loader::training(split, &found.usable, &preprocess, &augment, &basis, (3, 5), 7, 1, workers);
+        loader.map(Result::unwrap).collect()
+    };
+    assert_eq!(batches(&set, 2), batches(&again, 3));
 }
 
 #[test]

@@ -7,7 +7,8 @@ With a folder, it writes a whole challenge there, in the layout that ImageNet ha
 
     pip install scipy numpy pillow && python tests/ilsvrc/generate.py FOLDER [--classes 1000] [--train 20] [--val 2000]
 
-The real oddities are in it: a PNG named JPEG, a CMYK picture, EXIF orientation, a grey picture, a truncated one.
+The real oddities are in it, under their real names: a PNG named JPEG, 22 pictures in CMYK; and one that EXIF turns, a grey
+one, a truncated one. With --holes, the training archive has its true size and number of pictures, and no bytes in them.
 """
 
 import argparse
@@ -20,6 +21,11 @@ import numpy as np
 import scipy.io
 
 HERE = Path(__file__).resolve().parent
+# The files of 2012 that are not what their names say.
+PNG_NAMED_JPEG = "n02105855_2933"
+CMYK = """n01739381_1309 n02077923_14822 n02447366_23489 n02492035_15739 n02747177_10752 n03018349_4028 n03062245_4620
+n03347037_9675 n03467068_12171 n03529860_11437 n03544143_17228 n03633091_5218 n03710637_5125 n03961711_5286 n04033995_2932
+n04258138_17003 n04264628_27969 n04336792_7448 n04371774_5854 n04596742_4225 n07583066_647 n13037406_4650""".split()
 # In the order of the challenge's identifiers, which is not that of the WNIDs; two have the same words, as in 2012.
 SYNSETS = [
     ("n02119789", "kit fox, Vulpes macrotis"),
@@ -31,12 +37,13 @@ SYNSETS = [
 ]
 
 
-def meta(path, synsets):
-    """The struct array of 2012: classes first, then a synset that has them as children."""
+def meta(path, synsets, ancestors=1):
+    """The struct array of 2012: classes first, then synsets that have them as children."""
     fields = ["ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children", "wordnet_height", "num_train_images"]
-    records = np.empty((len(synsets) + 1, 1), dtype=[(field, object) for field in fields])
-    for i, (wnid, words) in enumerate([*synsets, ("n00001740", "entity")]):
-        children = np.arange(1, len(synsets) + 1, dtype=np.float64) if i == len(synsets) else np.zeros(0)
+    above = [(f"n{1740 + i:08}", "entity") for i in range(ancestors)]
+    records = np.empty((len(synsets) + ancestors, 1), dtype=[(field, object) for field in fields])
+    for i, (wnid, words) in enumerate([*synsets, *above]):
+        children = np.arange(1, len(synsets) + 1, dtype=np.float64) if i >= len(synsets) else np.zeros(0)
         gloss = f"what {words} is, in a sentence: caf\u00e9"
         values = (float(i + 1), wnid, words, gloss, float(len(children)), children, 0.0, 1300.0)
         records[i, 0] = values
@@ -68,35 +75,84 @@ def picture(rng, label, odd=None):
         image.save(data, "JPEG", exif=exif)
     else:
         image.save(data, "JPEG", quality=85)
-    return data.getvalue()[: -len(data.getvalue()) // 2] if odd == "cut" else data.getvalue()
+    return data.getvalue()[: len(data.getvalue()) // 2] if odd == "cut" else data.getvalue()
+
+
+def synsets_of(rng, classes):
+    """Classes in the order of the challenge's identifiers, which is not that of the WNIDs. Those with odd files are among
+    them, and two have the same words, as in 2012."""
+    real = sorted({name.split("_")[0] for name in [PNG_NAMED_JPEG, *CMYK]})[:classes]
+    wnids = real + [f"n{number:08}" for number in rng.sample(range(20_000_000, 99_999_999), classes - len(real))]
+    rng.shuffle(wnids)
+    words = [f"class {i + 1}, with a comma" for i in range(classes)]
+    words[-1] = words[0]
+    return list(zip(wnids, words))
 
 
 def challenge(folder, classes, train, val):
     rng = random.Random(2012)
     folder.mkdir(parents=True, exist_ok=True)
-    wnids = rng.sample(range(1_000_000, 9_999_999), classes)
-    synsets = [(f"n{wnid:08}", f"class {i + 1}") for i, wnid in enumerate(wnids)]
+    synsets = synsets_of(rng, classes)
     place = {wnid: i for i, (wnid, _) in enumerate(sorted(synsets))}
-    odd = {0: "png", 1: "cmyk", 2: "exif", 3: "grey", 4: "cut"}
     with tarfile.open(folder / "ILSVRC2012_img_train.tar", "w") as outer:
         for wnid, _ in sorted(synsets):
+            named = {name: "cmyk" for name in CMYK if name.startswith(wnid)}
+            named |= {PNG_NAMED_JPEG: "png"} if PNG_NAMED_JPEG.startswith(wnid) else {}
+            plain = [f"{wnid}_{i + 1}" for i in range(train - len(named))]
+            odd = {0: "exif", 1: "grey", 2: "cut"} if place[wnid] == 0 else {}
             inner = io.BytesIO()
             with tarfile.open(fileobj=inner, mode="w") as archive:
-                for i in range(train):
-                    kind = odd.get(i) if place[wnid] == 0 else None
-                    add(archive, f"{wnid}_{i + 1}.JPEG", picture(rng, place[wnid], kind))
+                for i, name in enumerate(plain):
+                    add(archive, f"{name}.JPEG", picture(rng, place[wnid], odd.get(i)))
+                for name, kind in named.items():
+                    add(archive, f"{name}.JPEG", picture(rng, place[wnid], kind))
             add(outer, f"{wnid}.tar", inner.getvalue())
     truth = [rng.randint(1, classes) for _ in range(val)]
     with tarfile.open(folder / "ILSVRC2012_img_val.tar", "w") as archive:
         for i, identifier in enumerate(truth):
             add(archive, f"ILSVRC2012_val_{i + 1:08}.JPEG", picture(rng, place[synsets[identifier - 1][0]]))
     kit = folder / "kit.mat"
-    meta(kit, synsets)
+    meta(kit, synsets, ancestors=860 if classes == 1000 else 1)
     with tarfile.open(folder / "ILSVRC2012_devkit_t12.tar.gz", "w:gz") as archive:
         add(archive, "ILSVRC2012_devkit_t12/data/meta.mat", kit.read_bytes())
         lines = "".join(f"{identifier}\n" for identifier in truth).encode()
         add(archive, "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt", lines)
     kit.unlink()
+
+
+def holes(folder):
+    """The training archive at its true size: 1,000 archives, 1,281,167 pictures, 147,897,477,120 bytes, of which only the
+    headers are on the disk (5 GB, as each takes a block of it)."""
+    rng = random.Random(2012)
+    folder.mkdir(parents=True, exist_ok=True)
+    total, images, classes = 147_897_477_120, 1_281_167, 1000
+    wnids = sorted(wnid for wnid, _ in synsets_of(rng, classes))
+    counts = [images // classes + (i < images % classes) for i in range(classes)]
+    # What the headers, the ends and the paddings leave for pictures.
+    mean = (total - 10240 - classes * (512 + 10240)) // images - 512 - 256
+
+    def header(name, size):
+        head = bytearray(tarfile.TarInfo(name).tobuf()[:512])
+        head[124:136] = b"%011o\0" % size
+        head[148:156] = b" " * 8
+        head[148:156] = b"%06o\0 " % sum(head)
+        return bytes(head)
+
+    with open(folder / "ILSVRC2012_img_train.tar", "wb") as file:
+        at = 0
+        for wnid, count in zip(wnids, counts):
+            begin = at + 512
+            end = begin
+            for i in range(count):
+                size = rng.randrange(mean // 2, mean + mean // 2)
+                file.seek(end)
+                file.write(header(f"{wnid}_{i + 1}.JPEG", size))
+                end += 512 + -(-size // 512) * 512
+            length = -(-(end - begin + 1024) // 10240) * 10240
+            file.seek(at)
+            file.write(header(f"{wnid}.tar", length))
+            at = begin + length
+        file.truncate(max(total, at + 1024))
 
 
 def main():
@@ -105,8 +161,11 @@ def main():
     parser.add_argument("--classes", type=int, default=1000)
     parser.add_argument("--train", type=int, default=20)
     parser.add_argument("--val", type=int, default=2000)
+    parser.add_argument("--holes", action="store_true")
     args = parser.parse_args()
-    if args.folder:
+    if args.folder and args.holes:
+        holes(args.folder)
+    elif args.folder:
         challenge(args.folder, args.classes, args.train, args.val)
     else:
         meta(HERE / "meta.mat", SYNSETS)

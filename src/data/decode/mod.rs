@@ -1,5 +1,8 @@
 //! Bytes to a picture: JPEG and PNG, told apart by their first bytes and never by the file's name.
 
+#[cfg(feature = "turbojpeg")]
+mod turbo;
+
 use std::io::{Cursor, Read};
 
 use image::codecs::png::PngDecoder;
@@ -14,7 +17,11 @@ use super::Picture;
 use crate::{Error, Result};
 
 /// What decodes, for the records of a run.
-pub const DECODER: &str = "zune-jpeg 0.5 (strict), image 0.25 (png)";
+pub const DECODER: &str = if cfg!(feature = "turbojpeg") {
+    "turbojpeg 1.5 (libjpeg-turbo 3.1), image 0.25 (png)"
+} else {
+    "zune-jpeg 0.5 (strict), image 0.25 (png)"
+};
 
 /// Most pixels a picture may have. Checked from the header, before anything is allocated.
 pub const MOST_PIXELS: usize = 100_000_000;
@@ -36,12 +43,21 @@ const MOST_METADATA: u64 = 64 << 20;
 /// # Errors
 /// When the bytes are neither, are cut short or broken, or describe more than [`MOST_PIXELS`].
 pub fn decode(bytes: &[u8]) -> Result<Picture> {
+    if cfg!(fuzzing) {
+        return decode_known(bytes);
+    }
+    // A decoder's own mistake costs one picture, not a training of days.
+    std::panic::catch_unwind(|| decode_known(bytes))
+        .unwrap_or_else(|_| Err(Error::data("broken picture: its decoder failed")))
+}
+
+fn decode_known(bytes: &[u8]) -> Result<Picture> {
     match bytes {
         [] => Err(Error::data("the file is empty (0 bytes)")),
         [0xff, 0xd8, ..] => decode_jpeg(bytes),
         [0x89, b'P', b'N', b'G', ..] => decode_png(bytes),
         // Some of 2010's pictures are.
-        [0x1f, 0x8b, ..] => decode(&unzip(bytes)?),
+        [0x1f, 0x8b, ..] => decode_known(&unzip(bytes)?),
         _ => Err(Error::data(match other_format(bytes) {
             Some(format) => format!("a {format} file: JPEG and PNG are read"),
             None => {
@@ -192,6 +208,17 @@ fn jpeg_header(bytes: &[u8]) -> Result<JpegDecoder<ZCursor<&[u8]>>> {
     Ok(decoder)
 }
 
+#[cfg(feature = "turbojpeg")]
+fn decode_jpeg(bytes: &[u8]) -> Result<Picture> {
+    // Both decoders refuse the same headers, with the same words.
+    jpeg_header(bytes)?;
+    match has_end(bytes) {
+        true => turbo::decode(bytes),
+        false => Err(Error::data("broken JPEG: it ends before its picture does")),
+    }
+}
+
+#[cfg(not(feature = "turbojpeg"))]
 fn decode_jpeg(bytes: &[u8]) -> Result<Picture> {
     let mut decoder = jpeg_header(bytes)?;
     let (width, height) = decoder.dimensions().unwrap_or_default();
@@ -227,6 +254,7 @@ fn has_end(bytes: &[u8]) -> bool {
 /// A PNG whose header is read, and its size checked.
 fn png_header(bytes: &[u8]) -> Result<PngDecoder<Cursor<&[u8]>>> {
     let broken = |error| Error::data(format!("broken PNG: {error}"));
+    check_palette(bytes)?;
     // Before the header is checked, only rows and metadata are allocated: colour profiles can be bombs.
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MOST_METADATA);
@@ -234,6 +262,23 @@ fn png_header(bytes: &[u8]) -> Result<PngDecoder<Cursor<&[u8]>>> {
     let (width, height) = decoder.dimensions();
     check_size(width as usize, height as usize)?;
     Ok(decoder)
+}
+
+/// Refuses palettes that are no list of up to 256 colours: png 0.18.1 panics at them (image-png issues 671 and 694).
+fn check_palette(bytes: &[u8]) -> Result<()> {
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    while let Some((head, after)) = rest.split_first_chunk::<8>() {
+        let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        match &head[4..] {
+            b"PLTE" if !length.is_multiple_of(3) || length > 3 * 256 => {
+                return Err(Error::data(format!("broken PNG: a palette of {length} bytes")));
+            }
+            b"IDAT" => break,
+            // Data and checksum.
+            _ => rest = after.get(length.saturating_add(4)..).unwrap_or_default(),
+        }
+    }
+    Ok(())
 }
 
 fn decode_png(bytes: &[u8]) -> Result<Picture> {
