@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use alexnet_kernels::hash::combine;
+
 /// A JPEG with a pattern of its own for every `salt`, so that no two look alike.
 pub(crate) fn jpeg(width: u16, height: u16, salt: usize) -> Vec<u8> {
     let pixels = pixels(usize::from(width), usize::from(height), salt);
@@ -12,15 +14,17 @@ pub(crate) fn jpeg(width: u16, height: u16, salt: usize) -> Vec<u8> {
     bytes
 }
 
-/// `[height, width, 3]`.
+/// `[height, width, 3]`: a smooth field between 7 x 7 values by chance.
 pub(crate) fn pixels(width: usize, height: usize, salt: usize) -> Vec<u8> {
-    let wave = |x: usize, y: usize, c: usize| {
-        let (x, y) = (x as f32 / width as f32, y as f32 / height as f32);
-        let (a, b) = ((salt * 7 % 5) as f32 + 1.0, (salt * 3 % 7) as f32 + 1.0);
-        let value = (a * 6.0 * x + salt as f32).sin() * (b * 5.0 * y + (salt / 3 + c) as f32).cos();
-        (128.0 + 100.0 * value) as u8
+    let knot =
+        |x: usize, y: usize, c: usize| (combine(salt as u64, (x + 8 * y + 64 * c) as u64) >> 56) as f32;
+    let value = |x: usize, y: usize, c: usize| {
+        let (x, y) = (6.0 * x as f32 / width as f32, 6.0 * y as f32 / height as f32);
+        let (i, j, u, v) = (x as usize, y as usize, x.fract(), y.fract());
+        let row = |j: usize| knot(i, j, c) * (1.0 - u) + knot(i + 1, j, c) * u;
+        (row(j) * (1.0 - v) + row(j + 1) * v) as u8
     };
-    (0..height).flat_map(|y| (0..width).flat_map(move |x| (0..3).map(move |c| wave(x, y, c)))).collect()
+    (0..height).flat_map(|y| (0..width).flat_map(move |x| (0..3).map(move |c| value(x, y, c)))).collect()
 }
 
 pub(crate) fn png(width: u32, height: u32, salt: usize) -> Vec<u8> {

@@ -2,7 +2,7 @@
 //! than it is.
 //!
 //! Two pictures look the same when the gradients of 9 x 8 grey values differ in at most [`MOST_BITS`] of 64 signs (the
-//! difference hash) and the values themselves by [`MOST_LEVELS`] on average.
+//! difference hash), and the values themselves correlate by at least [`LEAST_CORRELATION`].
 
 use std::collections::HashMap;
 
@@ -12,12 +12,12 @@ use super::probe::Probe;
 use super::{Problem, Problems};
 use crate::data::{Picture, Split, square};
 
-/// Signs in which pictures that look the same may differ. With one less than there are bands of 16 signs, at least one
-/// band is equal, by which candidates are found.
-const MOST_BITS: u32 = 3;
+/// Signs in which pictures that look the same may differ. Candidates are found by bands of 16 signs, one of which has to be
+/// equal: so it is wherever up to three signs differ, and mostly where six do.
+const MOST_BITS: u32 = 6;
 
-/// Grey levels by which they may differ on average.
-const MOST_LEVELS: f64 = 4.0;
+/// How much their grey values have to rise and fall together.
+const LEAST_CORRELATION: f64 = 0.98;
 
 /// Most pictures of one band's value that a picture is compared with: bare backgrounds all look the same.
 const MOST_CANDIDATES: usize = 64;
@@ -49,9 +49,17 @@ impl Look {
     }
 
     fn is_like(&self, other: &Self) -> bool {
-        let apart: u32 = self.grey.iter().zip(&other.grey).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum();
-        (self.signs ^ other.signs).count_ones() <= MOST_BITS
-            && f64::from(apart) <= MOST_LEVELS * (COLUMNS * ROWS) as f64
+        (self.signs ^ other.signs).count_ones() <= MOST_BITS && self.correlation(other) >= LEAST_CORRELATION
+    }
+
+    /// Pearson's correlation of the grey values, 0 where one has none to tell.
+    fn correlation(&self, other: &Self) -> f64 {
+        let pairs = || self.grey.iter().zip(&other.grey).map(|(&a, &b)| (f64::from(a), f64::from(b)));
+        let n = self.grey.len() as f64;
+        let (a, b) = pairs().fold((0.0, 0.0), |(a, b), (x, y)| (a + x / n, b + y / n));
+        let sum = |f: &dyn Fn(f64, f64) -> f64| pairs().map(|(x, y)| f(x - a, y - b)).sum::<f64>();
+        let both = sum(&|x, _| x * x) * sum(&|_, y| y * y);
+        if both == 0.0 { 0.0 } else { sum(&|x, y| x * y) / both.sqrt() }
     }
 
     /// The four bands of 16 signs, each with its number.
@@ -139,17 +147,20 @@ fn lookalikes(looks: &[(&Probe, &Look)], splits: &[&Split]) -> Vec<Pair> {
 
 #[cfg(test)]
 mod tests {
+    use alexnet_kernels::hash::combine;
+
     use super::*;
 
-    fn picture(salt: usize) -> Picture {
-        let value = |i: usize| ((i / 3 % 40 * (salt + 3) + i / 120 * (7 * salt + 5)) % 200 + 20) as u8;
+    /// Squares of chance.
+    fn picture(salt: u64) -> Picture {
+        let value = |i: usize| (combine(salt, (i / 3 % 40 / 5 + i / 120 / 5 * 8) as u64) >> 57) as u8 + 60;
         Picture::new(40, 30, (0..3600).map(value).collect())
     }
 
     #[test]
     fn a_look_survives_resizing_and_a_little_noise_and_nothing_more() {
-        let looks: Vec<Look> = (0..40).map(|salt| Look::of(&picture(salt))).collect();
-        for (salt, look) in looks.iter().enumerate() {
+        let looks: Vec<Look> = (0..40u64).map(|salt| Look::of(&picture(salt))).collect();
+        for (salt, look) in (0..).zip(&looks) {
             let picture = picture(salt);
             assert!(Look::of(&square::resize(&picture, 60, 45)).is_like(look), "{salt} resized");
             let brighter = picture.pixels.iter().map(|&value| value + 2).collect();

@@ -62,7 +62,7 @@ impl Listing {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         let hidden = |part: &&str| part.starts_with('.') || JUNK.contains(part);
         if let Some(at) = parts.iter().position(hidden) {
-            if parts[at] != plan::SET_ASIDE {
+            if !plan::OWN.contains(&parts[at]) {
                 self.junk.insert(parts[..=at].join("/"));
             }
             return None;
