@@ -8,8 +8,9 @@ use std::path::Path;
 
 use md5::{Digest, Md5};
 use serde::Serialize;
+use sha2::Sha256;
 
-use super::pack::{Manifest, sha256};
+use super::pack::{Manifest, PackedShard};
 use super::source::hex;
 use crate::{Error, Result};
 
@@ -48,15 +49,15 @@ pub fn compare(folder: &Path) -> Result<Vec<Compared>> {
     if folder.join(Manifest::FILE).is_file() {
         let manifest = Manifest::read(folder)?;
         let shards = manifest.splits.into_iter().flat_map(|split| split.shards);
-        let compare = |shard: super::pack::PackedShard| {
-            let (_, found) = sha256(&folder.join(&shard.file))?;
+        let compare = |shard: PackedShard| {
+            let (_, found) = of::<Sha256>(&folder.join(&shard.file))?;
             Ok(Compared { file: shard.file, expected: shard.sha256, found })
         };
         return shards.map(compare).collect();
     }
     let there = ILSVRC2012.iter().filter(|(file, _)| folder.join(file).is_file());
     let compare = |(file, expected): &(&str, &str)| {
-        let found = md5(&folder.join(file))?;
+        let (_, found) = of::<Md5>(&folder.join(file))?;
         Ok(Compared { file: (*file).to_owned(), expected: (*expected).to_owned(), found })
     };
     let compared: Vec<Compared> = there.map(compare).collect::<Result<_>>()?;
@@ -67,14 +68,21 @@ pub fn compare(folder: &Path) -> Result<Vec<Compared>> {
     Ok(compared)
 }
 
-fn md5(path: &Path) -> Result<String> {
+/// Size and digest of a file.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn of<D: Digest>(path: &Path) -> Result<(u64, String)> {
     let cannot = |error: std::io::Error| Error::io(path, "read it", &error);
     let mut file = File::open(path).map_err(cannot)?;
-    let (mut digest, mut buffer) = (Md5::new(), vec![0; 1 << 20]);
+    let (mut digest, mut buffer, mut bytes) = (D::new(), vec![0; 1 << 20], 0);
     loop {
         match file.read(&mut buffer).map_err(cannot)? {
-            0 => break Ok(hex(&digest.finalize())),
-            read => digest.update(&buffer[..read]),
+            0 => break Ok((bytes, hex(&digest.finalize()))),
+            read => {
+                digest.update(&buffer[..read]);
+                bytes += read as u64;
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`source`] | recognises where the pictures are: class folders, archives, ImageNet's files, CIFAR, IDX |
 //! | [`decode`] | bytes to a [`Picture`] |
+//! | [`encode`] | a [`Picture`] to bytes |
 //! | [`square`] | the short side resized, the centre square cut |
 //! | [`statistics`] | one pass over the training set: mean image, covariance of colours |
 //! | [`check`] | what is wrong with pictures, and what to do about it |
@@ -11,13 +12,14 @@
 //! | [`pack`] | squares, made once and kept in files that are read fast |
 //! | [`preprocess`] | mean subtraction, crops, flips, colour noise, ten views |
 //! | [`loader`] | batches in order, made by worker threads |
-//! | [`bench`] | how fast each of these steps is |
+//! | [`mod@bench`] | how fast each of these steps is |
 
 pub mod bench;
 pub mod check;
 pub mod decode;
 pub mod digests;
 pub mod embedded;
+pub mod encode;
 pub mod loader;
 pub mod pack;
 mod picture;

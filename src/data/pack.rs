@@ -8,20 +8,20 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crossbeam_channel::bounded;
 use rayon::prelude::*;
 use safetensors::Dtype;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::square::RESIZE;
-use super::{Dataset, Picture, Skip, Split, Statistics, decode, source, square};
-use crate::files::atomic;
+use super::{Dataset, Skip, Split, Statistics, decode, digests, encode, source, square};
 use crate::files::container::{self, Array, Header, Values};
+use crate::files::json;
 use crate::{Error, Result};
 
 /// Version of the format that this program writes, and the newest that it reads.
@@ -29,9 +29,6 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// Most pictures of a shard: 201 MB of bare pixels of 256 x 256.
 pub const SHARD: usize = 1024;
-
-/// Quality of the JPEG files.
-const QUALITY: u8 = 95;
 
 /// Pictures that one thread makes in one go.
 const TURN: usize = 16;
@@ -152,7 +149,7 @@ impl Manifest {
             return Err(Error::data(format!("{}: packing was not finished", folder.display()))
                 .help("run the same `alexnet data pack` again: it goes on where it stopped"));
         }
-        read_json(&path)
+        read(&path)
     }
 }
 
@@ -204,7 +201,7 @@ pub fn pack(dataset: &Dataset, config: &Config, progress: &(dyn Fn(usize) + Sync
     if let Some(statistics) = statistics {
         statistics.save(&config.out)?;
     }
-    write_json(&config.out.join(Manifest::FILE), &manifest)?;
+    json::write(&config.out.join(Manifest::FILE), &manifest)?;
     let _ = std::fs::remove_file(config.out.join(UNFINISHED));
     Ok(manifest)
 }
@@ -214,7 +211,7 @@ fn prepare(out: &Path, settings: &Settings) -> Result<()> {
     std::fs::create_dir_all(out).map_err(|error| Error::io(out, "make the folder", &error))?;
     let begun = out.join(UNFINISHED);
     if begun.is_file() {
-        let before: Settings = read_json(&begun)?;
+        let before: Settings = read(&begun)?;
         if before != *settings {
             return Err(Error::usage(format!(
                 "{}: another packing was begun there: {:?}, side {}, of {}{}",
@@ -237,7 +234,7 @@ fn prepare(out: &Path, settings: &Settings) -> Result<()> {
             Error::usage(format!("{} is not empty", out.display())).help("a new folder, or an empty one")
         );
     }
-    write_json(&begun, settings)
+    json::write(&begun, settings)
 }
 
 /// Removes what was being written when an earlier packing was killed.
@@ -295,7 +292,7 @@ fn typical_jpeg(splits: &[&Split], side: usize) -> usize {
         splits.iter().flat_map(|split| (0..split.len()).step_by(split.len() / 16 + 1).map(|i| (*split, i)));
     let sizes: Vec<usize> = some
         .filter_map(|(split, i)| split.picture(i).ok()?.ok())
-        .filter_map(|picture| Some(encode(&square::square(&picture, side)).ok()?.len()))
+        .filter_map(|picture| Some(encode::jpeg(&square::square(&picture, side)).ok()?.len()))
         .collect();
     sizes.iter().sum::<usize>() / sizes.len().max(1) * 11 / 10
 }
@@ -416,7 +413,7 @@ impl Shard {
                 square.pixels
             }
             Coding::Jpeg => {
-                let bytes = encode(&square)?;
+                let bytes = encode::jpeg(&square)?;
                 // What training will see is what the file decodes to.
                 self.statistics.add_square(index, &decode::decode(&bytes)?);
                 bytes
@@ -439,25 +436,14 @@ impl Shard {
     }
 }
 
-fn encode(square: &Picture) -> Result<Vec<u8>> {
-    let side = u16::try_from(square.width);
-    let side =
-        side.map_err(|_| Error::data(format!("a square of {}: JPEG has at most 65,535", square.width)))?;
-    let mut bytes = Vec::new();
-    jpeg_encoder::Encoder::new(&mut bytes, QUALITY)
-        .encode(&square.pixels, side, side, jpeg_encoder::ColorType::Rgb)
-        .map_err(|error| Error::data(format!("a square cannot be encoded: {error}")))?;
-    Ok(bytes)
-}
-
 fn write_shard(shard: Shard, config: &Config, dataset: &Dataset, settings: &Settings) -> Result<Written> {
     let Shard { path, split, files, labels, digests, pieces, statistics } = shard;
     let metadata = BTreeMap::from([
         ("format_version", FORMAT_VERSION.to_string()),
         ("split", split),
-        ("classes", json(&dataset.classes)),
-        ("files", json(&files)),
-        ("skipped", json(&statistics.skipped)),
+        ("classes", text(&dataset.classes)),
+        ("files", text(&files)),
+        ("skipped", text(&statistics.skipped)),
         ("source", settings.source.clone()),
         ("source_digest", settings.source_digest.clone()),
         ("decoder", decode::DECODER.to_owned()),
@@ -492,27 +478,9 @@ fn write_shard(shard: Shard, config: &Config, dataset: &Dataset, settings: &Sett
 
 /// Name, size and digest of a written file.
 fn describe(path: &Path, images: usize) -> Result<PackedShard> {
-    let (bytes, sha256) = sha256(path)?;
+    let (bytes, sha256) = digests::of::<Sha256>(path)?;
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(PackedShard { file, images, bytes, sha256 })
-}
-
-/// Size and SHA-256 of a file.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn sha256(path: &Path) -> Result<(u64, String)> {
-    let cannot = |error: std::io::Error| Error::io(path, "read it", &error);
-    let mut file = File::open(path).map_err(cannot)?;
-    let (mut digest, mut buffer, mut bytes) = (Sha256::new(), vec![0; 1 << 20], 0);
-    loop {
-        let read = file.read(&mut buffer).map_err(cannot)?;
-        if read == 0 {
-            break Ok((bytes, source::hex(&digest.finalize())));
-        }
-        digest.update(&buffer[..read]);
-        bytes += read as u64;
-    }
 }
 
 /// What a shard of an earlier, interrupted packing holds.
@@ -559,20 +527,11 @@ fn source_digest(dataset: &Dataset) -> String {
     source::hex(&digest.finalize())
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| Error::data(format!("{}: cannot be read: {error}", path.display())))?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        Error::data(format!("{}: not what `alexnet data pack` writes: {error}", path.display()))
-            .help("pack the pictures again, into a new folder")
-    })
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let help = "pack the pictures again, into a new folder";
+    json::read(path, "what `alexnet data pack` writes").map_err(|error| error.help(help))
 }
 
-fn json(value: &impl Serialize) -> String {
+fn text(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("strings and numbers are JSON")
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).expect("strings and numbers are JSON");
-    atomic::replace(path, |out| out.write_all(text.as_bytes()))
 }

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`atomic`] | files that are there whole or not at all |
 //! | `container` | safetensors: named arrays and string metadata |
+//! | [`json`] | values as JSON |
 
 pub mod atomic;
 pub(crate) mod container;
+pub mod json;
 
 use std::fs::File;
 use std::io;

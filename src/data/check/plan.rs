@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Diagnosis, Problems};
-use crate::data::{Dataset, Split, Stored, decode};
-use crate::files::atomic;
+use crate::data::{Dataset, Split, Stored, decode, encode};
+use crate::files::{atomic, json};
 use crate::{Error, Result};
 
 /// Version of plans that this program writes and reads.
@@ -25,9 +26,6 @@ const RECORD: &str = ".fixed.json";
 
 /// Names of its own in a source's folder.
 pub(in crate::data) const OWN: [&str; 2] = [SET_ASIDE, RECORD];
-
-/// Quality of mended JPEG files.
-const QUALITY: u8 = 95;
 
 /// What to do about the problems of a source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +128,7 @@ impl Plan {
     /// # Errors
     /// When there is none, or it is not one.
     pub fn read(path: &Path) -> Result<Self> {
-        let plan: Self = read_json(path)?;
+        let plan: Self = read(path)?;
         match plan.format_version {
             FORMAT_VERSION => Ok(plan),
             other => Err(Error::data(format!(
@@ -145,7 +143,7 @@ impl Plan {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        write_json(path, self)
+        json::write(path, self)
     }
 
     /// Carries the plan out into a new folder; the source stays as it is.
@@ -183,7 +181,7 @@ impl Plan {
                 copy_one(split, index, steps.get(split.file(index)).copied(), target, &mut done, &mut record)
             })
         });
-        write_json(&out.join(RECORD), &record)?;
+        json::write(&out.join(RECORD), &record)?;
         result.map(|()| done)
     }
 
@@ -251,7 +249,7 @@ impl Plan {
         };
         std::fs::create_dir_all(&aside).map_err(|error| Error::io(&aside, "make the folder", &error))?;
         // Written first: whatever happens from here on can be undone.
-        write_json(&aside.join(RECORD), &record)?;
+        json::write(&aside.join(RECORD), &record)?;
         for ((path, mended), name) in planned.into_iter().zip(made) {
             rename(&self.source.join(&path), &aside.join(&path))?;
             match (mended, name) {
@@ -280,7 +278,7 @@ impl Plan {
         if !kept.is_file() {
             return Err(Error::usage(format!("{}: no plan was carried out there", root.display())));
         }
-        let record: Record = read_json(&kept)?;
+        let record: Record = read(&kept)?;
         let all = || record.made.iter().chain(&record.set_aside);
         if let Some(outside) = all().find(|path| !is_inside(path)) {
             return Err(Error::data(format!("{}: {outside} is not in the folder", kept.display())));
@@ -356,7 +354,7 @@ fn copy_one(
         None => {
             done.kept += 1;
             match split.stored(index)? {
-                Stored::Pixels(picture) => (target.name(file, Some("png")), Some(encode_png(&picture)?)),
+                Stored::Pixels(picture) => (target.name(file, Some("png")), Some(encode::png(&picture)?)),
                 Stored::TooLarge(_) => (target.name(file, None), None),
                 Stored::File(_) if split.path(index).is_some() => (target.name(file, None), None),
                 Stored::File(bytes) => (target.name(file, None), Some(bytes)),
@@ -398,29 +396,8 @@ fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static str)> {
         return Ok((bytes, ending));
     }
     let picture = decode::turned(decode::decode(&bytes).map_err(failed)?, traits.orientation);
-    let bytes = if ending == "png" { encode_png(&picture) } else { encode_jpeg(&picture) };
+    let bytes = if ending == "png" { encode::png(&picture) } else { encode::jpeg(&picture) };
     Ok((bytes.map_err(failed)?, ending))
-}
-
-fn encode_jpeg(picture: &crate::data::Picture) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let too_large = |_| Error::data(format!("{} x {} is too large for JPEG", picture.width, picture.height));
-    let width = u16::try_from(picture.width).map_err(too_large)?;
-    let height = u16::try_from(picture.height).map_err(too_large)?;
-    jpeg_encoder::Encoder::new(&mut bytes, QUALITY)
-        .encode(&picture.pixels, width, height, jpeg_encoder::ColorType::Rgb)
-        .map_err(|error| Error::data(format!("it cannot be encoded: {error}")))?;
-    Ok(bytes)
-}
-
-fn encode_png(picture: &crate::data::Picture) -> Result<Vec<u8>> {
-    use image::ImageEncoder;
-    let mut bytes = Vec::new();
-    let (width, height) = (picture.width as u32, picture.height as u32);
-    image::codecs::png::PngEncoder::new(&mut bytes)
-        .write_image(&picture.pixels, width, height, image::ExtendedColorType::Rgb8)
-        .map_err(|error| Error::data(format!("it cannot be encoded: {error}")))?;
-    Ok(bytes)
 }
 
 /// The name itself, if its ending says what `ending` does.
@@ -450,6 +427,11 @@ fn class_folders(classes: &[String]) -> Result<Vec<String>> {
     Ok(folders)
 }
 
+/// A plan, or the record of one.
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    json::read(path, "a plan").map_err(|error| error.help("alexnet data check SRC --plan FILE"))
+}
+
 fn is_inside(path: &str) -> bool {
     !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 }
@@ -467,18 +449,4 @@ fn remove_empty(folder: Option<&Path>, root: &Path) {
     while let Some(empty) = folder.filter(|folder| *folder != root && std::fs::remove_dir(folder).is_ok()) {
         folder = empty.parent();
     }
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read(path)
-        .map_err(|error| Error::data(format!("{}: cannot be read: {error}", path.display())))?;
-    serde_json::from_slice(&text).map_err(|error| {
-        Error::data(format!("{}: not a plan: {error}", path.display()))
-            .help("alexnet data check SRC --plan FILE")
-    })
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).expect("strings and numbers are JSON");
-    atomic::replace(path, |out| out.write_all(text.as_bytes()))
 }
