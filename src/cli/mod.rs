@@ -44,6 +44,7 @@ type Ending = std::result::Result<u8, Stop>;
 
 /// Runs the program with the process's arguments.
 pub fn run() -> ExitCode {
+    alexnet_kernels::memory::keep_freed_memory();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

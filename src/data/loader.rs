@@ -55,6 +55,8 @@ pub struct Loader {
     ahead: Option<Ahead>,
     /// Whether the caller has a batch whose memory has not come back.
     lent: bool,
+    /// Without workers: memory that has come back.
+    spent: Vec<f32>,
 }
 
 /// The threads that make batches before they are asked for.
@@ -127,16 +129,18 @@ impl Loader {
     }
 
     fn take_back(&mut self, images: Vec<f32>) {
-        if let Some(ahead) = self.ahead.as_ref().filter(|_| self.lent) {
-            let _ = ahead.spent.try_send(images);
-            self.lent = false;
+        match &self.ahead {
+            Some(ahead) if self.lent => drop(ahead.spent.try_send(images)),
+            None if self.lent => self.spent = images,
+            _ => {}
         }
+        self.lent = false;
     }
 
     fn start(job: Job, first: usize, workers: usize) -> Self {
         let job = Arc::new(job);
         let ahead = (workers > 0).then(|| Ahead::start(&job, first, workers));
-        Self { job, next: first, ahead, lent: false }
+        Self { job, next: first, ahead, lent: false, spent: Vec::new() }
     }
 }
 
@@ -150,7 +154,10 @@ impl Iterator for Loader {
         // A batch that the caller has kept is replaced by new memory.
         self.take_back(Vec::new());
         let batch = match &self.ahead {
-            None => self.job.batch(self.next, Vec::new(), |position| self.job.square(position)),
+            None => {
+                let images = std::mem::take(&mut self.spent);
+                self.job.batch(self.next, images, |position| self.job.square(position))
+            }
             Some(ahead) => ahead.batches.recv().unwrap_or_else(|_| {
                 Err(Error::data(format!("the thread that makes batches failed at batch {}", self.next)))
             }),
@@ -225,6 +232,9 @@ impl Job {
     /// The batch with this number, its images in the memory of `images`.
     fn batch(&self, number: usize, mut images: Vec<f32>, square: impl Fn(usize) -> Square) -> Result<Batch> {
         images.clear();
+        let views = if let Task::Evaluation { views } = &self.task { views.len() } else { 1 };
+        let pictures = self.batch.min(self.order.len().saturating_sub(number * self.batch));
+        images.reserve_exact(pictures * views * self.preprocess.view_len());
         let mut batch = Batch { images, ..Batch::default() };
         let begin = number * self.batch;
         for position in begin..self.order.len().min(begin + self.batch) {

@@ -166,3 +166,22 @@ mod tests {
         assert!(Buffer::zeros(usize::MAX / 8).is_none());
     }
 }
+
+/// Keeps memory that is freed, up to some hundred megabytes a thread, for what is allocated next.
+///
+/// A picture's pixels and a decoder's planes are had and freed some thousand times a second. GNU's allocator gives blocks of
+/// that size back to the system each time, and gets them back page by page, zeroed: a quarter of the time of reading a
+/// picture. To be called once, when a program begins; other allocators are left as they are.
+pub fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        /// The most that the allocator accepts.
+        const MAPPED_FROM: libc::c_int = 32 << 20;
+        const TRIMMED_FROM: libc::c_int = 256 << 20;
+        // SAFETY: both only set limits of the allocator, at any time.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, TRIMMED_FROM);
+        }
+    }
+}
