@@ -91,9 +91,9 @@ pub fn ensemble(
         for (judge, batch) in judges.iter_mut().zip(&batches) {
             add_probabilities(judge, &batch.images, views, weight, &mut probabilities)?;
         }
-        let first = batches.swap_remove(0);
-        found.add(&probabilities, &first.labels, classes);
-        found.skipped.extend(first.skipped);
+        found.add(&probabilities, &batches[0].labels, classes);
+        found.skipped.append(&mut batches[0].skipped);
+        loaders.iter_mut().zip(batches).for_each(|(loader, batch)| loader.recycle(batch));
         on_batch(found.images + found.skipped.len())?;
     }
     found.loss /= found.images.max(1) as f64;

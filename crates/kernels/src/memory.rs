@@ -148,25 +148,6 @@ impl std::fmt::Debug for Buffer {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buffers_are_zero_aligned_and_refused_when_too_large() {
-        for len in [0, 1, 1000, PAGE / 4, (PAGE / 4) + 1] {
-            let mut buffer = Buffer::zeros(len).unwrap();
-            assert_eq!(buffer.len(), len);
-            assert!(buffer.iter().all(|&value| value == 0.0));
-            assert!(len == 0 || buffer.as_ptr().addr().is_multiple_of(LINE));
-            buffer.fill(1.0);
-            assert!(buffer.clone()[..] == buffer[..]);
-        }
-        assert!(Buffer::zeros(usize::MAX).is_none());
-        assert!(Buffer::zeros(usize::MAX / 8).is_none());
-    }
-}
-
 /// Keeps memory that is freed, up to some hundred megabytes a thread, for what is allocated next.
 ///
 /// A picture's pixels and a decoder's planes are had and freed some thousand times a second. GNU's allocator gives blocks of
@@ -183,5 +164,24 @@ pub fn keep_freed_memory() {
             libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM);
             libc::mallopt(libc::M_TRIM_THRESHOLD, TRIMMED_FROM);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_zero_aligned_and_refused_when_too_large() {
+        for len in [0, 1, 1000, PAGE / 4, (PAGE / 4) + 1] {
+            let mut buffer = Buffer::zeros(len).unwrap();
+            assert_eq!(buffer.len(), len);
+            assert!(buffer.iter().all(|&value| value == 0.0));
+            assert!(len == 0 || buffer.as_ptr().addr().is_multiple_of(LINE));
+            buffer.fill(1.0);
+            assert!(buffer.clone()[..] == buffer[..]);
+        }
+        assert!(Buffer::zeros(usize::MAX).is_none());
+        assert!(Buffer::zeros(usize::MAX / 8).is_none());
     }
 }

@@ -17,8 +17,6 @@ pub struct Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Problems {
-    /// The source cannot be opened for training or evaluation as it is.
-    Refused,
     /// The bytes cannot be read.
     Unreadable,
     /// A file of 0 bytes.

@@ -6,32 +6,26 @@
 //! (SHA-256 of what the source holds), and `images` `[n, side, side, 3]` or JPEG files as `bytes` with `offsets`. Any reader of
 //! safetensors opens them.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::ops::Range;
+mod shard;
+
 use std::path::{Path, PathBuf};
 
 use crossbeam_channel::bounded;
-use rayon::prelude::*;
-use safetensors::Dtype;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::square::RESIZE;
-use super::{Dataset, Skip, Split, Statistics, decode, digests, encode, source, square};
-use crate::files::container::{self, Array, Header, Values};
+use super::{Dataset, Skip, Split, Statistics, decode, encode, source, square};
 use crate::files::json;
 use crate::{Error, Result};
+use shard::{Shard, Written};
 
 /// Version of the format that this program writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
 /// Most pictures of a shard: 201 MB of bare pixels of 256 x 256.
 pub const SHARD: usize = 1024;
-
-/// Pictures that one thread makes in one go.
-const TURN: usize = 16;
 
 /// Says what a folder is being filled with, until [`Manifest::FILE`] says what it holds.
 pub(super) const UNFINISHED: &str = "packing.json";
@@ -116,23 +110,6 @@ struct Settings {
     side: usize,
     source: String,
     source_digest: String,
-}
-
-/// A shard that is made, not yet written.
-struct Shard {
-    path: PathBuf,
-    split: String,
-    files: Vec<String>,
-    labels: Vec<i64>,
-    digests: Vec<u8>,
-    pieces: Vec<Vec<u8>>,
-    statistics: Statistics,
-}
-
-/// What a written shard adds to the whole.
-struct Written {
-    shard: PackedShard,
-    statistics: Statistics,
 }
 
 impl Manifest {
@@ -259,7 +236,7 @@ fn check_space(splits: &[&Split], config: &Config) -> Result<()> {
     let there = |split: &&Split| -> u64 {
         let shards = 0..split.len().div_ceil(SHARD);
         let size =
-            |k| std::fs::metadata(config.out.join(shard_name(split, k))).map_or(0, |found| found.len());
+            |k| std::fs::metadata(config.out.join(shard::name(split, k))).map_or(0, |found| found.len());
         shards.map(size).sum()
     };
     let done: u64 = splits.iter().map(there).sum();
@@ -297,10 +274,6 @@ fn typical_jpeg(splits: &[&Split], side: usize) -> usize {
     sizes.iter().sum::<usize>() / sizes.len().max(1) * 11 / 10
 }
 
-fn shard_name(split: &Split, number: usize) -> String {
-    format!("{}-{number:05}.safetensors", split.name)
-}
-
 /// Makes what is missing of a split's shards. One is written while the next is made.
 fn pack_split(
     split: &Split,
@@ -311,19 +284,19 @@ fn pack_split(
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Vec<Written>> {
     let numbers = 0..split.len().div_ceil(SHARD);
-    let path = |number: usize| config.out.join(shard_name(split, number));
+    let path = |number: usize| config.out.join(shard::name(split, number));
     let range = |number: usize| number * SHARD..split.len().min((number + 1) * SHARD);
     let (send, shards) = bounded::<Shard>(0);
     let mut fresh = std::thread::scope(|scope| {
         let writer = scope.spawn(move || {
             shards
                 .into_iter()
-                .map(|shard| write_shard(shard, config, dataset, settings))
+                .map(|shard| shard::write(shard, config, dataset, settings))
                 .collect::<Result<Vec<_>>>()
         });
         let mut failed = None;
         for number in numbers.clone().filter(|&number| !path(number).is_file()) {
-            let made = pool.install(|| make_shard(split, range(number), path(number), config, progress));
+            let made = pool.install(|| shard::make(split, range(number), path(number), config, progress));
             let sent = match made {
                 // Where nobody receives it, the writer has failed, and says with what.
                 Ok(shard) => send.send(shard).is_ok(),
@@ -345,12 +318,12 @@ fn pack_split(
     let mut all = Vec::new();
     for number in numbers {
         // Those that were there before are not in `fresh`, which has the others in their order.
-        let name = shard_name(split, number);
+        let name = shard::name(split, number);
         if fresh.as_slice().first().is_some_and(|written| written.shard.file == name) {
             all.extend(fresh.next());
         } else {
             let path = path(number);
-            let kept = read_back(&path, range(number), config, settings);
+            let kept = shard::read_back(&path, range(number), config, settings);
             all.push(
                 kept.map_err(|error| {
                     error.context(path.display()).help("delete this file: it is made anew")
@@ -360,153 +333,6 @@ fn pack_split(
         }
     }
     Ok(all)
-}
-
-/// Decodes, squares and, if asked for, encodes the pictures of a shard.
-fn make_shard(
-    split: &Split,
-    range: Range<usize>,
-    path: PathBuf,
-    config: &Config,
-    progress: &(dyn Fn(usize) + Sync),
-) -> Result<Shard> {
-    let empty = || Shard {
-        path: path.clone(),
-        split: split.name.clone(),
-        files: Vec::new(),
-        labels: Vec::new(),
-        digests: Vec::new(),
-        pieces: Vec::new(),
-        statistics: Statistics::empty(config.side),
-    };
-    let turns: Vec<Range<usize>> =
-        range.clone().step_by(TURN).map(|first| first..range.end.min(first + TURN)).collect();
-    let made = turns.into_par_iter().map(|turn| {
-        let (mut shard, count) = (empty(), turn.len());
-        turn.into_iter().try_for_each(|index| shard.add(split, index, config))?;
-        progress(count);
-        Ok(shard)
-    });
-    let made: Vec<Shard> = made.collect::<Result<_>>()?;
-    Ok(made.into_iter().fold(empty(), Shard::append))
-}
-
-impl Shard {
-    fn add(&mut self, split: &Split, index: usize, config: &Config) -> Result<()> {
-        let stored = split.stored(index)?;
-        let digest = match &stored {
-            source::Stored::Pixels(picture) => Sha256::digest(&picture.pixels),
-            source::Stored::File(bytes) => Sha256::digest(bytes),
-            source::Stored::TooLarge(_) => Sha256::digest([]),
-        };
-        let square = match stored.decode() {
-            Ok(picture) => square::square(&picture, config.side),
-            Err(error) => {
-                let file = split.file(index).to_owned();
-                self.statistics.skipped.push(Skip { file, reason: error.message });
-                return Ok(());
-            }
-        };
-        let piece = match config.store {
-            Coding::Raw => {
-                self.statistics.add_square(index, &square);
-                square.pixels
-            }
-            Coding::Jpeg => {
-                let bytes = encode::jpeg(&square)?;
-                // What training will see is what the file decodes to.
-                self.statistics.add_square(index, &decode::decode(&bytes)?);
-                bytes
-            }
-        };
-        self.files.push(split.file(index).to_owned());
-        self.labels.push(split.label(index).into());
-        self.digests.extend(digest);
-        self.pieces.push(piece);
-        Ok(())
-    }
-
-    fn append(mut self, other: Self) -> Self {
-        self.files.extend(other.files);
-        self.labels.extend(other.labels);
-        self.digests.extend(other.digests);
-        self.pieces.extend(other.pieces);
-        self.statistics.append(other.statistics);
-        self
-    }
-}
-
-fn write_shard(shard: Shard, config: &Config, dataset: &Dataset, settings: &Settings) -> Result<Written> {
-    let Shard { path, split, files, labels, digests, pieces, statistics } = shard;
-    let metadata = BTreeMap::from([
-        ("format_version", FORMAT_VERSION.to_string()),
-        ("split", split),
-        ("classes", text(&dataset.classes)),
-        ("files", text(&files)),
-        ("skipped", text(&statistics.skipped)),
-        ("source", settings.source.clone()),
-        ("source_digest", settings.source_digest.clone()),
-        ("decoder", decode::DECODER.to_owned()),
-        ("resize", RESIZE.to_owned()),
-    ]);
-    let (count, side) = (files.len(), config.side);
-    let offsets: Vec<u64> = std::iter::once(0)
-        .chain(pieces.iter().scan(0, |end, piece| {
-            *end += piece.len() as u64;
-            Some(*end)
-        }))
-        .collect();
-    let products: Vec<u64> = statistics.products.iter().flatten().copied().collect();
-    let (counts, triple, pairs) = ([count], [side, side, 3], [count, 32]);
-    let (all, ends, bytes) = ([count, side, side, 3], [count + 1], [offsets[count] as usize]);
-    let mut arrays = vec![
-        Array { name: "labels", shape: &counts, values: Values::I64(&labels) },
-        Array { name: "sums", shape: &triple, values: Values::U64(&statistics.sums) },
-        Array { name: "products", shape: &[3, 3], values: Values::U64(&products) },
-        Array { name: "digests", shape: &pairs, values: Values::U8(&digests) },
-    ];
-    match config.store {
-        Coding::Raw => arrays.push(Array { name: "images", shape: &all, values: Values::Pieces(&pieces) }),
-        Coding::Jpeg => {
-            arrays.push(Array { name: "offsets", shape: &ends, values: Values::U64(&offsets) });
-            arrays.push(Array { name: "bytes", shape: &bytes, values: Values::Pieces(&pieces) });
-        }
-    }
-    container::write(&path, &metadata, &arrays)?;
-    Ok(Written { shard: describe(&path, count)?, statistics })
-}
-
-/// Name, size and digest of a written file.
-fn describe(path: &Path, images: usize) -> Result<PackedShard> {
-    let (bytes, sha256) = digests::of::<Sha256>(path)?;
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(PackedShard { file, images, bytes, sha256 })
-}
-
-/// What a shard of an earlier, interrupted packing holds.
-fn read_back(path: &Path, range: Range<usize>, config: &Config, settings: &Settings) -> Result<Written> {
-    let cannot = |error: std::io::Error| Error::io(path, "read it", &error);
-    let file = File::open(path).map_err(cannot)?;
-    let header = Header::read(&file, file.metadata().map_err(cannot)?.len())?;
-    if header.text("source_digest")? != settings.source_digest {
-        return Err(Error::data("packed from other pictures"));
-    }
-    let broken = |error: serde_json::Error| Error::data(format!("its metadata is broken: {error}"));
-    let files: Vec<String> = serde_json::from_str(header.text("files")?).map_err(broken)?;
-    let skipped: Vec<Skip> = serde_json::from_str(header.text("skipped")?).map_err(broken)?;
-    if files.len() + skipped.len() != range.len() {
-        return Err(Error::data(format!(
-            "{} pictures, expected {}",
-            files.len() + skipped.len(),
-            range.len()
-        )));
-    }
-    let (_, sums) = header.words(&file, "sums", Dtype::U64)?;
-    let (_, products) = header.words(&file, "products", Dtype::U64)?;
-    // Places among those that were packed are all that statistics of squares need.
-    let usable = (0..files.len()).collect();
-    let statistics = Statistics::of_sums(config.side, usable, skipped, sums, &products)?;
-    Ok(Written { shard: describe(path, files.len())?, statistics })
 }
 
 /// What tells a source from another: classes, names and labels.
@@ -530,8 +356,4 @@ fn source_digest(dataset: &Dataset) -> String {
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let help = "pack the pictures again, into a new folder";
     json::read(path, "what `alexnet data pack` writes").map_err(|error| error.help(help))
-}
-
-fn text(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("strings and numbers are JSON")
 }

@@ -1,0 +1,202 @@
+//! One shard: made from pictures, written, or found there.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use safetensors::Dtype;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::{Coding, Config, FORMAT_VERSION, PackedShard, Settings};
+use crate::data::square::RESIZE;
+use crate::data::{Dataset, Skip, Split, Statistics, decode, digests, encode, source, square};
+use crate::files::container::{self, Array, Header, Values};
+use crate::{Error, Result};
+
+/// Pictures that one thread makes in one go.
+const TURN: usize = 16;
+
+/// A shard that is made, not yet written.
+pub(super) struct Shard {
+    path: PathBuf,
+    split: String,
+    files: Vec<String>,
+    labels: Vec<i64>,
+    digests: Vec<u8>,
+    pieces: Vec<Vec<u8>>,
+    statistics: Statistics,
+}
+
+/// What a written shard adds to the whole.
+pub(super) struct Written {
+    pub(super) shard: PackedShard,
+    pub(super) statistics: Statistics,
+}
+
+pub(super) fn name(split: &Split, number: usize) -> String {
+    format!("{}-{number:05}.safetensors", split.name)
+}
+
+/// Decodes, squares and, if asked for, encodes the pictures of a shard.
+pub(super) fn make(
+    split: &Split,
+    range: Range<usize>,
+    path: PathBuf,
+    config: &Config,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<Shard> {
+    let empty = || Shard {
+        path: path.clone(),
+        split: split.name.clone(),
+        files: Vec::new(),
+        labels: Vec::new(),
+        digests: Vec::new(),
+        pieces: Vec::new(),
+        statistics: Statistics::empty(config.side),
+    };
+    let turns: Vec<Range<usize>> =
+        range.clone().step_by(TURN).map(|first| first..range.end.min(first + TURN)).collect();
+    let made = turns.into_par_iter().map(|turn| {
+        let (mut shard, count) = (empty(), turn.len());
+        turn.into_iter().try_for_each(|index| shard.add(split, index, config))?;
+        progress(count);
+        Ok(shard)
+    });
+    let made: Vec<Shard> = made.collect::<Result<_>>()?;
+    Ok(made.into_iter().fold(empty(), Shard::append))
+}
+
+impl Shard {
+    fn add(&mut self, split: &Split, index: usize, config: &Config) -> Result<()> {
+        let stored = split.stored(index)?;
+        let digest = match &stored {
+            source::Stored::Pixels(picture) => Sha256::digest(&picture.pixels),
+            source::Stored::File(bytes) => Sha256::digest(bytes),
+            source::Stored::TooLarge(_) => Sha256::digest([]),
+        };
+        let square = match stored.decode() {
+            Ok(picture) => square::square(&picture, config.side),
+            Err(error) => {
+                let file = split.file(index).to_owned();
+                self.statistics.skipped.push(Skip { file, reason: error.message });
+                return Ok(());
+            }
+        };
+        let piece = match config.store {
+            Coding::Raw => {
+                self.statistics.add_square(index, &square);
+                square.pixels
+            }
+            Coding::Jpeg => {
+                let bytes = encode::jpeg(&square)?;
+                // What training will see is what the file decodes to.
+                self.statistics.add_square(index, &decode::decode(&bytes)?);
+                bytes
+            }
+        };
+        self.files.push(split.file(index).to_owned());
+        self.labels.push(split.label(index).into());
+        self.digests.extend(digest);
+        self.pieces.push(piece);
+        Ok(())
+    }
+
+    fn append(mut self, other: Self) -> Self {
+        self.files.extend(other.files);
+        self.labels.extend(other.labels);
+        self.digests.extend(other.digests);
+        self.pieces.extend(other.pieces);
+        self.statistics.append(other.statistics);
+        self
+    }
+}
+
+pub(super) fn write(
+    shard: Shard,
+    config: &Config,
+    dataset: &Dataset,
+    settings: &Settings,
+) -> Result<Written> {
+    let Shard { path, split, files, labels, digests, pieces, statistics } = shard;
+    let metadata = BTreeMap::from([
+        ("format_version", FORMAT_VERSION.to_string()),
+        ("split", split),
+        ("classes", text(&dataset.classes)),
+        ("files", text(&files)),
+        ("skipped", text(&statistics.skipped)),
+        ("source", settings.source.clone()),
+        ("source_digest", settings.source_digest.clone()),
+        ("decoder", decode::DECODER.to_owned()),
+        ("resize", RESIZE.to_owned()),
+    ]);
+    let (count, side) = (files.len(), config.side);
+    let offsets: Vec<u64> = std::iter::once(0)
+        .chain(pieces.iter().scan(0, |end, piece| {
+            *end += piece.len() as u64;
+            Some(*end)
+        }))
+        .collect();
+    let products: Vec<u64> = statistics.products.iter().flatten().copied().collect();
+    let (counts, triple, pairs) = ([count], [side, side, 3], [count, 32]);
+    let (all, ends, bytes) = ([count, side, side, 3], [count + 1], [offsets[count] as usize]);
+    let mut arrays = vec![
+        Array { name: "labels", shape: &counts, values: Values::I64(&labels) },
+        Array { name: "sums", shape: &triple, values: Values::U64(&statistics.sums) },
+        Array { name: "products", shape: &[3, 3], values: Values::U64(&products) },
+        Array { name: "digests", shape: &pairs, values: Values::U8(&digests) },
+    ];
+    match config.store {
+        Coding::Raw => arrays.push(Array { name: "images", shape: &all, values: Values::Pieces(&pieces) }),
+        Coding::Jpeg => {
+            arrays.push(Array { name: "offsets", shape: &ends, values: Values::U64(&offsets) });
+            arrays.push(Array { name: "bytes", shape: &bytes, values: Values::Pieces(&pieces) });
+        }
+    }
+    container::write(&path, &metadata, &arrays)?;
+    Ok(Written { shard: describe(&path, count)?, statistics })
+}
+
+/// Name, size and digest of a written file.
+fn describe(path: &Path, images: usize) -> Result<PackedShard> {
+    let (bytes, sha256) = digests::of::<Sha256>(path)?;
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(PackedShard { file, images, bytes, sha256 })
+}
+
+/// What a shard of an earlier, interrupted packing holds.
+pub(super) fn read_back(
+    path: &Path,
+    range: Range<usize>,
+    config: &Config,
+    settings: &Settings,
+) -> Result<Written> {
+    let cannot = |error: std::io::Error| Error::io(path, "read it", &error);
+    let file = File::open(path).map_err(cannot)?;
+    let header = Header::read(&file, file.metadata().map_err(cannot)?.len())?;
+    if header.text("source_digest")? != settings.source_digest {
+        return Err(Error::data("packed from other pictures"));
+    }
+    let broken = |error: serde_json::Error| Error::data(format!("its metadata is broken: {error}"));
+    let files: Vec<String> = serde_json::from_str(header.text("files")?).map_err(broken)?;
+    let skipped: Vec<Skip> = serde_json::from_str(header.text("skipped")?).map_err(broken)?;
+    if files.len() + skipped.len() != range.len() {
+        return Err(Error::data(format!(
+            "{} pictures, expected {}",
+            files.len() + skipped.len(),
+            range.len()
+        )));
+    }
+    let (_, sums) = header.words(&file, "sums", Dtype::U64)?;
+    let (_, products) = header.words(&file, "products", Dtype::U64)?;
+    // Places among those that were packed are all that statistics of squares need.
+    let usable = (0..files.len()).collect();
+    let statistics = Statistics::of_sums(config.side, usable, skipped, sums, &products)?;
+    Ok(Written { shard: describe(path, files.len())?, statistics })
+}
+
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("strings and numbers are JSON")
+}
