@@ -244,6 +244,15 @@ fn plans_that_cannot_be_carried_out_say_so() {
     assert_eq!(plan.copy_to(&out, &|_| ()).unwrap().kept, 2);
     assert!(tree(&out).values().any(|bytes| *bytes == a));
     assert!(plan.copy_to(&out, &|_| ()).unwrap_err().message.contains("not empty"));
+    // A mended picture takes no other's place, and nothing is moved before that is known.
+    let clash = dir.path().join("clash");
+    put(&clash, "cat/a.jpg", &png(80, 80, 3));
+    put(&clash, "cat/a.png", &png(80, 80, 4));
+    put(&clash, "dog/cut.jpg", &jpeg(80, 80, 5)[..500]);
+    let before = tree(&clash);
+    let error = Plan::of(&diagnose(&clash), &clash).apply_in_place(&|_| ()).unwrap_err();
+    assert!(error.message.contains("cat/a.png, which is there already"), "{error}");
+    assert_eq!(tree(&clash), before);
     // A record that points elsewhere removes nothing.
     let victim = dir.path().join("victim");
     std::fs::write(&victim, "mine").unwrap();

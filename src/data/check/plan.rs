@@ -197,62 +197,19 @@ impl Plan {
             return Err(Error::usage(format!("{}: a plan was carried out there already", aside.display()))
                 .help("`alexnet data fix PLAN --in-place --undo` first"));
         }
-        let steps = self.by_file();
-        let mut planned = Vec::new();
-        let mut done = Done::default();
-        let mut seen = BTreeSet::new();
-        for (split, index) in
-            dataset.splits.iter().flat_map(|split| (0..split.len()).map(move |i| (split, i)))
-        {
-            let file = split.file(index);
-            if !seen.insert(file) {
-                continue;
-            }
-            let Some(step) = steps.get(file) else {
-                done.kept += 1;
-                continue;
-            };
-            let path =
-                split.path(index).and_then(|path| path.strip_prefix(&self.source).ok().map(Path::to_owned));
-            let path = path.ok_or_else(|| {
-                Error::data(format!("{}: its pictures are not files of a folder", self.source.display()))
-                    .help("carry the plan out into a new folder: alexnet data fix PLAN OUT")
-            })?;
-            let mended = (step.action == Action::Mend).then(|| mended(split, index)).transpose()?;
-            planned.push((path.to_string_lossy().into_owned(), mended));
-        }
-        // Mended pictures may not take the place of others.
-        let replacement =
-            |path: &str, ending: &str| Path::new(path).with_extension(ending).to_string_lossy().into_owned();
-        let made: Vec<Option<String>> = planned
-            .iter()
-            .map(|(path, mended)| {
-                mended
-                    .as_ref()
-                    .map(|(_, ending)| ending_kept(path, ending).unwrap_or_else(|| replacement(path, ending)))
-            })
-            .collect();
-        for (name, (path, _)) in made.iter().zip(&planned) {
-            if let Some(name) = name.as_ref().filter(|name| *name != path && self.source.join(name).exists())
-            {
-                return Err(Error::data(format!(
-                    "{path}: mended it would be called {name}, which is there already"
-                ))
-                .help(
-                    "rename one of them, or carry the plan out into a new folder: alexnet data fix PLAN OUT",
-                ));
-            }
-        }
+        let (changes, kept) = self.changes(&dataset)?;
         let record = Record {
-            made: made.iter().flatten().cloned().collect(),
-            set_aside: planned.iter().map(|(path, _)| path.clone()).collect(),
+            made: changes.iter().filter_map(|change| change.made.clone()).collect(),
+            set_aside: changes.iter().map(|change| change.path.clone()).collect(),
         };
         std::fs::create_dir_all(&aside).map_err(|error| Error::io(&aside, "make the folder", &error))?;
         // Written first: whatever happens from here on can be undone.
         json::write(&aside.join(RECORD), &record)?;
-        for ((path, mended), name) in planned.into_iter().zip(made) {
+        let mut done = Done { kept, ..Done::default() };
+        for Change { split, index, path, made } in changes {
+            let bytes = made.is_some().then(|| mended(split, index)).transpose()?;
             rename(&self.source.join(&path), &aside.join(&path))?;
-            match (mended, name) {
+            match (bytes, made) {
                 (Some((bytes, _)), Some(name)) => {
                     atomic::replace(&self.source.join(name), |out| out.write_all(&bytes))?;
                     done.mended += 1;
@@ -262,6 +219,48 @@ impl Plan {
             progress(1);
         }
         Ok(done)
+    }
+
+    /// What is changed in place, and how many pictures are not. Everything that can be found wrong is found here, before a
+    /// file is moved.
+    fn changes<'a>(&self, dataset: &'a Dataset) -> Result<(Vec<Change<'a>>, usize)> {
+        let steps = self.by_file();
+        let (mut changes, mut kept, mut seen) = (Vec::new(), 0, BTreeSet::new());
+        let all = dataset.splits.iter().flat_map(|split| (0..split.len()).map(move |i| (split, i)));
+        for (split, index) in all.filter(|(split, index)| seen.insert(split.file(*index))) {
+            let Some(step) = steps.get(split.file(index)) else {
+                kept += 1;
+                continue;
+            };
+            let path = split.path(index);
+            let path =
+                path.as_ref().and_then(|path| path.strip_prefix(&self.source).ok()).ok_or_else(|| {
+                    Error::data(format!("{}: its pictures are not files of a folder", self.source.display()))
+                        .help("carry the plan out into a new folder: alexnet data fix PLAN OUT")
+                })?;
+            let made = match step.action {
+                Action::LeaveOut => None,
+                Action::Mend => Some(self.name_for_mended(path, mended(split, index)?.1)?),
+            };
+            changes.push(Change { split, index, path: path.to_string_lossy().into_owned(), made });
+        }
+        Ok((changes, kept))
+    }
+
+    /// What a picture is called when it is mended; it may not take the place of another.
+    fn name_for_mended(&self, path: &Path, ending: &str) -> Result<String> {
+        let before = path.to_string_lossy();
+        if let Some(kept) = ending_kept(&before, ending) {
+            return Ok(kept);
+        }
+        let name = path.with_extension(ending).to_string_lossy().into_owned();
+        match self.source.join(&name).exists() {
+            false => Ok(name),
+            true => Err(Error::data(format!(
+                "{before}: mended it would be called {name}, which is there already"
+            ))
+            .help("rename one of them, or carry the plan out into a new folder: alexnet data fix PLAN OUT")),
+        }
     }
 
     /// Undoes [`Plan::copy_to`] or, without a folder, [`Plan::apply_in_place`]: files that it made go, originals come
@@ -307,6 +306,16 @@ impl Plan {
     fn by_file(&self) -> HashMap<&str, &Step> {
         self.steps.iter().map(|step| (step.file.as_str(), step)).collect()
     }
+}
+
+/// A picture that is changed in place.
+struct Change<'a> {
+    split: &'a Split,
+    index: usize,
+    /// Its file, below the source.
+    path: String,
+    /// What is made of it: a file below the source.
+    made: Option<String>,
 }
 
 /// Where copies of a class go.
