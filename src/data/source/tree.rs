@@ -249,7 +249,9 @@ impl<'a> Classes<'a> {
                     format!("its {count} pictures have no class folders, so nothing says what they show")
                 }
             };
-            return Err(Error::data(format!("{origin}: {found}")).help(layout));
+            return Err(Error::data(format!("{origin}: {found}")).help(format!(
+                "{layout}; or, beside pictures in one folder, labels.csv with `FILE,CLASS` a line"
+            )));
         }
         let empty: Vec<&str> =
             classes.iter().filter(|(_, files)| files.is_empty()).map(|(name, _)| *name).collect();
