@@ -4,7 +4,7 @@ use std::fs::{create_dir_all, write};
 use std::path::Path;
 use std::sync::Arc;
 
-use alexnet::data::decode::decode;
+use alexnet::data::decode::{decode, inspect};
 use alexnet::data::square::square;
 use alexnet::data::{Batch, Dataset, Loader, Picture, Preprocess, Statistics, embedded};
 use alexnet::net::{Augment, Input, Mean};
@@ -280,6 +280,18 @@ fn pictures_that_do_not_decode_say_why() {
     says(&whole[..whole.len() - 8], "broken JPEG");
     says(&whole[..whole.len() - 2], "ends before its picture does");
     says(&png(&image::DynamicImage::new_rgb8(9, 9))[..50], "broken PNG");
+
+    // A gzip file in a gzip file, which may have no end; one that is broken; a sound one.
+    let gzip = |bytes: &[u8]| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packed, bytes).unwrap();
+        packed.finish().unwrap()
+    };
+    says(&gzip(&gzip(&whole)), "a gzip file in a gzip file");
+    assert!(inspect(&gzip(&gzip(&whole))).is_err());
+    says(&gzip(&whole)[..40], "a broken gzip file");
+    says(&gzip(&vec![0; 65 << 20]), "a gzip file of more than");
+    assert_eq!(decode(&gzip(&whole)).unwrap(), decode(&whole).unwrap());
 
     // Palettes of a byte too many, and of more colours than a byte can tell apart.
     for length in [4, 258 * 3] {

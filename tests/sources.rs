@@ -116,6 +116,7 @@ fn samples_with_their_classes_beside_them() {
     assert_eq!(set.classes, ["ant", "bee", "cat"]);
     let (train, val) = (set.train().unwrap(), set.val().unwrap());
     assert_eq!((train.len(), val.len()), (11, 3));
+    assert_eq!((train.file(6), val.file(0)), ("toy-train-000001.tar/000006.jpg", "val/0.tar/000020.jpg"));
     for (split, first) in [(train, 0), (val, 20)] {
         for i in 0..split.len() {
             assert_eq!(split.label(i) as usize, (first + i) % 3);

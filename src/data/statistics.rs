@@ -198,7 +198,7 @@ impl Statistics {
             let header = Header::read(&file, file.metadata().map_err(cannot)?.len())?;
             let (_, sums) = header.words(&file, "sums", Dtype::U64)?;
             let (_, products) = header.words(&file, "products", Dtype::U64)?;
-            if header.text("images")? != images.to_string() {
+            if images == 0 || header.text("images")? != images.to_string() {
                 return Err(Error::data(format!("they are those of other pictures than the {images} here")));
             }
             Self::of_sums(square, (0..images).collect(), Vec::new(), sums, &products)

@@ -77,12 +77,16 @@ fn unzip(bytes: &[u8]) -> Result<Vec<u8>> {
         .take(MOST_UNZIPPED + 1)
         .read_to_end(&mut unzipped)
         .map_err(|error| Error::data(format!("a broken gzip file: {error}")))?;
-    match unzipped.len() as u64 > MOST_UNZIPPED {
-        true => {
-            Err(Error::data(format!("a gzip file of more than {MOST_UNZIPPED} bytes: expected a picture")))
-        }
-        false => Ok(unzipped),
+    // Some gzip files unpack to themselves.
+    if unzipped.starts_with(&[0x1f, 0x8b]) {
+        return Err(Error::data("a gzip file in a gzip file: expected a picture"));
     }
+    if unzipped.len() as u64 > MOST_UNZIPPED {
+        return Err(Error::data(format!(
+            "a gzip file of more than {MOST_UNZIPPED} bytes: expected a picture"
+        )));
+    }
+    Ok(unzipped)
 }
 
 /// What else the bytes are.

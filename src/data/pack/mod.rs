@@ -27,6 +27,9 @@ pub const FORMAT_VERSION: u32 = 1;
 /// Most pictures of a shard: 201 MB of bare pixels of 256 x 256.
 pub const SHARD: usize = 1024;
 
+/// Largest side of squares.
+pub const MOST_SIDE: usize = 4096;
+
 /// Says what a folder is being filled with, until [`Manifest::FILE`] says what it holds.
 pub(super) const UNFINISHED: &str = "packing.json";
 
@@ -176,6 +179,10 @@ pub fn pack(dataset: &Dataset, config: &Config, progress: &(dyn Fn(usize) + Sync
         statistics = statistics.or((split.name == "train").then_some(all));
     }
     if let Some(statistics) = statistics {
+        if statistics.usable.is_empty() {
+            return Err(Error::data(format!("{}: no training picture decodes", dataset.origin))
+                .help("alexnet data check SRC"));
+        }
         statistics.save(&config.out)?;
     }
     json::write(&config.out.join(Manifest::FILE), &manifest)?;

@@ -13,29 +13,48 @@ use std::time::UNIX_EPOCH;
 use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
-use super::archive::{Contents, Member};
+use super::archive::{self, Contents, Member};
 use super::hex;
 use crate::files::container::{self, Array, Header, Values};
 
 /// Smaller archives are listed faster than an index is worth.
 const WORTH_KEEPING: u64 = 1 << 30;
 
-/// What `list` says of the archive at `path`, from its index or made now.
+/// What the archive at `path` holds, or what the archives in it do, from its index or listed now.
 ///
 /// # Errors
-/// Those of `list`. An index that cannot be written, or is not what it should be, is passed over.
-pub(super) fn kept(path: &Path, list: impl FnOnce(&Path) -> Result<Contents>) -> Result<Contents> {
+/// When it is not a whole tar. An index that cannot be written, or is not what it should be, is passed over.
+pub(super) fn kept(path: &Path, listing: Listing) -> Result<Contents> {
+    let list = match listing {
+        Listing::Plain => archive::contents,
+        Listing::Nested => archive::nested_contents,
+    };
     match folder() {
-        Some(folder) if std::fs::metadata(path)?.len() >= WORTH_KEEPING => kept_in(&folder, path, list),
+        Some(folder) if std::fs::metadata(path)?.len() >= WORTH_KEEPING => {
+            kept_in(&folder, path, listing, list)
+        }
         _ => list(path),
     }
 }
 
-fn kept_in(folder: &Path, path: &Path, list: impl FnOnce(&Path) -> Result<Contents>) -> Result<Contents> {
+/// Which list of an archive is meant; each has an index of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listing {
+    /// Its members.
+    Plain,
+    /// Those of the archives in it.
+    Nested,
+}
+
+fn kept_in(
+    folder: &Path,
+    path: &Path,
+    listing: Listing,
+    list: impl FnOnce(&Path) -> Result<Contents>,
+) -> Result<Contents> {
     let archive = path.canonicalize()?;
     let state = state(&archive)?;
-    let index =
-        folder.join(format!("{}.safetensors", hex(&Sha256::digest(archive.as_os_str().as_encoded_bytes()))));
+    let index = folder.join(name(&archive, listing));
     if let Ok(contents) = load(&index, &state) {
         return Ok(contents);
     }
@@ -45,6 +64,15 @@ fn kept_in(folder: &Path, path: &Path, list: impl FnOnce(&Path) -> Result<Conten
         let _ = save(&index, &archive, &state, &contents);
     }
     Ok(contents)
+}
+
+/// What an archive's index is called.
+fn name(archive: &Path, listing: Listing) -> String {
+    let digest = hex(&Sha256::digest(archive.as_os_str().as_encoded_bytes()));
+    match listing {
+        Listing::Plain => format!("{digest}.safetensors"),
+        Listing::Nested => format!("{digest}-nested.safetensors"),
+    }
 }
 
 /// `ALEXNET_CACHE`, or the place for such files on this system.
@@ -140,7 +168,7 @@ mod tests {
         std::fs::write(&archive, "some bytes").unwrap();
         let listed = std::cell::Cell::new(0);
         let open = || {
-            kept_in(&cache, &archive, |_| {
+            kept_in(&cache, &archive, Listing::Plain, |_| {
                 listed.set(listed.get() + 1);
                 Ok(contents())
             })
@@ -150,6 +178,10 @@ mod tests {
             assert_eq!(open(), contents());
         }
         assert_eq!(listed.get(), 1);
+        // The archives in it are another list.
+        let nested = kept_in(&cache, &archive, Listing::Nested, |_| Ok(Contents::default())).unwrap();
+        assert_eq!((nested, open()), (Contents::default(), contents()));
+        std::fs::remove_file(cache.join(name(&archive.canonicalize().unwrap(), Listing::Nested))).unwrap();
         // The same size, another time.
         File::options().write(true).open(&archive).unwrap().set_modified(UNIX_EPOCH).unwrap();
         assert_eq!((open(), open()), (contents(), contents()));
@@ -173,6 +205,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let archive = folder.path().join("train.tar");
         std::fs::write(&archive, "some bytes").unwrap();
-        assert_eq!(kept_in(&archive, &archive, |_| Ok(contents())).unwrap(), contents());
+        assert_eq!(kept_in(&archive, &archive, Listing::Plain, |_| Ok(contents())).unwrap(), contents());
     }
 }

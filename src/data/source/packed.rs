@@ -9,7 +9,7 @@ use safetensors::Dtype;
 use super::archive::Archives;
 use super::{Dataset, Item, Place, Split, Store};
 use crate::data::Statistics;
-use crate::data::pack::{Coding, FORMAT_VERSION, Manifest, PackedSplit, UNFINISHED};
+use crate::data::pack::{Coding, FORMAT_VERSION, MOST_SIDE, Manifest, PackedSplit, UNFINISHED};
 use crate::files::container::Header;
 use crate::{Error, Result};
 
@@ -27,6 +27,13 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
             manifest.format_version
         ))
         .help("a newer version of the program, or pack the pictures again"));
+    }
+    if !(1..=MOST_SIDE).contains(&manifest.side) {
+        return Err(Error::data(format!(
+            "{}: squares of side {}, expected 1 to {MOST_SIDE}",
+            folder.display(),
+            manifest.side
+        )));
     }
     let mut splits = Vec::new();
     for packed in &manifest.splits {

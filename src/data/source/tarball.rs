@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::archive::{self, Archives};
+use super::archive::Archives;
 use super::tree::{self, Listing};
 use super::{Dataset, Findings, Place, Store, index, webdataset};
 use crate::{Error, Result};
 
 pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
-    let contents = index::kept(path, archive::contents).map_err(|error| {
+    let contents = index::kept(path, index::Listing::Plain).map_err(|error| {
         Error::data(format!("{}: not a whole tar archive: {error}", path.display()))
             .help("a folder, or an uncompressed tar, with one folder of pictures for each class; for IDX and CIFAR files, their folder")
     })?;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::archive::{self, Archives, Contents, Member};
+use super::archive::{Archives, Contents, Member};
 use super::labels::Labels;
 use super::tree::{SPLITS, held_out_dataset, may_be_picture, some};
 use super::{Dataset, Findings, Item, Place, Split, Store, index, tarball};
@@ -35,8 +35,9 @@ fn is_class(name: &str) -> bool {
 
 /// Whether a folder has tars whose pictures have their classes beside them.
 pub(super) fn is_webdataset(folder: &Path) -> bool {
-    let first = tars(folder).into_iter().next();
-    first.is_some_and(|(_, path)| index::kept(&path, archive::contents).is_ok_and(|all| has_classes(&all)))
+    let has_classes =
+        |path: &Path| index::kept(path, index::Listing::Plain).is_ok_and(|all| has_classes(&all));
+    tars(folder).iter().any(|(_, path)| has_classes(path))
 }
 
 /// The tars right in a folder, and in folders in it that are called as a split is; with the split of each.
@@ -67,7 +68,7 @@ pub(super) fn single(path: &Path, contents: Contents, findings: &mut Findings) -
 
 pub(super) fn open(folder: &Path, findings: &mut Findings) -> Result<Dataset> {
     let list = |(split, path): (Option<&'static str>, PathBuf)| {
-        let contents = index::kept(&path, archive::contents)
+        let contents = index::kept(&path, index::Listing::Plain)
             .map_err(|error| Error::data(format!("{}: not a whole tar archive: {error}", path.display())))?;
         Ok((split, path, contents))
     };
@@ -78,12 +79,16 @@ type Shard = (Option<&'static str>, PathBuf, Contents);
 
 fn dataset(origin: &Path, folder: &Path, shards: Vec<Shard>, findings: &mut Findings) -> Result<Dataset> {
     let origin = origin.display().to_string();
+    let several = shards.len() > 1;
     let archives = Archives::new(shards.iter().map(|(_, path, _)| path.clone()));
     let mut splits: BTreeMap<Option<&str>, Vec<Sample>> = BTreeMap::new();
     let (mut notes, mut unlabelled) = (Vec::new(), Vec::new());
     for ((split, path, contents), archive) in shards.into_iter().zip(0..) {
         let samples = splits.entry(split).or_default();
-        read_shard(&archives, archive, &contents.files, samples, &mut unlabelled)?;
+        // Tars may have members of the same names: each is called after its tar too, where there are several.
+        let prefix = path.strip_prefix(folder).ok().filter(|_| several);
+        let prefix = prefix.map_or(String::new(), |tar| format!("{}/", tar.display()));
+        read_shard(&archives, archive, &prefix, &contents.files, samples, &mut unlabelled)?;
         contents.odd.iter().for_each(|name| findings.tell(Problems::Junk, name, "no plain file"));
         if !contents.odd.is_empty() {
             notes.push(format!(
@@ -144,6 +149,7 @@ fn dataset(origin: &Path, folder: &Path, shards: Vec<Shard>, findings: &mut Find
 fn read_shard(
     archives: &Archives,
     archive: u32,
+    prefix: &str,
     files: &[Member],
     samples: &mut Vec<Sample>,
     unlabelled: &mut Vec<String>,
@@ -163,12 +169,13 @@ fn read_shard(
     }
     let pictures = files.iter().filter(|file| file.name.contains('.') && may_be_picture(&file.name));
     for file in pictures {
+        let name = format!("{prefix}{}", file.name);
         let Some(class) = classes.get(key(&file.name)) else {
-            unlabelled.push(file.name.clone());
+            unlabelled.push(name);
             continue;
         };
         let place = Place::Bytes { archive, offset: file.offset, len: file.len };
-        samples.push(Sample { class: class.clone(), file: file.name.clone(), place });
+        samples.push(Sample { class: class.clone(), file: name, place });
     }
     Ok(())
 }

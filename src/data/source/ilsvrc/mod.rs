@@ -11,7 +11,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::archive::{self, Archives, Member};
+use super::archive::{Archives, Member};
+use super::index::Listing;
 use super::tree::some;
 use super::{Dataset, Findings, Item, Place, Split, Store, index};
 use crate::data::Problems;
@@ -88,7 +89,7 @@ impl Challenge<'_> {
     fn find_patches(&mut self) -> Result<()> {
         let path = self.folder.join(PATCHES);
         if path.is_file() {
-            let members = list(&path, None, &mut self.odd, false)?;
+            let members = list(&path, None, &mut self.odd, Listing::Plain)?;
             let name = |member: &Member| member.name.rsplit('/').next().unwrap_or_default().to_owned();
             self.patches = members.into_iter().map(|member| (name(&member), member)).collect();
         }
@@ -101,7 +102,7 @@ impl Challenge<'_> {
         if !path.is_file() {
             return Ok(None);
         }
-        let mut members = list(&path, self.year.train.1, &mut self.odd, true)?;
+        let mut members = list(&path, self.year.train.1, &mut self.odd, Listing::Nested)?;
         if members.is_empty() {
             return Err(Error::data(format!("{}: it holds no archive of a class", path.display()))
                 .help("the archive as ImageNet hands it out: a n01440764.tar and so on in it"));
@@ -178,7 +179,7 @@ impl Challenge<'_> {
         labels: Vec<u32>,
         truth: &str,
     ) -> Result<Split> {
-        let mut members = list(&path, expected, &mut self.odd, false)?;
+        let mut members = list(&path, expected, &mut self.odd, Listing::Plain)?;
         members.sort_by(|a, b| a.name.cmp(&b.name));
         if members.len() != labels.len() {
             return Err(Error::data(format!(
@@ -255,9 +256,8 @@ impl Challenge<'_> {
 }
 
 /// What an archive holds: pictures, or archives of them.
-fn list(path: &Path, expected: Option<u64>, odd: &mut Vec<String>, nested: bool) -> Result<Vec<Member>> {
-    let list = if nested { archive::nested_contents } else { archive::contents };
-    let contents = index::kept(path, list).map_err(|error| not_whole(path, expected, &error))?;
+fn list(path: &Path, expected: Option<u64>, odd: &mut Vec<String>, listing: Listing) -> Result<Vec<Member>> {
+    let contents = index::kept(path, listing).map_err(|error| not_whole(path, expected, &error))?;
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     if contents.unended && expected.is_some_and(|expected| size < expected) {
         return Err(not_whole(path, expected, &std::io::Error::other("it has no end")));
