@@ -68,6 +68,7 @@ def main():
     corpus = {"picture": [], "tar": [], "mat": [], "idx": [], "packed": []}
     corpus["picture"] = [png(7, 5, 1), png(3, 3, 2, 16), png(3, 3, 3, 8, 0), png(4, 4, 4, 8, 6)]
     corpus["picture"] += [p.read_bytes() for p in sorted((TESTS / "data").rglob("*")) if p.suffix in {".jpg", ".png"}]
+    corpus["picture"] += [gzip.compress(png(3, 3, 5)), gzip.compress(gzip.compress(png(3, 3, 6)))]
     small = png(2, 2, 0)
     classes = [("cat/1.png", small), ("dog/1.png", small), ("dog/2.png", b"")]
     corpus["tar"] = [

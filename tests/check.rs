@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use alexnet::data::check::plan::{Action, Plan};
-use alexnet::data::check::{Diagnosis, Problems, check};
+use alexnet::data::check::{Diagnosis, ProblemKind, check};
 use alexnet::data::decode::{decode, inspect};
 use alexnet::data::{Dataset, Picture};
 use jpeg_encoder::{ColorType, Encoder};
@@ -17,7 +17,7 @@ fn diagnose(path: &Path) -> Diagnosis {
     check(path, 2, &|_, _| ()).unwrap()
 }
 
-fn found(diagnosis: &Diagnosis) -> BTreeSet<(Problems, &str)> {
+fn found(diagnosis: &Diagnosis) -> BTreeSet<(ProblemKind, &str)> {
     diagnosis.problems.iter().map(|problem| (problem.kind, problem.file.as_str())).collect()
 }
 
@@ -53,7 +53,7 @@ fn print(salt: usize, colors: ColorType) -> Vec<u8> {
 }
 
 /// A set with one of everything; what is found in it.
-fn odd_set(root: &Path) -> Vec<(Problems, &'static str)> {
+fn odd_set(root: &Path) -> Vec<(ProblemKind, &'static str)> {
     let names = |class: &str, i: usize| format!("train/{class}/{i:02}.jpg");
     // Thirty sound pictures of a class, ten of another, two of a third.
     (0..30).for_each(|i| put(root, &names("cat", i), &jpeg(90, 80, i)));
@@ -89,36 +89,36 @@ fn odd_set(root: &Path) -> Vec<(Problems, &'static str)> {
     std::fs::create_dir_all(root.join("train/nothing")).unwrap();
     put(root, "val/horse/1.jpg", &jpeg(80, 80, 211));
     vec![
-        (Problems::Truncated, "train/cat/cut.jpg"),
-        (Problems::Empty, "train/cat/empty.jpg"),
-        (Problems::Undecodable, "train/cat/gif.jpg"),
-        (Problems::Cmyk, "train/cat/cmyk.jpg"),
-        (Problems::Ycck, "train/cat/ycck.jpg"),
-        (Problems::WrongName, "train/cat/named.JPEG"),
-        (Problems::SixteenBit, "train/cat/deep.png"),
-        (Problems::Animated, "train/cat/moving.png"),
-        (Problems::Rotated, "train/cat/turned.jpg"),
-        (Problems::Tiny, "train/cat/tiny.jpg"),
-        (Problems::ExtremeAspect, "train/cat/long.jpg"),
-        (Problems::UnreadableName, "train/cat/re\u{1b}d.jpg"),
-        (Problems::Duplicate, "train/dog/copy.jpg"),
-        (Problems::Duplicate, "train/dog/35.jpg"),
-        (Problems::NearDuplicate, "train/cat/11.jpg"),
-        (Problems::Junk, "train/cat/notes.txt"),
-        (Problems::Junk, "train/@eaDir"),
-        (Problems::Loose, "train/loose.jpg"),
-        (Problems::EmptyClass, "train/nothing"),
-        (Problems::UnknownClass, "val/horse"),
-        (Problems::MissingClass, "val/2"),
-        (Problems::ClassOrder, "10"),
-        (Problems::Imbalance, "2"),
+        (ProblemKind::Truncated, "train/cat/cut.jpg"),
+        (ProblemKind::Empty, "train/cat/empty.jpg"),
+        (ProblemKind::Undecodable, "train/cat/gif.jpg"),
+        (ProblemKind::Cmyk, "train/cat/cmyk.jpg"),
+        (ProblemKind::Ycck, "train/cat/ycck.jpg"),
+        (ProblemKind::WrongName, "train/cat/named.JPEG"),
+        (ProblemKind::SixteenBit, "train/cat/deep.png"),
+        (ProblemKind::Animated, "train/cat/moving.png"),
+        (ProblemKind::Rotated, "train/cat/turned.jpg"),
+        (ProblemKind::Tiny, "train/cat/tiny.jpg"),
+        (ProblemKind::ExtremeAspect, "train/cat/long.jpg"),
+        (ProblemKind::UnreadableName, "train/cat/re\u{1b}d.jpg"),
+        (ProblemKind::Duplicate, "train/dog/copy.jpg"),
+        (ProblemKind::Duplicate, "train/dog/35.jpg"),
+        (ProblemKind::NearDuplicate, "train/cat/11.jpg"),
+        (ProblemKind::Junk, "train/cat/notes.txt"),
+        (ProblemKind::Junk, "train/@eaDir"),
+        (ProblemKind::Loose, "train/loose.jpg"),
+        (ProblemKind::EmptyClass, "train/nothing"),
+        (ProblemKind::UnknownClass, "val/horse"),
+        (ProblemKind::MissingClass, "val/2"),
+        (ProblemKind::ClassOrder, "10"),
+        (ProblemKind::Imbalance, "2"),
     ]
 }
 
 #[test]
 fn everything_is_found_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
-    let expected: BTreeSet<(Problems, &str)> = odd_set(dir.path()).into_iter().collect();
+    let expected: BTreeSet<(ProblemKind, &str)> = odd_set(dir.path()).into_iter().collect();
     let diagnosis = diagnose(dir.path());
     let found = found(&diagnosis);
     let (lost, invented): (Vec<_>, Vec<_>) =
@@ -161,20 +161,20 @@ fn a_plan_makes_a_sound_copy_and_leaves_the_originals() {
         plan.steps.iter().map(|step| (step.file.as_str(), step.action)).collect();
     assert!(actions.contains(&("train/cat/cut.jpg", Action::LeaveOut)), "{actions:?}");
     assert!(actions.contains(&("train/cat/cmyk.jpg", Action::Mend)), "{actions:?}");
-    let done = plan.copy_to(&out, &|_| ()).unwrap();
+    let done = plan.copy_to(&out, &|_, _| ()).unwrap();
     assert_eq!((done.mended, done.left_out), (6, 6));
     assert_eq!(tree(&root), before, "the originals changed");
     // What is left to find in the copy is what no plan can change.
     let after = diagnose(&out);
-    let kinds: BTreeSet<Problems> = after.problems.iter().map(|problem| problem.kind).collect();
+    let kinds: BTreeSet<ProblemKind> = after.problems.iter().map(|problem| problem.kind).collect();
     let allowed = [
-        Problems::Tiny,
-        Problems::ExtremeAspect,
-        Problems::UnreadableName,
-        Problems::Junk,
-        Problems::MissingClass,
-        Problems::ClassOrder,
-        Problems::Imbalance,
+        ProblemKind::Tiny,
+        ProblemKind::ExtremeAspect,
+        ProblemKind::UnreadableName,
+        ProblemKind::Junk,
+        ProblemKind::MissingClass,
+        ProblemKind::ClassOrder,
+        ProblemKind::Imbalance,
     ];
     assert!(kinds.iter().all(|kind| allowed.contains(kind)), "{:?}", after.problems);
     assert_eq!(after.images, diagnosis.images - done.left_out);
@@ -208,17 +208,17 @@ fn a_plan_is_carried_out_in_place_and_undone() {
     let before = tree(&root);
     let diagnosis = diagnose(&root);
     let plan = Plan::of(&diagnosis, &root);
-    let done = plan.apply_in_place(&|_| ()).unwrap();
+    let done = plan.apply_in_place(&|_, _| ()).unwrap();
     assert_eq!((done.mended, done.left_out), (6, 6));
     assert!(!root.join("train/cat/cut.jpg").exists() && root.join(".set-aside/train/cat/cut.jpg").is_file());
     let after = diagnose(&root);
     assert_eq!(after.images, diagnosis.images - 6);
-    assert!(!found(&after).iter().any(|(kind, _)| *kind == Problems::Cmyk));
-    assert!(plan.apply_in_place(&|_| ()).unwrap_err().message.contains("already"));
+    assert!(!found(&after).iter().any(|(kind, _)| *kind == ProblemKind::Cmyk));
+    assert!(plan.apply_in_place(&|_, _| ()).unwrap_err().message.contains("already"));
     plan.undo(None).unwrap();
     assert_eq!(tree(&root), before);
     // Stopped halfway, with the record written and one original moved, it is undone as well.
-    plan.apply_in_place(&|_| ()).unwrap();
+    plan.apply_in_place(&|_, _| ()).unwrap();
     for file in ["train/cat/cmyk.jpg", "train/cat/named.png"] {
         std::fs::remove_file(root.join(file)).unwrap();
     }
@@ -237,20 +237,44 @@ fn plans_that_cannot_be_carried_out_say_so() {
     std::fs::write(&tar, pictures::archive(members)).unwrap();
     let plan = Plan::of(&diagnose(&tar), &tar);
     assert_eq!(plan.steps.len(), 1);
-    let error = plan.apply_in_place(&|_| ()).unwrap_err();
+    let error = plan.apply_in_place(&|_, _| ()).unwrap_err();
     assert!(error.message.contains("not files of a folder") && error.help.unwrap().contains("data fix"));
     // From an archive, pictures are written out.
     let out = dir.path().join("out");
-    assert_eq!(plan.copy_to(&out, &|_| ()).unwrap().kept, 2);
+    assert_eq!(plan.copy_to(&out, &|_, _| ()).unwrap().kept, 2);
     assert!(tree(&out).values().any(|bytes| *bytes == a));
-    assert!(plan.copy_to(&out, &|_| ()).unwrap_err().message.contains("not empty"));
+    assert!(plan.copy_to(&out, &|_, _| ()).unwrap_err().message.contains("not empty"));
+    // A folder in the source itself, however it is called; a picture that is not there.
+    let set = dir.path().join("set");
+    put(&set, "cat/1.jpg", &a);
+    put(&set, "dog/1.jpg", &b);
+    let plan_of = |steps| Plan { format_version: 1, source: set.canonicalize().unwrap(), steps };
+    for inside in [set.join("new"), dir.path().join("set/../set/new/deeper")] {
+        let error = plan_of(Vec::new()).copy_to(&inside, &|_, _| ()).unwrap_err();
+        assert!(error.message.contains("is in the source itself"), "{error}");
+    }
+    let mut lost = plan.steps[0].clone();
+    lost.file = "cat/9.jpg".to_owned();
+    let error = plan_of(vec![lost]).copy_to(&dir.path().join("new"), &|_, _| ()).unwrap_err();
+    assert!(
+        error.message.contains("1 of the plan's 1 pictures are not in")
+            && error.message.contains("cat/9.jpg")
+    );
+    // A picture that is a link is followed from where it is.
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("../cat/1.jpg", set.join("dog/link.jpg")).unwrap();
+        let out = dir.path().join("linked");
+        plan_of(Vec::new()).copy_to(&out, &|_, _| ()).unwrap();
+        assert_eq!(tree(&out)["dog/link.jpg"], a);
+    }
     // A mended picture takes no other's place, and nothing is moved before that is known.
     let clash = dir.path().join("clash");
     put(&clash, "cat/a.jpg", &png(80, 80, 3));
     put(&clash, "cat/a.png", &png(80, 80, 4));
     put(&clash, "dog/cut.jpg", &jpeg(80, 80, 5)[..500]);
     let before = tree(&clash);
-    let error = Plan::of(&diagnose(&clash), &clash).apply_in_place(&|_| ()).unwrap_err();
+    let error = Plan::of(&diagnose(&clash), &clash).apply_in_place(&|_, _| ()).unwrap_err();
     assert!(error.message.contains("cat/a.png, which is there already"), "{error}");
     assert_eq!(tree(&clash), before);
     // A record that points elsewhere removes nothing.

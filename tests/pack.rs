@@ -180,6 +180,29 @@ fn another_packing_is_not_mixed_in() {
     says(packed(&set, &out, Coding::Raw), "not what `alexnet data pack` writes");
 }
 
+#[test]
+fn nothing_to_train_on_is_no_pack() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("set");
+    put(&root, "train/cat/1.jpg", b"no picture");
+    put(&root, "train/dog/1.jpg", b"no picture");
+    put(&root, "val/cat/1.jpg", &jpeg(16, 14, 1));
+    let (set, out) = (Dataset::open(&root).unwrap(), dir.path().join("out"));
+    let error = packed(&set, &out, Coding::Raw).unwrap_err();
+    assert!(error.message.contains("no training picture decodes"), "{error}");
+    // A manifest of squares that nobody has.
+    put(&root, "train/cat/1.jpg", &jpeg(16, 14, 2));
+    let (set, out) = (Dataset::open(&root).unwrap(), dir.path().join("sound"));
+    packed(&set, &out, Coding::Raw).unwrap();
+    let manifest = std::fs::read_to_string(out.join(Manifest::FILE)).unwrap();
+    for side in ["0", "4097", "9223372036854775807"] {
+        let changed = manifest.replacen("\"side\": 12", &format!("\"side\": {side}"), 1);
+        std::fs::write(out.join(Manifest::FILE), changed).unwrap();
+        let error = Dataset::open(&out).unwrap_err();
+        assert!(error.message.contains(&format!("squares of side {side}")), "{error}");
+    }
+}
+
 /// Any byte of a shard, the manifest or the statistics changed, or the rest cut off: refused, or read within its bounds.
 #[test]
 fn damaged_packs_are_refused() {

@@ -75,6 +75,31 @@ fn numbered_classes_have_names_in_a_list() {
     assert!(error(dir.path()).contains("99999999, expected at most"));
 }
 
+/// Names without endings, with a heading or without; classes that are called as numbers.
+#[test]
+fn lists_may_leave_endings_out() {
+    let dir = tempfile::tempdir().unwrap();
+    flat(dir.path(), 3);
+    put(dir.path(), "classes.txt", b"2\n1\n0\n");
+    for text in ["id,class\n0,0\n1,1\n2,2\n", "0 0\n1 1\n2 2\n"] {
+        put(dir.path(), "labels.csv", text.as_bytes());
+        let set = Dataset::open(dir.path()).unwrap();
+        let classes: Vec<String> =
+            listed(&set, set.split("all").unwrap()).into_iter().map(|pair| pair.1).collect();
+        assert_eq!(classes, ["2", "1", "0"], "{text}");
+    }
+}
+
+/// ImageNet's training archive by itself is not what is meant.
+#[test]
+fn an_archive_of_archives_leads_to_its_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let inner = archive([("n01440764_1.JPEG", jpeg(20, 16, 1).as_slice())]);
+    put(dir.path(), "ILSVRC2012_img_train.tar", &archive([("n01440764.tar", inner.as_slice())]));
+    let message = error(&dir.path().join("ILSVRC2012_img_train.tar"));
+    assert!(message.contains("holds archives") && message.contains("folder"), "{message}");
+}
+
 /// ImageNet's validation pictures, unpacked, with the kit beside them.
 #[test]
 fn the_kit_labels_a_folder_too() {

@@ -105,20 +105,16 @@ fn diagnosis(found: &Diagnosis) -> String {
 fn run_fix(args: &FixArgs, out: &mut Output) -> Result<(), Stop> {
     let plan = Plan::read(&args.plan)?;
     let progress = Shared::new();
-    let total = plan.steps.len();
     let place = args.out.as_deref();
     if args.undo {
         let files = plan.undo(place)?;
         let text = format!("undone    {} files\n", grouped(files));
         return if args.format.json { out.json(&json!({ "undone": files })) } else { out.text(&text) };
     }
+    let advance = |done: usize, all: usize| progress.advance("fix", done, all);
     let done = match place {
-        Some(folder) => {
-            let all =
-                Dataset::examine(&plan.source)?.0.splits.iter().map(|split| split.len()).max().unwrap_or(0);
-            plan.copy_to(folder, &|done| progress.advance("fix", done, all))?
-        }
-        None => plan.apply_in_place(&|done| progress.advance("fix", done, total))?,
+        Some(folder) => plan.copy_to(folder, &advance)?,
+        None => plan.apply_in_place(&advance)?,
     };
     drop(progress);
     if args.format.json {

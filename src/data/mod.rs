@@ -28,7 +28,7 @@ pub mod source;
 pub mod square;
 pub mod statistics;
 
-pub use check::{Problem, Problems};
+pub use check::{Problem, ProblemKind};
 pub use loader::{Batch, Loader};
 pub use picture::Picture;
 pub use preprocess::{Preprocess, View};

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::probe::Probe;
-use super::{Problem, Problems};
+use super::{Problem, ProblemKind};
 use crate::data::{Picture, Split, square};
 
 /// Signs in which pictures that look the same may differ. Candidates are found by bands of 16 signs, one of which has to be
@@ -92,7 +92,7 @@ impl Pair {
     }
 
     pub(super) fn problem(&self) -> Problem {
-        let kind = if self.same_bytes { Problems::Duplicate } else { Problems::NearDuplicate };
+        let kind = if self.same_bytes { ProblemKind::Duplicate } else { ProblemKind::NearDuplicate };
         let mut detail =
             format!("{} {}", if self.same_bytes { "the same bytes as" } else { "looks like" }, self.first);
         if self.splits[0] != self.splits[1] {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::{Problem, Problems};
+use super::{Problem, ProblemKind};
 use crate::data::Split;
 
 /// A class with this many times fewer training pictures than the largest is told.
@@ -27,7 +27,7 @@ fn names(classes: &[String], problems: &mut Vec<Problem>) {
     };
     for class in classes {
         if class.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
-            tell(class, Problems::UnreadableName, format!("the class name {class:?} is not plain text"));
+            tell(class, ProblemKind::UnreadableName, format!("the class name {class:?} is not plain text"));
         }
     }
     let mut natural: Vec<&String> = classes.iter().collect();
@@ -38,14 +38,14 @@ fn names(classes: &[String], problems: &mut Vec<Problem>) {
              programs differ, so go by names",
             natural[place]
         );
-        tell(&classes[place], Problems::ClassOrder, detail);
+        tell(&classes[place], ProblemKind::ClassOrder, detail);
     }
     let mut folded: Vec<(String, &String)> =
         classes.iter().map(|class| (class.to_lowercase(), class)).collect();
     folded.sort();
     for pair in folded.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
         let detail = format!("differs from `{}` in capitals only: one folder on some systems", pair[0].1);
-        tell(pair[1].1, Problems::ClassOrder, detail);
+        tell(pair[1].1, ProblemKind::ClassOrder, detail);
     }
 }
 
@@ -78,14 +78,14 @@ fn naturally(a: &str, b: &str) -> Ordering {
 
 /// Classes that a split lacks and that nobody has told yet.
 fn missing(classes: &[String], counts: &[usize], split: &Split, problems: &mut Vec<Problem>) {
-    let told = problems.iter().filter(|problem| problem.kind == Problems::MissingClass);
+    let told = problems.iter().filter(|problem| problem.kind == ProblemKind::MissingClass);
     let told: HashSet<&str> = told.filter_map(|problem| problem.file.rsplit('/').next()).collect();
     let lost =
         classes.iter().zip(counts).filter(|&(class, &count)| count == 0 && !told.contains(class.as_str()));
     let lost: Vec<Problem> = lost
         .map(|(class, _)| Problem {
             file: class.clone(),
-            kind: Problems::MissingClass,
+            kind: ProblemKind::MissingClass,
             detail: format!("{} has no pictures of this class", split.name),
         })
         .collect();
@@ -97,7 +97,7 @@ fn imbalance(classes: &[String], counts: &[usize], problems: &mut Vec<Problem>) 
     let rare = classes.iter().zip(counts).filter(|&(_, &count)| count > 0 && count * IMBALANCE < most);
     problems.extend(rare.map(|(class, count)| Problem {
         file: class.clone(),
-        kind: Problems::Imbalance,
+        kind: ProblemKind::Imbalance,
         detail: format!("{count} training pictures; the largest class has {most}"),
     }));
 }

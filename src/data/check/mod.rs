@@ -23,7 +23,7 @@ use super::Dataset;
 use crate::{Error, Result};
 use probe::Probe;
 pub(super) use problem::Findings;
-pub use problem::{Problem, Problems};
+pub use problem::{Problem, ProblemKind};
 
 /// What the doctor found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -82,8 +82,8 @@ pub fn check(path: &Path, workers: usize, progress: &(dyn Fn(usize, usize) + Syn
 
 impl Diagnosis {
     /// How many problems of each kind there are, and the first of them, in the order in which they are told.
-    pub fn by_kind(&self) -> Vec<(Problems, usize, &Problem)> {
-        let mut kinds: Vec<(Problems, usize, &Problem)> = Vec::new();
+    pub fn by_kind(&self) -> Vec<(ProblemKind, usize, &Problem)> {
+        let mut kinds: Vec<(ProblemKind, usize, &Problem)> = Vec::new();
         for problem in &self.problems {
             match kinds.iter_mut().find(|(kind, ..)| *kind == problem.kind) {
                 Some((_, count, _)) => *count += 1,

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnosis, Problems};
+use super::{Diagnosis, ProblemKind};
 use crate::data::{Dataset, Split, Stored, decode, encode};
 use crate::files::{atomic, json};
 use crate::{Error, Result};
@@ -48,7 +48,7 @@ pub struct Step {
     /// What to do.
     pub action: Action,
     /// Why.
-    pub because: Vec<Problems>,
+    pub because: Vec<ProblemKind>,
     /// In words.
     pub detail: String,
 }
@@ -99,13 +99,16 @@ impl Plan {
             .collect();
         for problem in &diagnosis.problems {
             let action = match problem.kind {
-                Problems::Unreadable | Problems::Empty | Problems::Truncated | Problems::Undecodable => {
-                    Action::LeaveOut
+                ProblemKind::Unreadable
+                | ProblemKind::Empty
+                | ProblemKind::Truncated
+                | ProblemKind::Undecodable => Action::LeaveOut,
+                ProblemKind::Duplicate => Action::LeaveOut,
+                ProblemKind::NearDuplicate if crossing.contains(problem.file.as_str()) => Action::LeaveOut,
+                ProblemKind::Cmyk | ProblemKind::Ycck | ProblemKind::WrongName | ProblemKind::SixteenBit => {
+                    Action::Mend
                 }
-                Problems::Duplicate => Action::LeaveOut,
-                Problems::NearDuplicate if crossing.contains(problem.file.as_str()) => Action::LeaveOut,
-                Problems::Cmyk | Problems::Ycck | Problems::WrongName | Problems::SixteenBit => Action::Mend,
-                Problems::Animated | Problems::Rotated => Action::Mend,
+                ProblemKind::Animated | ProblemKind::Rotated => Action::Mend,
                 _ => continue,
             };
             let step = steps.entry(&problem.file).or_insert_with(|| Step {
@@ -146,22 +149,24 @@ impl Plan {
         json::write(path, self)
     }
 
-    /// Carries the plan out into a new folder; the source stays as it is.
+    /// Carries the plan out into a new folder; the source stays as it is. `progress` is told how many pictures more are
+    /// done, and of how many.
     ///
     /// # Errors
     /// When the folder is not empty, names of classes are no names of folders, or a file cannot be read or made. What was
-    /// made can be undone.
-    pub fn copy_to(&self, out: &Path, progress: &dyn Fn(usize)) -> Result<Done> {
+    /// made can be undone; where the program was killed, nothing says what it made, and the folder has to be removed.
+    pub fn copy_to(&self, out: &Path, progress: &dyn Fn(usize, usize)) -> Result<Done> {
         let (dataset, _) = Dataset::examine(&self.source)?;
         if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(Error::usage(format!("{} is not empty", out.display()))
                 .help("a new folder; `alexnet data fix PLAN OUT --undo` removes what an earlier plan made"));
         }
-        if out.starts_with(&self.source) {
+        if really(out).starts_with(&self.source) {
             return Err(
                 Error::usage(format!("{} is in the source itself", out.display())).help("a folder beside it")
             );
         }
+        let steps = self.by_file(&dataset)?;
         let folders = class_folders(&dataset.classes)?;
         std::fs::create_dir_all(out).map_err(|error| Error::io(out, "make the folder", &error))?;
         let in_splits = dataset.split("all").is_err();
@@ -169,7 +174,7 @@ impl Plan {
             Ok(all) => vec![all],
             Err(_) => dataset.splits.iter().collect(),
         };
-        let steps = self.by_file();
+        let total = splits.iter().map(|split| split.len()).sum();
         let (mut done, mut record) = (Done::default(), Record::default());
         let result = splits.iter().try_for_each(|split| {
             let top = if in_splits { format!("{}/", split.name) } else { String::new() };
@@ -177,7 +182,7 @@ impl Plan {
             (0..split.len()).try_for_each(|index| {
                 let class = &folders[split.label(index) as usize];
                 let target = Target { out, folder: format!("{top}{class}"), taken: &mut taken };
-                progress(1);
+                progress(1, total);
                 copy_one(split, index, steps.get(split.file(index)).copied(), target, &mut done, &mut record)
             })
         });
@@ -186,11 +191,12 @@ impl Plan {
     }
 
     /// Carries the plan out in the source's own folder: originals that are mended or left out are set aside in it.
+    /// `progress` is told how many of them more are done, and of how many.
     ///
     /// # Errors
     /// When the source is no folder of class folders, an earlier plan was carried out there, or a file cannot be moved or
     /// made. What was done can be undone.
-    pub fn apply_in_place(&self, progress: &dyn Fn(usize)) -> Result<Done> {
+    pub fn apply_in_place(&self, progress: &dyn Fn(usize, usize)) -> Result<Done> {
         let (dataset, _) = Dataset::examine(&self.source)?;
         let aside = self.source.join(SET_ASIDE);
         if aside.join(RECORD).exists() {
@@ -205,7 +211,7 @@ impl Plan {
         std::fs::create_dir_all(&aside).map_err(|error| Error::io(&aside, "make the folder", &error))?;
         // Written first: whatever happens from here on can be undone.
         json::write(&aside.join(RECORD), &record)?;
-        let mut done = Done { kept, ..Done::default() };
+        let (mut done, total) = (Done { kept, ..Done::default() }, changes.len());
         for Change { split, index, path, made } in changes {
             let bytes = made.is_some().then(|| mended(split, index)).transpose()?;
             rename(&self.source.join(&path), &aside.join(&path))?;
@@ -216,7 +222,7 @@ impl Plan {
                 }
                 _ => done.left_out += 1,
             }
-            progress(1);
+            progress(1, total);
         }
         Ok(done)
     }
@@ -224,7 +230,7 @@ impl Plan {
     /// What is changed in place, and how many pictures are not. Everything that can be found wrong is found here, before a
     /// file is moved.
     fn changes<'a>(&self, dataset: &'a Dataset) -> Result<(Vec<Change<'a>>, usize)> {
-        let steps = self.by_file();
+        let steps = self.by_file(dataset)?;
         let (mut changes, mut kept, mut seen) = (Vec::new(), 0, BTreeSet::new());
         let all = dataset.splits.iter().flat_map(|split| (0..split.len()).map(move |i| (split, i)));
         for (split, index) in all.filter(|(split, index)| seen.insert(split.file(*index))) {
@@ -303,8 +309,35 @@ impl Plan {
         Ok(record.made.len() + record.set_aside.len())
     }
 
-    fn by_file(&self) -> HashMap<&str, &Step> {
-        self.steps.iter().map(|step| (step.file.as_str(), step)).collect()
+    /// The steps by their pictures, which have to be there.
+    fn by_file(&self, dataset: &Dataset) -> Result<HashMap<&str, &Step>> {
+        let steps: HashMap<&str, &Step> = self.steps.iter().map(|step| (step.file.as_str(), step)).collect();
+        let mut lost: BTreeSet<&str> = steps.keys().copied().collect();
+        for split in &dataset.splits {
+            for index in 0..split.len() {
+                lost.remove(split.file(index));
+            }
+        }
+        match lost.first() {
+            None => Ok(steps),
+            Some(first) => Err(Error::data(format!(
+                "{} of the plan's {} pictures are not in {}, `{first}` the first of them",
+                lost.len(),
+                self.steps.len(),
+                self.source.display()
+            ))
+            .help("a plan of what is there now: alexnet data check SRC --plan FILE")),
+        }
+    }
+}
+
+/// The path from the root, links followed, of what may not be there yet.
+fn really(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match there {
+        Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(Path::new(""))),
+        None => path,
     }
 }
 
@@ -378,7 +411,9 @@ fn copy_one(
     let made = match (bytes, split.path(index)) {
         (Some(bytes), _) => std::fs::write(&path, bytes),
         (None, Some(original)) => {
-            std::fs::hard_link(&original, &path).or_else(|_| std::fs::copy(&original, &path).map(drop))
+            // Where the picture is a link itself, what it leads to is meant: it may not lead there from elsewhere.
+            let linked = original.canonicalize().and_then(|original| std::fs::hard_link(original, &path));
+            linked.or_else(|_| std::fs::copy(&original, &path).map(drop))
         }
         (None, None) => Ok(()),
     };
@@ -395,9 +430,9 @@ fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static str)> {
     };
     let failed = |error: Error| error.context(file).help("`leave-out` instead of `mend` for it in the plan");
     let traits = decode::inspect(&bytes).map_err(failed)?;
-    let ending = match traits.coding {
-        decode::Coding::Jpeg => "jpg",
-        decode::Coding::Png => "png",
+    let ending = match traits.format {
+        decode::Format::Jpeg => "jpg",
+        decode::Format::Png => "png",
     };
     // Where only the name is wrong, the bytes are right.
     let plain = traits.print.is_none() && !traits.sixteen_bit && !traits.animated && traits.orientation == 1;

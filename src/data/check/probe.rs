@@ -3,8 +3,8 @@
 use sha2::{Digest, Sha256};
 
 use super::alike::Look;
-use super::{Problem, Problems};
-use crate::data::decode::{self, Coding, Traits};
+use super::{Problem, ProblemKind};
+use crate::data::decode::{self, Format, Traits};
 use crate::data::{Picture, Split, Stored};
 
 /// A picture whose short side has fewer pixels is tiny, unless most of the set are.
@@ -35,16 +35,16 @@ impl Probe {
             probe.problems.push(Problem { file: file.to_owned(), kind, detail });
         };
         if file.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
-            tell(Problems::UnreadableName, format!("its name, {file:?}, is not plain text"));
+            tell(ProblemKind::UnreadableName, format!("its name, {file:?}, is not plain text"));
         }
         match pictures.stored(index) {
-            Err(error) => tell(Problems::Unreadable, error.message),
+            Err(error) => tell(ProblemKind::Unreadable, error.message),
             Ok(stored @ Stored::TooLarge(_)) => {
                 stored
                     .decode()
                     .err()
                     .into_iter()
-                    .for_each(|error| tell(Problems::Undecodable, error.message));
+                    .for_each(|error| tell(ProblemKind::Undecodable, error.message));
             }
             Ok(Stored::Pixels(picture)) => {
                 probe.digest = Some(short(&picture.pixels));
@@ -68,7 +68,7 @@ fn short(bytes: &[u8]) -> [u8; 16] {
 }
 
 /// Tells what is wrong with a picture file, and decodes it.
-fn look_at(file: &str, bytes: &[u8], tell: &mut impl FnMut(Problems, String)) -> Option<Picture> {
+fn look_at(file: &str, bytes: &[u8], tell: &mut impl FnMut(ProblemKind, String)) -> Option<Picture> {
     if let Ok(traits) = decode::inspect(bytes) {
         tell_traits(file, &traits, tell);
     }
@@ -80,47 +80,47 @@ fn look_at(file: &str, bytes: &[u8], tell: &mut impl FnMut(Problems, String)) ->
                 let cut = 100.0 * (1.0 - 1.0 / aspect);
                 let (width, height) = (picture.width, picture.height);
                 let detail = format!("{width} x {height}: the centre square leaves {cut:.0} % of it out");
-                tell(Problems::ExtremeAspect, detail);
+                tell(ProblemKind::ExtremeAspect, detail);
             }
             Some(picture)
         }
         Err(_) if bytes.is_empty() => {
-            tell(Problems::Empty, "0 bytes".to_owned());
+            tell(ProblemKind::Empty, "0 bytes".to_owned());
             None
         }
         Err(error) => {
             let cut = decode::is_cut_short(bytes);
-            tell(if cut { Problems::Truncated } else { Problems::Undecodable }, error.message);
+            tell(if cut { ProblemKind::Truncated } else { ProblemKind::Undecodable }, error.message);
             None
         }
     }
 }
 
-fn tell_traits(file: &str, traits: &Traits, tell: &mut impl FnMut(Problems, String)) {
+fn tell_traits(file: &str, traits: &Traits, tell: &mut impl FnMut(ProblemKind, String)) {
     let extension =
         file.rsplit('/').next().unwrap_or(file).rsplit_once('.').map(|parts| parts.1.to_lowercase());
     let named = match extension.as_deref() {
-        Some("png") => Some(Coding::Png),
-        Some("jpg" | "jpeg" | "jpe") => Some(Coding::Jpeg),
+        Some("png") => Some(Format::Png),
+        Some("jpg" | "jpeg" | "jpe") => Some(Format::Jpeg),
         _ => None,
     };
-    if let Some(named) = named.filter(|&named| named != traits.coding) {
-        tell(Problems::WrongName, format!("called {} and is a {}", named.name(), traits.coding.name()));
+    if let Some(named) = named.filter(|&named| named != traits.format) {
+        tell(ProblemKind::WrongName, format!("called {} and is a {}", named.name(), traits.format.name()));
     }
     match traits.print {
-        Some(decode::Print::Cmyk) => tell(Problems::Cmyk, "in the colours of print, CMYK".to_owned()),
-        Some(decode::Print::Ycck) => tell(Problems::Ycck, "in the colours of print, YCCK".to_owned()),
+        Some(decode::Print::Cmyk) => tell(ProblemKind::Cmyk, "in the colours of print, CMYK".to_owned()),
+        Some(decode::Print::Ycck) => tell(ProblemKind::Ycck, "in the colours of print, YCCK".to_owned()),
         None => {}
     }
     if traits.sixteen_bit {
-        tell(Problems::SixteenBit, "16 bits a colour; 8 are used".to_owned());
+        tell(ProblemKind::SixteenBit, "16 bits a colour; 8 are used".to_owned());
     }
     if traits.animated {
-        tell(Problems::Animated, "several pictures in one; the first is used".to_owned());
+        tell(ProblemKind::Animated, "several pictures in one; the first is used".to_owned());
     }
     if traits.orientation != 1 {
         let detail = format!("EXIF orientation {}; it is used as it is stored", traits.orientation);
-        tell(Problems::Rotated, detail);
+        tell(ProblemKind::Rotated, detail);
     }
 }
 
@@ -135,7 +135,7 @@ pub(super) fn small_ones(probes: &[Probe], splits: &[&Split]) -> Vec<Problem> {
         let (width, height) = probe.size.filter(|&(width, height)| width.min(height) < limit)?;
         let detail = format!("{width} x {height}; the median of all short sides is {median}");
         let file = splits[probe.split].file(probe.index).to_owned();
-        Some(Problem { file, kind: Problems::Tiny, detail })
+        Some(Problem { file, kind: ProblemKind::Tiny, detail })
     };
     probes.iter().filter_map(small).collect()
 }

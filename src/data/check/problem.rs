@@ -8,7 +8,7 @@ pub struct Problem {
     /// The picture, folder, split or archive.
     pub file: String,
     /// What it is.
-    pub kind: Problems,
+    pub kind: ProblemKind,
     /// In words, with values.
     pub detail: String,
 }
@@ -16,7 +16,7 @@ pub struct Problem {
 /// Kinds of problems. Their names in JSON are these in small letters, `wrong-name`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Problems {
+pub enum ProblemKind {
     /// The bytes cannot be read.
     Unreadable,
     /// A file of 0 bytes.
@@ -47,6 +47,8 @@ pub enum Problems {
     Junk,
     /// A picture beside the class folders.
     Loose,
+    /// A picture that a list of labels has, and the folder has not.
+    Missing,
     /// A class folder without pictures.
     EmptyClass,
     /// A class of another split that the training pictures do not have.
@@ -63,7 +65,7 @@ pub enum Problems {
     NearDuplicate,
 }
 
-impl Problems {
+impl ProblemKind {
     /// The name, as in JSON.
     pub fn name(self) -> String {
         match serde_json::to_value(self) {
@@ -95,7 +97,7 @@ impl Findings {
     /// What does not hinder use.
     pub(in crate::data) fn tell(
         &mut self,
-        kind: Problems,
+        kind: ProblemKind,
         file: impl Into<String>,
         detail: impl Into<String>,
     ) {

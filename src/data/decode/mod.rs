@@ -102,16 +102,16 @@ fn other_format(bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// How a picture file is coded.
+/// Formats of picture files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coding {
+pub enum Format {
     /// JPEG.
     Jpeg,
     /// PNG.
     Png,
 }
 
-impl Coding {
+impl Format {
     /// Its usual name.
     pub fn name(self) -> &'static str {
         match self {
@@ -133,8 +133,8 @@ pub enum Print {
 /// What a picture file says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traits {
-    /// How it is coded.
-    pub coding: Coding,
+    /// The file's format.
+    pub format: Format,
     /// The colours of print, if it is in those.
     pub print: Option<Print>,
     /// More than eight bits a colour.
@@ -151,7 +151,7 @@ pub struct Traits {
 /// When its header cannot be read.
 pub fn inspect(bytes: &[u8]) -> Result<Traits> {
     let plain =
-        Traits { coding: Coding::Jpeg, print: None, sixteen_bit: false, animated: false, orientation: 1 };
+        Traits { format: Format::Jpeg, print: None, sixteen_bit: false, animated: false, orientation: 1 };
     match bytes {
         [0xff, 0xd8, ..] => {
             let decoder = jpeg_header(bytes)?;
@@ -168,7 +168,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Traits> {
             let mut decoder = png_header(bytes)?;
             let bits = decoder.color_type();
             Ok(Traits {
-                coding: Coding::Png,
+                format: Format::Png,
                 sixteen_bit: bits.bytes_per_pixel() > bits.channel_count(),
                 animated: decoder.is_apng().unwrap_or(false),
                 orientation: decoder.orientation().map_or(1, Orientation::to_exif),

@@ -364,3 +364,17 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let help = "pack the pictures again, into a new folder";
     json::read(path, "what `alexnet data pack` writes").map_err(|error| error.help(help))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_small_a_disk_is_told_with_both_sizes() {
+        let out = Path::new("packed");
+        assert!(enough(out, 5_000_000_000, 5_000_000_000).is_ok());
+        let error = enough(out, 252_000_000_000, 69_000_000_000).unwrap_err();
+        assert!(error.message.contains("69.0 GB free, packing needs about 252.0 GB"), "{error}");
+        assert!(error.help.is_some_and(|help| help.contains("--store jpeg")), "{}", error.message);
+    }
+}

@@ -9,7 +9,7 @@ use super::ilsvrc::{self, Devkit};
 use super::labels::Labels;
 use super::tree::{Listing, held_out_dataset, may_be_picture, some};
 use super::{Dataset, Findings, Item, Place, Split, Store, folder};
-use crate::data::Problems;
+use crate::data::ProblemKind;
 use crate::{Error, Result};
 
 /// Most bytes of a file of labels.
@@ -53,33 +53,33 @@ pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
             .help("one .txt, .csv or .tsv beside the pictures, with `FILE CLASS` a line; class names, if those are numbers, in classes.txt"));
     };
     let pairs = read(labels)?;
-    let classes = Labels::of(path, &pairs.iter().map(|pair| pair.1.as_str()).collect())?;
-    let mut notes: Vec<String> = classes.note(path).into_iter().collect();
     let pictures: BTreeMap<&str, Place> = listing
         .files
         .iter()
         .filter(|file| may_be_picture(&file.0))
         .map(|file| (file.0.as_str(), file.1))
         .collect();
-    let by_name: HashMap<&str, &str> =
-        pictures.keys().map(|path| (path.rsplit('/').next().unwrap_or(path), *path)).collect();
+    let found = Names::of(pictures.keys().copied());
+    // A table's heading is no picture, and no class.
+    let heading = pairs.len() > 1 && found.path(&pairs[0].0).is_none() && !pairs[0].0.contains('.');
+    let pairs = &pairs[usize::from(heading)..];
+    let classes = Labels::of(path, &pairs.iter().map(|pair| pair.1.as_str()).collect())?;
+    let mut notes: Vec<String> = classes.note(path).into_iter().collect();
     let (mut items, mut lost) = (BTreeMap::new(), Vec::new());
-    for (file, class) in &pairs {
-        let found = pictures.get_key_value(file.as_str()).map(|found| *found.0);
-        match found.or_else(|| by_name.get(file.rsplit('/').next().unwrap_or(file)).copied()) {
-            None => lost.push(file.as_str()),
-            Some(found) => {
-                let label = classes.label(class).unwrap_or(0);
-                let before = items.insert(found, label);
-                if before.is_some_and(|before| before != label) {
-                    return Err(Error::data(format!("{}: {file} has two classes", labels.display())));
-                }
-            }
+    for (file, class) in pairs {
+        let Some(path) = found.path(file) else {
+            lost.push(file.as_str());
+            continue;
+        };
+        let label = classes.label(class).unwrap_or(0);
+        let before = items.insert(path, label);
+        if before.is_some_and(|before| before != label) {
+            return Err(Error::data(format!("{}: {file} has two classes", labels.display())));
         }
     }
     let without: Vec<&str> = pictures.keys().copied().filter(|path| !items.contains_key(path)).collect();
-    without.iter().for_each(|&file| findings.tell(Problems::Loose, file, "no line says what it shows"));
-    lost.iter().for_each(|&file| findings.tell(Problems::Unreadable, file, "listed, but not there"));
+    without.iter().for_each(|&file| findings.tell(ProblemKind::Loose, file, "no line says what it shows"));
+    lost.iter().for_each(|&file| findings.tell(ProblemKind::Missing, file, "listed, but not there"));
     if !without.is_empty() {
         notes.push(format!(
             "{} pictures are in no line of {} and left out: {}",
@@ -103,6 +103,26 @@ pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
     let items = items.into_iter().map(item).collect();
     let store = Arc::new(Store::Folder(path.to_owned()));
     Ok(held_out_dataset(classes.names, items, &store, origin.to_string(), notes))
+}
+
+/// Pictures by the ways in which a list may call them.
+struct Names<'a>(HashMap<&'a str, &'a str>);
+
+impl<'a> Names<'a> {
+    /// Their paths; without the folders; and without the ending.
+    fn of(paths: impl Iterator<Item = &'a str> + Clone) -> Self {
+        let name = |path: &'a str| path.rsplit('/').next().unwrap_or(path);
+        let stem = |path: &'a str| name(path).rsplit_once('.').map_or(path, |parts| parts.0);
+        // The last to say a name is meant: a whole path is surer than a part of one.
+        let ways = paths.clone().map(|path| (stem(path), path));
+        let ways = ways.chain(paths.clone().map(|path| (name(path), path)));
+        Self(ways.chain(paths.map(|path| (path, path))).collect())
+    }
+
+    fn path(&self, file: &str) -> Option<&'a str> {
+        let name = file.rsplit('/').next().unwrap_or(file);
+        self.0.get(file).or_else(|| self.0.get(name)).copied()
+    }
 }
 
 /// ImageNet's validation pictures in a folder, their classes by the kit.
@@ -145,10 +165,6 @@ fn read(path: &Path) -> Result<Vec<(String, String)>> {
             pair.ok_or_else(|| failed(&format!("line {number}, `{line}`: expected a file and its class")))?;
         let plain = |word: &str| word.trim().trim_matches('"').to_owned();
         pairs.push((plain(file), plain(class)));
-    }
-    // A table's heading is no picture.
-    if pairs.first().is_some_and(|(file, _)| !file.contains('.')) {
-        pairs.remove(0);
     }
     Ok(pairs)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::tree::{self, Listing};
 use super::{Dataset, Findings, Place, Store};
-use crate::data::{Problem, Problems};
+use crate::data::{Problem, ProblemKind};
 use crate::{Error, Result};
 
 /// Deepest folder that is looked into: more is a loop of links.
@@ -41,7 +41,7 @@ fn list_into(
             let (file, detail) = (entry.path().display().to_string(), "the name is not UTF-8");
             let error = Error::data(format!("{file}: {detail}"))
                 .help("rename it: class names are kept in the model as text");
-            let told = Problem { file, kind: Problems::UnreadableName, detail: detail.to_owned() };
+            let told = Problem { file, kind: ProblemKind::UnreadableName, detail: detail.to_owned() };
             findings.refuse(|| error, [told])?;
             continue;
         };

@@ -15,6 +15,8 @@ pub(super) struct Labels {
     /// Whether these are bare numbers, because nothing says more.
     pub(super) numbered: bool,
     by_name: HashMap<String, u32>,
+    /// Whether classes are said by number.
+    by_number: bool,
 }
 
 impl Labels {
@@ -39,7 +41,7 @@ impl Labels {
             }
         };
         let by_name = names.iter().cloned().zip(0..).collect();
-        let labels = Self { names, numbered, by_name };
+        let labels = Self { names, numbered, by_name, by_number: most.is_some() };
         match said.iter().find(|class| labels.label(class).is_none()) {
             None => Ok(labels),
             Some(class) => Err(Error::data(format!(
@@ -51,10 +53,12 @@ impl Labels {
         }
     }
 
-    /// The label of a class that is a name, or its number counted from zero.
+    /// The label of a class that is a number counted from zero, or a name. Where all are numbers, they are no names, even
+    /// if a class is called as one.
     pub(super) fn label(&self, class: &str) -> Option<u32> {
-        let number = || class.parse().ok().filter(|&number: &u32| (number as usize) < self.names.len());
-        self.by_name.get(class).copied().or_else(number)
+        let number = class.parse().ok().filter(|&number: &u32| (number as usize) < self.names.len());
+        let name = self.by_name.get(class).copied();
+        if self.by_number { number } else { name.or(number) }
     }
 
     /// What to tell where classes have no names.

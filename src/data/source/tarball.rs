@@ -15,6 +15,10 @@ pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
     if webdataset::has_classes(&contents) {
         return webdataset::single(path, contents, findings);
     }
+    if !contents.files.is_empty() && contents.files.iter().all(|file| file.name.ends_with(".tar")) {
+        return Err(Error::data(format!("{}: it holds archives, not pictures", path.display()))
+            .help("for ImageNet, the folder that this archive is in, with the development kit"));
+    }
     let mut listing = Listing { odd: contents.odd, ..Listing::default() };
     contents.folders.iter().for_each(|name| listing.add_folder(name));
     for file in contents.files {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Dataset, Findings, Item, Place, Split, Store};
 use crate::data::check::plan;
-use crate::data::{Problem, Problems};
+use crate::data::{Problem, ProblemKind};
 use crate::random::{Purpose, key};
 use crate::{Error, Result};
 
@@ -87,11 +87,11 @@ pub(super) fn dataset(
     listing
         .junk
         .iter()
-        .for_each(|path| findings.tell(Problems::Junk, path, "a system's or editor's, passed over"));
+        .for_each(|path| findings.tell(ProblemKind::Junk, path, "a system's or editor's, passed over"));
     listing
         .odd
         .iter()
-        .for_each(|path| findings.tell(Problems::Junk, path, "neither a plain file nor a folder"));
+        .for_each(|path| findings.tell(ProblemKind::Junk, path, "neither a plain file nor a folder"));
     let tops: Vec<&str> =
         listing.folders.iter().map(String::as_str).filter(|path| !path.contains('/')).collect();
     let named =
@@ -178,7 +178,7 @@ fn in_splits(
             let detail = "a class that the training pictures do not have";
             findings.refuse(
                 error,
-                unknown.iter().map(|class| problem(folder, class, Problems::UnknownClass, detail)),
+                unknown.iter().map(|class| problem(folder, class, ProblemKind::UnknownClass, detail)),
             )?;
         }
         classes.0.retain(|class, _| is_among(class, &names));
@@ -186,7 +186,11 @@ fn in_splits(
             names.iter().map(String::as_str).filter(|n| !classes.0.contains_key(n)).collect();
         for class in &missing {
             let file = format!("{folder}/{class}");
-            findings.tell(Problems::MissingClass, file, format!("{folder}/ has no pictures of this class"));
+            findings.tell(
+                ProblemKind::MissingClass,
+                file,
+                format!("{folder}/ has no pictures of this class"),
+            );
         }
         if !missing.is_empty() {
             notes.push(format!("{folder}/ has no pictures of {} classes: {}", missing.len(), some(&missing)));
@@ -223,9 +227,9 @@ impl<'a> Classes<'a> {
                 Some((class, _)) => classes.entry(class).or_default().push(file),
             }
         }
-        others.iter().for_each(|&path| findings.tell(Problems::Junk, path, "no picture, by its name"));
+        others.iter().for_each(|&path| findings.tell(ProblemKind::Junk, path, "no picture, by its name"));
         if !loose.is_empty() && !classes.is_empty() {
-            loose.iter().for_each(|&path| findings.tell(Problems::Loose, path, "in no class folder"));
+            loose.iter().for_each(|&path| findings.tell(ProblemKind::Loose, path, "in no class folder"));
         }
         if !others.is_empty() {
             notes.push(format!(
@@ -264,7 +268,7 @@ impl<'a> Classes<'a> {
             let prefix = prefix.trim_end_matches('/');
             findings.refuse(
                 error,
-                empty.iter().map(|class| problem(prefix, class, Problems::EmptyClass, detail)),
+                empty.iter().map(|class| problem(prefix, class, ProblemKind::EmptyClass, detail)),
             )?;
         }
         classes.retain(|_, files| !files.is_empty());
@@ -332,7 +336,7 @@ fn is_among(name: &str, names: &[String]) -> bool {
     names.binary_search_by(|other| other.as_str().cmp(name)).is_ok()
 }
 
-fn problem(folder: &str, class: &str, kind: Problems, detail: &str) -> Problem {
+fn problem(folder: &str, class: &str, kind: ProblemKind, detail: &str) -> Problem {
     let file = if folder.is_empty() { class.to_owned() } else { format!("{folder}/{class}") };
     Problem { file, kind, detail: detail.to_owned() }
 }

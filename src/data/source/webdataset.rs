@@ -11,7 +11,7 @@ use super::archive::{Archives, Contents, Member};
 use super::labels::Labels;
 use super::tree::{SPLITS, held_out_dataset, may_be_picture, some};
 use super::{Dataset, Findings, Item, Place, Split, Store, index, tarball};
-use crate::data::Problems;
+use crate::data::ProblemKind;
 use crate::{Error, Result};
 
 /// Most bytes of a file that names a class.
@@ -89,7 +89,7 @@ fn dataset(origin: &Path, folder: &Path, shards: Vec<Shard>, findings: &mut Find
         let prefix = path.strip_prefix(folder).ok().filter(|_| several);
         let prefix = prefix.map_or(String::new(), |tar| format!("{}/", tar.display()));
         read_shard(&archives, archive, &prefix, &contents.files, samples, &mut unlabelled)?;
-        contents.odd.iter().for_each(|name| findings.tell(Problems::Junk, name, "no plain file"));
+        contents.odd.iter().for_each(|name| findings.tell(ProblemKind::Junk, name, "no plain file"));
         if !contents.odd.is_empty() {
             notes.push(format!(
                 "{}: {} entries are no plain files and left out",
@@ -102,7 +102,7 @@ fn dataset(origin: &Path, folder: &Path, shards: Vec<Shard>, findings: &mut Find
         }
     }
     for file in &unlabelled {
-        findings.tell(Problems::Loose, file, "no .cls beside it says what it shows");
+        findings.tell(ProblemKind::Loose, file, "no .cls beside it says what it shows");
     }
     if !unlabelled.is_empty() {
         let names: Vec<&str> = unlabelled.iter().map(String::as_str).collect();

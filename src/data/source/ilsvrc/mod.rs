@@ -15,7 +15,7 @@ use super::archive::{Archives, Member};
 use super::index::Listing;
 use super::tree::some;
 use super::{Dataset, Findings, Item, Place, Split, Store, index};
-use crate::data::Problems;
+use crate::data::ProblemKind;
 use crate::{Error, Result};
 pub(super) use devkit::{Devkit, is_truth};
 
@@ -220,8 +220,9 @@ impl Challenge<'_> {
                 patches.len()
             ));
         }
-        odd.iter()
-            .for_each(|name| findings.tell(Problems::Junk, name, "no plain file, or no archive of a class"));
+        odd.iter().for_each(|name| {
+            findings.tell(ProblemKind::Junk, name, "no plain file, or no archive of a class")
+        });
         if !odd.is_empty() {
             let odd: Vec<&str> = odd.iter().map(String::as_str).collect();
             notes.push(format!("{} entries are no plain files and left out: {}", odd.len(), some(&odd)));
@@ -243,7 +244,7 @@ impl Challenge<'_> {
             classes.filter(|(label, _)| !present.contains(label)).map(|(_, name)| name.as_str()).collect();
         let archive = self.year.train.0;
         for class in &missing {
-            findings.tell(Problems::MissingClass, *class, format!("{archive} has no pictures of it"));
+            findings.tell(ProblemKind::MissingClass, *class, format!("{archive} has no pictures of it"));
         }
         if !missing.is_empty() {
             self.notes.push(format!(
