@@ -3,6 +3,7 @@
 
 mod available;
 mod cpu;
+mod health;
 mod laps;
 mod layout;
 mod plan;
@@ -10,6 +11,7 @@ pub mod reference;
 mod tensor;
 
 pub use cpu::CpuEngine;
+pub use health::{Health, NotFinite, Place};
 pub use laps::{Lap, Laps, Pass};
 pub use plan::{Mode, Plan, Step};
 pub use tensor::Tensor;
@@ -76,6 +78,21 @@ pub trait Engine {
 
     /// Applies the gradients of the last [`Engine::forward_backward`].
     fn apply(&mut self, update: &Update);
+
+    /// Where the numbers of the last step stopped being finite: the first layer with such outputs, else the last one with
+    /// such weights or biases after its update, else the loss. `None`: all is well.
+    fn not_finite(&self) -> Option<NotFinite>;
+
+    /// Keeps a layer's weights and biases as they are from now on, or lets them learn again, from a momentum of zero. No
+    /// gradients are found for a frozen layer, nor for the values below the lowest layer that learns. Layers whose
+    /// recipe has rates of zero are frozen from the start.
+    ///
+    /// # Panics
+    /// When there is no layer at this position.
+    fn freeze(&mut self, layer: usize, frozen: bool);
+
+    /// How large the numbers of each layer with weights are after [`Engine::forward_backward`] and [`Engine::apply`].
+    fn health(&self) -> Vec<Health>;
 
     /// Learns from one batch: [`Engine::forward_backward`] and [`Engine::apply`] in one, so that an engine may apply a
     /// gradient where it finds it and never keep it. Where the loss is not finite, nothing is changed.

@@ -64,16 +64,16 @@ impl Isa {
 /// Compiles the functions once for the target's baseline and once for AVX2, and calls the one that
 /// [`Isa::current`] chooses. The two give the same bits: Rust never fuses a product and a sum by itself.
 macro_rules! multiversioned {
-    ($($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block)*) => {$(
+    ($($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => {$(
         $(#[$doc])*
-        $vis fn $name($($arg: $type),*) {
+        $vis fn $name($($arg: $type),*) $(-> $result)? {
             #[inline(always)]
-            fn portable($($arg: $type),*) $body
+            fn portable($($arg: $type),*) $(-> $result)? $body
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            fn avx2($($arg: $type),*) {
-                portable($($arg),*);
+            fn avx2($($arg: $type),*) $(-> $result)? {
+                portable($($arg),*)
             }
 
             #[cfg(target_arch = "x86_64")]
@@ -81,7 +81,7 @@ macro_rules! multiversioned {
                 // SAFETY: this set is only ever current on a machine that has AVX2 and FMA.
                 return unsafe { avx2($($arg),*) };
             }
-            portable($($arg),*);
+            portable($($arg),*)
         }
     )*};
 }

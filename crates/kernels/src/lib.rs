@@ -29,6 +29,7 @@ pub mod local;
 pub mod loss;
 pub mod lrn;
 pub mod map_norm;
+pub mod measure;
 pub mod memory;
 pub mod peak;
 pub mod pool;

@@ -38,9 +38,9 @@ proptest! {
         let (mut dw, mut dbias) = (w.clone(), vec![0.0; outputs]);
         fc::backward_weights(batch, inputs, outputs, x, dy, &mut dw, &mut dbias);
         let [w, v] = &mut apart;
-        sgd::step(w, v, &dw, 0.01, 0.9, 0.0005);
+        prop_assert!(sgd::step(w, v, &dw, 0.01, 0.9, 0.0005));
         let [w, v] = &mut fused;
-        fc::step(batch, inputs, outputs, x, dy, w, v, [0.01, 0.9, 0.0005]);
+        prop_assert!(fc::step(batch, inputs, outputs, x, dy, w, v, [0.01, 0.9, 0.0005]));
         prop_assert_eq!(bits(&apart), bits(&fused));
     }
 

@@ -5,7 +5,7 @@ mod kit;
 use alexnet_kernels::geometry::{
     ConvGeometry, Maps, NormGeometry, Normalisation, PoolGeometry, Rounding, Window,
 };
-use alexnet_kernels::sgd;
+use alexnet_kernels::{fc, sgd};
 use kit::{bits, cases::*, check_threads, single, spread};
 
 const BATCH: usize = 5;
@@ -53,6 +53,26 @@ fn elementwise() {
     }
     check_threads(&Dropout { keys: vec![1, 2, 3], units: 50_001, rate: 0.5, scale: 2.0 });
     check_threads(&SoftmaxLoss { labels: (0..200).collect(), classes: 1000 });
+}
+
+/// One weight that is not a finite number is told, wherever it is and however it came about.
+#[test]
+fn a_spoilt_weight_is_told() {
+    let len = 40_000;
+    for (value, gradient) in [(f32::NAN, 0.0), (0.0, f32::INFINITY), (f32::MAX, -f32::MAX)] {
+        for at in [0, 7, 16_383, 16_384, len - 1] {
+            let [mut w, mut v, mut g] = [vec![0.5; len], vec![0.0; len], vec![0.1; len]];
+            assert!(sgd::step(&mut w, &mut v, &g, 1.0, 0.9, 0.0));
+            (w[at], g[at]) = (value, gradient);
+            assert!(!sgd::step(&mut w, &mut v, &g, 1.0, 0.9, 0.0), "{value}, {gradient} at {at}");
+        }
+    }
+    let (batch, inputs, outputs) = (3, 700, 90);
+    let [x, mut dy] = [vec![0.5; batch * inputs], vec![0.1; batch * outputs]];
+    let [mut w, mut v] = [vec![0.0; inputs * outputs], vec![0.0; inputs * outputs]];
+    assert!(fc::step(batch, inputs, outputs, &x, &dy, &mut w, &mut v, [0.1, 0.9, 0.0]));
+    dy[outputs - 1] = f32::NAN;
+    assert!(!fc::step(batch, inputs, outputs, &x, &dy, &mut w, &mut v, [0.1, 0.9, 0.0]));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::forward::{mask_keys, training_scale};
 use super::{Pair, Parameters, update};
-use crate::engine::{Batch, Laps, Pass, Plan, Update};
+use crate::engine::{Batch, Laps, NotFinite, Pass, Plan, Update};
 use crate::net::{Activation, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::memory::Buffer;
@@ -16,7 +16,8 @@ pub(super) enum Gradients<'a> {
     Apply(&'a Update),
 }
 
-/// Finds the gradients of every parameter. `gradients[0]` comes in as the loss's gradient by the logits.
+/// Finds the gradients of every parameter that is not frozen. `gradients[0]` comes in as the loss's gradient by the
+/// logits. Tells where an update left numbers that are not finite.
 pub(super) fn run(
     network: &Network,
     plan: &Plan,
@@ -27,9 +28,16 @@ pub(super) fn run(
     batch: &Batch<'_>,
     mut then: Gradients<'_>,
     laps: &mut Laps,
-) {
+) -> Option<NotFinite> {
+    let mut not_finite = None;
+    // Below the lowest layer that learns, nobody asks for a gradient.
+    let learns = |i: usize| network.layers[i].weights().is_some() && !parameters[i].frozen;
+    let lowest = (0..network.layers.len()).find(|&i| learns(i)).unwrap_or(network.layers.len());
     let [mut above, mut below] = gradients.each_mut();
     for (i, (layer, step)) in network.layers.iter().zip(&plan.steps).enumerate().rev() {
+        if i < lowest {
+            break;
+        }
         if plan.is_done_after(i) {
             continue;
         }
@@ -44,20 +52,21 @@ pub(super) fn run(
             }
             _ => {
                 let parameters = &mut parameters[i];
-                let learns = layer.weights().is_some();
+                let learns = layer.weights().is_some() && !parameters.frozen;
                 if let (true, Gradients::Keep(final_gradient)) = (learns, &mut then) {
                     learn(layer, &mut parameters.gradient, n, x, dy);
                     laps.lap(i, Pass::WeightGradient);
                     final_gradient(i);
                     laps.go_on();
                 }
-                // The pictures' own gradient is of no use.
-                if i > 0 {
+                if i > lowest {
                     pass_on(layer, step.prologue, &parameters.value, n, x, dy, &mut below[..inputs]);
                     laps.lap(i, Pass::InputGradient);
                 }
                 if let (true, Gradients::Apply(update)) = (learns, &then) {
-                    update::step(layer, parameters, n, x, dy, update);
+                    let spoilt = update::step(layer, parameters, n, x, dy, update);
+                    // What goes wrong goes on downward: the highest layer is told.
+                    not_finite = not_finite.or(spoilt.map(|place| NotFinite { layer: i, place }));
                     laps.lap(i, Pass::WeightGradient);
                 }
                 std::mem::swap(&mut above, &mut below);
@@ -66,6 +75,7 @@ pub(super) fn run(
         }
         laps.lap(i, Pass::InputGradient);
     }
+    not_finite
 }
 
 /// The gradient of the layer's own parameters.

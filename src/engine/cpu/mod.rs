@@ -3,15 +3,20 @@
 
 mod backward;
 mod forward;
+#[cfg(test)]
+mod tests;
 mod update;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::{Batch, Engine, Laps, MemoryTable, Mode, Outcome, Pass, Plan, Tensor, Update, available, layout};
-use crate::net::{Layer, Network, Operation};
+use super::{
+    Batch, Engine, Health, Laps, MemoryTable, Mode, NotFinite, Outcome, Pass, Place, Plan, Tensor, Update,
+    available, layout,
+};
+use crate::net::{Activation, Layer, Network, Operation};
 use crate::{Error, Result};
 use alexnet_kernels::memory::Buffer;
-use alexnet_kernels::{conv, half, loss};
+use alexnet_kernels::{conv, half, loss, measure};
 use backward::Gradients;
 
 /// Weights and biases of one layer, or anything of their shape, in the kernels' order.
@@ -31,6 +36,8 @@ struct Parameters {
     transformed: Buffer,
     /// The weights of a fully connected layer in half precision, if they are kept so: then `value` holds none.
     halved: Vec<u16>,
+    /// Whether they stay as they are.
+    frozen: bool,
 }
 
 /// Carries out a network on the CPU.
@@ -45,6 +52,9 @@ pub struct CpuEngine {
     /// Gradients of the loss by activations; two take turns.
     gradients: [Buffer; 2],
     laps: Laps,
+    /// Pictures of the last step.
+    seen: usize,
+    not_finite: Option<NotFinite>,
 }
 
 impl std::fmt::Debug for CpuEngine {
@@ -85,7 +95,8 @@ impl CpuEngine {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
             Error::new(crate::error::Kind::Runtime, format!("{threads} threads cannot be started: {error}"))
         })?;
-        Ok(Self { network, plan, pool, parameters, slots, gradients, laps: Laps::start() })
+        let laps = Laps::start();
+        Ok(Self { network, plan, pool, parameters, slots, gradients, laps, seen: 0, not_finite: None })
     }
 
     /// Threads that compute.
@@ -200,8 +211,9 @@ impl CpuEngine {
                 classes - 1
             )));
         }
-        let Self { network, plan, pool, parameters, slots, gradients, laps } = self;
+        let Self { network, plan, pool, parameters, slots, gradients, laps, seen, not_finite } = self;
         *laps = Laps::start();
+        (*seen, *not_finite) = (n, None);
         Ok(pool.install(|| {
             forward::run(network, plan, parameters, slots, n, batch.images, Some(batch.keys), laps);
             let logits = &slots[plan.logits()][..n * classes];
@@ -209,10 +221,31 @@ impl CpuEngine {
             let loss = loss::softmax_loss(logits, batch.labels, n, classes, &mut gradients[0][..n * classes]);
             laps.go_on();
             if loss.is_finite() || matches!(then, Gradients::Keep(_)) {
-                backward::run(network, plan, parameters, slots, gradients, n, batch, then, laps);
+                *not_finite =
+                    backward::run(network, plan, parameters, slots, gradients, n, batch, then, laps);
+            }
+            if !loss.is_finite() || not_finite.is_some() {
+                let loss = NotFinite { layer: network.layers.len() - 1, place: Place::Loss };
+                *not_finite = spoilt_outputs(network, plan, slots, n).or(*not_finite).or(Some(loss));
             }
             Outcome { loss, correct }
         }))
+    }
+
+    fn layer_health(&self, position: usize, layer: &Layer) -> Health {
+        let Parameters { value, gradient, velocity, .. } = &self.parameters[position];
+        let outputs = &self.slots[self.plan.steps[position].to][..self.seen * layer.output.len()];
+        let next = self.network.layers.get(position + 1).map(|next| &next.operation);
+        let rectified = matches!(next, Some(Operation::Activation(Activation::Relu)));
+        let scale = |values: &[f32]| measure::scale(values) as f32;
+        Health {
+            layer: layer.name.clone(),
+            activation: scale(outputs),
+            dead: rectified.then(|| measure::silent(outputs, layer.output.channels) as f32),
+            gradient: scale(&gradient.weights),
+            weight: scale(&value.weights),
+            update: scale(&velocity.weights),
+        }
     }
 
     fn for_training(&self) -> Result<()> {
@@ -235,7 +268,9 @@ impl Parameters {
         };
         match plan.mode {
             Mode::Training => {
-                Ok(Self { value: pair()?, gradient: pair()?, velocity: pair()?, ..Self::default() })
+                let frozen = layer.weights().is_some_and(|spec| spec.rate == 0.0 && spec.bias_rate == 0.0);
+                let (value, gradient, velocity) = (pair()?, pair()?, pair()?);
+                Ok(Self { value, gradient, velocity, frozen, ..Self::default() })
             }
             Mode::Inference => {
                 let transformed = zeros(plan.transformed(layer))?;
@@ -276,16 +311,41 @@ impl Engine for CpuEngine {
     }
 
     fn apply(&mut self, update: &Update) {
-        let Self { network, pool, parameters, laps, .. } = self;
+        let Self { network, plan, pool, parameters, slots, laps, seen, not_finite, .. } = self;
         laps.go_on();
         pool.install(|| {
-            for (i, (layer, parameters)) in network.layers.iter().zip(parameters).enumerate() {
-                if layer.weights().is_some() {
-                    update::apply(layer, parameters, update);
+            let fine = not_finite.is_none();
+            for (i, (layer, parameters)) in network.layers.iter().zip(parameters).enumerate().rev() {
+                if layer.weights().is_some() && !parameters.frozen {
+                    let spoilt = update::apply(layer, parameters, update);
+                    *not_finite = not_finite.or(spoilt.map(|place| NotFinite { layer: i, place }));
                     laps.lap(i, Pass::Update);
                 }
             }
+            if fine && not_finite.is_some() {
+                *not_finite = spoilt_outputs(network, plan, slots, *seen).or(*not_finite);
+            }
         });
+    }
+
+    fn not_finite(&self) -> Option<NotFinite> {
+        self.not_finite
+    }
+
+    fn freeze(&mut self, layer: usize, frozen: bool) {
+        let parameters = &mut self.parameters[layer];
+        if parameters.frozen != frozen {
+            parameters.frozen = frozen;
+            for pair in [&mut parameters.gradient, &mut parameters.velocity] {
+                pair.weights.fill(0.0);
+                pair.biases.fill(0.0);
+            }
+        }
+    }
+
+    fn health(&self) -> Vec<Health> {
+        let layers = self.network.layers.iter().enumerate().filter(|(_, layer)| layer.weights().is_some());
+        self.pool.install(|| layers.map(|(i, layer)| self.layer_health(i, layer)).collect())
     }
 
     fn step(&mut self, batch: &Batch<'_>, update: &Update) -> Result<Outcome> {
@@ -337,6 +397,15 @@ impl Engine for CpuEngine {
         }
         table
     }
+}
+
+/// The first layer whose outputs for `n` pictures are not all finite.
+fn spoilt_outputs(network: &Network, plan: &Plan, slots: &[Buffer], n: usize) -> Option<NotFinite> {
+    let mut layers = network.layers.iter().zip(&plan.steps);
+    let spoilt = |(layer, step): (&Layer, &super::Step)| {
+        measure::not_finite(&slots[step.to][..n * layer.output.len()]).is_some()
+    };
+    Some(NotFinite { layer: layers.position(spoilt)?, place: Place::Outputs })
 }
 
 /// Pictures whose own class has the largest logit; of equal logits the first counts as the largest.

@@ -15,6 +15,7 @@ use crate::sgd::step_part;
 use crate::shared::Shared;
 use halved::Halves;
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The largest batch for which reading each weight once, straight from memory, beats packing it.
 const FEW: usize = 8;
@@ -155,7 +156,7 @@ pub const fn steps(batch: usize) -> bool {
 
 /// The weights' gradient and the update that follows from it, `v = momentum v - decay rate w - rate dw`,
 /// `w = w + v`, in one: `dw` goes into the update from the cache, and is never written out. The numbers are those of
-/// [`backward_weights`] and [`crate::sgd::step`].
+/// [`backward_weights`] and [`crate::sgd::step`]. Tells whether every weight is a finite number afterwards.
 ///
 /// # Shapes
 /// `v: [outputs, inputs]`, the momentum.
@@ -171,7 +172,7 @@ pub fn step(
     w: &mut [f32],
     v: &mut [f32],
     [rate, momentum, decay]: [f32; 3],
-) {
+) -> bool {
     check_len!(x, batch * inputs);
     check_len!(dy, batch * outputs);
     check_len!(w, outputs * inputs);
@@ -179,12 +180,16 @@ pub fn step(
     let shape = Shape { m: outputs, n: inputs, k: batch };
     let (left, right) = (Matrix::across_rows(dy, outputs), Matrix::across_rows(x, inputs));
     let (w, v) = (Shared::new(w), Shared::new(v));
+    let finite = AtomicBool::new(true);
     gemm_blocks(shape, &left, &right, &|rows, columns, block| {
         for (row, gradient) in rows.zip(block.chunks_exact(columns.len())) {
             let first = row * inputs + columns.start;
             // SAFETY: a part of row `row` of either matrix, and blocks do not overlap.
             let (w, v) = unsafe { (w.part(first, columns.len()), v.part(first, columns.len())) };
-            step_part(w, v, gradient, rate, momentum, decay);
+            if !step_part(w, v, gradient, rate, momentum, decay) {
+                finite.store(false, Ordering::Relaxed);
+            }
         }
     });
+    finite.into_inner()
 }

@@ -1,0 +1,77 @@
+//! What is told of a layer's numbers while it learns: how large they are, and which units are silent.
+
+use crate::GRAIN;
+use rayon::prelude::*;
+
+/// The root of the mean square; 0 of no values. In double precision, in an order that follows from the length alone.
+pub fn scale(values: &[f32]) -> f64 {
+    let squares: Vec<f64> = values
+        .par_chunks(GRAIN)
+        .map(|part| part.iter().map(|&value| f64::from(value) * f64::from(value)).sum())
+        .collect();
+    (squares.iter().sum::<f64>() / values.len().max(1) as f64).sqrt()
+}
+
+/// The share of the columns of `values`, `[rows, columns]`, that have no value above 0: of the outputs of rectifiers, the
+/// units that no picture makes speak.
+///
+/// # Panics
+/// When the rows are not whole.
+pub fn silent(values: &[f32], columns: usize) -> f64 {
+    assert!(
+        columns > 0 && values.len().is_multiple_of(columns),
+        "{} values in rows of {columns}",
+        values.len()
+    );
+    let rows = (GRAIN / columns).max(1);
+    let nothing = || vec![f32::NEG_INFINITY; columns];
+    let larger = |mut a: Vec<f32>, row: &[f32]| {
+        a.iter_mut().zip(row).for_each(|(a, &value)| *a = a.max(value));
+        a
+    };
+    let parts = values.par_chunks(rows * columns);
+    let largest = parts
+        .map(|part| part.chunks_exact(columns).fold(nothing(), larger))
+        .reduce(nothing, |a, b| larger(a, &b));
+    largest.iter().filter(|&&value| value <= 0.0).count() as f64 / columns as f64
+}
+
+/// The position of the first value that is infinite or not a number.
+pub fn not_finite(values: &[f32]) -> Option<usize> {
+    let parts = values.par_chunks(GRAIN).enumerate();
+    let found = parts.filter_map(|(part, values)| {
+        Some(part * GRAIN + values.iter().position(|value| !value.is_finite())?)
+    });
+    found.min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scale_is_the_root_of_the_mean_square() {
+        assert_eq!(scale(&[]), 0.0);
+        assert_eq!(scale(&[3.0, -3.0, 3.0]), 3.0);
+        let many: Vec<f32> = (0..100_000).map(|i| if i % 2 == 0 { 1.0 } else { 7.0 }).collect();
+        assert!((scale(&many) - 5.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_unit_is_silent_when_no_picture_makes_it_speak() {
+        let columns = 3;
+        let mut values = vec![0.0; columns * 50_000];
+        assert_eq!(silent(&values, columns), 1.0);
+        values[columns * 49_999 + 1] = 1e-30;
+        assert_eq!(silent(&values, columns), 2.0 / 3.0);
+    }
+
+    #[test]
+    fn the_first_value_that_is_not_finite_is_found() {
+        let mut values = vec![0.0; 100_000];
+        assert_eq!(not_finite(&values), None);
+        values[90_000] = f32::NAN;
+        values[70_001] = f32::NEG_INFINITY;
+        assert_eq!(not_finite(&values), Some(70_001));
+    }
+}
