@@ -313,14 +313,13 @@ impl Trainer {
 
     fn end_of_epoch(&mut self, rate: f32, tally: &Tally, validation: Option<Evaluation>) -> Result<()> {
         let epoch = self.pace.epochs + 1;
-        let mut line = self.line(epoch, rate, tally, validation.as_ref());
+        let line = self.line(epoch, rate, tally, validation.as_ref());
         let mut text =
             format!("epoch {epoch}: rate {rate}, loss {:.4}, top-1 {:.2} %", tally.loss(), 100.0 * line.top1);
         if let Some(found) = &validation {
             let (top1, top5) = (100.0 * found.top1_share(), 100.0 * found.top5_share());
             text += &format!("; validation: loss {:.4}, top-1 {top1:.2} %, top-5 {top5:.2} %", found.loss);
         }
-        line.images_per_second = tally.rate();
         text += &format!("; {} images/s, {}", significant(tally.rate()), duration(line.seconds));
         if tally.waiting() > WORTH_TELLING {
             text += &format!(
@@ -375,20 +374,21 @@ impl Trainer {
 
     fn line(&self, epoch: usize, lr: f32, tally: &Tally, found: Option<&Evaluation>) -> Line {
         let validation = found.map(|found| Validation {
-            loss: found.loss,
-            top1: found.top1_share(),
-            top5: found.top5_share(),
+            loss: found.loss as f32,
+            top1: found.top1_share() as f32,
+            top5: found.top5_share() as f32,
         });
         Line {
             step: self.steps,
             epoch,
             seconds: self.started.elapsed().as_secs_f64(),
-            loss: tally.loss(),
-            top1: tally.correct as f64 / tally.pictures.max(1) as f64,
+            loss: tally.loss() as f32,
+            top1: (tally.correct as f64 / tally.pictures.max(1) as f64) as f32,
             lr,
-            images_per_second: tally.rate(),
-            waiting: tally.waiting(),
+            images_per_second: tally.rate() as f32,
+            waiting: tally.waiting() as f32,
             validation,
+            health: std::collections::BTreeMap::new(),
         }
     }
 
