@@ -13,13 +13,17 @@
 //! | [`mod@bench`] | pictures per second |
 
 pub mod bench;
+pub mod checkpoint;
 pub mod demo;
 pub mod init;
+pub mod keeper;
 pub mod metrics;
 pub mod progress;
 pub mod run;
 pub mod schedule;
+pub mod settings;
 pub mod signals;
+pub mod tally;
 pub mod trainer;
 
 pub use trainer::{Config, Report, train};
