@@ -14,7 +14,7 @@ use crate::net::Recipe;
 use crate::net::show::grouped;
 use crate::train::progress::Display;
 use crate::train::signals::Interrupt;
-use crate::train::{Config, Report, train};
+use crate::train::{Config, Report, RunFolder, train};
 
 pub(super) fn run(args: &TrainArgs, out: &mut Output) -> Ending {
     let report = train(config(args)?)?;
@@ -31,10 +31,10 @@ fn config(args: &TrainArgs) -> Result<Config> {
     let recipe = recipe(args)?;
     let threads = args.machine.threads();
     Ok(Config {
-        recipe,
-        dataset: Dataset::open(&args.source)?,
-        run: args.run.clone(),
-        exist_ok: args.exist_ok,
+        run: match &args.run {
+            Some(folder) if args.exist_ok => RunFolder::Over(folder.clone()),
+            folder => RunFolder::New(folder.clone()),
+        },
         command: command_line(),
         seed: args.seed,
         threads,
@@ -42,6 +42,7 @@ fn config(args: &TrainArgs) -> Result<Config> {
         max_steps: args.steps.map(|steps| steps as usize),
         display: Display::detect(false),
         interrupt: Interrupt::on_signals(),
+        ..Config::new(recipe, Dataset::open(&args.source)?)
     })
 }
 

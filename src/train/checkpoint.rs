@@ -1,7 +1,7 @@
 //! Checkpoints: everything from which a training goes on to the same bits.
 //!
 //! A checkpoint is a sealed safetensors file, `checkpoints/step-000012000.safetensors`. Tensors, 32-bit: the parameters as in
-//! a model file, and beside each the momentum, `momentum.conv1.weight`; the last array is the SHA-256 of all bytes before
+//! a model file, and beside each the momentum, `momentum.conv1.weight`, and `mean`; the last array is the SHA-256 of all bytes before
 //! it. Metadata: `format_version`, `state` ([`State`]) and `lineage` ([`Lineage`]), JSON.
 
 use std::collections::BTreeMap;
@@ -24,6 +24,7 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// What the momentum of a parameter is called: this, and the parameter's name.
 const MOMENTUM: &str = "momentum.";
+const MEAN: &str = "mean";
 
 /// Where a training stands between two steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -76,6 +77,8 @@ pub struct Checkpoint {
     pub parameters: Vec<Tensor>,
     /// Their momentum, named as they are.
     pub velocities: Vec<Tensor>,
+    /// What is subtracted from pictures: see [`crate::data::Preprocess`].
+    pub mean: Vec<f32>,
 }
 
 impl Lineage {
@@ -119,10 +122,12 @@ impl Checkpoint {
         let names: Vec<String> = self.velocities.iter().map(|t| format!("{MOMENTUM}{}", t.name)).collect();
         let parameters = self.parameters.iter().map(|tensor| (tensor.name.as_str(), tensor));
         let velocities = names.iter().map(String::as_str).zip(&self.velocities);
-        let arrays: Vec<Array<'_>> = parameters
+        let shape = [self.mean.len()];
+        let mut arrays: Vec<Array<'_>> = parameters
             .chain(velocities)
             .map(|(name, tensor)| Array { name, shape: &tensor.shape, values: Values::F32(&tensor.data) })
             .collect();
+        arrays.push(Array { name: MEAN, shape: &shape, values: Values::F32(&self.mean) });
         container::write_sealed(&path, &metadata, &arrays)?;
         Ok(path)
     }
@@ -159,14 +164,15 @@ impl Checkpoint {
             header.tensors().into_iter().filter(|(name, _)| name != container::SEAL).collect();
         infos.sort_by_key(|(_, info)| info.data_offsets);
         let (mut parameters, mut velocities) = (Vec::new(), Vec::new());
-        for (name, _) in infos {
+        let (_, mean) = container::numbers(&file, MEAN)?;
+        for (name, _) in infos.into_iter().filter(|(name, _)| name != MEAN) {
             let (shape, data) = container::numbers(&file, &name)?;
             match name.strip_prefix(MOMENTUM) {
                 Some(name) => velocities.push(Tensor { name: name.to_owned(), shape, data }),
                 None => parameters.push(Tensor { name, shape, data }),
             }
         }
-        Ok(Self { state, lineage, parameters, velocities })
+        Ok(Self { state, lineage, parameters, velocities, mean })
     }
 }
 
