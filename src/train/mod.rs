@@ -14,6 +14,7 @@
 //! | [`record`], [`metrics`], [`tally`] | messages and numbers, to every place that shows them |
 //! | [`progress`] | what a person sees meanwhile |
 //! | [`signals`] | stopping without losing anything |
+//! | [`rates`] | which learning rate: a little training at ever higher ones |
 //! | [`demo`] | `alexnet demo` |
 //! | [`mod@bench`] | pictures per second |
 
@@ -27,6 +28,7 @@ pub mod journal;
 pub mod keeper;
 pub mod metrics;
 pub mod progress;
+pub mod rates;
 pub mod record;
 pub mod run;
 pub mod schedule;

@@ -16,7 +16,8 @@ pub struct Record {
     /// What a person sees.
     pub progress: Progress,
     metrics: Metrics,
-    troubled: bool,
+    /// The last warning: what goes wrong again and again is told once.
+    warned: String,
 }
 
 impl Record {
@@ -26,7 +27,7 @@ impl Record {
     /// When the files cannot be made.
     pub fn start(run: Run, progress: Progress, lines: usize) -> Result<Self> {
         let metrics = run.metrics(lines)?;
-        Ok(Self { run, progress, metrics, troubled: false })
+        Ok(Self { run, progress, metrics, warned: String::new() })
     }
 
     /// Says something.
@@ -35,9 +36,13 @@ impl Record {
         self.run.log(text);
     }
 
-    /// Says that something went wrong that does not end the training.
+    /// Says that something went wrong that does not end the training, once.
     pub fn warn(&mut self, error: &Error) {
-        self.say(&format!("warning: {error}"));
+        let text = format!("warning: {error}");
+        if text != self.warned {
+            self.say(&text);
+            self.warned = text;
+        }
     }
 
     /// Lines of metrics so far.
@@ -47,16 +52,10 @@ impl Record {
 
     /// Writes a line of metrics.
     pub fn line(&mut self, line: &Line) {
-        let written = self.metrics.write(line);
-        match written {
-            Ok(()) => self.troubled = false,
-            Err(error) if !self.troubled => {
-                self.troubled = true;
-                self.warn(
-                    &error.help("training goes on; the line is kept, and written when there is space again"),
-                );
-            }
-            Err(_) => {}
+        if let Err(error) = self.metrics.write(line) {
+            self.warn(
+                &error.help("training goes on; the line is kept, and written when there is space again"),
+            );
         }
     }
 

@@ -170,7 +170,7 @@ impl Trainer {
 
     /// Saves what an unfinished epoch learned, or judges the best model with the recipe's views.
     pub(super) fn finish(mut self, began: Instant, ended: &Ended) -> Result<Report> {
-        if matches!(ended, Ended::Signal(_) | Ended::MaxSteps | Ended::Forecast) {
+        if matches!(ended, Ended::Signal(_) | Ended::MaxSteps) {
             self.save_unfinished()?;
         }
         self.keeper.wait().unwrap_or_else(|error| self.record.warn(&error));
@@ -181,11 +181,15 @@ impl Trainer {
             Ended::Signal(_) | Ended::Forecast => None,
             _ => self.judge_best(ended)?,
         };
+        let folder = self.record.run.folder().to_path_buf();
+        if *ended == Ended::Forecast {
+            self.record.run.remove();
+        }
         Ok(Report {
             epochs: self.state.pace.epochs,
             steps: self.state.step,
             seconds: began.elapsed().as_secs_f64(),
-            run: self.record.run.folder().to_path_buf(),
+            run: folder,
             skipped: self.skipped,
             interrupted: self.config.interrupt.signal().filter(|_| evaluation.is_none()),
             evaluation,
@@ -214,8 +218,10 @@ impl Trainer {
 
     fn judge_best(&mut self, ended: &Ended) -> Result<Option<Evaluation>> {
         let Some(split) = self.config.dataset.val().cloned() else { return Ok(None) };
-        if *ended != Ended::MaxSteps {
-            let best = Model::load(self.record.run.folder().join("best.safetensors"))?;
+        let best = self.record.run.folder().join("best.safetensors");
+        let is_best = *ended != Ended::MaxSteps && best.is_file();
+        if is_best {
+            let best = Model::load(best)?;
             self.engine.load(&best.parameters)?;
         }
         let views = self.config.recipe.evaluation.views;
@@ -223,7 +229,7 @@ impl Trainer {
         self.record.skipped(&found.skipped);
         self.record.say(&format!(
             "the {} model on {} {} pictures, {views} {}: top-1 {:.2} %, top-5 {:.2} %",
-            if *ended == Ended::MaxSteps { "last" } else { "best" },
+            if is_best { "best" } else { "last" },
             count(found.images as u64),
             split.name,
             if views == 1 { "view" } else { "views" },
