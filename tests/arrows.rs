@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The preprocessing stands in the model file.
     ("interop", &["files", "engine", "data", "net"]),
     ("eval", &["interop", "engine", "data", "net", "random"]),
-    ("train", &["eval", "parallel", "interop", "engine", "data", "net", "random"]),
+    ("train", &["files", "eval", "parallel", "interop", "engine", "data", "net", "random"]),
     ("inspect", &["train", "eval", "interop", "engine", "data", "net", "random"]),
     ("serve", &["inspect", "train", "eval", "interop", "engine", "data", "net", "random"]),
     ("cli", &["serve", "inspect", "train", "eval", "parallel", "interop", "engine", "data", "net", "random"]),

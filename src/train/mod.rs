@@ -7,6 +7,8 @@
 //! | [`schedule`] | the rate from epoch to epoch |
 //! | [`run`] | the run folder |
 //! | [`metrics`] | `metrics.jsonl` |
+//! | [`events`] | the same for TensorBoard |
+//! | [`plots`] | the same as pictures |
 //! | [`progress`] | what a person sees meanwhile |
 //! | [`signals`] | stopping without losing anything |
 //! | [`demo`] | `alexnet demo` |
@@ -14,8 +16,10 @@
 
 pub mod bench;
 pub mod demo;
+pub mod events;
 pub mod init;
 pub mod metrics;
+pub mod plots;
 pub mod progress;
 pub mod run;
 pub mod schedule;

@@ -1,0 +1,1 @@
+//! The curves of a training as pictures: `loss.svg`, `accuracy.svg` and `rate.svg`.
