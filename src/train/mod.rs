@@ -10,11 +10,13 @@
 //! | [`events`] | the same for TensorBoard |
 //! | [`plots`] | the same as pictures |
 //! | [`progress`] | what a person sees meanwhile |
+//! | [`dashboard`] | the same on a terminal of its own |
 //! | [`signals`] | stopping without losing anything |
 //! | [`demo`] | `alexnet demo` |
 //! | [`mod@bench`] | pictures per second |
 
 pub mod bench;
+pub mod dashboard;
 pub mod demo;
 pub mod events;
 pub mod init;

@@ -33,7 +33,7 @@ const MARKS: f64 = 16.0;
 const BETWEEN_MARKS: i32 = 34;
 
 /// Steps and values.
-type Points = Vec<(f64, f64)>;
+pub(super) type Points = Vec<(f64, f64)>;
 
 /// Draws the curves of `lines`, the whole training so far, into `folder`. Each file is there whole or not at all.
 ///
@@ -66,10 +66,18 @@ pub fn draw(folder: &Path, lines: &[Line]) -> Result<()> {
         [Curve::plain("", TRAINING, rates.into_iter().map(|(step, rate)| (step, rate.log10())).collect())];
     let chart = |title, curves, axis, legend| Chart { title, curves, axis, legend, last, marks: &marks };
     for (name, chart) in [
-        ("loss.svg", chart("Loss", &loss[..], from_zero(&loss), Some(SeriesLabelPosition::UpperRight))),
+        (
+            "loss.svg",
+            chart("Loss", &loss[..], from_zero(&loss, f64::INFINITY), Some(SeriesLabelPosition::UpperRight)),
+        ),
         (
             "accuracy.svg",
-            chart("Right, per cent", &accuracy, from_zero(&accuracy), Some(SeriesLabelPosition::LowerRight)),
+            chart(
+                "Right, per cent",
+                &accuracy,
+                from_zero(&accuracy, 100.0),
+                Some(SeriesLabelPosition::LowerRight),
+            ),
         ),
         ("rate.svg", chart("Learning rate", &rate, powers(&rate), None)),
     ] {
@@ -104,14 +112,14 @@ struct Curve {
 
 impl Curve {
     fn plain(label: &'static str, colour: RGBColor, points: Points) -> Self {
-        Self { label, colour, points: thinned(points), raw: Vec::new() }
+        Self { label, colour, points: thinned(&points), raw: Vec::new() }
     }
 
     /// One that is drawn smooth, over the values themselves in a pale tone.
     fn measured(label: &'static str, colour: RGBColor, points: Points) -> Self {
         let smooth = smooth(&points);
-        let raw = if smooth == points { Vec::new() } else { thinned(points) };
-        Self { label, colour, points: thinned(smooth), raw }
+        let raw = if smooth == points { Vec::new() } else { thinned(&points) };
+        Self { label, colour, points: thinned(&smooth), raw }
     }
 
     fn values(&self) -> impl Iterator<Item = f64> + '_ {
@@ -136,10 +144,10 @@ fn smooth(points: &Points) -> Points {
     if reach == 0 { points.clone() } else { (0..points.len()).map(|i| (points[i].0, mean(i))).collect() }
 }
 
-/// Of every few neighbours the lowest and the highest: outliers stay.
-fn thinned(points: Points) -> Points {
+/// As many points as a screen shows: of every few neighbours the lowest and the highest, so that outliers stay.
+pub(super) fn thinned(points: &[(f64, f64)]) -> Points {
     if points.len() <= POINTS {
-        return points;
+        return points.to_vec();
     }
     let few = points.len().div_ceil(POINTS / 2);
     let extremes = |few: &[(f64, f64)]| -> Points {
@@ -207,13 +215,12 @@ fn steps(last: usize) -> Axis {
     Axis { ends, ticks: ticks.map(|tick| (tick, count(tick as u64))).collect() }
 }
 
-/// From 0 to just above all values.
-fn from_zero(curves: &[Curve]) -> Axis {
+/// From 0 to just above all values, and not beyond `end`.
+fn from_zero(curves: &[Curve], end: f64) -> Axis {
     let most = curves.iter().flat_map(Curve::values).fold(0.0, f64::max);
     let most = if most > 0.0 { most } else { 1.0 };
     let step = round_step(most, 8.0);
-    // Another half step is room above a curve; per cents end at 100 all the same.
-    let ticks = (most / step + if most > 99.0 { 0.0 } else { 0.1 }).ceil() as usize;
+    let ticks = (most / step + 0.1).ceil().min(end / step) as usize;
     let decimals = (-step.log10().floor()).max(0.0) as usize;
     let ticks = (0..=ticks).map(|i| i as f64 * step).map(|tick| (tick, format!("{tick:.decimals$}")));
     Axis::over(ticks.collect())
@@ -438,7 +445,7 @@ mod tests {
     fn thinning_keeps_outliers_and_smoothing_the_mean() {
         let mut points: Points = (0..10_000).map(|i| (f64::from(i), 1.0)).collect();
         points[5_001].1 = 100.0;
-        let thin = thinned(points.clone());
+        let thin = thinned(&points);
         assert!(thin.len() <= POINTS && thin.contains(&(5_001.0, 100.0)), "{}", thin.len());
         assert!(thin.is_sorted_by_key(|point| point.0));
         let smooth = smooth(&points);
@@ -451,9 +458,9 @@ mod tests {
         let labels = |axis: Axis| axis.ticks.into_iter().map(|tick| tick.1).collect::<Vec<_>>().join(" ");
         let curve =
             |values: &[f64]| [Curve::plain("", INK, values.iter().map(|&value| (0.0, value)).collect())];
-        assert_eq!(labels(from_zero(&curve(&[2.3]))), "0.0 0.5 1.0 1.5 2.0 2.5");
-        assert_eq!(labels(from_zero(&curve(&[100.0]))), "0 20 40 60 80 100");
-        assert_eq!(labels(from_zero(&curve(&[]))), "0.0 0.2 0.4 0.6 0.8 1.0 1.2");
+        assert_eq!(labels(from_zero(&curve(&[2.3]), f64::INFINITY)), "0.0 0.5 1.0 1.5 2.0 2.5");
+        assert_eq!(labels(from_zero(&curve(&[99.5]), 100.0)), "0 20 40 60 80 100");
+        assert_eq!(labels(from_zero(&curve(&[]), 100.0)), "0.0 0.2 0.4 0.6 0.8 1.0 1.2");
         assert_eq!(labels(powers(&curve(&[-2.0]))), "0.005 0.01 0.02");
         assert_eq!(labels(powers(&curve(&[-2.0, -3.0]))), "0.0005 0.001 0.002 0.005 0.01 0.02");
         assert_eq!(labels(powers(&curve(&[-7.0, -2.0]))), "1e-8 1e-7 1e-6 0.00001 0.0001 0.001 0.01 0.1");
