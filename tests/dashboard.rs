@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alexnet::Error;
 use alexnet::train::dashboard::{Controls, Dashboard, Title};
@@ -18,7 +18,7 @@ const LEAVE: &str = "\x1b[?1049l";
 fn on_a_terminal(then: &str, keys: &str) -> Option<(i32, String)> {
     let this = std::env::current_exe().unwrap();
     let test = format!("'{}' --ignored --exact in_a_terminal --nocapture", this.display());
-    let command = format!("{test}; code=$?; stty -a; exit $code");
+    let command = format!("stty rows 24 cols 80; {test}; code=$?; stty -a; exit $code");
     let child = Command::new("script")
         .args(["-qec", &command, "/dev/null"])
         .env("ALEXNET_THEN", then)
@@ -40,7 +40,7 @@ fn on_a_terminal(then: &str, keys: &str) -> Option<(i32, String)> {
             break;
         }
         shown.extend_from_slice(&some[..read]);
-        if String::from_utf8_lossy(&shown).contains("checkpoint now") {
+        if String::from_utf8_lossy(&shown).contains("checkpoint") {
             for key in keys.take().into_iter().flat_map(str::chars) {
                 input.write_all(key.to_string().as_bytes()).unwrap();
                 // A key at a time, as fingers do.
@@ -59,8 +59,8 @@ fn in_a_terminal() {
     let stops = Arc::new(AtomicUsize::new(0));
     let (stop, checkpoint, edit) = (stops.clone(), stops.clone(), stops.clone());
     let controls = Controls {
-        stop: Box::new(move || drop(stop.fetch_add(1, Ordering::SeqCst))),
-        checkpoint: Box::new(move || drop(checkpoint.fetch_add(10, Ordering::SeqCst))),
+        stop: Box::new(move || _ = stop.fetch_add(1, Ordering::SeqCst)),
+        checkpoint: Box::new(move || _ = checkpoint.fetch_add(10, Ordering::SeqCst)),
         edit: Box::new(move |text| {
             edit.fetch_add(100, Ordering::SeqCst);
             if text == "lr=0.5" {
@@ -74,7 +74,9 @@ fn in_a_terminal() {
     let dashboard = Dashboard::start(title, &[], controls).unwrap();
     dashboard.say("a message");
     dashboard.stretch("epoch 1 of 3", 10, 100, 5.0);
+    let began = Instant::now();
     while stops.load(Ordering::SeqCst) % 10 == 0 || then == "wait" {
+        assert!(began.elapsed() < Duration::from_secs(30), "no key came");
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_ne!(then, "panic", "as was asked for");
@@ -92,7 +94,7 @@ fn after(shown: &str) -> &str {
 
 #[test]
 fn keys_do_what_they_say_and_messages_stay_on_the_terminal() {
-    let Some((code, shown)) = on_a_terminal("stop", "celr=0.6\n\x7f5\rq") else { return };
+    let Some((code, shown)) = on_a_terminal("stop", "celr=0.6\r\x7f5\rq") else { return };
     let after = after(&shown);
     assert_eq!(code, 0, "{shown}");
     assert!(after.contains("counted 211"), "one stop, one checkpoint, two edits:\n{after}");
