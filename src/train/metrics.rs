@@ -156,7 +156,16 @@ impl Metrics {
 /// When the file cannot be read.
 pub fn read(path: &Path) -> Result<Vec<Line>> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the file", &e))?;
-    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    Ok(text.lines().filter_map(line).collect())
+}
+
+/// A line's text as numbers. A `null` in a validation would make it pass for a line without one.
+fn line(text: &str) -> Option<Line> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    if value.as_object()?.values().any(serde_json::Value::is_null) {
+        return None;
+    }
+    serde_json::from_str(text).ok()
 }
 
 #[cfg(test)]
