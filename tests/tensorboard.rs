@@ -27,7 +27,7 @@ fn line(step: usize, epoch: Option<usize>, salt: f32) -> Line {
 /// The lines of the steps after `from` up to `to`: every tenth, and every fiftieth ends an epoch.
 fn train(metrics: &mut Metrics, events: &mut Events, from: usize, to: usize, salt: f32) {
     for step in (from + 1..=to).filter(|step| step.is_multiple_of(10)) {
-        let epoch = step.is_multiple_of(50).then(|| step / 50);
+        let epoch = step.is_multiple_of(50).then_some(step / 50);
         for line in [Some(line(step, None, salt)), epoch.map(|epoch| line(step, Some(epoch), salt))] {
             let Some(line) = line else { continue };
             metrics.write(&line).unwrap();

@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::Typ
     after_help = "Start here:\n  alexnet demo                            train, evaluate and classify in two minutes\n  \
                   alexnet train PICTURES --recipe small   PICTURES: a folder with a folder of pictures per class\n  \
                   alexnet classify runs/NAME photo.jpg\n\n\
-                  Exit codes: 0 done, 1 failure, 2 usage, 3 data, 4 model file, 5 diverged, 130 and 143 interrupted."
+                  Exit codes: 0 done, 1 failure, 2 usage, 3 data, 4 model file or checkpoint, 5 diverged, 130 and 143 interrupted."
 )]
 pub(super) struct Cli {
     /// What to do.
@@ -32,8 +32,12 @@ pub(super) enum Command {
     /// Look at pictures before training: check them, pack them, measure how fast they come
     #[command(subcommand)]
     Data(DataCommand),
-    /// Train a network on labelled pictures
+    /// Train a network on labelled pictures, or go on with a training
     Train(TrainArgs),
+    /// Change a training while it runs: its rate, what it learns, when it ends
+    Edit(EditArgs),
+    /// Find a learning rate: train a little at ever higher rates
+    LrFind(LrFindArgs),
     /// Judge a model, or several together, on labelled pictures
     Eval(EvalArgs),
     /// Name what pictures show
@@ -79,6 +83,15 @@ pub(super) enum RecipeCommand {
         toml: bool,
         #[command(flatten)]
         format: FormatArgs,
+    },
+    /// Show the recipe of a run with all that was changed while it ran: it gives the same model again
+    #[command(
+        after_help = "Example:\n  alexnet recipe from-journal runs/pets > again.toml   # then: alexnet train pets/ --recipe again.toml"
+    )]
+    FromJournal {
+        /// A run folder
+        #[arg(value_name = "RUN")]
+        run: PathBuf,
     },
     /// Show what differs between two recipes, and why it matters
     #[command(after_help = "Example:\n  alexnet recipe diff paper caffe")]
@@ -198,18 +211,32 @@ pub(super) struct DataBenchArgs {
 /// `alexnet train`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  alexnet train pets/ --recipe small\n  \
-                        alexnet train pets/ --recipe paper --epochs 30 --set optimiser.rate=0.005 --run runs/pets\n\n\
+                        alexnet train pets/ --recipe paper --epochs 30 --set optimiser.rate=0.005 --run runs/pets\n  \
+                        alexnet train --resume runs/pets                       # after Ctrl-C, a crash, a power cut\n  \
+                        alexnet train pets/ --init imagenet.safetensors --freeze conv1,conv2\n\n\
                         SRC is a folder with a folder of pictures per class, train/ and val/ of such, a tar of\n\
                         those, pictures in one folder with a file of labels, WebDataset's tars, what `data pack`\n\
                         made, CIFAR-10 or CIFAR-100 binaries, IDX files such as MNIST's, or a folder with\n\
                         ImageNet's archives as they are handed out and their development kit.")]
 pub(super) struct TrainArgs {
-    /// The pictures: a folder with a folder per class, or another source (see below)
-    #[arg(value_name = "SRC")]
-    pub(super) source: PathBuf,
-    /// A built-in recipe (`alexnet recipe list`), or a TOML file
-    #[arg(long, value_name = "NAME|FILE")]
-    pub(super) recipe: String,
+    /// The pictures: a folder with a folder per class, or another source (see below) [with --resume: those of the run]
+    #[arg(value_name = "SRC", required_unless_present = "resume")]
+    pub(super) source: Option<PathBuf>,
+    /// A built-in recipe (`alexnet recipe list`), or a TOML file [with --init: the model's; with --resume: the run's]
+    #[arg(long, value_name = "NAME|FILE", required_unless_present_any = ["resume", "init"])]
+    pub(super) recipe: Option<String>,
+    /// Go on with the training of this run folder, from its last checkpoint to the same bits
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["run", "exist_ok", "seed", "init", "freeze", "forecast"])]
+    pub(super) resume: Option<PathBuf>,
+    /// Go on even if the recipe, the pictures or the classes are others than before
+    #[arg(long, requires = "resume")]
+    pub(super) accept_changes: bool,
+    /// Start from the weights of a model or of a run, as far as they fit; the last layer is new for new classes
+    #[arg(long, value_name = "MODEL")]
+    pub(super) init: Option<PathBuf>,
+    /// Layers that do not learn; `alexnet edit RUN unfreeze=LAYER` lets them later
+    #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
+    pub(super) freeze: Vec<String>,
     /// Folder for everything the run leaves [default: runs/RECIPE with a number behind it]
     #[arg(long, value_name = "DIR")]
     pub(super) run: Option<PathBuf>,
@@ -225,12 +252,83 @@ pub(super) struct TrainArgs {
     /// Change a value of the recipe, such as optimiser.rate=0.005; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub(super) set: Vec<(String, String)>,
+    /// Minutes between checkpoints, beside those at the end of every epoch; SIGHUP makes one at once
+    #[arg(long, value_name = "MINUTES", default_value_t = 10.0, value_parser = minutes)]
+    pub(super) checkpoint_minutes: f64,
+    /// Steps between checkpoints
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub(super) checkpoint_steps: Option<u32>,
+    /// When numbers stop being finite: go back to the last checkpoint and on at a tenth of the rate, up to three times; or stop
+    #[arg(long, value_name = "lower-rate|stop", default_value = "lower-rate", value_parser = ["lower-rate", "stop"], hide_possible_values = true)]
+    pub(super) on_divergence: String,
+    /// When the first epoch ends with the loss of a blind guess: tell the known cures, begin again with one, or stop
+    #[arg(long, value_name = "WHAT", default_value = "tell", value_parser = ["tell", "restart-with-he", "restart-with-small-biases", "stop"])]
+    pub(super) on_plateau: String,
+    /// Only measure the first steps: memory, time to the end and where it goes, disk space. Leaves nothing
+    #[arg(long)]
+    pub(super) forecast: bool,
     /// What all random numbers follow from: the same seed gives the same model
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) seed: u64,
     /// Threads that load pictures; their number changes no result [default: as many as --threads]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub(super) workers: Option<u16>,
+    #[command(flatten)]
+    pub(super) machine: MachineArgs,
+    #[command(flatten)]
+    pub(super) format: FormatArgs,
+}
+
+/// `alexnet edit`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  alexnet edit runs/pets lr=0.001 --reason 'the validation error stopped improving'\n  \
+                        alexnet edit runs/pets freeze=conv1 color-noise=off\n  \
+                        alexnet edit runs/pets stop-after=91\n\n\
+                        What is changed stands in the run's journal.jsonl, with the step before which it was."
+)]
+pub(super) struct EditArgs {
+    /// The run folder of the training
+    #[arg(value_name = "RUN")]
+    pub(super) run: PathBuf,
+    /// lr=RATE, freeze=LAYER, unfreeze=LAYER, color-noise=DEVIATION|off, stop-after=EPOCH
+    #[arg(value_name = "KEY=VALUE", required = true)]
+    pub(super) changes: Vec<String>,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) format: FormatArgs,
+}
+
+/// `alexnet lr-find`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  alexnet lr-find pets/ --recipe paper --plot rates.svg")]
+pub(super) struct LrFindArgs {
+    /// The pictures, as for `train`
+    #[arg(value_name = "SRC")]
+    pub(super) source: PathBuf,
+    /// A built-in recipe, or a TOML file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(super) recipe: String,
+    /// The first rate
+    #[arg(long, value_name = "RATE", default_value_t = 1e-6, value_parser = rate)]
+    pub(super) from: f32,
+    /// The last rate; it ends before where the loss explodes
+    #[arg(long, value_name = "RATE", default_value_t = 1.0, value_parser = rate)]
+    pub(super) to: f32,
+    /// Steps from the first to the last
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    pub(super) steps: u32,
+    /// Change a value of the recipe; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(super) set: Vec<(String, String)>,
+    /// Draw the loss against the rate into this file
+    #[arg(long, value_name = "FILE.svg")]
+    pub(super) plot: Option<PathBuf>,
+    /// What all random numbers follow from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) seed: u64,
     #[command(flatten)]
     pub(super) machine: MachineArgs,
     #[command(flatten)]
@@ -363,6 +461,22 @@ fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.01..=3600.0).contains(&seconds) => Ok(seconds),
         _ => Err("expected seconds, 0.01 to 3600".into()),
+    }
+}
+
+/// Minutes between two checkpoints.
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(minutes) if (0.01..=1e6).contains(&minutes) => Ok(minutes),
+        _ => Err("expected minutes, 0.01 or more".into()),
+    }
+}
+
+/// A learning rate.
+fn rate(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
+        _ => Err("expected a rate above 0, at most 1000000".into()),
     }
 }
 

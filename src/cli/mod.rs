@@ -12,7 +12,9 @@ mod bench;
 mod classify;
 mod data;
 mod demo;
+mod edit;
 mod eval;
+mod lr_find;
 mod output;
 mod recipe;
 mod train;
@@ -69,6 +71,8 @@ fn dispatch(command: &Command, out: &mut Output) -> Ending {
         Command::Recipe(command) => recipe::run(command, out),
         Command::Data(command) => data::run(command, out),
         Command::Train(args) => train::run(args, out),
+        Command::Edit(args) => edit::run(args, out),
+        Command::LrFind(args) => lr_find::run(args, out),
         Command::Eval(args) => eval::run(args, out),
         Command::Classify(args) => classify::run(args, out),
         Command::Bench(args) => bench::run(args, out),

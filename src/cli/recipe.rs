@@ -1,11 +1,15 @@
 //! `alexnet recipe`: list, show, diff.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::args::RecipeCommand;
 use super::output::Output;
 use super::{Ending, Stop};
 use crate::net::{Network, Recipe, diff, show};
+use crate::train::journal::Journal;
+use crate::train::run::Origin;
 
 pub(super) fn run(command: &RecipeCommand, out: &mut Output) -> Ending {
     match command {
@@ -20,6 +24,7 @@ pub(super) fn run(command: &RecipeCommand, out: &mut Output) -> Ending {
                 out.text(&show::text(&recipe, &network))?;
             }
         }
+        RecipeCommand::FromJournal { run } => out.text(&from_journal(run)?)?,
         RecipeCommand::Diff { a, b } => out.text(&diff(&Recipe::load(a)?, &Recipe::load(b)?))?,
     }
     Ok(0)
@@ -37,6 +42,21 @@ fn list(as_json: bool, out: &mut Output) -> Result<(), Stop> {
     let width = recipes.iter().map(|recipe| recipe.name.len()).max().unwrap_or(0);
     let lines = recipes.iter().map(|recipe| format!("{:<width$}  {}\n", recipe.name, recipe.summary));
     out.text(&lines.collect::<String>())
+}
+
+/// The recipe of a run with its journal as edits.
+fn from_journal(run: &Path) -> crate::Result<String> {
+    let origin = Origin::read(run)?;
+    let mut recipe = run_recipe(run)?;
+    recipe.edits = Journal::edits(&recipe, &Journal::read(run)?);
+    let source = origin.source.map_or("SRC".into(), |source| source.display().to_string());
+    let command = format!("alexnet train {source} --recipe FILE --seed {}", origin.seed);
+    Ok(format!("# Gives the model of {} again: {command}\n\n{}", run.display(), recipe.to_toml()))
+}
+
+/// The recipe that a run folder holds.
+pub(super) fn run_recipe(run: &Path) -> crate::Result<Recipe> {
+    Recipe::load(&run.join("recipe.toml").display().to_string())
 }
 
 /// The text of a recipe, comments included where it is a built-in one.

@@ -1,20 +1,26 @@
 //! `alexnet train`: a recipe, with what is changed in it, on a source of pictures.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::args::TrainArgs;
 use super::output::{Output, percent, printable};
+use super::recipe::run_recipe;
 use super::{Ending, command_line};
-use crate::Result;
-use crate::data::Dataset;
+use crate::data::{Dataset, embedded};
 use crate::eval::model_path;
-use crate::net::Recipe;
+use crate::interop::Model;
 use crate::net::show::grouped;
+use crate::net::{Change, Edit, Recipe};
+use crate::train::keeper::Frequency;
 use crate::train::progress::Display;
+use crate::train::run::Origin;
 use crate::train::signals::Interrupt;
-use crate::train::{Config, Report, train};
+use crate::train::watch::{OnDivergence, OnPlateau};
+use crate::train::{Config, Report, RunFolder, train};
+use crate::{Error, Result};
 
 pub(super) fn run(args: &TrainArgs, out: &mut Output) -> Ending {
     let report = train(config(args)?)?;
@@ -29,30 +35,78 @@ pub(super) fn run(args: &TrainArgs, out: &mut Output) -> Ending {
 /// The recipe comes first: it is found wrong at once, a large source only after it has been listed.
 fn config(args: &TrainArgs) -> Result<Config> {
     let recipe = recipe(args)?;
+    let origin = args.resume.as_ref().map(|run| Origin::read(run)).transpose()?;
+    let source = match (&args.source, &origin) {
+        (None, Some(origin)) => origin.source.clone(),
+        (source, _) => source.clone(),
+    };
+    let dataset = match &source {
+        Some(source) => Dataset::open(source)?,
+        None => embedded::fashion_mnist()?,
+    };
     let threads = args.machine.threads();
+    let minutes = Duration::from_secs_f64(60.0 * args.checkpoint_minutes);
     Ok(Config {
-        recipe,
-        dataset: Dataset::open(&args.source)?,
-        run: args.run.clone(),
-        exist_ok: args.exist_ok,
+        source,
+        run: folder(args),
+        init: args.init.clone(),
         command: command_line(),
-        seed: args.seed,
+        seed: origin.map_or(args.seed, |origin| origin.seed),
         threads,
         workers: args.workers.map_or(threads, usize::from),
         max_steps: args.steps.map(|steps| steps as usize),
+        checkpoints: Frequency {
+            time: Some(minutes),
+            steps: args.checkpoint_steps.map(|steps| steps as usize),
+        },
+        on_divergence: match args.on_divergence.as_str() {
+            "stop" => OnDivergence::Stop,
+            _ => OnDivergence::LowerRate,
+        },
+        on_plateau: match args.on_plateau.as_str() {
+            "restart-with-he" => OnPlateau::RestartWithHe,
+            "restart-with-small-biases" => OnPlateau::RestartWithSmallBiases,
+            "stop" => OnPlateau::Stop,
+            _ => OnPlateau::Tell,
+        },
+        only_forecast: args.forecast,
         display: Display::detect(false),
         interrupt: Interrupt::on_signals(),
+        ..Config::new(recipe, dataset)
     })
 }
 
-/// The recipe with every `--set` and `--epochs`, checked as a whole.
+fn folder(args: &TrainArgs) -> RunFolder {
+    match (&args.resume, &args.run) {
+        (Some(folder), _) => {
+            RunFolder::Resume { folder: folder.clone(), accept_changes: args.accept_changes }
+        }
+        (None, Some(folder)) if args.exist_ok => RunFolder::Over(folder.clone()),
+        (None, folder) => RunFolder::New(folder.clone()),
+    }
+}
+
+/// The recipe with every `--set`, `--epochs` and `--freeze`, checked as a whole.
 fn recipe(args: &TrainArgs) -> Result<Recipe> {
-    let mut recipe = Recipe::load(&args.recipe)?;
+    let mut recipe = match (&args.recipe, &args.resume, &args.init) {
+        (Some(recipe), _, _) => Recipe::load(recipe)?,
+        (None, Some(run), _) => {
+            Origin::read(run)?;
+            run_recipe(run)?
+        }
+        (None, None, Some(model)) => Model::load(model_path(model)?)?.recipe,
+        (None, None, None) => return Err(Error::usage("no recipe").help("--recipe small")),
+    };
     let epochs = args.epochs.map(|epochs| epochs.to_string());
     let settings = args.set.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let settings: Vec<_> = settings.chain(epochs.as_deref().map(|n| ("schedule.epochs", n))).collect();
     if !settings.is_empty() {
         recipe.set_all(settings)?;
+    }
+    for (i, layer) in args.freeze.iter().enumerate() {
+        let change = Change::Freeze(layer.clone());
+        change.check(&recipe).map_err(|error| error.context(format!("--freeze {layer}")))?;
+        recipe.edits.insert(i, Edit { step: 0, change });
     }
     Ok(recipe)
 }
@@ -76,12 +130,18 @@ pub(super) fn json(report: &Report) -> Value {
         "images": found.map(|found| found.images),
         "skipped": report.skipped,
         "interrupted": report.interrupted,
+        "forecast": report.forecast,
+        "advice": report.advice,
     })
 }
 
 /// What came out, and what to do with it.
 fn text(report: &Report) -> String {
     let run = printable(&report.run.display().to_string());
+    if !report.run.exists() {
+        // Only a forecast was asked for.
+        return report.forecast.as_ref().map_or(String::new(), |forecast| format!("{forecast}\n"));
+    }
     let mut out = format!("run     {run}\n");
     if let Some(found) = &report.evaluation {
         let (top1, top5) = (percent(found.top1_share()), percent(found.top5_share()));
@@ -89,6 +149,9 @@ fn text(report: &Report) -> String {
     }
     if model_path(&report.run).is_ok() {
         let _ = writeln!(out, "use it  alexnet classify {run} IMAGE");
+    }
+    for advice in &report.advice {
+        let _ = writeln!(out, "note    step {}: {}; {}", advice.step, advice.finding, advice.cure);
     }
     out
 }

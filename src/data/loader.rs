@@ -1,7 +1,9 @@
 //! Batches in order, made by worker threads ahead of the engine.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rand::seq::SliceRandom;
@@ -35,14 +37,18 @@ enum Task {
 }
 
 /// All that a batch follows from, besides its number.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Job {
     split: Split,
     preprocess: Arc<Preprocess>,
     order: Vec<usize>,
     batch: usize,
     task: Task,
+    stages: [AtomicU64; STAGES.len()],
 }
+
+/// What is done with a picture, in order.
+pub const STAGES: [&str; 4] = ["read", "decode", "square", "augment"];
 
 /// Batches in order. What a batch holds is a function of its number alone, so it does not matter which worker makes
 /// its squares, or how many workers there are.
@@ -93,7 +99,11 @@ impl Loader {
         order.shuffle(&mut generator(key(seed, epoch, 0, Purpose::Order)));
         let task = Task::Training { augment: augment.clone(), basis: basis.clone(), seed, epoch };
         let (split, preprocess) = (split.clone(), Arc::clone(preprocess));
-        Self::start(Job { split, preprocess, order, batch: batch.max(1), task }, first, workers)
+        Self::start(
+            Job { split, preprocess, order, batch: batch.max(1), task, stages: Default::default() },
+            first,
+            workers,
+        )
     }
 
     /// Every picture of `split` in order, each as `views` views (1 or 10), `batch` pictures at a time.
@@ -112,7 +122,14 @@ impl Loader {
         let (split, preprocess) = (split.clone(), Arc::clone(preprocess));
         let order = (0..split.len()).collect();
         Self::start(
-            Job { split, preprocess, order, batch: batch.max(1), task: Task::Evaluation { views } },
+            Job {
+                split,
+                preprocess,
+                order,
+                batch: batch.max(1),
+                task: Task::Evaluation { views },
+                stages: Default::default(),
+            },
             0,
             workers,
         )
@@ -121,6 +138,11 @@ impl Loader {
     /// Batches in all, those before the first included.
     pub fn batches(&self) -> usize {
         self.job.batches()
+    }
+
+    /// Seconds that all threads together have spent so far in each of [`STAGES`].
+    pub fn stages(&self) -> [f64; STAGES.len()] {
+        std::array::from_fn(|stage| self.job.stages[stage].load(Ordering::Relaxed) as f64 / 1e9)
     }
 
     /// Takes a batch back whose pictures have been used: its memory serves another.
@@ -226,7 +248,24 @@ impl Job {
 
     /// The square of the picture at this position of the order.
     fn square(&self, position: usize) -> Square {
-        Ok(self.split.picture(self.order[position])?.map(|picture| self.preprocess.square(&picture)))
+        let index = self.order[position];
+        let begin = Instant::now();
+        let stored = self.split.stored(index)?;
+        let read = self.passed(0, begin);
+        let picture = stored.decode();
+        let decoded = self.passed(1, read);
+        let skip = |error: Error| Skip { file: self.split.file(index).to_owned(), reason: error.message };
+        let square = picture.map(|picture| self.preprocess.square(&picture)).map_err(skip);
+        self.passed(2, decoded);
+        Ok(square)
+    }
+
+    /// Adds the time since `begin` to a stage, and gives the time now.
+    fn passed(&self, stage: usize, begin: Instant) -> Instant {
+        let now = Instant::now();
+        let nanoseconds = u64::try_from((now - begin).as_nanos()).unwrap_or(u64::MAX);
+        self.stages[stage].fetch_add(nanoseconds, Ordering::Relaxed);
+        now
     }
 
     /// The batch with this number, its images in the memory of `images`.
@@ -254,6 +293,7 @@ impl Job {
             self.preprocess.view(square, view, noise, &mut batch.images[start..]);
         };
         let image = index as u64;
+        let begin = Instant::now();
         let key = match &self.task {
             Task::Training { augment, basis, seed, epoch } => {
                 let Preprocess { square, crop, .. } = *self.preprocess;
@@ -266,6 +306,7 @@ impl Job {
                 0
             }
         };
+        self.passed(3, begin);
         batch.labels.push(self.split.label(index));
         batch.indices.push(index);
         batch.keys.push(key);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`source`] | recognises where the pictures are: class folders, archives, ImageNet's files, CIFAR, IDX |
 //! | [`decode`] | bytes to a [`Picture`] |
+//! | [`identity`] | what tells a set of pictures from another |
 //! | [`encode`] | a [`Picture`] to bytes |
 //! | [`square`] | the short side resized, the centre square cut |
 //! | [`statistics`] | one pass over the training set: mean image, covariance of colours |
@@ -20,6 +21,7 @@ pub mod decode;
 pub mod digests;
 pub mod embedded;
 pub mod encode;
+pub mod identity;
 pub mod loader;
 pub mod pack;
 mod picture;
@@ -29,6 +31,7 @@ pub mod square;
 pub mod statistics;
 
 pub use check::{Problem, ProblemKind};
+pub use identity::Identity;
 pub use loader::{Batch, Loader};
 pub use picture::Picture;
 pub use preprocess::{Preprocess, View};

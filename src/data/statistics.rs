@@ -168,16 +168,20 @@ impl Statistics {
         Ok(Self { square, usable, skipped, sums, products })
     }
 
-    /// Writes what stands in a folder of packed squares: `sums`, from which all else follows, and for other readers
-    /// `mean`, `covariance`, `eigenvalues` and `eigenvectors` (rows), on the 0..255 scale.
-    pub(super) fn save(&self, folder: &Path) -> Result<()> {
+    /// Writes what stands in a folder of packed squares, and in a run folder: `sums` and `products`, from which all else
+    /// follows, and for other readers `mean`, `covariance`, `eigenvalues` and `eigenvectors` (rows), on the 0..255 scale;
+    /// and where some pictures were left out, `usable`, and which.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<()> {
         let (basis, mean) = (self.color_basis(), self.mean_image());
         let covariance =
             self.covariance().as_flattened().iter().map(|&value| value as f32).collect::<Vec<_>>();
         let values = basis.deviations.map(|deviation| (deviation * deviation) as f32);
         let vectors: Vec<f32> = basis.vectors.as_flattened().iter().map(|&value| value as f32).collect();
         let image = [self.square, self.square, 3];
-        let arrays = [
+        let mut arrays = vec![
             Array { name: "sums", shape: &image, values: Values::U64(&self.sums) },
             Array { name: "products", shape: &[3, 3], values: Values::U64(self.products.as_flattened()) },
             Array { name: "mean", shape: &image, values: Values::F32(&mean) },
@@ -185,12 +189,21 @@ impl Statistics {
             Array { name: "eigenvalues", shape: &[3], values: Values::F32(&values) },
             Array { name: "eigenvectors", shape: &[3, 3], values: Values::F32(&vectors) },
         ];
-        let metadata = BTreeMap::from([("images", self.usable.len().to_string())]);
+        let mut metadata = BTreeMap::from([("images", self.usable.len().to_string())]);
+        let usable: Vec<u64> = self.usable.iter().map(|&index| index as u64).collect();
+        let shape = [usable.len()];
+        if !self.skipped.is_empty() || usable.iter().zip(0..).any(|(&index, i)| index != i) {
+            arrays.push(Array { name: "usable", shape: &shape, values: Values::U64(&usable) });
+            metadata.insert("skipped", serde_json::to_string(&self.skipped).expect("strings are JSON"));
+        }
         container::write(&folder.join(Self::FILE), &metadata, &arrays)
     }
 
-    /// Reads what [`Statistics::save`] wrote for a training set of `images` pictures.
-    pub(super) fn load(folder: &Path, square: usize, images: usize) -> Result<Self> {
+    /// Reads what [`Statistics::save`] wrote for squares of this side of a training set of `images` pictures.
+    ///
+    /// # Errors
+    /// When there is no such file, or it is that of others.
+    pub fn load(folder: &Path, square: usize, images: usize) -> Result<Self> {
         let path = folder.join(Self::FILE);
         let read = || {
             let cannot = |error: std::io::Error| Error::data(format!("cannot be read: {error}"));
@@ -198,10 +211,19 @@ impl Statistics {
             let header = Header::read(&file, file.metadata().map_err(cannot)?.len())?;
             let (_, sums) = header.words(&file, "sums", Dtype::U64)?;
             let (_, products) = header.words(&file, "products", Dtype::U64)?;
-            if images == 0 || header.text("images")? != images.to_string() {
+            let (usable, skipped) = match header.place("usable", Dtype::U64) {
+                Ok(_) => (header.words(&file, "usable", Dtype::U64)?.1, header.text("skipped")?),
+                Err(_) => ((0..images as u64).collect(), "[]"),
+            };
+            let ascending = usable.is_sorted_by(|a, b| a < b);
+            let inside = usable.last().is_some_and(|&last| last < images as u64);
+            if !ascending || !inside || header.text("images")? != usable.len().to_string() {
                 return Err(Error::data(format!("they are those of other pictures than the {images} here")));
             }
-            Self::of_sums(square, (0..images).collect(), Vec::new(), sums, &products)
+            let skipped = serde_json::from_str(skipped)
+                .map_err(|error| Error::data(format!("its list of skipped pictures: {error}")))?;
+            let usable = usable.into_iter().map(|index| index as usize).collect();
+            Self::of_sums(square, usable, skipped, sums, &products)
         };
         read().map_err(|error: Error| error.context(path.display()))
     }

@@ -8,6 +8,8 @@
 //!
 //! `out` and `in` are those of one group. Kernels have channels last, as the activations do.
 
+use rayon::prelude::*;
+
 use crate::net::{Layer, Operation};
 
 /// The extents in the model file's order, and for each axis of the kernels' order the axis it is there.
@@ -30,12 +32,12 @@ fn axes(layer: &Layer) -> Option<(Vec<usize>, Vec<usize>)> {
 }
 
 /// Weights in the kernels' order from weights in the model file's order; a layer without weights gives none.
-pub(super) fn to_kernels<T: Copy>(layer: &Layer, weights: &[T]) -> Vec<T> {
+pub(super) fn to_kernels<T: Copy + Send + Sync>(layer: &Layer, weights: &[T]) -> Vec<T> {
     axes(layer).map_or_else(Vec::new, |(extents, order)| permute(weights, &extents, &order))
 }
 
 /// Weights in the model file's order from weights in the kernels' order.
-pub(super) fn to_file<T: Copy>(layer: &Layer, weights: &[T]) -> Vec<T> {
+pub(super) fn to_file<T: Copy + Send + Sync>(layer: &Layer, weights: &[T]) -> Vec<T> {
     let Some((extents, order)) = axes(layer) else { return Vec::new() };
     let permuted: Vec<usize> = order.iter().map(|&axis| extents[axis]).collect();
     let mut inverse = vec![0; order.len()];
@@ -45,9 +47,22 @@ pub(super) fn to_file<T: Copy>(layer: &Layer, weights: &[T]) -> Vec<T> {
     permute(weights, &permuted, &inverse)
 }
 
-/// `result[i_order[0], i_order[1], ...] = values[i_0, i_1, ...]`, both row-major.
-fn permute<T: Copy>(values: &[T], extents: &[usize], order: &[usize]) -> Vec<T> {
+/// `result[i_order[0], i_order[1], ...] = values[i_0, i_1, ...]`, both row-major. What is the same in both orders is copied
+/// as it is, and what the first axis divides is permuted by all threads.
+fn permute<T: Copy + Send + Sync>(values: &[T], extents: &[usize], order: &[usize]) -> Vec<T> {
     assert_eq!(values.len(), extents.iter().product::<usize>(), "extents {extents:?} do not fit");
+    if order.iter().filter(|&&axis| extents[axis] != 1).is_sorted() {
+        return values.to_vec();
+    }
+    if order[0] == 0 && extents[0] > 1 {
+        let inner: Vec<usize> = order[1..].iter().map(|axis| axis - 1).collect();
+        let parts = values.par_chunks_exact(values.len() / extents[0]);
+        return parts.flat_map_iter(|part| permute_part(part, &extents[1..], &inner)).collect();
+    }
+    permute_part(values, extents, order)
+}
+
+fn permute_part<T: Copy>(values: &[T], extents: &[usize], order: &[usize]) -> Vec<T> {
     let mut strides = vec![1; extents.len()];
     for axis in (1..extents.len()).rev() {
         strides[axis - 1] = strides[axis] * extents[axis];

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::topk::{add_softmax, rank};
 use crate::data::{Batch, Loader, Preprocess, Skip, Split};
 use crate::engine::Engine;
@@ -16,7 +18,7 @@ pub struct Judge<'a> {
 }
 
 /// What an evaluation found.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Pictures judged.
     pub images: usize,

@@ -28,6 +28,21 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>
     })
 }
 
+/// Removes what was being written into a folder when an earlier program was killed.
+///
+/// # Errors
+/// When a file cannot be removed.
+pub fn remove_leftovers(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            let path = entry.path();
+            fs::remove_file(&path).map_err(|error| Error::io(&path, "remove it", &error))?;
+        }
+    }
+    Ok(())
+}
+
 /// A hidden name in the same folder, so that the rename stays within one file system; no two calls share one.
 fn beside(path: &Path) -> PathBuf {
     static CALLS: AtomicU64 = AtomicU64::new(0);

@@ -10,6 +10,7 @@ use std::path::Path;
 use safetensors::tensor::{Metadata, SafeTensorError};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::atomic;
 use crate::{Error, Result};
@@ -76,9 +77,10 @@ fn write_numbers<T: Copy, const N: usize>(
     bytes: impl Fn(T) -> [u8; N] + Copy,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    values.chunks(4096).try_for_each(|chunk| {
-        let chunk: Vec<u8> = chunk.iter().flat_map(|&value| bytes(value)).collect();
-        out.write_all(&chunk)
+    let mut buffer = [[0; N]; 4096];
+    values.chunks(buffer.len()).try_for_each(|chunk| {
+        buffer.iter_mut().zip(chunk).for_each(|(slot, &value)| *slot = bytes(value));
+        out.write_all(buffer[..chunk.len()].as_flattened())
     })
 }
 
@@ -96,6 +98,62 @@ pub(crate) fn write(path: &Path, metadata: &BTreeMap<&str, String>, arrays: &[Ar
         out.write_all(&header)?;
         arrays.iter().try_for_each(|array| array.values.write(out))
     })
+}
+
+/// The last array of a sealed file: the SHA-256 of all bytes before it.
+pub(crate) const SEAL: &str = "sha256";
+
+/// [`write`], with an array behind all others that shows whether a bit of the file has changed since.
+///
+/// # Errors
+/// As [`write`].
+pub(crate) fn write_sealed(
+    path: &Path,
+    metadata: &BTreeMap<&str, String>,
+    arrays: &[Array<'_>],
+) -> Result<()> {
+    let mut arrays = arrays.to_vec();
+    arrays.push(Array { name: SEAL, shape: &[32], values: Values::U8(&[0; 32]) });
+    arrays.sort_by_key(|array| Reverse(array.values.dtype().bitsize()));
+    let header = header(metadata, &arrays);
+    atomic::replace(path, |out| {
+        let mut sealed = Sealed { out, digest: Sha256::new() };
+        sealed.write_all(&(header.len() as u64).to_le_bytes())?;
+        sealed.write_all(&header)?;
+        arrays[..arrays.len() - 1].iter().try_for_each(|array| array.values.write(&mut sealed))?;
+        let Sealed { out, digest } = sealed;
+        out.write_all(&digest.finalize())
+    })
+}
+
+/// Takes the digest of what is written.
+struct Sealed<'a> {
+    out: &'a mut dyn Write,
+    digest: Sha256,
+}
+
+impl Write for Sealed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Whether the bytes of a sealed file are those that were written.
+///
+/// # Errors
+/// When the file has no seal, or another one than its bytes.
+pub(crate) fn check_seal(bytes: &[u8]) -> Result<()> {
+    let (body, seal) = bytes.split_at(bytes.len().saturating_sub(32));
+    if Sha256::digest(body).as_slice() == seal {
+        return Ok(());
+    }
+    Err(Error::model("its checksum is not that of its bytes: they have changed since they were written"))
 }
 
 /// JSON, padded with spaces to a multiple of 8 bytes.

@@ -5,6 +5,7 @@
 //! classes.
 
 mod diff;
+mod edit;
 mod library;
 mod network;
 mod parse;
@@ -13,6 +14,7 @@ mod recipe;
 pub mod show;
 
 pub use diff::diff;
+pub use edit::{Change, Edit};
 pub use network::{Activation, Layer, Network, Operation};
 pub use recipe::{
     Augment, ConvSpec, Deviation, DropoutScale, Evaluation, Init, Input, LayerSpec, Mean, Optimiser, Plateau,

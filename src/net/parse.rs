@@ -2,6 +2,7 @@
 
 use std::ops::{Bound, Range, RangeInclusive};
 
+use super::edit::{Change, Edit};
 use super::reader::{Entry, Source, Table};
 use super::recipe::{
     Augment, ConvSpec, Deviation, DropoutScale, Evaluation, Init, Input, LayerSpec, Mean, Optimiser, Plateau,
@@ -14,6 +15,8 @@ use crate::{Error, Result};
 const SIDE: RangeInclusive<usize> = 1..=4096;
 /// Maps, units, classes.
 const WIDTH: RangeInclusive<usize> = 1..=1 << 20;
+/// Passes over the training set.
+const EPOCHS: RangeInclusive<usize> = 1..=100_000;
 /// Numbers that may be zero: decays, factors of the rate.
 const ZERO_OR_MORE: RangeInclusive<f64> = 0.0..=1e6;
 /// Numbers that something is multiplied with or divided by.
@@ -32,6 +35,7 @@ const RECIPE: &[&str] = &[
     "schedule",
     "evaluation",
     "deviation",
+    "edit",
     "layer",
 ];
 const CONV: &[&str] = &["name", "kind", "maps", "kernel", "stride", "pad", "groups", "rounding", "weights"];
@@ -58,9 +62,11 @@ pub(super) fn recipe(source: &Source<'_>) -> Result<Recipe> {
         ])?)?,
         evaluation: evaluation(&root.table("evaluation")?.only(&["views"])?)?,
         deviations: root.tables("deviation")?.into_iter().map(deviation).collect::<Result<_>>()?,
+        edits: root.tables("edit")?.into_iter().map(edit).collect::<Result<_>>()?,
         layers: root.tables("layer")?.into_iter().map(layer).collect::<Result<_>>()?,
     };
     check_chain(source.origin, &recipe.layers)?;
+    check_edits(source.origin, &recipe)?;
     Ok(recipe)
 }
 
@@ -109,7 +115,7 @@ fn optimiser(table: &Table<'_>) -> Result<Optimiser> {
 }
 
 fn schedule(table: &Table<'_>) -> Result<Schedule> {
-    let epochs = table.get("epochs", "90")?.integer(1..=100_000)?;
+    let epochs = table.get("epochs", "90")?.integer(EPOCHS)?;
     let divide_by = table.get("divide_by", "10.0")?.single(1.0..=1e6, 10.0)?;
     let mut at_epochs = Vec::new();
     if let Some(entry) = table.find("at_epochs") {
@@ -155,6 +161,59 @@ fn evaluation(table: &Table<'_>) -> Result<Evaluation> {
 fn deviation(table: Table<'_>) -> Result<Deviation> {
     let table = table.only(&["what", "why"])?;
     Ok(Deviation { what: table.get("what", "\"...\"")?.text()?, why: table.get("why", "\"...\"")?.text()? })
+}
+
+fn edit(table: Table<'_>) -> Result<Edit> {
+    let table = table.only(&["step", "rate", "freeze", "unfreeze", "color_noise", "stop_after"])?;
+    let mut changes = Vec::new();
+    for (key, entry) in ["rate", "freeze", "unfreeze", "color_noise", "stop_after"]
+        .iter()
+        .filter_map(|key| Some((*key, table.find(key)?)))
+    {
+        changes.push(match key {
+            "rate" => Change::Rate(entry.single(ABOVE_ZERO, 0.001)?),
+            "freeze" => Change::Freeze(entry.text()?),
+            "unfreeze" => Change::Unfreeze(entry.text()?),
+            "color_noise" => Change::ColorNoise(entry.number(0.0..=100.0, 0.1)?),
+            _ => Change::StopAfter(entry.integer(EPOCHS)?),
+        });
+    }
+    let step = table.get("step", "12000")?;
+    match changes.pop() {
+        Some(change) if changes.is_empty() => Ok(Edit { step: step.integer(0..=1 << 40)?, change }),
+        _ => Err(step.refuse(
+            "one change beside it: rate, freeze, unfreeze, color_noise or stop_after",
+            "write an [[edit]] for each change",
+        )),
+    }
+}
+
+/// Edits come in the order of their steps, and name layers that learn.
+fn check_edits(origin: &str, recipe: &Recipe) -> Result<()> {
+    if let Some(pair) = recipe.edits.windows(2).find(|pair| pair[1].step < pair[0].step) {
+        return Err(Error::usage(format!(
+            "{origin}: an edit at step {} stands behind one at step {}",
+            pair[1].step, pair[0].step
+        ))
+        .help("put the [[edit]] tables in the order of their steps"));
+    }
+    recipe.edits.iter().try_for_each(|edit| match &edit.change {
+        Change::Freeze(name) | Change::Unfreeze(name) => {
+            check_learns(&recipe.layers, name).map_err(|error| error.context(origin))
+        }
+        _ => Ok(()),
+    })
+}
+
+/// Whether a layer of this name has weights.
+pub(super) fn check_learns(layers: &[LayerSpec], name: &str) -> Result<()> {
+    let learns = |layer: &&LayerSpec| matches!(layer.spec, Spec::Conv(_) | Spec::Local(_) | Spec::Fc { .. });
+    let names: Vec<&str> = layers.iter().filter(learns).map(|layer| layer.name.as_str()).collect();
+    if names.contains(&name) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("no layer with weights is called `{name}`"))
+        .help(format!("the layers with weights are {}", names.join(", "))))
 }
 
 /// What `kind` may say.

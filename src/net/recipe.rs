@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::edit::Edit;
+
 /// A whole experiment as data: `recipes/*.toml`, or a file of the user's.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Recipe {
@@ -26,6 +28,9 @@ pub struct Recipe {
     /// The deviations card: where this recipe differs from the paper, and why.
     #[serde(rename = "deviation")]
     pub deviations: Vec<Deviation>,
+    /// Changes at certain steps: what was done by hand in a training that is to be repeated.
+    #[serde(rename = "edit", skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<Edit>,
     /// The layers, first to last. The last fully connected layer has no `units`: the data's classes decide.
     #[serde(rename = "layer")]
     pub layers: Vec<LayerSpec>,

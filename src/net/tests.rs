@@ -23,6 +23,46 @@ fn weighted(network: &Network) -> Vec<(&str, [usize; 3], usize, usize)> {
 }
 
 #[test]
+fn edits_are_read_and_written_as_they_are_typed() {
+    let mut text = Recipe::builtin_text("small").unwrap().to_string();
+    text += "[[edit]]\nstep = 0\nfreeze = \"conv1\"\n[[edit]]\nstep = 120\nrate = 0.001\n\
+             [[edit]]\nstep = 120\ncolor_noise = 0\n[[edit]]\nstep = 130\nstop_after = 91\n";
+    let recipe = Recipe::parse(&text, "mine.toml").unwrap();
+    let shown: Vec<String> = recipe.edits.iter().map(|e| format!("{} {}", e.step, e.change)).collect();
+    assert_eq!(shown, ["0 freeze=conv1", "120 rate=0.001", "120 color_noise=off", "130 stop_after=91"]);
+    assert_eq!(Recipe::parse(&recipe.to_toml(), "back").unwrap(), recipe);
+    for edit in &recipe.edits {
+        assert_eq!(Change::parse(&edit.change.to_string(), &recipe).unwrap(), edit.change);
+        let json = serde_json::to_string(edit).unwrap();
+        assert_eq!(serde_json::from_str::<Edit>(&json).unwrap(), *edit, "{json}");
+    }
+    assert_eq!(Change::parse("lr=0.001", &recipe).unwrap(), Change::Rate(0.001));
+    assert_eq!(Change::parse("color-noise = off", &recipe).unwrap(), Change::ColorNoise(0.0));
+    for (typed, expected) in [
+        ("lr", "is not a learning rate"),
+        ("lr=-1", "expected a number above 0"),
+        ("frezze=conv1", "did you mean `freeze`?"),
+        ("freeze=relu1", "the layers with weights are conv1, conv2, conv3, fc4, fc5, fc6"),
+        ("color-noise=loud", "a deviation or `off`"),
+        ("stop-after=0", "from 1 to 100000"),
+        ("batch=3", "What can change: rate=0.001, freeze=conv1"),
+    ] {
+        let error = Change::parse(typed, &recipe).unwrap_err().to_string();
+        assert!(error.contains(expected), "{typed}: {error}");
+    }
+    for (edit, expected) in [
+        ("step = 1\nrate = 0.1\nfreeze = \"conv1\"\n", "expected one change beside it"),
+        ("step = 1\n", "expected one change beside it"),
+        ("rate = 0.1\n", "`edit.5.step` is missing"),
+        ("step = 1\nrate = 0.1\n", "behind one at step 130"),
+        ("step = 200\nfreeze = \"conv9\"\n", "no layer with weights is called `conv9`"),
+    ] {
+        let error = Recipe::parse(&format!("{text}[[edit]]\n{edit}"), "mine.toml").unwrap_err().to_string();
+        assert!(error.contains(expected), "{edit}: {error}");
+    }
+}
+
+#[test]
 fn the_papers_numbers_to_the_digit() {
     let network = network(&builtin("paper"));
     assert_eq!(

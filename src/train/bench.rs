@@ -203,7 +203,7 @@ fn median(mut call: impl FnMut() -> Result<()>) -> Result<f64> {
 }
 
 /// The process's high-water mark of resident memory, as Linux tells it.
-fn peak_resident_bytes() -> u64 {
+pub(super) fn peak_resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());

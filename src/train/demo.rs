@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
-use super::trainer::{Config, Report, train};
+use super::{Config, Report, RunFolder, train};
 use crate::Result;
 use crate::data::{Picture, embedded};
 use crate::eval::{Predictor, topk::top};
@@ -47,17 +47,14 @@ pub fn demo(options: Options, out: &mut dyn Write) -> Result<Report> {
         None => Run::claim("demo")?,
     };
     let config = Config {
-        recipe: Recipe::load("small")?,
-        dataset,
-        run: Some(run),
-        exist_ok: false,
+        run: RunFolder::New(Some(run)),
         command: options.command,
         seed: options.seed,
         threads: options.threads,
         workers: options.workers,
-        max_steps: None,
         display: options.display,
         interrupt: options.interrupt,
+        ..Config::new(Recipe::load("small")?, dataset)
     };
     let report = train(config)?;
     if report.interrupted.is_some() {

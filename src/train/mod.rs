@@ -1,31 +1,48 @@
-//! The training loop.
+//! The training loop, and all that makes it survive and explain itself.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`init`] | the weights a training starts from |
+//! | [`config`] | what a training is told, and what it tells at its end |
+//! | [`init`], [`transfer`] | the weights a training starts from: by chance, or a model's |
 //! | [`trainer`] | one pass after another over the training set: gradient, update, validation |
-//! | [`schedule`] | the rate from epoch to epoch |
+//! | [`schedule`], [`settings`] | the rate from epoch to epoch; what was changed on the way |
+//! | [`checkpoint`], [`keeper`] | everything from which a training goes on; writing it beside the training |
+//! | [`journal`] | changes to a training under way, and when they were made |
+//! | [`watch`] | what is known to go wrong, and the cures |
+//! | [`forecast`] | what a training will need, from its first steps |
 //! | [`run`] | the run folder |
-//! | [`metrics`] | `metrics.jsonl` |
-//! | [`events`] | the same for TensorBoard |
-//! | [`plots`] | the same as pictures |
+//! | [`record`], [`metrics`], [`tally`] | messages and numbers, to every place that shows them |
+//! | [`events`], [`plots`] | the same for TensorBoard, and as pictures |
 //! | [`progress`] | what a person sees meanwhile |
 //! | [`dashboard`] | the same on a terminal of its own |
 //! | [`signals`] | stopping without losing anything |
+//! | [`rates`] | which learning rate: a little training at ever higher ones |
 //! | [`demo`] | `alexnet demo` |
 //! | [`mod@bench`] | pictures per second |
 
 pub mod bench;
+pub mod checkpoint;
+pub mod config;
 pub mod dashboard;
 pub mod demo;
 pub mod events;
+pub mod forecast;
 pub mod init;
+pub mod journal;
+pub mod keeper;
 pub mod metrics;
 pub mod plots;
 pub mod progress;
+pub mod rates;
+pub mod record;
 pub mod run;
 pub mod schedule;
+pub mod settings;
 pub mod signals;
+pub mod tally;
 pub mod trainer;
+pub mod transfer;
+pub mod watch;
 
-pub use trainer::{Config, Report, train};
+pub use config::{Config, Report, RunFolder};
+pub use trainer::train;

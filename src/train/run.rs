@@ -1,25 +1,98 @@
 //! The run folder: everything a training leaves behind, in one place.
 //!
-//! `recipe.toml`, `command.txt`, `log.txt`, `metrics.jsonl`, `best.safetensors`, `last.safetensors`.
+//! `run.json`, `recipe.toml`, `command.txt`, `log.txt`, `metrics.jsonl`, `events.out.tfevents.*`, `plots/`, `journal.jsonl`,
+//! `edits/`, `checkpoints/`, `statistics.safetensors`, `best.safetensors`, `last.safetensors`; and `lock`, held while a
+//! training uses the folder.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
+use super::journal;
 use super::metrics::Metrics;
+use crate::error::Kind;
+use crate::files::{atomic, json};
 use crate::interop::Model;
 use crate::net::Recipe;
 use crate::{Error, Result};
 
-/// What a run leaves.
-const FILES: [&str; 6] =
-    ["recipe.toml", "command.txt", "log.txt", "metrics.jsonl", "best.safetensors", "last.safetensors"];
+/// What a run leaves, but for the event files, whose names differ.
+const FILES: [&str; 12] = [
+    Origin::FILE,
+    "recipe.toml",
+    "command.txt",
+    "log.txt",
+    METRICS,
+    "plots",
+    journal::FILE,
+    journal::ASKED,
+    CHECKPOINTS,
+    "statistics.safetensors",
+    "best.safetensors",
+    "last.safetensors",
+];
 
-/// A folder that a training writes to.
+const METRICS: &str = "metrics.jsonl";
+const CHECKPOINTS: &str = "checkpoints";
+const LOCK: &str = "lock";
+
+/// What event files begin with.
+pub const EVENTS: &str = "events.out.tfevents";
+
+/// What a run began with, beside its recipe: enough to go on with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Version of this file.
+    pub format_version: u32,
+    /// The pictures; `None`: those that come with the program.
+    pub source: Option<PathBuf>,
+    /// What all random numbers follow from.
+    pub seed: u64,
+    /// The model that it started from, if it did from one.
+    pub init: Option<PathBuf>,
+}
+
+impl Origin {
+    const FILE: &str = "run.json";
+
+    /// Version of the file that this program writes, and the newest that it reads.
+    pub const FORMAT_VERSION: u32 = 1;
+
+    /// Reads what a run began with.
+    ///
+    /// # Errors
+    /// When the folder holds no run, or one of a newer program.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let shown = folder.display();
+        if !folder.join(Self::FILE).is_file() {
+            let what = if folder.is_dir() { "holds no run that can go on" } else { "is no folder" };
+            return Err(Error::usage(format!("{shown} {what}: there is no {}", Self::FILE)).help(
+                "a run folder, as `alexnet train` makes it; or begin anew: `alexnet train SRC --recipe NAME`",
+            ));
+        }
+        let origin: Self = json::read(&folder.join(Self::FILE), "what `alexnet train` writes")
+            .map_err(|error| Error { kind: Kind::Model, ..error })?;
+        if origin.format_version > Self::FORMAT_VERSION {
+            return Err(Error::model(format!(
+                "{shown}: a run in format {}, this program reads up to {}",
+                origin.format_version,
+                Self::FORMAT_VERSION
+            ))
+            .help("a newer version of the program"));
+        }
+        Ok(origin)
+    }
+}
+
+/// A folder that a training writes to, and nobody else meanwhile.
 #[derive(Debug)]
 pub struct Run {
     folder: PathBuf,
     log: File,
+    /// Locked while it is open; the system lets go of it however the program ends.
+    _lock: File,
 }
 
 impl Run {
@@ -29,25 +102,86 @@ impl Run {
     /// together take two of them. With `exist_ok`, what an earlier run left in the folder moves to `earlier-1` in it.
     ///
     /// # Errors
-    /// When the folder is not empty and `exist_ok` is not set, or it cannot be written to.
-    pub fn create(folder: Option<&Path>, recipe: &Recipe, command: &str, exist_ok: bool) -> Result<Self> {
+    /// When the folder is not empty and `exist_ok` is not set, when another training uses it, or it cannot be written to.
+    pub fn create(
+        folder: Option<&Path>,
+        recipe: &Recipe,
+        origin: &Origin,
+        command: &str,
+        exist_ok: bool,
+    ) -> Result<Self> {
         let folder = match folder {
             Some(folder) => folder.to_path_buf(),
             None => Self::claim(&recipe.name)?,
         };
-        let filled = std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some());
+        let is_lock = |entry: &std::fs::DirEntry| entry.file_name() == LOCK;
+        let filled = std::fs::read_dir(&folder)
+            .is_ok_and(|mut entries| entries.any(|entry| !entry.is_ok_and(|entry| is_lock(&entry))));
         if !exist_ok && filled {
-            return Err(Error::usage(format!("{} already holds a run, or other files", folder.display()))
-                .help("another folder with --run, or --exist-ok: the earlier run's files then move into `earlier-1` there"));
+            let shown = folder.display();
+            let error = Error::usage(format!("{shown} already holds a run, or other files"));
+            let anew = "another folder with --run, or --exist-ok: the earlier run's files then move into `earlier-1` there";
+            return Err(match folder.join(Origin::FILE).is_file() {
+                true => error.help(format!(
+                    "to go on with it: `alexnet train --resume {shown}`; to begin anew: {anew}"
+                )),
+                false => error.help(anew),
+            });
         }
         std::fs::create_dir_all(&folder).map_err(|error| cannot_make(&folder, &error))?;
+        let lock = lock(&folder)?;
         set_aside(&folder)?;
         write(&folder.join("recipe.toml"), &recipe.to_toml())?;
         write(&folder.join("command.txt"), &format!("{command}\n"))?;
+        let run = Self::open(folder, lock)?;
+        // The last: a folder that has it can be gone on with.
+        json::write(&run.folder.join(Origin::FILE), origin)?;
+        Ok(run)
+    }
+
+    /// Opens the folder of a run that goes on.
+    ///
+    /// # Errors
+    /// When another training uses it, or it cannot be written to.
+    pub fn resume(folder: &Path) -> Result<Self> {
+        let lock = lock(folder)?;
+        atomic::remove_leftovers(folder)?;
+        Self::open(folder.to_path_buf(), lock)
+    }
+
+    /// Adds a command line to those in `command.txt`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn note_command(&self, command: &str) -> Result<()> {
+        let path = self.folder.join("command.txt");
+        let commands = std::fs::read_to_string(&path).unwrap_or_default();
+        write(&path, &format!("{commands}{command}\n"))
+    }
+
+    /// Removes what this run has left, and the folder if nothing else is in it.
+    pub fn remove(self) {
+        let names = FILES.map(String::from).into_iter().chain(events(&self.folder)).chain([LOCK.to_owned()]);
+        for path in names.map(|name| self.folder.join(name)) {
+            let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        }
+        let _ = std::fs::remove_dir(&self.folder);
+    }
+
+    fn open(folder: PathBuf, lock: File) -> Result<Self> {
         let path = folder.join("log.txt");
         let log = OpenOptions::new().create(true).append(true).open(&path);
         let log = log.map_err(|error| Error::io(&path, "open the log", &error))?;
-        Ok(Self { folder, log })
+        Ok(Self { folder, log, _lock: lock })
+    }
+
+    /// Replaces the recipe.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_recipe(&self, recipe: &Recipe) -> Result<()> {
+        let text = recipe.to_toml();
+        atomic::replace(&self.folder.join("recipe.toml"), |out| out.write_all(text.as_bytes()))
     }
 
     /// Makes the first of `runs/NAME-1`, `runs/NAME-2`, ... that does not exist.
@@ -72,12 +206,17 @@ impl Run {
         &self.folder
     }
 
-    /// Starts `metrics.jsonl`.
+    /// Where its checkpoints are.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.folder.join(CHECKPOINTS)
+    }
+
+    /// Goes on with `metrics.jsonl` behind so many lines.
     ///
     /// # Errors
-    /// When the file cannot be created.
-    pub fn metrics(&self) -> Result<Metrics> {
-        Metrics::create(self.folder.join("metrics.jsonl"))
+    /// When the file cannot be written.
+    pub fn metrics(&self, lines: usize) -> Result<Metrics> {
+        Metrics::go_on(self.folder.join(METRICS), lines)
     }
 
     /// Adds a line to `log.txt`. A log that cannot be written does not end a training.
@@ -100,18 +239,67 @@ fn cannot_make(folder: &Path, error: &std::io::Error) -> Error {
     Error::io(folder, "make the run folder", error).help("a folder that can be written to: --run DIR")
 }
 
+/// Takes the folder for this training. A lock that is left behind by a program that has ended is none.
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(LOCK);
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(|error| cannot_make(folder, &error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            let holder = if holder.is_empty() { String::new() } else { format!(", {}", holder.trim()) };
+            let shown = folder.display();
+            return Err(Error::new(Kind::Runtime, format!("another training uses {shown}{holder}")).help(
+                format!("wait until it has ended, or stop it; to change it: `alexnet edit {shown} lr=0.001`"),
+            ));
+        }
+        // Some file systems have no locks: better none than no training.
+        Err(TryLockError::Error(_)) => {}
+    }
+    // Only a help for people: the lock itself is the system's.
+    let holder = format!("process {}\n", std::process::id());
+    let _ = file
+        .set_len(0)
+        .and_then(|()| file.seek(SeekFrom::Start(0)))
+        .and_then(|_| file.write_all(holder.as_bytes()));
+    Ok(file)
+}
+
+/// Whether a training uses the folder now.
+pub fn is_in_use(folder: &Path) -> bool {
+    let file = File::open(folder.join(LOCK));
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// Names of a folder's event files.
+fn events(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.starts_with(EVENTS)).collect()
+}
+
 /// Moves the files of an earlier run into a folder of their own, so that none is lost or taken for the new run's.
 fn set_aside(folder: &Path) -> Result<()> {
-    let files = FILES.map(|name| (folder.join(name), name));
-    if !files.iter().any(|(path, _)| path.exists()) {
+    let there = |name: &String| folder.join(name).exists();
+    let names: Vec<String> =
+        FILES.map(String::from).into_iter().filter(there).chain(events(folder)).collect();
+    if names.is_empty() {
         return Ok(());
     }
     let aside = (1..).map(|n: usize| folder.join(format!("earlier-{n}"))).find(|aside| !aside.exists());
     let aside = aside.expect("there are more numbers than folders");
     std::fs::create_dir(&aside).map_err(|error| cannot_make(&aside, &error))?;
-    for (path, name) in files.iter().filter(|(path, _)| path.exists()) {
-        std::fs::rename(path, aside.join(name))
-            .map_err(|error| Error::io(path, "move the earlier run's file", &error))?;
+    for name in names {
+        let path = folder.join(&name);
+        std::fs::rename(&path, aside.join(name))
+            .map_err(|error| Error::io(&path, "move the earlier run's file", &error))?;
     }
     Ok(())
 }
@@ -124,22 +312,32 @@ fn write(path: &Path, text: &str) -> Result<()> {
 mod tests {
     use super::*;
 
+    fn origin() -> Origin {
+        Origin { format_version: 1, source: None, seed: 0, init: None }
+    }
+
+    fn create(folder: &Path, exist_ok: bool) -> Result<Run> {
+        Run::create(Some(folder), &Recipe::load("small").unwrap(), &origin(), "train", exist_ok)
+    }
+
     #[test]
     fn a_folder_that_holds_anything_is_refused_and_kept() {
         let folder = tempfile::tempdir().unwrap();
         let model = folder.path().join("best.safetensors");
         std::fs::write(&model, "a model").unwrap();
-        let recipe = Recipe::load("small").unwrap();
-        let error = Run::create(Some(folder.path()), &recipe, "train", false).unwrap_err();
+        let error = create(folder.path(), false).unwrap_err();
         assert!(error.message.contains("already holds a run"), "{error}");
         assert_eq!(std::fs::read_to_string(&model).unwrap(), "a model");
         for n in 1..3 {
-            Run::create(Some(folder.path()), &recipe, "train", true).unwrap();
+            create(folder.path(), true).unwrap();
             assert!(!model.exists(), "an earlier best model beside a new run");
             let earlier = folder.path().join(format!("earlier-{n}"));
             let moved = if n == 1 { "best.safetensors" } else { "recipe.toml" };
             assert!(earlier.join(moved).exists(), "{}", earlier.display());
         }
+        let error = create(folder.path(), false).unwrap_err().to_string();
+        assert!(error.contains("alexnet train --resume"), "{error}");
+        assert_eq!(Origin::read(folder.path()).unwrap(), origin());
     }
 
     #[test]
@@ -147,8 +345,40 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let error = Run::create(Some(&file.join("run")), &Recipe::load("small").unwrap(), "train", false)
-            .unwrap_err();
+        let error = create(&file.join("run"), false).unwrap_err();
         assert!(error.help.is_some_and(|help| help.contains("--run")), "{}", error.message);
+    }
+
+    #[test]
+    fn a_folder_is_used_by_one_training_and_a_lock_left_behind_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(LOCK), "process 1\n").unwrap();
+        assert!(!is_in_use(folder.path()));
+        let run = create(folder.path(), false).unwrap();
+        assert!(is_in_use(folder.path()));
+        for error in [create(folder.path(), true), Run::resume(folder.path())].map(Result::unwrap_err) {
+            let holder = format!("process {}", std::process::id());
+            assert!(
+                error.message.contains("another training uses") && error.message.contains(&holder),
+                "{error}"
+            );
+        }
+        assert!(folder.path().join("recipe.toml").exists(), "nothing of a run in use is moved");
+        drop(run);
+        assert!(!is_in_use(folder.path()));
+        Run::resume(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn only_a_run_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Origin::read(folder.path()).unwrap_err();
+        assert!(error.kind == Kind::Usage && error.message.contains("holds no run"), "{error}");
+        let newer = Origin { format_version: 2, ..origin() };
+        json::write(&folder.path().join(Origin::FILE), &newer).unwrap();
+        let error = Origin::read(folder.path()).unwrap_err();
+        assert!(error.kind == Kind::Model && error.message.contains("format 2"), "{error}");
+        std::fs::write(folder.path().join(Origin::FILE), "{").unwrap();
+        assert_eq!(Origin::read(folder.path()).unwrap_err().kind, Kind::Model);
     }
 }

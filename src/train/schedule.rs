@@ -20,6 +20,9 @@ pub struct Pace {
     pub best_error: Option<f64>,
     /// Epochs since the error or the rate last got lower.
     pub waited: usize,
+    /// A rate that was set by hand, and how often the rate had been divided before.
+    #[serde(default)]
+    pub edited: Option<(f32, usize)>,
 }
 
 /// What the end of an epoch means for the next one.
@@ -45,15 +48,22 @@ pub enum End {
 impl Pace {
     /// The start of a training.
     pub const fn new() -> Self {
-        Self { epochs: 0, divided: 0, best_error: None, waited: 0 }
+        Self { epochs: 0, divided: 0, best_error: None, waited: 0, edited: None }
     }
 
-    /// The rate of the epoch to come, `first` being that of the first epoch. The divisions are carried out one
+    /// Sets the rate by hand; the schedule goes on dividing it.
+    pub fn set_rate(&mut self, rate: f32) {
+        self.edited = Some((rate, self.divided));
+        self.waited = 0;
+    }
+
+    /// The rate of the step to come, `first` being that of the first. The divisions are carried out one
     /// after the other in double precision: .01 becomes .001 and not .00099999994.
     pub fn rate(&self, schedule: &Schedule, first: f32) -> f32 {
         // The shortest decimal that names the f32 is what the recipe says; its f64 divides without a trace.
+        let (first, before) = self.edited.unwrap_or((first, 0));
         let first: f64 = first.to_string().parse().unwrap_or_else(|_| f64::from(first));
-        (0..self.divided).fold(first, |rate, _| rate / f64::from(schedule.divide_by)) as f32
+        (before..self.divided).fold(first, |rate, _| rate / f64::from(schedule.divide_by)) as f32
     }
 
     /// Takes note of a finished epoch and its validation error (share of pictures wrong, 0 to 1).
@@ -66,18 +76,24 @@ impl Pace {
         } else {
             self.waited += 1;
         }
-        if self.epochs >= schedule.epochs {
-            return Next::End(End::Epochs);
+        if let Some(end) = self.ended(schedule) {
+            return Next::End(end);
         }
         match &schedule.plateau {
-            Some(plateau) if self.waited >= plateau.patience.max(1) => {
-                if self.divided == plateau.times {
-                    return Next::End(End::Plateau);
-                }
-                self.divide()
-            }
+            Some(plateau) if self.waited >= plateau.patience.max(1) => self.divide(),
             None if schedule.at_epochs.contains(&self.epochs) => self.divide(),
             _ => Next::Same,
+        }
+    }
+
+    /// Why there is no further epoch, if there is none.
+    pub fn ended(&self, schedule: &Schedule) -> Option<End> {
+        let plateau = schedule.plateau.as_ref();
+        let out_of_patience =
+            plateau.is_some_and(|p| self.waited >= p.patience.max(1) && self.divided >= p.times);
+        match self.epochs >= schedule.epochs {
+            true => Some(End::Epochs),
+            false => out_of_patience.then_some(End::Plateau),
         }
     }
 
@@ -145,6 +161,19 @@ mod tests {
         pace.finish_epoch(&schedule, 0.5);
         pace.finish_epoch(&schedule, f64::NAN);
         assert_eq!((pace.best_error, pace.waited), (Some(0.5), 1));
+    }
+
+    #[test]
+    fn a_rate_set_by_hand_is_divided_further() {
+        let schedule = schedule(9, vec![1, 3], None);
+        let mut pace = Pace::new();
+        pace.finish_epoch(&schedule, 0.5);
+        assert_eq!(pace.rate(&schedule, 0.01), 0.001);
+        pace.set_rate(0.05);
+        assert_eq!(pace.rate(&schedule, 0.01), 0.05);
+        pace.finish_epoch(&schedule, 0.5);
+        pace.finish_epoch(&schedule, 0.5);
+        assert_eq!(pace.rate(&schedule, 0.01), 0.005);
     }
 
     #[test]

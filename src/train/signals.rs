@@ -14,6 +14,8 @@ use crate::{Error, Result};
 pub struct Interrupt {
     /// The signal's number; 0 until one comes.
     signal: Arc<AtomicUsize>,
+    /// Whether a checkpoint is asked for.
+    checkpoint: Arc<AtomicBool>,
     /// Whether the process's signals count.
     listens: bool,
 }
@@ -29,8 +31,8 @@ impl Interrupt {
         Self { listens: true, ..Self::default() }
     }
 
-    /// From now on a first signal asks for a stop, and a second one ends the process at once with exit code
-    /// 128 + signal. Before, a signal does what it always does. Call it once, when there is something to save.
+    /// From now on a first SIGINT or SIGTERM asks for a stop, and a second one ends the process at once with exit code
+    /// 128 + signal; SIGHUP asks for a checkpoint, and training goes on. Before, a signal does what it always does. Call it once, when there is something to save.
     ///
     /// # Errors
     /// When the system refuses to register a handler.
@@ -48,7 +50,20 @@ impl Interrupt {
                     Error::new(Kind::Runtime, format!("cannot register a handler for signal {signal}: {e}"))
                 })?;
         }
+        #[cfg(unix)]
+        flag::register(signal_hook::consts::SIGHUP, Arc::clone(&self.checkpoint))
+            .map_err(|e| Error::new(Kind::Runtime, format!("cannot register a handler for SIGHUP: {e}")))?;
         Ok(())
+    }
+
+    /// Asks for a checkpoint, as SIGHUP would.
+    pub fn request_checkpoint(&self) {
+        self.checkpoint.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a checkpoint is asked for; the request is then met.
+    pub fn take_checkpoint_request(&self) -> bool {
+        self.checkpoint.swap(false, Ordering::SeqCst)
     }
 
     /// Asks for a stop, as SIGINT would.
@@ -84,5 +99,8 @@ mod tests {
         interrupt.listen().unwrap();
         signal_hook::low_level::raise(SIGTERM).unwrap();
         assert_eq!(interrupt.signal(), Some(15));
+        assert!(!interrupt.take_checkpoint_request());
+        signal_hook::low_level::raise(signal_hook::consts::SIGHUP).unwrap();
+        assert!(interrupt.take_checkpoint_request() && !interrupt.take_checkpoint_request());
     }
 }

@@ -5,6 +5,8 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 /// A floating-point number.
 pub trait Real:
     Copy
+    + Send
+    + Sync
     + Default
     + PartialOrd
     + Neg<Output = Self>

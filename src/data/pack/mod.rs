@@ -13,11 +13,10 @@ use std::path::{Path, PathBuf};
 use crossbeam_channel::bounded;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::square::RESIZE;
-use super::{Dataset, Skip, Split, Statistics, decode, encode, source, square};
-use crate::files::json;
+use super::{Dataset, Skip, Split, Statistics, decode, encode, identity, square};
+use crate::files::{atomic, json};
 use crate::{Error, Result};
 use shard::{Shard, Written};
 
@@ -146,7 +145,7 @@ pub fn pack(dataset: &Dataset, config: &Config, progress: &(dyn Fn(usize) + Sync
         store: config.store,
         side: config.side,
         source: dataset.origin.clone(),
-        source_digest: source_digest(dataset),
+        source_digest: identity::digest(dataset),
     };
     prepare(&config.out, &settings)?;
     check_space(&splits, config)?;
@@ -211,7 +210,7 @@ fn prepare(out: &Path, settings: &Settings) -> Result<()> {
             ))
             .help("the same command as then, or another folder"));
         }
-        return remove_leftovers(out);
+        return atomic::remove_leftovers(out);
     }
     if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(
@@ -219,18 +218,6 @@ fn prepare(out: &Path, settings: &Settings) -> Result<()> {
         );
     }
     json::write(&begun, settings)
-}
-
-/// Removes what was being written when an earlier packing was killed.
-fn remove_leftovers(out: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(out).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') && name.ends_with(".tmp") {
-            let path = entry.path();
-            std::fs::remove_file(&path).map_err(|error| Error::io(&path, "remove it", &error))?;
-        }
-    }
-    Ok(())
 }
 
 /// Refuses to begin what the disk has no room for.
@@ -340,24 +327,6 @@ fn pack_split(
         }
     }
     Ok(all)
-}
-
-/// What tells a source from another: classes, names and labels.
-fn source_digest(dataset: &Dataset) -> String {
-    let mut digest = Sha256::new();
-    let mut add = |text: &str| {
-        digest.update((text.len() as u64).to_le_bytes());
-        digest.update(text);
-    };
-    dataset.classes.iter().for_each(|class| add(class));
-    for split in &dataset.splits {
-        add(&split.name);
-        for index in 0..split.len() {
-            add(split.file(index));
-            add(&split.label(index).to_string());
-        }
-    }
-    source::hex(&digest.finalize())
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {

@@ -178,6 +178,13 @@ impl Dataset {
         self.split("train")
     }
 
+    /// Keeps the statistics of the training pictures, so that they are not measured again.
+    pub fn know(&mut self, statistics: Statistics) {
+        if let Some(train) = self.splits.iter_mut().find(|split| split.name == "train") {
+            train.statistics = Some(Arc::new(statistics));
+        }
+    }
+
     /// The pictures to validate on: `val`, or else `test`.
     pub fn val(&self) -> Option<&Split> {
         self.split("val").or_else(|_| self.split("test")).ok()

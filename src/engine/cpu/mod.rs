@@ -156,7 +156,7 @@ impl CpuEngine {
     }
 
     /// Named tensors of every layer that learns, in the model file's order.
-    fn tensors(&self, part: impl Fn(&Parameters) -> &Pair) -> Vec<Tensor> {
+    fn tensors(&self, part: impl Fn(&Parameters) -> &Pair + Sync) -> Vec<Tensor> {
         let mut tensors = Vec::new();
         for (layer, parameters) in self.network.layers.iter().zip(&self.parameters) {
             let pair = part(parameters);
@@ -353,15 +353,15 @@ impl Engine for CpuEngine {
     }
 
     fn parameters(&self) -> Vec<Tensor> {
-        self.tensors(|parameters| &parameters.value)
+        self.pool.install(|| self.tensors(|parameters| &parameters.value))
     }
 
     fn gradients(&self) -> Vec<Tensor> {
-        self.tensors(|parameters| &parameters.gradient)
+        self.pool.install(|| self.tensors(|parameters| &parameters.gradient))
     }
 
     fn velocities(&self) -> Vec<Tensor> {
-        self.tensors(|parameters| &parameters.velocity)
+        self.pool.install(|| self.tensors(|parameters| &parameters.velocity))
     }
 
     fn load(&mut self, tensors: &[Tensor]) -> Result<()> {

@@ -47,6 +47,9 @@ pub struct Title {
     pub steps: usize,
 }
 
+/// Takes a change as it was typed, and answers.
+pub type Edit = Box<dyn Fn(&str) -> Result<String> + Send>;
+
 /// What keys do. All is called on the dashboard's thread.
 pub struct Controls {
     /// Asks for a stop.
@@ -54,7 +57,7 @@ pub struct Controls {
     /// Asks for a checkpoint.
     pub checkpoint: Box<dyn Fn() + Send>,
     /// Takes what `alexnet edit` takes, such as `lr=0.001`, and says what it means or what is wrong.
-    pub edit: Box<dyn Fn(&str) -> Result<String> + Send>,
+    pub edit: Edit,
 }
 
 /// A dashboard that is shown until it is stopped or dropped. What is told to it costs the trainer no more than a lock.

@@ -78,16 +78,21 @@ impl State {
     }
 
     pub(super) fn line(&mut self, line: &Line) {
-        let at = |value: f32| (line.step as f64, f64::from(value));
+        let step = line.step as f64;
+        let add = |curve: &mut Vec<(f64, f64)>, value: f32| {
+            // Of steps that are made again, what they measured before goes.
+            curve.truncate(curve.partition_point(|point| point.0 < step));
+            curve.push((step, f64::from(value)));
+        };
         match line.validation {
             Some(found) => {
-                self.curves.val_loss.push(at(found.loss));
-                self.curves.val_top1.push(at(100.0 * found.top1));
+                add(&mut self.curves.val_loss, found.loss);
+                add(&mut self.curves.val_top1, 100.0 * found.top1);
                 self.validation = Some(found);
             }
             None => {
-                self.curves.loss.push(at(line.loss));
-                self.curves.top1.push(at(100.0 * line.top1));
+                add(&mut self.curves.loss, line.loss);
+                add(&mut self.curves.top1, 100.0 * line.top1);
             }
         }
         if !line.health.is_empty() {
@@ -242,6 +247,29 @@ mod tests {
         key.kind = KeyEventKind::Release;
         assert_eq!(state.key(key), None);
         assert_eq!(press(&mut state, "xyz\n\x08\x1b"), []);
+    }
+
+    #[test]
+    fn steps_that_are_made_again_take_the_place_of_those_before() {
+        let line = |step: usize| Line {
+            step,
+            epoch: 1,
+            seconds: step as f64 / 10.0,
+            loss: 1.0,
+            top1: 0.5,
+            lr: 0.01,
+            images_per_second: 10.0,
+            waiting: 0.0,
+            validation: None,
+            health: BTreeMap::new(),
+        };
+        let title = Title { steps: 100, ..Title::default() };
+        let mut state = State::new(title, &[line(10), line(20)], true);
+        assert_eq!(state.seconds_left(), None, "nothing has been measured here yet");
+        [30, 40, 30].iter().for_each(|&step| state.line(&line(step)));
+        let steps: Vec<f64> = state.curves.loss.iter().map(|point| point.0).collect();
+        assert_eq!(steps, [10.0, 20.0, 30.0]);
+        assert_eq!(state.seconds_left(), Some(7.0));
     }
 
     #[test]

@@ -82,15 +82,12 @@ fn curves(frame: &mut Frame, state: &State, area: Rect) {
     let Some(last) = &state.last else { return };
     let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).spacing(2).areas(area);
     let curves = &state.curves;
-    let found = |text: fn(f32) -> String, value: Option<f32>| {
-        value.map_or(String::new(), |value| format!(", validation {}", text(value)))
-    };
-    let (loss, share): (fn(f32) -> String, fn(f32) -> String) =
-        (|loss| format!("{loss:.4}"), |share| format!("{:.2} %", 100.0 * share));
+    let found = |text: Option<String>| text.map_or(String::new(), |text| format!(", validation {text}"));
+    let (loss, share) = (|loss: f32| format!("{loss:.4}"), |share: f32| format!("{:.2} %", 100.0 * share));
     let validation = state.validation;
-    let title = format!("loss {}{}", loss(last.loss), found(loss, validation.map(|v| v.loss)));
+    let title = format!("loss {}{}", loss(last.loss), found(validation.map(|found| loss(found.loss))));
     chart(frame, state, left, title, &curves.loss, &curves.val_loss);
-    let title = format!("top-1 {}{}", share(last.top1), found(share, validation.map(|v| v.top1)));
+    let title = format!("top-1 {}{}", share(last.top1), found(validation.map(|found| share(found.top1))));
     chart(frame, state, right, title, &curves.top1, &curves.val_top1);
 }
 

@@ -1,0 +1,68 @@
+//! `alexnet lr-find`.
+
+use serde_json::json;
+
+use super::Ending;
+use super::args::LrFindArgs;
+use super::output::Output;
+use crate::data::Dataset;
+use crate::net::Recipe;
+use crate::train::progress::Display;
+use crate::train::rates::{Found, Options, find};
+
+pub(super) fn run(args: &LrFindArgs, out: &mut Output) -> Ending {
+    let mut recipe = Recipe::load(&args.recipe)?;
+    recipe.set_all(args.set.iter().map(|(key, value)| (key.as_str(), value.as_str())))?;
+    let threads = args.machine.threads();
+    let options = Options {
+        from: args.from,
+        to: args.to,
+        steps: args.steps as usize,
+        seed: args.seed,
+        threads,
+        workers: threads,
+        display: Display::detect(false),
+    };
+    let found = find(&recipe, &Dataset::open(&args.source)?, &options)?;
+    if let Some(path) = &args.plot {
+        found.draw(path)?;
+    }
+    if args.format.json {
+        let tries = found
+            .tries
+            .iter()
+            .map(|tried| json!({ "lr": tried.rate, "loss": tried.loss, "smooth": tried.smooth }));
+        out.json(&json!({
+            "tries": tries.collect::<Vec<_>>(),
+            "lr": found.suggestion,
+            "explodes": found.explodes,
+        }))?;
+    } else {
+        out.text(&text(&found, &args.recipe))?;
+    }
+    Ok(0)
+}
+
+/// Some twenty of the rates, with the loss as a bar, and what follows.
+fn text(found: &Found, recipe: &str) -> String {
+    const ROWS: usize = 24;
+    const BAR: f64 = 40.0;
+    let most = found.tries.iter().map(|tried| tried.smooth).fold(f64::MIN_POSITIVE, f64::max);
+    let every = found.tries.len().div_ceil(ROWS).max(1);
+    let rows = found.tries.iter().step_by(every).map(|tried| {
+        let bar = "#".repeat((BAR * tried.smooth / most).round() as usize);
+        format!("{:>9.1e}  {:>8.4}  {bar}\n", tried.rate, tried.smooth)
+    });
+    let mut text = format!("{:>9}  {:>8}\n", "rate", "loss") + &rows.collect::<String>();
+    if let Some(rate) = found.explodes {
+        text += &format!("\nthe loss explodes at a rate of {rate:.1e}\n");
+    }
+    text += &match found.suggestion {
+        Some(rate) => format!(
+            "it falls fastest at {rate:.1e}: alexnet train SRC --recipe {recipe} --set optimiser.rate={rate:.1e}\n"
+        ),
+        None => "it falls nowhere: more steps, or other initial weights (`alexnet recipe show` has them)\n"
+            .to_owned(),
+    };
+    text
+}

@@ -1,0 +1,141 @@
+//! What tells a set of pictures from another: classes, and each picture's name and label. The pictures themselves are not
+//! read for it.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::source::{Dataset, Split, hex};
+
+/// What a set of pictures is known by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Class names, in order.
+    pub classes: Vec<String>,
+    /// The splits.
+    pub splits: Vec<SplitIdentity>,
+}
+
+/// What a split is known by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitIdentity {
+    /// `train`, `val`, ...
+    pub name: String,
+    /// Pictures of each class, in the classes' order.
+    pub images: Vec<usize>,
+    /// SHA-256 of each picture's name and label, in order.
+    pub digest: String,
+}
+
+impl Identity {
+    /// That of a data set.
+    pub fn of(dataset: &Dataset) -> Self {
+        let splits = dataset.splits.iter().map(|split| SplitIdentity {
+            name: split.name.clone(),
+            images: images(split, dataset.classes.len()),
+            digest: {
+                let mut digest = Sha256::new();
+                add_split(&mut digest, split);
+                hex(&digest.finalize())
+            },
+        });
+        Self { classes: dataset.classes.clone(), splits: splits.collect() }
+    }
+
+    /// What differs between this set and a later one, in words; `None` if they are the same.
+    pub fn difference(&self, now: &Self) -> Option<String> {
+        if let Some(difference) = list_difference("classes", &self.classes, &now.classes) {
+            return Some(difference);
+        }
+        let names = |set: &Self| set.splits.iter().map(|split| split.name.clone()).collect::<Vec<_>>();
+        if let Some(difference) = list_difference("splits", &names(self), &names(now)) {
+            return Some(difference);
+        }
+        let mut pairs = self.splits.iter().zip(&now.splits);
+        let (then, now) = pairs.find(|(then, now)| then != now)?;
+        let (before, after): (usize, usize) = (then.images.iter().sum(), now.images.iter().sum());
+        let name = &then.name;
+        let classes = self.classes.iter().zip(then.images.iter().zip(&now.images));
+        let mut others = classes.filter(|(_, (then, now))| then != now);
+        Some(match others.next() {
+            Some((class, (then, now))) => {
+                let more = match others.count() {
+                    0 => String::new(),
+                    n => format!(", and {n} more classes"),
+                };
+                format!("{name}: {before} pictures -> {after} (class {class}: {then} -> {now}{more})")
+            }
+            None => format!("{name}: {before} pictures as before, but with other names or labels"),
+        })
+    }
+}
+
+fn list_difference(what: &str, then: &[String], now: &[String]) -> Option<String> {
+    if then == now {
+        return None;
+    }
+    let name = |list: &[String], i: usize| list.get(i).map_or("none".into(), |name| format!("{name:?}"));
+    let first = (0..).find(|&i| then.get(i) != now.get(i)).unwrap_or(0);
+    let (before, after) = (then.len(), now.len());
+    let (old, new) = (name(then, first), name(now, first));
+    Some(format!("{what}: {before} -> {after}; number {first}: {old} -> {new}"))
+}
+
+fn images(split: &Split, classes: usize) -> Vec<usize> {
+    let mut images = vec![0; classes];
+    for index in 0..split.len() {
+        if let Some(count) = images.get_mut(split.label(index) as usize) {
+            *count += 1;
+        }
+    }
+    images
+}
+
+/// SHA-256 of all that is listed in a data set: classes, splits, and each picture's name and label.
+pub(super) fn digest(dataset: &Dataset) -> String {
+    let mut digest = Sha256::new();
+    dataset.classes.iter().for_each(|class| add(&mut digest, class));
+    for split in &dataset.splits {
+        add(&mut digest, &split.name);
+        add_split(&mut digest, split);
+    }
+    hex(&digest.finalize())
+}
+
+fn add_split(digest: &mut Sha256, split: &Split) {
+    for index in 0..split.len() {
+        add(digest, split.file(index));
+        add(digest, &split.label(index).to_string());
+    }
+}
+
+fn add(digest: &mut Sha256, text: &str) {
+    digest.update((text.len() as u64).to_le_bytes());
+    digest.update(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(classes: &[&str], images: &[usize], digest: &str) -> Identity {
+        let classes = classes.iter().map(ToString::to_string).collect();
+        let split = SplitIdentity { name: "train".into(), images: images.to_vec(), digest: digest.into() };
+        Identity { classes, splits: vec![split] }
+    }
+
+    #[test]
+    fn differences_are_told() {
+        let then = identity(&["cat", "dog"], &[5, 6], "a");
+        assert_eq!(then.difference(&then), None);
+        for (now, expected) in [
+            (identity(&["cat", "eel", "dog"], &[5, 6], "a"), "classes: 2 -> 3; number 1: \"dog\" -> \"eel\""),
+            (identity(&["cat"], &[5], "a"), "classes: 2 -> 1; number 1: \"dog\" -> none"),
+            (identity(&["cat", "dog"], &[5, 7], "b"), "train: 11 pictures -> 12 (class dog: 6 -> 7)"),
+            (identity(&["cat", "dog"], &[4, 7], "b"), "(class cat: 5 -> 4, and 1 more classes)"),
+            (identity(&["cat", "dog"], &[5, 6], "b"), "with other names or labels"),
+        ] {
+            let found = then.difference(&now).unwrap();
+            assert!(found.contains(expected), "{found}");
+        }
+    }
+}

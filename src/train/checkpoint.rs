@@ -1,0 +1,224 @@
+//! Checkpoints: everything from which a training goes on to the same bits.
+//!
+//! A checkpoint is a sealed safetensors file, `checkpoints/step-000012000.safetensors`. Tensors, 32-bit: the parameters as in
+//! a model file, and beside each the momentum, `momentum.conv1.weight`, and `mean`; the last array is the SHA-256 of all bytes before
+//! it. Metadata: `format_version`, `state` ([`State`]) and `lineage` ([`Lineage`]), JSON.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::schedule::Pace;
+use super::settings::Settings;
+use super::tally::Tally;
+use crate::data::Identity;
+use crate::engine::Tensor;
+use crate::eval::Evaluation;
+use crate::files::container::{self, Array, Values};
+use crate::net::{Recipe, diff};
+use crate::{Error, Result};
+
+/// Version of the checkpoints that this program writes, and the newest that it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What the momentum of a parameter is called: this, and the parameter's name.
+const MOMENTUM: &str = "momentum.";
+const MEAN: &str = "mean";
+
+/// Where a training stands between two steps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Updates so far.
+    pub step: usize,
+    /// Batches of the epoch under way that have been used.
+    pub batches: usize,
+    /// Where the schedule stands.
+    pub pace: Pace,
+    /// What has been changed since the start.
+    pub settings: Settings,
+    /// The best validation so far.
+    pub best: Option<Evaluation>,
+    /// The epoch under way.
+    pub epoch: Tally,
+    /// The last quarter of the epoch under way.
+    pub late: Tally,
+    /// The steps since the last line of metrics.
+    pub recent: Tally,
+    /// Lines of metrics so far.
+    pub lines: usize,
+    /// Seconds of training so far.
+    pub seconds: f64,
+    /// How often numbers that were not finite made it go back to a checkpoint.
+    pub rollbacks: usize,
+}
+
+/// What a checkpoint belongs to: a training is only resumed with the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// The recipe, as TOML.
+    pub recipe: String,
+    /// The pictures.
+    pub data: Identity,
+    /// What all random numbers follow from.
+    pub seed: u64,
+    /// SHA-256 of the model that the training started from, if it did from one.
+    pub init: Option<String>,
+}
+
+/// Everything from which a training goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Where it stands.
+    pub state: State,
+    /// What it belongs to.
+    pub lineage: Lineage,
+    /// Weights and biases.
+    pub parameters: Vec<Tensor>,
+    /// Their momentum, named as they are.
+    pub velocities: Vec<Tensor>,
+    /// What is subtracted from pictures: see [`crate::data::Preprocess`].
+    pub mean: Vec<f32>,
+}
+
+impl Lineage {
+    /// What differs between a checkpoint's lineage and that of a training that would go on from it, in words; `None` if
+    /// nothing does.
+    pub fn difference(&self, now: &Self) -> Option<String> {
+        let mut differences = Vec::new();
+        if self.recipe != now.recipe {
+            let read = |text: &str| Recipe::parse(text, "the checkpoint's recipe");
+            differences.push(match (read(&self.recipe), read(&now.recipe)) {
+                (Ok(then), Ok(now)) => format!("the recipe:\n{}", diff(&then, &now).trim_end()),
+                _ => "the recipe, which this program cannot read any more".to_owned(),
+            });
+        }
+        if let Some(difference) = self.data.difference(&now.data) {
+            differences.push(format!("the pictures: {difference}"));
+        }
+        if self.seed != now.seed {
+            differences.push(format!("the seed: {} -> {}", self.seed, now.seed));
+        }
+        if self.init != now.init {
+            differences.push("the model that the training started from".to_owned());
+        }
+        (!differences.is_empty()).then(|| differences.join("\n"))
+    }
+}
+
+impl Checkpoint {
+    /// Writes the checkpoint into the folder, whole or not at all, and gives its path.
+    ///
+    /// # Errors
+    /// When the file cannot be written; those that are there stay as they are.
+    pub fn save(&self, folder: &Path) -> Result<PathBuf> {
+        let path = folder.join(name(self.state.step));
+        let json = |value: serde_json::Result<String>| value.expect("strings and numbers are JSON");
+        let metadata = BTreeMap::from([
+            ("format_version", FORMAT_VERSION.to_string()),
+            ("state", json(serde_json::to_string(&self.state))),
+            ("lineage", json(serde_json::to_string(&self.lineage))),
+        ]);
+        let names: Vec<String> = self.velocities.iter().map(|t| format!("{MOMENTUM}{}", t.name)).collect();
+        let parameters = self.parameters.iter().map(|tensor| (tensor.name.as_str(), tensor));
+        let velocities = names.iter().map(String::as_str).zip(&self.velocities);
+        let shape = [self.mean.len()];
+        let mut arrays: Vec<Array<'_>> = parameters
+            .chain(velocities)
+            .map(|(name, tensor)| Array { name, shape: &tensor.shape, values: Values::F32(&tensor.data) })
+            .collect();
+        arrays.push(Array { name: MEAN, shape: &shape, values: Values::F32(&self.mean) });
+        container::write_sealed(&path, &metadata, &arrays)?;
+        Ok(path)
+    }
+
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is cut short, has changed since it was written, or was written by a newer version.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|error| {
+            Error::model(format!("{}: cannot read the checkpoint: {error}", path.display()))
+        })?;
+        Self::parse(&bytes).map_err(|error| Error { help: None, ..error }.context(path.display()))
+    }
+
+    /// Reads a checkpoint's bytes. A newer version is told before anything else of it is looked at.
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let (file, header) = container::parse(bytes)?;
+        container::check_seal(bytes)?;
+        let text = |name: &str| {
+            let all = header.metadata().as_ref();
+            let text = all.and_then(|all| all.get(name)).map(String::as_str);
+            text.ok_or_else(|| Error::model(format!("the metadata has no `{name}`: not a checkpoint")))
+        };
+        let version = text("format_version")?;
+        if version.parse::<u32>().map_or(true, |version| version > FORMAT_VERSION) {
+            return Err(newer(version));
+        }
+        let malformed =
+            |error: serde_json::Error| Error::model(format!("the metadata is malformed: {error}"));
+        let state: State = serde_json::from_str(text("state")?).map_err(malformed)?;
+        let lineage: Lineage = serde_json::from_str(text("lineage")?).map_err(malformed)?;
+        let mut infos: Vec<_> =
+            header.tensors().into_iter().filter(|(name, _)| name != container::SEAL).collect();
+        infos.sort_by_key(|(_, info)| info.data_offsets);
+        let (mut parameters, mut velocities) = (Vec::new(), Vec::new());
+        let (_, mean) = container::numbers(&file, MEAN)?;
+        for (name, _) in infos.into_iter().filter(|(name, _)| name != MEAN) {
+            let (shape, data) = container::numbers(&file, &name)?;
+            match name.strip_prefix(MOMENTUM) {
+                Some(name) => velocities.push(Tensor { name: name.to_owned(), shape, data }),
+                None => parameters.push(Tensor { name, shape, data }),
+            }
+        }
+        Ok(Self { state, lineage, parameters, velocities, mean })
+    }
+}
+
+fn newer(version: &str) -> Error {
+    Error::new(
+        crate::error::Kind::Model,
+        format!(
+            "written in format {version}, this program reads up to {FORMAT_VERSION}: use a newer program"
+        ),
+    )
+}
+
+fn name(step: usize) -> String {
+    format!("step-{step:09}.safetensors")
+}
+
+/// The checkpoints in a folder, newest first, each with its step.
+pub fn list(folder: &Path) -> Vec<(usize, PathBuf)> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let step = |path: &Path| -> Option<usize> {
+        path.file_name()?.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()
+    };
+    let mut found: Vec<_> = entries.filter_map(|entry| Some((step(&entry.path())?, entry.path()))).collect();
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    found
+}
+
+/// The newest checkpoint in a folder that is whole, and what is wrong with newer ones; `None` without any.
+///
+/// # Errors
+/// When all are damaged, or the newest was written by a newer version of the program: an older one would undo its work.
+pub fn newest(folder: &Path) -> Result<(Option<Checkpoint>, Vec<Error>)> {
+    let mut damaged = Vec::new();
+    for (_, path) in list(folder) {
+        match Checkpoint::load(&path) {
+            Ok(checkpoint) => return Ok((Some(checkpoint), damaged)),
+            Err(error) if error.message.contains("written in format") => return Err(error),
+            Err(error) => damaged.push(error),
+        }
+    }
+    match damaged.is_empty() {
+        true => Ok((None, damaged)),
+        false => {
+            let messages: Vec<String> = damaged.into_iter().map(|error| error.message).collect();
+            Err(Error::model(messages.join("\n"))
+                .help("begin again, in another folder: `alexnet train SRC --recipe ... --run DIR`"))
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a training is told, and what it tells at its end.
+
+use std::path::PathBuf;
+
+use super::forecast::Forecast;
+use super::keeper::Frequency;
+use super::progress::Display;
+use super::signals::Interrupt;
+use super::watch::{Advice, OnDivergence, OnPlateau};
+use crate::data::{Dataset, Skip};
+use crate::eval::Evaluation;
+use crate::net::Recipe;
+
+/// What to train, on what, and how.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The experiment.
+    pub recipe: Recipe,
+    /// Pictures with labels.
+    pub dataset: Dataset,
+    /// Where they came from, so that the training can go on later; `None`: they come with the program.
+    pub source: Option<PathBuf>,
+    /// The run folder.
+    pub run: RunFolder,
+    /// A model to start from.
+    pub init: Option<PathBuf>,
+    /// The command line, for the records.
+    pub command: String,
+    /// What all random numbers follow from.
+    pub seed: u64,
+    /// Threads that compute.
+    pub threads: usize,
+    /// Threads that load pictures; 0: none beside those that compute.
+    pub workers: usize,
+    /// Ends training after so many steps.
+    pub max_steps: Option<usize>,
+    /// How often checkpoints are made.
+    pub checkpoints: Frequency,
+    /// What is done when numbers stop being finite.
+    pub on_divergence: OnDivergence,
+    /// What is done when the loss stays at that of a blind guess.
+    pub on_plateau: OnPlateau,
+    /// Ends after the forecast.
+    pub only_forecast: bool,
+    /// How progress is shown.
+    pub display: Display,
+    /// Ends training early, with what was learned saved.
+    pub interrupt: Interrupt,
+}
+
+/// Which run folder, and what for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunFolder {
+    /// A new one: this, which must be empty or not there, or the first below `runs/` with a free number.
+    New(Option<PathBuf>),
+    /// This one; what an earlier run left in it is moved aside.
+    Over(PathBuf),
+    /// The training in this one goes on.
+    Resume {
+        /// The folder.
+        folder: PathBuf,
+        /// Whether it goes on even with another recipe, other pictures or another seed.
+        accept_changes: bool,
+    },
+}
+
+impl Config {
+    /// A training on all threads of this machine, quiet, into a new run folder.
+    pub fn new(recipe: Recipe, dataset: Dataset) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            recipe,
+            dataset,
+            source: None,
+            run: RunFolder::New(None),
+            init: None,
+            command: String::new(),
+            seed: 0,
+            threads,
+            workers: threads,
+            max_steps: None,
+            checkpoints: Frequency::default(),
+            on_divergence: OnDivergence::default(),
+            on_plateau: OnPlateau::default(),
+            only_forecast: false,
+            display: Display::Quiet,
+            interrupt: Interrupt::new(),
+        }
+    }
+}
+
+/// How a training went.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Evaluation of the best model on the validation pictures, with the recipe's number of views; `None` without
+    /// validation pictures or when the training was interrupted.
+    pub evaluation: Option<Evaluation>,
+    /// Passes over the training set, finished ones.
+    pub epochs: usize,
+    /// Updates of the parameters.
+    pub steps: usize,
+    /// From the first look at the pictures to the end.
+    pub seconds: f64,
+    /// The run folder.
+    pub run: PathBuf,
+    /// Training pictures that were left out, and why.
+    pub skipped: Vec<Skip>,
+    /// The signal that ended training, if one did.
+    pub interrupted: Option<u8>,
+    /// What was measured in the first steps.
+    pub forecast: Option<Forecast>,
+    /// What did not look well, and the cures that are known.
+    pub advice: Vec<Advice>,
+}

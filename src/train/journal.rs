@@ -1,0 +1,239 @@
+//! The journal: what was changed in a training while it ran, when, and why. With the recipe and the seed, it says all that
+//! the numbers follow from: [`Journal::edits`] makes a schedule of it that gives the same bits.
+//!
+//! A change is asked for by a file in the run folder's `edits/` ([`ask`]). The training takes it before its next step, writes
+//! it into `journal.jsonl`, makes it, and removes the file. A training that goes on from an earlier step makes the changes
+//! of the journal again at their steps.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::files::json;
+use crate::net::{Change, Edit, Recipe};
+use crate::{Error, Result};
+
+/// The journal's name in the run folder.
+pub const FILE: &str = "journal.jsonl";
+
+/// Where changes are asked for.
+pub const ASKED: &str = "edits";
+
+/// Who made a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// The user.
+    User,
+    /// The training itself, after its numbers stopped being finite.
+    Watch,
+}
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The change, and the step before which it is made.
+    #[serde(flatten)]
+    pub edit: Edit,
+    /// The epoch of that step, counted from 1.
+    pub epoch: usize,
+    /// Who made it.
+    pub by: By,
+    /// Why.
+    pub reason: String,
+    /// The file that asked for it, so that it is not made twice.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub asked: String,
+}
+
+/// A change that is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// What shall change.
+    pub change: Change,
+    /// Why.
+    pub reason: String,
+}
+
+/// The journal of a run.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    entries: Vec<Entry>,
+}
+
+impl Journal {
+    /// Opens the journal of a run folder, or begins one. A last line that was cut short by a crash is removed: what it
+    /// asked for is asked for still.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, or a line is none of a journal.
+    pub fn open(run: &Path) -> Result<Self> {
+        let path = run.join(FILE);
+        let failed = |error: std::io::Error| Error::io(&path, "open the journal", &error);
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
+        let file = file.map_err(failed)?;
+        let mut text = std::fs::read_to_string(&path).map_err(failed)?;
+        text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
+        let entries = parse(&text).map_err(|error| error.context(path.display()))?;
+        let mut journal = Self { path, file, bytes: text.len() as u64, entries };
+        journal.cut().map_err(|error| Error::io(&journal.path, "open the journal", &error))?;
+        Ok(journal)
+    }
+
+    /// Reads the entries of a run's journal; none, without a journal.
+    ///
+    /// # Errors
+    /// When a line is none of a journal.
+    pub fn read(run: &Path) -> Result<Vec<Entry>> {
+        let path = run.join(FILE);
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read the journal", &e))?;
+        parse(&text).map_err(|error| error.context(path.display()))
+    }
+
+    /// Adds an entry; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written; the journal is then as it was.
+    pub fn append(&mut self, entry: Entry) -> Result<()> {
+        let mut line = serde_json::to_vec(&entry).expect("strings and numbers are JSON");
+        line.push(b'\n');
+        let written = self.file.write_all(&line).and_then(|()| self.file.sync_all());
+        match written {
+            Ok(()) => self.bytes += line.len() as u64,
+            Err(error) => {
+                // Half a line would spoil the next.
+                let _ = self.cut();
+                return Err(Error::io(&self.path, "write the journal", &error));
+            }
+        }
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    fn cut(&mut self) -> std::io::Result<()> {
+        self.file.set_len(self.bytes)?;
+        self.file.seek(SeekFrom::Start(self.bytes)).map(|_| ())
+    }
+
+    /// The entries, in the order in which they were made.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Every change of the recipe and of these entries that counts, in the order of steps.
+    ///
+    /// When the training went back to an earlier step and lowered the rate, the rates that had been set for later
+    /// steps no longer count: they are what it went back from.
+    pub fn edits(recipe: &Recipe, entries: &[Entry]) -> Vec<Edit> {
+        let mut edits = recipe.edits.clone();
+        for Entry { edit, by, .. } in entries {
+            if *by == By::Watch && matches!(edit.change, Change::Rate(_)) {
+                edits.retain(|other| other.step <= edit.step || !matches!(other.change, Change::Rate(_)));
+            }
+            edits.push(edit.clone());
+        }
+        edits.sort_by_key(|edit| edit.step);
+        edits
+    }
+}
+
+fn parse(text: &str) -> Result<Vec<Entry>> {
+    let lines = text.lines().enumerate();
+    lines
+        .map(|(i, line)| {
+            serde_json::from_str(line)
+                .map_err(|error| Error::model(format!("line {} is none of a journal: {error}", i + 1)))
+        })
+        .collect()
+}
+
+/// Asks the training in a run folder for a change, and gives the file that does.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub fn ask(run: &Path, change: Change, reason: &str) -> Result<PathBuf> {
+    let folder = run.join(ASKED);
+    std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, "make the folder", &error))?;
+    // Files are taken in the order of their names; a clock that jumps changes no more than that.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let path = folder.join(format!("{now:024}-{}.json", std::process::id()));
+    json::write(&path, &Asked { change, reason: reason.to_owned() })?;
+    Ok(path)
+}
+
+/// The files that ask for a change, in order.
+pub fn asked(run: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(run.join(ASKED)).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(step: usize, change: Change, by: By) -> Entry {
+        Entry { edit: Edit { step, change }, epoch: 1, by, reason: "a test".into(), asked: String::new() }
+    }
+
+    #[test]
+    fn a_line_that_was_cut_short_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        journal.append(entry(5, Change::Rate(0.1), By::User)).unwrap();
+        journal.append(entry(9, Change::Freeze("conv1".into()), By::User)).unwrap();
+        let path = folder.path().join(FILE);
+        let whole = std::fs::read(&path).unwrap();
+        let first = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+        for cut in 0..=whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let mut journal = Journal::open(folder.path()).unwrap();
+            let left = usize::from(cut >= first) + usize::from(cut == whole.len());
+            assert_eq!(journal.entries().len(), left, "cut at {cut}");
+            journal.append(entry(10, Change::StopAfter(3), By::User)).unwrap();
+            assert_eq!(Journal::read(folder.path()).unwrap(), journal.entries());
+        }
+        std::fs::write(&path, "garbage\n").unwrap();
+        assert!(Journal::open(folder.path()).unwrap_err().message.contains("line 1 is none of a journal"));
+    }
+
+    #[test]
+    fn going_back_undoes_the_rates_of_later_steps() {
+        let mut recipe = Recipe::load("small").unwrap();
+        recipe.edits = vec![Edit { step: 40, change: Change::Rate(0.5) }];
+        let entries = [
+            entry(20, Change::Rate(0.02), By::User),
+            entry(30, Change::Freeze("conv1".into()), By::User),
+            entry(35, Change::Rate(9.0), By::User),
+            entry(25, Change::Rate(0.002), By::Watch),
+            entry(50, Change::Rate(0.001), By::User),
+        ];
+        let edits = Journal::edits(&recipe, &entries);
+        let shown: Vec<String> = edits.iter().map(|e| format!("{} {}", e.step, e.change)).collect();
+        assert_eq!(shown, ["20 rate=0.02", "25 rate=0.002", "30 freeze=conv1", "50 rate=0.001"]);
+    }
+
+    #[test]
+    fn changes_are_asked_for_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(asked(folder.path()).is_empty());
+        let paths = [Change::Rate(0.1), Change::ColorNoise(0.0)]
+            .map(|change| ask(folder.path(), change, "").unwrap());
+        assert_eq!(asked(folder.path()), paths);
+        let back: Asked = json::read(&paths[1], "a change").unwrap();
+        assert_eq!(back.change, Change::ColorNoise(0.0));
+    }
+}

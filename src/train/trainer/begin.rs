@@ -1,0 +1,258 @@
+//! From a configuration to the first step.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+
+use super::Trainer;
+use crate::data::{Identity, Picture, Preprocess, Split, Statistics};
+use crate::engine::{CpuEngine, Engine, Mode};
+use crate::eval::model_path;
+use crate::interop::Model;
+use crate::net::{Mean, Network};
+use crate::train::checkpoint::{self, Checkpoint, Lineage, State};
+use crate::train::config::{Config, RunFolder};
+use crate::train::init::initialise;
+use crate::train::journal::Journal;
+use crate::train::keeper::Keeper;
+use crate::train::progress::{Progress, count};
+use crate::train::record::Record;
+use crate::train::run::{Origin, Run};
+use crate::train::transfer::Transfer;
+use crate::train::watch::Watch;
+use crate::{Error, Result};
+
+/// Sample pictures kept in a model file.
+const GOLDEN: usize = 2;
+
+/// Where the numbers of a training come from at its first step here.
+enum Start {
+    Weights(Transfer),
+    Checkpoint(Box<Checkpoint>),
+}
+
+impl Trainer {
+    pub(super) fn new(config: Config) -> Result<Self> {
+        let (recipe, classes) = (&config.recipe, config.dataset.classes.len());
+        let network = Network::new(recipe, classes)?;
+        // The memory is had before the first look at the pictures, which can take long, and the folder is made when
+        // what can be wrong with the recipe has been found: a corrected command finds it free.
+        let engine = CpuEngine::new(network, Mode::Training, recipe.optimiser.batch, config.threads)?;
+        config.dataset.train()?;
+        let resumed = match &config.run {
+            RunFolder::Resume { folder, .. } => Some(Origin::read(folder)?),
+            _ => None,
+        };
+        let model = init_model(&config, resumed.as_ref())?;
+        let transfer = |engine: &CpuEngine| {
+            let fresh = initialise(engine.network(), config.seed)?;
+            match &model {
+                Some((model, _)) => Transfer::new(model, &config.dataset.classes, fresh),
+                None => Ok(Transfer { parameters: fresh, ..Transfer::default() }),
+            }
+        };
+        let fresh = if resumed.is_none() { Some(transfer(&engine)?) } else { None };
+        let run = open_folder(&config)?;
+        let mut record = Record::start(run, Progress::new(config.display), usize::MAX)?;
+        let mut lineage = Lineage {
+            recipe: recipe.to_toml(),
+            data: Identity::of(&config.dataset),
+            seed: config.seed,
+            init: model.as_ref().map(|(_, digest)| digest.clone()),
+        };
+        let start = match fresh {
+            Some(transfer) => Start::Weights(transfer),
+            None => match find_checkpoint(&config, &mut record, &mut lineage)? {
+                Some(checkpoint) => Start::Checkpoint(Box::new(checkpoint)),
+                None => Start::Weights(transfer(&engine)?),
+            },
+        };
+        if resumed.is_some() {
+            record.run.note_command(&config.command)?;
+        }
+        introduce(&config, &mut record, &engine);
+        let statistics = statistics(&config, &mut record)?;
+        let mut preprocess = Preprocess::new(&recipe.input, &statistics);
+        let (state, parameters, velocities) = match start {
+            Start::Checkpoint(checkpoint) => {
+                record.say(&format!("goes on after step {}", count(checkpoint.state.step as u64)));
+                preprocess.mean = checkpoint.mean;
+                (checkpoint.state, checkpoint.parameters, Some(checkpoint.velocities))
+            }
+            Start::Weights(transfer) => {
+                transfer.told().iter().for_each(|line| record.say(line));
+                if let Some((model, _)) =
+                    model.filter(|(model, _)| takes_mean(model, &preprocess, recipe.input.mean))
+                {
+                    record.say("the mean is the model's: its weights were learned with it");
+                    preprocess.mean = model.preprocess.mean;
+                }
+                (State::default(), transfer.parameters, None)
+            }
+        };
+        record.go_back(state.lines)?;
+        let preprocess = Arc::new(preprocess);
+        let train = config.dataset.train()?.clone();
+        let golden = golden_squares(&train, &statistics.usable, &preprocess)?;
+        let keeper = Keeper::start(&record.run.checkpoints(), config.checkpoints, state.step)?;
+        let journal = Journal::open(record.run.folder())?;
+        config.interrupt.listen()?;
+        let mut trainer = Self {
+            basis: statistics.color_basis(),
+            usable: statistics.usable.clone(),
+            skipped: statistics.skipped.clone(),
+            record,
+            engine,
+            train,
+            preprocess,
+            golden,
+            lineage,
+            keeper,
+            edits: Journal::edits(&config.recipe, journal.entries()),
+            edited: 0,
+            journal,
+            took_up: (Instant::now(), state.seconds),
+            state,
+            gone_back: None,
+            watch: Watch::default(),
+            measuring: Some(Default::default()),
+            forecast: None,
+            config,
+        };
+        trainer.config.dataset.know(statistics);
+        trainer.take_up();
+        trainer.engine.load(&parameters)?;
+        velocities.map_or(Ok(()), |velocities| trainer.engine.load_velocities(&velocities))?;
+        // There is always something to go back to, and to go on from.
+        if trainer.state.step == 0 && trainer.state.pace.epochs == 0 {
+            trainer.save_checkpoint();
+        }
+        Ok(trainer)
+    }
+}
+
+/// The model that the training starts from, if it does from one, and the digest of its file. A training that goes on only
+/// asks for it when there is no checkpoint.
+fn init_model(config: &Config, resumed: Option<&Origin>) -> Result<Option<(Model, String)>> {
+    let path = match (resumed, &config.run) {
+        (Some(origin), RunFolder::Resume { folder, .. })
+            if checkpoint::list(&folder.join("checkpoints")).is_empty() =>
+        {
+            &origin.init
+        }
+        (Some(_), _) => &None,
+        (None, _) => &config.init,
+    };
+    let Some(path) = path else { return Ok(None) };
+    let path = model_path(path)?;
+    let bytes = std::fs::read(&path).map_err(|error| Error::io(&path, "read the model", &error))?;
+    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Some((Model::load(&path)?, digest)))
+}
+
+/// A model's mean is taken with its weights, where it means the same and the recipe does not give another.
+fn takes_mean(model: &Model, preprocess: &Preprocess, mean: Mean) -> bool {
+    let without = |preprocess: &Preprocess| Preprocess { mean: Vec::new(), ..preprocess.clone() };
+    without(&model.preprocess) == without(preprocess)
+        && model.preprocess.mean.len() == preprocess.mean.len()
+        && !matches!(mean, Mean::Fixed(_))
+}
+
+fn open_folder(config: &Config) -> Result<Run> {
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let origin = Origin {
+        format_version: Origin::FORMAT_VERSION,
+        source: config.source.as_ref().map(absolute),
+        seed: config.seed,
+        init: config.init.as_ref().map(absolute),
+    };
+    let create =
+        |folder: Option<&Path>, over| Run::create(folder, &config.recipe, &origin, &config.command, over);
+    match &config.run {
+        RunFolder::New(folder) => create(folder.as_deref(), false),
+        RunFolder::Over(folder) => create(Some(folder), true),
+        RunFolder::Resume { folder, .. } => Run::resume(folder),
+    }
+}
+
+/// The checkpoint from which the training goes on; `None`: it was stopped before its first.
+fn find_checkpoint(
+    config: &Config,
+    record: &mut Record,
+    lineage: &mut Lineage,
+) -> Result<Option<Checkpoint>> {
+    let RunFolder::Resume { folder, accept_changes } = &config.run else { return Ok(None) };
+    let (found, damaged) = checkpoint::newest(&record.run.checkpoints())?;
+    damaged.iter().for_each(|error| record.say(&format!("note: {error}; the checkpoint before is used")));
+    let Some(mut found) = found else { return Ok(None) };
+    // A model that it started from is in its numbers already.
+    lineage.init.clone_from(&found.lineage.init);
+    if let Some(difference) = found.lineage.difference(lineage) {
+        if !accept_changes {
+            let shown = folder.display();
+            return Err(Error::usage(format!("{shown} was trained otherwise than it would go on: {difference}"))
+                .help(format!(
+                    "put back what was changed; or go on with it all the same: `alexnet train --resume {shown} --accept-changes`"
+                )));
+        }
+        record.say(&format!("goes on with what was changed: {difference}"));
+        record.run.set_recipe(&config.recipe)?;
+        if found.lineage.data != lineage.data {
+            // Where it was in the old pictures' order means nothing in that of the new.
+            found.state.batches = 0;
+            (found.state.epoch, found.state.late, found.state.recent) = Default::default();
+        }
+    }
+    Ok(Some(found))
+}
+
+fn introduce(config: &Config, record: &mut Record, engine: &CpuEngine) {
+    let Config { recipe, dataset, .. } = config;
+    record.say(&format!("recipe {}, {} classes of {}", recipe.name, dataset.classes.len(), dataset.origin));
+    dataset.notes.iter().for_each(|note| record.say(&format!("note: {note}")));
+    record.say(&format!(
+        "{} parameters, {} multiply-adds for a picture; {} pictures to train on, {} to validate on",
+        count(engine.network().parameters() as u64),
+        count(engine.network().macs() as u64),
+        count(dataset.train().map_or(0, Split::len) as u64),
+        count(dataset.val().map_or(0, Split::len) as u64)
+    ));
+    record.say(&engine.memory().to_string());
+}
+
+/// The statistics of the training pictures: those that the run folder holds, or measured now and put there.
+fn statistics(config: &Config, record: &mut Record) -> Result<Statistics> {
+    let (train, side) = (config.dataset.train()?, config.recipe.input.square);
+    let folder = record.run.folder().to_path_buf();
+    let goes_on = matches!(config.run, RunFolder::Resume { accept_changes: false, .. });
+    if let Some(known) = goes_on.then(|| Statistics::load(&folder, side, train.len()).ok()).flatten() {
+        return Ok(known);
+    }
+    record.progress.start("mean image and colours", train.len());
+    let progress = Mutex::new(&mut record.progress);
+    let advance = |_| {
+        if let Ok(mut progress) = progress.lock() {
+            progress.advance(1, None);
+        }
+    };
+    let statistics = Statistics::measure(train, side, config.threads, &advance)?;
+    record.progress.finish();
+    record.skipped(&statistics.skipped);
+    if let Err(error) = statistics.save(&folder) {
+        record.warn(&error.help("the training goes on; should it be resumed, they are measured again"));
+    }
+    Ok(statistics)
+}
+
+/// The squares of the first pictures of the training set, for the model file.
+fn golden_squares(split: &Split, usable: &[usize], preprocess: &Preprocess) -> Result<Vec<Picture>> {
+    let mut squares = Vec::new();
+    for &index in usable.iter().take(GOLDEN) {
+        if let Ok(picture) = split.picture(index)? {
+            squares.push(preprocess.square(&picture));
+        }
+    }
+    Ok(squares)
+}

@@ -1,0 +1,324 @@
+//! Training a network on a set of pictures, as in section 5 of the paper.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `begin` | from a configuration to the first step, of a new training or of one that goes on |
+//! | this | one epoch after another, one step after another |
+//! | `recover` | checkpoints, changes on the way, going back |
+//! | `finish` | the end of an epoch and of a training: validation, models, the report |
+
+mod begin;
+mod finish;
+mod recover;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::checkpoint::{Lineage, State};
+use super::config::{Config, Report, RunFolder};
+use super::forecast::{Forecast, Known, Measuring};
+use super::journal::Journal;
+use super::keeper::Keeper;
+use super::metrics::Line;
+use super::record::Record;
+use super::schedule::End;
+use super::watch::Watch;
+use crate::Result;
+use crate::data::{Batch as Pictures, ColorBasis, Loader, Picture, Preprocess, Skip, Split};
+use crate::engine::{Batch, CpuEngine, Engine, NotFinite, Outcome, Update};
+use crate::net::{Augment, Edit, Recipe, Schedule};
+
+/// Steps between two lines of metrics, and between two looks at the layers.
+const LOG_EVERY: usize = 20;
+
+/// Steps after which a loss that is still that of a blind guess is told before an epoch is over.
+const FLAT_STEPS: usize = 2000;
+
+/// Trains a network: see [`Config`]. The best model by validation top-1, and the last one, are in the run folder.
+///
+/// # Errors
+/// When the recipe does not fit the pictures, memory or the run folder cannot be had, a picture's file cannot be read,
+/// the training that is to go on was another one, or numbers stop being finite again and again; checkpoints and models
+/// that were saved before stay.
+pub fn train(mut config: Config) -> Result<Report> {
+    let began = Instant::now();
+    loop {
+        let mut trainer = Trainer::new(config)?;
+        match trainer.epochs()? {
+            Ended::Restart(recipe) => config = trainer.restarted(*recipe),
+            ended => return trainer.finish(began, &ended),
+        }
+    }
+}
+
+/// A training under way.
+struct Trainer {
+    config: Config,
+    record: Record,
+    engine: CpuEngine,
+    train: Split,
+    usable: Vec<usize>,
+    skipped: Vec<Skip>,
+    preprocess: Arc<Preprocess>,
+    basis: ColorBasis,
+    golden: Vec<Picture>,
+    lineage: Lineage,
+    keeper: Keeper,
+    journal: Journal,
+    /// All changes, and how many of them have been made.
+    edits: Vec<Edit>,
+    edited: usize,
+    state: State,
+    /// When this program took the training up, and the seconds of training before.
+    took_up: (Instant, f64),
+    /// The step of the last checkpoint that was gone back to.
+    gone_back: Option<usize>,
+    watch: Watch,
+    measuring: Option<Measuring>,
+    forecast: Option<Forecast>,
+}
+
+/// Why there are no more epochs.
+#[derive(Clone, Debug, PartialEq)]
+enum Ended {
+    Scheduled(End),
+    MaxSteps,
+    Signal(u8),
+    /// After the forecast.
+    Forecast,
+    /// The loss is that of a blind guess: once more, with this recipe.
+    Restart(Box<Recipe>),
+}
+
+/// How an epoch went.
+enum Passed {
+    Whole,
+    Stopped(Ended),
+    /// Numbers stopped being finite.
+    Spoilt(NotFinite, Outcome),
+}
+
+impl Trainer {
+    fn epochs(&mut self) -> Result<Ended> {
+        loop {
+            self.make_edits()?;
+            if let Some(end) = self.state.pace.ended(&self.schedule()) {
+                return Ok(Ended::Scheduled(end));
+            }
+            match self.epoch()? {
+                Passed::Whole => {}
+                Passed::Stopped(ended) => return Ok(ended),
+                Passed::Spoilt(found, outcome) => {
+                    self.go_back(found, outcome)?;
+                    continue;
+                }
+            }
+            let validation = self.validate()?;
+            if let Some(signal) = self.config.interrupt.signal() {
+                return Ok(Ended::Signal(signal));
+            }
+            if let Some(ended) = self.end_of_epoch(validation)? {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// What is left of a pass over the training set.
+    fn epoch(&mut self) -> Result<Passed> {
+        let mut loader = self.loader();
+        let (epoch, size) = (self.state.pace.epochs + 1, self.config.recipe.optimiser.batch);
+        self.record.progress.start(format!("epoch {epoch} of {}", self.schedule().epochs), self.usable.len());
+        self.record.progress.advance((self.state.batches * size).min(self.usable.len()), None);
+        let mut before = Instant::now();
+        while self.state.batches < loader.batches() {
+            if self.make_edits()? {
+                // What the loader has made ahead is of the settings before.
+                loader = self.loader();
+            }
+            let Some(batch) = loader.next() else { break };
+            let (batch, waiting) = (batch?, before.elapsed().as_secs_f64());
+            if !batch.skipped.is_empty() {
+                self.record.skipped(&batch.skipped);
+                self.skipped.extend(batch.skipped.iter().cloned());
+            }
+            if batch.labels.is_empty() {
+                self.state.batches += 1;
+                continue;
+            }
+            let outcome = self.step(&batch)?;
+            if let Some(found) = self.engine.not_finite() {
+                self.record.progress.finish();
+                return Ok(Passed::Spoilt(found, outcome));
+            }
+            self.state.batches += 1;
+            let time = before.elapsed().as_secs_f64();
+            before = Instant::now();
+            let is_late = 4 * self.state.batches > 3 * loader.batches();
+            self.tally(outcome, batch.labels.len(), time, waiting, is_late);
+            self.measure(&loader, batch.labels.len(), time, waiting);
+            loader.recycle(batch);
+            let stop = self.stop();
+            self.write_line(stop.is_some());
+            if stop.is_none() {
+                self.keep_checkpoint();
+            }
+            if let Some(ended) = stop {
+                self.record.progress.finish();
+                return Ok(Passed::Stopped(ended));
+            }
+        }
+        self.record.progress.finish();
+        Ok(Passed::Whole)
+    }
+
+    /// The batches of the epoch under way that have not been used.
+    fn loader(&self) -> Loader {
+        let Config { recipe, seed, workers, .. } = &self.config;
+        let augment = Augment {
+            color_noise: self.state.settings.color_noise.unwrap_or(recipe.augment.color_noise),
+            ..recipe.augment.clone()
+        };
+        let key = (*seed, self.state.pace.epochs as u64 + 1);
+        Loader::training(
+            &self.train,
+            &self.usable,
+            &self.preprocess,
+            &augment,
+            &self.basis,
+            key,
+            recipe.optimiser.batch,
+            self.state.batches,
+            *workers,
+        )
+    }
+
+    /// Learns from a batch. Where the layers are looked at, gradients are kept, which gives the same numbers.
+    fn step(&mut self, batch: &Pictures) -> Result<Outcome> {
+        let optimiser = &self.config.recipe.optimiser;
+        let update = Update { rate: self.rate(), momentum: optimiser.momentum, decay: optimiser.decay };
+        let batch = Batch { images: &batch.images, labels: &batch.labels, keys: &batch.keys };
+        if !(self.state.step + 1).is_multiple_of(LOG_EVERY) {
+            let outcome = self.engine.step(&batch, &update)?;
+            self.state.step += usize::from(self.engine.not_finite().is_none());
+            return Ok(outcome);
+        }
+        let outcome = self.engine.forward_backward(&batch, &mut |_| {})?;
+        if outcome.loss.is_finite() {
+            self.engine.apply(&update);
+        }
+        self.state.step += usize::from(self.engine.not_finite().is_none());
+        Ok(outcome)
+    }
+
+    fn tally(&mut self, outcome: Outcome, pictures: usize, time: f64, waiting: f64, is_late: bool) {
+        let State { epoch, late, recent, .. } = &mut self.state;
+        epoch.add(outcome, pictures, time, waiting);
+        recent.add(outcome, pictures, time, waiting);
+        if is_late {
+            late.add(outcome, pictures, time, waiting);
+        }
+        let loss = recent.loss();
+        self.record.progress.advance(pictures, Some(loss));
+    }
+
+    /// The first steps make a forecast.
+    fn measure(&mut self, loader: &Loader, pictures: usize, time: f64, waiting: f64) {
+        let Some(measuring) = &mut self.measuring else { return };
+        let is_over = measuring.add(pictures, time, waiting, self.engine.laps());
+        let schedule = self.schedule();
+        let loaded = self.state.epoch.pictures;
+        let is_last = self.state.batches == loader.batches();
+        if !(is_over || is_last) {
+            return;
+        }
+        let Some(measuring) = self.measuring.take().filter(|_| is_over) else { return };
+        let parameters = (self.engine.network().parameters() * size_of::<f32>()) as u64;
+        let folder = self.record.run.folder();
+        let known = Known {
+            images: [self.usable.len(), self.config.dataset.val().map_or(0, Split::len)],
+            left: self.usable.len().saturating_sub(loaded),
+            epochs: schedule.epochs.saturating_sub(self.state.pace.epochs).max(1),
+            workers: self.config.workers,
+            planned_bytes: self.engine.memory().total() as u64,
+            checkpoint_bytes: 2 * parameters,
+            model_bytes: parameters,
+            free_bytes: fs4::available_space(folder).ok(),
+        };
+        let forecast = measuring.forecast(loader.stages(), known);
+        self.record.say(&forecast.to_string());
+        if forecast.lacks_space() {
+            self.record.say("warning: the disk has no room for all checkpoints and models of this run; those that fit are kept");
+        }
+        self.forecast = Some(forecast);
+    }
+
+    fn stop(&self) -> Option<Ended> {
+        let enough = self.config.max_steps.is_some_and(|most| self.state.step >= most);
+        let forecast = self.config.only_forecast && self.measuring.is_none();
+        let signal = self.config.interrupt.signal().map(Ended::Signal);
+        signal.or(enough.then_some(Ended::MaxSteps)).or(forecast.then_some(Ended::Forecast))
+    }
+
+    /// Writes a line of metrics every so many steps, and before a stop; the layers are looked at then.
+    fn write_line(&mut self, is_stopping: bool) {
+        let is_due = self.state.step.is_multiple_of(LOG_EVERY);
+        if !is_due && !is_stopping {
+            return;
+        }
+        let rate = self.rate();
+        let mut line = self.line(&self.state.recent, None);
+        if is_due {
+            let health = self.engine.health();
+            line.set_health(&health);
+            for advice in self.watch.layers(self.state.step, &health, rate) {
+                self.record.say(&format!("note: {}. {}", advice.finding, advice.cure));
+            }
+        }
+        if self.state.step == FLAT_STEPS && self.state.pace.epochs == 0 {
+            self.tell_of_a_flat_loss(self.state.recent);
+        }
+        self.record.line(&line);
+        self.state.recent = Default::default();
+    }
+
+    fn line(&self, tally: &super::tally::Tally, validation: Option<super::metrics::Validation>) -> Line {
+        Line {
+            step: self.state.step,
+            epoch: self.state.pace.epochs + 1,
+            seconds: self.seconds(),
+            loss: tally.loss() as f32,
+            top1: tally.top1() as f32,
+            lr: self.rate(),
+            images_per_second: tally.rate() as f32,
+            waiting: tally.waiting() as f32,
+            validation,
+            health: Default::default(),
+        }
+    }
+
+    /// The learning rate now.
+    fn rate(&self) -> f32 {
+        let Recipe { schedule, optimiser, .. } = &self.config.recipe;
+        self.state.pace.rate(schedule, optimiser.rate)
+    }
+
+    /// The schedule with the last epoch that was asked for since.
+    fn schedule(&self) -> Schedule {
+        let schedule = &self.config.recipe.schedule;
+        let epochs = self.state.settings.stop_after.unwrap_or(schedule.epochs);
+        Schedule { epochs, ..schedule.clone() }
+    }
+
+    /// Seconds of training so far.
+    fn seconds(&self) -> f64 {
+        self.took_up.1 + self.took_up.0.elapsed().as_secs_f64()
+    }
+
+    /// The configuration for beginning again in the same folder, with another recipe.
+    fn restarted(self, recipe: Recipe) -> Config {
+        let folder = self.record.run.folder().to_path_buf();
+        Config { recipe, run: RunFolder::Over(folder), ..self.config }
+    }
+}

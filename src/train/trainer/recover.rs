@@ -1,0 +1,205 @@
+//! Checkpoints, changes on the way, and going back when numbers go wrong.
+
+use super::Trainer;
+use crate::engine::{Engine, NotFinite, Outcome, Place};
+use crate::error::Kind;
+use crate::files::json;
+use crate::net::{Change, Edit};
+use crate::train::checkpoint::{self, Checkpoint};
+use crate::train::journal::{self, Asked, By, Entry, Journal};
+use crate::train::progress::count;
+use crate::train::watch::{Advice, LOWER, MOST_ROLLBACKS, OnDivergence};
+use crate::{Error, Result};
+
+impl Trainer {
+    /// Puts changes and frozen layers where the state says they are; parameters and momentum are loaded afterwards.
+    pub(super) fn take_up(&mut self) {
+        // Changes of this very step are made again, as before the step that follows.
+        self.edited = self.edits.partition_point(|edit| edit.step < self.state.step);
+        for (i, layer) in self.engine.network().clone().layers.iter().enumerate() {
+            if let Some(spec) = layer.weights() {
+                let still = spec.rate == 0.0 && spec.bias_rate == 0.0;
+                self.engine.freeze(i, self.state.settings.frozen.get(&layer.name).copied().unwrap_or(still));
+            }
+        }
+    }
+
+    fn checkpoint(&mut self) -> Checkpoint {
+        self.state.seconds = self.seconds();
+        self.state.lines = self.record.lines();
+        Checkpoint {
+            state: self.state.clone(),
+            lineage: self.lineage.clone(),
+            parameters: self.engine.parameters(),
+            velocities: self.engine.velocities(),
+            mean: self.preprocess.mean.clone(),
+        }
+    }
+
+    /// Hands a checkpoint over to be written. What goes wrong with the one before is told, and ends nothing.
+    pub(super) fn save_checkpoint(&mut self) {
+        let checkpoint = self.checkpoint();
+        let before = self.keeper.save(checkpoint);
+        self.tell_of_checkpoint(before);
+    }
+
+    /// Makes a checkpoint where it is time, or one is asked for.
+    pub(super) fn keep_checkpoint(&mut self) {
+        let written = self.keeper.poll();
+        self.tell_of_checkpoint(written);
+        if self.config.interrupt.take_checkpoint_request() {
+            self.save_checkpoint();
+            self.record.say(&format!("a checkpoint of step {} is made", count(self.state.step as u64)));
+        } else if self.keeper.is_due(self.state.step) {
+            self.save_checkpoint();
+        }
+    }
+
+    fn tell_of_checkpoint(&mut self, written: Result<()>) {
+        if let Err(error) = written {
+            self.record.warn(&error.help(
+                "training goes on, and the checkpoint is tried again; those that were written before are whole",
+            ));
+        }
+    }
+
+    /// The last checkpoint of a training that stops.
+    pub(super) fn save_last_checkpoint(&mut self) -> Result<()> {
+        self.save_checkpoint();
+        self.keeper.wait()
+    }
+
+    /// Makes the changes that are due before the next step, those that are asked for now among them. Tells whether pictures
+    /// have to be loaded otherwise from here on.
+    pub(super) fn make_edits(&mut self) -> Result<bool> {
+        for path in journal::asked(self.record.run.folder()) {
+            let known = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if !self.journal.entries().iter().any(|entry| entry.asked == known) {
+                let asked = json::read::<Asked>(&path, "a change, as `alexnet edit` asks for it");
+                let checked = asked.and_then(|asked| asked.change.check(&self.config.recipe).map(|()| asked));
+                match checked {
+                    Err(error) => self.record.warn(&error.context("a change is not made")),
+                    Ok(asked) => {
+                        if !self.note_edit(asked.change, By::User, asked.reason, known) {
+                            return Ok(false);
+                        }
+                    }
+                }
+            }
+            if let Err(error) = std::fs::remove_file(&path) {
+                self.record.warn(&Error::io(&path, "remove it", &error));
+            }
+        }
+        let mut reload = false;
+        while let Some(edit) = self.edits.get(self.edited).filter(|edit| edit.step <= self.state.step) {
+            let change = edit.change.clone();
+            reload |= matches!(change, Change::ColorNoise(_));
+            self.make(&change);
+            self.edited += 1;
+        }
+        Ok(reload)
+    }
+
+    /// Writes a change into the journal, from where it is made; tells whether it could be written. If not, it is asked for
+    /// still.
+    fn note_edit(&mut self, change: Change, by: By, reason: String, asked: String) -> bool {
+        let edit = Edit { step: self.state.step, change };
+        let epoch = self.state.pace.epochs + 1;
+        let noted = self.journal.append(Entry { edit, epoch, by, reason, asked });
+        self.edits = Journal::edits(&self.config.recipe, self.journal.entries());
+        if let Err(error) = &noted {
+            self.record.warn(error);
+        }
+        noted.is_ok()
+    }
+
+    fn make(&mut self, change: &Change) {
+        match change {
+            Change::Rate(rate) => self.state.pace.set_rate(*rate),
+            Change::ColorNoise(noise) => self.state.settings.color_noise = Some(*noise),
+            Change::StopAfter(epochs) => self.state.settings.stop_after = Some(*epochs),
+            Change::Freeze(name) | Change::Unfreeze(name) => {
+                let frozen = matches!(change, Change::Freeze(_));
+                self.state.settings.frozen.insert(name.clone(), frozen);
+                let layers = &self.engine.network().layers;
+                if let Some(layer) = layers.iter().position(|layer| layer.name == *name) {
+                    self.engine.freeze(layer, frozen);
+                }
+            }
+        }
+        self.record.say(&format!("from step {} on: {change}", count(self.state.step as u64 + 1)));
+    }
+
+    /// Goes back to the last checkpoint and on at a lower rate, when numbers have stopped being finite.
+    pub(super) fn go_back(&mut self, found: NotFinite, outcome: Outcome) -> Result<()> {
+        let name = self.engine.network().layers[found.layer].name.clone();
+        let rate = self.rate();
+        let what = match found.place {
+            Place::Loss => format!("the loss is {}", outcome.loss),
+            place => format!("the {place} of {name} are not finite any more"),
+        };
+        let (step, epoch) = (self.state.step + 1, self.state.pace.epochs + 1);
+        let finding =
+            format!("{what}: step {}, epoch {epoch}, rate {rate}, loss {}", count(step as u64), outcome.loss);
+        let (rollbacks, lower) = (self.state.rollbacks, rate / LOWER);
+        let cure = format!("a lower rate: --set optimiser.rate={lower}");
+        let give_up = |what: &str| {
+            let message = format!(
+                "{finding}{what}; the checkpoints and models of the steps before are in the run folder"
+            );
+            Err(Error::new(Kind::Diverged, message).help(cure.clone()))
+        };
+        if self.config.on_divergence == OnDivergence::Stop {
+            return give_up("");
+        }
+        if rollbacks == MOST_ROLLBACKS {
+            return give_up(&format!(", after going back {MOST_ROLLBACKS} times"));
+        }
+        self.record.say(&finding);
+        let waited = self.keeper.wait();
+        self.tell_of_checkpoint(waited);
+        let checkpoint = self.last_good_checkpoint()?;
+        self.state = checkpoint.state;
+        self.state.rollbacks = rollbacks + 1;
+        self.gone_back = Some(self.state.step);
+        self.record.go_back(self.state.lines)?;
+        self.took_up = (std::time::Instant::now(), self.state.seconds);
+        // The rate of the checkpoint may be another than the one that went wrong.
+        let lower = self.rate().min(rate) / LOWER;
+        let reason = format!("went back from step {step}: {what}");
+        if !self.note_edit(Change::Rate(lower), By::Watch, reason, String::new()) {
+            return Err(
+                Error::new(Kind::Runtime, "the journal cannot be written").help("make room on the disk")
+            );
+        }
+        self.take_up();
+        self.engine.load(&checkpoint.parameters)?;
+        self.engine.load_velocities(&checkpoint.velocities)?;
+        let advice = Advice { step, finding, cure };
+        self.record.say(&format!(
+            "goes back to step {} and on at a tenth of the rate, {lower} ({} of at most {MOST_ROLLBACKS} times)",
+            count(self.state.step as u64),
+            self.state.rollbacks
+        ));
+        self.watch.note(advice);
+        Ok(())
+    }
+
+    /// The newest checkpoint; the one before, if going back to the newest has led nowhere: numbers may be wrong in it.
+    fn last_good_checkpoint(&mut self) -> Result<Checkpoint> {
+        let folder = self.keeper.folder().to_path_buf();
+        if let [(newest, path), _, ..] = &checkpoint::list(&folder)[..]
+            && self.gone_back == Some(*newest)
+        {
+            std::fs::remove_file(path).map_err(|error| Error::io(path, "remove the checkpoint", &error))?;
+        }
+        let (found, _) = checkpoint::newest(&folder)?;
+        found.ok_or_else(|| {
+            Error::new(
+                Kind::Diverged,
+                "numbers are not finite any more, and there is no checkpoint to go back to",
+            )
+            .help("a lower rate: --set optimiser.rate=0.001")
+        })
+    }
+}

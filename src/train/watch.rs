@@ -1,0 +1,278 @@
+//! What is known to go wrong with this network, how it is recognised, and what cures it.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::tally::Tally;
+use crate::engine::Health;
+use crate::net::{Init, LayerSpec, Recipe, Spec, WeightSpec};
+use crate::{Error, Result};
+
+/// Times that a training goes back to a checkpoint.
+pub const MOST_ROLLBACKS: usize = 3;
+
+/// What the rate is divided by when it does.
+pub const LOWER: f32 = 10.0;
+
+/// A loss above this share of that of a blind guess has not left it.
+const FLAT: f64 = 0.98;
+
+/// Share of units that may be silent for every picture of a batch.
+const DEAD: f32 = 0.5;
+
+/// How large a change of the weights may be beside the weights.
+const RATIO: std::ops::Range<f32> = 1e-6..0.1;
+
+/// Steps in which a network finds its feet: its layers are not judged before.
+const SETTLED: usize = 100;
+
+/// What is done when numbers stop being finite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDivergence {
+    /// Training goes back to the last checkpoint and on at a tenth of the rate, at most [`MOST_ROLLBACKS`] times.
+    #[default]
+    LowerRate,
+    /// Training ends.
+    Stop,
+}
+
+/// What is done when the loss stays at that of a blind guess for an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnPlateau {
+    /// The cures are told.
+    #[default]
+    Tell,
+    /// Training begins again from [`Cure::He`].
+    RestartWithHe,
+    /// Training begins again from [`Cure::SmallBiases`].
+    RestartWithSmallBiases,
+    /// Training ends.
+    Stop,
+}
+
+/// Something that does not look well, and what is known to help.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    /// Updates so far.
+    pub step: usize,
+    /// What was found.
+    pub finding: String,
+    /// What helps.
+    pub cure: String,
+}
+
+/// A cure for a loss that stays at that of a blind guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cure {
+    /// He's initial weights in all layers but the last, and no biases: signals keep their size from layer to layer.
+    He,
+    /// Biases of .1 where they are 1, and half the rate: with 1, the first layers' outputs are mostly bias.
+    SmallBiases,
+}
+
+impl Cure {
+    /// What changes in the recipe, as `--set` takes it.
+    pub fn settings(self, recipe: &Recipe) -> Vec<(String, String)> {
+        let mut layers: Vec<(&LayerSpec, &WeightSpec)> =
+            recipe.layers.iter().filter_map(|layer| Some((layer, weights(&layer.spec)?))).collect();
+        // The last layer, whose outputs are the logits, may start as small as it does.
+        layers.pop();
+        let key = |layer: &LayerSpec, what: &str| format!("layer.{}.weights.{what}", layer.name);
+        let mut settings = Vec::new();
+        for (layer, weights) in layers {
+            let bias = weights.bias == 1.0;
+            match self {
+                Self::He if weights.init != Init::He => {
+                    settings.push((key(layer, "init"), "he".into()));
+                    settings.extend(bias.then(|| (key(layer, "bias"), "0".into())));
+                }
+                Self::SmallBiases if bias => settings.push((key(layer, "bias"), "0.1".into())),
+                _ => {}
+            }
+        }
+        if self == Self::SmallBiases {
+            settings.push(("optimiser.rate".into(), (recipe.optimiser.rate / 2.0).to_string()));
+        }
+        settings
+    }
+
+    /// The recipe with the cure.
+    ///
+    /// # Errors
+    /// When the recipe has it already.
+    pub fn apply(self, recipe: &Recipe) -> Result<Recipe> {
+        let settings = self.settings(recipe);
+        if settings.is_empty() {
+            return Err(Error::new(
+                crate::error::Kind::Diverged,
+                "the loss stays at that of a blind guess, and the recipe has He's initial weights already",
+            )
+            .help("a lower rate, as with `--set optimiser.rate=0.001`; `alexnet lr-find` shows which"));
+        }
+        let mut cured = recipe.clone();
+        cured.set_all(settings.iter().map(|(key, value)| (key.as_str(), value.as_str())))?;
+        Ok(cured)
+    }
+
+    /// The settings as they are typed.
+    fn typed(self, recipe: &Recipe) -> String {
+        let settings = self.settings(recipe);
+        settings.iter().map(|(key, value)| format!("--set {key}={value}")).collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn weights(spec: &Spec) -> Option<&WeightSpec> {
+    match spec {
+        Spec::Conv(conv) | Spec::Local(conv) => Some(&conv.weights),
+        Spec::Fc { weights, .. } => Some(weights),
+        _ => None,
+    }
+}
+
+/// Recognises what goes wrong; says each thing once.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    told: BTreeSet<(String, &'static str)>,
+    advice: Vec<Advice>,
+}
+
+impl Watch {
+    /// All that was found so far.
+    pub fn advice(&self) -> &[Advice] {
+        &self.advice
+    }
+
+    /// Whether the loss of some steps, those at the end of the first epoch, is still that of a blind guess among
+    /// `classes` classes, ln(classes): the best-known failure of this network.
+    pub fn is_flat(late: &Tally, classes: usize) -> bool {
+        late.pictures > 0 && late.loss() >= FLAT * (classes as f64).ln()
+    }
+
+    /// What is told of a flat loss.
+    pub fn flat(&mut self, step: usize, late: &Tally, classes: usize, recipe: &Recipe) -> Option<Advice> {
+        let finding = format!(
+            "the loss is still {:.3}; a blind guess among {classes} classes has ln {classes} = {:.3}",
+            late.loss(),
+            (classes as f64).ln()
+        );
+        let he = match Cure::He.typed(recipe) {
+            he if he.is_empty() => String::new(),
+            he => format!("; He's initial weights, `--on-plateau restart-with-he`: {he}"),
+        };
+        let cure = format!(
+            "it may only need more steps. Known cures: smaller biases and a lower rate, `--on-plateau \
+             restart-with-small-biases`: {}{he}",
+            Cure::SmallBiases.typed(recipe)
+        );
+        self.tell("", "flat", Advice { step, finding, cure })
+    }
+
+    /// What is told of the layers after a step.
+    pub fn layers(&mut self, step: usize, layers: &[Health], rate: f32) -> Vec<Advice> {
+        if step < SETTLED {
+            return Vec::new();
+        }
+        layers.iter().flat_map(|layer| self.layer(step, layer, rate)).collect()
+    }
+
+    fn layer(&mut self, step: usize, layer: &Health, rate: f32) -> Vec<Advice> {
+        let (name, ratio) = (&layer.layer, layer.ratio());
+        let mut found = Vec::new();
+        if layer.dead.is_some_and(|dead| dead > DEAD) {
+            let finding = format!(
+                "{name}: {:.0} % of its units are silent for every picture of the batch",
+                100.0 * layer.dead.unwrap_or_default()
+            );
+            let cure = format!(
+                "units that never speak never learn: a lower rate, `alexnet edit RUN lr={}`; in the next training a \
+                 bias above 0, `--set layer.{name}.weights.bias=0.1`, or He's initial weights",
+                rate / 2.0
+            );
+            found.extend(self.tell(name, "dead", Advice { step, finding, cure }));
+        }
+        if layer.update > 0.0 && !RATIO.contains(&ratio) {
+            let finding = format!("{name}: a step changes its weights by {ratio:.0e} of their size");
+            let (kind, cure) = if ratio >= RATIO.end {
+                (
+                    "fast",
+                    format!("about 1e-3 is healthy: a lower rate, `alexnet edit RUN lr={}`", rate / LOWER),
+                )
+            } else {
+                ("slow", "about 1e-3 is healthy: a higher rate, or larger initial weights below this layer, such as He's".into())
+            };
+            found.extend(self.tell(name, kind, Advice { step, finding, cure }));
+        }
+        found
+    }
+
+    /// Takes note of something that has been told already.
+    pub fn note(&mut self, advice: Advice) {
+        self.advice.push(advice);
+    }
+
+    fn tell(&mut self, layer: &str, kind: &'static str, advice: Advice) -> Option<Advice> {
+        if !self.told.insert((layer.to_owned(), kind)) {
+            return None;
+        }
+        self.advice.push(advice.clone());
+        Some(advice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn health(dead: Option<f32>, update: f32) -> Health {
+        Health { layer: "conv2".into(), activation: 1.0, dead, gradient: 0.1, weight: 0.01, update }
+    }
+
+    #[test]
+    fn layers_are_told_once_and_only_when_something_is_wrong() {
+        let mut watch = Watch::default();
+        assert!(watch.layers(500, &[health(Some(0.2), 1e-5), health(None, 0.0)], 0.01).is_empty());
+        assert!(watch.layers(20, &[health(Some(0.9), 1.0)], 0.01).is_empty(), "too early to say");
+        let found = watch.layers(500, &[health(Some(0.9), 0.005)], 0.01);
+        assert!(
+            found[0].finding.contains("conv2: 90 %") && found[1].finding.contains("by 5e-1"),
+            "{found:?}"
+        );
+        assert!(found[1].cure.contains("lr=0.001"), "{found:?}");
+        assert!(watch.layers(520, &[health(Some(0.9), 0.005)], 0.01).is_empty());
+        assert_eq!(watch.advice(), found);
+        assert_eq!(watch.layers(540, &[health(None, 1e-9)], 0.01).len(), 1);
+    }
+
+    #[test]
+    fn a_flat_loss_is_one_near_a_blind_guess() {
+        let tally = |loss: f64| Tally { pictures: 100, loss: 100.0 * loss, ..Tally::default() };
+        assert!(Watch::is_flat(&tally(2.303), 10) && Watch::is_flat(&tally(2.27), 10));
+        assert!(!Watch::is_flat(&tally(2.2), 10) && !Watch::is_flat(&Tally::default(), 10));
+    }
+
+    #[test]
+    fn cures_change_the_recipe() {
+        let paper = Recipe::load("paper").unwrap();
+        let he = Cure::He.apply(&paper).unwrap();
+        let small = Cure::SmallBiases.apply(&paper).unwrap();
+        for (layer, (he, small)) in paper.layers.iter().zip(he.layers.iter().zip(&small.layers)) {
+            let Some(before) = weights(&layer.spec) else { continue };
+            let (he, small) = (weights(&he.spec).unwrap(), weights(&small.spec).unwrap());
+            if layer.name == "fc8" {
+                assert_eq!((he, small), (before, before));
+                continue;
+            }
+            assert!(he.init == Init::He && he.bias == 0.0, "{}", layer.name);
+            assert!(small.init == before.init && small.bias == before.bias * 0.1, "{}", layer.name);
+        }
+        assert_eq!(small.optimiser.rate, paper.optimiser.rate / 2.0);
+        assert!(Cure::He.apply(&he).is_err());
+        let mut watch = Watch::default();
+        let tally = Tally { pictures: 1, loss: 2.3, ..Tally::default() };
+        let advice = watch.flat(70, &tally, 10, &paper).unwrap();
+        assert!(advice.finding.contains("ln 10 = 2.303"), "{advice:?}");
+        assert!(advice.cure.contains("--set layer.conv2.weights.bias=0.1"), "{advice:?}");
+        assert!(advice.cure.contains("--set layer.conv1.weights.init=he"), "{advice:?}");
+    }
+}
