@@ -2,10 +2,12 @@
 //!
 //! | file | what it does |
 //! |---|---|
+//! | `append` | files that grow record by record and outlive a full disk |
 //! | [`atomic`] | files that are there whole or not at all |
 //! | `container` | safetensors: named arrays and string metadata |
 //! | [`json`] | values as JSON |
 
+pub(crate) mod append;
 pub mod atomic;
 pub(crate) mod container;
 pub mod json;

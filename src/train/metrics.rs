@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Health;
+use crate::files::append::Append;
 use crate::{Error, Result};
 
 /// One line: the steps since the line before, or a whole epoch when [`Line::validation`] is there. The names are
@@ -94,9 +95,7 @@ impl Line {
 #[derive(Debug)]
 pub struct Metrics {
     path: PathBuf,
-    file: File,
-    /// What could not be written yet.
-    kept: Vec<u8>,
+    file: Append,
     lines: usize,
 }
 
@@ -108,7 +107,7 @@ impl Metrics {
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let file = File::create(&path).map_err(|e| Error::io(&path, "create the file", &e))?;
-        Ok(Self { path, file, kept: Vec::new(), lines: 0 })
+        Ok(Self { path, file: Append::new(file), lines: 0 })
     }
 
     /// Goes on behind the first `lines` lines of the file at `path`, or behind as many as there are; those that follow
@@ -131,7 +130,7 @@ impl Metrics {
             Ok((file, ends.len()))
         };
         let (file, lines) = open().map_err(|e| Error::io(&path, "go on with the file", &e))?;
-        Ok(Self { path, file, kept: Vec::new(), lines })
+        Ok(Self { path, file: Append::new(file), lines })
     }
 
     /// Lines so far.
@@ -145,22 +144,9 @@ impl Metrics {
     /// When the line cannot be written: a full disk. It is then kept, and written before the next.
     pub fn write(&mut self, line: &Line) -> Result<()> {
         self.lines += 1;
-        serde_json::to_writer(&mut self.kept, line).expect("numbers under fixed names are JSON");
-        self.kept.push(b'\n');
-        self.flush().map_err(|e| Error::io(&self.path, "write a line", &e))
-    }
-
-    /// Writes what was kept, in one go where that is possible: a reader never sees half a line for long.
-    fn flush(&mut self) -> io::Result<()> {
-        while !self.kept.is_empty() {
-            match self.file.write(&self.kept) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => drop(self.kept.drain(..written)),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        let mut text = serde_json::to_vec(line).expect("numbers under fixed names are JSON");
+        text.push(b'\n');
+        self.file.add(&text).map_err(|e| Error::io(&self.path, "write a line", &e))
     }
 }
 
@@ -170,7 +156,16 @@ impl Metrics {
 /// When the file cannot be read.
 pub fn read(path: &Path) -> Result<Vec<Line>> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the file", &e))?;
-    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    Ok(text.lines().filter_map(line).collect())
+}
+
+/// A line's text as numbers. A `null` in a validation would make it pass for a line without one.
+fn line(text: &str) -> Option<Line> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    if value.as_object()?.values().any(serde_json::Value::is_null) {
+        return None;
+    }
+    serde_json::from_str(text).ok()
 }
 
 #[cfg(test)]

@@ -12,7 +12,9 @@
 //! | [`forecast`] | what a training will need, from its first steps |
 //! | [`run`] | the run folder |
 //! | [`record`], [`metrics`], [`tally`] | messages and numbers, to every place that shows them |
+//! | [`events`], [`plots`] | the same for TensorBoard, and as pictures |
 //! | [`progress`] | what a person sees meanwhile |
+//! | [`dashboard`] | the same on a terminal of its own |
 //! | [`signals`] | stopping without losing anything |
 //! | [`rates`] | which learning rate: a little training at ever higher ones |
 //! | [`demo`] | `alexnet demo` |
@@ -21,12 +23,15 @@
 pub mod bench;
 pub mod checkpoint;
 pub mod config;
+pub mod dashboard;
 pub mod demo;
+pub mod events;
 pub mod forecast;
 pub mod init;
 pub mod journal;
 pub mod keeper;
 pub mod metrics;
+pub mod plots;
 pub mod progress;
 pub mod rates;
 pub mod record;
