@@ -536,7 +536,10 @@ fn a_flat_loss_is_told_and_its_cure_trains() {
 fn a_forecast_leaves_nothing() {
     let place = Place::new(5);
     let (out, _) = place.run(&place.train("run", &["--forecast"])[..], 0);
-    assert!(out.contains("forecast from 20 steps") && out.contains("4 epochs at most"), "{out}");
+    assert!(
+        out.contains("forecast from 20 steps") && out.contains("what is left of 4 epochs at most"),
+        "{out}"
+    );
     assert!(!place.root().join("run").exists());
     let mut args = place.train("run", &["--forecast", "--json"]);
     args.retain(|word| word != "--exist-ok");

@@ -264,6 +264,10 @@ pub(super) struct TrainArgs {
     /// When the first epoch ends with the loss of a blind guess: tell the known cures, begin again with one, or stop
     #[arg(long, value_name = "WHAT", default_value = "tell", value_parser = ["tell", "restart-with-he", "restart-with-small-biases", "stop"])]
     pub(super) on_plateau: String,
+    /// Show curves, layers and messages on the whole terminal, with keys to stop and to change the training; plain lines where
+    /// there is no terminal
+    #[arg(long)]
+    pub(super) tui: bool,
     /// Only measure the first steps: memory, time to the end and where it goes, disk space. Leaves nothing
     #[arg(long)]
     pub(super) forecast: bool,

@@ -70,7 +70,7 @@ fn config(args: &TrainArgs) -> Result<Config> {
             _ => OnPlateau::Tell,
         },
         only_forecast: args.forecast,
-        display: Display::detect(false),
+        display: if args.tui { Display::dashboard() } else { Display::detect(false) },
         interrupt: Interrupt::on_signals(),
         ..Config::new(recipe, dataset)
     })

@@ -18,7 +18,7 @@ use crate::files::append::Append;
 use crate::{Error, Result};
 
 /// What the names of event files begin with.
-const PREFIX: &str = "events.out.tfevents.";
+pub const PREFIX: &str = "events.out.tfevents.";
 
 /// The format's version: with it TensorBoard goes by [`Start`] and not by the order of steps.
 const VERSION: &str = "brain.Event:2";
@@ -64,6 +64,14 @@ impl Events {
         let time = self.clock.time();
         let event = Event { time, step: line.step as i64, summary: Some(summary), ..Event::default() };
         self.file.add(&record(&event)).map_err(|e| Error::io(&self.path, "write an event", &e))
+    }
+
+    /// Writes what was kept.
+    ///
+    /// # Errors
+    /// When it still cannot be written.
+    pub fn flush(&mut self) -> Result<()> {
+        self.file.add(&[]).map_err(|e| Error::io(&self.path, "write an event", &e))
     }
 }
 

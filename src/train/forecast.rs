@@ -152,25 +152,20 @@ impl Forecast {
 
 impl fmt::Display for Forecast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let epochs = if self.epochs == 1 {
-            String::new()
-        } else {
-            format!(", {} epochs at most {}", self.epochs, duration(self.total_seconds))
+        let rest = match self.epochs {
+            1 => String::new(),
+            epochs => format!(", what is left of {epochs} epochs at most {}", duration(self.total_seconds)),
         };
-        writeln!(
-            f,
-            "forecast from {STEPS} steps: {} images/s; an epoch takes {}{epochs}",
-            significant(self.images_per_second),
-            duration(self.epoch_seconds)
-        )?;
+        let (rate, epoch) = (significant(self.images_per_second), duration(self.epoch_seconds));
+        writeln!(f, "forecast from {STEPS} steps: {rate} images/s; an epoch takes {epoch}{rest}")?;
         let share = |seconds: f64| 100.0 * seconds / self.step_seconds.max(1e-12);
         writeln!(
             f,
-            "  a step of {:.0} ms: forward {:.0} %, backward and update {:.0} % (an update by itself {:.0} ms), waiting for pictures {:.0} %",
-            1e3 * self.step_seconds,
+            "  a step of {} ms: forward {:.0} %, backward and update {:.0} % (an update by itself {} ms), waiting for pictures {:.0} %",
+            significant(1e3 * self.step_seconds),
             share(self.forward_seconds),
             share(self.backward_seconds),
-            1e3 * self.update_seconds,
+            significant(1e3 * self.update_seconds),
             share(self.waiting_seconds)
         )?;
         let stages = STAGES

@@ -148,6 +148,14 @@ impl Metrics {
         text.push(b'\n');
         self.file.add(&text).map_err(|e| Error::io(&self.path, "write a line", &e))
     }
+
+    /// Writes what was kept.
+    ///
+    /// # Errors
+    /// When it still cannot be written.
+    pub fn flush(&mut self) -> Result<()> {
+        self.file.add(&[]).map_err(|e| Error::io(&self.path, "write a line", &e))
+    }
 }
 
 /// The lines of a run's `metrics.jsonl`; one that is cut short, or holds a `null`, is left out.

@@ -64,7 +64,10 @@ pub fn draw(folder: &Path, lines: &[Line]) -> Result<()> {
     let rates: Points = of(|line| line.lr).into_iter().filter(|point| point.1 > 0.0).collect();
     let rate =
         [Curve::plain("", TRAINING, rates.into_iter().map(|(step, rate)| (step, rate.log10())).collect())];
-    let chart = |title, curves, axis, legend| Chart { title, curves, axis, legend, last, marks: &marks };
+    let chart = |title, curves, axis, legend| {
+        let (across, what) = (from_start(last), "step");
+        Chart { title, curves, axis, legend, across, what, marks: &marks }
+    };
     for (name, chart) in [
         (
             "loss.svg",
@@ -79,12 +82,29 @@ pub fn draw(folder: &Path, lines: &[Line]) -> Result<()> {
                 Some(SeriesLabelPosition::LowerRight),
             ),
         ),
-        ("rate.svg", chart("Learning rate", &rate, powers(&rate), None)),
+        ("rate.svg", chart("Learning rate", &rate, powers(rate[0].values()), None)),
     ] {
         let svg = chart.svg().map_err(|e| Error::new(Kind::Runtime, format!("cannot draw {name}: {e}")))?;
         atomic::replace(&folder.join(name), |out| out.write_all(svg.as_bytes()))?;
     }
     Ok(())
+}
+
+/// Draws losses against the learning rates at which they were found, into the file at `path`: each by itself, and smoothed.
+///
+/// # Errors
+/// When the file cannot be written; what was there before is then unchanged.
+pub fn draw_rates(path: &Path, losses: &[(f32, f64)], smooth: &[(f32, f64)]) -> Result<()> {
+    let points = |values: &[(f32, f64)]| -> Points {
+        values.iter().map(|&(rate, loss)| (f64::from(rate).log10(), loss)).collect()
+    };
+    let curve = Curve { raw: thinned(&points(losses)), ..Curve::plain("", TRAINING, points(smooth)) };
+    let across = powers(curve.points.iter().map(|point| point.0));
+    let axis = from_zero(std::slice::from_ref(&curve), f64::INFINITY);
+    let (title, what, marks) = ("Loss by learning rate", "learning rate", &BTreeMap::new());
+    let chart = Chart { title, curves: &[curve], axis, legend: None, across, what, marks };
+    let svg = chart.svg().map_err(|e| Error::new(Kind::Runtime, format!("cannot draw the rates: {e}")))?;
+    atomic::replace(path, |out| out.write_all(svg.as_bytes()))
 }
 
 /// A value at its line's step, if it is a number.
@@ -208,7 +228,7 @@ impl ValueFormatter<f64> for Axis {
 }
 
 /// From 0 to the last step.
-fn steps(last: usize) -> Axis {
+fn from_start(last: usize) -> Axis {
     let ends = 0.0..last as f64;
     let step = round_step(ends.end, 8.0).max(1.0);
     let ticks = (0..=(ends.end / step) as usize).map(|i| i as f64 * step);
@@ -227,9 +247,9 @@ fn from_zero(curves: &[Curve], end: f64) -> Axis {
 }
 
 /// Powers of ten around all values, which are logarithms; of a few powers their doubles and fives too.
-fn powers(curves: &[Curve]) -> Axis {
-    let values = || curves.iter().flat_map(Curve::values);
-    let (least, most) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+fn powers(values: impl Iterator<Item = f64>) -> Axis {
+    let ends = (f64::INFINITY, f64::NEG_INFINITY);
+    let (least, most) = values.fold(ends, |(least, most), value| (least.min(value), most.max(value)));
     let (least, most) = if least <= most { (least, most) } else { (-3.0, -2.0) };
     let (first, last) = (least.floor() as i32 - 1, most.ceil() as i32 + 1);
     let apart = f64::from(last - first);
@@ -258,7 +278,9 @@ struct Chart<'a> {
     curves: &'a [Curve],
     axis: Axis,
     legend: Option<SeriesLabelPosition>,
-    last: usize,
+    /// The axis of steps, or what else it is.
+    across: Axis,
+    what: &'static str,
     marks: &'a BTreeMap<usize, usize>,
 }
 
@@ -285,13 +307,13 @@ impl Chart<'_> {
             .margin_bottom(10)
             .x_label_area_size(52)
             .y_label_area_size(64)
-            .build_cartesian_2d(steps(self.last), self.axis.clone())?;
+            .build_cartesian_2d(self.across.clone(), self.axis.clone())?;
         chart
             .configure_mesh()
             .bold_line_style(GRID)
             .axis_style(PALE_INK)
             .label_style(font(18, &INK))
-            .x_desc("step")
+            .x_desc(self.what)
             .axis_desc_style(font(18, &INK))
             .draw()?;
 
@@ -461,8 +483,8 @@ mod tests {
         assert_eq!(labels(from_zero(&curve(&[2.3]), f64::INFINITY)), "0.0 0.5 1.0 1.5 2.0 2.5");
         assert_eq!(labels(from_zero(&curve(&[99.5]), 100.0)), "0 20 40 60 80 100");
         assert_eq!(labels(from_zero(&curve(&[]), 100.0)), "0.0 0.2 0.4 0.6 0.8 1.0 1.2");
-        assert_eq!(labels(powers(&curve(&[-2.0]))), "0.005 0.01 0.02");
-        assert_eq!(labels(powers(&curve(&[-2.0, -3.0]))), "0.0005 0.001 0.002 0.005 0.01 0.02");
-        assert_eq!(labels(powers(&curve(&[-7.0, -2.0]))), "1e-8 1e-7 1e-6 0.00001 0.0001 0.001 0.01 0.1");
+        assert_eq!(labels(powers([-2.0].into_iter())), "0.005 0.01 0.02");
+        assert_eq!(labels(powers([-2.0, -3.0].into_iter())), "0.0005 0.001 0.002 0.005 0.01 0.02");
+        assert_eq!(labels(powers([-7.0, -2.0].into_iter())), "1e-8 1e-7 1e-6 0.00001 0.0001 0.001 0.01 0.1");
     }
 }

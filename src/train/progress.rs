@@ -3,6 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use super::dashboard::Dashboard;
+use super::metrics::Line;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How progress is shown.
@@ -14,9 +16,16 @@ pub enum Display {
     Lines,
     /// A bar that is drawn over itself.
     Bar,
+    /// The whole terminal; plain lines until the dashboard is there.
+    Dashboard,
 }
 
 impl Display {
+    /// The dashboard, where there is a terminal for it; else what suits.
+    pub fn dashboard() -> Self {
+        if std::io::stdin().is_terminal() && is_animated() { Self::Dashboard } else { Self::detect(false) }
+    }
+
     /// What suits this process's stderr.
     pub fn detect(quiet: bool) -> Self {
         match (quiet, crate::train::progress::is_animated()) {
@@ -42,6 +51,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 pub struct Progress {
     display: Display,
     stretch: Option<Stretch>,
+    dashboard: Option<Dashboard>,
 }
 
 #[derive(Debug)]
@@ -57,11 +67,31 @@ struct Stretch {
 impl Progress {
     /// Nothing is shown before [`Progress::start`].
     pub fn new(display: Display) -> Self {
-        Self { display, stretch: None }
+        Self { display, stretch: None, dashboard: None }
+    }
+
+    /// Whether a dashboard is wanted.
+    pub fn wants_dashboard(&self) -> bool {
+        self.display == Display::Dashboard
+    }
+
+    /// From now on everything is shown there.
+    pub fn show(&mut self, dashboard: Dashboard) {
+        self.dashboard = Some(dashboard);
+    }
+
+    /// A line of metrics was written.
+    pub fn line(&self, line: &Line) {
+        if let Some(dashboard) = &self.dashboard {
+            dashboard.line(line);
+        }
     }
 
     /// Prints a line of text, above the bar if there is one.
     pub fn say(&self, text: &str) {
+        if let Some(dashboard) = &self.dashboard {
+            return dashboard.say(text);
+        }
         match (&self.stretch, self.display) {
             (_, Display::Quiet) => {}
             (Some(stretch), Display::Bar) => stretch.bar.suspend(|| print(text)),
@@ -85,6 +115,9 @@ impl Progress {
     pub fn advance(&mut self, pictures: usize, loss: Option<f64>) {
         let Some(stretch) = &mut self.stretch else { return };
         stretch.done += pictures as u64;
+        if let Some(dashboard) = &self.dashboard {
+            return dashboard.stretch(&stretch.what, stretch.done, stretch.total, stretch.rate());
+        }
         match self.display {
             Display::Quiet => {}
             Display::Bar => {
@@ -92,11 +125,11 @@ impl Progress {
                 stretch.bar.set_message(format!("{}{loss}", stretch.rate_and_rest()));
                 stretch.bar.inc(pictures as u64);
             }
-            Display::Lines if stretch.last_line.elapsed() >= LINE_EVERY => {
+            Display::Lines | Display::Dashboard if stretch.last_line.elapsed() >= LINE_EVERY => {
                 stretch.last_line = Instant::now();
                 print(&stretch.line(loss));
             }
-            Display::Lines => {}
+            Display::Lines | Display::Dashboard => {}
         }
     }
 
@@ -122,9 +155,14 @@ impl Stretch {
         format!("{}: {done} of {total} pictures{loss}, {}", self.what, self.rate_and_rest())
     }
 
+    /// Pictures a second.
+    fn rate(&self) -> f64 {
+        self.done as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
+    }
+
     /// `131 images/s, 2 h 41 min left`.
     fn rate_and_rest(&self) -> String {
-        let rate = self.done as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
+        let rate = self.rate();
         let rest = self.total.saturating_sub(self.done) as f64 / rate.max(1e-9);
         format!("{} images/s, {} left", significant(rate), duration(rest))
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::init::initialise;
+use super::plots::draw_rates;
 use super::progress::{Display, Progress};
 use crate::data::{Dataset, Loader, Preprocess, Statistics};
 use crate::engine::{Batch, CpuEngine, Engine, Mode, Update};
@@ -137,8 +138,10 @@ impl Found {
     /// # Errors
     /// When the file cannot be written.
     pub fn draw(&self, path: &Path) -> Result<()> {
-        let _ = path;
-        Ok(())
+        let points = |loss: fn(&Try) -> f64| -> Vec<(f32, f64)> {
+            self.tries.iter().map(|tried| (tried.rate, loss(tried))).collect()
+        };
+        draw_rates(path, &points(|tried| tried.loss), &points(|tried| tried.smooth))
     }
 }
 

@@ -1,14 +1,21 @@
 //! What a training tells while it runs: progress, messages and metrics, each to every place that shows them.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::events::Events;
 use super::metrics::{Line, Metrics};
-use super::progress::Progress;
+use super::plots;
+use super::progress::{Progress, count};
 use super::run::Run;
 use crate::data::Skip;
-use crate::train::progress::count;
 use crate::{Error, Result};
 
-/// Messages go to the terminal and `log.txt`; lines of metrics to `metrics.jsonl`. That a disk is full ends no training:
-/// it is told once, and what could not be written is written later.
+/// Time between two drawings of the curves, beside those at the end of every epoch.
+const DRAW_EVERY: Duration = Duration::from_secs(60);
+
+/// Messages go to the terminal and `log.txt`; lines of metrics to `metrics.jsonl`, the event file, the curves and the
+/// dashboard. That a disk is full ends no training: it is told once, and what could not be written is written later.
 #[derive(Debug)]
 pub struct Record {
     /// The run folder.
@@ -16,18 +23,23 @@ pub struct Record {
     /// What a person sees.
     pub progress: Progress,
     metrics: Metrics,
+    events: Option<Events>,
+    /// All lines so far, without the layers: for the curves.
+    lines: Vec<Line>,
+    drawn: Instant,
     /// The last warning: what goes wrong again and again is told once.
     warned: String,
 }
 
 impl Record {
-    /// Goes on behind `lines` lines of metrics.
+    /// Begins; lines of metrics can be written after [`Record::go_back`].
     ///
     /// # Errors
     /// When the files cannot be made.
-    pub fn start(run: Run, progress: Progress, lines: usize) -> Result<Self> {
-        let metrics = run.metrics(lines)?;
-        Ok(Self { run, progress, metrics, warned: String::new() })
+    pub fn start(run: Run, progress: Progress) -> Result<Self> {
+        let metrics = run.metrics(usize::MAX)?;
+        let (events, lines, drawn) = (None, Vec::new(), Instant::now());
+        Ok(Self { run, progress, metrics, events, lines, drawn, warned: String::new() })
     }
 
     /// Says something.
@@ -50,21 +62,57 @@ impl Record {
         self.metrics.lines()
     }
 
-    /// Writes a line of metrics.
+    /// Writes a line of metrics to all places; the curves are drawn again now and then.
     pub fn line(&mut self, line: &Line) {
-        if let Err(error) = self.metrics.write(line) {
+        let written = self.metrics.write(line);
+        let events = self.events.as_mut().map_or(Ok(()), |events| events.write(line));
+        self.tell_of_disk(written.and(events));
+        self.progress.line(line);
+        self.lines.push(Line { health: BTreeMap::new(), ..line.clone() });
+        if line.validation.is_some() || self.drawn.elapsed() >= DRAW_EVERY {
+            self.draw();
+        }
+    }
+
+    fn tell_of_disk(&mut self, written: Result<()>) {
+        if let Err(error) = written {
             self.warn(
-                &error.help("training goes on; the line is kept, and written when there is space again"),
+                &error.help(
+                    "training goes on; what was measured is kept, and written when there is space again",
+                ),
             );
         }
     }
 
-    /// Forgets all but the first `lines` lines of metrics: their steps are made again.
+    /// Draws the curves.
+    pub fn draw(&mut self) {
+        self.drawn = Instant::now();
+        let folder = self.run.plots();
+        let made =
+            std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, "make the folder", &error));
+        if let Err(error) = made.and_then(|()| plots::draw(&folder, &self.lines)) {
+            self.warn(&error.help("training goes on; the curves are drawn again later"));
+        }
+    }
+
+    /// Writes what a full disk has kept back, if it can be written now.
+    pub fn flush(&mut self) {
+        let written = self.metrics.flush();
+        let events = self.events.as_mut().map_or(Ok(()), Events::flush);
+        self.tell_of_disk(written.and(events));
+    }
+
+    /// Forgets all but the first `lines` lines of metrics: what follows `step` is made again.
     ///
     /// # Errors
-    /// When the file cannot be changed.
-    pub fn go_back(&mut self, lines: usize) -> Result<()> {
+    /// When the files cannot be changed.
+    pub fn go_back(&mut self, step: usize, lines: usize) -> Result<()> {
         self.metrics = self.run.metrics(lines)?;
+        self.lines = self.run.lines();
+        for line in &mut self.lines {
+            line.health.clear();
+        }
+        self.events = Some(Events::create(self.run.folder(), step + 1)?);
         Ok(())
     }
 

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::journal;
-use super::metrics::Metrics;
+use super::metrics::{self, Line, Metrics};
+use super::{events, journal};
 use crate::error::Kind;
 use crate::files::{atomic, json};
 use crate::interop::Model;
@@ -37,9 +37,6 @@ const FILES: [&str; 12] = [
 const METRICS: &str = "metrics.jsonl";
 const CHECKPOINTS: &str = "checkpoints";
 const LOCK: &str = "lock";
-
-/// What event files begin with.
-pub const EVENTS: &str = "events.out.tfevents";
 
 /// What a run began with, beside its recipe: enough to go on with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,7 +158,8 @@ impl Run {
 
     /// Removes what this run has left, and the folder if nothing else is in it.
     pub fn remove(self) {
-        let names = FILES.map(String::from).into_iter().chain(events(&self.folder)).chain([LOCK.to_owned()]);
+        let names =
+            FILES.map(String::from).into_iter().chain(event_files(&self.folder)).chain([LOCK.to_owned()]);
         for path in names.map(|name| self.folder.join(name)) {
             let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
         }
@@ -204,6 +202,16 @@ impl Run {
     /// Where it is.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Where its curves are.
+    pub fn plots(&self) -> PathBuf {
+        self.folder.join("plots")
+    }
+
+    /// The lines of `metrics.jsonl`; none, where there is no such file.
+    pub fn lines(&self) -> Vec<Line> {
+        metrics::read(&self.folder.join(METRICS)).unwrap_or_default()
     }
 
     /// Where its checkpoints are.
@@ -279,17 +287,16 @@ pub fn is_in_use(folder: &Path) -> bool {
 }
 
 /// Names of a folder's event files.
-fn events(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter(|name| name.starts_with(EVENTS)).collect()
+fn event_files(folder: &Path) -> Vec<String> {
+    let files = events::files(folder).unwrap_or_default().into_iter();
+    files.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect()
 }
 
 /// Moves the files of an earlier run into a folder of their own, so that none is lost or taken for the new run's.
 fn set_aside(folder: &Path) -> Result<()> {
     let there = |name: &String| folder.join(name).exists();
     let names: Vec<String> =
-        FILES.map(String::from).into_iter().filter(there).chain(events(folder)).collect();
+        FILES.map(String::from).into_iter().filter(there).chain(event_files(folder)).collect();
     if names.is_empty() {
         return Ok(());
     }

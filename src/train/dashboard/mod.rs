@@ -68,6 +68,12 @@ pub struct Dashboard {
     thread: Option<JoinHandle<()>>,
 }
 
+impl std::fmt::Debug for Dashboard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dashboard").finish_non_exhaustive()
+    }
+}
+
 impl Dashboard {
     /// Takes the terminal. `lines` are those of the training before it was interrupted.
     ///

@@ -11,11 +11,12 @@ use crate::data::{Identity, Picture, Preprocess, Split, Statistics};
 use crate::engine::{CpuEngine, Engine, Mode};
 use crate::eval::model_path;
 use crate::interop::Model;
-use crate::net::{Mean, Network};
+use crate::net::{Change, Mean, Network};
 use crate::train::checkpoint::{self, Checkpoint, Lineage, State};
 use crate::train::config::{Config, RunFolder};
+use crate::train::dashboard::{Controls, Dashboard, Title};
 use crate::train::init::initialise;
-use crate::train::journal::Journal;
+use crate::train::journal::{self, Journal};
 use crate::train::keeper::Keeper;
 use crate::train::progress::{Progress, count};
 use crate::train::record::Record;
@@ -55,7 +56,7 @@ impl Trainer {
         };
         let fresh = if resumed.is_none() { Some(transfer(&engine)?) } else { None };
         let run = open_folder(&config)?;
-        let mut record = Record::start(run, Progress::new(config.display), usize::MAX)?;
+        let mut record = Record::start(run, Progress::new(config.display))?;
         let mut lineage = Lineage {
             recipe: recipe.to_toml(),
             data: Identity::of(&config.dataset),
@@ -92,7 +93,7 @@ impl Trainer {
                 (State::default(), transfer.parameters, None)
             }
         };
-        record.go_back(state.lines)?;
+        record.go_back(state.step, state.lines)?;
         let preprocess = Arc::new(preprocess);
         let train = config.dataset.train()?.clone();
         let golden = golden_squares(&train, &statistics.usable, &preprocess)?;
@@ -122,6 +123,10 @@ impl Trainer {
             config,
         };
         trainer.config.dataset.know(statistics);
+        if trainer.record.progress.wants_dashboard() {
+            let dashboard = trainer.dashboard()?;
+            trainer.record.progress.show(dashboard);
+        }
         trainer.take_up();
         trainer.engine.load(&parameters)?;
         velocities.map_or(Ok(()), |velocities| trainer.engine.load_velocities(&velocities))?;
@@ -130,6 +135,33 @@ impl Trainer {
             trainer.save_checkpoint();
         }
         Ok(trainer)
+    }
+}
+
+impl Trainer {
+    fn dashboard(&self) -> Result<Dashboard> {
+        let folder = self.record.run.folder().to_path_buf();
+        let epochs = self.schedule().epochs;
+        let title = Title {
+            run: folder.display().to_string(),
+            recipe: self.config.recipe.name.clone(),
+            epochs,
+            steps: epochs * self.usable.len().div_ceil(self.config.recipe.optimiser.batch),
+        };
+        let lines = self.record.run.lines();
+        let (stop, checkpoint) = (self.config.interrupt.clone(), self.config.interrupt.clone());
+        let recipe = self.config.recipe.clone();
+        let controls = Controls {
+            stop: Box::new(move || stop.request()),
+            checkpoint: Box::new(move || checkpoint.request_checkpoint()),
+            edit: Box::new(move |text| {
+                let change = Change::parse(text, &recipe)?;
+                let told = change.to_string();
+                journal::ask(&folder, change, "typed on the dashboard")?;
+                Ok(told)
+            }),
+        };
+        Dashboard::start(title, &lines, controls)
     }
 }
 

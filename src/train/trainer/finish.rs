@@ -101,7 +101,10 @@ impl Trainer {
             );
         }
         self.record.say(&text);
-        self.record.line(&line);
+        // Without validation, the lines of the steps say all that it says.
+        if line.validation.is_some() {
+            self.record.line(&line);
+        }
     }
 
     pub(super) fn tell_of_a_flat_loss(&mut self, tally: Tally) {
@@ -181,6 +184,8 @@ impl Trainer {
             Ended::Signal(_) | Ended::Forecast => None,
             _ => self.judge_best(ended)?,
         };
+        self.record.flush();
+        self.record.draw();
         let folder = self.record.run.folder().to_path_buf();
         if self.config.only_forecast {
             self.record.run.remove();
