@@ -546,3 +546,29 @@ fn cifar_10_is_read_from_a_tar_of_jpegs() {
     assert_eq!((test.name.as_str(), test.file(0)), ("test", "test/airplane/0000.jpg"));
     assert_eq!(test.picture(0).unwrap().unwrap().width, 32);
 }
+
+/// A training that is interrupted goes on with the batches it has not used: each picture once an epoch.
+#[test]
+fn every_picture_comes_once_in_each_of_50_interrupted_epochs() {
+    let dir = TempDir::new().unwrap();
+    class_folders(dir.path(), &["cat", "dog", "owl"], 15);
+    let (set, batch) = (Dataset::open(dir.path()).unwrap(), 3);
+    let pictures = set.train().unwrap().len();
+    for number in 1..=50 {
+        let mut seen = vec![0; pictures];
+        let mut first = 0;
+        let mut interruptions = 0;
+        while first < pictures.div_ceil(batch) {
+            let chance = alexnet_kernels::hash::combine(number, first as u64);
+            let workers = [0, 1, 2, 3, 7][(chance % 5) as usize];
+            let used = 1 + (chance >> 8) as usize % 4;
+            let batches = epoch(&set, batch, first, workers, number).into_iter().take(used);
+            let batches: Vec<Batch> = batches.collect();
+            batches.iter().flat_map(|batch| &batch.indices).for_each(|&index| seen[index] += 1);
+            first += batches.len();
+            interruptions += 1;
+        }
+        assert!(seen.iter().all(|&times| times == 1), "epoch {number}: {seen:?}");
+        assert!(interruptions > 1, "epoch {number} was not interrupted");
+    }
+}

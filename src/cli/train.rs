@@ -140,7 +140,8 @@ fn text(report: &Report) -> String {
     let run = printable(&report.run.display().to_string());
     if !report.run.exists() {
         // Only a forecast was asked for.
-        return report.forecast.as_ref().map_or(String::new(), |forecast| format!("{forecast}\n"));
+        let over = || format!("no forecast: the training is over after {} steps\n", report.steps);
+        return report.forecast.as_ref().map_or_else(over, |forecast| format!("{forecast}\n"));
     }
     let mut out = format!("run     {run}\n");
     if let Some(found) = &report.evaluation {

@@ -44,7 +44,8 @@ struct Job {
     order: Vec<usize>,
     batch: usize,
     task: Task,
-    stages: [AtomicU64; STAGES.len()],
+    /// Nanoseconds spent in each stage, and the pictures that went through it.
+    stages: [(AtomicU64, AtomicU64); STAGES.len()],
 }
 
 /// What is done with a picture, in order.
@@ -140,9 +141,13 @@ impl Loader {
         self.job.batches()
     }
 
-    /// Seconds that all threads together have spent so far in each of [`STAGES`].
+    /// Seconds of a thread that a picture has taken so far in each of [`STAGES`].
     pub fn stages(&self) -> [f64; STAGES.len()] {
-        std::array::from_fn(|stage| self.job.stages[stage].load(Ordering::Relaxed) as f64 / 1e9)
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
+        self.job
+            .stages
+            .each_ref()
+            .map(|(nanoseconds, pictures)| 1e-9 * load(nanoseconds) / load(pictures).max(1.0))
     }
 
     /// Takes a batch back whose pictures have been used: its memory serves another.
@@ -264,7 +269,9 @@ impl Job {
     fn passed(&self, stage: usize, begin: Instant) -> Instant {
         let now = Instant::now();
         let nanoseconds = u64::try_from((now - begin).as_nanos()).unwrap_or(u64::MAX);
-        self.stages[stage].fetch_add(nanoseconds, Ordering::Relaxed);
+        let (spent, pictures) = &self.stages[stage];
+        spent.fetch_add(nanoseconds, Ordering::Relaxed);
+        pictures.fetch_add(1, Ordering::Relaxed);
         now
     }
 

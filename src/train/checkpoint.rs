@@ -222,3 +222,102 @@ pub fn newest(folder: &Path) -> Result<(Option<Checkpoint>, Vec<Error>)> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint(step: usize) -> Checkpoint {
+        let tensor =
+            |name: &str, value: f32| Tensor { name: name.into(), shape: vec![2, 3], data: vec![value; 6] };
+        let recipe = Recipe::load("small").unwrap();
+        Checkpoint {
+            state: State { step, seconds: 1.0 / 3.0, ..State::default() },
+            lineage: Lineage {
+                recipe: recipe.to_toml(),
+                data: Identity { classes: vec!["cat".into()], splits: Vec::new() },
+                seed: 7,
+                init: None,
+            },
+            parameters: vec![tensor("fc1.weight", 0.1), tensor("fc1.bias", -0.0)],
+            velocities: vec![tensor("fc1.weight", 1e-30), tensor("fc1.bias", 3.0)],
+            mean: vec![1.0, 2.0, 3.0],
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_comes_back_to_the_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = checkpoint(12);
+        let path = before.save(folder.path()).unwrap();
+        assert!(path.ends_with("step-000000012.safetensors"));
+        let after = Checkpoint::load(&path).unwrap();
+        assert_eq!(after, before);
+        assert!(after.parameters[1].data[0].is_sign_negative(), "-0 stays");
+    }
+
+    #[test]
+    fn no_length_and_no_flipped_bit_goes_unseen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = checkpoint(12).save(folder.path()).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            let error = Checkpoint::parse(&whole[..length]).unwrap_err();
+            assert_eq!(error.kind, crate::error::Kind::Model, "cut at {length}");
+        }
+        // Length of the header, header with state and lineage, numbers, checksum: every byte, another bit of each.
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            let error = Checkpoint::parse(&bytes).unwrap_err();
+            assert_eq!(error.kind, crate::error::Kind::Model, "flipped at {at}");
+        }
+        let mut longer = whole.clone();
+        longer.push(0);
+        assert!(Checkpoint::parse(&longer).is_err());
+    }
+
+    #[test]
+    fn the_newest_that_is_whole_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(newest(folder.path()).unwrap().0.is_none());
+        let paths = [8, 12, 100].map(|step| checkpoint(step).save(folder.path()).unwrap());
+        std::fs::write(folder.path().join("step-x.safetensors"), "no checkpoint").unwrap();
+        assert_eq!(list(folder.path()).iter().map(|(step, _)| *step).collect::<Vec<_>>(), [100, 12, 8]);
+        std::fs::write(&paths[2], "cut").unwrap();
+        let (found, damaged) = newest(folder.path()).unwrap();
+        assert_eq!((found.unwrap().state.step, damaged.len()), (12, 1));
+        assert!(damaged[0].message.contains("step-000000100.safetensors"), "{}", damaged[0]);
+        paths.iter().for_each(|path| std::fs::write(path, "cut").unwrap());
+        let error = newest(folder.path()).unwrap_err();
+        assert!(error.message.lines().count() == 3 && error.help.is_some(), "{error}");
+    }
+
+    /// An older checkpoint is no way round a newer program's: it would undo its work.
+    #[test]
+    fn a_newer_format_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        checkpoint(8).save(folder.path()).unwrap();
+        let path = folder.path().join(name(12));
+        let metadata = BTreeMap::from([("format_version", "2".to_owned())]);
+        container::write_sealed(&path, &metadata, &[]).unwrap();
+        let error = newest(folder.path()).unwrap_err();
+        assert!(error.message.contains("format 2") && error.message.contains("a newer program"), "{error}");
+    }
+
+    #[test]
+    fn what_differs_is_told() {
+        let then = checkpoint(1).lineage;
+        assert_eq!(then.difference(&then), None);
+        let mut recipe = Recipe::load("small").unwrap();
+        recipe.set("optimiser.rate", "0.5").unwrap();
+        let mut data = then.data.clone();
+        data.classes.push("dog".into());
+        let now = Lineage { recipe: recipe.to_toml(), data, seed: 8, init: Some("x".into()) };
+        let told = then.difference(&now).unwrap();
+        for expected in ["optimiser.rate: 0.01 -> 0.5", "classes: 1 -> 2", "the seed: 7 -> 8", "started from"]
+        {
+            assert!(told.contains(expected), "{told}");
+        }
+    }
+}

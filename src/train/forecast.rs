@@ -19,8 +19,6 @@ const WARMING: usize = 2;
 pub struct Measuring {
     steps: usize,
     measured: usize,
-    /// Of all steps, and of the measured ones.
-    loaded: usize,
     pictures: usize,
     seconds: f64,
     waiting: f64,
@@ -92,7 +90,6 @@ impl Measuring {
     /// Takes a step; tells whether there have been enough.
     pub fn add(&mut self, pictures: usize, seconds: f64, waiting: f64, laps: &Laps) -> bool {
         self.steps += 1;
-        self.loaded += pictures;
         if self.steps <= WARMING {
             return false;
         }
@@ -112,8 +109,7 @@ impl Measuring {
         self.steps >= STEPS
     }
 
-    /// The forecast. `stages` are the seconds that the loader's threads have spent so far. They are some batches ahead,
-    /// which makes each picture look a little dearer than it is.
+    /// The forecast. `stages` are the seconds of a loading thread that a picture takes.
     pub fn forecast(&self, stages: [f64; STAGES.len()], known: Known) -> Forecast {
         let steps = self.measured.max(1) as f64;
         let rate = self.pictures as f64 / self.seconds.max(1e-9);
@@ -128,7 +124,7 @@ impl Measuring {
             backward_seconds: self.backward / steps,
             update_seconds: self.update.0 / self.update.1.max(1) as f64,
             waiting_seconds: self.waiting / steps,
-            picture_seconds: stages.map(|seconds| seconds / self.loaded.max(1) as f64),
+            picture_seconds: stages,
             workers: known.workers,
             epoch_seconds: epoch,
             total_seconds: now + epoch * known.epochs.saturating_sub(1) as f64,

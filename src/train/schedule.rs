@@ -60,10 +60,8 @@ impl Pace {
     /// The rate of the step to come, `first` being that of the first. The divisions are carried out one
     /// after the other in double precision: .01 becomes .001 and not .00099999994.
     pub fn rate(&self, schedule: &Schedule, first: f32) -> f32 {
-        // The shortest decimal that names the f32 is what the recipe says; its f64 divides without a trace.
         let (first, before) = self.edited.unwrap_or((first, 0));
-        let first: f64 = first.to_string().parse().unwrap_or_else(|_| f64::from(first));
-        (before..self.divided).fold(first, |rate, _| rate / f64::from(schedule.divide_by)) as f32
+        divided(first, schedule.divide_by, self.divided.saturating_sub(before))
     }
 
     /// Takes note of a finished epoch and its validation error (share of pictures wrong, 0 to 1).
@@ -102,6 +100,13 @@ impl Pace {
         self.waited = 0;
         Next::Divided
     }
+}
+
+/// `rate`, divided so many times. The shortest decimal that names an f32 is what people wrote; its f64 divides without a
+/// trace.
+pub fn divided(rate: f32, by: f32, times: usize) -> f32 {
+    let rate: f64 = rate.to_string().parse().unwrap_or_else(|_| f64::from(rate));
+    (0..times).fold(rate, |rate, _| rate / f64::from(by)) as f32
 }
 
 impl Default for Pace {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::schedule::divided;
 use super::tally::Tally;
 use crate::engine::Health;
 use crate::net::{Init, LayerSpec, Recipe, Spec, WeightSpec};
@@ -187,7 +188,7 @@ impl Watch {
             let cure = format!(
                 "units that never speak never learn: a lower rate, `alexnet edit RUN lr={}`; in the next training a \
                  bias above 0, `--set layer.{name}.weights.bias=0.1`, or He's initial weights",
-                rate / 2.0
+                divided(rate, 2.0, 1)
             );
             found.extend(self.tell(name, "dead", Advice { step, finding, cure }));
         }
@@ -196,7 +197,10 @@ impl Watch {
             let (kind, cure) = if ratio >= RATIO.end {
                 (
                     "fast",
-                    format!("about 1e-3 is healthy: a lower rate, `alexnet edit RUN lr={}`", rate / LOWER),
+                    format!(
+                        "about 1e-3 is healthy: a lower rate, `alexnet edit RUN lr={}`",
+                        divided(rate, LOWER, 1)
+                    ),
                 )
             } else {
                 ("slow", "about 1e-3 is healthy: a higher rate, or larger initial weights below this layer, such as He's".into())

@@ -182,7 +182,7 @@ impl Trainer {
             _ => self.judge_best(ended)?,
         };
         let folder = self.record.run.folder().to_path_buf();
-        if *ended == Ended::Forecast {
+        if self.config.only_forecast {
             self.record.run.remove();
         }
         Ok(Report {

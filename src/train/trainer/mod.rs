@@ -226,14 +226,12 @@ impl Trainer {
     /// The first steps make a forecast.
     fn measure(&mut self, loader: &Loader, pictures: usize, time: f64, waiting: f64) {
         let Some(measuring) = &mut self.measuring else { return };
-        let is_over = measuring.add(pictures, time, waiting, self.engine.laps());
-        let schedule = self.schedule();
-        let loaded = self.state.epoch.pictures;
-        let is_last = self.state.batches == loader.batches();
-        if !(is_over || is_last) {
+        if !measuring.add(pictures, time, waiting, self.engine.laps()) {
             return;
         }
-        let Some(measuring) = self.measuring.take().filter(|_| is_over) else { return };
+        let measuring = std::mem::take(measuring);
+        self.measuring = None;
+        let (schedule, loaded) = (self.schedule(), self.state.epoch.pictures);
         let parameters = (self.engine.network().parameters() * size_of::<f32>()) as u64;
         let folder = self.record.run.folder();
         let known = Known {

@@ -8,6 +8,7 @@ use crate::net::{Change, Edit};
 use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::journal::{self, Asked, By, Entry, Journal};
 use crate::train::progress::count;
+use crate::train::schedule::divided;
 use crate::train::watch::{Advice, LOWER, MOST_ROLLBACKS, OnDivergence};
 use crate::{Error, Result};
 
@@ -141,7 +142,7 @@ impl Trainer {
         let (step, epoch) = (self.state.step + 1, self.state.pace.epochs + 1);
         let finding =
             format!("{what}: step {}, epoch {epoch}, rate {rate}, loss {}", count(step as u64), outcome.loss);
-        let (rollbacks, lower) = (self.state.rollbacks, rate / LOWER);
+        let (rollbacks, lower) = (self.state.rollbacks, divided(rate, LOWER, 1));
         let cure = format!("a lower rate: --set optimiser.rate={lower}");
         let give_up = |what: &str| {
             let message = format!(
@@ -165,7 +166,7 @@ impl Trainer {
         self.record.go_back(self.state.lines)?;
         self.took_up = (std::time::Instant::now(), self.state.seconds);
         // The rate of the checkpoint may be another than the one that went wrong.
-        let lower = self.rate().min(rate) / LOWER;
+        let lower = divided(self.rate().min(rate), LOWER, 1);
         let reason = format!("went back from step {step}: {what}");
         if !self.note_edit(Change::Rate(lower), By::Watch, reason, String::new()) {
             return Err(
