@@ -75,7 +75,7 @@ fn in_a_terminal() {
     dashboard.say("a message");
     dashboard.stretch("epoch 1 of 3", 10, 100, 5.0);
     let began = Instant::now();
-    while stops.load(Ordering::SeqCst) % 10 == 0 || then == "wait" {
+    while stops.load(Ordering::SeqCst).is_multiple_of(10) || then == "wait" {
         assert!(began.elapsed() < Duration::from_secs(30), "no key came");
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -35,11 +35,13 @@ const BETWEEN_MARKS: i32 = 34;
 /// Steps and values.
 pub(super) type Points = Vec<(f64, f64)>;
 
-/// Draws the curves of `lines`, the whole training so far, into `folder`. Each file is there whole or not at all.
+/// Draws the curves of `lines`, the whole training so far, into `folder`, which is made if it is not there. Each file is
+/// there whole or not at all.
 ///
 /// # Errors
 /// When a file cannot be written; what was there before is then unchanged.
 pub fn draw(folder: &Path, lines: &[Line]) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "make the folder", &e))?;
     // An epoch's own line stands for all its steps. It is what there is when epochs are shorter than the distance
     // between two lines.
     let (epochs, steps): (Vec<&Line>, Vec<&Line>) = lines.iter().partition(|line| line.validation.is_some());
@@ -399,9 +401,10 @@ mod tests {
     const NAMES: [&str; 3] = ["loss.svg", "accuracy.svg", "rate.svg"];
 
     fn drawn(lines: &[Line]) -> [String; 3] {
-        let folder = tempfile::tempdir().unwrap();
-        draw(folder.path(), lines).unwrap();
-        NAMES.map(|name| std::fs::read_to_string(folder.path().join(name)).unwrap())
+        let run = tempfile::tempdir().unwrap();
+        let folder = run.path().join("plots");
+        draw(&folder, lines).unwrap();
+        NAMES.map(|name| std::fs::read_to_string(folder.join(name)).unwrap())
     }
 
     #[test]
@@ -436,7 +439,6 @@ mod tests {
             let lines: Vec<Line> = text.lines().map(line).collect();
             assert!(lines.len() > 10, "{}", path.display());
             let folder = out.join(path.file_stem().unwrap());
-            std::fs::create_dir_all(&folder).unwrap();
             draw(&folder, &lines).unwrap();
         }
     }
