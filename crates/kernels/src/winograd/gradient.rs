@@ -45,7 +45,7 @@ impl Winograd {
         let (tiles, is_first) = (self.tiling.tiles(), self.part.is_first());
         for (group, (u, biases)) in groups.enumerate() {
             if SUMS / u.len() < FEW {
-                self.section(group, 0..tiles, x, dy, u, biases, is_first, TOGETHER);
+                self.section(group, 0..tiles, x, dy, u, biases, is_first, Begin::Continue, TOGETHER);
             } else {
                 self.add_sections(group, x, dy, u, biases);
             }
@@ -66,7 +66,7 @@ impl Winograd {
                 let sums = &mut sums[..sections.len() * len];
                 let jobs = sums.par_chunks_exact_mut(len).zip(sections).map(|(u, tiles)| {
                     let mut biases = vec![0.0; self.outputs];
-                    self.section(group, tiles.clone(), x, dy, u, &mut biases, true, together);
+                    self.section(group, tiles.clone(), x, dy, u, &mut biases, true, Begin::Add, together);
                     biases
                 });
                 for partial in jobs.collect::<Vec<_>>() {
@@ -96,16 +96,19 @@ impl Winograd {
         u: &mut [f32],
         biases: &mut [f64],
         is_first: bool,
+        next: Begin,
         together: usize,
     ) {
         let (kernel, u_layout) = (self.kernel(), self.sums_layout());
         let (rows, columns) =
             (self.inputs.next_multiple_of(kernel.rows), self.outputs.next_multiple_of(kernel.columns));
-        let (v_layout, z_layout) = (Layout::new(TILES, rows), Layout::new(TILES, columns));
+        // Blocks of nearly equal numbers of tiles.
+        let block = tiles.len().div_ceil(((tiles.len() + TILES / 2) / TILES).max(1));
+        let blocks: Vec<_> =
+            tiles.clone().step_by(block).map(|start| start..(start + block).min(tiles.end)).collect();
+        let (v_layout, z_layout) = (Layout::new(block, rows), Layout::new(block, columns));
         let elements = self.algorithm.elements();
         let block_len = elements * (v_layout.element + z_layout.element);
-        let blocks: Vec<_> =
-            tiles.clone().step_by(TILES).map(|start| start..(start + TILES).min(tiles.end)).collect();
         scratch::with(together.min(blocks.len()) * block_len, |buffer| {
             for (round, blocks) in blocks.chunks(together).enumerate() {
                 let transformed = &mut buffer[..blocks.len() * block_len];
@@ -121,17 +124,15 @@ impl Winograd {
                         biases.iter_mut().zip(z).for_each(|(sum, &z)| *sum += f64::from(z));
                     }
                 }
+                let begin = if is_first && round == 0 { Begin::Zero } else { next };
                 u.par_chunks_exact_mut(u_layout.element).enumerate().for_each(|(e, u)| {
-                    for (i, (block, tiles)) in transformed.chunks_exact(block_len).zip(blocks).enumerate() {
+                    let blocks = transformed.chunks_exact(block_len).zip(blocks).map(|(block, tiles)| {
                         let (v, z) = block.split_at(elements * v_layout.element);
-                        let v = (&v[e * v_layout.element..], v_layout.row);
-                        let z = (&z[e * z_layout.element..], z_layout.row);
-                        let begin = match is_first && round == 0 && i == 0 {
-                            true => Begin::Zero,
-                            false => Begin::Continue,
-                        };
-                        accumulate(kernel, tiles.len(), [rows, columns], v, z, (u, u_layout.row), begin);
-                    }
+                        (tiles.len(), &v[e * v_layout.element..], &z[e * z_layout.element..])
+                    });
+                    let rows_of = [v_layout.row, z_layout.row, u_layout.row];
+                    let blocks: Vec<_> = blocks.collect();
+                    accumulate(kernel, &blocks, [rows, columns], rows_of, u, [begin, next]);
                 });
             }
         });
@@ -202,32 +203,37 @@ impl Winograd {
     }
 }
 
-/// `U += V^T Z`: `u[i, o] += sum_t v[t, i] z[t, o]`, each with its row stride.
+/// `U += V^T Z` for some blocks: `u[i, o] += sum_t v[t, i] z[t, o]`, each with its row stride. The first block begins
+/// in one way, those after it in another.
 fn accumulate(
     kernel: &MicroKernel,
-    depth: usize,
+    blocks: &[(usize, &[f32], &[f32])],
     [rows, columns]: [usize; 2],
-    (v, v_row): (&[f32], usize),
-    (z, z_row): (&[f32], usize),
-    (u, u_row): (&mut [f32], usize),
-    begin: Begin,
+    [v_row, z_row, u_row]: [usize; 3],
+    u: &mut [f32],
+    [first, next]: [Begin; 2],
 ) {
-    assert!(v.len() >= (depth - 1) * v_row + rows && z.len() >= (depth - 1) * z_row + columns);
+    for &(depth, v, z) in blocks {
+        assert!(v.len() >= (depth - 1) * v_row + rows && z.len() >= (depth - 1) * z_row + columns);
+    }
     assert!(u.len() >= (rows - 1) * u_row + columns);
     for column in (0..columns).step_by(kernel.columns) {
         for row in (0..rows).step_by(kernel.rows) {
-            let tile = Tile {
-                depth,
-                a: v[row..].as_ptr(),
-                a_row: 1,
-                a_step: v_row,
-                b: z[column..].as_ptr(),
-                b_step: z_row,
-                c: u[row * u_row + column..].as_mut_ptr(),
-                c_row: u_row,
-            };
-            // SAFETY: rows and columns are multiples of the kernel's, and the last of them were checked.
-            unsafe { kernel.across(&tile, begin) };
+            // A tile of U stays in the first-level cache from block to block.
+            for (i, &(depth, v, z)) in blocks.iter().enumerate() {
+                let tile = Tile {
+                    depth,
+                    a: v[row..].as_ptr(),
+                    a_row: 1,
+                    a_step: v_row,
+                    b: z[column..].as_ptr(),
+                    b_step: z_row,
+                    c: u[row * u_row + column..].as_mut_ptr(),
+                    c_row: u_row,
+                };
+                // SAFETY: rows and columns are multiples of the kernel's, and the last of them were checked.
+                unsafe { kernel.across(&tile, if i == 0 { first } else { next }) };
+            }
         }
     }
 }
