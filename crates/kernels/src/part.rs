@@ -93,14 +93,19 @@ impl From<usize> for Part {
 /// What the sums of one layer's gradients carry from part to part, besides the gradients themselves.
 #[derive(Clone, Debug, Default)]
 pub struct Carry {
-    /// The gradient of weights in the form in which Winograd's algorithms sum it; see
-    /// [`carried_len`](crate::conv::carried_len). Empty where a batch is never parted.
-    pub transformed: Buffer,
+    /// The gradient of weights in the form in which Winograd's algorithms sum it.
+    pub(crate) transformed: Buffer,
     /// The gradients of biases so far, in double precision.
     pub(crate) biases: Vec<f64>,
 }
 
 impl Carry {
+    /// What a convolution carries needs a buffer of [`carried_len`](crate::conv::carried_len) values; other layers, and
+    /// batches that are not cut, need an empty one.
+    pub const fn new(transformed: Buffer) -> Self {
+        Self { transformed, biases: Vec::new() }
+    }
+
     /// The biases' sums, which begin with the batch's first part.
     pub(crate) fn biases(&mut self, part: Part, len: usize) -> &mut [f64] {
         if part.is_first() {

@@ -4,6 +4,7 @@ mod kit;
 
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::geometry::{ConvGeometry, Maps, Rounding, Window};
+use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::part::{Carry, PORTION, Part};
 use alexnet_kernels::{conv, fc, local, loss};
 use kit::{bits, shapes, single, spread};
@@ -93,9 +94,7 @@ impl Learns for Fc {
 }
 
 fn carry(len: usize) -> Carry {
-    let mut carry = Carry::default();
-    carry.transformed = alexnet_kernels::memory::Buffer::zeros(len).unwrap();
-    carry
+    Carry::new(Buffer::zeros(len).unwrap())
 }
 
 /// Inputs, weights, biases and gradients of the outputs, of both signs.

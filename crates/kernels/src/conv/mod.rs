@@ -257,7 +257,7 @@ pub fn backward_weights(
     backward_weights_part(g, batch.into(), x, dy, dw, dbias, &mut Carry::default());
 }
 
-/// Values of [`Carry::transformed`] for batches of up to `batch` pictures.
+/// Values of the buffer of a [`Carry`] for batches of up to `batch` pictures.
 pub fn carried_len(g: &ConvGeometry, batch: usize) -> usize {
     Winograd::most_sums(g, batch)
 }
@@ -267,7 +267,7 @@ pub fn carried_len(g: &ConvGeometry, batch: usize) -> usize {
 /// that is not may spoil more of them in several parts than in one.
 ///
 /// # Shapes
-/// `x` and `dy` are those of the part. A whole batch needs no [`Carry::transformed`].
+/// `x` and `dy` are those of the part. A whole batch needs no buffer.
 ///
 /// # Panics
 /// When a slice's length is not the geometry's.
