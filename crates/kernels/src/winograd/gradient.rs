@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::GRAIN;
+use crate::simd::prefetch;
 
 /// Values of all the partial sums of `dU` at a time, at most.
 const SUMS: usize = 4 << 20;
@@ -219,7 +220,14 @@ fn accumulate(
     assert!(u.len() >= (rows - 1) * u_row + columns);
     for column in (0..columns).step_by(kernel.columns) {
         for row in (0..rows).step_by(kernel.rows) {
-            // A tile of U stays in the first-level cache from block to block.
+            // A tile of U stays in the first-level cache from block to block; the next one is fetched meanwhile.
+            let below = row + kernel.rows;
+            let next_tile = if below < rows { below * u_row + column } else { column + kernel.columns };
+            for i in 0..kernel.rows {
+                for j in (0..kernel.columns).step_by(LINE) {
+                    prefetch(u.as_ptr().wrapping_add(next_tile + i * u_row + j));
+                }
+            }
             for (i, &(depth, v, z)) in blocks.iter().enumerate() {
                 let tile = Tile {
                     depth,
