@@ -48,3 +48,27 @@ multiversioned! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In double precision the order of a sum shows that single precision would hide.
+    #[test]
+    fn sums_go_on_behind_a_portion() {
+        const COLUMNS: usize = 3;
+        for rows in [1, 130, 2000] {
+            // Of such different sizes that double precision rounds their sums.
+            let value = |i: usize| (i as f32).sin() * ((i % 61) as f32 - 30.0).exp2();
+            let matrix: Vec<f32> = (0..40 * rows * COLUMNS).map(value).collect();
+            let cut = |pictures: usize| {
+                let mut sums = [0.0; COLUMNS];
+                matrix.chunks(pictures * rows * COLUMNS).for_each(|part| add_rows(part, rows, &mut sums));
+                sums.map(f64::to_bits)
+            };
+            let whole = cut(40);
+            assert!([1, 2, 3].iter().all(|portions| cut(portions * PORTION) == whole), "{rows} rows");
+            assert!(cut(PORTION + 1) != whole, "{rows} rows: the order does not show");
+        }
+    }
+}
