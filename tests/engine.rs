@@ -4,7 +4,7 @@
 mod support;
 
 use alexnet::engine::reference::{self, Gradients, Weights};
-use alexnet::engine::{Batch, CpuEngine, Engine, Mode, Tensor, Update};
+use alexnet::engine::{Batch, CpuEngine, Engine, Mode, Plan, Tensor, Update};
 use alexnet::net::{Network, Recipe};
 use support::{every_layer, lively_parameters, normals, relative_rms};
 
@@ -353,5 +353,132 @@ fn a_large_batch_has_the_mean_gradient_of_its_parts() {
     for (tensor, sum) in whole.iter().zip(sums) {
         let difference = relative_rms(wide(&tensor.data), sum);
         assert!(difference < 1e-5, "{} differs by {difference:e}", tensor.name);
+    }
+}
+
+/// What a training leaves: losses, pictures that were right, the last gradients, weights and momentum.
+type Trace = (Vec<(u64, usize)>, Vec<Tensor>, Vec<Tensor>, Vec<Tensor>);
+
+/// Three steps of 40 pictures and one of 23, computed `micro_batch` at a time.
+fn train(network: &Network, micro_batch: usize, threads: usize, in_one: bool) -> Trace {
+    let (images, labels) = sample(network, 40);
+    let keys: Vec<u64> = (0..40).collect();
+    let mut engine =
+        CpuEngine::with_micro_batch(network.clone(), Mode::Training, 40, micro_batch, threads).unwrap();
+    engine.load(&lively_parameters(network, 1)).unwrap();
+    let update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
+    let mut outcomes = Vec::new();
+    for n in [40, 40, 23] {
+        let images = &images[..n * network.input.len()];
+        let batch = Batch { images, labels: &labels[..n], keys: &keys[..n] };
+        let outcome = if in_one {
+            engine.step(&batch, &update).unwrap()
+        } else {
+            let mut announced = Vec::new();
+            let outcome = engine.forward_backward(&batch, &mut |layer| announced.push(layer)).unwrap();
+            let learning = network.layers.iter().filter(|layer| layer.weights().is_some()).count();
+            assert!(announced.len() == learning && announced.is_sorted_by(|a, b| a > b), "{announced:?}");
+            engine.apply(&update);
+            outcome
+        };
+        outcomes.push((outcome.loss.to_bits(), outcome.correct));
+    }
+    // A step in one need not keep the gradients that it applies.
+    let gradients = if in_one { Vec::new() } else { engine.gradients() };
+    (outcomes, gradients, engine.parameters(), engine.velocities())
+}
+
+#[test]
+fn micro_batches_change_no_bit() {
+    let mut wide = every_layer();
+    // Wide enough for the convolutions' short algorithms.
+    wide.set_all([("layer.conv1.maps", "32"), ("layer.conv2.maps", "64")]).unwrap();
+    for recipe in [every_layer(), wide, Recipe::load("small").unwrap()] {
+        let network = Network::new(&recipe, 5).unwrap();
+        for in_one in [true, false] {
+            let whole = train(&network, 40, 2, in_one);
+            assert!(whole.0.iter().all(|&(loss, _)| f64::from_bits(loss).is_finite()));
+            for (micro_batch, threads) in [(9, 1), (9, 2), (18, 2), (27, 1), (36, 2), (45, 1)] {
+                let parts = train(&network, micro_batch, threads, in_one);
+                assert!(parts == whole, "{}: {micro_batch} pictures, {threads} threads", recipe.name);
+            }
+        }
+    }
+}
+
+/// A test of the test above: gradients of micro-batches that are averaged afterwards have other bits.
+#[test]
+fn averaged_gradients_have_other_bits() {
+    let mut recipe = Recipe::load("small").unwrap();
+    recipe.set_all([("layer.drop4.rate", "0"), ("layer.drop5.rate", "0")]).unwrap();
+    let network = Network::new(&recipe, 5).unwrap();
+    let (images, labels) = sample(&network, 36);
+    let gradients = |pictures: std::ops::Range<usize>| {
+        let mut engine = CpuEngine::new(network.clone(), Mode::Training, 36, 2).unwrap();
+        engine.load(&lively_parameters(&network, 1)).unwrap();
+        let images = &images[pictures.start * network.input.len()..pictures.end * network.input.len()];
+        let keys = vec![0; pictures.len()];
+        let batch = Batch { images, labels: &labels[pictures], keys: &keys };
+        engine.forward_backward(&batch, &mut |_| {}).unwrap();
+        engine.gradients()
+    };
+    let [whole, one, other] = [0..36, 0..18, 18..36].map(gradients);
+    for ((whole, one), other) in whole.iter().zip(one).zip(other) {
+        let average: Vec<f32> = one.data.iter().zip(&other.data).map(|(a, b)| (a + b) / 2.0).collect();
+        assert!(average != whole.data, "{}: the order of the sum does not show", whole.name);
+        assert!(relative_rms(wide(&average), wide(&whole.data)) < 1e-5);
+    }
+}
+
+#[test]
+fn logits_of_micro_batches_are_gathered() {
+    let network = Network::new(&Recipe::load("small").unwrap(), 10).unwrap();
+    let (images, _) = sample(&network, 31);
+    for mode in [Mode::Training, Mode::Inference] {
+        let logits = |micro_batch, n: usize| {
+            let mut engine = CpuEngine::with_micro_batch(network.clone(), mode, 31, micro_batch, 2).unwrap();
+            engine.load(&lively_parameters(&network, 1)).unwrap();
+            engine.forward(&images[..n * network.input.len()]).unwrap().to_vec()
+        };
+        for n in [31, 20, 9, 4] {
+            let whole = logits(31, n);
+            assert!(whole.len() == n * 10 && whole == logits(9, n) && whole == logits(18, n), "{n} pictures");
+        }
+    }
+}
+
+#[test]
+fn micro_batches_take_less_memory() {
+    let network = Network::new(&Recipe::load("paper").unwrap(), 1000).unwrap();
+    let plan = |micro_batch| Plan::new(&network, Mode::Training, 128).in_micro_batches(micro_batch);
+    let memory = |micro_batch| plan(micro_batch).unwrap().memory(&network).total() >> 20;
+    assert!(memory(9) + 400 < memory(128), "{} MiB, {} MiB", memory(9), memory(128));
+    assert!(memory(9) < memory(36) && memory(36) < memory(128));
+    assert_eq!(memory(500), memory(128));
+    for (micro_batch, works) in [(32, "27 or 36"), (0, "of 9"), (1, "of 9"), (127, "126 or 128")] {
+        let error = plan(micro_batch).unwrap_err();
+        assert!(error.message.contains(&micro_batch.to_string()), "{error}");
+        assert!(error.help.as_ref().unwrap().contains(works), "{error}");
+    }
+}
+
+/// Nothing is learnt where the loss of any micro-batch is not finite.
+#[test]
+fn a_loss_that_is_not_finite_in_one_micro_batch_changes_nothing() {
+    let network = Network::new(&every_layer(), 5).unwrap();
+    let parameters = lively_parameters(&network, 1);
+    for spoilt in [2, 14, 29] {
+        let (mut images, labels) = sample(&network, 30);
+        images[spoilt * network.input.len() + 7] = f32::NAN;
+        let mut engine = CpuEngine::with_micro_batch(network.clone(), Mode::Training, 30, 9, 2).unwrap();
+        engine.load(&parameters).unwrap();
+        let update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
+        let batch = Batch { images: &images, labels: &labels, keys: &[7; 30] };
+        let outcome = engine.step(&batch, &update).unwrap();
+        assert!(!outcome.loss.is_finite() && engine.parameters() == parameters);
+        assert!(engine.not_finite().is_some_and(|found| found.layer == 0), "{:?}", engine.not_finite());
+        images[spoilt * network.input.len() + 7] = 0.0;
+        let batch = Batch { images: &images, labels: &labels, keys: &[7; 30] };
+        assert!(engine.step(&batch, &update).unwrap().loss.is_finite() && engine.parameters() != parameters);
     }
 }

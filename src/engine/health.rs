@@ -35,14 +35,15 @@ impl fmt::Display for Place {
     }
 }
 
-/// How large the numbers of a layer with weights are, as roots of mean squares.
+/// How large the numbers of a layer with weights are, as roots of mean squares. Its outputs are those for the pictures of the
+/// last step, or of its last micro-batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Health {
     /// The layer's name.
     pub layer: String,
     /// Of its outputs, rectified if a rectifier follows.
     pub activation: f32,
-    /// Share of its units that a rectifier silences for every picture of the batch; `None` without a rectifier.
+    /// Share of its units that a rectifier silences for each of these pictures; `None` without a rectifier.
     pub dead: Option<f32>,
     /// Of the gradient of its weights; 0 for a frozen layer.
     pub gradient: f32,

@@ -58,11 +58,14 @@ impl Laps {
         self.last = Instant::now();
     }
 
-    /// Ends a lap.
+    /// Ends a lap, or a part of one that a micro-batch before began.
     pub(super) fn lap(&mut self, layer: usize, pass: Pass) {
         let now = Instant::now();
         let seconds = (now - self.last).as_secs_f64();
-        self.laps.push(Lap { layer, pass, seconds });
+        match self.laps.iter_mut().find(|lap| lap.layer == layer && lap.pass == pass) {
+            Some(lap) => lap.seconds += seconds,
+            None => self.laps.push(Lap { layer, pass, seconds }),
+        }
         self.last = now;
     }
 

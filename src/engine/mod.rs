@@ -18,6 +18,7 @@ pub use tensor::Tensor;
 
 use crate::Result;
 use crate::net::Network;
+use std::ops::Range;
 
 /// Pictures and labels of one training step.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,15 @@ pub struct Batch<'a> {
     pub labels: &'a [u32],
     /// One key per picture, `[n]`, from which its dropout masks follow.
     pub keys: &'a [u64],
+}
+
+impl<'a> Batch<'a> {
+    /// Some of the pictures.
+    fn part(&self, pictures: Range<usize>) -> Self {
+        let picture = self.images.len() / self.labels.len();
+        let images = &self.images[pictures.start * picture..pictures.end * picture];
+        Self { images, labels: &self.labels[pictures.clone()], keys: &self.keys[pictures] }
+    }
 }
 
 /// What one step found.

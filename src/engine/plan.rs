@@ -2,8 +2,10 @@
 
 use super::MemoryTable;
 use crate::net::{Activation, Layer, Network, Operation};
+use crate::{Error, Result};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::conv;
+use alexnet_kernels::part::PORTION;
 
 /// What an engine will be asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,9 @@ pub struct Plan {
     pub mode: Mode,
     /// Most pictures in one call.
     pub batch: usize,
+    /// Pictures that are computed at a time: those of a larger call one micro-batch after another, which changes no bit
+    /// of what comes out.
+    pub micro_batch: usize,
     /// Values per picture of each activation slot.
     pub slots: Vec<usize>,
     /// One step per layer.
@@ -83,7 +88,40 @@ impl Plan {
             Mode::Training => slots.iter().copied().max().unwrap_or(0),
             Mode::Inference => 0,
         };
-        Self { mode, batch, slots, steps, gradient }
+        Self { mode, batch, micro_batch: batch, slots, steps, gradient }
+    }
+
+    /// The same plan, with `micro_batch` pictures computed at a time.
+    ///
+    /// # Errors
+    /// When that is neither a multiple of [`PORTION`] pictures nor the whole batch.
+    pub fn in_micro_batches(self, micro_batch: usize) -> Result<Self> {
+        if micro_batch < self.batch && (micro_batch == 0 || !micro_batch.is_multiple_of(PORTION)) {
+            let (below, above) = (micro_batch / PORTION * PORTION, micro_batch.next_multiple_of(PORTION));
+            let works = [below, above.max(PORTION).min(self.batch)];
+            let works: Vec<String> = works.iter().filter(|&&n| n > 0).map(usize::to_string).collect();
+            let message = format!(
+                "a micro-batch of {micro_batch} pictures, expected a multiple of {PORTION} or the whole batch, {}",
+                self.batch
+            );
+            return Err(Error::usage(message).help(format!("a micro-batch of {}", works.join(" or "))));
+        }
+        Ok(Self { micro_batch: micro_batch.min(self.batch), ..self })
+    }
+
+    /// Values that the gradients of a layer's weights take between micro-batches, besides the gradients themselves.
+    pub fn carried(&self, layer: &Layer) -> usize {
+        match (&layer.operation, self.mode) {
+            (Operation::Conv(g, _), Mode::Training) if self.micro_batch < self.batch => {
+                conv::carried_len(g, self.batch)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Values of the logits of all micro-batches; 0 where they stay in their slot.
+    pub fn gathered(&self, network: &Network) -> usize {
+        if self.micro_batch < self.batch { self.batch * network.classes } else { 0 }
     }
 
     /// Values of a layer's transformed weights, which are kept for inference and made anew in each step of training.
@@ -104,9 +142,13 @@ impl Plan {
         const FLOAT: usize = size_of::<f32>();
         let parameters = network.parameters() * FLOAT;
         let values: usize = self.slots.iter().sum();
+        let activations = match self.micro_batch < self.batch {
+            true => format!("activations, micro-batch {}", self.micro_batch),
+            false => format!("activations, batch {}", self.batch),
+        };
         let mut lines = vec![
             ("weights and biases".to_owned(), parameters),
-            (format!("activations, batch {}", self.batch), values * self.batch * FLOAT),
+            (activations, (values * self.micro_batch + self.gathered(network)) * FLOAT),
         ];
         let transformed: usize = network.layers.iter().map(|layer| self.transformed(layer)).sum();
         if transformed > 0 {
@@ -115,7 +157,11 @@ impl Plan {
         if self.mode == Mode::Training {
             lines.push(("gradients of weights and biases".to_owned(), parameters));
             lines.push(("momentum".to_owned(), parameters));
-            lines.push(("gradients of activations".to_owned(), 2 * self.gradient * self.batch * FLOAT));
+            lines.push(("gradients of activations".to_owned(), 2 * self.gradient * self.micro_batch * FLOAT));
+        }
+        let carried: usize = network.layers.iter().map(|layer| self.carried(layer)).sum();
+        if carried > 0 {
+            lines.push(("sums between micro-batches".to_owned(), carried * FLOAT));
         }
         MemoryTable { lines }
     }

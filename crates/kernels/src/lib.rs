@@ -11,7 +11,9 @@
 //! # Determinism
 //! Work is split over outputs, and every sum has an order that depends on shapes alone, so results have the
 //! same bits at any number of threads. Kernels run on rayon's current thread pool.
-
+//!
+//! Nor do bits depend on how a batch is cut into parts (see [`part`]): a kernel that takes an `impl Into<Part>` takes a
+//! number of pictures that are a whole batch, or a [`part::Part`] of one.
 //!
 //! # Instruction sets
 //! [`isa::Isa::current`] chooses at run time; nothing has to be compiled for one machine.
@@ -31,6 +33,7 @@ pub mod lrn;
 pub mod map_norm;
 pub mod measure;
 pub mod memory;
+pub mod part;
 pub mod peak;
 pub mod pool;
 pub mod real;

@@ -6,29 +6,33 @@ use crate::engine::{Batch, Laps, NotFinite, Pass, Plan, Update};
 use crate::net::{Activation, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::memory::Buffer;
+use alexnet_kernels::part::Part;
 use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, map_norm, pool};
 
 /// What becomes of a layer's gradients.
 pub(super) enum Gradients<'a> {
-    /// They are kept; who waits for them is told the layer's position as soon as they will not change any more.
+    /// They are kept; who waits for them is told the layer's position as soon as they will not change any more: in the
+    /// last part of the batch.
     Keep(&'a mut (dyn FnMut(usize) + Send)),
-    /// They are applied at once.
+    /// They are applied as soon as they are whole.
     Apply(&'a Update),
 }
 
-/// Finds the gradients of every parameter that is not frozen. `gradients[0]` comes in as the loss's gradient by the
-/// logits. Tells where an update left numbers that are not finite.
+/// Finds what a part of a batch adds to the gradients of every parameter that is not frozen; `batch` is what belongs to
+/// the part. `gradients[0]` comes in as the loss's gradient by the logits. Tells where an update left numbers that are
+/// not finite.
 pub(super) fn run(
     network: &Network,
     plan: &Plan,
     parameters: &mut [Parameters],
     slots: &[Buffer],
     gradients: &mut [Buffer; 2],
-    n: usize,
+    part: Part,
     batch: &Batch<'_>,
-    mut then: Gradients<'_>,
+    then: &mut Gradients<'_>,
     laps: &mut Laps,
 ) -> Option<NotFinite> {
+    let n = part.pictures();
     let mut not_finite = None;
     // Below the lowest layer that learns, nobody asks for a gradient.
     let learns = |i: usize| network.layers[i].weights().is_some() && !parameters[i].frozen;
@@ -53,18 +57,20 @@ pub(super) fn run(
             _ => {
                 let parameters = &mut parameters[i];
                 let learns = layer.weights().is_some() && !parameters.frozen;
-                if let (true, Gradients::Keep(final_gradient)) = (learns, &mut then) {
-                    learn(layer, &mut parameters.gradient, n, x, dy);
+                if let (true, Gradients::Keep(final_gradient)) = (learns, &mut *then) {
+                    learn(layer, parameters, part, x, dy);
                     laps.lap(i, Pass::WeightGradient);
-                    final_gradient(i);
-                    laps.go_on();
+                    if part.is_last() {
+                        final_gradient(i);
+                        laps.go_on();
+                    }
                 }
                 if i > lowest {
-                    pass_on(layer, step.prologue, &parameters.value, n, x, dy, &mut below[..inputs]);
+                    pass_on(layer, step.prologue, &parameters.value, part, x, dy, &mut below[..inputs]);
                     laps.lap(i, Pass::InputGradient);
                 }
-                if let (true, Gradients::Apply(update)) = (learns, &then) {
-                    let spoilt = update::step(layer, parameters, n, x, dy, update);
+                if let (true, Gradients::Apply(update)) = (learns, &*then) {
+                    let spoilt = update::step(layer, parameters, part, x, dy, update);
                     // What goes wrong goes on downward: the highest layer is told.
                     not_finite = not_finite.or(spoilt.map(|place| NotFinite { layer: i, place }));
                     laps.lap(i, Pass::WeightGradient);
@@ -78,23 +84,32 @@ pub(super) fn run(
     not_finite
 }
 
-/// The gradient of the layer's own parameters.
-pub(super) fn learn(layer: &Layer, gradient: &mut Pair, n: usize, x: &[f32], dy: &[f32]) {
-    let Pair { weights, biases } = gradient;
+/// The gradient of the layer's own parameters, which is whole after the last part.
+pub(super) fn learn(layer: &Layer, parameters: &mut Parameters, part: Part, x: &[f32], dy: &[f32]) {
+    let Parameters { gradient: Pair { weights, biases }, carry, .. } = parameters;
     match &layer.operation {
-        Operation::Conv(g, _) => conv::backward_weights(g, n, x, dy, weights, biases),
-        Operation::Local(g, _) => local::backward_weights(g, n, x, dy, weights, biases),
+        Operation::Conv(g, _) => conv::backward_weights_part(g, part, x, dy, weights, biases, carry),
+        Operation::Local(g, _) => local::backward_weights_part(g, part, x, dy, weights, biases, carry),
         Operation::Fc { inputs, outputs, .. } => {
-            fc::backward_weights(n, *inputs, *outputs, x, dy, weights, biases);
+            fc::backward_weights_part(part, *inputs, *outputs, x, dy, weights, biases, carry);
         }
         _ => {}
     }
 }
 
 /// The gradient of what entered the layer.
-fn pass_on(layer: &Layer, prologue: Epilogue, value: &Pair, n: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+fn pass_on(
+    layer: &Layer,
+    prologue: Epilogue,
+    value: &Pair,
+    part: Part,
+    x: &[f32],
+    dy: &[f32],
+    dx: &mut [f32],
+) {
+    let n = part.pictures();
     match &layer.operation {
-        Operation::Conv(g, _) => conv::backward_input(g, n, dy, &value.weights, dx),
+        Operation::Conv(g, _) => conv::backward_input(g, part, dy, &value.weights, dx),
         Operation::Local(g, _) => local::backward_input(g, n, dy, &value.weights, dx),
         Operation::Fc { inputs, outputs, .. } => {
             fc::backward_input(n, *inputs, *outputs, dy, &value.weights, dx);

@@ -6,20 +6,22 @@ use crate::net::{Activation, DropoutScale, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::hash::combine;
 use alexnet_kernels::memory::Buffer;
+use alexnet_kernels::part::Part;
 use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, map_norm, pool};
 
-/// Runs every layer on `n` pictures. With `keys`, units are silenced as in training; without, the network is
-/// the one of test time.
+/// Runs every layer on a part of a batch, whose `images` these are. With `keys`, units are silenced as in training;
+/// without, the network is the one of test time.
 pub(super) fn run(
     network: &Network,
     plan: &Plan,
     parameters: &[Parameters],
     slots: &mut [Buffer],
-    n: usize,
+    part: Part,
     images: &[f32],
     keys: Option<&[u64]>,
     laps: &mut Laps,
 ) {
+    let n = part.pictures();
     for (i, (layer, step)) in network.layers.iter().zip(&plan.steps).enumerate() {
         if plan.is_done_before(i) {
             continue;
@@ -34,7 +36,7 @@ pub(super) fn run(
                 Some(keys) => silence(x, y, &mask_keys(keys, i), *rate, *scale),
                 None => at_test_time(x, y, *rate, *scale),
             },
-            _ => transform(layer, step.epilogue, &parameters[i], n, x.unwrap_or_default(), y),
+            _ => transform(layer, step.epilogue, &parameters[i], part, x.unwrap_or_default(), y),
         }
         slots[step.to] = to;
         laps.lap(i, Pass::Forward);
@@ -68,19 +70,27 @@ pub(super) fn training_scale(rate: f32, scale: DropoutScale) -> f32 {
     }
 }
 
-fn transform(layer: &Layer, epilogue: Epilogue, parameters: &Parameters, n: usize, x: &[f32], y: &mut [f32]) {
+fn transform(
+    layer: &Layer,
+    epilogue: Epilogue,
+    parameters: &Parameters,
+    part: Part,
+    x: &[f32],
+    y: &mut [f32],
+) {
+    let n = part.pictures();
     let (weights, biases) = (&parameters.value.weights, &parameters.value.biases);
     match &layer.operation {
         Operation::Conv(g, _) => {
             let weights = (&weights[..], &parameters.transformed[..]);
-            conv::forward_transformed(g, n, x, weights, biases, epilogue, y);
+            conv::forward_transformed(g, part, x, weights, biases, epilogue, y);
         }
         Operation::Local(g, _) => local::forward(g, n, x, weights, biases, y),
         Operation::Fc { inputs, outputs, .. } if parameters.halved.is_empty() => {
-            fc::forward(n, *inputs, *outputs, x, weights, biases, y);
+            fc::forward(part, *inputs, *outputs, x, weights, biases, y);
         }
         Operation::Fc { inputs, outputs, .. } => {
-            fc::forward_halved(n, *inputs, *outputs, x, &parameters.halved, biases, y);
+            fc::forward_halved(part, *inputs, *outputs, x, &parameters.halved, biases, y);
         }
         Operation::Pool(PoolKind::Max, g) => pool::max_forward(g, n, x, y),
         Operation::Pool(PoolKind::Average, g) => pool::avg_forward(g, n, x, y),

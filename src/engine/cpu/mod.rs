@@ -8,6 +8,7 @@ mod tests;
 mod update;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::ops::Range;
 
 use super::{
     Batch, Engine, Health, Laps, MemoryTable, Mode, NotFinite, Outcome, Pass, Place, Plan, Tensor, Update,
@@ -16,6 +17,7 @@ use super::{
 use crate::net::{Activation, Layer, Network, Operation};
 use crate::{Error, Result};
 use alexnet_kernels::memory::Buffer;
+use alexnet_kernels::part::{Carry, Part};
 use alexnet_kernels::{conv, half, loss, measure};
 use backward::Gradients;
 
@@ -38,6 +40,8 @@ struct Parameters {
     halved: Vec<u16>,
     /// Whether they stay as they are.
     frozen: bool,
+    /// What the gradient takes from micro-batch to micro-batch.
+    carry: Carry,
 }
 
 /// Carries out a network on the CPU.
@@ -47,12 +51,14 @@ pub struct CpuEngine {
     pool: ThreadPool,
     /// One per layer; empty for a layer that learns nothing.
     parameters: Vec<Parameters>,
-    /// Activations, `[batch, height, width, channels]` each; see [`Plan::slots`].
+    /// Activations, `[micro-batch, height, width, channels]` each; see [`Plan::slots`].
     slots: Vec<Buffer>,
+    /// Logits of all micro-batches, `[batch, classes]`; see [`Plan::gathered`].
+    logits: Buffer,
     /// Gradients of the loss by activations; two take turns.
     gradients: [Buffer; 2],
     laps: Laps,
-    /// Pictures of the last step.
+    /// Pictures of the last step, or of its last micro-batch.
     seen: usize,
     not_finite: Option<NotFinite>,
 }
@@ -70,10 +76,25 @@ impl CpuEngine {
     /// # Errors
     /// When the memory cannot be had (the message holds the memory table) or the threads cannot be started.
     pub fn new(network: Network, mode: Mode, batch: usize, threads: usize) -> Result<Self> {
+        Self::with_micro_batch(network, mode, batch, batch, threads)
+    }
+
+    /// [`CpuEngine::new`], with memory for the activations of `micro_batch` pictures: a larger batch is computed one
+    /// micro-batch after another. Loss, logits, gradients and updates have the same bits for every `micro_batch`.
+    ///
+    /// # Errors
+    /// As [`CpuEngine::new`], and as [`Plan::in_micro_batches`].
+    pub fn with_micro_batch(
+        network: Network,
+        mode: Mode,
+        batch: usize,
+        micro_batch: usize,
+        threads: usize,
+    ) -> Result<Self> {
         if batch == 0 || threads == 0 {
             return Err(Error::usage(format!("batch {batch} and threads {threads} must be at least 1")));
         }
-        let plan = Plan::new(&network, mode, batch);
+        let plan = Plan::new(&network, mode, batch).in_micro_batches(micro_batch)?;
         let out_of_memory = |()| {
             Error::new(crate::error::Kind::Runtime, "this much memory cannot be had:")
                 .context(plan.memory(&network))
@@ -88,15 +109,17 @@ impl CpuEngine {
         }
         let mut slots = Vec::with_capacity(plan.slots.len());
         for values in &plan.slots {
-            slots.push(zeros(values * batch).map_err(out_of_memory)?);
+            slots.push(zeros(values * plan.micro_batch).map_err(out_of_memory)?);
         }
-        let gradient = || zeros(plan.gradient * batch).map_err(out_of_memory);
+        let logits = zeros(plan.gathered(&network)).map_err(out_of_memory)?;
+        let gradient = || zeros(plan.gradient * plan.micro_batch).map_err(out_of_memory);
         let gradients = [gradient()?, gradient()?];
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
             Error::new(crate::error::Kind::Runtime, format!("{threads} threads cannot be started: {error}"))
         })?;
         let laps = Laps::start();
-        Ok(Self { network, plan, pool, parameters, slots, gradients, laps, seen: 0, not_finite: None })
+        let (seen, not_finite) = (0, None);
+        Ok(Self { network, plan, pool, parameters, slots, logits, gradients, laps, seen, not_finite })
     }
 
     /// Threads that compute.
@@ -196,7 +219,7 @@ impl CpuEngine {
     }
 
     /// Forward, loss and backward; where the loss is not finite, nothing is learnt from it.
-    fn run(&mut self, batch: &Batch<'_>, then: Gradients<'_>) -> Result<Outcome> {
+    fn run(&mut self, batch: &Batch<'_>, mut then: Gradients<'_>) -> Result<Outcome> {
         self.for_training()?;
         let n = self.count(batch.images)?;
         let classes = self.network.classes;
@@ -211,24 +234,30 @@ impl CpuEngine {
                 classes - 1
             )));
         }
-        let Self { network, plan, pool, parameters, slots, gradients, laps, seen, not_finite } = self;
+        let Self { network, plan, pool, parameters, slots, gradients, laps, seen, not_finite, .. } = self;
         *laps = Laps::start();
-        (*seen, *not_finite) = (n, None);
+        *not_finite = None;
         Ok(pool.install(|| {
-            forward::run(network, plan, parameters, slots, n, batch.images, Some(batch.keys), laps);
-            let logits = &slots[plan.logits()][..n * classes];
-            let correct = count_correct(logits, batch.labels, classes);
-            let loss = loss::softmax_loss(logits, batch.labels, n, classes, &mut gradients[0][..n * classes]);
-            laps.go_on();
-            if loss.is_finite() || matches!(then, Gradients::Keep(_)) {
-                *not_finite =
-                    backward::run(network, plan, parameters, slots, gradients, n, batch, then, laps);
+            let (mut loss, mut correct) = (0.0, 0);
+            for part in Part::all(n, plan.micro_batch) {
+                let (batch, values) = (batch.part(part.range()), part.pictures() * classes);
+                *seen = part.pictures();
+                forward::run(network, plan, parameters, slots, part, batch.images, Some(batch.keys), laps);
+                let (logits, gradient) = (&slots[plan.logits()][..values], &mut gradients[0][..values]);
+                correct += count_correct(logits, batch.labels, classes);
+                loss::softmax_loss_part(logits, batch.labels, part, classes, gradient, &mut loss);
+                laps.go_on();
+                let goes_on = loss.is_finite() || matches!(then, Gradients::Keep(_));
+                let spoilt = goes_on.then(|| {
+                    backward::run(network, plan, parameters, slots, gradients, part, &batch, &mut then, laps)
+                });
+                let spoilt = spoilt.flatten();
+                if not_finite.is_none() && (!loss.is_finite() || spoilt.is_some()) {
+                    let loss = NotFinite { layer: network.layers.len() - 1, place: Place::Loss };
+                    *not_finite = spoilt_outputs(network, plan, slots, *seen).or(spoilt).or(Some(loss));
+                }
             }
-            if !loss.is_finite() || not_finite.is_some() {
-                let loss = NotFinite { layer: network.layers.len() - 1, place: Place::Loss };
-                *not_finite = spoilt_outputs(network, plan, slots, n).or(*not_finite).or(Some(loss));
-            }
-            Outcome { loss, correct }
+            Outcome { loss: loss / n as f64, correct }
         }))
     }
 
@@ -270,7 +299,8 @@ impl Parameters {
             Mode::Training => {
                 let frozen = layer.weights().is_some_and(|spec| spec.rate == 0.0 && spec.bias_rate == 0.0);
                 let (value, gradient, velocity) = (pair()?, pair()?, pair()?);
-                Ok(Self { value, gradient, velocity, frozen, ..Self::default() })
+                let carry = Carry::new(zeros(plan.carried(layer))?);
+                Ok(Self { value, gradient, velocity, frozen, carry, ..Self::default() })
             }
             Mode::Inference => {
                 let transformed = zeros(plan.transformed(layer))?;
@@ -296,10 +326,22 @@ impl Engine for CpuEngine {
 
     fn forward(&mut self, images: &[f32]) -> Result<&[f32]> {
         let n = self.count(images)?;
-        let Self { network, plan, pool, parameters, slots, laps, .. } = self;
+        let Self { network, plan, pool, parameters, slots, logits, laps, .. } = self;
         *laps = Laps::start();
-        pool.install(|| forward::run(network, plan, parameters, slots, n, images, None, laps));
-        Ok(&self.slots[self.plan.logits()][..n * self.network.classes])
+        let (picture, classes) = (network.input.len(), network.classes);
+        pool.install(|| {
+            for part in Part::all(n, plan.micro_batch) {
+                let Range { start, end } = part.range();
+                let images = &images[start * picture..end * picture];
+                forward::run(network, plan, parameters, slots, part, images, None, laps);
+                if !part.is_whole() {
+                    let found = &slots[plan.logits()][..part.pictures() * classes];
+                    logits[start * classes..end * classes].copy_from_slice(found);
+                }
+            }
+        });
+        let logits = if n > plan.micro_batch { &*logits } else { &slots[plan.logits()] };
+        Ok(&logits[..n * classes])
     }
 
     fn forward_backward(

@@ -4,6 +4,7 @@ use super::backward::learn;
 use super::{Pair, Parameters};
 use crate::engine::{Place, Update};
 use crate::net::{Layer, Operation, WeightSpec};
+use alexnet_kernels::part::Part;
 use alexnet_kernels::{fc, sgd};
 
 /// Applies the gradients of a layer; nothing, if it learns nothing. Tells which of its numbers are not finite afterwards.
@@ -16,27 +17,28 @@ pub(super) fn apply(layer: &Layer, parameters: &mut Parameters, update: &Update)
     spoilt(finite, apply_to_biases(spec, value, gradient, velocity, update))
 }
 
-/// Finds the gradients of a layer that learns and applies them at once. Its input's gradient must have been found before:
-/// the weights are others afterwards. Tells which of its numbers are not finite afterwards.
+/// Finds what a part of a batch adds to the gradients of a layer that learns, and applies them after the last. Its input's
+/// gradient must have been found before: the weights are others afterwards. Tells which of its numbers are not finite afterwards.
 pub(super) fn step(
     layer: &Layer,
     parameters: &mut Parameters,
-    n: usize,
+    part: Part,
     x: &[f32],
     dy: &[f32],
     update: &Update,
 ) -> Option<Place> {
     match &layer.operation {
-        Operation::Fc { inputs, outputs, weights: spec } if fc::steps(n) => {
+        Operation::Fc { inputs, outputs, weights: spec } if part.is_whole() && fc::steps(part.pictures()) => {
             let Parameters { value, gradient, velocity, .. } = parameters;
+            let n = part.pictures();
             let (w, v) = (&mut value.weights, &mut velocity.weights);
             let finite = fc::step(n, *inputs, *outputs, x, dy, w, v, of_weights(spec, update));
             fc::backward_biases(n, *outputs, dy, &mut gradient.biases);
             spoilt(finite, apply_to_biases(spec, value, gradient, velocity, update))
         }
         _ => {
-            learn(layer, &mut parameters.gradient, n, x, dy);
-            apply(layer, parameters, update)
+            learn(layer, parameters, part, x, dy);
+            if part.is_last() { apply(layer, parameters, update) } else { None }
         }
     }
 }

@@ -4,7 +4,8 @@
 //! with zeros outside the map, for stride `s` and pad `p`.
 //!
 //! Where Winograd's algorithms multiply less, they are used. They mix the values that a tile of outputs sees, so an
-//! infinity or a not-a-number spoils outputs that have no part in it: then the pass is done again as below.
+//! infinity or a not-a-number spoils outputs that have no part in it: then the pass is done again, portion by portion of
+//! the pictures, as below where it has to be.
 //!
 //! Otherwise all three passes are matrix products over patches that are packed straight from the maps; no pass writes
 //! the patches out, and none scatters. The zeros outside the map are multiplied like any value: beside them an
@@ -18,13 +19,17 @@ pub mod reference;
 
 use crate::activation::Epilogue;
 use crate::check_len;
-use crate::gemm::{Matrix, Shape, Start, gemm};
-use crate::geometry::ConvGeometry;
+use crate::gemm::{Matrix, Shape, Start, gemm, gemm_chain};
+use crate::geometry::{ConvGeometry, Maps};
+use crate::part::{Carry, PORTION, Part};
 use crate::patches::{Patches, TapWeights, Turned, seen_by};
-use crate::reduce::sum_rows;
+use crate::reduce::{add_rows, narrow};
 use crate::scratch;
 use crate::winograd::Winograd;
 use std::ops::Range;
+
+/// Products in a portion's sum of a weight's gradient of which fewer are not summed by themselves.
+const FEW: usize = 128;
 
 /// `y = bias + sum w x`, then the epilogue.
 ///
@@ -32,21 +37,70 @@ use std::ops::Range;
 /// When a slice's length is not the geometry's.
 pub fn forward(
     g: &ConvGeometry,
-    batch: usize,
+    part: impl Into<Part>,
     x: &[f32],
     w: &[f32],
     bias: &[f32],
     epilogue: Epilogue,
     y: &mut [f32],
 ) {
-    check_len!(x, batch * g.input.len());
+    let part = part.into();
+    check_len!(x, part.pictures() * g.input.len());
     check_len!(w, g.weights());
     check_len!(bias, g.output.channels);
-    check_len!(y, batch * g.output.len());
-    let winograd = Winograd::of(g, batch);
-    if winograd.is_some_and(|winograd| winograd.forward(x, w, bias, epilogue, y)) {
+    check_len!(y, part.pictures() * g.output.len());
+    short_or_direct(
+        part,
+        |part| Winograd::of(g, part),
+        |winograd, pictures| {
+            let (x, y) = (&x[span(&pictures, g.input)], &mut y[span(&pictures, g.output)]);
+            match winograd {
+                Some(winograd) => winograd.forward(x, w, bias, epilogue, y),
+                None => forward_directly(g, pictures.len(), x, w, bias, epilogue, y),
+            }
+        },
+    );
+}
+
+/// Does a pass by the algorithm that there is for a part of a batch, and directly where there is none.
+///
+/// `pass` tells whether what it wrote is finite. If it is not, each portion is done again by itself, so that no picture's
+/// bits depend on what other portions hold; directly if need be.
+fn short_or_direct(
+    part: Part,
+    algorithm: impl Fn(Part) -> Option<Winograd>,
+    mut pass: impl FnMut(Option<Winograd>, Range<usize>) -> bool,
+) {
+    let all = algorithm(part);
+    let is_short = all.is_some();
+    if pass(all, 0..part.pictures()) || !is_short {
         return;
     }
+    for portion in part.portions() {
+        let (first, range) = (part.range().start, portion.range());
+        let pictures = range.start - first..range.end - first;
+        let winograd = algorithm(portion);
+        if !winograd.is_some_and(|winograd| pass(Some(winograd), pictures.clone())) {
+            pass(None, pictures);
+        }
+    }
+}
+
+/// The values of some pictures.
+fn span(pictures: &Range<usize>, maps: Maps) -> Range<usize> {
+    pictures.start * maps.len()..pictures.end * maps.len()
+}
+
+/// [`forward`], without short algorithms: nothing has to be done again.
+fn forward_directly(
+    g: &ConvGeometry,
+    batch: usize,
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    epilogue: Epilogue,
+    y: &mut [f32],
+) -> bool {
     let shape = Shape { m: batch * g.output.pixels(), n: g.group_outputs(), k: g.depth() };
     for (group, w) in w.chunks_exact(shape.k * shape.n).enumerate() {
         let outputs = columns(group, shape.n);
@@ -55,11 +109,12 @@ pub fn forward(
         gemm(shape, &patches(g, group, x), &Matrix::across_rows(w, shape.n), start, y, g.output.channels);
     }
     epilogue.apply(y);
+    true
 }
 
 /// Values that [`transform_weights`] writes: none where a pass of `batch` images reads the weights as they are.
 pub fn transformed_len(g: &ConvGeometry, batch: usize) -> usize {
-    Winograd::of(g, batch).map_or(0, |winograd| winograd.transformed_weights())
+    Winograd::of(g, batch.into()).map_or(0, |winograd| winograd.transformed_weights())
 }
 
 /// Transforms weights for [`forward_transformed`], so that not every pass has to.
@@ -69,31 +124,43 @@ pub fn transformed_len(g: &ConvGeometry, batch: usize) -> usize {
 pub fn transform_weights(g: &ConvGeometry, batch: usize, w: &[f32], transformed: &mut [f32]) {
     check_len!(w, g.weights());
     check_len!(transformed, transformed_len(g, batch));
-    if let Some(winograd) = Winograd::of(g, batch) {
+    if let Some(winograd) = Winograd::of(g, batch.into()) {
         winograd.transform(w, transformed);
     }
 }
 
-/// [`forward`], for weights that were transformed before, for this number of images or another.
+/// [`forward`], for weights that were transformed before, for a batch of this size or another, or were not.
 ///
 /// # Panics
 /// When a slice's length is not the geometry's.
 pub fn forward_transformed(
     g: &ConvGeometry,
-    batch: usize,
+    part: impl Into<Part>,
     x: &[f32],
     (w, transformed): (&[f32], &[f32]),
     bias: &[f32],
     epilogue: Epilogue,
     y: &mut [f32],
 ) {
-    check_len!(x, batch * g.input.len());
-    check_len!(bias, g.output.channels);
-    check_len!(y, batch * g.output.len());
-    let winograd = Winograd::of_transformed(g, batch, transformed.len());
-    if !winograd.is_some_and(|winograd| winograd.forward_transformed(x, transformed, bias, epilogue, y)) {
-        forward(g, batch, x, w, bias, epilogue, y);
+    let part = part.into();
+    if transformed.is_empty() {
+        return forward(g, part, x, w, bias, epilogue, y);
     }
+    check_len!(x, part.pictures() * g.input.len());
+    check_len!(w, g.weights());
+    check_len!(bias, g.output.channels);
+    check_len!(y, part.pictures() * g.output.len());
+    short_or_direct(
+        part,
+        |part| Winograd::of_transformed(g, part, transformed.len()),
+        |winograd, pictures| {
+            let (x, y) = (&x[span(&pictures, g.input)], &mut y[span(&pictures, g.output)]);
+            match winograd {
+                Some(winograd) => winograd.forward_transformed(x, transformed, bias, epilogue, y),
+                None => forward_directly(g, pictures.len(), x, w, bias, epilogue, y),
+            }
+        },
+    );
 }
 
 /// `dx[b, iy, ix, i] = sum over ky, kx, o of w[ky, kx, i, o] dy[b, oy, ox, o]`, where in the forward pass output
@@ -104,14 +171,26 @@ pub fn forward_transformed(
 ///
 /// # Panics
 /// When a slice's length is not the geometry's.
-pub fn backward_input(g: &ConvGeometry, batch: usize, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    check_len!(dy, batch * g.output.len());
+pub fn backward_input(g: &ConvGeometry, part: impl Into<Part>, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+    let part = part.into();
+    check_len!(dy, part.pictures() * g.output.len());
     check_len!(w, g.weights());
-    check_len!(dx, batch * g.input.len());
-    let winograd = Winograd::of_input_gradient(g, batch);
-    if winograd.is_some_and(|winograd| winograd.backward_input(dy, w, dx)) {
-        return;
-    }
+    check_len!(dx, part.pictures() * g.input.len());
+    short_or_direct(
+        part,
+        |part| Winograd::of_input_gradient(g, part),
+        |winograd, pictures| {
+            let (dy, dx) = (&dy[span(&pictures, g.output)], &mut dx[span(&pictures, g.input)]);
+            match winograd {
+                Some(winograd) => winograd.backward_input(dy, w, dx),
+                None => backward_input_directly(g, pictures.len(), dy, w, dx),
+            }
+        },
+    );
+}
+
+/// [`backward_input`], without short algorithms: nothing has to be done again.
+fn backward_input_directly(g: &ConvGeometry, batch: usize, dy: &[f32], w: &[f32], dx: &mut [f32]) -> bool {
     for group in 0..g.groups {
         for y in 0..g.window.stride.min(g.input.height) {
             for x in 0..g.window.stride.min(g.input.width) {
@@ -119,6 +198,7 @@ pub fn backward_input(g: &ConvGeometry, batch: usize, dy: &[f32], w: &[f32], dx:
             }
         }
     }
+    true
 }
 
 /// The gradient of every `stride`-th pixel of one group's inputs, from pixel `(first_y, first_x)` on.
@@ -174,19 +254,86 @@ pub fn backward_weights(
     dw: &mut [f32],
     dbias: &mut [f32],
 ) {
-    check_len!(x, batch * g.input.len());
-    check_len!(dy, batch * g.output.len());
+    backward_weights_part(g, batch.into(), x, dy, dw, dbias, &mut Carry::default());
+}
+
+/// Values of the buffer of a [`Carry`] for batches of up to `batch` pictures.
+pub fn carried_len(g: &ConvGeometry, batch: usize) -> usize {
+    Winograd::most_sums(g, batch)
+}
+
+/// [`backward_weights`] of a batch that comes in parts, first to last, with the same `dw`, `dbias` and `carry`: these are
+/// the gradients after the last part. The bits do not depend on the parts, as long as the gradients are finite; a value
+/// that is not may spoil more of them in several parts than in one.
+///
+/// # Shapes
+/// `x` and `dy` are those of the part. A whole batch needs no buffer.
+///
+/// # Panics
+/// When a slice's length is not the geometry's.
+pub fn backward_weights_part(
+    g: &ConvGeometry,
+    part: Part,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    dbias: &mut [f32],
+    carry: &mut Carry,
+) {
+    check_len!(x, part.pictures() * g.input.len());
+    check_len!(dy, part.pictures() * g.output.len());
     check_len!(dw, g.weights());
     check_len!(dbias, g.output.channels);
-    let winograd = Winograd::of(g, batch);
-    if winograd.is_some_and(|winograd| winograd.backward_weights(x, dy, dw, dbias)) {
-        return;
+    let Some(winograd) = Winograd::of(g, part) else {
+        return add_directly(g, part, x, dy, dw, dbias, carry);
+    };
+    let finish = |u: &mut [f32], biases: &mut [f64], dw: &mut [f32], dbias: &mut [f32]| {
+        winograd.add_gradient(x, dy, u, biases);
+        if !part.is_last() {
+            return true;
+        }
+        let scale = winograd.bias_scale();
+        dbias.iter_mut().zip(biases).for_each(|(dbias, sum)| *dbias = (*sum * scale) as f32);
+        winograd.finish_gradient(u, dw)
+    };
+    let len = winograd.sums();
+    if !part.is_whole() {
+        carry.biases(part, g.output.channels);
+        let Carry { transformed, biases } = carry;
+        finish(&mut transformed[..len], biases, dw, dbias);
+    } else if !scratch::with(len, |u| finish(u, carry.biases(part, g.output.channels), dw, dbias)) {
+        add_directly(g, part, x, dy, dw, dbias, carry);
     }
-    sum_rows(dy, dbias);
-    let shape = Shape { m: g.depth(), n: g.group_outputs(), k: batch * g.output.pixels() };
-    for (group, dw) in dw.chunks_exact_mut(shape.m * shape.n).enumerate() {
-        let dy = Matrix::across_rows(&dy[columns(group, shape.n).start.min(dy.len())..], g.output.channels);
-        gemm(shape, &Turned(patches(g, group, x)), &dy, Start::Zero, dw, shape.n);
+}
+
+/// [`backward_weights_part`], without short algorithms. The sums of portions are added in order; short ones are one sum.
+fn add_directly(
+    g: &ConvGeometry,
+    part: Part,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    dbias: &mut [f32],
+    carry: &mut Carry,
+) {
+    let biases = carry.biases(part, g.output.channels);
+    add_rows(dy, g.output.pixels(), biases);
+    narrow(biases, dbias);
+    let pixels = g.output.pixels();
+    let is_chain = PORTION * pixels < FEW;
+    let (m, n) = (g.depth(), g.group_outputs());
+    let is_one = is_chain || part.pictures() <= PORTION;
+    let pieces: Vec<Part> = if is_one { vec![part] } else { part.portions().collect() };
+    for piece in pieces {
+        let start = piece.range().start - part.range().start;
+        let pictures = start..start + piece.pictures();
+        let (x, dy) = (&x[span(&pictures, g.input)], &dy[span(&pictures, g.output)]);
+        let shape = Shape { m, n, k: pictures.len() * pixels };
+        let multiply = if is_chain { gemm_chain } else { gemm };
+        for (group, dw) in dw.chunks_exact_mut(m * n).enumerate() {
+            let dy = Matrix::across_rows(&dy[columns(group, n).start.min(dy.len())..], g.output.channels);
+            multiply(shape, &Turned(patches(g, group, x)), &dy, Start::of(piece), dw, n);
+        }
     }
 }
 

@@ -8,8 +8,9 @@ mod halved;
 pub mod reference;
 
 use crate::check_len;
-use crate::gemm::{LONGEST_IN_BLOCKS, Matrix, Operand, Shape, Start, gemm, gemm_blocks};
-use crate::reduce::sum_rows;
+use crate::gemm::{LONGEST_IN_BLOCKS, Matrix, Operand, Shape, Start, gemm, gemm_blocks, gemm_chain};
+use crate::part::{Carry, Part};
+use crate::reduce::{add_rows, narrow};
 use crate::scratch;
 use crate::sgd::step_part;
 use crate::shared::Shared;
@@ -27,7 +28,7 @@ const FEW: usize = 8;
 /// # Panics
 /// When a slice's length is not the shape's.
 pub fn forward(
-    batch: usize,
+    part: impl Into<Part>,
     inputs: usize,
     outputs: usize,
     x: &[f32],
@@ -35,14 +36,15 @@ pub fn forward(
     bias: &[f32],
     y: &mut [f32],
 ) {
-    check_len!(x, batch * inputs);
+    let part = part.into();
+    check_len!(x, part.pictures() * inputs);
     check_len!(w, outputs * inputs);
     check_len!(bias, outputs);
-    check_len!(y, batch * outputs);
-    if batch <= FEW {
+    check_len!(y, part.pictures() * outputs);
+    if part.batch() <= FEW {
         return dot::forward(inputs, x, w, bias, y);
     }
-    large_forward(batch, inputs, outputs, x, &Matrix::along_rows(w, inputs), bias, y);
+    large_forward(part.pictures(), inputs, outputs, x, &Matrix::along_rows(w, inputs), bias, y);
 }
 
 /// [`forward`] with weights in half precision (see [`crate::half`]); all arithmetic is in single precision.
@@ -50,7 +52,7 @@ pub fn forward(
 /// # Panics
 /// When a slice's length is not the shape's.
 pub fn forward_halved(
-    batch: usize,
+    part: impl Into<Part>,
     inputs: usize,
     outputs: usize,
     x: &[f32],
@@ -58,14 +60,15 @@ pub fn forward_halved(
     bias: &[f32],
     y: &mut [f32],
 ) {
-    check_len!(x, batch * inputs);
+    let part = part.into();
+    check_len!(x, part.pictures() * inputs);
     check_len!(w, outputs * inputs);
     check_len!(bias, outputs);
-    check_len!(y, batch * outputs);
-    if batch <= FEW {
+    check_len!(y, part.pictures() * outputs);
+    if part.batch() <= FEW {
         return dot::forward(inputs, x, w, bias, y);
     }
-    large_forward(batch, inputs, outputs, x, &Halves { values: w, inputs }, bias, y);
+    large_forward(part.pictures(), inputs, outputs, x, &Halves { values: w, inputs }, bias, y);
 }
 
 /// The larger matrix, the weights, on the left: each thread packs its part where it uses it.
@@ -129,14 +132,37 @@ pub fn backward_weights(
     dw: &mut [f32],
     dbias: &mut [f32],
 ) {
-    check_len!(x, batch * inputs);
-    check_len!(dy, batch * outputs);
+    backward_weights_part(batch.into(), inputs, outputs, x, dy, dw, dbias, &mut Carry::default());
+}
+
+/// [`backward_weights`] of a batch that comes in parts, first to last, with the same `dw`, `dbias` and `carry`: these are
+/// the gradients after the last part.
+///
+/// # Shapes
+/// `x` and `dy` are those of the part.
+///
+/// # Panics
+/// As [`backward_weights`].
+pub fn backward_weights_part(
+    part: Part,
+    inputs: usize,
+    outputs: usize,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    dbias: &mut [f32],
+    carry: &mut Carry,
+) {
+    check_len!(x, part.pictures() * inputs);
+    check_len!(dy, part.pictures() * outputs);
     check_len!(dw, outputs * inputs);
     check_len!(dbias, outputs);
-    let shape = Shape { m: outputs, n: inputs, k: batch };
+    let shape = Shape { m: outputs, n: inputs, k: part.pictures() };
     let (left, right) = (Matrix::across_rows(dy, outputs), Matrix::across_rows(x, inputs));
-    gemm(shape, &left, &right, Start::Zero, dw, inputs);
-    backward_biases(batch, outputs, dy, dbias);
+    gemm_chain(shape, &left, &right, Start::of(part), dw, inputs);
+    let biases = carry.biases(part, outputs);
+    add_rows(dy, 1, biases);
+    narrow(biases, dbias);
 }
 
 /// `dbias[o] = sum_b dy[b, o]`.
@@ -146,7 +172,9 @@ pub fn backward_weights(
 pub fn backward_biases(batch: usize, outputs: usize, dy: &[f32], dbias: &mut [f32]) {
     check_len!(dy, batch * outputs);
     check_len!(dbias, outputs);
-    sum_rows(dy, dbias);
+    let mut biases = vec![0.0; outputs];
+    add_rows(dy, 1, &mut biases);
+    narrow(&biases, dbias);
 }
 
 /// Whether [`step`] takes batches of this size.

@@ -22,6 +22,22 @@ pub(crate) struct Tile {
     pub(crate) c_row: usize,
 }
 
+/// What the sums of a tile begin with, and what becomes of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// They begin with zero and are stored.
+    Zero,
+    /// They begin with zero and are added to what is there: a long sum keeps more digits in pieces.
+    Add,
+    /// They begin with what is there: cut anywhere, a sum has the same bits.
+    Continue,
+}
+
+/// [`Begin`], as the micro-kernels take it at compile time.
+const ZERO: u8 = Begin::Zero as u8;
+const ADD: u8 = Begin::Add as u8;
+const CONTINUE: u8 = Begin::Continue as u8;
+
 /// Computes a whole tile.
 type Compute = unsafe fn(&Tile);
 
@@ -35,6 +51,8 @@ pub(crate) struct MicroKernel {
     pub(super) depth: usize,
     /// `c[i, j] += sum_d a[i, d] b[d, j]`, where `a_row` is 1.
     add: Compute,
+    /// The same, as one chain of multiply-adds that begins with `c[i, j]`.
+    go_on: Compute,
     /// `c[i, j] = sum_d a[i, d] b[d, j]`, where `a_row` is 1.
     set: Compute,
     /// The same, where `a_step` is 1.
@@ -45,9 +63,10 @@ const PORTABLE: MicroKernel = MicroKernel {
     rows: 4,
     columns: 8,
     depth: 256,
-    add: portable::<false, true>,
-    set: portable::<false, false>,
-    set_along: portable::<true, false>,
+    add: portable::<false, ADD>,
+    go_on: portable::<false, CONTINUE>,
+    set: portable::<false, ZERO>,
+    set_along: portable::<true, ZERO>,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -55,19 +74,25 @@ const AVX2: MicroKernel = MicroKernel {
     rows: 6,
     columns: 16,
     depth: 256,
-    add: x86::avx2::<false, true>,
-    set: x86::avx2::<false, false>,
-    set_along: x86::avx2::<true, false>,
+    add: x86::avx2::<false, ADD>,
+    go_on: x86::avx2::<false, CONTINUE>,
+    set: x86::avx2::<false, ZERO>,
+    set_along: x86::avx2::<true, ZERO>,
 };
+
+/// Narrow tiles, beside wider ones: as deep as those, so that the bits are the same.
+#[cfg(target_arch = "x86_64")]
+const AVX512_NARROW: MicroKernel = MicroKernel { depth: AVX512.depth, ..AVX2 };
 
 #[cfg(target_arch = "x86_64")]
 const AVX512: MicroKernel = MicroKernel {
     rows: 12,
     columns: 32,
     depth: 384,
-    add: x86::avx512::<12, false, true>,
-    set: x86::avx512::<12, false, false>,
-    set_along: x86::avx512::<12, true, false>,
+    add: x86::avx512::<12, false, ADD>,
+    go_on: x86::avx512::<12, false, CONTINUE>,
+    set: x86::avx512::<12, false, ZERO>,
+    set_along: x86::avx512::<12, true, ZERO>,
 };
 
 /// Lower tiles, for few rows.
@@ -76,13 +101,14 @@ const AVX512_LOW: MicroKernel = MicroKernel {
     rows: 8,
     columns: 32,
     depth: 384,
-    add: x86::avx512::<8, false, true>,
-    set: x86::avx512::<8, false, false>,
-    set_along: x86::avx512::<8, true, false>,
+    add: x86::avx512::<8, false, ADD>,
+    go_on: x86::avx512::<8, false, CONTINUE>,
+    set: x86::avx512::<8, false, ZERO>,
+    set_along: x86::avx512::<8, true, ZERO>,
 };
 
 impl MicroKernel {
-    /// The kernel of an instruction set for a result of `n` columns.
+    /// The kernel of an instruction set for a result of `n` columns. An element's bits do not depend on `n`.
     ///
     /// # Panics
     /// When the machine lacks the instructions: calling the kernel would be undefined.
@@ -94,7 +120,7 @@ impl MicroKernel {
             Isa::Avx2 => &AVX2,
             // Where tiles of 32 columns would compute much in vain, narrower ones are faster.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 if 8 * n.next_multiple_of(32) > 9 * n.next_multiple_of(16) => &AVX2,
+            Isa::Avx512 if 8 * n.next_multiple_of(32) > 9 * n.next_multiple_of(16) => &AVX512_NARROW,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => &AVX512,
             #[cfg(not(target_arch = "x86_64"))]
@@ -114,6 +140,14 @@ impl MicroKernel {
         self
     }
 
+    fn compute(&self, begin: Begin) -> Compute {
+        match begin {
+            Begin::Zero => self.set,
+            Begin::Add => self.add,
+            Begin::Continue => self.go_on,
+        }
+    }
+
     /// Puts the product of two panels into the first `rows` x `columns` of a tile at `c`, or adds it.
     ///
     /// # Safety
@@ -126,10 +160,10 @@ impl MicroKernel {
         c: *mut f32,
         stride: usize,
         [rows, columns]: [usize; 2],
-        is_first: bool,
+        begin: Begin,
     ) {
         assert!(a.len() >= depth * self.rows && b.len() >= depth * self.columns);
-        let compute = if is_first { self.set } else { self.add };
+        let compute = self.compute(begin);
         let mut tile = Tile {
             depth,
             a: a.as_ptr(),
@@ -149,7 +183,7 @@ impl MicroKernel {
         (tile.c, tile.c_row) = (beside.as_mut_ptr(), self.columns);
         // SAFETY: `beside` holds `self.rows` x `self.columns`; the caller vouches for the part of C.
         unsafe {
-            if !is_first {
+            if begin != Begin::Zero {
                 for i in 0..rows {
                     let row = tile.c.add(i * self.columns);
                     c.add(i * stride).copy_to_nonoverlapping(row, columns);
@@ -180,24 +214,29 @@ impl MicroKernel {
     /// # Safety
     /// `a_row` is 1; `depth` columns of `self.rows` values can be read at `a`, `depth` rows of `self.columns` at `b`,
     /// and `self.rows` rows of `self.columns` read and written at `c`.
-    pub(crate) unsafe fn across(&self, tile: &Tile, is_first: bool) {
+    pub(crate) unsafe fn across(&self, tile: &Tile, begin: Begin) {
         debug_assert_eq!(tile.a_row, 1);
-        let compute = if is_first { self.set } else { self.add };
         // SAFETY: promised by the caller.
-        unsafe { compute(tile) };
+        unsafe { (self.compute(begin))(tile) };
     }
 }
 
 /// A tile small enough for sixteen registers of four values, in code that compilers vectorise. With `ALONG`
-/// the rows of `A` are contiguous, without, the columns; with `ADD` the product is added to what is there.
+/// the rows of `A` are contiguous, without, the columns; `BEGIN` is a [`Begin`].
 ///
 /// # Safety
 /// As [`MicroKernel::set_along`] or [`MicroKernel::across`].
-unsafe fn portable<const ALONG: bool, const ADD: bool>(tile: &Tile) {
+unsafe fn portable<const ALONG: bool, const BEGIN: u8>(tile: &Tile) {
     const ROWS: usize = PORTABLE.rows;
     const COLUMNS: usize = PORTABLE.columns;
     let (row, step) = if ALONG { (tile.a_row, 1) } else { (1, tile.a_step) };
     let mut sums = [[0.0; COLUMNS]; ROWS];
+    if BEGIN == CONTINUE {
+        for (i, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: promised by the caller.
+            *sums = unsafe { tile.c.add(i * tile.c_row).cast::<[f32; COLUMNS]>().read() };
+        }
+    }
     for d in 0..tile.depth {
         // SAFETY: promised by the caller.
         let b = unsafe { tile.b.add(d * tile.b_step).cast::<[f32; COLUMNS]>().read() };
@@ -213,14 +252,14 @@ unsafe fn portable<const ALONG: bool, const ADD: bool>(tile: &Tile) {
         // SAFETY: promised by the caller.
         let c = unsafe { &mut *tile.c.add(i * tile.c_row).cast::<[f32; COLUMNS]>() };
         for (c, sum) in c.iter_mut().zip(sums) {
-            *c = if ADD { *c + sum } else { *sum };
+            *c = if BEGIN == ADD { *c + sum } else { *sum };
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{AVX2, TALLEST, Tile};
+    use super::{ADD, AVX2, CONTINUE, TALLEST, Tile};
     use std::arch::x86_64::*;
 
     /// Rows whose addresses are reckoned from one pointer: x86 adds a register once or twice.
@@ -231,7 +270,7 @@ mod x86 {
     /// # Safety
     /// As [`super::portable`], on a machine with AVX2 and FMA.
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn avx2<const ALONG: bool, const ADD: bool>(tile: &Tile) {
+    pub(super) unsafe fn avx2<const ALONG: bool, const BEGIN: u8>(tile: &Tile) {
         const ROWS: usize = AVX2.rows;
         let Tile { depth, a, mut b, b_step, c, c_row, .. } = *tile;
         let (row, step) = if ALONG { (tile.a_row, 1) } else { (1, tile.a_step) };
@@ -243,6 +282,11 @@ mod x86 {
             }
             let mut bunches = [a, a.add(BUNCH * row)];
             let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
+            if BEGIN == CONTINUE {
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    *sums = [0, 8].map(|j| _mm256_loadu_ps(c.add(i * c_row + j)));
+                }
+            }
             for _ in 0..depth {
                 let (left, right) = (_mm256_loadu_ps(b), _mm256_loadu_ps(b.add(8)));
                 for (i, sums) in sums.iter_mut().enumerate() {
@@ -256,7 +300,10 @@ mod x86 {
             for (i, sums) in sums.iter().enumerate() {
                 for (j, &sum) in sums.iter().enumerate() {
                     let c = c.add(i * c_row + j * 8);
-                    _mm256_storeu_ps(c, if ADD { _mm256_add_ps(_mm256_loadu_ps(c), sum) } else { sum });
+                    _mm256_storeu_ps(
+                        c,
+                        if BEGIN == ADD { _mm256_add_ps(_mm256_loadu_ps(c), sum) } else { sum },
+                    );
                 }
             }
         }
@@ -267,7 +314,7 @@ mod x86 {
     /// # Safety
     /// As [`super::portable`], on a machine with AVX-512F.
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn avx512<const ROWS: usize, const ALONG: bool, const ADD: bool>(tile: &Tile) {
+    pub(super) unsafe fn avx512<const ROWS: usize, const ALONG: bool, const BEGIN: u8>(tile: &Tile) {
         let Tile { depth, a, mut b, b_step, c, c_row, .. } = *tile;
         let (row, step) = if ALONG { (tile.a_row, 1) } else { (1, tile.a_step) };
         // SAFETY: as in `avx2`.
@@ -279,6 +326,11 @@ mod x86 {
             let mut bunches: [_; TALLEST / BUNCH] =
                 std::array::from_fn(|bunch| a.wrapping_add(bunch * BUNCH * row));
             let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
+            if BEGIN == CONTINUE {
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    *sums = [0, 16].map(|j| _mm512_loadu_ps(c.add(i * c_row + j)));
+                }
+            }
             for _ in 0..depth {
                 let (left, right) = (_mm512_loadu_ps(b), _mm512_loadu_ps(b.add(16)));
                 for (i, sums) in sums.iter_mut().enumerate() {
@@ -292,7 +344,10 @@ mod x86 {
             for (i, sums) in sums.iter().enumerate() {
                 for (j, &sum) in sums.iter().enumerate() {
                     let c = c.add(i * c_row + j * 16);
-                    _mm512_storeu_ps(c, if ADD { _mm512_add_ps(_mm512_loadu_ps(c), sum) } else { sum });
+                    _mm512_storeu_ps(
+                        c,
+                        if BEGIN == ADD { _mm512_add_ps(_mm512_loadu_ps(c), sum) } else { sum },
+                    );
                 }
             }
         }

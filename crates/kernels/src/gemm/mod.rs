@@ -14,15 +14,17 @@
 //!
 //! An operand only has to know how to pack itself ([`Operand`]), so that a convolution's patches are never
 //! written out. The sum over `k` runs in the same order for every number of threads: the depth blocks depend
-//! on `k` and on the micro-kernel alone.
+//! on `k` and on the set of instructions alone. Each block is summed by itself and added, which keeps digits; in
+//! [`gemm_chain`] blocks continue the sums instead.
 
 mod kernel;
 mod operand;
 pub mod reference;
 
 use crate::isa::Isa;
+use crate::part::Part;
 use crate::scratch;
-pub(crate) use kernel::{MicroKernel, Tile, WIDEST};
+pub(crate) use kernel::{Begin, MicroKernel, Tile, WIDEST};
 pub(crate) use operand::{LINES, interleave, spread};
 pub use operand::{Matrix, Operand};
 use rayon::prelude::*;
@@ -71,6 +73,13 @@ pub enum Start<'a> {
     Row(&'a [f32]),
 }
 
+impl Start<'_> {
+    /// The start of a sum over a batch whose parts come one after another.
+    pub(crate) fn of(part: Part) -> Self {
+        if part.is_first() { Start::Zero } else { Start::Keep }
+    }
+}
+
 /// `C = start + A B`. Row `i` of `C` is `c[i * row_stride..][..n]`; what lies between the rows is untouched.
 ///
 /// # Panics
@@ -92,6 +101,19 @@ pub fn gemm_with(
     c: &mut [f32],
     row_stride: usize,
 ) {
+    run(isa, shape, a, b, start, c, row_stride, false);
+}
+
+fn run(
+    isa: Isa,
+    shape: Shape,
+    a: &dyn Operand,
+    b: &dyn Operand,
+    start: Start,
+    c: &mut [f32],
+    row_stride: usize,
+    is_chain: bool,
+) {
     let Shape { m, n, k } = shape;
     if m == 0 || n == 0 {
         return;
@@ -106,14 +128,31 @@ pub fn gemm_with(
         // SAFETY: the asserts above put rows `0..m` of `n` columns inside `c`, which is borrowed mutably.
         return unsafe { output.begin(start, 0..m, 0..n) };
     }
-    Product { kernel: MicroKernel::of(isa, n), shape, a, b, output }.run(start);
+    Product { kernel: MicroKernel::of(isa, n), shape, a, b, output, is_chain }.run(start);
+}
+
+/// `C = A B`, or `C = C + A B` where the `start` is [`Start::Keep`]: each element is one chain of multiply-adds, from
+/// the first product to the last, so that a sum computed in several calls has the bits of the sum in one.
+///
+/// # Panics
+/// As [`gemm`].
+pub(crate) fn gemm_chain(
+    shape: Shape,
+    a: &dyn Operand,
+    b: &dyn Operand,
+    start: Start,
+    c: &mut [f32],
+    row_stride: usize,
+) {
+    run(Isa::current(), shape, a, b, start, c, row_stride, true);
 }
 
 /// The longest sums of [`gemm_blocks`].
 pub(crate) const LONGEST_IN_BLOCKS: usize = DEPTH;
 
 /// `C = A B`, handed on block by block while it is in the cache, and never written as a whole. `take` gets the rows
-/// and columns of a block and its values, `[rows, columns]`; each element is handed on once.
+/// and columns of a block and its values, `[rows, columns]`; each element is handed on once. The bits are those of
+/// [`gemm_chain`].
 ///
 /// # Panics
 /// When the sums are empty or too long.
@@ -124,7 +163,8 @@ pub(crate) fn gemm_blocks(shape: Shape, a: &dyn Operand, b: &dyn Operand, take: 
         return;
     }
     let output = Output { values: std::ptr::null_mut(), row_stride: 0, first: [0, 0] };
-    Product { kernel: MicroKernel::of(Isa::current(), n), shape, a, b, output }.run_blocks(take);
+    Product { kernel: MicroKernel::of(Isa::current(), n), shape, a, b, output, is_chain: true }
+        .run_blocks(take);
 }
 
 /// Takes the rows and columns of a block of `C`, and its values.
@@ -180,6 +220,8 @@ struct Product<'a> {
     a: &'a dyn Operand,
     b: &'a dyn Operand,
     output: Output,
+    /// Whether blocks of depth continue the sums, rather than being summed by themselves and added.
+    is_chain: bool,
 }
 
 impl Product<'_> {
@@ -307,8 +349,12 @@ impl Product<'_> {
         let (height, width) = (self.kernel.rows, self.kernel.columns);
         for (left, b) in columns.clone().step_by(width).zip(b.chunks_exact(depth * width)) {
             let right = (left + width).min(columns.end);
-            let is_first = matches!(start, Start::Zero);
-            if !is_first {
+            let begin = match start {
+                Start::Zero => Begin::Zero,
+                _ if self.is_chain => Begin::Continue,
+                _ => Begin::Add,
+            };
+            if begin != Begin::Zero {
                 // SAFETY: rows and columns lie in C, and this job alone owns the block.
                 unsafe { self.output.begin(start, rows.clone(), left..right) };
             }
@@ -317,7 +363,7 @@ impl Product<'_> {
                 // SAFETY: as above; the panels hold `depth` times `height` and `width` values.
                 unsafe {
                     let c = self.output.at(top, left);
-                    self.kernel.panels(depth, a, b, c, self.output.row_stride, size, is_first);
+                    self.kernel.panels(depth, a, b, c, self.output.row_stride, size, begin);
                 }
             }
         }

@@ -10,10 +10,11 @@
 pub mod reference;
 
 use crate::check_len;
-use crate::gemm::{Matrix, Shape, Start, gemm};
+use crate::gemm::{Matrix, Shape, Start, gemm, gemm_chain};
 use crate::geometry::ConvGeometry;
+use crate::part::{Carry, Part};
 use crate::patches::{Patches, TapWeights, Turned, seen_by};
-use crate::reduce::sum_rows;
+use crate::reduce::{add_rows, narrow};
 use std::ops::Range;
 
 /// `y = bias + sum w x`.
@@ -85,17 +86,39 @@ pub fn backward_weights(
     dw: &mut [f32],
     dbias: &mut [f32],
 ) {
-    check_len!(x, batch * g.input.len());
-    check_len!(dy, batch * g.output.len());
+    backward_weights_part(g, batch.into(), x, dy, dw, dbias, &mut Carry::default());
+}
+
+/// [`backward_weights`] of a batch that comes in parts, first to last, with the same `dw`, `dbias` and `carry`: these are
+/// the gradients after the last part.
+///
+/// # Shapes
+/// `x` and `dy` are those of the part.
+///
+/// # Panics
+/// As [`backward_weights`].
+pub fn backward_weights_part(
+    g: &ConvGeometry,
+    part: Part,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    dbias: &mut [f32],
+    carry: &mut Carry,
+) {
+    check_len!(x, part.pictures() * g.input.len());
+    check_len!(dy, part.pictures() * g.output.len());
     check_len!(dw, g.local_weights());
     check_len!(dbias, g.output.len());
-    let shape = Shape { m: g.depth(), n: g.group_outputs(), k: batch };
+    let shape = Shape { m: g.depth(), n: g.group_outputs(), k: part.pictures() };
     for (unit, dw) in units(g).zip(dw.chunks_exact_mut(shape.m * shape.n)) {
         let first = unit.outputs(g).start.min(dy.len());
         let dy = Matrix::across_rows(&dy[first..], g.output.len());
-        gemm(shape, &Turned(unit.patches(g, x)), &dy, Start::Zero, dw, shape.n);
+        gemm_chain(shape, &Turned(unit.patches(g, x)), &dy, Start::of(part), dw, shape.n);
     }
-    sum_rows(dy, dbias);
+    let biases = carry.biases(part, g.output.len());
+    add_rows(dy, 1, biases);
+    narrow(biases, dbias);
 }
 
 /// One group's outputs at one output pixel: they share their inputs.

@@ -9,6 +9,7 @@
 pub mod reference;
 
 use crate::check_len;
+use crate::part::Part;
 use rayon::prelude::*;
 
 /// `p[b, c] = e^z[b, c] / sum_j e^z[b, j]`.
@@ -42,26 +43,51 @@ pub fn softmax_loss(
     classes: usize,
     dlogits: &mut [f32],
 ) -> f64 {
-    check_len!(logits, batch * classes);
-    check_len!(labels, batch);
-    check_len!(dlogits, batch * classes);
-    let wrong = labels.iter().find(|&&label| label as usize >= classes);
-    assert!(wrong.is_none(), "label {} of {classes} classes", wrong.unwrap_or(&0));
     if batch == 0 {
         return 0.0;
     }
+    let mut sum = 0.0;
+    softmax_loss_part(logits, labels, batch.into(), classes, dlogits, &mut sum);
+    sum / batch as f64
+}
+
+/// [`softmax_loss`] of a part of a batch: adds to `sum` what the pictures have in the sum over the batch, and writes the
+/// gradient of the mean over the batch.
+///
+/// # Shapes
+/// As the module's, for the pictures of the part.
+///
+/// # Panics
+/// As [`softmax_loss`].
+pub fn softmax_loss_part(
+    logits: &[f32],
+    labels: &[u32],
+    part: Part,
+    classes: usize,
+    dlogits: &mut [f32],
+    sum: &mut f64,
+) {
+    check_len!(logits, part.pictures() * classes);
+    check_len!(labels, part.pictures());
+    check_len!(dlogits, part.pictures() * classes);
+    let wrong = labels.iter().find(|&&label| label as usize >= classes);
+    assert!(wrong.is_none(), "label {} of {classes} classes", wrong.unwrap_or(&0));
+    if part.pictures() == 0 {
+        return;
+    }
+    let batch = part.batch() as f64;
     let images = logits.par_chunks_exact(classes).zip(dlogits.par_chunks_exact_mut(classes)).zip(labels);
     let losses: Vec<f64> = images
         .map(|((z, dz), &label)| {
             let normaliser = Normaliser::of(z);
             for (c, (dz, &z)) in dz.iter_mut().zip(z).enumerate() {
                 let target = if c == label as usize { 1.0 } else { 0.0 };
-                *dz = ((normaliser.probability(z) - target) / batch as f64) as f32;
+                *dz = ((normaliser.probability(z) - target) / batch) as f32;
             }
             normaliser.loss(z[label as usize])
         })
         .collect();
-    losses.iter().sum::<f64>() / batch as f64
+    losses.iter().for_each(|loss| *sum += loss);
 }
 
 /// What turns an image's logits into probabilities. The largest is subtracted first, so that no exponential

@@ -22,7 +22,10 @@ impl Winograd {
         y: &mut [f32],
     ) -> bool {
         let finish = Finish { bias, floor: epilogue.floor() };
-        assert!(x.len() == self.batch * self.image && y.len() == self.batch * self.output.len());
+        assert!(
+            x.len() == self.part.pictures() * self.image
+                && y.len() == self.part.pictures() * self.output.len()
+        );
         assert_eq!(u.len(), self.transformed_weights());
         let y = Shared::new(y);
         let tiles = self.tiling.tiles();

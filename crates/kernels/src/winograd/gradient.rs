@@ -2,85 +2,115 @@
 
 use super::*;
 use crate::GRAIN;
+use crate::simd::prefetch;
 
-/// Values of all the partial sums of `dU`, at most, and their number.
+/// Values of all the partial sums of `dU` at a time, at most.
 const SUMS: usize = 4 << 20;
-const MOST_SUMS: usize = 16;
+
+/// Partial sums of which fewer would leave threads idle.
+const FEW: usize = 4;
 
 /// Blocks that the threads transform, then multiply, where there are few partial sums to share between threads.
 const TOGETHER: usize = 4;
 
 impl Winograd {
-    /// `dw[ky, kx, i, o] = sum x dy`, laid out as the weights, and `dbias[o] = sum dy`. Tells whether `dw` is finite.
+    /// Values of `dU`, `[groups][elements][inputs][outputs]`.
+    pub(crate) fn sums(&self) -> usize {
+        self.groups * self.group_sums()
+    }
+
+    /// Values of `dU` for any algorithm that may be chosen for a batch, or for one that is smaller.
+    pub(crate) fn most_sums(g: &ConvGeometry, batch: usize) -> usize {
+        Self::all(g, batch.into()).filter(Self::is_wide).map(|one| one.sums()).max().unwrap_or(0)
+    }
+
+    fn group_sums(&self) -> usize {
+        self.algorithm.elements() * self.sums_layout().element
+    }
+
+    fn sums_layout(&self) -> Layout {
+        let kernel = self.kernel();
+        Layout::new(self.inputs.next_multiple_of(kernel.rows), self.outputs.next_multiple_of(kernel.columns))
+    }
+
+    /// Adds the pictures of a part to `dU`, and `dy` to the sums that [`Self::bias_scale`] makes those of the biases; the
+    /// first part overwrites `dU`.
     ///
-    /// The sum runs block by block, whatever the number of threads.
-    pub(crate) fn backward_weights(&self, x: &[f32], dy: &[f32], dw: &mut [f32], dbias: &mut [f32]) -> bool {
-        assert!(x.len() == self.batch * self.image && dy.len() == self.batch * self.output.len());
-        match self.fold {
-            Some(fold) => scratch::with(self.weights(), |folded| {
-                let finite = self.group_gradient(0, x, dy, folded, dbias);
-                fold.unfold(folded, self.outputs, dw);
-                finite
-            }),
-            None => {
-                let weights = dw.chunks_exact_mut(self.weights() / self.groups);
-                let mut groups = weights.zip(dbias.chunks_exact_mut(self.outputs)).enumerate();
-                groups.all(|(group, (dw, dbias))| self.group_gradient(group, x, dy, dw, dbias))
+    /// Where there is room for many partial sums, each portion of the batch has its own, in the order of its tiles, by
+    /// one thread, and they are added in order. Else there is one sum over all tiles, in order, whose elements the threads
+    /// share. Neither depends on the number of threads, nor on where a part ends.
+    pub(crate) fn add_gradient(&self, x: &[f32], dy: &[f32], u: &mut [f32], biases: &mut [f64]) {
+        assert!(x.len() == self.part.pictures() * self.image);
+        assert!(dy.len() == self.part.pictures() * self.output.len());
+        let groups = u.chunks_exact_mut(self.group_sums()).zip(biases.chunks_exact_mut(self.outputs));
+        let (tiles, is_first) = (self.tiling.tiles(), self.part.is_first());
+        for (group, (u, biases)) in groups.enumerate() {
+            if SUMS / u.len() < FEW {
+                self.section(group, 0..tiles, x, dy, u, biases, is_first, Begin::Continue, TOGETHER);
+            } else {
+                self.add_sections(group, x, dy, u, biases);
             }
         }
     }
 
-    /// The gradient of one group. The tiles are cut into sections, as many as there is room for sums, so that each
-    /// thread works on its own; their number depends on the shape alone, and so does every sum's order.
-    fn group_gradient(&self, group: usize, x: &[f32], dy: &[f32], dw: &mut [f32], dbias: &mut [f32]) -> bool {
-        let kernel = self.kernel();
-        let layout = Layout::new(
-            self.inputs.next_multiple_of(kernel.rows),
-            self.outputs.next_multiple_of(kernel.columns),
-        );
-        let len = self.algorithm.elements() * layout.element;
-        let tiles = self.tiling.tiles();
-        let blocks: Vec<_> =
-            (0..tiles).step_by(TILES).map(|start| start..(start + TILES).min(tiles)).collect();
-        let sections = (SUMS / len).clamp(1, MOST_SUMS).min(blocks.len());
-        let section = blocks.len().div_ceil(sections);
-        scratch::with(blocks.len().div_ceil(section) * len, |sums| {
-            let sections = sums.par_chunks_exact_mut(len).zip(blocks.par_chunks(section));
-            let biases: Vec<Vec<f64>> =
-                sections.map(|(u, blocks)| self.section(group, blocks, x, dy, u, layout)).collect();
-            let scale = f64::from(self.algorithm.at_one).powi(2);
-            for (o, dbias) in dbias.iter_mut().enumerate() {
-                *dbias = (biases.iter().map(|sums| sums[o]).sum::<f64>() / scale) as f32;
-            }
-            let (u, others) = sums.split_at_mut(len);
-            u.par_chunks_mut(GRAIN).enumerate().for_each(|(i, u)| {
-                for other in others.chunks_exact(len) {
-                    u.iter_mut().zip(&other[i * GRAIN..]).for_each(|(u, other)| *u += other);
+    /// The sums of one group, portion by portion.
+    fn add_sections(&self, group: usize, x: &[f32], dy: &[f32], u: &mut [f32], biases: &mut [f64]) {
+        let (tiles, portion) = (self.tiling.tiles(), self.tiling.portion());
+        let sections: Vec<_> =
+            (0..tiles).step_by(portion).map(|start| start..(start + portion).min(tiles)).collect();
+        let len = u.len();
+        // Waves of nearly equal numbers of sections.
+        let wave = sections.len().div_ceil(sections.len().div_ceil(SUMS / len));
+        let together = if wave < rayon::current_num_threads() { TOGETHER } else { 1 };
+        scratch::with(wave * len, |sums| {
+            for (i, sections) in sections.chunks(wave).enumerate() {
+                let sums = &mut sums[..sections.len() * len];
+                let jobs = sums.par_chunks_exact_mut(len).zip(sections).map(|(u, tiles)| {
+                    let mut biases = vec![0.0; self.outputs];
+                    self.section(group, tiles.clone(), x, dy, u, &mut biases, true, Begin::Add, together);
+                    biases
+                });
+                for partial in jobs.collect::<Vec<_>>() {
+                    biases.iter_mut().zip(partial).for_each(|(sum, partial)| *sum += partial);
                 }
-            });
-            self.transform_gradient(u, layout, dw)
-        })
+                let is_first = self.part.is_first() && i == 0;
+                u.par_chunks_mut(GRAIN).enumerate().for_each(|(i, u)| {
+                    for (j, sums) in sums.chunks_exact(len).enumerate() {
+                        let sums = &sums[i * GRAIN..][..u.len()];
+                        match is_first && j == 0 {
+                            true => u.copy_from_slice(sums),
+                            false => u.iter_mut().zip(sums).for_each(|(u, sum)| *u += sum),
+                        }
+                    }
+                });
+            }
+        });
     }
 
-    /// `dU` of some blocks of tiles; gives the sums of `Z` at point 1, for the biases.
+    /// Adds some tiles to `dU`, or stores their sum if they are the first, and adds `Z` at point 1 to the biases' sums.
     fn section(
         &self,
         group: usize,
-        blocks: &[Range<usize>],
+        tiles: Range<usize>,
         x: &[f32],
         dy: &[f32],
         u: &mut [f32],
-        u_layout: Layout,
-    ) -> Vec<f64> {
-        let kernel = self.kernel();
+        biases: &mut [f64],
+        is_first: bool,
+        next: Begin,
+        together: usize,
+    ) {
+        let (kernel, u_layout) = (self.kernel(), self.sums_layout());
         let (rows, columns) =
             (self.inputs.next_multiple_of(kernel.rows), self.outputs.next_multiple_of(kernel.columns));
-        let (v_layout, z_layout) = (Layout::new(TILES, rows), Layout::new(TILES, columns));
+        // Blocks of nearly equal numbers of tiles.
+        let block = tiles.len().div_ceil(((tiles.len() + TILES / 2) / TILES).max(1));
+        let blocks: Vec<_> =
+            tiles.clone().step_by(block).map(|start| start..(start + block).min(tiles.end)).collect();
+        let (v_layout, z_layout) = (Layout::new(block, rows), Layout::new(block, columns));
         let elements = self.algorithm.elements();
         let block_len = elements * (v_layout.element + z_layout.element);
-        let together = if u.len() > SUMS / TOGETHER { TOGETHER } else { 1 };
-        let mut biases = vec![0.0; self.outputs];
-        scratch::with(together * block_len, |buffer| {
+        scratch::with(together.min(blocks.len()) * block_len, |buffer| {
             for (round, blocks) in blocks.chunks(together).enumerate() {
                 let transformed = &mut buffer[..blocks.len() * block_len];
                 transformed.par_chunks_exact_mut(block_len).zip(blocks).for_each(|(block, tiles)| {
@@ -95,18 +125,18 @@ impl Winograd {
                         biases.iter_mut().zip(z).for_each(|(sum, &z)| *sum += f64::from(z));
                     }
                 }
+                let begin = if is_first && round == 0 { Begin::Zero } else { next };
                 u.par_chunks_exact_mut(u_layout.element).enumerate().for_each(|(e, u)| {
-                    for (i, (block, tiles)) in transformed.chunks_exact(block_len).zip(blocks).enumerate() {
+                    let blocks = transformed.chunks_exact(block_len).zip(blocks).map(|(block, tiles)| {
                         let (v, z) = block.split_at(elements * v_layout.element);
-                        let v = (&v[e * v_layout.element..], v_layout.row);
-                        let z = (&z[e * z_layout.element..], z_layout.row);
-                        let is_first = round == 0 && i == 0;
-                        accumulate(kernel, tiles.len(), [rows, columns], v, z, (u, u_layout.row), is_first);
-                    }
+                        (tiles.len(), &v[e * v_layout.element..], &z[e * z_layout.element..])
+                    });
+                    let rows_of = [v_layout.row, z_layout.row, u_layout.row];
+                    let blocks: Vec<_> = blocks.collect();
+                    accumulate(kernel, &blocks, [rows, columns], rows_of, u, [begin, next]);
                 });
             }
         });
-        biases
     }
 
     /// `Z = G' dy G'^T` for some tiles of one group.
@@ -133,8 +163,28 @@ impl Winograd {
         }
     }
 
-    /// `dw = A'^T dU A'`. Tells whether it is finite.
-    fn transform_gradient(&self, u: &[f32], layout: Layout, dw: &mut [f32]) -> bool {
+    /// `dw[ky, kx, i, o] = sum x dy`, laid out as the weights, from `dU`. Tells whether it is finite.
+    pub(crate) fn finish_gradient(&self, u: &[f32], dw: &mut [f32]) -> bool {
+        if let Some(fold) = self.fold {
+            return scratch::with(self.weights(), |folded| {
+                let finite = self.transform_gradient(u, folded);
+                fold.unfold(folded, self.outputs, dw);
+                finite
+            });
+        }
+        let weights = dw.chunks_exact_mut(self.weights() / self.groups);
+        let groups = weights.zip(u.chunks_exact(self.group_sums()));
+        groups.fold(true, |finite, (dw, u)| finite & self.transform_gradient(u, dw))
+    }
+
+    /// What the sums of `Z` at point 1 are multiplied by to be those of `dy`.
+    pub(crate) fn bias_scale(&self) -> f64 {
+        f64::from(self.algorithm.at_one).powi(2).recip()
+    }
+
+    /// `dw = A'^T dU A'` of one group. Tells whether it is finite.
+    fn transform_gradient(&self, u: &[f32], dw: &mut [f32]) -> bool {
+        let layout = self.sums_layout();
         let taps = self.algorithm.kernel * self.algorithm.kernel;
         let matrix = self.inputs * self.outputs;
         assert_eq!(dw.len(), taps * matrix);
@@ -154,32 +204,44 @@ impl Winograd {
     }
 }
 
-/// `U += V^T Z`: `u[i, o] += sum_t v[t, i] z[t, o]`, each with its row stride; the first product is stored.
+/// `U += V^T Z` for some blocks: `u[i, o] += sum_t v[t, i] z[t, o]`, each with its row stride. The first block begins
+/// in one way, those after it in another.
 fn accumulate(
     kernel: &MicroKernel,
-    depth: usize,
+    blocks: &[(usize, &[f32], &[f32])],
     [rows, columns]: [usize; 2],
-    (v, v_row): (&[f32], usize),
-    (z, z_row): (&[f32], usize),
-    (u, u_row): (&mut [f32], usize),
-    is_first: bool,
+    [v_row, z_row, u_row]: [usize; 3],
+    u: &mut [f32],
+    [first, next]: [Begin; 2],
 ) {
-    assert!(v.len() >= (depth - 1) * v_row + rows && z.len() >= (depth - 1) * z_row + columns);
+    for &(depth, v, z) in blocks {
+        assert!(v.len() >= (depth - 1) * v_row + rows && z.len() >= (depth - 1) * z_row + columns);
+    }
     assert!(u.len() >= (rows - 1) * u_row + columns);
     for column in (0..columns).step_by(kernel.columns) {
         for row in (0..rows).step_by(kernel.rows) {
-            let tile = Tile {
-                depth,
-                a: v[row..].as_ptr(),
-                a_row: 1,
-                a_step: v_row,
-                b: z[column..].as_ptr(),
-                b_step: z_row,
-                c: u[row * u_row + column..].as_mut_ptr(),
-                c_row: u_row,
-            };
-            // SAFETY: rows and columns are multiples of the kernel's, and the last of them were checked.
-            unsafe { kernel.across(&tile, is_first) };
+            // A tile of U stays in the first-level cache from block to block; the next one is fetched meanwhile.
+            let below = row + kernel.rows;
+            let next_tile = if below < rows { below * u_row + column } else { column + kernel.columns };
+            for i in 0..kernel.rows {
+                for j in (0..kernel.columns).step_by(LINE) {
+                    prefetch(u.as_ptr().wrapping_add(next_tile + i * u_row + j));
+                }
+            }
+            for (i, &(depth, v, z)) in blocks.iter().enumerate() {
+                let tile = Tile {
+                    depth,
+                    a: v[row..].as_ptr(),
+                    a_row: 1,
+                    a_step: v_row,
+                    b: z[column..].as_ptr(),
+                    b_step: z_row,
+                    c: u[row * u_row + column..].as_mut_ptr(),
+                    c_row: u_row,
+                };
+                // SAFETY: rows and columns are multiples of the kernel's, and the last of them were checked.
+                unsafe { kernel.across(&tile, if i == 0 { first } else { next }) };
+            }
         }
     }
 }

@@ -29,9 +29,10 @@ mod tiling;
 mod transform;
 
 use crate::activation::Epilogue;
-use crate::gemm::{MicroKernel, Tile, interleave};
+use crate::gemm::{Begin, MicroKernel, Tile, interleave};
 use crate::geometry::{ConvGeometry, Maps, Window};
 use crate::isa::Isa;
+use crate::part::Part;
 use crate::scratch;
 use crate::shared::Shared;
 use crate::simd::LINE;
@@ -119,7 +120,7 @@ pub(crate) struct Winograd {
     /// How the maps come to have stride 1, if they have not.
     fold: Option<Fold>,
     isa: Isa,
-    batch: usize,
+    part: Part,
     /// Values of an image before folding.
     image: usize,
     output: Maps,
@@ -132,39 +133,39 @@ pub(crate) struct Winograd {
 
 impl Winograd {
     /// The algorithm for a convolution that multiplies least, if it pays.
-    pub(crate) fn of(g: &ConvGeometry, batch: usize) -> Option<Self> {
-        let best = Self::all(g, batch).min_by_key(|one| (one.products(), one.algorithm.side));
-        best.filter(|best| best.pays(g.macs()))
+    pub(crate) fn of(g: &ConvGeometry, part: Part) -> Option<Self> {
+        let best = Self::all(g, part).min_by_key(|one| (one.products(), one.algorithm.side));
+        best.filter(|best| best.pays(g.macs())).map(Self::tiled)
     }
 
     /// The algorithm that these many transformed weights belong to, for however many images.
-    pub(crate) fn of_transformed(g: &ConvGeometry, batch: usize, weights: usize) -> Option<Self> {
-        Self::all(g, batch).find(|one| one.transformed_weights() == weights)
+    pub(crate) fn of_transformed(g: &ConvGeometry, part: Part, weights: usize) -> Option<Self> {
+        Self::all(g, part).find(|one| one.transformed_weights() == weights).map(Self::tiled)
     }
 
     /// The algorithm for the gradient by the inputs: a convolution of the outputs' gradient.
-    pub(crate) fn of_input_gradient(g: &ConvGeometry, batch: usize) -> Option<Self> {
+    pub(crate) fn of_input_gradient(g: &ConvGeometry, part: Part) -> Option<Self> {
         if g.window.stride != 1 {
             return None;
         }
         let window = Window { pad: g.window.kernel - 1 - g.window.pad, ..g.window };
-        Self::of(&ConvGeometry { input: g.output, output: g.input, window, groups: g.groups }, batch)
+        Self::of(&ConvGeometry { input: g.output, output: g.input, window, groups: g.groups }, part)
     }
 
-    /// The algorithms that fit a convolution, folded if it has a stride.
-    fn all(g: &ConvGeometry, batch: usize) -> impl Iterator<Item = Self> {
+    /// The algorithms that fit a convolution, folded if it has a stride, with the tiles of the whole batch.
+    fn all(g: &ConvGeometry, part: Part) -> impl Iterator<Item = Self> {
         let fold = Fold::of(g);
         let image = g.input.len();
         let g = fold.map_or(*g, |(_, folded)| folded);
         let (inputs, outputs) = (g.group_inputs(), g.group_outputs());
-        let fits = batch > 0 && inputs.is_multiple_of(8) && outputs.is_multiple_of(8);
+        let fits = part.batch() > 0 && inputs.is_multiple_of(8) && outputs.is_multiple_of(8);
         let kernel = if fits && g.window.stride == 1 { g.window.kernel } else { 0 };
         ALGORITHMS.iter().filter(move |algorithm| algorithm.kernel == kernel).map(move |algorithm| Self {
             algorithm,
-            tiling: Tiling::new(g.input, g.output, kernel, g.window.pad, algorithm.tile, batch),
+            tiling: Tiling::new(g.input, g.output, kernel, g.window.pad, algorithm.tile, part.batch()),
             fold: fold.map(|(fold, _)| fold),
             isa: Isa::current(),
-            batch,
+            part,
             image,
             output: g.output,
             groups: g.groups,
@@ -173,15 +174,24 @@ impl Winograd {
         })
     }
 
+    /// With the tiles of the part.
+    fn tiled(self) -> Self {
+        Self { tiling: self.tiling.of(self.part), ..self }
+    }
+
     /// Multiply-adds of the products, those of padding included.
     fn products(&self) -> usize {
         self.tiling.tiles() * self.algorithm.elements() * self.inputs * self.output.channels
     }
 
-    /// Whether this beats `macs` multiply-adds an image. The transforms take a few operations for each channel: few
-    /// channels do not pay for them.
+    /// Whether this beats `macs` multiply-adds an image.
     fn pays(&self, macs: usize) -> bool {
-        3 * self.products() < 2 * self.batch * macs && self.inputs >= 16 && self.outputs >= 16
+        3 * self.products() < 2 * self.part.batch() * macs && self.is_wide()
+    }
+
+    /// The transforms take a few operations for each channel: few channels do not pay for them.
+    fn is_wide(&self) -> bool {
+        self.inputs >= 16 && self.outputs >= 16
     }
 
     /// `y = bias + sum w x`, then the epilogue. Tells whether all of it is finite: one value that is not spoils every

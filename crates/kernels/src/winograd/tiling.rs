@@ -2,22 +2,26 @@
 //!
 //! Tiles of `m` pixels rarely divide a map: 13 pixels take four tiles of 4. So images are laid side by side in
 //! planes, with as many rows and columns of zeros between them as the padding has, and a plane is cut as a whole:
-//! two images a side are 13 + 1 + 13 pixels, which seven tiles cover. The outputs between the images are dropped.
+//! three images a side are 13 + 1 + 13 + 1 + 13 pixels, which seven tiles of 6 cover. The outputs between the images are dropped.
 
 use super::matrices::LONGEST;
 use super::transform::NOWHERE;
 use crate::geometry::Maps;
+use crate::part::{PORTION, Part};
 
-/// The most images along a side of a plane.
-const MOST: usize = 4;
+/// Images along a side of a plane that are considered: a plane is a part of a [`PORTION`], or of a batch that has none.
+const fn sides(batch: usize) -> [usize; 2] {
+    if batch < PORTION { [1, 2] } else { [1, 3] }
+}
 
-/// The tiles of a batch.
+/// The tiles of a batch, or of a part of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tiling {
     input: Maps,
     output: Maps,
     pad: usize,
-    batch: usize,
+    /// Images that there are.
+    count: usize,
     /// Outputs along a tile's side.
     tile: usize,
     /// Inputs along a tile's side.
@@ -29,7 +33,7 @@ pub(super) struct Tiling {
 }
 
 impl Tiling {
-    /// The tiling that wastes the fewest outputs.
+    /// The tiling that wastes the fewest outputs of a batch.
     pub(super) fn new(
         input: Maps,
         output: Maps,
@@ -46,18 +50,48 @@ impl Tiling {
             input,
             output,
             pad,
-            batch,
+            count: batch,
             tile,
             side: tile + kernel - 1,
             images,
             grid: grid(images),
         };
-        (1..=MOST).map(with).min_by_key(|tiling| (tiling.tiles(), tiling.images)).unwrap_or(with(1))
+        sides(batch)
+            .into_iter()
+            .map(with)
+            .min_by_key(|tiling| (tiling.tiles(), tiling.images))
+            .unwrap_or(with(1))
     }
 
-    /// Tiles of the whole batch.
+    /// The same tiling of a part of the batch.
+    pub(super) fn of(self, part: Part) -> Self {
+        Self { count: part.pictures(), ..self }
+    }
+
+    /// Tiles of all images.
     pub(super) fn tiles(&self) -> usize {
-        self.batch.div_ceil(self.images * self.images) * self.grid[0] * self.grid[1]
+        self.tiles_of(self.count)
+    }
+
+    /// Tiles of the first portion of images, if there are so many.
+    pub(super) fn portion(&self) -> usize {
+        self.tiles_of(PORTION)
+    }
+
+    /// Tiles of the first `count` images: those of the last plane end with its last row of images.
+    fn tiles_of(&self, count: usize) -> usize {
+        let [height, width] = self.grid;
+        let (planes, rest) = (count / (self.images * self.images), count % (self.images * self.images));
+        let rows = match rest.div_ceil(self.images) {
+            0 => 0,
+            rows => self.along_images(rows),
+        };
+        (planes * height + rows) * width
+    }
+
+    /// Rows of tiles of some rows of images.
+    fn along_images(&self, rows: usize) -> usize {
+        ((rows - 1) * (self.input.height + self.pad) + self.output.height).div_ceil(self.tile)
     }
 
     /// Where the inputs that a tile sees begin, row by row; `channels` is the number of all channels.
@@ -88,7 +122,7 @@ impl Tiling {
         );
         let first = plane * self.images * self.images * maps.len();
         // Past the last image there is nothing.
-        let end = (self.batch * maps.len()).saturating_sub(first);
+        let end = (self.count * maps.len()).saturating_sub(first);
         places.clear();
         for &row in &rows[..side] {
             places.extend(columns[..side].iter().map(|&column| {
@@ -137,7 +171,8 @@ mod tests {
 
     #[test]
     fn thirteen_pixels_are_stitched() {
-        assert_eq!((conv3(128).images, conv3(128).grid), (2, [7, 7]));
+        assert_eq!((conv3(128).images, conv3(128).grid), (3, [11, 11]));
+        assert_eq!((conv3(8).images, conv3(8).grid), (2, [7, 7]));
         assert_eq!((conv3(1).images, conv3(1).grid), (1, [4, 4]));
         let wide = Maps::new(27, 27, 1);
         assert_eq!(Tiling::new(wide, wide, 5, 2, 4, 128).grid, [7, 7]);
