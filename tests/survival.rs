@@ -589,6 +589,28 @@ fn a_model_is_trained_on_for_other_classes() {
     assert!(err.contains("nothing of the model fits the recipe"), "{err}");
 }
 
+/// A batch that goes through the network in parts gives the numbers of the whole.
+#[test]
+fn micro_batches_change_no_number() {
+    let place = Place::new(2);
+    let whole = ["--set", "optimiser.batch=20"];
+    let mut numbers = [None, Some("9"), Some("18")].map(|micro_batch| {
+        let run = format!("run{}", micro_batch.unwrap_or("-whole"));
+        let mut args = place.train(&run, &whole);
+        args.extend(micro_batch.into_iter().flat_map(|n| ["--micro-batch".to_owned(), n.to_owned()]));
+        place.run(&args, 0);
+        // The layers are looked at in the last part alone.
+        let models = ["best.safetensors", "last.safetensors"]
+            .map(|name| Model::load(place.root().join(&run).join(name)).unwrap().parameters);
+        let losses = lines(&place.root().join(&run)).into_iter().map(|line| line["train/loss"].clone());
+        (models, losses.collect::<Vec<Value>>())
+    });
+    let [whole, parts @ ..] = &mut numbers;
+    assert!(parts.iter().all(|part| part == whole));
+    let (_, err) = place.run(&place.train("odd", &["--set", "optimiser.batch=20", "--micro-batch", "4"]), 2);
+    assert!(err.contains("a micro-batch of 4 pictures, expected a multiple of 9"), "{err}");
+}
+
 #[test]
 fn folders_that_cannot_be_written_are_told() {
     let place = Place::new(1);

@@ -51,7 +51,11 @@ fn config(args: &TrainArgs) -> Result<Config> {
         run: folder(args),
         init: args.init.clone(),
         command: command_line(),
-        seed: origin.map_or(args.seed, |origin| origin.seed),
+        seed: origin.as_ref().map_or(args.seed, |origin| origin.seed),
+        micro_batch: match (args.micro_batch, origin) {
+            (None, Some(origin)) => origin.micro_batch,
+            (micro_batch, _) => micro_batch.map(|n| n as usize),
+        },
         threads,
         workers: args.workers.map_or(threads, usize::from),
         max_steps: args.steps.map(|steps| steps as usize),

@@ -32,6 +32,8 @@ pub struct Config {
     pub threads: usize,
     /// Threads that load pictures; 0: none beside those that compute.
     pub workers: usize,
+    /// Pictures that go through the network at once, if fewer than a batch: less memory, the same numbers.
+    pub micro_batch: Option<usize>,
     /// Ends training after so many steps.
     pub max_steps: Option<usize>,
     /// How often checkpoints are made.
@@ -78,6 +80,7 @@ impl Config {
             seed: 0,
             threads,
             workers: threads,
+            micro_batch: None,
             max_steps: None,
             checkpoints: Frequency::default(),
             on_divergence: OnDivergence::default(),

@@ -49,6 +49,8 @@ pub struct Origin {
     pub seed: u64,
     /// The model that it started from, if it did from one.
     pub init: Option<PathBuf>,
+    /// Pictures that go through the network at once, if fewer than a batch.
+    pub micro_batch: Option<usize>,
 }
 
 impl Origin {
@@ -320,7 +322,7 @@ mod tests {
     use super::*;
 
     fn origin() -> Origin {
-        Origin { format_version: 1, source: None, seed: 0, init: None }
+        Origin { format_version: 1, source: None, seed: 0, init: None, micro_batch: None }
     }
 
     fn create(folder: &Path, exist_ok: bool) -> Result<Run> {

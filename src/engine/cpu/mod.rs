@@ -98,7 +98,7 @@ impl CpuEngine {
         let out_of_memory = |()| {
             Error::new(crate::error::Kind::Runtime, "this much memory cannot be had:")
                 .context(plan.memory(&network))
-                .help("a smaller batch: --batch, or --set optimiser.batch=32 in training")
+                .help("a smaller batch: --batch; in training --micro-batch 36, which changes no number, or --set optimiser.batch=32")
         };
         if available::memory().is_some_and(|available| plan.memory(&network).total() > available) {
             return Err(out_of_memory(()));

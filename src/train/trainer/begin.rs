@@ -40,7 +40,10 @@ impl Trainer {
         let network = Network::new(recipe, classes)?;
         // The memory is had before the first look at the pictures, which can take long, and the folder is made when
         // what can be wrong with the recipe has been found: a corrected command finds it free.
-        let engine = CpuEngine::new(network, Mode::Training, recipe.optimiser.batch, config.threads)?;
+        let batch = recipe.optimiser.batch;
+        let micro_batch = config.micro_batch.unwrap_or(batch);
+        let engine =
+            CpuEngine::with_micro_batch(network, Mode::Training, batch, micro_batch, config.threads)?;
         config.dataset.train()?;
         let resumed = match &config.run {
             RunFolder::Resume { folder, .. } => Some(Origin::read(folder)?),
@@ -199,6 +202,7 @@ fn open_folder(config: &Config) -> Result<Run> {
         source: config.source.as_ref().map(absolute),
         seed: config.seed,
         init: config.init.as_ref().map(absolute),
+        micro_batch: config.micro_batch,
     };
     let create =
         |folder: Option<&Path>, over| Run::create(folder, &config.recipe, &origin, &config.command, over);
