@@ -81,7 +81,6 @@ impl Trainer {
         let mut preprocess = Preprocess::new(&recipe.input, &statistics);
         let (state, parameters, velocities) = match start {
             Start::Checkpoint(checkpoint) => {
-                record.say(&format!("goes on after step {}", count(checkpoint.state.step as u64)));
                 preprocess.mean = checkpoint.mean;
                 (checkpoint.state, checkpoint.parameters, Some(checkpoint.velocities))
             }
@@ -133,6 +132,9 @@ impl Trainer {
         trainer.take_up();
         trainer.engine.load(&parameters)?;
         velocities.map_or(Ok(()), |velocities| trainer.engine.load_velocities(&velocities))?;
+        if resumed.is_some() {
+            trainer.record.say(&format!("goes on after step {}", count(trainer.state.step as u64)));
+        }
         // There is always something to go back to, and to go on from.
         if trainer.state.step == 0 && trainer.state.pace.epochs == 0 {
             trainer.save_checkpoint();

@@ -10,8 +10,6 @@
 mod begin;
 mod finish;
 mod recover;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::Instant;
