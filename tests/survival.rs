@@ -109,14 +109,6 @@ impl Place {
         self.run(&args.iter().map(ToString::to_string).collect::<Vec<_>>(), code)
     }
 
-    /// As [`Place::numbers`], without the lines that only a stop has written, and the model that it saved.
-    fn stopped_numbers(&self, run: &str) -> [Value; 2] {
-        let (models, mut lines) = self.numbers(run);
-        lines.retain(|line| line["step"].as_u64().unwrap() % 20 == 0 || line.get("val/top1").is_some());
-        let best = format!("{:?}", models["best.safetensors"]);
-        [Value::from(best), Value::from(lines)]
-    }
-
     /// What the numbers of a finished run are: its models, and its metrics but for times.
     fn numbers(&self, run: &str) -> (BTreeMap<&str, Vec<u8>>, Vec<Value>) {
         let folder = self.root().join(run);
@@ -347,8 +339,7 @@ fn signals_stop_or_save_and_the_training_goes_on() {
     finished(child.wait_with_output().unwrap(), 130);
     place.run(&place.go_on("run", &["--workers", "3"]), 0);
     place.run(&place.train("whole", &seldom), 0);
-    let ([models, lines], whole) = (place.stopped_numbers("run"), place.stopped_numbers("whole"));
-    assert!(models == whole[0] && lines == whole[1]);
+    assert!(place.numbers("run") == place.numbers("whole"));
     // Over is over, and says so.
     let (_, err) = place.run(&place.go_on("run", &[]), 0);
     assert!(err.contains("goes on after step 1,800"), "{err}");

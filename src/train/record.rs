@@ -102,17 +102,23 @@ impl Record {
         self.tell_of_disk(written.and(events));
     }
 
-    /// Forgets all but the first `lines` lines of metrics: what follows `step` is made again.
+    /// Forgets all but the first `lines` lines of metrics: what follows is made again.
     ///
     /// # Errors
     /// When the files cannot be changed.
-    pub fn go_back(&mut self, step: usize, lines: usize) -> Result<()> {
+    pub fn go_back(&mut self, lines: usize) -> Result<()> {
         self.metrics = self.run.metrics(lines)?;
         self.lines = self.run.lines();
+        // TensorBoard forgets what it has of the last step and of later ones; of the last, what is kept is told again.
+        let last = self.lines.last().map_or(1, |line| line.step);
+        let mut events = Events::create(self.run.folder(), last)?;
+        let kept = self.lines.iter().filter(|line| line.step == last);
+        let written = kept.map(|line| events.write(line)).collect();
+        self.events = Some(events);
+        self.tell_of_disk(written);
         for line in &mut self.lines {
             line.health.clear();
         }
-        self.events = Some(Events::create(self.run.folder(), step + 1)?);
         Ok(())
     }
 

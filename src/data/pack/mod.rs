@@ -182,7 +182,9 @@ pub fn pack(dataset: &Dataset, config: &Config, progress: &(dyn Fn(usize) + Sync
             return Err(Error::data(format!("{}: no training picture decodes", dataset.origin))
                 .help("alexnet data check SRC"));
         }
-        statistics.save(&config.out)?;
+        // What was left out has no place in the packed set.
+        let (usable, skipped) = ((0..statistics.usable.len()).collect(), Vec::new());
+        Statistics { usable, skipped, ..statistics }.save(&config.out)?;
     }
     json::write(&config.out.join(Manifest::FILE), &manifest)?;
     let _ = std::fs::remove_file(config.out.join(UNFINISHED));

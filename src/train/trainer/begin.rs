@@ -95,7 +95,7 @@ impl Trainer {
                 (State::default(), transfer.parameters, None)
             }
         };
-        record.go_back(state.step, state.lines)?;
+        record.go_back(state.lines)?;
         let preprocess = Arc::new(preprocess);
         let train = config.dataset.train()?.clone();
         let golden = golden_squares(&train, &statistics.usable, &preprocess)?;

@@ -212,6 +212,11 @@ impl Trainer {
                 .context(format!("stopped after {steps} steps"))
                 .help(format!("the last checkpoint that was written is whole: {go_on} goes on from it"))
         })?;
+        // The checkpoint does not count this line: a training that goes on writes it with all its steps.
+        if self.state.recent.pictures > 0 {
+            let line = self.line(&self.state.recent, None);
+            self.record.line(&line);
+        }
         let model = self.model(self.state.pace.epochs, None)?;
         if self.save_model("last", &model)? {
             self.record.say(&format!(

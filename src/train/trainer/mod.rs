@@ -157,15 +157,12 @@ impl Trainer {
             self.tally(outcome, batch.labels.len(), time, waiting, is_late);
             self.measure(&loader, batch.labels.len(), time, waiting);
             loader.recycle(batch);
-            let stop = self.stop();
-            self.write_line(stop.is_some());
-            if stop.is_none() {
-                self.keep_checkpoint();
-            }
-            if let Some(ended) = stop {
+            self.write_line();
+            if let Some(ended) = self.stop() {
                 self.record.progress.finish();
                 return Ok(Passed::Stopped(ended));
             }
+            self.keep_checkpoint();
         }
         self.record.progress.finish();
         Ok(Passed::Whole)
@@ -257,20 +254,16 @@ impl Trainer {
         signal.or(enough.then_some(Ended::MaxSteps)).or(forecast.then_some(Ended::Forecast))
     }
 
-    /// Writes a line of metrics every so many steps, and before a stop; the layers are looked at then.
-    fn write_line(&mut self, is_stopping: bool) {
-        let is_due = self.state.step.is_multiple_of(LOG_EVERY);
-        if !is_due && !is_stopping {
+    /// Writes a line of metrics every so many steps, with a look at the layers.
+    fn write_line(&mut self) {
+        if !self.state.step.is_multiple_of(LOG_EVERY) {
             return;
         }
-        let rate = self.rate();
+        let (rate, health) = (self.rate(), self.engine.health());
         let mut line = self.line(&self.state.recent, None);
-        if is_due {
-            let health = self.engine.health();
-            line.set_health(&health);
-            for advice in self.watch.layers(self.state.step, &health, rate) {
-                self.record.say(&format!("note: {}. {}", advice.finding, advice.cure));
-            }
+        line.set_health(&health);
+        for advice in self.watch.layers(self.state.step, &health, rate) {
+            self.record.say(&format!("note: {}. {}", advice.finding, advice.cure));
         }
         if self.state.step == FLAT_STEPS && self.state.pace.epochs == 0 {
             self.tell_of_a_flat_loss(self.state.recent);

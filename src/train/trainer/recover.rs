@@ -164,7 +164,7 @@ impl Trainer {
         self.state = checkpoint.state;
         self.state.rollbacks = rollbacks + 1;
         self.gone_back = Some(self.state.step);
-        self.record.go_back(self.state.step, self.state.lines)?;
+        self.record.go_back(self.state.lines)?;
         self.took_up = (std::time::Instant::now(), self.state.seconds);
         // The rate of the checkpoint may be another than the one that went wrong.
         let lower = divided(self.rate().min(rate), LOWER, 1);
