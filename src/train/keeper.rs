@@ -16,6 +16,9 @@ const KEPT: usize = 2;
 /// Time after which a checkpoint that could not be written is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
 
+/// What its thread is called.
+pub const THREAD: &str = "checkpoints";
+
 /// How often checkpoints are made, beside the end of every epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Frequency {
@@ -58,13 +61,15 @@ impl Keeper {
         let (work, waiting) = bounded::<Checkpoint>(1);
         let (tell, done) = bounded(1);
         let place = folder.to_path_buf();
-        let thread = std::thread::spawn(move || {
+        let work_off = move || {
             for checkpoint in waiting {
                 if tell.send(save(&checkpoint, &place)).is_err() {
                     return;
                 }
             }
-        });
+        };
+        let thread = std::thread::Builder::new().name(THREAD.to_owned()).spawn(work_off);
+        let thread = thread.map_err(|error| Error::io(folder, "start a thread for checkpoints", &error))?;
         Ok(Self {
             folder: folder.to_path_buf(),
             frequency,

@@ -19,6 +19,12 @@ pub const LOWER: f32 = 10.0;
 /// A loss above this share of that of a blind guess has not left it.
 const FLAT: f64 = 0.98;
 
+/// A loss so many times that of a blind guess is not flat: it has exploded.
+const WILD: f64 = 2.0;
+
+/// What pixels are divided by to be about 1 in size: their usual deviation.
+const PIXELS: f32 = 64.0;
+
 /// Share of units that may be silent for every picture of a batch.
 const DEAD: f32 = 0.5;
 
@@ -66,7 +72,8 @@ pub struct Advice {
 /// A cure for a loss that stays at that of a blind guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cure {
-    /// He's initial weights in all layers but the last, and no biases: signals keep their size from layer to layer.
+    /// He's initial weights in all layers but the last, and no biases: signals keep their size from layer to layer. So they
+    /// must have a size of about 1 to begin with: where pixels are 0 to 255, they are divided by [`PIXELS`].
     He,
     /// Biases of .1 where they are 1, and half the rate: with 1, the first layers' outputs are mostly bias.
     SmallBiases,
@@ -91,6 +98,10 @@ impl Cure {
                 Self::SmallBiases if bias => settings.push((key(layer, "bias"), "0.1".into())),
                 _ => {}
             }
+        }
+        let pixels = recipe.input.divisor == 1.0 && recipe.input.deviations.is_none();
+        if self == Self::He && pixels && !settings.is_empty() {
+            settings.push(("input.divisor".into(), PIXELS.to_string()));
         }
         if self == Self::SmallBiases {
             settings.push(("optimiser.rate".into(), (recipe.optimiser.rate / 2.0).to_string()));
@@ -147,7 +158,28 @@ impl Watch {
     /// Whether the loss of some steps, those at the end of the first epoch, is still that of a blind guess among
     /// `classes` classes, ln(classes): the best-known failure of this network.
     pub fn is_flat(late: &Tally, classes: usize) -> bool {
-        late.pictures > 0 && late.loss() >= FLAT * (classes as f64).ln()
+        let blind = (classes as f64).ln();
+        late.pictures > 0 && (FLAT * blind..WILD * blind).contains(&late.loss())
+    }
+
+    /// Whether the loss is far above that of a blind guess.
+    pub fn is_wild(late: &Tally, classes: usize) -> bool {
+        late.pictures > 0 && late.loss() >= WILD * (classes as f64).ln()
+    }
+
+    /// What is told of a loss far above that of a blind guess.
+    pub fn wild(&mut self, step: usize, late: &Tally, classes: usize, recipe: &Recipe) -> Option<Advice> {
+        let blind = (classes as f64).ln();
+        let finding = format!(
+            "the loss is {:.3}, far above the ln {classes} = {blind:.3} of a blind guess",
+            late.loss()
+        );
+        let cure = format!(
+            "the rate is too high, or the initial weights are too large for the pixels' scale: --set optimiser.rate={}, \
+             or --set input.divisor={PIXELS}; `alexnet lr-find` shows which rates are",
+            divided(recipe.optimiser.rate, LOWER, 1)
+        );
+        self.tell("", "wild", Advice { step, finding, cure })
     }
 
     /// What is told of a flat loss.
@@ -252,6 +284,7 @@ mod tests {
     fn a_flat_loss_is_one_near_a_blind_guess() {
         let tally = |loss: f64| Tally { pictures: 100, loss: 100.0 * loss, ..Tally::default() };
         assert!(Watch::is_flat(&tally(2.303), 10) && Watch::is_flat(&tally(2.27), 10));
+        assert!(Watch::is_wild(&tally(150.0), 10) && !Watch::is_flat(&tally(150.0), 10));
         assert!(!Watch::is_flat(&tally(2.2), 10) && !Watch::is_flat(&Tally::default(), 10));
     }
 
@@ -270,6 +303,7 @@ mod tests {
             assert!(he.init == Init::He && he.bias == 0.0, "{}", layer.name);
             assert!(small.init == before.init && small.bias == before.bias * 0.1, "{}", layer.name);
         }
+        assert_eq!((he.input.divisor, small.input.divisor), (PIXELS, 1.0));
         assert_eq!(small.optimiser.rate, paper.optimiser.rate / 2.0);
         assert!(Cure::He.apply(&he).is_err());
         let mut watch = Watch::default();

@@ -120,6 +120,7 @@ impl Trainer {
             state,
             gone_back: None,
             watch: Watch::default(),
+            unsaved: Vec::new(),
             measuring: Some(Default::default()),
             forecast: None,
             config,

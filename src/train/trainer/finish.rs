@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Ended, Trainer};
+use super::{Ended, Trainer, Unsaved};
 use crate::data::{Split, decode};
 use crate::engine::Engine;
 use crate::error::Kind;
@@ -52,15 +52,17 @@ impl Trainer {
     pub(super) fn end_of_epoch(&mut self, validation: Option<Evaluation>) -> Result<Option<Ended>> {
         let (epoch, tally, late) = (self.state.pace.epochs + 1, self.state.epoch, self.state.late);
         self.tell_epoch(epoch, &tally, validation.as_ref());
-        let improved = match (&validation, &self.state.best) {
+        let waiting = self.unsaved.iter().find(|unsaved| unsaved.name == "best");
+        let best = waiting.map_or(&self.state.best, |unsaved| &unsaved.found);
+        let improved = match (&validation, best) {
             (Some(found), Some(best)) => found.top1 > best.top1,
             _ => true,
         };
         let model = self.model(epoch, validation.as_ref())?;
-        if improved && self.save_model("best", &model)? {
-            self.state.best.clone_from(&validation);
+        if improved {
+            self.save_model("best", model.clone(), validation.clone())?;
         }
-        self.save_model("last", &model)?;
+        self.save_model("last", model, validation.clone())?;
         let error = validation.as_ref().map_or(tally.loss(), |found| 1.0 - found.top1_share());
         let next = self.state.pace.finish_epoch(&self.schedule(), error);
         if next == Next::Divided {
@@ -69,11 +71,14 @@ impl Trainer {
         self.state.batches = 0;
         (self.state.epoch, self.state.late, self.state.recent) = Default::default();
         self.save_checkpoint();
-        if epoch == 1 && Watch::is_flat(&late, self.engine.network().classes) {
-            self.tell_of_a_flat_loss(late);
-            return self.on_plateau();
+        if epoch > 1 {
+            return Ok(None);
         }
-        Ok(None)
+        self.tell_of_a_bad_loss(late);
+        match Watch::is_flat(&late, self.engine.network().classes) {
+            true => self.on_plateau(),
+            false => Ok(None),
+        }
     }
 
     fn tell_epoch(&mut self, epoch: usize, tally: &Tally, found: Option<&Evaluation>) {
@@ -107,12 +112,13 @@ impl Trainer {
         }
     }
 
-    pub(super) fn tell_of_a_flat_loss(&mut self, tally: Tally) {
-        let classes = self.engine.network().classes;
-        if !Watch::is_flat(&tally, classes) {
-            return;
-        }
-        let told = self.watch.flat(self.state.step, &tally, classes, &self.config.recipe);
+    pub(super) fn tell_of_a_bad_loss(&mut self, tally: Tally) {
+        let (step, classes, recipe) = (self.state.step, self.engine.network().classes, &self.config.recipe);
+        let told = match Watch::is_flat(&tally, classes) {
+            true => self.watch.flat(step, &tally, classes, recipe),
+            false if Watch::is_wild(&tally, classes) => self.watch.wild(step, &tally, classes, recipe),
+            false => None,
+        };
         if let Some(advice) = told {
             self.record.say(&format!("note: {}: {}", advice.finding, advice.cure));
         }
@@ -136,16 +142,27 @@ impl Trainer {
         Ok(Some(Ended::Restart(Box::new(recipe))))
     }
 
-    /// Saves a model; a disk that is full is told, and ends nothing. Tells whether it was saved.
-    fn save_model(&mut self, name: &str, model: &Model) -> Result<bool> {
-        match self.record.run.save(name, model) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind == Kind::Runtime => {
-                self.record.warn(&error);
-                Ok(false)
+    /// Saves a model, and those that could not be saved before.
+    fn save_model(&mut self, name: &'static str, model: Model, found: Option<Evaluation>) -> Result<()> {
+        self.unsaved.retain(|unsaved| unsaved.name != name);
+        self.unsaved.push(Unsaved { name, model, found });
+        self.save_models()
+    }
+
+    /// Saves what waits to be saved. A disk that is full is told, and ends nothing: it is tried again.
+    fn save_models(&mut self) -> Result<()> {
+        for unsaved in std::mem::take(&mut self.unsaved) {
+            match self.record.run.save(unsaved.name, &unsaved.model) {
+                Ok(_) if unsaved.name == "best" => self.state.best = unsaved.found,
+                Ok(_) => {}
+                Err(error) if error.kind == Kind::Runtime => {
+                    self.record.warn(&error);
+                    self.unsaved.push(unsaved);
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => Err(error),
         }
+        Ok(())
     }
 
     fn model(&mut self, epochs: usize, found: Option<&Evaluation>) -> Result<Model> {
@@ -177,6 +194,7 @@ impl Trainer {
             self.save_unfinished()?;
         }
         self.keeper.wait().unwrap_or_else(|error| self.record.warn(&error));
+        self.save_models()?;
         if *ended == Ended::Scheduled(End::Plateau) {
             self.record.say("the validation error does not improve any more: the end");
         }
@@ -218,7 +236,8 @@ impl Trainer {
             self.record.line(&line);
         }
         let model = self.model(self.state.pace.epochs, None)?;
-        if self.save_model("last", &model)? {
+        self.save_model("last", model, None)?;
+        if self.unsaved.is_empty() {
             self.record.say(&format!(
                 "stopped after {steps} steps; {go_on} goes on; the model so far is last.safetensors"
             ));

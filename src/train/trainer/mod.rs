@@ -26,6 +26,8 @@ use super::watch::Watch;
 use crate::Result;
 use crate::data::{Batch as Pictures, ColorBasis, Loader, Picture, Preprocess, Skip, Split};
 use crate::engine::{Batch, CpuEngine, Engine, NotFinite, Outcome, Update};
+use crate::eval::Evaluation;
+use crate::interop::Model;
 use crate::net::{Augment, Edit, Recipe, Schedule};
 
 /// Steps between two lines of metrics, and between two looks at the layers.
@@ -74,8 +76,17 @@ struct Trainer {
     /// The step of the last checkpoint that was gone back to.
     gone_back: Option<usize>,
     watch: Watch,
+    /// Models that a full disk has no room for yet.
+    unsaved: Vec<Unsaved>,
     measuring: Option<Measuring>,
     forecast: Option<Forecast>,
+}
+
+/// A model that is to be saved under a name, and what it was judged.
+struct Unsaved {
+    name: &'static str,
+    model: Model,
+    found: Option<Evaluation>,
 }
 
 /// Why there are no more epochs.
@@ -266,7 +277,7 @@ impl Trainer {
             self.record.say(&format!("note: {}. {}", advice.finding, advice.cure));
         }
         if self.state.step == FLAT_STEPS && self.state.pace.epochs == 0 {
-            self.tell_of_a_flat_loss(self.state.recent);
+            self.tell_of_a_bad_loss(self.state.recent);
         }
         self.record.line(&line);
         self.state.recent = Default::default();
