@@ -47,10 +47,14 @@ pub(super) fn run(args: &LrFindArgs, out: &mut Output) -> Ending {
 fn text(found: &Found, recipe: &str) -> String {
     const ROWS: usize = 24;
     const BAR: f64 = 40.0;
-    let most = found.tries.iter().map(|tried| tried.smooth).fold(f64::MIN_POSITIVE, f64::max);
+    let losses = || found.tries.iter().map(|tried| tried.smooth);
+    // From the lowest to a little above the first: an explosion would make all others look the same.
+    let least = losses().fold(f64::INFINITY, f64::min);
+    let most = losses().next().map_or(1.0, |first| first + 0.2 * (first - least).max(0.01));
     let every = found.tries.len().div_ceil(ROWS).max(1);
     let rows = found.tries.iter().step_by(every).map(|tried| {
-        let bar = "#".repeat((BAR * tried.smooth / most).round() as usize);
+        let share = ((tried.smooth - least) / (most - least)).clamp(0.0, 1.0);
+        let bar = "#".repeat(1 + (BAR * share).round() as usize);
         format!("{:>9.1e}  {:>8.4}  {bar}\n", tried.rate, tried.smooth)
     });
     let mut text = format!("{:>9}  {:>8}\n", "rate", "loss") + &rows.collect::<String>();
@@ -59,7 +63,7 @@ fn text(found: &Found, recipe: &str) -> String {
     }
     text += &match found.suggestion {
         Some(rate) => format!(
-            "it falls fastest at {rate:.1e}: alexnet train SRC --recipe {recipe} --set optimiser.rate={rate:.1e}\n"
+            "a good one to begin with is {rate:.1e}: alexnet train SRC --recipe {recipe} --set optimiser.rate={rate:.1e}\n"
         ),
         None => "it falls nowhere: more steps, or other initial weights (`alexnet recipe show` has them)\n"
             .to_owned(),

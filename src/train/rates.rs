@@ -53,7 +53,8 @@ pub struct Try {
 pub struct Found {
     /// The steps, up to where the loss explodes.
     pub tries: Vec<Try>,
-    /// The rate at which the smoothed loss falls fastest; `None` if it does not fall.
+    /// The rate at which the smoothed loss falls fastest, or a tenth of the one at which it explodes, if that is lower; `None`
+    /// if it does not fall.
     pub suggestion: Option<f32>,
     /// The rate at which the loss explodes, if one of those tried.
     pub explodes: Option<f32>,
@@ -128,7 +129,8 @@ fn judge(tries: Vec<Try>, explodes: Option<f32>) -> Found {
     let lowest = (0..tries.len()).min_by(|&a, &b| tries[a].smooth.total_cmp(&tries[b].smooth)).unwrap_or(0);
     let fall = |i: usize| tries[i - span].smooth - tries[i].smooth;
     let steepest = (span..=lowest).max_by(|&a, &b| fall(a).total_cmp(&fall(b)));
-    let suggestion = steepest.filter(|&i| fall(i) > 0.0).map(|i| tries[i - span / 2].rate);
+    let fastest = steepest.filter(|&i| fall(i) > 0.0).map(|i| tries[i - span / 2].rate);
+    let suggestion = fastest.map(|rate| explodes.map_or(rate, |explodes| rate.min(explodes / 10.0)));
     Found { tries, suggestion, explodes }
 }
 
@@ -138,8 +140,11 @@ impl Found {
     /// # Errors
     /// When the file cannot be written.
     pub fn draw(&self, path: &Path) -> Result<()> {
+        // An explosion would make all other losses look the same.
+        let most = self.tries.first().map_or(0.0, |first| 1.5 * first.loss);
         let points = |loss: fn(&Try) -> f64| -> Vec<(f32, f64)> {
-            self.tries.iter().map(|tried| (tried.rate, loss(tried))).collect()
+            let points = self.tries.iter().map(|tried| (tried.rate, loss(tried)));
+            points.filter(|(_, loss)| *loss <= most).collect()
         };
         draw_rates(path, &points(|tried| tried.loss), &points(|tried| tried.smooth))
     }
@@ -158,7 +163,9 @@ mod tests {
             _ => 0.7 + 0.1 * (i - 80) as f64,
         };
         let tried = |i: usize| Try { rate: i as f32, loss: loss(i), smooth: loss(i) };
-        let found = judge((0..100).map(tried).collect(), Some(100.0));
+        let found = judge((0..100).map(tried).collect(), None);
+        let near = judge((0..100).map(tried).collect(), Some(100.0));
+        assert_eq!((near.suggestion, near.explodes), (Some(10.0), Some(100.0)));
         assert!(found.suggestion.is_some_and(|rate| (45.0..60.0).contains(&rate)), "{:?}", found.suggestion);
         let rising = (0..100).map(|i| Try { smooth: i as f64, ..tried(i) }).collect();
         assert_eq!(judge(rising, None).suggestion, None);

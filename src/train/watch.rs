@@ -189,15 +189,20 @@ impl Watch {
             late.loss(),
             (classes as f64).ln()
         );
-        let he = match Cure::He.typed(recipe) {
-            he if he.is_empty() => String::new(),
-            he => format!("; He's initial weights, `--on-plateau restart-with-he`: {he}"),
-        };
-        let cure = format!(
-            "it may only need more steps. Known cures: smaller biases and a lower rate, `--on-plateau \
-             restart-with-small-biases`: {}{he}",
-            Cure::SmallBiases.typed(recipe)
-        );
+        let cures = [
+            ("He's initial weights", "restart-with-he", Cure::He),
+            ("smaller biases and a lower rate", "restart-with-small-biases", Cure::SmallBiases),
+        ];
+        let known = cures.map(|(what, policy, cure)| match cure.typed(recipe) {
+            typed if typed.is_empty() => None,
+            // No biases are 1.
+            typed if cure == Cure::SmallBiases && !typed.contains("bias") => {
+                Some(format!("a lower rate: {typed}"))
+            }
+            typed => Some(format!("{what}, `--on-plateau {policy}`: {typed}")),
+        });
+        let known: Vec<String> = known.into_iter().flatten().collect();
+        let cure = format!("it may only need more steps. Known cures: {}", known.join("; "));
         self.tell("", "flat", Advice { step, finding, cure })
     }
 
