@@ -103,10 +103,10 @@ pub(crate) fn write(path: &Path, metadata: &BTreeMap<&str, String>, arrays: &[Ar
 /// The last array of a sealed file: the SHA-256 of all bytes before it.
 pub(crate) const SEAL: &str = "sha256";
 
-/// [`write`], with an array behind all others that shows whether a bit of the file has changed since.
+/// [`write()`], with an array behind all others that shows whether a bit of the file has changed since.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub(crate) fn write_sealed(
     path: &Path,
     metadata: &BTreeMap<&str, String>,

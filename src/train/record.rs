@@ -112,8 +112,10 @@ impl Record {
         // TensorBoard forgets what it has of the last step and of later ones; of the last, what is kept is told again.
         let last = self.lines.last().map_or(1, |line| line.step);
         let mut events = Events::create(self.run.folder(), last)?;
-        let kept = self.lines.iter().filter(|line| line.step == last);
-        let written = kept.map(|line| events.write(line)).collect();
+        let mut written = Ok(());
+        for line in self.lines.iter().filter(|line| line.step == last) {
+            written = written.and(events.write(line));
+        }
         self.events = Some(events);
         self.tell_of_disk(written);
         for line in &mut self.lines {

@@ -73,7 +73,7 @@ pub struct Advice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cure {
     /// He's initial weights in all layers but the last, and no biases: signals keep their size from layer to layer. So they
-    /// must have a size of about 1 to begin with: where pixels are 0 to 255, they are divided by [`PIXELS`].
+    /// must have a size of about 1 to begin with: where pixels are 0 to 255, they are divided by 64.
     He,
     /// Biases of .1 where they are 1, and half the rate: with 1, the first layers' outputs are mostly bias.
     SmallBiases,

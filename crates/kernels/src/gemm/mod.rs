@@ -15,7 +15,7 @@
 //! An operand only has to know how to pack itself ([`Operand`]), so that a convolution's patches are never
 //! written out. The sum over `k` runs in the same order for every number of threads: the depth blocks depend
 //! on `k` and on the set of instructions alone. Each block is summed by itself and added, which keeps digits; in
-//! [`gemm_chain`] blocks continue the sums instead.
+//! `gemm_chain` blocks continue the sums instead.
 
 mod kernel;
 mod operand;
@@ -152,7 +152,7 @@ pub(crate) const LONGEST_IN_BLOCKS: usize = DEPTH;
 
 /// `C = A B`, handed on block by block while it is in the cache, and never written as a whole. `take` gets the rows
 /// and columns of a block and its values, `[rows, columns]`; each element is handed on once. The bits are those of
-/// [`gemm_chain`].
+/// `gemm_chain`.
 ///
 /// # Panics
 /// When the sums are empty or too long.
