@@ -618,15 +618,16 @@ fn a_flat_loss_is_told_and_its_cure_trains() {
 #[test]
 fn a_forecast_leaves_nothing() {
     let place = Place::new(5);
-    let (out, _) = place.run(&place.train("run", &["--forecast"])[..], 0);
+    let args = |more: &[&str]| -> Vec<String> {
+        place.train("run", more).into_iter().filter(|word| word != "--exist-ok").collect()
+    };
+    let (out, _) = place.run(&args(&["--forecast"]), 0);
     assert!(
         out.contains("forecast from 20 steps") && out.contains("what is left of 4 epochs at most"),
         "{out}"
     );
     assert!(!place.root().join("run").exists());
-    let mut args = place.train("run", &["--forecast", "--json"]);
-    args.retain(|word| word != "--exist-ok");
-    let (out, _) = place.run(&args, 0);
+    let (out, _) = place.run(&args(&["--forecast", "--json"]), 0);
     let value: Value = serde_json::from_str(&out).unwrap();
     assert!(value["forecast"]["images_per_second"].as_f64().unwrap() > 0.0, "{out}");
 }

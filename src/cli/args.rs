@@ -273,7 +273,7 @@ pub(super) struct TrainArgs {
     #[arg(long)]
     pub(super) tui: bool,
     /// Only measure the first steps: memory, time to the end and where it goes, disk space. Leaves nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "exist_ok")]
     pub(super) forecast: bool,
     /// What all random numbers follow from: the same seed gives the same model
     #[arg(long, value_name = "N", default_value_t = 0)]

@@ -205,6 +205,13 @@ impl Trainer {
         self.record.flush();
         self.record.draw();
         let folder = self.record.run.folder().to_path_buf();
+        if let Some(unsaved) = self.unsaved.first() {
+            let what = format!("{}: {}.safetensors could not be saved", folder.display(), unsaved.name);
+            return Err(Error::new(Kind::Runtime, what).help(format!(
+                "make room on the disk; `alexnet train --resume {}` then goes on from the last checkpoint",
+                folder.display()
+            )));
+        }
         if self.config.only_forecast {
             self.record.run.remove();
         }
