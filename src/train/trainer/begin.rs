@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::Trainer;
 use crate::data::{Identity, Picture, Preprocess, Split, Statistics};
-use crate::engine::{CpuEngine, Engine, Mode};
+use crate::engine::{CpuEngine, Engine, Mode, Tensor};
 use crate::eval::model_path;
 use crate::interop::Model;
 use crate::net::{Change, Mean, Network};
@@ -32,6 +32,49 @@ const GOLDEN: usize = 2;
 enum Start {
     Weights(Transfer),
     Checkpoint(Box<Checkpoint>),
+}
+
+/// What a training begins with here.
+struct Numbers {
+    state: State,
+    parameters: Vec<Tensor>,
+    /// `None`: all zero.
+    velocities: Option<Vec<Tensor>>,
+    preprocess: Preprocess,
+}
+
+impl Start {
+    /// The numbers to begin with. `preprocess` is that of the pictures' statistics; a checkpoint, and a model where it can, bring
+    /// their own mean.
+    fn numbers(
+        self,
+        record: &mut Record,
+        model: Option<&Model>,
+        preprocess: Preprocess,
+        mean: Mean,
+    ) -> Numbers {
+        match self {
+            Self::Checkpoint(checkpoint) => Numbers {
+                preprocess: Preprocess { mean: checkpoint.mean, ..preprocess },
+                state: checkpoint.state,
+                parameters: checkpoint.parameters,
+                velocities: Some(checkpoint.velocities),
+            },
+            Self::Weights(transfer) => {
+                transfer.told().iter().for_each(|line| record.say(line));
+                let model = model.filter(|model| takes_mean(model, &preprocess, mean));
+                let preprocess = match model {
+                    None => preprocess,
+                    Some(model) => {
+                        record.say("the mean is the model's: its weights were learned with it");
+                        Preprocess { mean: model.preprocess.mean.clone(), ..preprocess }
+                    }
+                };
+                let (state, parameters) = (State::default(), transfer.parameters);
+                Numbers { state, parameters, velocities: None, preprocess }
+            }
+        }
+    }
 }
 
 impl Trainer {
@@ -78,23 +121,10 @@ impl Trainer {
         }
         introduce(&config, &mut record, &engine);
         let statistics = statistics(&config, &mut record)?;
-        let mut preprocess = Preprocess::new(&recipe.input, &statistics);
-        let (state, parameters, velocities) = match start {
-            Start::Checkpoint(checkpoint) => {
-                preprocess.mean = checkpoint.mean;
-                (checkpoint.state, checkpoint.parameters, Some(checkpoint.velocities))
-            }
-            Start::Weights(transfer) => {
-                transfer.told().iter().for_each(|line| record.say(line));
-                if let Some((model, _)) =
-                    model.filter(|(model, _)| takes_mean(model, &preprocess, recipe.input.mean))
-                {
-                    record.say("the mean is the model's: its weights were learned with it");
-                    preprocess.mean = model.preprocess.mean;
-                }
-                (State::default(), transfer.parameters, None)
-            }
-        };
+        let preprocess = Preprocess::new(&recipe.input, &statistics);
+        let numbers =
+            start.numbers(&mut record, model.as_ref().map(|(model, _)| model), preprocess, recipe.input.mean);
+        let Numbers { state, parameters, velocities, preprocess } = numbers;
         record.go_back(state.lines)?;
         let preprocess = Arc::new(preprocess);
         let train = config.dataset.train()?.clone();
