@@ -207,7 +207,7 @@ fn check_edits(origin: &str, recipe: &Recipe) -> Result<()> {
 
 /// Whether a layer of this name has weights.
 pub(super) fn check_learns(layers: &[LayerSpec], name: &str) -> Result<()> {
-    let learns = |layer: &&LayerSpec| matches!(layer.spec, Spec::Conv(_) | Spec::Local(_) | Spec::Fc { .. });
+    let learns = |layer: &&LayerSpec| layer.spec.weights().is_some();
     let names: Vec<&str> = layers.iter().filter(learns).map(|layer| layer.name.as_str()).collect();
     if names.contains(&name) {
         return Ok(());

@@ -275,6 +275,24 @@ pub struct WeightSpec {
     pub decay: Option<f32>,
 }
 
+impl Spec {
+    /// Initial values, rates and decay of a layer that has weights.
+    pub fn weights(&self) -> Option<&WeightSpec> {
+        match self {
+            Self::Conv(conv) | Self::Local(conv) => Some(&conv.weights),
+            Self::Fc { weights, .. } => Some(weights),
+            _ => None,
+        }
+    }
+}
+
+impl WeightSpec {
+    /// Whether the layer learns nothing: both its rates are zero.
+    pub fn is_frozen(&self) -> bool {
+        self.rate == 0.0 && self.bias_rate == 0.0
+    }
+}
+
 impl Default for WeightSpec {
     fn default() -> Self {
         Self { init: Init::Normal(0.01), bias: 0.0, rate: 1.0, bias_rate: 1.0, decay: None }

@@ -78,9 +78,9 @@ impl Journal {
         let failed = |error: std::io::Error| Error::io(&path, "open the journal", &error);
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
         let file = file.map_err(failed)?;
-        let mut text = std::fs::read_to_string(&path).map_err(failed)?;
-        text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
-        let entries = parse(&text).map_err(|error| error.context(path.display()))?;
+        let text = std::fs::read_to_string(&path).map_err(failed)?;
+        let text = whole_lines(&text);
+        let entries = parse(text).map_err(|error| error.context(path.display()))?;
         let mut journal = Self { path, file, bytes: text.len() as u64, entries };
         journal.cut().map_err(|error| Error::io(&journal.path, "open the journal", &error))?;
         Ok(journal)
@@ -96,7 +96,7 @@ impl Journal {
             return Ok(Vec::new());
         }
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read the journal", &e))?;
-        parse(&text).map_err(|error| error.context(path.display()))
+        parse(whole_lines(&text)).map_err(|error| error.context(path.display()))
     }
 
     /// Adds an entry; it is on the disk when this returns.
@@ -144,6 +144,11 @@ impl Journal {
         edits.sort_by_key(|edit| edit.step);
         edits
     }
+}
+
+/// Without a last line that is not finished: it is being written, or was when the program was killed.
+fn whole_lines(text: &str) -> &str {
+    &text[..text.rfind('\n').map_or(0, |end| end + 1)]
 }
 
 fn parse(text: &str) -> Result<Vec<Entry>> {
@@ -200,7 +205,9 @@ mod tests {
         let first = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
         for cut in 0..=whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
+            let seen = Journal::read(folder.path()).unwrap().len();
             let mut journal = Journal::open(folder.path()).unwrap();
+            assert_eq!(seen, journal.entries().len(), "a reader meets half a line while it is written");
             let left = usize::from(cut >= first) + usize::from(cut == whole.len());
             assert_eq!(journal.entries().len(), left, "cut at {cut}");
             journal.append(entry(10, Change::StopAfter(3), By::User)).unwrap();

@@ -144,6 +144,11 @@ impl Keeper {
         result.map(|_| ()).map_err(|error| error.context(format!("the checkpoint of step {step}")))
     }
 
+    /// The training has gone back to this step: the next checkpoint is due from here.
+    pub fn go_back(&mut self, step: usize) {
+        self.last = (step, Instant::now());
+    }
+
     /// Where checkpoints are.
     pub fn folder(&self) -> &Path {
         &self.folder

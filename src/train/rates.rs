@@ -80,7 +80,8 @@ pub fn find(recipe: &Recipe, dataset: &Dataset, options: &Options) -> Result<Fou
     let basis = statistics.color_basis();
     progress.start("rates", options.steps);
     let mut tries: Vec<Try> = Vec::new();
-    let growth = f64::from(options.to / options.from).powf(1.0 / (options.steps - 1) as f64);
+    let growth =
+        f64::from(options.to / options.from).powf(1.0 / options.steps.saturating_sub(1).max(1) as f64);
     let mut epochs = 1..;
     let mut loader: Option<Loader> = None;
     while tries.len() < options.steps {

@@ -35,7 +35,8 @@ const FILES: [&str; 12] = [
 ];
 
 const METRICS: &str = "metrics.jsonl";
-const CHECKPOINTS: &str = "checkpoints";
+/// The folder of a run's checkpoints.
+pub const CHECKPOINTS: &str = "checkpoints";
 const LOCK: &str = "lock";
 
 /// What a run began with, beside its recipe: enough to go on with it.

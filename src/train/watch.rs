@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::schedule::divided;
 use super::tally::Tally;
 use crate::engine::Health;
-use crate::net::{Init, LayerSpec, Recipe, Spec, WeightSpec};
+use crate::net::{Init, LayerSpec, Recipe, WeightSpec};
 use crate::{Error, Result};
 
 /// Times that a training goes back to a checkpoint.
@@ -83,7 +83,7 @@ impl Cure {
     /// What changes in the recipe, as `--set` takes it.
     pub fn settings(self, recipe: &Recipe) -> Vec<(String, String)> {
         let mut layers: Vec<(&LayerSpec, &WeightSpec)> =
-            recipe.layers.iter().filter_map(|layer| Some((layer, weights(&layer.spec)?))).collect();
+            recipe.layers.iter().filter_map(|layer| Some((layer, layer.spec.weights()?))).collect();
         // The last layer, whose outputs are the logits, may start as small as it does.
         layers.pop();
         let key = |layer: &LayerSpec, what: &str| format!("layer.{}.weights.{what}", layer.name);
@@ -131,14 +131,6 @@ impl Cure {
     fn typed(self, recipe: &Recipe) -> String {
         let settings = self.settings(recipe);
         settings.iter().map(|(key, value)| format!("--set {key}={value}")).collect::<Vec<_>>().join(" ")
-    }
-}
-
-fn weights(spec: &Spec) -> Option<&WeightSpec> {
-    match spec {
-        Spec::Conv(conv) | Spec::Local(conv) => Some(&conv.weights),
-        Spec::Fc { weights, .. } => Some(weights),
-        _ => None,
     }
 }
 
@@ -299,8 +291,8 @@ mod tests {
         let he = Cure::He.apply(&paper).unwrap();
         let small = Cure::SmallBiases.apply(&paper).unwrap();
         for (layer, (he, small)) in paper.layers.iter().zip(he.layers.iter().zip(&small.layers)) {
-            let Some(before) = weights(&layer.spec) else { continue };
-            let (he, small) = (weights(&he.spec).unwrap(), weights(&small.spec).unwrap());
+            let Some(before) = layer.spec.weights() else { continue };
+            let (he, small) = (he.spec.weights().unwrap(), small.spec.weights().unwrap());
             if layer.name == "fc8" {
                 assert_eq!((he, small), (before, before));
                 continue;

@@ -311,7 +311,7 @@ impl Split {
 }
 
 /// Bytes as digits, as digests are written.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -14,7 +14,7 @@ use super::{
     Batch, Engine, Health, Laps, MemoryTable, Mode, NotFinite, Outcome, Pass, Place, Plan, Tensor, Update,
     available, layout,
 };
-use crate::net::{Activation, Layer, Network, Operation};
+use crate::net::{Activation, Layer, Network, Operation, WeightSpec};
 use crate::{Error, Result};
 use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::part::{Carry, Part};
@@ -297,7 +297,7 @@ impl Parameters {
         };
         match plan.mode {
             Mode::Training => {
-                let frozen = layer.weights().is_some_and(|spec| spec.rate == 0.0 && spec.bias_rate == 0.0);
+                let frozen = layer.weights().is_some_and(WeightSpec::is_frozen);
                 let (value, gradient, velocity) = (pair()?, pair()?, pair()?);
                 let carry = Carry::new(zeros(plan.carried(layer))?);
                 Ok(Self { value, gradient, velocity, frozen, carry, ..Self::default() })

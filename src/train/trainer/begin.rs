@@ -7,11 +7,12 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use super::Trainer;
+use crate::data::source::hex;
 use crate::data::{Identity, Picture, Preprocess, Split, Statistics};
 use crate::engine::{CpuEngine, Engine, Mode, Tensor};
 use crate::eval::model_path;
 use crate::interop::Model;
-use crate::net::{Change, Mean, Network};
+use crate::net::{Change, Mean, Network, Recipe};
 use crate::train::checkpoint::{self, Checkpoint, Lineage, State};
 use crate::train::config::{Config, RunFolder};
 use crate::train::dashboard::{Controls, Dashboard, Title};
@@ -20,7 +21,7 @@ use crate::train::journal::{self, Journal};
 use crate::train::keeper::Keeper;
 use crate::train::progress::{Progress, count};
 use crate::train::record::Record;
-use crate::train::run::{Origin, Run};
+use crate::train::run::{CHECKPOINTS, Origin, Run};
 use crate::train::transfer::Transfer;
 use crate::train::watch::Watch;
 use crate::{Error, Result};
@@ -55,7 +56,10 @@ impl Start {
     ) -> Numbers {
         match self {
             Self::Checkpoint(checkpoint) => Numbers {
-                preprocess: Preprocess { mean: checkpoint.mean, ..preprocess },
+                preprocess: match checkpoint.mean {
+                    mean if mean.is_empty() => preprocess,
+                    mean => Preprocess { mean, ..preprocess },
+                },
                 state: checkpoint.state,
                 parameters: checkpoint.parameters,
                 velocities: Some(checkpoint.velocities),
@@ -206,7 +210,7 @@ impl Trainer {
 fn init_model(config: &Config, resumed: Option<&Origin>) -> Result<Option<(Model, String)>> {
     let path = match (resumed, &config.run) {
         (Some(origin), RunFolder::Resume { folder, .. })
-            if checkpoint::list(&folder.join("checkpoints")).is_empty() =>
+            if checkpoint::list(&folder.join(CHECKPOINTS)).is_empty() =>
         {
             &origin.init
         }
@@ -216,8 +220,7 @@ fn init_model(config: &Config, resumed: Option<&Origin>) -> Result<Option<(Model
     let Some(path) = path else { return Ok(None) };
     let path = model_path(path)?;
     let bytes = std::fs::read(&path).map_err(|error| Error::io(&path, "read the model", &error))?;
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Some((Model::load(&path)?, digest)))
+    Ok(Some((Model::load(&path)?, hex(&Sha256::digest(&bytes)))))
 }
 
 /// A model's mean is taken with its weights, where it means the same and the recipe does not give another.
@@ -268,10 +271,15 @@ fn find_checkpoint(
         }
         record.say(&format!("goes on with what was changed: {difference}"));
         record.run.set_recipe(&config.recipe)?;
-        if found.lineage.data != lineage.data {
-            // Where it was in the old pictures' order means nothing in that of the new.
+        let before = Recipe::parse(&found.lineage.recipe, "the checkpoint's recipe")?;
+        if found.lineage.data != lineage.data || before.optimiser.batch != config.recipe.optimiser.batch {
+            // So many batches of the old pictures' order mean nothing in that of the new.
             found.state.batches = 0;
             (found.state.epoch, found.state.late, found.state.recent) = Default::default();
+        }
+        if before.input != config.recipe.input {
+            // The old mean may have another size, or belong to other pixels.
+            found.mean.clear();
         }
     }
     Ok(Some(found))

@@ -190,7 +190,7 @@ impl Trainer {
 
     /// Saves what an unfinished epoch learned, or judges the best model with the recipe's views.
     pub(super) fn finish(mut self, began: Instant, ended: &Ended) -> Result<Report> {
-        if matches!(ended, Ended::Signal(_) | Ended::MaxSteps) {
+        if matches!(ended, Ended::Signal(_) | Ended::MaxSteps) && !self.config.only_forecast {
             self.save_unfinished()?;
         }
         self.keeper.wait().unwrap_or_else(|error| self.record.warn(&error));

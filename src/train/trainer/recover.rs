@@ -19,8 +19,8 @@ impl Trainer {
         self.edited = self.edits.partition_point(|edit| edit.step < self.state.step);
         for (i, layer) in self.engine.network().clone().layers.iter().enumerate() {
             if let Some(spec) = layer.weights() {
-                let still = spec.rate == 0.0 && spec.bias_rate == 0.0;
-                self.engine.freeze(i, self.state.settings.frozen.get(&layer.name).copied().unwrap_or(still));
+                let changed = self.state.settings.frozen.get(&layer.name).copied();
+                self.engine.freeze(i, changed.unwrap_or(spec.is_frozen()));
             }
         }
     }
@@ -164,6 +164,7 @@ impl Trainer {
         self.state = checkpoint.state;
         self.state.rollbacks = rollbacks + 1;
         self.gone_back = Some(self.state.step);
+        self.keeper.go_back(self.state.step);
         self.record.go_back(self.state.lines)?;
         self.took_up = (std::time::Instant::now(), self.state.seconds);
         // The rate of the checkpoint may be another than the one that went wrong.
