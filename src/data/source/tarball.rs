@@ -19,6 +19,7 @@ pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
         return Err(Error::data(format!("{}: it holds archives, not pictures", path.display()))
             .help("for ImageNet, the folder that this archive is in, with the development kit"));
     }
+    let notes = contents.notes(path);
     let mut listing = Listing { odd: contents.odd, ..Listing::default() };
     contents.folders.iter().for_each(|name| listing.add_folder(name));
     for file in contents.files {
@@ -26,16 +27,6 @@ pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
     }
     let store = Store::Archives(Archives::new([path.to_owned()]));
     let mut dataset = tree::dataset(listing, store, path.display().to_string(), findings)?;
-    if contents.unended {
-        dataset.notes.push(unended(path));
-    }
+    dataset.notes.extend(notes);
     Ok(dataset)
-}
-
-/// What is told of an archive that has no mark of its end.
-pub(super) fn unended(path: &Path) -> String {
-    format!(
-        "{}: no end of the archive: if it was cut short between two members, some are missing",
-        path.display()
-    )
 }
