@@ -10,6 +10,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tar::EntryType;
 
+use super::Place;
+use super::naming::HEAD;
 use super::text::lossless;
 use super::tree::some;
 use crate::files::read_at;
@@ -105,7 +107,9 @@ impl Contents {
             ));
         }
         if *trailing > 0 {
-            notes.push(format!("{archive}: {trailing} bytes after the end of the archive are not part of it and were ignored"));
+            notes.push(format!(
+                "{archive}: {trailing} bytes after the end of the archive are not part of it and were ignored"
+            ));
         }
         if self.unended {
             notes.push(format!(
@@ -258,7 +262,9 @@ impl Contents {
     /// Where members have the same name, `./` or not, the last one replaces the others, as when it is unpacked.
     fn keep_last(&mut self) {
         let mut seen = HashSet::new();
-        let key = |name: &str| name.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/");
+        let key = |name: &str| {
+            name.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/")
+        };
         let keep: Vec<bool> = self.files.iter().rev().map(|file| seen.insert(key(&file.name))).collect();
         if keep.iter().all(|keep| *keep) {
             return;
@@ -289,6 +295,14 @@ impl Archives {
 
     pub(super) fn path(&self, archive: u32) -> &Path {
         &self.0[archive as usize].0
+    }
+
+    /// The first bytes of a member.
+    pub(super) fn head(&self, place: &Place) -> Result<Vec<u8>> {
+        match *place {
+            Place::Bytes { archive, offset, len } => self.read(archive, offset, len.min(HEAD as u32)),
+            Place::Named | Place::Raw(_) => Ok(Vec::new()),
+        }
     }
 
     /// `len` bytes of an archive at `offset`.

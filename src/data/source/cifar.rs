@@ -49,14 +49,18 @@ pub(super) fn is_cifar(folder: &Path) -> bool {
 fn layout(folder: &Path) -> Option<Layout> {
     let there = |file: &str| folder.join(file).is_file();
     // CIFAR-100's `test.bin` may be anything by itself.
-    [CIFAR_10, CIFAR_100].into_iter().find(|layout| there(layout.train[0]) || there(layout.test) && there(layout.names))
+    [CIFAR_10, CIFAR_100]
+        .into_iter()
+        .find(|layout| there(layout.train[0]) || there(layout.test) && there(layout.names))
 }
 
 pub(super) fn open(folder: &Path) -> Result<Dataset> {
     let layout = layout(folder).unwrap_or(CIFAR_10);
     let names = folder.join(layout.names);
     let text = Text::read(&names).map_err(|error| {
-        error.context("the class names").help(format!("{} comes with the images: unpack the whole archive", layout.names))
+        error
+            .context("the class names")
+            .help(format!("{} comes with the images: unpack the whole archive", layout.names))
     })?;
     let classes = text.words();
     if classes.is_empty() {
@@ -68,8 +72,13 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     if layout.train.iter().any(|file| there(&file)) {
         let missing: Vec<&str> = layout.train.iter().filter(|file| !there(file)).copied().collect();
         if !missing.is_empty() {
-            return Err(Error::data(format!("{}: {} missing of the {} files of training images", folder.display(), missing.join(", "), layout.train.len()))
-                .help("unpack the whole archive again"));
+            return Err(Error::data(format!(
+                "{}: {} missing of the {} files of training images",
+                folder.display(),
+                missing.join(", "),
+                layout.train.len()
+            ))
+            .help("unpack the whole archive again"));
         }
         splits.push(split("train", folder, layout.train, layout.labels, classes.len())?);
     }

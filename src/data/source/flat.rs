@@ -66,14 +66,19 @@ enum Class {
 /// When a list does not fit, or says two things of an image.
 pub(super) fn open(root: &Path, listing: &Listing, findings: &mut Findings) -> Result<Option<Dataset>> {
     let parts = parts(listing);
-    let candidates: Vec<&str> =
-        listing.skipped.others.iter().map(String::as_str).filter(|path| may_be_list(path) && is_near(path, &parts)).collect();
+    let candidates: Vec<&str> = listing
+        .skipped
+        .others
+        .iter()
+        .map(String::as_str)
+        .filter(|path| may_be_list(path) && is_near(path, &parts))
+        .collect();
     let kit = if candidates.is_empty() && !Devkit::is_in(root) { None } else { Devkit::find(root)? };
     if candidates.is_empty() && kit.is_none() {
         return Ok(None);
     }
     let mut source = Flat { root, listing, parts, lists: Vec::new(), kit, notes: Vec::new(), findings };
-    source.read_lists(&candidates)?;
+    source.read_lists(&candidates);
     source.open(&candidates)
 }
 
@@ -83,10 +88,14 @@ fn parts(listing: &Listing) -> Vec<Part> {
     let mut prefix = String::new();
     loop {
         let below = || paths.iter().filter_map(|path| path.strip_prefix(&prefix));
-        let tops: BTreeSet<&str> = below().map(|path| path.split_once('/').map_or("", |parts| parts.0)).collect();
-        let splits: Vec<(&str, &'static str)> = tops.iter().filter_map(|top| Some((*top, split_name(top)?))).collect();
+        let tops: BTreeSet<&str> =
+            below().map(|path| path.split_once('/').map_or("", |parts| parts.0)).collect();
+        let splits: Vec<(&str, &'static str)> =
+            tops.iter().filter_map(|top| Some((*top, split_name(top)?))).collect();
         if !splits.is_empty() {
-            let part = |(top, split): (&str, &'static str)| Part::new(Some(split), format!("{prefix}{top}/"), &paths);
+            let part = |(top, split): (&str, &'static str)| {
+                Part::new(Some(split), format!("{prefix}{top}/"), &paths)
+            };
             let mut parts: Vec<Part> = splits.into_iter().map(part).collect();
             parts.sort_by_key(|part| (part.split != Some("train"), part.split != Some("val")));
             return parts;
@@ -127,21 +136,37 @@ impl Flat<'_> {
     }
 
     /// Reads each list against the images that it may name: those of the part that it is in or whose split its name says.
-    fn read_lists(&mut self, candidates: &[&str]) -> Result<()> {
+    fn read_lists(&mut self, candidates: &[&str]) {
         for path in candidates {
-            let inside = self.parts.iter().find(|part| !part.prefix.is_empty() && path.starts_with(&part.prefix));
+            let inside =
+                self.parts.iter().find(|part| !part.prefix.is_empty() && path.starts_with(&part.prefix));
             let word = super::webdataset::split_word(path.rsplit('/').next().unwrap_or(path));
             let of_split = || self.parts.iter().find(|part| part.split.is_some() && part.split == word);
-            let images: Vec<(usize, &str)> = match inside.or_else(of_split) {
-                Some(part) => part.images.iter().map(|&image| (image, self.path(image))).collect(),
-                None => self.parts.iter().flat_map(|part| &part.images).map(|&image| (image, self.path(image))).collect(),
+            let files = &self.listing.files;
+            let of = |parts: &[Part]| -> Vec<(usize, &str)> {
+                parts
+                    .iter()
+                    .flat_map(|part| &part.images)
+                    .map(|&image| (image, files[image].0.as_str()))
+                    .collect()
             };
-            // The lists of a part with class folders say nothing that is needed, and are tables of anything.
-            if let Some(list) = List::read(self.root, path, &images, self.findings)? {
-                self.lists.push(list);
+            let images = match inside.or_else(of_split) {
+                Some(part) => of(std::slice::from_ref(part)),
+                None => of(&self.parts),
+            };
+            let read = |images: &[(usize, &str)]| List::read(self.root, path, images);
+            let mut list = read(&images);
+            // Names that are in several splits' folders: meant are the training images, if all of those are there.
+            let train = self.parts.iter().find(|part| part.split == Some("train"));
+            if let (None, None, Some(train)) = (inside, word, train)
+                && list.as_ref().is_some_and(|list| !list.is_whole())
+                && let Some(only) = read(&of(std::slice::from_ref(train))).filter(List::is_whole)
+            {
+                self.notes.push(format!("{path} is taken to be about {}, where all of its files are", train.prefix));
+                list = Some(only);
             }
+            self.lists.extend(list);
         }
-        Ok(())
     }
 
     fn open(mut self, candidates: &[&str]) -> Result<Option<Dataset>> {
@@ -150,16 +175,23 @@ impl Flat<'_> {
         for part in &self.parts {
             let by = self.by(part, &trained)?;
             if matches!(by, By::Folders) && (part.split == Some("train") || part.split.is_none()) {
-                trained.extend(part.images.iter().filter_map(|&image| self.class_folder(part, image)).map(str::to_owned));
+                trained.extend(
+                    part.images.iter().filter_map(|&image| self.class_folder(part, image)).map(str::to_owned),
+                );
             }
             how.push(by);
+        }
+        let unlabelled = how.iter().zip(&self.parts).filter(|(by, _)| matches!(by, By::Nothing)).map(|(_, part)| part);
+        let broken = |part: &Part| self.lists.iter().filter(|list| self.may_label(list, part)).find_map(List::broken);
+        if let Some(error) = unlabelled.filter_map(broken).next() {
+            return Err(error.clone());
         }
         let listed = how.iter().any(|by| matches!(by, By::Lists(_) | By::Kit));
         if !listed {
             return self.nothing(&how, candidates).map_or(Ok(None), Err);
         }
         let labelled = self.labelled(&how);
-        self.tell_lists(&how, candidates);
+        self.tell_lists(&how, candidates)?;
         self.tell_unlabelled(&how, &labelled);
         let dataset = self.dataset(labelled, &how, trained)?;
         Ok(Some(dataset))
@@ -168,8 +200,14 @@ impl Flat<'_> {
     /// The error of lists that name no image; `None` where class folders say enough.
     fn nothing(&self, how: &[By], candidates: &[&str]) -> Option<Error> {
         let loose = self.parts.first().is_some_and(|part| part.prefix.is_empty());
-        let needed = loose && how.first().is_some_and(|by| matches!(by, By::Nothing)) && self.parts.iter().any(|part| !part.images.is_empty());
-        let list = self.lists.iter().find(|list| list.said.is_empty() && !list.missing.is_empty()).filter(|_| needed && candidates.len() == 1)?;
+        let needed = loose
+            && how.first().is_some_and(|by| matches!(by, By::Nothing))
+            && self.parts.iter().any(|part| !part.images.is_empty());
+        let list = self
+            .lists
+            .iter()
+            .find(|list| list.said.is_empty() && !list.missing.is_empty())
+            .filter(|_| needed && candidates.len() == 1)?;
         let (line, file) = &list.missing[0];
         let images = self.parts.first().map_or("", |part| self.path(part.images[0]));
         Some(
@@ -187,18 +225,28 @@ impl Flat<'_> {
     }
 
     fn by(&self, part: &Part, trained: &BTreeSet<String>) -> Result<By> {
-        let folders: BTreeSet<&str> = part.images.iter().filter_map(|&image| self.class_folder(part, image)).collect();
+        let folders: BTreeSet<&str> =
+            part.images.iter().filter_map(|&image| self.class_folder(part, image)).collect();
         let loose = part.images.iter().filter(|&&image| self.class_folder(part, image).is_none()).count();
         let known = !trained.is_empty() && folders.iter().all(|folder| trained.contains(*folder));
         let classed = loose == 0 && (folders.len() > 1 || known || part.images.is_empty());
         let lists = self.lists_of(part);
-        let covers = |lists: &[usize]| lists.iter().any(|&list| part.images.iter().any(|image| self.lists[list].said.contains_key(image)));
+        let covers = |lists: &[usize]| {
+            lists
+                .iter()
+                .any(|&list| part.images.iter().any(|image| self.lists[list].said.contains_key(image)))
+        };
         if classed && !(part.split.is_none() && self.folders_only_store(part, &lists)) {
             return Ok(By::Folders);
         }
-        if self.kit.as_ref().is_some_and(|kit| !kit.validation.is_empty()) && part.split.is_none_or(|split| split == "val") {
+        if self.kit.as_ref().is_some_and(|kit| !kit.validation.is_empty())
+            && part.split.is_none_or(|split| split == "val")
+        {
             let named = part.images.iter().filter(|&&image| number(self.path(image)).is_some()).count();
-            if named > 0 && (part.split.is_none() || named == part.images.len()) && !covers(&lists_inside(&lists, &self.lists, part)) {
+            if named > 0
+                && (part.split.is_none() || named == part.images.len())
+                && !covers(&lists_inside(&lists, &self.lists, part))
+            {
                 return Ok(By::Kit);
             }
         }
@@ -207,16 +255,24 @@ impl Flat<'_> {
 
     /// The lists that may label a part.
     fn lists_of(&self, part: &Part) -> Vec<usize> {
-        let other = |list: &List| self.parts.iter().any(|other| other.prefix != part.prefix && !other.prefix.is_empty() && list.path.starts_with(&other.prefix));
-        let fits = |list: &List| part.split.is_none() || list.split.is_none() || list.split == part.split || list.path.starts_with(&part.prefix);
-        let found = self.lists.iter().zip(0..).filter(|(list, _)| !list.said.is_empty() && fits(list) && !other(list));
-        found.map(|(_, at)| at).collect()
+        let fits = |list: &List| !list.said.is_empty() && self.may_label(list, part);
+        self.lists.iter().zip(0..).filter(|(list, _)| fits(list)).map(|(_, at)| at).collect()
+    }
+
+    /// Whether a list is not about another part.
+    fn may_label(&self, list: &List, part: &Part) -> bool {
+        let is_in = |part: &Part| part.split.is_some() && list.path.starts_with(&part.prefix);
+        match self.parts.iter().find(|part| is_in(part)) {
+            Some(other) => other.prefix == part.prefix,
+            None => part.split.is_none() || list.split.is_none() || list.split == part.split,
+        }
     }
 
     /// Those of a part's lists that are used: one for each split.
     fn chosen(&self, part: &Part, lists: Vec<usize>) -> Result<Vec<usize>> {
         let inside = lists_inside(&lists, &self.lists, part);
-        let of_split: Vec<usize> = lists.iter().copied().filter(|&list| self.lists[list].split.is_some()).collect();
+        let of_split: Vec<usize> =
+            lists.iter().copied().filter(|&list| self.lists[list].split.is_some()).collect();
         let lists = match (part.split, inside.is_empty(), of_split.is_empty()) {
             (Some(_), false, _) => inside,
             (Some(_), true, false) => of_split,
@@ -225,16 +281,25 @@ impl Flat<'_> {
         let splits: BTreeSet<Option<&str>> = lists.iter().map(|&list| self.lists[list].split).collect();
         if splits.len() < lists.len() {
             let names: Vec<&str> = lists.iter().map(|&list| self.lists[list].path.as_str()).collect();
-            return Err(Error::data(format!("{}: which file says what the images show? {}", self.root.display(), names.join(", ")))
-                .help("one list beside the images, or one for each split: train.txt, val.txt; move the others away"));
+            return Err(Error::data(format!(
+                "{}: which file says what the images show? {}",
+                self.root.display(),
+                names.join(", ")
+            ))
+            .help(
+                "one list beside the images, or one for each split: train.txt, val.txt; move the others away",
+            ));
         }
         Ok(lists)
     }
 
     /// Whether folders have nothing to do with the classes of a list that has nearly all images: `part_1`, `part_2`.
     fn folders_only_store(&self, part: &Part, lists: &[usize]) -> bool {
-        let said: HashMap<usize, &str> =
-            lists.iter().flat_map(|&list| &self.lists[list].said).map(|(&image, said)| (image, said.class.as_str())).collect();
+        let said: HashMap<usize, &str> = lists
+            .iter()
+            .flat_map(|&list| &self.lists[list].said)
+            .map(|(&image, said)| (image, said.class.as_str()))
+            .collect();
         if part.images.is_empty() || 10 * said.len() < 9 * part.images.len() {
             return false;
         }
@@ -265,7 +330,8 @@ impl Flat<'_> {
                     }
                     By::Kit => {
                         let kit = self.kit.as_ref().map_or(&[][..], |kit| &kit.validation);
-                        let place = number(self.path(image)).and_then(|number| kit.get(number.checked_sub(1)?));
+                        let place =
+                            number(self.path(image)).and_then(|number| kit.get(number.checked_sub(1)?));
                         if let Some(&place) = place {
                             add(part.split.or(Some("val")), Class::Kit(place));
                         }
@@ -285,24 +351,35 @@ impl Flat<'_> {
         all
     }
 
-    fn tell_lists(&mut self, how: &[By], candidates: &[&str]) {
-        let used: BTreeSet<usize> = how.iter().filter_map(|by| if let By::Lists(lists) = by { Some(lists) } else { None }).flatten().copied().collect();
+    fn tell_lists(&mut self, how: &[By], candidates: &[&str]) -> Result<()> {
+        let used: BTreeSet<usize> = how
+            .iter()
+            .filter_map(|by| if let By::Lists(lists) = by { Some(lists) } else { None })
+            .flatten()
+            .copied()
+            .collect();
         for &list in &used {
+            self.lists[list].check(self.root, self.findings)?;
             self.lists[list].tell(self.findings, &mut self.notes);
         }
         let names: BTreeSet<&str> = used.iter().map(|&list| self.lists[list].path.as_str()).collect();
         let unused: Vec<&str> = candidates.iter().copied().filter(|path| !names.contains(path)).collect();
         if !unused.is_empty() {
             self.notes.push(format!("not used to label images: {}", some(&unused)));
-        }
+            Ok(())
+    }
     }
 
     /// Images that nothing is said of: single ones, and whole parts.
     fn tell_unlabelled(&mut self, how: &[By], labelled: &[Labelled]) {
         let has: BTreeSet<usize> = labelled.iter().map(|labelled| labelled.image).collect();
         for (part, by) in self.parts.iter().zip(how) {
-            let without: Vec<&str> =
-                part.images.iter().filter(|image| !has.contains(image)).map(|&image| self.listing.files[image].0.as_str()).collect();
+            let without: Vec<&str> = part
+                .images
+                .iter()
+                .filter(|image| !has.contains(image))
+                .map(|&image| self.listing.files[image].0.as_str())
+                .collect();
             if without.is_empty() {
                 continue;
             }
@@ -322,6 +399,30 @@ impl Flat<'_> {
             without.iter().for_each(|&file| self.findings.tell(kind, file, detail));
             self.notes.push(note);
         }
+        let outside: Vec<&str> = self
+            .listing
+            .files
+            .iter()
+            .map(|file| file.0.as_str())
+            .filter(|path| !self.parts.iter().any(|part| path.starts_with(&part.prefix)))
+            .collect();
+        if !outside.is_empty() {
+            outside.iter().for_each(|&file| {
+                self.findings.tell(ProblemKind::NotUsed, file, "beside the folders of the splits")
+            });
+            self.notes.push(format!(
+                "skipped {} beside the folders of the splits: {}",
+                count(outside.len(), "image"),
+                some(&outside)
+            ));
+        }
+        let twice = labelled.len() - has.len();
+        if twice > 0 {
+            self.notes.push(format!(
+                "{} in several lists, and so in several splits",
+                count(twice, "image is").replace("image iss", "images are")
+            ));
+        }
         self.listing.skipped.tell(self.findings);
         let listed: BTreeSet<&str> = self.lists.iter().map(|list| list.path.as_str()).collect();
         let mut skipped = self.listing.skipped.clone();
@@ -329,7 +430,11 @@ impl Flat<'_> {
         self.notes.extend(skipped.notes());
         let odd: Vec<&str> = self.listing.odd.iter().map(String::as_str).collect();
         if !odd.is_empty() {
-            self.notes.push(format!("skipped {} that are neither files nor folders: {}", count(odd.len(), "entry").replace("entrys", "entries"), some(&odd)));
+            self.notes.push(format!(
+                "skipped {} that are neither files nor folders: {}",
+                count(odd.len(), "entry").replace("entrys", "entries"),
+                some(&odd)
+            ));
         }
     }
 
@@ -356,7 +461,8 @@ impl Flat<'_> {
             return Ok(held_out_dataset(names, all, &store, origin, self.notes));
         }
         if let Some(rest) = splits.remove(&None) {
-            self.notes.push(format!("skipped {} that no list assigns to a split", count(rest.len(), "image")));
+            self.notes
+                .push(format!("skipped {} that no list assigns to a split", count(rest.len(), "image")));
         }
         let mut made: Vec<Split> = Vec::new();
         for (name, items) in splits {
@@ -386,7 +492,9 @@ impl Flat<'_> {
 
     /// Labels where nothing but lists names classes.
     fn by_name(&mut self, labelled: &[Labelled]) -> Result<(Vec<String>, Vec<Option<u32>>)> {
-        let said = |labelled: &Labelled| if let Class::Said(class) = &labelled.class { Some(class.clone()) } else { None };
+        let said = |labelled: &Labelled| {
+            if let Class::Said(class) = &labelled.class { Some(class.clone()) } else { None }
+        };
         let said: Vec<Option<String>> = labelled.iter().map(said).collect();
         let labels = Labels::of(self.root, &said.iter().flatten().map(String::as_str).collect())?;
         self.notes.extend(labels.notes(self.root));
@@ -395,11 +503,22 @@ impl Flat<'_> {
     }
 
     /// Labels where class folders name the classes.
-    fn by_folder(&mut self, labelled: &[Labelled], names: Vec<String>) -> Result<(Vec<String>, Vec<Option<u32>>)> {
-        let place = |name: &str| names.binary_search_by(|other| other.as_str().cmp(name)).ok().map(|at| at as u32);
-        let said: BTreeSet<&str> =
-            labelled.iter().filter_map(|labelled| if let Class::Said(class) = &labelled.class { Some(class.as_str()) } else { None }).collect();
-        let numbered = !said.is_empty() && said.iter().all(|class| class.parse::<usize>().is_ok()) && said.iter().any(|class| place(class).is_none());
+    fn by_folder(
+        &mut self,
+        labelled: &[Labelled],
+        names: Vec<String>,
+    ) -> Result<(Vec<String>, Vec<Option<u32>>)> {
+        let place =
+            |name: &str| names.binary_search_by(|other| other.as_str().cmp(name)).ok().map(|at| at as u32);
+        let said: BTreeSet<&str> = labelled
+            .iter()
+            .filter_map(
+                |labelled| if let Class::Said(class) = &labelled.class { Some(class.as_str()) } else { None },
+            )
+            .collect();
+        let numbered = !said.is_empty()
+            && said.iter().all(|class| class.parse::<usize>().is_ok())
+            && said.iter().any(|class| place(class).is_none());
         let numbers = if numbered { self.numbers(&names)? } else { HashMap::new() };
         let label = |class: &Class| match class {
             Class::Folder(name) => place(name),
@@ -408,21 +527,41 @@ impl Flat<'_> {
             Class::Kit(at) => place(self.kit.as_ref()?.wnid(*at)),
         };
         let labels: Vec<Option<u32>> = labelled.iter().map(|labelled| label(&labelled.class)).collect();
-        let unknown = labelled.iter().zip(&labels).filter(|(_, label)| label.is_none()).map(|(labelled, _)| labelled);
-        let (by_kit, others): (Vec<&Labelled>, Vec<&Labelled>) = unknown.partition(|labelled| matches!(labelled.class, Class::Kit(_)));
+        let unknown =
+            labelled.iter().zip(&labels).filter(|(_, label)| label.is_none()).map(|(labelled, _)| labelled);
+        let (by_kit, others): (Vec<&Labelled>, Vec<&Labelled>) =
+            unknown.partition(|labelled| matches!(labelled.class, Class::Kit(_)));
         if !by_kit.is_empty() {
             by_kit.iter().for_each(|labelled| {
-                self.findings.tell(ProblemKind::UnknownClass, &self.listing.files[labelled.image].0, "of a class that train/ does not have");
+                self.findings.tell(
+                    ProblemKind::UnknownClass,
+                    &self.listing.files[labelled.image].0,
+                    "of a class that train/ does not have",
+                );
             });
-            self.notes.push(format!("skipped {} of classes that train/ does not have", count(by_kit.len(), "validation image")));
+            self.notes.push(format!(
+                "skipped {} of classes that train/ does not have",
+                count(by_kit.len(), "validation image")
+            ));
         }
         if !others.is_empty() {
-            let classes: BTreeSet<String> =
-                others.iter().map(|labelled| match &labelled.class { Class::Said(class) | Class::Folder(class) => class.clone(), Class::Kit(at) => at.to_string() }).collect();
+            let classes: BTreeSet<String> = others
+                .iter()
+                .map(|labelled| match &labelled.class {
+                    Class::Said(class) | Class::Folder(class) => class.clone(),
+                    Class::Kit(at) => at.to_string(),
+                })
+                .collect();
             let list: Vec<&str> = classes.iter().map(String::as_str).collect();
-            let error = || Error::data(format!("{}: {} of classes that train/ does not have: {}", self.root.display(), count(others.len(), "image"), some(&list)))
-                .help("the same classes in both: names of train/'s folders in the list, or numbers of lines in classes.txt");
-            let problems = list.iter().map(|class| Problem { file: (*class).to_owned(), kind: ProblemKind::UnknownClass, detail: "a class that train/ does not have".to_owned() });
+            let error = || {
+                Error::data(format!("{}: {} of classes that train/ does not have: {}", self.root.display(), count(others.len(), "image"), some(&list)))
+                .help("the same classes in both: names of train/'s folders in the list, or numbers of lines in classes.txt")
+            };
+            let problems = list.iter().map(|class| Problem {
+                file: (*class).to_owned(),
+                kind: ProblemKind::UnknownClass,
+                detail: "a class that train/ does not have".to_owned(),
+            });
             self.findings.refuse(error, problems)?;
         }
         Ok((names, labels))
@@ -439,7 +578,11 @@ impl Flat<'_> {
             };
             if let Some(listed) = listed {
                 self.notes.push(format!("numbers in lists are lines of {file}, counted from 0"));
-                return Ok(listed.into_iter().zip(0usize..).map(|(name, number)| (number.to_string(), name)).collect());
+                return Ok(listed
+                    .into_iter()
+                    .zip(0usize..)
+                    .map(|(name, number)| (number.to_string(), name))
+                    .collect());
             }
         }
         let train = self.parts.iter().find(|part| part.split == Some("train"));
@@ -449,7 +592,8 @@ impl Flat<'_> {
                 return Err(Error::data(format!("{}: {} gives images of one folder of train/ several numbers, or several folders one", self.root.display(), list.path))
                     .help("classes.txt with the names of train/'s folders, one a line, in the order of their numbers"));
             };
-            self.notes.push(format!("numbers in lists stand for the folders in which {} has them", list.path));
+            self.notes
+                .push(format!("numbers in lists stand for the folders in which {} has them", list.path));
             return Ok(numbers);
         }
         self.notes.push(format!(
@@ -464,7 +608,11 @@ impl Flat<'_> {
 
 /// Those of some lists that are in a part's folder.
 fn lists_inside(lists: &[usize], all: &[List], part: &Part) -> Vec<usize> {
-    lists.iter().copied().filter(|&list| !part.prefix.is_empty() && all[list].path.starts_with(&part.prefix)).collect()
+    lists
+        .iter()
+        .copied()
+        .filter(|&list| !part.prefix.is_empty() && all[list].path.starts_with(&part.prefix))
+        .collect()
 }
 
 /// The number in a name such as `ILSVRC2012_val_00000001.JPEG`.

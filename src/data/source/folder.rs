@@ -1,9 +1,11 @@
-//! A folder of class folders on disk.
+//! A folder on disk: class folders, or what else its files turn out to be.
 
+use std::io::Read;
 use std::path::Path;
 
 use super::tree::{self, Listing};
 use super::{Dataset, Findings, Place, Store};
+use super::{flat, foreign, naming, tars};
 use crate::data::{Problem, ProblemKind};
 use crate::{Error, Result};
 
@@ -12,6 +14,17 @@ const DEEPEST: usize = 16;
 
 pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
     let listing = list(path, findings)?;
+    if let Some(dataset) = flat::open(path, &listing, findings)? {
+        return Ok(dataset);
+    }
+    if listing.files.is_empty() {
+        if let Some(dataset) = tars::open(path, findings)? {
+            return Ok(dataset);
+        }
+        if let Some(error) = foreign::folder(path) {
+            return Err(error);
+        }
+    }
     tree::dataset(listing, Store::Folder(path.to_owned()), path.display().to_string(), findings)
 }
 
@@ -19,7 +32,14 @@ pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
 pub(super) fn list(folder: &Path, findings: &mut Findings) -> Result<Listing> {
     let mut listing = Listing::default();
     list_into(&mut listing, folder, "", 0, findings)?;
-    Ok(listing)
+    Ok(listing.sort(&|path, _| head(&folder.join(path))))
+}
+
+/// The first bytes of a file.
+pub(super) fn head(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(naming::HEAD);
+    std::fs::File::open(path)?.take(naming::HEAD as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn list_into(
@@ -49,9 +69,8 @@ fn list_into(
         // Follows links: large sets are often linked into place.
         match std::fs::metadata(entry.path()) {
             Ok(found) if found.is_dir() => {
-                listing.add_folder(&path);
                 // Hidden folders, and those that systems leave behind, are not looked into.
-                if listing.folders.contains(&path) {
+                if listing.add_folder(&path) {
                     list_into(listing, &entry.path(), &path, depth + 1, findings)?;
                 }
             }

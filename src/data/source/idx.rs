@@ -55,9 +55,13 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
             continue;
         };
         let Some(labels) = find(folder, files, "labels-idx1") else {
-            let error = Error::data(format!("{}: there is no {files}-labels-idx1-ubyte beside it", images.display()));
+            let error =
+                Error::data(format!("{}: there is no {files}-labels-idx1-ubyte beside it", images.display()));
             unlabelled.get_or_insert(error.help("both files of the set, as they are handed out"));
-            notes.push(format!("{} is not used: there is no {files}-labels-idx1-ubyte beside it", images.display()));
+            notes.push(format!(
+                "{} is not used: there is no {files}-labels-idx1-ubyte beside it",
+                images.display()
+            ));
             continue;
         };
         let read = |path: &Path| {
@@ -65,7 +69,9 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
         };
         let made = split(name, files, read(&images)?, &read(&labels)?);
         splits.push(made.map_err(|error| error.context(folder.display()))?);
-        used.extend([images, labels].iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())));
+        used.extend(
+            [images, labels].iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())),
+        );
     }
     // Without its labels a training split is not just missing.
     let has_train = splits.iter().any(|split| split.name == "train");

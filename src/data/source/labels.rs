@@ -57,7 +57,9 @@ impl Labels {
             None => Ok(labels),
             Some(class) => {
                 let help = match labels.by_number && labels.first == 0 && least == 1 {
-                    true => "numbers are counted from 0; for numbers from 1, put them in classes.txt: `1 cat`, `2 dog`",
+                    true => {
+                        "numbers are counted from 0; for numbers from 1, put them in classes.txt: `1 cat`, `2 dog`"
+                    }
                     false => "one class name a line, in the order of their numbers",
                 };
                 Err(Error::data(format!(
@@ -84,7 +86,10 @@ impl Labels {
         let mut notes = self.notes.clone();
         if self.numbered {
             let file = folder.join(FILE);
-            notes.push(format!("classes are numbers without names: {}, one name a line, gives them", file.display()));
+            notes.push(format!(
+                "classes are numbers without names: {}, one name a line, gives them",
+                file.display()
+            ));
         }
         if self.by_number && self.least > self.first {
             notes.push(format!(
@@ -120,12 +125,16 @@ impl ClassList {
     }
 
     fn parse(text: &Text) -> Result<Self> {
-        let lines = text.lines().map(|(number, line)| (number, line.trim())).filter(|(_, line)| !line.is_empty());
-        let (numbers, names): (Vec<usize>, Vec<String>) = lines.map(|(number, line)| (number, line.to_owned())).unzip();
+        let lines =
+            text.lines().map(|(number, line)| (number, line.trim())).filter(|(_, line)| !line.is_empty());
+        let (numbers, names): (Vec<usize>, Vec<String>) =
+            lines.map(|(number, line)| (number, line.to_owned())).unzip();
         let mut notes: Vec<String> = text.note(FILE).into_iter().collect();
         let (first, names) = match without_numbers(&names) {
             Some((first, names)) => {
-                notes.push(format!("{FILE}: its lines begin with numbers from {first}, which are not part of the names"));
+                notes.push(format!(
+                    "{FILE}: its lines begin with numbers from {first}, which are not part of the names"
+                ));
                 (first, names)
             }
             None => (0, names),
@@ -146,11 +155,14 @@ fn without_numbers(lines: &[String]) -> Option<(usize, Vec<String>)> {
     let split = |line: &String| {
         let end = line.find(|c: char| !c.is_ascii_digit())?;
         let name = line[end..].trim_start_matches([':', ',', ';', '\t', ' ']);
-        (name.len() < line.len() - end && !name.is_empty()).then(|| Some((line[..end].parse::<usize>().ok()?, name.to_owned())))?
+        (name.len() < line.len() - end && !name.is_empty())
+            .then(|| Some((line[..end].parse::<usize>().ok()?, name.to_owned())))?
     };
     let pairs: Vec<(usize, String)> = lines.iter().map(split).collect::<Option<_>>()?;
     let first = pairs.first()?.0;
-    let counts = first < 2 && pairs.len() > 1 && pairs.iter().zip(first..).all(|((number, _), expected)| *number == expected);
+    let counts = first < 2
+        && pairs.len() > 1
+        && pairs.iter().zip(first..).all(|((number, _), expected)| *number == expected);
     counts.then(|| (first, pairs.into_iter().map(|(_, name)| name).collect()))
 }
 
@@ -174,7 +186,11 @@ mod tests {
             ("7\n8\n", 0, ["7", "8"]),
         ] {
             let list = parse(text).unwrap();
-            assert_eq!((list.first, list.names.iter().map(String::as_str).collect::<Vec<_>>()), (first, names.to_vec()), "{text}");
+            assert_eq!(
+                (list.first, list.names.iter().map(String::as_str).collect::<Vec<_>>()),
+                (first, names.to_vec()),
+                "{text}"
+            );
         }
         let error = parse("cat\ndog\n\ncat\n").unwrap_err();
         assert!(error.message.contains("lines 1 and 4"), "{error}");

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
+use super::Findings;
 use super::ilsvrc;
 use super::lookup::{Found, Lookup};
 use super::naming::count;
@@ -10,7 +11,6 @@ use super::table::{Row, Table};
 use super::text::Text;
 use super::tree::some;
 use super::webdataset::split_word;
-use super::Findings;
 use crate::data::{Problem, ProblemKind};
 use crate::{Error, Result};
 
@@ -19,8 +19,18 @@ const ENDINGS: [&str; 5] = ["txt", "csv", "tsv", "lst", "list"];
 
 /// Texts that come with images and are no lists of them, by their names without endings.
 const OTHERS: [&str; 12] = [
-    "classes", "readme", "license", "licence", "copying", "requirements", "synset_words", "synsets", "wnids", "words",
-    "loc_synset_mapping", "sample_submission",
+    "classes",
+    "readme",
+    "license",
+    "licence",
+    "copying",
+    "requirements",
+    "synset_words",
+    "synsets",
+    "wnids",
+    "words",
+    "loc_synset_mapping",
+    "sample_submission",
 ];
 
 /// A list, and what it says.
@@ -36,6 +46,9 @@ pub(super) struct List {
     pub(super) missing: Vec<(usize, String)>,
     /// The other lines that are not used, and why.
     dropped: Vec<(usize, String)>,
+    contradictions: Vec<Contradiction>,
+    /// Why it cannot be read, though it names images.
+    broken: Option<Error>,
     notes: Vec<String>,
 }
 
@@ -57,21 +70,14 @@ pub(super) fn may_be_list(path: &str) -> bool {
 impl List {
     /// Reads the list at `path` below `root`. `images` are the paths of the images that it may name, with their places; `None`
     /// when it is no list of files.
-    ///
-    /// # Errors
-    /// When it names images, but does not say what they show, or says two things of one.
-    pub(super) fn read(root: &Path, path: &str, images: &[(usize, &str)], findings: &mut Findings) -> Result<Option<Self>> {
-        let file = root.join(path);
-        let text = match Text::read(&file) {
-            Ok(text) => text,
-            Err(_) => return Ok(None),
-        };
+    pub(super) fn read(root: &Path, path: &str, images: &[(usize, &str)]) -> Option<Self> {
+        let text = Text::read(&root.join(path)).ok()?;
         let lookup = Lookup::new(images.iter().map(|image| image.1));
         let find = |name: &str| lookup.find(name);
-        let table = match Table::parse(&text, &find) {
-            Ok(table) => table,
-            Err(error) if names_images(&text, &find) => return Err(error.context(file.display())),
-            Err(_) => return Ok(None),
+        let (table, broken) = match Table::parse(&text, &find) {
+            Ok(table) => (table, None),
+            Err(error) if names_images(&text, &find) => (Table::default(), Some(error)),
+            Err(_) => return None,
         };
         let name = path.rsplit('/').next().unwrap_or(path);
         let mut list = Self {
@@ -80,20 +86,30 @@ impl List {
             said: BTreeMap::new(),
             missing: Vec::new(),
             dropped: table.dropped,
+            contradictions: Vec::new(),
+            broken: broken.map(|error| error.context(root.join(path).display())),
             notes: table.notes,
         };
         list.notes.splice(..0, text.note("the list"));
-        list.resolve(table.rows, &lookup, images).or_else(|refused| {
-            findings.refuse(|| refused.error(&file), refused.problems(path))
-        })?;
-        Ok(Some(list))
+        list.resolve(table.rows, &lookup, images);
+        Some(list)
+    }
+
+    /// Why it cannot be read, though it names images.
+    pub(super) fn broken(&self) -> Option<&Error> {
+        self.broken.as_ref()
+    }
+
+    /// Whether every row leads to an image of its own.
+    pub(super) fn is_whole(&self) -> bool {
+        self.missing.is_empty() && self.dropped.is_empty() && !self.said.is_empty()
     }
 
     /// Finds the images of the rows: first the sure ones, so that no other row takes their images.
-    fn resolve(&mut self, rows: Vec<Row>, lookup: &Lookup, images: &[(usize, &str)]) -> std::result::Result<(), Contradiction> {
+    fn resolve(&mut self, rows: Vec<Row>, lookup: &Lookup, images: &[(usize, &str)]) {
         let found: Vec<Found> = rows.iter().map(|row| lookup.find(&row.file)).collect();
-        let sure: BTreeSet<usize> = found.iter().filter_map(|found| if let Found::Sure(at) = found { Some(*at) } else { None }).collect();
-        let mut contradiction = None;
+        let sure = found.iter().filter_map(|found| if let Found::Sure(at) = found { Some(*at) } else { None });
+        let sure: BTreeSet<usize> = sure.collect();
         let mut repeated = 0;
         for (row, found) in rows.into_iter().zip(found) {
             let at = match found {
@@ -113,21 +129,24 @@ impl List {
                 None => drop(self.said.insert(images[at].0, said)),
                 Some(before) if before.class == said.class => repeated += 1,
                 Some(before) => {
-                    contradiction.get_or_insert_with(Contradiction::default).0.push((row.file, before.clone(), said));
+                    self.contradictions.push(Contradiction { file: row.file, one: before.clone(), two: said });
                 }
             }
         }
-        if repeated > 0 {
-            self.notes.push(format!("{} an image again, with the same class", count(repeated, "line names").replace("line namess", "lines name")));
+        let doubted: BTreeSet<usize> = self.contradictions.iter().map(|doubt| doubt.one.line).collect();
+        self.said.retain(|_, said| !doubted.contains(&said.line));
+        match repeated {
+            0 => {}
+            1 => self.notes.push("1 line names an image again, with the same class".to_owned()),
+            n => self.notes.push(format!("{n} lines name an image again, with the same class")),
         }
-        match contradiction {
-            None => Ok(()),
-            Some(contradiction) => {
-                let doubted: BTreeSet<usize> = contradiction.0.iter().map(|(_, before, _)| before.line).collect();
-                self.said.retain(|_, said| !doubted.contains(&said.line));
-                Err(contradiction)
-            }
-        }
+    }
+
+    /// Refuses a list that says two things of an image.
+    pub(super) fn check(&self, root: &Path, findings: &mut Findings) -> Result<()> {
+        let Some(first) = self.contradictions.first() else { return Ok(()) };
+        let error = || first.error(&root.join(&self.path), self.contradictions.len() - 1);
+        findings.refuse(error, self.contradictions.iter().map(|doubt| doubt.problem(&self.path)))
     }
 
     /// Tells what was assumed and what is not used.
@@ -135,41 +154,59 @@ impl List {
         let path = &self.path;
         notes.extend(self.notes.iter().map(|note| format!("{path}: {note}")));
         let lines = |lines: &[(usize, String)]| {
-            let each: Vec<String> = lines.iter().map(|(line, what)| format!("line {line} ({what})")).collect();
+            let each: Vec<String> =
+                lines.iter().map(|(line, what)| format!("line {line} ({what})")).collect();
             some(&each.iter().map(String::as_str).collect::<Vec<_>>())
         };
         for (line, reason) in &self.dropped {
             findings.tell(ProblemKind::NotUsed, format!("{path}:{line}"), reason);
         }
         if !self.dropped.is_empty() {
-            notes.push(format!("{path}: skipped {}: {}", count(self.dropped.len(), "line"), lines(&self.dropped)));
+            notes.push(format!(
+                "{path}: skipped {}: {}",
+                count(self.dropped.len(), "line"),
+                lines(&self.dropped)
+            ));
         }
         for (line, file) in &self.missing {
-            findings.tell(ProblemKind::Missing, file, format!("line {line} of {path} lists it, but it is not there"));
+            findings.tell(
+                ProblemKind::Missing,
+                file,
+                format!("line {line} of {path} lists it, but it is not there"),
+            );
         }
         if !self.missing.is_empty() {
-            notes.push(format!("{path} lists {} that are not there: {}", count(self.missing.len(), "file"), lines(&self.missing)));
+            notes.push(format!(
+                "{path} lists {} that are not there: {}",
+                count(self.missing.len(), "file"),
+                lines(&self.missing)
+            ));
         }
     }
 }
 
 /// Whether some words of a text are images' names.
 fn names_images(text: &Text, find: &dyn Fn(&str) -> Found) -> bool {
-    let words = |line: &str| line.split([',', ';', '\t', '|']).any(|cell| matches!(find(cell.trim()), Found::Sure(_)));
-    text.lines().take(100).any(|(_, line)| words(line) || line.split_whitespace().any(|word| matches!(find(word), Found::Sure(_))))
+    let words = |line: &str| {
+        line.split([',', ';', '\t', '|']).any(|cell| matches!(find(cell.trim()), Found::Sure(_)))
+    };
+    text.lines().take(100).any(|(_, line)| {
+        words(line) || line.split_whitespace().any(|word| matches!(find(word), Found::Sure(_)))
+    })
 }
 
-/// Images of which a list says two things.
-#[derive(Debug, Default)]
-struct Contradiction(Vec<(String, Said, Said)>);
+/// An image of which a list says two things.
+#[derive(Debug)]
+struct Contradiction {
+    file: String,
+    one: Said,
+    two: Said,
+}
 
 impl Contradiction {
-    fn error(&self, path: &Path) -> Error {
-        let more = match self.0.len() {
-            0 | 1 => String::new(),
-            n => format!(" ({} more images have two)", n - 1),
-        };
-        let Some((file, one, two)) = self.0.first() else { return Error::data(path.display().to_string()) };
+    fn error(&self, path: &Path, more: usize) -> Error {
+        let Self { file, one, two } = self;
+        let more = if more == 0 { String::new() } else { format!(" ({more} more images have two)") };
         Error::data(format!(
             "{}: {file} has two classes: `{}` on line {} and `{}` on line {}{more}",
             path.display(),
@@ -181,18 +218,24 @@ impl Contradiction {
         .help("one class for each image: remove the wrong line")
     }
 
-    fn problems(&self, list: &str) -> Vec<Problem> {
-        let problem = |(file, one, two): &(String, Said, Said)| Problem {
+    fn problem(&self, list: &str) -> Problem {
+        let Self { file, one, two } = self;
+        Problem {
             file: file.clone(),
             kind: ProblemKind::Loose,
-            detail: format!("two classes in {list}: `{}` on line {} and `{}` on line {}; skipped", one.class, one.line, two.class, two.line),
-        };
-        self.0.iter().map(problem).collect()
+            detail: format!(
+                "two classes in {list}: `{}` on line {} and `{}` on line {}; skipped",
+                one.class, one.line, two.class, two.line
+            ),
+        }
     }
 }
 
 /// Which folder each number of a list stands for, where a list names images in class folders by number.
-pub(super) fn numbers_of<'a>(list: &List, folder_of: impl Fn(usize) -> Option<&'a str>) -> Option<HashMap<String, String>> {
+pub(super) fn numbers_of<'a>(
+    list: &List,
+    folder_of: impl Fn(usize) -> Option<&'a str>,
+) -> Option<HashMap<String, String>> {
     let mut folders: HashMap<&str, &str> = HashMap::new();
     for (&at, said) in &list.said {
         let folder = folder_of(at)?;
@@ -201,5 +244,6 @@ pub(super) fn numbers_of<'a>(list: &List, folder_of: impl Fn(usize) -> Option<&'
         }
     }
     let different: BTreeSet<&str> = folders.values().copied().collect();
-    (different.len() == folders.len()).then(|| folders.into_iter().map(|(number, folder)| (number.to_owned(), folder.to_owned())).collect())
+    (different.len() == folders.len())
+        .then(|| folders.into_iter().map(|(number, folder)| (number.to_owned(), folder.to_owned())).collect())
 }

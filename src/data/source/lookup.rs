@@ -90,8 +90,12 @@ impl<'a> Lookup<'a> {
             let shared = own.zip(folders.iter().rev()).take_while(|(own, listed)| own == *listed).count();
             (shared, shared == folders.len() || shared == self.paths[at].matches('/').count())
         };
-        let fits: Vec<(usize, usize)> =
-            places.iter().map(|&at| (shared(at), at)).filter(|((_, all), _)| *all).map(|((n, _), at)| (n, at)).collect();
+        let fits: Vec<(usize, usize)> = places
+            .iter()
+            .map(|&at| (shared(at), at))
+            .filter(|((_, all), _)| *all)
+            .map(|((n, _), at)| (n, at))
+            .collect();
         let most = fits.iter().map(|&(shared, _)| shared).max();
         let mut best = fits.iter().filter(|&&(shared, _)| Some(shared) == most).map(|&(_, at)| at);
         match (best.next(), best.next(), places) {
@@ -116,7 +120,14 @@ mod tests {
 
     #[test]
     fn a_list_may_name_images_in_many_ways() {
-        let lookup = Lookup::new(["train/1.jpg", "train/2.png", "val/1.jpg", "deep/a/3.JPG", "deep/b/3.JPG", "4.a.jpg"]);
+        let lookup = Lookup::new([
+            "train/1.jpg",
+            "train/2.png",
+            "val/1.jpg",
+            "deep/a/3.JPG",
+            "deep/b/3.JPG",
+            "4.a.jpg",
+        ]);
         for (listed, found) in [
             ("train/1.jpg", Found::Sure(0)),
             ("./train/1.jpg", Found::Sure(0)),

@@ -3,8 +3,12 @@
 //! | file | what it reads |
 //! |---|---|
 //! | `folder`, `tarball`, `tree` | class folders, on disk or in a tar |
-//! | `flat` | a folder of pictures and a file of labels |
-//! | `webdataset` | tars of pictures with their classes beside them |
+//! | `naming` | what is an image, what is a leftover, what this program made |
+//! | `flat` | images that lists label: all of a folder, or some of its splits |
+//! | `text`, `table`, `lookup`, `lists` | text files; lists in them; which images those name |
+//! | `webdataset`, `samples` | tars of images with their classes beside them; which label belongs to which image |
+//! | `tars` | a folder of tars, each of a class or of class folders |
+//! | `foreign` | what is not read, and what to do with it |
 //! | `ilsvrc` | ImageNet's challenges as they are handed out |
 //! | `packed` | what `alexnet data pack` made |
 //! | `cifar`, `idx`, `raw` | bare pixels: CIFAR, MNIST and their like |
@@ -17,13 +21,20 @@ mod catalogue;
 mod cifar;
 mod flat;
 mod folder;
+mod foreign;
 mod idx;
 mod ilsvrc;
 mod index;
 mod labels;
+mod lists;
+mod lookup;
+pub(crate) mod naming;
 mod packed;
 mod raw;
+mod samples;
+mod table;
 mod tarball;
+mod tars;
 mod text;
 mod tree;
 mod webdataset;
@@ -152,9 +163,6 @@ impl Dataset {
         }
         if webdataset::is_webdataset(path) {
             return webdataset::open(path, findings);
-        }
-        if flat::is_flat(path) {
-            return flat::open(path, findings);
         }
         folder::open(path, findings)
     }

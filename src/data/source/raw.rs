@@ -39,7 +39,9 @@ pub(super) fn not_used(folder: &Path, expected: &[&str], used: impl Fn(&str) -> 
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let mut unused: Vec<String> = names
-        .filter(|name| !used(name) && !expected.contains(&name.as_str()) && naming::hidden_part(name).is_none())
+        .filter(|name| {
+            !used(name) && !expected.contains(&name.as_str()) && naming::hidden_part(name).is_none()
+        })
         .collect();
     unused.sort();
     let names: Vec<&str> = unused.iter().map(String::as_str).collect();

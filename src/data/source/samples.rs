@@ -39,7 +39,8 @@ impl Source {
     /// What a member's name says it is, and the name without the ending.
     pub(super) fn of(name: &str) -> Option<(Self, &str)> {
         let file = name.rfind('/').map_or(0, |slash| slash + 1);
-        let found = ENDINGS.iter().find(|(ending, _)| name[file..].len() > ending.len() && name.ends_with(ending));
+        let found =
+            ENDINGS.iter().find(|(ending, _)| name[file..].len() > ending.len() && name.ends_with(ending));
         found.map(|&(ending, source)| (source, &name[..name.len() - ending.len()]))
     }
 
@@ -81,7 +82,13 @@ pub(super) fn pair(images: &[&str], labels: &[&str]) -> Result<Vec<Belongs>> {
 }
 
 /// Pairs members whose names are the same up to the first dot.
-fn pair_group(images: &[&str], labels: &[&str], members: &[usize], said: &[usize], found: &mut [Belongs]) -> Result<()> {
+fn pair_group(
+    images: &[&str],
+    labels: &[&str],
+    members: &[usize],
+    said: &[usize],
+    found: &mut [Belongs],
+) -> Result<()> {
     let mut exact: HashMap<&str, Vec<usize>> = HashMap::new();
     said.iter().for_each(|&label| exact.entry(labels[label]).or_default().push(label));
     let taken: std::collections::HashSet<&str> =
@@ -99,8 +106,11 @@ fn pair_group(images: &[&str], labels: &[&str], members: &[usize], said: &[usize
             Some(prefix) if taken.contains(prefix) => found[image] = Belongs::Beside,
             Some(prefix) => wanted.entry(exact[prefix].clone()).or_default().push(image),
             None => {
-                let longer: Vec<usize> =
-                    said.iter().copied().filter(|&label| prefixes(labels[label]).any(|prefix| prefix == name)).collect();
+                let longer: Vec<usize> = said
+                    .iter()
+                    .copied()
+                    .filter(|&label| prefixes(labels[label]).any(|prefix| prefix == name))
+                    .collect();
                 let alone = members.len() == 1 && said.len() == 1;
                 if !longer.is_empty() {
                     wanted.entry(longer).or_default().push(image);

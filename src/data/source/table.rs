@@ -15,14 +15,43 @@ const SAMPLE: usize = 500;
 
 /// Headings of columns of files, the surest first; small letters and digits only, as [`plain`] makes them.
 const FILES: [&str; 18] = [
-    "filename", "file", "filepath", "path", "imagepath", "imagefile", "imagename", "imgname", "imgpath", "image", "img",
-    "picture", "photo", "fname", "imageid", "imgid", "id", "name",
+    "filename",
+    "file",
+    "filepath",
+    "path",
+    "imagepath",
+    "imagefile",
+    "imagename",
+    "imgname",
+    "imgpath",
+    "image",
+    "img",
+    "picture",
+    "photo",
+    "fname",
+    "imageid",
+    "imgid",
+    "id",
+    "name",
 ];
 
 /// Headings of columns of classes in general, the surest first. Of these the first that is there is used.
 const CLASSES: [&str; 15] = [
-    "classname", "labelname", "categoryname", "label", "labels", "class", "category", "target", "classlabel", "truelabel",
-    "classid", "labelid", "categoryid", "classindex", "predictionstring",
+    "classname",
+    "labelname",
+    "categoryname",
+    "label",
+    "labels",
+    "class",
+    "category",
+    "target",
+    "classlabel",
+    "truelabel",
+    "classid",
+    "labelid",
+    "categoryid",
+    "classindex",
+    "predictionstring",
 ];
 
 /// Words for classes of one kind. Where a list has several of these, it does not say which is meant.
@@ -104,18 +133,22 @@ impl Table {
 /// The separator by which most lines name an image that is there; then that by which most lines have several cells; then
 /// that which comes first in a line.
 fn separator(lines: &[&str], find: &dyn Fn(&str) -> Found) -> Result<Separator> {
-    let sample: Vec<&str> = lines.iter().filter(|line| !line.trim().is_empty()).take(SAMPLE).copied().collect();
+    let sample: Vec<&str> =
+        lines.iter().filter(|line| !line.trim().is_empty()).take(SAMPLE).copied().collect();
     let score = |separator: Separator| {
-        let Ok(records) = records(&sample, separator, find) else { return (0, 0, 0) };
+        // A quote may be missing, or its other half be behind the sample.
+        let records = records(&sample, separator, find).unwrap_or_else(|_| unquoted_records(&sample, separator));
         let several = records.iter().filter(|(_, cells)| cells.len() > 1);
-        let named = several.clone().filter(|(_, cells)| cells.iter().any(|cell| find(cell) != Found::Nothing));
+        let named =
+            several.clone().filter(|(_, cells)| cells.iter().any(|cell| find(cell) != Found::Nothing));
         let first = match separator {
             Separator::Byte(byte) => sample.first().and_then(|line| line.find(char::from(byte))),
             Separator::Spaces => None,
         };
         (named.count(), several.count(), usize::MAX - first.unwrap_or(usize::MAX))
     };
-    let best = SEPARATORS.into_iter().map(|separator| (score(separator), separator)).max_by_key(|(score, _)| *score);
+    let best =
+        SEPARATORS.into_iter().map(|separator| (score(separator), separator)).max_by_key(|(score, _)| *score);
     match best {
         Some(((_, several, _), separator)) if several > 0 => Ok(separator),
         _ => {
@@ -123,6 +156,15 @@ fn separator(lines: &[&str], find: &dyn Fn(&str) -> Found) -> Result<Separator> 
             Err(Error::data(format!("line 1, `{}`: expected a file and its class", shortened(line))))
         }
     }
+}
+
+/// Cells as they are without regard to quotes.
+fn unquoted_records(lines: &[&str], separator: Separator) -> Vec<Record> {
+    let cells = |line: &&str| match separator {
+        Separator::Byte(byte) => line.split(char::from(byte)).map(|cell| cell.trim_matches(['"', ' ']).to_owned()).collect(),
+        Separator::Spaces => line.split_whitespace().map(str::to_owned).collect(),
+    };
+    (1..).zip(lines.iter().map(cells)).collect()
 }
 
 fn shortened(line: &str) -> String {
@@ -138,7 +180,8 @@ fn records(lines: &[&str], separator: Separator, find: &dyn Fn(&str) -> Found) -
         Separator::Byte(byte) => quoted(lines, byte)?,
         Separator::Spaces => {
             let filled = (1..).zip(lines).filter(|(_, line)| !line.trim().is_empty());
-            let mut all: Vec<Record> = filled.map(|(number, line)| (number, words(line.trim(), find))).collect();
+            let mut all: Vec<Record> =
+                filled.map(|(number, line)| (number, words(line.trim(), find))).collect();
             split_numbers(&mut all);
             all
         }
@@ -165,7 +208,8 @@ fn quoted(lines: &[&str], separator: u8) -> Result<Vec<Record>> {
     let (mut line, mut counted) = (1, 0);
     let mut record = csv::StringRecord::new();
     loop {
-        let more = reader.read_record(&mut record).map_err(|error| Error::data(format!("line {line}: {error}")))?;
+        let more =
+            reader.read_record(&mut record).map_err(|error| Error::data(format!("line {line}: {error}")))?;
         if !more {
             return Ok(records);
         }
@@ -177,19 +221,19 @@ fn quoted(lines: &[&str], separator: u8) -> Result<Vec<Record>> {
         counted = start;
         let raw = text[start..end].trim_end_matches('\n');
         if raw.contains('\n') && !raw.matches('"').count().is_multiple_of(2) {
-            return Err(Error::data(format!("line {line}, `{}`: a quote is missing", shortened(raw.lines().next().unwrap_or(raw))))
-                .help("quotes come in pairs: \"Cat, domestic\""));
+            return Err(Error::data(format!(
+                "line {line}, `{}`: a quote is missing",
+                shortened(raw.lines().next().unwrap_or(raw))
+            ))
+            .help("quotes come in pairs: \"Cat, domestic\""));
         }
-        records.push((line, record.iter().map(str::to_owned).collect()));
+        records.push((line, record.iter().map(|cell| unquoted(cell).to_owned()).collect()));
     }
 }
 
 /// A file and what follows it, or, where no image fits, what is before the last word and that word.
 fn words(line: &str, find: &dyn Fn(&str) -> Found) -> Vec<String> {
-    let plain = |text: &str| {
-        let text = text.trim();
-        text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).to_owned()
-    };
+    let plain = |text: &str| unquoted(text).to_owned();
     let gaps: Vec<usize> = line.match_indices(char::is_whitespace).map(|(at, _)| at).collect();
     // The longest name that is an image's; most lists have one gap only.
     let sure = |at: &&usize| matches!(find(&plain(&line[..**at])), Found::Sure(_) | Found::Likely(_));
@@ -197,6 +241,12 @@ fn words(line: &str, find: &dyn Fn(&str) -> Found) -> Vec<String> {
         Some(&at) => vec![plain(&line[..at]), plain(&line[at..])],
         None => vec![plain(line)],
     }
+}
+
+/// A cell without quotes around it; those behind a space are no quotes to the reader of cells.
+fn unquoted(cell: &str) -> &str {
+    let cell = cell.trim();
+    cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')).unwrap_or(cell)
 }
 
 /// Where numbers follow the class in every line, they are columns of their own.
@@ -257,14 +307,23 @@ enum SplitColumn {
 
 impl Columns {
     fn of(heading: Option<&[String]>, records: &[Record], find: &dyn Fn(&str) -> Found) -> Result<Self> {
-        let count = heading.map_or_else(|| most_common(records.iter().map(|(_, cells)| cells.len())), <[_]>::len);
+        let count =
+            heading.map_or_else(|| most_common(records.iter().map(|(_, cells)| cells.len())), <[_]>::len);
         let plain: Vec<String> = heading.unwrap_or_default().iter().map(|cell| self::plain(cell)).collect();
-        let named = |names: &[&str], column: usize| plain.get(column).and_then(|cell| names.iter().position(|name| name == cell));
+        let named = |names: &[&str], column: usize| {
+            plain.get(column).and_then(|cell| names.iter().position(|name| name == cell))
+        };
         let weight = |column: usize| {
             let cells: HashSet<&str> = cells(records, column).collect();
             cells.into_iter().map(|cell| find(cell).weight()).sum::<usize>()
         };
-        let sureness = |column: &usize| (weight(*column), std::cmp::Reverse(named(&FILES, *column).unwrap_or(usize::MAX)), std::cmp::Reverse(*column));
+        let sureness = |column: &usize| {
+            (
+                weight(*column),
+                std::cmp::Reverse(named(&FILES, *column).unwrap_or(usize::MAX)),
+                std::cmp::Reverse(*column),
+            )
+        };
         let file = (0..count).max_by_key(sureness).unwrap_or(0);
         let split = (0..count).filter(|&column| column != file).find_map(|column| {
             let is = IS_SPLIT.iter().find(|(name, _)| plain.get(column).is_some_and(|cell| cell == name));
@@ -272,11 +331,14 @@ impl Columns {
             let names = || {
                 let told = if heading.is_some() { named(&SPLITS, column).is_some() } else { count > 2 };
                 let mut cells = cells(records, column).peekable();
-                (told && cells.peek().is_some() && cells.all(|cell| split_name(cell).is_some())).then_some(SplitColumn::Names)
+                (told && cells.peek().is_some() && cells.all(|cell| split_name(cell).is_some()))
+                    .then_some(SplitColumn::Names)
             };
             Some((column, is.or_else(names)?))
         });
-        let others: Vec<usize> = (0..count).filter(|&column| column != file && Some(column) != split.map(|split| split.0)).collect();
+        let others: Vec<usize> = (0..count)
+            .filter(|&column| column != file && Some(column) != split.map(|split| split.0))
+            .collect();
         let class = match (&others[..], heading) {
             ([], _) => return Err(expected_class(records)),
             (&[only], _) => only,
@@ -285,8 +347,12 @@ impl Columns {
                 let words = |column: &&usize| !cells(records, **column).all(is_number);
                 match several.iter().filter(words).collect::<Vec<_>>()[..] {
                     [&only] => only,
-                    _ => return Err(Error::data(format!("{count} columns and no heading: which of them is the class?"))
-                        .help("a first line that names the columns: file,label,...")),
+                    _ => {
+                        return Err(Error::data(format!(
+                            "{count} columns and no heading: which of them is the class?"
+                        ))
+                        .help("a first line that names the columns: file,label,..."));
+                    }
                 }
             }
         };
@@ -299,9 +365,17 @@ impl Columns {
         let used = [Some(self.file), Some(self.class), self.split.map(|split| split.0)];
         let unused = (0..heading.len()).filter(|column| !used.contains(&Some(*column)));
         let unused: Vec<String> = unused.map(|column| format!("`{}`", heading[column])).collect();
-        let split = self.split.map_or(String::new(), |(column, _)| format!(", splits from `{}`", heading[column]));
-        let unused = if unused.is_empty() { String::new() } else { format!("; not used: {}", shortened(&unused.join(", "))) };
-        vec![format!("files from column `{}`, classes from `{}`{split}{unused}", heading[self.file], heading[self.class])]
+        let split =
+            self.split.map_or(String::new(), |(column, _)| format!(", splits from `{}`", heading[column]));
+        let unused = if unused.is_empty() {
+            String::new()
+        } else {
+            format!("; not used: {}", shortened(&unused.join(", ")))
+        };
+        vec![format!(
+            "files from column `{}`, classes from `{}`{split}{unused}",
+            heading[self.file], heading[self.class]
+        )]
     }
 
     /// What a line says, or why it says nothing.
@@ -323,7 +397,11 @@ impl Columns {
             }
         }
         if cells.len() > self.count {
-            return Err(format!("{} cells, expected {}; names with separators in them need quotes", cells.len(), self.count));
+            return Err(format!(
+                "{} cells, expected {}; names with separators in them need quotes",
+                cells.len(),
+                self.count
+            ));
         }
         let cell = |column: usize| cells.get(column).map_or("", |cell| cell.as_str());
         let (file, class) = (cell(self.file), class_of(cell(self.class))?);
@@ -335,7 +413,9 @@ impl Columns {
         }
         let split = match self.split {
             None => None,
-            Some((column, kind)) => Some(kind.split(cell(column)).ok_or_else(|| format!("`{}` is not a split", cell(column)))?),
+            Some((column, kind)) => {
+                Some(kind.split(cell(column)).ok_or_else(|| format!("`{}` is not a split", cell(column)))?)
+            }
         };
         Ok(Row { line, file: file.to_owned(), class: class.to_owned(), split })
     }
@@ -346,10 +426,12 @@ impl SplitColumn {
         let is = match cell.to_lowercase().as_str() {
             "true" | "1" | "yes" | "y" | "t" => true,
             "false" | "0" | "no" | "n" | "f" => false,
-            _ => return match self {
-                Self::Names => split_name(cell),
-                Self::Is(_) => None,
-            },
+            _ => {
+                return match self {
+                    Self::Names => split_name(cell),
+                    Self::Is(_) => None,
+                };
+            }
         };
         match self {
             Self::Names => split_name(cell),
@@ -363,7 +445,9 @@ impl SplitColumn {
 /// The class of a cell. Kaggle's ImageNet has classes with boxes, `n02017213 115 49 448 294`, once for each object.
 fn class_of(cell: &str) -> std::result::Result<&str, String> {
     let words: Vec<&str> = cell.split_whitespace().collect();
-    let boxes = !words.is_empty() && words.len().is_multiple_of(5) && words.chunks(5).all(|group| is_wnid(group[0]) && group[1..].iter().all(|word| is_number(word)));
+    let boxes = !words.is_empty()
+        && words.len().is_multiple_of(5)
+        && words.chunks(5).all(|group| is_wnid(group[0]) && group[1..].iter().all(|word| is_number(word)));
     match (boxes, words.first()) {
         (_, None) => Err("no class".to_owned()),
         (true, Some(&first)) if words.chunks(5).all(|group| group[0] == first) => Ok(first),
@@ -389,25 +473,42 @@ fn class_column(columns: &[usize], heading: &[String], plain: &[String]) -> Resu
     };
     let kinds: Vec<usize> = KINDS.iter().filter_map(|name| called(name)).collect();
     let candidates = if kinds.is_empty() { columns.iter().copied().filter(part).collect() } else { kinds };
-    let list = |columns: &[usize]| columns.iter().map(|&column| format!("`{}`", heading[column])).collect::<Vec<_>>().join(", ");
+    let list = |columns: &[usize]| {
+        columns.iter().map(|&column| format!("`{}`", heading[column])).collect::<Vec<_>>().join(", ")
+    };
     match candidates[..] {
         [only] => Ok(only),
-        [] => Err(Error::data(format!("which of the columns {} holds the classes?", shortened(&list(columns)))).help("call it `label` in the first line")),
-        _ => Err(Error::data(format!("the columns {} could all hold the classes", shortened(&list(&candidates)))).help("call the one to use `label` in the first line")),
+        [] => {
+            Err(Error::data(format!("which of the columns {} holds the classes?", shortened(&list(columns))))
+                .help("call it `label` in the first line"))
+        }
+        _ => Err(Error::data(format!(
+            "the columns {} could all hold the classes",
+            shortened(&list(&candidates))
+        ))
+        .help("call the one to use `label` in the first line")),
     }
 }
 
 fn cells(records: &[Record], column: usize) -> impl Iterator<Item = &str> {
-    records.iter().filter_map(move |(_, cells)| cells.get(column)).map(String::as_str).filter(|cell| !cell.is_empty())
+    records
+        .iter()
+        .filter_map(move |(_, cells)| cells.get(column))
+        .map(String::as_str)
+        .filter(|cell| !cell.is_empty())
 }
 
 fn most_common(counts: impl Iterator<Item = usize>) -> usize {
     let mut times = std::collections::BTreeMap::new();
     counts.for_each(|count| *times.entry(count).or_insert(0usize) += 1);
-    times.into_iter().max_by_key(|&(count, times)| (times, std::cmp::Reverse(count))).map_or(0, |(count, _)| count)
+    times
+        .into_iter()
+        .max_by_key(|&(count, times)| (times, std::cmp::Reverse(count)))
+        .map_or(0, |(count, _)| count)
 }
 
 fn expected_class(records: &[Record]) -> Error {
-    let (line, cells) = records.first().map_or((1, ""), |(line, cells)| (*line, cells.first().map_or("", String::as_str)));
+    let (line, cells) =
+        records.first().map_or((1, ""), |(line, cells)| (*line, cells.first().map_or("", String::as_str)));
     Error::data(format!("line {line}, `{}`: expected a file and its class", shortened(cells)))
 }

@@ -45,7 +45,8 @@ pub(super) fn open(folder: &Path, findings: &mut Findings) -> Result<Option<Data
     }
     let all: Vec<Tar> = paths.iter().map(|(_, path)| Tar::read(folder, path)).collect::<Result<_>>()?;
     let of = |shape: Shape| all.iter().filter(move |tar| tar.shape == shape).map(|tar| tar.name.as_str());
-    let (classes, folders): (Vec<&str>, Vec<&str>) = (of(Shape::Class).collect(), of(Shape::Folders).collect());
+    let (classes, folders): (Vec<&str>, Vec<&str>) =
+        (of(Shape::Class).collect(), of(Shape::Folders).collect());
     if !classes.is_empty() && !folders.is_empty() {
         return Err(Error::data(format!(
             "{}: {} hold images of one class, {} hold class folders: one or the other was expected",
@@ -63,7 +64,8 @@ pub(super) fn open(folder: &Path, findings: &mut Findings) -> Result<Option<Data
     }
     let archives = Archives::new(paths.into_iter().map(|(_, path)| path));
     let listing = listing.sort(&|_, place| archives.head(place));
-    let mut dataset = tree::dataset(listing, Store::Archives(archives), folder.display().to_string(), findings)?;
+    let mut dataset =
+        tree::dataset(listing, Store::Archives(archives), folder.display().to_string(), findings)?;
     let empty: Vec<&str> = of(Shape::Empty).collect();
     if !empty.is_empty() {
         notes.push(format!("not used, since they hold no images: {}", some(&empty)));
@@ -96,7 +98,9 @@ impl Tar {
         let whole_split = self.split.is_some() && !self.name.contains('/');
         let top = top(&self.contents);
         let prefix = match (self.split, self.shape) {
-            (split, Shape::Class) => format!("{}{}/", split.map_or(String::new(), |split| format!("{split}/")), self.stem),
+            (split, Shape::Class) => {
+                format!("{}{}/", split.map_or(String::new(), |split| format!("{split}/")), self.stem)
+            }
             (Some(split), _) => format!("{split}/"),
             (None, _) => String::new(),
         };
@@ -129,7 +133,9 @@ impl Shape {
 
 fn images(contents: &Contents) -> impl Iterator<Item = String> {
     let names = contents.files.iter().map(|file| clean(&file.name));
-    names.filter(|name| matches!(Kind::of_name(name), Kind::Image)).filter(|name| naming::hidden_part(name).is_none())
+    names
+        .filter(|name| matches!(Kind::of_name(name), Kind::Image))
+        .filter(|name| naming::hidden_part(name).is_none())
 }
 
 /// The folder that all images of an archive are in.

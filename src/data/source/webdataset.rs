@@ -24,8 +24,23 @@ const MOST_JSON: u32 = 1 << 20;
 
 /// Keys of JSON files that hold the class, the surest first.
 const KEYS: [&str; 17] = [
-    "label", "cls", "class", "class_name", "label_name", "category", "category_name", "target", "label_id", "cls_id",
-    "class_id", "category_id", "class_index", "species", "breed", "wnid", "synset",
+    "label",
+    "cls",
+    "class",
+    "class_name",
+    "label_name",
+    "category",
+    "category_name",
+    "target",
+    "label_id",
+    "cls_id",
+    "class_id",
+    "category_id",
+    "class_index",
+    "species",
+    "breed",
+    "wnid",
+    "synset",
 ];
 
 /// More different texts than this, in more than half of the samples, are captions.
@@ -50,6 +65,8 @@ struct Gathered {
     beside: Vec<String>,
     /// Labels that no image has.
     unused: usize,
+    /// Files of other kinds that may hold labels, and do not where a surer kind is there.
+    other_sources: BTreeMap<Source, usize>,
     skipped: Skipped,
     /// How many JSON files had each of the keys.
     keys: BTreeMap<usize, usize>,
@@ -63,7 +80,13 @@ pub(super) fn has_classes(contents: &Contents) -> bool {
 
 /// The surest kind of label that is beside an image of an archive. In class folders, JSON and texts are something else.
 fn source(contents: &Contents) -> Option<Source> {
-    let visible = || contents.files.iter().map(|file| file.name.as_str()).filter(|name| naming::hidden_part(name).is_none());
+    let visible = || {
+        contents
+            .files
+            .iter()
+            .map(|file| file.name.as_str())
+            .filter(|name| naming::hidden_part(name).is_none())
+    };
     let labels = visible().filter_map(|name| Source::of(name));
     let mut by_source: BTreeMap<Source, Vec<&str>> = BTreeMap::new();
     labels.for_each(|(source, name)| by_source.entry(source).or_default().push(name));
@@ -71,7 +94,8 @@ fn source(contents: &Contents) -> Option<Source> {
         return None;
     }
     let images: Vec<&str> = visible().filter(|name| Kind::of_name(name) == Kind::Image).collect();
-    let folders: BTreeSet<&str> = images.iter().map(|name| name.rsplit_once('/').map_or("", |parts| parts.0)).collect();
+    let folders: BTreeSet<&str> =
+        images.iter().map(|name| name.rsplit_once('/').map_or("", |parts| parts.0)).collect();
     by_source.into_iter().map(|(source, labels)| (source, labels)).find_map(|(source, labels)| match source {
         Source::Class | Source::Index => (!images.is_empty() || source == Source::Class).then_some(source),
         Source::Json | Source::Text => {
@@ -107,13 +131,16 @@ pub(super) fn tars(folder: &Path) -> Vec<(Option<&'static str>, PathBuf)> {
         (split_word(&stem), path)
     });
     let parts = entries(folder).into_iter().filter_map(|path| Some((split_name(&name(&path))?, path)));
-    let below = parts.flat_map(|(split, path)| entries(&path).into_iter().filter(is_tar).map(move |path| (Some(split), path)));
+    let below = parts.flat_map(|(split, path)| {
+        entries(&path).into_iter().filter(is_tar).map(move |path| (Some(split), path))
+    });
     own.chain(below).collect()
 }
 
-/// The split that a word of a name says: `toy-train-000000`.
+/// The split that a word of a name says: `toy-train-000000`, `trainLabels`.
 pub(super) fn split_word(name: &str) -> Option<&'static str> {
-    name.split(|c: char| !c.is_alphabetic()).find_map(split_name)
+    let words = name.split(|c: char| !c.is_alphabetic());
+    words.flat_map(|word| [word, &word[..word.find(|c: char| c.is_uppercase()).filter(|&at| at > 0).unwrap_or(0)]]).find_map(split_name)
 }
 
 /// One tar by itself.
@@ -146,7 +173,12 @@ fn dataset(origin: &Path, folder: &Path, shards: Vec<Shard>, findings: &mut Find
         contents.odd.iter().for_each(|name| findings.tell(ProblemKind::Junk, name, "not a plain file"));
         if !contents.odd.is_empty() {
             let odd: Vec<&str> = contents.odd.iter().map(String::as_str).collect();
-            notes.push(format!("{}: skipped {} that are not plain files: {}", path.display(), count(odd.len(), "member"), some(&odd)));
+            notes.push(format!(
+                "{}: skipped {} that are not plain files: {}",
+                path.display(),
+                count(odd.len(), "member"),
+                some(&odd)
+            ));
         }
         let shard = Reader { archives: &archives, archive, prefix, source };
         shard.read(split, contents.files, &mut all).map_err(|error| error.context(path.display()))?;
@@ -168,7 +200,11 @@ fn dataset(origin: &Path, folder: &Path, shards: Vec<Shard>, findings: &mut Find
     let classes = Labels::of(folder, &said)?;
     notes.extend(classes.notes(folder));
     let splits = all.splits.into_iter().filter(|(_, samples)| !samples.is_empty());
-    let item = |Sample { class, file, place }: Sample| Item { file, label: classes.label(&class).unwrap_or(0), place };
+    let item = |Sample { class, file, place }: Sample| Item {
+        file,
+        label: classes.label(&class).unwrap_or(0),
+        place,
+    };
     let splits: BTreeMap<Option<&str>, Vec<Item>> =
         splits.map(|(split, samples)| (split, samples.into_iter().map(item).collect())).collect();
     Ok(assemble(splits, classes.names, Store::Archives(archives), origin, notes))
@@ -202,13 +238,19 @@ fn assemble(
 }
 
 fn no_labels(origin: &str, source: Source, all: &Gathered) -> Error {
-    let reasons = all.left_out.iter().map(|(reason, files)| format!("{reason}: {}", count(files.len(), "image")));
+    let reasons =
+        all.left_out.iter().map(|(reason, files)| format!("{reason}: {}", count(files.len(), "image")));
     let reasons: Vec<String> = reasons.collect();
     let why = if reasons.is_empty() { "no image".to_owned() } else { reasons.join("; ") };
     let error = Error::data(format!("{origin}: no image has a class ({why})"));
     match source {
-        Source::Json => error.help(format!("one of the keys {} in each .json, or a .cls beside each image", KEYS[..4].join(", "))),
-        Source::Class | Source::Index | Source::Text => error.help("a .cls with the class beside each image: 0001.jpg, 0001.cls"),
+        Source::Json => error.help(format!(
+            "one of the keys {} in each .json, or a .cls beside each image",
+            KEYS[..4].join(", ")
+        )),
+        Source::Class | Source::Index | Source::Text => {
+            error.help("a .cls with the class beside each image: 0001.jpg, 0001.cls")
+        }
     }
 }
 
@@ -250,7 +292,9 @@ impl Gathered {
         }
         if !self.beside.is_empty() {
             let names: Vec<&str> = self.beside.iter().map(String::as_str).collect();
-            names.iter().for_each(|&file| findings.tell(ProblemKind::NotUsed, file, "beside the image of its sample; skipped"));
+            names.iter().for_each(|&file| {
+                findings.tell(ProblemKind::NotUsed, file, "beside the image of its sample; skipped")
+            });
             notes.push(format!(
                 "skipped {} that only accompany the image of a sample, as masks do: {}",
                 count(names.len(), "image"),
@@ -259,6 +303,10 @@ impl Gathered {
         }
         if self.unused > 0 {
             notes.push(format!("{} have no image", count(self.unused, &format!("{} file", source.name()))));
+        }
+        for (other, &files) in &self.other_sources {
+            let files = count(files, &format!("{} file", other.name()));
+            notes.push(format!("not used: {files}; classes are read from {} files", source.name()));
         }
         notes.extend(self.codings.iter().cloned());
         self.skipped.tell(findings);
@@ -284,17 +332,32 @@ enum Said {
 
 impl Reader<'_> {
     fn read(&self, split: Option<&'static str>, files: Vec<Member>, all: &mut Gathered) -> Result<()> {
-        let is_label = |name: &str| Source::of(name).is_some_and(|(_, stem)| !stem.is_empty()) && Kind::of_name(name) != Kind::Hidden;
-        let (labels, files): (Vec<Member>, Vec<Member>) = files.into_iter().partition(|file| is_label(&file.name));
-        let labels: Vec<Member> =
-            labels.into_iter().filter(|file| Source::of(&file.name).is_some_and(|(source, _)| source == self.source)).collect();
+        let is_label = |name: &str| {
+            Source::of(name).is_some_and(|(_, stem)| !stem.is_empty()) && Kind::of_name(name) != Kind::Hidden
+        };
+        let (mut labels, files): (Vec<Member>, Vec<Member>) =
+            files.into_iter().partition(|file| is_label(&file.name));
+        labels.retain(|file| match Source::of(&file.name) {
+            Some((source, _)) if source == self.source => true,
+            Some((source, _)) => {
+                *all.other_sources.entry(source).or_default() += 1;
+                false
+            }
+            None => false,
+        });
         let files = files.into_iter().map(|file| (file.name.clone(), file)).collect();
-        let head = |_: &str, file: &Member| self.archives.read(self.archive, file.offset, file.len.min(naming::HEAD as u32));
+        let head = |_: &str, file: &Member| {
+            self.archives.read(self.archive, file.offset, file.len.min(naming::HEAD as u32))
+        };
         let images = naming::images(files, &head, &mut all.skipped);
         let stems: Vec<&str> = labels.iter().filter_map(|file| Some(Source::of(&file.name)?.1)).collect();
         let names: Vec<&str> = images.iter().map(|(name, _)| name.as_str()).collect();
         let pairs = samples::pair(&names, &stems)?;
-        let used: BTreeSet<usize> = pairs.iter().flat_map(|pair| if let Belongs::To(labels) = pair { &labels[..] } else { &[] }).copied().collect();
+        let used: BTreeSet<usize> = pairs
+            .iter()
+            .flat_map(|pair| if let Belongs::To(labels) = pair { &labels[..] } else { &[] })
+            .copied()
+            .collect();
         all.unused += labels.len() - used.len();
         all.splits.entry(split).or_default();
         for ((name, image), pair) in images.iter().zip(pairs) {
@@ -305,7 +368,9 @@ impl Reader<'_> {
                     all.beside.push(file);
                     continue;
                 }
-                Belongs::To(places) => self.said(&places.iter().map(|&at| &labels[at]).collect::<Vec<_>>(), all)?,
+                Belongs::To(places) => {
+                    self.said(&places.iter().map(|&at| &labels[at]).collect::<Vec<_>>(), all)?
+                }
             };
             let class = match said {
                 Said::Nothing(reason) => {
@@ -331,8 +396,11 @@ impl Reader<'_> {
             let said = self.one(label, all)?;
             match &first {
                 Some((before, other)) if !before.is_same(&said) => {
-                    return Err(Error::data(format!("two labels for one image that differ: {other} and {}", label.name))
-                        .help("one label for each image"));
+                    return Err(Error::data(format!(
+                        "two labels for one image that differ: {other} and {}",
+                        label.name
+                    ))
+                    .help("one label for each image"));
                 }
                 Some(_) => {}
                 None => first = Some((said, &label.name)),
@@ -395,9 +463,15 @@ fn values(json: &str) -> Said {
         Ok(Value::Object(fields)) => {
             let known = KEYS.iter().zip(0..).filter_map(|(&key, at)| Some((at, class(fields.get(key)?)?)));
             let known: BTreeMap<usize, String> = known.collect();
-            if known.is_empty() { Said::Nothing("a .json without a key for the class") } else { Said::Keys(known) }
+            if known.is_empty() {
+                Said::Nothing("a .json without a key for the class")
+            } else {
+                Said::Keys(known)
+            }
         }
         // A bare class stands for the first key.
-        Ok(value) => class(&value).map_or(Said::Nothing("a .json without a class"), |class| Said::Keys(BTreeMap::from([(0, class)]))),
+        Ok(value) => class(&value).map_or(Said::Nothing("a .json without a class"), |class| {
+            Said::Keys(BTreeMap::from([(0, class)]))
+        }),
     }
 }

@@ -270,7 +270,10 @@ fn packed(folder: &Path) -> Result<Option<Files>> {
         if is_meta(name) {
             meta = Some(read_most(&mut entry).map_err(cannot)?);
         } else if is_truth(name) {
-            truth = Some(text(&read_most(&mut entry).map_err(cannot)?).map_err(|error| error.context(path.display()))?);
+            truth = Some(
+                text(&read_most(&mut entry).map_err(cannot)?)
+                    .map_err(|error| error.context(path.display()))?,
+            );
         }
     }
     let meta = meta.ok_or_else(|| Error::data(format!("{}: there is no meta.mat in it", path.display())))?;
