@@ -3,9 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::naming;
 use super::tree::{self, Listing};
-use super::{Dataset, Findings, Place, Store};
+use super::{Dataset, Findings, Place, Store, naming};
 use crate::data::{Problem, ProblemKind};
 use crate::{Error, Result};
 
