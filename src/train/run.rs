@@ -45,10 +45,12 @@ pub struct Origin {
     /// Version of this file.
     pub format_version: u32,
     /// The pictures; `None`: those that come with the program.
+    #[serde(with = "json::path::optional", default)]
     pub source: Option<PathBuf>,
     /// What all random numbers follow from.
     pub seed: u64,
     /// The model that it started from, if it did from one.
+    #[serde(with = "json::path::optional", default)]
     pub init: Option<PathBuf>,
     /// Pictures that go through the network at once, if fewer than a batch.
     pub micro_batch: Option<usize>,
