@@ -21,7 +21,10 @@ use crate::{Error, Result};
 const FORMAT_VERSION: u32 = 1;
 
 /// Where originals go when a plan is carried out in place.
-const SET_ASIDE: &str = ".set-aside";
+pub(in crate::data) const SET_ASIDE: &str = ".set-aside";
+
+/// Where it stands, in a folder, what a plan changed there.
+pub(in crate::data) const RECORDS: [&str; 2] = [record::FILE, record::EARLIER];
 
 /// Names of its own in a source's folder.
 pub(in crate::data) const OWN: [&str; 3] = [SET_ASIDE, record::FILE, record::EARLIER];

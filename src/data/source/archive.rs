@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use tar::EntryType;
 
+use super::Place;
+use super::naming::HEAD;
 use crate::files::read_at;
 
 /// Most bytes that an entry's own description, its long name above all, may take.
@@ -118,6 +120,14 @@ impl Archives {
 
     pub(super) fn path(&self, archive: u32) -> &Path {
         &self.0[archive as usize].0
+    }
+
+    /// The first bytes of a member.
+    pub(super) fn head(&self, place: &Place) -> Result<Vec<u8>> {
+        match *place {
+            Place::Bytes { archive, offset, len } => self.read(archive, offset, len.min(HEAD as u32)),
+            Place::Named | Place::Raw(_) => Ok(Vec::new()),
+        }
     }
 
     /// `len` bytes of an archive at `offset`.

@@ -3,6 +3,7 @@
 //! | file | what it reads |
 //! |---|---|
 //! | `folder`, `tarball`, `tree` | class folders, on disk or in a tar |
+//! | `naming` | what is an image, what is a leftover, what this program made |
 //! | `flat` | a folder of pictures and a file of labels |
 //! | `webdataset` | tars of pictures with their classes beside them |
 //! | `ilsvrc` | ImageNet's challenges as they are handed out |
@@ -21,6 +22,7 @@ mod idx;
 mod ilsvrc;
 mod index;
 mod labels;
+pub(crate) mod naming;
 mod packed;
 mod raw;
 mod tarball;
