@@ -28,6 +28,7 @@ pub(crate) mod naming;
 mod packed;
 mod raw;
 mod tarball;
+mod text;
 mod tree;
 mod webdataset;
 
