@@ -18,7 +18,9 @@ fn error(path: &Path) -> String {
 
 /// Names and classes of a split's images.
 fn listed(set: &Dataset, split: &Split) -> Vec<(String, String)> {
-    (0..split.len()).map(|i| (split.file(i).to_owned(), set.classes[split.label(i) as usize].clone())).collect()
+    (0..split.len())
+        .map(|i| (split.file(i).to_owned(), set.classes[split.label(i) as usize].clone()))
+        .collect()
 }
 
 fn all(set: &Dataset) -> Vec<(String, String)> {
@@ -73,19 +75,62 @@ fn labels_of_samples_may_have_many_names() {
         (&[("img.0.jpg", ""), ("img.0.cls", "cat"), ("img.1.jpg", ""), ("img.1.cls", "dog")], ""),
         (&[("1.jpg", ""), ("1.cls.txt", "cat\n"), ("2.jpg", ""), ("2.cls.txt", "dog\n")], ""),
         (&[("1.jpg", ""), ("1.class", "cat"), ("2.jpg", ""), ("2.class", "dog")], ""),
-        (&[("1.jpg", ""), ("1.json", r#"{"w": 4, "label": "cat"}"#), ("2.jpg", ""), ("2.json", r#"{"label": "dog", "class": 7}"#)], "key `label`"),
+        (
+            &[
+                ("1.jpg", ""),
+                ("1.json", r#"{"w": 4, "label": "cat"}"#),
+                ("2.jpg", ""),
+                ("2.json", r#"{"label": "dog", "class": 7}"#),
+            ],
+            "key `label`",
+        ),
         (&[("1.jpg", ""), ("1.json", r#""cat""#), ("2.jpg", ""), ("2.json", r#""dog""#)], ""),
         (&[("1.jpg", ""), ("1.txt", "cat"), ("2.jpg", ""), ("2.txt", "\u{feff}dog")], ""),
-        (&[("1.jpg", ""), ("1.cls", "cat"), ("1.json", r#"{"label": 5}"#), ("2.jpg", ""), ("2.cls", "dog"), ("2.json", "{}")], "not used: 2 .json files"),
-        (&[("1.jpg", ""), ("1.seg.png", ""), ("1.cls", "cat"), ("2.jpg", ""), ("2.depth.png", ""), ("2.cls", "dog")], "accompany the image of a sample, as masks do: 2.depth.png"),
-        (&[("._1.jpg", "x"), ("1.jpg", ""), ("._1.cls", "x"), ("1.cls", "cat"), ("2.jpg", ""), ("2.cls", "dog")], "hidden or system"),
+        (
+            &[
+                ("1.jpg", ""),
+                ("1.cls", "cat"),
+                ("1.json", r#"{"label": 5}"#),
+                ("2.jpg", ""),
+                ("2.cls", "dog"),
+                ("2.json", "{}"),
+            ],
+            "not used: 2 .json files",
+        ),
+        (
+            &[
+                ("1.jpg", ""),
+                ("1.seg.png", ""),
+                ("1.cls", "cat"),
+                ("2.jpg", ""),
+                ("2.depth.png", ""),
+                ("2.cls", "dog"),
+            ],
+            "accompany the image of a sample, as masks do: 2.depth.png",
+        ),
+        (
+            &[
+                ("._1.jpg", "x"),
+                ("1.jpg", ""),
+                ("._1.cls", "x"),
+                ("1.cls", "cat"),
+                ("2.jpg", ""),
+                ("2.cls", "dog"),
+            ],
+            "hidden or system",
+        ),
     ];
     for (members, note) in cases {
         let (_dir, path) = single(members);
         let set = Dataset::open(&path).unwrap_or_else(|error| panic!("{members:?}: {error}"));
-        let images: Vec<&str> = members.iter().map(|member| member.0).filter(|name| name.ends_with(".jpg") && !name.starts_with('.')).collect();
+        let images: Vec<&str> = members
+            .iter()
+            .map(|member| member.0)
+            .filter(|name| name.ends_with(".jpg") && !name.starts_with('.'))
+            .collect();
         let found = all(&set);
-        let expected: Vec<(String, String)> = images.into_iter().map(str::to_owned).zip(["cat", "dog"].map(str::to_owned)).collect();
+        let expected: Vec<(String, String)> =
+            images.into_iter().map(str::to_owned).zip(["cat", "dog"].map(str::to_owned)).collect();
         assert_eq!(found, expected, "{members:?}");
         assert!(told(&set, note), "{note} is not in {:?}", set.notes);
     }
@@ -94,20 +139,42 @@ fn labels_of_samples_may_have_many_names() {
 #[test]
 fn labels_that_say_two_things_or_nothing_are_not_guessed() {
     let (_dir, path) = single(&[("1.jpg", ""), ("1.cls", "cat"), ("1.class", "dog")]);
-    assert!(error(&path).contains("two labels for one image that differ: 1.cls and 1.class"), "{}", error(&path));
+    assert!(
+        error(&path).contains("two labels for one image that differ: 1.cls and 1.class"),
+        "{}",
+        error(&path)
+    );
     let (_dir, path) = single(&[("1.left.jpg", ""), ("1.right.jpg", ""), ("1.cls", "cat")]);
     assert!(error(&path).contains("1.left.jpg, 1.right.jpg could all be the image"));
-    let (_dir, path) = single(&[("1.jpg", ""), ("1.cls", ""), ("2.jpg", ""), ("2.cls", "dog"), ("3.jpg", ""), ("4.cls", "cat"), ("5.jpg", ""), ("5.cls", "a\nb")]);
+    let (_dir, path) = single(&[
+        ("1.jpg", ""),
+        ("1.cls", ""),
+        ("2.jpg", ""),
+        ("2.cls", "dog"),
+        ("3.jpg", ""),
+        ("4.cls", "cat"),
+        ("5.jpg", ""),
+        ("5.cls", "a\nb"),
+    ]);
     let set = Dataset::open(&path).unwrap();
     assert_eq!(all(&set), pairs([("2.jpg", "dog")]));
-    for note in ["skipped 1 image (an empty label): 1.jpg", "skipped 1 image (nothing beside it says what it shows): 3.jpg", "1 .cls file have no image", "(a label of several lines): 5.jpg"] {
+    for note in [
+        "skipped 1 image (an empty label): 1.jpg",
+        "skipped 1 image (nothing beside it says what it shows): 3.jpg",
+        "1 .cls file have no image",
+        "(a label of several lines): 5.jpg",
+    ] {
         assert!(told(&set, note), "{note} is not in {:?}", set.notes);
     }
     let (_dir, path) = single(&[("1.jpg", ""), ("1.json", r#"{"caption": "a cat"}"#)]);
     assert!(error(&path).contains("a .json without a key for the class: 1 image"), "{}", error(&path));
-    let captions: Vec<(String, String)> =
-        (0..30).flat_map(|i| [(format!("{i}.jpg"), String::new()), (format!("{i}.txt"), format!("a photo of {i} cats"))]).collect();
-    let captions: Vec<(&str, &str)> = captions.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let captions: Vec<(String, String)> = (0..30)
+        .flat_map(|i| {
+            [(format!("{i}.jpg"), String::new()), (format!("{i}.txt"), format!("a photo of {i} cats"))]
+        })
+        .collect();
+    let captions: Vec<(&str, &str)> =
+        captions.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     let (_dir, path) = single(&captions);
     assert!(error(&path).contains("30 different texts for 30 images: captions"), "{}", error(&path));
 }
@@ -115,12 +182,16 @@ fn labels_that_say_two_things_or_nothing_are_not_guessed() {
 /// Class folders in a tar keep their names, whatever texts are beside the images.
 #[test]
 fn captions_in_class_folders_are_no_labels() {
-    let (_dir, path) = single(&[("cat/1.jpg", ""), ("cat/1.txt", "a cat"), ("dog/1.jpg", ""), ("dog/1.txt", "a dog")]);
+    let (_dir, path) =
+        single(&[("cat/1.jpg", ""), ("cat/1.txt", "a cat"), ("dog/1.jpg", ""), ("dog/1.txt", "a dog")]);
     assert_eq!(Dataset::open(&path).unwrap().classes, ["cat", "dog"]);
 }
 
 fn of_class(class: &str, salt: usize) -> Vec<u8> {
-    archive([(format!("{class}/1.jpg").as_str(), jpeg(20, 16, salt).as_slice()), (format!("{class}/2.jpg").as_str(), &jpeg(20, 16, salt + 1))])
+    archive([
+        (format!("{class}/1.jpg").as_str(), jpeg(20, 16, salt).as_slice()),
+        (format!("{class}/2.jpg").as_str(), &jpeg(20, 16, salt + 1)),
+    ])
 }
 
 #[test]
@@ -138,7 +209,10 @@ fn joined_archives_are_read_to_their_end() {
         put(dir.path(), "set.tar", &joined);
         let path = dir.path().join("set.tar");
         let set = Dataset::open(&path).unwrap();
-        assert_eq!(all(&set), pairs([("cat/1.jpg", "cat"), ("cat/2.jpg", "cat"), ("dog/1.jpg", "dog"), ("dog/2.jpg", "dog")]));
+        assert_eq!(
+            all(&set),
+            pairs([("cat/1.jpg", "cat"), ("cat/2.jpg", "cat"), ("dog/1.jpg", "dog"), ("dog/2.jpg", "dog")])
+        );
         let image = set.split("all").unwrap().picture(3).unwrap().unwrap();
         assert_eq!(image, alexnet::data::decode::decode(&jpeg(20, 16, 6)).unwrap());
         assert!(!told(&set, "no end of the archive"), "{:?}", set.notes);
@@ -158,13 +232,30 @@ fn names_from_other_places_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("set.tar");
     let [one, two] = [jpeg(20, 16, 1), jpeg(20, 16, 2)];
-    let members = |names: [&[u8]; 4]| [member(names[0], &one), member(names[1], &two), member(names[2], &one), member(names[3], &two), vec![0; 1024]].concat();
-    std::fs::write(&path, members([b"/data/cat/1.jpg", b"/data/cat/2.jpg", b"//data/dog/1.jpg", b"/data/dog/2.jpg"])).unwrap();
+    let members = |names: [&[u8]; 4]| {
+        [
+            member(names[0], &one),
+            member(names[1], &two),
+            member(names[2], &one),
+            member(names[3], &two),
+            vec![0; 1024],
+        ]
+        .concat()
+    };
+    std::fs::write(
+        &path,
+        members([b"/data/cat/1.jpg", b"/data/cat/2.jpg", b"//data/dog/1.jpg", b"/data/dog/2.jpg"]),
+    )
+    .unwrap();
     let set = Dataset::open(&path).unwrap();
     assert_eq!((set.classes.clone(), all(&set).len()), (vec!["cat".to_owned(), "dog".to_owned()], 4));
     assert!(told(&set, "removed the leading / from 4 member names"), "{:?}", set.notes);
     // Two classes that differ in one letter that is not UTF-8 stay two.
-    std::fs::write(&path, members([b"M\xfcller/1.jpg", b"M\xfcller/2.jpg", b"M\xf6ller/1.jpg", b"../dog/2.jpg"])).unwrap();
+    std::fs::write(
+        &path,
+        members([b"M\xfcller/1.jpg", b"M\xfcller/2.jpg", b"M\xf6ller/1.jpg", b"../dog/2.jpg"]),
+    )
+    .unwrap();
     let set = Dataset::open(&path).unwrap();
     assert_eq!((set.classes.clone(), all(&set).len()), (vec!["Möller".to_owned(), "Müller".to_owned()], 3));
     assert!(told(&set, "Windows-1252") && told(&set, "../dog/2.jpg"), "{:?}", set.notes);
@@ -175,7 +266,8 @@ fn names_from_other_places_are_told() {
 fn of_a_member_twice_the_last_counts() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("set.tar");
-    let members = [("cat/1.jpg", jpeg(20, 16, 1)), ("dog/1.jpg", jpeg(20, 16, 2)), ("./cat/1.jpg", jpeg(20, 16, 3))];
+    let members =
+        [("cat/1.jpg", jpeg(20, 16, 1)), ("dog/1.jpg", jpeg(20, 16, 2)), ("./cat/1.jpg", jpeg(20, 16, 3))];
     std::fs::write(&path, archive(members.iter().map(|(name, bytes)| (*name, bytes.as_slice())))).unwrap();
     let set = Dataset::open(&path).unwrap();
     let all = set.split("all").unwrap();
@@ -196,8 +288,14 @@ fn a_folder_of_tars_is_a_set() {
     put(dir.path(), "dog.tar", &of_class("dog", 3));
     put(dir.path(), "README.md", b"hello");
     let set = Dataset::open(dir.path()).unwrap();
-    assert_eq!(all(&set), pairs([("cat/1.jpg", "cat"), ("cat/2.jpg", "cat"), ("dog/1.jpg", "dog"), ("dog/2.jpg", "dog")]));
-    assert_eq!(set.split("all").unwrap().picture(3).unwrap().unwrap(), alexnet::data::decode::decode(&jpeg(20, 16, 4)).unwrap());
+    assert_eq!(
+        all(&set),
+        pairs([("cat/1.jpg", "cat"), ("cat/2.jpg", "cat"), ("dog/1.jpg", "dog"), ("dog/2.jpg", "dog")])
+    );
+    assert_eq!(
+        set.split("all").unwrap().picture(3).unwrap().unwrap(),
+        alexnet::data::decode::decode(&jpeg(20, 16, 4)).unwrap()
+    );
     assert!(told(&set, "2 tars, each a class"), "{:?}", set.notes);
     // In folders of the splits.
     let dir = tempfile::tempdir().unwrap();
@@ -208,12 +306,18 @@ fn a_folder_of_tars_is_a_set() {
     assert_eq!((set.train().unwrap().len(), set.val().unwrap().len()), (2, 1));
     assert_eq!(set.classes, ["n01440764", "n01443537"]);
     // One for each split; parts of one tree.
-    for (names, classes, val) in [(["train.tar", "val.tar"], 2, true), (["part1.tar", "part2.tar"], 2, false)] {
+    for (names, classes, val) in [(["train.tar", "val.tar"], 2, true), (["part1.tar", "part2.tar"], 2, false)]
+    {
         let dir = tempfile::tempdir().unwrap();
         put(dir.path(), names[0], &flat(&["cat/1.jpg", "cat/2.jpg", "dog/1.jpg"]));
         put(dir.path(), names[1], &flat(&["cat/3.jpg", "dog/4.jpg"]));
         let set = Dataset::open(dir.path()).unwrap();
-        assert_eq!((set.classes.len(), set.val().is_some_and(|split| val == (split.len() == 2))), (classes, true), "{:?}", set.notes);
+        assert_eq!(
+            (set.classes.len(), set.val().is_some_and(|split| val == (split.len() == 2))),
+            (classes, true),
+            "{:?}",
+            set.notes
+        );
         assert_eq!(set.train().unwrap().len(), if val { 3 } else { 3 }, "{:?}", set.notes);
     }
     let dir = tempfile::tempdir().unwrap();
@@ -248,8 +352,18 @@ fn what_is_not_read_is_named() {
         ("pets.parquet", b"PAR1\x15\x04".to_vec(), "Parquet", "datasets"),
         ("train.h5", b"\x89HDF\r\n\x1a\n\0".to_vec(), "HDF5", "h5py"),
         ("data.mdb", lmdb, "LMDB", "Caffe"),
-        ("data_batch_1", b"\x80\x02}q\x01(U\x0bbatch_labelq\x02".to_vec(), "CIFAR-10 as Python pickles", "cifar-10-binary.tar.gz"),
-        ("data_batch_1.mat", b"MATLAB 5.0 MAT-file, Platform".to_vec(), "CIFAR-10 for MATLAB", "cifar-10-binary.tar.gz"),
+        (
+            "data_batch_1",
+            b"\x80\x02}q\x01(U\x0bbatch_labelq\x02".to_vec(),
+            "CIFAR-10 as Python pickles",
+            "cifar-10-binary.tar.gz",
+        ),
+        (
+            "data_batch_1.mat",
+            b"MATLAB 5.0 MAT-file, Platform".to_vec(),
+            "CIFAR-10 for MATLAB",
+            "cifar-10-binary.tar.gz",
+        ),
         ("x.pkl", b"\x80\x04\x95\x05\0\0\0\0\0\0\0}".to_vec(), "a Python pickle", "folder for each class"),
         ("train-00000-of-1", record, "TFRecord", "tensorflow_datasets"),
     ];
@@ -262,7 +376,10 @@ fn what_is_not_read_is_named() {
         // By itself, and as all that a folder holds.
         for source in [path.as_path(), dir.path()] {
             let message = error(source);
-            assert!(message.contains(what) && message.contains(&help.replace("{}", &shown)), "{name}: {message}");
+            assert!(
+                message.contains(what) && message.contains(&help.replace("{}", &shown)),
+                "{name}: {message}"
+            );
             assert!(!message.contains("empty"), "{message}");
         }
     }
@@ -277,7 +394,9 @@ fn what_is_not_read_is_named() {
     // CIFAR-100's pickles have no name of their own; in a tar they are found too.
     let dir = tempfile::tempdir().unwrap();
     let pickle = b"\x80\x02}q\x01(U\x09filenames".as_slice();
-    ["train", "test", "meta"].iter().for_each(|name| put(dir.path(), &format!("cifar-100-python/{name}"), pickle));
+    ["train", "test", "meta"]
+        .iter()
+        .for_each(|name| put(dir.path(), &format!("cifar-100-python/{name}"), pickle));
     for source in [dir.path().to_owned(), dir.path().join("cifar-100-python")] {
         assert!(error(&source).contains("cifar-100-binary.tar.gz"), "{}", error(&source));
     }
@@ -296,7 +415,12 @@ fn kits_are_recognized_by_their_bytes() {
         ("ILSVRC2012_devkit_t12/data/._ILSVRC2012_validation_ground_truth.txt", b"resource fork"),
         ("ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt", truth),
     ]);
-    let names = ["ILSVRC2012_devkit_t12.tar", "ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_devkit_t12 (1).gz", "ILSVRC2012_devkit_t12"];
+    let names = [
+        "ILSVRC2012_devkit_t12.tar",
+        "ILSVRC2012_devkit_t12.tar.gz",
+        "ILSVRC2012_devkit_t12 (1).gz",
+        "ILSVRC2012_devkit_t12",
+    ];
     for name in names {
         for bytes in [kit.clone(), gzip(&kit)] {
             let dir = tempfile::tempdir().unwrap();
@@ -304,14 +428,19 @@ fn kits_are_recognized_by_their_bytes() {
             put(dir.path(), name, &bytes);
             put(dir.path(), &format!("._{name}"), b"resource fork");
             let set = Dataset::open(dir.path()).unwrap_or_else(|error| panic!("{name}: {error}"));
-            let classes: Vec<String> = listed(&set, set.val().unwrap()).into_iter().map(|pair| pair.1).collect();
+            let classes: Vec<String> =
+                listed(&set, set.val().unwrap()).into_iter().map(|pair| pair.1).collect();
             assert_eq!(classes, ["kit fox, Vulpes macrotis", "English setter"]);
         }
     }
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "ILSVRC2012_val_00000001.JPEG", &jpeg(20, 16, 1));
     put(dir.path(), "ILSVRC2012_devkit_t12/ILSVRC2012_devkit_t12/data/meta.mat", meta);
-    put(dir.path(), "ILSVRC2012_devkit_t12/ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt", b"3\n");
+    put(
+        dir.path(),
+        "ILSVRC2012_devkit_t12/ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt",
+        b"3\n",
+    );
     assert_eq!(Dataset::open(dir.path()).unwrap().val().unwrap().len(), 1);
 }
 
@@ -336,7 +465,11 @@ fn sets_of_bare_pixels_open_in_parts() {
     std::fs::remove_file(dir.path().join("t10k-labels-idx1-ubyte")).unwrap();
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!((set.splits.len(), set.train().unwrap().len()), (1, 1));
-    assert!(told(&set, "t10k-images-idx3-ubyte is not used") && told(&set, "not used: extra-images-idx3-ubyte"), "{:?}", set.notes);
+    assert!(
+        told(&set, "t10k-images-idx3-ubyte is not used") && told(&set, "not used: extra-images-idx3-ubyte"),
+        "{:?}",
+        set.notes
+    );
 
     let record = |label: u8| [vec![label], vec![9; 3072]].concat();
     let dir = tempfile::tempdir().unwrap();
@@ -344,7 +477,10 @@ fn sets_of_bare_pixels_open_in_parts() {
     put(dir.path(), "test_batch.bin", &record(1));
     put(dir.path(), "other.bin", &record(1));
     let set = Dataset::open(dir.path()).unwrap();
-    assert_eq!((set.classes.clone(), set.val().unwrap().len()), (vec!["cat".to_owned(), "dog".to_owned()], 1));
+    assert_eq!(
+        (set.classes.clone(), set.val().unwrap().len()),
+        (vec!["cat".to_owned(), "dog".to_owned()], 1)
+    );
     assert!(told(&set, "not used: other.bin"), "{:?}", set.notes);
     (1..5).for_each(|i| put(dir.path(), &format!("data_batch_{i}.bin"), &record(0)));
     assert!(error(dir.path()).contains("data_batch_5.bin missing of the 5"));
@@ -363,7 +499,8 @@ fn inputs_that_failed_are_right() {
         println!("skipped: ALEXNET_SHARED is not set, or there is no `faults` folder beside it");
         return;
     };
-    let open = |name: &str| Dataset::open(&folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let open =
+        |name: &str| Dataset::open(&folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let sizes = |set: &Dataset| {
         let all = set.split("all").unwrap();
         let mut sizes = vec![0; set.classes.len()];
@@ -379,7 +516,11 @@ fn inputs_that_failed_are_right() {
         ("joined.tar", &["cat", "dog"], vec![4, 4]),
     ] {
         let set = open(name);
-        assert_eq!((set.classes.iter().map(String::as_str).collect::<Vec<_>>(), sizes(&set)), (classes.to_vec(), counts), "{name}");
+        assert_eq!(
+            (set.classes.iter().map(String::as_str).collect::<Vec<_>>(), sizes(&set)),
+            (classes.to_vec(), counts),
+            "{name}"
+        );
     }
     for name in ["dotted_keys", "masks", "appledouble", "json_labels"] {
         let set = open(name);

@@ -36,8 +36,10 @@ const THREE: [&str; 3] = ["a 1.jpg", "b.jpg", "sub/c.jpg"];
 /// The same list in every form: the same labels.
 #[test]
 fn a_list_may_be_written_in_many_ways() {
-    let utf16: Vec<u8> =
-        "\u{feff}a 1.jpg,cat\r\nb.jpg,dog\r\nsub/c.jpg,cat".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf16: Vec<u8> = "\u{feff}a 1.jpg,cat\r\nb.jpg,dog\r\nsub/c.jpg,cat"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     let forms: [&[u8]; 22] = [
         b"a 1.jpg,cat\nb.jpg,dog\nsub/c.jpg,cat\n",
         b"\xef\xbb\xbfa 1.jpg,cat\nb.jpg,dog\nsub/c.jpg,cat\n",
@@ -64,7 +66,8 @@ fn a_list_may_be_written_in_many_ways() {
     ];
     for form in forms {
         let dir = folder(&THREE, "labels.csv", form);
-        let set = Dataset::open(dir.path()).unwrap_or_else(|error| panic!("{}: {error}", form.escape_ascii()));
+        let set =
+            Dataset::open(dir.path()).unwrap_or_else(|error| panic!("{}: {error}", form.escape_ascii()));
         let expected = [("a 1.jpg", "cat"), ("b.jpg", "dog"), ("sub/c.jpg", "cat")];
         assert_eq!(all(&set), expected, "{}", form.escape_ascii());
         assert_eq!(set.classes, ["cat", "dog"]);
@@ -76,7 +79,10 @@ fn a_list_may_be_written_in_many_ways() {
 #[test]
 fn classes_may_hold_commas_spaces_and_letters_of_any_coding() {
     for (list, classes) in [
-        (&b"a 1.jpg,\"Cat, domestic\"\nb.jpg,German shepherd\nsub/c.jpg,\"Cat, domestic\"\n"[..], ["Cat, domestic", "German shepherd"]),
+        (
+            &b"a 1.jpg,\"Cat, domestic\"\nb.jpg,German shepherd\nsub/c.jpg,\"Cat, domestic\"\n"[..],
+            ["Cat, domestic", "German shepherd"],
+        ),
         (b"a 1.jpg German shepherd\nb.jpg old cat\nsub/c.jpg old cat\n", ["German shepherd", "old cat"]),
         (b"a 1.jpg;Cat, domestic\nb.jpg;Dog\nsub/c.jpg;Dog\n", ["Cat, domestic", "Dog"]),
         (b"a 1.jpg,K\xc3\xa4fer\nb.jpg,\xc3\xa9cureuil\nsub/c.jpg,K\xc3\xa4fer\n", ["Käfer", "écureuil"]),
@@ -107,20 +113,37 @@ fn what_is_not_used_is_told_with_its_lines() {
         assert!(notes.contains(told), "{told} is not in\n{notes}");
     }
     let (_, problems) = Dataset::examine(dir.path()).unwrap();
-    let found = |kind: ProblemKind, file: &str| problems.iter().any(|problem| problem.kind == kind && problem.file == file);
-    assert!(found(ProblemKind::Missing, "none.jpg") && found(ProblemKind::NotUsed, "labels.csv:4"), "{problems:?}");
+    let found = |kind: ProblemKind, file: &str| {
+        problems.iter().any(|problem| problem.kind == kind && problem.file == file)
+    };
+    assert!(
+        found(ProblemKind::Missing, "none.jpg") && found(ProblemKind::NotUsed, "labels.csv:4"),
+        "{problems:?}"
+    );
     assert!(found(ProblemKind::Loose, "b.jpg"), "{problems:?}");
 }
 
 #[test]
 fn lists_that_do_not_say_enough_are_refused() {
     for (list, what) in [
-        (&b"a 1.jpg,cat\nb.jpg,dog\na 1.jpg,dog\n"[..], "a 1.jpg has two classes: `cat` on line 1 and `dog` on line 3"),
+        (
+            &b"a 1.jpg,cat\nb.jpg,dog\na 1.jpg,dog\n"[..],
+            "a 1.jpg has two classes: `cat` on line 1 and `dog` on line 3",
+        ),
         (b"/x/a 1.jpg,cat\n/y/a 1.jpg,dog\n", "two classes: `cat` on line 1 and `dog` on line 2"),
         (b"a 1.jpg,0,3\nb.jpg,1,2\n", "3 columns and no heading"),
-        (b"file,left_label,right_label\na 1.jpg,cat,dog\nb.jpg,dog,dog\n", "`left_label`, `right_label` could all hold the classes"),
-        (b"file,width,height\na 1.jpg,4,5\nb.jpg,4,5\n", "which of the columns `width`, `height` holds the classes"),
-        (b"file,species,breed\na 1.jpg,cat,manx\nb.jpg,dog,pug\n", "`species`, `breed` could all hold the classes"),
+        (
+            b"file,left_label,right_label\na 1.jpg,cat,dog\nb.jpg,dog,dog\n",
+            "`left_label`, `right_label` could all hold the classes",
+        ),
+        (
+            b"file,width,height\na 1.jpg,4,5\nb.jpg,4,5\n",
+            "which of the columns `width`, `height` holds the classes",
+        ),
+        (
+            b"file,species,breed\na 1.jpg,cat,manx\nb.jpg,dog,pug\n",
+            "`species`, `breed` could all hold the classes",
+        ),
         (b"file,label\n\"a 1.jpg,cat\nb.jpg,dog\n", "a quote is missing"),
         (b"other.jpg,cat\n", "none of its files is in the folder; line 1 names `other.jpg`"),
         (b"a 1.jpg\nb.jpg\n", "expected a file and its class"),
@@ -136,11 +159,18 @@ fn lists_that_do_not_say_enough_are_refused() {
 fn names_that_fit_several_images_are_not_guessed() {
     let images = ["a/1.jpg", "b/1.jpg", "2.jpg"];
     let dir = folder(&images, "labels.csv", b"a/1.jpg,cat\nb/1.jpg,dog\n2.jpg,dog\n");
-    assert_eq!(all(&Dataset::open(dir.path()).unwrap()), [("2.jpg", "dog"), ("a/1.jpg", "cat"), ("b/1.jpg", "dog")]);
+    assert_eq!(
+        all(&Dataset::open(dir.path()).unwrap()),
+        [("2.jpg", "dog"), ("a/1.jpg", "cat"), ("b/1.jpg", "dog")]
+    );
     let dir = folder(&images, "labels.csv", b"1.jpg,cat\n2.jpg,dog\n");
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(all(&set), [("2.jpg", "dog")]);
-    assert!(set.notes.iter().any(|note| note.contains("line 1 (`1.jpg` fits several images)")), "{:?}", set.notes);
+    assert!(
+        set.notes.iter().any(|note| note.contains("line 1 (`1.jpg` fits several images)")),
+        "{:?}",
+        set.notes
+    );
 }
 
 #[test]
@@ -186,7 +216,10 @@ fn numbers_from_one_need_names_that_say_so() {
     put(dir.path(), "classes.txt", b"cat\ndog\n");
     assert!(error(dir.path()).contains("numbers are counted from 0"));
     put(dir.path(), "classes.txt", b"1 cat\n2 dog\n");
-    assert_eq!(all(&Dataset::open(dir.path()).unwrap()), [("a 1.jpg", "cat"), ("b.jpg", "dog"), ("sub/c.jpg", "cat")]);
+    assert_eq!(
+        all(&Dataset::open(dir.path()).unwrap()),
+        [("a 1.jpg", "cat"), ("b.jpg", "dog"), ("sub/c.jpg", "cat")]
+    );
     put(dir.path(), "classes.txt", b"\xff\xfec\0a\0t\0\n\0d\0o\0g\0\n\0");
     put(dir.path(), "labels.csv", b"a 1.jpg,1\nb.jpg,0\n");
     assert_eq!(all(&Dataset::open(dir.path()).unwrap()), [("a 1.jpg", "dog"), ("b.jpg", "cat")]);
@@ -199,12 +232,17 @@ fn tiny_imagenet(root: &Path) {
         for i in first..first + 3 {
             put(root, &format!("train/{class}/images/{class}_{i}.JPEG"), &jpeg(20, 16, i));
         }
-        put(root, &format!("train/{class}/{class}_boxes.txt"), format!("{class}_{first}.JPEG\t0\t10\t63\t58\n").as_bytes());
+        put(
+            root,
+            &format!("train/{class}/{class}_boxes.txt"),
+            format!("{class}_{first}.JPEG\t0\t10\t63\t58\n").as_bytes(),
+        );
     }
     (0..4).for_each(|i| put(root, &format!("val/images/val_{i}.JPEG"), &jpeg(20, 16, 10 + i)));
     (0..2).for_each(|i| put(root, &format!("test/images/test_{i}.JPEG"), &jpeg(20, 16, 20 + i)));
     let boxes = ["n01629819", "n01443537", "n01443537", "n01629819"];
-    let lines: String = boxes.iter().zip(0..).map(|(wnid, i)| format!("val_{i}.JPEG\t{wnid}\t0\t32\t44\t62\n")).collect();
+    let lines: String =
+        boxes.iter().zip(0..).map(|(wnid, i)| format!("val_{i}.JPEG\t{wnid}\t0\t32\t44\t62\n")).collect();
     put(root, "val/val_annotations.txt", lines.as_bytes());
     put(root, "wnids.txt", b"n01629819\nn01443537\n");
     put(root, "words.txt", b"n01443537\tgoldfish, Carassius auratus\nn01629819\tEuropean fire salamander\n");
@@ -220,9 +258,24 @@ fn tiny_imagenet_opens_as_it_is_handed_out() {
     assert_eq!(set.train().unwrap().file(3), "train/n01629819/images/n01629819_3.JPEG");
     let val = listed(&set, set.val().unwrap());
     let expected = [(0, "n01629819"), (1, "n01443537"), (2, "n01443537"), (3, "n01629819")];
-    assert_eq!(val, expected.map(|(i, wnid)| (["val/images/val_0.JPEG", "val/images/val_1.JPEG", "val/images/val_2.JPEG", "val/images/val_3.JPEG"][i], wnid)));
+    assert_eq!(
+        val,
+        expected.map(|(i, wnid)| (
+            [
+                "val/images/val_0.JPEG",
+                "val/images/val_1.JPEG",
+                "val/images/val_2.JPEG",
+                "val/images/val_3.JPEG"
+            ][i],
+            wnid
+        ))
+    );
     assert!(set.split("test").is_err());
-    assert!(set.notes.iter().any(|note| note.contains("test/ is not used") && note.contains("2 images")), "{:?}", set.notes);
+    assert!(
+        set.notes.iter().any(|note| note.contains("test/ is not used") && note.contains("2 images")),
+        "{:?}",
+        set.notes
+    );
     // A folder around it changes nothing.
     let outer = tempfile::tempdir().unwrap();
     tiny_imagenet(&outer.path().join("tiny-imagenet-200"));
@@ -242,13 +295,18 @@ fn caffes_lists_label_a_flat_val_folder() {
     }
     (0..3).for_each(|i| put(dir.path(), &format!("val/{i}.jpg"), &jpeg(20, 16, 10 + i)));
     put(dir.path(), "val.txt", b"0.jpg 2\n1.jpg 0\n2.jpg 1\n");
-    let val = |set: &Dataset| listed(set, set.val().unwrap()).iter().map(|pair| pair.1.to_owned()).collect::<Vec<_>>();
+    let val = |set: &Dataset| {
+        listed(set, set.val().unwrap()).iter().map(|pair| pair.1.to_owned()).collect::<Vec<_>>()
+    };
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(val(&set), ["cat", "ant", "bee"]);
     assert!(set.notes.iter().any(|note| note.contains("sorted list of train/'s folders")), "{:?}", set.notes);
     put(dir.path(), "train.txt", b"ant/0.jpg 1\nbee/1.jpg 0\nbee/2.jpg 0\ncat/3.jpg 2\n");
     let set = Dataset::open(dir.path()).unwrap();
-    assert_eq!((val(&set), set.train().unwrap().len()), (["cat", "bee", "ant"].map(str::to_owned).to_vec(), 4));
+    assert_eq!(
+        (val(&set), set.train().unwrap().len()),
+        (["cat", "bee", "ant"].map(str::to_owned).to_vec(), 4)
+    );
     put(dir.path(), "train.txt", b"ant/0.jpg 1\nbee/1.jpg 0\nbee/2.jpg 1\ncat/3.jpg 2\n");
     assert!(error(dir.path()).contains("images of one folder of train/ several numbers"));
     put(dir.path(), "synsets.txt", b"bee\nant\ncat\n");
@@ -260,7 +318,11 @@ fn caffes_lists_label_a_flat_val_folder() {
 #[test]
 fn lists_for_each_split_label_one_folder_or_flat_ones() {
     // All images in one folder.
-    let dir = folder(&["images/1.jpg", "images/2.jpg", "images/3.jpg"], "train.txt", b"images/1.jpg 0\nimages/2.jpg 1\n");
+    let dir = folder(
+        &["images/1.jpg", "images/2.jpg", "images/3.jpg"],
+        "train.txt",
+        b"images/1.jpg 0\nimages/2.jpg 1\n",
+    );
     put(dir.path(), "val.txt", b"images/3.jpg 1\n");
     put(dir.path(), "classes.txt", b"cat\ndog\n");
     let set = Dataset::open(dir.path()).unwrap();
@@ -273,7 +335,8 @@ fn lists_for_each_split_label_one_folder_or_flat_ones() {
     assert_eq!(listed(&set, set.train().unwrap()), [("train/1.jpg", "cat"), ("train/2.jpg", "dog")]);
     assert_eq!(listed(&set, set.val().unwrap()), [("val/1.jpg", "dog")]);
     // One list for the training images, nothing for the others.
-    let dir = folder(&["train/1.jpg", "train/2.jpg", "test/1.jpg"], "labels.csv", b"id,breed\n1,pug\n2,beagle\n");
+    let dir =
+        folder(&["train/1.jpg", "train/2.jpg", "test/1.jpg"], "labels.csv", b"id,breed\n1,pug\n2,beagle\n");
     put(dir.path(), "sample_submission.csv", b"id,beagle,pug\n1,0.5,0.5\n");
     let set = Dataset::open(dir.path()).unwrap();
     assert!(set.notes.iter().any(|note| note.contains("taken to be about train/")), "{:?}", set.notes);
@@ -293,7 +356,11 @@ fn kaggles_imagenet_opens_as_it_is_handed_out() {
     let list = b"ImageId,PredictionString\nILSVRC2012_val_00000001,n02017213 115 49 448 294 \n\
         ILSVRC2012_val_00000002,n01440764 1 2 3 4 n01440764 5 6 7 8 \nILSVRC2012_val_00000003,n01440764 1 2 3 4 n02017213 5 6 7 8\n";
     put(dir.path(), "LOC_val_solution.csv", list);
-    put(dir.path(), "LOC_synset_mapping.txt", b"n01440764 tench, Tinca tinca\nn02017213 European gallinule\n");
+    put(
+        dir.path(),
+        "LOC_synset_mapping.txt",
+        b"n01440764 tench, Tinca tinca\nn02017213 European gallinule\n",
+    );
     let set = Dataset::open(dir.path()).unwrap();
     let val: Vec<&str> = listed(&set, set.val().unwrap()).iter().map(|pair| pair.1).collect();
     assert_eq!((set.train().unwrap().len(), val), (2, vec!["n02017213", "n01440764"]));
@@ -311,7 +378,10 @@ fn the_kit_labels_a_flat_val_folder_beside_class_folders() {
         dir.path().join("alone")
     })
     .unwrap();
-    assert_eq!(listed(&kit, kit.val().unwrap()), [("ILSVRC2012_val_00000001.JPEG", "kit fox, Vulpes macrotis")]);
+    assert_eq!(
+        listed(&kit, kit.val().unwrap()),
+        [("ILSVRC2012_val_00000001.JPEG", "kit fox, Vulpes macrotis")]
+    );
     let root = dir.path().join("set");
     for (wnid, i) in [("n02085620", 0), ("n02119789", 1), ("n02100735", 2)] {
         put(&root, &format!("train/{wnid}/{i}.JPEG"), &jpeg(20, 16, i));
@@ -322,16 +392,26 @@ fn the_kit_labels_a_flat_val_folder_beside_class_folders() {
     let set = Dataset::open(&root).unwrap();
     assert_eq!(set.classes, ["n02085620", "n02100735", "n02119789"]);
     let expected = [(1, "n02100735"), (2, "n02119789"), (4, "n02100735")];
-    let val: Vec<(String, &str)> = expected.map(|(i, wnid)| (format!("val/ILSVRC2012_val_{i:08}.JPEG"), wnid)).to_vec();
-    let found: Vec<(String, &str)> = listed(&set, set.val().unwrap()).into_iter().map(|(f, c)| (f.to_owned(), c)).collect();
+    let val: Vec<(String, &str)> =
+        expected.map(|(i, wnid)| (format!("val/ILSVRC2012_val_{i:08}.JPEG"), wnid)).to_vec();
+    let found: Vec<(String, &str)> =
+        listed(&set, set.val().unwrap()).into_iter().map(|(f, c)| (f.to_owned(), c)).collect();
     assert_eq!(found, val);
-    assert!(set.notes.iter().any(|note| note.contains("1 validation image of classes that train/ does not have")), "{:?}", set.notes);
+    assert!(
+        set.notes.iter().any(|note| note.contains("1 validation image of classes that train/ does not have")),
+        "{:?}",
+        set.notes
+    );
 }
 
 /// Texts beside class folders are no lists, and change nothing.
 #[test]
 fn texts_beside_class_folders_change_nothing() {
-    let dir = folder(&["cat/1.jpg", "cat/2.jpg", "dog/1.jpg", "dog/2.jpg"], "requirements-dev.txt", b"numpy 1.2\ntorch 2.0\n");
+    let dir = folder(
+        &["cat/1.jpg", "cat/2.jpg", "dog/1.jpg", "dog/2.jpg"],
+        "requirements-dev.txt",
+        b"numpy 1.2\ntorch 2.0\n",
+    );
     put(dir.path(), "notes.csv", b"cat/1.jpg,blurred,yes\ncat/2.jpg,sharp,no\n");
     put(dir.path(), "binary.txt", b"\0\x01\x02");
     let set = Dataset::open(dir.path()).unwrap();

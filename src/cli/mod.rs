@@ -82,6 +82,11 @@ fn dispatch(command: &Command, out: &mut Output) -> Ending {
 /// What was typed, for the records of a run: words with anything but plain characters in quotes, so that a shell
 /// reads it back.
 fn command_line() -> String {
-    let words = std::env::args_os().map(|word| crate::error::shell_word(&word.to_string_lossy()));
-    words.collect::<Vec<_>>().join(" ")
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
+    let word = |word: String| match word.chars().all(plain) && !word.is_empty() {
+        true => word,
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    };
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    words.map(word).collect::<Vec<_>>().join(" ")
 }

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use super::ilsvrc::Devkit;
 use super::labels::{ClassList, Labels};
+use super::layout::{self, Layout};
 use super::lists::{List, may_be_list, numbers_of};
 use super::naming::count;
 use super::text::Text;
-use super::tree::{Listing, held_out_dataset, some, split_name};
+use super::tree::{Listing, held_out_dataset, some};
 use super::{Dataset, Findings, Item, Split, Store};
 use crate::data::{Problem, ProblemKind};
 use crate::{Error, Result};
@@ -64,46 +65,39 @@ enum Class {
 ///
 /// # Errors
 /// When a list does not fit, or says two things of an image.
-pub(super) fn open(root: &Path, listing: &Listing, findings: &mut Findings) -> Result<Option<Dataset>> {
-    let parts = parts(listing);
-    let candidates: Vec<&str> = listing
-        .skipped
-        .others
-        .iter()
-        .map(String::as_str)
-        .filter(|path| may_be_list(path) && is_near(path, &parts))
-        .collect();
+pub(super) fn open(root: &Path, listing: &mut Listing, findings: &mut Findings) -> Result<Option<Dataset>> {
+    // Folders that may be splits or classes are asked about where class folders are read.
+    let Ok(found) = layout::find(listing, &root.display().to_string()) else { return Ok(None) };
+    let parts = parts(listing, &found);
+    let may_label = |path: &&String| may_be_list(path) && is_near(path, &parts);
+    let candidates: Vec<String> = listing.skipped.others.iter().filter(may_label).cloned().collect();
     let kit = if candidates.is_empty() && !Devkit::is_in(root) { None } else { Devkit::find(root)? };
     if candidates.is_empty() && kit.is_none() {
         return Ok(None);
     }
-    let mut source = Flat { root, listing, parts, lists: Vec::new(), kit, notes: Vec::new(), findings };
+    let mut source = Flat { root, listing, parts, lists: Vec::new(), kit, notes: found.notes, findings };
     source.read_lists(&candidates);
     source.open(&candidates)
 }
 
-/// The split folders, or all of the source. Folders that have all images in them are gone through.
-fn parts(listing: &Listing) -> Vec<Part> {
+/// The split folders, or all of the source, without the folders that hold all images.
+fn parts(listing: &Listing, found: &layout::Found) -> Vec<Part> {
     let paths: Vec<&str> = listing.files.iter().map(|file| file.0.as_str()).collect();
-    let mut prefix = String::new();
-    loop {
-        let below = || paths.iter().filter_map(|path| path.strip_prefix(&prefix));
-        let tops: BTreeSet<&str> =
-            below().map(|path| path.split_once('/').map_or("", |parts| parts.0)).collect();
-        let splits: Vec<(&str, &'static str)> =
-            tops.iter().filter_map(|top| Some((*top, split_name(top)?))).collect();
-        if !splits.is_empty() {
-            let part = |(top, split): (&str, &'static str)| {
-                Part::new(Some(split), format!("{prefix}{top}/"), &paths)
-            };
-            let mut parts: Vec<Part> = splits.into_iter().map(part).collect();
-            parts.sort_by_key(|part| (part.split != Some("train"), part.split != Some("val")));
-            return parts;
-        }
-        match tops.iter().copied().collect::<Vec<_>>()[..] {
-            [top] if !top.is_empty() => prefix = format!("{prefix}{top}/"),
-            _ => return vec![Part::new(None, prefix, &paths)],
-        }
+    let mut prefix = found.below.clone();
+    match &found.layout {
+        Layout::Splits(splits) => splits
+            .iter()
+            .map(|(folder, split)| Part::new(Some(split), format!("{prefix}{folder}/"), &paths))
+            .collect(),
+        Layout::Classes => loop {
+            let below = paths.iter().filter_map(|path| path.strip_prefix(&prefix));
+            let tops: BTreeSet<&str> =
+                below.map(|path| path.split_once('/').map_or("", |parts| parts.0)).collect();
+            match tops.iter().copied().collect::<Vec<_>>()[..] {
+                [top] if !top.is_empty() => prefix = format!("{prefix}{top}/"),
+                _ => return vec![Part::new(None, prefix, &paths)],
+            }
+        },
     }
 }
 
@@ -122,7 +116,7 @@ fn is_near(path: &str, parts: &[Part]) -> bool {
 
 struct Flat<'a> {
     root: &'a Path,
-    listing: &'a Listing,
+    listing: &'a mut Listing,
     parts: Vec<Part>,
     lists: Vec<List>,
     kit: Option<Devkit>,
@@ -136,7 +130,7 @@ impl Flat<'_> {
     }
 
     /// Reads each list against the images that it may name: those of the part that it is in or whose split its name says.
-    fn read_lists(&mut self, candidates: &[&str]) {
+    fn read_lists(&mut self, candidates: &[String]) {
         for path in candidates {
             let inside =
                 self.parts.iter().find(|part| !part.prefix.is_empty() && path.starts_with(&part.prefix));
@@ -162,14 +156,17 @@ impl Flat<'_> {
                 && list.as_ref().is_some_and(|list| !list.is_whole())
                 && let Some(only) = read(&of(std::slice::from_ref(train))).filter(List::is_whole)
             {
-                self.notes.push(format!("{path} is taken to be about {}, where all of its files are", train.prefix));
+                self.notes.push(format!(
+                    "{path} is taken to be about {}, where all of its files are",
+                    train.prefix
+                ));
                 list = Some(only);
             }
             self.lists.extend(list);
         }
     }
 
-    fn open(mut self, candidates: &[&str]) -> Result<Option<Dataset>> {
+    fn open(mut self, candidates: &[String]) -> Result<Option<Dataset>> {
         let mut trained: BTreeSet<String> = BTreeSet::new();
         let mut how: Vec<By> = Vec::new();
         for part in &self.parts {
@@ -181,8 +178,10 @@ impl Flat<'_> {
             }
             how.push(by);
         }
-        let unlabelled = how.iter().zip(&self.parts).filter(|(by, _)| matches!(by, By::Nothing)).map(|(_, part)| part);
-        let broken = |part: &Part| self.lists.iter().filter(|list| self.may_label(list, part)).find_map(List::broken);
+        let unlabelled =
+            how.iter().zip(&self.parts).filter(|(by, _)| matches!(by, By::Nothing)).map(|(_, part)| part);
+        let broken =
+            |part: &Part| self.lists.iter().filter(|list| self.may_label(list, part)).find_map(List::broken);
         if let Some(error) = unlabelled.filter_map(broken).next() {
             return Err(error.clone());
         }
@@ -198,7 +197,7 @@ impl Flat<'_> {
     }
 
     /// The error of lists that name no image; `None` where class folders say enough.
-    fn nothing(&self, how: &[By], candidates: &[&str]) -> Option<Error> {
+    fn nothing(&self, how: &[By], candidates: &[String]) -> Option<Error> {
         let loose = self.parts.first().is_some_and(|part| part.prefix.is_empty());
         let needed = loose
             && how.first().is_some_and(|by| matches!(by, By::Nothing))
@@ -351,7 +350,7 @@ impl Flat<'_> {
         all
     }
 
-    fn tell_lists(&mut self, how: &[By], candidates: &[&str]) -> Result<()> {
+    fn tell_lists(&mut self, how: &[By], candidates: &[String]) -> Result<()> {
         let used: BTreeSet<usize> = how
             .iter()
             .filter_map(|by| if let By::Lists(lists) = by { Some(lists) } else { None })
@@ -363,11 +362,12 @@ impl Flat<'_> {
             self.lists[list].tell(self.findings, &mut self.notes);
         }
         let names: BTreeSet<&str> = used.iter().map(|&list| self.lists[list].path.as_str()).collect();
-        let unused: Vec<&str> = candidates.iter().copied().filter(|path| !names.contains(path)).collect();
+        let unused: Vec<&str> =
+            candidates.iter().map(String::as_str).filter(|path| !names.contains(path)).collect();
         if !unused.is_empty() {
             self.notes.push(format!("not used to label images: {}", some(&unused)));
-            Ok(())
-    }
+        }
+        Ok(())
     }
 
     /// Images that nothing is said of: single ones, and whole parts.
@@ -423,19 +423,9 @@ impl Flat<'_> {
                 count(twice, "image is").replace("image iss", "images are")
             ));
         }
-        self.listing.skipped.tell(self.findings);
         let listed: BTreeSet<&str> = self.lists.iter().map(|list| list.path.as_str()).collect();
-        let mut skipped = self.listing.skipped.clone();
-        skipped.others.retain(|path| !listed.contains(path.as_str()));
-        self.notes.extend(skipped.notes());
-        let odd: Vec<&str> = self.listing.odd.iter().map(String::as_str).collect();
-        if !odd.is_empty() {
-            self.notes.push(format!(
-                "skipped {} that are neither files nor folders: {}",
-                count(odd.len(), "entry").replace("entrys", "entries"),
-                some(&odd)
-            ));
-        }
+        self.listing.skipped.others.retain(|path| !listed.contains(path.as_str()));
+        self.notes.extend(self.listing.report(self.findings));
     }
 
     fn dataset(mut self, labelled: Vec<Labelled>, how: &[By], trained: BTreeSet<String>) -> Result<Dataset> {

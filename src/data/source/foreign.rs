@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 
 use super::archive::{Archives, Member};
 use crate::Error;
-use crate::error::shell_word;
+use crate::error::shell;
 
 /// Bytes from the start of a file by which it is recognized.
 const HEAD: usize = 512;
@@ -86,10 +86,7 @@ impl Format {
     fn explain(self, path: &Path) -> (String, String) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stem = name.split_once('.').map_or(name.as_ref(), |parts| parts.0);
-        let (file, folder) = (
-            shell_word(&path.display().to_string()),
-            shell_word(if stem == name { "unpacked" } else { stem }),
-        );
+        let (file, folder) = (shell(path), shell(if stem == name { "unpacked" } else { stem }));
         let unpack = |command: String| format!("mkdir -p {folder} && {command}");
         let convert = |how: &str| format!("{how}, one folder for each class");
         let (what, help) = match self {

@@ -108,7 +108,8 @@ impl List {
     /// Finds the images of the rows: first the sure ones, so that no other row takes their images.
     fn resolve(&mut self, rows: Vec<Row>, lookup: &Lookup, images: &[(usize, &str)]) {
         let found: Vec<Found> = rows.iter().map(|row| lookup.find(&row.file)).collect();
-        let sure = found.iter().filter_map(|found| if let Found::Sure(at) = found { Some(*at) } else { None });
+        let sure =
+            found.iter().filter_map(|found| if let Found::Sure(at) = found { Some(*at) } else { None });
         let sure: BTreeSet<usize> = sure.collect();
         let mut repeated = 0;
         for (row, found) in rows.into_iter().zip(found) {
@@ -129,7 +130,11 @@ impl List {
                 None => drop(self.said.insert(images[at].0, said)),
                 Some(before) if before.class == said.class => repeated += 1,
                 Some(before) => {
-                    self.contradictions.push(Contradiction { file: row.file, one: before.clone(), two: said });
+                    self.contradictions.push(Contradiction {
+                        file: row.file,
+                        one: before.clone(),
+                        two: said,
+                    });
                 }
             }
         }

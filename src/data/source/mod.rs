@@ -3,6 +3,7 @@
 //! | file | what it reads |
 //! |---|---|
 //! | `folder`, `tarball`, `tree` | class folders, on disk or in a tar |
+//! | `layout` | which folders are classes, which are splits |
 //! | `naming` | what is an image, what is a leftover, what this program made |
 //! | `flat` | images that lists label: all of a folder, or some of its splits |
 //! | `text`, `table`, `lookup`, `lists` | text files; lists in them; which images those name |
@@ -26,6 +27,7 @@ mod idx;
 mod ilsvrc;
 mod index;
 mod labels;
+mod layout;
 mod lists;
 mod lookup;
 pub(crate) mod naming;

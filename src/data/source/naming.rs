@@ -10,28 +10,22 @@ use super::Findings;
 use super::tree::some;
 use crate::data::ProblemKind;
 use crate::data::check::plan;
+use crate::data::decode::Format;
 
 /// How many bytes from the start of a file tell what it is.
-pub(crate) const HEAD: usize = 32;
+pub(crate) const HEAD: usize = Format::PREFIX;
 
 /// How many files of an extension that is known not to be an image's are opened. The others are opened too if one of them
 /// turns out to be an image.
 const SAMPLE: usize = 100;
 
-const IMAGES: [&str; 10] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"];
-
-/// Image formats that are not decoded, by extension.
-const UNSUPPORTED: [(&str, &str); 26] = [
-    ("heic", "HEIC"),
-    ("heif", "HEIF"),
-    ("hif", "HEIF"),
-    ("avif", "AVIF"),
-    ("jxl", "JPEG XL"),
-    ("jp2", "JPEG 2000"),
-    ("j2k", "JPEG 2000"),
-    ("jpx", "JPEG 2000"),
-    ("psd", "Photoshop"),
-    ("svg", "SVG"),
+/// Image formats that are not decoded and that first bytes do not tell, by extension. Many raw files start as TIFF files do.
+const UNSUPPORTED: [(&str, &str); 13] = [
+    ("dng", "camera raw"),
+    ("nef", "camera raw"),
+    ("arw", "camera raw"),
+    ("pef", "camera raw"),
+    ("srw", "camera raw"),
     ("ico", "ICO"),
     ("tga", "TGA"),
     ("exr", "OpenEXR"),
@@ -40,14 +34,6 @@ const UNSUPPORTED: [(&str, &str); 26] = [
     ("ppm", "Netpbm"),
     ("pbm", "Netpbm"),
     ("pnm", "Netpbm"),
-    ("dng", "camera raw"),
-    ("cr2", "camera raw"),
-    ("cr3", "camera raw"),
-    ("nef", "camera raw"),
-    ("arw", "camera raw"),
-    ("orf", "camera raw"),
-    ("rw2", "camera raw"),
-    ("raf", "camera raw"),
 ];
 
 /// Extensions of files that come with image sets and are not images.
@@ -186,34 +172,23 @@ impl Kind {
         }
         let Some(extension) = extension(path) else { return Self::Unknown };
         let is = |known: &str| extension.eq_ignore_ascii_case(known);
-        if IMAGES.iter().any(|known| is(known)) {
-            return Self::Image;
-        }
         if let Some((_, format)) = UNSUPPORTED.iter().find(|(known, _)| is(known)) {
             return Self::Unsupported(format);
         }
-        if OTHERS.iter().any(|known| is(known)) { Self::Other } else { Self::Unknown }
+        match Format::of_extension(extension) {
+            // The extension may be wrong: many a `.heic` is a JPEG.
+            Some(format) if format.is_supported() => Self::Image,
+            None if OTHERS.iter().any(|known| is(known)) => Self::Other,
+            Some(_) | None => Self::Unknown,
+        }
     }
 
-    /// What the first bytes of a file tell, at least [`HEAD`] of them where it has so many.
+    /// What the first bytes of a file tell, [`HEAD`] of them where it has so many.
     pub(crate) fn of_bytes(head: &[u8]) -> Self {
-        match head {
-            [0xff, 0xd8, 0xff, ..] | [0x89, b'P', b'N', b'G', ..] => Self::Image,
-            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Self::Image,
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Self::Image,
-            [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Self::Image,
-            // Text may begin with these letters, but does not have four zeros at this place.
-            [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Self::Image,
-            [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand.get(..4) {
-                Some(b"avif" | b"avis") => Self::Unsupported("AVIF"),
-                Some(b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1") => {
-                    Self::Unsupported("HEIC")
-                }
-                _ => Self::Other,
-            },
-            [0xff, 0x0a, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => Self::Unsupported("JPEG XL"),
-            [0, 0, 0, 12, b'j', b'P', b' ', b' ', ..] => Self::Unsupported("JPEG 2000"),
-            _ => Self::Other,
+        match Format::of(head) {
+            Some(format) if format.is_supported() => Self::Image,
+            Some(format) => Self::Unsupported(format.name()),
+            None => Self::Other,
         }
     }
 }
@@ -308,7 +283,7 @@ impl Marks {
             "pack.json" | "packing.json" => {
                 self.others.insert(folder.to_owned(), Made::Packed);
             }
-            plan::RECORD if file_name(folder) != plan::SET_ASIDE => {
+            _ if plan::RECORDS.contains(&name) && file_name(folder) != plan::SET_ASIDE => {
                 self.others.entry(folder.to_owned()).or_insert(Made::Fixed);
             }
             _ => {}
@@ -374,7 +349,7 @@ impl Skipped {
         for (format, files) in self.by_format() {
             let what = format!("{format} image");
             notes.push(format!(
-                "skipped {}, a format that is not supported (convert to JPEG): {}",
+                "skipped {}, a format that is not supported (convert to JPEG or PNG): {}",
                 count(files.len(), &what),
                 some(&files)
             ));
@@ -385,6 +360,26 @@ impl Skipped {
             notes.push(format!("skipped {what} of the images beside them: {names}"));
         }
         notes
+    }
+
+    /// What a folder without images holds instead, behind its name.
+    pub(super) fn instead(&self, name: &str, below: &str) -> String {
+        let hidden = self.hidden.iter().filter(|path| path.starts_with(below)).count();
+        let others = self.others.iter().filter(|path| path.starts_with(below)).count();
+        let mut parts = Vec::new();
+        for (format, files) in self.by_format() {
+            match files.iter().filter(|path| path.starts_with(below)).count() {
+                0 => {}
+                n => parts.push(format!("{}, not supported", count(n, &format!("{format} image")))),
+            }
+        }
+        if others > 0 {
+            parts.push(count(others, "other file"));
+        }
+        if hidden > 0 {
+            parts.push(count(hidden, "hidden file"));
+        }
+        if parts.is_empty() { name.to_owned() } else { format!("{name} (only {})", parts.join(", ")) }
     }
 
     /// Tells each file.
@@ -403,7 +398,7 @@ impl Skipped {
             findings.tell(ProblemKind::Junk, path, "not an image; skipped");
         }
         for (path, format) in &self.unsupported {
-            let detail = format!("{format} is not supported; skipped. Convert it to JPEG");
+            let detail = format!("{format} is not supported; skipped. Convert it to JPEG or PNG");
             findings.tell(ProblemKind::Unsupported, path, detail);
         }
         for path in &self.masks {
@@ -461,10 +456,14 @@ pub(crate) fn images<T>(
     }
     for places in by_extension.into_values() {
         let (sample, rest) = places.split_at(places.len().min(SAMPLE));
-        sample.iter().for_each(|&at| kinds[at] = look(at));
-        if sample.iter().any(|&at| kinds[at] == Kind::Image) {
-            rest.iter().for_each(|&at| kinds[at] = look(at));
+        let images = |places: &[usize]| -> Vec<usize> {
+            places.iter().copied().filter(|&at| look(at) == Kind::Image).collect()
+        };
+        let mut found = images(sample);
+        if !found.is_empty() {
+            found.extend(images(rest));
         }
+        found.into_iter().for_each(|at| kinds[at] = Kind::Image);
     }
     let is_mask =
         masks(files.iter().zip(&kinds).filter(|(_, kind)| **kind == Kind::Image).map(|(file, _)| &*file.0));
@@ -553,9 +552,9 @@ mod tests {
         ] {
             assert_eq!(Kind::of_name(name), Kind::Hidden, "{name}");
         }
-        assert_eq!(Kind::of_name("cat/IMG_1.HEIC"), Kind::Unsupported("HEIC"));
+        assert_eq!(Kind::of_name("cat/IMG_1.NEF"), Kind::Unsupported("camera raw"));
         assert_eq!(Kind::of_name("cat/labels.csv"), Kind::Other);
-        for name in ["cat/1", "a.b/1", "1.jpg?size=large", "1.001"] {
+        for name in ["cat/1", "cat/IMG_1.HEIC", "a.b/1", "1.jpg?size=large", "1.001"] {
             assert_eq!(Kind::of_name(name), Kind::Unknown, "{name}");
         }
         assert_eq!(hidden_part("a/.git/b/c"), Some("a/.git"));
@@ -614,7 +613,11 @@ mod tests {
         let files = names.map(|name| (name.to_owned(), ())).to_vec();
         let head = |path: &str, (): &()| {
             opened.borrow_mut().push(path.to_owned());
-            Ok(if path == "4.txt" { vec![0xff, 0xd8, 0xff] } else { b"text".to_vec() })
+            Ok(match path {
+                "4.txt" => vec![0xff, 0xd8, 0xff],
+                "6.heic" => b"\0\0\0\x1cftypheic".to_vec(),
+                _ => b"text".to_vec(),
+            })
         };
         let mut skipped = Skipped::default();
         let found = images(files, &head, &mut skipped);
@@ -622,7 +625,7 @@ mod tests {
             found.iter().map(|(path, ())| path.as_str()).collect::<Vec<_>>(),
             ["1.jpg", "2.png", "4.txt"]
         );
-        assert_eq!(*opened.borrow(), ["3", "7.dat", "4.txt"]);
+        assert_eq!(*opened.borrow(), ["3", "6.heic", "7.dat", "4.txt"]);
         let notes = skipped.notes().join("\n");
         assert!(notes.contains("skipped 1 hidden or system file: .5"), "{notes}");
         assert!(
@@ -630,7 +633,9 @@ mod tests {
             "{notes}"
         );
         assert!(
-            notes.contains("skipped 1 HEIC image, a format that is not supported (convert to JPEG): 6.heic"),
+            notes.contains(
+                "skipped 1 HEIC image, a format that is not supported (convert to JPEG or PNG): 6.heic"
+            ),
             "{notes}"
         );
     }
@@ -664,7 +669,7 @@ mod tests {
             "packed/pack.json",
             "dog/recipe.toml",
             "dog/1.jpg",
-            "fixed/.fixed.json",
+            "fixed/.fixed.jsonl",
             "fixed/cat/1.jpg",
             "run.json",
             "recipe.toml",

@@ -137,7 +137,8 @@ fn separator(lines: &[&str], find: &dyn Fn(&str) -> Found) -> Result<Separator> 
         lines.iter().filter(|line| !line.trim().is_empty()).take(SAMPLE).copied().collect();
     let score = |separator: Separator| {
         // A quote may be missing, or its other half be behind the sample.
-        let records = records(&sample, separator, find).unwrap_or_else(|_| unquoted_records(&sample, separator));
+        let records =
+            records(&sample, separator, find).unwrap_or_else(|_| unquoted_records(&sample, separator));
         let several = records.iter().filter(|(_, cells)| cells.len() > 1);
         let named =
             several.clone().filter(|(_, cells)| cells.iter().any(|cell| find(cell) != Found::Nothing));
@@ -161,7 +162,9 @@ fn separator(lines: &[&str], find: &dyn Fn(&str) -> Found) -> Result<Separator> 
 /// Cells as they are without regard to quotes.
 fn unquoted_records(lines: &[&str], separator: Separator) -> Vec<Record> {
     let cells = |line: &&str| match separator {
-        Separator::Byte(byte) => line.split(char::from(byte)).map(|cell| cell.trim_matches(['"', ' ']).to_owned()).collect(),
+        Separator::Byte(byte) => {
+            line.split(char::from(byte)).map(|cell| cell.trim_matches(['"', ' ']).to_owned()).collect()
+        }
         Separator::Spaces => line.split_whitespace().map(str::to_owned).collect(),
     };
     (1..).zip(lines.iter().map(cells)).collect()

@@ -140,7 +140,11 @@ pub(super) fn tars(folder: &Path) -> Vec<(Option<&'static str>, PathBuf)> {
 /// The split that a word of a name says: `toy-train-000000`, `trainLabels`.
 pub(super) fn split_word(name: &str) -> Option<&'static str> {
     let words = name.split(|c: char| !c.is_alphabetic());
-    words.flat_map(|word| [word, &word[..word.find(|c: char| c.is_uppercase()).filter(|&at| at > 0).unwrap_or(0)]]).find_map(split_name)
+    words
+        .flat_map(|word| {
+            [word, &word[..word.find(|c: char| c.is_uppercase()).filter(|&at| at > 0).unwrap_or(0)]]
+        })
+        .find_map(split_name)
 }
 
 /// One tar by itself.
