@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{self, Entry, Holds, Place, Record, is_there, rename};
+use super::record::{Entry, Holds, Place, Record, is_there, rename};
 pub use super::record::{Left, Undone};
 use super::{Diagnosis, ProblemKind};
 use crate::data::{Dataset, Split, Stored, decode, encode};
@@ -23,8 +23,11 @@ const FORMAT_VERSION: u32 = 1;
 /// Where originals go when a plan is carried out in place.
 const SET_ASIDE: &str = ".set-aside";
 
+/// What was made of a plan, in the folder that it was made in.
+pub(super) const RECORD: &str = ".fixed.json";
+
 /// Names of its own in a source's folder.
-pub(in crate::data) const OWN: [&str; 3] = [SET_ASIDE, record::FILE, record::EARLIER];
+pub(in crate::data) const OWN: [&str; 2] = [SET_ASIDE, RECORD];
 
 /// What to do about the problems of a source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -30,7 +30,7 @@ mod webdataset;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::check::Findings;
+use super::check::{self, Findings};
 use super::{Picture, Problem, Skip, Statistics, decode};
 use crate::{Error, Result};
 use archive::Archives;
@@ -126,6 +126,9 @@ impl Dataset {
     pub fn examine(path: &Path) -> Result<(Self, Vec<Problem>)> {
         let mut findings = Findings::lenient();
         let dataset = Self::recognise(path, &mut findings)?;
+        if findings.is_ordered_by_folders() {
+            check::order(&dataset.classes, &mut findings);
+        }
         Ok((dataset, findings.into_problems()))
     }
 

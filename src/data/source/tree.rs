@@ -78,6 +78,7 @@ pub(super) fn dataset(
     origin: String,
     findings: &mut Findings,
 ) -> Result<Dataset> {
+    findings.order_by_folders();
     listing.files.sort_by(|a, b| a.0.cmp(&b.0));
     let (listing, top) = without_common_top(listing);
     let store = Arc::new(match (store, top) {
