@@ -47,12 +47,14 @@ pub struct Error {
     pub message: String,
     /// The way out, if one is known.
     pub help: Option<String>,
+    /// What the system said, where it failed: what different failures may have in common.
+    pub cause: Option<std::io::ErrorKind>,
 }
 
 impl Error {
     /// A failure of the given kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), help: None }
+        Self { kind, message: message.into(), help: None, cause: None }
     }
 
     /// A failure in arguments, recipes or settings.
@@ -72,7 +74,8 @@ impl Error {
 
     /// A failure of the file system at `path`.
     pub fn io(path: impl AsRef<std::path::Path>, doing: &str, error: &std::io::Error) -> Self {
-        Self::new(Kind::Runtime, format!("{}: cannot {doing}: {error}", path.as_ref().display()))
+        let message = format!("{}: cannot {doing}: {error}", path.as_ref().display());
+        Self { cause: Some(error.kind()), ..Self::new(Kind::Runtime, message) }
     }
 
     /// The same failure with the way out.

@@ -12,7 +12,8 @@ use super::recipe::run_recipe;
 use crate::Result;
 use crate::net::Change;
 use crate::train::journal::{self, Entry, Journal};
-use crate::train::run::{Origin, is_in_use};
+use crate::train::origin::Origin;
+use crate::train::run::is_in_use;
 
 /// How long a running training is waited for: it makes changes between two steps.
 const PATIENCE: Duration = Duration::from_secs(30);

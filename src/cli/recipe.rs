@@ -9,7 +9,7 @@ use super::output::Output;
 use super::{Ending, Stop};
 use crate::net::{Network, Recipe, diff, show};
 use crate::train::journal::Journal;
-use crate::train::run::Origin;
+use crate::train::origin::Origin;
 
 pub(super) fn run(command: &RecipeCommand, out: &mut Output) -> Ending {
     match command {

@@ -65,7 +65,7 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>
 /// When a file cannot be removed.
 pub fn remove_leftovers(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if is_beside(&entry.file_name().to_string_lossy()) {
+        if is_leftover(&entry.file_name().to_string_lossy()) {
             let path = entry.path();
             fs::remove_file(&path).map_err(|error| Error::io(&path, "remove it", &error))?;
         }
@@ -162,8 +162,8 @@ impl Drop for Beside {
     }
 }
 
-/// Whether a name is that of a file beside another: `.NAME.PROCESS-CALL.tmp`.
-fn is_beside(name: &str) -> bool {
+/// Whether [`replace`] gives files that it is still writing names like this one: `.NAME.PROCESS-CALL.tmp`.
+pub fn is_leftover(name: &str) -> bool {
     let numbers = name
         .strip_prefix('.')
         .and_then(|name| name.strip_suffix(".tmp"))
