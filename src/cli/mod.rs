@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::Error;
+use crate::error::shell_word;
 use crate::train::signals;
 use args::{Cli, Command};
 use output::Output;
@@ -84,11 +85,5 @@ fn dispatch(command: &Command, out: &mut Output) -> Ending {
 /// What was typed, for the records of a run: words with anything but plain characters in quotes, so that a shell
 /// reads it back.
 fn command_line() -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
-    let word = |word: String| match word.chars().all(plain) && !word.is_empty() {
-        true => word,
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    };
-    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    words.map(word).collect::<Vec<_>>().join(" ")
+    std::env::args_os().map(shell_word).collect::<Vec<_>>().join(" ")
 }

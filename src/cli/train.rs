@@ -11,13 +11,14 @@ use super::output::{Output, percent, printable};
 use super::recipe::run_recipe;
 use super::{Ending, command_line};
 use crate::data::{Dataset, embedded};
+use crate::error::shell;
 use crate::eval::model_path;
 use crate::interop::Model;
 use crate::net::show::grouped;
 use crate::net::{Change, Edit, Recipe};
 use crate::train::keeper::Frequency;
-use crate::train::progress::Display;
 use crate::train::origin::{Origin, Requests};
+use crate::train::progress::Display;
 use crate::train::signals::Interrupt;
 use crate::train::snapshot::Snapshot;
 use crate::train::watch::{OnDivergence, OnPlateau};
@@ -88,7 +89,7 @@ fn source(args: &TrainArgs, origin: Option<&Origin>) -> Result<Option<PathBuf>> 
             "{}: the images of this run cannot be opened: there is no such file or folder",
             source.display()
         ))
-        .help(format!("if they have moved: `alexnet train NEW/PLACE --resume {}`", run.display()))),
+        .help(format!("if they have moved: `alexnet train NEW/PLACE --resume {}`", shell(run)))),
         source => Ok(source.clone()),
     }
 }
@@ -203,7 +204,7 @@ fn text(report: &Report) -> String {
         let _ = writeln!(out, "best    epoch {epoch}, chosen on {} validation images", grouped(found.images));
     }
     if model_path(&report.run).is_ok() {
-        let _ = writeln!(out, "use it  alexnet classify {run} IMAGE");
+        let _ = writeln!(out, "use it  alexnet classify {} IMAGE", shell(&report.run));
     }
     for advice in &report.advice {
         let _ = writeln!(out, "note    step {}: {}; {}", advice.step, advice.finding, advice.cure);

@@ -21,9 +21,9 @@ use crate::train::dashboard::{Controls, Dashboard, Title};
 use crate::train::init::initialise;
 use crate::train::journal::{self, Journal};
 use crate::train::keeper::Keeper;
+use crate::train::origin::Origin;
 use crate::train::progress::{Progress, count};
 use crate::train::record::Record;
-use crate::train::origin::Origin;
 use crate::train::run::{CHECKPOINTS, Run};
 use crate::train::transfer::Transfer;
 use crate::train::watch::Watch;
@@ -305,7 +305,8 @@ fn find_checkpoint(
             let shown = folder.display();
             return Err(Error::usage(format!("{shown} was trained otherwise than it would go on: {difference}"))
                 .help(format!(
-                    "put back what was changed; or go on with it all the same: `alexnet train --resume {shown} --accept-changes`"
+                    "put back what was changed; or go on with it all the same: `alexnet train --resume {} --accept-changes`",
+                    shell(folder)
                 )));
         }
         record.say(&format!("goes on with what was changed: {difference}"));

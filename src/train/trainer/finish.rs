@@ -6,7 +6,7 @@ use super::models::Which;
 use super::{Ended, Trainer};
 use crate::data::Split;
 use crate::engine::Engine;
-use crate::error::Kind;
+use crate::error::{Kind, shell};
 use crate::eval::{Evaluation, Judge, evaluate};
 use crate::interop::{Model, Summary};
 use crate::train::config::Report;
@@ -200,7 +200,8 @@ impl Trainer {
         }
         if self.lost && !matches!(ended, Ended::Signal(_) | Ended::Forecast) {
             let last = self.model_file(Which::Last).display().to_string();
-            let help = format!("{last} is the model of the last step; put the file back and resume, or train again");
+            let help =
+                format!("{last} is the model of the last step; put the file back and resume, or train again");
             return Some(Error::new(Kind::Runtime, self.best_is_lost()).help(help));
         }
         let (loss, classes) = (self.last_loss()?, self.engine.network().classes);
@@ -229,7 +230,7 @@ impl Trainer {
 
     fn tell_of_limit(&mut self) {
         let Some(limit) = self.config.max_steps else { return };
-        let folder = self.record.run.folder().display().to_string();
+        let folder = shell(self.record.run.folder());
         let limit = count(limit as u64);
         self.record.say(&format!(
             "the limit of {limit} steps is reached (--steps); to continue: `alexnet train --resume {folder} --steps N`, or \
@@ -252,7 +253,7 @@ impl Trainer {
 
     fn save_unfinished(&mut self) -> Result<()> {
         let steps = count(self.state.step as u64);
-        let folder = self.record.run.folder().display().to_string();
+        let folder = shell(self.record.run.folder());
         let go_on = format!("`alexnet train --resume {folder}`");
         self.save_last_checkpoint().map_err(|error| {
             error

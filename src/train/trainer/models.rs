@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Trainer;
 use crate::data::{Identity, decode};
 use crate::engine::{Engine, Tensor};
-use crate::error::Kind;
+use crate::error::{Kind, shell};
 use crate::eval::Evaluation;
 use crate::interop::{Golden, Model, Summary};
 use crate::train::checkpoint::{Lineage, State};
@@ -91,12 +91,7 @@ impl Trainer {
     }
 
     /// The model that the engine holds, as it is saved after this many epochs and steps.
-    pub(super) fn model(
-        &mut self,
-        epochs: usize,
-        steps: usize,
-        found: Option<&Evaluation>,
-    ) -> Result<Model> {
+    pub(super) fn model(&mut self, epochs: usize, steps: usize, found: Option<&Evaluation>) -> Result<Model> {
         let golden = Golden::record(&mut self.engine, &self.preprocess, self.golden.clone())?;
         Ok(Model {
             recipe: self.config.recipe.clone(),
@@ -190,7 +185,8 @@ impl Trainer {
         let folder = self.record.run.folder().display();
         let what = format!("{folder}: {} could not be saved", unsaved.which.file());
         Some(Error::new(Kind::Runtime, what).help(format!(
-            "make room on the disk; `alexnet train --resume {folder}` then continues from the last checkpoint"
+            "make room on the disk; `alexnet train --resume {}` then continues from the last checkpoint",
+            shell(self.record.run.folder())
         )))
     }
 }
@@ -215,7 +211,8 @@ fn recognize(best: &mut Snapshot, file: &std::path::Path, step: usize) {
 /// same validation images.
 pub(super) fn judges_alike(then: &Lineage, now: &Lineage) -> bool {
     let val = |lineage: &Lineage| -> Option<_> {
-        let split = |data: &Identity, name: &str| data.splits.iter().find(|split| split.name == name).cloned();
+        let split =
+            |data: &Identity, name: &str| data.splits.iter().find(|split| split.name == name).cloned();
         split(&lineage.data, "val").or_else(|| split(&lineage.data, "test"))
     };
     then.data.classes == now.data.classes && val(then) == val(now)

@@ -272,3 +272,42 @@ fn read_most(reader: impl Read) -> std::io::Result<Vec<u8>> {
         false => Ok(bytes),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A thousand classes, whose identifiers lead where the official ones do as far as that is known.
+    fn classes() -> Vec<Synset> {
+        let known: HashMap<u32, u32> = GOLDEN_SORTED.into_iter().zip(GOLDEN).collect();
+        let mut rest = (1..=1000).filter(|id| !GOLDEN.contains(id));
+        let class = |place: u32| Synset {
+            wnid: format!("n{place:08}"),
+            words: place.to_string(),
+            id: known.get(&place).copied().unwrap_or_else(|| rest.next().unwrap()),
+        };
+        (0..1000).map(class).collect()
+    }
+
+    fn lines(ids: &[u32]) -> String {
+        ids.iter().map(|id| format!("{id}\n")).collect()
+    }
+
+    #[test]
+    fn only_the_official_beginning_is_verified() {
+        let classes = classes();
+        let (places, verified) = labels(&classes, &lines(&GOLDEN), true).unwrap();
+        assert_eq!((places, verified), (GOLDEN_SORTED.to_vec(), true));
+        assert!(!labels(&classes, &lines(&GOLDEN[..9]), true).unwrap().1);
+        assert!(!labels(&classes, &lines(&GOLDEN), false).unwrap().1);
+        let mut other = GOLDEN;
+        other.swap(0, 1);
+        assert!(!labels(&classes, &lines(&other), true).unwrap().1);
+        // The whole one has to be the official one.
+        let mut whole = GOLDEN.to_vec();
+        whole.resize(VALIDATION, 1);
+        assert!(labels(&classes, &lines(&whole), true).unwrap().1);
+        whole.swap(0, 1);
+        assert!(labels(&classes, &lines(&whole), true).unwrap_err().message.contains("2012's begins"));
+    }
+}
