@@ -76,7 +76,7 @@ impl Error {
 
     /// A failure of the file system at `path`.
     pub fn io(path: impl AsRef<Path>, doing: &str, error: &std::io::Error) -> Self {
-        let message = format!("{}: cannot {doing}: {error}", path.as_ref().display());
+        let message = format!("{}: cannot {doing}: {error}", shown(path.as_ref()));
         Self { cause: Some(error.kind()), ..Self::new(Kind::Runtime, message) }
     }
 
@@ -106,6 +106,12 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// A path on one line: what steers a terminal, or ends the line, as escapes such as `\n`.
+fn shown(path: &Path) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    path.to_string_lossy().chars().map(escape).collect()
+}
 
 /// A path as a word of a command that a shell reads back: in quotes, where it holds anything but plain characters.
 pub fn shell(path: impl AsRef<Path>) -> String {

@@ -197,7 +197,7 @@ pub fn pack(
 
 /// Makes the folder, or finds it begun with the same settings.
 fn prepare(out: &Path, settings: &Settings) -> Result<()> {
-    std::fs::create_dir_all(out).map_err(|error| Error::io(out, "make the folder", &error))?;
+    std::fs::create_dir_all(out).map_err(|error| Error::io(out, "create the folder", &error))?;
     let begun = out.join(UNFINISHED);
     if begun.is_file() {
         let before: Settings = read(&begun)?;
@@ -242,7 +242,7 @@ fn check_space(splits: &[&Split], config: &Config) -> Result<()> {
     let done: u64 = splits.iter().map(there).sum();
     let needed = (images as u64 * (each as u64 + 100)).saturating_sub(done);
     let free = fs4::available_space(&config.out)
-        .map_err(|error| Error::io(&config.out, "ask for the free space", &error))?;
+        .map_err(|error| Error::io(&config.out, "determine the free space", &error))?;
     enough(&config.out, needed, free)
 }
 

@@ -173,7 +173,7 @@ pub(super) fn read_back(
     config: &Config,
     settings: &Settings,
 ) -> Result<Written> {
-    let cannot = |error: std::io::Error| Error::io(path, "read it", &error);
+    let cannot = |error: std::io::Error| Error::io(path, "read the file", &error);
     let file = File::open(path).map_err(cannot)?;
     let header = Header::read(&file, file.metadata().map_err(cannot)?.len())?;
     if header.text("source_digest")? != settings.source_digest {
