@@ -106,7 +106,7 @@ pub struct Report {
     pub seconds: f64,
     /// The run folder.
     pub run: PathBuf,
-    /// Training pictures that were left out, and why.
+    /// Training and validation images that were left out, and why.
     pub skipped: Vec<Skip>,
     /// The signal that ended training, if one did.
     pub interrupted: Option<u8>,
