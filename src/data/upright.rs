@@ -12,17 +12,12 @@ pub fn decode(bytes: &[u8], orientation: Orientation) -> Result<Picture> {
     let picture = decode::decode(bytes)?;
     Ok(match orientation {
         Orientation::Stored => picture,
-        Orientation::Exif => turn(picture, exif_orientation(bytes)),
+        Orientation::Exif => turn(picture, decode::orientation(bytes)),
     })
 }
 
-/// What the file's EXIF orientation is, 1 to 8; 1, as stored, where it has none that can be read.
-pub fn exif_orientation(bytes: &[u8]) -> u8 {
-    decode::inspect(bytes).map_or(1, |traits| traits.orientation)
-}
-
 /// The image turned as an EXIF orientation of 1 to 8 says.
-pub fn turn(picture: Picture, orientation: u8) -> Picture {
+fn turn(picture: Picture, orientation: u8) -> Picture {
     match orientation {
         1 => picture,
         _ => decode::turned(picture, orientation),

@@ -430,15 +430,13 @@ fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static str)> {
     };
     let failed = |error: Error| error.context(file).help("`leave-out` instead of `mend` for it in the plan");
     let traits = decode::inspect(&bytes).map_err(failed)?;
-    let ending = match traits.format {
-        decode::Format::Jpeg => "jpg",
-        decode::Format::Png => "png",
-    };
     // Where only the name is wrong, the bytes are right.
     let plain = traits.print.is_none() && !traits.sixteen_bit && !traits.animated && traits.orientation == 1;
     if plain {
-        return Ok((bytes, ending));
+        return Ok((bytes, traits.format.extension()));
     }
+    // All formats but JPEG are mended without loss.
+    let ending = if traits.format == decode::Format::Jpeg { "jpg" } else { "png" };
     let picture = decode::turned(decode::decode(&bytes).map_err(failed)?, traits.orientation);
     let bytes = if ending == "png" { encode::png(&picture) } else { encode::jpeg(&picture) };
     Ok((bytes.map_err(failed)?, ending))
@@ -447,8 +445,8 @@ fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static str)> {
 /// The name itself, if its ending says what `ending` does.
 fn ending_kept(name: &str, ending: &str) -> Option<String> {
     let old = name.rsplit_once('.').map(|parts| parts.1.to_lowercase())?;
-    let jpeg = ["jpg", "jpeg", "jpe"];
-    (old == ending || ending == "jpg" && jpeg.contains(&old.as_str())).then(|| name.to_owned())
+    let same = |format: decode::Format| format.extension() == ending;
+    (old == ending || decode::Format::of_extension(&old).is_some_and(same)).then(|| name.to_owned())
 }
 
 /// Folders that can be called as the classes are.

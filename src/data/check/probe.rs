@@ -102,15 +102,10 @@ fn look_at(
 }
 
 fn tell_traits(file: &str, traits: &Traits, follows_exif: bool, tell: &mut impl FnMut(ProblemKind, String)) {
-    let extension =
-        file.rsplit('/').next().unwrap_or(file).rsplit_once('.').map(|parts| parts.1.to_lowercase());
-    let named = match extension.as_deref() {
-        Some("png") => Some(Format::Png),
-        Some("jpg" | "jpeg" | "jpe") => Some(Format::Jpeg),
-        _ => None,
-    };
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let named = name.rsplit_once('.').and_then(|(_, extension)| Format::of_extension(extension));
     if let Some(named) = named.filter(|&named| named != traits.format) {
-        tell(ProblemKind::WrongName, format!("called {} and is a {}", named.name(), traits.format.name()));
+        tell(ProblemKind::WrongName, format!("named as {} but is {}", named.name(), traits.format.name()));
     }
     match traits.print {
         Some(decode::Print::Cmyk) => tell(ProblemKind::Cmyk, "in the colours of print, CMYK".to_owned()),
@@ -121,13 +116,11 @@ fn tell_traits(file: &str, traits: &Traits, follows_exif: bool, tell: &mut impl 
         tell(ProblemKind::SixteenBit, "16 bits a colour; 8 are used".to_owned());
     }
     if traits.animated {
-        tell(ProblemKind::Animated, "several pictures in one; the first is used".to_owned());
+        tell(ProblemKind::Animated, "several images in one file; the first is used".to_owned());
     }
     if traits.orientation != 1 {
         let used = match follows_exif {
-            true => {
-                "rotated by recipes with `orientation = \"exif\"`, as all built-in ones; other programs may ignore it"
-            }
+            true => "followed by recipes with `orientation = \"exif\"`; other programs may ignore it",
             false => "ignored: ImageNet's images are used as stored",
         };
         let detail = format!("EXIF orientation {}: {used}", traits.orientation);

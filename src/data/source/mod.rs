@@ -314,7 +314,7 @@ impl Split {
     /// How a stored image would be turned if its EXIF orientation is followed, 1 to 8; 1 is not at all.
     pub fn turn(&self, stored: &Stored) -> u8 {
         match (&self.exif, stored) {
-            (Exif::Followed, Stored::File(bytes)) => upright::exif_orientation(bytes),
+            (Exif::Followed, Stored::File(bytes)) => decode::orientation(bytes),
             _ => 1,
         }
     }
