@@ -7,7 +7,7 @@ use std::sync::Arc;
 use alexnet::data::decode::{decode, inspect};
 use alexnet::data::square::square;
 use alexnet::data::{Batch, Dataset, Loader, Picture, Preprocess, Statistics, embedded};
-use alexnet::net::{Augment, Input, Mean};
+use alexnet::net::{Augment, Input, Mean, Orientation};
 use jpeg_encoder::{ColorType, Encoder};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -413,7 +413,7 @@ proptest! {
 }
 
 fn input(square: usize, crop: usize, mean: Mean) -> Input {
-    Input { square, crop, mean, divisor: 1.0, deviations: None }
+    Input { square, crop, orientation: Orientation::Exif, mean, divisor: 1.0, deviations: None }
 }
 
 fn augment() -> Augment {

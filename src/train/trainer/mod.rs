@@ -25,11 +25,11 @@ use super::metrics::Line;
 use super::record::Record;
 use super::schedule::End;
 use super::watch::Watch;
-use models::Unsaved;
 use crate::Result;
 use crate::data::{Batch as Pictures, ColorBasis, Loader, Picture, Preprocess, Skip, Split};
 use crate::engine::{Batch, CpuEngine, Engine, NotFinite, Outcome, Update};
 use crate::net::{Augment, Edit, Recipe, Schedule};
+use models::Unsaved;
 
 /// Steps between two lines of metrics, and between two looks at the layers.
 const LOG_EVERY: usize = 20;
@@ -140,7 +140,7 @@ impl Trainer {
         let mut loader = self.loader();
         let (epoch, size) = (self.state.pace.epochs + 1, self.config.recipe.optimiser.batch);
         self.record.progress.start(format!("epoch {epoch} of {}", self.schedule().epochs), self.usable.len());
-        self.record.progress.advance((self.state.batches * size).min(self.usable.len()), None);
+        self.record.progress.take_up((self.state.batches * size).min(self.usable.len()));
         let mut before = Instant::now();
         while self.state.batches < loader.batches() {
             if self.make_edits()? {

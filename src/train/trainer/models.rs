@@ -91,12 +91,7 @@ impl Trainer {
     }
 
     /// The model that the engine holds, as it is saved after this many epochs and steps.
-    pub(super) fn model(
-        &mut self,
-        epochs: usize,
-        steps: usize,
-        found: Option<&Evaluation>,
-    ) -> Result<Model> {
+    pub(super) fn model(&mut self, epochs: usize, steps: usize, found: Option<&Evaluation>) -> Result<Model> {
         let golden = Golden::record(&mut self.engine, &self.preprocess, self.golden.clone())?;
         Ok(Model {
             recipe: self.config.recipe.clone(),
@@ -113,6 +108,7 @@ impl Trainer {
                 images: found.map_or(0, |found| found.images),
                 program: env!("CARGO_PKG_VERSION").to_owned(),
                 data: self.lineage.data.to_string(),
+                trained_on: self.lineage.data.digest("train").map(str::to_owned),
                 decoder: decode::DECODER.to_owned(),
             },
             golden,
@@ -215,7 +211,8 @@ fn recognize(best: &mut Snapshot, file: &std::path::Path, step: usize) {
 /// same validation images.
 pub(super) fn judges_alike(then: &Lineage, now: &Lineage) -> bool {
     let val = |lineage: &Lineage| -> Option<_> {
-        let split = |data: &Identity, name: &str| data.splits.iter().find(|split| split.name == name).cloned();
+        let split =
+            |data: &Identity, name: &str| data.splits.iter().find(|split| split.name == name).cloned();
         split(&lineage.data, "val").or_else(|| split(&lineage.data, "test"))
     };
     then.data.classes == now.data.classes && val(then) == val(now)
