@@ -112,13 +112,13 @@ pub fn shell(path: impl AsRef<std::path::Path>) -> String {
     match path.to_str() {
         // Without it, it would be read as an option.
         Some(text) if text.starts_with('-') => shell(std::path::Path::new(".").join(path)),
-        Some(text) if !text.chars().any(char::is_control) => word(text),
+        Some(text) if !text.chars().any(char::is_control) => shell_word(text),
         _ => bytes.iter().fold("$'".to_owned(), |text, &byte| text + &escaped(byte)) + "'",
     }
 }
 
 /// A word of a command: in quotes, where it holds anything but plain characters.
-pub fn word(text: &str) -> String {
+pub(crate) fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
     match text.chars().all(plain) && !text.is_empty() {
         true => text.to_owned(),

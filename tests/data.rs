@@ -422,7 +422,7 @@ fn augment() -> Augment {
 
 fn epoch(set: &Dataset, batch: usize, first: usize, workers: usize, epoch: u64) -> Vec<Batch> {
     let split = set.train().unwrap();
-    let statistics = Statistics::measure(split, 16, 2, &|_| {}).unwrap();
+    let statistics = Statistics::measure(split, 16, 2, &|_| Ok(())).unwrap();
     let preprocess = Arc::new(Preprocess::new(&input(16, 12, Mean::Image), &statistics));
     let basis = statistics.color_basis();
     let usable = &statistics.usable;
@@ -459,7 +459,7 @@ fn broken_pictures_are_listed_and_left_out() {
     write(dir.path().join("dog/half.jpg"), &whole[..whole.len() / 2]).unwrap();
     let set = Dataset::open(dir.path()).unwrap();
     let all = set.split("all").unwrap();
-    let statistics = Statistics::measure(all, 16, 2, &|_| {}).unwrap();
+    let statistics = Statistics::measure(all, 16, 2, &|_| Ok(())).unwrap();
     let files: Vec<&str> = statistics.skipped.iter().map(|skip| skip.file.as_str()).collect();
     assert_eq!((files, statistics.usable.len()), (vec!["cat/zero.jpg", "dog/half.jpg"], 8));
     let preprocess = Arc::new(Preprocess::new(&input(16, 12, Mean::Channels), &statistics));
@@ -471,7 +471,7 @@ fn broken_pictures_are_listed_and_left_out() {
     create_dir_all(dir.path().join("cat")).unwrap();
     write(dir.path().join("cat/a.jpg"), "text").unwrap();
     let set = Dataset::open(dir.path()).unwrap();
-    let error = Statistics::measure(set.split("all").unwrap(), 16, 1, &|_| {}).unwrap_err();
+    let error = Statistics::measure(set.split("all").unwrap(), 16, 1, &|_| Ok(())).unwrap_err();
     assert!(error.message.contains("none of the 1 pictures decodes"), "{error}");
 }
 
@@ -481,7 +481,7 @@ fn a_picture_that_vanishes_stops_the_epoch() {
     class_folders(dir.path(), &["cat", "dog"], 6);
     let set = Dataset::open(dir.path()).unwrap();
     let all = set.split("all").unwrap();
-    let statistics = Statistics::measure(all, 16, 1, &|_| {}).unwrap();
+    let statistics = Statistics::measure(all, 16, 1, &|_| Ok(())).unwrap();
     let preprocess = Arc::new(Preprocess::new(&input(16, 12, Mean::Image), &statistics));
     std::fs::remove_file(dir.path().join("dog/005.jpg")).unwrap();
     for workers in [0, 2] {
@@ -497,8 +497,8 @@ fn a_picture_that_vanishes_stops_the_epoch() {
 fn statistics_are_those_of_a_plain_sum() {
     let set = embedded::fashion_mnist().unwrap();
     let split = set.val().unwrap();
-    let statistics = Statistics::measure(split, 28, 3, &|_| {}).unwrap();
-    assert_eq!(statistics, Statistics::measure(split, 28, 1, &|_| {}).unwrap(), "any number of workers");
+    let statistics = Statistics::measure(split, 28, 3, &|_| Ok(())).unwrap();
+    assert_eq!(statistics, Statistics::measure(split, 28, 1, &|_| Ok(())).unwrap(), "any number of workers");
     let pictures: Vec<Picture> = (0..split.len()).map(|i| split.picture(i).unwrap().unwrap()).collect();
     let mean: f64 = pictures.iter().map(|p| f64::from(p.pixels[3 * 400])).sum::<f64>() / 2000.0;
     assert!((f64::from(statistics.mean_image()[3 * 400]) - mean).abs() < 1e-4);

@@ -32,7 +32,7 @@ fn source(root: &Path) -> Dataset {
 fn packed(set: &Dataset, out: &Path, store: Coding) -> Result<Manifest> {
     let config =
         Config { out: out.to_owned(), store, side: SIDE, orientation: Orientation::Exif, workers: 2 };
-    pack(set, &config, &|_| ())
+    pack(set, &config, &|_| Ok(()))
 }
 
 #[test]
@@ -68,14 +68,14 @@ fn what_is_packed_is_what_was_there() {
         }
         // What was kept is what looking at every picture finds, and for bare pixels what the source has.
         let train = again.train().unwrap();
-        let kept = Statistics::measure(train, SIDE, 1, &|_| ()).unwrap();
+        let kept = Statistics::measure(train, SIDE, 1, &|_| Ok(())).unwrap();
         assert!(train.known_statistics(SIDE).is_some() && train.known_statistics(SIDE + 1).is_none());
         let plain = train.clone().relabel(&again.classes, &["dog".into(), "cat".into()]).unwrap();
         let looked_at = looked_at(&plain);
         assert_eq!(kept.mean_image(), looked_at.mean_image());
         assert_eq!(kept.covariance(), looked_at.covariance());
         if store == Coding::Raw {
-            let before = Statistics::measure(set.train().unwrap(), SIDE, 2, &|_| ()).unwrap();
+            let before = Statistics::measure(set.train().unwrap(), SIDE, 2, &|_| Ok(())).unwrap();
             assert_eq!((before.mean_image(), before.covariance()), (kept.mean_image(), kept.covariance()));
         }
         assert!(digests::compare(&out).unwrap().iter().all(|file| file.found == file.expected));
@@ -92,7 +92,7 @@ fn looked_at(split: &alexnet::data::Split) -> Statistics {
         put(&folder, &format!("train/a/{i}.png"), &pictures::encode(&image::DynamicImage::ImageRgb8(image)));
     }
     let plain = Dataset::open(&folder).unwrap();
-    let found = Statistics::measure(plain.train().unwrap(), SIDE, 2, &|_| ()).unwrap();
+    let found = Statistics::measure(plain.train().unwrap(), SIDE, 2, &|_| Ok(())).unwrap();
     set.disable_cleanup(false);
     found
 }
@@ -117,7 +117,8 @@ fn an_interrupted_packing_goes_on() {
         let done = AtomicUsize::new(0);
         let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             pack(&set, &config, &|more| {
-                assert!(done.fetch_add(more, Ordering::Relaxed) + more < stop, "killed")
+                assert!(done.fetch_add(more, Ordering::Relaxed) + more < stop, "killed");
+                Ok(())
             })
         }));
         assert!(died.is_err(), "it went through");
@@ -158,7 +159,7 @@ fn batches_are_those_of_the_source() {
     };
     let batches = |set: &Dataset, workers: usize| -> Vec<Batch> {
         let split = set.train().unwrap();
-        let found = Statistics::measure(split, SIDE, 2, &|_| ()).unwrap();
+        let found = Statistics::measure(split, SIDE, 2, &|_| Ok(())).unwrap();
         let preprocess = Arc::new(Preprocess::new(&input, &found));
         let basis = found.color_basis();
         let loader =
@@ -229,7 +230,7 @@ fn damaged_packs_are_refused() {
     for store in [Coding::Raw, Coding::Jpeg] {
         let out = dir.path().join(format!("{store:?}"));
         let config = Config { out: out.clone(), store, side: 4, orientation: Orientation::Exif, workers: 1 };
-        pack(&set, &config, &|_| ()).unwrap();
+        pack(&set, &config, &|_| Ok(())).unwrap();
         let read = || -> Result<()> {
             let set = Dataset::open(&out)?;
             for split in &set.splits {

@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::Error;
+use crate::train::signals;
 use args::{Cli, Command};
 use output::Output;
 
@@ -57,7 +58,8 @@ pub fn run() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match dispatch(&cli.command, &mut Output::new()) {
+    let ended = signals::end_on_signals().map_err(Stop::from);
+    match ended.and_then(|()| dispatch(&cli.command, &mut Output::new())) {
         Ok(code) => ExitCode::from(code),
         Err(Stop::Closed) => ExitCode::SUCCESS,
         Err(Stop::Failed(error)) => {

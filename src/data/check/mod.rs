@@ -23,6 +23,7 @@ use serde::Serialize;
 
 use super::Dataset;
 use crate::{Error, Result};
+pub(super) use classes::order;
 use probe::Probe;
 pub(super) use problem::Findings;
 pub use problem::{Problem, ProblemKind};

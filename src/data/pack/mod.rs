@@ -148,12 +148,16 @@ impl Manifest {
 }
 
 /// Packs every split of a data set, and returns what the folder then holds. What an interrupted packing finished is
-/// kept; `progress` is told how many pictures more are done.
+/// kept; `progress` is told how many pictures more are done, and ends the packing with the error that it returns.
 ///
 /// # Errors
-/// When the folder holds something else, there is too little space, or a file cannot be read or written. Finished
-/// shards stay.
-pub fn pack(dataset: &Dataset, config: &Config, progress: &(dyn Fn(usize) + Sync)) -> Result<Manifest> {
+/// When the folder holds something else, there is too little space, a file cannot be read or written, or `progress` says so.
+/// Finished shards stay.
+pub fn pack(
+    dataset: &Dataset,
+    config: &Config,
+    progress: &(dyn Fn(usize) -> Result<()> + Sync),
+) -> Result<Manifest> {
     let splits: Vec<Split> = dataset
         .splits
         .iter()
@@ -306,7 +310,7 @@ fn pack_split(
     config: &Config,
     settings: &Settings,
     pool: &rayon::ThreadPool,
-    progress: &(dyn Fn(usize) + Sync),
+    progress: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<Vec<Written>> {
     let numbers = 0..split.len().div_ceil(SHARD);
     let path = |number: usize| config.out.join(shard::name(split, number));
@@ -354,7 +358,7 @@ fn pack_split(
                     error.context(path.display()).help("delete this file: it is made anew")
                 })?,
             );
-            progress(range(number).len());
+            progress(range(number).len())?;
         }
     }
     Ok(all)

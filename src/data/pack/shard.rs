@@ -50,7 +50,7 @@ pub(super) fn make(
     range: Range<usize>,
     path: PathBuf,
     config: &Config,
-    progress: &(dyn Fn(usize) + Sync),
+    progress: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<Shard> {
     let empty = || Shard {
         path: path.clone(),
@@ -67,7 +67,7 @@ pub(super) fn make(
     let made = turns.into_par_iter().map(|turn| {
         let (mut shard, count) = (empty(), turn.len());
         turn.into_iter().try_for_each(|index| shard.add(split, index, config))?;
-        progress(count);
+        progress(count)?;
         Ok(shard)
     });
     let made: Vec<Shard> = made.collect::<Result<_>>()?;

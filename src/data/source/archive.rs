@@ -50,14 +50,14 @@ pub(super) fn contents(path: &Path) -> Result<Contents> {
 }
 
 /// What the archives in the tar at `path` hold: a member `1.JPEG` of a member `a.tar` is called `a.tar/1.JPEG`. What is no
-/// archive is odd.
+/// archive is odd, and so is a hidden member such as `._a.tar`, which holds what macOS knows of `a.tar`.
 ///
 /// # Errors
 /// As [`contents`], for every archive.
 pub(super) fn nested_contents(path: &Path) -> Result<Contents> {
     let outer = contents(path)?;
     let (tars, others): (Vec<Member>, Vec<Member>) =
-        outer.files.into_iter().partition(|member| member.name.ends_with(".tar"));
+        outer.files.into_iter().partition(|member| member.name.ends_with(".tar") && !is_hidden(&member.name));
     let inner = tars.par_iter().map(|tar| {
         let part =
             Part { file: File::open(path)?, start: tar.offset, len: tar.len.into(), at: 0, since_seek: 0 };
@@ -73,6 +73,11 @@ pub(super) fn nested_contents(path: &Path) -> Result<Contents> {
         all.unended |= inner.unended;
     }
     Ok(all)
+}
+
+/// Whether the name of a file begins with a dot.
+fn is_hidden(name: &str) -> bool {
+    name.rsplit('/').next().is_some_and(|name| name.starts_with('.'))
 }
 
 fn members(part: Part) -> Result<Contents> {

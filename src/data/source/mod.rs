@@ -33,7 +33,7 @@ mod webdataset;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::check::Findings;
+use super::check::{self, Findings};
 use super::pack::{Asker, Squares};
 use super::{Picture, Problem, Skip, Statistics, decode, upright};
 use crate::net::{Input, Orientation};
@@ -145,6 +145,9 @@ impl Dataset {
     pub fn examine(path: &Path) -> Result<(Self, Vec<Problem>)> {
         let mut findings = Findings::lenient();
         let dataset = Self::recognise(path, &mut findings)?;
+        if findings.is_ordered_by_folders() {
+            check::order(&dataset.classes, &mut findings);
+        }
         Ok((dataset, findings.into_problems()))
     }
 

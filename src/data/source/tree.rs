@@ -84,6 +84,7 @@ pub(super) fn dataset(
     origin: String,
     findings: &mut Findings,
 ) -> Result<Dataset> {
+    findings.order_by_folders();
     let (listing, top) = without_common_top(listing);
     let store = Arc::new(match (store, top) {
         (Store::Folder(root), Some(top)) => Store::Folder(root.join(top)),
