@@ -85,6 +85,7 @@ fn save_model(folder: &Path, name: &str, classes: &[&str]) -> String {
     let preprocess = Preprocess {
         square: 8,
         crop: 8,
+        orientation: alexnet::net::Orientation::Stored,
         resize: alexnet::data::square::RESIZE.into(),
         channels: "RGB".into(),
         divisor: 1.0,

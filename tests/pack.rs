@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use alexnet::data::pack::{Coding, Config, Manifest, pack};
 use alexnet::data::square::square;
 use alexnet::data::{Batch, Dataset, Loader, Preprocess, Statistics, digests};
-use alexnet::net::{Augment, Input, Mean};
+use alexnet::net::{Augment, Input, Mean, Orientation};
 use alexnet::{Error, Result};
 use pictures::{jpeg, put, tree};
 
@@ -30,7 +30,8 @@ fn source(root: &Path) -> Dataset {
 }
 
 fn packed(set: &Dataset, out: &Path, store: Coding) -> Result<Manifest> {
-    let config = Config { out: out.to_owned(), store, side: SIDE, workers: 2 };
+    let config =
+        Config { out: out.to_owned(), store, side: SIDE, orientation: Orientation::Exif, workers: 2 };
     pack(set, &config, &|_| Ok(()))
 }
 
@@ -106,7 +107,13 @@ fn an_interrupted_packing_goes_on() {
     let expected = tree(&whole);
     for stop in [1, 600, 1100, 2050, 2105] {
         let out = dir.path().join(format!("stopped-{stop}"));
-        let config = Config { out: out.clone(), store: Coding::Jpeg, side: SIDE, workers: 2 };
+        let config = Config {
+            out: out.clone(),
+            store: Coding::Jpeg,
+            side: SIDE,
+            orientation: Orientation::Exif,
+            workers: 2,
+        };
         let done = AtomicUsize::new(0);
         let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             pack(&set, &config, &|more| {
@@ -142,7 +149,14 @@ fn batches_are_those_of_the_source() {
     packed(&set, &out, Coding::Raw).unwrap();
     let again = Dataset::open(&out).unwrap();
     let augment = Augment { random_crop: true, flip: true, color_noise: 0.1 };
-    let input = Input { square: SIDE, crop: 10, mean: Mean::Image, divisor: 1.0, deviations: None };
+    let input = Input {
+        square: SIDE,
+        crop: 10,
+        orientation: Orientation::Exif,
+        mean: Mean::Image,
+        divisor: 1.0,
+        deviations: None,
+    };
     let batches = |set: &Dataset, workers: usize| -> Vec<Batch> {
         let split = set.train().unwrap();
         let found = Statistics::measure(split, SIDE, 2, &|_| Ok(())).unwrap();
@@ -215,7 +229,7 @@ fn damaged_packs_are_refused() {
     let set = Dataset::open(&root).unwrap();
     for store in [Coding::Raw, Coding::Jpeg] {
         let out = dir.path().join(format!("{store:?}"));
-        let config = Config { out: out.clone(), store, side: 4, workers: 1 };
+        let config = Config { out: out.clone(), store, side: 4, orientation: Orientation::Exif, workers: 1 };
         pack(&set, &config, &|_| Ok(())).unwrap();
         let read = || -> Result<()> {
             let set = Dataset::open(&out)?;

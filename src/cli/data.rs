@@ -14,8 +14,8 @@ use crate::data::check::{Diagnosis, check};
 use crate::data::pack::{Coding, Config, Manifest, pack};
 use crate::data::{Dataset, bench, digests};
 use crate::error::{Kind, shell};
-use crate::net::Recipe;
 use crate::net::show::grouped;
+use crate::net::{Orientation, Recipe};
 use crate::train::progress::{Display, Progress};
 use crate::train::signals::Interrupt;
 
@@ -171,8 +171,13 @@ fn run_pack(args: &PackArgs, out: &mut Output) -> Result<(), Stop> {
     let dataset = Dataset::open(&args.source)?;
     dataset.notes.iter().for_each(|text| note(text));
     let store = if args.store == "jpeg" { Coding::Jpeg } else { Coding::Raw };
-    let config =
-        Config { out: args.out.clone(), store, side: args.side as usize, workers: args.machine.threads() };
+    let config = Config {
+        out: args.out.clone(),
+        store,
+        side: args.side as usize,
+        orientation: if args.orientation == "stored" { Orientation::Stored } else { Orientation::Exif },
+        workers: args.machine.threads(),
+    };
     let all = dataset.splits.iter().filter(|split| split.name != "all").map(|split| split.len()).sum();
     let progress = Shared::new();
     let interrupt = Interrupt::on_signals();
@@ -202,6 +207,13 @@ fn packed_text(packed: &Manifest, bytes: u64, folder: &Path) -> String {
         let (images, shards) = (grouped(split.images), split.shards.len());
         let _ = writeln!(text, "{:<8}  {images} pictures in {shards} files", split.name);
     }
+    if let Some(rotated) = packed.rotated.filter(|&rotated| rotated > 0) {
+        let how = match packed.orientation {
+            Orientation::Exif => "as their EXIF orientation says",
+            Orientation::Stored => "only in their EXIF orientation: packed as stored",
+        };
+        let _ = writeln!(text, "rotated   {} {how}", grouped(rotated));
+    }
     let _ = writeln!(text, "left out  {}", grouped(packed.skipped.len()));
     for skip in packed.skipped.iter().take(10) {
         let _ = writeln!(text, "  {}: {}", escaped(&skip.file), escaped(&skip.reason));
@@ -212,7 +224,8 @@ fn packed_text(packed: &Manifest, bytes: u64, folder: &Path) -> String {
 
 fn run_bench(args: &DataBenchArgs, out: &mut Output) -> Result<(), Stop> {
     let recipe = Recipe::load(&args.recipe)?;
-    let dataset = Dataset::open(&args.source)?;
+    let mut dataset = Dataset::open(&args.source)?;
+    dataset.prepare(&recipe.input)?;
     let workers = args.workers.map_or_else(|| args.machine.threads(), usize::from);
     let split = dataset.train().or_else(|_| dataset.split(&dataset.splits[0].name))?;
     let speed =

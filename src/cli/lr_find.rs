@@ -4,16 +4,23 @@ use serde_json::json;
 
 use super::Ending;
 use super::args::LrFindArgs;
-use super::output::Output;
+use super::output::{Output, note};
+use super::settings;
 use crate::data::Dataset;
 use crate::error::shell;
-use crate::net::Recipe;
+use crate::net::{Purpose, Recipe};
 use crate::train::progress::Display;
 use crate::train::rates::{Found, Options, find};
 
 pub(super) fn run(args: &LrFindArgs, out: &mut Output) -> Ending {
     let mut recipe = Recipe::load(&args.recipe)?;
-    recipe.set_all(args.set.iter().map(|(key, value)| (key.as_str(), value.as_str())))?;
+    settings::apply(&mut recipe, &args.set, None, Purpose::RateSearch)?;
+    if !recipe.edits.is_empty() {
+        note(&format!(
+            "the {} [[edit]] tables of the recipe are ignored: lr-find makes no changes",
+            recipe.edits.len()
+        ));
+    }
     let threads = args.machine.threads();
     let options = Options {
         from: args.from,

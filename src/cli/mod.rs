@@ -4,6 +4,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `args` | what can be typed |
+//! | `settings` | `--set`, and options that would have no effect |
 //! | `output` | standard output that may be closed, notes, errors, colour |
 //! | one file a command | arguments to one call, and its result to text or JSON |
 
@@ -17,6 +18,7 @@ mod eval;
 mod lr_find;
 mod output;
 mod recipe;
+mod settings;
 mod train;
 
 use std::process::ExitCode;

@@ -21,10 +21,10 @@ use crate::{Error, Result};
 const FORMAT_VERSION: u32 = 1;
 
 /// Where originals go when a plan is carried out in place.
-const SET_ASIDE: &str = ".set-aside";
+pub(in crate::data) const SET_ASIDE: &str = ".set-aside";
 
 /// What was made of a plan, in the folder that it was made in.
-pub(super) const RECORD: &str = ".fixed.json";
+pub(in crate::data) const RECORD: &str = ".fixed.json";
 
 /// Names of its own in a source's folder.
 pub(in crate::data) const OWN: [&str; 2] = [SET_ASIDE, RECORD];

@@ -45,6 +45,10 @@ pub enum ProblemKind {
     UnreadableName,
     /// A file or folder that archivers, editors or systems leave behind, or an entry that is no plain file.
     Junk,
+    /// An image in a format that is not decoded, such as HEIC.
+    Unsupported,
+    /// A file or folder that is left out on purpose: masks, what this program made, folders beside `train/`.
+    NotUsed,
     /// A picture beside the class folders.
     Loose,
     /// A picture that a list of labels has, and the folder has not.

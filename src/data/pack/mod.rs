@@ -7,6 +7,7 @@
 //! safetensors opens them.
 
 mod shard;
+mod squares;
 
 use std::path::{Path, PathBuf};
 
@@ -17,8 +18,10 @@ use serde::{Deserialize, Serialize};
 use super::square::RESIZE;
 use super::{Dataset, Skip, Split, Statistics, decode, encode, identity, square};
 use crate::files::{atomic, json};
+use crate::net::Orientation;
 use crate::{Error, Result};
 use shard::{Shard, Written};
+pub use squares::{Asker, Squares};
 
 /// Version of the format that this program writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -51,6 +54,8 @@ pub struct Config {
     pub store: Coding,
     /// Side of the squares (the paper's is 256).
     pub side: usize,
+    /// Which way up users' own images are packed; ImageNet's archives are always packed as stored.
+    pub orientation: Orientation,
     /// Threads that work.
     pub workers: usize,
 }
@@ -64,6 +69,13 @@ pub struct Manifest {
     pub store: Coding,
     /// Side of the squares.
     pub side: usize,
+    /// Which way up images are; as stored where the file does not say.
+    #[serde(default)]
+    pub orientation: Orientation,
+    /// Images that `orientation` makes a difference to: their EXIF orientation is not that of the pixels. Absent in
+    /// sets packed before it was counted; 0 for ImageNet's archives, whose EXIF is never followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated: Option<usize>,
     /// How pictures were resized.
     pub resize: String,
     /// What decoded them.
@@ -110,6 +122,9 @@ struct Settings {
     format_version: u32,
     store: Coding,
     side: usize,
+    /// Absent in a packing that an earlier version began.
+    #[serde(default)]
+    orientation: Orientation,
     source: String,
     source_digest: String,
 }
@@ -143,11 +158,21 @@ pub fn pack(
     config: &Config,
     progress: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<Manifest> {
-    let splits: Vec<&Split> = dataset.splits.iter().filter(|split| split.name != "all").collect();
+    let splits: Vec<Split> = dataset
+        .splits
+        .iter()
+        .filter(|split| split.name != "all")
+        .map(|split| split.oriented(config.orientation))
+        .collect();
+    let splits: Vec<&Split> = splits.iter().collect();
+    for split in &splits {
+        split.check_packed(config.side, config.orientation, Asker::Packing)?;
+    }
     let settings = Settings {
         format_version: FORMAT_VERSION,
         store: config.store,
         side: config.side,
+        orientation: config.orientation,
         source: dataset.origin.clone(),
         source_digest: identity::digest(dataset),
     };
@@ -159,6 +184,8 @@ pub fn pack(
         format_version: FORMAT_VERSION,
         store: config.store,
         side: config.side,
+        orientation: config.orientation,
+        rotated: Some(0),
         resize: RESIZE.to_owned(),
         decoder: decode::DECODER.to_owned(),
         source: dataset.origin.clone(),
@@ -172,8 +199,9 @@ pub fn pack(
         let written = pack_split(split, dataset, config, &settings, &pool, progress)?;
         let mut all = Statistics::empty(config.side);
         let mut shards = Vec::new();
-        for Written { shard, statistics } in written {
+        for Written { shard, statistics, rotated } in written {
             all.append(statistics);
+            manifest.rotated = manifest.rotated.zip(rotated).map(|(sum, more)| sum + more);
             shards.push(shard);
         }
         manifest.skipped.extend(all.skipped.iter().cloned());
@@ -203,10 +231,11 @@ fn prepare(out: &Path, settings: &Settings) -> Result<()> {
         let before: Settings = read(&begun)?;
         if before != *settings {
             return Err(Error::usage(format!(
-                "{}: another packing was begun there: {:?}, side {}, of {}{}",
+                "{}: another packing was begun there: {:?}, side {}, orientation {}, of {}{}",
                 out.display(),
                 before.store,
                 before.side,
+                before.orientation.word(),
                 before.source,
                 if before.source_digest == settings.source_digest {
                     ""

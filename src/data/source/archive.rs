@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use tar::EntryType;
 
+use super::Place;
+use super::naming::{HEAD, hidden_part};
 use crate::files::read_at;
 
 /// Most bytes that an entry's own description, its long name above all, may take.
@@ -54,8 +56,10 @@ pub(super) fn contents(path: &Path) -> Result<Contents> {
 /// As [`contents`], for every archive.
 pub(super) fn nested_contents(path: &Path) -> Result<Contents> {
     let outer = contents(path)?;
-    let (tars, others): (Vec<Member>, Vec<Member>) =
-        outer.files.into_iter().partition(|member| member.name.ends_with(".tar") && !is_hidden(&member.name));
+    let (tars, others): (Vec<Member>, Vec<Member>) = outer
+        .files
+        .into_iter()
+        .partition(|member| member.name.ends_with(".tar") && hidden_part(&member.name).is_none());
     let inner = tars.par_iter().map(|tar| {
         let part =
             Part { file: File::open(path)?, start: tar.offset, len: tar.len.into(), at: 0, since_seek: 0 };
@@ -71,11 +75,6 @@ pub(super) fn nested_contents(path: &Path) -> Result<Contents> {
         all.unended |= inner.unended;
     }
     Ok(all)
-}
-
-/// Whether the name of a file begins with a dot.
-fn is_hidden(name: &str) -> bool {
-    name.rsplit('/').next().is_some_and(|name| name.starts_with('.'))
 }
 
 fn members(part: Part) -> Result<Contents> {
@@ -123,6 +122,14 @@ impl Archives {
 
     pub(super) fn path(&self, archive: u32) -> &Path {
         &self.0[archive as usize].0
+    }
+
+    /// The first bytes of a member.
+    pub(super) fn head(&self, place: &Place) -> Result<Vec<u8>> {
+        match *place {
+            Place::Bytes { archive, offset, len } => self.read(archive, offset, len.min(HEAD as u32)),
+            Place::Named | Place::Raw(_) => Ok(Vec::new()),
+        }
     }
 
     /// `len` bytes of an archive at `offset`.

@@ -1,9 +1,10 @@
 //! A folder of class folders on disk.
 
+use std::io::Read;
 use std::path::Path;
 
 use super::tree::{self, Listing};
-use super::{Dataset, Findings, Place, Store};
+use super::{Dataset, Findings, Place, Store, naming};
 use crate::data::{Problem, ProblemKind};
 use crate::{Error, Result};
 
@@ -19,7 +20,14 @@ pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
 pub(super) fn list(folder: &Path, findings: &mut Findings) -> Result<Listing> {
     let mut listing = Listing::default();
     list_into(&mut listing, folder, "", 0, findings)?;
-    Ok(listing)
+    Ok(listing.sort(&|path, _| head(&folder.join(path))))
+}
+
+/// The first bytes of a file.
+pub(super) fn head(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(naming::HEAD);
+    std::fs::File::open(path)?.take(naming::HEAD as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn list_into(
@@ -49,9 +57,8 @@ fn list_into(
         // Follows links: large sets are often linked into place.
         match std::fs::metadata(entry.path()) {
             Ok(found) if found.is_dir() => {
-                listing.add_folder(&path);
                 // Hidden folders, and those that systems leave behind, are not looked into.
-                if listing.folders.contains(&path) {
+                if listing.add_folder(&path) {
                     list_into(listing, &entry.path(), &path, depth + 1, findings)?;
                 }
             }

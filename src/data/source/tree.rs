@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::naming::{self, Kind, Marks, Skipped};
 use super::{Dataset, Findings, Item, Place, Split, Store};
-use crate::data::check::plan;
 use crate::data::{Problem, ProblemKind};
 use crate::random::{Purpose, key};
 use crate::{Error, Result};
@@ -22,24 +22,23 @@ pub(super) const SPLITS: [(&str, &str); 6] = [
 /// One picture in how many is held out for validation when no split is given.
 const HELD_OUT: usize = 10;
 
-/// Folders that systems leave behind; some hold pictures.
-const JUNK: [&str; 6] =
-    ["__MACOSX", "__pycache__", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"];
-
 /// The files and folders below a root, by path, `/` between the parts.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
+    /// All files at first; after [`Listing::sort`] the images, by their paths.
     pub files: Vec<(String, Place)>,
     pub folders: BTreeSet<String>,
     /// What is neither: links that lead nowhere, pipes, names that leave an archive.
     pub odd: Vec<String>,
-    /// What was passed over: hidden names, and what archivers and systems leave behind.
-    pub junk: BTreeSet<String>,
+    /// What is not used, and why.
+    pub skipped: Skipped,
+    pub marks: Marks,
 }
 
 impl Listing {
-    /// Adds a file and the folders above it; hidden names and what archivers leave behind are passed over.
+    /// Adds a file and the folders above it, unless it is hidden.
     pub(super) fn add_file(&mut self, path: &str, place: Place) {
+        self.marks.see(path);
         if let Some(path) = self.visible(path) {
             if let Some((folder, _)) = path.rsplit_once('/') {
                 self.add_folder(folder);
@@ -48,47 +47,50 @@ impl Listing {
         }
     }
 
-    /// Adds a folder and those above it.
-    pub(super) fn add_folder(&mut self, path: &str) {
-        let Some(path) = self.visible(path) else { return };
+    /// Adds a folder and those above it. Returns whether it is to be looked into.
+    pub(super) fn add_folder(&mut self, path: &str) -> bool {
+        let Some(path) = self.visible(path) else { return false };
         for (end, _) in path.match_indices('/') {
             self.folders.insert(path[..end].to_owned());
         }
         self.folders.insert(path);
+        true
     }
 
-    /// The path without `.` parts; `None` when it is hidden, junk or empty.
+    /// The path without `.` parts; `None` when it is hidden or empty.
     fn visible(&mut self, path: &str) -> Option<String> {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-        let hidden = |part: &&str| part.starts_with('.') || JUNK.contains(part);
-        if let Some(at) = parts.iter().position(hidden) {
-            if !plan::OWN.contains(&parts[at]) {
-                self.junk.insert(parts[..=at].join("/"));
-            }
+        let path = parts.join("/");
+        if naming::hidden_part(&path).is_some() {
+            self.skipped.hide(&path);
             return None;
         }
-        (!parts.is_empty()).then(|| parts.join("/"))
+        (!path.is_empty()).then_some(path)
+    }
+
+    /// Leaves the images in `files`; all else is counted in `skipped`. `head` reads the first bytes of a file.
+    pub(super) fn sort(mut self, head: &dyn Fn(&str, &Place) -> std::io::Result<Vec<u8>>) -> Self {
+        self.skipped.made = naming::without_made(&mut self.files, &mut self.folders, &self.marks);
+        self.files.sort_by(|a, b| a.0.cmp(&b.0));
+        self.files = naming::images(self.files, head, &mut self.skipped);
+        self
     }
 }
 
 /// Makes a dataset of class folders, with or without split folders above them.
 pub(super) fn dataset(
-    mut listing: Listing,
+    listing: Listing,
     store: Store,
     origin: String,
     findings: &mut Findings,
 ) -> Result<Dataset> {
     findings.order_by_folders();
-    listing.files.sort_by(|a, b| a.0.cmp(&b.0));
     let (listing, top) = without_common_top(listing);
     let store = Arc::new(match (store, top) {
         (Store::Folder(root), Some(top)) => Store::Folder(root.join(top)),
         (store, _) => store,
     });
-    listing
-        .junk
-        .iter()
-        .for_each(|path| findings.tell(ProblemKind::Junk, path, "a system's or editor's, passed over"));
+    listing.skipped.tell(findings);
     listing
         .odd
         .iter()
@@ -98,7 +100,7 @@ pub(super) fn dataset(
     let named =
         |top: &&str| SPLITS.iter().find(|(folder, _)| folder.eq_ignore_ascii_case(top)).map(|split| split.1);
     let splits: Vec<(&str, &str)> = tops.iter().filter_map(|top| Some((*top, named(top)?))).collect();
-    let mut notes = Vec::new();
+    let mut notes = listing.skipped.notes();
     if !listing.odd.is_empty() {
         let odd: Vec<&str> = listing.odd.iter().map(String::as_str).collect();
         notes.push(format!("{} entries are no plain files and left out: {}", odd.len(), some(&odd)));
@@ -219,25 +221,16 @@ impl<'a> Classes<'a> {
         let folders =
             listing.folders.iter().filter_map(|path| below(path)).filter(|path| !path.contains('/'));
         let mut classes: BTreeMap<&str, Vec<_>> = folders.map(|name| (name, Vec::new())).collect();
-        let (mut loose, mut others) = (Vec::new(), Vec::new());
+        let mut loose = Vec::new();
         for file in &listing.files {
             let Some(path) = below(&file.0) else { continue };
             match path.split_once('/') {
-                _ if !may_be_picture(path) => others.push(file.0.as_str()),
                 None => loose.push(file.0.as_str()),
                 Some((class, _)) => classes.entry(class).or_default().push(file),
             }
         }
-        others.iter().for_each(|&path| findings.tell(ProblemKind::Junk, path, "no picture, by its name"));
         if !loose.is_empty() && !classes.is_empty() {
             loose.iter().for_each(|&path| findings.tell(ProblemKind::Loose, path, "in no class folder"));
-        }
-        if !others.is_empty() {
-            notes.push(format!(
-                "{} files are no .jpg, .jpeg or .png and left out: {}",
-                others.len(),
-                some(&others)
-            ));
         }
         if !loose.is_empty() && !classes.is_empty() {
             notes.push(format!(
@@ -327,7 +320,7 @@ fn without_common_top(listing: Listing) -> (Listing, Option<String>) {
         files: listing.files.iter().filter_map(|(path, place)| Some((cut(path)?, *place))).collect(),
         folders: listing.folders.iter().filter_map(|path| cut(path)).collect(),
         odd: listing.odd,
-        junk: listing.junk,
+        ..listing
     };
     (cut, Some(top))
 }
@@ -342,15 +335,9 @@ fn problem(folder: &str, class: &str, kind: ProblemKind, detail: &str) -> Proble
     Problem { file, kind, detail: detail.to_owned() }
 }
 
-/// Whether a name could be a picture's: what it is, its first bytes decide later.
+/// Whether a name could be an image's.
 pub(super) fn may_be_picture(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    match name.rsplit_once('.') {
-        None => true,
-        Some((_, extension)) => {
-            ["jpg", "jpeg", "jpe", "png"].iter().any(|known| extension.eq_ignore_ascii_case(known))
-        }
-    }
+    matches!(Kind::of_name(path), Kind::Image | Kind::Unknown)
 }
 
 /// The first few names of a list.

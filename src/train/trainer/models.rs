@@ -108,6 +108,7 @@ impl Trainer {
                 images: found.map_or(0, |found| found.images),
                 program: env!("CARGO_PKG_VERSION").to_owned(),
                 data: self.lineage.data.to_string(),
+                trained_on: self.lineage.data.digest("train").map(str::to_owned),
                 decoder: decode::DECODER.to_owned(),
             },
             golden,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::archive::{Archives, Member};
 use super::index::Listing;
+use super::naming::hidden_part;
 use super::tree::some;
 use super::{Dataset, Findings, Item, Place, Split, Store, index};
 use crate::data::ProblemKind;
@@ -138,7 +139,7 @@ impl Challenge<'_> {
             let file = format!("{}/{}", wnid(&member), name.trim_start_matches("./"));
             Item { label: label(wnid(&member)).unwrap_or(0), place: self.place(&member), file }
         };
-        Ok(Some(Split::new("train", members.into_iter().map(item), self.store(path))))
+        Ok(Some(Split::new("train", members.into_iter().map(item), self.store(path)).as_stored()))
     }
 
     /// The validation pictures, if they are there and the kit says what they show.
@@ -199,7 +200,7 @@ impl Challenge<'_> {
             file: member.name.trim_start_matches("./").to_owned(),
             label,
         };
-        Ok(Split::new(name, members.into_iter().zip(labels).map(item), self.store(path)))
+        Ok(Split::new(name, members.into_iter().zip(labels).map(item), self.store(path)).as_stored())
     }
 
     /// Where a picture's bytes are, or those of the one that replaces it.
@@ -217,11 +218,11 @@ impl Challenge<'_> {
             return Err(not_whole(path, expected, &std::io::Error::other("it has no end")));
         }
         let (hidden, odd): (Vec<String>, Vec<String>) =
-            contents.odd.into_iter().partition(|name| is_hidden(name));
+            contents.odd.into_iter().partition(|name| hidden_part(name).is_some());
         self.odd.extend(odd);
         self.hidden.extend(hidden);
         let (hidden, files): (Vec<Member>, Vec<Member>) =
-            contents.files.into_iter().partition(|member| is_hidden(&member.name));
+            contents.files.into_iter().partition(|member| hidden_part(&member.name).is_some());
         self.hidden.extend(hidden.into_iter().map(|member| member.name));
         Ok(files)
     }
@@ -282,12 +283,6 @@ impl Challenge<'_> {
             ));
         }
     }
-}
-
-/// Whether a member is hidden, or what a system leaves behind.
-fn is_hidden(member: &str) -> bool {
-    let hidden = |part: &str| part.starts_with('.') && part != "." && part != ".." || part == "__MACOSX";
-    member.split('/').any(hidden)
 }
 
 /// The WNID of a training picture: its archive's name.
