@@ -243,7 +243,10 @@ fn plans_that_cannot_be_carried_out_say_so() {
     let out = dir.path().join("out");
     assert_eq!(plan.copy_to(&out, &|_, _| ()).unwrap().kept, 2);
     assert!(tree(&out).values().any(|bytes| *bytes == a));
-    assert!(plan.copy_to(&out, &|_, _| ()).unwrap_err().message.contains("not empty"));
+    assert!(plan.copy_to(&out, &|_, _| ()).unwrap_err().message.contains("already carried out there"));
+    let taken = dir.path().join("taken");
+    put(&taken, "mine.txt", b"mine");
+    assert!(plan.copy_to(&taken, &|_, _| ()).unwrap_err().message.contains("taken is not empty"));
     // A folder in the source itself, however it is called; a picture that is not there.
     let set = dir.path().join("set");
     put(&set, "cat/1.jpg", &a);
@@ -280,9 +283,15 @@ fn plans_that_cannot_be_carried_out_say_so() {
     // A record that points elsewhere removes nothing.
     let victim = dir.path().join("victim");
     std::fs::write(&victim, "mine").unwrap();
-    std::fs::write(out.join(".fixed.json"), r#"{"made": ["../victim"], "set_aside": []}"#).unwrap();
-    assert!(plan.undo(Some(&out)).unwrap_err().message.contains("../victim is not in the folder"));
-    assert!(victim.exists());
+    std::fs::remove_file(out.join(".fixed.jsonl")).unwrap();
+    for (record, text) in [
+        (".fixed.json", r#"{"made": ["../victim"], "set_aside": []}"#),
+        (".fixed.jsonl", "{\"set_aside\":\"../victim\"}\n"),
+    ] {
+        std::fs::write(out.join(record), text).unwrap();
+        assert!(plan.undo(Some(&out)).unwrap_err().message.contains("../victim is not in the folder"));
+        assert!(victim.exists());
+    }
     for (text, what) in
         [("{", "not a plan"), (r#"{"format_version": 9, "source": "x", "steps": []}"#, "format 9")]
     {

@@ -256,9 +256,9 @@ pub(super) struct TrainArgs {
     /// Passes over the pictures, instead of the recipe's
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     pub(super) epochs: Option<u32>,
-    /// Stop after this many updates
-    #[arg(long, value_name = "N", value_parser = at_least_one())]
-    pub(super) steps: Option<u32>,
+    /// Stop after this many updates; with --resume, `none` lifts the limit of before
+    #[arg(long, value_name = "N", value_parser = limit)]
+    pub(super) steps: Option<Limit>,
     /// Change a value of the recipe, such as optimiser.rate=0.005, or remove a layer, as in layer.norm1=none; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub(super) set: Vec<(String, String)>,
@@ -266,19 +266,21 @@ pub(super) struct TrainArgs {
     /// [default: the whole batch]
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     pub(super) micro_batch: Option<u32>,
-    /// Minutes between checkpoints, beside those at the end of every epoch; SIGHUP makes one at once
-    #[arg(long, value_name = "MINUTES", default_value_t = 10.0, value_parser = minutes)]
-    pub(super) checkpoint_minutes: f64,
+    /// Minutes between checkpoints, beside those at the end of every epoch; SIGHUP makes one at once [default: 10]
+    #[arg(long, value_name = "MINUTES", value_parser = minutes)]
+    pub(super) checkpoint_minutes: Option<f64>,
     /// Steps between checkpoints
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     pub(super) checkpoint_steps: Option<u32>,
     /// When numbers stop being finite: go back to the last checkpoint and on at a tenth of the rate, up to three times; or stop
-    #[arg(long, value_name = "lower-rate|stop", default_value = "lower-rate", value_parser = ["lower-rate", "stop"], hide_possible_values = true)]
-    pub(super) on_divergence: String,
+    /// [default: lower-rate]
+    #[arg(long, value_name = "lower-rate|stop", value_parser = ["lower-rate", "stop"], hide_possible_values = true)]
+    pub(super) on_divergence: Option<String>,
     /// When the first epoch, of at least 100 steps, ends with the loss of a blind guess: tell the known cures, begin again
     /// with one, or stop
-    #[arg(long, value_name = "WHAT", default_value = "tell", value_parser = ["tell", "restart-with-he", "restart-with-small-biases", "stop"])]
-    pub(super) on_plateau: String,
+    /// [default: tell]
+    #[arg(long, value_name = "WHAT", value_parser = ["tell", "restart-with-he", "restart-with-small-biases", "stop"])]
+    pub(super) on_plateau: Option<String>,
     /// Show curves, layers and messages on the whole terminal, with keys to stop and to change the training; plain lines where
     /// there is no terminal
     #[arg(long)]
@@ -466,6 +468,23 @@ pub(super) struct ViewArgs {
     /// Views averaged per picture: the centre, or corners, centre and their mirror images [default: the recipe's]
     #[arg(long, value_name = "1|10", value_parser = views(), hide_possible_values = true)]
     pub(super) views: Option<usize>,
+}
+
+/// When a training ends before its schedule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// Never.
+    None,
+    /// After so many updates.
+    Steps(usize),
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    match (text, text.parse::<u32>()) {
+        ("none", _) => Ok(Limit::None),
+        (_, Ok(steps)) if steps > 0 => Ok(Limit::Steps(steps as usize)),
+        _ => Err("expected a number of updates, 1 or more, or `none`".into()),
+    }
 }
 
 fn views() -> impl TypedValueParser<Value = usize> {

@@ -7,12 +7,13 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 
 use super::args::{CheckArgs, DataBenchArgs, DataCommand, FixArgs, PackArgs};
-use super::output::{Output, note, printable};
+use super::output::{Output, escaped, note, printable};
 use super::{Ending, Stop};
-use crate::data::check::plan::{Done, Plan};
+use crate::data::check::plan::{Done, Left, Plan, Undone};
 use crate::data::check::{Diagnosis, check};
 use crate::data::pack::{Coding, Config, Manifest, pack};
 use crate::data::{Dataset, bench, digests};
+use crate::error::{Kind, shell};
 use crate::net::show::grouped;
 use crate::net::{Orientation, Recipe};
 use crate::train::progress::{Display, Progress};
@@ -20,12 +21,15 @@ use crate::train::progress::{Display, Progress};
 pub(super) fn run(command: &DataCommand, out: &mut Output) -> Ending {
     match command {
         DataCommand::Check(args) => run_check(args, out)?,
-        DataCommand::Fix(args) => run_fix(args, out)?,
+        DataCommand::Fix(args) => return run_fix(args, out),
         DataCommand::Pack(args) => run_pack(args, out)?,
         DataCommand::Bench(args) => run_bench(args, out)?,
     }
     Ok(0)
 }
+
+/// Most files that a text lists; the JSON lists all.
+const LISTED: usize = 20;
 
 /// A progress that many threads advance.
 struct Shared(Mutex<(Progress, bool)>);
@@ -102,39 +106,64 @@ fn diagnosis(found: &Diagnosis) -> String {
     text
 }
 
-fn run_fix(args: &FixArgs, out: &mut Output) -> Result<(), Stop> {
+fn run_fix(args: &FixArgs, out: &mut Output) -> Ending {
     let plan = Plan::read(&args.plan)?;
     let progress = Shared::new();
     let place = args.out.as_deref();
+    let target = place.map_or_else(|| "--in-place".to_owned(), shell);
+    let undo = format!("alexnet data fix {} {target} --undo", shell(&args.plan));
     if args.undo {
-        let files = plan.undo(place)?;
-        let text = format!("undone    {} files\n", grouped(files));
-        return if args.format.json { out.json(&json!({ "undone": files })) } else { out.text(&text) };
+        let undone = plan.undo(place)?;
+        match args.format.json {
+            true => out.json(&serde_json::to_value(&undone).expect("strings and numbers are JSON"))?,
+            false => out.text(&undone_text(&undone, &undo))?,
+        }
+        return Ok(if undone.left.is_empty() { 0 } else { Kind::Runtime.exit_code() });
     }
     let advance = |done: usize, all: usize| progress.advance("fix", done, all);
     let done = match place {
-        Some(folder) => plan.copy_to(folder, &advance)?,
-        None => plan.apply_in_place(&advance)?,
+        Some(folder) => plan.copy_to(folder, &advance),
+        None => plan.apply_in_place(&advance),
     };
     drop(progress);
+    let Done { kept, mended, left_out } = done.clone().map_err(|error| match error.kind {
+        // The file system failed half-way.
+        Kind::Runtime => error.help(format!("to undo what was done so far: `{undo}`")),
+        _ => error,
+    })?;
     if args.format.json {
-        return out.json(&serde_json::to_value(&done).expect("numbers are JSON"));
+        out.json(&serde_json::to_value(&done?).expect("numbers are JSON"))?;
+        return Ok(0);
     }
-    let Done { kept, mended, left_out } = done;
     let mut text = format!(
         "kept      {}\nmended    {}\nleft out  {}\n",
         grouped(kept),
         grouped(mended),
         grouped(left_out)
     );
-    let plan = printable(&args.plan.display().to_string());
     text += &match place {
-        Some(folder) => {
-            format!("use it    alexnet train {} --recipe small\n", printable(&folder.display().to_string()))
-        }
-        None => format!("undo it   alexnet data fix {plan} --in-place --undo\n"),
+        Some(folder) => format!("use it    alexnet train {} --recipe small\n", shell(folder)),
+        None => format!("undo it   {undo}\n"),
     };
-    out.text(&text)
+    out.text(&text)?;
+    Ok(0)
+}
+
+/// What was undone, and the first few of what could not be.
+fn undone_text(undone: &Undone, again: &str) -> String {
+    let mut text = format!("undone    {} files\n", grouped(undone.undone));
+    if undone.left.is_empty() {
+        return text;
+    }
+    let _ = writeln!(text, "left      {} files, of which nothing is lost:", grouped(undone.left.len()));
+    for Left { file, reason } in undone.left.iter().take(LISTED) {
+        let _ = writeln!(text, "  {}: {}", escaped(file), escaped(reason));
+    }
+    if undone.left.len() > LISTED {
+        let _ = writeln!(text, "  and {} more: --json lists them all", grouped(undone.left.len() - LISTED));
+    }
+    let _ = writeln!(text, "when their names are free: {again}");
+    text
 }
 
 fn run_pack(args: &PackArgs, out: &mut Output) -> Result<(), Stop> {

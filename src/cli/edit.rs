@@ -11,7 +11,8 @@ use super::output::Output;
 use super::recipe::run_recipe;
 use crate::net::Change;
 use crate::train::journal::{self, Entry, Journal};
-use crate::train::run::{Origin, is_in_use};
+use crate::train::origin::Origin;
+use crate::train::run::is_in_use;
 use crate::{Error, Result};
 
 /// How long a running training is waited for: it makes changes between two steps.

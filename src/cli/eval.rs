@@ -13,8 +13,8 @@ use crate::data::pack::Asker;
 use crate::data::{Dataset, Preprocess, Split, identity};
 use crate::eval::{Evaluation, Judge, Predictor, ensemble, model_path, same_classes};
 use crate::net::show::grouped;
+use crate::train::origin::Origin;
 use crate::train::progress::{Display, Progress};
-use crate::train::run::Origin;
 use crate::{Error, Result};
 
 /// Most skipped pictures that the text lists; the JSON lists all.

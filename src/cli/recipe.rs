@@ -9,7 +9,7 @@ use super::output::Output;
 use super::{Ending, Stop, settings};
 use crate::net::{Network, Purpose, Recipe, diff, show};
 use crate::train::journal::Journal;
-use crate::train::run::Origin;
+use crate::train::origin::Origin;
 
 pub(super) fn run(command: &RecipeCommand, out: &mut Output) -> Ending {
     match command {

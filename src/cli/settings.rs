@@ -1,6 +1,6 @@
 //! `--set`, and options that would have no effect: refused where that would mislead, noted where it does no harm.
 
-use super::args::TrainArgs;
+use super::args::{Limit, TrainArgs};
 use super::output::note;
 use crate::data::{Dataset, Split};
 use crate::net::show::grouped;
@@ -67,8 +67,14 @@ pub(super) fn check_training(args: &TrainArgs, recipe: &Recipe, dataset: &Datase
             .help("name each layer once"));
     }
     check_something_learns(recipe)?;
+    if args.steps == Some(Limit::None) && args.resume.is_none() {
+        return Err(Error::usage("--steps none has no effect: it lifts the limit of a run that is resumed")
+            .help("leave it out: without `--steps` all epochs are run"));
+    }
     let steps = recipe.schedule.epochs * dataset.train().map_or(0, Split::len).div_ceil(batch);
-    if let Some(asked) = args.steps.filter(|&asked| asked as usize > steps) {
+    if let Some(Limit::Steps(asked)) =
+        args.steps.filter(|limit| matches!(limit, Limit::Steps(n) if *n > steps))
+    {
         note(&format!(
             "--steps {asked} has no effect: training ends after {} epochs, about {} steps",
             recipe.schedule.epochs,

@@ -70,6 +70,22 @@ impl Identity {
     }
 }
 
+/// For people: how many images each split has, and the first digits of a digest of all names and labels. The folder
+/// does not matter.
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut digest = Sha256::new();
+        self.classes.iter().for_each(|class| add(&mut digest, class));
+        write!(f, "{} classes", self.classes.len())?;
+        for split in &self.splits {
+            add(&mut digest, &split.name);
+            add(&mut digest, &split.digest);
+            write!(f, ", {} {} images", split.images.iter().sum::<usize>(), split.name)?;
+        }
+        write!(f, ", sha256 {}", &hex(&digest.finalize())[..16])
+    }
+}
+
 fn list_difference(what: &str, then: &[String], now: &[String]) -> Option<String> {
     if then == now {
         return None;

@@ -22,6 +22,9 @@ const FLAT: f64 = 0.98;
 /// A loss so many times that of a blind guess is not flat: it has exploded.
 const WILD: f64 = 2.0;
 
+/// A loss so many times that of a blind guess at the end of a training: what it learned is worth nothing.
+const EXPLODED: f64 = 100.0;
+
 /// What pixels are divided by to be about 1 in size: their usual deviation.
 const PIXELS: f32 = 64.0;
 
@@ -187,6 +190,13 @@ impl Watch {
         is_enough(seen, classes) && seen.loss() >= WILD * (classes as f64).ln()
     }
 
+    /// Whether a loss, finite or not, is that of a training that has diverged: more than [`EXPLODED`] times that of a blind
+    /// guess, ln(classes), or of one among two classes where there are fewer.
+    pub fn has_exploded(loss: f64, classes: usize) -> bool {
+        let limit = EXPLODED * (classes.max(2) as f64).ln();
+        loss.is_nan() || loss > limit
+    }
+
     /// What is told of a loss far above that of a blind guess.
     pub fn wild(&mut self, step: usize, late: &Tally, classes: usize, recipe: &Recipe) -> Option<Advice> {
         let blind = (classes as f64).ln();
@@ -346,6 +356,13 @@ mod tests {
             (1..=120).filter(|n| Watch::is_due((n - 1) * epoch, n * epoch)).collect()
         };
         assert_eq!((due(2), due(60), due(10_000)), (vec![50], vec![2], vec![1]));
+    }
+
+    #[test]
+    fn a_loss_far_above_a_blind_guess_has_exploded() {
+        assert!(Watch::has_exploded(1e37, 10) && Watch::has_exploded(f64::NAN, 10));
+        assert!(Watch::has_exploded(231.0, 10) && !Watch::has_exploded(230.0, 10), "100 ln 10 = 230.3");
+        assert!(!Watch::has_exploded(69.0, 1), "one class counts as two");
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod labels;
 mod packed;
 mod raw;
 mod tarball;
+mod text;
 mod tree;
 mod webdataset;
 

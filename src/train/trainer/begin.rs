@@ -7,6 +7,7 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use super::Trainer;
+use super::models::judges_alike;
 use crate::data::source::hex;
 use crate::data::{Identity, Picture, Preprocess, Skip, Split, Statistics};
 use crate::engine::{CpuEngine, Engine, Mode, Tensor};
@@ -19,9 +20,10 @@ use crate::train::dashboard::{Controls, Dashboard, Title};
 use crate::train::init::initialise;
 use crate::train::journal::{self, Journal};
 use crate::train::keeper::Keeper;
+use crate::train::origin::Origin;
 use crate::train::progress::{Progress, count};
 use crate::train::record::Record;
-use crate::train::run::{CHECKPOINTS, Origin, Run};
+use crate::train::run::{CHECKPOINTS, Run};
 use crate::train::transfer::Transfer;
 use crate::train::watch::Watch;
 use crate::{Error, Result};
@@ -42,6 +44,8 @@ struct Numbers {
     /// `None`: all zero.
     velocities: Option<Vec<Tensor>>,
     preprocess: Preprocess,
+    /// Parameters of a best model that could not be saved before.
+    best: Option<Vec<Tensor>>,
 }
 
 impl Start {
@@ -63,6 +67,7 @@ impl Start {
                 state: checkpoint.state,
                 parameters: checkpoint.parameters,
                 velocities: Some(checkpoint.velocities),
+                best: checkpoint.best,
             },
             Self::Weights(transfer) => {
                 transfer.told().iter().for_each(|line| record.say(line));
@@ -75,7 +80,7 @@ impl Start {
                     }
                 };
                 let (state, parameters) = (State::default(), transfer.parameters);
-                Numbers { state, parameters, velocities: None, preprocess }
+                Numbers { state, parameters, velocities: None, preprocess, best: None }
             }
         }
     }
@@ -122,15 +127,17 @@ impl Trainer {
                 None => Start::Weights(transfer(&engine)?),
             },
         };
-        if resumed.is_some() {
+        if let Some(before) = &resumed {
             record.run.note_command(&config.command)?;
+            take_over(&config, &mut record, before)?;
         }
         introduce(&config, &mut record, &engine);
         let statistics = statistics(&config, &mut record)?;
         let preprocess = Preprocess::new(&recipe.input, &statistics);
         let numbers =
             start.numbers(&mut record, model.as_ref().map(|(model, _)| model), preprocess, recipe.input.mean);
-        let Numbers { state, parameters, velocities, preprocess } = numbers;
+        let Numbers { state, parameters, velocities, preprocess, best } = numbers;
+        let step = state.step;
         record.go_back(state.lines)?;
         let preprocess = Arc::new(preprocess);
         let train = config.dataset.train()?.clone();
@@ -157,6 +164,8 @@ impl Trainer {
             gone_back: None,
             watch: Watch::default(),
             unsaved: Vec::new(),
+            lost: false,
+            resumed_at: resumed.as_ref().map(|_| step),
             measuring: Some(Default::default()),
             forecast: None,
             config,
@@ -167,8 +176,12 @@ impl Trainer {
             trainer.record.progress.show(dashboard);
         }
         trainer.take_up();
+        if resumed.is_some() {
+            trainer.take_up_best(best)?;
+        }
         trainer.engine.load(&parameters)?;
         velocities.map_or(Ok(()), |velocities| trainer.engine.load_velocities(&velocities))?;
+        trainer.take_up_last()?;
         if resumed.is_some() {
             trainer.record.say(&format!("goes on after step {}", count(trainer.state.step as u64)));
         }
@@ -259,15 +272,33 @@ fn takes_mean(model: &Model, preprocess: &Preprocess, mean: Mean) -> bool {
         && !matches!(mean, Mean::Fixed(_))
 }
 
-fn open_folder(config: &Config) -> Result<Run> {
+/// What `run.json` says of a configuration.
+fn origin(config: &Config) -> Origin {
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-    let origin = Origin {
+    Origin {
         format_version: Origin::FORMAT_VERSION,
         source: config.source.as_ref().map(absolute),
         seed: config.seed,
         init: config.init.as_ref().map(absolute),
-        micro_batch: config.micro_batch,
-    };
+        requests: config.requests.clone(),
+    }
+}
+
+/// Writes down where the images are now and what is asked for, and says what differs from before.
+fn take_over(config: &Config, record: &mut Record, before: &Origin) -> Result<()> {
+    let now = Origin { init: before.init.clone(), ..origin(config) };
+    let difference = before.requests.difference(&now.requests);
+    if let Some(difference) = difference {
+        record.say(&format!("differs from before: {difference}"));
+    }
+    if let (true, Some(source)) = (now.source != before.source, &now.source) {
+        record.say(&format!("the images are in {} now", source.display()));
+    }
+    record.run.set_origin(&now)
+}
+
+fn open_folder(config: &Config) -> Result<Run> {
+    let origin = origin(config);
     let create =
         |folder: Option<&Path>, over| Run::create(folder, &config.recipe, &origin, &config.command, over);
     match &config.run {
@@ -307,6 +338,12 @@ fn find_checkpoint(
             // So many batches of the old pictures' order mean nothing in that of the new.
             found.state.batches = 0;
             (found.state.epoch, found.state.late, found.state.recent) = Default::default();
+        }
+        if !judges_alike(&found.lineage, lineage) {
+            record.say(
+                "note: models were judged on other validation images before: the best model is chosen anew from here",
+            );
+            (found.state.best, found.best) = (None, None);
         }
         if before.input != config.recipe.input {
             // The old mean may have another size, or belong to other pixels.
