@@ -3,6 +3,7 @@
 //! | file | what it reads |
 //! |---|---|
 //! | `folder`, `tarball`, `tree` | class folders, on disk or in a tar |
+//! | `layout` | which folders are classes, which are splits |
 //! | `naming` | what is an image, what is a leftover, what this program made |
 //! | `flat` | a folder of pictures and a file of labels |
 //! | `webdataset` | tars of pictures with their classes beside them |
@@ -22,6 +23,7 @@ mod idx;
 mod ilsvrc;
 mod index;
 mod labels;
+mod layout;
 pub(crate) mod naming;
 mod packed;
 mod raw;
