@@ -293,7 +293,7 @@ fn photos_are_packed_upright_and_it_is_recorded() {
     for orientation in [Orientation::Exif, Orientation::Stored] {
         let out = dir.path().join(orientation.word());
         let config = Config { out: out.clone(), store: Coding::Raw, side: SIDE, orientation, workers: 2 };
-        let manifest = pack(&set, &config, &|_| ()).unwrap();
+        let manifest = pack(&set, &config, &|_| Ok(())).unwrap();
         assert_eq!((manifest.orientation, manifest.rotated), (orientation, Some(1)));
         let again = Dataset::open(&out).unwrap();
         let packed = again.train().unwrap();
@@ -313,7 +313,7 @@ fn photos_are_packed_upright_and_it_is_recorded() {
         // Squares are not packed again at another size.
         let config = Config { out: dir.path().join("again"), side: SIDE + 1, ..config };
         assert!(
-            pack(&again, &config, &|_| ()).unwrap_err().message.contains("the new packing needs 13 x 13")
+            pack(&again, &config, &|_| Ok(())).unwrap_err().message.contains("the new packing needs 13 x 13")
         );
     }
     // What an earlier version packed does not say; it is told, and read as before.
@@ -336,7 +336,7 @@ fn photos_are_packed_upright_and_it_is_recorded() {
         orientation: Orientation::Exif,
         workers: 1,
     };
-    assert_eq!(pack(&Dataset::open(&root).unwrap(), &config, &|_| ()).unwrap().rotated, Some(0));
+    assert_eq!(pack(&Dataset::open(&root).unwrap(), &config, &|_| Ok(())).unwrap().rotated, Some(0));
     let plain = Dataset::open(&plain).unwrap();
     assert_eq!(plain.train().unwrap().check_packed(SIDE, Orientation::Stored, Asker::Model).unwrap(), None);
 }
