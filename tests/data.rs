@@ -636,10 +636,10 @@ fn images_are_upright_where_a_recipe_asks_for_it() {
         assert_eq!(again.picture(index).unwrap().unwrap(), as_it_is);
     }
     // The mean of equal squares is the square.
-    let found = Statistics::measure(&split, 8, 2, &|_| ()).unwrap();
+    let found = Statistics::measure(&split, 8, 2, &|_| Ok(())).unwrap();
     let expected: Vec<f32> = square(&picture, 8).pixels.iter().map(|&value| f32::from(value)).collect();
     assert_eq!(found.mean_image(), expected);
-    assert_ne!(Statistics::measure(stored, 8, 2, &|_| ()).unwrap().mean_image(), expected);
+    assert_ne!(Statistics::measure(stored, 8, 2, &|_| Ok(())).unwrap().mean_image(), expected);
     // The loader goes by the preprocessing, whatever split it is given.
     let augment = Augment { random_crop: false, flip: false, color_noise: 0.0 };
     let first = |split, orientation| -> Vec<Vec<f32>> {
