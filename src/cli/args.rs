@@ -72,7 +72,7 @@ pub(super) enum RecipeCommand {
     #[command(after_help = "Examples:\n  alexnet recipe show paper\n  \
                             alexnet recipe show small --toml > mine.toml   # then edit, and train with --recipe mine.toml")]
     Show {
-        /// A built-in recipe, or a TOML file
+        /// A built-in recipe, a TOML file, or a run folder
         #[arg(value_name = "NAME|FILE")]
         recipe: String,
         /// Work the shapes out for this many classes, instead of the recipe's
@@ -81,6 +81,9 @@ pub(super) enum RecipeCommand {
         /// Print the recipe file itself, to be edited
         #[arg(long, conflicts_with_all = ["json", "classes"])]
         toml: bool,
+        /// Change a value first, as for `train`; may be repeated
+        #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+        set: Vec<(String, String)>,
         #[command(flatten)]
         format: FormatArgs,
     },
@@ -94,14 +97,18 @@ pub(super) enum RecipeCommand {
         run: PathBuf,
     },
     /// Show what differs between two recipes, and why it matters
-    #[command(after_help = "Example:\n  alexnet recipe diff paper caffe")]
+    #[command(after_help = "Examples:\n  alexnet recipe diff paper caffe\n  \
+                            alexnet recipe diff small small --set layer.norm1,norm2=none")]
     Diff {
-        /// A built-in recipe, or a TOML file
+        /// A built-in recipe, a TOML file, or a run folder
         #[arg(value_name = "A")]
         a: String,
         /// Another one
         #[arg(value_name = "B")]
         b: String,
+        /// Change a value of B first, as for `train`; may be repeated
+        #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+        set: Vec<(String, String)>,
     },
 }
 
@@ -180,6 +187,9 @@ pub(super) struct PackArgs {
     /// Side of the squares: the recipe's `input.square`
     #[arg(long, value_name = "PIXELS", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(super) side: u32,
+    /// Rotate photos as their EXIF orientation says, or leave them as stored; ImageNet's archives stay as stored
+    #[arg(long, value_name = "exif|stored", default_value = "exif", value_parser = ["exif", "stored"], hide_possible_values = true)]
+    pub(super) orientation: String,
     #[command(flatten)]
     pub(super) machine: MachineArgs,
     #[command(flatten)]
@@ -241,33 +251,36 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub(super) run: Option<PathBuf>,
     /// Write into the run folder even if it holds a run already, whose files move into `earlier-1` there
-    #[arg(long)]
+    #[arg(long, requires = "run")]
     pub(super) exist_ok: bool,
     /// Passes over the pictures, instead of the recipe's
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     pub(super) epochs: Option<u32>,
-    /// Stop after this many updates
-    #[arg(long, value_name = "N", value_parser = at_least_one())]
-    pub(super) steps: Option<u32>,
-    /// Change a value of the recipe, such as optimiser.rate=0.005; may be repeated
+    /// Stop after this many updates; with --resume, `none` lifts the limit of before
+    #[arg(long, value_name = "N", value_parser = limit)]
+    pub(super) steps: Option<Limit>,
+    /// Change a value of the recipe, such as optimiser.rate=0.005, or remove a layer, as in layer.norm1=none; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub(super) set: Vec<(String, String)>,
     /// Pictures that go through the network at once, a multiple of 9: less memory, the same numbers, a little slower
     /// [default: the whole batch]
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     pub(super) micro_batch: Option<u32>,
-    /// Minutes between checkpoints, beside those at the end of every epoch; SIGHUP makes one at once
-    #[arg(long, value_name = "MINUTES", default_value_t = 10.0, value_parser = minutes)]
-    pub(super) checkpoint_minutes: f64,
+    /// Minutes between checkpoints, beside those at the end of every epoch; SIGHUP makes one at once [default: 10]
+    #[arg(long, value_name = "MINUTES", value_parser = minutes)]
+    pub(super) checkpoint_minutes: Option<f64>,
     /// Steps between checkpoints
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     pub(super) checkpoint_steps: Option<u32>,
     /// When numbers stop being finite: go back to the last checkpoint and on at a tenth of the rate, up to three times; or stop
-    #[arg(long, value_name = "lower-rate|stop", default_value = "lower-rate", value_parser = ["lower-rate", "stop"], hide_possible_values = true)]
-    pub(super) on_divergence: String,
-    /// When the first epoch ends with the loss of a blind guess: tell the known cures, begin again with one, or stop
-    #[arg(long, value_name = "WHAT", default_value = "tell", value_parser = ["tell", "restart-with-he", "restart-with-small-biases", "stop"])]
-    pub(super) on_plateau: String,
+    /// [default: lower-rate]
+    #[arg(long, value_name = "lower-rate|stop", value_parser = ["lower-rate", "stop"], hide_possible_values = true)]
+    pub(super) on_divergence: Option<String>,
+    /// When the first epoch, of at least 100 steps, ends with the loss of a blind guess: tell the known cures, begin again
+    /// with one, or stop
+    /// [default: tell]
+    #[arg(long, value_name = "WHAT", value_parser = ["tell", "restart-with-he", "restart-with-small-biases", "stop"])]
+    pub(super) on_plateau: Option<String>,
     /// Show curves, layers and messages on the whole terminal, with keys to stop and to change the training; plain lines where
     /// there is no terminal
     #[arg(long)]
@@ -354,7 +367,8 @@ pub(super) struct EvalArgs {
     /// The labelled pictures, as for `train`
     #[arg(long, value_name = "SRC")]
     pub(super) data: PathBuf,
-    /// Which pictures of it [default: all of a folder of class folders, else val]
+    /// Which images of it: train, val, test, or all [default: val; where the set has no splits, what is held out of training,
+    /// or all if the model was trained on other images]
     #[arg(long, value_name = "NAME")]
     pub(super) split: Option<String>,
     #[command(flatten)]
@@ -454,6 +468,23 @@ pub(super) struct ViewArgs {
     /// Views averaged per picture: the centre, or corners, centre and their mirror images [default: the recipe's]
     #[arg(long, value_name = "1|10", value_parser = views(), hide_possible_values = true)]
     pub(super) views: Option<usize>,
+}
+
+/// When a training ends before its schedule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// Never.
+    None,
+    /// After so many updates.
+    Steps(usize),
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    match (text, text.parse::<u32>()) {
+        ("none", _) => Ok(Limit::None),
+        (_, Ok(steps)) if steps > 0 => Ok(Limit::Steps(steps as usize)),
+        _ => Err("expected a number of updates, 1 or more, or `none`".into()),
+    }
 }
 
 fn views() -> impl TypedValueParser<Value = usize> {

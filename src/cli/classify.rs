@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Ending;
 use super::args::ClassifyArgs;
-use super::output::{Output, percent, printable};
+use super::output::{Output, note, percent, printable};
 use crate::Error;
 use crate::error::Kind;
 use crate::eval::Predictor;
@@ -21,6 +21,9 @@ const BAR: usize = 40;
 pub(super) fn run(args: &ClassifyArgs, out: &mut Output) -> Ending {
     let mut model = Predictor::load(&args.model, BATCH, args.machine.threads(), args.precision.half)?;
     let views = args.views.views.unwrap_or(model.views);
+    if args.top as usize > model.classes.len() {
+        note(&format!("--top {}: the model has {} classes, all are listed", args.top, model.classes.len()));
+    }
     let (mut all, mut failed) = (Vec::new(), 0);
     for file in pictures(&args.images) {
         let found = classify(&mut model, &file, views, args.top as usize);

@@ -1,26 +1,31 @@
 //! `alexnet train`: a recipe, with what is changed in it, on a source of pictures.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::args::TrainArgs;
+use super::args::{Limit, TrainArgs};
 use super::output::{Output, percent, printable};
 use super::recipe::run_recipe;
-use super::{Ending, command_line};
+use super::{Ending, command_line, settings};
 use crate::data::{Dataset, embedded};
 use crate::eval::model_path;
 use crate::interop::Model;
 use crate::net::show::grouped;
-use crate::net::{Change, Edit, Recipe};
+use crate::net::{Change, Edit, Purpose, Recipe};
 use crate::train::keeper::Frequency;
+use crate::train::origin::{Origin, Requests};
 use crate::train::progress::Display;
-use crate::train::run::Origin;
 use crate::train::signals::Interrupt;
+use crate::train::snapshot::Snapshot;
 use crate::train::watch::{OnDivergence, OnPlateau};
 use crate::train::{Config, Report, RunFolder, train};
 use crate::{Error, Result};
+
+/// Minutes between two checkpoints, unless said otherwise.
+const CHECKPOINT_MINUTES: f64 = 10.0;
 
 pub(super) fn run(args: &TrainArgs, out: &mut Output) -> Ending {
     let report = train(config(args)?)?;
@@ -36,48 +41,77 @@ pub(super) fn run(args: &TrainArgs, out: &mut Output) -> Ending {
 fn config(args: &TrainArgs) -> Result<Config> {
     let recipe = recipe(args)?;
     let origin = args.resume.as_ref().map(|run| Origin::read(run)).transpose()?;
-    let source = match (&args.source, &origin) {
-        (None, Some(origin)) => origin.source.clone(),
-        (source, _) => source.clone(),
-    };
+    let source = source(args, origin.as_ref())?;
+    let requests = requests(args, origin.as_ref().map(|origin| &origin.requests));
     let dataset = match &source {
         Some(source) => Dataset::open(source)?,
         None => embedded::fashion_mnist()?,
     };
-    let threads = args.machine.threads();
-    let minutes = Duration::from_secs_f64(60.0 * args.checkpoint_minutes);
+    settings::check_training(args, &recipe, &dataset)?;
+    let threads = requests.threads.unwrap_or_else(|| args.machine.threads());
+    let minutes = Duration::from_secs_f64(60.0 * requests.checkpoint_minutes.unwrap_or(CHECKPOINT_MINUTES));
     Ok(Config {
         source,
         run: folder(args),
         init: args.init.clone(),
         command: command_line(),
         seed: origin.as_ref().map_or(args.seed, |origin| origin.seed),
-        micro_batch: match (args.micro_batch, origin) {
-            (None, Some(origin)) => origin.micro_batch,
-            (micro_batch, _) => micro_batch.map(|n| n as usize),
-        },
+        micro_batch: requests.micro_batch,
         threads,
-        workers: args.workers.map_or(threads, usize::from),
-        max_steps: args.steps.map(|steps| steps as usize),
-        checkpoints: Frequency {
-            time: Some(minutes),
-            steps: args.checkpoint_steps.map(|steps| steps as usize),
-        },
-        on_divergence: match args.on_divergence.as_str() {
-            "stop" => OnDivergence::Stop,
+        workers: requests.workers.unwrap_or(threads),
+        max_steps: requests.steps,
+        checkpoints: Frequency { time: Some(minutes), steps: requests.checkpoint_steps },
+        on_divergence: match requests.on_divergence.as_deref() {
+            Some("stop") => OnDivergence::Stop,
             _ => OnDivergence::LowerRate,
         },
-        on_plateau: match args.on_plateau.as_str() {
-            "restart-with-he" => OnPlateau::RestartWithHe,
-            "restart-with-small-biases" => OnPlateau::RestartWithSmallBiases,
-            "stop" => OnPlateau::Stop,
+        on_plateau: match requests.on_plateau.as_deref() {
+            Some("restart-with-he") => OnPlateau::RestartWithHe,
+            Some("restart-with-small-biases") => OnPlateau::RestartWithSmallBiases,
+            Some("stop") => OnPlateau::Stop,
             _ => OnPlateau::Tell,
         },
+        requests,
         only_forecast: args.forecast,
         display: if args.tui { Display::dashboard() } else { Display::detect(false) },
         interrupt: Interrupt::on_signals(),
         ..Config::new(recipe, dataset)
     })
+}
+
+/// Where the images are: as given, or where a run that is resumed had them.
+fn source(args: &TrainArgs, origin: Option<&Origin>) -> Result<Option<PathBuf>> {
+    let (None, Some(Origin { source, .. }), Some(run)) = (&args.source, origin, &args.resume) else {
+        return Ok(args.source.clone());
+    };
+    match source {
+        Some(source) if !source.exists() => Err(Error::data(format!(
+            "{}: the images of this run cannot be opened: there is no such file or folder",
+            source.display()
+        ))
+        .help(format!("if they have moved: `alexnet train NEW/PLACE --resume {}`", run.display()))),
+        source => Ok(source.clone()),
+    }
+}
+
+/// What is asked for now, and what was before where nothing is.
+fn requests(args: &TrainArgs, before: Option<&Requests>) -> Requests {
+    let now = Requests {
+        steps: match args.steps {
+            Some(Limit::Steps(steps)) => Some(steps),
+            Some(Limit::None) | None => None,
+        },
+        threads: args.machine.threads.map(usize::from),
+        workers: args.workers.map(usize::from),
+        micro_batch: args.micro_batch.map(|n| n as usize),
+        checkpoint_minutes: args.checkpoint_minutes,
+        checkpoint_steps: args.checkpoint_steps.map(|steps| steps as usize),
+        on_divergence: args.on_divergence.clone(),
+        on_plateau: args.on_plateau.clone(),
+    };
+    let Some(before) = before else { return now };
+    let steps = if args.steps == Some(Limit::None) { None } else { before.steps };
+    now.or(&Requests { steps, ..before.clone() })
 }
 
 fn folder(args: &TrainArgs) -> RunFolder {
@@ -101,12 +135,7 @@ fn recipe(args: &TrainArgs) -> Result<Recipe> {
         (None, None, Some(model)) => Model::load(model_path(model)?)?.recipe,
         (None, None, None) => return Err(Error::usage("no recipe").help("--recipe small")),
     };
-    let epochs = args.epochs.map(|epochs| epochs.to_string());
-    let settings = args.set.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let settings: Vec<_> = settings.chain(epochs.as_deref().map(|n| ("schedule.epochs", n))).collect();
-    if !settings.is_empty() {
-        recipe.set_all(settings)?;
-    }
+    settings::apply(&mut recipe, &args.set, args.epochs, Purpose::Training)?;
     for (i, layer) in args.freeze.iter().enumerate() {
         let change = Change::Freeze(layer.clone());
         change.check(&recipe).map_err(|error| error.context(format!("--freeze {layer}")))?;
@@ -132,10 +161,24 @@ pub(super) fn json(report: &Report) -> Value {
         "top5": found.map(|found| found.top5_share()),
         "loss": found.map(|found| found.loss),
         "images": found.map(|found| found.images),
+        "best": report.best.as_ref().map(best),
         "skipped": report.skipped,
         "interrupted": report.interrupted,
         "forecast": report.forecast,
         "advice": report.advice,
+    })
+}
+
+/// Which model is the best: its epoch, and how it was judged after it; null without validation.
+fn best(best: &Snapshot) -> Value {
+    let found = best.found.as_ref();
+    json!({
+        "epoch": best.epoch,
+        "step": best.step,
+        "images": found.map(|found| found.images),
+        "top1": found.map(|found| found.top1_share()),
+        "top5": found.map(|found| found.top5_share()),
+        "loss": found.map(|found| found.loss),
     })
 }
 
@@ -152,11 +195,11 @@ fn text(report: &Report) -> String {
         let (top1, top5) = (percent(found.top1_share()), percent(found.top5_share()));
         let _ = writeln!(out, "top-1   {top1}\ntop-5   {top5}\nof      {} pictures", grouped(found.images));
     }
+    if let Some(Snapshot { found: Some(found), epoch, .. }) = &report.best {
+        let _ = writeln!(out, "best    epoch {epoch}, chosen on {} validation images", grouped(found.images));
+    }
     if model_path(&report.run).is_ok() {
         let _ = writeln!(out, "use it  alexnet classify {run} IMAGE");
-    }
-    for advice in &report.advice {
-        let _ = writeln!(out, "note    step {}: {}; {}", advice.step, advice.finding, advice.cure);
     }
     out
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Predictor;
 use super::topk::top;
-use crate::data::decode::decode;
+use crate::data::upright;
 use crate::{Error, Result};
 
 /// Largest picture file that is read, in bytes: far above any photograph.
@@ -68,7 +68,7 @@ pub fn classify(model: &mut Predictor, file: &str, views: usize, k: usize) -> Cl
 }
 
 fn predictions(model: &mut Predictor, file: &str, views: usize, k: usize) -> Result<Outcome> {
-    let picture = decode(&read(file)?)?;
+    let picture = upright::decode(&read(file)?, model.preprocess.orientation)?;
     let probabilities = model.probabilities(&picture, views)?;
     let predictions = top(&probabilities, k)
         .into_iter()

@@ -103,7 +103,8 @@ pub(crate) fn write(path: &Path, metadata: &BTreeMap<&str, String>, arrays: &[Ar
 /// The last array of a sealed file: the SHA-256 of all bytes before it.
 pub(crate) const SEAL: &str = "sha256";
 
-/// [`write()`], with an array behind all others that shows whether a bit of the file has changed since.
+/// [`write()`], with an array behind all others that shows whether a bit of the file has changed since. Returns the
+/// digest in that array, in hexadecimal: it names the content of the file.
 ///
 /// # Errors
 /// As [`write()`].
@@ -111,19 +112,27 @@ pub(crate) fn write_sealed(
     path: &Path,
     metadata: &BTreeMap<&str, String>,
     arrays: &[Array<'_>],
-) -> Result<()> {
+) -> Result<String> {
     let mut arrays = arrays.to_vec();
     arrays.push(Array { name: SEAL, shape: &[32], values: Values::U8(&[0; 32]) });
     arrays.sort_by_key(|array| Reverse(array.values.dtype().bitsize()));
     let header = header(metadata, &arrays);
+    let mut written = String::new();
     atomic::replace(path, |out| {
         let mut sealed = Sealed { out, digest: Sha256::new() };
         sealed.write_all(&(header.len() as u64).to_le_bytes())?;
         sealed.write_all(&header)?;
         arrays[..arrays.len() - 1].iter().try_for_each(|array| array.values.write(&mut sealed))?;
         let Sealed { out, digest } = sealed;
-        out.write_all(&digest.finalize())
-    })
+        let digest = digest.finalize();
+        written = hex(&digest);
+        out.write_all(&digest)
+    })?;
+    Ok(written)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Takes the digest of what is written.
@@ -144,14 +153,14 @@ impl Write for Sealed<'_> {
     }
 }
 
-/// Whether the bytes of a sealed file are those that were written.
+/// The digest of a sealed file, in hexadecimal, when its bytes are still those that were written.
 ///
 /// # Errors
-/// When the file has no seal, or another one than its bytes.
-pub(crate) fn check_seal(bytes: &[u8]) -> Result<()> {
+/// When the file has no seal, or its bytes have changed.
+pub(crate) fn check_seal(bytes: &[u8]) -> Result<String> {
     let (body, seal) = bytes.split_at(bytes.len().saturating_sub(32));
     if Sha256::digest(body).as_slice() == seal {
-        return Ok(());
+        return Ok(hex(seal));
     }
     Err(Error::model("its checksum is not that of its bytes: they have changed since they were written"))
 }

@@ -4,9 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 use super::model::{FORMAT_VERSION, Model};
 use super::{Golden, Summary};
+use crate::data::source::hex;
 use crate::data::{Picture, Preprocess, square};
 use crate::engine::Tensor;
 use crate::error::Kind;
@@ -15,14 +17,20 @@ use crate::net::{Network, Recipe};
 use crate::{Error, Result};
 
 /// Tensors that are no weights and biases.
-const BESIDE: [&str; 3] = ["mean", "golden.logits", "golden.pictures"];
+const BESIDE: [&str; 4] = ["mean", "golden.logits", "golden.pictures", container::SEAL];
+
+/// Version from which model files hold a digest.
+const SEALED: u32 = 2;
 
 /// The model in the bytes of a file.
 pub(super) fn model(bytes: &[u8]) -> Result<Model> {
     let (file, header) = container::parse(bytes)?;
     let none = HashMap::new();
     let metadata = Metadata(header.metadata().as_ref().unwrap_or(&none));
-    metadata.version()?;
+    let version = metadata.version()?;
+    if version >= SEALED || is_sealed(&file) {
+        check(bytes)?;
+    }
     let recipe = metadata.recipe()?;
     let classes: Vec<String> = metadata.json("classes")?;
     check_classes(&classes)?;
@@ -34,6 +42,25 @@ pub(super) fn model(bytes: &[u8]) -> Result<Model> {
     let golden = golden(&file, preprocess.square, classes.len())?;
     let summary: Summary = metadata.json("summary")?;
     Ok(Model { recipe, classes, preprocess, parameters, summary, golden })
+}
+
+/// The digest in a model file, or of one that has none.
+pub(super) fn digest(bytes: &[u8]) -> Result<String> {
+    let (file, _) = container::parse(bytes)?;
+    match is_sealed(&file) {
+        true => check(bytes),
+        false => Ok(hex(&Sha256::digest(bytes))),
+    }
+}
+
+fn is_sealed(file: &SafeTensors<'_>) -> bool {
+    file.tensor(container::SEAL).is_ok()
+}
+
+fn check(bytes: &[u8]) -> Result<String> {
+    container::check_seal(bytes).map_err(|error| {
+        error.help("copy the file again, or use another model of the run: `alexnet classify RUN/last.safetensors IMAGE`")
+    })
 }
 
 /// A failure in a part of a model file is a failure of the model file.
@@ -52,10 +79,10 @@ impl Metadata<'_> {
         })
     }
 
-    fn version(&self) -> Result<()> {
+    fn version(&self) -> Result<u32> {
         let text = self.get("format_version")?;
         match text.parse() {
-            Ok(FORMAT_VERSION) => Ok(()),
+            Ok(version @ 1..=FORMAT_VERSION) => Ok(version),
             Ok(version) if version > FORMAT_VERSION => Err(Error::model(format!(
                 "`format_version` is {version}, this program reads versions up to {FORMAT_VERSION}"
             ))
@@ -96,7 +123,8 @@ pub(super) fn check_classes(classes: &[String]) -> Result<()> {
 
 /// The contract is one that this program can keep, and the recipe's.
 pub(super) fn check_preprocess(preprocess: &Preprocess, recipe: &Recipe) -> Result<()> {
-    let Preprocess { square: side, crop, divisor, deviations, mean, resize, channels } = preprocess;
+    let Preprocess { square: side, crop, orientation, divisor, deviations, mean, resize, channels } =
+        preprocess;
     let refuse = |key: &str, found: String, expected: String| {
         Err(Error::model(format!("`preprocess`: {key} is {found}, expected {expected}")))
     };
@@ -105,6 +133,10 @@ pub(super) fn check_preprocess(preprocess: &Preprocess, recipe: &Recipe) -> Resu
         if found != expected {
             return refuse(key, found.to_string(), format!("{expected}, as in the recipe"));
         }
+    }
+    if *orientation != recipe.input.orientation {
+        let expected = format!("{:?}, as in the recipe", recipe.input.orientation.word());
+        return refuse("orientation", format!("{:?}", orientation.word()), expected);
     }
     for (key, found, expected) in [("resize", resize, square::RESIZE), ("channels", channels, "RGB")] {
         if found != expected {

@@ -1,6 +1,7 @@
 //! What stands in a model file, and how it is saved.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -14,14 +15,17 @@ use crate::net::{Network, Recipe};
 use crate::{Error, Result};
 
 /// Version of the model file that this program writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+///
+/// Files of version 1 have no digest.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// A trained network with all that judging a picture needs.
 ///
 /// The file is a safetensors file. Tensors, 32-bit: weights and biases as [`crate::net::Layer::parameter_shapes`]
 /// says (`conv1.weight`, `conv1.bias`, ...), `mean` `[square, square, 3]` or `[3]`, `golden.logits` `[n, classes]`;
-/// bytes: `golden.pictures` `[n, square, square, 3]`. Metadata, strings: `format_version`, `recipe` (TOML), `classes`
-/// (a JSON array, in order), `preprocess` and `summary` (JSON objects).
+/// bytes: `golden.pictures` `[n, square, square, 3]`, and last `sha256` `[32]`, the digest of all bytes before it.
+/// Metadata, strings: `format_version`, `recipe` (TOML), `classes` (a JSON array, in order), `preprocess` and `summary`
+/// (JSON objects).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// The whole recipe it was trained with.
@@ -57,10 +61,32 @@ pub struct Summary {
     pub images: usize,
     /// Version of the program.
     pub program: String,
-    /// What it was trained on.
+    /// What it was trained on: the number of images of each split, and a digest of their names and labels. Nothing in it
+    /// depends on the folder, so the same training elsewhere gives the same file.
     pub data: String,
+    /// SHA-256 of the names and labels of the images it was trained on, in order; absent in models saved before it was
+    /// kept. Tells whether a set holds images that the model has seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_on: Option<String>,
     /// What decoded the pictures.
     pub decoder: String,
+}
+
+impl Summary {
+    /// Reads how the model in a file came about, and nothing else of the file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds no model.
+    pub fn read(path: &Path) -> Result<Self> {
+        let read = || {
+            let file = File::open(path).map_err(|error| Error::model(format!("cannot be read: {error}")))?;
+            let size = file.metadata().map_or(0, |found| found.len());
+            let header = container::Header::read(&file, size)?;
+            serde_json::from_str(header.text("summary")?)
+                .map_err(|error| Error::model(format!("metadata `summary`: {error}")))
+        };
+        read().map_err(|error: Error| Error { kind: Kind::Model, ..error }.context(path.display()))
+    }
 }
 
 impl Model {
@@ -76,12 +102,13 @@ impl Model {
         load::model(&bytes).map_err(|error| error.context(path.display()))
     }
 
-    /// Writes the model, whole or not at all: a new file takes the name only when it is on the disk.
+    /// Writes the model, whole or not at all: a new file takes the name only when it is on the disk. Returns the digest
+    /// that [`Model::digest`] finds in the file.
     ///
     /// # Errors
     /// When a part does not fit the others, so that the file could not be loaded, when a number is not finite
     /// ([`Kind::Diverged`]), or when the file cannot be written. What stood at `path` is then unchanged.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<String> {
         let path = path.as_ref();
         self.check().map_err(|error| error.context(path.display()))?;
         let json = |value: serde_json::Result<String>| value.expect("strings and numbers are JSON");
@@ -106,7 +133,17 @@ impl Model {
         let logits = Values::F32(&self.golden.logits);
         arrays.push(Array { name: "golden.logits", shape: &logits_shape, values: logits });
         arrays.push(Array { name: "golden.pictures", shape: &pictures_shape, values: Values::U8(&pixels) });
-        container::write(path, &metadata, &arrays)
+        container::write_sealed(path, &metadata, &arrays)
+    }
+
+    /// The digest of a model file whose bytes have not changed since it was written, in hexadecimal. For a file of version
+    /// 1, which holds none, the SHA-256 of all its bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not a safetensors file, or has changed.
+    pub fn digest(path: &Path) -> Result<String> {
+        let bytes = container::bytes(path)?;
+        load::digest(&bytes).map_err(|error| error.context(path.display()))
     }
 
     /// The network, its shapes worked out for the model's classes.

@@ -1,8 +1,8 @@
 //! Checkpoints: everything from which a training goes on to the same bits.
 //!
 //! A checkpoint is a sealed safetensors file, `checkpoints/step-000012000.safetensors`. Tensors, 32-bit: the parameters as in
-//! a model file, and beside each the momentum, `momentum.conv1.weight`, and `mean`; the last array is the SHA-256 of all bytes before
-//! it. Metadata: `format_version`, `state` ([`State`]) and `lineage` ([`Lineage`]), JSON.
+//! a model file, and beside each the momentum, `momentum.conv1.weight`, and `mean`; while the best model is not saved, its
+//! parameters, `best.conv1.weight`; the last array is the SHA-256 of all bytes before it. Metadata: `format_version`, `state` ([`State`]) and `lineage` ([`Lineage`]), JSON.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,22 @@ use serde::{Deserialize, Serialize};
 
 use super::schedule::Pace;
 use super::settings::Settings;
+use super::snapshot::Snapshot;
 use super::tally::Tally;
 use crate::data::Identity;
 use crate::engine::Tensor;
-use crate::eval::Evaluation;
 use crate::files::container::{self, Array, Values};
 use crate::net::{Recipe, diff};
 use crate::{Error, Result};
 
-/// Version of the checkpoints that this program writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the checkpoints that this program writes, and the newest that it reads. Version 1 says of the best model only
+/// how it was judged.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What the momentum of a parameter is called: this, and the parameter's name.
 const MOMENTUM: &str = "momentum.";
+/// The same for the parameters of the best model.
+const BEST: &str = "best.";
 const MEAN: &str = "mean";
 
 /// Where a training stands between two steps.
@@ -37,8 +40,11 @@ pub struct State {
     pub pace: Pace,
     /// What has been changed since the start.
     pub settings: Settings,
-    /// The best validation so far.
-    pub best: Option<Evaluation>,
+    /// The best model so far, saved or not.
+    pub best: Option<Snapshot>,
+    /// The model after the last epoch that is over.
+    #[serde(default)]
+    pub last: Option<Snapshot>,
     /// The epoch under way.
     pub epoch: Tally,
     /// The last quarter of the epoch under way.
@@ -79,6 +85,8 @@ pub struct Checkpoint {
     pub velocities: Vec<Tensor>,
     /// What is subtracted from pictures: see [`crate::data::Preprocess`].
     pub mean: Vec<f32>,
+    /// Weights and biases of the best model, while it is not saved.
+    pub best: Option<Vec<Tensor>>,
 }
 
 impl Lineage {
@@ -119,12 +127,15 @@ impl Checkpoint {
             ("state", json(serde_json::to_string(&self.state))),
             ("lineage", json(serde_json::to_string(&self.lineage))),
         ]);
-        let names: Vec<String> = self.velocities.iter().map(|t| format!("{MOMENTUM}{}", t.name)).collect();
-        let parameters = self.parameters.iter().map(|tensor| (tensor.name.as_str(), tensor));
-        let velocities = names.iter().map(String::as_str).zip(&self.velocities);
+        let best = self.best.as_deref().unwrap_or_default();
+        let groups = [("", &self.parameters[..]), (MOMENTUM, &self.velocities), (BEST, best)];
+        let tensors: Vec<(String, &Tensor)> = groups
+            .into_iter()
+            .flat_map(|(prefix, tensors)| tensors.iter().map(move |t| (format!("{prefix}{}", t.name), t)))
+            .collect();
         let shape = [self.mean.len()];
-        let mut arrays: Vec<Array<'_>> = parameters
-            .chain(velocities)
+        let mut arrays: Vec<Array<'_>> = tensors
+            .iter()
             .map(|(name, tensor)| Array { name, shape: &tensor.shape, values: Values::F32(&tensor.data) })
             .collect();
         arrays.push(Array { name: MEAN, shape: &shape, values: Values::F32(&self.mean) });
@@ -163,16 +174,19 @@ impl Checkpoint {
         let mut infos: Vec<_> =
             header.tensors().into_iter().filter(|(name, _)| name != container::SEAL).collect();
         infos.sort_by_key(|(_, info)| info.data_offsets);
-        let (mut parameters, mut velocities) = (Vec::new(), Vec::new());
+        let (mut parameters, mut velocities, mut best) = (Vec::new(), Vec::new(), Vec::new());
         let (_, mean) = container::numbers(&file, MEAN)?;
         for (name, _) in infos.into_iter().filter(|(name, _)| name != MEAN) {
             let (shape, data) = container::numbers(&file, &name)?;
-            match name.strip_prefix(MOMENTUM) {
-                Some(name) => velocities.push(Tensor { name: name.to_owned(), shape, data }),
-                None => parameters.push(Tensor { name, shape, data }),
-            }
+            let (group, name) = match (name.strip_prefix(MOMENTUM), name.strip_prefix(BEST)) {
+                (Some(name), _) => (&mut velocities, name),
+                (None, Some(name)) => (&mut best, name),
+                (None, None) => (&mut parameters, name.as_str()),
+            };
+            group.push(Tensor { name: name.to_owned(), shape, data });
         }
-        Ok(Self { state, lineage, parameters, velocities, mean })
+        let best = (!best.is_empty()).then_some(best);
+        Ok(Self { state, lineage, parameters, velocities, mean, best })
     }
 }
 
@@ -242,6 +256,7 @@ mod tests {
             parameters: vec![tensor("fc1.weight", 0.1), tensor("fc1.bias", -0.0)],
             velocities: vec![tensor("fc1.weight", 1e-30), tensor("fc1.bias", 3.0)],
             mean: vec![1.0, 2.0, 3.0],
+            best: None,
         }
     }
 
@@ -254,6 +269,26 @@ mod tests {
         let after = Checkpoint::load(&path).unwrap();
         assert_eq!(after, before);
         assert!(after.parameters[1].data[0].is_sign_negative(), "-0 stays");
+        let best = Snapshot { found: None, epoch: 2, step: 10, file: None };
+        let state = State { best: Some(best), ..before.state.clone() };
+        let unsaved = Checkpoint { state, best: Some(before.velocities.clone()), ..before };
+        assert_eq!(Checkpoint::load(&unsaved.save(folder.path()).unwrap()).unwrap(), unsaved);
+    }
+
+    /// As the first versions of the program wrote it.
+    #[test]
+    fn a_state_of_version_1_is_read() {
+        let text = r#"{"step":8,"batches":1,"pace":{"epochs":1,"divided":0,"best_error":0.5,"waited":0},
+            "settings":{"frozen":{},"color_noise":null,"stop_after":null},
+            "best":{"images":6,"top1":3,"top5":6,"loss":1.5,"skipped":[]},
+            "epoch":{"pictures":0,"correct":0,"loss":0.0,"time":0.0,"waiting":0.0},
+            "late":{"pictures":0,"correct":0,"loss":0.0,"time":0.0,"waiting":0.0},
+            "recent":{"pictures":0,"correct":0,"loss":0.0,"time":0.0,"waiting":0.0},
+            "lines":2,"seconds":1.5,"rollbacks":0}"#;
+        let state: State = serde_json::from_str(text).unwrap();
+        let best = state.best.unwrap();
+        assert_eq!((best.found.unwrap().top1, best.step, best.file), (3, 0, None));
+        assert_eq!(state.last, None);
     }
 
     #[test]
@@ -299,10 +334,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         checkpoint(8).save(folder.path()).unwrap();
         let path = folder.path().join(name(12));
-        let metadata = BTreeMap::from([("format_version", "2".to_owned())]);
+        let metadata = BTreeMap::from([("format_version", "3".to_owned())]);
         container::write_sealed(&path, &metadata, &[]).unwrap();
         let error = newest(folder.path()).unwrap_err();
-        assert!(error.message.contains("format 2") && error.message.contains("a newer program"), "{error}");
+        assert!(error.message.contains("format 3") && error.message.contains("a newer program"), "{error}");
     }
 
     #[test]

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use super::forecast::Forecast;
 use super::keeper::Frequency;
+use super::origin::Requests;
 use super::progress::Display;
 use super::signals::Interrupt;
+use super::snapshot::Snapshot;
 use super::watch::{Advice, OnDivergence, OnPlateau};
 use crate::data::{Dataset, Skip};
 use crate::eval::Evaluation;
@@ -20,6 +22,8 @@ pub struct Config {
     pub dataset: Dataset,
     /// Where they came from, so that the training can go on later; `None`: they come with the program.
     pub source: Option<PathBuf>,
+    /// What was asked for explicitly, so that a later resume can use it again. The values that count are below.
+    pub requests: Requests,
     /// The run folder.
     pub run: RunFolder,
     /// A model to start from.
@@ -74,6 +78,7 @@ impl Config {
             recipe,
             dataset,
             source: None,
+            requests: Requests::default(),
             run: RunFolder::New(None),
             init: None,
             command: String::new(),
@@ -106,7 +111,9 @@ pub struct Report {
     pub seconds: f64,
     /// The run folder.
     pub run: PathBuf,
-    /// Training pictures that were left out, and why.
+    /// The best model, and how it was judged after its epoch; `None` without one.
+    pub best: Option<Snapshot>,
+    /// Training and validation images that were left out, and why.
     pub skipped: Vec<Skip>,
     /// The signal that ended training, if one did.
     pub interrupted: Option<u8>,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::checkpoint::{Checkpoint, list};
+use super::shelf;
 use crate::files::atomic;
 use crate::{Error, Result};
 
@@ -94,8 +95,8 @@ impl Keeper {
     /// Hands a checkpoint over; waits for the one before.
     ///
     /// # Errors
-    /// When the one before could not be written. This one is tried all the same.
-    pub fn save(&mut self, checkpoint: Checkpoint) -> Result<()> {
+    /// When the one before could not be written. This one is tried nevertheless.
+    pub fn save(&mut self, checkpoint: Checkpoint) -> Result<bool> {
         let before = self.wait();
         self.last = (checkpoint.state.step, Instant::now());
         self.failed = None;
@@ -107,24 +108,24 @@ impl Keeper {
         before
     }
 
-    /// Whether what was being written has been, if it is over.
+    /// Whether a checkpoint has been written since the last look.
     ///
     /// # Errors
     /// When it could not be written; it is due again after some seconds.
-    pub fn poll(&mut self) -> Result<()> {
+    pub fn poll(&mut self) -> Result<bool> {
         match self.done.try_recv() {
             Ok(result) => self.take(result),
-            Err(_) => Ok(()),
+            Err(_) => Ok(false),
         }
     }
 
-    /// Waits until nothing is being written.
+    /// Waits until nothing is being written, and tells whether a checkpoint has been.
     ///
     /// # Errors
     /// As [`Keeper::poll`].
-    pub fn wait(&mut self) -> Result<()> {
+    pub fn wait(&mut self) -> Result<bool> {
         match self.writing {
-            None => Ok(()),
+            None => Ok(false),
             Some(_) => match self.done.recv() {
                 Ok(result) => self.take(result),
                 Err(_) => {
@@ -136,12 +137,12 @@ impl Keeper {
         }
     }
 
-    fn take(&mut self, result: Result<PathBuf>) -> Result<()> {
+    fn take(&mut self, result: Result<PathBuf>) -> Result<bool> {
         let step = self.writing.take().unwrap_or_default();
         if result.is_err() {
             self.failed = Some(Instant::now());
         }
-        result.map(|_| ()).map_err(|error| error.context(format!("the checkpoint of step {step}")))
+        result.map(|_| true).map_err(|error| error.context(format!("the checkpoint of step {step}")))
     }
 
     /// The training has gone back to this step: the next checkpoint is due from here.
@@ -177,6 +178,7 @@ fn save(checkpoint: &Checkpoint, folder: &Path) -> Result<PathBuf> {
     }
     if result.is_ok() {
         prune(folder, checkpoint.state.step);
+        shelf::prune(folder, checkpoint.state.best.as_ref().map(|best| best.step));
     }
     result
 }

@@ -10,7 +10,8 @@
 //! | [`journal`] | changes to a training under way, and when they were made |
 //! | [`watch`] | what is known to go wrong, and the cures |
 //! | [`forecast`] | what a training will need, from its first steps |
-//! | [`run`] | the run folder |
+//! | [`run`], [`origin`] | the run folder; what a run began with and was asked for |
+//! | [`snapshot`], [`shelf`] | which model is the best, and the files of the best models |
 //! | [`record`], [`metrics`], [`tally`] | messages and numbers, to every place that shows them |
 //! | [`events`], [`plots`] | the same for TensorBoard, and as pictures |
 //! | [`progress`] | what a person sees meanwhile |
@@ -31,6 +32,7 @@ pub mod init;
 pub mod journal;
 pub mod keeper;
 pub mod metrics;
+pub mod origin;
 pub mod plots;
 pub mod progress;
 pub mod rates;
@@ -38,7 +40,9 @@ pub mod record;
 pub mod run;
 pub mod schedule;
 pub mod settings;
+pub mod shelf;
 pub mod signals;
+pub mod snapshot;
 pub mod tally;
 pub mod trainer;
 pub mod transfer;

@@ -1,6 +1,6 @@
 //! What a training tells while it runs: progress, messages and metrics, each to every place that shows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::events::Events;
@@ -13,6 +13,21 @@ use crate::{Error, Result};
 
 /// Time between two drawings of the curves, beside those at the end of every epoch.
 const DRAW_EVERY: Duration = Duration::from_secs(60);
+
+/// What cannot be written now, and is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// Checkpoints.
+    Checkpoint,
+    /// A model's file.
+    Model(&'static str),
+    /// Lines of metrics.
+    Metrics,
+    /// The curves.
+    Curves,
+    /// The journal.
+    Journal,
+}
 
 /// Messages go to the terminal and `log.txt`; lines of metrics to `metrics.jsonl`, the event file, the curves and the
 /// dashboard. That a disk is full ends no training: it is told once, and what could not be written is written later.
@@ -27,8 +42,13 @@ pub struct Record {
     /// All lines so far, without the layers: for the curves.
     lines: Vec<Line>,
     drawn: Instant,
-    /// The last warning: what goes wrong again and again is told once.
-    warned: String,
+    /// What cannot be written now.
+    troubles: BTreeSet<Trouble>,
+    /// The causes that were reported since everything could last be written: a full disk has many effects, and is
+    /// reported once.
+    causes: BTreeSet<String>,
+    /// Other warnings so far: each is given once.
+    warned: BTreeSet<String>,
 }
 
 impl Record {
@@ -39,7 +59,8 @@ impl Record {
     pub fn start(run: Run, progress: Progress) -> Result<Self> {
         let metrics = run.metrics(usize::MAX)?;
         let (events, lines, drawn) = (None, Vec::new(), Instant::now());
-        Ok(Self { run, progress, metrics, events, lines, drawn, warned: String::new() })
+        let (troubles, causes, warned) = Default::default();
+        Ok(Self { run, progress, metrics, events, lines, drawn, troubles, causes, warned })
     }
 
     /// Says something.
@@ -51,10 +72,36 @@ impl Record {
     /// Says that something went wrong that does not end the training, once.
     pub fn warn(&mut self, error: &Error) {
         let text = format!("warning: {error}");
-        if text != self.warned {
+        if self.warned.insert(text.clone()) {
             self.say(&text);
-            self.warned = text;
         }
+    }
+
+    /// Says that something cannot be written now, unless the same cause has been reported already.
+    pub fn trouble(&mut self, what: Trouble, error: Error) {
+        self.troubles.insert(what);
+        let cause = error.cause.map_or_else(|| error.message.clone(), |cause| format!("{cause:?}"));
+        if self.causes.insert(cause) {
+            self.say(&format!("warning: {error}"));
+        }
+    }
+
+    /// Takes note that something could be written.
+    pub fn works(&mut self, what: Trouble) {
+        self.troubles.remove(&what);
+    }
+
+    /// Says that everything could be written again, if it was reported that something could not.
+    pub fn settle(&mut self) {
+        if self.troubles.is_empty() && !self.causes.is_empty() {
+            self.causes.clear();
+            self.say("writing works again: all files of the run are up to date");
+        }
+    }
+
+    /// The training loss in the last line of metrics.
+    pub fn last_loss(&self) -> Option<f64> {
+        self.lines.last().map(|line| f64::from(line.loss))
     }
 
     /// Lines of metrics so far.
@@ -75,12 +122,12 @@ impl Record {
     }
 
     fn tell_of_disk(&mut self, written: Result<()>) {
-        if let Err(error) = written {
-            self.warn(
-                &error.help(
-                    "training goes on; what was measured is kept, and written when there is space again",
-                ),
-            );
+        match written {
+            Ok(()) => self.works(Trouble::Metrics),
+            Err(error) => self.trouble(
+                Trouble::Metrics,
+                error.help("training goes on; what could not be written is kept, and written when there is space again"),
+            ),
         }
     }
 
@@ -90,8 +137,14 @@ impl Record {
         let folder = self.run.plots();
         let made =
             std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, "make the folder", &error));
-        if let Err(error) = made.and_then(|()| plots::draw(&folder, &self.lines)) {
-            self.warn(&error.help("training goes on; the curves are drawn again later"));
+        match made.and_then(|()| plots::draw(&folder, &self.lines)) {
+            Ok(()) => self.works(Trouble::Curves),
+            Err(error) => {
+                self.trouble(
+                    Trouble::Curves,
+                    error.help("training goes on; the curves are drawn again later"),
+                );
+            }
         }
     }
 

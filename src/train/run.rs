@@ -8,13 +8,11 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::metrics::{self, Line, Metrics};
+use super::origin::Origin;
 use super::{events, journal};
-use crate::error::Kind;
-use crate::files::{atomic, json};
-use crate::interop::Model;
+use crate::error::{Kind, shell};
+use crate::files::atomic;
 use crate::net::Recipe;
 use crate::{Error, Result};
 
@@ -25,7 +23,7 @@ const FILES: [&str; 12] = [
     "command.txt",
     "log.txt",
     METRICS,
-    "plots",
+    PLOTS,
     journal::FILE,
     journal::ASKED,
     CHECKPOINTS,
@@ -34,57 +32,14 @@ const FILES: [&str; 12] = [
     "last.safetensors",
 ];
 
+/// What is written before `run.json`: all that a run leaves that is stopped before its first step.
+const BEFORE_THE_FIRST_STEP: [&str; 4] = [LOCK, "recipe.toml", "command.txt", "log.txt"];
+
 const METRICS: &str = "metrics.jsonl";
+const PLOTS: &str = "plots";
 /// The folder of a run's checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
 const LOCK: &str = "lock";
-
-/// What a run began with, beside its recipe: enough to go on with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// Version of this file.
-    pub format_version: u32,
-    /// The pictures; `None`: those that come with the program.
-    pub source: Option<PathBuf>,
-    /// What all random numbers follow from.
-    pub seed: u64,
-    /// The model that it started from, if it did from one.
-    pub init: Option<PathBuf>,
-    /// Pictures that go through the network at once, if fewer than a batch.
-    pub micro_batch: Option<usize>,
-}
-
-impl Origin {
-    const FILE: &str = "run.json";
-
-    /// Version of the file that this program writes, and the newest that it reads.
-    pub const FORMAT_VERSION: u32 = 1;
-
-    /// Reads what a run began with.
-    ///
-    /// # Errors
-    /// When the folder holds no run, or one of a newer program.
-    pub fn read(folder: &Path) -> Result<Self> {
-        let shown = folder.display();
-        if !folder.join(Self::FILE).is_file() {
-            let what = if folder.is_dir() { "holds no run that can go on" } else { "is no folder" };
-            return Err(Error::usage(format!("{shown} {what}: there is no {}", Self::FILE)).help(
-                "a run folder, as `alexnet train` makes it; or begin anew: `alexnet train SRC --recipe NAME`",
-            ));
-        }
-        let origin: Self = json::read(&folder.join(Self::FILE), "what `alexnet train` writes")
-            .map_err(|error| Error { kind: Kind::Model, ..error })?;
-        if origin.format_version > Self::FORMAT_VERSION {
-            return Err(Error::model(format!(
-                "{shown}: a run in format {}, this program reads up to {}",
-                origin.format_version,
-                Self::FORMAT_VERSION
-            ))
-            .help("a newer version of the program"));
-        }
-        Ok(origin)
-    }
-}
 
 /// A folder that a training writes to, and nobody else meanwhile.
 #[derive(Debug)]
@@ -114,28 +69,29 @@ impl Run {
             Some(folder) => folder.to_path_buf(),
             None => Self::claim(&recipe.name)?,
         };
-        let is_lock = |entry: &std::fs::DirEntry| entry.file_name() == LOCK;
-        let filled = std::fs::read_dir(&folder)
-            .is_ok_and(|mut entries| entries.any(|entry| !entry.is_ok_and(|entry| is_lock(&entry))));
-        if !exist_ok && filled {
+        if !exist_ok && !began_only(&folder) {
             let shown = folder.display();
             let error = Error::usage(format!("{shown} already holds a run, or other files"));
             let anew = "another folder with --run, or --exist-ok: the earlier run's files then move into `earlier-1` there";
             return Err(match folder.join(Origin::FILE).is_file() {
                 true => error.help(format!(
-                    "to go on with it: `alexnet train --resume {shown}`; to begin anew: {anew}"
+                    "to go on with it: `alexnet train --resume {}`; to begin anew: {anew}",
+                    shell(&folder)
                 )),
                 false => error.help(anew),
             });
         }
         std::fs::create_dir_all(&folder).map_err(|error| cannot_make(&folder, &error))?;
         let lock = lock(&folder)?;
-        set_aside(&folder)?;
+        match began_only(&folder) {
+            true => atomic::remove_leftovers(&folder)?,
+            false => set_aside(&folder)?,
+        }
         write(&folder.join("recipe.toml"), &recipe.to_toml())?;
         write(&folder.join("command.txt"), &format!("{command}\n"))?;
         let run = Self::open(folder, lock)?;
-        // The last: a folder that has it can be gone on with.
-        json::write(&run.folder.join(Origin::FILE), origin)?;
+        // Last: a folder that has it can be resumed.
+        origin.write(&run.folder)?;
         Ok(run)
     }
 
@@ -145,8 +101,21 @@ impl Run {
     /// When another training uses it, or it cannot be written to.
     pub fn resume(folder: &Path) -> Result<Self> {
         let lock = lock(folder)?;
-        atomic::remove_leftovers(folder)?;
+        for folder in [folder.to_path_buf(), folder.join(PLOTS), folder.join(journal::ASKED)] {
+            atomic::remove_leftovers(&folder)?;
+        }
         Self::open(folder.to_path_buf(), lock)
+    }
+
+    /// Writes down what the run is asked for now, if that has changed.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_origin(&self, origin: &Origin) -> Result<()> {
+        match Origin::read(&self.folder).is_ok_and(|before| before == *origin) {
+            true => Ok(()),
+            false => origin.write(&self.folder),
+        }
     }
 
     /// Adds a command line to those in `command.txt`.
@@ -209,7 +178,7 @@ impl Run {
 
     /// Where its curves are.
     pub fn plots(&self) -> PathBuf {
-        self.folder.join("plots")
+        self.folder.join(PLOTS)
     }
 
     /// The lines of `metrics.jsonl`; none, where there is no such file.
@@ -234,16 +203,19 @@ impl Run {
     pub fn log(&mut self, line: &str) {
         let _ = writeln!(self.log, "{line}");
     }
+}
 
-    /// Saves a model as `NAME.safetensors`, whole or not at all.
-    ///
-    /// # Errors
-    /// As [`Model::save`]; what stood there is then unchanged.
-    pub fn save(&self, name: &str, model: &Model) -> Result<PathBuf> {
-        let path = self.folder.join(format!("{name}.safetensors"));
-        model.save(&path)?;
-        Ok(path)
-    }
+/// Whether a folder is missing, empty, or holds only what a run leaves that was stopped while its folder was made: nothing that
+/// could be lost.
+pub(super) fn began_only(folder: &Path) -> bool {
+    let is_ours = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            BEFORE_THE_FIRST_STEP.contains(&&*name) || atomic::is_leftover(&name)
+        })
+    };
+    std::fs::read_dir(folder).map_or(true, |mut entries| entries.all(is_ours))
 }
 
 fn cannot_make(folder: &Path, error: &std::io::Error) -> Error {
@@ -268,7 +240,10 @@ fn lock(folder: &Path) -> Result<File> {
             let holder = if holder.is_empty() { String::new() } else { format!(", {}", holder.trim()) };
             let shown = folder.display();
             return Err(Error::new(Kind::Runtime, format!("another training uses {shown}{holder}")).help(
-                format!("wait until it has ended, or stop it; to change it: `alexnet edit {shown} lr=0.001`"),
+                format!(
+                    "wait until it has ended, or stop it; to change it: `alexnet edit {} lr=0.001`",
+                    shell(folder)
+                ),
             ));
         }
         // Some file systems have no locks: better none than no training.
@@ -321,9 +296,10 @@ fn write(path: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::origin::Requests;
 
     fn origin() -> Origin {
-        Origin { format_version: 1, source: None, seed: 0, init: None, micro_batch: None }
+        Origin { format_version: 1, source: None, seed: 0, init: None, requests: Requests::default() }
     }
 
     fn create(folder: &Path, exist_ok: bool) -> Result<Run> {
@@ -379,16 +355,38 @@ mod tests {
         Run::resume(folder.path()).unwrap();
     }
 
+    /// A training that was killed while its folder was made is started again by the command that began it.
     #[test]
-    fn only_a_run_goes_on() {
+    fn a_folder_that_was_only_begun_is_used() {
         let folder = tempfile::tempdir().unwrap();
+        let run = create(folder.path(), false).unwrap();
+        drop(run);
+        std::fs::remove_file(folder.path().join(Origin::FILE)).unwrap();
+        std::fs::write(folder.path().join("command.txt"), "alexnet train pets --run x\n").unwrap();
+        std::fs::write(folder.path().join(".run.json.7-0.tmp"), "{").unwrap();
         let error = Origin::read(folder.path()).unwrap_err();
-        assert!(error.kind == Kind::Usage && error.message.contains("holds no run"), "{error}");
-        let newer = Origin { format_version: 2, ..origin() };
-        json::write(&folder.path().join(Origin::FILE), &newer).unwrap();
-        let error = Origin::read(folder.path()).unwrap_err();
-        assert!(error.kind == Kind::Model && error.message.contains("format 2"), "{error}");
-        std::fs::write(folder.path().join(Origin::FILE), "{").unwrap();
-        assert_eq!(Origin::read(folder.path()).unwrap_err().kind, Kind::Model);
+        let help = error.help.unwrap();
+        assert!(error.message.contains("stopped before its first step"), "{}", error.message);
+        assert!(help.contains("`alexnet train pets --run x`"), "{help}");
+        drop(create(folder.path(), false).unwrap());
+        assert!(!folder.path().join(".run.json.7-0.tmp").exists());
+        assert!(!folder.path().join("earlier-1").exists(), "there was nothing to move aside");
+        std::fs::remove_file(folder.path().join(Origin::FILE)).unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+        assert!(create(folder.path(), false).is_err(), "a file of somebody else");
+    }
+
+    #[test]
+    fn half_written_files_go_when_a_run_is_resumed() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(create(folder.path(), false).unwrap());
+        let names = [".best.safetensors.7-0.tmp", "plots/.loss.svg.7-1.tmp", "edits/.1.json.7-2.tmp"];
+        for name in names {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "half").unwrap();
+        }
+        Run::resume(folder.path()).unwrap();
+        assert!(names.iter().all(|name| !folder.path().join(name).exists()));
     }
 }

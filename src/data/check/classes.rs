@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::{Problem, ProblemKind};
+use super::{Findings, Problem, ProblemKind};
 use crate::data::Split;
 
 /// A class with this many times fewer training pictures than the largest is told.
@@ -30,22 +30,26 @@ fn names(classes: &[String], problems: &mut Vec<Problem>) {
             tell(class, ProblemKind::UnreadableName, format!("the class name {class:?} is not plain text"));
         }
     }
-    let mut natural: Vec<&String> = classes.iter().collect();
-    natural.sort_by(|a, b| naturally(a, b));
-    if let Some(place) = (0..classes.len()).find(|&i| *natural[i] != classes[i]) {
-        let detail = format!(
-            "number {place} here, where names are in the order of their bytes; by the value of the numbers in them it is `{}`: \
-             programs differ, so go by names",
-            natural[place]
-        );
-        tell(&classes[place], ProblemKind::ClassOrder, detail);
-    }
     let mut folded: Vec<(String, &String)> =
         classes.iter().map(|class| (class.to_lowercase(), class)).collect();
     folded.sort();
     for pair in folded.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
         let detail = format!("differs from `{}` in capitals only: one folder on some systems", pair[0].1);
         tell(pair[1].1, ProblemKind::ClassOrder, detail);
+    }
+}
+
+/// Tells of names, in the order of their bytes, that other programs put in another order.
+pub(in crate::data) fn order(classes: &[String], findings: &mut Findings) {
+    let mut natural: Vec<&String> = classes.iter().collect();
+    natural.sort_by(|a, b| naturally(a, b));
+    if let Some(place) = (0..classes.len()).find(|&i| *natural[i] != classes[i]) {
+        let detail = format!(
+            "number {place} here, where names are sorted by their bytes; sorted by the numbers in them it would be `{}`. \
+             Programs differ, so compare classes by name",
+            natural[place]
+        );
+        findings.tell(ProblemKind::ClassOrder, &classes[place], detail);
     }
 }
 

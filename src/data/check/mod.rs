@@ -7,12 +7,14 @@
 //! | `alike` | finds pictures that are the same, or look it |
 //! | `classes` | looks at names and numbers of the classes |
 //! | [`plan`] | what to do about each problem: carried out, or undone |
+//! | `record` | what a plan has changed, and undoing it |
 
 mod alike;
 mod classes;
 pub mod plan;
 mod probe;
 mod problem;
+mod record;
 
 use std::path::Path;
 
@@ -21,6 +23,7 @@ use serde::Serialize;
 
 use super::Dataset;
 use crate::{Error, Result};
+pub(super) use classes::order;
 use probe::Probe;
 pub(super) use problem::Findings;
 pub use problem::{Problem, ProblemKind};

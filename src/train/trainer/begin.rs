@@ -7,21 +7,24 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use super::Trainer;
+use super::models::judges_alike;
 use crate::data::source::hex;
-use crate::data::{Identity, Picture, Preprocess, Split, Statistics};
+use crate::data::{Identity, Picture, Preprocess, Skip, Split, Statistics};
 use crate::engine::{CpuEngine, Engine, Mode, Tensor};
+use crate::error::{Kind, shell};
 use crate::eval::model_path;
 use crate::interop::Model;
-use crate::net::{Change, Mean, Network, Recipe};
+use crate::net::{Change, Mean, Network, Orientation, Recipe};
 use crate::train::checkpoint::{self, Checkpoint, Lineage, State};
 use crate::train::config::{Config, RunFolder};
 use crate::train::dashboard::{Controls, Dashboard, Title};
 use crate::train::init::initialise;
 use crate::train::journal::{self, Journal};
 use crate::train::keeper::Keeper;
+use crate::train::origin::Origin;
 use crate::train::progress::{Progress, count};
 use crate::train::record::Record;
-use crate::train::run::{CHECKPOINTS, Origin, Run};
+use crate::train::run::{CHECKPOINTS, Run};
 use crate::train::transfer::Transfer;
 use crate::train::watch::Watch;
 use crate::{Error, Result};
@@ -42,6 +45,8 @@ struct Numbers {
     /// `None`: all zero.
     velocities: Option<Vec<Tensor>>,
     preprocess: Preprocess,
+    /// Parameters of a best model that could not be saved before.
+    best: Option<Vec<Tensor>>,
 }
 
 impl Start {
@@ -63,6 +68,7 @@ impl Start {
                 state: checkpoint.state,
                 parameters: checkpoint.parameters,
                 velocities: Some(checkpoint.velocities),
+                best: checkpoint.best,
             },
             Self::Weights(transfer) => {
                 transfer.told().iter().for_each(|line| record.say(line));
@@ -75,14 +81,15 @@ impl Start {
                     }
                 };
                 let (state, parameters) = (State::default(), transfer.parameters);
-                Numbers { state, parameters, velocities: None, preprocess }
+                Numbers { state, parameters, velocities: None, preprocess, best: None }
             }
         }
     }
 }
 
 impl Trainer {
-    pub(super) fn new(config: Config) -> Result<Self> {
+    pub(super) fn new(mut config: Config) -> Result<Self> {
+        config.dataset.prepare(&config.recipe.input)?;
         let (recipe, classes) = (&config.recipe, config.dataset.classes.len());
         let network = Network::new(recipe, classes)?;
         // The memory is had before the first look at the pictures, which can take long, and the folder is made when
@@ -92,6 +99,7 @@ impl Trainer {
         let engine =
             CpuEngine::with_micro_batch(network, Mode::Training, batch, micro_batch, config.threads)?;
         config.dataset.train()?;
+        check_validation(&config)?;
         let resumed = match &config.run {
             RunFolder::Resume { folder, .. } => Some(Origin::read(folder)?),
             _ => None,
@@ -105,6 +113,8 @@ impl Trainer {
             }
         };
         let fresh = if resumed.is_none() { Some(transfer(&engine)?) } else { None };
+        // From here on there is something to go on with: signals are requests.
+        config.interrupt.listen()?;
         let run = open_folder(&config)?;
         let mut record = Record::start(run, Progress::new(config.display))?;
         let mut lineage = Lineage {
@@ -120,22 +130,29 @@ impl Trainer {
                 None => Start::Weights(transfer(&engine)?),
             },
         };
-        if resumed.is_some() {
+        if let Some(before) = &resumed {
             record.run.note_command(&config.command)?;
+            take_over(&config, &mut record, before)?;
         }
         introduce(&config, &mut record, &engine);
-        let statistics = statistics(&config, &mut record)?;
+        let statistics = match statistics(&config, &mut record) {
+            Err(error) if matches!(error.kind, Kind::Interrupted(_)) && config.only_forecast => {
+                record.run.remove();
+                return Err(error);
+            }
+            statistics => statistics?,
+        };
         let preprocess = Preprocess::new(&recipe.input, &statistics);
         let numbers =
             start.numbers(&mut record, model.as_ref().map(|(model, _)| model), preprocess, recipe.input.mean);
-        let Numbers { state, parameters, velocities, preprocess } = numbers;
+        let Numbers { state, parameters, velocities, preprocess, best } = numbers;
+        let step = state.step;
         record.go_back(state.lines)?;
         let preprocess = Arc::new(preprocess);
         let train = config.dataset.train()?.clone();
         let golden = golden_squares(&train, &statistics.usable, &preprocess)?;
         let keeper = Keeper::start(&record.run.checkpoints(), config.checkpoints, state.step)?;
         let journal = Journal::open(record.run.folder())?;
-        config.interrupt.listen()?;
         let mut trainer = Self {
             basis: statistics.color_basis(),
             usable: statistics.usable.clone(),
@@ -155,6 +172,8 @@ impl Trainer {
             gone_back: None,
             watch: Watch::default(),
             unsaved: Vec::new(),
+            lost: false,
+            resumed_at: resumed.as_ref().map(|_| step),
             measuring: Some(Default::default()),
             forecast: None,
             config,
@@ -165,8 +184,12 @@ impl Trainer {
             trainer.record.progress.show(dashboard);
         }
         trainer.take_up();
+        if resumed.is_some() {
+            trainer.take_up_best(best)?;
+        }
         trainer.engine.load(&parameters)?;
         velocities.map_or(Ok(()), |velocities| trainer.engine.load_velocities(&velocities))?;
+        trainer.take_up_last()?;
         if resumed.is_some() {
             trainer.record.say(&format!("goes on after step {}", count(trainer.state.step as u64)));
         }
@@ -205,6 +228,27 @@ impl Trainer {
     }
 }
 
+/// Refuses validation images of which none decodes. Looks no further than the first that does: reading all would take
+/// as long as a validation.
+fn check_validation(config: &Config) -> Result<()> {
+    let Some(split) = config.dataset.val().filter(|split| !split.is_empty()) else { return Ok(()) };
+    let mut first = None;
+    for index in 0..split.len() {
+        match split.picture(index)? {
+            Ok(_) => return Ok(()),
+            Err(skip) => first = first.or(Some(skip)),
+        }
+    }
+    let Skip { file, reason } = first.expect("a split that is not empty has a first image");
+    let (origin, name, images) = (&config.dataset.origin, &split.name, split.len());
+    Err(Error::data(format!(
+        "{origin}: none of the {images} images of split `{name}` decodes; the first, {file}: {reason}"
+    ))
+    .help(format!(
+        "replace them, or remove the {name} images and train without; `alexnet data check SRC` lists them"
+    )))
+}
+
 /// The model that the training starts from, if it does from one, and the digest of its file. A training that goes on only
 /// asks for it when there is no checkpoint.
 fn init_model(config: &Config, resumed: Option<&Origin>) -> Result<Option<(Model, String)>> {
@@ -225,21 +269,44 @@ fn init_model(config: &Config, resumed: Option<&Origin>) -> Result<Option<(Model
 
 /// A model's mean is taken with its weights, where it means the same and the recipe does not give another.
 fn takes_mean(model: &Model, preprocess: &Preprocess, mean: Mean) -> bool {
-    let without = |preprocess: &Preprocess| Preprocess { mean: Vec::new(), ..preprocess.clone() };
+    // A mean of many images is the same whether a few of them are upright or not.
+    let without = |preprocess: &Preprocess| Preprocess {
+        mean: Vec::new(),
+        orientation: Orientation::default(),
+        ..preprocess.clone()
+    };
     without(&model.preprocess) == without(preprocess)
         && model.preprocess.mean.len() == preprocess.mean.len()
         && !matches!(mean, Mean::Fixed(_))
 }
 
-fn open_folder(config: &Config) -> Result<Run> {
+/// What `run.json` says of a configuration.
+fn origin(config: &Config) -> Origin {
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-    let origin = Origin {
+    Origin {
         format_version: Origin::FORMAT_VERSION,
         source: config.source.as_ref().map(absolute),
         seed: config.seed,
         init: config.init.as_ref().map(absolute),
-        micro_batch: config.micro_batch,
-    };
+        requests: config.requests.clone(),
+    }
+}
+
+/// Writes down where the images are now and what is asked for, and says what differs from before.
+fn take_over(config: &Config, record: &mut Record, before: &Origin) -> Result<()> {
+    let now = Origin { init: before.init.clone(), ..origin(config) };
+    let difference = before.requests.difference(&now.requests);
+    if let Some(difference) = difference {
+        record.say(&format!("differs from before: {difference}"));
+    }
+    if let (true, Some(source)) = (now.source != before.source, &now.source) {
+        record.say(&format!("the images are in {} now", source.display()));
+    }
+    record.run.set_origin(&now)
+}
+
+fn open_folder(config: &Config) -> Result<Run> {
+    let origin = origin(config);
     let create =
         |folder: Option<&Path>, over| Run::create(folder, &config.recipe, &origin, &config.command, over);
     match &config.run {
@@ -261,12 +328,16 @@ fn find_checkpoint(
     let Some(mut found) = found else { return Ok(None) };
     // A model that it started from is in its numbers already.
     lineage.init.clone_from(&found.lineage.init);
+    if *accept_changes && found.lineage.difference(lineage).is_none() {
+        record.say("note: --accept-changes has no effect: nothing has changed");
+    }
     if let Some(difference) = found.lineage.difference(lineage) {
         if !accept_changes {
             let shown = folder.display();
             return Err(Error::usage(format!("{shown} was trained otherwise than it would go on: {difference}"))
                 .help(format!(
-                    "put back what was changed; or go on with it all the same: `alexnet train --resume {shown} --accept-changes`"
+                    "put back what was changed; or go on with it all the same: `alexnet train --resume {} --accept-changes`",
+                    shell(folder)
                 )));
         }
         record.say(&format!("goes on with what was changed: {difference}"));
@@ -276,6 +347,12 @@ fn find_checkpoint(
             // So many batches of the old pictures' order mean nothing in that of the new.
             found.state.batches = 0;
             (found.state.epoch, found.state.late, found.state.recent) = Default::default();
+        }
+        if !judges_alike(&found.lineage, lineage) {
+            record.say(
+                "note: models were judged on other validation images before: the best model is chosen anew from here",
+            );
+            (found.state.best, found.best) = (None, None);
         }
         if before.input != config.recipe.input {
             // The old mean may have another size, or belong to other pixels.
@@ -313,9 +390,17 @@ fn statistics(config: &Config, record: &mut Record) -> Result<Statistics> {
         if let Ok(mut progress) = progress.lock() {
             progress.advance(1, None);
         }
+        config.interrupt.check()
     };
-    let statistics = Statistics::measure(train, side, config.threads, &advance)?;
+    let statistics = Statistics::measure(train, side, config.threads, &advance);
     record.progress.finish();
+    let statistics = statistics.map_err(|error| match error.kind {
+        Kind::Interrupted(_) if !config.only_forecast => {
+            let go_on = format!("to go on: `alexnet train --resume {}`", shell(&folder));
+            error.context("before the first step").help(go_on)
+        }
+        _ => error,
+    })?;
     record.skipped(&statistics.skipped);
     if let Err(error) = statistics.save(&folder) {
         record.warn(&error.help("the training goes on; should it be resumed, they are measured again"));

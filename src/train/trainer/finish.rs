@@ -2,22 +2,27 @@
 
 use std::time::Instant;
 
-use super::{Ended, Trainer, Unsaved};
-use crate::data::{Split, decode};
+use super::models::Which;
+use super::{Ended, Trainer};
+use crate::data::Split;
 use crate::engine::Engine;
 use crate::error::Kind;
 use crate::eval::{Evaluation, Judge, evaluate};
-use crate::interop::{Golden, Model, Summary};
+use crate::interop::{Model, Summary};
 use crate::train::config::Report;
 use crate::train::metrics::Validation;
 use crate::train::progress::{count, duration, significant};
-use crate::train::schedule::{End, Next};
+use crate::train::schedule::{End, Next, divided};
+use crate::train::snapshot::Snapshot;
 use crate::train::tally::Tally;
-use crate::train::watch::{Cure, OnPlateau, Watch};
+use crate::train::watch::{Cure, LOWER, OnPlateau, Watch};
 use crate::{Error, Result};
 
-/// Share of waiting for pictures that is told.
+/// Share of an epoch spent waiting for images that is told.
 const WORTH_TELLING: f64 = 0.05;
+
+/// Seconds of an epoch spent waiting for images that are told: a short epoch waits for its first batches.
+const WORTH_SECONDS: f64 = 10.0;
 
 impl Trainer {
     /// Judges the validation pictures by their centre view.
@@ -52,30 +57,31 @@ impl Trainer {
     pub(super) fn end_of_epoch(&mut self, validation: Option<Evaluation>) -> Result<Option<Ended>> {
         let (epoch, tally, late) = (self.state.pace.epochs + 1, self.state.epoch, self.state.late);
         self.tell_epoch(epoch, &tally, validation.as_ref());
-        let waiting = self.unsaved.iter().find(|unsaved| unsaved.name == "best");
-        let best = waiting.map_or(&self.state.best, |unsaved| &unsaved.found);
-        let improved = match (&validation, best) {
-            (Some(found), Some(best)) => found.top1 > best.top1,
-            _ => true,
-        };
-        let model = self.model(epoch, validation.as_ref())?;
-        if improved {
-            self.save_model("best", model.clone(), validation.clone())?;
+        let classes = self.engine.network().classes;
+        let exploded = Watch::has_exploded(tally.loss(), classes)
+            || validation.as_ref().is_some_and(|found| Watch::has_exploded(found.loss, classes));
+        let model = self.model(epoch, self.state.step, validation.as_ref())?;
+        if !exploded && Snapshot::is_improved_by(self.state.best.as_ref(), validation.as_ref()) {
+            self.keep_model(Which::Best, model.clone(), validation.clone())?;
         }
-        self.save_model("last", model, validation.clone())?;
+        self.keep_model(Which::Last, model, validation.clone())?;
         let error = validation.as_ref().map_or(tally.loss(), |found| 1.0 - found.top1_share());
         let next = self.state.pace.finish_epoch(&self.schedule(), error);
         if next == Next::Divided {
             self.record.say(&format!("the rate is divided: {} from now on", self.rate()));
         }
+        let before = self.state.step.saturating_sub(self.state.batches);
         self.state.batches = 0;
         (self.state.epoch, self.state.late, self.state.recent) = Default::default();
         self.save_checkpoint();
-        if epoch > 1 {
+        self.record.settle();
+        if !Watch::is_due(before, self.state.step) {
             return Ok(None);
         }
-        self.tell_of_a_bad_loss(late);
-        match Watch::is_flat(&late, self.engine.network().classes) {
+        let classes = self.engine.network().classes;
+        let seen = Watch::evidence(late, tally, classes);
+        self.tell_of_a_bad_loss(seen);
+        match Watch::is_flat(&seen, classes) {
             true => self.on_plateau(),
             false => Ok(None),
         }
@@ -99,9 +105,9 @@ impl Trainer {
             text += &format!("; validation: loss {:.4}, top-1 {top1:.2} %, top-5 {top5:.2} %", found.loss);
         }
         text += &format!("; {} images/s, {}", significant(tally.rate()), duration(line.seconds));
-        if tally.waiting() > WORTH_TELLING {
+        if tally.waiting() > WORTH_TELLING && tally.waiting > WORTH_SECONDS {
             text += &format!(
-                "; {:.0} % of it waiting for pictures: `alexnet data bench` says why",
+                "; {:.0} % of it waiting for images: `alexnet data bench` says why",
                 100.0 * tally.waiting()
             );
         }
@@ -142,76 +148,36 @@ impl Trainer {
         Ok(Some(Ended::Restart(Box::new(recipe))))
     }
 
-    /// Saves a model, and those that could not be saved before.
-    fn save_model(&mut self, name: &'static str, model: Model, found: Option<Evaluation>) -> Result<()> {
-        self.unsaved.retain(|unsaved| unsaved.name != name);
-        self.unsaved.push(Unsaved { name, model, found });
-        self.save_models()
-    }
-
-    /// Saves what waits to be saved. A disk that is full is told, and ends nothing: it is tried again.
-    fn save_models(&mut self) -> Result<()> {
-        for unsaved in std::mem::take(&mut self.unsaved) {
-            match self.record.run.save(unsaved.name, &unsaved.model) {
-                Ok(_) if unsaved.name == "best" => self.state.best = unsaved.found,
-                Ok(_) => {}
-                Err(error) if error.kind == Kind::Runtime => {
-                    self.record.warn(&error);
-                    self.unsaved.push(unsaved);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    fn model(&mut self, epochs: usize, found: Option<&Evaluation>) -> Result<Model> {
-        let golden = Golden::record(&mut self.engine, &self.preprocess, self.golden.clone())?;
-        Ok(Model {
-            recipe: self.config.recipe.clone(),
-            classes: self.config.dataset.classes.clone(),
-            preprocess: (*self.preprocess).clone(),
-            parameters: self.engine.parameters(),
-            summary: Summary {
-                epochs,
-                steps: self.state.step,
-                seed: self.config.seed,
-                top1: found.map(Evaluation::top1_share),
-                top5: found.map(Evaluation::top5_share),
-                loss: found.map(|found| found.loss),
-                images: found.map_or(0, |found| found.images),
-                program: env!("CARGO_PKG_VERSION").to_owned(),
-                data: self.config.dataset.origin.clone(),
-                decoder: decode::DECODER.to_owned(),
-            },
-            golden,
-        })
-    }
-
     /// Saves what an unfinished epoch learned, or judges the best model with the recipe's views.
     pub(super) fn finish(mut self, began: Instant, ended: &Ended) -> Result<Report> {
-        if matches!(ended, Ended::Signal(_) | Ended::MaxSteps) && !self.config.only_forecast {
+        let stopped = matches!(ended, Ended::Signal(_) | Ended::MaxSteps) && !self.config.only_forecast;
+        if stopped && !self.is_saved() {
             self.save_unfinished()?;
         }
-        self.keeper.wait().unwrap_or_else(|error| self.record.warn(&error));
+        let written = self.keeper.wait();
+        self.tell_of_checkpoint(written);
         self.save_models()?;
-        if *ended == Ended::Scheduled(End::Plateau) {
-            self.record.say("the validation error does not improve any more: the end");
+        match ended {
+            Ended::Scheduled(End::Plateau) => {
+                self.record.say("the validation error does not improve any more: the end");
+            }
+            Ended::MaxSteps => self.tell_of_limit(),
+            _ => {}
         }
         let evaluation = match ended {
             Ended::Signal(_) | Ended::Forecast => None,
             _ => self.judge_best(ended)?,
         };
+        let broken = evaluation.iter().flat_map(|found| found.skipped.iter().cloned());
+        self.skipped.extend(broken);
+        self.tell_best();
         self.record.flush();
         self.record.draw();
-        let folder = self.record.run.folder().to_path_buf();
-        if let Some(unsaved) = self.unsaved.first() {
-            let what = format!("{}: {}.safetensors could not be saved", folder.display(), unsaved.name);
-            return Err(Error::new(Kind::Runtime, what).help(format!(
-                "make room on the disk; `alexnet train --resume {}` then goes on from the last checkpoint",
-                folder.display()
-            )));
+        self.record.settle();
+        if let Some(error) = self.failure(ended) {
+            return Err(error);
         }
+        let folder = self.record.run.folder().to_path_buf();
         if self.config.only_forecast {
             self.record.run.remove();
         }
@@ -220,12 +186,77 @@ impl Trainer {
             steps: self.state.step,
             seconds: began.elapsed().as_secs_f64(),
             run: folder,
+            best: self.state.best,
             skipped: self.skipped,
             interrupted: self.config.interrupt.signal().filter(|_| evaluation.is_none()),
             evaluation,
             forecast: self.forecast,
             advice: self.watch.advice().to_vec(),
         })
+    }
+
+    /// Whether no step was made since the training was resumed, and its last model is there.
+    fn is_saved(&self) -> bool {
+        let last = Summary::read(&self.model_file(Which::Last));
+        self.resumed_at == Some(self.state.step) && last.is_ok_and(|last| last.steps == self.state.step)
+    }
+
+    /// Why a training that came to its end has failed nevertheless.
+    fn failure(&self, ended: &Ended) -> Option<Error> {
+        if let Some(error) = self.unsaved_error() {
+            return Some(error);
+        }
+        if self.lost && !matches!(ended, Ended::Signal(_) | Ended::Forecast) {
+            let last = self.model_file(Which::Last).display().to_string();
+            let help =
+                format!("{last} is the model of the last step; put the file back and resume, or train again");
+            return Some(Error::new(Kind::Runtime, self.best_is_lost()).help(help));
+        }
+        let (loss, classes) = (self.last_loss()?, self.engine.network().classes);
+        if matches!(ended, Ended::Signal(_) | Ended::Forecast) || !Watch::has_exploded(loss, classes) {
+            return None;
+        }
+        let blind = (classes as f64).ln();
+        let best = match &self.state.best {
+            Some(best) => format!("best.safetensors is the model of epoch {}, from before", best.epoch),
+            None => "no model is saved as the best".to_owned(),
+        };
+        let message = format!(
+            "diverged: the loss is {loss:.3e} at the end, a random guess among {classes} classes has {blind:.3}; {best}"
+        );
+        let lower = divided(self.rate(), LOWER, 1);
+        Some(Error::new(Kind::Diverged, message).help(format!("a lower rate: --set optimiser.rate={lower}")))
+    }
+
+    /// The training loss of the last steps, up to [`super::LOG_EVERY`] of them.
+    fn last_loss(&self) -> Option<f64> {
+        match self.state.recent.pictures {
+            0 => self.record.last_loss(),
+            _ => Some(self.state.recent.loss()),
+        }
+    }
+
+    fn tell_of_limit(&mut self) {
+        let Some(limit) = self.config.max_steps else { return };
+        let folder = self.record.run.folder().display().to_string();
+        let limit = count(limit as u64);
+        self.record.say(&format!(
+            "the limit of {limit} steps is reached (--steps); to continue: `alexnet train --resume {folder} --steps N`, or \
+             `--steps none` for the whole schedule"
+        ));
+    }
+
+    /// Says which model is the best, and on what grounds.
+    fn tell_best(&mut self) {
+        let Some(Snapshot { found: Some(found), epoch, .. }) = &self.state.best else { return };
+        let images = if found.images == 1 { "image" } else { "images" };
+        let text = format!(
+            "best.safetensors is the model of epoch {epoch}, chosen on {} validation {images}: top-1 {:.2} %, loss {:.4}",
+            count(found.images as u64),
+            100.0 * found.top1_share(),
+            found.loss
+        );
+        self.record.say(&text);
     }
 
     fn save_unfinished(&mut self) -> Result<()> {
@@ -242,8 +273,8 @@ impl Trainer {
             let line = self.line(&self.state.recent, None);
             self.record.line(&line);
         }
-        let model = self.model(self.state.pace.epochs, None)?;
-        self.save_model("last", model, None)?;
+        let model = self.model(self.state.pace.epochs, self.state.step, None)?;
+        self.keep_model(Which::Last, model, None)?;
         if self.unsaved.is_empty() {
             self.record.say(&format!(
                 "stopped after {steps} steps; {go_on} goes on; the model so far is last.safetensors"
@@ -254,11 +285,16 @@ impl Trainer {
 
     fn judge_best(&mut self, ended: &Ended) -> Result<Option<Evaluation>> {
         let Some(split) = self.config.dataset.val().cloned() else { return Ok(None) };
-        let best = self.record.run.folder().join("best.safetensors");
-        let is_best = *ended != Ended::MaxSteps && best.is_file();
-        if is_best {
-            let best = Model::load(best)?;
-            self.engine.load(&best.parameters)?;
+        let file = self.model_file(Which::Best);
+        let best = match self.unsaved_best() {
+            _ if *ended == Ended::MaxSteps => None,
+            Some(best) => Some(best.parameters.clone()),
+            None if file.is_file() => Some(Model::load(file)?.parameters),
+            None => None,
+        };
+        let is_best = best.is_some();
+        if let Some(best) = best {
+            self.engine.load(&best)?;
         }
         let views = self.config.recipe.evaluation.views;
         let Some(found) = self.judge(&split, views)? else { return Ok(None) };

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `begin` | from a configuration to the first step, of a new training or of one that goes on |
 //! | this | one epoch after another, one step after another |
+//! | `models` | which model is the best; saving the best and the last one |
 //! | `recover` | checkpoints, changes on the way, going back |
 //! | `finish` | the end of an epoch and of a training: validation, models, the report |
 
 mod begin;
 mod finish;
+mod models;
 mod recover;
 
 use std::sync::Arc;
@@ -26,9 +28,8 @@ use super::watch::Watch;
 use crate::Result;
 use crate::data::{Batch as Pictures, ColorBasis, Loader, Picture, Preprocess, Skip, Split};
 use crate::engine::{Batch, CpuEngine, Engine, NotFinite, Outcome, Update};
-use crate::eval::Evaluation;
-use crate::interop::Model;
 use crate::net::{Augment, Edit, Recipe, Schedule};
+use models::Unsaved;
 
 /// Steps between two lines of metrics, and between two looks at the layers.
 const LOG_EVERY: usize = 20;
@@ -78,15 +79,12 @@ struct Trainer {
     watch: Watch,
     /// Models that a full disk has no room for yet.
     unsaved: Vec<Unsaved>,
+    /// Whether the best model's file has been changed or removed.
+    lost: bool,
+    /// The step at which the training was resumed, if it was.
+    resumed_at: Option<usize>,
     measuring: Option<Measuring>,
     forecast: Option<Forecast>,
-}
-
-/// A model that is to be saved under a name, and what it was judged.
-struct Unsaved {
-    name: &'static str,
-    model: Model,
-    found: Option<Evaluation>,
 }
 
 /// Why there are no more epochs.
@@ -113,6 +111,9 @@ impl Trainer {
     fn epochs(&mut self) -> Result<Ended> {
         loop {
             self.make_edits()?;
+            if self.is_enough() {
+                return Ok(Ended::MaxSteps);
+            }
             if let Some(end) = self.state.pace.ended(&self.schedule()) {
                 return Ok(Ended::Scheduled(end));
             }
@@ -139,7 +140,7 @@ impl Trainer {
         let mut loader = self.loader();
         let (epoch, size) = (self.state.pace.epochs + 1, self.config.recipe.optimiser.batch);
         self.record.progress.start(format!("epoch {epoch} of {}", self.schedule().epochs), self.usable.len());
-        self.record.progress.advance((self.state.batches * size).min(self.usable.len()), None);
+        self.record.progress.take_up((self.state.batches * size).min(self.usable.len()));
         let mut before = Instant::now();
         while self.state.batches < loader.batches() {
             if self.make_edits()? {
@@ -259,10 +260,14 @@ impl Trainer {
     }
 
     fn stop(&self) -> Option<Ended> {
-        let enough = self.config.max_steps.is_some_and(|most| self.state.step >= most);
         let forecast = self.config.only_forecast && self.measuring.is_none();
         let signal = self.config.interrupt.signal().map(Ended::Signal);
-        signal.or(enough.then_some(Ended::MaxSteps)).or(forecast.then_some(Ended::Forecast))
+        signal.or(self.is_enough().then_some(Ended::MaxSteps)).or(forecast.then_some(Ended::Forecast))
+    }
+
+    /// Whether the limit of steps is reached.
+    fn is_enough(&self) -> bool {
+        self.config.max_steps.is_some_and(|most| self.state.step >= most)
     }
 
     /// Writes a line of metrics every so many steps, with a look at the layers.
@@ -319,6 +324,9 @@ impl Trainer {
     /// The configuration for beginning again in the same folder, with another recipe.
     fn restarted(self, recipe: Recipe) -> Config {
         let folder = self.record.run.folder().to_path_buf();
-        Config { recipe, run: RunFolder::Over(folder), ..self.config }
+        let mut config = Config { recipe, run: RunFolder::Over(folder), ..self.config };
+        // The cure is in the recipe now: a resumed run must not begin again once more.
+        config.requests.on_plateau = None;
+        config
     }
 }

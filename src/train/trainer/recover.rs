@@ -8,6 +8,7 @@ use crate::net::{Change, Edit};
 use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::journal::{self, Asked, By, Entry, Journal};
 use crate::train::progress::count;
+use crate::train::record::Trouble;
 use crate::train::schedule::divided;
 use crate::train::watch::{Advice, LOWER, MOST_ROLLBACKS, OnDivergence};
 use crate::{Error, Result};
@@ -35,6 +36,7 @@ impl Trainer {
             parameters: self.engine.parameters(),
             velocities: self.engine.velocities(),
             mean: self.preprocess.mean.clone(),
+            best: self.unsaved_best().map(|model| model.parameters.clone()),
         }
     }
 
@@ -57,18 +59,25 @@ impl Trainer {
         }
     }
 
-    fn tell_of_checkpoint(&mut self, written: Result<()>) {
-        if let Err(error) = written {
-            self.record.warn(&error.help(
-                "training goes on, and the checkpoint is tried again; those that were written before are whole",
-            ));
+    pub(super) fn tell_of_checkpoint(&mut self, written: Result<bool>) {
+        match written {
+            Ok(true) => self.record.works(Trouble::Checkpoint),
+            Ok(false) => {}
+            Err(error) => self.record.trouble(
+                Trouble::Checkpoint,
+                error.help(
+                    "training goes on, and the checkpoint is tried again; those that were written before are whole",
+                ),
+            ),
         }
     }
 
     /// The last checkpoint of a training that stops.
     pub(super) fn save_last_checkpoint(&mut self) -> Result<()> {
         self.save_checkpoint();
-        self.keeper.wait()
+        let written = self.keeper.wait();
+        self.tell_of_checkpoint(written.clone());
+        written.map(|_| ())
     }
 
     /// Makes the changes that are due before the next step, those that are asked for now among them. Tells whether pictures
@@ -109,10 +118,15 @@ impl Trainer {
         let epoch = self.state.pace.epochs + 1;
         let noted = self.journal.append(Entry { edit, epoch, by, reason, asked });
         self.edits = Journal::edits(&self.config.recipe, self.journal.entries());
-        if let Err(error) = &noted {
-            self.record.warn(error);
+        let is_noted = noted.is_ok();
+        match noted {
+            Ok(()) => self.record.works(Trouble::Journal),
+            Err(error) => self.record.trouble(
+                Trouble::Journal,
+                error.help("the change is made as soon as it can be written into the journal"),
+            ),
         }
-        noted.is_ok()
+        is_noted
     }
 
     fn make(&mut self, change: &Change) {
@@ -176,6 +190,7 @@ impl Trainer {
             );
         }
         self.take_up();
+        self.take_up_best(checkpoint.best)?;
         self.engine.load(&checkpoint.parameters)?;
         self.engine.load_velocities(&checkpoint.velocities)?;
         let advice = Advice { step, finding, cure };
