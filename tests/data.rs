@@ -275,10 +275,11 @@ fn pictures_that_do_not_decode_say_why() {
     };
     says(b"", "empty");
     says(b"Hello, this is no picture", "starts with `Hello, t`");
-    says(&whole[..whole.len() / 2], "broken JPEG");
-    says(&whole[..3], "broken JPEG");
-    says(&whole[..whole.len() - 8], "broken JPEG");
-    says(&whole[..whole.len() - 2], "ends before its picture does");
+    says(&whole[..whole.len() / 2], "truncated JPEG");
+    says(&whole[..3], "truncated JPEG");
+    says(&whole[..whole.len() - 8], "truncated JPEG");
+    // The end mark alone is no part of the image.
+    assert_eq!(decode(&whole[..whole.len() - 2]).unwrap(), decode(&whole).unwrap());
     says(&png(&image::DynamicImage::new_rgb8(9, 9))[..50], "broken PNG");
 
     // A gzip file in a gzip file, which may have no end; one that is broken; a sound one.
