@@ -182,7 +182,9 @@ mod tests {
     const WORDS: &str = "Größe,1\nKatze,2\n";
 
     fn utf16_bytes(text: &str, little: bool) -> Vec<u8> {
-        text.encode_utf16().flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect()
+        text.encode_utf16()
+            .flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() })
+            .collect()
     }
 
     #[test]
@@ -209,7 +211,10 @@ mod tests {
         assert_eq!(text.words(), ["a", "Köln", "München", "Böblingen"]);
         assert_eq!(text.coding, Coding::Windows1252 { lines: 2, first: 3 });
         let note = text.note("labels.csv").unwrap();
-        assert!(note.contains("2 lines") && note.contains("Windows-1252") && note.contains("line 3"), "{note}");
+        assert!(
+            note.contains("2 lines") && note.contains("Windows-1252") && note.contains("line 3"),
+            "{note}"
+        );
     }
 
     #[test]
@@ -231,7 +236,8 @@ mod tests {
 
     #[test]
     fn names_stay_apart_in_any_coding() {
-        let all: std::collections::BTreeSet<String> = (128..=255).map(|byte| lossless(&[b'M', byte])).collect();
+        let all: std::collections::BTreeSet<String> =
+            (128..=255).map(|byte| lossless(&[b'M', byte])).collect();
         assert_eq!(all.len(), 128);
         assert_eq!(lossless("Größe".as_bytes()), "Größe");
     }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::Trainer;
 use super::models::judges_alike;
+use crate::data::check;
 use crate::data::source::hex;
 use crate::data::{Identity, Picture, Preprocess, Split, Statistics};
 use crate::engine::{CpuEngine, Engine, Mode, Tensor};
@@ -20,9 +21,9 @@ use crate::train::dashboard::{Controls, Dashboard, Title};
 use crate::train::init::initialise;
 use crate::train::journal::{self, Journal};
 use crate::train::keeper::Keeper;
+use crate::train::origin::Origin;
 use crate::train::progress::{Progress, count};
 use crate::train::record::Record;
-use crate::train::origin::Origin;
 use crate::train::run::{CHECKPOINTS, Run};
 use crate::train::transfer::Transfer;
 use crate::train::watch::Watch;
@@ -131,6 +132,7 @@ impl Trainer {
         }
         introduce(&config, &mut record, &engine);
         let statistics = statistics(&config, &mut record)?;
+        check::every_class_decodes(config.dataset.train()?, &statistics.usable, &config.dataset.classes)?;
         let preprocess = Preprocess::new(&recipe.input, &statistics);
         let numbers =
             start.numbers(&mut record, model.as_ref().map(|(model, _)| model), preprocess, recipe.input.mean);
