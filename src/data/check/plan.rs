@@ -14,7 +14,7 @@ pub use super::record::{Left, Undone};
 use super::{Diagnosis, ProblemKind};
 use crate::data::{Dataset, Picture, Split, Stored, decode, encode};
 use crate::error::shell;
-use crate::files::{atomic, json};
+use crate::files::{atomic, json, real_path};
 use crate::{Error, Result};
 
 /// Version of plans that this program writes and reads.
@@ -158,7 +158,7 @@ impl Plan {
                 "name a new folder; `alexnet data fix PLAN OUT --undo` removes what an earlier plan made",
             ));
         }
-        if really(out).starts_with(&self.source) {
+        if real_path(out).starts_with(&self.source) {
             return Err(Error::usage(format!("{} is in the source itself", out.display()))
                 .help("name a folder beside it"));
         }
@@ -388,16 +388,6 @@ impl Plan {
             ))
             .help("make a plan of what is there now: `alexnet data check SRC --plan FILE`")),
         }
-    }
-}
-
-/// The path from the root, links followed, of what may not be there yet.
-fn really(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
-    match there {
-        Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(Path::new(""))),
-        None => path,
     }
 }
 

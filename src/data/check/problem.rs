@@ -57,11 +57,17 @@ pub enum ProblemKind {
     Missing,
     /// A class folder without pictures.
     EmptyClass,
+    /// A class of which no image decodes.
+    UndecodableClass,
+    /// The only class.
+    OneClass,
+    /// Class names that look the same.
+    AlikeClasses,
     /// A class of another split that the training pictures do not have.
     UnknownClass,
     /// A class that a split has no pictures of.
     MissingClass,
-    /// Class names that other programs sort in another order, or tell apart in another way.
+    /// Class names that other programs sort in another order.
     ClassOrder,
     /// A class with far fewer pictures than another.
     Imbalance,
