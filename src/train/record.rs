@@ -140,7 +140,10 @@ impl Record {
         match made.and_then(|()| plots::draw(&folder, &self.lines)) {
             Ok(()) => self.works(Trouble::Curves),
             Err(error) => {
-                self.trouble(Trouble::Curves, error.help("training goes on; the curves are drawn again later"));
+                self.trouble(
+                    Trouble::Curves,
+                    error.help("training goes on; the curves are drawn again later"),
+                );
             }
         }
     }

@@ -227,7 +227,11 @@ mod tests {
         prune(folder, None);
         let mut left: Vec<usize> = list(folder).into_iter().map(|(step, _)| step).collect();
         left.sort_unstable();
-        assert_eq!(left, [20, 30, 50], "a checkpoint of step 30 may have been made before the validation there");
+        assert_eq!(
+            left,
+            [20, 30, 50],
+            "a checkpoint of step 30 may have been made before the validation there"
+        );
         prune(folder, Some(25));
         assert_eq!(list(folder).len(), 2);
     }

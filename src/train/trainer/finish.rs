@@ -200,7 +200,8 @@ impl Trainer {
         }
         if self.lost && !matches!(ended, Ended::Signal(_) | Ended::Forecast) {
             let last = self.model_file(Which::Last).display().to_string();
-            let help = format!("{last} is the model of the last step; put the file back and resume, or train again");
+            let help =
+                format!("{last} is the model of the last step; put the file back and resume, or train again");
             return Some(Error::new(Kind::Runtime, self.best_is_lost()).help(help));
         }
         let (loss, classes) = (self.last_loss()?, self.engine.network().classes);

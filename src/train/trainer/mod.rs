@@ -25,11 +25,11 @@ use super::metrics::Line;
 use super::record::Record;
 use super::schedule::End;
 use super::watch::Watch;
-use models::Unsaved;
 use crate::Result;
 use crate::data::{Batch as Pictures, ColorBasis, Loader, Picture, Preprocess, Skip, Split};
 use crate::engine::{Batch, CpuEngine, Engine, NotFinite, Outcome, Update};
 use crate::net::{Augment, Edit, Recipe, Schedule};
+use models::Unsaved;
 
 /// Steps between two lines of metrics, and between two looks at the layers.
 const LOG_EVERY: usize = 20;

@@ -91,12 +91,7 @@ impl Trainer {
     }
 
     /// The model that the engine holds, as it is saved after this many epochs and steps.
-    pub(super) fn model(
-        &mut self,
-        epochs: usize,
-        steps: usize,
-        found: Option<&Evaluation>,
-    ) -> Result<Model> {
+    pub(super) fn model(&mut self, epochs: usize, steps: usize, found: Option<&Evaluation>) -> Result<Model> {
         let golden = Golden::record(&mut self.engine, &self.preprocess, self.golden.clone())?;
         Ok(Model {
             recipe: self.config.recipe.clone(),
@@ -215,7 +210,8 @@ fn recognize(best: &mut Snapshot, file: &std::path::Path, step: usize) {
 /// same validation images.
 pub(super) fn judges_alike(then: &Lineage, now: &Lineage) -> bool {
     let val = |lineage: &Lineage| -> Option<_> {
-        let split = |data: &Identity, name: &str| data.splits.iter().find(|split| split.name == name).cloned();
+        let split =
+            |data: &Identity, name: &str| data.splits.iter().find(|split| split.name == name).cloned();
         split(&lineage.data, "val").or_else(|| split(&lineage.data, "test"))
     };
     then.data.classes == now.data.classes && val(then) == val(now)
