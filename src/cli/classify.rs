@@ -21,6 +21,9 @@ const BAR: usize = 40;
 pub(super) fn run(args: &ClassifyArgs, out: &mut Output) -> Ending {
     let mut model = Predictor::load(&args.model, BATCH, args.machine.threads(), args.precision.half)?;
     let views = args.views.views.unwrap_or(model.views);
+    if args.top as usize > model.classes.len() {
+        note(&format!("--top {}: the model has {} classes, all are listed", args.top, model.classes.len()));
+    }
     let (mut all, mut failed) = (Vec::new(), 0);
     for file in images(&args.images, &mut |text| note(&text)) {
         let found = classify(&mut model, &file, views, args.top as usize);

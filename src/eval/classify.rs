@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::Predictor;
 use super::topk::top;
-use crate::data::decode::decode;
 use crate::data::source::images_in;
+use crate::data::upright;
 use crate::{Error, Result};
 
 /// Largest picture file that is read, in bytes: far above any photograph.
@@ -70,7 +70,7 @@ pub fn classify(model: &mut Predictor, file: &Path, views: usize, k: usize) -> C
 }
 
 fn predictions(model: &mut Predictor, file: &Path, views: usize, k: usize) -> Result<Outcome> {
-    let picture = decode(&read(file)?)?;
+    let picture = upright::decode(&read(file)?, model.preprocess.orientation)?;
     let probabilities = model.probabilities(&picture, views)?;
     let predictions = top(&probabilities, k)
         .into_iter()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Kind;
+use crate::error::{Kind, shell};
 use crate::files::json;
 use crate::{Error, Result};
 
@@ -168,7 +168,7 @@ fn missing(folder: &Path) -> Error {
             let command = std::fs::read_to_string(folder.join("command.txt")).unwrap_or_default();
             let command = match command.lines().next() {
                 Some(line) if line.contains("train") => line.to_owned(),
-                _ => format!("alexnet train SRC --recipe NAME --run {shown}"),
+                _ => format!("alexnet train SRC --recipe NAME --run {}", shell(folder)),
             };
             Error::usage(format!(
                 "{shown} holds no run that can go on: it was stopped before its first step, and there is no {file}"

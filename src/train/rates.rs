@@ -74,9 +74,11 @@ pub fn find(recipe: &Recipe, dataset: &Dataset, options: &Options) -> Result<Fou
     let batch = recipe.optimiser.batch;
     let mut engine = CpuEngine::new(network, Mode::Training, batch, options.threads)?;
     engine.load(&initialise(engine.network(), options.seed)?)?;
+    let mut dataset = dataset.clone();
+    dataset.prepare(&recipe.input)?;
     let train = dataset.train()?;
     let mut progress = Progress::new(options.display);
-    let statistics = Statistics::measure(train, recipe.input.square, options.threads, &|_| {})?;
+    let statistics = Statistics::measure(train, recipe.input.square, options.threads, &|_| Ok(()))?;
     check::every_class_decodes(train, &statistics.usable, &dataset.classes)?;
     let preprocess = Arc::new(Preprocess::new(&recipe.input, &statistics));
     let basis = statistics.color_basis();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::{Problem, ProblemKind};
+use super::{Findings, Problem, ProblemKind};
 use crate::data::Split;
 use crate::{Error, Result};
 
@@ -36,16 +36,6 @@ fn names(classes: &[String], problems: &mut Vec<Problem>) {
         if class.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
             tell(class, ProblemKind::UnreadableName, format!("the class name {class:?} is not plain text"));
         }
-    }
-    let mut natural: Vec<&String> = classes.iter().collect();
-    natural.sort_by(|a, b| naturally(a, b));
-    if let Some(place) = (0..classes.len()).find(|&i| *natural[i] != classes[i]) {
-        let detail = format!(
-            "number {place} here, where names are in the order of their bytes; by the value of the numbers in them it is `{}`: \
-             programs differ, so go by names",
-            natural[place]
-        );
-        tell(&classes[place], ProblemKind::ClassOrder, detail);
     }
     for (class, other, how) in alike(classes) {
         tell(
@@ -118,6 +108,20 @@ pub fn every_class_decodes(split: &Split, usable: &[usize], classes: &[String]) 
         shown.join(", ")
     ))
     .help("`alexnet data check SRC` says why; repair the images, or remove the class folder"))
+}
+
+/// Tells of names, in the order of their bytes, that other programs put in another order.
+pub(in crate::data) fn order(classes: &[String], findings: &mut Findings) {
+    let mut natural: Vec<&String> = classes.iter().collect();
+    natural.sort_by(|a, b| naturally(a, b));
+    if let Some(place) = (0..classes.len()).find(|&i| *natural[i] != classes[i]) {
+        let detail = format!(
+            "number {place} here, where names are sorted by their bytes; sorted by the numbers in them it would be `{}`. \
+             Programs differ, so compare classes by name",
+            natural[place]
+        );
+        findings.tell(ProblemKind::ClassOrder, &classes[place], detail);
+    }
 }
 
 /// Numbers in names by their value, all else by its bytes.

@@ -23,6 +23,7 @@ use serde::Serialize;
 
 use super::Dataset;
 use crate::{Error, Result};
+pub(super) use classes::order;
 pub use classes::{alike, every_class_decodes};
 use probe::Probe;
 pub(super) use problem::Findings;

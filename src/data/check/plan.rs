@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{self, Entry, Holds, Place, Record, is_there, rename};
+use super::record::{Entry, Holds, Place, Record, is_there, rename};
 pub use super::record::{Left, Undone};
 use super::{Diagnosis, ProblemKind};
 use crate::data::{Dataset, Split, Stored, decode, encode};
@@ -23,11 +23,11 @@ const FORMAT_VERSION: u32 = 1;
 /// Where originals go when a plan is carried out in place.
 pub(in crate::data) const SET_ASIDE: &str = ".set-aside";
 
-/// Where it stands, in a folder, what a plan changed there.
-pub(in crate::data) const RECORDS: [&str; 2] = [record::FILE, record::EARLIER];
+/// What was made of a plan, in the folder that it was made in.
+pub(in crate::data) const RECORD: &str = ".fixed.json";
 
 /// Names of its own in a source's folder.
-pub(in crate::data) const OWN: [&str; 3] = [SET_ASIDE, record::FILE, record::EARLIER];
+pub(in crate::data) const OWN: [&str; 2] = [SET_ASIDE, RECORD];
 
 /// What to do about the problems of a source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -52,7 +52,7 @@ impl Probe {
             }
             Ok(Stored::File(bytes)) => {
                 probe.digest = (!bytes.is_empty()).then(|| short(&bytes));
-                if let Some(picture) = look_at(file, &bytes, &mut tell) {
+                if let Some(picture) = look_at(file, &bytes, pictures.follows_exif(), &mut tell) {
                     probe.size = Some((picture.width, picture.height));
                     probe.look = Some(Look::of(&picture));
                 }
@@ -68,9 +68,14 @@ fn short(bytes: &[u8]) -> [u8; 16] {
 }
 
 /// Tells what is wrong with a picture file, and decodes it.
-fn look_at(file: &str, bytes: &[u8], tell: &mut impl FnMut(ProblemKind, String)) -> Option<Picture> {
+fn look_at(
+    file: &str,
+    bytes: &[u8],
+    follows_exif: bool,
+    tell: &mut impl FnMut(ProblemKind, String),
+) -> Option<Picture> {
     if let Ok(traits) = decode::inspect(bytes) {
-        tell_traits(file, &traits, tell);
+        tell_traits(file, &traits, follows_exif, tell);
     }
     match decode::decode(bytes) {
         Ok(picture) => {
@@ -96,7 +101,7 @@ fn look_at(file: &str, bytes: &[u8], tell: &mut impl FnMut(ProblemKind, String))
     }
 }
 
-fn tell_traits(file: &str, traits: &Traits, tell: &mut impl FnMut(ProblemKind, String)) {
+fn tell_traits(file: &str, traits: &Traits, follows_exif: bool, tell: &mut impl FnMut(ProblemKind, String)) {
     let name = file.rsplit('/').next().unwrap_or(file);
     let named = name.rsplit_once('.').and_then(|(_, extension)| Format::of_extension(extension));
     if let Some(named) = named.filter(|&named| named != traits.format) {
@@ -114,7 +119,11 @@ fn tell_traits(file: &str, traits: &Traits, tell: &mut impl FnMut(ProblemKind, S
         tell(ProblemKind::Animated, "several images in one file; the first is used".to_owned());
     }
     if traits.orientation != 1 {
-        let detail = format!("EXIF orientation {}; it is used as it is stored", traits.orientation);
+        let used = match follows_exif {
+            true => "followed by recipes with `orientation = \"exif\"`; other programs may ignore it",
+            false => "ignored: ImageNet's images are used as stored",
+        };
+        let detail = format!("EXIF orientation {}: {used}", traits.orientation);
         tell(ProblemKind::Rotated, detail);
     }
 }

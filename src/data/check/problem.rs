@@ -91,17 +91,29 @@ impl ProblemKind {
 pub(in crate::data) struct Findings {
     /// `None` refuses.
     problems: Option<Vec<Problem>>,
+    /// Whether the classes are in the order of folder names.
+    ordered_by_folders: bool,
 }
 
 impl Findings {
     /// For a look at everything.
     pub(in crate::data) fn lenient() -> Self {
-        Self { problems: Some(Vec::new()) }
+        Self { problems: Some(Vec::new()), ..Self::default() }
     }
 
     /// All that was told.
     pub(in crate::data) fn into_problems(self) -> Vec<Problem> {
         self.problems.unwrap_or_default()
+    }
+
+    /// Notes that the classes are in the order of folder names, not in one that the source gives them.
+    pub(in crate::data) fn order_by_folders(&mut self) {
+        self.ordered_by_folders = true;
+    }
+
+    /// Whether the classes are in the order of folder names.
+    pub(in crate::data) fn is_ordered_by_folders(&self) -> bool {
+        self.ordered_by_folders
     }
 
     /// What does not hinder use.
