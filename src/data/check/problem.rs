@@ -25,6 +25,8 @@ pub enum ProblemKind {
     Truncated,
     /// A picture that does not decode for another reason, or in a format that is not read.
     Undecodable,
+    /// A JPEG without its end mark, of which everything else is there.
+    NoEndMark,
     /// JPEG in the colours of print.
     Cmyk,
     /// JPEG in the colours of print, coded as brightness and differences.
