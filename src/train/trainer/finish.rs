@@ -206,6 +206,15 @@ impl Trainer {
         if let Some(error) = self.unsaved_error() {
             return Some(error);
         }
+        if let lines @ 1.. = self.record.unwritten().len() {
+            let folder = self.record.run.folder().display();
+            let what = format!("{folder}: the last {lines} lines of metrics.jsonl could not be written");
+            return Some(
+                Error::new(Kind::Runtime, what).help(format!(
+                    "make room on the disk; `alexnet train --resume {folder}` then writes them"
+                )),
+            );
+        }
         if self.lost && !matches!(ended, Ended::Signal(_) | Ended::Forecast) {
             let last = self.model_file(Which::Last).display().to_string();
             let help =
