@@ -29,7 +29,7 @@ fn a_folder_of_pictures_needs_labels() {
     let dir = tempfile::tempdir().unwrap();
     flat(dir.path(), 4);
     let message = error(dir.path());
-    assert!(message.contains("4 pictures") && message.contains("nothing says what they show"), "{message}");
+    assert!(message.contains("4 images") && message.contains("nothing says what they show"), "{message}");
     // Names of classes, a heading, quotes, a folder before the name, a picture that no line has.
     put(dir.path(), "labels.csv", b"file,class\n\"0.jpg\",dog\n1.jpg,cat\npictures/2.jpg,dog\n9.jpg,cat\n");
     let set = Dataset::open(dir.path()).unwrap();

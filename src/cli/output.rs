@@ -100,6 +100,12 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
+/// A name as one line of plain characters: those that steer a terminal, or end the line, as escapes such as `\n`.
+pub(super) fn escaped(name: &str) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    name.chars().map(escape).collect()
+}
+
 /// A share as a percentage: 0.8342 is `83.42 %`.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.2} %", 100.0 * share)

@@ -98,7 +98,8 @@ type Square = Result<std::result::Result<Picture, Skip>>;
 
 impl Loader {
     /// One epoch of training on the pictures `usable` of `split`: each once, in an order that follows from the seed
-    /// and the epoch, beginning at batch number `first`. The last batch may be smaller.
+    /// and the epoch, beginning at batch number `first`. The last batch may be smaller. Images are the way up that
+    /// `preprocess` says.
     ///
     /// A picture's random numbers follow from its place among `usable`, so a set that was packed without the pictures that do
     /// not decode gives the same batches as its source.
@@ -118,7 +119,7 @@ impl Loader {
         let mut order = usable.to_vec();
         order.shuffle(&mut generator(key(seed, epoch, 0, Purpose::Order)));
         let task = Task::Training { augment: augment.clone(), basis: basis.clone(), seed, epoch };
-        let (split, preprocess) = (split.clone(), Arc::clone(preprocess));
+        let (split, preprocess) = (split.oriented(preprocess.orientation), Arc::clone(preprocess));
         let places = places(usable);
         Self::start(
             Job { split, preprocess, order, places, batch: batch.max(1), task, stages: Default::default() },
@@ -141,7 +142,7 @@ impl Loader {
             10 => View::ten(square, crop).to_vec(),
             _ => vec![View::centre(square, crop)],
         };
-        let (split, preprocess) = (split.clone(), Arc::clone(preprocess));
+        let (split, preprocess) = (split.oriented(preprocess.orientation), Arc::clone(preprocess));
         let order = (0..split.len()).collect();
         Self::start(
             Job {
@@ -314,7 +315,7 @@ impl Job {
         let begin = Instant::now();
         let stored = self.split.stored(index)?;
         let read = self.passed(0, begin);
-        let picture = stored.decode();
+        let picture = self.split.decode(stored);
         let decoded = self.passed(1, read);
         let skip = |error: Error| Skip { file: self.split.file(index).to_owned(), reason: error.message };
         let square = picture.map(|picture| self.preprocess.square(&picture)).map_err(skip);

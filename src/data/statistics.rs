@@ -44,18 +44,18 @@ impl Statistics {
     const FILE: &'static str = "statistics.safetensors";
 
     /// Reads every picture of `split` once, on `workers` threads, unless its statistics are known. `progress` is told
-    /// how many are done.
+    /// how many are done, and ends the pass with the error that it returns.
     ///
     /// # Errors
-    /// When no picture decodes, or a file cannot be read.
+    /// When no picture decodes, a file cannot be read, or `progress` says so.
     pub fn measure(
         split: &Split,
         square: usize,
         workers: usize,
-        progress: &(dyn Fn(usize) + Sync),
+        progress: &(dyn Fn(usize) -> Result<()> + Sync),
     ) -> Result<Self> {
         if let Some(known) = split.known_statistics(square) {
-            progress(split.len());
+            progress(split.len())?;
             return Ok(known.clone());
         }
         let next = AtomicUsize::new(0);
@@ -67,11 +67,10 @@ impl Statistics {
                 if index >= split.len() {
                     break;
                 }
-                if let Err(error) = part.add(split, index) {
+                if let Err(error) = part.add(split, index).and_then(|()| progress(index + 1)) {
                     next.store(split.len(), Ordering::Relaxed);
                     return Err(error);
                 }
-                progress(index + 1);
             }
             parts.lock().expect("no worker panics with the lock").push(part);
             Ok(())

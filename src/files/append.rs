@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, Write};
 
+use super::atomic;
+
 /// A file that records are added to. Each goes to the file at once: who follows it sees it. What does not fit is kept and
 /// written before the next record, so that the file never holds part of a record with another behind it.
 #[derive(Debug)]
@@ -33,6 +35,16 @@ impl<W: Write> Append<W> {
             }
         }
         Ok(())
+    }
+}
+
+impl Append<File> {
+    /// Flushes what was written to the disk, where there is such a call.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        atomic::flush(&self.file)
     }
 }
 

@@ -1,30 +1,61 @@
 //! Files that are there whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::collections::BTreeSet;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::{Error, Result};
 
-/// Writes the file at `path` so that, whatever happens, it holds either what it held before or all of what
-/// `write` writes: a new file beside it, flushed to the disk, takes its name, and the folder is flushed too.
+/// Most links that lead to each other before a file is reached, as on Linux.
+const MOST_LINKS: usize = 40;
+
+/// Most bytes of a file's own name in the name of the file beside it: file systems allow 255 in all.
+const MOST_NAME: usize = 180;
+
+/// Files that are being written, for [`remove_unfinished`].
+static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Writes the file at `path` so that, whatever happens, it holds either what it held before or all of what `write` writes: a
+/// new file beside it, flushed to the disk, takes its name, and the folder is flushed too.
+///
+/// The new file has the permissions of the old one. A symbolic link stays, and the file that it leads to is replaced. Pipes
+/// and devices are written to directly.
 ///
 /// # Errors
-/// When the folder is missing, not writable or full, or `write` fails. What was at `path` is then unchanged, and
-/// the half-written file is gone.
+/// When the folder is missing, not writable or full, the old file is read-only, or `write` fails: what was at `path` is then
+/// unchanged, and the half-written file is gone. Also when the folder cannot be flushed: the new file is then there, and the
+/// message says so.
 pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-    let beside = beside(path);
-    let result = write_whole(&beside, write).and_then(|()| fs::rename(&beside, path));
-    if result.is_err() {
-        // Best effort: the first failure is the one to report.
-        let _ = fs::remove_file(&beside);
+    let failed = |error: &io::Error| Error::io(path, "write the file", error);
+    let (file, before) = match target(path).map_err(|error| failed(&error))? {
+        Target::File { path, before } => (path, before),
+        Target::Stream => return write_stream(path, write).map_err(|error| failed(&error)),
+    };
+    let folder = folder(&file);
+    if before.as_ref().is_some_and(|before| before.permissions().readonly()) {
+        let command = format!("chmod u+w {}", crate::error::shell(path));
+        return Err(Error::io(path, "replace the file", &io::Error::other("it is read-only"))
+            .help(format!("to allow it: `{command}`")));
     }
-    result.and_then(|()| flush_folder(folder(path))).map_err(|error| {
-        Error::io(path, "write the file", &error).help(format!(
-            "what was there before is unchanged; is there space and permission in {}?",
-            folder(path).display()
-        ))
+    let beside = Beside::new(&file);
+    let written = beside.write(before.as_ref(), write).and_then(|()| fs::rename(&beside.path, &file));
+    if let Err(error) = written {
+        // Best effort: the first failure is the one to report.
+        let _ = fs::remove_file(&beside.path);
+        let help = match &before {
+            Some(_) => "the file is unchanged; check the space and the permissions of",
+            None => "nothing was written; check the space and the permissions of",
+        };
+        return Err(failed(&error).help(format!("{help} {}", folder.display())));
+    }
+    drop(beside);
+    flush_folder(folder).map_err(|error| {
+        let what = "flush the folder to the disk";
+        Error::io(folder, what, &error)
+            .help(format!("{} is written; a power failure could still undo that", path.display()))
     })
 }
 
@@ -36,31 +67,122 @@ pub fn remove_leftovers(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if is_leftover(&entry.file_name().to_string_lossy()) {
             let path = entry.path();
-            fs::remove_file(&path).map_err(|error| Error::io(&path, "remove it", &error))?;
+            fs::remove_file(&path).map_err(|error| Error::io(&path, "remove the file", &error))?;
         }
     }
     Ok(())
 }
 
-/// Whether a file of this name was being written by [`replace`].
-pub fn is_leftover(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(".tmp")
+/// Removes every file that [`replace`] is writing now, and lets no other call begin: for a process that is about to end.
+pub fn remove_unfinished() {
+    let unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
+    for path in unfinished.iter() {
+        let _ = fs::remove_file(path);
+    }
+    std::mem::forget(unfinished);
 }
 
-/// A hidden name in the same folder, so that the rename stays within one file system; no two calls share one.
-fn beside(path: &Path) -> PathBuf {
-    static CALLS: AtomicU64 = AtomicU64::new(0);
-    let call = CALLS.fetch_add(1, Ordering::Relaxed);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}-{call}.tmp", std::process::id()))
+/// What a path names.
+enum Target {
+    /// A plain file, links followed, which may not be there yet.
+    File { path: PathBuf, before: Option<Metadata> },
+    /// What cannot be replaced, only written to: a pipe, a device, an open file of this process.
+    Stream,
 }
 
-fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-    let mut out = BufWriter::with_capacity(1 << 20, file);
+fn target(path: &Path) -> io::Result<Target> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let found = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(Target::File { path, before: None });
+            }
+            found => found?,
+        };
+        if found.is_dir() {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        if found.is_file() {
+            return Ok(Target::File { path, before: Some(found) });
+        }
+        // `/dev/stdout` leads there: what it shows as a link is not a path.
+        if !found.is_symlink() || folder(&path).canonicalize()?.starts_with("/proc") {
+            return Ok(Target::Stream);
+        }
+        path = folder(&path).join(fs::read_link(&path)?);
+    }
+    Err(io::Error::other(format!("more than {MOST_LINKS} symbolic links lead to each other")))
+}
+
+fn write_stream(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::new(OpenOptions::new().write(true).open(path)?);
     write(&mut out)?;
-    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+    out.flush()
 }
+
+/// A file with a hidden name in the same folder as another, so that the rename stays within one file system; no two calls
+/// share one.
+struct Beside {
+    path: PathBuf,
+}
+
+impl Beside {
+    fn new(file: &Path) -> Self {
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        let call = CALLS.fetch_add(1, Ordering::Relaxed);
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let name = &name[..name.floor_char_boundary(MOST_NAME)];
+        let path = file.with_file_name(format!(".{name}.{}-{call}.tmp", std::process::id()));
+        UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
+        Self { path }
+    }
+
+    fn write(
+        &self,
+        before: Option<&Metadata>,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        private(&mut options, before);
+        let mut out = BufWriter::with_capacity(1 << 20, options.open(&self.path)?);
+        write(&mut out)?;
+        let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        if let Some(before) = before {
+            // Some file systems have no permissions to set.
+            let _ = file.set_permissions(before.permissions());
+        }
+        flush(&file)
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
+    }
+}
+
+/// Whether [`replace`] gives files that it is still writing names like this one: `.NAME.PROCESS-CALL.tmp`.
+pub fn is_leftover(name: &str) -> bool {
+    let numbers = name
+        .strip_prefix('.')
+        .and_then(|name| name.strip_suffix(".tmp"))
+        .and_then(|name| name.rsplit_once('.')?.1.split_once('-'));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    numbers.is_some_and(|(process, call)| is_number(process) && is_number(call))
+}
+
+/// What nobody else may read is not readable for a moment either.
+#[cfg(unix)]
+fn private(options: &mut OpenOptions, before: Option<&Metadata>) {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    if let Some(before) = before {
+        options.mode(before.permissions().mode() & 0o777);
+    }
+}
+
+#[cfg(not(unix))]
+fn private(_: &mut OpenOptions, _: Option<&Metadata>) {}
 
 fn folder(path: &Path) -> &Path {
     match path.parent() {
@@ -69,33 +191,165 @@ fn folder(path: &Path) -> &Path {
     }
 }
 
-/// A rename is on the disk only when its folder is. Elsewhere than on Unix, folders cannot be opened.
+/// Flushes a file to the disk. Some network, shared and user-space file systems have no such call: better a file that a power
+/// failure may undo than none.
+pub(crate) fn flush(file: &File) -> io::Result<()> {
+    match file.sync_all() {
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        done => done,
+    }
+}
+
+/// A rename is on the disk only when its folder is.
+#[cfg(unix)]
 fn flush_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+    match File::open(folder) {
+        // A folder may be writable and not readable.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+        opened => flush(&opened?),
+    }
+}
+
+/// Folders cannot be opened.
+#[cfg(not(unix))]
+fn flush_folder(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn write(path: &Path, text: &str) -> Result<()> {
+        replace(path, |out| out.write_all(text.as_bytes()))
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
     #[test]
     fn a_failed_write_leaves_the_old_file_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("best.safetensors");
-        replace(&path, |out| out.write_all(b"old")).unwrap();
-        let error = replace(&path, |out| {
-            out.write_all(&[0; 3 << 20])?;
-            Err(io::Error::other("no space left"))
-        })
-        .unwrap_err();
+        let fail = || {
+            replace(&path, |out| {
+                out.write_all(&[0; 3 << 20])?;
+                Err(io::Error::other("no space left"))
+            })
+            .unwrap_err()
+        };
+        assert!(fail().help.unwrap().starts_with("nothing was written"));
+        write(&path, "old").unwrap();
+        let error = fail();
         assert!(error.message.contains("best.safetensors") && error.message.contains("no space left"));
+        assert!(error.help.unwrap().starts_with("the file is unchanged"));
         assert_eq!(fs::read(&path).unwrap(), b"old");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(names(folder.path()), ["best.safetensors"]);
     }
 
     #[test]
-    fn a_missing_folder_is_named() {
-        let error = replace(Path::new("/nowhere/at/all.safetensors"), |_| Ok(())).unwrap_err();
+    fn a_missing_folder_and_a_folder_in_the_place_are_named() {
+        let error = write(Path::new("/nowhere/at/all.safetensors"), "").unwrap_err();
         assert!(error.message.contains("/nowhere/at/all.safetensors"), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(folder.path(), "").unwrap_err();
+        assert!(error.message.contains("directory") && names(folder.path()).is_empty(), "{error}");
+    }
+
+    #[test]
+    fn only_files_of_this_module_are_leftovers() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".a.txt.12-0.tmp", ".mine.tmp", "a.tmp", ".a.12-.tmp", ".12-0.tmp"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        let beside = Beside::new(&folder.path().join("model é.safetensors"));
+        fs::write(&beside.path, "").unwrap();
+        remove_leftovers(folder.path()).unwrap();
+        assert_eq!(names(folder.path()), [".12-0.tmp", ".a.12-.tmp", ".mine.tmp", "a.tmp"]);
+    }
+
+    #[test]
+    fn the_longest_names_can_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a".repeat(255), "é".repeat(127)] {
+            write(&folder.path().join(&name), "whole").unwrap();
+            assert_eq!(fs::read(folder.path().join(name)).unwrap(), b"whole");
+        }
+        assert_eq!(names(folder.path()).len(), 2);
+    }
+
+    #[cfg(unix)]
+    mod unix {
+        use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+
+        use super::*;
+
+        fn mode(path: &Path) -> u32 {
+            fs::metadata(path).unwrap().permissions().mode() & 0o7777
+        }
+
+        #[test]
+        fn permissions_are_kept() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("plan.json");
+            write(&path, "one").unwrap();
+            for bits in [0o600, 0o664, 0o666, 0o755] {
+                fs::set_permissions(&path, fs::Permissions::from_mode(bits)).unwrap();
+                write(&path, "two").unwrap();
+                assert_eq!(mode(&path), bits);
+            }
+        }
+
+        #[test]
+        fn a_read_only_file_is_not_replaced() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("my best.safetensors");
+            write(&path, "keep").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+            let error = write(&path, "other").unwrap_err();
+            assert!(error.message.ends_with("it is read-only"), "{error}");
+            let shown = path.display();
+            assert_eq!(error.help.unwrap(), format!("to allow it: `chmod u+w '{shown}'`"));
+            assert_eq!((fs::read(&path).unwrap(), mode(&path)), (b"keep".to_vec(), 0o444));
+        }
+
+        #[test]
+        fn a_link_stays_and_its_file_is_replaced() {
+            let folder = tempfile::tempdir().unwrap();
+            let (link, second) = (folder.path().join("best"), folder.path().join("second"));
+            fs::create_dir(folder.path().join("large")).unwrap();
+            symlink("second", &link).unwrap();
+            symlink("large/model", &second).unwrap();
+            // Where it leads to is not there yet, and then it is.
+            for text in ["one", "two"] {
+                write(&link, text).unwrap();
+                assert_eq!(fs::read_to_string(folder.path().join("large/model")).unwrap(), text);
+                assert_eq!(fs::read_link(&link).unwrap(), Path::new("second"));
+                assert_eq!(names(&folder.path().join("large")), ["model"]);
+            }
+            symlink("loop", folder.path().join("loop")).unwrap();
+            let error = write(&folder.path().join("loop"), "").unwrap_err();
+            assert!(error.message.contains("symbolic links"), "{error}");
+        }
+
+        #[test]
+        fn devices_and_pipes_are_written_to() {
+            write(Path::new("/dev/null"), "gone").unwrap();
+            assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+            let folder = tempfile::tempdir().unwrap();
+            let pipe = folder.path().join("pipe");
+            assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+            let reader = std::thread::spawn({
+                let pipe = pipe.clone();
+                move || fs::read_to_string(pipe).unwrap()
+            });
+            write(&pipe, "through").unwrap();
+            assert_eq!(reader.join().unwrap(), "through");
+            assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+        }
     }
 }

@@ -51,6 +51,7 @@ pub(crate) fn model() -> Model {
     let preprocess = Preprocess {
         square: 6,
         crop: 4,
+        orientation: crate::net::Orientation::Stored,
         resize: crate::data::square::RESIZE.into(),
         channels: "RGB".into(),
         divisor: 3.0,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::json;
+use crate::files::{atomic, json};
 use crate::net::{Change, Edit, Recipe};
 use crate::{Error, Result};
 
@@ -106,7 +106,7 @@ impl Journal {
     pub fn append(&mut self, entry: Entry) -> Result<()> {
         let mut line = serde_json::to_vec(&entry).expect("strings and numbers are JSON");
         line.push(b'\n');
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_all());
+        let written = self.file.write_all(&line).and_then(|()| atomic::flush(&self.file));
         match written {
             Ok(()) => self.bytes += line.len() as u64,
             Err(error) => {

@@ -18,8 +18,11 @@ use crate::train::tally::Tally;
 use crate::train::watch::{Cure, LOWER, OnPlateau, Watch};
 use crate::{Error, Result};
 
-/// Share of waiting for pictures that is told.
+/// Share of an epoch spent waiting for images that is told.
 const WORTH_TELLING: f64 = 0.05;
+
+/// Seconds of an epoch spent waiting for images that are told: a short epoch waits for its first batches.
+const WORTH_SECONDS: f64 = 10.0;
 
 impl Trainer {
     /// Judges the validation pictures by their centre view.
@@ -67,15 +70,18 @@ impl Trainer {
         if next == Next::Divided {
             self.record.say(&format!("the rate is divided: {} from now on", self.rate()));
         }
+        let before = self.state.step.saturating_sub(self.state.batches);
         self.state.batches = 0;
         (self.state.epoch, self.state.late, self.state.recent) = Default::default();
         self.save_checkpoint();
         self.record.settle();
-        if epoch > 1 {
+        if !Watch::is_due(before, self.state.step) {
             return Ok(None);
         }
-        self.tell_of_a_bad_loss(late);
-        match Watch::is_flat(&late, self.engine.network().classes) {
+        let classes = self.engine.network().classes;
+        let seen = Watch::evidence(late, tally, classes);
+        self.tell_of_a_bad_loss(seen);
+        match Watch::is_flat(&seen, classes) {
             true => self.on_plateau(),
             false => Ok(None),
         }
@@ -99,9 +105,9 @@ impl Trainer {
             text += &format!("; validation: loss {:.4}, top-1 {top1:.2} %, top-5 {top5:.2} %", found.loss);
         }
         text += &format!("; {} images/s, {}", significant(tally.rate()), duration(line.seconds));
-        if tally.waiting() > WORTH_TELLING {
+        if tally.waiting() > WORTH_TELLING && tally.waiting > WORTH_SECONDS {
             text += &format!(
-                "; {:.0} % of it waiting for pictures: `alexnet data bench` says why",
+                "; {:.0} % of it waiting for images: `alexnet data bench` says why",
                 100.0 * tally.waiting()
             );
         }
@@ -162,6 +168,8 @@ impl Trainer {
             Ended::Signal(_) | Ended::Forecast => None,
             _ => self.judge_best(ended)?,
         };
+        let broken = evaluation.iter().flat_map(|found| found.skipped.iter().cloned());
+        self.skipped.extend(broken);
         self.tell_best();
         self.record.flush();
         self.record.draw();

@@ -144,7 +144,7 @@ impl Trainer {
         let mut loader = self.loader();
         let (epoch, size) = (self.state.pace.epochs + 1, self.config.recipe.optimiser.batch);
         self.record.progress.start(format!("epoch {epoch} of {}", self.schedule().epochs), self.usable.len());
-        self.record.progress.advance((self.state.batches * size).min(self.usable.len()), None);
+        self.record.progress.take_up((self.state.batches * size).min(self.usable.len()));
         let mut before = Instant::now();
         while self.state.batches < loader.batches() {
             if self.make_edits()? {
