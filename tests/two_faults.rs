@@ -13,14 +13,14 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use alexnet::interop::Model;
 use alexnet::net::Change;
 use alexnet::train::journal;
 use alexnet_kernels::hash::combine;
-use place::{Place, lines, often, signal};
+use place::{Place, lines, often};
 
 const EPOCHS: usize = 6;
 
@@ -115,13 +115,11 @@ impl Case<'_> {
         }
         if let Some((moment, name)) = stop {
             wait(moment);
-            if child.try_wait().unwrap().is_none() {
-                match program(child.id(), full) {
-                    Some(id) => {
-                        drop(Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status())
-                    }
-                    None => signal(&child, name),
-                }
+            let program = if full { traced(&mut child) } else { Some(child.id().to_string()) };
+            if let Some(program) = program {
+                // It may have ended by now.
+                let _ =
+                    Command::new("kill").args([&format!("-{name}"), &program]).stderr(Stdio::null()).status();
             }
         }
         let output = child.wait_with_output().unwrap();
@@ -221,10 +219,20 @@ impl Case<'_> {
     }
 }
 
-/// The process that strace runs; strace itself would only be told to let go of it.
-fn program(id: u32, traced: bool) -> Option<u32> {
-    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
-    children.split_whitespace().next()?.parse().ok().filter(|_| traced)
+/// The process that strace runs, once it does: strace itself would only be told to let go of it. `None` if it is over.
+fn traced(strace: &mut Child) -> Option<String> {
+    let id = strace.id();
+    while strace.try_wait().unwrap().is_none() {
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        let is_program = |id: &&str| {
+            std::fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.starts_with("alexnet"))
+        };
+        if let Some(program) = children.split_whitespace().find(is_program) {
+            return Some(program.to_owned());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    None
 }
 
 fn has_strace() -> bool {

@@ -152,7 +152,7 @@ impl Trainer {
     pub(super) fn finish(mut self, began: Instant, ended: &Ended) -> Result<Report> {
         let stopped = matches!(ended, Ended::Signal(_) | Ended::MaxSteps) && !self.config.only_forecast;
         if stopped && !self.is_saved() {
-            self.save_unfinished()?;
+            self.save_unfinished(ended)?;
         }
         let written = self.keeper.wait();
         self.tell_of_checkpoint(written);
@@ -268,7 +268,7 @@ impl Trainer {
         self.record.say(&text);
     }
 
-    fn save_unfinished(&mut self) -> Result<()> {
+    fn save_unfinished(&mut self, ended: &Ended) -> Result<()> {
         let steps = count(self.state.step as u64);
         let folder = self.record.run.folder().display().to_string();
         let go_on = format!("`alexnet train --resume {folder}`");
@@ -285,9 +285,10 @@ impl Trainer {
         let model = self.model(self.state.pace.epochs, self.state.step, None)?;
         self.keep_model(Which::Last, model, None)?;
         if self.unsaved.is_empty() {
-            self.record.say(&format!(
-                "stopped after {steps} steps; {go_on} goes on; the model so far is last.safetensors"
-            ));
+            // How to continue beyond a limit is said with the limit.
+            let go_on = if *ended == Ended::MaxSteps { String::new() } else { format!("; {go_on} goes on") };
+            self.record
+                .say(&format!("stopped after {steps} steps{go_on}; the model so far is last.safetensors"));
         }
         Ok(())
     }
