@@ -7,7 +7,7 @@ use std::sync::Arc;
 use alexnet::data::decode::{decode, inspect};
 use alexnet::data::square::square;
 use alexnet::data::{Batch, Dataset, Loader, Picture, Preprocess, Statistics, embedded};
-use alexnet::net::{Augment, Input, Mean};
+use alexnet::net::{Augment, Input, Mean, Orientation};
 use jpeg_encoder::{ColorType, Encoder};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -92,7 +92,7 @@ fn splits_with_other_classes_are_told() {
     class_folders(&dir.path().join("train"), &["cat", "dog"], 2);
     class_folders(&dir.path().join("val"), &["cat"], 2);
     let set = Dataset::open(dir.path()).unwrap();
-    assert!(set.notes.iter().any(|note| note.contains("no pictures of 1 classes: dog")), "{:?}", set.notes);
+    assert!(set.notes.iter().any(|note| note.contains("no images of 1 class: dog")), "{:?}", set.notes);
     class_folders(&dir.path().join("val"), &["horse"], 2);
     assert!(open_error(dir.path()).contains("horse"));
 }
@@ -102,7 +102,8 @@ fn split_folders_are_known_in_any_case_and_need_training_pictures() {
     let dir = TempDir::new().unwrap();
     class_folders(&dir.path().join("Test"), &["cat", "dog"], 2);
     class_folders(&dir.path().join("Val"), &["cat", "dog"], 2);
-    assert!(open_error(dir.path()).contains("no train/"));
+    let error = Dataset::open(dir.path()).unwrap().train().unwrap_err().to_string();
+    assert!(error.contains("no training images, only val and test"), "{error}");
     class_folders(&dir.path().join("Train"), &["cat", "dog"], 2);
     let set = Dataset::open(dir.path()).unwrap();
     let names: Vec<&str> = set.splits.iter().map(|split| split.name.as_str()).collect();
@@ -142,7 +143,7 @@ fn what_is_not_a_set_of_pictures_is_refused() {
     class_folders(dir.path(), &["cat"], 1);
     create_dir_all(dir.path().join("dog")).unwrap();
     let message = open_error(dir.path());
-    assert!(message.contains("no pictures: dog") && message.contains("help"), "{message}");
+    assert!(message.contains("no images: dog") && message.contains("help"), "{message}");
     let text = dir.path().join("set.tar");
     write(&text, "not a tar at all").unwrap();
     assert!(open_error(&text).contains("set.tar"));
@@ -275,10 +276,11 @@ fn pictures_that_do_not_decode_say_why() {
     };
     says(b"", "empty");
     says(b"Hello, this is no picture", "starts with `Hello, t`");
-    says(&whole[..whole.len() / 2], "broken JPEG");
-    says(&whole[..3], "broken JPEG");
-    says(&whole[..whole.len() - 8], "broken JPEG");
-    says(&whole[..whole.len() - 2], "ends before its picture does");
+    says(&whole[..whole.len() / 2], "truncated JPEG");
+    says(&whole[..3], "truncated JPEG");
+    says(&whole[..whole.len() - 8], "truncated JPEG");
+    // The end mark alone is no part of the image.
+    assert_eq!(decode(&whole[..whole.len() - 2]).unwrap(), decode(&whole).unwrap());
     says(&png(&image::DynamicImage::new_rgb8(9, 9))[..50], "broken PNG");
 
     // A gzip file in a gzip file, which may have no end; one that is broken; a sound one.
@@ -413,7 +415,7 @@ proptest! {
 }
 
 fn input(square: usize, crop: usize, mean: Mean) -> Input {
-    Input { square, crop, mean, divisor: 1.0, deviations: None }
+    Input { square, crop, orientation: Orientation::Exif, mean, divisor: 1.0, deviations: None }
 }
 
 fn augment() -> Augment {
@@ -422,7 +424,7 @@ fn augment() -> Augment {
 
 fn epoch(set: &Dataset, batch: usize, first: usize, workers: usize, epoch: u64) -> Vec<Batch> {
     let split = set.train().unwrap();
-    let statistics = Statistics::measure(split, 16, 2, &|_| {}).unwrap();
+    let statistics = Statistics::measure(split, 16, 2, &|_| Ok(())).unwrap();
     let preprocess = Arc::new(Preprocess::new(&input(16, 12, Mean::Image), &statistics));
     let basis = statistics.color_basis();
     let usable = &statistics.usable;
@@ -459,7 +461,7 @@ fn broken_pictures_are_listed_and_left_out() {
     write(dir.path().join("dog/half.jpg"), &whole[..whole.len() / 2]).unwrap();
     let set = Dataset::open(dir.path()).unwrap();
     let all = set.split("all").unwrap();
-    let statistics = Statistics::measure(all, 16, 2, &|_| {}).unwrap();
+    let statistics = Statistics::measure(all, 16, 2, &|_| Ok(())).unwrap();
     let files: Vec<&str> = statistics.skipped.iter().map(|skip| skip.file.as_str()).collect();
     assert_eq!((files, statistics.usable.len()), (vec!["cat/zero.jpg", "dog/half.jpg"], 8));
     let preprocess = Arc::new(Preprocess::new(&input(16, 12, Mean::Channels), &statistics));
@@ -471,7 +473,7 @@ fn broken_pictures_are_listed_and_left_out() {
     create_dir_all(dir.path().join("cat")).unwrap();
     write(dir.path().join("cat/a.jpg"), "text").unwrap();
     let set = Dataset::open(dir.path()).unwrap();
-    let error = Statistics::measure(set.split("all").unwrap(), 16, 1, &|_| {}).unwrap_err();
+    let error = Statistics::measure(set.split("all").unwrap(), 16, 1, &|_| Ok(())).unwrap_err();
     assert!(error.message.contains("none of the 1 pictures decodes"), "{error}");
 }
 
@@ -481,7 +483,7 @@ fn a_picture_that_vanishes_stops_the_epoch() {
     class_folders(dir.path(), &["cat", "dog"], 6);
     let set = Dataset::open(dir.path()).unwrap();
     let all = set.split("all").unwrap();
-    let statistics = Statistics::measure(all, 16, 1, &|_| {}).unwrap();
+    let statistics = Statistics::measure(all, 16, 1, &|_| Ok(())).unwrap();
     let preprocess = Arc::new(Preprocess::new(&input(16, 12, Mean::Image), &statistics));
     std::fs::remove_file(dir.path().join("dog/005.jpg")).unwrap();
     for workers in [0, 2] {
@@ -497,8 +499,8 @@ fn a_picture_that_vanishes_stops_the_epoch() {
 fn statistics_are_those_of_a_plain_sum() {
     let set = embedded::fashion_mnist().unwrap();
     let split = set.val().unwrap();
-    let statistics = Statistics::measure(split, 28, 3, &|_| {}).unwrap();
-    assert_eq!(statistics, Statistics::measure(split, 28, 1, &|_| {}).unwrap(), "any number of workers");
+    let statistics = Statistics::measure(split, 28, 3, &|_| Ok(())).unwrap();
+    assert_eq!(statistics, Statistics::measure(split, 28, 1, &|_| Ok(())).unwrap(), "any number of workers");
     let pictures: Vec<Picture> = (0..split.len()).map(|i| split.picture(i).unwrap().unwrap()).collect();
     let mean: f64 = pictures.iter().map(|p| f64::from(p.pixels[3 * 400])).sum::<f64>() / 2000.0;
     assert!((f64::from(statistics.mean_image()[3 * 400]) - mean).abs() < 1e-4);
@@ -570,5 +572,90 @@ fn every_picture_comes_once_in_each_of_50_interrupted_epochs() {
         }
         assert!(seen.iter().all(|&times| times == 1), "epoch {number}: {seen:?}");
         assert!(interruptions > 1, "epoch {number} was not interrupted");
+    }
+}
+
+/// The pixels of an image as a camera would store them for an EXIF orientation of 1 to 8, with the stored width.
+fn as_stored(upright: &[u8], width: usize, height: usize, orientation: u8) -> (Vec<u8>, usize) {
+    let (stored_width, stored_height) = if orientation < 5 { (width, height) } else { (height, width) };
+    // Where the stored row and column show, after the table of orientations in the EXIF standard.
+    let shown = |row: usize, column: usize| match orientation {
+        1 => (column, row),
+        2 => (width - 1 - column, row),
+        3 => (width - 1 - column, height - 1 - row),
+        4 => (column, height - 1 - row),
+        5 => (row, column),
+        6 => (width - 1 - row, column),
+        7 => (width - 1 - row, height - 1 - column),
+        _ => (row, height - 1 - column),
+    };
+    let places = (0..stored_height).flat_map(|row| (0..stored_width).map(move |column| shown(row, column)));
+    let pixels = places.flat_map(|(x, y)| upright[3 * (y * width + x)..][..3].to_vec()).collect();
+    (pixels, stored_width)
+}
+
+/// A PNG whose EXIF orientation makes it `upright`.
+fn oriented_png(upright: &[u8], width: usize, height: usize, orientation: u8) -> Vec<u8> {
+    let (pixels, stored_width) = as_stored(upright, width, height, orientation);
+    let stored_height = pixels.len() / 3 / stored_width;
+    let image = image::RgbImage::from_raw(stored_width as u32, stored_height as u32, pixels).unwrap();
+    let bytes = png(&image::DynamicImage::ImageRgb8(image));
+    let tiff = [b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".as_slice(), &[orientation, 0, 0], &[0; 4]]
+        .concat();
+    let mut crc = flate2::Crc::new();
+    crc.update(b"eXIf");
+    crc.update(&tiff);
+    let chunk = [&(tiff.len() as u32).to_be_bytes()[..], b"eXIf", &tiff, &crc.sum().to_be_bytes()].concat();
+    // Behind the header's 8 + 25 bytes.
+    [&bytes[..33], &chunk, &bytes[33..]].concat()
+}
+
+/// Every orientation gives the upright image, wherever pixels are looked at; as stored, they stay as they are.
+#[test]
+fn images_are_upright_where_a_recipe_asks_for_it() {
+    const WIDTH: usize = 13;
+    const HEIGHT: usize = 9;
+    let dir = TempDir::new().unwrap();
+    let upright: Vec<u8> = (0..3 * WIDTH * HEIGHT).map(|i| (i * 37 % 251) as u8).collect();
+    for class in ["cat", "dog"] {
+        create_dir_all(dir.path().join("train").join(class)).unwrap();
+        for orientation in 1..=8 {
+            let bytes = oriented_png(&upright, WIDTH, HEIGHT, orientation);
+            write(dir.path().join(format!("train/{class}/{orientation}.png")), bytes).unwrap();
+        }
+    }
+    let set = Dataset::open(dir.path()).unwrap();
+    let stored = set.train().unwrap();
+    let split = stored.oriented(Orientation::Exif);
+    let picture = Picture::new(WIDTH, HEIGHT, upright.clone());
+    for index in 0..split.len() {
+        assert_eq!(split.picture(index).unwrap().unwrap(), picture, "{}", split.file(index));
+        let orientation = 1 + (index % 8) as u8;
+        let (pixels, width) = as_stored(&upright, WIDTH, HEIGHT, orientation);
+        let as_it_is = Picture::new(width, pixels.len() / 3 / width, pixels);
+        assert_eq!(stored.picture(index).unwrap().unwrap(), as_it_is);
+        let again = split.oriented(Orientation::Stored);
+        assert_eq!(again.picture(index).unwrap().unwrap(), as_it_is);
+    }
+    // The mean of equal squares is the square.
+    let found = Statistics::measure(&split, 8, 2, &|_| Ok(())).unwrap();
+    let expected: Vec<f32> = square(&picture, 8).pixels.iter().map(|&value| f32::from(value)).collect();
+    assert_eq!(found.mean_image(), expected);
+    assert_ne!(Statistics::measure(stored, 8, 2, &|_| Ok(())).unwrap().mean_image(), expected);
+    // The loader goes by the preprocessing, whatever split it is given.
+    let augment = Augment { random_crop: false, flip: false, color_noise: 0.0 };
+    let first = |split, orientation| -> Vec<Vec<f32>> {
+        let preprocess =
+            Preprocess::new(&Input { orientation, ..input(8, 8, Mean::Fixed([0.0; 3])) }, &found);
+        let (preprocess, basis) = (Arc::new(preprocess), found.color_basis());
+        let training = Loader::training(split, &found.usable, &preprocess, &augment, &basis, (1, 1), 4, 0, 2);
+        let evaluation = Loader::evaluation(split, &preprocess, 1, 4, 0);
+        let images = training.chain(evaluation).flat_map(|batch| batch.unwrap().images);
+        images.collect::<Vec<f32>>().chunks(8 * 8 * 3).map(<[f32]>::to_vec).collect()
+    };
+    for split in [stored, &split] {
+        let images = first(split, Orientation::Exif);
+        assert!(images.len() == 32 && images.iter().all(|image| *image == expected));
+        assert!(first(split, Orientation::Stored).iter().any(|image| *image != expected));
     }
 }

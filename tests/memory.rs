@@ -53,6 +53,7 @@ fn memory_stays_where_it_was() {
     let preprocess = Arc::new(Preprocess {
         square: SIDE,
         crop: 224,
+        orientation: alexnet::net::Orientation::Stored,
         resize: String::new(),
         channels: String::new(),
         divisor: 1.0,

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+
+use crate::train::origin::newest;
 
 /// The network and the training system of the 2012 ImageNet paper.
 #[derive(Debug, Parser)]
@@ -72,7 +75,7 @@ pub(super) enum RecipeCommand {
     #[command(after_help = "Examples:\n  alexnet recipe show paper\n  \
                             alexnet recipe show small --toml > mine.toml   # then edit, and train with --recipe mine.toml")]
     Show {
-        /// A built-in recipe, or a TOML file
+        /// A built-in recipe, a TOML file, or a run folder
         #[arg(value_name = "NAME|FILE")]
         recipe: String,
         /// Work the shapes out for this many classes, instead of the recipe's
@@ -81,6 +84,9 @@ pub(super) enum RecipeCommand {
         /// Print the recipe file itself, to be edited
         #[arg(long, conflicts_with_all = ["json", "classes"])]
         toml: bool,
+        /// Change a value first, as for `train`; may be repeated
+        #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+        set: Vec<(String, String)>,
         #[command(flatten)]
         format: FormatArgs,
     },
@@ -94,14 +100,18 @@ pub(super) enum RecipeCommand {
         run: PathBuf,
     },
     /// Show what differs between two recipes, and why it matters
-    #[command(after_help = "Example:\n  alexnet recipe diff paper caffe")]
+    #[command(after_help = "Examples:\n  alexnet recipe diff paper caffe\n  \
+                            alexnet recipe diff small small --set layer.norm1,norm2=none")]
     Diff {
-        /// A built-in recipe, or a TOML file
+        /// A built-in recipe, a TOML file, or a run folder
         #[arg(value_name = "A")]
         a: String,
         /// Another one
         #[arg(value_name = "B")]
         b: String,
+        /// Change a value of B first, as for `train`; may be repeated
+        #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+        set: Vec<(String, String)>,
     },
 }
 
@@ -180,6 +190,9 @@ pub(super) struct PackArgs {
     /// Side of the squares: the recipe's `input.square`
     #[arg(long, value_name = "PIXELS", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(super) side: u32,
+    /// Rotate photos as their EXIF orientation says, or leave them as stored; ImageNet's archives stay as stored
+    #[arg(long, value_name = "exif|stored", default_value = "exif", value_parser = ["exif", "stored"], hide_possible_values = true)]
+    pub(super) orientation: String,
     #[command(flatten)]
     pub(super) machine: MachineArgs,
     #[command(flatten)]
@@ -225,12 +238,15 @@ pub(super) struct TrainArgs {
     /// A built-in recipe (`alexnet recipe list`), or a TOML file [with --init: the model's; with --resume: the run's]
     #[arg(long, value_name = "NAME|FILE", required_unless_present_any = ["resume", "init"])]
     pub(super) recipe: Option<String>,
-    /// Go on with the training of this run folder, from its last checkpoint to the same bits
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["run", "exist_ok", "seed", "init", "freeze", "forecast"])]
+    /// Resume the training of this run folder from its last checkpoint, to the same bits [without RUN: the newest in runs/]
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "runs", value_parser = run_folder(), conflicts_with_all = ["run", "exist_ok", "seed", "init", "freeze", "forecast"])]
     pub(super) resume: Option<PathBuf>,
     /// Go on even if the recipe, the pictures or the classes are others than before
     #[arg(long, requires = "resume")]
     pub(super) accept_changes: bool,
+    /// Train although there is only one class
+    #[arg(long)]
+    pub(super) allow_one_class: bool,
     /// Start from the weights of a model or of a run, as far as they fit; the last layer is new for new classes
     #[arg(long, value_name = "MODEL")]
     pub(super) init: Option<PathBuf>,
@@ -241,7 +257,7 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub(super) run: Option<PathBuf>,
     /// Write into the run folder even if it holds a run already, whose files move into `earlier-1` there
-    #[arg(long)]
+    #[arg(long, requires = "run")]
     pub(super) exist_ok: bool,
     /// Passes over the pictures, instead of the recipe's
     #[arg(long, value_name = "N", value_parser = at_least_one())]
@@ -249,7 +265,7 @@ pub(super) struct TrainArgs {
     /// Stop after this many updates; with --resume, `none` lifts the limit of before
     #[arg(long, value_name = "N", value_parser = limit)]
     pub(super) steps: Option<Limit>,
-    /// Change a value of the recipe, such as optimiser.rate=0.005; may be repeated
+    /// Change a value of the recipe, such as optimiser.rate=0.005, or remove a layer, as in layer.norm1=none; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub(super) set: Vec<(String, String)>,
     /// Pictures that go through the network at once, a multiple of 9: less memory, the same numbers, a little slower
@@ -266,7 +282,8 @@ pub(super) struct TrainArgs {
     /// [default: lower-rate]
     #[arg(long, value_name = "lower-rate|stop", value_parser = ["lower-rate", "stop"], hide_possible_values = true)]
     pub(super) on_divergence: Option<String>,
-    /// When the first epoch ends with the loss of a blind guess: tell the known cures, begin again with one, or stop
+    /// When the first epoch, of at least 100 steps, ends with the loss of a blind guess: tell the known cures, begin again
+    /// with one, or stop
     /// [default: tell]
     #[arg(long, value_name = "WHAT", value_parser = ["tell", "restart-with-he", "restart-with-small-biases", "stop"])]
     pub(super) on_plateau: Option<String>,
@@ -356,7 +373,8 @@ pub(super) struct EvalArgs {
     /// The labelled pictures, as for `train`
     #[arg(long, value_name = "SRC")]
     pub(super) data: PathBuf,
-    /// Which pictures of it [default: all of a folder of class folders, else val]
+    /// Which images of it: train, val, test, or all [default: val; where the set has no splits, what is held out of training,
+    /// or all if the model was trained on other images]
     #[arg(long, value_name = "NAME")]
     pub(super) split: Option<String>,
     #[command(flatten)]
@@ -380,9 +398,9 @@ pub(super) struct ClassifyArgs {
     /// A model file or a run folder
     #[arg(value_name = "MODEL")]
     pub(super) model: PathBuf,
-    /// Pictures, JPEG or PNG; `-` is standard input, a folder means the pictures right in it
+    /// Images; `-` is standard input, a folder means the images right in it
     #[arg(value_name = "IMAGE", required = true)]
-    pub(super) images: Vec<String>,
+    pub(super) images: Vec<PathBuf>,
     /// How many classes to name
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one())]
     pub(super) top: u32,
@@ -473,6 +491,11 @@ fn limit(text: &str) -> Result<Limit, String> {
         (_, Ok(steps)) if steps > 0 => Ok(Limit::Steps(steps as usize)),
         _ => Err("expected a number of updates, 1 or more, or `none`".into()),
     }
+}
+
+/// A run folder, or a folder of runs, of which the newest is meant.
+fn run_folder() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(|folder| newest(&folder))
 }
 
 fn views() -> impl TypedValueParser<Value = usize> {

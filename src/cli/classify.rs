@@ -6,11 +6,11 @@ use serde_json::json;
 
 use super::Ending;
 use super::args::ClassifyArgs;
-use super::output::{Output, percent, printable};
+use super::output::{Output, note, percent, printable};
 use crate::Error;
 use crate::error::Kind;
 use crate::eval::Predictor;
-use crate::eval::classify::{Classified, Outcome, Prediction, classify, pictures};
+use crate::eval::classify::{Classified, Outcome, Prediction, classify, images};
 
 /// Views that go through the network at once.
 const BATCH: usize = 10;
@@ -21,12 +21,15 @@ const BAR: usize = 40;
 pub(super) fn run(args: &ClassifyArgs, out: &mut Output) -> Ending {
     let mut model = Predictor::load(&args.model, BATCH, args.machine.threads(), args.precision.half)?;
     let views = args.views.views.unwrap_or(model.views);
+    if args.top as usize > model.classes.len() {
+        note(&format!("--top {}: the model has {} classes, all are listed", args.top, model.classes.len()));
+    }
     let (mut all, mut failed) = (Vec::new(), 0);
-    for file in pictures(&args.images) {
+    for file in images(&args.images, &mut |text| note(&text)) {
         let found = classify(&mut model, &file, views, args.top as usize);
         if let Outcome::Error(message) = &found.outcome {
             failed += 1;
-            super::output::error(&Error::data(format!("{file}: {message}")));
+            super::output::error(&Error::data(format!("{}: {message}", file.display())));
         }
         if args.format.json {
             all.push(found);

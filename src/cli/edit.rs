@@ -9,11 +9,12 @@ use super::Ending;
 use super::args::EditArgs;
 use super::output::Output;
 use super::recipe::run_recipe;
-use crate::Result;
+use crate::error::shell;
 use crate::net::Change;
 use crate::train::journal::{self, Entry, Journal};
 use crate::train::origin::Origin;
 use crate::train::run::is_in_use;
+use crate::{Error, Result};
 
 /// How long a running training is waited for: it makes changes between two steps.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,6 +24,7 @@ pub(super) fn run(args: &EditArgs, out: &mut Output) -> Ending {
     let recipe = run_recipe(&args.run)?;
     // All are checked before one is asked for.
     let changes = args.changes.iter().map(|text| Change::parse(text, &recipe)).collect::<Result<Vec<_>>>()?;
+    check_each_once(&changes)?;
     let asked = changes
         .into_iter()
         .map(|change| {
@@ -39,18 +41,30 @@ pub(super) fn run(args: &EditArgs, out: &mut Output) -> Ending {
         out.json(&json!({ "changes": changes.collect::<Vec<_>>() }))?;
         return Ok(0);
     }
-    let run = args.run.display();
     for (change, name) in &asked {
         let when = match step(name) {
             Some(step) => format!("made after step {step}"),
             None if is_in_use(&args.run) => {
                 "asked for: the training makes it before its next step".to_owned()
             }
-            None => format!("asked for: no training runs; `alexnet train --resume {run}` makes it"),
+            None => {
+                format!("asked for: no training runs; `alexnet train --resume {}` makes it", shell(&args.run))
+            }
         };
         out.text(&format!("{change}  {when}\n"))?;
     }
     Ok(0)
+}
+
+/// Refuses a change that undoes one before it in the same command.
+fn check_each_once(changes: &[Change]) -> Result<()> {
+    for (i, change) in changes.iter().enumerate() {
+        if let Some(before) = changes[..i].iter().find(|before| before.is_undone_by(change)) {
+            return Err(Error::usage(format!("`{before}` has no effect: `{change}` follows it"))
+                .help("keep one of the two"));
+        }
+    }
+    Ok(())
 }
 
 /// The entries of the journal that came of what was asked for, as far as a training that runs makes them in time.

@@ -1,6 +1,7 @@
 //! `alexnet eval`: top-1, top-5 and loss of a model or an ensemble.
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -8,9 +9,11 @@ use serde_json::{Value, json};
 use super::Ending;
 use super::args::EvalArgs;
 use super::output::{Output, note, percent, printable};
-use crate::data::{Dataset, Split};
+use crate::data::pack::Asker;
+use crate::data::{Dataset, Preprocess, Split, identity};
 use crate::eval::{Evaluation, Judge, Predictor, ensemble, model_path, same_classes};
 use crate::net::show::grouped;
+use crate::train::origin::Origin;
 use crate::train::progress::{Display, Progress};
 use crate::{Error, Result};
 
@@ -27,7 +30,13 @@ pub(super) fn run(args: &EvalArgs, out: &mut Output) -> Ending {
     let load = |path| Predictor::load(path, args.batch as usize, threads, args.precision.half);
     let mut models = args.models.iter().map(|path| load(path)).collect::<Result<Vec<Predictor>>>()?;
     same_classes(&models)?;
-    let split = choose(&data, args.split.as_deref())?.relabel(&data.classes, &models[0].classes)?;
+    check_each_once(&models)?;
+    let Choice { split, seen } = choose(&data, &args.data, args.split.as_deref(), &models)?;
+    let split = split.relabel(&data.classes, &models[0].classes)?;
+    for model in &models {
+        let Preprocess { square, orientation, .. } = *model.preprocess;
+        split.check_packed(square, orientation, Asker::Model)?.into_iter().for_each(|text| note(&text));
+    }
     let views = args.views.views.unwrap_or(models[0].views);
     let mut judges: Vec<Judge<'_>> = models.iter_mut().map(Predictor::judge).collect();
     let mut progress = Progress::new(Display::detect(false));
@@ -47,6 +56,7 @@ pub(super) fn run(args: &EvalArgs, out: &mut Output) -> Ending {
         models: &models,
         data: &data,
         split: &split.name,
+        seen,
         views,
         half: args.precision.half,
     };
@@ -58,26 +68,122 @@ pub(super) fn run(args: &EvalArgs, out: &mut Output) -> Ending {
     Ok(0)
 }
 
-/// The split that is asked for; without asking, all pictures where nothing but class folders is there, else those
-/// to validate on.
-fn choose<'a>(data: &'a Dataset, asked: Option<&str>) -> Result<&'a Split> {
+/// The same model twice has the mean of its own probabilities.
+fn check_each_once(models: &[Predictor]) -> Result<()> {
+    let place = |model: &Predictor| model.path.canonicalize().unwrap_or_else(|_| model.path.clone());
+    let places: Vec<PathBuf> = models.iter().map(place).collect();
+    match (1..places.len()).find(|&i| places[..i].contains(&places[i])) {
+        None => Ok(()),
+        Some(i) => Err(Error::usage(format!("{} is named twice", models[i].path.display()))
+            .help("name each model of an ensemble once")),
+    }
+}
+
+/// What the models have seen of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// One was trained on its training images.
+    Train,
+    /// One was trained on the images that were in the same place then.
+    EarlierTrain,
+    /// All were trained on others.
+    Nothing,
+    /// Their files do not say.
+    Unknown,
+}
+
+impl Seen {
+    fn of(models: &[Predictor], data: &Dataset, source: &Path) -> Self {
+        let Ok(train) = data.train() else { return Self::Unknown };
+        let digest = identity::digest_of(train);
+        if models.iter().any(|model| model.trained_on.as_ref() == Some(&digest)) {
+            return Self::Train;
+        }
+        let here = source.canonicalize().ok();
+        let came_from =
+            |model: &Predictor| Origin::read(model.path.parent()?).ok()?.source?.canonicalize().ok();
+        if here.is_some() && models.iter().any(|model| came_from(model) == here) {
+            return Self::EarlierTrain;
+        }
+        match models.iter().all(|model| model.trained_on.is_some()) {
+            true => Self::Nothing,
+            false => Self::Unknown,
+        }
+    }
+
+    /// As JSON: whether a model was trained on the set; null if that is not known.
+    fn json(self) -> Option<bool> {
+        match self {
+            Self::Train | Self::EarlierTrain => Some(true),
+            Self::Nothing => Some(false),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// The images to judge, and what the models have seen of their set.
+struct Choice<'a> {
+    split: &'a Split,
+    seen: Seen,
+}
+
+/// The split that is asked for. Without asking, those to validate on; and of a set without splits of its own the part
+/// that is held out, unless the models were trained on other images.
+fn choose<'a>(
+    data: &'a Dataset,
+    source: &Path,
+    asked: Option<&str>,
+    models: &[Predictor],
+) -> Result<Choice<'a>> {
+    let seen = Seen::of(models, data, source);
     if let Some(name) = asked {
-        return data.split(name);
+        let split = data.split(name)?;
+        if matches!(seen, Seen::Train | Seen::EarlierTrain) && matches!(name, "all" | "train") {
+            note(&format!("--split {name} judges images that the model was trained on"));
+        }
+        return Ok(Choice { split, seen });
     }
-    if let Ok(all) = data.split("all") {
-        note(
-            "no --split: all pictures are judged. If the model was trained on this folder, `--split val` judges the \
-             tenth that was held out",
-        );
-        return Ok(all);
-    }
-    data.val().map_or_else(|| data.train(), Ok)
+    let (Ok(all), Ok(val)) = (data.split("all"), data.split("val")) else {
+        let split = data.val().map_or_else(|| data.train(), Ok)?;
+        return Ok(Choice { split, seen });
+    };
+    let (images, held) = (grouped(all.len()), grouped(val.len()));
+    let instead = format!("`--split all` judges all {images}");
+    let (split, text) = match seen {
+        _ if val.is_empty() => {
+            (all, format!("no images are held out for validation: all {images} are judged"))
+        }
+        Seen::Train => (val, format!("judging the {held} images that were held out of training; {instead}")),
+        Seen::EarlierTrain => (
+            val,
+            format!(
+                "the set has changed since the model was trained on it: judging the {held} images that would be held \
+                 out now, some of which it may have been trained on; {instead}"
+            ),
+        ),
+        Seen::Unknown => (
+            val,
+            format!(
+                "the model does not say what it was trained on: assuming this set, judging the {held} images that \
+                 are held out of training; {instead}"
+            ),
+        ),
+        Seen::Nothing => (
+            all,
+            format!(
+                "the model was trained on other images: judging all {images}; `--split val` judges the {held} that a \
+                 training on this set would hold out"
+            ),
+        ),
+    };
+    note(&text);
+    Ok(Choice { split, seen })
 }
 
 fn nothing_judged(data: &Dataset, split: &Split, found: &Evaluation) -> Error {
     let first = found.skipped.first().map_or(String::new(), |s| format!(": {}: {}", s.file, s.reason));
     Error::data(format!(
-        "{}: none of the {} pictures of split `{}` can be judged{first}",
+        "{}: none of the {} images of split `{}` can be judged{first}",
         data.origin,
         split.len(),
         split.name
@@ -91,6 +197,7 @@ struct Report<'a> {
     models: &'a [Predictor],
     data: &'a Dataset,
     split: &'a str,
+    seen: Seen,
     views: usize,
     half: bool,
 }
@@ -102,6 +209,7 @@ impl Report<'_> {
             "models": models,
             "data": self.data.origin,
             "split": self.split,
+            "trained_on_data": self.seen.json(),
             "images": self.found.images,
             "views": self.views,
             "half": self.half,
@@ -115,6 +223,16 @@ impl Report<'_> {
         })
     }
 
+    /// What the split is to the models.
+    fn which(&self) -> &'static str {
+        let is_made = self.data.split("all").is_ok();
+        match (self.split, self.seen) {
+            ("val", Seen::Train) if is_made => ", held out of training",
+            ("all" | "train", Seen::Train | Seen::EarlierTrain) => ", which the model was trained on",
+            _ => "",
+        }
+    }
+
     fn text(&self) -> String {
         let Evaluation { images, top1, top5, loss, skipped, .. } = self.found;
         let mut out = String::new();
@@ -123,10 +241,11 @@ impl Report<'_> {
         }
         let _ = writeln!(
             out,
-            "pictures  {}, split {} of {}",
+            "images    {}, split {} of {}{}",
             grouped(*images),
             self.split,
-            printable(&self.data.origin)
+            printable(&self.data.origin),
+            self.which()
         );
         let views =
             if self.views == 1 { "1, the centre" } else { "10: corners, centre, and their mirror images" };

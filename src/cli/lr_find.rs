@@ -4,15 +4,23 @@ use serde_json::json;
 
 use super::Ending;
 use super::args::LrFindArgs;
-use super::output::Output;
+use super::output::{Output, note};
+use super::settings;
 use crate::data::Dataset;
-use crate::net::Recipe;
+use crate::error::shell;
+use crate::net::{Purpose, Recipe};
 use crate::train::progress::Display;
 use crate::train::rates::{Found, Options, find};
 
 pub(super) fn run(args: &LrFindArgs, out: &mut Output) -> Ending {
     let mut recipe = Recipe::load(&args.recipe)?;
-    recipe.set_all(args.set.iter().map(|(key, value)| (key.as_str(), value.as_str())))?;
+    settings::apply(&mut recipe, &args.set, None, Purpose::RateSearch)?;
+    if !recipe.edits.is_empty() {
+        note(&format!(
+            "the {} [[edit]] tables of the recipe are ignored: lr-find makes no changes",
+            recipe.edits.len()
+        ));
+    }
     let threads = args.machine.threads();
     let options = Options {
         from: args.from,
@@ -63,7 +71,8 @@ fn text(found: &Found, recipe: &str) -> String {
     }
     text += &match found.suggestion {
         Some(rate) => format!(
-            "a good one to begin with is {rate:.1e}: alexnet train SRC --recipe {recipe} --set optimiser.rate={rate:.1e}\n"
+            "a good one to begin with is {rate:.1e}: alexnet train SRC --recipe {} --set optimiser.rate={rate:.1e}\n",
+            shell(recipe)
         ),
         None => "it falls nowhere: more steps, or other initial weights (`alexnet recipe show` has them)\n"
             .to_owned(),

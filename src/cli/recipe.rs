@@ -6,17 +6,18 @@ use serde_json::json;
 
 use super::args::RecipeCommand;
 use super::output::Output;
-use super::{Ending, Stop};
-use crate::net::{Network, Recipe, diff, show};
+use super::{Ending, Stop, settings};
+use crate::error::shell;
+use crate::net::{Network, Purpose, Recipe, diff, show};
 use crate::train::journal::Journal;
 use crate::train::origin::Origin;
 
 pub(super) fn run(command: &RecipeCommand, out: &mut Output) -> Ending {
     match command {
         RecipeCommand::List { format } => list(format.json, out)?,
-        RecipeCommand::Show { recipe, toml: true, .. } => out.text(&toml(recipe)?)?,
-        RecipeCommand::Show { recipe, classes, format, .. } => {
-            let recipe = Recipe::load(recipe)?;
+        RecipeCommand::Show { recipe, toml: true, set, .. } => out.text(&toml(recipe, set)?)?,
+        RecipeCommand::Show { recipe, classes, set, format, .. } => {
+            let recipe = changed(recipe, set)?;
             let network = Network::new(&recipe, classes.map_or(recipe.classes, |n| n as usize))?;
             if format.json {
                 out.json(&show::json(&recipe, &network))?;
@@ -25,7 +26,7 @@ pub(super) fn run(command: &RecipeCommand, out: &mut Output) -> Ending {
             }
         }
         RecipeCommand::FromJournal { run } => out.text(&from_journal(run)?)?,
-        RecipeCommand::Diff { a, b } => out.text(&diff(&Recipe::load(a)?, &Recipe::load(b)?))?,
+        RecipeCommand::Diff { a, b, set } => out.text(&diff(&load(a)?, &changed(b, set)?))?,
     }
     Ok(0)
 }
@@ -49,7 +50,7 @@ fn from_journal(run: &Path) -> crate::Result<String> {
     let origin = Origin::read(run)?;
     let mut recipe = run_recipe(run)?;
     recipe.edits = Journal::edits(&recipe, &Journal::read(run)?);
-    let source = origin.source.map_or("SRC".into(), |source| source.display().to_string());
+    let source = origin.source.map_or("SRC".into(), shell);
     let command = format!("alexnet train {source} --recipe FILE --seed {}", origin.seed);
     Ok(format!("# Gives the model of {} again: {command}\n\n{}", run.display(), recipe.to_toml()))
 }
@@ -59,10 +60,26 @@ pub(super) fn run_recipe(run: &Path) -> crate::Result<Recipe> {
     Recipe::load(&run.join("recipe.toml").display().to_string())
 }
 
-/// The text of a recipe, comments included where it is a built-in one.
-fn toml(name: &str) -> crate::Result<String> {
+/// A built-in recipe, that of a file, or that of a run folder.
+fn load(name: &str) -> crate::Result<Recipe> {
+    let folder = Path::new(name);
+    match Recipe::builtin_text(name).is_none() && folder.is_dir() {
+        true => run_recipe(folder),
+        false => Recipe::load(name),
+    }
+}
+
+/// The recipe with what `--set` changes.
+fn changed(name: &str, set: &[(String, String)]) -> crate::Result<Recipe> {
+    let mut recipe = load(name)?;
+    settings::apply(&mut recipe, set, None, Purpose::Display)?;
+    Ok(recipe)
+}
+
+/// The text of a recipe, comments included where it is a built-in one as it is.
+fn toml(name: &str, set: &[(String, String)]) -> crate::Result<String> {
     match Recipe::builtin_text(name) {
-        Some(text) => Ok(text.to_string()),
-        None => Ok(Recipe::load(name)?.to_toml()),
+        Some(text) if set.is_empty() => Ok(text.to_string()),
+        _ => Ok(changed(name, set)?.to_toml()),
     }
 }

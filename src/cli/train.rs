@@ -7,14 +7,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::args::{Limit, TrainArgs};
-use super::output::{Output, percent, printable};
+use super::output::{Output, note, percent, printable};
 use super::recipe::run_recipe;
-use super::{Ending, command_line};
+use super::{Ending, classes, command_line, settings};
 use crate::data::{Dataset, embedded};
 use crate::eval::model_path;
 use crate::interop::Model;
 use crate::net::show::grouped;
-use crate::net::{Change, Edit, Recipe};
+use crate::net::{Change, Edit, Purpose, Recipe};
 use crate::train::keeper::Frequency;
 use crate::train::origin::{Origin, Requests};
 use crate::train::progress::Display;
@@ -47,6 +47,12 @@ fn config(args: &TrainArgs) -> Result<Config> {
         Some(source) => Dataset::open(source)?,
         None => embedded::fashion_mnist()?,
     };
+    settings::check_training(args, &recipe, &dataset)?;
+    if let Some(run) = &args.resume {
+        note(&format!("resuming {}", run.display()));
+    }
+    // A run that is resumed had its one class allowed before.
+    classes::introduce(&dataset, args.allow_one_class || args.resume.is_some())?;
     let threads = requests.threads.unwrap_or_else(|| args.machine.threads());
     let minutes = Duration::from_secs_f64(60.0 * requests.checkpoint_minutes.unwrap_or(CHECKPOINT_MINUTES));
     Ok(Config {
@@ -134,12 +140,7 @@ fn recipe(args: &TrainArgs) -> Result<Recipe> {
         (None, None, Some(model)) => Model::load(model_path(model)?)?.recipe,
         (None, None, None) => return Err(Error::usage("no recipe").help("--recipe small")),
     };
-    let epochs = args.epochs.map(|epochs| epochs.to_string());
-    let settings = args.set.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let settings: Vec<_> = settings.chain(epochs.as_deref().map(|n| ("schedule.epochs", n))).collect();
-    if !settings.is_empty() {
-        recipe.set_all(settings)?;
-    }
+    settings::apply(&mut recipe, &args.set, args.epochs, Purpose::Training)?;
     for (i, layer) in args.freeze.iter().enumerate() {
         let change = Change::Freeze(layer.clone());
         change.check(&recipe).map_err(|error| error.context(format!("--freeze {layer}")))?;
@@ -204,9 +205,6 @@ fn text(report: &Report) -> String {
     }
     if model_path(&report.run).is_ok() {
         let _ = writeln!(out, "use it  alexnet classify {run} IMAGE");
-    }
-    for advice in &report.advice {
-        let _ = writeln!(out, "note    step {}: {}; {}", advice.step, advice.finding, advice.cure);
     }
     out
 }

@@ -64,6 +64,7 @@ pub fn bench(
     let basis =
         ColorBasis { vectors: [[0.6, 0.6, 0.5], [0.7, 0.0, -0.7], [0.4, -0.8, 0.4]], deviations: [50.0; 3] };
     let limit = Duration::from_secs_f64(seconds);
+    let split = &split.oriented(input.orientation);
     let mut time = [Duration::ZERO; STEPS.len()];
     let (mut pictures, mut bytes) = (0usize, 0);
     let begin = Instant::now();
@@ -86,7 +87,7 @@ pub fn bench(
             Stored::Pixels(picture) => picture.pixels.len(),
             Stored::TooLarge(_) => 0,
         };
-        let Ok(picture) = stored.decode() else { continue };
+        let Ok(picture) = split.decode(stored) else { continue };
         let decoded = Instant::now();
         let square = preprocess.square(&picture);
         let squared = Instant::now();

@@ -32,13 +32,14 @@ impl Identity {
         let splits = dataset.splits.iter().map(|split| SplitIdentity {
             name: split.name.clone(),
             images: images(split, dataset.classes.len()),
-            digest: {
-                let mut digest = Sha256::new();
-                add_split(&mut digest, split);
-                hex(&digest.finalize())
-            },
+            digest: digest_of(split),
         });
         Self { classes: dataset.classes.clone(), splits: splits.collect() }
+    }
+
+    /// The digest of the split with this name.
+    pub fn digest(&self, name: &str) -> Option<&str> {
+        self.splits.iter().find(|split| split.name == name).map(|split| split.digest.as_str())
     }
 
     /// What differs between this set and a later one, in words; `None` if they are the same.
@@ -114,6 +115,13 @@ pub(super) fn digest(dataset: &Dataset) -> String {
         add(&mut digest, &split.name);
         add_split(&mut digest, split);
     }
+    hex(&digest.finalize())
+}
+
+/// SHA-256 of each image's name and label, in order.
+pub fn digest_of(split: &Split) -> String {
+    let mut digest = Sha256::new();
+    add_split(&mut digest, split);
     hex(&digest.finalize())
 }
 

@@ -5,6 +5,7 @@
 //! | [`source`] | recognises where the pictures are: class folders, archives, ImageNet's files, CIFAR, IDX |
 //! | [`decode`] | bytes to a [`Picture`] |
 //! | [`identity`] | what tells a set of pictures from another |
+//! | [`upright`] | the same, rotated as EXIF says where a recipe asks for it |
 //! | [`encode`] | a [`Picture`] to bytes |
 //! | [`square`] | the short side resized, the centre square cut |
 //! | [`statistics`] | one pass over the training set: mean image, covariance of colours |
@@ -29,6 +30,7 @@ pub mod preprocess;
 pub mod source;
 pub mod square;
 pub mod statistics;
+pub mod upright;
 
 pub use check::{Problem, ProblemKind};
 pub use identity::Identity;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::square::RESIZE;
 use super::statistics::{ColorBasis, Statistics};
 use super::{Picture, square};
-use crate::net::{Augment, Input, Mean};
+use crate::net::{Augment, Input, Mean, Orientation};
 use crate::random::{Purpose, generator, key};
 
 /// How a picture becomes the network's input. Everything that could differ between two programs is in here.
@@ -18,6 +18,9 @@ pub struct Preprocess {
     pub square: usize,
     /// Side of the crop that enters the network.
     pub crop: usize,
+    /// Which way up images are before the square is cut; absent: as stored.
+    #[serde(default, skip_serializing_if = "Orientation::is_stored")]
+    pub orientation: Orientation,
     /// How squares are resized.
     pub resize: String,
     /// Order of the colours.
@@ -58,6 +61,7 @@ impl Preprocess {
         Self {
             square: input.square,
             crop: input.crop,
+            orientation: input.orientation,
             resize: RESIZE.to_owned(),
             channels: "RGB".to_owned(),
             divisor: input.divisor,
@@ -155,6 +159,7 @@ mod tests {
         let preprocess = Preprocess {
             square,
             crop,
+            orientation: Orientation::Stored,
             resize: RESIZE.to_owned(),
             channels: "RGB".to_owned(),
             divisor: 2.0,

@@ -20,6 +20,8 @@ pub struct Predictor {
     pub views: usize,
     /// The file it came from.
     pub path: PathBuf,
+    /// Digest of the images it was trained on, where its file says: see [`crate::interop::Summary`].
+    pub trained_on: Option<String>,
     engine: Box<dyn Engine>,
 }
 
@@ -36,9 +38,10 @@ impl Predictor {
         if halved {
             engine.halve_fully_connected()?;
         }
-        let Model { recipe, classes, preprocess, .. } = model;
+        let Model { recipe, classes, preprocess, summary, .. } = model;
         let views = recipe.evaluation.views;
-        Ok(Self { classes, preprocess: Arc::new(preprocess), views, path, engine: Box::new(engine) })
+        let (preprocess, trained_on) = (Arc::new(preprocess), summary.trained_on);
+        Ok(Self { classes, preprocess, views, path, trained_on, engine: Box::new(engine) })
     }
 
     /// What [`super::evaluate()`] takes.

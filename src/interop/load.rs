@@ -123,7 +123,8 @@ pub(super) fn check_classes(classes: &[String]) -> Result<()> {
 
 /// The contract is one that this program can keep, and the recipe's.
 pub(super) fn check_preprocess(preprocess: &Preprocess, recipe: &Recipe) -> Result<()> {
-    let Preprocess { square: side, crop, divisor, deviations, mean, resize, channels } = preprocess;
+    let Preprocess { square: side, crop, orientation, divisor, deviations, mean, resize, channels } =
+        preprocess;
     let refuse = |key: &str, found: String, expected: String| {
         Err(Error::model(format!("`preprocess`: {key} is {found}, expected {expected}")))
     };
@@ -132,6 +133,10 @@ pub(super) fn check_preprocess(preprocess: &Preprocess, recipe: &Recipe) -> Resu
         if found != expected {
             return refuse(key, found.to_string(), format!("{expected}, as in the recipe"));
         }
+    }
+    if *orientation != recipe.input.orientation {
+        let expected = format!("{:?}, as in the recipe", recipe.input.orientation.word());
+        return refuse("orientation", format!("{:?}", orientation.word()), expected);
     }
     for (key, found, expected) in [("resize", resize, square::RESIZE), ("channels", channels, "RGB")] {
         if found != expected {

@@ -64,6 +64,10 @@ pub struct Summary {
     /// What it was trained on: the number of images of each split, and a digest of their names and labels. Nothing in it
     /// depends on the folder, so the same training elsewhere gives the same file.
     pub data: String,
+    /// SHA-256 of the names and labels of the images it was trained on, in order; absent in models saved before it was
+    /// kept. Tells whether a set holds images that the model has seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_on: Option<String>,
     /// What decoded the pictures.
     pub decoder: String,
 }

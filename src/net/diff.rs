@@ -78,15 +78,15 @@ fn keys(a: &Recipe, b: &Recipe, reasons: &mut BTreeSet<&'static str>) -> Vec<Str
     changes.iter().map(|((_, line), layers)| format!("{line}{}", in_layers(layers))).collect()
 }
 
-/// Layers that only one of the two has.
+/// Layers that only one of the two has: those of `a` are removed on the way to `b`, those of `b` added.
 fn layers(a: &Recipe, b: &Recipe, reasons: &mut BTreeSet<&'static str>) -> Vec<String> {
     let mut out = Vec::new();
-    for (recipe, other) in [(a, b), (b, a)] {
+    for (what, recipe, other) in [("removed", a, b), ("added", b, a)] {
         let others = names(other);
         let own: Vec<_> = recipe.layers.iter().filter(|spec| !others.contains(&spec.name.as_str())).collect();
         if !own.is_empty() {
             let names: Vec<&str> = own.iter().map(|spec| spec.name.as_str()).collect();
-            out.push(format!("layers only in {}: {}", recipe.name, names.join(", ")));
+            out.push(format!("layers {what}: {}", names.join(", ")));
         }
         reasons.extend(own.iter().filter_map(|spec| why_layer(&spec.spec)));
     }
@@ -125,6 +125,9 @@ fn values(recipe: &Recipe) -> BTreeMap<(String, String), String> {
         }
     }
     flatten("", "", &Value::Table(document), &mut out);
+    // Left out of the TOML where it is the default.
+    let orientation = format!("{:?}", recipe.input.orientation.word());
+    out.insert((String::new(), "input.orientation".to_owned()), orientation);
     out
 }
 
@@ -149,6 +152,10 @@ fn why(spec: Option<&Spec>, key: &str) -> Option<&'static str> {
         (false, "crop") => {
             "Crop: the 2012 program lets the last window of conv1 reach past 224 pixels, Caffe rounds down and crops \
              227, torchvision pads 2; all give maps of 55 x 55."
+        }
+        (false, "orientation") => {
+            "Orientation: phones store photos as the sensor lay, and note in EXIF how to turn them; a network that is \
+             trained on upright photos has to be shown upright ones."
         }
         (false, "color_noise") => {
             "Colour noise: the paper credits it with over 1 % of top-1 error (section 4.1)."

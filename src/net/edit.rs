@@ -96,6 +96,24 @@ impl Change {
         }
     }
 
+    /// Whether nothing is left of this change after `later`.
+    pub fn is_undone_by(&self, later: &Self) -> bool {
+        match (self, later) {
+            (Self::Freeze(a) | Self::Unfreeze(a), Self::Freeze(b) | Self::Unfreeze(b)) => a == b,
+            (Self::Rate(_), Self::Rate(_))
+            | (Self::ColorNoise(_), Self::ColorNoise(_))
+            | (Self::StopAfter(_), Self::StopAfter(_)) => true,
+            (
+                Self::Rate(_)
+                | Self::ColorNoise(_)
+                | Self::StopAfter(_)
+                | Self::Freeze(_)
+                | Self::Unfreeze(_),
+                _,
+            ) => false,
+        }
+    }
+
     /// The change as it is typed.
     fn key_and_value(&self) -> (&'static str, String) {
         match self {

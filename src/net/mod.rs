@@ -6,19 +6,22 @@
 
 mod diff;
 mod edit;
+mod effect;
 mod library;
 mod network;
 mod parse;
 mod reader;
 mod recipe;
+mod settings;
 pub mod show;
 
 pub use diff::diff;
 pub use edit::{Change, Edit};
+pub use effect::Purpose;
 pub use network::{Activation, Layer, Network, Operation};
 pub use recipe::{
-    Augment, ConvSpec, Deviation, DropoutScale, Evaluation, Init, Input, LayerSpec, Mean, Optimiser, Plateau,
-    PoolKind, PoolSpec, Recipe, RoundingSpec, Schedule, Spec, WeightSpec,
+    Augment, ConvSpec, Deviation, DropoutScale, Evaluation, Init, Input, LayerSpec, Mean, Optimiser,
+    Orientation, Plateau, PoolKind, PoolSpec, Recipe, RoundingSpec, Schedule, Spec, WeightSpec,
 };
 
 #[cfg(test)]

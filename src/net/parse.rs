@@ -5,8 +5,8 @@ use std::ops::{Bound, Range, RangeInclusive};
 use super::edit::{Change, Edit};
 use super::reader::{Entry, Source, Table};
 use super::recipe::{
-    Augment, ConvSpec, Deviation, DropoutScale, Evaluation, Init, Input, LayerSpec, Mean, Optimiser, Plateau,
-    PoolSpec, Recipe, RoundingSpec, Schedule, Spec, WeightSpec,
+    Augment, ConvSpec, Deviation, DropoutScale, Evaluation, Init, Input, LayerSpec, Mean, Optimiser,
+    Orientation, Plateau, PoolSpec, Recipe, RoundingSpec, Schedule, Spec, WeightSpec,
 };
 use crate::{Error, Result};
 
@@ -38,9 +38,49 @@ const RECIPE: &[&str] = &[
     "edit",
     "layer",
 ];
+const INPUT: &[&str] = &["square", "crop", "orientation", "mean", "divisor", "deviations"];
+const MEAN: &[&str] = &["fixed"];
+const AUGMENT: &[&str] = &["random_crop", "flip", "color_noise"];
+const OPTIMISER: &[&str] = &["batch", "rate", "momentum", "decay"];
+const SCHEDULE: &[&str] = &["epochs", "divide_by", "at_epochs", "plateau"];
+const PLATEAU: &[&str] = &["patience", "times"];
+const EVALUATION: &[&str] = &["views"];
 const CONV: &[&str] = &["name", "kind", "maps", "kernel", "stride", "pad", "groups", "rounding", "weights"];
 const POOL: &[&str] = &["name", "kind", "kernel", "stride", "rounding"];
+const FC: &[&str] = &["name", "kind", "units", "weights"];
+const LRN: &[&str] = &["name", "kind", "size", "alpha", "beta", "k", "alpha_over_size", "groups"];
+const MAP_NORM: &[&str] = &["name", "kind", "size", "alpha", "beta"];
+const DROPOUT: &[&str] = &["name", "kind", "rate", "scale"];
 const PLAIN: &[&str] = &["name", "kind"];
+const WEIGHTS: &[&str] = &["init", "bias", "rate", "bias_rate", "decay"];
+const INIT: &[&str] = &["normal"];
+
+/// The keys that the table at `path` may have; `None` where there is no such table.
+pub(super) fn keys(path: &[&str]) -> Option<&'static [&'static str]> {
+    Some(match path {
+        [] => RECIPE,
+        ["input"] => INPUT,
+        ["input", "mean"] => MEAN,
+        ["augment"] => AUGMENT,
+        ["optimiser"] => OPTIMISER,
+        ["schedule"] => SCHEDULE,
+        ["schedule", "plateau"] => PLATEAU,
+        ["evaluation"] => EVALUATION,
+        _ => return None,
+    })
+}
+
+/// As [`keys`], for the table at `path` in a layer of this kind.
+pub(super) fn layer_keys(kind: &str, path: &[&str]) -> Option<&'static [&'static str]> {
+    let (_, kind) = KINDS.iter().find(|(word, _)| *word == kind)?;
+    let has_weights = matches!(kind, Kind::Conv | Kind::Local | Kind::Fc);
+    match path {
+        [] => Some(kind.keys()),
+        ["weights"] if has_weights => Some(WEIGHTS),
+        ["weights", "init"] if has_weights => Some(INIT),
+        _ => None,
+    }
+}
 
 /// Reads a whole recipe.
 pub(super) fn recipe(source: &Source<'_>) -> Result<Recipe> {
@@ -51,16 +91,11 @@ pub(super) fn recipe(source: &Source<'_>) -> Result<Recipe> {
         summary: root.get("summary", "\"one line\"")?.text()?,
         source: root.get("source", "\"where the numbers come from\"")?.text()?,
         classes: root.get("classes", "1000")?.integer(WIDTH)?,
-        input: input(&root.table("input")?.only(&["square", "crop", "mean", "divisor", "deviations"])?)?,
-        augment: augment(&root.table("augment")?.only(&["random_crop", "flip", "color_noise"])?)?,
-        optimiser: optimiser(&root.table("optimiser")?.only(&["batch", "rate", "momentum", "decay"])?)?,
-        schedule: schedule(&root.table("schedule")?.only(&[
-            "epochs",
-            "divide_by",
-            "at_epochs",
-            "plateau",
-        ])?)?,
-        evaluation: evaluation(&root.table("evaluation")?.only(&["views"])?)?,
+        input: input(&root.table("input")?.only(INPUT)?)?,
+        augment: augment(&root.table("augment")?.only(AUGMENT)?)?,
+        optimiser: optimiser(&root.table("optimiser")?.only(OPTIMISER)?)?,
+        schedule: schedule(&root.table("schedule")?.only(SCHEDULE)?)?,
+        evaluation: evaluation(&root.table("evaluation")?.only(EVALUATION)?)?,
         deviations: root.tables("deviation")?.into_iter().map(deviation).collect::<Result<_>>()?,
         edits: root.tables("edit")?.into_iter().map(edit).collect::<Result<_>>()?,
         layers: root.tables("layer")?.into_iter().map(layer).collect::<Result<_>>()?,
@@ -83,15 +118,21 @@ fn input(table: &Table<'_>) -> Result<Input> {
     Ok(Input {
         square,
         crop: side,
+        orientation: orientation(table)?,
         mean: mean(table.get("mean", "\"image\"")?)?,
         divisor: table.find("divisor").map_or(Ok(1.0), |e| e.single(ABOVE_ZERO, 1.0))?,
         deviations: table.find("deviations").map(|e| e.rgb(ABOVE_ZERO, 0.225)).transpose()?,
     })
 }
 
+fn orientation(table: &Table<'_>) -> Result<Orientation> {
+    let words = [("exif", Orientation::Exif), ("stored", Orientation::Stored)];
+    table.find("orientation").map_or(Ok(Orientation::Stored), |e| e.word(&words))
+}
+
 fn mean(entry: Entry<'_>) -> Result<Mean> {
     if entry.is_table() {
-        let table = entry.table()?.only(&["fixed"])?;
+        let table = entry.table()?.only(MEAN)?;
         return Ok(Mean::Fixed(table.get("fixed", "[124, 116, 104]")?.rgb(0.0..=255.0, 120.0)?));
     }
     entry.word(&[("image", Mean::Image), ("channels", Mean::Channels)])
@@ -141,7 +182,7 @@ fn schedule(table: &Table<'_>) -> Result<Schedule> {
 }
 
 fn plateau(entry: Entry<'_>) -> Result<Plateau> {
-    let table = entry.table()?.only(&["patience", "times"])?;
+    let table = entry.table()?.only(PLATEAU)?;
     Ok(Plateau {
         patience: table.get("patience", "5")?.integer(1..=100_000)?,
         times: table.get("times", "3")?.integer(0..=100)?,
@@ -232,6 +273,21 @@ enum Kind {
     Dropout,
 }
 
+impl Kind {
+    /// The keys of a layer of this kind.
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Conv | Self::Local => CONV,
+            Self::Fc => FC,
+            Self::MaxPool | Self::AvgPool => POOL,
+            Self::Lrn => LRN,
+            Self::MapNorm => MAP_NORM,
+            Self::Relu | Self::Tanh | Self::Logistic => PLAIN,
+            Self::Dropout => DROPOUT,
+        }
+    }
+}
+
 const KINDS: &[(&str, Kind)] = &[
     ("conv", Kind::Conv),
     ("local", Kind::Local),
@@ -260,7 +316,7 @@ fn layer(table: Table<'_>) -> Result<LayerSpec> {
         Kind::Conv => Spec::Conv(conv(table)?),
         Kind::Local => Spec::Local(conv(table)?),
         Kind::Fc => {
-            let table = table.only(&["name", "kind", "units", "weights"])?;
+            let table = table.only(FC)?;
             Spec::Fc {
                 units: table.find("units").map(|e| e.integer(WIDTH)).transpose()?,
                 weights: weights(&table)?,
@@ -269,8 +325,7 @@ fn layer(table: Table<'_>) -> Result<LayerSpec> {
         Kind::MaxPool => Spec::MaxPool(pool(table)?),
         Kind::AvgPool => Spec::AvgPool(pool(table)?),
         Kind::Lrn => {
-            let known = ["name", "kind", "size", "alpha", "beta", "k", "alpha_over_size", "groups"];
-            let table = table.only(&known)?;
+            let table = table.only(LRN)?;
             Spec::Lrn {
                 size: table.get("size", "5")?.integer(SIDE)?,
                 alpha: table.get("alpha", "1e-4")?.number(ZERO_OR_MORE, 1e-4)?,
@@ -281,7 +336,7 @@ fn layer(table: Table<'_>) -> Result<LayerSpec> {
             }
         }
         Kind::MapNorm => {
-            let table = table.only(&["name", "kind", "size", "alpha", "beta"])?;
+            let table = table.only(MAP_NORM)?;
             Spec::MapNorm {
                 size: table.get("size", "5")?.integer(SIDE)?,
                 alpha: table.get("alpha", "1e-3")?.number(ZERO_OR_MORE, 1e-3)?,
@@ -292,7 +347,7 @@ fn layer(table: Table<'_>) -> Result<LayerSpec> {
         Kind::Tanh => table.only(PLAIN).map(|_| Spec::Tanh {})?,
         Kind::Logistic => table.only(PLAIN).map(|_| Spec::Logistic {})?,
         Kind::Dropout => {
-            let table = table.only(&["name", "kind", "rate", "scale"])?;
+            let table = table.only(DROPOUT)?;
             let scales = [("test", DropoutScale::Test), ("train", DropoutScale::Train)];
             Spec::Dropout {
                 rate: table.get("rate", "0.5")?.single(SHARE, 0.5)?,
@@ -333,7 +388,7 @@ fn rounding(table: &Table<'_>) -> Result<RoundingSpec> {
 fn weights(table: &Table<'_>) -> Result<WeightSpec> {
     let default = WeightSpec::default();
     let Some(entry) = table.find("weights") else { return Ok(default) };
-    let table = entry.table()?.only(&["init", "bias", "rate", "bias_rate", "decay"])?;
+    let table = entry.table()?.only(WEIGHTS)?;
     let init = table.find("init").map_or(Ok(default.init), init)?;
     let mut bias = default.bias;
     if let Some(entry) = table.find("bias") {
@@ -356,7 +411,7 @@ fn weights(table: &Table<'_>) -> Result<WeightSpec> {
 
 fn init(entry: Entry<'_>) -> Result<Init> {
     if entry.is_table() {
-        let table = entry.table()?.only(&["normal"])?;
+        let table = entry.table()?.only(INIT)?;
         return Ok(Init::Normal(table.get("normal", "0.01")?.number(0.0..=1e3, 0.01)?));
     }
     entry.word(&[("he", Init::He), ("fan-in", Init::FanIn)]).map_err(|error| {

@@ -62,13 +62,8 @@ impl<'a> Table<'a> {
     pub(super) fn only(self, known: &[&str]) -> Result<Self> {
         let unknown = self.values.keys().filter(|key| !known.contains(&key.get_ref().as_ref()));
         let Some(key) = unknown.min_by_key(|key| key.span().start) else { return Ok(self) };
-        let guess = match nearest(key.get_ref(), known.iter().copied()) {
-            Some(guess) => format!("did you mean `{guess}`? "),
-            None => String::new(),
-        };
         let place = self.source.place(key.span().start);
-        Err(Error::usage(format!("{place}: unknown key `{}`", self.join(key.get_ref())))
-            .help(format!("{guess}The keys here are {}", known.join(", "))))
+        Err(unknown_key(&self.join(key.get_ref()), known).context(place))
     }
 
     /// The value of `key`, if it is there.
@@ -267,6 +262,19 @@ fn words(range: &impl RangeBounds<f64>) -> String {
         Bound::Unbounded => String::new(),
     };
     [low, high].iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join(" and ")
+}
+
+/// Refuses a dotted key whose last part is none of `known`.
+pub(super) fn unknown_key(key: &str, known: &[&str]) -> Error {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    let guess = guess(last, known.iter().copied());
+    Error::usage(format!("unknown key `{key}`"))
+        .help(format!("{guess}The keys here are {}", known.join(", ")))
+}
+
+/// "did you mean `conv1`? ", or nothing.
+pub(super) fn guess<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
+    nearest(word, candidates).map_or(String::new(), |guess| format!("did you mean `{guess}`? "))
 }
 
 /// The candidate that `word` was most likely meant to be, if any is close.

@@ -1,6 +1,6 @@
 //! The recipe: a whole experiment as data. The types only; `parse` reads them from TOML and checks every value.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::edit::Edit;
 
@@ -52,6 +52,10 @@ pub struct Input {
     pub square: usize,
     /// Side of the crop of the square that enters the network (224).
     pub crop: usize,
+    /// Which way up an image is before its square is cut. Left out of the TOML where images stay as stored, so that
+    /// recipes written before this key existed keep both their meaning and their text.
+    #[serde(skip_serializing_if = "Orientation::is_stored")]
+    pub orientation: Orientation,
     /// What is subtracted from the 0..255 pixels.
     pub mean: Mean,
     /// What the centred pixels are divided by: 1 keeps the paper's 0..255 scale, 255 gives 0..1.
@@ -59,6 +63,33 @@ pub struct Input {
     /// Red, green and blue deviations to divide by after `divisor`, in units of the divided pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deviations: Option<[f32; 3]>,
+}
+
+/// Which way up an image is: cameras store the sensor's rows and note in EXIF how the camera was held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Orientation {
+    /// The pixels as they are stored.
+    #[default]
+    Stored,
+    /// Rotated and mirrored as the file's EXIF orientation says. ImageNet's archives are never rotated: all published
+    /// results are for the pixels as stored.
+    Exif,
+}
+
+impl Orientation {
+    /// Whether pixels stay as they are stored.
+    pub fn is_stored(&self) -> bool {
+        *self == Self::Stored
+    }
+
+    /// The word for it in a recipe.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Exif => "exif",
+        }
+    }
 }
 
 /// What is subtracted from the pixels, measured on the training set unless given.

@@ -6,7 +6,7 @@ use alexnet_kernels::geometry::Rounding;
 use serde_json::{Value, json};
 
 use super::network::{Layer, Network, Operation};
-use super::recipe::{Deviation, DropoutScale, Init, Mean, Recipe, WeightSpec};
+use super::recipe::{Deviation, DropoutScale, Init, Mean, Orientation, Recipe, WeightSpec};
 
 /// The layer table, the totals, how pictures are prepared, how it trains, and the deviations card.
 pub fn text(recipe: &Recipe, network: &Network) -> String {
@@ -185,6 +185,9 @@ fn preprocessing(recipe: &Recipe) -> String {
         (true, _) => write!(out, "random {0} x {0} crops in training", input.crop),
         (false, _) => write!(out, "centre {0} x {0} crop", input.crop),
     };
+    if input.orientation == Orientation::Exif {
+        out = format!("rotated as EXIF says (never those of ImageNet's archives), {out}");
+    }
     if recipe.augment.flip {
         out += ", flips";
     }

@@ -212,7 +212,7 @@ fn differences_and_their_reasons() {
         assert!(text.contains(part), "{part}:\n{text}");
     }
     let text = diff(&builtin("paper"), &builtin("torchvision"));
-    for part in ["layers only in paper: norm1, norm2", "60,965,224 -> 61,100,840", "1.4 %"] {
+    for part in ["layers removed: norm1, norm2", "60,965,224 -> 61,100,840", "1.4 %"] {
         assert!(text.contains(part), "{part}:\n{text}");
     }
 }
@@ -249,7 +249,17 @@ fn settings() {
         ("schedule.plateau.patience", "1", "`schedule.plateau.times` is missing", "times = 3"),
         ("optimiser.rate", "none", "`optimiser.rate` is missing", "rate = 0.01"),
         ("layer", "1", "`layer` is 1, expected tables", "[[layer]]"),
-        ("layer.conv1", "1", "unknown key `layer.conv1.conv1`", ""),
+        ("layer.conv1", "1", "`layer.conv1` is a layer, not a value", "--set layer.conv1=none"),
+        ("layer.conv9", "none", "--set layer.conv9=none: no layer is called `conv9`", "did you mean `conv"),
+        ("layer.norm3", "none", "no layer is called `norm3`", "did you mean `norm"),
+        ("layer.fc8", "none", "layer `fc8` cannot be removed", "alexnet recipe show"),
+        ("layer.norm1,nrm2", "none", "no layer is called `nrm2`", "did you mean `norm2`?"),
+        ("layer.conv1.stried", "none", "unknown key `layer.conv1.stried`", "`stride`"),
+        ("layer.relu1.weights", "none", "unknown key `layer.relu1.weights`", "name, kind"),
+        ("layer.conv1.weights.dcay", "none", "unknown key `layer.conv1.weights.dcay`", "`decay`"),
+        ("optimiser.ratee", "none", "unknown key `optimiser.ratee`", "`rate`"),
+        ("schedul.plateau", "none", "unknown key `schedul`", "`schedule`"),
+        ("optimiser.rate.x", "none", "`optimiser.rate` is a value and has no `x`", "--set"),
         ("optimiser..rate", "1", "expected names between dots", "--set"),
         ("", "1", "expected names between dots", "--set"),
     ] {
@@ -258,6 +268,138 @@ fn settings() {
         assert!(error.help.as_ref().unwrap().contains(help), "{error}");
         assert_eq!((error.kind, &recipe), (Kind::Usage, &before));
     }
+}
+
+#[test]
+fn layers_are_removed_by_none() {
+    let small = builtin("small");
+    let names = |recipe: &Recipe| recipe.layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>();
+    let mut without = small.clone();
+    without.set("layer.norm1", "none").unwrap();
+    assert_eq!(names(&without), names(&small).into_iter().filter(|n| n != "norm1").collect::<Vec<_>>());
+    assert_eq!(Recipe::parse(&without.to_toml(), "back").unwrap(), without);
+    assert_eq!(network(&without).parameters(), network(&small).parameters());
+    let text = diff(&small, &without);
+    assert!(text.contains("layers removed: norm1\n") && text.contains("(section 3.3)"), "{text}");
+    assert!(diff(&without, &small).contains("layers added: norm1\n"));
+
+    // Several, by two settings or by one; values of several layers at once.
+    let mut several = small.clone();
+    several.set_all([("layer.norm1", "none"), ("layer.norm2", "none"), ("layer.relu1", "none")]).unwrap();
+    let mut listed = small.clone();
+    listed.set("layer.norm1,norm2,relu1", "none").unwrap();
+    assert_eq!(several, listed);
+    listed.set("layer.conv1,conv2.weights.bias", "0.5").unwrap();
+    let bias =
+        |name: &str| listed.layers.iter().find(|l| l.name == name).unwrap().spec.weights().unwrap().bias;
+    assert_eq!(["conv1", "conv2", "conv3"].map(bias), [0.5, 0.5, 0.0]);
+
+    // What then does not fit is for the network to say, and edits must name layers that are there.
+    let mut unfit = small.clone();
+    unfit.set("layer.pool1,pool2", "none").unwrap();
+    assert!(network(&unfit).parameters() > network(&small).parameters());
+    let mut edited = Recipe::parse(
+        &(Recipe::builtin_text("small").unwrap().to_owned() + "[[edit]]\nstep = 0\nfreeze = \"conv1\"\n"),
+        "mine.toml",
+    )
+    .unwrap();
+    let error = edited.set("layer.conv1", "none").unwrap_err();
+    assert!(error.message.contains("no layer with weights is called `conv1`"), "{error}");
+}
+
+#[test]
+fn settings_that_change_nothing_are_told() {
+    let mut recipe = builtin("small");
+    let unchanged = recipe
+        .set_all([
+            ("optimiser.rate", "0.010"),
+            ("optimiser.momentum", "0.8"),
+            ("schedule.plateau", "none"),
+            ("input.orientation", "exif"),
+            ("layer.norm1,norm2.k", "2"),
+            ("layer.norm1,norm2.size", "5"),
+            ("layer.norm1.alpha", "1e-3"),
+        ])
+        .unwrap();
+    assert_eq!(
+        unchanged,
+        [
+            "optimiser.rate=0.010",
+            "schedule.plateau=none",
+            "input.orientation=exif",
+            "layer.norm1,norm2.k=2",
+            "layer.norm1,norm2.size=5"
+        ]
+    );
+    let before = recipe.clone();
+    for (settings, message) in [
+        ([("optimiser.rate", "1"), ("optimiser.rate", "2")], "`optimiser.rate` is set twice"),
+        ([("layer.norm1.k", "1"), ("layer.norm1", "none")], "so `--set layer.norm1.k=1` has no effect"),
+        ([("layer.norm1", "none"), ("layer.norm1.k", "1")], "no layer is called `norm1`"),
+        ([("layer.norm1", "none"), ("layer.norm2,norm1", "none")], "`layer.norm1` is set twice"),
+        ([("input.mean.fixed", "[1, 2, 3]"), ("input.mean", "image")], "`input.mean` is set twice"),
+    ] {
+        let error = recipe.set_all(settings).unwrap_err();
+        assert!(error.message.contains(message), "{error}");
+        assert_eq!((error.kind, &recipe), (Kind::Usage, &before));
+    }
+}
+
+#[test]
+fn settings_without_effect_are_refused() {
+    use Purpose::{Display, RateSearch, Training};
+    for (recipe, key, value, purpose, why) in [
+        ("small", "classes", "5", Training, "how many classes"),
+        ("four-layer-relu", "schedule.divide_by", "5", Training, "the rate is never divided"),
+        ("small", "schedule.at_epochs", "[12, 20]", Training, "training ends after 12 epochs"),
+        ("cifar-18pct", "augment.random_crop", "true", Training, "the whole square, 32 x 32"),
+        ("small", "optimiser.rate", "0.1", RateSearch, "from `--from` to `--to`"),
+        ("small", "schedule.epochs", "3", RateSearch, "no schedule"),
+        ("small", "evaluation.views", "1", RateSearch, "evaluates nothing"),
+    ] {
+        let mut recipe = builtin(recipe);
+        recipe.set(key, value).unwrap();
+        let error = recipe.check_effect([key], purpose).unwrap_err();
+        assert!(error.message.contains(&format!("setting `{key}` has no effect")), "{error}");
+        assert!(error.message.contains(why) && error.kind == Kind::Usage, "{error}");
+        recipe.check_effect([key], Display).unwrap();
+    }
+    let mut own = builtin("small");
+    own.set("layer.conv1,conv2,conv3,fc4,fc5,fc6.weights.decay", "0").unwrap();
+    own.check_effect(["optimiser.decay"], Training).unwrap_err();
+    let edited = Recipe::builtin_text("small").unwrap().to_owned() + "[[edit]]\nstep = 0\nrate = 0.1\n";
+    let edited = Recipe::parse(&edited, "mine.toml").unwrap();
+    edited.check_effect(["optimiser.rate"], Training).unwrap_err();
+    edited.check_effect(["augment.color_noise"], Training).unwrap();
+    // What makes a difference passes, and every recipe may have what does not.
+    for name in Recipe::builtin_names() {
+        builtin(name)
+            .check_effect(["optimiser.rate", "schedule.epochs", "layer.conv1.maps"], Training)
+            .unwrap();
+    }
+    let mut later = builtin("small");
+    later.set_all([("schedule.at_epochs", "[12, 20]"), ("schedule.epochs", "30")]).unwrap();
+    later.check_effect(["schedule.at_epochs"], Training).unwrap();
+}
+
+#[test]
+fn orientation_is_stored_unless_said() {
+    let text = Recipe::builtin_text("small").unwrap();
+    let old = Recipe::parse(&text.replace("orientation = \"exif\"\n", ""), "old.toml").unwrap();
+    assert_eq!(old.input.orientation, Orientation::Stored);
+    assert!(!old.to_toml().contains("orientation"), "a recipe of before keeps its text");
+    let said = Recipe::parse(&text.replace("\"exif\"", "\"stored\""), "mine.toml").unwrap();
+    assert_eq!((&said, said.to_toml()), (&old, old.to_toml()));
+    for name in Recipe::builtin_names() {
+        let recipe = builtin(name);
+        assert_eq!(recipe.input.orientation, Orientation::Exif, "{name}");
+        assert!(show::text(&recipe, &network(&recipe)).contains("rotated as EXIF says"), "{name}");
+    }
+    let text = diff(&old, &builtin("small"));
+    assert!(text.contains("input.orientation: \"stored\" -> \"exif\"") && text.contains("upright"), "{text}");
+    let error = Recipe::parse(&old.to_toml().replace("crop = 26", "crop = 26\norientation = \"exfi\""), "x");
+    let error = error.unwrap_err();
+    assert!(error.message.contains("expected one of \"exif\", \"stored\""), "{error}");
 }
 
 /// `paper` with `from` replaced by `to`, which must be refused with `message` and `help`.

@@ -113,7 +113,7 @@ pub struct Report {
     pub run: PathBuf,
     /// The best model, and how it was judged after its epoch; `None` without one.
     pub best: Option<Snapshot>,
-    /// Training pictures that were left out, and why.
+    /// Training and validation images that were left out, and why.
     pub skipped: Vec<Skip>,
     /// The signal that ended training, if one did.
     pub interrupted: Option<u8>,

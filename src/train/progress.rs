@@ -46,6 +46,9 @@ fn is_animated() -> bool {
 /// Off a terminal, one line in this time.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
+/// Seconds of a stretch before which its speed says nothing of the rest: threads start, files are not in memory yet.
+const WARMING: f64 = 2.0;
+
 /// Shows how far one stretch of work is: an epoch, a validation, the measuring of a data set.
 #[derive(Debug)]
 pub struct Progress {
@@ -58,7 +61,10 @@ pub struct Progress {
 struct Stretch {
     what: String,
     total: u64,
+    /// Those that were done when it began included.
     done: u64,
+    /// Done when it began, as in an epoch that is taken up in its middle.
+    before: u64,
     started: Instant,
     last_line: Instant,
     bar: ProgressBar,
@@ -108,7 +114,15 @@ impl Progress {
             _ => ProgressBar::hidden(),
         };
         let total = total as u64;
-        self.stretch = Some(Stretch { what, total, done: 0, started: now, last_line: now, bar });
+        self.stretch = Some(Stretch { what, total, done: 0, before: 0, started: now, last_line: now, bar });
+    }
+
+    /// The stretch begins where `pictures` are done already: they count for how far it is, not for its speed.
+    pub fn take_up(&mut self, pictures: usize) {
+        if let Some(stretch) = &mut self.stretch {
+            stretch.before = pictures as u64;
+        }
+        self.advance(pictures, None);
     }
 
     /// `pictures` more are done; `loss` is shown if given.
@@ -116,7 +130,7 @@ impl Progress {
         let Some(stretch) = &mut self.stretch else { return };
         stretch.done += pictures as u64;
         if let Some(dashboard) = &self.dashboard {
-            return dashboard.stretch(&stretch.what, stretch.done, stretch.total, stretch.rate());
+            return dashboard.stretch(&stretch.what, stretch.done, stretch.total, stretch.shown_rate());
         }
         match self.display {
             Display::Quiet => {}
@@ -155,17 +169,31 @@ impl Stretch {
         format!("{}: {done} of {total} pictures{loss}, {}", self.what, self.rate_and_rest())
     }
 
-    /// Pictures a second.
+    /// Images a second.
     fn rate(&self) -> f64 {
-        self.done as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
+        self.done.saturating_sub(self.before) as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
+    }
+
+    /// Images a second, 0 before there is something to go by.
+    fn shown_rate(&self) -> f64 {
+        if self.started.elapsed().as_secs_f64() < WARMING { 0.0 } else { self.rate() }
     }
 
     /// `131 images/s, 2 h 41 min left`.
     fn rate_and_rest(&self) -> String {
-        let rate = self.rate();
-        let rest = self.total.saturating_sub(self.done) as f64 / rate.max(1e-9);
-        format!("{} images/s, {} left", significant(rate), duration(rest))
+        let left = self.total.saturating_sub(self.done);
+        rate_and_rest(self.done.saturating_sub(self.before), left, self.started.elapsed().as_secs_f64())
     }
+}
+
+/// The speed of `done` images in so many seconds, and the time that `left` more will take; nothing of it before there
+/// is something to go by.
+fn rate_and_rest(done: u64, left: u64, seconds: f64) -> String {
+    if done == 0 || seconds < WARMING {
+        return "measuring".to_owned();
+    }
+    let rate = done as f64 / seconds;
+    format!("{} images/s, {} left", significant(rate), duration(left as f64 / rate))
 }
 
 fn bar(what: &str, total: u64) -> ProgressBar {
@@ -202,10 +230,13 @@ pub(crate) fn significant(value: f64) -> String {
     }
 }
 
-/// `41 s`, `12 min`, `2 h 41 min`, `9 d 4 h`.
+/// `41 s`, `12 min`, `2 h 41 min`, `9 d 4 h`, `3 years`; never longer than `over 100 years`.
 pub(crate) fn duration(seconds: f64) -> String {
+    const YEAR: u64 = 365 * 86_400;
     let s = seconds.max(0.0).round() as u64;
     match s {
+        _ if s >= 100 * YEAR => "over 100 years".to_owned(),
+        _ if s >= 2 * YEAR => format!("{} years", s / YEAR),
         0..60 => format!("{s} s"),
         60..600 => format!("{} min {:02} s", s / 60, s % 60),
         600..3_600 => format!("{} min", s / 60),
@@ -224,6 +255,8 @@ mod tests {
         assert_eq!([significant(0.517), significant(31.42), significant(8_120.4)], ["0.52", "31.4", "8,120"]);
         let durations = [41.0, 125.0, 725.0, 9_665.0, 792_000.0].map(duration);
         assert_eq!(durations, ["41 s", "2 min 05 s", "12 min", "2 h 41 min", "9 d 4 h"]);
+        let long = [4e7, 1e8, 4.5e14, f64::INFINITY, f64::NAN].map(duration);
+        assert_eq!(long, ["462 d 23 h", "3 years", "over 100 years", "over 100 years", "0 s"]);
     }
 
     #[test]
@@ -232,7 +265,19 @@ mod tests {
         progress.start("epoch 3 of 90", 1_000);
         progress.advance(250, Some(4.5));
         let line = progress.stretch.as_ref().unwrap().line(Some(4.5));
-        assert!(line.starts_with("epoch 3 of 90: 250 of 1,000 pictures, loss 4.500, "), "{line}");
-        assert!(line.contains("images/s") && line.ends_with("left"), "{line}");
+        assert_eq!(line, "epoch 3 of 90: 250 of 1,000 pictures, loss 4.500, measuring");
+    }
+
+    #[test]
+    fn no_time_is_estimated_from_nothing() {
+        assert_eq!(rate_and_rest(0, 1_281_167, 60.0), "measuring");
+        assert_eq!(rate_and_rest(128, 1_281_039, 0.4), "measuring");
+        assert_eq!(rate_and_rest(250, 750, 10.0), "25.0 images/s, 30 s left");
+        // What was done before it was taken up says nothing of its speed.
+        let mut progress = Progress::new(Display::Quiet);
+        progress.start("epoch 3 of 90", 1_000);
+        progress.take_up(900);
+        let stretch = progress.stretch.as_ref().unwrap();
+        assert_eq!((stretch.done, stretch.rate()), (900, 0.0));
     }
 }

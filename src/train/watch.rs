@@ -34,8 +34,21 @@ const DEAD: f32 = 0.5;
 /// How large a change of the weights may be beside the weights.
 const RATIO: std::ops::Range<f32> = 1e-6..0.1;
 
-/// Steps in which a network finds its feet: its layers are not judged before.
+/// Steps in which a network finds its feet: neither its layers nor its loss are judged before. At the first steps
+/// every network has the loss of a blind guess.
 const SETTLED: usize = 100;
+
+/// Fewest images whose mean loss says anything.
+const FEWEST: f64 = 32.0;
+
+/// What the loss of one image differs from the next by, about.
+const SPREAD: f64 = 0.5;
+
+/// How exactly a mean loss has to be known, as a share of that of a blind guess.
+const PRECISION: f64 = 0.05;
+
+/// Standard deviations above the hits of a blind guess that are more than luck.
+const LUCK: f64 = 3.0;
 
 /// What is done when numbers stop being finite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -150,16 +163,31 @@ impl Watch {
         &self.advice
     }
 
-    /// Whether the loss of some steps, those at the end of the first epoch, is still that of a blind guess among
-    /// `classes` classes, ln(classes): the best-known failure of this network.
-    pub fn is_flat(late: &Tally, classes: usize) -> bool {
-        let blind = (classes as f64).ln();
-        late.pictures > 0 && (FLAT * blind..WILD * blind).contains(&late.loss())
+    /// Whether the loss is to be judged at the end of an epoch that went from step `before` to step `now`: once, at
+    /// the end of the first epoch unless that has too few steps.
+    pub fn is_due(before: usize, now: usize) -> bool {
+        (before..now).contains(&(SETTLED - 1))
     }
 
-    /// Whether the loss is far above that of a blind guess.
-    pub fn is_wild(late: &Tally, classes: usize) -> bool {
-        late.pictures > 0 && late.loss() >= WILD * (classes as f64).ln()
+    /// What the loss is judged by: the last quarter of an epoch, or all of it where a quarter has too few images.
+    pub fn evidence(late: Tally, epoch: Tally, classes: usize) -> Tally {
+        if is_enough(&late, classes) { late } else { epoch }
+    }
+
+    /// Whether the loss of some steps is still that of a blind guess among `classes` classes, ln(classes): the
+    /// best-known failure of this network. Said only of enough images, of which no more are right than by luck.
+    pub fn is_flat(seen: &Tally, classes: usize) -> bool {
+        let (blind, images) = ((classes as f64).ln(), seen.pictures as f64);
+        let chance = 1.0 / classes.max(1) as f64;
+        let lucky = images * chance + LUCK * (images * chance * (1.0 - chance)).sqrt();
+        is_enough(seen, classes)
+            && (FLAT * blind..WILD * blind).contains(&seen.loss())
+            && seen.correct as f64 <= lucky
+    }
+
+    /// Whether the loss is far above that of a blind guess. With one class there is nothing to guess.
+    pub fn is_wild(seen: &Tally, classes: usize) -> bool {
+        is_enough(seen, classes) && seen.loss() >= WILD * (classes as f64).ln()
     }
 
     /// Whether a loss, finite or not, is that of a training that has diverged: more than [`EXPLODED`] times that of a blind
@@ -263,6 +291,14 @@ impl Watch {
     }
 }
 
+/// Whether these are images enough for their mean loss to be compared with ln(classes).
+fn is_enough(seen: &Tally, classes: usize) -> bool {
+    let blind = (classes as f64).ln();
+    // The mean of n losses is known to SPREAD / sqrt(n).
+    let needed = (SPREAD / (PRECISION * blind)).powi(2).max(FEWEST);
+    classes > 1 && seen.pictures as f64 >= needed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,12 +323,39 @@ mod tests {
         assert_eq!(watch.layers(540, &[health(None, 1e-9)], 0.01).len(), 1);
     }
 
+    /// `pictures` images with a mean loss, of which so many are right.
+    fn tally(pictures: usize, loss: f64, correct: usize) -> Tally {
+        Tally { pictures, correct, loss: pictures as f64 * loss, ..Tally::default() }
+    }
+
     #[test]
     fn a_flat_loss_is_one_near_a_blind_guess() {
-        let tally = |loss: f64| Tally { pictures: 100, loss: 100.0 * loss, ..Tally::default() };
-        assert!(Watch::is_flat(&tally(2.303), 10) && Watch::is_flat(&tally(2.27), 10));
-        assert!(Watch::is_wild(&tally(150.0), 10) && !Watch::is_flat(&tally(150.0), 10));
-        assert!(!Watch::is_flat(&tally(2.2), 10) && !Watch::is_flat(&Tally::default(), 10));
+        assert!(Watch::is_flat(&tally(100, 2.303, 10), 10) && Watch::is_flat(&tally(100, 2.27, 12), 10));
+        assert!(Watch::is_wild(&tally(100, 150.0, 10), 10) && !Watch::is_flat(&tally(100, 150.0, 10), 10));
+        assert!(!Watch::is_flat(&tally(100, 2.2, 10), 10) && !Watch::is_flat(&Tally::default(), 10));
+    }
+
+    #[test]
+    fn nothing_is_said_of_few_images_or_more_hits_than_luck() {
+        let ln2 = 2f64.ln();
+        assert!(!Watch::is_flat(&tally(64, ln2, 32), 2), "64 images of two classes are few");
+        assert!(Watch::is_flat(&tally(400, ln2, 205), 2));
+        assert!(!Watch::is_flat(&tally(400, ln2, 240), 2), "60 % right is no blind guess");
+        assert!(!Watch::is_flat(&tally(8, 2.303, 1), 10) && !Watch::is_wild(&tally(8, 9.0, 1), 10));
+        // One class: ln 1 is 0, and so is the loss.
+        assert!(!Watch::is_wild(&tally(1000, 0.0, 1000), 1) && !Watch::is_flat(&tally(1000, 0.0, 1000), 1));
+        // A quarter of an epoch that is too small is made up for by the whole.
+        assert_eq!(Watch::evidence(tally(12, 1.6, 2), tally(48, 1.5, 9), 5), tally(48, 1.5, 9));
+        assert_eq!(Watch::evidence(tally(500, 1.6, 2), tally(2000, 1.5, 9), 5), tally(500, 1.6, 2));
+    }
+
+    #[test]
+    fn the_loss_is_judged_once_when_the_network_has_found_its_feet() {
+        // Epochs of 2, of 60 and of 10,000 steps.
+        let due = |epoch: usize| -> Vec<usize> {
+            (1..=120).filter(|n| Watch::is_due((n - 1) * epoch, n * epoch)).collect()
+        };
+        assert_eq!((due(2), due(60), due(10_000)), (vec![50], vec![2], vec![1]));
     }
 
     #[test]

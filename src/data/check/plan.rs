@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{self, Entry, Holds, Place, Record, is_there, rename};
+use super::copying::{Making, class_folders};
+use super::in_place::Change;
+use super::record::{Entry, Place, Record, rename};
 pub use super::record::{Left, Undone};
 use super::{Diagnosis, ProblemKind};
-use crate::data::{Dataset, Split, Stored, decode, encode};
+use crate::data::{Dataset, Picture, Split, Stored, decode, encode};
 use crate::error::shell;
-use crate::files::{atomic, json};
+use crate::files::{atomic, json, real_path};
 use crate::{Error, Result};
 
 /// Version of plans that this program writes and reads.
@@ -23,11 +25,11 @@ const FORMAT_VERSION: u32 = 1;
 /// Where originals go when a plan is carried out in place.
 pub(in crate::data) const SET_ASIDE: &str = ".set-aside";
 
-/// Where it stands, in a folder, what a plan changed there.
-pub(in crate::data) const RECORDS: [&str; 2] = [record::FILE, record::EARLIER];
+/// What was made of a plan, in the folder that it was made in.
+pub(in crate::data) const RECORD: &str = ".fixed.json";
 
 /// Names of its own in a source's folder.
-pub(in crate::data) const OWN: [&str; 3] = [SET_ASIDE, record::FILE, record::EARLIER];
+pub(in crate::data) const OWN: [&str; 2] = [SET_ASIDE, RECORD];
 
 /// What to do about the problems of a source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +62,7 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// Decoded, turned as EXIF says, and saved as a plain file: JPEG for JPEG, PNG for PNG, with that ending.
+    /// Turned as EXIF says, in red, green and blue: a JPEG with the quality and sampling that it had, everything else as PNG.
     Mend,
     /// Not used.
     LeaveOut,
@@ -158,7 +160,7 @@ impl Plan {
                 "name a new folder; `alexnet data fix PLAN OUT --undo` removes what an earlier plan made",
             ));
         }
-        if really(out).starts_with(&self.source) {
+        if real_path(out).starts_with(&self.source) {
             return Err(Error::usage(format!("{} is in the source itself", out.display()))
                 .help("name a folder beside it"));
         }
@@ -171,20 +173,16 @@ impl Plan {
             Err(_) => dataset.splits.iter().collect(),
         };
         let total = splits.iter().map(|split| split.len()).sum();
-        let mut done = Done::default();
-        let mut making = Making { source: &self.source, out, record: Record::begin(out)? };
+        let mut making = Making::begin(&self.source, out)?;
         for split in splits {
             let top = if in_splits { format!("{}/", split.name) } else { String::new() };
-            let mut taken = BTreeSet::new();
             for index in 0..split.len() {
-                let class = &folders[split.label(index) as usize];
-                let target = Target { folder: format!("{top}{class}"), taken: &mut taken };
+                let folder = format!("{top}{}", folders[split.label(index) as usize]);
                 progress(1, total);
-                making.copy_one(split, index, steps.get(split.file(index)).copied(), target, &mut done)?;
+                making.copy(split, index, steps.get(split.file(index)).copied(), &folder)?;
             }
         }
-        making.record.add(&Entry::Complete)?;
-        Ok(done)
+        making.finish()
     }
 
     /// Carries the plan out in the source's own folder: originals that are mended or left out are set aside in it.
@@ -245,99 +243,6 @@ impl Plan {
         }
     }
 
-    /// What is changed in place, and how many pictures are not. Everything that can be found wrong is found here, before a
-    /// file is moved.
-    fn changes<'a>(&self, dataset: &'a Dataset) -> Result<(Vec<Change<'a>>, usize)> {
-        let steps = self.by_file(dataset)?;
-        let (mut changes, mut kept, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
-        let all = dataset.splits.iter().flat_map(|split| (0..split.len()).map(move |i| (split, i)));
-        for (split, index) in all.filter(|(split, index)| seen.insert(split.file(*index))) {
-            let path = split.path(index);
-            let Some(step) = steps.get(split.file(index)) else {
-                kept.extend(path);
-                continue;
-            };
-            let path = path
-                .as_ref()
-                .and_then(|path| path.strip_prefix(&self.source).ok()?.to_str())
-                .ok_or_else(|| {
-                    Error::data(format!("{}: its pictures are not files of a folder", self.source.display()))
-                        .help("carry the plan out into a new folder: `alexnet data fix PLAN OUT`")
-                })?;
-            self.check_movable(path)?;
-            let made = match step.action {
-                Action::LeaveOut => None,
-                Action::Mend => {
-                    let (bytes, ending) = mended(split, index)?;
-                    Some((self.name_for_mended(path, ending)?, Holds::of(&bytes)))
-                }
-            };
-            changes.push(Change { split, index, path: path.to_owned(), made });
-        }
-        self.check_links(&changes, &kept)?;
-        // A link is read before what it leads to moves.
-        changes.sort_by_key(|change| !self.source.join(&change.path).is_symlink());
-        let images = seen.len() - changes.len();
-        Ok((changes, images))
-    }
-
-    /// Whether a picture can be set aside, and only it.
-    fn check_movable(&self, path: &str) -> Result<()> {
-        let help = "carry the plan out into a new folder: `alexnet data fix PLAN OUT`";
-        let mut folders = Path::new(path).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(link) = folders.find(|folder| self.source.join(folder).is_symlink()) {
-            return Err(Error::data(format!(
-                "{path}: {} is a link to a folder, whose files may belong to others too",
-                link.display()
-            ))
-            .help(help));
-        }
-        let aside = self.source.join(SET_ASIDE).join(path);
-        if is_there(&aside) {
-            return Err(Error::data(format!("{}: there is a file of that name already", aside.display()))
-                .help("move it away, or delete it"));
-        }
-        Ok(())
-    }
-
-    /// No picture that stays is a link to one that moves.
-    fn check_links(&self, changes: &[Change<'_>], kept: &[PathBuf]) -> Result<()> {
-        let stays = |change: &&Change<'_>| change.made.as_ref().is_some_and(|(name, _)| *name == change.path);
-        let moved: HashMap<PathBuf, &str> = changes
-            .iter()
-            .filter(|change| !stays(change))
-            .map(|change| (self.source.join(&change.path), change.path.as_str()))
-            .collect();
-        if moved.is_empty() {
-            return Ok(());
-        }
-        for picture in kept {
-            if let Some(lost) = links(picture).find_map(|link| moved.get(&link)) {
-                let shown = picture.strip_prefix(&self.source).unwrap_or(picture).display();
-                return Err(Error::data(format!("{shown} is a link to {lost}, which would be set aside"))
-                    .help("in the plan, name the link instead of the file; or carry it out into a new folder: `alexnet data fix PLAN OUT`"));
-            }
-        }
-        Ok(())
-    }
-
-    /// What a picture is called when it is mended; it may not take the place of another.
-    fn name_for_mended(&self, before: &str, ending: &str) -> Result<String> {
-        if let Some(kept) = ending_kept(before, ending) {
-            return Ok(kept);
-        }
-        let name = Path::new(before).with_extension(ending).to_string_lossy().into_owned();
-        match is_there(&self.source.join(&name)) {
-            false => Ok(name),
-            true => Err(Error::data(format!(
-                "{before}: mended it would be called {name}, which is there already"
-            ))
-            .help(
-                "rename one of them, or carry the plan out into a new folder: `alexnet data fix PLAN OUT`",
-            )),
-        }
-    }
-
     /// Undoes [`Plan::copy_to`] or, without a folder, [`Plan::apply_in_place`]: files that it made go, originals come
     /// back; all else stays, files among it that were changed since. Can be repeated for what could not be undone.
     ///
@@ -370,7 +275,7 @@ impl Plan {
     }
 
     /// The steps by their pictures, which have to be there.
-    fn by_file(&self, dataset: &Dataset) -> Result<HashMap<&str, &Step>> {
+    pub(super) fn by_file(&self, dataset: &Dataset) -> Result<HashMap<&str, &Step>> {
         let steps: HashMap<&str, &Step> = self.steps.iter().map(|step| (step.file.as_str(), step)).collect();
         let mut lost: BTreeSet<&str> = steps.keys().copied().collect();
         for split in &dataset.splits {
@@ -391,139 +296,8 @@ impl Plan {
     }
 }
 
-/// The path from the root, links followed, of what may not be there yet.
-fn really(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
-    match there {
-        Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(Path::new(""))),
-        None => path,
-    }
-}
-
-/// A picture that is changed in place.
-struct Change<'a> {
-    split: &'a Split,
-    index: usize,
-    /// Its file, below the source.
-    path: String,
-    /// What is made of it: a file below the source.
-    made: Option<(String, Holds)>,
-}
-
-/// The paths that a symbolic link leads to, one after the other.
-fn links(path: &Path) -> impl Iterator<Item = PathBuf> {
-    let next = |path: &PathBuf| {
-        let target = std::fs::read_link(path).ok()?;
-        let target = path.parent()?.join(target);
-        Some(target.parent()?.canonicalize().ok()?.join(target.file_name()?))
-    };
-    // Links that lead to each other are no pictures.
-    std::iter::successors(next(&path.to_owned()), next).take(40)
-}
-
-/// A folder that is being filled.
-struct Making<'a> {
-    source: &'a Path,
-    out: &'a Path,
-    record: Record,
-}
-
-/// Where copies of a class go.
-struct Target<'a> {
-    folder: String,
-    taken: &'a mut BTreeSet<String>,
-}
-
-impl Target<'_> {
-    /// A name of its own for a file, below the folder.
-    fn name(&mut self, file: &str, ending: Option<&str>) -> String {
-        let name = file.rsplit('/').next().unwrap_or(file);
-        let (stem, old) = name.rsplit_once('.').unwrap_or((name, "jpg"));
-        let ending = ending.filter(|ending| ending_kept(name, ending).is_none()).unwrap_or(old);
-        let candidate = |n: usize| match n {
-            1 => format!("{}/{stem}.{ending}", self.folder),
-            n => format!("{}/{stem}-{n}.{ending}", self.folder),
-        };
-        let free = (1..).map(candidate).find(|name| !self.taken.contains(name)).expect("numbers do not end");
-        self.taken.insert(free.clone());
-        free
-    }
-}
-
-impl Making<'_> {
-    fn copy_one(
-        &mut self,
-        split: &Split,
-        index: usize,
-        step: Option<&Step>,
-        mut target: Target<'_>,
-        done: &mut Done,
-    ) -> Result<()> {
-        let file = split.file(index);
-        let (name, content) = match step.map(|step| step.action) {
-            Some(Action::LeaveOut) => {
-                done.left_out += 1;
-                return Ok(());
-            }
-            Some(Action::Mend) => {
-                done.mended += 1;
-                let (bytes, ending) = mended(split, index)?;
-                (target.name(file, Some(ending)), Content::Bytes(bytes))
-            }
-            None => {
-                done.kept += 1;
-                match (split.path(index), split.stored(index)?) {
-                    (_, Stored::Pixels(picture)) => {
-                        (target.name(file, Some("png")), Content::Bytes(encode::png(&picture)?))
-                    }
-                    (Some(original), _) => (target.name(file, None), Content::Original(original)),
-                    (None, Stored::File(bytes)) => (target.name(file, None), Content::Bytes(bytes)),
-                    (None, Stored::TooLarge(bytes)) => {
-                        return Err(Error::data(format!("{file}: {bytes} bytes are too many for a picture"))
-                            .help("`leave-out` for it in the plan"));
-                    }
-                }
-            }
-        };
-        self.make(name, &content)
-    }
-
-    fn make(&mut self, name: String, content: &Content) -> Result<()> {
-        let path = self.out.join(&name);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .map_err(|error| Error::io(folder, "create the folder", &error))?;
-        }
-        let holds = match content {
-            Content::Bytes(bytes) => Holds::of(bytes),
-            Content::Original(original) => {
-                let below = original.strip_prefix(self.source).ok().and_then(Path::to_str);
-                below.map_or(Holds::Unknown, |below| Holds::CopyOf(below.to_owned()))
-            }
-        };
-        self.record.add(&Entry::Made { file: name, holds })?;
-        let made = match content {
-            Content::Bytes(bytes) => std::fs::write(&path, bytes),
-            Content::Original(original) => {
-                // Where the picture is a link itself, what it leads to is meant: it may not lead there from elsewhere.
-                let linked = original.canonicalize().and_then(|original| std::fs::hard_link(original, &path));
-                linked.or_else(|_| std::fs::copy(original, &path).map(drop))
-            }
-        };
-        made.map_err(|error| Error::io(&path, "write the file", &error))
-    }
-}
-
-/// What a new file holds.
-enum Content {
-    Bytes(Vec<u8>),
-    /// What this file does.
-    Original(PathBuf),
-}
-
 /// The bytes of a mended picture, and its ending.
-fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static str)> {
+pub(super) fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static str)> {
     let file = split.file(index);
     let Stored::File(bytes) = split.stored(index)? else {
         return Err(Error::data(format!(
@@ -537,36 +311,27 @@ fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static str)> {
     if plain {
         return Ok((bytes, traits.format.extension()));
     }
-    // All formats but JPEG are mended without loss.
-    let ending = if traits.format == decode::Format::Jpeg { "jpg" } else { "png" };
-    let picture = decode::turned(decode::decode(&bytes).map_err(failed)?, traits.orientation);
-    let bytes = if ending == "png" { encode::png(&picture) } else { encode::jpeg(&picture) };
-    Ok((bytes.map_err(failed)?, ending))
+    let image = || Ok(decode::turned(decode::decode(&bytes)?, traits.orientation));
+    let mended = match (traits.format, traits.print) {
+        (decode::Format::Jpeg, None) => match decode::jpeg::upright(&bytes).map_err(failed)? {
+            Some(upright) => Ok(upright),
+            None => recoded(&bytes, image),
+        },
+        (decode::Format::Jpeg, Some(_)) => recoded(&bytes, image),
+        // Without loss.
+        _ => return Ok((image().and_then(|image| encode::png(&image)).map_err(failed)?, "png")),
+    };
+    Ok((mended.map_err(failed)?, "jpg"))
+}
+
+/// A JPEG of the image, with the quantization tables and the sampling of the one that it takes the place of.
+fn recoded(bytes: &[u8], image: impl FnOnce() -> Result<Picture>) -> Result<Vec<u8>> {
+    encode::jpeg_as(&image()?, &decode::jpeg::coding(bytes)?)
 }
 
 /// The name itself, if its ending says what `ending` does.
-fn ending_kept(name: &str, ending: &str) -> Option<String> {
+pub(super) fn ending_kept(name: &str, ending: &str) -> Option<String> {
     let old = name.rsplit_once('.').map(|parts| parts.1.to_lowercase())?;
-    let same = |format: decode::Format| format.extension() == ending;
+    let same = |format: decode::Format| format.is_supported() && format.extension() == ending;
     (old == ending || decode::Format::of_extension(&old).is_some_and(same)).then(|| name.to_owned())
-}
-
-/// Folders that can be called as the classes are.
-fn class_folders(classes: &[String]) -> Result<Vec<String>> {
-    let plain = |class: &String| -> String {
-        let name: String =
-            class.chars().map(|c| if c.is_control() || "/\\:".contains(c) { '-' } else { c }).collect();
-        match name.trim_start_matches('.').trim() {
-            "" => "-".to_owned(),
-            name => name.to_owned(),
-        }
-    };
-    let folders: Vec<String> = classes.iter().map(plain).collect();
-    let different: BTreeSet<&String> = folders.iter().collect();
-    if different.len() < folders.len() {
-        return Err(Error::data(
-            "two classes would have the same folder: their names differ in characters that folders cannot have",
-        ));
-    }
-    Ok(folders)
 }

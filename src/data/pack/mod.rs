@@ -7,6 +7,7 @@
 //! safetensors opens them.
 
 mod shard;
+mod squares;
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +16,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::square::RESIZE;
-use super::{Dataset, Skip, Split, Statistics, decode, encode, identity, square};
+use super::{Dataset, Skip, Split, Statistics, check, decode, encode, identity, square};
+use crate::error::shell;
 use crate::files::{atomic, json};
+use crate::net::Orientation;
 use crate::{Error, Result};
 use shard::{Shard, Written};
+pub use squares::{Asker, Squares};
 
 /// Version of the format that this program writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -51,6 +55,8 @@ pub struct Config {
     pub store: Coding,
     /// Side of the squares (the paper's is 256).
     pub side: usize,
+    /// Which way up users' own images are packed; ImageNet's archives are always packed as stored.
+    pub orientation: Orientation,
     /// Threads that work.
     pub workers: usize,
 }
@@ -64,6 +70,13 @@ pub struct Manifest {
     pub store: Coding,
     /// Side of the squares.
     pub side: usize,
+    /// Which way up images are; as stored where the file does not say.
+    #[serde(default)]
+    pub orientation: Orientation,
+    /// Images that `orientation` makes a difference to: their EXIF orientation is not that of the pixels. Absent in
+    /// sets packed before it was counted; 0 for ImageNet's archives, whose EXIF is never followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated: Option<usize>,
     /// How pictures were resized.
     pub resize: String,
     /// What decoded them.
@@ -110,6 +123,9 @@ struct Settings {
     format_version: u32,
     store: Coding,
     side: usize,
+    /// Absent in a packing that an earlier version began.
+    #[serde(default)]
+    orientation: Orientation,
     source: String,
     source_digest: String,
 }
@@ -132,18 +148,48 @@ impl Manifest {
     }
 }
 
-/// Packs every split of a data set, and returns what the folder then holds. What an interrupted packing finished is
-/// kept; `progress` is told how many pictures more are done.
+/// Refuses to pack a source into a folder of its own: it would become part of the source.
 ///
 /// # Errors
-/// When the folder holds something else, there is too little space, or a file cannot be read or written. Finished
-/// shards stay.
-pub fn pack(dataset: &Dataset, config: &Config, progress: &(dyn Fn(usize) + Sync)) -> Result<Manifest> {
-    let splits: Vec<&Split> = dataset.splits.iter().filter(|split| split.name != "all").collect();
+/// When `out` is the source or lies in it, links followed.
+pub fn check_outside(source: &Path, out: &Path) -> Result<()> {
+    let real = source.canonicalize().unwrap_or_else(|_| source.to_owned());
+    if !real.is_dir() || !crate::files::real_path(out).starts_with(&real) {
+        return Ok(());
+    }
+    let name = real.file_name().map_or("images".into(), |name| name.to_string_lossy().into_owned());
+    let beside = real.with_file_name(format!("{name}-packed"));
+    Err(Error::usage(format!("{} is in the source itself, {}", out.display(), source.display())).help(
+        format!("pack into a folder outside it: alexnet data pack {} {}", shell(source), shell(beside)),
+    ))
+}
+
+/// Packs every split of a data set, and returns what the folder then holds. What an interrupted packing finished is
+/// kept; `progress` is told how many pictures more are done, and ends the packing with the error that it returns.
+///
+/// # Errors
+/// When the folder holds something else, there is too little space, a file cannot be read or written, or `progress` says so.
+/// Finished shards stay.
+pub fn pack(
+    dataset: &Dataset,
+    config: &Config,
+    progress: &(dyn Fn(usize) -> Result<()> + Sync),
+) -> Result<Manifest> {
+    let splits: Vec<Split> = dataset
+        .splits
+        .iter()
+        .filter(|split| split.name != "all")
+        .map(|split| split.oriented(config.orientation))
+        .collect();
+    let splits: Vec<&Split> = splits.iter().collect();
+    for split in &splits {
+        split.check_packed(config.side, config.orientation, Asker::Packing)?;
+    }
     let settings = Settings {
         format_version: FORMAT_VERSION,
         store: config.store,
         side: config.side,
+        orientation: config.orientation,
         source: dataset.origin.clone(),
         source_digest: identity::digest(dataset),
     };
@@ -155,6 +201,8 @@ pub fn pack(dataset: &Dataset, config: &Config, progress: &(dyn Fn(usize) + Sync
         format_version: FORMAT_VERSION,
         store: config.store,
         side: config.side,
+        orientation: config.orientation,
+        rotated: Some(0),
         resize: RESIZE.to_owned(),
         decoder: decode::DECODER.to_owned(),
         source: dataset.origin.clone(),
@@ -168,9 +216,13 @@ pub fn pack(dataset: &Dataset, config: &Config, progress: &(dyn Fn(usize) + Sync
         let written = pack_split(split, dataset, config, &settings, &pool, progress)?;
         let mut all = Statistics::empty(config.side);
         let mut shards = Vec::new();
-        for Written { shard, statistics } in written {
+        for Written { shard, statistics, rotated } in written {
             all.append(statistics);
+            manifest.rotated = manifest.rotated.zip(rotated).map(|(sum, more)| sum + more);
             shards.push(shard);
+        }
+        if split.name == "train" {
+            check::every_class_decodes(split, &all.usable, &dataset.classes)?;
         }
         manifest.skipped.extend(all.skipped.iter().cloned());
         let images = shards.iter().map(|shard| shard.images).sum();
@@ -193,16 +245,17 @@ pub fn pack(dataset: &Dataset, config: &Config, progress: &(dyn Fn(usize) + Sync
 
 /// Makes the folder, or finds it begun with the same settings.
 fn prepare(out: &Path, settings: &Settings) -> Result<()> {
-    std::fs::create_dir_all(out).map_err(|error| Error::io(out, "make the folder", &error))?;
+    std::fs::create_dir_all(out).map_err(|error| Error::io(out, "create the folder", &error))?;
     let begun = out.join(UNFINISHED);
     if begun.is_file() {
         let before: Settings = read(&begun)?;
         if before != *settings {
             return Err(Error::usage(format!(
-                "{}: another packing was begun there: {:?}, side {}, of {}{}",
+                "{}: another packing was begun there: {:?}, side {}, orientation {}, of {}{}",
                 out.display(),
                 before.store,
                 before.side,
+                before.orientation.word(),
                 before.source,
                 if before.source_digest == settings.source_digest {
                     ""
@@ -238,7 +291,7 @@ fn check_space(splits: &[&Split], config: &Config) -> Result<()> {
     let done: u64 = splits.iter().map(there).sum();
     let needed = (images as u64 * (each as u64 + 100)).saturating_sub(done);
     let free = fs4::available_space(&config.out)
-        .map_err(|error| Error::io(&config.out, "ask for the free space", &error))?;
+        .map_err(|error| Error::io(&config.out, "determine the free space", &error))?;
     enough(&config.out, needed, free)
 }
 
@@ -277,7 +330,7 @@ fn pack_split(
     config: &Config,
     settings: &Settings,
     pool: &rayon::ThreadPool,
-    progress: &(dyn Fn(usize) + Sync),
+    progress: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<Vec<Written>> {
     let numbers = 0..split.len().div_ceil(SHARD);
     let path = |number: usize| config.out.join(shard::name(split, number));
@@ -325,7 +378,7 @@ fn pack_split(
                     error.context(path.display()).help("delete this file: it is made anew")
                 })?,
             );
-            progress(range(number).len());
+            progress(range(number).len())?;
         }
     }
     Ok(all)

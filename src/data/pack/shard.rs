@@ -28,12 +28,16 @@ pub(super) struct Shard {
     digests: Vec<u8>,
     pieces: Vec<Vec<u8>>,
     statistics: Statistics,
+    /// Images whose EXIF orientation is not that of the pixels.
+    rotated: usize,
 }
 
 /// What a written shard adds to the whole.
 pub(super) struct Written {
     pub(super) shard: PackedShard,
     pub(super) statistics: Statistics,
+    /// Images whose EXIF orientation is not that of the pixels; `None` in shards that do not say.
+    pub(super) rotated: Option<usize>,
 }
 
 pub(super) fn name(split: &Split, number: usize) -> String {
@@ -46,7 +50,7 @@ pub(super) fn make(
     range: Range<usize>,
     path: PathBuf,
     config: &Config,
-    progress: &(dyn Fn(usize) + Sync),
+    progress: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<Shard> {
     let empty = || Shard {
         path: path.clone(),
@@ -56,13 +60,14 @@ pub(super) fn make(
         digests: Vec::new(),
         pieces: Vec::new(),
         statistics: Statistics::empty(config.side),
+        rotated: 0,
     };
     let turns: Vec<Range<usize>> =
         range.clone().step_by(TURN).map(|first| first..range.end.min(first + TURN)).collect();
     let made = turns.into_par_iter().map(|turn| {
         let (mut shard, count) = (empty(), turn.len());
         turn.into_iter().try_for_each(|index| shard.add(split, index, config))?;
-        progress(count);
+        progress(count)?;
         Ok(shard)
     });
     let made: Vec<Shard> = made.collect::<Result<_>>()?;
@@ -77,7 +82,8 @@ impl Shard {
             source::Stored::File(bytes) => Sha256::digest(bytes),
             source::Stored::TooLarge(_) => Sha256::digest([]),
         };
-        let square = match stored.decode() {
+        let rotated = split.turn(&stored) != 1;
+        let square = match split.decode(stored) {
             Ok(picture) => square::square(&picture, config.side),
             Err(error) => {
                 let file = split.file(index).to_owned();
@@ -97,6 +103,7 @@ impl Shard {
                 bytes
             }
         };
+        self.rotated += usize::from(rotated);
         self.files.push(split.file(index).to_owned());
         self.labels.push(split.label(index).into());
         self.digests.extend(digest);
@@ -110,6 +117,7 @@ impl Shard {
         self.digests.extend(other.digests);
         self.pieces.extend(other.pieces);
         self.statistics.append(other.statistics);
+        self.rotated += other.rotated;
         self
     }
 }
@@ -120,13 +128,15 @@ pub(super) fn write(
     dataset: &Dataset,
     settings: &Settings,
 ) -> Result<Written> {
-    let Shard { path, split, files, labels, digests, pieces, statistics } = shard;
+    let Shard { path, split, files, labels, digests, pieces, statistics, rotated } = shard;
     let metadata = BTreeMap::from([
         ("format_version", FORMAT_VERSION.to_string()),
         ("split", split),
         ("classes", text(&dataset.classes)),
         ("files", text(&files)),
         ("skipped", text(&statistics.skipped)),
+        ("orientation", settings.orientation.word().to_owned()),
+        ("rotated", rotated.to_string()),
         ("source", settings.source.clone()),
         ("source_digest", settings.source_digest.clone()),
         ("decoder", decode::DECODER.to_owned()),
@@ -156,7 +166,7 @@ pub(super) fn write(
         }
     }
     container::write(&path, &metadata, &arrays)?;
-    Ok(Written { shard: describe(&path, count)?, statistics })
+    Ok(Written { shard: describe(&path, count)?, statistics, rotated: Some(rotated) })
 }
 
 /// Name, size and digest of a written file.
@@ -173,7 +183,7 @@ pub(super) fn read_back(
     config: &Config,
     settings: &Settings,
 ) -> Result<Written> {
-    let cannot = |error: std::io::Error| Error::io(path, "read it", &error);
+    let cannot = |error: std::io::Error| Error::io(path, "read the file", &error);
     let file = File::open(path).map_err(cannot)?;
     let header = Header::read(&file, file.metadata().map_err(cannot)?.len())?;
     if header.text("source_digest")? != settings.source_digest {
@@ -194,7 +204,8 @@ pub(super) fn read_back(
     // Places among those that were packed are all that statistics of squares need.
     let usable = (0..files.len()).collect();
     let statistics = Statistics::of_sums(config.side, usable, skipped, sums, &products)?;
-    Ok(Written { shard: describe(path, files.len())?, statistics })
+    let rotated = header.text("rotated").ok().and_then(|count| count.parse().ok());
+    Ok(Written { shard: describe(path, files.len())?, statistics, rotated })
 }
 
 fn text(value: &impl Serialize) -> String {

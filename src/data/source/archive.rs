@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tar::EntryType;
 
 use super::Place;
-use super::naming::HEAD;
+use super::naming::{HEAD, hidden_part};
 use super::text::lossless;
 use super::tree::some;
 use crate::files::read_at;
@@ -131,14 +131,16 @@ pub(super) fn contents(path: &Path) -> Result<Contents> {
 }
 
 /// What the archives in the tar at `path` hold: a member `1.JPEG` of a member `a.tar` is called `a.tar/1.JPEG`. What is no
-/// archive is odd.
+/// archive is odd, and so is a hidden member such as `._a.tar`, which holds what macOS knows of `a.tar`.
 ///
 /// # Errors
 /// As [`contents`], for every archive.
 pub(super) fn nested_contents(path: &Path) -> Result<Contents> {
     let outer = contents(path)?;
-    let (tars, others): (Vec<Member>, Vec<Member>) =
-        outer.files.into_iter().partition(|member| member.name.ends_with(".tar"));
+    let (tars, others): (Vec<Member>, Vec<Member>) = outer
+        .files
+        .into_iter()
+        .partition(|member| member.name.ends_with(".tar") && hidden_part(&member.name).is_none());
     let inner = tars.par_iter().map(|tar| {
         let part =
             Part { file: File::open(path)?, start: tar.offset, len: tar.len.into(), at: 0, since_seek: 0 };

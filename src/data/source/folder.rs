@@ -1,8 +1,9 @@
 //! A folder on disk: class folders, or what else its files turn out to be.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::naming::Skipped;
 use super::tree::{self, Listing};
 use super::{Dataset, Findings, Place, Store, flat, foreign, naming, tars};
 use crate::{Error, Result};
@@ -31,6 +32,24 @@ pub(super) fn list(folder: &Path) -> Result<Listing> {
     let mut listing = Listing::default();
     list_into(&mut listing, folder, "", 0)?;
     Ok(listing.sort(&|path, _| head(&folder.join(path))))
+}
+
+/// The images right in a folder, by name, and what else is there.
+///
+/// # Errors
+/// When it is not a folder that can be listed.
+pub(crate) fn images_in(folder: &Path) -> std::io::Result<(Vec<PathBuf>, Skipped)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_file() {
+            files.push((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), path));
+        }
+    }
+    files.sort();
+    let mut skipped = Skipped::default();
+    let images = naming::images(files, &|_, path| head(path), &mut skipped);
+    Ok((images.into_iter().map(|(_, path)| path).collect(), skipped))
 }
 
 /// The first bytes of a file.

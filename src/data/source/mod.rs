@@ -44,12 +44,16 @@ mod webdataset;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::check::Findings;
-use super::{Picture, Problem, Skip, Statistics, decode};
+use super::check::{self, Findings};
+use super::pack::{Asker, Squares};
+use super::{Picture, Problem, Skip, Statistics, decode, upright};
+use crate::error::shell;
+use crate::net::{Input, Orientation};
 use crate::{Error, Result};
 use archive::Archives;
 use catalogue::{Catalogue, Item, Place};
 
+pub(crate) use folder::images_in;
 pub(crate) use idx::{GARMENTS, from_bytes as idx_from_bytes};
 use raw::RawPictures;
 
@@ -75,6 +79,20 @@ pub struct Split {
     labels: Arc<Vec<u32>>,
     store: Arc<Store>,
     statistics: Option<Arc<Statistics>>,
+    exif: Exif,
+    /// Which way up images are decoded.
+    orientation: Orientation,
+}
+
+/// What the EXIF orientation of a split's images is worth.
+#[derive(Clone, Debug)]
+enum Exif {
+    /// Users' own images: it is followed where a recipe or a model asks for it.
+    Followed,
+    /// ImageNet as it is handed out: published results are for the pixels as stored.
+    Ignored,
+    /// Squares: it was followed, or not, when they were packed.
+    Packed(Arc<Squares>),
 }
 
 /// What a picture is stored as.
@@ -92,7 +110,7 @@ impl Stored {
     /// Most bytes of a picture's file.
     pub const MOST_BYTES: u64 = 256 << 20;
 
-    /// The picture.
+    /// The picture as it is stored, whatever its EXIF orientation.
     ///
     /// # Errors
     /// When the bytes do not decode.
@@ -140,6 +158,9 @@ impl Dataset {
     pub fn examine(path: &Path) -> Result<(Self, Vec<Problem>)> {
         let mut findings = Findings::lenient();
         let dataset = Self::recognise(path, &mut findings)?;
+        if findings.is_ordered_by_folders() {
+            check::order(&dataset.classes, &mut findings);
+        }
         Ok((dataset, findings.into_problems()))
     }
 
@@ -181,12 +202,35 @@ impl Dataset {
         })
     }
 
-    /// The training pictures.
+    /// The training images.
     ///
     /// # Errors
     /// When there is no such split.
     pub fn train(&self) -> Result<&Split> {
-        self.split("train")
+        self.splits.iter().find(|split| split.name == "train").ok_or_else(|| {
+            let names: Vec<&str> = self.splits.iter().map(|split| split.name.as_str()).collect();
+            Error::data(format!("{}: no training images, only {}", self.origin, names.join(" and "))).help(
+                format!(
+                    "to train, a train/ folder beside it; to evaluate a model on these images: \
+                 alexnet eval MODEL --data {} --split {}",
+                    shell(&self.origin),
+                    names.first().unwrap_or(&"test")
+                ),
+            )
+        })
+    }
+
+    /// Decodes all splits as a recipe's `input` says, once it is checked that what is packed can be used so.
+    ///
+    /// # Errors
+    /// As [`Split::check_packed`].
+    pub fn prepare(&mut self, input: &Input) -> Result<()> {
+        for split in &mut self.splits {
+            let note = split.check_packed(input.square, input.orientation, Asker::Recipe)?;
+            self.notes.extend(note.filter(|note| !self.notes.contains(note)));
+            *split = split.oriented(input.orientation);
+        }
+        Ok(())
     }
 
     /// Keeps the statistics of the training pictures, so that they are not measured again.
@@ -211,6 +255,45 @@ impl Split {
             labels: Arc::new(labels),
             store,
             statistics: None,
+            exif: Exif::Followed,
+            orientation: Orientation::Stored,
+        }
+    }
+
+    /// The same split, whose images stay as they are stored whatever their EXIF orientation says.
+    fn as_stored(self) -> Self {
+        Self { exif: Exif::Ignored, ..self }
+    }
+
+    /// The same split, decoded the way up that a recipe or a model asks for. ImageNet's archives stay as stored, and
+    /// packed squares as they were packed (see [`Split::check_packed`]).
+    pub fn oriented(&self, asked: Orientation) -> Self {
+        let orientation = match self.exif {
+            Exif::Followed => asked,
+            Exif::Ignored | Exif::Packed(_) => Orientation::Stored,
+        };
+        Self { orientation, ..self.clone() }
+    }
+
+    /// Whether the EXIF orientation of these images is followed where a recipe asks for it.
+    pub fn follows_exif(&self) -> bool {
+        matches!(self.exif, Exif::Followed)
+    }
+
+    /// Checks that packed squares have the side and the orientation that `asker` needs; other splits fit everything.
+    /// Gives what the user should know where the squares do not say.
+    ///
+    /// # Errors
+    /// When they were packed with another side, or their images are another way up.
+    pub fn check_packed(
+        &self,
+        square: usize,
+        orientation: Orientation,
+        asker: Asker,
+    ) -> Result<Option<String>> {
+        match &self.exif {
+            Exif::Packed(squares) => squares.check(square, orientation, asker),
+            Exif::Followed | Exif::Ignored => Ok(None),
         }
     }
 
@@ -240,7 +323,26 @@ impl Split {
     /// When its bytes cannot be read at all.
     pub fn picture(&self, index: usize) -> Result<std::result::Result<Picture, Skip>> {
         let skip = |error: Error| Skip { file: self.file(index).to_owned(), reason: error.message };
-        Ok(self.stored(index)?.decode().map_err(skip))
+        Ok(self.decode(self.stored(index)?).map_err(skip))
+    }
+
+    /// Decodes what [`Split::stored`] gave, the way up that [`Split::oriented`] was asked for.
+    ///
+    /// # Errors
+    /// When the bytes do not decode.
+    pub fn decode(&self, stored: Stored) -> Result<Picture> {
+        match stored {
+            Stored::File(bytes) => upright::decode(&bytes, self.orientation),
+            stored => stored.decode(),
+        }
+    }
+
+    /// How a stored image would be turned if its EXIF orientation is followed, 1 to 8; 1 is not at all.
+    pub fn turn(&self, stored: &Stored) -> u8 {
+        match (&self.exif, stored) {
+            (Exif::Followed, Stored::File(bytes)) => decode::orientation(bytes),
+            _ => 1,
+        }
     }
 
     /// Reads a picture as it is stored.

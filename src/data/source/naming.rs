@@ -283,7 +283,7 @@ impl Marks {
             "pack.json" | "packing.json" => {
                 self.others.insert(folder.to_owned(), Made::Packed);
             }
-            _ if plan::RECORDS.contains(&name) && file_name(folder) != plan::SET_ASIDE => {
+            plan::RECORD if file_name(folder) != plan::SET_ASIDE => {
                 self.others.entry(folder.to_owned()).or_insert(Made::Fixed);
             }
             _ => {}
@@ -669,7 +669,7 @@ mod tests {
             "packed/pack.json",
             "dog/recipe.toml",
             "dog/1.jpg",
-            "fixed/.fixed.jsonl",
+            "fixed/.fixed.json",
             "fixed/cat/1.jpg",
             "run.json",
             "recipe.toml",

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use safetensors::Dtype;
 
 use super::archive::Archives;
-use super::{Dataset, Item, Place, Split, Store};
+use super::{Dataset, Exif, Item, Place, Split, Store};
 use crate::data::Statistics;
-use crate::data::pack::{Coding, FORMAT_VERSION, MOST_SIDE, Manifest, PackedSplit, UNFINISHED};
+use crate::data::pack::{Coding, FORMAT_VERSION, MOST_SIDE, Manifest, PackedSplit, Squares, UNFINISHED};
 use crate::files::container::Header;
 use crate::{Error, Result};
 
@@ -35,9 +35,10 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
             manifest.side
         )));
     }
+    let squares = Arc::new(Squares::of(&manifest, folder));
     let mut splits = Vec::new();
     for packed in &manifest.splits {
-        let mut split = split(folder, &manifest, packed)?;
+        let mut split = split(folder, &manifest, &squares, packed)?;
         if packed.name == "train" {
             split.statistics = Some(Arc::new(Statistics::load(folder, manifest.side, split.len())?));
         }
@@ -55,7 +56,7 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     Ok(Dataset { classes: manifest.classes, splits, origin: folder.display().to_string(), notes })
 }
 
-fn split(folder: &Path, manifest: &Manifest, packed: &PackedSplit) -> Result<Split> {
+fn split(folder: &Path, manifest: &Manifest, squares: &Arc<Squares>, packed: &PackedSplit) -> Result<Split> {
     let paths: Vec<PathBuf> = packed.shards.iter().map(|shard| folder.join(&shard.file)).collect();
     let mut items = Vec::new();
     for (archive, (path, shard)) in (0..).zip(paths.iter().zip(&packed.shards)) {
@@ -76,7 +77,8 @@ fn split(folder: &Path, manifest: &Manifest, packed: &PackedSplit) -> Result<Spl
         Coding::Raw => Store::Squares(archives, manifest.side),
         Coding::Jpeg => Store::Archives(archives),
     };
-    Ok(Split::new(&packed.name, items, Arc::new(store)))
+    let exif = Exif::Packed(Arc::clone(squares));
+    Ok(Split { exif, ..Split::new(&packed.name, items, Arc::new(store)) })
 }
 
 /// The pictures of a shard.

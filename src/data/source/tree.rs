@@ -116,6 +116,7 @@ pub(super) fn dataset(
     origin: String,
     findings: &mut Findings,
 ) -> Result<Dataset> {
+    findings.order_by_folders();
     let mut notes = listing.report(findings);
     if listing.files.is_empty() {
         return Err(no_images(&listing, &origin, &notes));
@@ -312,7 +313,7 @@ impl<'a> Classes<'a> {
         if classes.is_empty() {
             let found = match loose.len() {
                 0 => "no images in it".to_owned(),
-                1 => "its image has no class folder, so nothing says what it shows".to_owned(),
+                1 => "its image has no class folders, so nothing says what it shows".to_owned(),
                 n => format!("its {n} images have no class folders, so nothing says what they show"),
             };
             return Err(Error::data(format!("{origin}: {found}")).help(format!(

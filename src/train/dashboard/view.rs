@@ -64,15 +64,11 @@ fn title(state: &State) -> Vec<Text<'_>> {
 fn gauge(frame: &mut Frame, state: &State, area: Rect) {
     let Some(stretch) = &state.stretch else { return };
     let share = (stretch.done as f64 / stretch.total.max(1) as f64).clamp(0.0, 1.0);
-    let left = stretch.total.saturating_sub(stretch.done) as f64 / stretch.rate.max(1e-9);
-    let label = format!(
-        "{}: {} of {}, {} images/s, {} left",
-        stretch.what,
-        count(stretch.done),
-        count(stretch.total),
-        significant(stretch.rate),
-        duration(left)
-    );
+    let mut label = format!("{}: {} of {}", stretch.what, count(stretch.done), count(stretch.total));
+    if stretch.rate > 0.0 {
+        let left = duration(stretch.total.saturating_sub(stretch.done) as f64 / stretch.rate);
+        label += &format!(", {} images/s, {left} left", significant(stretch.rate));
+    }
     // Without colours the bar is what is reversed.
     let style = if state.colours { Style::new().fg(Color::Blue).bg(Color::Black) } else { Style::new() };
     frame.render_widget(Gauge::default().ratio(share).label(label).gauge_style(style), area);

@@ -8,12 +8,14 @@ use sha2::{Digest, Sha256};
 
 use super::Trainer;
 use super::models::judges_alike;
+use crate::data::check;
 use crate::data::source::hex;
-use crate::data::{Identity, Picture, Preprocess, Split, Statistics};
+use crate::data::{Identity, Picture, Preprocess, Skip, Split, Statistics};
 use crate::engine::{CpuEngine, Engine, Mode, Tensor};
+use crate::error::{Kind, shell};
 use crate::eval::model_path;
 use crate::interop::Model;
-use crate::net::{Change, Mean, Network, Recipe};
+use crate::net::{Change, Mean, Network, Orientation, Recipe};
 use crate::train::checkpoint::{self, Checkpoint, Lineage, State};
 use crate::train::config::{Config, RunFolder};
 use crate::train::dashboard::{Controls, Dashboard, Title};
@@ -87,7 +89,8 @@ impl Start {
 }
 
 impl Trainer {
-    pub(super) fn new(config: Config) -> Result<Self> {
+    pub(super) fn new(mut config: Config) -> Result<Self> {
+        config.dataset.prepare(&config.recipe.input)?;
         let (recipe, classes) = (&config.recipe, config.dataset.classes.len());
         let network = Network::new(recipe, classes)?;
         // The memory is had before the first look at the pictures, which can take long, and the folder is made when
@@ -97,6 +100,7 @@ impl Trainer {
         let engine =
             CpuEngine::with_micro_batch(network, Mode::Training, batch, micro_batch, config.threads)?;
         config.dataset.train()?;
+        check_validation(&config)?;
         let resumed = match &config.run {
             RunFolder::Resume { folder, .. } => Some(Origin::read(folder)?),
             _ => None,
@@ -110,6 +114,8 @@ impl Trainer {
             }
         };
         let fresh = if resumed.is_none() { Some(transfer(&engine)?) } else { None };
+        // From here on there is something to go on with: signals are requests.
+        config.interrupt.listen()?;
         let run = open_folder(&config)?;
         let mut record = Record::start(run, Progress::new(config.display))?;
         let mut lineage = Lineage {
@@ -130,19 +136,25 @@ impl Trainer {
             take_over(&config, &mut record, before)?;
         }
         introduce(&config, &mut record, &engine);
-        let statistics = statistics(&config, &mut record)?;
+        let statistics = match statistics(&config, &mut record) {
+            Err(error) if matches!(error.kind, Kind::Interrupted(_)) && config.only_forecast => {
+                record.run.remove();
+                return Err(error);
+            }
+            statistics => statistics?,
+        };
+        check::every_class_decodes(config.dataset.train()?, &statistics.usable, &config.dataset.classes)?;
         let preprocess = Preprocess::new(&recipe.input, &statistics);
         let numbers =
             start.numbers(&mut record, model.as_ref().map(|(model, _)| model), preprocess, recipe.input.mean);
         let Numbers { state, parameters, velocities, preprocess, best } = numbers;
         let step = state.step;
-        record.go_back(state.lines)?;
+        record.go_back(state.lines, &state.unwritten)?;
         let preprocess = Arc::new(preprocess);
         let train = config.dataset.train()?.clone();
         let golden = golden_squares(&train, &statistics.usable, &preprocess)?;
         let keeper = Keeper::start(&record.run.checkpoints(), config.checkpoints, state.step)?;
         let journal = Journal::open(record.run.folder())?;
-        config.interrupt.listen()?;
         let mut trainer = Self {
             basis: statistics.color_basis(),
             usable: statistics.usable.clone(),
@@ -218,6 +230,27 @@ impl Trainer {
     }
 }
 
+/// Refuses validation images of which none decodes. Looks no further than the first that does: reading all would take
+/// as long as a validation.
+fn check_validation(config: &Config) -> Result<()> {
+    let Some(split) = config.dataset.val().filter(|split| !split.is_empty()) else { return Ok(()) };
+    let mut first = None;
+    for index in 0..split.len() {
+        match split.picture(index)? {
+            Ok(_) => return Ok(()),
+            Err(skip) => first = first.or(Some(skip)),
+        }
+    }
+    let Skip { file, reason } = first.expect("a split that is not empty has a first image");
+    let (origin, name, images) = (&config.dataset.origin, &split.name, split.len());
+    Err(Error::data(format!(
+        "{origin}: none of the {images} images of split `{name}` decodes; the first, {file}: {reason}"
+    ))
+    .help(format!(
+        "replace them, or remove the {name} images and train without; `alexnet data check SRC` lists them"
+    )))
+}
+
 /// The model that the training starts from, if it does from one, and the digest of its file. A training that goes on only
 /// asks for it when there is no checkpoint.
 fn init_model(config: &Config, resumed: Option<&Origin>) -> Result<Option<(Model, String)>> {
@@ -238,7 +271,12 @@ fn init_model(config: &Config, resumed: Option<&Origin>) -> Result<Option<(Model
 
 /// A model's mean is taken with its weights, where it means the same and the recipe does not give another.
 fn takes_mean(model: &Model, preprocess: &Preprocess, mean: Mean) -> bool {
-    let without = |preprocess: &Preprocess| Preprocess { mean: Vec::new(), ..preprocess.clone() };
+    // A mean of many images is the same whether a few of them are upright or not.
+    let without = |preprocess: &Preprocess| Preprocess {
+        mean: Vec::new(),
+        orientation: Orientation::default(),
+        ..preprocess.clone()
+    };
     without(&model.preprocess) == without(preprocess)
         && model.preprocess.mean.len() == preprocess.mean.len()
         && !matches!(mean, Mean::Fixed(_))
@@ -292,12 +330,16 @@ fn find_checkpoint(
     let Some(mut found) = found else { return Ok(None) };
     // A model that it started from is in its numbers already.
     lineage.init.clone_from(&found.lineage.init);
+    if *accept_changes && found.lineage.difference(lineage).is_none() {
+        record.say("note: --accept-changes has no effect: nothing has changed");
+    }
     if let Some(difference) = found.lineage.difference(lineage) {
         if !accept_changes {
             let shown = folder.display();
             return Err(Error::usage(format!("{shown} was trained otherwise than it would go on: {difference}"))
                 .help(format!(
-                    "put back what was changed; or go on with it all the same: `alexnet train --resume {shown} --accept-changes`"
+                    "put back what was changed; or go on with it all the same: `alexnet train --resume {} --accept-changes`",
+                    shell(folder)
                 )));
         }
         record.say(&format!("goes on with what was changed: {difference}"));
@@ -350,9 +392,17 @@ fn statistics(config: &Config, record: &mut Record) -> Result<Statistics> {
         if let Ok(mut progress) = progress.lock() {
             progress.advance(1, None);
         }
+        config.interrupt.check()
     };
-    let statistics = Statistics::measure(train, side, config.threads, &advance)?;
+    let statistics = Statistics::measure(train, side, config.threads, &advance);
     record.progress.finish();
+    let statistics = statistics.map_err(|error| match error.kind {
+        Kind::Interrupted(_) if !config.only_forecast => {
+            let go_on = format!("to go on: `alexnet train --resume {}`", shell(&folder));
+            error.context("before the first step").help(go_on)
+        }
+        _ => error,
+    })?;
     record.skipped(&statistics.skipped);
     if let Err(error) = statistics.save(&folder) {
         record.warn(&error.help("the training goes on; should it be resumed, they are measured again"));

@@ -18,8 +18,11 @@ use crate::train::tally::Tally;
 use crate::train::watch::{Cure, LOWER, OnPlateau, Watch};
 use crate::{Error, Result};
 
-/// Share of waiting for pictures that is told.
+/// Share of an epoch spent waiting for images that is told.
 const WORTH_TELLING: f64 = 0.05;
+
+/// Seconds of an epoch spent waiting for images that are told: a short epoch waits for its first batches.
+const WORTH_SECONDS: f64 = 10.0;
 
 impl Trainer {
     /// Judges the validation pictures by their centre view.
@@ -67,15 +70,18 @@ impl Trainer {
         if next == Next::Divided {
             self.record.say(&format!("the rate is divided: {} from now on", self.rate()));
         }
+        let before = self.state.step.saturating_sub(self.state.batches);
         self.state.batches = 0;
         (self.state.epoch, self.state.late, self.state.recent) = Default::default();
         self.save_checkpoint();
         self.record.settle();
-        if epoch > 1 {
+        if !Watch::is_due(before, self.state.step) {
             return Ok(None);
         }
-        self.tell_of_a_bad_loss(late);
-        match Watch::is_flat(&late, self.engine.network().classes) {
+        let classes = self.engine.network().classes;
+        let seen = Watch::evidence(late, tally, classes);
+        self.tell_of_a_bad_loss(seen);
+        match Watch::is_flat(&seen, classes) {
             true => self.on_plateau(),
             false => Ok(None),
         }
@@ -99,9 +105,9 @@ impl Trainer {
             text += &format!("; validation: loss {:.4}, top-1 {top1:.2} %, top-5 {top5:.2} %", found.loss);
         }
         text += &format!("; {} images/s, {}", significant(tally.rate()), duration(line.seconds));
-        if tally.waiting() > WORTH_TELLING {
+        if tally.waiting() > WORTH_TELLING && tally.waiting > WORTH_SECONDS {
             text += &format!(
-                "; {:.0} % of it waiting for pictures: `alexnet data bench` says why",
+                "; {:.0} % of it waiting for images: `alexnet data bench` says why",
                 100.0 * tally.waiting()
             );
         }
@@ -146,7 +152,7 @@ impl Trainer {
     pub(super) fn finish(mut self, began: Instant, ended: &Ended) -> Result<Report> {
         let stopped = matches!(ended, Ended::Signal(_) | Ended::MaxSteps) && !self.config.only_forecast;
         if stopped && !self.is_saved() {
-            self.save_unfinished()?;
+            self.save_unfinished(ended)?;
         }
         let written = self.keeper.wait();
         self.tell_of_checkpoint(written);
@@ -162,6 +168,8 @@ impl Trainer {
             Ended::Signal(_) | Ended::Forecast => None,
             _ => self.judge_best(ended)?,
         };
+        let broken = evaluation.iter().flat_map(|found| found.skipped.iter().cloned());
+        self.skipped.extend(broken);
         self.tell_best();
         self.record.flush();
         self.record.draw();
@@ -197,6 +205,15 @@ impl Trainer {
     fn failure(&self, ended: &Ended) -> Option<Error> {
         if let Some(error) = self.unsaved_error() {
             return Some(error);
+        }
+        if let lines @ 1.. = self.record.unwritten().len() {
+            let folder = self.record.run.folder().display();
+            let what = format!("{folder}: the last {lines} lines of metrics.jsonl could not be written");
+            return Some(
+                Error::new(Kind::Runtime, what).help(format!(
+                    "make room on the disk; `alexnet train --resume {folder}` then writes them"
+                )),
+            );
         }
         if self.lost && !matches!(ended, Ended::Signal(_) | Ended::Forecast) {
             let last = self.model_file(Which::Last).display().to_string();
@@ -251,7 +268,7 @@ impl Trainer {
         self.record.say(&text);
     }
 
-    fn save_unfinished(&mut self) -> Result<()> {
+    fn save_unfinished(&mut self, ended: &Ended) -> Result<()> {
         let steps = count(self.state.step as u64);
         let folder = self.record.run.folder().display().to_string();
         let go_on = format!("`alexnet train --resume {folder}`");
@@ -268,9 +285,10 @@ impl Trainer {
         let model = self.model(self.state.pace.epochs, self.state.step, None)?;
         self.keep_model(Which::Last, model, None)?;
         if self.unsaved.is_empty() {
-            self.record.say(&format!(
-                "stopped after {steps} steps; {go_on} goes on; the model so far is last.safetensors"
-            ));
+            // How to continue beyond a limit is said with the limit.
+            let go_on = if *ended == Ended::MaxSteps { String::new() } else { format!("; {go_on} goes on") };
+            self.record
+                .say(&format!("stopped after {steps} steps{go_on}; the model so far is last.safetensors"));
         }
         Ok(())
     }

@@ -110,12 +110,16 @@ enum Passed {
 impl Trainer {
     fn epochs(&mut self) -> Result<Ended> {
         loop {
-            self.make_edits()?;
+            // A training that is resumed within an epoch ends it first, also where only its validation is left: what is
+            // changed or ended between two epochs would otherwise depend on where it was stopped.
+            if self.state.batches == 0 {
+                self.make_edits()?;
+                if let Some(end) = self.state.pace.ended(&self.schedule()) {
+                    return Ok(Ended::Scheduled(end));
+                }
+            }
             if self.is_enough() {
                 return Ok(Ended::MaxSteps);
-            }
-            if let Some(end) = self.state.pace.ended(&self.schedule()) {
-                return Ok(Ended::Scheduled(end));
             }
             match self.epoch()? {
                 Passed::Whole => {}
@@ -140,7 +144,7 @@ impl Trainer {
         let mut loader = self.loader();
         let (epoch, size) = (self.state.pace.epochs + 1, self.config.recipe.optimiser.batch);
         self.record.progress.start(format!("epoch {epoch} of {}", self.schedule().epochs), self.usable.len());
-        self.record.progress.advance((self.state.batches * size).min(self.usable.len()), None);
+        self.record.progress.take_up((self.state.batches * size).min(self.usable.len()));
         let mut before = Instant::now();
         while self.state.batches < loader.batches() {
             if self.make_edits()? {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Trainer;
 use crate::data::{Identity, decode};
 use crate::engine::{Engine, Tensor};
-use crate::error::Kind;
+use crate::error::{Kind, shell};
 use crate::eval::Evaluation;
 use crate::interop::{Golden, Model, Summary};
 use crate::train::checkpoint::{Lineage, State};
@@ -108,6 +108,7 @@ impl Trainer {
                 images: found.map_or(0, |found| found.images),
                 program: env!("CARGO_PKG_VERSION").to_owned(),
                 data: self.lineage.data.to_string(),
+                trained_on: self.lineage.data.digest("train").map(str::to_owned),
                 decoder: decode::DECODER.to_owned(),
             },
             golden,
@@ -185,7 +186,8 @@ impl Trainer {
         let folder = self.record.run.folder().display();
         let what = format!("{folder}: {} could not be saved", unsaved.which.file());
         Some(Error::new(Kind::Runtime, what).help(format!(
-            "make room on the disk; `alexnet train --resume {folder}` then continues from the last checkpoint"
+            "make room on the disk; `alexnet train --resume {}` then continues from the last checkpoint",
+            shell(self.record.run.folder())
         )))
     }
 }

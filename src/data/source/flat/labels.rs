@@ -76,9 +76,13 @@ impl Flat<'_> {
         how: &[By],
         trained: BTreeSet<String>,
     ) -> Result<Dataset> {
+        let by_kit = how.iter().any(|by| matches!(by, By::Kit));
+        if let Some(kit) = self.kit.as_ref().filter(|_| by_kit) {
+            self.notes.extend(kit.notes.iter().cloned());
+        }
         let (names, labels) = match (trained.is_empty(), &self.kit) {
             (false, _) => self.by_folder(&labelled, trained.into_iter().collect())?,
-            (true, Some(kit)) if how.iter().any(|by| matches!(by, By::Kit)) => {
+            (true, Some(kit)) if by_kit => {
                 let label = |class: &Class| if let Class::Kit(place) = class { Some(*place) } else { None };
                 self.check_numbers(&labelled)?;
                 (kit.names(), labelled.iter().map(|labelled| label(&labelled.class)).collect())
@@ -103,7 +107,9 @@ impl Flat<'_> {
         }
         let mut made: Vec<Split> = Vec::new();
         for (name, items) in splits {
-            made.push(Split::new(name.unwrap_or_default(), items, Arc::clone(&store)));
+            let split = Split::new(name.unwrap_or_default(), items, Arc::clone(&store));
+            // What comes with the kit is ImageNet, whose images are never rotated.
+            made.push(if by_kit { split.as_stored() } else { split });
         }
         made.sort_by_key(|split| (split.name != "train", split.name != "val"));
         if made.len() == 1 && made[0].name == "train" {
