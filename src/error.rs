@@ -1,6 +1,8 @@
 //! One error type: what failed, with its value and what was expected, and the way out.
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::path::Path;
 
 /// The crate's result.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -73,8 +75,8 @@ impl Error {
     }
 
     /// A failure of the file system at `path`.
-    pub fn io(path: impl AsRef<std::path::Path>, doing: &str, error: &std::io::Error) -> Self {
-        let message = format!("{}: cannot {doing}: {error}", path.as_ref().display());
+    pub fn io(path: impl AsRef<Path>, doing: &str, error: &std::io::Error) -> Self {
+        let message = format!("{}: cannot {doing}: {error}", shown(path.as_ref()));
         Self { cause: Some(error.kind()), ..Self::new(Kind::Runtime, message) }
     }
 
@@ -105,24 +107,30 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A path on one line: what steers a terminal, or ends the line, as escapes such as `\n`.
+fn shown(path: &Path) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    path.to_string_lossy().chars().map(escape).collect()
+}
+
 /// A path as a word of a command that a shell reads back: in quotes, where it holds anything but plain characters.
-pub fn shell(path: impl AsRef<std::path::Path>) -> String {
+pub fn shell(path: impl AsRef<Path>) -> String {
     let path = path.as_ref();
-    let bytes = path.as_os_str().as_encoded_bytes();
-    match path.to_str() {
+    match path.as_os_str().as_encoded_bytes().first() {
         // Without it, it would be read as an option.
-        Some(text) if text.starts_with('-') => shell(std::path::Path::new(".").join(path)),
-        Some(text) if !text.chars().any(char::is_control) => word(text),
-        _ => bytes.iter().fold("$'".to_owned(), |text, &byte| text + &escaped(byte)) + "'",
+        Some(b'-') => shell_word(Path::new(".").join(path)),
+        _ => shell_word(path),
     }
 }
 
-/// A word of a command: in quotes, where it holds anything but plain characters.
-pub fn word(text: &str) -> String {
+/// A word of a command, as a shell reads it back: in quotes, where it holds anything but plain characters.
+pub(crate) fn shell_word(word: impl AsRef<OsStr>) -> String {
+    let word = word.as_ref();
     let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
-    match text.chars().all(plain) && !text.is_empty() {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
+    match word.to_str() {
+        Some(text) if !text.is_empty() && text.chars().all(plain) => text.to_owned(),
+        Some(text) if !text.chars().any(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
+        _ => word.as_encoded_bytes().iter().fold("$'".to_owned(), |text, &byte| text + &escaped(byte)) + "'",
     }
 }
 

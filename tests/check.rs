@@ -9,6 +9,7 @@ use std::path::Path;
 use alexnet::data::check::plan::{Action, Plan};
 use alexnet::data::check::{Diagnosis, ProblemKind, check};
 use alexnet::data::decode::{decode, inspect};
+use alexnet::data::pack::{Coding, Config, pack};
 use alexnet::data::{Dataset, Picture};
 use jpeg_encoder::{ColorType, Encoder};
 use pictures::{encode, jpeg, pixels, png, put, tree};
@@ -147,6 +148,49 @@ fn a_set_of_small_pictures_is_sound() {
     assert_eq!(diagnose(dir.path()).problems, []);
 }
 
+/// Only where folder names gave the order of the classes could another program have found another.
+#[test]
+fn the_order_of_classes_is_told_where_it_comes_of_folder_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let orders = |path: &Path| -> Vec<String> {
+        let found = diagnose(path).problems.into_iter();
+        found.filter(|problem| problem.kind == ProblemKind::ClassOrder).map(|problem| problem.file).collect()
+    };
+    let picture = |i: usize| jpeg(60, 60, i);
+    let name = |i: usize| ["2", "10", "9"][i % 3];
+    let (folders, list, packed) =
+        (dir.path().join("folders"), dir.path().join("list"), dir.path().join("packed"));
+    let mut labels = String::new();
+    for i in 0..12 {
+        put(&folders, &format!("{}/{i}.jpg", name(i)), &picture(i));
+        put(&list, &format!("images/{i}.jpg"), &picture(i));
+        labels += &format!("images/{i}.jpg,{}\n", name(i));
+    }
+    put(&list, "labels.csv", labels.as_bytes());
+    let tar = dir.path().join("set.tar");
+    let members: Vec<(String, Vec<u8>)> = tree(&folders).into_iter().collect();
+    let members = members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+    std::fs::write(&tar, pictures::archive(members)).unwrap();
+    assert_eq!(orders(&folders), ["10"]);
+    assert_eq!(orders(&tar), ["10"]);
+    assert_eq!(orders(&list), [""; 0]);
+    let config = Config {
+        out: packed.clone(),
+        store: Coding::Raw,
+        side: 16,
+        orientation: alexnet::net::Orientation::Exif,
+        workers: 1,
+    };
+    pack(&Dataset::open(&folders).unwrap(), &config, &|_| Ok(())).unwrap();
+    assert_eq!(orders(&packed), [""; 0]);
+    let shared =
+        std::env::var_os("ALEXNET_SHARED").map(|shared| Path::new(&shared).join("../faults/fashion"));
+    match shared.filter(|fashion| fashion.is_dir()) {
+        Some(fashion) => assert_eq!(orders(&fashion), [""; 0]),
+        None => println!("skipped: ALEXNET_SHARED names no folder with faults/fashion beside it"),
+    }
+}
+
 #[test]
 fn a_plan_makes_a_sound_copy_and_leaves_the_originals() {
     let dir = tempfile::tempdir().unwrap();
@@ -283,12 +327,8 @@ fn plans_that_cannot_be_carried_out_say_so() {
     // A record that points elsewhere removes nothing.
     let victim = dir.path().join("victim");
     std::fs::write(&victim, "mine").unwrap();
-    std::fs::remove_file(out.join(".fixed.jsonl")).unwrap();
-    for (record, text) in [
-        (".fixed.json", r#"{"made": ["../victim"], "set_aside": []}"#),
-        (".fixed.jsonl", "{\"set_aside\":\"../victim\"}\n"),
-    ] {
-        std::fs::write(out.join(record), text).unwrap();
+    for text in [r#"{"made": ["../victim"], "set_aside": []}"#, "{\"set_aside\":\"../victim\"}\n"] {
+        std::fs::write(out.join(".fixed.json"), text).unwrap();
         assert!(plan.undo(Some(&out)).unwrap_err().message.contains("../victim is not in the folder"));
         assert!(victim.exists());
     }

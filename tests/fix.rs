@@ -237,7 +237,7 @@ fn a_copy_is_undone_without_losing_what_is_only_there() {
     std::fs::rename(&root, dir.path().join("moved")).unwrap();
     assert_eq!(plan.undo(Some(&out)).unwrap().left.len(), 8);
     let mut now = tree(&out);
-    now.remove(".fixed.jsonl");
+    now.remove(".fixed.json");
     assert!(now.iter().all(|(name, bytes)| whole[name] == *bytes) && now.len() == 8);
 }
 
@@ -252,7 +252,7 @@ fn half_a_plan_is_undone_or_done_again() {
     let plan = plan(&root, &steps);
     let before = everything(&root);
     apply(&plan);
-    let (mut whole, record) = (everything(&root), ".set-aside/.fixed.jsonl");
+    let (mut whole, record) = (everything(&root), ".set-aside/.fixed.json");
     plan.undo(None).unwrap();
     whole.remove(Path::new(record));
     let ends = |most: usize, out: Option<&Path>| {
@@ -286,22 +286,22 @@ fn half_a_plan_is_undone_or_done_again() {
     plan.copy_to(&out, &|_, _| ()).unwrap();
     let mut whole = tree(&out);
     plan.undo(Some(&out)).unwrap();
-    whole.remove(".fixed.jsonl");
+    whole.remove(".fixed.json");
     for most in 0..9 {
         ends(most, Some(&out));
         // Half of the file that was being written, and half a line of the record.
-        let record = std::fs::read_to_string(out.join(".fixed.jsonl")).unwrap();
+        let record = std::fs::read_to_string(out.join(".fixed.json")).unwrap();
         if let Some(last) = record.lines().last().filter(|line| line.contains("sha256")) {
             let last: serde_json::Value = serde_json::from_str(last).unwrap();
             put(&out, last["made"]["file"].as_str().unwrap(), b"half");
         }
-        std::fs::write(out.join(".fixed.jsonl"), record + "{\"made\":{\"fi").unwrap();
+        std::fs::write(out.join(".fixed.json"), record + "{\"made\":{\"fi").unwrap();
         match most % 2 {
             0 => assert_eq!(plan.undo(Some(&out)).unwrap().left, []),
             _ => drop(plan.copy_to(&out, &|_, _| ()).unwrap()),
         }
         let mut now = if out.exists() { tree(&out) } else { BTreeMap::new() };
-        now.remove(".fixed.jsonl");
+        now.remove(".fixed.json");
         assert_eq!(now, if most % 2 == 0 { BTreeMap::new() } else { whole.clone() }, "{most}");
         if most % 2 == 1 {
             plan.undo(Some(&out)).unwrap();

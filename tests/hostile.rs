@@ -199,7 +199,7 @@ fn use_it(path: &Path) -> Result<(), Error> {
             let _ = split.picture(index)?;
         }
     }
-    Statistics::measure(set.train()?, 8, 1, &|_| ())?;
+    Statistics::measure(set.train()?, 8, 1, &|_| Ok(()))?;
     looked_at
 }
 

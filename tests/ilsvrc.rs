@@ -196,6 +196,99 @@ fn nothing_is_left_out_in_silence() {
     assert!(notes.contains("has no pictures of 5 classes: Australian terrier"), "{notes}");
 }
 
+/// What macOS adds to archives that are made there is skipped and told; it is no half download.
+#[test]
+fn hidden_members_are_skipped_and_told() {
+    const DOUBLE: &[u8] = b"\0\x05\x16\x07\0\x02\0\0Mac OS X        ";
+    let folder = tempfile::tempdir().unwrap();
+    challenge(folder.path());
+    unpacked_kit(folder.path(), TRUTH);
+    let (plain, _) = Dataset::examine(folder.path()).unwrap();
+    let mut members: Vec<(String, Vec<u8>)> = Vec::new();
+    for (class, wnid) in WNIDS.iter().enumerate() {
+        members.push((format!("train/._{wnid}.tar"), DOUBLE.to_vec()));
+        let inner = (0..2).flat_map(|i| {
+            let name = format!("{wnid}_{i}.JPEG");
+            [(format!("._{name}"), DOUBLE.to_vec()), (name, picture(class))]
+        });
+        members.push((format!("train/{wnid}.tar"), archive(&inner.collect::<Vec<_>>())));
+    }
+    members.push(("train/.DS_Store".into(), b"\0\0\0\x01Bud1".to_vec()));
+    members.push(("__MACOSX/train/x.tar".into(), DOUBLE.to_vec()));
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Directory);
+    header.set_size(0);
+    builder.append_data(&mut header, "train/", &[][..]).unwrap();
+    builder.append_pax_extensions([("LIBARCHIVE.xattr.com.apple.quarantine", &b"x"[..])]).unwrap();
+    for (name, bytes) in &members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        builder.append_data(&mut header, name, &bytes[..]).unwrap();
+    }
+    std::fs::write(folder.path().join("ILSVRC2012_img_train.tar"), builder.into_inner().unwrap()).unwrap();
+    let val = (1..8).flat_map(|i| {
+        let name = format!("ILSVRC2012_val_{i:08}.JPEG");
+        [(format!("./._{name}"), DOUBLE.to_vec()), (format!("./{name}"), picture(i))]
+    });
+    std::fs::write(folder.path().join("ILSVRC2012_img_val.tar"), archive(&val.collect::<Vec<_>>())).unwrap();
+    let (set, problems) = Dataset::examine(folder.path()).unwrap();
+    for (one, other) in set.splits.iter().zip(&plain.splits) {
+        assert_eq!(one.len(), other.len());
+        for index in 0..one.len() {
+            assert_eq!((one.file(index), one.label(index)), (other.file(index), other.label(index)));
+            assert_eq!(one.picture(index).unwrap(), other.picture(index).unwrap());
+        }
+    }
+    // Twelve pictures and six archives of training, the folder's own, what is in `__MACOSX`, and seven to validate on.
+    let notes = set.notes.join("\n");
+    assert!(notes.contains("skipped 27 hidden or system files: train/._n02012849.tar, "), "{notes}");
+    let junk = problems.iter().filter(|problem| problem.kind == alexnet::data::ProblemKind::Junk).count();
+    assert_eq!(junk, 27, "{problems:?}");
+    // What is not whole is refused as before, and not called half a download where it is larger than one.
+    let broken = [("n02012849.tar".to_owned(), DOUBLE.to_vec())];
+    std::fs::write(folder.path().join("ILSVRC2012_img_train.tar"), archive(&broken)).unwrap();
+    assert!(error(folder.path()).contains("n02012849.tar"));
+}
+
+#[test]
+fn an_empty_or_missing_ground_truth_is_called_that() {
+    let folder = tempfile::tempdir().unwrap();
+    challenge(folder.path());
+    for empty in ["", "\n \n"] {
+        unpacked_kit(folder.path(), empty);
+        let message = error(folder.path());
+        assert!(message.contains("the ground truth is empty"), "{message}");
+        assert!(!message.contains("there is no"), "{message}");
+    }
+    std::fs::remove_file(
+        folder.path().join("ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt"),
+    )
+    .unwrap();
+    let set = Dataset::open(folder.path()).unwrap();
+    assert!(set.val().is_none());
+    let notes = set.notes.join("\n");
+    assert!(notes.contains("The development kit has no ground truth"), "{notes}");
+}
+
+/// A kit that does not begin as the official one may be a translated one: that it was not is an assumption.
+#[test]
+fn what_is_assumed_of_another_kit_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    challenge(folder.path());
+    unpacked_kit(folder.path(), TRUTH);
+    let notes = Dataset::open(folder.path()).unwrap().notes.join("\n");
+    assert!(notes.contains("is assumed to hold the identifiers that meta.mat gives"), "{notes}");
+    // So it is told where the validation pictures are files in a folder.
+    let flat = tempfile::tempdir().unwrap();
+    for i in 1..8 {
+        std::fs::write(flat.path().join(format!("ILSVRC2012_val_{i:08}.JPEG")), picture(i)).unwrap();
+    }
+    unpacked_kit(flat.path(), TRUTH);
+    let notes = Dataset::open(flat.path()).unwrap().notes.join("\n");
+    assert!(notes.contains("could not be verified"), "{notes}");
+}
+
 #[test]
 fn half_a_download_is_refused_with_the_size_that_is_expected() {
     let folder = tempfile::tempdir().unwrap();

@@ -11,12 +11,13 @@ use super::output::{Output, escaped, note, printable};
 use super::{Ending, Stop};
 use crate::data::check::plan::{Done, Left, Plan, Undone};
 use crate::data::check::{Diagnosis, check};
-use crate::data::pack::{Coding, Config, Manifest, pack};
+use crate::data::pack::{Coding, Config, Manifest, check_outside, pack, recipe_of};
 use crate::data::{Dataset, bench, digests};
 use crate::error::{Kind, shell};
 use crate::net::show::grouped;
 use crate::net::{Orientation, Recipe};
 use crate::train::progress::{Display, Progress};
+use crate::train::signals::Interrupt;
 
 pub(super) fn run(command: &DataCommand, out: &mut Output) -> Ending {
     match command {
@@ -60,10 +61,10 @@ fn run_check(args: &CheckArgs, out: &mut Output) -> Result<(), Stop> {
         let plan = Plan::of(&found, &args.source);
         plan.write(path)?;
         note(&format!(
-            "{} steps are planned: read or edit {}, then `alexnet data fix {} OUT`",
+            "planned {} steps: read or edit {}, then `alexnet data fix {} OUT`",
             plan.steps.len(),
             path.display(),
-            path.display()
+            shell(path)
         ));
     }
     if args.format.json {
@@ -82,13 +83,13 @@ fn run_check(args: &CheckArgs, out: &mut Output) -> Result<(), Stop> {
 
 /// What was found, a line for each kind of problem.
 fn diagnosis(found: &Diagnosis) -> String {
-    let mut text = format!("source    {}\n", printable(&found.source));
+    let mut text = format!("source    {}\n", escaped(&found.source));
     let splits: Vec<String> =
         found.splits.iter().map(|(name, n)| format!("{name} {}", grouped(*n))).collect();
     let _ = writeln!(text, "pictures  {}: {}", grouped(found.images), splits.join(", "));
     let _ = writeln!(text, "classes   {}", grouped(found.classes.len()));
     for note in &found.notes {
-        let _ = writeln!(text, "note      {}", printable(note));
+        let _ = writeln!(text, "note      {}", escaped(note));
     }
     let kinds = found.by_kind();
     if kinds.is_empty() {
@@ -99,7 +100,7 @@ fn diagnosis(found: &Diagnosis) -> String {
     let width = kinds.iter().map(|(kind, ..)| kind.name().len()).max().unwrap_or(0);
     for (kind, count, first) in kinds {
         let more = if count == 1 { String::new() } else { format!(" (and {} more)", grouped(count - 1)) };
-        let (file, detail) = (printable(&first.file), printable(&first.detail));
+        let (file, detail) = (escaped(&first.file), escaped(&first.detail));
         let _ = writeln!(text, "{count:>8}  {:<width$}  {file}: {detail}{more}", kind.name());
     }
     text += "\n--json lists them all; --plan FILE writes down what can be done about them\n";
@@ -167,6 +168,7 @@ fn undone_text(undone: &Undone, again: &str) -> String {
 }
 
 fn run_pack(args: &PackArgs, out: &mut Output) -> Result<(), Stop> {
+    check_outside(&args.source, &args.out)?;
     let dataset = Dataset::open(&args.source)?;
     dataset.notes.iter().for_each(|text| note(text));
     let store = if args.store == "jpeg" { Coding::Jpeg } else { Coding::Raw };
@@ -179,8 +181,17 @@ fn run_pack(args: &PackArgs, out: &mut Output) -> Result<(), Stop> {
     };
     let all = dataset.splits.iter().filter(|split| split.name != "all").map(|split| split.len()).sum();
     let progress = Shared::new();
-    let packed = pack(&dataset, &config, &|done| progress.advance("pack", done, all))?;
+    let interrupt = Interrupt::on_signals();
+    interrupt.listen()?;
+    let packed = pack(&dataset, &config, &|done| {
+        progress.advance("pack", done, all);
+        interrupt.check()
+    });
     drop(progress);
+    let packed = packed.map_err(|error| match error.kind {
+        Kind::Interrupted(_) => error.help("to go on where it stopped, run the same command again"),
+        _ => error,
+    })?;
     let bytes: u64 = packed.splits.iter().flat_map(|split| &split.shards).map(|shard| shard.bytes).sum();
     if args.format.json {
         let mut value = serde_json::to_value(&packed).expect("strings and numbers are JSON");
@@ -191,8 +202,8 @@ fn run_pack(args: &PackArgs, out: &mut Output) -> Result<(), Stop> {
 }
 
 fn packed_text(packed: &Manifest, bytes: u64, folder: &Path) -> String {
-    let folder = printable(&folder.display().to_string());
-    let mut text = format!("packed    {folder}, {:.1} MB\n", bytes as f64 / 1e6);
+    let mut text =
+        format!("packed    {}, {:.1} MB\n", escaped(&folder.display().to_string()), bytes as f64 / 1e6);
     for split in &packed.splits {
         let (images, shards) = (grouped(split.images), split.shards.len());
         let _ = writeln!(text, "{:<8}  {images} pictures in {shards} files", split.name);
@@ -206,9 +217,11 @@ fn packed_text(packed: &Manifest, bytes: u64, folder: &Path) -> String {
     }
     let _ = writeln!(text, "left out  {}", grouped(packed.skipped.len()));
     for skip in packed.skipped.iter().take(10) {
-        let _ = writeln!(text, "  {}: {}", printable(&skip.file), printable(&skip.reason));
+        let _ = writeln!(text, "  {}: {}", escaped(&skip.file), escaped(&skip.reason));
     }
-    let _ = writeln!(text, "use it    alexnet train {folder} --recipe paper");
+    let changed = || format!("paper --set input.square={}", packed.side);
+    let recipe = recipe_of(packed.side).map_or_else(changed, str::to_owned);
+    let _ = writeln!(text, "use it    alexnet train {} --recipe {recipe}", shell(folder));
     text
 }
 

@@ -9,6 +9,7 @@ use super::Ending;
 use super::args::EditArgs;
 use super::output::Output;
 use super::recipe::run_recipe;
+use crate::error::shell;
 use crate::net::Change;
 use crate::train::journal::{self, Entry, Journal};
 use crate::train::origin::Origin;
@@ -40,14 +41,15 @@ pub(super) fn run(args: &EditArgs, out: &mut Output) -> Ending {
         out.json(&json!({ "changes": changes.collect::<Vec<_>>() }))?;
         return Ok(0);
     }
-    let run = args.run.display();
     for (change, name) in &asked {
         let when = match step(name) {
             Some(step) => format!("made after step {step}"),
             None if is_in_use(&args.run) => {
                 "asked for: the training makes it before its next step".to_owned()
             }
-            None => format!("asked for: no training runs; `alexnet train --resume {run}` makes it"),
+            None => {
+                format!("asked for: no training runs; `alexnet train --resume {}` makes it", shell(&args.run))
+            }
         };
         out.text(&format!("{change}  {when}\n"))?;
     }

@@ -7,6 +7,7 @@ use super::args::LrFindArgs;
 use super::output::{Output, note};
 use super::settings;
 use crate::data::Dataset;
+use crate::error::shell;
 use crate::net::{Purpose, Recipe};
 use crate::train::progress::Display;
 use crate::train::rates::{Found, Options, find};
@@ -70,7 +71,8 @@ fn text(found: &Found, recipe: &str) -> String {
     }
     text += &match found.suggestion {
         Some(rate) => format!(
-            "a good one to begin with is {rate:.1e}: alexnet train SRC --recipe {recipe} --set optimiser.rate={rate:.1e}\n"
+            "a good one to begin with is {rate:.1e}: alexnet train SRC --recipe {} --set optimiser.rate={rate:.1e}\n",
+            shell(recipe)
         ),
         None => "it falls nowhere: more steps, or other initial weights (`alexnet recipe show` has them)\n"
             .to_owned(),

@@ -5,11 +5,13 @@
 //! |---|---|
 //! | `args` | what can be typed |
 //! | `settings` | `--set`, and options that would have no effect |
+//! | `classes` | the classes of a set, as they are shown before training |
 //! | `output` | standard output that may be closed, notes, errors, colour |
 //! | one file a command | arguments to one call, and its result to text or JSON |
 
 mod args;
 mod bench;
+mod classes;
 mod classify;
 mod data;
 mod demo;
@@ -26,6 +28,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::Error;
+use crate::error::shell_word;
+use crate::train::signals;
 use args::{Cli, Command};
 use output::Output;
 
@@ -57,7 +61,8 @@ pub fn run() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match dispatch(&cli.command, &mut Output::new()) {
+    let ended = signals::end_on_signals().map_err(Stop::from);
+    match ended.and_then(|()| dispatch(&cli.command, &mut Output::new())) {
         Ok(code) => ExitCode::from(code),
         Err(Stop::Closed) => ExitCode::SUCCESS,
         Err(Stop::Failed(error)) => {
@@ -84,11 +89,5 @@ fn dispatch(command: &Command, out: &mut Output) -> Ending {
 /// What was typed, for the records of a run: words with anything but plain characters in quotes, so that a shell
 /// reads it back.
 fn command_line() -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
-    let word = |word: String| match word.chars().all(plain) && !word.is_empty() {
-        true => word,
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    };
-    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    words.map(word).collect::<Vec<_>>().join(" ")
+    std::env::args_os().map(shell_word).collect::<Vec<_>>().join(" ")
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::args::RecipeCommand;
 use super::output::Output;
 use super::{Ending, Stop, settings};
+use crate::error::shell;
 use crate::net::{Network, Purpose, Recipe, diff, show};
 use crate::train::journal::Journal;
 use crate::train::origin::Origin;
@@ -49,7 +50,7 @@ fn from_journal(run: &Path) -> crate::Result<String> {
     let origin = Origin::read(run)?;
     let mut recipe = run_recipe(run)?;
     recipe.edits = Journal::edits(&recipe, &Journal::read(run)?);
-    let source = origin.source.map_or("SRC".into(), |source| source.display().to_string());
+    let source = origin.source.map_or("SRC".into(), shell);
     let command = format!("alexnet train {source} --recipe FILE --seed {}", origin.seed);
     Ok(format!("# Gives the model of {} again: {command}\n\n{}", run.display(), recipe.to_toml()))
 }

@@ -43,7 +43,7 @@ pub(super) fn apply(
         .collect();
     if purpose == Purpose::Training && !late.is_empty() {
         note(&format!(
-            "training ends after {} epochs: the rate is not divided after epoch {}, as the recipe has it",
+            "training ends after {} epochs, so the rate is not divided after epoch {} as the recipe has it",
             recipe.schedule.epochs,
             late.join(", ")
         ));
@@ -72,14 +72,13 @@ pub(super) fn check_training(args: &TrainArgs, recipe: &Recipe, dataset: &Datase
             .help("leave it out: without `--steps` all epochs are run"));
     }
     let steps = recipe.schedule.epochs * dataset.train().map_or(0, Split::len).div_ceil(batch);
-    if let Some(Limit::Steps(asked)) =
-        args.steps.filter(|limit| matches!(limit, Limit::Steps(n) if *n > steps))
-    {
-        note(&format!(
+    match args.steps {
+        Some(Limit::Steps(asked)) if asked > steps => note(&format!(
             "--steps {asked} has no effect: training ends after {} epochs, about {} steps",
             recipe.schedule.epochs,
             grouped(steps)
-        ));
+        )),
+        Some(Limit::Steps(_) | Limit::None) | None => {}
     }
     if let Some(every) = args.checkpoint_steps.filter(|&every| every as usize > steps) {
         note(&format!(

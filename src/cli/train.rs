@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::args::{Limit, TrainArgs};
-use super::output::{Output, percent, printable};
+use super::output::{Output, note, percent, printable};
 use super::recipe::run_recipe;
-use super::{Ending, command_line, settings};
+use super::{Ending, classes, command_line, settings};
 use crate::data::{Dataset, embedded};
 use crate::eval::model_path;
 use crate::interop::Model;
@@ -48,6 +48,11 @@ fn config(args: &TrainArgs) -> Result<Config> {
         None => embedded::fashion_mnist()?,
     };
     settings::check_training(args, &recipe, &dataset)?;
+    if let Some(run) = &args.resume {
+        note(&format!("resuming {}", run.display()));
+    }
+    // A run that is resumed had its one class allowed before.
+    classes::introduce(&dataset, args.allow_one_class || args.resume.is_some())?;
     let threads = requests.threads.unwrap_or_else(|| args.machine.threads());
     let minutes = Duration::from_secs_f64(60.0 * requests.checkpoint_minutes.unwrap_or(CHECKPOINT_MINUTES));
     Ok(Config {

@@ -73,7 +73,7 @@ pub fn compare(folder: &Path) -> Result<Vec<Compared>> {
 /// # Errors
 /// When it cannot be read.
 pub(super) fn of<D: Digest>(path: &Path) -> Result<(u64, String)> {
-    let cannot = |error: std::io::Error| Error::io(path, "read it", &error);
+    let cannot = |error: std::io::Error| Error::io(path, "read the file", &error);
     let mut file = File::open(path).map_err(cannot)?;
     let (mut digest, mut buffer, mut bytes) = (D::new(), vec![0; 1 << 20], 0);
     loop {

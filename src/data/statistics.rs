@@ -11,6 +11,7 @@ use nalgebra::{Matrix3, SymmetricEigen};
 use safetensors::Dtype;
 
 use super::{Picture, Skip, Split, square};
+use crate::error::Kind;
 use crate::files::container::{self, Array, Header, Values};
 use crate::{Error, Result};
 
@@ -43,18 +44,18 @@ impl Statistics {
     const FILE: &'static str = "statistics.safetensors";
 
     /// Reads every picture of `split` once, on `workers` threads, unless its statistics are known. `progress` is told
-    /// how many are done.
+    /// how many are done, and ends the pass with the error that it returns.
     ///
     /// # Errors
-    /// When no picture decodes, or a file cannot be read.
+    /// When no picture decodes, a file cannot be read, or `progress` says so.
     pub fn measure(
         split: &Split,
         square: usize,
         workers: usize,
-        progress: &(dyn Fn(usize) + Sync),
+        progress: &(dyn Fn(usize) -> Result<()> + Sync),
     ) -> Result<Self> {
         if let Some(known) = split.known_statistics(square) {
-            progress(split.len());
+            progress(split.len())?;
             return Ok(known.clone());
         }
         let next = AtomicUsize::new(0);
@@ -66,17 +67,24 @@ impl Statistics {
                 if index >= split.len() {
                     break;
                 }
-                if let Err(error) = part.add(split, index) {
+                if let Err(error) = part.add(split, index).and_then(|()| progress(index + 1)) {
                     next.store(split.len(), Ordering::Relaxed);
                     return Err(error);
                 }
-                progress(index + 1);
             }
             parts.lock().expect("no worker panics with the lock").push(part);
             Ok(())
         };
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..workers.max(1)).map(|_| scope.spawn(work)).collect();
+            let spawn = |_| {
+                std::thread::Builder::new().spawn_scoped(scope, work).map_err(|error| {
+                    // Those that have started find nothing left to do.
+                    next.store(split.len(), Ordering::Relaxed);
+                    Error::new(Kind::Runtime, format!("cannot start a thread that reads images: {error}"))
+                        .help("fewer threads: --threads 1")
+                })
+            };
+            let workers = (0..workers.max(1)).map(spawn).collect::<Result<Vec<_>>>()?;
             workers.into_iter().try_for_each(|worker| {
                 worker.join().unwrap_or_else(|_| Err(Error::data("a worker that read the pictures failed")))
             })

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::classify::{Outcome, classify, pictures};
+use super::classify::{Outcome, classify, images};
 use super::topk::{add_softmax, rank, top};
 use super::*;
 use crate::data::{Dataset, Picture, Split};
@@ -168,7 +168,7 @@ fn photos_are_judged_upright_by_models_that_learned_them_so() {
         for (index, (path, turned, as_it_is)) in upright.iter().enumerate() {
             let picture = if is_upright { turned } else { as_it_is };
             let expected = predictor.probabilities(picture, 1).unwrap();
-            let found = classify(predictor, path.to_str().unwrap(), 1, 3);
+            let found = classify(predictor, &path, 1, 3);
             let Outcome::Predictions(found) = found.outcome else { panic!("{found:?}") };
             let best: Vec<f64> = top(&expected, 3).into_iter().map(|(_, share)| share).collect();
             assert_eq!(found.iter().map(|p| p.probability).collect::<Vec<_>>(), best);
@@ -230,10 +230,18 @@ fn what_does_not_belong_together_is_refused() {
 fn a_picture_that_fails_does_not_stop_the_others() {
     let (data, models) = (folder(), tempfile::tempdir().unwrap());
     let mut model = predictor(models.path(), 1.0, 4);
-    let cats = data.path().join("cat").to_string_lossy().into_owned();
-    let empty = models.path().to_string_lossy().into_owned();
-    let names = pictures(&[cats, "/nowhere.png".into(), empty]);
+    let (cats, empty) = (data.path().join("cat"), models.path().to_path_buf());
+    // What is left behind beside images is no failure; an image may have any name.
+    std::fs::write(cats.join("._0.png"), "resource fork").unwrap();
+    std::fs::write(cats.join("notes.txt"), "a text").unwrap();
+    let mut notes = Vec::new();
+    let names = images(&[cats, "/nowhere.png".into(), empty], &mut |note| notes.push(note));
     assert_eq!(names.len(), 4 + 1 + 1 + 1);
+    let notes = notes.join("\n");
+    assert!(
+        notes.contains("1 hidden or system file") && notes.contains("1 file that is not an image"),
+        "{notes}"
+    );
     let found: Vec<_> = names.iter().map(|name| classify(&mut model, name, 10, 2)).collect();
     let failed: Vec<bool> = found.iter().map(|c| matches!(c.outcome, Outcome::Error(_))).collect();
     assert_eq!(failed, [false, false, false, false, true, true, true]);

@@ -67,7 +67,7 @@ pub fn remove_leftovers(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if is_leftover(&entry.file_name().to_string_lossy()) {
             let path = entry.path();
-            fs::remove_file(&path).map_err(|error| Error::io(&path, "remove it", &error))?;
+            fs::remove_file(&path).map_err(|error| Error::io(&path, "remove the file", &error))?;
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::{Config, Report, RunFolder, train};
 use crate::Result;
 use crate::data::{Picture, embedded};
+use crate::error::shell;
 use crate::eval::{Predictor, topk::top};
 use crate::net::Recipe;
 use crate::train::progress::Display;
@@ -175,9 +176,10 @@ fn next_commands(report: &Report) -> String {
         "the run is in {run}\n\n\
          Next, on pictures of your own, in one folder for each class:\n  \
          alexnet train PICTURES --recipe small --epochs 20\n  \
-         alexnet classify {run} PICTURE.jpg\n  \
+         alexnet classify {} PICTURE.jpg\n  \
          alexnet recipe show paper\n\
-         (from a checkout: cargo run --release -- in place of alexnet)"
+         (from a checkout: cargo run --release -- in place of alexnet)",
+        shell(&report.run)
     )
 }
 

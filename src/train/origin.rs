@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Kind;
+use crate::error::{Kind, shell};
 use crate::files::json;
 use crate::{Error, Result};
 
@@ -54,6 +54,18 @@ pub struct Requests {
     /// What happens when the loss stays at that of a blind guess, as it is typed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_plateau: Option<String>,
+}
+
+/// The newest run in a folder of runs; the folder itself, if it is a run or holds none.
+pub fn newest(folder: &Path) -> PathBuf {
+    let is_run = |folder: &Path| folder.join(Origin::FILE).is_file();
+    let written = |run: &PathBuf| {
+        let files = std::fs::read_dir(run).into_iter().flatten().flatten();
+        files.filter_map(|file| file.metadata().ok()?.modified().ok()).max()
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let runs = entries.filter(|run| !is_run(folder) && is_run(run));
+    runs.max_by_key(|run| (written(run), run.clone())).unwrap_or_else(|| folder.to_owned())
 }
 
 impl Requests {
@@ -156,7 +168,7 @@ fn missing(folder: &Path) -> Error {
             let command = std::fs::read_to_string(folder.join("command.txt")).unwrap_or_default();
             let command = match command.lines().next() {
                 Some(line) if line.contains("train") => line.to_owned(),
-                _ => format!("alexnet train SRC --recipe NAME --run {shown}"),
+                _ => format!("alexnet train SRC --recipe NAME --run {}", shell(folder)),
             };
             Error::usage(format!(
                 "{shown} holds no run that can go on: it was stopped before its first step, and there is no {file}"

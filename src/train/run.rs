@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::metrics::{self, Line, Metrics};
 use super::origin::Origin;
 use super::{events, journal};
-use crate::error::Kind;
+use crate::error::{Kind, shell};
 use crate::files::atomic;
 use crate::net::Recipe;
 use crate::{Error, Result};
@@ -75,7 +75,8 @@ impl Run {
             let anew = "another folder with --run, or --exist-ok: the earlier run's files then move into `earlier-1` there";
             return Err(match folder.join(Origin::FILE).is_file() {
                 true => error.help(format!(
-                    "to go on with it: `alexnet train --resume {shown}`; to begin anew: {anew}"
+                    "to go on with it: `alexnet train --resume {}`; to begin anew: {anew}",
+                    shell(&folder)
                 )),
                 false => error.help(anew),
             });
@@ -239,7 +240,10 @@ fn lock(folder: &Path) -> Result<File> {
             let holder = if holder.is_empty() { String::new() } else { format!(", {}", holder.trim()) };
             let shown = folder.display();
             return Err(Error::new(Kind::Runtime, format!("another training uses {shown}{holder}")).help(
-                format!("wait until it has ended, or stop it; to change it: `alexnet edit {shown} lr=0.001`"),
+                format!(
+                    "wait until it has ended, or stop it; to change it: `alexnet edit {} lr=0.001`",
+                    shell(folder)
+                ),
             ));
         }
         // Some file systems have no locks: better none than no training.

@@ -1,4 +1,4 @@
-//! Stopping a training without losing it: Ctrl-C, or what a cluster sends before it takes a machine back.
+//! Stopping without losing anything: Ctrl-C, or what a cluster sends before it takes a machine back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,7 +7,43 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::error::Kind;
+use crate::files::atomic;
 use crate::{Error, Result};
+
+/// Whether an [`Interrupt`] listens to this process's signals.
+static ATTENDED: AtomicBool = AtomicBool::new(false);
+
+/// From now on SIGINT (Ctrl-C) and SIGTERM end the process at once with exit code 128 + signal, and remove the files that are
+/// half written, as long as no [`Interrupt`] listens to them. A process that is the first of a container ignores them
+/// otherwise.
+///
+/// # Errors
+/// When the system refuses to register a handler.
+#[cfg(unix)]
+pub fn end_on_signals() -> Result<()> {
+    let failed = |error: std::io::Error| {
+        Error::new(Kind::Runtime, format!("cannot register signal handlers: {error}"))
+    };
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+    let work = move || {
+        for signal in signals.forever() {
+            if !ATTENDED.load(Ordering::SeqCst) {
+                atomic::remove_unfinished();
+                signal_hook::low_level::exit(128 + signal);
+            }
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(work).map(drop).map_err(failed)
+}
+
+/// Elsewhere the system ends the process.
+///
+/// # Errors
+/// Never.
+#[cfg(not(unix))]
+pub fn end_on_signals() -> Result<()> {
+    Ok(())
+}
 
 /// A request to stop that the training loop looks at between steps. Clones share the request.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +68,8 @@ impl Interrupt {
     }
 
     /// From now on a first SIGINT or SIGTERM asks for a stop, and a second one ends the process at once with exit code
-    /// 128 + signal; SIGHUP asks for a checkpoint, and training goes on. Before, a signal does what it always does. Call it once, when there is something to save.
+    /// 128 + signal; SIGHUP asks for a checkpoint, and training goes on. Call it when there is something to save; what runs from then on has to
+    /// look at the request.
     ///
     /// # Errors
     /// When the system refuses to register a handler.
@@ -40,6 +77,7 @@ impl Interrupt {
         if !self.listens {
             return Ok(());
         }
+        ATTENDED.store(true, Ordering::SeqCst);
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             // Handlers run in this order: `asked` is still false when the first signal passes the shutdown.
@@ -80,6 +118,22 @@ impl Interrupt {
     }
 }
 
+impl Interrupt {
+    /// Nothing, until a stop is asked for.
+    ///
+    /// # Errors
+    /// From then on, of kind [`Kind::Interrupted`].
+    pub fn check(&self) -> Result<()> {
+        let Some(signal) = self.signal() else { return Ok(()) };
+        let name = match i32::from(signal) {
+            SIGINT => "SIGINT",
+            SIGTERM => "SIGTERM",
+            _ => "a signal",
+        };
+        Err(Error::new(Kind::Interrupted(signal), format!("interrupted by {name}")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +153,8 @@ mod tests {
         interrupt.listen().unwrap();
         signal_hook::low_level::raise(SIGTERM).unwrap();
         assert_eq!(interrupt.signal(), Some(15));
+        let error = interrupt.check().unwrap_err();
+        assert_eq!((error.kind.exit_code(), error.message.as_str()), (143, "interrupted by SIGTERM"));
         assert!(!interrupt.take_checkpoint_request());
         signal_hook::low_level::raise(signal_hook::consts::SIGHUP).unwrap();
         assert!(interrupt.take_checkpoint_request() && !interrupt.take_checkpoint_request());

@@ -25,6 +25,8 @@ pub enum ProblemKind {
     Truncated,
     /// A picture that does not decode for another reason, or in a format that is not read.
     Undecodable,
+    /// A JPEG without its end mark, of which everything else is there.
+    NoEndMark,
     /// JPEG in the colours of print.
     Cmyk,
     /// JPEG in the colours of print, coded as brightness and differences.
@@ -35,7 +37,7 @@ pub enum ProblemKind {
     SixteenBit,
     /// Several pictures in one file; the first is used.
     Animated,
-    /// EXIF says that the picture should be turned or mirrored; it is used as it is stored.
+    /// EXIF says to turn or mirror the image: recipes with `orientation = "exif"` do.
     Rotated,
     /// Far smaller than the square that the network sees.
     Tiny,
@@ -45,17 +47,27 @@ pub enum ProblemKind {
     UnreadableName,
     /// A file or folder that archivers, editors or systems leave behind, or an entry that is no plain file.
     Junk,
+    /// An image in a format that is not decoded, such as HEIC.
+    Unsupported,
+    /// A file or folder that is left out on purpose: masks, what this program made, folders beside `train/`.
+    NotUsed,
     /// A picture beside the class folders.
     Loose,
     /// A picture that a list of labels has, and the folder has not.
     Missing,
     /// A class folder without pictures.
     EmptyClass,
+    /// A class of which no image decodes.
+    UndecodableClass,
+    /// The only class.
+    OneClass,
+    /// Class names that look the same.
+    AlikeClasses,
     /// A class of another split that the training pictures do not have.
     UnknownClass,
     /// A class that a split has no pictures of.
     MissingClass,
-    /// Class names that other programs sort in another order, or tell apart in another way.
+    /// Class names that other programs sort in another order.
     ClassOrder,
     /// A class with far fewer pictures than another.
     Imbalance,
@@ -81,17 +93,29 @@ impl ProblemKind {
 pub(in crate::data) struct Findings {
     /// `None` refuses.
     problems: Option<Vec<Problem>>,
+    /// Whether the classes are in the order of folder names.
+    ordered_by_folders: bool,
 }
 
 impl Findings {
     /// For a look at everything.
     pub(in crate::data) fn lenient() -> Self {
-        Self { problems: Some(Vec::new()) }
+        Self { problems: Some(Vec::new()), ..Self::default() }
     }
 
     /// All that was told.
     pub(in crate::data) fn into_problems(self) -> Vec<Problem> {
         self.problems.unwrap_or_default()
+    }
+
+    /// Notes that the classes are in the order of folder names, not in one that the source gives them.
+    pub(in crate::data) fn order_by_folders(&mut self) {
+        self.ordered_by_folders = true;
+    }
+
+    /// Whether the classes are in the order of folder names.
+    pub(in crate::data) fn is_ordered_by_folders(&self) -> bool {
+        self.ordered_by_folders
     }
 
     /// What does not hinder use.

@@ -8,19 +8,14 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::plan::RECORD;
 use crate::data::digests;
 use crate::data::source::hex;
 use crate::files::append::Append;
-use crate::files::{atomic, json};
+use crate::files::atomic;
 use crate::{Error, Result};
 
-/// The record: a line of JSON for each change.
-pub(super) const FILE: &str = ".fixed.jsonl";
-
-/// The record as version 0.1.0 wrote it: one JSON object.
-pub(super) const EARLIER: &str = ".fixed.json";
-
-/// A line of the record.
+/// A line of the record, in JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Entry {
@@ -55,7 +50,7 @@ impl Holds {
     }
 }
 
-/// The record as version 0.1.0 wrote it.
+/// The record as version 0.1.0 wrote it: one JSON object.
 #[derive(Deserialize)]
 struct Earlier {
     made: Vec<String>,
@@ -72,7 +67,7 @@ pub(super) struct Record {
 impl Record {
     /// Begins the record in a folder that has none.
     pub(super) fn begin(folder: &Path) -> Result<Self> {
-        let path = folder.join(FILE);
+        let path = folder.join(RECORD);
         let file = OpenOptions::new().append(true).create_new(true).open(&path);
         let file = file.map_err(|error| Error::io(&path, "create the record", &error))?;
         Ok(Self { path, file: Append::new(file) })
@@ -146,12 +141,11 @@ impl Place<'_> {
     /// # Errors
     /// When it cannot be read, is no record, or names a file outside the folder.
     pub(super) fn record(&self) -> Result<Option<Found>> {
-        let (path, earlier) = (self.folder.join(FILE), self.folder.join(EARLIER));
-        let found = match (path.is_file(), earlier.is_file()) {
-            (true, _) => Found { entries: read(&path)?, path },
-            (false, true) => Found { entries: read_earlier(&earlier)?, path: earlier },
-            (false, false) => return Ok(None),
-        };
+        let path = self.folder.join(RECORD);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let found = Found { entries: read(&path)?, path };
         let outside = found.entries.iter().find_map(|entry| match entry {
             Entry::Made { file, .. } | Entry::SetAside(file) => (!is_inside(file)).then_some(file),
             Entry::Complete => None,
@@ -275,17 +269,14 @@ impl Place<'_> {
 
     /// Replaces the record by what is left to do, or removes it.
     fn keep(&self, found: &Found, rest: &[Entry]) -> Result<()> {
+        let path = &found.path;
         if !rest.is_empty() {
             let lines: Vec<u8> = rest.iter().chain([&Entry::Complete]).flat_map(line).collect();
-            atomic::replace(&self.folder.join(FILE), |out| out.write_all(&lines))?;
+            return atomic::replace(path, |out| out.write_all(&lines));
         }
-        if rest.is_empty() || found.path.ends_with(EARLIER) {
-            let path = &found.path;
-            fs::remove_file(path).map_err(|error| Error::io(path, "remove the record", &error))?;
-        }
-        if rest.is_empty() {
-            let _ = fs::remove_dir(&self.folder);
-        }
+        fs::remove_file(path).map_err(|error| Error::io(path, "remove the record", &error))?;
+        // Where the user has put something, it stays.
+        let _ = fs::remove_dir(&self.folder);
         Ok(())
     }
 }
@@ -303,21 +294,18 @@ enum Outcome {
 
 fn read(path: &Path) -> Result<Vec<Entry>> {
     let text = fs::read_to_string(path).map_err(|error| Error::io(path, "read the record", &error))?;
-    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    if let Ok(Earlier { made, set_aside }) = serde_json::from_str(&text) {
+        let made = made.into_iter().map(|file| Entry::Made { file, holds: Holds::Unknown });
+        return Ok(made.chain(set_aside.into_iter().map(Entry::SetAside)).chain([Entry::Complete]).collect());
+    }
     // A program that is killed may leave half a line: what it was to announce has not been done.
-    let whole = lines.iter().filter(|line| line.ends_with('\n'));
-    let entry = |(number, line): (usize, &&str)| {
+    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    let entry = |(number, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|error| {
             Error::data(format!("{}:{}: not a record of `data fix`: {error}", path.display(), number + 1))
         })
     };
     whole.enumerate().map(entry).collect()
-}
-
-fn read_earlier(path: &Path) -> Result<Vec<Entry>> {
-    let Earlier { made, set_aside } = json::read(path, "a record of `data fix`")?;
-    let made = made.into_iter().map(|file| Entry::Made { file, holds: Holds::Unknown });
-    Ok(made.chain(set_aside.into_iter().map(Entry::SetAside)).chain([Entry::Complete]).collect())
 }
 
 fn is_inside(path: &str) -> bool {

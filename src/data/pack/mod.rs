@@ -16,12 +16,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::square::RESIZE;
-use super::{Dataset, Skip, Split, Statistics, decode, encode, identity, square};
+use super::{Dataset, Skip, Split, Statistics, check, decode, encode, identity, square};
+use crate::error::shell;
 use crate::files::{atomic, json};
 use crate::net::Orientation;
 use crate::{Error, Result};
 use shard::{Shard, Written};
-pub use squares::{Asker, Squares};
+pub use squares::{Asker, Squares, recipe_of};
 
 /// Version of the format that this program writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -147,13 +148,33 @@ impl Manifest {
     }
 }
 
-/// Packs every split of a data set, and returns what the folder then holds. What an interrupted packing finished is
-/// kept; `progress` is told how many pictures more are done.
+/// Refuses to pack a source into a folder of its own: it would become part of the source.
 ///
 /// # Errors
-/// When the folder holds something else, there is too little space, or a file cannot be read or written. Finished
-/// shards stay.
-pub fn pack(dataset: &Dataset, config: &Config, progress: &(dyn Fn(usize) + Sync)) -> Result<Manifest> {
+/// When `out` is the source or lies in it, links followed.
+pub fn check_outside(source: &Path, out: &Path) -> Result<()> {
+    let real = source.canonicalize().unwrap_or_else(|_| source.to_owned());
+    if !real.is_dir() || !crate::files::real_path(out).starts_with(&real) {
+        return Ok(());
+    }
+    let name = real.file_name().map_or("images".into(), |name| name.to_string_lossy().into_owned());
+    let beside = real.with_file_name(format!("{name}-packed"));
+    Err(Error::usage(format!("{} is in the source itself, {}", out.display(), source.display())).help(
+        format!("pack into a folder outside it: alexnet data pack {} {}", shell(source), shell(beside)),
+    ))
+}
+
+/// Packs every split of a data set, and returns what the folder then holds. What an interrupted packing finished is
+/// kept; `progress` is told how many pictures more are done, and ends the packing with the error that it returns.
+///
+/// # Errors
+/// When the folder holds something else, there is too little space, a file cannot be read or written, or `progress` says so.
+/// Finished shards stay.
+pub fn pack(
+    dataset: &Dataset,
+    config: &Config,
+    progress: &(dyn Fn(usize) -> Result<()> + Sync),
+) -> Result<Manifest> {
     let splits: Vec<Split> = dataset
         .splits
         .iter()
@@ -200,6 +221,9 @@ pub fn pack(dataset: &Dataset, config: &Config, progress: &(dyn Fn(usize) + Sync
             manifest.rotated = manifest.rotated.zip(rotated).map(|(sum, more)| sum + more);
             shards.push(shard);
         }
+        if split.name == "train" {
+            check::every_class_decodes(split, &all.usable, &dataset.classes)?;
+        }
         manifest.skipped.extend(all.skipped.iter().cloned());
         let images = shards.iter().map(|shard| shard.images).sum();
         manifest.splits.push(PackedSplit { name: split.name.clone(), images, shards });
@@ -221,7 +245,7 @@ pub fn pack(dataset: &Dataset, config: &Config, progress: &(dyn Fn(usize) + Sync
 
 /// Makes the folder, or finds it begun with the same settings.
 fn prepare(out: &Path, settings: &Settings) -> Result<()> {
-    std::fs::create_dir_all(out).map_err(|error| Error::io(out, "make the folder", &error))?;
+    std::fs::create_dir_all(out).map_err(|error| Error::io(out, "create the folder", &error))?;
     let begun = out.join(UNFINISHED);
     if begun.is_file() {
         let before: Settings = read(&begun)?;
@@ -267,7 +291,7 @@ fn check_space(splits: &[&Split], config: &Config) -> Result<()> {
     let done: u64 = splits.iter().map(there).sum();
     let needed = (images as u64 * (each as u64 + 100)).saturating_sub(done);
     let free = fs4::available_space(&config.out)
-        .map_err(|error| Error::io(&config.out, "ask for the free space", &error))?;
+        .map_err(|error| Error::io(&config.out, "determine the free space", &error))?;
     enough(&config.out, needed, free)
 }
 
@@ -306,7 +330,7 @@ fn pack_split(
     config: &Config,
     settings: &Settings,
     pool: &rayon::ThreadPool,
-    progress: &(dyn Fn(usize) + Sync),
+    progress: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<Vec<Written>> {
     let numbers = 0..split.len().div_ceil(SHARD);
     let path = |number: usize| config.out.join(shard::name(split, number));
@@ -354,7 +378,7 @@ fn pack_split(
                     error.context(path.display()).help("delete this file: it is made anew")
                 })?,
             );
-            progress(range(number).len());
+            progress(range(number).len())?;
         }
     }
     Ok(all)

@@ -50,7 +50,7 @@ pub(super) fn make(
     range: Range<usize>,
     path: PathBuf,
     config: &Config,
-    progress: &(dyn Fn(usize) + Sync),
+    progress: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<Shard> {
     let empty = || Shard {
         path: path.clone(),
@@ -67,7 +67,7 @@ pub(super) fn make(
     let made = turns.into_par_iter().map(|turn| {
         let (mut shard, count) = (empty(), turn.len());
         turn.into_iter().try_for_each(|index| shard.add(split, index, config))?;
-        progress(count);
+        progress(count)?;
         Ok(shard)
     });
     let made: Vec<Shard> = made.collect::<Result<_>>()?;
@@ -183,7 +183,7 @@ pub(super) fn read_back(
     config: &Config,
     settings: &Settings,
 ) -> Result<Written> {
-    let cannot = |error: std::io::Error| Error::io(path, "read it", &error);
+    let cannot = |error: std::io::Error| Error::io(path, "read the file", &error);
     let file = File::open(path).map_err(cannot)?;
     let header = Header::read(&file, file.metadata().map_err(cannot)?.len())?;
     if header.text("source_digest")? != settings.source_digest {

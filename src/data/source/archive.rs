@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use tar::EntryType;
 
+use super::Place;
+use super::naming::{HEAD, hidden_part};
 use crate::files::read_at;
 
 /// Most bytes that an entry's own description, its long name above all, may take.
@@ -48,14 +50,16 @@ pub(super) fn contents(path: &Path) -> Result<Contents> {
 }
 
 /// What the archives in the tar at `path` hold: a member `1.JPEG` of a member `a.tar` is called `a.tar/1.JPEG`. What is no
-/// archive is odd.
+/// archive is odd, and so is a hidden member such as `._a.tar`, which holds what macOS knows of `a.tar`.
 ///
 /// # Errors
 /// As [`contents`], for every archive.
 pub(super) fn nested_contents(path: &Path) -> Result<Contents> {
     let outer = contents(path)?;
-    let (tars, others): (Vec<Member>, Vec<Member>) =
-        outer.files.into_iter().partition(|member| member.name.ends_with(".tar"));
+    let (tars, others): (Vec<Member>, Vec<Member>) = outer
+        .files
+        .into_iter()
+        .partition(|member| member.name.ends_with(".tar") && hidden_part(&member.name).is_none());
     let inner = tars.par_iter().map(|tar| {
         let part =
             Part { file: File::open(path)?, start: tar.offset, len: tar.len.into(), at: 0, since_seek: 0 };
@@ -118,6 +122,14 @@ impl Archives {
 
     pub(super) fn path(&self, archive: u32) -> &Path {
         &self.0[archive as usize].0
+    }
+
+    /// The first bytes of a member.
+    pub(super) fn head(&self, place: &Place) -> Result<Vec<u8>> {
+        match *place {
+            Place::Bytes { archive, offset, len } => self.read(archive, offset, len.min(HEAD as u32)),
+            Place::Named | Place::Raw(_) => Ok(Vec::new()),
+        }
     }
 
     /// `len` bytes of an archive at `offset`.

@@ -41,7 +41,7 @@ fn label_files(path: &Path) -> Vec<PathBuf> {
 }
 
 pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
-    let listing = folder::list(path, findings)?;
+    let listing = folder::list(path)?;
     if let Some(kit) = Devkit::find(path)? {
         return validation(path, listing, &kit);
     }
@@ -145,7 +145,7 @@ fn validation(path: &Path, listing: Listing, kit: &Devkit) -> Result<Dataset> {
     items.sort_by(|a, b| a.file.cmp(&b.file));
     let origin = path.display().to_string();
     let split = Split::new("val", items, Arc::new(Store::Folder(path.to_owned()))).as_stored();
-    Ok(Dataset { classes: kit.names(), splits: vec![split], origin, notes: Vec::new() })
+    Ok(Dataset { classes: kit.names(), splits: vec![split], origin, notes: kit.notes.clone() })
 }
 
 /// File and class of each line: the first and the last word, between spaces, tabs or commas.

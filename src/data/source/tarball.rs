@@ -20,11 +20,15 @@ pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
             .help("for ImageNet, the folder that this archive is in, with the development kit"));
     }
     let mut listing = Listing { odd: contents.odd, ..Listing::default() };
-    contents.folders.iter().for_each(|name| listing.add_folder(name));
+    for name in &contents.folders {
+        listing.add_folder(name);
+    }
     for file in contents.files {
         listing.add_file(&file.name, Place::Bytes { archive: 0, offset: file.offset, len: file.len });
     }
-    let store = Store::Archives(Archives::new([path.to_owned()]));
+    let archives = Archives::new([path.to_owned()]);
+    let listing = listing.sort(&|_, place| archives.head(place));
+    let store = Store::Archives(archives);
     let mut dataset = tree::dataset(listing, store, path.display().to_string(), findings)?;
     if contents.unended {
         dataset.notes.push(unended(path));

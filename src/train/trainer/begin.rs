@@ -8,9 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::Trainer;
 use super::models::judges_alike;
+use crate::data::check;
 use crate::data::source::hex;
 use crate::data::{Identity, Picture, Preprocess, Skip, Split, Statistics};
 use crate::engine::{CpuEngine, Engine, Mode, Tensor};
+use crate::error::{Kind, shell};
 use crate::eval::model_path;
 use crate::interop::Model;
 use crate::net::{Change, Mean, Network, Orientation, Recipe};
@@ -112,6 +114,8 @@ impl Trainer {
             }
         };
         let fresh = if resumed.is_none() { Some(transfer(&engine)?) } else { None };
+        // From here on there is something to go on with: signals are requests.
+        config.interrupt.listen()?;
         let run = open_folder(&config)?;
         let mut record = Record::start(run, Progress::new(config.display))?;
         let mut lineage = Lineage {
@@ -132,7 +136,14 @@ impl Trainer {
             take_over(&config, &mut record, before)?;
         }
         introduce(&config, &mut record, &engine);
-        let statistics = statistics(&config, &mut record)?;
+        let statistics = match statistics(&config, &mut record) {
+            Err(error) if matches!(error.kind, Kind::Interrupted(_)) && config.only_forecast => {
+                record.run.remove();
+                return Err(error);
+            }
+            statistics => statistics?,
+        };
+        check::every_class_decodes(config.dataset.train()?, &statistics.usable, &config.dataset.classes)?;
         let preprocess = Preprocess::new(&recipe.input, &statistics);
         let numbers =
             start.numbers(&mut record, model.as_ref().map(|(model, _)| model), preprocess, recipe.input.mean);
@@ -144,7 +155,6 @@ impl Trainer {
         let golden = golden_squares(&train, &statistics.usable, &preprocess)?;
         let keeper = Keeper::start(&record.run.checkpoints(), config.checkpoints, state.step)?;
         let journal = Journal::open(record.run.folder())?;
-        config.interrupt.listen()?;
         let mut trainer = Self {
             basis: statistics.color_basis(),
             usable: statistics.usable.clone(),
@@ -328,7 +338,8 @@ fn find_checkpoint(
             let shown = folder.display();
             return Err(Error::usage(format!("{shown} was trained otherwise than it would go on: {difference}"))
                 .help(format!(
-                    "put back what was changed; or go on with it all the same: `alexnet train --resume {shown} --accept-changes`"
+                    "put back what was changed; or go on with it all the same: `alexnet train --resume {} --accept-changes`",
+                    shell(folder)
                 )));
         }
         record.say(&format!("goes on with what was changed: {difference}"));
@@ -381,9 +392,17 @@ fn statistics(config: &Config, record: &mut Record) -> Result<Statistics> {
         if let Ok(mut progress) = progress.lock() {
             progress.advance(1, None);
         }
+        config.interrupt.check()
     };
-    let statistics = Statistics::measure(train, side, config.threads, &advance)?;
+    let statistics = Statistics::measure(train, side, config.threads, &advance);
     record.progress.finish();
+    let statistics = statistics.map_err(|error| match error.kind {
+        Kind::Interrupted(_) if !config.only_forecast => {
+            let go_on = format!("to go on: `alexnet train --resume {}`", shell(&folder));
+            error.context("before the first step").help(go_on)
+        }
+        _ => error,
+    })?;
     record.skipped(&statistics.skipped);
     if let Err(error) = statistics.save(&folder) {
         record.warn(&error.help("the training goes on; should it be resumed, they are measured again"));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Trainer;
 use crate::data::{Identity, decode};
 use crate::engine::{Engine, Tensor};
-use crate::error::Kind;
+use crate::error::{Kind, shell};
 use crate::eval::Evaluation;
 use crate::interop::{Golden, Model, Summary};
 use crate::train::checkpoint::{Lineage, State};
@@ -186,7 +186,8 @@ impl Trainer {
         let folder = self.record.run.folder().display();
         let what = format!("{folder}: {} could not be saved", unsaved.which.file());
         Some(Error::new(Kind::Runtime, what).help(format!(
-            "make room on the disk; `alexnet train --resume {folder}` then continues from the last checkpoint"
+            "make room on the disk; `alexnet train --resume {}` then continues from the last checkpoint",
+            shell(self.record.run.folder())
         )))
     }
 }

@@ -26,6 +26,8 @@ pub(in crate::data::source) struct Devkit {
     classes: Vec<Synset>,
     /// For each validation picture the place of its class in that order.
     pub(in crate::data::source) validation: Vec<u32>,
+    /// What was assumed to read it.
+    pub(in crate::data::source) notes: Vec<String>,
 }
 
 /// A class.
@@ -72,9 +74,19 @@ impl Devkit {
             return Err(Error::data("meta.mat has no classes: no synset without children"));
         }
         classes.sort_by(|a, b| a.wnid.cmp(&b.wnid));
-        let validation =
-            files.truth.as_deref().map_or(Ok(Vec::new()), |truth| labels(&classes, truth, is_2012))?;
-        Ok(Self { classes, validation })
+        let mut kit = Self { classes, validation: Vec::new(), notes: Vec::new() };
+        if let Some(truth) = &files.truth {
+            let (validation, verified) = labels(&kit.classes, truth, is_2012)?;
+            kit.validation = validation;
+            if !verified {
+                kit.notes.push(format!(
+                    "{}: the ground truth is assumed to hold the identifiers that meta.mat gives the classes, not places in the \
+                     order of WNIDs. This could not be verified: it does not begin as that of the official ILSVRC2012 kit",
+                    files.origin
+                ));
+            }
+        }
+        Ok(kit)
     }
 
     /// Names that tell every class from every other: its words, and its WNID where the words are another's too.
@@ -92,7 +104,7 @@ impl Devkit {
 
     /// The places of the classes that a list of identifiers names, one a line.
     pub(super) fn labels(&self, truth: &str) -> Result<Vec<u32>> {
-        labels(&self.classes, truth, false)
+        labels(&self.classes, truth, false).map(|(labels, _)| labels)
     }
 
     /// The place of a class.
@@ -128,13 +140,17 @@ fn leaf(record: &Record) -> Result<Option<Synset>> {
     Ok(Some(Synset { wnid, words, id: id as u32 }))
 }
 
-/// The validation pictures' classes, from identifiers, one a line.
-fn labels(classes: &[Synset], truth: &str, is_2012: bool) -> Result<Vec<u32>> {
+/// The validation pictures' classes, from identifiers, one a line; and whether they begin as those of 2012's official kit do.
+fn labels(classes: &[Synset], truth: &str, is_2012: bool) -> Result<(Vec<u32>, bool)> {
     let places: HashMap<u32, u32> = classes.iter().zip(0..).map(|(class, place)| (class.id, place)).collect();
     let ids: Vec<u32> = truth
         .split_whitespace()
         .map(|word| word.parse().map_err(|_| Error::data(format!("ground truth: `{word}` is no number"))))
         .collect::<Result<_>>()?;
+    if ids.is_empty() {
+        return Err(Error::data("the ground truth is empty, expected a number for each picture")
+            .help("copy the file again, or unpack the development kit again"));
+    }
     check_order(&ids)?;
     let label = |id: &u32| {
         places.get(id).copied().ok_or_else(|| {
@@ -146,8 +162,8 @@ fn labels(classes: &[Synset], truth: &str, is_2012: bool) -> Result<Vec<u32>> {
     };
     let labels: Vec<u32> = ids.iter().map(label).collect::<Result<_>>()?;
     // What is as long as 2012's has to be 2012's, and to lead to the classes that it is known to lead to.
-    let is_whole = is_2012 && ids.len() == VALIDATION;
-    if is_whole && !(ids.starts_with(&GOLDEN) && labels.starts_with(&GOLDEN_SORTED)) {
+    let is_official = is_2012 && ids.starts_with(&GOLDEN) && labels.starts_with(&GOLDEN_SORTED);
+    if is_2012 && ids.len() == VALIDATION && !is_official {
         return Err(Error::data(format!(
             "ground truth: it begins {:?}, classes {:?} in the order of WNIDs; 2012's begins {GOLDEN:?}, classes \
              {GOLDEN_SORTED:?}",
@@ -156,7 +172,7 @@ fn labels(classes: &[Synset], truth: &str, is_2012: bool) -> Result<Vec<u32>> {
         ))
         .help("the kit of 2012, both files of it: ILSVRC2012_devkit_t12.tar.gz"));
     }
-    Ok(labels)
+    Ok((labels, is_official))
 }
 
 /// Refuses places in the order of WNIDs, which some hand out under the ground truth's own name: joined with the kit
@@ -254,5 +270,44 @@ fn read_most(reader: impl Read) -> std::io::Result<Vec<u8>> {
     match bytes.len() as u64 > MOST {
         true => Err(std::io::Error::other(format!("more than {MOST} bytes"))),
         false => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A thousand classes, whose identifiers lead where the official ones do as far as that is known.
+    fn classes() -> Vec<Synset> {
+        let known: HashMap<u32, u32> = GOLDEN_SORTED.into_iter().zip(GOLDEN).collect();
+        let mut rest = (1..=1000).filter(|id| !GOLDEN.contains(id));
+        let class = |place: u32| Synset {
+            wnid: format!("n{place:08}"),
+            words: place.to_string(),
+            id: known.get(&place).copied().unwrap_or_else(|| rest.next().unwrap()),
+        };
+        (0..1000).map(class).collect()
+    }
+
+    fn lines(ids: &[u32]) -> String {
+        ids.iter().map(|id| format!("{id}\n")).collect()
+    }
+
+    #[test]
+    fn only_the_official_beginning_is_verified() {
+        let classes = classes();
+        let (places, verified) = labels(&classes, &lines(&GOLDEN), true).unwrap();
+        assert_eq!((places, verified), (GOLDEN_SORTED.to_vec(), true));
+        assert!(!labels(&classes, &lines(&GOLDEN[..9]), true).unwrap().1);
+        assert!(!labels(&classes, &lines(&GOLDEN), false).unwrap().1);
+        let mut other = GOLDEN;
+        other.swap(0, 1);
+        assert!(!labels(&classes, &lines(&other), true).unwrap().1);
+        // The whole one has to be the official one.
+        let mut whole = GOLDEN.to_vec();
+        whole.resize(VALIDATION, 1);
+        assert!(labels(&classes, &lines(&whole), true).unwrap().1);
+        whole.swap(0, 1);
+        assert!(labels(&classes, &lines(&whole), true).unwrap_err().message.contains("2012's begins"));
     }
 }

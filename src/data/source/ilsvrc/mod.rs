@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::archive::{Archives, Member};
 use super::index::Listing;
+use super::naming::hidden_part;
 use super::tree::some;
 use super::{Dataset, Findings, Item, Place, Split, Store, index};
 use crate::data::ProblemKind;
@@ -60,6 +61,8 @@ struct Challenge<'a> {
     notes: Vec<String>,
     /// Entries that are no plain files, or no archives of a class.
     odd: Vec<String>,
+    /// Members that a system added, such as `._n01440764.tar`.
+    hidden: Vec<String>,
 }
 
 fn year(folder: &Path) -> Option<&'static Year> {
@@ -75,8 +78,9 @@ pub(super) fn open(folder: &Path, findings: &mut Findings) -> Result<Dataset> {
     let year = year(folder).ok_or_else(|| Error::data(format!("{}: no archives", folder.display())))?;
     let kit = Devkit::find(folder)?;
     let classes = kit.as_ref().map(Devkit::names).unwrap_or_default();
-    let (patches, notes, odd) = (HashMap::new(), Vec::new(), Vec::new());
-    let mut challenge = Challenge { folder, year, kit, patches, classes, notes, odd };
+    let notes = kit.as_ref().map(|kit| kit.notes.clone()).unwrap_or_default();
+    let (patches, odd, hidden) = (HashMap::new(), Vec::new(), Vec::new());
+    let mut challenge = Challenge { folder, year, kit, patches, classes, notes, odd, hidden };
     challenge.find_patches()?;
     let mut splits = Vec::new();
     splits.extend(challenge.train()?);
@@ -89,7 +93,7 @@ impl Challenge<'_> {
     fn find_patches(&mut self) -> Result<()> {
         let path = self.folder.join(PATCHES);
         if path.is_file() {
-            let members = list(&path, None, &mut self.odd, Listing::Plain)?;
+            let members = self.list(&path, None, Listing::Plain)?;
             let name = |member: &Member| member.name.rsplit('/').next().unwrap_or_default().to_owned();
             self.patches = members.into_iter().map(|member| (name(&member), member)).collect();
         }
@@ -102,7 +106,7 @@ impl Challenge<'_> {
         if !path.is_file() {
             return Ok(None);
         }
-        let mut members = list(&path, self.year.train.1, &mut self.odd, Listing::Nested)?;
+        let mut members = self.list(&path, self.year.train.1, Listing::Nested)?;
         if members.is_empty() {
             return Err(Error::data(format!("{}: it holds no archive of a class", path.display()))
                 .help("the archive as ImageNet hands it out: a n01440764.tar and so on in it"));
@@ -148,10 +152,11 @@ impl Challenge<'_> {
             return Ok(None);
         }
         if labels.is_empty() {
-            self.notes.push(format!(
-                "{name} is left out: nothing says what its pictures show. {} beside it, or unpacked, does",
-                self.year.kit
-            ));
+            let way_out = match self.kit {
+                Some(_) => "The development kit has no ground truth: unpack it again".to_owned(),
+                None => format!("{} beside it, or unpacked, does", self.year.kit),
+            };
+            self.notes.push(format!("{name} is left out: nothing says what its pictures show. {way_out}"));
             return Ok(None);
         }
         self.numbered("val", path, expected, labels, "the development kit's ground truth").map(Some)
@@ -179,7 +184,7 @@ impl Challenge<'_> {
         labels: Vec<u32>,
         truth: &str,
     ) -> Result<Split> {
-        let mut members = list(&path, expected, &mut self.odd, Listing::Plain)?;
+        let mut members = self.list(&path, expected, Listing::Plain)?;
         members.sort_by(|a, b| a.name.cmp(&b.name));
         if members.len() != labels.len() {
             return Err(Error::data(format!(
@@ -205,6 +210,23 @@ impl Challenge<'_> {
         Place::Bytes { archive, offset: *offset, len: *len }
     }
 
+    /// What an archive holds: pictures, or archives of them.
+    fn list(&mut self, path: &Path, expected: Option<u64>, listing: Listing) -> Result<Vec<Member>> {
+        let contents = index::kept(path, listing).map_err(|error| not_whole(path, expected, &error))?;
+        let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        if contents.unended && expected.is_some_and(|expected| size < expected) {
+            return Err(not_whole(path, expected, &std::io::Error::other("it has no end")));
+        }
+        let (hidden, odd): (Vec<String>, Vec<String>) =
+            contents.odd.into_iter().partition(|name| hidden_part(name).is_some());
+        self.odd.extend(odd);
+        self.hidden.extend(hidden);
+        let (hidden, files): (Vec<Member>, Vec<Member>) =
+            contents.files.into_iter().partition(|member| hidden_part(&member.name).is_some());
+        self.hidden.extend(hidden.into_iter().map(|member| member.name));
+        Ok(files)
+    }
+
     fn store(&self, path: PathBuf) -> Arc<Store> {
         Arc::new(Store::Archives(Archives::new([path, self.folder.join(PATCHES)])))
     }
@@ -213,7 +235,7 @@ impl Challenge<'_> {
         if let Some(train) = splits.iter().find(|split| split.name == "train") {
             self.tell_missing(train, findings);
         }
-        let Self { folder, year, patches, classes, mut notes, odd, .. } = self;
+        let Self { folder, year, patches, classes, mut notes, odd, hidden, .. } = self;
         if !patches.is_empty() {
             notes.push(format!(
                 "{} pictures of {PATCHES} take the place of others of their names",
@@ -226,6 +248,13 @@ impl Challenge<'_> {
         if !odd.is_empty() {
             let odd: Vec<&str> = odd.iter().map(String::as_str).collect();
             notes.push(format!("{} entries are no plain files and left out: {}", odd.len(), some(&odd)));
+        }
+        hidden.iter().for_each(|name| {
+            findings.tell(ProblemKind::Junk, name, "hidden, or left by a system or an editor; skipped")
+        });
+        if !hidden.is_empty() {
+            let names: Vec<&str> = hidden.iter().map(String::as_str).collect();
+            notes.push(format!("skipped {} hidden or system files: {}", hidden.len(), some(&names)));
         }
         if splits.is_empty() {
             return Err(Error::data(format!("{}: {}", folder.display(), notes.join("; "))).help(format!(
@@ -256,17 +285,6 @@ impl Challenge<'_> {
     }
 }
 
-/// What an archive holds: pictures, or archives of them.
-fn list(path: &Path, expected: Option<u64>, odd: &mut Vec<String>, listing: Listing) -> Result<Vec<Member>> {
-    let contents = index::kept(path, listing).map_err(|error| not_whole(path, expected, &error))?;
-    let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    if contents.unended && expected.is_some_and(|expected| size < expected) {
-        return Err(not_whole(path, expected, &std::io::Error::other("it has no end")));
-    }
-    odd.extend(contents.odd);
-    Ok(contents.files)
-}
-
 /// The WNID of a training picture: its archive's name.
 fn wnid(member: &Member) -> &str {
     let archive = member.name.split_once(".tar/").map_or("", |parts| parts.0);
@@ -277,9 +295,9 @@ fn not_whole(path: &Path, expected: Option<u64>, error: &std::io::Error) -> Erro
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let message = format!("{}: not a whole tar archive: {error}", path.display());
     match expected {
-        Some(expected) if expected != size => {
+        Some(expected) if expected > size => {
             Error::data(format!("{message}. It has {size} bytes; what ImageNet hands out has {expected}"))
-                .help("download the rest: curl -C - -O URL goes on where it stopped")
+                .help("to download the rest: `curl -C - -O URL`")
         }
         _ => Error::data(message).help("download it again"),
     }
