@@ -107,7 +107,7 @@ fn what_is_not_used_is_told_with_its_lines() {
     for told in [
         "labels.csv: files from column `file`, classes from `label`; not used: `width`",
         "labels.csv: skipped 2 lines: line 4 (no class), line 5 (4 cells, expected 3",
-        "labels.csv lists 1 file that are not there: line 6 (none.jpg)",
+        "labels.csv lists 1 file that is not there: line 6 (none.jpg)",
         "skipped 2 images that no line of a list names: b.jpg, sub/c.jpg",
     ] {
         assert!(notes.contains(told), "{told} is not in\n{notes}");

@@ -169,8 +169,17 @@ fn binaries(name: &str) -> String {
     )
 }
 
-/// The error for a file that is no tar of images.
-pub(super) fn file(path: &Path) -> Option<Error> {
+/// The error for a tar that cannot be listed: what it is instead, or what is wrong with it.
+pub(super) fn not_a_tar(path: &Path, error: &std::io::Error) -> Error {
+    file(path).unwrap_or_else(|| {
+        Error::data(format!("{}: not a whole tar archive: {error}", path.display())).help(
+            "a folder, or an uncompressed tar, with one folder of images for each class; for IDX and CIFAR files, their folder",
+        )
+    })
+}
+
+/// The error for a file that is not a tar.
+fn file(path: &Path) -> Option<Error> {
     let format = Format::of(&head(path)?)?;
     let (what, help) = format.explain(path);
     Some(Error::data(format!("{}: {what}, which is not read directly", path.display())).help(help))

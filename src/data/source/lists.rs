@@ -95,11 +95,6 @@ impl List {
         Some(list)
     }
 
-    /// Why it cannot be read, though it names images.
-    pub(super) fn broken(&self) -> Option<&Error> {
-        self.broken.as_ref()
-    }
-
     /// Whether every row leads to an image of its own.
     pub(super) fn is_whole(&self) -> bool {
         self.missing.is_empty() && self.dropped.is_empty() && !self.said.is_empty()
@@ -147,8 +142,11 @@ impl List {
         }
     }
 
-    /// Refuses a list that says two things of an image.
+    /// Refuses a list that names images, but does not say what they show, or says two things of one.
     pub(super) fn check(&self, root: &Path, findings: &mut Findings) -> Result<()> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
         let Some(first) = self.contradictions.first() else { return Ok(()) };
         let error = || first.error(&root.join(&self.path), self.contradictions.len() - 1);
         findings.refuse(error, self.contradictions.iter().map(|doubt| doubt.problem(&self.path)))
@@ -181,11 +179,11 @@ impl List {
             );
         }
         if !self.missing.is_empty() {
-            notes.push(format!(
-                "{path} lists {} that are not there: {}",
-                count(self.missing.len(), "file"),
-                lines(&self.missing)
-            ));
+            let files = match self.missing.len() {
+                1 => "1 file that is".to_owned(),
+                n => format!("{n} files that are"),
+            };
+            notes.push(format!("{path} lists {files} not there: {}", lines(&self.missing)));
         }
     }
 }

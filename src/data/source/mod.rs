@@ -6,8 +6,8 @@
 //! | `layout` | which folders are classes, which are splits |
 //! | `naming` | what is an image, what is a leftover, what this program made |
 //! | `flat` | images that lists label: all of a folder, or some of its splits |
-//! | `text`, `table`, `lookup`, `lists` | text files; lists in them; which images those name |
-//! | `webdataset`, `samples` | tars of images with their classes beside them; which label belongs to which image |
+//! | `text`, `table`, `columns`, `lookup`, `lists` | text files; lists in them; what is in which column; which images they name |
+//! | `webdataset` | tars of images with their classes beside them |
 //! | `tars` | a folder of tars, each of a class or of class folders |
 //! | `foreign` | what is not read, and what to do with it |
 //! | `ilsvrc` | ImageNet's challenges as they are handed out |
@@ -20,6 +20,7 @@
 mod archive;
 mod catalogue;
 mod cifar;
+mod columns;
 mod flat;
 mod folder;
 mod foreign;
@@ -33,7 +34,6 @@ mod lookup;
 pub(crate) mod naming;
 mod packed;
 mod raw;
-mod samples;
 mod table;
 mod tarball;
 mod tars;

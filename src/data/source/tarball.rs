@@ -8,13 +8,8 @@ use super::{Dataset, Findings, Place, Store, foreign, index, webdataset};
 use crate::{Error, Result};
 
 pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
-    let contents = index::kept(path, index::Listing::Plain).map_err(|error| {
-        let broken = || {
-            Error::data(format!("{}: not a whole tar archive: {error}", path.display()))
-                .help("a folder, or an uncompressed tar, with one folder of images for each class; for IDX and CIFAR files, their folder")
-        };
-        foreign::file(path).unwrap_or_else(broken)
-    })?;
+    let contents =
+        index::kept(path, index::Listing::Plain).map_err(|error| foreign::not_a_tar(path, &error))?;
     if webdataset::has_classes(&contents) {
         return webdataset::single(path, contents, findings);
     }

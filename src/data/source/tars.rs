@@ -8,7 +8,7 @@ use super::archive::{Archives, Contents};
 use super::naming::{self, Kind};
 use super::tree::{self, Listing, some, split_name};
 use super::webdataset::tars;
-use super::{Dataset, Findings, Place, Store, index};
+use super::{Dataset, Findings, Place, Store, foreign, index};
 use crate::{Error, Result};
 
 /// One tar and what it is.
@@ -78,8 +78,8 @@ pub(super) fn open(folder: &Path, findings: &mut Findings) -> Result<Option<Data
 
 impl Tar {
     fn read(folder: &Path, path: &Path) -> Result<Self> {
-        let contents = index::kept(path, index::Listing::Plain)
-            .map_err(|error| Error::data(format!("{}: not a whole tar archive: {error}", path.display())))?;
+        let contents =
+            index::kept(path, index::Listing::Plain).map_err(|error| foreign::not_a_tar(path, &error))?;
         let name = path.strip_prefix(folder).unwrap_or(path).to_string_lossy().replace('\\', "/");
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let split = match name.split_once('/') {
