@@ -174,7 +174,13 @@ fn the_order_of_classes_is_told_where_it_comes_of_folder_names() {
     assert_eq!(orders(&folders), ["10"]);
     assert_eq!(orders(&tar), ["10"]);
     assert_eq!(orders(&list), [""; 0]);
-    let config = Config { out: packed.clone(), store: Coding::Raw, side: 16, workers: 1 };
+    let config = Config {
+        out: packed.clone(),
+        store: Coding::Raw,
+        side: 16,
+        orientation: alexnet::net::Orientation::Exif,
+        workers: 1,
+    };
     pack(&Dataset::open(&folders).unwrap(), &config, &|_| Ok(())).unwrap();
     assert_eq!(orders(&packed), [""; 0]);
     let shared =

@@ -192,18 +192,25 @@ fn a_model_is_evaluated() {
     std::fs::write(folder.path().join("data/red/broken.png"), b"\x89PNG and no more").unwrap();
     let run_folder = path(&folder.path().join("run"));
     let (value, err) = run_json(&["eval", &run_folder, "--data", &data, "--json"], 0);
+    assert_eq!((&value["split"], &value["trained_on_data"]), (&"val".into(), &Value::Null));
+    assert_eq!(value["images"].as_u64().unwrap() + value["skipped"].as_array().unwrap().len() as u64, 3);
+    assert!(err.contains("assuming this set, judging the 3 images") && err.contains("--split all"), "{err}");
+    let (value, _) = run_json(&["eval", &run_folder, "--data", &data, "--split", "all", "--json"], 0);
     assert_eq!(
         (&value["images"], &value["top1"], &value["top5"], &value["views"], &value["split"]),
         (&30.into(), &1.0.into(), &1.0.into(), &10.into(), &"all".into())
     );
     assert!(value["skipped"][0]["file"].as_str().unwrap().contains("broken.png"), "{value}");
-    assert!(err.contains("--split val"), "{err}");
     let (out, _) = run(&["eval", &model, "--data", &data, "--split", "val", "--views", "1"], 0);
     assert!(
         out.contains("top-1") && out.contains("100.00 % right") && out.contains("1, the centre"),
         "{out}"
     );
-    let (value, _) = run_json(&["eval", &model, &model, "--data", &data, "--json", "--threads", "1"], 0);
+    let (_, err) = run(&["eval", &model, &run_folder, "--data", &data], 2);
+    assert!(err.contains("is named twice"), "{err}");
+    let other = save_model(folder.path(), "other.safetensors", &COLOURS);
+    let args = ["eval", &model, &other, "--data", &data, "--split", "all", "--json", "--threads", "1"];
+    let (value, _) = run_json(&args, 0);
     assert_eq!((&value["images"], &value["top1"]), (&30.into(), &1.0.into()));
     assert_eq!(value["models"].as_array().unwrap().len(), 2);
 }
@@ -309,6 +316,26 @@ fn a_training_is_evaluated_used_and_repeated_to_the_bit() {
     assert!(recorded.contains("--set optimiser.rate=0.0001"), "{recorded}");
     let (value, _) = run_json(&["eval", &runs[0], &runs[1], "--data", &data, "--split", "val", "--json"], 0);
     assert_eq!(value["images"], 3);
+    // The model knows what it was trained on: of that set, what was held out is judged; of another, all.
+    let (value, err) = run_json(&["eval", &runs[0], "--data", &data, "--json"], 0);
+    let judged =
+        |value: &Value| (value["split"].clone(), value["images"].clone(), value["trained_on_data"].clone());
+    assert_eq!(judged(&value), ("val".into(), 3.into(), true.into()));
+    assert!(err.contains("judging the 3 images that were held out of training"), "{err}");
+    let (out, _) = run(&["eval", &runs[0], "--data", &data], 0);
+    assert!(out.contains("images    3, split val of ") && out.contains(", held out of training\n"), "{out}");
+    let (value, err) = run_json(&["eval", &runs[0], "--data", &data, "--split", "all", "--json"], 0);
+    assert_eq!(judged(&value), ("all".into(), 30.into(), true.into()));
+    assert!(err.contains("--split all judges images that the model was trained on"), "{err}");
+    let other = pictures(&folder.path().join("other"), &COLOURS, 4);
+    let (value, err) = run_json(&["eval", &runs[0], "--data", &other, "--json"], 0);
+    assert_eq!(judged(&value), ("all".into(), 12.into(), false.into()));
+    assert!(err.contains("the model was trained on other images: judging all 12"), "{err}");
+    write_png(&Path::new(&data).join("red/new.png"), 2, 77);
+    let (value, err) = run_json(&["eval", &runs[0], "--data", &data, "--json"], 0);
+    assert_eq!((&value["split"], &value["trained_on_data"]), (&"val".into(), &true.into()));
+    assert!(err.contains("the set has changed since"), "{err}");
+    std::fs::remove_file(Path::new(&data).join("red/new.png")).unwrap();
     let (out, _) = run(&["classify", &runs[0], &format!("{data}/red")], 0);
     assert_eq!(out.lines().filter(|line| line.contains("\tred\t")).count(), 10, "{out}");
 
@@ -462,4 +489,165 @@ fn pictures_are_checked_mended_packed_and_timed() {
     let (_, message) = run(&["data", "bench", &root, "--seconds", "0"], 2);
     assert!(message.contains("0.01 to 3600"), "{message}");
     run(&["data", "check", "/nowhere"], 3);
+}
+
+/// Options that would change nothing: refused where that misleads, told where it does no harm.
+#[test]
+fn what_has_no_effect_is_refused_or_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = pictures(&folder.path().join("data"), &COLOURS, 10);
+    let recipe = folder.path().join("colours.toml");
+    std::fs::write(&recipe, RECIPE).unwrap();
+    let recipe = path(&recipe);
+    let to = path(&folder.path().join("run"));
+    let train =
+        ["train", &data, "--recipe", &recipe, "--run", &to, "--exist-ok", "--set", "optimiser.rate=1e-5"];
+    for (more, expected) in [
+        (vec!["--set", "layer.fc1=none"], "its outputs are the classes"),
+        (vec!["--set", "layer.fc2=none"], "did you mean `fc1`?"),
+        (vec!["--set", "optimiser.rate=1e-4"], "`optimiser.rate` is set twice"),
+        (vec!["--epochs", "1", "--set", "schedule.epochs=2"], "are the same setting"),
+        (vec!["--set", "schedule.divide_by=3"], "setting `schedule.divide_by` has no effect"),
+        (vec!["--set", "augment.random_crop=true"], "the crop is the whole square"),
+        (vec!["--set", "classes=4"], "how many classes there are"),
+        (vec!["--set", "schedule.platau=none"], "unknown key `schedule.platau`"),
+        (vec!["--micro-batch", "9"], "a step has 4 images, so there is nothing to split"),
+        (vec!["--freeze", "fc1,fc1"], "--freeze names `fc1` twice"),
+        (vec!["--freeze", "fc1"], "every layer is frozen"),
+        (vec!["--freeze", "fc2"], "no layer with weights is called `fc2`"),
+        (vec!["--steps", "none"], "--steps none has no effect"),
+    ] {
+        let (out, err) = run(&[&train[..], &more].concat(), 2);
+        assert!(out.is_empty() && err.contains(expected), "{more:?}: {err}");
+    }
+    let find = ["lr-find", &data, "--recipe", &recipe, "--steps", "10", "--set"];
+    for (setting, expected) in [
+        ("optimiser.rate=1", "lr-find tries the rates"),
+        ("schedule.epochs=3", "lr-find follows no schedule"),
+        ("evaluation.views=1", "lr-find evaluates nothing"),
+    ] {
+        let (_, err) = run(&[&find[..], &[setting]].concat(), 2);
+        assert!(err.contains(expected), "{setting}: {err}");
+    }
+    for (args, expected) in [
+        (vec!["train", &data, "--recipe", &recipe, "--exist-ok"], "--run <DIR>"),
+        (vec!["edit", &to, "lr=0.1", "lr=0.2"], "`rate=0.1` has no effect: `rate=0.2` follows it"),
+        (vec!["edit", &to, "freeze=fc1", "unfreeze=fc1"], "`freeze=fc1` has no effect"),
+    ] {
+        // A run to edit.
+        run(&[&train[..], &["--steps", "1"]].concat(), 0);
+        let (_, err) = run(&args, 2);
+        assert!(err.contains(expected), "{args:?}: {err}");
+    }
+    for (more, expected) in [
+        (vec!["--set", "optimiser.momentum=0.9"], "--set optimiser.momentum=0.9 changes nothing"),
+        (vec!["--steps", "1000"], "--steps 1000 has no effect: training ends after 2 epochs, about 14 steps"),
+        (
+            vec!["--checkpoint-steps", "50"],
+            "--checkpoint-steps 50 has no effect: training has about 14 steps",
+        ),
+        (vec!["--set", "schedule.at_epochs=[1, 2]"], "the rate is not divided after epoch 2"),
+    ] {
+        let (_, err) = run(&[&train[..], &more].concat(), 0);
+        assert!(err.contains(expected), "{more:?}: {err}");
+    }
+    let (out, err) = run(&["classify", &to, &format!("{data}/red/00.png"), "--top", "50"], 0);
+    assert!(out.lines().count() == 3 && err.contains("--top 50: the model has 3 classes"), "{out}{err}");
+}
+
+/// A removed layer is part of what a run is: its model says so, and it goes on so.
+#[test]
+fn a_layer_is_removed_shown_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = pictures(&folder.path().join("data"), &COLOURS, 10);
+    let to = |name: &str| path(&folder.path().join(name));
+    let (with, without) = (to("with"), to("without"));
+    let common =
+        ["train", &data, "--recipe", "small", "--epochs", "1", "--set", "evaluation.views=1", "--run"];
+    run(&[&common[..], &[&with, "--set", "optimiser.batch=9"]].concat(), 0);
+    run(
+        &[&common[..], &[&without, "--set", "optimiser.batch=9", "--set", "layer.norm1,norm2=none"]].concat(),
+        0,
+    );
+    let model = |run: &str| Model::load(Path::new(run).join("last.safetensors")).unwrap();
+    let names =
+        |model: &Model| model.recipe.layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>();
+    assert!(names(&model(&with)).contains(&"norm1".to_owned()));
+    assert!(!names(&model(&without)).iter().any(|name| name.starts_with("norm")));
+    assert!(model(&with).parameters != model(&without).parameters);
+    let (out, _) = run(&["recipe", "diff", &with, &without], 0);
+    assert!(out.contains("layers removed: norm1, norm2"), "{out}");
+    let (out, _) = run(&["recipe", "diff", "small", "small", "--set", "layer.relu1=none"], 0);
+    assert!(out.contains("layers removed: relu1"), "{out}");
+    assert!(run(&["recipe", "diff", "small", "small"], 0).0.contains("the same network"));
+    let (out, _) = run(&["recipe", "show", "small", "--set", "layer.norm1=none", "--toml"], 0);
+    assert!(out.contains("norm2") && !out.contains("norm1"), "{out}");
+    run(&["recipe", "show", "small", "--set", "layer.norm9=none"], 2);
+    // It goes on without them; with them it would be another training.
+    run(&["edit", &without, "stop-after=2"], 0);
+    run(&["train", "--resume", &without], 0);
+    assert!(model(&without).summary.epochs == 2 && !names(&model(&without)).contains(&"norm1".to_owned()));
+    let args = ["train", "--resume", &without, "--recipe", "small", "--set", "optimiser.batch=9"];
+    let (_, err) = run(&args, 2);
+    assert!(err.contains("layers added: norm1, norm2"), "{err}");
+    let (value, _) = run_json(&["eval", &without, "--data", &data, "--json"], 0);
+    assert_eq!((&value["images"], &value["split"]), (&3.into(), &"val".into()));
+}
+
+#[test]
+fn broken_validation_images_are_listed_and_nothing_but_broken_ones_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    pictures(&data.join("train"), &COLOURS, 4);
+    pictures(&data.join("val"), &COLOURS, 1);
+    let broken = data.join("val/red/broken.png");
+    std::fs::write(&broken, b"\x89PNG\r\n\x1a\n and no more").unwrap();
+    let recipe = folder.path().join("colours.toml");
+    std::fs::write(&recipe, RECIPE).unwrap();
+    let (data, recipe, to) = (path(&data), path(&recipe), path(&folder.path().join("run")));
+    let args = ["train", &data, "--recipe", &recipe, "--set", "optimiser.rate=1e-5", "--json", "--run", &to];
+    let (value, _) = run_json(&args, 0);
+    assert_eq!((&value["images"], value["skipped"].as_array().unwrap().len()), (&3.into(), 1), "{value}");
+    assert!(value["skipped"][0]["file"].as_str().unwrap().ends_with("val/red/broken.png"), "{value}");
+    for class in COLOURS {
+        std::fs::write(Path::new(&data).join(format!("val/{class}/00.png")), "no image").unwrap();
+    }
+    let other = path(&folder.path().join("other"));
+    let (_, err) = run(&[&args[..8], &[&other]].concat(), 3);
+    assert!(err.contains("none of the 4 images of split `val` decodes; the first, val/blue/00.png"), "{err}");
+    assert!(!Path::new(&other).exists(), "a refused training leaves nothing");
+}
+
+/// Squares that were packed at another size are not resized once more.
+#[test]
+fn squares_of_another_size_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = pictures(&folder.path().join("data"), &COLOURS, 4);
+    let (packed, to) = (path(&folder.path().join("packed")), path(&folder.path().join("run")));
+    run(&["data", "pack", &data, &packed, "--side", "12"], 0);
+    let recipe = folder.path().join("colours.toml");
+    std::fs::write(&recipe, RECIPE).unwrap();
+    let recipe = path(&recipe);
+    let model = save_model(folder.path(), "m.safetensors", &COLOURS);
+    for args in [
+        vec!["train", &packed, "--recipe", &recipe, "--run", &to],
+        vec!["lr-find", &packed, "--recipe", &recipe],
+        vec!["data", "bench", &packed, "--recipe", &recipe],
+        vec!["eval", &model, "--data", &packed],
+        vec!["data", "pack", &packed, &to, "--side", "8"],
+    ] {
+        let (_, err) = run(&args, 3);
+        assert!(
+            err.contains("is packed at 12 x 12 pixels, the ") && err.contains("needs 8 x 8"),
+            "{args:?}: {err}"
+        );
+        assert!(err.contains("alexnet data pack") && err.contains("--side 8"), "{err}");
+        assert_eq!(
+            err.contains("--set input.square=12"),
+            args[0] != "eval" && args[1] != "pack",
+            "{args:?}: {err}"
+        );
+    }
+    let args = ["train", &packed, "--recipe", &recipe, "--run", &to, "--set", "input.square=12"];
+    run(&[&args[..], &["--set", "optimiser.rate=1e-5"]].concat(), 0);
 }

@@ -275,10 +275,11 @@ fn pictures_that_do_not_decode_say_why() {
     };
     says(b"", "empty");
     says(b"Hello, this is no picture", "starts with `Hello, t`");
-    says(&whole[..whole.len() / 2], "broken JPEG");
-    says(&whole[..3], "broken JPEG");
-    says(&whole[..whole.len() - 8], "broken JPEG");
-    says(&whole[..whole.len() - 2], "ends before its picture does");
+    says(&whole[..whole.len() / 2], "truncated JPEG");
+    says(&whole[..3], "truncated JPEG");
+    says(&whole[..whole.len() - 8], "truncated JPEG");
+    // The end mark alone is no part of the image.
+    assert_eq!(decode(&whole[..whole.len() - 2]).unwrap(), decode(&whole).unwrap());
     says(&png(&image::DynamicImage::new_rgb8(9, 9))[..50], "broken PNG");
 
     // A gzip file in a gzip file, which may have no end; one that is broken; a sound one.
@@ -570,5 +571,90 @@ fn every_picture_comes_once_in_each_of_50_interrupted_epochs() {
         }
         assert!(seen.iter().all(|&times| times == 1), "epoch {number}: {seen:?}");
         assert!(interruptions > 1, "epoch {number} was not interrupted");
+    }
+}
+
+/// The pixels of an image as a camera would store them for an EXIF orientation of 1 to 8, with the stored width.
+fn as_stored(upright: &[u8], width: usize, height: usize, orientation: u8) -> (Vec<u8>, usize) {
+    let (stored_width, stored_height) = if orientation < 5 { (width, height) } else { (height, width) };
+    // Where the stored row and column show, after the table of orientations in the EXIF standard.
+    let shown = |row: usize, column: usize| match orientation {
+        1 => (column, row),
+        2 => (width - 1 - column, row),
+        3 => (width - 1 - column, height - 1 - row),
+        4 => (column, height - 1 - row),
+        5 => (row, column),
+        6 => (width - 1 - row, column),
+        7 => (width - 1 - row, height - 1 - column),
+        _ => (row, height - 1 - column),
+    };
+    let places = (0..stored_height).flat_map(|row| (0..stored_width).map(move |column| shown(row, column)));
+    let pixels = places.flat_map(|(x, y)| upright[3 * (y * width + x)..][..3].to_vec()).collect();
+    (pixels, stored_width)
+}
+
+/// A PNG whose EXIF orientation makes it `upright`.
+fn oriented_png(upright: &[u8], width: usize, height: usize, orientation: u8) -> Vec<u8> {
+    let (pixels, stored_width) = as_stored(upright, width, height, orientation);
+    let stored_height = pixels.len() / 3 / stored_width;
+    let image = image::RgbImage::from_raw(stored_width as u32, stored_height as u32, pixels).unwrap();
+    let bytes = png(&image::DynamicImage::ImageRgb8(image));
+    let tiff = [b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".as_slice(), &[orientation, 0, 0], &[0; 4]]
+        .concat();
+    let mut crc = flate2::Crc::new();
+    crc.update(b"eXIf");
+    crc.update(&tiff);
+    let chunk = [&(tiff.len() as u32).to_be_bytes()[..], b"eXIf", &tiff, &crc.sum().to_be_bytes()].concat();
+    // Behind the header's 8 + 25 bytes.
+    [&bytes[..33], &chunk, &bytes[33..]].concat()
+}
+
+/// Every orientation gives the upright image, wherever pixels are looked at; as stored, they stay as they are.
+#[test]
+fn images_are_upright_where_a_recipe_asks_for_it() {
+    const WIDTH: usize = 13;
+    const HEIGHT: usize = 9;
+    let dir = TempDir::new().unwrap();
+    let upright: Vec<u8> = (0..3 * WIDTH * HEIGHT).map(|i| (i * 37 % 251) as u8).collect();
+    for class in ["cat", "dog"] {
+        create_dir_all(dir.path().join("train").join(class)).unwrap();
+        for orientation in 1..=8 {
+            let bytes = oriented_png(&upright, WIDTH, HEIGHT, orientation);
+            write(dir.path().join(format!("train/{class}/{orientation}.png")), bytes).unwrap();
+        }
+    }
+    let set = Dataset::open(dir.path()).unwrap();
+    let stored = set.train().unwrap();
+    let split = stored.oriented(Orientation::Exif);
+    let picture = Picture::new(WIDTH, HEIGHT, upright.clone());
+    for index in 0..split.len() {
+        assert_eq!(split.picture(index).unwrap().unwrap(), picture, "{}", split.file(index));
+        let orientation = 1 + (index % 8) as u8;
+        let (pixels, width) = as_stored(&upright, WIDTH, HEIGHT, orientation);
+        let as_it_is = Picture::new(width, pixels.len() / 3 / width, pixels);
+        assert_eq!(stored.picture(index).unwrap().unwrap(), as_it_is);
+        let again = split.oriented(Orientation::Stored);
+        assert_eq!(again.picture(index).unwrap().unwrap(), as_it_is);
+    }
+    // The mean of equal squares is the square.
+    let found = Statistics::measure(&split, 8, 2, &|_| Ok(())).unwrap();
+    let expected: Vec<f32> = square(&picture, 8).pixels.iter().map(|&value| f32::from(value)).collect();
+    assert_eq!(found.mean_image(), expected);
+    assert_ne!(Statistics::measure(stored, 8, 2, &|_| Ok(())).unwrap().mean_image(), expected);
+    // The loader goes by the preprocessing, whatever split it is given.
+    let augment = Augment { random_crop: false, flip: false, color_noise: 0.0 };
+    let first = |split, orientation| -> Vec<Vec<f32>> {
+        let preprocess =
+            Preprocess::new(&Input { orientation, ..input(8, 8, Mean::Fixed([0.0; 3])) }, &found);
+        let (preprocess, basis) = (Arc::new(preprocess), found.color_basis());
+        let training = Loader::training(split, &found.usable, &preprocess, &augment, &basis, (1, 1), 4, 0, 2);
+        let evaluation = Loader::evaluation(split, &preprocess, 1, 4, 0);
+        let images = training.chain(evaluation).flat_map(|batch| batch.unwrap().images);
+        images.collect::<Vec<f32>>().chunks(8 * 8 * 3).map(<[f32]>::to_vec).collect()
+    };
+    for split in [stored, &split] {
+        let images = first(split, Orientation::Exif);
+        assert!(images.len() == 32 && images.iter().all(|image| *image == expected));
+        assert!(first(split, Orientation::Stored).iter().any(|image| *image != expected));
     }
 }

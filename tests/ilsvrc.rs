@@ -88,6 +88,35 @@ fn a_challenge_is_read_in_place() {
     }
 }
 
+/// Published results are for the pixels as stored: no orientation is followed, in the archives or in a folder of them.
+#[test]
+fn images_of_a_challenge_stay_as_they_are_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    challenge(folder.path());
+    unpacked_kit(folder.path(), TRUTH);
+    let turned = |salt: usize| {
+        let bytes = picture(salt);
+        let tiff = [b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0".as_slice(), &[0; 4]].concat();
+        let exif = [b"Exif\0\0".as_slice(), &tiff].concat();
+        let length = (exif.len() as u16 + 2).to_be_bytes();
+        [&bytes[..2], &[0xff, 0xe1], &length, &exif, &bytes[2..]].concat()
+    };
+    assert_eq!(alexnet::data::decode::orientation(&turned(1)), 6);
+    let val: Vec<_> = (1..8).map(|i| (format!("ILSVRC2012_val_{i:08}.JPEG"), turned(i))).collect();
+    std::fs::write(folder.path().join("ILSVRC2012_img_val.tar"), archive(&val)).unwrap();
+    let flat = tempfile::tempdir().unwrap();
+    unpacked_kit(flat.path(), TRUTH);
+    val.iter().for_each(|(name, bytes)| std::fs::write(flat.path().join(name), bytes).unwrap());
+    for folder in [folder.path(), flat.path()] {
+        let set = Dataset::open(folder).unwrap();
+        let val = set.val().unwrap().oriented(alexnet::net::Orientation::Exif);
+        for index in 0..val.len() {
+            let picture = val.picture(index).unwrap().unwrap();
+            assert_eq!((picture.width, picture.height), (24, 20), "{}", folder.display());
+        }
+    }
+}
+
 #[test]
 fn the_kit_may_stay_packed() {
     let folder = tempfile::tempdir().unwrap();

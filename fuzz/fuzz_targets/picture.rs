@@ -1,15 +1,20 @@
-//! Picture files: what they say of themselves, and what they decode to.
+//! Image files: what they are, what they say of themselves, and what they decode to.
 #![no_main]
 
-use alexnet::data::{decode, square};
+use alexnet::data::decode::{self, DefectKind, Format};
+use alexnet::data::square;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let traits = decode::inspect(bytes);
-    decode::is_cut_short(bytes);
-    if let Ok(picture) = decode::decode(bytes) {
-        assert!(traits.is_ok(), "it decodes, but its header cannot be read");
-        assert_eq!(picture.pixels.len(), 3 * picture.width * picture.height);
-        assert_eq!(square::square(&picture, 32).pixels.len(), 3 * 32 * 32);
+    assert!((1..=8).contains(&decode::orientation(bytes)));
+    match decode::try_decode(bytes) {
+        Ok(picture) => {
+            assert!(traits.is_ok(), "it decodes, but its header cannot be read");
+            assert_eq!(picture.pixels.len(), 3 * picture.width * picture.height);
+            assert_eq!(square::square(&picture, 32).pixels.len(), 3 * 32 * 32);
+            assert!(Format::of(bytes).is_some_and(Format::is_supported), "it decodes, but is no image");
+        }
+        Err(defect) => assert_eq!(defect.kind == DefectKind::Empty, bytes.is_empty()),
     }
 });

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+
+use crate::train::origin::newest;
 
 /// The network and the training system of the 2012 ImageNet paper.
 #[derive(Debug, Parser)]
@@ -235,12 +238,15 @@ pub(super) struct TrainArgs {
     /// A built-in recipe (`alexnet recipe list`), or a TOML file [with --init: the model's; with --resume: the run's]
     #[arg(long, value_name = "NAME|FILE", required_unless_present_any = ["resume", "init"])]
     pub(super) recipe: Option<String>,
-    /// Go on with the training of this run folder, from its last checkpoint to the same bits
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["run", "exist_ok", "seed", "init", "freeze", "forecast"])]
+    /// Resume the training of this run folder from its last checkpoint, to the same bits [without RUN: the newest in runs/]
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "runs", value_parser = run_folder(), conflicts_with_all = ["run", "exist_ok", "seed", "init", "freeze", "forecast"])]
     pub(super) resume: Option<PathBuf>,
     /// Go on even if the recipe, the pictures or the classes are others than before
     #[arg(long, requires = "resume")]
     pub(super) accept_changes: bool,
+    /// Train although there is only one class
+    #[arg(long)]
+    pub(super) allow_one_class: bool,
     /// Start from the weights of a model or of a run, as far as they fit; the last layer is new for new classes
     #[arg(long, value_name = "MODEL")]
     pub(super) init: Option<PathBuf>,
@@ -392,9 +398,9 @@ pub(super) struct ClassifyArgs {
     /// A model file or a run folder
     #[arg(value_name = "MODEL")]
     pub(super) model: PathBuf,
-    /// Pictures, JPEG or PNG; `-` is standard input, a folder means the pictures right in it
+    /// Images; `-` is standard input, a folder means the images right in it
     #[arg(value_name = "IMAGE", required = true)]
-    pub(super) images: Vec<String>,
+    pub(super) images: Vec<PathBuf>,
     /// How many classes to name
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one())]
     pub(super) top: u32,
@@ -485,6 +491,11 @@ fn limit(text: &str) -> Result<Limit, String> {
         (_, Ok(steps)) if steps > 0 => Ok(Limit::Steps(steps as usize)),
         _ => Err("expected a number of updates, 1 or more, or `none`".into()),
     }
+}
+
+/// A run folder, or a folder of runs, of which the newest is meant.
+fn run_folder() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(|folder| newest(&folder))
 }
 
 fn views() -> impl TypedValueParser<Value = usize> {

@@ -10,7 +10,7 @@ use super::output::{Output, note, percent, printable};
 use crate::Error;
 use crate::error::Kind;
 use crate::eval::Predictor;
-use crate::eval::classify::{Classified, Outcome, Prediction, classify, pictures};
+use crate::eval::classify::{Classified, Outcome, Prediction, classify, images};
 
 /// Views that go through the network at once.
 const BATCH: usize = 10;
@@ -25,11 +25,11 @@ pub(super) fn run(args: &ClassifyArgs, out: &mut Output) -> Ending {
         note(&format!("--top {}: the model has {} classes, all are listed", args.top, model.classes.len()));
     }
     let (mut all, mut failed) = (Vec::new(), 0);
-    for file in pictures(&args.images) {
+    for file in images(&args.images, &mut |text| note(&text)) {
         let found = classify(&mut model, &file, views, args.top as usize);
         if let Outcome::Error(message) = &found.outcome {
             failed += 1;
-            super::output::error(&Error::data(format!("{file}: {message}")));
+            super::output::error(&Error::data(format!("{}: {message}", file.display())));
         }
         if args.format.json {
             all.push(found);

@@ -11,7 +11,7 @@ use super::output::{Output, escaped, note, printable};
 use super::{Ending, Stop};
 use crate::data::check::plan::{Done, Left, Plan, Undone};
 use crate::data::check::{Diagnosis, check};
-use crate::data::pack::{Coding, Config, Manifest, pack};
+use crate::data::pack::{Coding, Config, Manifest, check_outside, pack};
 use crate::data::{Dataset, bench, digests};
 use crate::error::{Kind, shell};
 use crate::net::show::grouped;
@@ -168,6 +168,7 @@ fn undone_text(undone: &Undone, again: &str) -> String {
 }
 
 fn run_pack(args: &PackArgs, out: &mut Output) -> Result<(), Stop> {
+    check_outside(&args.source, &args.out)?;
     let dataset = Dataset::open(&args.source)?;
     dataset.notes.iter().for_each(|text| note(text));
     let store = if args.store == "jpeg" { Coding::Jpeg } else { Coding::Raw };

@@ -67,6 +67,10 @@ pub(super) fn check_training(args: &TrainArgs, recipe: &Recipe, dataset: &Datase
             .help("name each layer once"));
     }
     check_something_learns(recipe)?;
+    if args.steps == Some(Limit::None) && args.resume.is_none() {
+        return Err(Error::usage("--steps none has no effect: it lifts the limit of a run that is resumed")
+            .help("leave it out: without `--steps` all epochs are run"));
+    }
     let steps = recipe.schedule.epochs * dataset.train().map_or(0, Split::len).div_ceil(batch);
     match args.steps {
         Some(Limit::Steps(asked)) if asked > steps => note(&format!(

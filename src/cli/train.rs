@@ -7,11 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::args::{Limit, TrainArgs};
-use super::output::{Output, percent, printable};
+use super::output::{Output, note, percent, printable};
 use super::recipe::run_recipe;
-use super::{Ending, command_line, settings};
+use super::{Ending, classes, command_line, settings};
 use crate::data::{Dataset, embedded};
-use crate::error::shell;
 use crate::eval::model_path;
 use crate::interop::Model;
 use crate::net::show::grouped;
@@ -48,9 +47,14 @@ fn config(args: &TrainArgs) -> Result<Config> {
         Some(source) => Dataset::open(source)?,
         None => embedded::fashion_mnist()?,
     };
+    settings::check_training(args, &recipe, &dataset)?;
+    if let Some(run) = &args.resume {
+        note(&format!("resuming {}", run.display()));
+    }
+    // A run that is resumed had its one class allowed before.
+    classes::introduce(&dataset, args.allow_one_class || args.resume.is_some())?;
     let threads = requests.threads.unwrap_or_else(|| args.machine.threads());
     let minutes = Duration::from_secs_f64(60.0 * requests.checkpoint_minutes.unwrap_or(CHECKPOINT_MINUTES));
-    settings::check_training(args, &recipe, &dataset)?;
     Ok(Config {
         source,
         run: folder(args),
@@ -90,7 +94,7 @@ fn source(args: &TrainArgs, origin: Option<&Origin>) -> Result<Option<PathBuf>> 
             "{}: the images of this run cannot be opened: there is no such file or folder",
             source.display()
         ))
-        .help(format!("if they have moved: `alexnet train NEW/PLACE --resume {}`", shell(run)))),
+        .help(format!("if they have moved: `alexnet train NEW/PLACE --resume {}`", run.display()))),
         source => Ok(source.clone()),
     }
 }
@@ -200,7 +204,7 @@ fn text(report: &Report) -> String {
         let _ = writeln!(out, "best    epoch {epoch}, chosen on {} validation images", grouped(found.images));
     }
     if model_path(&report.run).is_ok() {
-        let _ = writeln!(out, "use it  alexnet classify {} IMAGE", shell(&report.run));
+        let _ = writeln!(out, "use it  alexnet classify {run} IMAGE");
     }
     out
 }

@@ -1,10 +1,13 @@
 //! A picture to the bytes of a file.
 
+use std::borrow::Cow;
+
 use image::ImageEncoder;
 use image::codecs::png::PngEncoder;
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use jpeg_encoder::{ColorType, Encoder, QuantizationTableType, SamplingFactor};
 
 use super::Picture;
+use super::decode::jpeg::{Chroma, Coding};
 use crate::{Error, Result};
 
 /// Quality of JPEG files: above it, they grow and nobody sees why.
@@ -16,16 +19,59 @@ pub const QUALITY: u8 = 95;
 /// # Errors
 /// When a side is longer than JPEG's 65,535 pixels.
 pub fn jpeg(picture: &Picture) -> Result<Vec<u8>> {
-    let Picture { width, height, pixels } = picture;
+    write_jpeg(picture, &picture.pixels, ColorType::Rgb, |encoder| {
+        encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    })
+}
+
+/// A JPEG file coded with the same loss as another: its quantization tables and its sampling, or none where the encoder does
+/// not have that sampling.
+///
+/// # Errors
+/// When a side is longer than JPEG's 65,535 pixels.
+pub fn jpeg_as(picture: &Picture, coding: &Coding) -> Result<Vec<u8>> {
+    let table =
+        |steps: &[u16; 64]| QuantizationTableType::Custom(Box::new(steps.map(|step| step.clamp(1, 255))));
+    let (pixels, color, chroma) = match &coding.chroma {
+        None => (Cow::from_iter(picture.pixels.iter().step_by(3).copied()), ColorType::Luma, None),
+        Some(chroma) => (Cow::from(&picture.pixels), ColorType::Rgb, Some(chroma)),
+    };
+    write_jpeg(picture, &pixels, color, |encoder| {
+        let steps = chroma.map_or(&coding.luma, |chroma| &chroma.steps);
+        encoder.set_quantization_tables(table(&coding.luma), table(steps));
+        encoder.set_sampling_factor(chroma.map_or(SamplingFactor::F_1_1, sampling));
+    })
+}
+
+fn sampling(chroma: &Chroma) -> SamplingFactor {
+    match chroma.shared {
+        [2, 1] => SamplingFactor::F_2_1,
+        [1, 2] => SamplingFactor::F_1_2,
+        [2, 2] => SamplingFactor::F_2_2,
+        [4, 1] => SamplingFactor::F_4_1,
+        [1, 4] => SamplingFactor::F_1_4,
+        [4, 2] => SamplingFactor::F_4_2,
+        [2, 4] => SamplingFactor::F_2_4,
+        _ => SamplingFactor::F_1_1,
+    }
+}
+
+fn write_jpeg(
+    picture: &Picture,
+    pixels: &[u8],
+    color: ColorType,
+    set: impl FnOnce(&mut Encoder<&mut Vec<u8>>),
+) -> Result<Vec<u8>> {
+    let Picture { width, height, .. } = picture;
     let (Ok(columns), Ok(rows)) = (u16::try_from(*width), u16::try_from(*height)) else {
         return Err(Error::data(format!("{width} x {height} pixels: JPEG has at most 65,535 a side")));
     };
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, QUALITY);
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    set(&mut encoder);
     encoder
-        .encode(pixels, columns, rows, ColorType::Rgb)
-        .map_err(|error| Error::data(format!("the picture cannot be encoded: {error}")))?;
+        .encode(pixels, columns, rows, color)
+        .map_err(|error| Error::data(format!("the image cannot be encoded: {error}")))?;
     Ok(bytes)
 }
 

@@ -1,12 +1,13 @@
 //! The likeliest classes of pictures: files, standard input, folders. A picture that fails does not stop the others.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::Predictor;
 use super::topk::top;
+use crate::data::source::images_in;
 use crate::data::upright;
 use crate::{Error, Result};
 
@@ -42,32 +43,33 @@ pub struct Prediction {
     pub probability: f64,
 }
 
-/// The pictures that the user means: each name itself, `-` for standard input, and for a folder the pictures in it
-/// by name. A folder without pictures stays in the list, for [`classify`] to refuse.
-pub fn pictures(names: &[String]) -> Vec<String> {
-    names.iter().flat_map(|name| in_folder(name).unwrap_or_else(|| vec![name.clone()])).collect()
+/// The images that the user means: each path itself, `-` for standard input, and for a folder the images right in it by
+/// name. A folder without images stays in the list, for [`classify`] to refuse. What is skipped of folders is noted.
+pub fn images(paths: &[PathBuf], note: &mut dyn FnMut(String)) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for path in paths {
+        match images_in(path) {
+            Ok((images, skipped)) => {
+                skipped.notes().into_iter().for_each(|text| note(format!("{}: {text}", path.display())));
+                if images.is_empty() {
+                    all.push(path.clone());
+                }
+                all.extend(images);
+            }
+            // No folder: a file, or nothing; reading it says what is wrong.
+            Err(_) => all.push(path.clone()),
+        }
+    }
+    all
 }
 
-/// The pictures in the folder `name`, if it is one and has any.
-fn in_folder(name: &str) -> Option<Vec<String>> {
-    let entries = std::fs::read_dir(name).ok()?;
-    let is_picture = |path: &Path| {
-        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-        path.is_file() && extension.is_some_and(|e| matches!(e.as_str(), "jpg" | "jpeg" | "jpe" | "png"))
-    };
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_picture(path));
-    let mut found: Vec<String> = paths.map(|path| path.to_string_lossy().into_owned()).collect();
-    found.sort();
-    (!found.is_empty()).then_some(found)
-}
-
-/// The `k` likeliest classes of the picture `file`, from `views` views (1 or 10).
-pub fn classify(model: &mut Predictor, file: &str, views: usize, k: usize) -> Classified {
+/// The `k` likeliest classes of the image `file`, from `views` views (1 or 10).
+pub fn classify(model: &mut Predictor, file: &Path, views: usize, k: usize) -> Classified {
     let outcome = predictions(model, file, views, k).unwrap_or_else(|error| Outcome::Error(error.message));
-    Classified { file: file.to_string(), outcome }
+    Classified { file: file.display().to_string(), outcome }
 }
 
-fn predictions(model: &mut Predictor, file: &str, views: usize, k: usize) -> Result<Outcome> {
+fn predictions(model: &mut Predictor, file: &Path, views: usize, k: usize) -> Result<Outcome> {
     let picture = upright::decode(&read(file)?, model.preprocess.orientation)?;
     let probabilities = model.probabilities(&picture, views)?;
     let predictions = top(&probabilities, k)
@@ -77,12 +79,12 @@ fn predictions(model: &mut Predictor, file: &str, views: usize, k: usize) -> Res
     Ok(Outcome::Predictions(predictions))
 }
 
-fn read(file: &str) -> Result<Vec<u8>> {
+fn read(file: &Path) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| Error::data(format!("cannot be read: {error}"));
-    let source: Box<dyn Read> = if file == "-" {
+    let source: Box<dyn Read> = if file == Path::new("-") {
         Box::new(std::io::stdin().lock())
-    } else if Path::new(file).is_dir() {
-        return Err(Error::data("a folder without pictures, expected .jpg or .png files right in it"));
+    } else if file.is_dir() {
+        return Err(Error::data("no images right in this folder"));
     } else {
         Box::new(std::fs::File::open(file).map_err(failed)?)
     };

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::classify::{Outcome, classify, pictures};
+use super::classify::{Outcome, classify, images};
 use super::topk::{add_softmax, rank, top};
 use super::*;
 use crate::data::{Dataset, Picture, Split};
 use crate::error::Kind;
 use crate::interop::tests::{model, noise};
+use crate::net::Orientation;
 
 #[test]
 fn of_equal_scores_the_lower_class_comes_first() {
@@ -126,6 +127,64 @@ fn close(a: f64, b: f64) -> bool {
     (a - b).abs() < 1e-6 * b.abs()
 }
 
+/// A photo that lies on its side is judged as its upright copy is, by `eval` and by `classify` alike, if the model was
+/// trained on upright photos; by a model of before, as it is stored.
+#[test]
+fn photos_are_judged_upright_by_models_that_learned_them_so() {
+    let models = tempfile::tempdir().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let mut upright = Vec::new();
+    for class in &model().classes {
+        std::fs::create_dir(data.path().join(class)).unwrap();
+        let pixels: Vec<u8> = noise(9 * 7 * 3, class.len()).map(|v| (v * 255.0 + 127.5) as u8).collect();
+        // Orientation 6: the stored rows are the upright image's columns, from the right.
+        let at = |x: usize, y: usize| pixels[3 * (y * 9 + x)..][..3].to_vec();
+        let stored: Vec<u8> = (0..9)
+            .flat_map(|row| (0..7).flat_map(move |y| [(8 - row, y)]))
+            .flat_map(|(x, y)| at(x, y))
+            .collect();
+        let path = data.path().join(class).join("0.png");
+        image::save_buffer(&path, &stored, 7, 9, image::ColorType::Rgb8).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        let mut crc = flate2::Crc::new();
+        crc.update(b"eXIf");
+        crc.update(tiff);
+        let chunk =
+            [&(tiff.len() as u32).to_be_bytes()[..], b"eXIf", tiff, &crc.sum().to_be_bytes()].concat();
+        std::fs::write(&path, [&bytes[..33], &chunk, &bytes[33..]].concat()).unwrap();
+        upright.push((path, Picture::new(9, 7, pixels), Picture::new(7, 9, stored)));
+    }
+    let split = all(data.path());
+    let mut exif = model();
+    exif.recipe.input.orientation = Orientation::Exif;
+    exif.preprocess.orientation = Orientation::Exif;
+    let path = models.path().join("exif.safetensors");
+    exif.save(&path).unwrap();
+    let mut exif = Predictor::load(&path, 4, 1, false).unwrap();
+    let mut stored = predictor(models.path(), 1.0, 4);
+    for (predictor, is_upright) in [(&mut exif, true), (&mut stored, false)] {
+        let mut loss = 0.0;
+        for (index, (path, turned, as_it_is)) in upright.iter().enumerate() {
+            let picture = if is_upright { turned } else { as_it_is };
+            let expected = predictor.probabilities(picture, 1).unwrap();
+            let found = classify(predictor, &path, 1, 3);
+            let Outcome::Predictions(found) = found.outcome else { panic!("{found:?}") };
+            let best: Vec<f64> = top(&expected, 3).into_iter().map(|(_, share)| share).collect();
+            assert_eq!(found.iter().map(|p| p.probability).collect::<Vec<_>>(), best);
+            loss -= expected[split.label(index) as usize].ln();
+        }
+        let found = run(predictor, &split, 1, 1);
+        assert!(close(found.loss, loss / 3.0), "{} {}", found.loss, loss / 3.0);
+    }
+    // The same photos, another answer.
+    assert!(!close(run(&mut exif, &split, 1, 0).loss, run(&mut stored, &split, 1, 0).loss));
+    let mut odd = model();
+    odd.preprocess.orientation = Orientation::Exif;
+    let error = odd.save(models.path().join("odd.safetensors")).unwrap_err();
+    assert!(error.message.contains("orientation is \"exif\", expected \"stored\""), "{error}");
+}
+
 #[test]
 fn an_ensemble_is_the_mean_of_the_probabilities() {
     let (data, models) = (folder(), tempfile::tempdir().unwrap());
@@ -171,10 +230,18 @@ fn what_does_not_belong_together_is_refused() {
 fn a_picture_that_fails_does_not_stop_the_others() {
     let (data, models) = (folder(), tempfile::tempdir().unwrap());
     let mut model = predictor(models.path(), 1.0, 4);
-    let cats = data.path().join("cat").to_string_lossy().into_owned();
-    let empty = models.path().to_string_lossy().into_owned();
-    let names = pictures(&[cats, "/nowhere.png".into(), empty]);
+    let (cats, empty) = (data.path().join("cat"), models.path().to_path_buf());
+    // What is left behind beside images is no failure; an image may have any name.
+    std::fs::write(cats.join("._0.png"), "resource fork").unwrap();
+    std::fs::write(cats.join("notes.txt"), "a text").unwrap();
+    let mut notes = Vec::new();
+    let names = images(&[cats, "/nowhere.png".into(), empty], &mut |note| notes.push(note));
     assert_eq!(names.len(), 4 + 1 + 1 + 1);
+    let notes = notes.join("\n");
+    assert!(
+        notes.contains("1 hidden or system file") && notes.contains("1 file that is not an image"),
+        "{notes}"
+    );
     let found: Vec<_> = names.iter().map(|name| classify(&mut model, name, 10, 2)).collect();
     let failed: Vec<bool> = found.iter().map(|c| matches!(c.outcome, Outcome::Error(_))).collect();
     assert_eq!(failed, [false, false, false, false, true, true, true]);

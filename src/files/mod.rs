@@ -14,6 +14,17 @@ pub mod json;
 
 use std::fs::File;
 use std::io;
+use std::path::{Path, PathBuf};
+
+/// The path from the root, links followed, of what may not be there yet.
+pub(crate) fn real_path(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match there {
+        Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(Path::new(""))),
+        None => path,
+    }
+}
 
 /// Fills `buffer` from the file's bytes at `offset`, wherever others read it.
 ///

@@ -56,6 +56,18 @@ pub struct Requests {
     pub on_plateau: Option<String>,
 }
 
+/// The newest run in a folder of runs; the folder itself, if it is a run or holds none.
+pub fn newest(folder: &Path) -> PathBuf {
+    let is_run = |folder: &Path| folder.join(Origin::FILE).is_file();
+    let written = |run: &PathBuf| {
+        let files = std::fs::read_dir(run).into_iter().flatten().flatten();
+        files.filter_map(|file| file.metadata().ok()?.modified().ok()).max()
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let runs = entries.filter(|run| !is_run(folder) && is_run(run));
+    runs.max_by_key(|run| (written(run), run.clone())).unwrap_or_else(|| folder.to_owned())
+}
+
 impl Requests {
     /// These, and what `before` asked for where these ask for nothing.
     #[must_use]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::init::initialise;
 use super::plots::draw_rates;
 use super::progress::{Display, Progress};
+use crate::data::check;
 use crate::data::{Dataset, Loader, Preprocess, Statistics};
 use crate::engine::{Batch, CpuEngine, Engine, Mode, Update};
 use crate::net::{Network, Recipe};
@@ -78,6 +79,7 @@ pub fn find(recipe: &Recipe, dataset: &Dataset, options: &Options) -> Result<Fou
     let train = dataset.train()?;
     let mut progress = Progress::new(options.display);
     let statistics = Statistics::measure(train, recipe.input.square, options.threads, &|_| Ok(()))?;
+    check::every_class_decodes(train, &statistics.usable, &dataset.classes)?;
     let preprocess = Arc::new(Preprocess::new(&recipe.input, &statistics));
     let basis = statistics.color_basis();
     progress.start("rates", options.steps);

@@ -3,14 +3,21 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::{Findings, Problem, ProblemKind};
 use crate::data::Split;
+use crate::{Error, Result};
 
 /// A class with this many times fewer training pictures than the largest is told.
 const IMBALANCE: usize = 10;
 
 pub(super) fn look(classes: &[String], splits: &[&Split], problems: &mut Vec<Problem>) {
     names(classes, problems);
+    if let [class] = classes {
+        let detail = "the only class: there is nothing to tell it from".to_owned();
+        problems.push(Problem { file: class.clone(), kind: ProblemKind::OneClass, detail });
+    }
     for split in splits {
         let mut counts = vec![0usize; classes.len()];
         (0..split.len()).for_each(|index| counts[split.label(index) as usize] += 1);
@@ -30,12 +37,12 @@ fn names(classes: &[String], problems: &mut Vec<Problem>) {
             tell(class, ProblemKind::UnreadableName, format!("the class name {class:?} is not plain text"));
         }
     }
-    let mut folded: Vec<(String, &String)> =
-        classes.iter().map(|class| (class.to_lowercase(), class)).collect();
-    folded.sort();
-    for pair in folded.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
-        let detail = format!("differs from `{}` in capitals only: one folder on some systems", pair[0].1);
-        tell(pair[1].1, ProblemKind::ClassOrder, detail);
+    for (class, other, how) in alike(classes) {
+        tell(
+            class,
+            ProblemKind::AlikeClasses,
+            format!("differs from `{other}` only in {how}: one class or two?"),
+        );
     }
 }
 
@@ -51,6 +58,70 @@ pub(in crate::data) fn order(classes: &[String], findings: &mut Findings) {
         );
         findings.tell(ProblemKind::ClassOrder, &classes[place], detail);
     }
+}
+
+/// Pairs of class names that look the same, and in what they differ.
+pub fn alike(classes: &[String]) -> Vec<(&str, &str, &'static str)> {
+    let mut folded: Vec<(String, &str)> =
+        classes.iter().map(|class| (folded(class), class.as_str())).collect();
+    folded.sort();
+    let same = folded.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+    same.map(|pair| (pair[1].1, pair[0].1, difference(pair[0].1, pair[1].1))).collect()
+}
+
+/// What people read: composed characters, no capitals, single spaces.
+fn folded(class: &str) -> String {
+    let composed: String = class.nfkc().flat_map(char::to_lowercase).nfkc().collect();
+    spaced(&composed)
+}
+
+fn spaced(class: &str) -> String {
+    class.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn difference(a: &str, b: &str) -> &'static str {
+    if spaced(a) == spaced(b) {
+        "spaces"
+    } else if a.nfc().eq(b.nfc()) {
+        "Unicode normalization (NFC and NFD)"
+    } else if a.nfkc().eq(b.nfkc()) {
+        "the width or form of characters"
+    } else {
+        "capitals"
+    }
+}
+
+/// Classes that a split has images of, none of which can be used.
+pub(super) fn undecodable<'a>(
+    split: &Split,
+    usable: &[usize],
+    classes: &'a [String],
+) -> Vec<(&'a str, usize)> {
+    let mut counts = vec![(0usize, 0usize); classes.len()];
+    (0..split.len()).for_each(|index| counts[split.label(index) as usize].0 += 1);
+    usable.iter().for_each(|&index| counts[split.label(index) as usize].1 += 1);
+    let lost = classes.iter().zip(counts).filter(|(_, (images, usable))| *images > 0 && *usable == 0);
+    lost.map(|(class, (images, _))| (class.as_str(), images)).collect()
+}
+
+/// Refuses training images of which a class has none that decodes: the model would have a class that it never saw.
+///
+/// # Errors
+/// When there is such a class; the message names it.
+pub fn every_class_decodes(split: &Split, usable: &[usize], classes: &[String]) -> Result<()> {
+    let lost = undecodable(split, usable, classes);
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let shown: Vec<String> =
+        lost.iter().take(5).map(|(class, images)| format!("`{class}` ({images})")).collect();
+    let more = if lost.len() > 5 { format!(" and {} more", lost.len() - 5) } else { String::new() };
+    Err(Error::data(format!(
+        "no training image of {} decodes: {}{more}",
+        if lost.len() == 1 { "this class" } else { "these classes" },
+        shown.join(", ")
+    ))
+    .help("`alexnet data check SRC` says why; repair the images, or remove the class folder"))
 }
 
 /// Numbers in names by their value, all else by its bytes.
@@ -109,6 +180,24 @@ fn imbalance(classes: &[String], counts: &[usize], problems: &mut Vec<Problem>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_look_alike_are_found() {
+        let names =
+            ["Cat", "cafe\u{301}", "caf\u{e9}", "cat", "dog", "dog ", "\u{ff41}nt", "ant", "\u{e9}t\u{e9}"];
+        let names = names.map(str::to_owned);
+        let mut found: Vec<(&str, &str, &str)> = alike(&names);
+        found.sort_unstable();
+        assert_eq!(
+            found,
+            [
+                ("caf\u{e9}", "cafe\u{301}", "Unicode normalization (NFC and NFD)"),
+                ("cat", "Cat", "capitals"),
+                ("dog ", "dog", "spaces"),
+                ("\u{ff41}nt", "ant", "the width or form of characters"),
+            ]
+        );
+    }
 
     #[test]
     fn numbers_in_names_have_values() {

@@ -27,6 +27,7 @@ use serde::Serialize;
 use super::Dataset;
 use crate::{Error, Result};
 pub(super) use classes::order;
+pub use classes::{alike, every_class_decodes};
 use probe::Probe;
 pub(super) use problem::Findings;
 pub use problem::{Problem, ProblemKind};
@@ -71,6 +72,17 @@ pub fn check(path: &Path, workers: usize, progress: &(dyn Fn(usize, usize) + Syn
         probes.extend(pool.install(|| (0..split.len()).into_par_iter().map(look).collect::<Vec<Probe>>()));
     }
     classes::look(&dataset.classes, &splits, &mut problems);
+    for (number, split) in (0..).zip(&splits) {
+        let decodes = |probe: &&Probe| probe.split == number && probe.look.is_some();
+        let usable: Vec<usize> = probes.iter().filter(decodes).map(|probe| probe.index).collect();
+        for (class, images) in classes::undecodable(split, &usable, &dataset.classes) {
+            problems.push(Problem {
+                file: class.to_owned(),
+                kind: ProblemKind::UndecodableClass,
+                detail: format!("none of its {images} images in {} decodes", split.name),
+            });
+        }
+    }
     problems.extend(probes.iter_mut().flat_map(|probe| std::mem::take(&mut probe.problems)));
     problems.extend(probe::small_ones(&probes, &splits));
     let pairs = pool.install(|| alike::pairs(&probes, &splits));

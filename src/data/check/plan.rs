@@ -14,9 +14,9 @@ use super::in_place::Change;
 use super::record::{Entry, Place, Record, rename};
 pub use super::record::{Left, Undone};
 use super::{Diagnosis, ProblemKind};
-use crate::data::{Dataset, Split, Stored, decode, encode};
+use crate::data::{Dataset, Picture, Split, Stored, decode, encode};
 use crate::error::shell;
-use crate::files::{atomic, json};
+use crate::files::{atomic, json, real_path};
 use crate::{Error, Result};
 
 /// Version of plans that this program writes and reads.
@@ -62,7 +62,7 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// Decoded, turned as EXIF says, and saved as a plain file: JPEG for JPEG, PNG for PNG, with that ending.
+    /// Turned as EXIF says, in red, green and blue: a JPEG with the quality and sampling that it had, everything else as PNG.
     Mend,
     /// Not used.
     LeaveOut,
@@ -160,7 +160,7 @@ impl Plan {
                 "name a new folder; `alexnet data fix PLAN OUT --undo` removes what an earlier plan made",
             ));
         }
-        if really(out).starts_with(&self.source) {
+        if real_path(out).starts_with(&self.source) {
             return Err(Error::usage(format!("{} is in the source itself", out.display()))
                 .help("name a folder beside it"));
         }
@@ -296,16 +296,6 @@ impl Plan {
     }
 }
 
-/// The path from the root, links followed, of what may not be there yet.
-fn really(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
-    match there {
-        Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(Path::new(""))),
-        None => path,
-    }
-}
-
 /// The bytes of a mended picture, and its ending.
 pub(super) fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static str)> {
     let file = split.file(index);
@@ -321,16 +311,27 @@ pub(super) fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static s
     if plain {
         return Ok((bytes, traits.format.extension()));
     }
-    // All formats but JPEG are mended without loss.
-    let ending = if traits.format == decode::Format::Jpeg { "jpg" } else { "png" };
-    let picture = decode::turned(decode::decode(&bytes).map_err(failed)?, traits.orientation);
-    let bytes = if ending == "png" { encode::png(&picture) } else { encode::jpeg(&picture) };
-    Ok((bytes.map_err(failed)?, ending))
+    let image = || Ok(decode::turned(decode::decode(&bytes)?, traits.orientation));
+    let mended = match (traits.format, traits.print) {
+        (decode::Format::Jpeg, None) => match decode::jpeg::upright(&bytes).map_err(failed)? {
+            Some(upright) => Ok(upright),
+            None => recoded(&bytes, image),
+        },
+        (decode::Format::Jpeg, Some(_)) => recoded(&bytes, image),
+        // Without loss.
+        _ => return Ok((image().and_then(|image| encode::png(&image)).map_err(failed)?, "png")),
+    };
+    Ok((mended.map_err(failed)?, "jpg"))
+}
+
+/// A JPEG of the image, with the quantization tables and the sampling of the one that it takes the place of.
+fn recoded(bytes: &[u8], image: impl FnOnce() -> Result<Picture>) -> Result<Vec<u8>> {
+    encode::jpeg_as(&image()?, &decode::jpeg::coding(bytes)?)
 }
 
 /// The name itself, if its ending says what `ending` does.
 pub(super) fn ending_kept(name: &str, ending: &str) -> Option<String> {
     let old = name.rsplit_once('.').map(|parts| parts.1.to_lowercase())?;
-    let same = |format: decode::Format| format.extension() == ending;
+    let same = |format: decode::Format| format.is_supported() && format.extension() == ending;
     (old == ending || decode::Format::of_extension(&old).is_some_and(same)).then(|| name.to_owned())
 }

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::alike::Look;
 use super::{Problem, ProblemKind};
-use crate::data::decode::{self, Format, Traits};
+use crate::data::decode::{self, DefectKind, Format, Traits};
 use crate::data::{Picture, Split, Stored};
 
 /// A picture whose short side has fewer pixels is tiny, unless most of the set are.
@@ -74,30 +74,36 @@ fn look_at(
     follows_exif: bool,
     tell: &mut impl FnMut(ProblemKind, String),
 ) -> Option<Picture> {
-    if let Ok(traits) = decode::inspect(bytes) {
-        tell_traits(file, &traits, follows_exif, tell);
+    let traits = decode::inspect(bytes);
+    if let Ok(traits) = &traits {
+        tell_traits(file, traits, follows_exif, tell);
     }
-    match decode::decode(bytes) {
+    let defect = match decode::try_decode(bytes) {
         Ok(picture) => {
-            let (long, short) = (picture.width.max(picture.height), picture.width.min(picture.height));
-            let aspect = long as f64 / short as f64;
-            if aspect > EXTREME {
-                let cut = 100.0 * (1.0 - 1.0 / aspect);
-                let (width, height) = (picture.width, picture.height);
-                let detail = format!("{width} x {height}: the centre square leaves {cut:.0} % of it out");
-                tell(ProblemKind::ExtremeAspect, detail);
+            if traits.is_ok_and(|traits| traits.lacks_end) {
+                tell(ProblemKind::NoEndMark, "the end mark is missing; all pixels are there".to_owned());
             }
-            Some(picture)
+            tell_aspect(&picture, tell);
+            return Some(picture);
         }
-        Err(_) if bytes.is_empty() => {
-            tell(ProblemKind::Empty, "0 bytes".to_owned());
-            None
-        }
-        Err(error) => {
-            let cut = decode::is_cut_short(bytes);
-            tell(if cut { ProblemKind::Truncated } else { ProblemKind::Undecodable }, error.message);
-            None
-        }
+        Err(defect) => defect,
+    };
+    let kind = match defect.kind {
+        DefectKind::Empty => ProblemKind::Empty,
+        DefectKind::Truncated => ProblemKind::Truncated,
+        DefectKind::Broken | DefectKind::Unsupported => ProblemKind::Undecodable,
+    };
+    tell(kind, defect.message);
+    None
+}
+
+fn tell_aspect(picture: &Picture, tell: &mut impl FnMut(ProblemKind, String)) {
+    let (width, height) = (picture.width, picture.height);
+    let aspect = width.max(height) as f64 / width.min(height) as f64;
+    if aspect > EXTREME {
+        let cut = 100.0 * (1.0 - 1.0 / aspect);
+        let detail = format!("{width} x {height}: the center square leaves {cut:.0} % of it out");
+        tell(ProblemKind::ExtremeAspect, detail);
     }
 }
 

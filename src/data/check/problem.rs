@@ -25,6 +25,8 @@ pub enum ProblemKind {
     Truncated,
     /// A picture that does not decode for another reason, or in a format that is not read.
     Undecodable,
+    /// A JPEG without its end mark, of which everything else is there.
+    NoEndMark,
     /// JPEG in the colours of print.
     Cmyk,
     /// JPEG in the colours of print, coded as brightness and differences.
@@ -55,11 +57,17 @@ pub enum ProblemKind {
     Missing,
     /// A class folder without pictures.
     EmptyClass,
+    /// A class of which no image decodes.
+    UndecodableClass,
+    /// The only class.
+    OneClass,
+    /// Class names that look the same.
+    AlikeClasses,
     /// A class of another split that the training pictures do not have.
     UnknownClass,
     /// A class that a split has no pictures of.
     MissingClass,
-    /// Class names that other programs sort in another order, or tell apart in another way.
+    /// Class names that other programs sort in another order.
     ClassOrder,
     /// A class with far fewer pictures than another.
     Imbalance,

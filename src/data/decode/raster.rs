@@ -9,9 +9,8 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageResult, Limits};
 
 use super::format::Format;
-use super::{MOST_PIXELS, check_size, tiff};
+use super::{Defect, DefectKind, MOST_PIXELS, check_size, tiff};
 use crate::data::Picture;
-use crate::{Error, Result};
 
 /// Most bytes that metadata and rows may take beside the pixels.
 const MOST_METADATA: u64 = 64 << 20;
@@ -31,21 +30,22 @@ pub(super) struct Traits {
 }
 
 /// Decodes the first image; transparency is dropped, as Pillow's `convert("RGB")` does.
-pub(super) fn decode(format: Format, bytes: &[u8]) -> Result<Picture> {
+pub(super) fn decode(format: Format, bytes: &[u8]) -> Result<Picture, Defect> {
     let mut decoder = header(format, bytes)?;
     let (width, height) = decoder.dimensions();
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MOST_METADATA + decoder.total_bytes());
     if format != Format::Png {
         // PNG's decoder has its limits already and would forget them.
-        decoder.set_limits(limits).map_err(|error| broken(format, &error))?;
+        decoder.set_limits(limits).map_err(|error| broken(format, bytes, &error))?;
     }
-    let pixels = DynamicImage::from_decoder(decoder).map_err(|error| broken(format, &error))?.into_rgb8();
+    let pixels =
+        DynamicImage::from_decoder(decoder).map_err(|error| broken(format, bytes, &error))?.into_rgb8();
     Ok(Picture::new(width as usize, height as usize, pixels.into_raw()))
 }
 
 /// What the file says of itself, without its pixels.
-pub(super) fn inspect(format: Format, bytes: &[u8]) -> Result<Traits> {
+pub(super) fn inspect(format: Format, bytes: &[u8]) -> Result<Traits, Defect> {
     let decoder = header(format, bytes)?;
     let bits = decoder.color_type();
     let sixteen_bit = bits.bytes_per_pixel() > bits.channel_count();
@@ -72,7 +72,7 @@ pub(super) fn orientation(format: Format, bytes: &[u8]) -> u8 {
 }
 
 /// Whether the end of the file is missing, as far as its chunks tell.
-pub(super) fn is_cut_short(format: Format, bytes: &[u8]) -> bool {
+fn is_cut_short(format: Format, bytes: &[u8]) -> bool {
     match format {
         Format::Png => !bytes.windows(4).rev().take(4096).any(|chunk| chunk == b"IEND"),
         Format::WebP => match bytes {
@@ -91,22 +91,27 @@ pub(super) fn is_cut_short(format: Format, bytes: &[u8]) -> bool {
     }
 }
 
-fn broken(format: Format, error: &dyn std::fmt::Display) -> Error {
-    Error::data(format!("broken {}: {error}", format.name()))
+fn broken(format: Format, bytes: &[u8], error: &dyn std::fmt::Display) -> Defect {
+    let kind = if is_cut_short(format, bytes) { DefectKind::Truncated } else { DefectKind::Broken };
+    Defect::new(kind, format!("broken {}: {error}", format.name()))
 }
 
 /// A decoder that has read the header, whose size is checked.
-fn header(format: Format, bytes: &[u8]) -> Result<Box<dyn ImageDecoder + '_>> {
-    let decoder = open(format, bytes)?.map_err(|error| broken(format, &error))?;
+fn header(format: Format, bytes: &[u8]) -> Result<Box<dyn ImageDecoder + '_>, Defect> {
+    let decoder = open(format, bytes)?.map_err(|error| broken(format, bytes, &error))?;
     let (width, height) = decoder.dimensions();
     check_size(width as usize, height as usize)?;
     if decoder.total_bytes() > MOST_DECODED {
-        return Err(broken(format, &format!("{width} x {height} pixels of {:?}", decoder.color_type())));
+        return Err(broken(
+            format,
+            bytes,
+            &format!("{width} x {height} pixels of {:?}", decoder.color_type()),
+        ));
     }
     Ok(decoder)
 }
 
-fn open(format: Format, bytes: &[u8]) -> Result<ImageResult<Box<dyn ImageDecoder + '_>>> {
+fn open(format: Format, bytes: &[u8]) -> Result<ImageResult<Box<dyn ImageDecoder + '_>>, Defect> {
     fn boxed<'a>(decoder: ImageResult<impl ImageDecoder + 'a>) -> ImageResult<Box<dyn ImageDecoder + 'a>> {
         decoder.map(|decoder| Box::new(decoder) as Box<dyn ImageDecoder + 'a>)
     }
@@ -131,11 +136,11 @@ fn open(format: Format, bytes: &[u8]) -> Result<ImageResult<Box<dyn ImageDecoder
 }
 
 /// Refuses palettes that are no list of up to 256 colors: png 0.18.1 panics at them (image-png issues 671 and 694).
-fn check_palette(bytes: &[u8]) -> Result<()> {
+fn check_palette(bytes: &[u8]) -> Result<(), Defect> {
     let palette = png_chunks(bytes).find(|(kind, _)| kind == b"PLTE");
     match palette.map(|(_, data)| data.len()) {
         Some(length) if !length.is_multiple_of(3) || length > 3 * 256 => {
-            Err(Error::data(format!("broken PNG: a palette of {length} bytes")))
+            Err(Defect::new(DefectKind::Broken, format!("broken PNG: a palette of {length} bytes")))
         }
         _ => Ok(()),
     }

@@ -1,6 +1,6 @@
 //! The first directory of a TIFF file: whether its first image is the picture, and whether others follow.
 
-use crate::{Error, Result};
+use super::{Defect, DefectKind};
 
 /// `NewSubfileType`: bit 0 marks a reduced copy of another image in the file.
 const SUBFILE_TYPE: u16 = 254;
@@ -21,10 +21,11 @@ struct Directory {
 ///
 /// # Errors
 /// When it does.
-pub(super) fn check_first_image(bytes: &[u8]) -> Result<()> {
+pub(super) fn check_first_image(bytes: &[u8]) -> Result<(), Defect> {
     match first_directory(bytes) {
         Some(Directory { dng: true, .. }) => Err(super::unsupported(super::Format::Raw)),
-        Some(Directory { reduced: true, .. }) => Err(Error::data(
+        Some(Directory { reduced: true, .. }) => Err(Defect::new(
+            DefectKind::Unsupported,
             "a TIFF file that starts with a thumbnail, as camera raw files do, which are not supported: convert it to \
              JPEG or PNG",
         )),

@@ -16,7 +16,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::square::RESIZE;
-use super::{Dataset, Skip, Split, Statistics, decode, encode, identity, square};
+use super::{Dataset, Skip, Split, Statistics, check, decode, encode, identity, square};
+use crate::error::shell;
 use crate::files::{atomic, json};
 use crate::net::Orientation;
 use crate::{Error, Result};
@@ -147,6 +148,22 @@ impl Manifest {
     }
 }
 
+/// Refuses to pack a source into a folder of its own: it would become part of the source.
+///
+/// # Errors
+/// When `out` is the source or lies in it, links followed.
+pub fn check_outside(source: &Path, out: &Path) -> Result<()> {
+    let real = source.canonicalize().unwrap_or_else(|_| source.to_owned());
+    if !real.is_dir() || !crate::files::real_path(out).starts_with(&real) {
+        return Ok(());
+    }
+    let name = real.file_name().map_or("images".into(), |name| name.to_string_lossy().into_owned());
+    let beside = real.with_file_name(format!("{name}-packed"));
+    Err(Error::usage(format!("{} is in the source itself, {}", out.display(), source.display())).help(
+        format!("pack into a folder outside it: alexnet data pack {} {}", shell(source), shell(beside)),
+    ))
+}
+
 /// Packs every split of a data set, and returns what the folder then holds. What an interrupted packing finished is
 /// kept; `progress` is told how many pictures more are done, and ends the packing with the error that it returns.
 ///
@@ -203,6 +220,9 @@ pub fn pack(
             all.append(statistics);
             manifest.rotated = manifest.rotated.zip(rotated).map(|(sum, more)| sum + more);
             shards.push(shard);
+        }
+        if split.name == "train" {
+            check::every_class_decodes(split, &all.usable, &dataset.classes)?;
         }
         manifest.skipped.extend(all.skipped.iter().cloned());
         let images = shards.iter().map(|shard| shard.images).sum();

@@ -41,7 +41,7 @@ fn label_files(path: &Path) -> Vec<PathBuf> {
 }
 
 pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
-    let listing = folder::list(path, findings)?;
+    let listing = folder::list(path)?;
     if let Some(kit) = Devkit::find(path)? {
         return validation(path, listing, &kit);
     }

@@ -1,26 +1,44 @@
 //! A folder of class folders on disk.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::naming::Skipped;
 use super::tree::{self, Listing};
 use super::{Dataset, Findings, Place, Store, naming};
-use crate::data::{Problem, ProblemKind};
 use crate::{Error, Result};
 
 /// Deepest folder that is looked into: more is a loop of links.
 const DEEPEST: usize = 16;
 
 pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
-    let listing = list(path, findings)?;
+    let listing = list(path)?;
     tree::dataset(listing, Store::Folder(path.to_owned()), path.display().to_string(), findings)
 }
 
 /// Everything below a folder.
-pub(super) fn list(folder: &Path, findings: &mut Findings) -> Result<Listing> {
+pub(super) fn list(folder: &Path) -> Result<Listing> {
     let mut listing = Listing::default();
-    list_into(&mut listing, folder, "", 0, findings)?;
+    list_into(&mut listing, folder, "", 0)?;
     Ok(listing.sort(&|path, _| head(&folder.join(path))))
+}
+
+/// The images right in a folder, by name, and what else is there.
+///
+/// # Errors
+/// When it is not a folder that can be listed.
+pub(crate) fn images_in(folder: &Path) -> std::io::Result<(Vec<PathBuf>, Skipped)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_file() {
+            files.push((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), path));
+        }
+    }
+    files.sort();
+    let mut skipped = Skipped::default();
+    let images = naming::images(files, &|_, path| head(path), &mut skipped);
+    Ok((images.into_iter().map(|(_, path)| path).collect(), skipped))
 }
 
 /// The first bytes of a file.
@@ -30,36 +48,38 @@ pub(super) fn head(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn list_into(
-    listing: &mut Listing,
-    folder: &Path,
-    below: &str,
-    depth: usize,
-    findings: &mut Findings,
-) -> Result<()> {
+fn list_into(listing: &mut Listing, folder: &Path, below: &str, depth: usize) -> Result<()> {
     let failed =
         |error: std::io::Error| Error::data(format!("{}: cannot be listed: {error}", folder.display()));
     if depth > DEEPEST {
         return Err(Error::data(format!("{}: folders more than {DEEPEST} deep", folder.display())));
     }
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if depth == 0 => return Err(failed(error)),
+        Err(error) => {
+            listing.closed.push((below.to_owned(), error.to_string()));
+            return Ok(());
+        }
+    };
+    for entry in entries {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
+        let path = |name: &str| if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
+        // Class names and the names of images are kept as text.
         let Some(name) = name.to_str() else {
-            let (file, detail) = (entry.path().display().to_string(), "the name is not UTF-8");
-            let error = Error::data(format!("{file}: {detail}"))
-                .help("rename it: class names are kept in the model as text");
-            let told = Problem { file, kind: ProblemKind::UnreadableName, detail: detail.to_owned() };
-            findings.refuse(|| error, [told])?;
+            listing.names.push(path(&name.to_string_lossy()));
             continue;
         };
-        let path = if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
+        let path = path(name);
         // Follows links: large sets are often linked into place.
         match std::fs::metadata(entry.path()) {
             Ok(found) if found.is_dir() => {
+                if leads_up(&entry, folder) {
+                    listing.odd.push(path);
                 // Hidden folders, and those that systems leave behind, are not looked into.
-                if listing.add_folder(&path) {
-                    list_into(listing, &entry.path(), &path, depth + 1, findings)?;
+                } else if listing.add_folder(&path) {
+                    list_into(listing, &entry.path(), &path, depth + 1)?;
                 }
             }
             Ok(found) if found.is_file() => listing.add_file(&path, Place::Named),
@@ -68,4 +88,11 @@ fn list_into(
         }
     }
     Ok(())
+}
+
+/// Whether an entry of a folder is a link to the folder itself or to one above it: there is no end to such a path.
+fn leads_up(entry: &std::fs::DirEntry, folder: &Path) -> bool {
+    let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+    let (target, here) = (|| entry.path().canonicalize(), || folder.canonicalize());
+    is_link && matches!((target(), here()), (Ok(target), Ok(here)) if here.starts_with(&target))
 }

@@ -3,6 +3,7 @@
 //! | file | what it reads |
 //! |---|---|
 //! | `folder`, `tarball`, `tree` | class folders, on disk or in a tar |
+//! | `layout` | which folders are classes, which are splits |
 //! | `naming` | what is an image, what is a leftover, what this program made |
 //! | `flat` | a folder of pictures and a file of labels |
 //! | `webdataset` | tars of pictures with their classes beside them |
@@ -22,6 +23,7 @@ mod idx;
 mod ilsvrc;
 mod index;
 mod labels;
+mod layout;
 pub(crate) mod naming;
 mod packed;
 mod raw;
@@ -36,11 +38,13 @@ use std::sync::Arc;
 use super::check::{self, Findings};
 use super::pack::{Asker, Squares};
 use super::{Picture, Problem, Skip, Statistics, decode, upright};
+use crate::error::shell;
 use crate::net::{Input, Orientation};
 use crate::{Error, Result};
 use archive::Archives;
 use catalogue::{Catalogue, Item, Place};
 
+pub(crate) use folder::images_in;
 pub(crate) use idx::{GARMENTS, from_bytes as idx_from_bytes};
 use raw::RawPictures;
 
@@ -192,12 +196,22 @@ impl Dataset {
         })
     }
 
-    /// The training pictures.
+    /// The training images.
     ///
     /// # Errors
     /// When there is no such split.
     pub fn train(&self) -> Result<&Split> {
-        self.split("train")
+        self.splits.iter().find(|split| split.name == "train").ok_or_else(|| {
+            let names: Vec<&str> = self.splits.iter().map(|split| split.name.as_str()).collect();
+            Error::data(format!("{}: no training images, only {}", self.origin, names.join(" and "))).help(
+                format!(
+                    "to train, a train/ folder beside it; to evaluate a model on these images: \
+                 alexnet eval MODEL --data {} --split {}",
+                    shell(&self.origin),
+                    names.first().unwrap_or(&"test")
+                ),
+            )
+        })
     }
 
     /// Decodes all splits as a recipe's `input` says, once it is checked that what is packed can be used so.

@@ -362,6 +362,26 @@ impl Skipped {
         notes
     }
 
+    /// What a folder without images holds instead, behind its name.
+    pub(super) fn instead(&self, name: &str, below: &str) -> String {
+        let hidden = self.hidden.iter().filter(|path| path.starts_with(below)).count();
+        let others = self.others.iter().filter(|path| path.starts_with(below)).count();
+        let mut parts = Vec::new();
+        for (format, files) in self.by_format() {
+            match files.iter().filter(|path| path.starts_with(below)).count() {
+                0 => {}
+                n => parts.push(format!("{}, not supported", count(n, &format!("{format} image")))),
+            }
+        }
+        if others > 0 {
+            parts.push(count(others, "other file"));
+        }
+        if hidden > 0 {
+            parts.push(count(hidden, "hidden file"));
+        }
+        if parts.is_empty() { name.to_owned() } else { format!("{name} (only {})", parts.join(", ")) }
+    }
+
     /// Tells each file.
     pub(in crate::data) fn tell(&self, findings: &mut Findings) {
         for path in &self.hidden {

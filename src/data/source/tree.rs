@@ -3,21 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub(super) use super::layout::split_name;
+use super::layout::{self, Layout};
 use super::naming::{self, Kind, Marks, Skipped};
 use super::{Dataset, Findings, Item, Place, Split, Store};
 use crate::data::{Problem, ProblemKind};
 use crate::random::{Purpose, key};
 use crate::{Error, Result};
 
-/// Names of folders that hold a split, and the split's name here.
-pub(super) const SPLITS: [(&str, &str); 6] = [
-    ("train", "train"),
-    ("training", "train"),
-    ("val", "val"),
-    ("valid", "val"),
-    ("validation", "val"),
-    ("test", "test"),
-];
+/// What a source of class folders looks like.
+const LAYOUT: &str = "one folder of images for each class: cats/1.jpg, cats/2.jpg, dogs/1.jpg";
 
 /// One picture in how many is held out for validation when no split is given.
 const HELD_OUT: usize = 10;
@@ -30,6 +25,12 @@ pub(super) struct Listing {
     pub folders: BTreeSet<String>,
     /// What is neither: links that lead nowhere, pipes, names that leave an archive.
     pub odd: Vec<String>,
+    /// Files and folders whose names are not UTF-8, as far as they can be shown.
+    pub names: Vec<String>,
+    /// Folders that cannot be listed, and why.
+    pub closed: Vec<(String, String)>,
+    /// Images outside the folder that holds the class folders.
+    pub outside: Vec<String>,
     /// What is not used, and why.
     pub skipped: Skipped,
     pub marks: Marks,
@@ -75,6 +76,37 @@ impl Listing {
         self.files = naming::images(self.files, head, &mut self.skipped);
         self
     }
+
+    /// Reports what is not used, file by file to `findings`. Returns a line for each reason.
+    pub(super) fn report(&self, findings: &mut Findings) -> Vec<String> {
+        self.skipped.tell(findings);
+        let mut notes = self.skipped.notes();
+        for path in &self.odd {
+            findings.tell(ProblemKind::Junk, path, "neither a regular file nor a folder");
+        }
+        if !self.odd.is_empty() {
+            let odd: Vec<&str> = self.odd.iter().map(String::as_str).collect();
+            let entries = if odd.len() == 1 {
+                "entry that is not a regular file"
+            } else {
+                "entries that are not regular files"
+            };
+            notes.push(format!("skipped {} {entries}: {}", odd.len(), some(&odd)));
+        }
+        for path in &self.names {
+            findings.tell(ProblemKind::UnreadableName, path, "the name is not UTF-8; skipped");
+        }
+        if !self.names.is_empty() {
+            let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+            let what = naming::count(names.len(), "name");
+            notes.push(format!("skipped {what} not in UTF-8 (rename to use): {}", some(&names)));
+        }
+        for (folder, why) in &self.closed {
+            findings.tell(ProblemKind::NotUsed, folder, format!("cannot be listed: {why}"));
+            notes.push(format!("skipped the folder {folder}: it cannot be listed: {why}"));
+        }
+        notes
+    }
 }
 
 /// Makes a dataset of class folders, with or without split folders above them.
@@ -85,37 +117,67 @@ pub(super) fn dataset(
     findings: &mut Findings,
 ) -> Result<Dataset> {
     findings.order_by_folders();
-    let (listing, top) = without_common_top(listing);
-    let store = Arc::new(match (store, top) {
-        (Store::Folder(root), Some(top)) => Store::Folder(root.join(top)),
+    let mut notes = listing.report(findings);
+    if listing.files.is_empty() {
+        return Err(no_images(&listing, &origin, &notes));
+    }
+    let found = layout::find(&listing, &origin)?;
+    notes.extend(found.notes);
+    let listing = layout::cut(listing, &found.below);
+    let store = Arc::new(match (store, found.below.trim_end_matches('/')) {
+        (Store::Folder(root), below) if !below.is_empty() => Store::Folder(root.join(below)),
         (store, _) => store,
     });
-    listing.skipped.tell(findings);
-    listing
-        .odd
-        .iter()
-        .for_each(|path| findings.tell(ProblemKind::Junk, path, "neither a plain file nor a folder"));
-    let tops: Vec<&str> =
-        listing.folders.iter().map(String::as_str).filter(|path| !path.contains('/')).collect();
-    let named =
-        |top: &&str| SPLITS.iter().find(|(folder, _)| folder.eq_ignore_ascii_case(top)).map(|split| split.1);
-    let splits: Vec<(&str, &str)> = tops.iter().filter_map(|top| Some((*top, named(top)?))).collect();
-    let mut notes = listing.skipped.notes();
-    if !listing.odd.is_empty() {
-        let odd: Vec<&str> = listing.odd.iter().map(String::as_str).collect();
-        notes.push(format!("{} entries are no plain files and left out: {}", odd.len(), some(&odd)));
+    leave_out(&listing, &found.below, found.unused, &mut notes, findings);
+    match found.layout {
+        Layout::Classes => {
+            let classes = Classes::of(&listing, "", &origin, &mut notes, findings)?;
+            let names = classes.names();
+            notes.extend(layout::doubts(&listing, &names));
+            let all = classes.items(&names);
+            Ok(held_out_dataset(names, all, &store, origin, notes))
+        }
+        Layout::Splits(splits) => in_splits(&listing, &splits, &store, origin, notes, findings),
     }
-    if splits.iter().any(|&(_, name)| name == "train") {
-        return in_splits(&listing, &splits, &store, origin, notes, findings);
+}
+
+/// The error for a source without images: what there is instead.
+fn no_images(listing: &Listing, origin: &str, notes: &[String]) -> Error {
+    let nothing = notes.is_empty() && listing.folders.is_empty();
+    let found = match (nothing, notes.is_empty()) {
+        (true, _) => "it is empty".to_owned(),
+        (false, true) => {
+            let folders: Vec<&str> = listing.folders.iter().map(String::as_str).collect();
+            format!("no images in it, only {}: {}", naming::count(folders.len(), "folder"), some(&folders))
+        }
+        (false, false) => format!("no images in it: {}", notes.join("; ")),
+    };
+    Error::data(format!("{origin}: {found}")).help(match listing.skipped.made.keys().next() {
+        Some(made) => format!("to use what alexnet made, name it: {origin}/{made}; expected is {LAYOUT}"),
+        None => format!("expected is {LAYOUT}"),
+    })
+}
+
+/// Reports folders with images, and images outside all folders, that are not used.
+fn leave_out(
+    listing: &Listing,
+    below: &str,
+    unused: Vec<(String, String)>,
+    notes: &mut Vec<String>,
+    findings: &mut Findings,
+) {
+    for (folder, why) in unused {
+        let prefix = format!("{folder}/");
+        let images = listing.files.iter().filter(|(path, _)| path.starts_with(&prefix)).count();
+        notes.push(format!("{below}{folder}/ ({}): {why}", naming::count(images, "image")));
+        findings.tell(ProblemKind::NotUsed, format!("{below}{folder}"), why);
     }
-    if !splits.is_empty() && splits.len() == tops.len() {
-        return Err(Error::data(format!("{origin}: there is {} but no train/", tops.join("/ and ") + "/"))
-            .help("a train/ folder beside it, or the folder inside it, whose folders are the classes"));
+    let outside: Vec<&str> = listing.outside.iter().map(String::as_str).collect();
+    outside.iter().for_each(|&path| findings.tell(ProblemKind::Loose, path, "in no class folder"));
+    if !outside.is_empty() {
+        let images = naming::count(outside.len(), "image");
+        notes.push(format!("skipped {images} outside {below}: {}", some(&outside)));
     }
-    let classes = Classes::of(&listing, "", &origin, &mut notes, findings)?;
-    let names = classes.names();
-    let all = classes.items(&names);
-    Ok(held_out_dataset(names, all, &store, origin, notes))
 }
 
 /// A dataset without splits of its own: a part of each class is held out.
@@ -132,7 +194,7 @@ pub(super) fn held_out_dataset(
     };
     let (train, val) = (part(false), part(true));
     notes.push(format!(
-        "no train/ and val/ folders: {} of {} pictures, one in {HELD_OUT} of each class, are held out for validation",
+        "no train/ and val/ folders: {} of {} images, one in {HELD_OUT} of each class, are held out for validation",
         val.len(),
         all.len()
     ));
@@ -143,42 +205,50 @@ pub(super) fn held_out_dataset(
 
 fn in_splits(
     listing: &Listing,
-    splits: &[(&str, &str)],
+    splits: &[(String, &str)],
     store: &Arc<Store>,
     origin: String,
     mut notes: Vec<String>,
     findings: &mut Findings,
 ) -> Result<Dataset> {
-    let mut names: Vec<String> = Vec::new();
-    let mut made: Vec<Split> = Vec::new();
-    // The training classes are the classes, so they come first.
-    let mut splits = splits.to_vec();
-    splits.sort_by_key(|&(_, name)| (name != "train", name != "val"));
+    let loose: Vec<&str> =
+        listing.files.iter().map(|(path, _)| path.as_str()).filter(|path| !path.contains('/')).collect();
+    report_loose(&loose, &mut notes, findings);
+    let mut parts: Vec<(&str, &str, Classes)> = Vec::new();
     for (folder, name) in splits {
-        if made.iter().any(|split| split.name == name) {
-            notes.push(format!("{folder}/ is left alone: there is another folder of {name} pictures"));
+        let below = layout::split_folder(listing, folder);
+        let place = format!("{origin}, {below}");
+        if *name != "train" && !has_class_folders(listing, &below) {
+            let why = "it has no class folders, so nothing says what its images show";
+            notes.push(format!("{below} is not used: {why}"));
+            findings.tell(ProblemKind::NotUsed, folder.as_str(), why);
             continue;
         }
-        let mut classes = Classes::of(
-            listing,
-            &format!("{folder}/"),
-            &format!("{origin}, {folder}/"),
-            &mut notes,
-            findings,
-        )?;
-        if name == "train" {
-            names = classes.names();
+        parts.push((folder, name, Classes::of(listing, &below, &place, &mut notes, findings)?));
+    }
+    let Some((first, ..)) = parts.first() else {
+        return Err(Error::data(format!("{origin}: {}", notes.join("; "))).help(LAYOUT));
+    };
+    let names = match parts.iter().find(|(_, name, _)| *name == "train") {
+        Some((.., classes)) => classes.names(),
+        None => {
+            notes.push(format!("there is no train/ folder: {first}/ can be evaluated on, not trained on"));
+            let all: BTreeSet<String> = parts.iter().flat_map(|(.., classes)| classes.names()).collect();
+            all.into_iter().collect()
         }
+    };
+    let mut made: Vec<Split> = Vec::new();
+    for (folder, name, mut classes) in parts {
         let unknown: Vec<&str> = classes.0.keys().copied().filter(|class| !is_among(class, &names)).collect();
         if !unknown.is_empty() {
             let error = || {
                 Error::data(format!(
-                    "{origin}: {folder}/ has classes that train/ has not: {}",
+                    "{origin}: {folder}/ has classes that train/ does not have: {}",
                     some(&unknown)
                 ))
-                .help("the same class folders in both, with the same names")
+                .help("use the same class folders in both, with the same names")
             };
-            let detail = "a class that the training pictures do not have";
+            let detail = "the training images do not have this class";
             findings.refuse(
                 error,
                 unknown.iter().map(|class| problem(folder, class, ProblemKind::UnknownClass, detail)),
@@ -189,21 +259,32 @@ fn in_splits(
             names.iter().map(String::as_str).filter(|n| !classes.0.contains_key(n)).collect();
         for class in &missing {
             let file = format!("{folder}/{class}");
-            findings.tell(
-                ProblemKind::MissingClass,
-                file,
-                format!("{folder}/ has no pictures of this class"),
-            );
+            findings.tell(ProblemKind::MissingClass, file, format!("{folder}/ has no images of this class"));
         }
         if !missing.is_empty() {
-            notes.push(format!("{folder}/ has no pictures of {} classes: {}", missing.len(), some(&missing)));
+            let classes = if missing.len() == 1 { "class" } else { "classes" };
+            notes.push(format!("{folder}/ has no images of {} {classes}: {}", missing.len(), some(&missing)));
         }
         made.push(Split::new(name, classes.items(&names), Arc::clone(store)));
     }
-    if made.len() == 1 {
-        notes.push("there is no val/ or test/ folder: nothing to validate on".to_owned());
+    if made.len() == 1 && made[0].name == "train" {
+        notes.push("there is no val/ or test/ folder, so nothing to validate on".to_owned());
     }
     Ok(Dataset { classes: names, splits: made, origin, notes })
+}
+
+/// Whether any image below a prefix is in a folder there.
+fn has_class_folders(listing: &Listing, below: &str) -> bool {
+    listing.files.iter().filter_map(|(path, _)| path.strip_prefix(below)).any(|path| path.contains('/'))
+}
+
+fn report_loose(loose: &[&str], notes: &mut Vec<String>, findings: &mut Findings) {
+    loose.iter().for_each(|&path| findings.tell(ProblemKind::Loose, path, "in no class folder"));
+    match loose.len() {
+        0 => {}
+        1 => notes.push(format!("skipped 1 image that is in no class folder: {}", loose[0])),
+        n => notes.push(format!("skipped {n} images that are in no class folder: {}", some(loose))),
+    }
 }
 
 /// The class folders below a prefix, with their pictures.
@@ -229,36 +310,34 @@ impl<'a> Classes<'a> {
                 Some((class, _)) => classes.entry(class).or_default().push(file),
             }
         }
-        if !loose.is_empty() && !classes.is_empty() {
-            loose.iter().for_each(|&path| findings.tell(ProblemKind::Loose, path, "in no class folder"));
-        }
-        if !loose.is_empty() && !classes.is_empty() {
-            notes.push(format!(
-                "{} pictures are in no class folder and left out: {}",
-                loose.len(),
-                some(&loose)
-            ));
-        }
-        let layout = "one folder of pictures for each class: cats/1.jpg, cats/2.jpg, dogs/1.jpg";
         if classes.is_empty() {
             let found = match loose.len() {
-                0 => "it is empty".to_owned(),
-                count => {
-                    format!("its {count} pictures have no class folders, so nothing says what they show")
-                }
+                0 => "no images in it".to_owned(),
+                1 => "its image has no class folder, so nothing says what it shows".to_owned(),
+                n => format!("its {n} images have no class folders, so nothing says what they show"),
             };
             return Err(Error::data(format!("{origin}: {found}")).help(format!(
-                "{layout}; or, beside pictures in one folder, labels.csv with `FILE,CLASS` a line"
+                "{LAYOUT}; or, beside images in one folder, labels.csv with `FILE,CLASS` a line"
             )));
         }
+        report_loose(&loose, notes, findings);
         let empty: Vec<&str> =
             classes.iter().filter(|(_, files)| files.is_empty()).map(|(name, _)| *name).collect();
+        let (beside, empty): (Vec<&str>, Vec<&str>) =
+            empty.into_iter().partition(|name| prefix.is_empty() && layout::is_no_class(listing, name));
+        for name in beside {
+            notes.push(format!("{name}/ has no images and is not used as a class"));
+            findings.tell(ProblemKind::NotUsed, name, "it has no images");
+        }
         if !empty.is_empty() {
+            let each: Vec<String> =
+                empty.iter().map(|name| listing.skipped.instead(name, &format!("{prefix}{name}/"))).collect();
+            let each: Vec<&str> = each.iter().map(String::as_str).collect();
             let error = || {
-                Error::data(format!("{origin}: class folders with no pictures: {}", some(&empty)))
-                    .help(format!("remove them, or put .jpg, .jpeg or .png files in; expected is {layout}"))
+                Error::data(format!("{origin}: class folders with no images: {}", some(&each)))
+                    .help(format!("remove them, or put images into them; expected is {LAYOUT}"))
             };
-            let detail = "a class folder without pictures";
+            let detail = "a class folder without images";
             let prefix = prefix.trim_end_matches('/');
             findings.refuse(
                 error,
@@ -267,7 +346,7 @@ impl<'a> Classes<'a> {
         }
         classes.retain(|_, files| !files.is_empty());
         if classes.is_empty() {
-            return Err(Error::data(format!("{origin}: no class folder has pictures")).help(layout));
+            return Err(Error::data(format!("{origin}: no class folder has images")).help(LAYOUT));
         }
         Ok(Self(classes))
     }
@@ -302,27 +381,6 @@ fn held_out(items: &[Item], classes: usize) -> Vec<bool> {
         class[..share].iter().for_each(|&(_, index)| held[index] = true);
     }
     held
-}
-
-/// An archive often has all its files in one folder of its own: that folder is no class.
-fn without_common_top(listing: Listing) -> (Listing, Option<String>) {
-    let mut tops: BTreeSet<&str> = listing.folders.iter().filter_map(|path| path.split('/').next()).collect();
-    tops.extend(listing.files.iter().filter_map(|(path, _)| path.split('/').next()));
-    let [top] = tops.iter().copied().collect::<Vec<_>>()[..] else { return (listing, None) };
-    let prefix = format!("{top}/");
-    let holds_folders = listing.folders.iter().any(|path| path.starts_with(&prefix));
-    if !holds_folders || SPLITS.iter().any(|&(folder, _)| folder.eq_ignore_ascii_case(top)) {
-        return (listing, None);
-    }
-    let top = top.to_owned();
-    let cut = |path: &str| path.strip_prefix(&prefix).map(str::to_owned);
-    let cut = Listing {
-        files: listing.files.iter().filter_map(|(path, place)| Some((cut(path)?, *place))).collect(),
-        folders: listing.folders.iter().filter_map(|path| cut(path)).collect(),
-        odd: listing.odd,
-        ..listing
-    };
-    (cut, Some(top))
 }
 
 /// Whether a name is among names in the order of their bytes.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::archive::{Archives, Contents, Member};
 use super::labels::Labels;
-use super::tree::{SPLITS, held_out_dataset, may_be_picture, some};
+use super::tree::{held_out_dataset, may_be_picture, some, split_name};
 use super::{Dataset, Findings, Item, Place, Split, Store, index, tarball};
 use crate::data::ProblemKind;
 use crate::{Error, Result};
@@ -51,11 +51,15 @@ fn tars(folder: &Path) -> Vec<(Option<&'static str>, PathBuf)> {
     };
     let own = tars_in(folder).into_iter().map(|path| {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
-        let word = |name: &str| SPLITS.iter().find(|split| split.0 == name).map(|split| split.1);
-        (name.split(|c: char| !c.is_alphabetic()).find_map(word), path)
+        (name.split(|c: char| !c.is_alphabetic()).find_map(split_name), path)
     });
-    let below = SPLITS.iter().flat_map(|&(part, split)| {
-        tars_in(&folder.join(part)).into_iter().map(move |path| (Some(split), path))
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    folders.sort();
+    let below = folders.into_iter().flat_map(|path| {
+        let split = path.file_name().and_then(|name| split_name(name.to_str()?));
+        let tars = split.map(|_| tars_in(&path)).unwrap_or_default();
+        tars.into_iter().map(move |path| (split, path))
     });
     own.chain(below).collect()
 }

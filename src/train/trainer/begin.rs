@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::Trainer;
 use super::models::judges_alike;
+use crate::data::check;
 use crate::data::source::hex;
 use crate::data::{Identity, Picture, Preprocess, Skip, Split, Statistics};
 use crate::engine::{CpuEngine, Engine, Mode, Tensor};
@@ -142,6 +143,7 @@ impl Trainer {
             }
             statistics => statistics?,
         };
+        check::every_class_decodes(config.dataset.train()?, &statistics.usable, &config.dataset.classes)?;
         let preprocess = Preprocess::new(&recipe.input, &statistics);
         let numbers =
             start.numbers(&mut record, model.as_ref().map(|(model, _)| model), preprocess, recipe.input.mean);

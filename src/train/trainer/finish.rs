@@ -6,7 +6,7 @@ use super::models::Which;
 use super::{Ended, Trainer};
 use crate::data::Split;
 use crate::engine::Engine;
-use crate::error::{Kind, shell};
+use crate::error::Kind;
 use crate::eval::{Evaluation, Judge, evaluate};
 use crate::interop::{Model, Summary};
 use crate::train::config::Report;
@@ -168,9 +168,9 @@ impl Trainer {
             Ended::Signal(_) | Ended::Forecast => None,
             _ => self.judge_best(ended)?,
         };
-        self.tell_best();
         let broken = evaluation.iter().flat_map(|found| found.skipped.iter().cloned());
         self.skipped.extend(broken);
+        self.tell_best();
         self.record.flush();
         self.record.draw();
         self.record.settle();
@@ -238,7 +238,7 @@ impl Trainer {
 
     fn tell_of_limit(&mut self) {
         let Some(limit) = self.config.max_steps else { return };
-        let folder = shell(self.record.run.folder());
+        let folder = self.record.run.folder().display().to_string();
         let limit = count(limit as u64);
         self.record.say(&format!(
             "the limit of {limit} steps is reached (--steps); to continue: `alexnet train --resume {folder} --steps N`, or \
@@ -261,7 +261,7 @@ impl Trainer {
 
     fn save_unfinished(&mut self) -> Result<()> {
         let steps = count(self.state.step as u64);
-        let folder = shell(self.record.run.folder());
+        let folder = self.record.run.folder().display().to_string();
         let go_on = format!("`alexnet train --resume {folder}`");
         self.save_last_checkpoint().map_err(|error| {
             error

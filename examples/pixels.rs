@@ -1,0 +1,40 @@
+//! Decodes every file of a folder: `NAME.ppm` beside `NAME` holds its pixels, `NAME.txt` the reason why there are none.
+//!
+//! ```sh
+//! cargo run --release --example pixels -- FOLDER
+//! ```
+
+use std::path::Path;
+
+use alexnet::data::decode::{DefectKind, try_decode};
+
+fn main() -> std::io::Result<()> {
+    let folder = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
+    for entry in std::fs::read_dir(&folder)? {
+        let path = entry?.path();
+        let made = path.extension().is_some_and(|extension| extension == "ppm" || extension == "txt");
+        if path.is_file() && !made {
+            decode(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn decode(path: &Path) -> std::io::Result<()> {
+    let beside = |extension: &str| path.with_added_extension(extension);
+    match try_decode(&std::fs::read(path)?) {
+        Ok(picture) => {
+            let head = format!("P6 {} {} 255\n", picture.width, picture.height);
+            std::fs::write(beside("ppm"), [head.as_bytes(), &picture.pixels].concat())
+        }
+        Err(defect) => {
+            let kind = match defect.kind {
+                DefectKind::Empty => "empty",
+                DefectKind::Truncated => "truncated",
+                DefectKind::Broken => "broken",
+                DefectKind::Unsupported => "unsupported",
+            };
+            std::fs::write(beside("txt"), format!("{kind}: {}", defect.message))
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The coefficients of a frame's blocks, scan by scan: sequential and progressive, in any split of the components.
+
+use super::Defect;
+use super::header::{Frame, Process};
+use super::huffman::{Bits, Table};
+
+/// The place in a block, row by row, of each frequency in the order that they are sent.
+pub(super) const ZIGZAG: [u8; 64] = [
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
+    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
+    46, 53, 60, 61, 54, 47, 55, 62, 63,
+];
+
+/// A block's coefficients, row by row.
+pub(super) type Block = [i16; 64];
+
+/// Rows for columns.
+pub(super) fn transposed<T: Copy>(block: &[T; 64]) -> [T; 64] {
+    std::array::from_fn(|i| block[i % 8 * 8 + i / 8])
+}
+
+/// What is kept of the blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// All coefficients.
+    All,
+    /// Nothing: whether a sequential scan is whole is all that is asked.
+    Nothing,
+}
+
+/// One component's blocks.
+#[derive(Debug)]
+pub(super) struct Plane {
+    /// Samples across and down that the image has of it.
+    pub(super) width: usize,
+    pub(super) height: usize,
+    /// Blocks across, padded to whole units.
+    pub(super) columns: usize,
+    /// 64 for each block, row by row. Zeros that are not touched take no memory.
+    pub(super) coefficients: Vec<i16>,
+    /// The lowest bit that was sent of each frequency; `None` where none was.
+    sent: [Option<u8>; 64],
+    /// The quantization table that held when its first scan started, row by row.
+    pub(super) quantization: Option<[u16; 64]>,
+}
+
+/// Tables that hold for the next scan.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    pub(super) quantization: [Option<[u16; 64]>; 4],
+    pub(super) dc: [Option<Table>; 4],
+    pub(super) ac: [Option<Table>; 4],
+    /// Units between restarts, 0 for none.
+    pub(super) restart: usize,
+}
+
+/// One component of a scan, with the tables that it uses.
+struct Part<'a> {
+    plane: usize,
+    h: usize,
+    v: usize,
+    dc: Option<&'a Table>,
+    ac: Option<&'a Table>,
+    /// The last block's first coefficient.
+    predicted: i32,
+}
+
+/// What a scan sends of each block.
+#[derive(Clone, Copy)]
+struct Band {
+    first: usize,
+    last: usize,
+    /// The lowest bit that was sent before, 0 if this is the first scan of the band.
+    high: u8,
+    /// The lowest bit that this scan sends.
+    low: u8,
+}
+
+impl Plane {
+    /// The planes of a frame, without their coefficients yet.
+    pub(super) fn all(frame: &Frame, keep: Keep) -> Vec<Self> {
+        let (h_max, v_max) = (frame.h_max(), frame.v_max());
+        let across = frame.width.div_ceil(8 * h_max);
+        let down = frame.height.div_ceil(8 * v_max);
+        let plane = |component: &super::header::Component| {
+            let (columns, rows) = (across * component.h, down * component.v);
+            Self {
+                width: (frame.width * component.h).div_ceil(h_max),
+                height: (frame.height * component.v).div_ceil(v_max),
+                columns,
+                coefficients: match keep {
+                    Keep::All => vec![0; 64 * columns * rows],
+                    Keep::Nothing => Vec::new(),
+                },
+                sent: [None; 64],
+                quantization: None,
+            }
+        };
+        frame.components.iter().map(plane).collect()
+    }
+
+    /// Whether every bit of every frequency was sent.
+    pub(super) fn is_complete(&self) -> bool {
+        self.sent.iter().all(|&low| low == Some(0))
+    }
+}
+
+/// Reads one scan into the planes.
+///
+/// # Errors
+/// When its header is wrong, or its data are damaged or end early.
+pub(super) fn read(
+    frame: &Frame,
+    tables: &Tables,
+    header: &[u8],
+    data: &[u8],
+    keep: Keep,
+    planes: &mut [Plane],
+) -> Result<(), Defect> {
+    let (mut parts, band) = parts(frame, tables, header)?;
+    for part in &parts {
+        let plane = &mut planes[part.plane];
+        let table = frame.components[part.plane].table;
+        plane.quantization = plane.quantization.or(tables.quantization[table]);
+        plane.sent[band.first..=band.last].fill(Some(band.low));
+    }
+    // A component alone is sent without the padding of units.
+    let (across, down) = match parts.as_mut_slice() {
+        [alone] => {
+            (alone.h, alone.v) = (1, 1);
+            (planes[alone.plane].width.div_ceil(8), planes[alone.plane].height.div_ceil(8))
+        }
+        _ => (frame.width.div_ceil(8 * frame.h_max()), frame.height.div_ceil(8 * frame.v_max())),
+    };
+    let mut decoder = Decoder { process: frame.process, band, bits: Bits::of(data), end_of_bands: 0 };
+    let total = across * down;
+    let mut scratch = [0; 64];
+    for unit in 0..total {
+        if tables.restart > 0 && unit > 0 && unit % tables.restart == 0 {
+            decoder.bits.restart(((unit / tables.restart - 1) % 8) as u8)?;
+            decoder.end_of_bands = 0;
+            parts.iter_mut().for_each(|part| part.predicted = 0);
+        }
+        let (column, row) = (unit % across, unit / across);
+        for part in &mut parts {
+            for v in 0..part.v {
+                for h in 0..part.h {
+                    let block = match keep {
+                        Keep::All => {
+                            let plane = &mut planes[part.plane];
+                            let at = (row * part.v + v) * plane.columns + column * part.h + h;
+                            &mut plane.coefficients.as_chunks_mut().0[at]
+                        }
+                        Keep::Nothing => &mut scratch,
+                    };
+                    decoder.block(part, block)?;
+                }
+            }
+        }
+        if decoder.bits.is_overrun() {
+            return Err(Defect::truncated(format!("a scan ends after {unit} of {total} units")));
+        }
+    }
+    Ok(())
+}
+
+/// The components of a scan with their tables, and what it sends of them.
+fn parts<'a>(frame: &Frame, tables: &'a Tables, header: &[u8]) -> Result<(Vec<Part<'a>>, Band), Defect> {
+    let wrong = || Defect::broken("a scan header that does not fit its frame");
+    let (&count, rest) = header.split_first().ok_or_else(wrong)?;
+    let (names, rest) = rest.split_at_checked(2 * usize::from(count)).ok_or_else(wrong)?;
+    let &[first, last, bits] = rest else { return Err(wrong()) };
+    let band = Band { first: first.into(), last: last.into(), high: bits >> 4, low: bits & 15 };
+    let fits = match frame.process {
+        Process::Sequential => (first, last, bits) == (0, 63, 0),
+        Process::Progressive => {
+            let alone = first > 0 && first <= last && last < 64 && count == 1;
+            (alone || (first, last) == (0, 0))
+                && band.low < 14
+                && (band.high == 0 || band.high == band.low + 1)
+        }
+    };
+    let (pairs, _) = names.as_chunks::<2>();
+    let repeated = (1..pairs.len()).any(|i| pairs[..i].iter().any(|pair| pair[0] == pairs[i][0]));
+    if !fits || !(1..=4).contains(&count) || repeated {
+        return Err(wrong());
+    }
+    let part = |&[id, chosen]: &[u8; 2]| {
+        let plane = frame.components.iter().position(|component| component.id == id).ok_or_else(wrong)?;
+        let (dc, ac) = (usize::from(chosen >> 4), usize::from(chosen & 15));
+        let table =
+            |tables: &'a [Option<Table>; 4], chosen: usize| tables.get(chosen).and_then(Option::as_ref);
+        let (dc, ac) = (table(&tables.dc, dc), table(&tables.ac, ac));
+        // A refinement of the first coefficients has no codes.
+        let missing = first == 0 && band.high == 0 && dc.is_none() || last > 0 && ac.is_none();
+        if missing || tables.quantization[frame.components[plane].table].is_none() {
+            return Err(Defect::broken("a scan whose tables are missing"));
+        }
+        let component = frame.components[plane];
+        Ok(Part { plane, h: component.h, v: component.v, dc, ac, predicted: 0 })
+    };
+    Ok((pairs.iter().map(part).collect::<Result<_, _>>()?, band))
+}
+
+/// Reads blocks.
+struct Decoder<'a> {
+    process: Process,
+    band: Band,
+    bits: Bits<'a>,
+    /// How many more blocks have nothing more in the band.
+    end_of_bands: u32,
+}
+
+impl Decoder<'_> {
+    fn block(&mut self, part: &mut Part<'_>, block: &mut Block) -> Result<(), Defect> {
+        match (self.process, self.band) {
+            (Process::Sequential, _) => self.sequential(part, block),
+            (Process::Progressive, Band { first: 0, high: 0, low, .. }) => {
+                block[0] = (self.first_coefficient(part)? << low) as i16;
+                Ok(())
+            }
+            (Process::Progressive, Band { first: 0, low, .. }) => {
+                block[0] |= (self.bits.take(1) << low) as i16;
+                Ok(())
+            }
+            (Process::Progressive, Band { high: 0, .. }) => self.band(part, block),
+            (Process::Progressive, _) => self.refined_band(part, block),
+        }
+    }
+
+    #[inline]
+    fn first_coefficient(&mut self, part: &mut Part<'_>) -> Result<i32, Defect> {
+        let Some(table) = part.dc else { return Ok(0) };
+        let size = self.bits.symbol(table)?;
+        if size > 15 {
+            return Err(Defect::broken("a coefficient of more than 15 bits"));
+        }
+        part.predicted = part.predicted.wrapping_add(self.bits.take_signed(size.into()));
+        Ok(part.predicted)
+    }
+
+    fn sequential(&mut self, part: &mut Part<'_>, block: &mut Block) -> Result<(), Defect> {
+        block[0] = self.first_coefficient(part)? as i16;
+        let Some(table) = part.ac else { return Ok(()) };
+        let mut at = 1;
+        while at < 64 {
+            let symbol = self.bits.symbol(table)?;
+            let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
+            match (run, size) {
+                (15, 0) => at += 16,
+                (_, 0) => break,
+                _ => {
+                    at += run;
+                    let value = self.bits.take_signed(size);
+                    let place = ZIGZAG
+                        .get(at)
+                        .ok_or_else(|| Defect::broken("a block of more than 64 coefficients"))?;
+                    block[usize::from(*place)] = value as i16;
+                    at += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first bits of a band.
+    fn band(&mut self, part: &Part<'_>, block: &mut Block) -> Result<(), Defect> {
+        if self.end_of_bands > 0 {
+            self.end_of_bands -= 1;
+            return Ok(());
+        }
+        let Some(table) = part.ac else { return Ok(()) };
+        let mut at = self.band.first;
+        while at <= self.band.last {
+            let symbol = self.bits.symbol(table)?;
+            let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
+            match (run, size) {
+                (15, 0) => at += 16,
+                (_, 0) => {
+                    self.end_of_bands = (1 << run) - 1 + self.bits.take(run as u32) as u32;
+                    break;
+                }
+                _ => {
+                    at += run;
+                    let value = self.bits.take_signed(size) << self.band.low;
+                    let place = ZIGZAG
+                        .get(at)
+                        .ok_or_else(|| Defect::broken("a block of more than 64 coefficients"))?;
+                    block[usize::from(*place)] = value as i16;
+                    at += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One more bit of a band: of the coefficients that are something already, and of those that become something now.
+    fn refined_band(&mut self, part: &Part<'_>, block: &mut Block) -> Result<(), Defect> {
+        let Some(table) = part.ac else { return Ok(()) };
+        let (bit, last) = (1i16 << self.band.low, self.band.last);
+        let mut at = self.band.first;
+        while self.end_of_bands == 0 && at <= last {
+            let symbol = self.bits.symbol(table)?;
+            let (run, size) = (usize::from(symbol >> 4), symbol & 15);
+            let new = match (run, size) {
+                (_, 1..) => Some(if self.bits.take(1) == 1 { bit } else { -bit }),
+                (15, 0) => None,
+                (_, 0) => {
+                    self.end_of_bands = (1 << run) + self.bits.take(run as u32) as u32;
+                    break;
+                }
+            };
+            let mut zeros = run;
+            at = self.refine(block, at, Some(&mut zeros));
+            if let (Some(new), Some(place)) = (new, ZIGZAG.get(at).filter(|_| at <= last)) {
+                block[usize::from(*place)] = new;
+            }
+            at += 1;
+        }
+        if self.end_of_bands > 0 {
+            self.refine(block, at, None);
+            self.end_of_bands -= 1;
+        }
+        Ok(())
+    }
+
+    /// Reads one more bit of each coefficient that is something, from `at` on: up to the zero after so many `zeros`, or to
+    /// the band's end. Returns where it stopped.
+    fn refine(&mut self, block: &mut Block, mut at: usize, mut zeros: Option<&mut usize>) -> usize {
+        let bit = 1i16 << self.band.low;
+        while at <= self.band.last {
+            let value = &mut block[usize::from(ZIGZAG[at])];
+            if *value == 0 {
+                match zeros.as_deref_mut() {
+                    Some(0) => break,
+                    Some(zeros) => *zeros -= 1,
+                    None => {}
+                }
+            } else if self.bits.take(1) == 1 && *value & bit == 0 {
+                *value = value.wrapping_add(if *value > 0 { bit } else { -bit });
+            }
+            at += 1;
+        }
+        at
+    }
+}

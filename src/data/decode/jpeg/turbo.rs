@@ -1,0 +1,67 @@
+//! JPEG by libjpeg-turbo, which is in C: for those who have many large pictures, and cmake and nasm to build it with
+//! (`--features turbojpeg`).
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+
+use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
+
+use super::header::{Header, Process};
+use super::segments::{EOI, Segments};
+use super::{Defect, exact, samples};
+use crate::data::Picture;
+use crate::data::decode::MOST_SCANS;
+
+thread_local! {
+    /// Tables and buffers that a thread keeps between pictures.
+    static DECOMPRESSOR: RefCell<Option<Decompressor>> = const { RefCell::new(None) };
+}
+
+/// Decodes the file; `None` where libjpeg-turbo warns or refuses, for the exact decoder to judge.
+///
+/// # Errors
+/// When a progressive file is damaged: libjpeg-turbo makes do with the scans that there are.
+pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Option<Picture>, Defect> {
+    if header.height_follows {
+        return Ok(None);
+    }
+    if header.frame.process == Process::Progressive {
+        exact::verify(bytes, &header.frame)?;
+    }
+    Ok(decompress(&with_end(bytes, header), header).ok())
+}
+
+/// The bytes with an end mark, which it would warn of.
+fn with_end<'a>(bytes: &'a [u8], header: &Header) -> Cow<'a, [u8]> {
+    let data = Segments::at(bytes, header.data).entropy_coded();
+    match header.data + data.len() == bytes.len() {
+        true => Cow::Owned([bytes, &[0xff, EOI]].concat()),
+        false => Cow::Borrowed(bytes),
+    }
+}
+
+fn decompress(bytes: &[u8], header: &Header) -> turbojpeg::Result<Picture> {
+    let (width, height) = (header.frame.width, header.frame.height);
+    let (format, pixels) = DECOMPRESSOR.with_borrow_mut(|kept| {
+        let decompressor = match kept {
+            Some(kept) => kept,
+            None => kept.insert(Decompressor::new()?),
+        };
+        decompressor.set_scan_limit(MOST_SCANS as u32)?;
+        let found = decompressor.read_header(bytes)?;
+        let in_ink = matches!(found.colorspace, Colorspace::CMYK | Colorspace::YCCK);
+        let format = if in_ink { PixelFormat::CMYK } else { PixelFormat::RGB };
+        let pitch = format.size() * width;
+        let mut pixels = vec![0; pitch * height];
+        decompressor.decompress(bytes, Image { pixels: &mut pixels[..], width, pitch, height, format })?;
+        Ok::<_, turbojpeg::Error>((format, pixels))
+    })?;
+    let pixels = if format == PixelFormat::CMYK { without_ink(&pixels) } else { pixels };
+    Ok(Picture::new(width, height, pixels))
+}
+
+/// Red, green and blue of inks.
+fn without_ink(pixels: &[u8]) -> Vec<u8> {
+    let pixels = pixels.as_chunks::<4>().0.iter();
+    pixels.flat_map(|&[c, m, y, k]| [c, m, y].map(|ink| samples::without_ink(ink, k))).collect()
+}
