@@ -9,19 +9,20 @@ mod pictures;
 mod place;
 mod support;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use alexnet::interop::Model;
 use alexnet::net::Change;
 use alexnet::train::journal;
 use alexnet_kernels::hash::combine;
-use place::{Place, lines, often, signal};
+use place::{Place, lines, often};
 
-const EPOCHS: usize = 4;
+const EPOCHS: usize = 6;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
@@ -52,6 +53,22 @@ struct Case<'a> {
     number: u64,
     /// Milliseconds that an undisturbed training takes.
     time: u64,
+    seen: &'a Seen,
+}
+
+/// What the faults met with: a loop of which none hits anything would show nothing.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Trainings that had steps left to make when they were resumed.
+    midway: Cell<usize>,
+    /// Sessions in which a write was refused.
+    refused: Cell<usize>,
+    /// Of these, those in which only the best model was.
+    without_best: Cell<usize>,
+}
+
+fn add(counter: &Cell<usize>, happened: bool) {
+    counter.set(counter.get() + usize::from(happened));
 }
 
 impl Case<'_> {
@@ -98,16 +115,21 @@ impl Case<'_> {
         }
         if let Some((moment, name)) = stop {
             wait(moment);
-            if child.try_wait().unwrap().is_none() {
-                match program(child.id(), full) {
-                    Some(id) => {
-                        drop(Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status())
-                    }
-                    None => signal(&child, name),
-                }
+            let program = if full { traced(&mut child) } else { Some(child.id().to_string()) };
+            if let Some(program) = program {
+                // It may have ended by now.
+                let _ =
+                    Command::new("kill").args([&format!("-{name}"), &program]).stderr(Stdio::null()).status();
             }
         }
-        child.wait_with_output().unwrap()
+        let output = child.wait_with_output().unwrap();
+        if full {
+            let trace = std::fs::read_to_string(self.place.path("trace")).unwrap_or_default();
+            let refused = trace.contains("INJECTED");
+            add(&self.seen.refused, refused);
+            add(&self.seen.without_best, refused && trace.contains("best.safetensors\") = "));
+        }
+        output
     }
 
     /// Asks for a lower or a higher rate, if there is a run to ask already.
@@ -174,6 +196,9 @@ impl Case<'_> {
         }
         let output = self.session(&self.go_on(), false, None, None);
         self.check(&output);
+        let err = String::from_utf8_lossy(&output.stderr);
+        let over = format!("goes on after step {}\n", 12 * EPOCHS);
+        add(&self.seen.midway, err.contains("goes on after step ") && !err.contains(&over));
         if self.has(Fault::MovedImages) {
             std::fs::rename(&moved, &data).unwrap();
         }
@@ -194,10 +219,20 @@ impl Case<'_> {
     }
 }
 
-/// The process that strace runs; strace itself would only be told to let go of it.
-fn program(id: u32, traced: bool) -> Option<u32> {
-    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
-    children.split_whitespace().next()?.parse().ok().filter(|_| traced)
+/// The process that strace runs, once it does: strace itself would only be told to let go of it. `None` if it is over.
+fn traced(strace: &mut Child) -> Option<String> {
+    let id = strace.id();
+    while strace.try_wait().unwrap().is_none() {
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        let is_program = |id: &&str| {
+            std::fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.starts_with("alexnet"))
+        };
+        if let Some(program) = children.split_whitespace().find(is_program) {
+            return Some(program.to_owned());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    None
 }
 
 fn has_strace() -> bool {
@@ -241,11 +276,12 @@ fn two_faults_at_once_lose_no_model() {
         .flat_map(|i| (i + 1..FAULTS.len()).map(move |j| [FAULTS[i], FAULTS[j]]))
         .filter(|pair| strace || !pair.contains(&Fault::FullDisk))
         .collect();
-    let (mut counts, begin) = (BTreeMap::new(), Instant::now());
+    let (mut counts, seen, begin) = (BTreeMap::new(), Seen::default(), Instant::now());
     for (number, &faults) in (0..trainings).zip(pairs.iter().cycle()) {
         let _ = std::fs::remove_dir_all(place.root().join("run"));
-        let case = Case { place: &place, faults, number, time };
+        let case = Case { place: &place, faults, number, time, seen: &seen };
         let outcome = case.run();
+        eprintln!("{number} {faults:?} {:.1} s", begin.elapsed().as_secs_f64());
         counts.entry(faults).or_insert([0, 0])[usize::from(outcome == Outcome::Told)] += 1;
         if outcome == Outcome::Told {
             continue;
@@ -269,5 +305,6 @@ fn two_faults_at_once_lose_no_model() {
         println!("{faults:?}: {same} the same, {told} told");
     }
     let told: u32 = counts.values().map(|counts| counts[1]).sum();
-    println!("{trainings} trainings, {told} told, {:.0} s", begin.elapsed().as_secs_f64());
+    println!("{trainings} trainings, {told} told, {:.0} s; {seen:?}", begin.elapsed().as_secs_f64());
+    assert!(seen.midway.get() > 0 && (!strace || seen.refused.get() > 0), "no fault hit anything: {seen:?}");
 }
