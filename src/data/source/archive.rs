@@ -79,11 +79,11 @@ impl Oddities {
     }
 }
 
-impl Contents {
-    /// What to tell of an archive that is not as most are; not of `odd`.
+impl Oddities {
+    /// What to tell of an archive that is not as most are.
     pub(super) fn notes(&self, path: &Path) -> Vec<String> {
         let archive = path.display();
-        let Oddities { absolute, replaced, joined, not_utf8, trailing } = &self.oddities;
+        let Self { absolute, replaced, joined, not_utf8, trailing } = self;
         let list = |names: &[String]| some(&names.iter().map(String::as_str).collect::<Vec<_>>());
         let mut notes = Vec::new();
         if *absolute > 0 {
@@ -111,9 +111,18 @@ impl Contents {
                 "{archive}: {trailing} bytes after the end of the archive are not part of it and were ignored"
             ));
         }
+        notes
+    }
+}
+
+impl Contents {
+    /// What to tell of the archive; not of `odd`.
+    pub(super) fn notes(&self, path: &Path) -> Vec<String> {
+        let mut notes = self.oddities.notes(path);
         if self.unended {
             notes.push(format!(
-                "{archive}: no end of the archive: if it was cut short between two members, some are missing"
+                "{}: no end of the archive: if it was cut short between two members, some are missing",
+                path.display()
             ));
         }
         notes
@@ -269,7 +278,8 @@ impl Contents {
         }
         let outside = |name: &str| name.is_empty() || name.starts_with('/');
         self.folders.retain(|name| !outside(name));
-        let (outside, files) = std::mem::take(&mut self.files).into_iter().partition(|file| outside(&file.name));
+        let (outside, files) =
+            std::mem::take(&mut self.files).into_iter().partition(|file| outside(&file.name));
         self.files = files;
         let outside: Vec<Member> = outside;
         self.odd.extend(outside.into_iter().map(|file| file.name));

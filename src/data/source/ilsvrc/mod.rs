@@ -216,6 +216,7 @@ impl Challenge<'_> {
         if contents.unended && expected.is_some_and(|expected| size < expected) {
             return Err(not_whole(path, expected, &std::io::Error::other("it has no end")));
         }
+        self.notes.extend(contents.oddities.notes(path));
         let (hidden, odd): (Vec<String>, Vec<String>) =
             contents.odd.into_iter().partition(|name| hidden_part(name).is_some());
         self.odd.extend(odd);
