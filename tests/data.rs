@@ -92,7 +92,7 @@ fn splits_with_other_classes_are_told() {
     class_folders(&dir.path().join("train"), &["cat", "dog"], 2);
     class_folders(&dir.path().join("val"), &["cat"], 2);
     let set = Dataset::open(dir.path()).unwrap();
-    assert!(set.notes.iter().any(|note| note.contains("no pictures of 1 classes: dog")), "{:?}", set.notes);
+    assert!(set.notes.iter().any(|note| note.contains("no images of 1 class: dog")), "{:?}", set.notes);
     class_folders(&dir.path().join("val"), &["horse"], 2);
     assert!(open_error(dir.path()).contains("horse"));
 }
@@ -102,7 +102,8 @@ fn split_folders_are_known_in_any_case_and_need_training_pictures() {
     let dir = TempDir::new().unwrap();
     class_folders(&dir.path().join("Test"), &["cat", "dog"], 2);
     class_folders(&dir.path().join("Val"), &["cat", "dog"], 2);
-    assert!(open_error(dir.path()).contains("no train/"));
+    let error = Dataset::open(dir.path()).unwrap().train().unwrap_err().to_string();
+    assert!(error.contains("no training images, only val and test"), "{error}");
     class_folders(&dir.path().join("Train"), &["cat", "dog"], 2);
     let set = Dataset::open(dir.path()).unwrap();
     let names: Vec<&str> = set.splits.iter().map(|split| split.name.as_str()).collect();
@@ -142,7 +143,7 @@ fn what_is_not_a_set_of_pictures_is_refused() {
     class_folders(dir.path(), &["cat"], 1);
     create_dir_all(dir.path().join("dog")).unwrap();
     let message = open_error(dir.path());
-    assert!(message.contains("no pictures: dog") && message.contains("help"), "{message}");
+    assert!(message.contains("no images: dog") && message.contains("help"), "{message}");
     let text = dir.path().join("set.tar");
     write(&text, "not a tar at all").unwrap();
     assert!(open_error(&text).contains("set.tar"));

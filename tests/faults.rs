@@ -32,7 +32,7 @@ fn a_training_runs_where_nothing_can_be_flushed() {
     let place = Place::new(1);
     place.run(&place.train("whole", &[]), 0);
     let whole = place.numbers("whole");
-    for error in ["EINVAL", "ENOTSUP", "ENOSYS"] {
+    for error in ["EINVAL", "EOPNOTSUPP", "ENOSYS"] {
         let inject = format!("inject=fsync:error={error}");
         let out = place.path("trace");
         let trace = ["strace", "-f", "-qq", "-o", &out, "-e", "trace=fsync", "-e", &inject];

@@ -48,6 +48,23 @@ fn live_edits_are_replayed_to_the_same_bits() {
     assert_eq!(lines(&run), lines(&place.root().join("again")));
 }
 
+/// A training that is stopped after the last step of an epoch has its validation left: what is changed meanwhile is changed
+/// behind that, now and when it is replayed.
+#[test]
+fn a_change_before_a_validation_that_is_left_is_replayed_to_the_same_bits() {
+    let place = Place::new(5);
+    place.run(&place.train("run", &["--steps", "24"]), 0);
+    place.words(&["edit", &place.path("run"), "lr=0.004"], 0);
+    let (_, err) = place.run(&place.go_on("run", &["--steps", "none"]), 0);
+    assert!(err.contains("goes on after step 24") && err.contains("epoch 2: "), "{err}");
+    let (again, _) = place.words(&["recipe", "from-journal", &place.path("run")], 0);
+    std::fs::write(place.root().join("recipe.toml"), &again).unwrap();
+    place.run(&place.train("again", &[]), 0);
+    assert_eq!(lines(&place.root().join("run")), lines(&place.root().join("again")));
+    let model = |run: &str| Model::load(place.root().join(run).join("last.safetensors")).unwrap().parameters;
+    assert!(model("run") == model("again"));
+}
+
 #[test]
 fn numbers_that_go_wrong_are_gone_back_from() {
     let place = Place::new(2);

@@ -9,19 +9,20 @@ mod pictures;
 mod place;
 mod support;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use alexnet::interop::Model;
 use alexnet::net::Change;
-use alexnet::train::journal;
+use alexnet::train::{checkpoint, journal};
 use alexnet_kernels::hash::combine;
-use place::{Place, lines, often, signal};
+use place::{Place, lines, often};
 
-const EPOCHS: usize = 4;
+const EPOCHS: usize = 6;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
@@ -52,6 +53,22 @@ struct Case<'a> {
     number: u64,
     /// Milliseconds that an undisturbed training takes.
     time: u64,
+    seen: &'a Seen,
+}
+
+/// What the faults met with: a loop of which none hits anything would show nothing.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Trainings that had steps left to make when they were resumed.
+    midway: Cell<usize>,
+    /// Sessions in which a write was refused.
+    refused: Cell<usize>,
+    /// Of these, those that left a checkpoint with a best model that could not be saved.
+    carried: Cell<usize>,
+}
+
+fn add(counter: &Cell<usize>, happened: bool) {
+    counter.set(counter.get() + usize::from(happened));
 }
 
 impl Case<'_> {
@@ -64,20 +81,28 @@ impl Case<'_> {
         combine(combine(99, self.number), use_) % most.max(1)
     }
 
-    /// What runs the program: from some call on, nothing can be written to the disk any more, or only no best model.
+    /// Whether the disk has room for checkpoints when it has none for models any more.
+    fn keeps_checkpoints(&self) -> bool {
+        self.chance(1, 3) == 2
+    }
+
+    /// What runs the program: from some call on, nothing can be written to the disk any more. Each thread counts its own
+    /// calls, so that checkpoints, which are written beside the training, fail later than models.
     fn disk(&self) -> Vec<String> {
-        let best = self.place.path("run/best.safetensors");
-        let (calls, from, only) = match self.chance(1, 3) {
-            0 => ("fsync", 1 + self.chance(2, 40), None),
-            1 => ("write", 1 + self.chance(2, 60), None),
-            _ => ("rename", 1 + self.chance(2, 3), Some(best)),
+        let (call, from) = match self.chance(1, 3) {
+            0 => ("fsync", 1 + self.chance(2, 40)),
+            1 => ("write", 1 + self.chance(2, 60)),
+            _ => ("rename", 3 + self.chance(2, 20)),
         };
         let trace = self.place.path("trace");
-        let inject = format!("inject={calls}:error=ENOSPC:when={from}+");
-        let mut words = ["strace", "-f", "-qq", "-o", &trace, "-e"].map(String::from).to_vec();
-        words.extend([format!("trace={calls}"), "-e".into(), inject]);
-        words.extend(only.into_iter().flat_map(|path| ["-P".to_owned(), path]));
-        words
+        let words = ["strace", "-f", "-qq", "-o", &trace, "-e"].map(String::from);
+        let inject = format!("inject={call}:error=ENOSPC:when={from}+");
+        words.into_iter().chain([format!("trace={call}"), "-e".into(), inject]).collect()
+    }
+
+    /// Steps between two checkpoints.
+    fn frequency(&self) -> [&'static str; 2] {
+        ["--checkpoint-steps", if self.keeps_checkpoints() { "6" } else { "2" }]
     }
 
     /// Runs the program until it ends or for so long, and then stops it: by `signal`, or without one waits.
@@ -98,16 +123,22 @@ impl Case<'_> {
         }
         if let Some((moment, name)) = stop {
             wait(moment);
-            if child.try_wait().unwrap().is_none() {
-                match program(child.id(), full) {
-                    Some(id) => {
-                        drop(Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status())
-                    }
-                    None => signal(&child, name),
-                }
+            let program = if full { traced(&mut child) } else { Some(child.id().to_string()) };
+            if let Some(program) = program {
+                // It may have ended by now.
+                let _ =
+                    Command::new("kill").args([&format!("-{name}"), &program]).stderr(Stdio::null()).status();
             }
         }
-        child.wait_with_output().unwrap()
+        let output = child.wait_with_output().unwrap();
+        if full {
+            let trace = std::fs::read_to_string(self.place.path("trace")).unwrap_or_default();
+            add(&self.seen.refused, trace.contains("INJECTED"));
+            let newest = checkpoint::newest(&self.place.root().join("run/checkpoints"));
+            let carries = newest.is_ok_and(|(found, _)| found.is_some_and(|found| found.best.is_some()));
+            add(&self.seen.carried, carries);
+        }
+        output
     }
 
     /// Asks for a lower or a higher rate, if there is a run to ask already.
@@ -137,7 +168,7 @@ impl Case<'_> {
 
     /// The arguments that go on, with what is otherwise from the second session on.
     fn go_on(&self) -> Vec<String> {
-        let mut args = self.place.go_on("run", &["--steps", "none"]);
+        let mut args = self.place.go_on("run", &self.frequency());
         if self.has(Fault::Threads) {
             let at = args.iter().position(|word| word == "--threads").unwrap();
             args[at + 1] = "2".to_owned();
@@ -160,7 +191,7 @@ impl Case<'_> {
         let slower = if now { 3 } else { 1 };
         let edit = self.has(Fault::Edit).then(|| self.chance(7, self.time));
         let stop = slower * self.chance(8, self.time);
-        self.session(&self.place.train("run", &[]), now, edit, Some((stop, ends_by)));
+        self.session(&self.place.train("run", &self.frequency()), now, edit, Some((stop, ends_by)));
         if self.has(Fault::DamagedCheckpoint) {
             self.damage_newest();
         }
@@ -174,12 +205,19 @@ impl Case<'_> {
         }
         let output = self.session(&self.go_on(), false, None, None);
         self.check(&output);
+        let err = String::from_utf8_lossy(&output.stderr);
+        let over = format!("goes on after step {}\n", 12 * EPOCHS);
+        add(&self.seen.midway, err.contains("goes on after step ") && !err.contains(&over));
         if self.has(Fault::MovedImages) {
             std::fs::rename(&moved, &data).unwrap();
         }
         match output.status.code() {
             Some(0) => Outcome::Same,
-            _ => Outcome::Told,
+            _ => {
+                let told: Vec<&str> = err.lines().filter(|line| line.contains("error: ")).collect();
+                println!("{:?} {}: {}", self.faults, self.number, told.join(" "));
+                Outcome::Told
+            }
         }
     }
 
@@ -194,10 +232,20 @@ impl Case<'_> {
     }
 }
 
-/// The process that strace runs; strace itself would only be told to let go of it.
-fn program(id: u32, traced: bool) -> Option<u32> {
-    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
-    children.split_whitespace().next()?.parse().ok().filter(|_| traced)
+/// The process that strace runs, once it does: strace itself would only be told to let go of it. `None` if it is over.
+fn traced(strace: &mut Child) -> Option<String> {
+    let id = strace.id();
+    while strace.try_wait().unwrap().is_none() {
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        let is_program = |id: &&str| {
+            std::fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.starts_with("alexnet"))
+        };
+        if let Some(program) = children.split_whitespace().find(is_program) {
+            return Some(program.to_owned());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    None
 }
 
 fn has_strace() -> bool {
@@ -241,10 +289,10 @@ fn two_faults_at_once_lose_no_model() {
         .flat_map(|i| (i + 1..FAULTS.len()).map(move |j| [FAULTS[i], FAULTS[j]]))
         .filter(|pair| strace || !pair.contains(&Fault::FullDisk))
         .collect();
-    let (mut counts, begin) = (BTreeMap::new(), Instant::now());
+    let (mut counts, seen, begin) = (BTreeMap::new(), Seen::default(), Instant::now());
     for (number, &faults) in (0..trainings).zip(pairs.iter().cycle()) {
         let _ = std::fs::remove_dir_all(place.root().join("run"));
-        let case = Case { place: &place, faults, number, time };
+        let case = Case { place: &place, faults, number, time, seen: &seen };
         let outcome = case.run();
         counts.entry(faults).or_insert([0, 0])[usize::from(outcome == Outcome::Told)] += 1;
         if outcome == Outcome::Told {
@@ -269,5 +317,6 @@ fn two_faults_at_once_lose_no_model() {
         println!("{faults:?}: {same} the same, {told} told");
     }
     let told: u32 = counts.values().map(|counts| counts[1]).sum();
-    println!("{trainings} trainings, {told} told, {:.0} s", begin.elapsed().as_secs_f64());
+    println!("{trainings} trainings, {told} told, {:.0} s; {seen:?}", begin.elapsed().as_secs_f64());
+    assert!(seen.midway.get() > 0 && (!strace || seen.refused.get() > 0), "no fault hit anything: {seen:?}");
 }

@@ -168,7 +168,7 @@ fn photos_are_judged_upright_by_models_that_learned_them_so() {
         for (index, (path, turned, as_it_is)) in upright.iter().enumerate() {
             let picture = if is_upright { turned } else { as_it_is };
             let expected = predictor.probabilities(picture, 1).unwrap();
-            let found = classify(predictor, &path, 1, 3);
+            let found = classify(predictor, path, 1, 3);
             let Outcome::Predictions(found) = found.outcome else { panic!("{found:?}") };
             let best: Vec<f64> = top(&expected, 3).into_iter().map(|(_, share)| share).collect();
             assert_eq!(found.iter().map(|p| p.probability).collect::<Vec<_>>(), best);

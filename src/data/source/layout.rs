@@ -116,6 +116,8 @@ pub(super) struct Found {
 struct Child<'a> {
     /// Images right in it.
     direct: usize,
+    /// Images in its folders.
+    nested: usize,
     /// Its folders with images.
     inner: BTreeSet<&'a str>,
     /// Files in it that are not images.
@@ -145,7 +147,10 @@ fn children<'a>(listing: &'a Listing, below: &str) -> (BTreeMap<&'a str, Child<'
         let child = found.entry(top).or_default();
         match rest.split_once('/') {
             None => child.direct += 1,
-            Some((inner, _)) => drop(child.inner.insert(inner)),
+            Some((inner, _)) => {
+                child.nested += 1;
+                child.inner.insert(inner);
+            }
         }
     }
     let top = |path: &str| Some(path.strip_prefix(below)?.split_once('/')?.0.to_owned());
@@ -239,7 +244,8 @@ pub(super) fn wrapped(listing: &Listing, below: &str, may_wrap: impl Fn(&str) ->
         // Where other folders are empty, or hold images that are not decoded, this one is a class of several.
         let no_class = |child: &Child| child.others > 0 && child.unsupported == 0;
         let alone = children.values().all(|child| child.has_images() || no_class(child));
-        let holds = child.inner.len() > 1 || child.inner.len() == 1 && child.direct == 0;
+        // A logo beside the folder of a data set makes no class; a folder beside many images does not end one.
+        let holds = child.inner.len() > 1 || child.inner.len() == 1 && 4 * child.direct <= child.nested;
         if !alone || !holds || !may_wrap(name) {
             return below;
         }

@@ -5,8 +5,11 @@
 //! | `folder`, `tarball`, `tree` | class folders, on disk or in a tar |
 //! | `layout` | which folders are classes, which are splits |
 //! | `naming` | what is an image, what is a leftover, what this program made |
-//! | `flat` | a folder of pictures and a file of labels |
-//! | `webdataset` | tars of pictures with their classes beside them |
+//! | `flat` | images that lists label: all of a folder, or some of its splits |
+//! | `text`, `table`, `columns`, `lookup`, `lists` | text files; lists in them; what is in which column; which images they name |
+//! | `webdataset` | tars of images with their classes beside them |
+//! | `tars` | a folder of tars, each of a class or of class folders |
+//! | `foreign` | what is not read, and what to do with it |
 //! | `ilsvrc` | ImageNet's challenges as they are handed out |
 //! | `packed` | what `alexnet data pack` made |
 //! | `cifar`, `idx`, `raw` | bare pixels: CIFAR, MNIST and their like |
@@ -17,17 +20,23 @@
 mod archive;
 mod catalogue;
 mod cifar;
+mod columns;
 mod flat;
 mod folder;
+mod foreign;
 mod idx;
 mod ilsvrc;
 mod index;
 mod labels;
 mod layout;
+mod lists;
+mod lookup;
 pub(crate) mod naming;
 mod packed;
 mod raw;
+mod table;
 mod tarball;
+mod tars;
 mod text;
 mod tree;
 mod webdataset;
@@ -177,9 +186,6 @@ impl Dataset {
         }
         if webdataset::is_webdataset(path) {
             return webdataset::open(path, findings);
-        }
-        if flat::is_flat(path) {
-            return flat::open(path, findings);
         }
         folder::open(path, findings)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 pub(super) use super::layout::split_name;
 use super::layout::{self, Layout};
-use super::naming::{self, Kind, Marks, Skipped};
+use super::naming::{self, Marks, Skipped};
 use super::{Dataset, Findings, Item, Place, Split, Store};
 use crate::data::{Problem, ProblemKind};
 use crate::random::{Purpose, key};
@@ -313,7 +313,7 @@ impl<'a> Classes<'a> {
         if classes.is_empty() {
             let found = match loose.len() {
                 0 => "no images in it".to_owned(),
-                1 => "its image has no class folder, so nothing says what it shows".to_owned(),
+                1 => "its image has no class folders, so nothing says what it shows".to_owned(),
                 n => format!("its {n} images have no class folders, so nothing says what they show"),
             };
             return Err(Error::data(format!("{origin}: {found}")).help(format!(
@@ -391,11 +391,6 @@ fn is_among(name: &str, names: &[String]) -> bool {
 fn problem(folder: &str, class: &str, kind: ProblemKind, detail: &str) -> Problem {
     let file = if folder.is_empty() { class.to_owned() } else { format!("{folder}/{class}") };
     Problem { file, kind, detail: detail.to_owned() }
-}
-
-/// Whether a name could be an image's.
-pub(super) fn may_be_picture(path: &str) -> bool {
-    matches!(Kind::of_name(path), Kind::Image | Kind::Unknown)
 }
 
 /// The first few names of a list.

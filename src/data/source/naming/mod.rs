@@ -4,13 +4,14 @@
 //! The extension decides where it is an image's: the decoder has the last word later. Everything else is told by its first
 //! bytes, so a photo that is called `IMG_1` or `photo.txt` is found too.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod made;
+mod skipped;
 
-use super::Findings;
-use super::tree::some;
-use crate::data::ProblemKind;
-use crate::data::check::plan;
+use std::collections::{BTreeMap, HashSet};
+
 use crate::data::decode::Format;
+pub(crate) use made::{Made, Marks, without_made};
+pub(crate) use skipped::{Skipped, count};
 
 /// How many bytes from the start of a file tell what it is.
 pub(crate) const HEAD: usize = Format::PREFIX;
@@ -243,197 +244,6 @@ fn masked(path: &str) -> Option<&str> {
         (is_mask && !file_name(image).is_empty()).then_some(image)
     })
 }
-
-/// Something that this program made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Made {
-    Run,
-    Packed,
-    /// A copy that `alexnet data fix` made.
-    Fixed,
-}
-
-impl Made {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Run => "run",
-            Self::Packed => "packed images",
-            Self::Fixed => "copy made by `alexnet data fix`",
-        }
-    }
-}
-
-/// Finds the folders that this program made, by the files in them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Marks {
-    /// How many of a run's files each folder has.
-    runs: HashMap<String, usize>,
-    others: BTreeMap<String, Made>,
-}
-
-impl Marks {
-    /// Notes a file, hidden or not.
-    pub(crate) fn see(&mut self, path: &str) {
-        // The source's own folder is what the user asked for, whatever else is in it.
-        let Some((folder, name)) = path.rsplit_once('/') else { return };
-        match name {
-            "run.json" | "recipe.toml" | "command.txt" | "metrics.jsonl" => {
-                *self.runs.entry(folder.to_owned()).or_default() += 1;
-            }
-            "pack.json" | "packing.json" => {
-                self.others.insert(folder.to_owned(), Made::Packed);
-            }
-            plan::RECORD if file_name(folder) != plan::SET_ASIDE => {
-                self.others.entry(folder.to_owned()).or_insert(Made::Fixed);
-            }
-            _ => {}
-        }
-    }
-
-    /// The folders, none of them in another.
-    fn folders(&self) -> BTreeMap<String, Made> {
-        let runs =
-            self.runs.iter().filter(|&(_, &files)| files > 1).map(|(folder, _)| (folder.clone(), Made::Run));
-        let all: BTreeMap<String, Made> = self.others.clone().into_iter().chain(runs).collect();
-        let outer =
-            |folder: &str| !folder.match_indices('/').any(|(end, _)| all.contains_key(&folder[..end]));
-        all.iter().filter(|(folder, _)| outer(folder)).map(|(folder, &made)| (folder.clone(), made)).collect()
-    }
-}
-
-/// What is not used of a source, and why.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Skipped {
-    /// Hidden files and folders, and what systems leave behind.
-    pub(crate) hidden: BTreeSet<String>,
-    /// Folders that this program made.
-    pub(crate) made: BTreeMap<String, Made>,
-    /// Files that are not images.
-    pub(crate) others: Vec<String>,
-    /// Images in formats that are not decoded.
-    pub(crate) unsupported: Vec<(String, &'static str)>,
-    /// Masks of the images beside them.
-    pub(crate) masks: Vec<String>,
-}
-
-impl Skipped {
-    /// Notes a hidden path: the part of it that is hidden, once.
-    pub(crate) fn hide(&mut self, path: &str) {
-        if let Some(part) = hidden_part(path).filter(|part| !plan::OWN.contains(&file_name(part))) {
-            self.hidden.insert(part.to_owned());
-        }
-    }
-
-    /// A line for each reason.
-    pub(crate) fn notes(&self) -> Vec<String> {
-        let list = |names: &mut dyn Iterator<Item = &str>| some(&names.collect::<Vec<_>>());
-        let mut notes = Vec::new();
-        if !self.hidden.is_empty() {
-            let names = list(&mut self.hidden.iter().map(String::as_str));
-            notes.push(format!("skipped {}: {names}", count(self.hidden.len(), "hidden or system file")));
-        }
-        if !self.made.is_empty() {
-            let each = self.made.iter().map(|(folder, made)| format!("{folder} ({})", made.name()));
-            let each: Vec<String> = each.collect();
-            let names = list(&mut each.iter().map(String::as_str));
-            notes.push(format!("skipped {} made by alexnet: {names}", count(self.made.len(), "folder")));
-        }
-        if !self.others.is_empty() {
-            let names = list(&mut self.others.iter().map(String::as_str));
-            let what = match self.others.len() {
-                1 => "1 file that is not an image".to_owned(),
-                n => format!("{n} files that are not images"),
-            };
-            notes.push(format!("skipped {what} ({}): {names}", self.by_extension()));
-        }
-        for (format, files) in self.by_format() {
-            let what = format!("{format} image");
-            notes.push(format!(
-                "skipped {}, a format that is not supported (convert to JPEG or PNG): {}",
-                count(files.len(), &what),
-                some(&files)
-            ));
-        }
-        if !self.masks.is_empty() {
-            let names = list(&mut self.masks.iter().map(String::as_str));
-            let what = count(self.masks.len(), "mask");
-            notes.push(format!("skipped {what} of the images beside them: {names}"));
-        }
-        notes
-    }
-
-    /// What a folder without images holds instead, behind its name.
-    pub(super) fn instead(&self, name: &str, below: &str) -> String {
-        let hidden = self.hidden.iter().filter(|path| path.starts_with(below)).count();
-        let others = self.others.iter().filter(|path| path.starts_with(below)).count();
-        let mut parts = Vec::new();
-        for (format, files) in self.by_format() {
-            match files.iter().filter(|path| path.starts_with(below)).count() {
-                0 => {}
-                n => parts.push(format!("{}, not supported", count(n, &format!("{format} image")))),
-            }
-        }
-        if others > 0 {
-            parts.push(count(others, "other file"));
-        }
-        if hidden > 0 {
-            parts.push(count(hidden, "hidden file"));
-        }
-        if parts.is_empty() { name.to_owned() } else { format!("{name} (only {})", parts.join(", ")) }
-    }
-
-    /// Tells each file.
-    pub(in crate::data) fn tell(&self, findings: &mut Findings) {
-        for path in &self.hidden {
-            findings.tell(ProblemKind::Junk, path, "hidden, or left by a system or an editor; skipped");
-        }
-        for (folder, made) in &self.made {
-            findings.tell(
-                ProblemKind::NotUsed,
-                folder,
-                format!("made by alexnet ({}); skipped", made.name()),
-            );
-        }
-        for path in &self.others {
-            findings.tell(ProblemKind::Junk, path, "not an image; skipped");
-        }
-        for (path, format) in &self.unsupported {
-            let detail = format!("{format} is not supported; skipped. Convert it to JPEG or PNG");
-            findings.tell(ProblemKind::Unsupported, path, detail);
-        }
-        for path in &self.masks {
-            findings.tell(ProblemKind::NotUsed, path, "a mask of the image beside it; skipped");
-        }
-    }
-
-    /// `12 .txt, 2 .json`.
-    fn by_extension(&self) -> String {
-        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        for path in &self.others {
-            *counts.entry(extension(path).unwrap_or_default().to_lowercase()).or_default() += 1;
-        }
-        let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
-        counts.sort_by_key(|(_, files)| std::cmp::Reverse(*files));
-        let shown = counts.iter().take(5).map(|(extension, files)| match extension.as_str() {
-            "" => format!("{files} without an extension"),
-            extension => format!("{files} .{extension}"),
-        });
-        let shown = shown.collect::<Vec<_>>().join(", ");
-        if counts.len() > 5 { format!("{shown}, ...") } else { shown }
-    }
-
-    fn by_format(&self) -> BTreeMap<&'static str, Vec<&str>> {
-        let mut formats: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        self.unsupported.iter().for_each(|(path, format)| formats.entry(format).or_default().push(path));
-        formats
-    }
-}
-
-/// `1 mask`, `2 masks`.
-pub(crate) fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
 /// Sorts files by what they are. Returns the images in the order in which they came; `skipped` gets the others. `head` reads
 /// the first [`HEAD`] bytes of a file, and is only asked where a name does not tell.
 pub(crate) fn images<T>(
@@ -491,47 +301,6 @@ fn masks<'a>(images: impl Iterator<Item = &'a str> + Clone) -> HashSet<String> {
     let found = candidates.into_iter().filter(|(_, image)| stems.contains(image));
     found.map(|(path, _)| path.to_owned()).collect()
 }
-
-/// Removes what is in folders that this program made, and returns those.
-pub(crate) fn without_made<T>(
-    files: &mut Vec<(String, T)>,
-    folders: &mut BTreeSet<String>,
-    marks: &Marks,
-) -> BTreeMap<String, Made> {
-    let mut made = marks.folders();
-    // A training that was stopped at once leaves `runs/NAME-1` with nothing in it.
-    let runs: Vec<&String> = folders.iter().filter(|folder| file_name(folder) == "runs").collect();
-    let began = runs.into_iter().filter(|runs| {
-        files.iter().filter(|(path, _)| is_below(path, runs)).all(|(path, _)| file_name(path) == "lock")
-    });
-    made.extend(began.map(|runs| (runs.clone(), Made::Run)).collect::<Vec<_>>());
-    if made.is_empty() {
-        return made;
-    }
-    // A mended copy is a copy only beside the original.
-    let mut images = files.iter().filter(|(path, _)| Kind::of_name(path) == Kind::Image);
-    if images.all(|(path, _)| is_in(path, &made)) {
-        made.retain(|_, made| *made != Made::Fixed);
-    }
-    files.retain(|(path, _)| !is_in(path, &made));
-    folders.retain(|path| !is_in(path, &made));
-    // A folder that holds nothing but these, such as `runs`, is no more a class than they are.
-    let above: BTreeSet<&str> =
-        made.keys().flat_map(|path| path.match_indices('/').map(|(end, _)| &path[..end])).collect();
-    folders.retain(|folder| {
-        !above.contains(folder.as_str()) || files.iter().any(|(path, _)| is_below(path, folder))
-    });
-    made
-}
-
-fn is_in(path: &str, made: &BTreeMap<String, Made>) -> bool {
-    made.contains_key(path) || path.match_indices('/').any(|(end, _)| made.contains_key(&path[..end]))
-}
-
-fn is_below(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -655,45 +424,5 @@ mod tests {
         };
         assert_eq!(run(50), (1, 500));
         assert_eq!(run(1000), (0, 100));
-    }
-
-    #[test]
-    fn folders_that_this_program_made_are_found_by_their_files() {
-        let paths = [
-            "cat/1.jpg",
-            "runs/small-1/run.json",
-            "runs/small-1/recipe.toml",
-            "runs/small-1/plots/a.png",
-            "runs/small-2/recipe.toml",
-            "runs/small-2/command.txt",
-            "packed/pack.json",
-            "dog/recipe.toml",
-            "dog/1.jpg",
-            "fixed/.fixed.json",
-            "fixed/cat/1.jpg",
-            "run.json",
-            "recipe.toml",
-        ];
-        let mut marks = Marks::default();
-        paths.iter().for_each(|path| marks.see(path));
-        let mut files: Vec<(String, ())> = paths.iter().map(|path| ((*path).to_owned(), ())).collect();
-        let folders = [
-            "cat",
-            "dog",
-            "fixed",
-            "fixed/cat",
-            "packed",
-            "runs",
-            "runs/small-1",
-            "runs/small-1/plots",
-            "runs/small-2",
-        ];
-        let mut folders: BTreeSet<String> = folders.map(str::to_owned).into();
-        let made = without_made(&mut files, &mut folders, &marks);
-        let made: Vec<(&str, Made)> = made.iter().map(|(folder, &made)| (folder.as_str(), made)).collect();
-        let runs = [("runs/small-1", Made::Run), ("runs/small-2", Made::Run)];
-        assert_eq!(made, [[("fixed", Made::Fixed), ("packed", Made::Packed)], runs].concat());
-        assert_eq!(folders.into_iter().collect::<Vec<_>>(), ["cat", "dog"]);
-        assert_eq!(files.len(), 5);
     }
 }
