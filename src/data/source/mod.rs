@@ -3,8 +3,10 @@
 //! | file | what it reads |
 //! |---|---|
 //! | `folder`, `tarball`, `tree` | class folders, on disk or in a tar |
+//! | `listing` | files and folders below a root |
 //! | `layout` | which folders are classes, which are splits |
-//! | `naming` | what is an image, what is a leftover, what this program made |
+//! | `naming` | what is an image and what is not |
+//! | `made`, `skipped` | folders that this program made; what is not used, and why |
 //! | `flat` | a folder of pictures and a file of labels |
 //! | `webdataset` | tars of pictures with their classes beside them |
 //! | `ilsvrc` | ImageNet's challenges as they are handed out |
@@ -24,9 +26,12 @@ mod ilsvrc;
 mod index;
 mod labels;
 mod layout;
+mod listing;
+mod made;
 pub(crate) mod naming;
 mod packed;
 mod raw;
+mod skipped;
 mod tarball;
 mod text;
 mod tree;

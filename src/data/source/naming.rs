@@ -4,12 +4,10 @@
 //! The extension decides where it is an image's: the decoder has the last word later. Everything else is told by its first
 //! bytes, so a photo that is called `IMG_1` or `photo.txt` is found too.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
-use super::Findings;
-use super::tree::some;
-use crate::data::ProblemKind;
-use crate::data::check::plan;
+pub(crate) use super::made::{Marks, without_made};
+pub(crate) use super::skipped::{Skipped, count};
 use crate::data::decode::Format;
 
 /// How many bytes from the start of a file tell what it is.
@@ -36,64 +34,6 @@ const UNSUPPORTED: [(&str, &str); 13] = [
     ("pnm", "Netpbm"),
 ];
 
-/// Extensions of files that come with image sets and are not images.
-const OTHERS: [&str; 54] = [
-    "txt",
-    "csv",
-    "tsv",
-    "json",
-    "jsonl",
-    "xml",
-    "md",
-    "rst",
-    "html",
-    "htm",
-    "pdf",
-    "doc",
-    "docx",
-    "xls",
-    "xlsx",
-    "yaml",
-    "yml",
-    "toml",
-    "ini",
-    "cfg",
-    "log",
-    "py",
-    "ipynb",
-    "sh",
-    "m",
-    "mat",
-    "npy",
-    "npz",
-    "pkl",
-    "pickle",
-    "h5",
-    "hdf5",
-    "parquet",
-    "arrow",
-    "safetensors",
-    "pt",
-    "pth",
-    "onnx",
-    "tfrecord",
-    "lmdb",
-    "db",
-    "sqlite",
-    "cls",
-    "zip",
-    "tar",
-    "gz",
-    "tgz",
-    "xz",
-    "zst",
-    "rar",
-    "7z",
-    "mp4",
-    "mov",
-    "avi",
-];
-
 /// Endings of backup copies and of downloads that have not finished.
 const LEFTOVERS: [&str; 11] = [
     "~",
@@ -107,43 +47,6 @@ const LEFTOVERS: [&str; 11] = [
     ".partial",
     ".crdownload",
     ".download",
-];
-
-/// Files and folders that systems leave behind, besides all whose names begin with a dot. In lower case.
-const JUNK: [&str; 15] = [
-    "__macosx",
-    "__pycache__",
-    "@eadir",
-    "#recycle",
-    "@recycle",
-    "lost+found",
-    "$recycle.bin",
-    "recycler",
-    "system volume information",
-    "thumbs.db",
-    "ehthumbs.db",
-    "desktop.ini",
-    "picasa.ini",
-    "icon\r",
-    "_gsdata_",
-];
-
-/// What an image's name has behind it where the file is a mask of that image.
-const MASKS: [&str; 14] = [
-    "seg",
-    "segm",
-    "segmentation",
-    "mask",
-    "masks",
-    "matte",
-    "trimap",
-    "gt",
-    "groundtruth",
-    "superpixels",
-    "semantic",
-    "instance",
-    "labelids",
-    "parts",
 ];
 
 /// Formats that masks are stored in: all that keep every value.
@@ -178,7 +81,7 @@ impl Kind {
         match Format::of_extension(extension) {
             // The extension may be wrong: many a `.heic` is a JPEG.
             Some(format) if format.is_supported() => Self::Image,
-            None if OTHERS.iter().any(|known| is(known)) => Self::Other,
+            None if is_other(&extension.to_ascii_lowercase()) => Self::Other,
             Some(_) | None => Self::Unknown,
         }
     }
@@ -191,6 +94,28 @@ impl Kind {
             None => Self::Other,
         }
     }
+}
+
+/// Whether an extension in lower case is of a type that comes with image sets and is not an image.
+fn is_other(extension: &str) -> bool {
+    const KNOWN: &str = "txt csv tsv json jsonl xml md rst html htm pdf doc docx xls xlsx yaml yml toml ini cfg log py \
+        ipynb sh m mat npy npz pkl pickle h5 hdf5 parquet arrow safetensors pt pth onnx tfrecord lmdb \
+        db sqlite cls zip tar gz tgz xz zst rar 7z mp4 mov avi";
+    KNOWN.split(' ').any(|known| known == extension)
+}
+
+/// Whether a name in lower case is that of a file or folder that systems leave behind, besides all that begin with a dot.
+fn is_junk(name: &str) -> bool {
+    const KNOWN: &str = "__macosx|__pycache__|@eadir|#recycle|@recycle|lost+found|$recycle.bin|recycler|\
+        system volume information|thumbs.db|ehthumbs.db|desktop.ini|picasa.ini|icon\r|_gsdata_";
+    KNOWN.split('|').any(|known| known == name)
+}
+
+/// Whether a word in lower case, behind an image's name, says that the file is a mask of that image.
+fn is_mask_word(word: &str) -> bool {
+    const KNOWN: &str = "seg segm segmentation mask masks matte trimap gt groundtruth superpixels semantic instance \
+        labelids parts";
+    KNOWN.split(' ').any(|known| known == word)
 }
 
 /// The path up to the first part that is hidden, or that a system or an editor left behind.
@@ -208,16 +133,16 @@ pub(crate) fn hidden_part(path: &str) -> Option<&str> {
 
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.') && name != "." && name != ".."
-        || JUNK.iter().any(|junk| name.eq_ignore_ascii_case(junk))
+        || is_junk(&name.to_ascii_lowercase())
         || LEFTOVERS.iter().any(|end| name.len() > end.len() && name.ends_with(end))
 }
 
-fn file_name(path: &str) -> &str {
+pub(super) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
 /// What follows the last dot of a file's name.
-fn extension(path: &str) -> Option<&str> {
+pub(super) fn extension(path: &str) -> Option<&str> {
     file_name(path).rsplit_once('.').map(|(_, extension)| extension)
 }
 
@@ -239,199 +164,8 @@ fn masked(path: &str) -> Option<&str> {
     let without_number = numbered.strip_suffix(separators).filter(|_| numbered.len() < whole.len());
     [Some(whole), without_number].into_iter().flatten().find_map(|stem| {
         let (image, word) = stem.rsplit_once(separators)?;
-        let is_mask = MASKS.iter().any(|mask| word.eq_ignore_ascii_case(mask));
-        (is_mask && !file_name(image).is_empty()).then_some(image)
+        (is_mask_word(&word.to_ascii_lowercase()) && !file_name(image).is_empty()).then_some(image)
     })
-}
-
-/// Something that this program made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Made {
-    Run,
-    Packed,
-    /// A copy that `alexnet data fix` made.
-    Fixed,
-}
-
-impl Made {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Run => "run",
-            Self::Packed => "packed images",
-            Self::Fixed => "copy made by `alexnet data fix`",
-        }
-    }
-}
-
-/// Finds the folders that this program made, by the files in them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Marks {
-    /// How many of a run's files each folder has.
-    runs: HashMap<String, usize>,
-    others: BTreeMap<String, Made>,
-}
-
-impl Marks {
-    /// Notes a file, hidden or not.
-    pub(crate) fn see(&mut self, path: &str) {
-        // The source's own folder is what the user asked for, whatever else is in it.
-        let Some((folder, name)) = path.rsplit_once('/') else { return };
-        match name {
-            "run.json" | "recipe.toml" | "command.txt" | "metrics.jsonl" => {
-                *self.runs.entry(folder.to_owned()).or_default() += 1;
-            }
-            "pack.json" | "packing.json" => {
-                self.others.insert(folder.to_owned(), Made::Packed);
-            }
-            plan::RECORD if file_name(folder) != plan::SET_ASIDE => {
-                self.others.entry(folder.to_owned()).or_insert(Made::Fixed);
-            }
-            _ => {}
-        }
-    }
-
-    /// The folders, none of them in another.
-    fn folders(&self) -> BTreeMap<String, Made> {
-        let runs =
-            self.runs.iter().filter(|&(_, &files)| files > 1).map(|(folder, _)| (folder.clone(), Made::Run));
-        let all: BTreeMap<String, Made> = self.others.clone().into_iter().chain(runs).collect();
-        let outer =
-            |folder: &str| !folder.match_indices('/').any(|(end, _)| all.contains_key(&folder[..end]));
-        all.iter().filter(|(folder, _)| outer(folder)).map(|(folder, &made)| (folder.clone(), made)).collect()
-    }
-}
-
-/// What is not used of a source, and why.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Skipped {
-    /// Hidden files and folders, and what systems leave behind.
-    pub(crate) hidden: BTreeSet<String>,
-    /// Folders that this program made.
-    pub(crate) made: BTreeMap<String, Made>,
-    /// Files that are not images.
-    pub(crate) others: Vec<String>,
-    /// Images in formats that are not decoded.
-    pub(crate) unsupported: Vec<(String, &'static str)>,
-    /// Masks of the images beside them.
-    pub(crate) masks: Vec<String>,
-}
-
-impl Skipped {
-    /// Notes a hidden path: the part of it that is hidden, once.
-    pub(crate) fn hide(&mut self, path: &str) {
-        if let Some(part) = hidden_part(path).filter(|part| !plan::OWN.contains(&file_name(part))) {
-            self.hidden.insert(part.to_owned());
-        }
-    }
-
-    /// A line for each reason.
-    pub(crate) fn notes(&self) -> Vec<String> {
-        let list = |names: &mut dyn Iterator<Item = &str>| some(&names.collect::<Vec<_>>());
-        let mut notes = Vec::new();
-        if !self.hidden.is_empty() {
-            let names = list(&mut self.hidden.iter().map(String::as_str));
-            notes.push(format!("skipped {}: {names}", count(self.hidden.len(), "hidden or system file")));
-        }
-        if !self.made.is_empty() {
-            let each = self.made.iter().map(|(folder, made)| format!("{folder} ({})", made.name()));
-            let each: Vec<String> = each.collect();
-            let names = list(&mut each.iter().map(String::as_str));
-            notes.push(format!("skipped {} made by alexnet: {names}", count(self.made.len(), "folder")));
-        }
-        if !self.others.is_empty() {
-            let names = list(&mut self.others.iter().map(String::as_str));
-            let what = match self.others.len() {
-                1 => "1 file that is not an image".to_owned(),
-                n => format!("{n} files that are not images"),
-            };
-            notes.push(format!("skipped {what} ({}): {names}", self.by_extension()));
-        }
-        for (format, files) in self.by_format() {
-            let what = format!("{format} image");
-            notes.push(format!(
-                "skipped {}, a format that is not supported (convert to JPEG or PNG): {}",
-                count(files.len(), &what),
-                some(&files)
-            ));
-        }
-        if !self.masks.is_empty() {
-            let names = list(&mut self.masks.iter().map(String::as_str));
-            let what = count(self.masks.len(), "mask");
-            notes.push(format!("skipped {what} of the images beside them: {names}"));
-        }
-        notes
-    }
-
-    /// What a folder without images holds instead, behind its name.
-    pub(super) fn instead(&self, name: &str, below: &str) -> String {
-        let hidden = self.hidden.iter().filter(|path| path.starts_with(below)).count();
-        let others = self.others.iter().filter(|path| path.starts_with(below)).count();
-        let mut parts = Vec::new();
-        for (format, files) in self.by_format() {
-            match files.iter().filter(|path| path.starts_with(below)).count() {
-                0 => {}
-                n => parts.push(format!("{}, not supported", count(n, &format!("{format} image")))),
-            }
-        }
-        if others > 0 {
-            parts.push(count(others, "other file"));
-        }
-        if hidden > 0 {
-            parts.push(count(hidden, "hidden file"));
-        }
-        if parts.is_empty() { name.to_owned() } else { format!("{name} (only {})", parts.join(", ")) }
-    }
-
-    /// Tells each file.
-    pub(in crate::data) fn tell(&self, findings: &mut Findings) {
-        for path in &self.hidden {
-            findings.tell(ProblemKind::Junk, path, "hidden, or left by a system or an editor; skipped");
-        }
-        for (folder, made) in &self.made {
-            findings.tell(
-                ProblemKind::NotUsed,
-                folder,
-                format!("made by alexnet ({}); skipped", made.name()),
-            );
-        }
-        for path in &self.others {
-            findings.tell(ProblemKind::Junk, path, "not an image; skipped");
-        }
-        for (path, format) in &self.unsupported {
-            let detail = format!("{format} is not supported; skipped. Convert it to JPEG or PNG");
-            findings.tell(ProblemKind::Unsupported, path, detail);
-        }
-        for path in &self.masks {
-            findings.tell(ProblemKind::NotUsed, path, "a mask of the image beside it; skipped");
-        }
-    }
-
-    /// `12 .txt, 2 .json`.
-    fn by_extension(&self) -> String {
-        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        for path in &self.others {
-            *counts.entry(extension(path).unwrap_or_default().to_lowercase()).or_default() += 1;
-        }
-        let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
-        counts.sort_by_key(|(_, files)| std::cmp::Reverse(*files));
-        let shown = counts.iter().take(5).map(|(extension, files)| match extension.as_str() {
-            "" => format!("{files} without an extension"),
-            extension => format!("{files} .{extension}"),
-        });
-        let shown = shown.collect::<Vec<_>>().join(", ");
-        if counts.len() > 5 { format!("{shown}, ...") } else { shown }
-    }
-
-    fn by_format(&self) -> BTreeMap<&'static str, Vec<&str>> {
-        let mut formats: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        self.unsupported.iter().for_each(|(path, format)| formats.entry(format).or_default().push(path));
-        formats
-    }
-}
-
-/// `1 mask`, `2 masks`.
-pub(crate) fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Sorts files by what they are. Returns the images in the order in which they came; `skipped` gets the others. `head` reads
@@ -492,46 +226,6 @@ fn masks<'a>(images: impl Iterator<Item = &'a str> + Clone) -> HashSet<String> {
     found.map(|(path, _)| path.to_owned()).collect()
 }
 
-/// Removes what is in folders that this program made, and returns those.
-pub(crate) fn without_made<T>(
-    files: &mut Vec<(String, T)>,
-    folders: &mut BTreeSet<String>,
-    marks: &Marks,
-) -> BTreeMap<String, Made> {
-    let mut made = marks.folders();
-    // A training that was stopped at once leaves `runs/NAME-1` with nothing in it.
-    let runs: Vec<&String> = folders.iter().filter(|folder| file_name(folder) == "runs").collect();
-    let began = runs.into_iter().filter(|runs| {
-        files.iter().filter(|(path, _)| is_below(path, runs)).all(|(path, _)| file_name(path) == "lock")
-    });
-    made.extend(began.map(|runs| (runs.clone(), Made::Run)).collect::<Vec<_>>());
-    if made.is_empty() {
-        return made;
-    }
-    // A mended copy is a copy only beside the original.
-    let mut images = files.iter().filter(|(path, _)| Kind::of_name(path) == Kind::Image);
-    if images.all(|(path, _)| is_in(path, &made)) {
-        made.retain(|_, made| *made != Made::Fixed);
-    }
-    files.retain(|(path, _)| !is_in(path, &made));
-    folders.retain(|path| !is_in(path, &made));
-    // A folder that holds nothing but these, such as `runs`, is no more a class than they are.
-    let above: BTreeSet<&str> =
-        made.keys().flat_map(|path| path.match_indices('/').map(|(end, _)| &path[..end])).collect();
-    folders.retain(|folder| {
-        !above.contains(folder.as_str()) || files.iter().any(|(path, _)| is_below(path, folder))
-    });
-    made
-}
-
-fn is_in(path: &str, made: &BTreeMap<String, Made>) -> bool {
-    made.contains_key(path) || path.match_indices('/').any(|(end, _)| made.contains_key(&path[..end]))
-}
-
-fn is_below(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -546,6 +240,7 @@ mod tests {
             "a/.DS_Store",
             "Thumbs.db",
             "a/DESKTOP.INI",
+            "System Volume Information/1.jpg",
             "__MACOSX/a/1.jpg",
             "1.jpg.part",
             "1.jpg~",
@@ -655,45 +350,5 @@ mod tests {
         };
         assert_eq!(run(50), (1, 500));
         assert_eq!(run(1000), (0, 100));
-    }
-
-    #[test]
-    fn folders_that_this_program_made_are_found_by_their_files() {
-        let paths = [
-            "cat/1.jpg",
-            "runs/small-1/run.json",
-            "runs/small-1/recipe.toml",
-            "runs/small-1/plots/a.png",
-            "runs/small-2/recipe.toml",
-            "runs/small-2/command.txt",
-            "packed/pack.json",
-            "dog/recipe.toml",
-            "dog/1.jpg",
-            "fixed/.fixed.json",
-            "fixed/cat/1.jpg",
-            "run.json",
-            "recipe.toml",
-        ];
-        let mut marks = Marks::default();
-        paths.iter().for_each(|path| marks.see(path));
-        let mut files: Vec<(String, ())> = paths.iter().map(|path| ((*path).to_owned(), ())).collect();
-        let folders = [
-            "cat",
-            "dog",
-            "fixed",
-            "fixed/cat",
-            "packed",
-            "runs",
-            "runs/small-1",
-            "runs/small-1/plots",
-            "runs/small-2",
-        ];
-        let mut folders: BTreeSet<String> = folders.map(str::to_owned).into();
-        let made = without_made(&mut files, &mut folders, &marks);
-        let made: Vec<(&str, Made)> = made.iter().map(|(folder, &made)| (folder.as_str(), made)).collect();
-        let runs = [("runs/small-1", Made::Run), ("runs/small-2", Made::Run)];
-        assert_eq!(made, [[("fixed", Made::Fixed), ("packed", Made::Packed)], runs].concat());
-        assert_eq!(folders.into_iter().collect::<Vec<_>>(), ["cat", "dog"]);
-        assert_eq!(files.len(), 5);
     }
 }
