@@ -65,7 +65,7 @@ def packed(program):
 
 def main():
     packed(Path(sys.argv[1]).resolve())
-    corpus = {"picture": [], "tar": [], "mat": [], "idx": [], "packed": []}
+    corpus = {"picture": [], "tar": [], "list": [], "mat": [], "idx": [], "packed": []}
     corpus["picture"] = [png(7, 5, 1), png(3, 3, 2, 16), png(3, 3, 3, 8, 0), png(4, 4, 4, 8, 6)]
     corpus["picture"] += [p.read_bytes() for p in sorted((TESTS / "data").rglob("*")) if p.suffix in {".jpg", ".png"}]
     corpus["picture"] += [gzip.compress(png(3, 3, 5)), gzip.compress(gzip.compress(png(3, 3, 6)))]
@@ -78,6 +78,27 @@ def main():
         tar([("1.png", small), ("1.cls", b"3"), ("2.png", small), ("2.cls", b"cat")]),
         tar([("n01440764.tar", tar([("n01440764_1.JPEG", small)])), ("n01443537.tar", tar([("n01443537_1.JPEG", small)]))]),
     ]
+    corpus["tar"] += [
+        tar(classes[:1]) + tar(classes[1:]),
+        tar(classes) + b"\0" * 4096 + b"something else",
+        tar([("/data/cat/1.png", small), ("/data/dog/1.png", small), ("./cat/1.png", small), ("cat/1.png", small)]),
+        tar([("a.0.png", small), ("a.0.cls", b"0"), ("a.0.seg.png", small), ("a.1.png", small), ("a.1.cls", b"")]),
+        tar([("1.png", small), ("1.json", b'{"label": 3, "class": "cat"}'), ("2.png", small), ("2.json", b"[1]")]),
+        tar([("1.png", small), ("1.txt", b"\xff\xfec\0"), ("1.cls.txt", b"cat"), ("._1.png", b"x"), ("1.class", b"dog")]),
+    ]
+    lists = [
+        "a 1.jpg,cat\nb.jpg,dog\nsub/c.jpg,cat\n",
+        "id,label,width,split\r\nb,\"Cat, old\",3,train\r\nc,dog,4,val\r\n",
+        "image;is_valid;breed\nsub\\b.png;True;pug\n/x/sub/c.jpg;False;pug\nb.jpg;0;x\n",
+        "b.jpg 1 0 0 9 9\nc 0 1 1 9 9\n",
+        "1.jpg 1\nILSVRC2012_val_00000002.JPEG,n02017213 1 2 3 4\n",
+        "ImageId,PredictionString\n1,n02017213 1 2 3 4 n02017213 1 2 3 4\n",
+        "\"b.jpg,cat\nsub/c.jpg,\"two\nlines\"\nb.jpg,dog\n",
+    ]
+    for text in lists:
+        for coding in ["utf-8", "utf-8-sig", "utf-16", "latin-1"]:
+            for names in [b"", b"0 cat\n1 dog\n", b"cat\ndog\n"]:
+                corpus["list"].append(struct.pack("<H", len(names)) + names + text.encode(coding))
     corpus["mat"] = [(TESTS / "ilsvrc" / "meta.mat").read_bytes()]
     images, labels = idx([2, 3, 3], bytes(18)), idx([2], bytes(2))
     for pair in [(images, labels), (gzip.compress(images), gzip.compress(labels)), (idx([1, 1, 1], b"1"), idx([2], b"12"))]:

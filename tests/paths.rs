@@ -66,7 +66,7 @@ fn any_name_works_wherever_a_path_is_asked_for() {
     run(&[word("classify"), runs, data.join(picture).as_os_str()], 0);
     run(&[word("edit"), runs, word("lr=0.001")], 0);
     run(&[word("recipe"), word("from-journal"), runs], 0);
-    let (plot, model) = (odd(&place, "plot.svg"), run_folder.join("best.safetensors"));
+    let (plot, model) = (odd(&place, "plot.svg"), run_folder.join("last.safetensors"));
     run(&[word("eval"), model.as_os_str(), word("--data"), source], 0);
     run(
         &[

@@ -40,7 +40,7 @@ fn a_folder_of_pictures_needs_labels() {
         [("0.jpg", "dog"), ("1.jpg", "cat"), ("2.jpg", "dog")].map(|(f, c)| (f.into(), c.into()))
     );
     let notes = set.notes.join("\n");
-    assert!(notes.contains("3.jpg") && notes.contains("1 files that are not there: 9.jpg"), "{notes}");
+    assert!(notes.contains("3.jpg") && notes.contains("1 file that is not there: line 5 (9.jpg)"), "{notes}");
     // Which of two files?
     put(dir.path(), "more.txt", b"0.jpg 1\n");
     assert!(error(dir.path()).contains("which file says"));
@@ -163,7 +163,9 @@ fn samples_without_a_class_are_told() {
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!((set.classes.len(), set.split("all").unwrap().len()), (1, 1));
     assert!(
-        set.notes.iter().any(|note| note.contains("have no .cls") && note.contains("b.jpg")),
+        set.notes
+            .iter()
+            .any(|note| note.contains("nothing beside it says what it shows") && note.contains("b.jpg")),
         "{:?}",
         set.notes
     );

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
+use alexnet::interop::Model;
 use alexnet_kernels::hash::combine;
 use pictures::png;
 use place::{Place, finished, signal, wait_for_lines};
+use serde_json::{Value, json};
 
 /// Kills a training after some time; what it came to, if it was over before.
 fn kill_after(mut child: Child, time: Duration) -> Option<Output> {
@@ -165,14 +167,18 @@ fn what_was_changed_since_is_told_and_refused() {
     let moved = place.path("moved");
     std::fs::rename(place.root().join("data"), &moved).unwrap();
     let err = resume(&[], 3);
-    assert!(err.contains("cannot be opened"), "{err}");
+    let help = format!("help: if they have moved: `alexnet train NEW/PLACE --resume {}`", place.path("run"));
+    assert!(err.contains("cannot be opened") && err.contains(&help), "{err}");
     let mut elsewhere = place.go_on("run", &["--steps", "7"]);
     elsewhere.push(moved);
     let (_, err) = place.run(&elsewhere, 0);
     assert!(err.contains("goes on after step 5"), "the same pictures elsewhere are the same: {err}");
+    // Where they are now is known from then on.
+    let err = resume(&["--steps", "8"], 0);
+    assert!(err.contains("goes on after step 7"), "{err}");
     elsewhere.extend(["--set", "schedule.epochs=3", "--accept-changes"].map(String::from));
     let steps = elsewhere.iter().position(|word| word == "--steps").unwrap();
-    elsewhere.drain(steps..steps + 2);
+    elsewhere[steps + 1] = "none".to_owned();
     let (_, err) = place.run(&elsewhere, 0);
     assert!(
         err.contains("goes on with what was changed") && err.contains("schedule.epochs: 2 -> 3"),
@@ -216,6 +222,136 @@ fn damaged_checkpoints_are_told() {
     let (_, err) = place.run(&place.go_on("run", &[]), 4);
     assert!(err.contains("its checksum is not that of its bytes") && err.contains("help: "), "{err}");
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2, "what is damaged is not removed");
+}
+
+#[test]
+fn what_a_run_was_asked_for_is_kept() {
+    let place = Place::new(1);
+    let resume = |more: &[&str]| {
+        let mut args = vec!["train".to_owned(), "--resume".to_owned(), place.path("run")];
+        args.extend(more.iter().map(ToString::to_string));
+        place.run(&args, 0).1
+    };
+    let text = |name: &str| std::fs::read_to_string(place.root().join("run").join(name)).unwrap();
+    place.run(&place.train("run", &["--steps", "5", "--workers", "0", "--on-plateau", "stop"]), 0);
+    let asked: Value = serde_json::from_str(&text("run.json")).unwrap();
+    assert_eq!((&asked["steps"], &asked["workers"], &asked["threads"]), (&json!(5), &json!(0), &json!(1)));
+    assert_eq!((&asked["checkpoint_steps"], &asked["on_plateau"]), (&json!(2), &json!("stop")));
+    let model = std::fs::read(place.root().join("run/last.safetensors")).unwrap();
+    let err = resume(&[]);
+    assert!(err.contains("the limit of 5 steps is reached") && err.contains("--steps none"), "{err}");
+    assert!(std::fs::read(place.root().join("run/last.safetensors")).unwrap() == model, "no step was made");
+    let err = resume(&["--steps", "7", "--workers", "1"]);
+    assert!(err.contains("differs from before: --steps 5 -> 7, --workers 0 -> 1\n"), "{err}");
+    assert!(err.contains("the limit of 7 steps is reached"), "{err}");
+    let err = resume(&["--steps", "none"]);
+    assert!(err.contains("differs from before: --steps 7 -> none\n") && err.contains("epoch 1: "), "{err}");
+    let asked: Value = serde_json::from_str(&text("run.json")).unwrap();
+    assert_eq!((asked.get("steps"), &asked["workers"]), (None, &json!(1)));
+}
+
+/// A training that is killed while it makes its folder is started again by the command that the message names.
+#[test]
+fn a_run_that_only_began_is_started_again() {
+    let place = Place::new(1);
+    let args: Vec<String> =
+        place.train("run", &["--steps", "2"]).into_iter().filter(|word| word != "--exist-ok").collect();
+    place.run(&args, 0);
+    for entry in std::fs::read_dir(place.root().join("run")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() {
+            std::fs::remove_dir_all(&path).unwrap();
+        } else if !["lock", "recipe.toml", "command.txt", "log.txt"].contains(&name) {
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+    let (_, err) = place.run(&place.train_resume("run"), 2);
+    let help = err.lines().find(|line| line.contains("help: ")).unwrap();
+    assert!(
+        help.contains("start it again") && help.contains(&args[1]) && help.contains("--steps 2"),
+        "{err}"
+    );
+    place.run(&args, 0);
+    assert!(!place.root().join("run/earlier-1").exists());
+}
+
+/// Nothing in a model file depends on where images and run are.
+#[test]
+fn the_same_training_elsewhere_gives_the_same_files() {
+    let place = Place::new(2);
+    place.run(&place.train("here", &[]), 0);
+    std::fs::rename(place.root().join("data"), place.root().join("images of mine")).unwrap();
+    std::fs::rename(place.root().join("recipe.toml"), place.root().join("other.toml")).unwrap();
+    let [data, recipe, run] = ["images of mine", "other.toml", "there"].map(|name| place.path(name));
+    place.words(&["train", &data, "--recipe", &recipe, "--run", &run, "--threads", "2"], 0);
+    assert!(place.numbers("here") == place.numbers("there"));
+}
+
+/// The best model is the best of the metrics, also when the newest checkpoint is lost and the training goes another way from the
+/// one before.
+#[test]
+fn the_best_model_belongs_to_the_metrics() {
+    let place = Place::new(6);
+    let newest = place.root().join("run/checkpoints");
+    for epochs in 1..5 {
+        let newest = newest.join(format!("step-{:09}.safetensors", 12 * epochs));
+        // The checkpoint before the newest is that of the step before the last validation.
+        place.run(&place.train("run", &["--epochs", &epochs.to_string(), "--checkpoint-steps", "11"]), 0);
+        place.best_is_that_of_metrics("run");
+        let whole = place.numbers("run");
+        std::fs::remove_file(&newest).unwrap();
+        let (_, err) = place.run(&place.train_resume("run"), 0);
+        assert!(err.contains(&format!("goes on after step {}\n", 12 * epochs - 1)), "{err}");
+        assert!(place.numbers("run") == whole, "epoch {epochs}");
+        std::fs::remove_file(&newest).unwrap();
+        let stop = format!("stop-after={}", epochs + 2);
+        place.words(&["edit", &place.path("run"), "lr=1e-9", &stop], 0);
+        let (_, err) = place.run(&place.train_resume("run"), 0);
+        assert!(err.contains("best.safetensors is the model of epoch"), "{err}");
+        place.best_is_that_of_metrics("run");
+    }
+}
+
+#[test]
+fn a_best_model_that_is_gone_is_reported() {
+    let place = Place::new(3);
+    place.run(&place.train("run", &["--steps", "30"]), 0);
+    let best = place.root().join("run/best.safetensors");
+    let mut bytes = std::fs::read(&best).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&best, bytes).unwrap();
+    place.words(&["edit", &place.path("run"), "lr=1e-9"], 0);
+    let output = place.command(&[], &place.go_on("run", &["--steps", "none"])).output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(err.contains("warning: ") && err.contains("is gone: its file was changed or removed"), "{err}");
+    assert!(err.contains("moved to "), "{err}");
+    // The third epoch may have found a better one; otherwise the exit code says that one is missing.
+    match output.status.code() {
+        Some(0) => place.best_is_that_of_metrics("run"),
+        code => assert!(code == Some(1) && !best.exists(), "{err}"),
+    }
+}
+
+/// Packed sets have no place for images that do not decode; nothing else of a training depends on them.
+#[test]
+fn images_that_do_not_decode_change_no_bit_between_packed_and_source() {
+    let place = Place::new(2);
+    for name in ["train/ant/3.png", "train/cat/0.png", "train/eel/8.png", "val/bee/1.png"] {
+        std::fs::write(place.root().join("data").join(name), b"not an image").unwrap();
+    }
+    let [data, packed, recipe, run] =
+        ["data", "packed", "recipe.toml", "of-packed"].map(|name| place.path(name));
+    place.words(&["data", "pack", &data, &packed, "--side", "17"], 0);
+    place.run(&place.train("of-source", &[]), 0);
+    let args = ["train", &packed, "--recipe", &recipe, "--run", &run];
+    place.run(&place::often(&args, &[]), 0);
+    let model = |run: &str| Model::load(place.root().join(run).join("last.safetensors")).unwrap();
+    let (source, packed) = (model("of-source"), model("of-packed"));
+    assert!(source.parameters == packed.parameters, "other weights");
+    assert_eq!((source.golden, source.preprocess), (packed.golden, packed.preprocess));
+    assert_eq!(place.numbers("of-source").1, place.numbers("of-packed").1);
 }
 
 #[test]

@@ -48,6 +48,23 @@ fn live_edits_are_replayed_to_the_same_bits() {
     assert_eq!(lines(&run), lines(&place.root().join("again")));
 }
 
+/// A training that is stopped after the last step of an epoch has its validation left: what is changed meanwhile is changed
+/// behind that, now and when it is replayed.
+#[test]
+fn a_change_before_a_validation_that_is_left_is_replayed_to_the_same_bits() {
+    let place = Place::new(5);
+    place.run(&place.train("run", &["--steps", "24"]), 0);
+    place.words(&["edit", &place.path("run"), "lr=0.004"], 0);
+    let (_, err) = place.run(&place.go_on("run", &["--steps", "none"]), 0);
+    assert!(err.contains("goes on after step 24") && err.contains("epoch 2: "), "{err}");
+    let (again, _) = place.words(&["recipe", "from-journal", &place.path("run")], 0);
+    std::fs::write(place.root().join("recipe.toml"), &again).unwrap();
+    place.run(&place.train("again", &[]), 0);
+    assert_eq!(lines(&place.root().join("run")), lines(&place.root().join("again")));
+    let model = |run: &str| Model::load(place.root().join(run).join("last.safetensors")).unwrap().parameters;
+    assert!(model("run") == model("again"));
+}
+
 #[test]
 fn numbers_that_go_wrong_are_gone_back_from() {
     let place = Place::new(2);
@@ -71,6 +88,20 @@ fn numbers_that_go_wrong_are_gone_back_from() {
     let (_, err) = place
         .run(&place.train("thrice", &["--set", "optimiser.rate=1e6", "--set", "optimiser.decay=1e6"]), 5);
     assert!(err.contains("(3 of at most 3 times)") && err.contains("after going back 3 times"), "{err}");
+}
+
+/// A loss that is finite, and worth nothing: the training has failed, however it ends.
+#[test]
+fn an_exploded_training_is_no_success() {
+    let place = Place::new(1);
+    let exploding =
+        ["--set", "optimiser.rate=3000", "--set", "optimiser.momentum=0", "--set", "optimiser.decay=0"];
+    for (run, more) in [("steps", &["--steps", "3"][..]), ("epochs", &[])] {
+        let args = [&exploding[..], more].concat();
+        let (_, err) = place.run(&place.train(run, &args), 5);
+        assert!(err.contains("diverged: the loss is ") && err.contains("help: a lower rate"), "{err}");
+        assert!(!place.root().join(run).join("best.safetensors").exists());
+    }
 }
 
 #[test]
@@ -171,21 +202,24 @@ fn a_model_is_trained_on_for_other_classes() {
 /// A batch that goes through the network in parts gives the numbers of the whole.
 #[test]
 fn micro_batches_change_no_number() {
-    let place = Place::new(2);
+    // Three steps an epoch: the layers are looked at in the 20th.
+    let place = Place::new(7);
     let whole = ["--set", "optimiser.batch=20"];
     let mut numbers = [None, Some("9"), Some("18")].map(|micro_batch| {
         let run = format!("run{}", micro_batch.unwrap_or("-whole"));
         let mut args = place.train(&run, &whole);
         args.extend(micro_batch.into_iter().flat_map(|n| ["--micro-batch".to_owned(), n.to_owned()]));
         place.run(&args, 0);
-        // The layers are looked at in the last part alone.
         let models = ["best.safetensors", "last.safetensors"]
             .map(|name| Model::load(place.root().join(&run).join(name)).unwrap().parameters);
-        let losses = lines(&place.root().join(&run)).into_iter().map(|line| line["train/loss"].clone());
-        (models, losses.collect::<Vec<Value>>())
+        (models, lines(&place.root().join(&run)))
     });
     let [whole, parts @ ..] = &mut numbers;
-    assert!(parts.iter().all(|part| part == whole));
+    assert!(whole.1.iter().any(|line| line.get("fc4/dead").is_some()), "{:?}", whole.1);
+    for part in parts {
+        assert!(part.0 == whole.0, "other models");
+        assert_eq!(part.1, whole.1, "other metrics");
+    }
     let (_, err) = place.run(&place.train("odd", &["--set", "optimiser.batch=20", "--micro-batch", "4"]), 2);
     assert!(err.contains("a micro-batch of 4 pictures, expected a multiple of 9"), "{err}");
 }

@@ -11,7 +11,7 @@ use super::output::{Output, escaped, note, printable};
 use super::{Ending, Stop};
 use crate::data::check::plan::{Done, Left, Plan, Undone};
 use crate::data::check::{Diagnosis, check};
-use crate::data::pack::{Coding, Config, Manifest, check_outside, pack};
+use crate::data::pack::{Coding, Config, Manifest, check_outside, pack, recipe_of};
 use crate::data::{Dataset, bench, digests};
 use crate::error::{Kind, shell};
 use crate::net::show::grouped;
@@ -219,7 +219,9 @@ fn packed_text(packed: &Manifest, bytes: u64, folder: &Path) -> String {
     for skip in packed.skipped.iter().take(10) {
         let _ = writeln!(text, "  {}: {}", escaped(&skip.file), escaped(&skip.reason));
     }
-    let _ = writeln!(text, "use it    alexnet train {} --recipe paper", shell(folder));
+    let changed = || format!("paper --set input.square={}", packed.side);
+    let recipe = recipe_of(packed.side).map_or_else(changed, str::to_owned);
+    let _ = writeln!(text, "use it    alexnet train {} --recipe {recipe}", shell(folder));
     text
 }
 

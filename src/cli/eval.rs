@@ -259,7 +259,7 @@ impl Report<'_> {
             let error = percent(1.0 - share);
             let _ = writeln!(
                 out,
-                "{name:<8}  {} right, {} pictures; error {error}",
+                "{name:<8}  {} right, {} images; error {error}",
                 percent(share),
                 grouped(*count)
             );

@@ -4,8 +4,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | `args` | what can be typed |
-//! | `classes` | the classes of a set, as they are shown before training |
 //! | `settings` | `--set`, and options that would have no effect |
+//! | `classes` | the classes of a set, as they are shown before training |
 //! | `output` | standard output that may be closed, notes, errors, colour |
 //! | one file a command | arguments to one call, and its result to text or JSON |
 

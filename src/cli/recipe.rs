@@ -57,7 +57,7 @@ fn from_journal(run: &Path) -> crate::Result<String> {
 
 /// The recipe that a run folder holds.
 pub(super) fn run_recipe(run: &Path) -> crate::Result<Recipe> {
-    Recipe::load(&run.join("recipe.toml").display().to_string())
+    Recipe::read(&run.join("recipe.toml"))
 }
 
 /// A built-in recipe, that of a file, or that of a run folder.

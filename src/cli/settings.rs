@@ -43,7 +43,7 @@ pub(super) fn apply(
         .collect();
     if purpose == Purpose::Training && !late.is_empty() {
         note(&format!(
-            "training ends after {} epochs: the rate is not divided after epoch {}, as the recipe has it",
+            "training ends after {} epochs, so the rate is not divided after epoch {} as the recipe has it",
             recipe.schedule.epochs,
             late.join(", ")
         ));

@@ -47,12 +47,12 @@ fn config(args: &TrainArgs) -> Result<Config> {
         Some(source) => Dataset::open(source)?,
         None => embedded::fashion_mnist()?,
     };
+    settings::check_training(args, &recipe, &dataset)?;
     if let Some(run) = &args.resume {
         note(&format!("resuming {}", run.display()));
     }
     // A run that is resumed had its one class allowed before.
     classes::introduce(&dataset, args.allow_one_class || args.resume.is_some())?;
-    settings::check_training(args, &recipe, &dataset)?;
     let threads = requests.threads.unwrap_or_else(|| args.machine.threads());
     let minutes = Duration::from_secs_f64(60.0 * requests.checkpoint_minutes.unwrap_or(CHECKPOINT_MINUTES));
     Ok(Config {

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use alexnet_kernels::memory;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rand::seq::SliceRandom;
 
 use super::preprocess::color_noise;
 use super::{ColorBasis, Picture, Preprocess, Skip, Split, View};
+use crate::error::Kind;
 use crate::net::Augment;
 use crate::random::{Purpose, generator, key};
 use crate::{Error, Result};
@@ -29,6 +31,13 @@ pub struct Batch {
     pub skipped: Vec<Skip>,
 }
 
+impl Batch {
+    /// Pictures that it stands for, those that were left out included.
+    fn positions(&self) -> usize {
+        self.labels.len() + self.skipped.len()
+    }
+}
+
 /// What is done with each picture.
 #[derive(Clone, Debug)]
 enum Task {
@@ -41,7 +50,10 @@ enum Task {
 struct Job {
     split: Split,
     preprocess: Arc<Preprocess>,
+    /// Index in the split of each picture, in the order in which they are used.
     order: Vec<usize>,
+    /// For a training with pictures left out, by index: the place of each picture among those that are used.
+    places: Vec<u32>,
     batch: usize,
     task: Task,
     /// Nanoseconds spent in each stage, and the pictures that went through it.
@@ -58,8 +70,11 @@ pub const STAGES: [&str; 4] = ["read", "decode", "square", "augment"];
 /// ahead of the one that is used. So memory follows from the batch, not from the set or the workers.
 pub struct Loader {
     job: Arc<Job>,
-    next: usize,
+    /// Position in the order of the first picture of the next batch.
+    position: usize,
     ahead: Option<Ahead>,
+    /// Why there are no threads.
+    failed: Option<Error>,
     /// Whether the caller has a batch whose memory has not come back.
     lent: bool,
     /// Without workers: memory that has come back.
@@ -67,6 +82,7 @@ pub struct Loader {
 }
 
 /// The threads that make batches before they are asked for.
+#[derive(Debug)]
 struct Ahead {
     batches: Receiver<Result<Batch>>,
     /// Images of batches that have been used, to be filled again.
@@ -85,6 +101,9 @@ impl Loader {
     /// and the epoch, beginning at batch number `first`. The last batch may be smaller. Images are the way up that
     /// `preprocess` says.
     ///
+    /// A picture's random numbers follow from its place among `usable`, so a set that was packed without the pictures that do
+    /// not decode gives the same batches as its source.
+    ///
     /// With 0 workers, batches are made on the caller's thread.
     pub fn training(
         split: &Split,
@@ -101,14 +120,16 @@ impl Loader {
         order.shuffle(&mut generator(key(seed, epoch, 0, Purpose::Order)));
         let task = Task::Training { augment: augment.clone(), basis: basis.clone(), seed, epoch };
         let (split, preprocess) = (split.oriented(preprocess.orientation), Arc::clone(preprocess));
+        let places = places(usable);
         Self::start(
-            Job { split, preprocess, order, batch: batch.max(1), task, stages: Default::default() },
+            Job { split, preprocess, order, places, batch: batch.max(1), task, stages: Default::default() },
             first,
             workers,
         )
     }
 
-    /// Every picture of `split` in order, each as `views` views (1 or 10), `batch` pictures at a time.
+    /// Every picture of `split` in order, each as `views` views (1 or 10), `batch` pictures at a time. Those that do not decode
+    /// take no place in a batch: what an engine computes may depend, in the last bits, on which pictures come together.
     pub fn evaluation(
         split: &Split,
         preprocess: &Arc<Preprocess>,
@@ -128,6 +149,7 @@ impl Loader {
                 split,
                 preprocess,
                 order,
+                places: Vec::new(),
                 batch: batch.max(1),
                 task: Task::Evaluation { views },
                 stages: Default::default(),
@@ -167,8 +189,15 @@ impl Loader {
 
     fn start(job: Job, first: usize, workers: usize) -> Self {
         let job = Arc::new(job);
-        let ahead = (workers > 0).then(|| Ahead::start(&job, first, workers));
-        Self { job, next: first, ahead, lent: false, spent: Vec::new() }
+        let (ahead, failed) = match workers {
+            0 => (None, None),
+            _ => match Ahead::start(&job, first, workers) {
+                Ok(ahead) => (Some(ahead), None),
+                Err(error) => (None, Some(error)),
+            },
+        };
+        let position = first * job.batch;
+        Self { job, position, ahead, failed, lent: false, spent: Vec::new() }
     }
 }
 
@@ -176,54 +205,62 @@ impl Iterator for Loader {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.next >= self.job.batches() {
+        if self.position >= self.job.order.len() {
             return None;
+        }
+        if let Some(error) = self.failed.take() {
+            self.position = usize::MAX;
+            return Some(Err(error));
         }
         // A batch that the caller has kept is replaced by new memory.
         self.take_back(Vec::new());
         let batch = match &self.ahead {
             None => {
                 let images = std::mem::take(&mut self.spent);
-                self.job.batch(self.next, images, |position| self.job.square(position))
+                self.job.batch(self.position, images, |position| self.job.square(position))
             }
             Some(ahead) => ahead.batches.recv().unwrap_or_else(|_| {
-                Err(Error::data(format!("the thread that makes batches failed at batch {}", self.next)))
+                Err(Error::data(format!("the thread that makes batches failed at image {}", self.position)))
             }),
         };
-        self.next = if batch.is_ok() { self.next + 1 } else { usize::MAX };
+        self.position = batch.as_ref().map_or(usize::MAX, |batch| self.position + batch.positions());
         self.lent = true;
         Some(batch)
     }
 }
 
 impl Ahead {
-    fn start(job: &Arc<Job>, first: usize, workers: usize) -> Self {
+    fn start(job: &Arc<Job>, first: usize, workers: usize) -> Result<Self> {
         let begin = first * job.batch;
+        let started = (0..workers).map(|worker| start_worker(job, begin + worker, workers));
         let (squares, mut threads): (Vec<Receiver<Square>>, Vec<JoinHandle<()>>) =
-            (0..workers).map(|worker| start_worker(job, begin + worker, workers)).unzip();
+            started.collect::<Result<Vec<_>>>()?.into_iter().unzip();
         let (send, batches) = bounded(1);
         let (spent, used) = bounded(MEMORIES);
         (0..MEMORIES).for_each(|_| drop(spent.try_send(Vec::new())));
         let job = Arc::clone(job);
-        threads.push(std::thread::spawn(move || {
+        threads.push(spawn(move || {
             // Worker w makes every so-many-th square from the w-th: asking them in turn keeps the order.
             let square = |position: usize| {
                 let worker = &squares[(position - begin) % workers];
                 worker.recv().unwrap_or_else(|_| Err(Error::data("a thread that reads pictures failed")))
             };
-            for number in first..job.batches() {
+            let mut position = begin;
+            while position < job.order.len() {
                 let Ok(images) = used.recv() else { return };
-                if send.send(job.batch(number, images, square)).is_err() {
+                let batch = job.batch(position, images, square);
+                position = batch.as_ref().map_or(usize::MAX, |batch| position + batch.positions());
+                if send.send(batch).is_err() {
                     return;
                 }
             }
-        }));
-        Self { batches, spent, threads }
+        })?);
+        Ok(Self { batches, spent, threads })
     }
 }
 
 /// A thread that makes the squares at `first` and every so-many-th after it, and where they come out.
-fn start_worker(job: &Arc<Job>, first: usize, step: usize) -> (Receiver<Square>, JoinHandle<()>) {
+fn start_worker(job: &Arc<Job>, first: usize, step: usize) -> Result<(Receiver<Square>, JoinHandle<()>)> {
     let (send, squares) = bounded(job.batch.div_ceil(step));
     let job = Arc::clone(job);
     let work = move || {
@@ -233,7 +270,14 @@ fn start_worker(job: &Arc<Job>, first: usize, step: usize) -> (Receiver<Square>,
             }
         }
     };
-    (squares, std::thread::spawn(work))
+    Ok((squares, spawn(work)?))
+}
+
+fn spawn(work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("images".to_owned()).spawn(work).map_err(|error| {
+        Error::new(Kind::Runtime, format!("cannot start a thread that loads images: {error}"))
+            .help("fewer threads: --workers 1 --threads 1")
+    })
 }
 
 impl Drop for Loader {
@@ -245,6 +289,19 @@ impl Drop for Loader {
             let _ = thread.join();
         }
     }
+}
+
+/// The place of each picture among those that are used, by its index; nothing where both are the same.
+fn places(usable: &[usize]) -> Vec<u32> {
+    let Some(&last) = usable.iter().max().filter(|_| usable.iter().zip(0..).any(|(&index, i)| index != i))
+    else {
+        return Vec::new();
+    };
+    let mut places = vec![0; last + 1];
+    for (&index, place) in usable.iter().zip(0..) {
+        places[index] = place;
+    }
+    places
 }
 
 impl Job {
@@ -276,15 +333,30 @@ impl Job {
         now
     }
 
-    /// The batch with this number, its images in the memory of `images`.
-    fn batch(&self, number: usize, mut images: Vec<f32>, square: impl Fn(usize) -> Square) -> Result<Batch> {
+    /// The batch that begins at this position of the order, its images in the memory of `images`. In training it is so many
+    /// positions of the order, in evaluation so many pictures that decode.
+    fn batch(&self, begin: usize, mut images: Vec<f32>, square: impl Fn(usize) -> Square) -> Result<Batch> {
         images.clear();
         let views = if let Task::Evaluation { views } = &self.task { views.len() } else { 1 };
-        let pictures = self.batch.min(self.order.len().saturating_sub(number * self.batch));
-        images.reserve_exact(pictures * views * self.preprocess.view_len());
+        let pictures = self.batch.min(self.order.len() - begin);
+        let values = pictures * views * self.preprocess.view_len();
+        memory::reserve(&mut images, values).map_err(|_| {
+            let mebibytes = (values * size_of::<f32>()) as f64 / f64::from(1 << 20);
+            Error::new(
+                Kind::Runtime,
+                format!("not enough memory: {mebibytes:.1} MiB needed for a batch of {pictures} images"),
+            )
+            .help("a smaller batch: `--set optimiser.batch=32`; or fewer threads: `--workers 1`")
+        })?;
         let mut batch = Batch { images, ..Batch::default() };
-        let begin = number * self.batch;
-        for position in begin..self.order.len().min(begin + self.batch) {
+        let is_full = |batch: &Batch| match self.task {
+            Task::Training { .. } => batch.positions() == self.batch,
+            Task::Evaluation { .. } => batch.labels.len() == self.batch,
+        };
+        for position in begin..self.order.len() {
+            if is_full(&batch) {
+                break;
+            }
             match square(position)? {
                 Ok(square) => self.add(&mut batch, self.order[position], &square),
                 Err(skip) => batch.skipped.push(skip),
@@ -300,7 +372,7 @@ impl Job {
             batch.images.resize(start + len, 0.0);
             self.preprocess.view(square, view, noise, &mut batch.images[start..]);
         };
-        let image = index as u64;
+        let image = self.places.get(index).map_or(index as u64, |&place| u64::from(place));
         let begin = Instant::now();
         let key = match &self.task {
             Task::Training { augment, basis, seed, epoch } => {

@@ -11,6 +11,7 @@ use nalgebra::{Matrix3, SymmetricEigen};
 use safetensors::Dtype;
 
 use super::{Picture, Skip, Split, square};
+use crate::error::Kind;
 use crate::files::container::{self, Array, Header, Values};
 use crate::{Error, Result};
 
@@ -75,7 +76,15 @@ impl Statistics {
             Ok(())
         };
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..workers.max(1)).map(|_| scope.spawn(work)).collect();
+            let spawn = |_| {
+                std::thread::Builder::new().spawn_scoped(scope, work).map_err(|error| {
+                    // Those that have started find nothing left to do.
+                    next.store(split.len(), Ordering::Relaxed);
+                    Error::new(Kind::Runtime, format!("cannot start a thread that reads images: {error}"))
+                        .help("fewer threads: --threads 1")
+                })
+            };
+            let workers = (0..workers.max(1)).map(spawn).collect::<Result<Vec<_>>>()?;
             workers.into_iter().try_for_each(|worker| {
                 worker.join().unwrap_or_else(|_| Err(Error::data("a worker that read the pictures failed")))
             })

@@ -11,7 +11,20 @@ pub(super) fn memory() -> Option<usize> {
         let read = |file: &str| read_to_string(format!("/sys/fs/cgroup/{file}")).ok();
         group(&read("memory.max")?, &read("memory.current")?, &read("memory.stat")?)
     };
-    [of_machine(), of_group()].into_iter().flatten().min()
+    let of_process = || {
+        let read = |file: &str| read_to_string(format!("/proc/self/{file}")).ok();
+        limit(&read("limits")?, &read("status")?)
+    };
+    [of_machine(), of_group(), of_process()].into_iter().flatten().min()
+}
+
+/// What is left of the limit that a shell sets by `ulimit -v`.
+fn limit(limits: &str, status: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
+    let limit: usize = line.split_whitespace().next()?.parse().ok()?;
+    let used = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?;
+    let used = used.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()?.checked_mul(1024)?;
+    Some(limit.saturating_sub(used))
 }
 
 /// The available memory, in bytes, that Linux's table tells in KiB.
@@ -43,6 +56,9 @@ mod tests {
         let stat = "anon 300\nfile 650\ninactive_file 400\nactive_file 200\n";
         assert_eq!(group("1000\n", "950\n", stat), Some(650));
         assert_eq!(group("max\n", "950\n", stat), None);
+        let limits = "Max cpu time unlimited unlimited seconds\nMax address space         2048000              unlimited            bytes\n";
+        assert_eq!(limit(limits, "VmPeak:\t 900 kB\nVmSize:\t    1000 kB\n"), Some(1_024_000));
+        assert_eq!(limit("Max address space  unlimited  unlimited  bytes\n", "VmSize: 1 kB\n"), None);
         assert!(memory().is_none_or(|bytes| bytes > 1 << 20));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use alexnet_kernels::measure;
+
 /// Where numbers stopped being finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotFinite {
@@ -35,8 +37,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// How large the numbers of a layer with weights are, as roots of mean squares. Its outputs are those for the pictures of the
-/// last step, or of its last micro-batch.
+/// How large the numbers of a layer with weights are, as roots of mean squares. Its outputs are those for all pictures of the
+/// last step, in however many micro-batches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Health {
     /// The layer's name.
@@ -51,6 +53,40 @@ pub struct Health {
     pub weight: f32,
     /// Of the last change of its weights.
     pub update: f32,
+}
+
+/// What was seen of a layer's outputs in some micro-batches of a step.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    images: usize,
+    /// Sum of the squares of all outputs.
+    squares: f64,
+    /// The largest output of each channel.
+    largest: Vec<f32>,
+}
+
+impl Seen {
+    /// Adds the outputs for some images, of `values` numbers each in so many channels.
+    pub(super) fn add(&mut self, outputs: &[f32], values: usize, channels: usize) {
+        self.images += outputs.len() / values;
+        self.squares =
+            measure::squares(outputs, values).into_iter().fold(self.squares, |sum, square| sum + square);
+        let largest = measure::largest(outputs, channels);
+        match self.largest.is_empty() {
+            true => self.largest = largest,
+            false => self.largest.iter_mut().zip(largest).for_each(|(a, b)| *a = a.max(b)),
+        }
+    }
+
+    /// The root of the mean square of the outputs, of `values` numbers for each image.
+    pub(super) fn activation(&self, values: usize) -> f32 {
+        (self.squares / (self.images * values).max(1) as f64).sqrt() as f32
+    }
+
+    /// The share of channels that no image makes speak.
+    pub(super) fn silent(&self) -> f32 {
+        measure::share_silent(&self.largest) as f32
+    }
 }
 
 impl Health {

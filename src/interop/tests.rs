@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::data::{Picture, Preprocess};
@@ -109,11 +110,19 @@ fn join(header: &str, data: &[u8]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
 }
 
-/// A file whose header `change` has changed.
+/// A file whose header `change` has changed, with the digest of what it holds then.
 fn with_header(change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let (mut header, data) = split(&saved());
     change(&mut header);
-    join(&header.to_string(), &data)
+    sealed(join(&header.to_string(), &data))
+}
+
+/// The bytes of a model file with the digest that fits them.
+fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(bytes.len() - 32);
+    let digest = Sha256::digest(&bytes);
+    bytes.extend(digest);
+    bytes
 }
 
 fn with_metadata(key: &str, value: &str) -> Vec<u8> {
@@ -178,26 +187,61 @@ fn every_truncation_is_refused() {
     assert!(error.message.contains("behind its end"), "{error}");
 }
 
-/// A flipped bit may give another valid model (a class name, a weight), but never a panic.
+/// In the header, in a tensor, in the digest: every byte, another bit of each.
 #[test]
-fn flipped_bits_never_panic() {
+fn no_flipped_bit_goes_unseen() {
     let bytes = saved();
-    let mut refused = 0;
-    for position in (0..bytes.len()).step_by(11).chain(0..16) {
+    for position in 0..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[position] ^= 1 << (position % 8);
-        refused += usize::from(load(&damaged).is_err());
+        let error = super::load::model(&damaged).expect_err("a flipped bit");
+        assert_eq!(error.kind, Kind::Model, "flipped at {position}: {error}");
     }
-    assert!(refused > 100, "{refused}");
+    let weight = bytes.len() - 32 - 2 * 108 - 6 * 4 - 108 * 4 - 8;
+    let mut damaged = bytes.clone();
+    damaged[weight] ^= 1;
+    let error = load(&damaged).unwrap_err();
+    assert!(
+        error.message.contains("its checksum is not that of its bytes") && error.help.is_some(),
+        "{error}"
+    );
+}
+
+/// As the first versions of the program wrote it.
+#[test]
+fn a_model_without_a_digest_is_read() {
+    let (mut header, mut data) = split(&saved());
+    data.truncate(data.len() - 32);
+    header.as_object_mut().unwrap().remove("sha256");
+    let unsealed = join(&header.to_string(), &data);
+    let error = load(&unsealed).unwrap_err();
+    assert!(error.message.contains("checksum"), "version 2 without a digest: {error}");
+    header["__metadata__"]["format_version"] = json!("1");
+    assert_eq!(load(&join(&header.to_string(), &data)).unwrap(), model());
+}
+
+#[test]
+fn a_file_is_known_by_its_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    let digest = model().save(&path).unwrap();
+    assert_eq!(Model::digest(&path).unwrap(), digest);
+    let mut other = model();
+    other.summary.steps += 1;
+    assert_ne!(other.save(&path).unwrap(), digest);
+    assert_eq!(Summary::read(&path).unwrap(), other.summary);
+    std::fs::write(&path, &saved()[..500]).unwrap();
+    assert!(Model::digest(&path).is_err() && Summary::read(&path).is_err());
 }
 
 #[test]
 fn what_is_wrong_is_named() {
     let (header, data) = split(&saved());
     let mut nan = saved();
-    let end = nan.len() - 2 * 108 - 108 * 4;
+    let end = nan.len() - 32 - 2 * 108 - 108 * 4;
     // The last numbers before the mean are the weights, sorted behind the biases of one layer as saved.
     nan[end - 4..end].copy_from_slice(&f32::NAN.to_le_bytes());
+    let nan = sealed(nan);
     let recipe = header["__metadata__"]["recipe"].as_str().unwrap().to_string();
     let preprocess = header["__metadata__"]["preprocess"].as_str().unwrap().to_string();
     let tensor = |change: fn(&mut Value)| with_header(change);

@@ -48,15 +48,24 @@ impl Recipe {
         if !path.is_file() && !looks_like_a_path {
             return Err(unknown_name(name_or_path));
         }
-        let size = std::fs::metadata(path).map_err(|e| unreadable(name_or_path, &e))?.len();
+        Self::read(path)
+    }
+
+    /// Reads a recipe's file.
+    ///
+    /// # Errors
+    /// As [`Recipe::load`].
+    pub fn read(path: &std::path::Path) -> Result<Self> {
+        let shown = path.display().to_string();
+        let size = std::fs::metadata(path).map_err(|e| unreadable(&shown, &e))?.len();
         if size > LARGEST_FILE {
             return Err(Error::usage(format!(
-                "{name_or_path}: {size} bytes, expected a recipe of at most {LARGEST_FILE}"
+                "{shown}: {size} bytes, expected a recipe of at most {LARGEST_FILE}"
             ))
             .help("name a recipe's TOML file, or one of `alexnet recipe list`"));
         }
-        let text = std::fs::read_to_string(path).map_err(|e| unreadable(name_or_path, &e))?;
-        Self::parse(&text, name_or_path)
+        let text = std::fs::read_to_string(path).map_err(|e| unreadable(&shown, &e))?;
+        Self::parse(&text, &shown)
     }
 
     /// Reads a recipe from TOML. `origin` is what messages call the text: its file's name.

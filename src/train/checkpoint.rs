@@ -53,6 +53,9 @@ pub struct State {
     pub recent: Tally,
     /// Lines of metrics so far.
     pub lines: usize,
+    /// The last of them, as far as they could not be written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unwritten: Vec<String>,
     /// Seconds of training so far.
     pub seconds: f64,
     /// How often numbers that were not finite made it go back to a checkpoint.

@@ -1,14 +1,14 @@
 //! The journal: what was changed in a training while it ran, when, and why. With the recipe and the seed, it says all that
 //! the numbers follow from: [`Journal::edits`] makes a schedule of it that gives the same bits.
 //!
-//! A change is asked for by a file in the run folder's `edits/` ([`ask`]). The training takes it before its next step, writes
+//! A change is asked for by a file in the run folder's `edits/` ([`ask`]), named by a number that counts up. The training takes it before its next step, writes
 //! it into `journal.jsonl`, makes it, and removes the file. A training that goes on from an earlier step makes the changes
 //! of the journal again at their steps.
 
 use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -161,18 +161,30 @@ fn parse(text: &str) -> Result<Vec<Entry>> {
         .collect()
 }
 
-/// Asks the training in a run folder for a change, and gives the file that does.
+/// Asks the training in a run folder for a change, and gives the file that does: `000000000000000000000042-9f3c....json`. The
+/// number is one more than any asked for before, so the order does not depend on a clock; behind it stand digits by chance,
+/// so that two that are asked for at the same time have names of their own.
 ///
 /// # Errors
-/// When the folder cannot be written to.
+/// When the folder cannot be written to, or the journal cannot be read.
 pub fn ask(run: &Path, change: Change, reason: &str) -> Result<PathBuf> {
     let folder = run.join(ASKED);
     std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, "make the folder", &error))?;
-    // Files are taken in the order of their names; a clock that jumps changes no more than that.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let path = folder.join(format!("{now:024}-{}.json", std::process::id()));
-    json::write(&path, &Asked { change, reason: reason.to_owned() })?;
+    // The folder before the journal: a change is in the journal before its file goes.
+    let pending = asked(run).iter().filter_map(|path| number(&path.file_name()?.to_string_lossy())).max();
+    let made = Journal::read(run)?.iter().filter_map(|entry| number(&entry.asked)).max();
+    let next = pending.max(made).map_or(1, |last| last.saturating_add(1));
+    let chance = RandomState::new().hash_one(std::process::id());
+    let path = folder.join(format!("{next:024}-{chance:016x}.json"));
+    let asked = Asked { change, reason: reason.to_owned() };
+    // A training that is resumed right now removes what looks half-written.
+    json::write(&path, &asked).or_else(|_| json::write(&path, &asked))?;
     Ok(path)
+}
+
+/// The number in the name of a file that asks for a change.
+fn number(name: &str) -> Option<u128> {
+    name.split('-').next()?.parse().ok()
 }
 
 /// The files that ask for a change, in order.
@@ -182,7 +194,10 @@ pub fn asked(run: &Path) -> Vec<PathBuf> {
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .collect();
-    found.sort();
+    found.sort_by_cached_key(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        (number(&name), name)
+    });
     found
 }
 
@@ -242,5 +257,41 @@ mod tests {
         assert_eq!(asked(folder.path()), paths);
         let back: Asked = json::read(&paths[1], "a change").unwrap();
         assert_eq!(back.change, Change::ColorNoise(0.0));
+    }
+
+    /// Names that hold the time, as the first versions of the program made them, in a future that a clock was set back from.
+    #[test]
+    fn no_clock_decides_the_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let future = "000009999999999999999999-77";
+        let ask = |rate: f32| ask(folder.path(), Change::Rate(rate), "").unwrap();
+        std::fs::create_dir_all(folder.path().join(ASKED)).unwrap();
+        let old = folder.path().join(ASKED).join(format!("{future}.json"));
+        std::fs::write(&old, r#"{"change":{"rate":0.5},"reason":""}"#).unwrap();
+        let first = ask(0.1);
+        assert_eq!(asked(folder.path()), [old.clone(), first.clone()]);
+        // Made and gone: what is asked for later still comes later.
+        let mut journal = Journal::open(folder.path()).unwrap();
+        journal.append(Entry { asked: future.into(), ..entry(5, Change::Rate(0.5), By::User) }).unwrap();
+        std::fs::remove_file(old).unwrap();
+        std::fs::remove_file(&first).unwrap();
+        let of = |path: &Path| number(&path.file_name().unwrap().to_string_lossy()).unwrap();
+        assert!(of(&ask(0.2)) > number(future).unwrap());
+    }
+
+    #[test]
+    fn changes_asked_for_at_once_are_all_there() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let folder = folder.path();
+                scope.spawn(move || {
+                    (0..25).for_each(|i| {
+                        ask(folder, Change::Rate((1 + 25 * thread + i) as f32), "").unwrap();
+                    });
+                });
+            }
+        });
+        assert_eq!(asked(folder.path()).len(), 100);
     }
 }

@@ -97,6 +97,8 @@ pub struct Metrics {
     path: PathBuf,
     file: Append,
     lines: usize,
+    /// The lines that could not be written whole, and those behind them.
+    unwritten: Vec<String>,
 }
 
 impl Metrics {
@@ -107,7 +109,7 @@ impl Metrics {
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let file = File::create(&path).map_err(|e| Error::io(&path, "create the file", &e))?;
-        Ok(Self { path, file: Append::new(file), lines: 0 })
+        Ok(Self { path, file: Append::new(file), lines: 0, unwritten: Vec::new() })
     }
 
     /// Goes on behind the first `lines` lines of the file at `path`, or behind as many as there are; those that follow
@@ -130,7 +132,7 @@ impl Metrics {
             Ok((file, ends.len()))
         };
         let (file, lines) = open().map_err(|e| Error::io(&path, "go on with the file", &e))?;
-        Ok(Self { path, file: Append::new(file), lines })
+        Ok(Self { path, file: Append::new(file), lines, unwritten: Vec::new() })
     }
 
     /// Lines so far.
@@ -143,10 +145,23 @@ impl Metrics {
     /// # Errors
     /// When the line cannot be written: a full disk. It is then kept, and written before the next.
     pub fn write(&mut self, line: &Line) -> Result<()> {
+        self.write_text(&serde_json::to_string(line).expect("numbers under fixed names are JSON"))
+    }
+
+    /// Adds one line as [`Metrics::unwritten`] gave it.
+    ///
+    /// # Errors
+    /// As [`Metrics::write`].
+    pub fn write_text(&mut self, text: &str) -> Result<()> {
         self.lines += 1;
-        let mut text = serde_json::to_vec(line).expect("numbers under fixed names are JSON");
-        text.push(b'\n');
-        self.file.add(&text).map_err(|e| Error::io(&self.path, "write a line", &e))
+        self.unwritten.push(text.to_owned());
+        let added = self.file.add(format!("{text}\n").as_bytes());
+        self.after(added)
+    }
+
+    /// The lines that are kept because they could not be written.
+    pub fn unwritten(&self) -> &[String] {
+        &self.unwritten
     }
 
     /// Writes what was kept.
@@ -154,7 +169,14 @@ impl Metrics {
     /// # Errors
     /// When it still cannot be written.
     pub fn flush(&mut self) -> Result<()> {
-        self.file.add(&[]).map_err(|e| Error::io(&self.path, "write a line", &e))
+        let added = self.file.add(&[]);
+        self.after(added)
+    }
+
+    fn after(&mut self, added: io::Result<()>) -> Result<()> {
+        added.map_err(|e| Error::io(&self.path, "write a line", &e))?;
+        self.unwritten.clear();
+        Ok(())
     }
 }
 
@@ -165,6 +187,11 @@ impl Metrics {
 pub fn read(path: &Path) -> Result<Vec<Line>> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the file", &e))?;
     Ok(text.lines().filter_map(line).collect())
+}
+
+/// The lines among these texts; as [`read`].
+pub fn parse(texts: &[String]) -> Vec<Line> {
+    texts.iter().filter_map(|text| line(text)).collect()
 }
 
 /// A line's text as numbers. A `null` in a validation would make it pass for a line without one.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::events::Events;
-use super::metrics::{Line, Metrics};
+use super::metrics::{self, Line, Metrics};
 use super::plots;
 use super::progress::{Progress, count};
 use super::run::Run;
@@ -155,18 +155,36 @@ impl Record {
         self.tell_of_disk(written.and(events));
     }
 
-    /// Forgets all but the first `lines` lines of metrics: what follows is made again.
+    /// The last lines of metrics, as far as they could not be written.
+    pub fn unwritten(&self) -> &[String] {
+        self.metrics.unwritten()
+    }
+
+    /// Forgets all but the first `lines` lines of metrics: what follows is made again. The last of them are `unwritten`, if they
+    /// could not be written before.
     ///
     /// # Errors
     /// When the files cannot be changed.
-    pub fn go_back(&mut self, lines: usize) -> Result<()> {
+    pub fn go_back(&mut self, lines: usize, unwritten: &[String]) -> Result<()> {
         self.metrics = self.run.metrics(lines)?;
         self.lines = self.run.lines();
-        // TensorBoard forgets what it has of the last step and of later ones; of the last, what is kept is told again.
-        let last = self.lines.last().map_or(1, |line| line.step);
-        let mut events = Events::create(self.run.folder(), last)?;
+        let missing = lines.saturating_sub(self.metrics.lines());
+        let restored = &unwritten[unwritten.len().saturating_sub(missing)..];
+        if restored.len() < missing {
+            let lost = missing - restored.len();
+            self.say(&format!("warning: metrics.jsonl lacks {lost} of {lines} lines: it was changed since"));
+        }
         let mut written = Ok(());
-        for line in self.lines.iter().filter(|line| line.step == last) {
+        for text in restored {
+            written = written.and(self.metrics.write_text(text));
+        }
+        let restored = metrics::parse(restored);
+        // TensorBoard forgets what it has of this step and of later ones; what is kept of them is told again.
+        let last = self.lines.last().map_or(1, |line| line.step);
+        let first = restored.iter().map(|line| line.step).fold(last, usize::min);
+        self.lines.extend(restored);
+        let mut events = Events::create(self.run.folder(), first)?;
+        for line in self.lines.iter().filter(|line| line.step >= first) {
             written = written.and(events.write(line));
         }
         self.events = Some(events);

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use alexnet::interop::{Model, Summary};
 use assert_cmd::cargo::cargo_bin;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::pictures::{encode, pixels, put};
 use crate::support::every_layer;
@@ -94,6 +95,31 @@ impl Place {
             return self.train(run, more);
         }
         often(&["train", "--resume", &self.path(run)], more)
+    }
+
+    /// Arguments that resume the training in `run` with what it was asked for.
+    pub(crate) fn train_resume(&self, run: &str) -> Vec<String> {
+        vec!["train".to_owned(), "--resume".to_owned(), self.path(run)]
+    }
+
+    /// Checks that the best model of a run is the one that its metrics show to be the best: the first with the largest share
+    /// of validation images right, among these with the lowest loss.
+    pub(crate) fn best_is_that_of_metrics(&self, run: &str) {
+        let folder = self.root().join(run);
+        let number = |line: &Value, name: &str| line[name].as_f64().unwrap();
+        let mut best: Option<Value> = None;
+        for line in lines(&folder).into_iter().filter(|line| line.get("val/top1").is_some()) {
+            let key = |line: &Value| (number(line, "val/top1"), -number(line, "val/loss"));
+            if best.as_ref().is_none_or(|best| key(&line) > key(best)) {
+                best = Some(line);
+            }
+        }
+        let best = best.unwrap();
+        let Summary { epochs, steps, top1, loss, .. } =
+            Model::load(folder.join("best.safetensors")).unwrap().summary;
+        let found = (json!(epochs), json!(steps), top1.unwrap() as f32, loss.unwrap() as f32);
+        let [top1, loss] = ["val/top1", "val/loss"].map(|name| number(&best, name) as f32);
+        assert_eq!(found, (best["epoch"].clone(), best["step"].clone(), top1, loss), "{run}");
     }
 
     pub(crate) fn run(&self, args: &[String], code: i32) -> (String, String) {

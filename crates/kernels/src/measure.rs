@@ -12,12 +12,36 @@ pub fn scale(values: &[f32]) -> f64 {
     (squares.iter().sum::<f64>() / values.len().max(1) as f64).sqrt()
 }
 
+/// The sum of squares of each row of `values`, `[rows, row]`, in double precision. Added up in order, they give the same sum
+/// whether the rows came at once or a few at a time.
+///
+/// # Panics
+/// When the rows are not whole.
+pub fn squares(values: &[f32], row: usize) -> Vec<f64> {
+    assert!(row > 0 && values.len().is_multiple_of(row), "{} values in rows of {row}", values.len());
+    let square = |&value: &f32| f64::from(value) * f64::from(value);
+    values.par_chunks_exact(row).map(|row| row.iter().map(square).sum()).collect()
+}
+
 /// The share of the columns of `values`, `[rows, columns]`, that have no value above 0: of the outputs of rectifiers, the
 /// units that no picture makes speak.
 ///
 /// # Panics
 /// When the rows are not whole.
 pub fn silent(values: &[f32], columns: usize) -> f64 {
+    share_silent(&largest(values, columns))
+}
+
+/// The share of columns whose largest value, as [`largest`] finds it, is not above 0.
+pub fn share_silent(largest: &[f32]) -> f64 {
+    largest.iter().filter(|&&value| value <= 0.0).count() as f64 / largest.len().max(1) as f64
+}
+
+/// The largest value of each column of `values`, `[rows, columns]`; minus infinity without rows.
+///
+/// # Panics
+/// When the rows are not whole.
+pub fn largest(values: &[f32], columns: usize) -> Vec<f32> {
     assert!(
         columns > 0 && values.len().is_multiple_of(columns),
         "{} values in rows of {columns}",
@@ -30,10 +54,7 @@ pub fn silent(values: &[f32], columns: usize) -> f64 {
         a
     };
     let parts = values.par_chunks(rows * columns);
-    let largest = parts
-        .map(|part| part.chunks_exact(columns).fold(nothing(), larger))
-        .reduce(nothing, |a, b| larger(a, &b));
-    largest.iter().filter(|&&value| value <= 0.0).count() as f64 / columns as f64
+    parts.map(|part| part.chunks_exact(columns).fold(nothing(), larger)).reduce(nothing, |a, b| larger(a, &b))
 }
 
 /// The position of the first value that is infinite or not a number.
@@ -55,6 +76,15 @@ mod tests {
         assert_eq!(scale(&[3.0, -3.0, 3.0]), 3.0);
         let many: Vec<f32> = (0..100_000).map(|i| if i % 2 == 0 { 1.0 } else { 7.0 }).collect();
         assert!((scale(&many) - 5.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn squares_add_up_to_the_same_sum_in_parts() {
+        let values: Vec<f32> = (0..7 * 1000).map(|i| (i as f32).sin()).collect();
+        let whole: f64 = squares(&values, 1000).iter().sum();
+        let parts = values.chunks(3000).flat_map(|part| squares(part, 1000));
+        assert_eq!(whole, parts.fold(0.0, |sum, square| sum + square));
+        assert!(((whole / 7000.0).sqrt() - scale(&values)).abs() < 1e-12);
     }
 
     #[test]

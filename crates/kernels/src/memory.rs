@@ -4,7 +4,10 @@
 //! processor then looks up addresses more often than it computes, and which pages share a set of the cache is chance,
 //! new in every run. On pages of 2 MiB neither happens; Linux gives them to who asks.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{GlobalAlloc, Layout, System, alloc_zeroed, dealloc};
+use std::cell::Cell;
+use std::collections::TryReserveError;
+use std::io::Write;
 use std::ops::{Deref, DerefMut};
 
 /// Bytes of a cache line: vectors read from an aligned buffer never straddle two lines.
@@ -47,7 +50,95 @@ impl Buffer {
 /// Zeros from the allocator; null where there are none.
 fn small(layout: Layout) -> *mut f32 {
     // SAFETY: the layout is not empty.
-    unsafe { alloc_zeroed(layout) }.cast()
+    fallible(|| unsafe { alloc_zeroed(layout) }).cast()
+}
+
+/// The system's allocator, for a program: where there is no memory left, the program ends with a message and exit code 1,
+/// not with an abort that says nothing to its user. Whoever can do without the memory asks for it in [`fallible`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Allocator;
+
+thread_local! {
+    /// Whether this thread asks for memory that it can do without.
+    static FALLIBLE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Carries out `ask`, in which an allocation that fails is told to the caller, such as by [`Vec::try_reserve_exact`].
+pub fn fallible<T>(ask: impl FnOnce() -> T) -> T {
+    let before = FALLIBLE.replace(true);
+    let result = ask();
+    FALLIBLE.set(before);
+    result
+}
+
+/// Makes room for `additional` values behind those of `values`.
+///
+/// # Errors
+/// When there is not that much memory.
+pub fn reserve<T>(values: &mut Vec<T>, additional: usize) -> Result<(), TryReserveError> {
+    fallible(|| values.try_reserve_exact(additional))
+}
+
+// SAFETY: all is done by the system's allocator.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: promised by the caller.
+        allocated(unsafe { System.alloc(layout) }, layout.size())
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: promised by the caller.
+        allocated(unsafe { System.alloc_zeroed(layout) }, layout.size())
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: promised by the caller.
+        allocated(unsafe { System.realloc(memory, layout, size) }, size)
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: promised by the caller.
+        unsafe { System.dealloc(memory, layout) };
+    }
+}
+
+fn allocated(memory: *mut u8, bytes: usize) -> *mut u8 {
+    if memory.is_null() && !FALLIBLE.get() {
+        end(bytes);
+    }
+    memory
+}
+
+/// Ends the program for want of memory, without asking for any.
+fn end(bytes: usize) -> ! {
+    let mut text = [0; 400];
+    let mut rest = &mut text[..];
+    let (size, unit) = match bytes {
+        0..0x10_0000 => (bytes.div_ceil(1 << 10), "KiB"),
+        _ => (bytes.div_ceil(1 << 20), "MiB"),
+    };
+    let _ = write!(
+        rest,
+        "error: not enough memory: cannot allocate {size} {unit} more\n  help: close other programs or raise the limit \
+         (`ulimit -v`); less is needed with `--workers 1`, fewer `--threads` and, in training, `--micro-batch 36`\n"
+    );
+    let left = rest.len();
+    leave(&text[..text.len() - left])
+}
+
+#[cfg(target_os = "linux")]
+fn leave(text: &[u8]) -> ! {
+    // SAFETY: the text is there; nothing of the program runs afterwards.
+    unsafe {
+        libc::write(2, text.as_ptr().cast(), text.len());
+        libc::_exit(1)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn leave(text: &[u8]) -> ! {
+    let _ = std::io::stderr().write_all(text);
+    std::process::exit(1)
 }
 
 /// Zeros from the system, which it fills in as they are touched; null where there are none.
@@ -183,5 +274,14 @@ mod tests {
         }
         assert!(Buffer::zeros(usize::MAX).is_none());
         assert!(Buffer::zeros(usize::MAX / 8).is_none());
+    }
+
+    #[test]
+    fn room_that_is_not_there_is_an_error() {
+        let mut values: Vec<u8> = Vec::new();
+        reserve(&mut values, 1000).unwrap();
+        assert_eq!(values.capacity(), 1000);
+        assert!(reserve(&mut values, usize::MAX / 4).is_err());
+        assert!(!FALLIBLE.get());
     }
 }

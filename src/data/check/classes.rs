@@ -46,6 +46,20 @@ fn names(classes: &[String], problems: &mut Vec<Problem>) {
     }
 }
 
+/// Tells of names, in the order of their bytes, that other programs put in another order.
+pub(in crate::data) fn order(classes: &[String], findings: &mut Findings) {
+    let mut natural: Vec<&String> = classes.iter().collect();
+    natural.sort_by(|a, b| naturally(a, b));
+    if let Some(place) = (0..classes.len()).find(|&i| *natural[i] != classes[i]) {
+        let detail = format!(
+            "number {place} here, where names are sorted by their bytes; sorted by the numbers in them it would be `{}`. \
+             Programs differ, so compare classes by name",
+            natural[place]
+        );
+        findings.tell(ProblemKind::ClassOrder, &classes[place], detail);
+    }
+}
+
 /// Pairs of class names that look the same, and in what they differ.
 pub fn alike(classes: &[String]) -> Vec<(&str, &str, &'static str)> {
     let mut folded: Vec<(String, &str)> =
@@ -108,20 +122,6 @@ pub fn every_class_decodes(split: &Split, usable: &[usize], classes: &[String]) 
         shown.join(", ")
     ))
     .help("`alexnet data check SRC` says why; repair the images, or remove the class folder"))
-}
-
-/// Tells of names, in the order of their bytes, that other programs put in another order.
-pub(in crate::data) fn order(classes: &[String], findings: &mut Findings) {
-    let mut natural: Vec<&String> = classes.iter().collect();
-    natural.sort_by(|a, b| naturally(a, b));
-    if let Some(place) = (0..classes.len()).find(|&i| *natural[i] != classes[i]) {
-        let detail = format!(
-            "number {place} here, where names are sorted by their bytes; sorted by the numbers in them it would be `{}`. \
-             Programs differ, so compare classes by name",
-            natural[place]
-        );
-        findings.tell(ProblemKind::ClassOrder, &classes[place], detail);
-    }
 }
 
 /// Numbers in names by their value, all else by its bytes.

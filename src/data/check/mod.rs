@@ -7,10 +7,13 @@
 //! | `alike` | finds pictures that are the same, or look it |
 //! | `classes` | looks at names and numbers of the classes |
 //! | [`plan`] | what to do about each problem: carried out, or undone |
+//! | `copying`, `in_place` | the two ways to carry it out |
 //! | `record` | what a plan has changed, and undoing it |
 
 mod alike;
 mod classes;
+mod copying;
+mod in_place;
 pub mod plan;
 mod probe;
 mod problem;

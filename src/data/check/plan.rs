@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Entry, Holds, Place, Record, is_there, rename};
+use super::copying::{Making, class_folders};
+use super::in_place::Change;
+use super::record::{Entry, Place, Record, rename};
 pub use super::record::{Left, Undone};
 use super::{Diagnosis, ProblemKind};
 use crate::data::{Dataset, Picture, Split, Stored, decode, encode};
@@ -171,20 +173,16 @@ impl Plan {
             Err(_) => dataset.splits.iter().collect(),
         };
         let total = splits.iter().map(|split| split.len()).sum();
-        let mut done = Done::default();
-        let mut making = Making { source: &self.source, out, record: Record::begin(out)? };
+        let mut making = Making::begin(&self.source, out)?;
         for split in splits {
             let top = if in_splits { format!("{}/", split.name) } else { String::new() };
-            let mut taken = BTreeSet::new();
             for index in 0..split.len() {
-                let class = &folders[split.label(index) as usize];
-                let target = Target { folder: format!("{top}{class}"), taken: &mut taken };
+                let folder = format!("{top}{}", folders[split.label(index) as usize]);
                 progress(1, total);
-                making.copy_one(split, index, steps.get(split.file(index)).copied(), target, &mut done)?;
+                making.copy(split, index, steps.get(split.file(index)).copied(), &folder)?;
             }
         }
-        making.record.add(&Entry::Complete)?;
-        Ok(done)
+        making.finish()
     }
 
     /// Carries the plan out in the source's own folder: originals that are mended or left out are set aside in it.
@@ -245,99 +243,6 @@ impl Plan {
         }
     }
 
-    /// What is changed in place, and how many pictures are not. Everything that can be found wrong is found here, before a
-    /// file is moved.
-    fn changes<'a>(&self, dataset: &'a Dataset) -> Result<(Vec<Change<'a>>, usize)> {
-        let steps = self.by_file(dataset)?;
-        let (mut changes, mut kept, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
-        let all = dataset.splits.iter().flat_map(|split| (0..split.len()).map(move |i| (split, i)));
-        for (split, index) in all.filter(|(split, index)| seen.insert(split.file(*index))) {
-            let path = split.path(index);
-            let Some(step) = steps.get(split.file(index)) else {
-                kept.extend(path);
-                continue;
-            };
-            let path = path
-                .as_ref()
-                .and_then(|path| path.strip_prefix(&self.source).ok()?.to_str())
-                .ok_or_else(|| {
-                    Error::data(format!("{}: its pictures are not files of a folder", self.source.display()))
-                        .help("carry the plan out into a new folder: `alexnet data fix PLAN OUT`")
-                })?;
-            self.check_movable(path)?;
-            let made = match step.action {
-                Action::LeaveOut => None,
-                Action::Mend => {
-                    let (bytes, ending) = mended(split, index)?;
-                    Some((self.name_for_mended(path, ending)?, Holds::of(&bytes)))
-                }
-            };
-            changes.push(Change { split, index, path: path.to_owned(), made });
-        }
-        self.check_links(&changes, &kept)?;
-        // A link is read before what it leads to moves.
-        changes.sort_by_key(|change| !self.source.join(&change.path).is_symlink());
-        let images = seen.len() - changes.len();
-        Ok((changes, images))
-    }
-
-    /// Whether a picture can be set aside, and only it.
-    fn check_movable(&self, path: &str) -> Result<()> {
-        let help = "carry the plan out into a new folder: `alexnet data fix PLAN OUT`";
-        let mut folders = Path::new(path).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(link) = folders.find(|folder| self.source.join(folder).is_symlink()) {
-            return Err(Error::data(format!(
-                "{path}: {} is a link to a folder, whose files may belong to others too",
-                link.display()
-            ))
-            .help(help));
-        }
-        let aside = self.source.join(SET_ASIDE).join(path);
-        if is_there(&aside) {
-            return Err(Error::data(format!("{}: there is a file of that name already", aside.display()))
-                .help("move it away, or delete it"));
-        }
-        Ok(())
-    }
-
-    /// No picture that stays is a link to one that moves.
-    fn check_links(&self, changes: &[Change<'_>], kept: &[PathBuf]) -> Result<()> {
-        let stays = |change: &&Change<'_>| change.made.as_ref().is_some_and(|(name, _)| *name == change.path);
-        let moved: HashMap<PathBuf, &str> = changes
-            .iter()
-            .filter(|change| !stays(change))
-            .map(|change| (self.source.join(&change.path), change.path.as_str()))
-            .collect();
-        if moved.is_empty() {
-            return Ok(());
-        }
-        for picture in kept {
-            if let Some(lost) = links(picture).find_map(|link| moved.get(&link)) {
-                let shown = picture.strip_prefix(&self.source).unwrap_or(picture).display();
-                return Err(Error::data(format!("{shown} is a link to {lost}, which would be set aside"))
-                    .help("in the plan, name the link instead of the file; or carry it out into a new folder: `alexnet data fix PLAN OUT`"));
-            }
-        }
-        Ok(())
-    }
-
-    /// What a picture is called when it is mended; it may not take the place of another.
-    fn name_for_mended(&self, before: &str, ending: &str) -> Result<String> {
-        if let Some(kept) = ending_kept(before, ending) {
-            return Ok(kept);
-        }
-        let name = Path::new(before).with_extension(ending).to_string_lossy().into_owned();
-        match is_there(&self.source.join(&name)) {
-            false => Ok(name),
-            true => Err(Error::data(format!(
-                "{before}: mended it would be called {name}, which is there already"
-            ))
-            .help(
-                "rename one of them, or carry the plan out into a new folder: `alexnet data fix PLAN OUT`",
-            )),
-        }
-    }
-
     /// Undoes [`Plan::copy_to`] or, without a folder, [`Plan::apply_in_place`]: files that it made go, originals come
     /// back; all else stays, files among it that were changed since. Can be repeated for what could not be undone.
     ///
@@ -370,7 +275,7 @@ impl Plan {
     }
 
     /// The steps by their pictures, which have to be there.
-    fn by_file(&self, dataset: &Dataset) -> Result<HashMap<&str, &Step>> {
+    pub(super) fn by_file(&self, dataset: &Dataset) -> Result<HashMap<&str, &Step>> {
         let steps: HashMap<&str, &Step> = self.steps.iter().map(|step| (step.file.as_str(), step)).collect();
         let mut lost: BTreeSet<&str> = steps.keys().copied().collect();
         for split in &dataset.splits {
@@ -391,129 +296,8 @@ impl Plan {
     }
 }
 
-/// A picture that is changed in place.
-struct Change<'a> {
-    split: &'a Split,
-    index: usize,
-    /// Its file, below the source.
-    path: String,
-    /// What is made of it: a file below the source.
-    made: Option<(String, Holds)>,
-}
-
-/// The paths that a symbolic link leads to, one after the other.
-fn links(path: &Path) -> impl Iterator<Item = PathBuf> {
-    let next = |path: &PathBuf| {
-        let target = std::fs::read_link(path).ok()?;
-        let target = path.parent()?.join(target);
-        Some(target.parent()?.canonicalize().ok()?.join(target.file_name()?))
-    };
-    // Links that lead to each other are no pictures.
-    std::iter::successors(next(&path.to_owned()), next).take(40)
-}
-
-/// A folder that is being filled.
-struct Making<'a> {
-    source: &'a Path,
-    out: &'a Path,
-    record: Record,
-}
-
-/// Where copies of a class go.
-struct Target<'a> {
-    folder: String,
-    taken: &'a mut BTreeSet<String>,
-}
-
-impl Target<'_> {
-    /// A name of its own for a file, below the folder.
-    fn name(&mut self, file: &str, ending: Option<&str>) -> String {
-        let name = file.rsplit('/').next().unwrap_or(file);
-        let (stem, old) = name.rsplit_once('.').unwrap_or((name, "jpg"));
-        let ending = ending.filter(|ending| ending_kept(name, ending).is_none()).unwrap_or(old);
-        let candidate = |n: usize| match n {
-            1 => format!("{}/{stem}.{ending}", self.folder),
-            n => format!("{}/{stem}-{n}.{ending}", self.folder),
-        };
-        let free = (1..).map(candidate).find(|name| !self.taken.contains(name)).expect("numbers do not end");
-        self.taken.insert(free.clone());
-        free
-    }
-}
-
-impl Making<'_> {
-    fn copy_one(
-        &mut self,
-        split: &Split,
-        index: usize,
-        step: Option<&Step>,
-        mut target: Target<'_>,
-        done: &mut Done,
-    ) -> Result<()> {
-        let file = split.file(index);
-        let (name, content) = match step.map(|step| step.action) {
-            Some(Action::LeaveOut) => {
-                done.left_out += 1;
-                return Ok(());
-            }
-            Some(Action::Mend) => {
-                done.mended += 1;
-                let (bytes, ending) = mended(split, index)?;
-                (target.name(file, Some(ending)), Content::Bytes(bytes))
-            }
-            None => {
-                done.kept += 1;
-                match (split.path(index), split.stored(index)?) {
-                    (_, Stored::Pixels(picture)) => {
-                        (target.name(file, Some("png")), Content::Bytes(encode::png(&picture)?))
-                    }
-                    (Some(original), _) => (target.name(file, None), Content::Original(original)),
-                    (None, Stored::File(bytes)) => (target.name(file, None), Content::Bytes(bytes)),
-                    (None, Stored::TooLarge(bytes)) => {
-                        return Err(Error::data(format!("{file}: {bytes} bytes are too many for a picture"))
-                            .help("`leave-out` for it in the plan"));
-                    }
-                }
-            }
-        };
-        self.make(name, &content)
-    }
-
-    fn make(&mut self, name: String, content: &Content) -> Result<()> {
-        let path = self.out.join(&name);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .map_err(|error| Error::io(folder, "create the folder", &error))?;
-        }
-        let holds = match content {
-            Content::Bytes(bytes) => Holds::of(bytes),
-            Content::Original(original) => {
-                let below = original.strip_prefix(self.source).ok().and_then(Path::to_str);
-                below.map_or(Holds::Unknown, |below| Holds::CopyOf(below.to_owned()))
-            }
-        };
-        self.record.add(&Entry::Made { file: name, holds })?;
-        let made = match content {
-            Content::Bytes(bytes) => std::fs::write(&path, bytes),
-            Content::Original(original) => {
-                // Where the picture is a link itself, what it leads to is meant: it may not lead there from elsewhere.
-                let linked = original.canonicalize().and_then(|original| std::fs::hard_link(original, &path));
-                linked.or_else(|_| std::fs::copy(original, &path).map(drop))
-            }
-        };
-        made.map_err(|error| Error::io(&path, "write the file", &error))
-    }
-}
-
-/// What a new file holds.
-enum Content {
-    Bytes(Vec<u8>),
-    /// What this file does.
-    Original(PathBuf),
-}
-
 /// The bytes of a mended picture, and its ending.
-fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static str)> {
+pub(super) fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static str)> {
     let file = split.file(index);
     let Stored::File(bytes) = split.stored(index)? else {
         return Err(Error::data(format!(
@@ -546,28 +330,8 @@ fn recoded(bytes: &[u8], image: impl FnOnce() -> Result<Picture>) -> Result<Vec<
 }
 
 /// The name itself, if its ending says what `ending` does.
-fn ending_kept(name: &str, ending: &str) -> Option<String> {
+pub(super) fn ending_kept(name: &str, ending: &str) -> Option<String> {
     let old = name.rsplit_once('.').map(|parts| parts.1.to_lowercase())?;
     let same = |format: decode::Format| format.is_supported() && format.extension() == ending;
     (old == ending || decode::Format::of_extension(&old).is_some_and(same)).then(|| name.to_owned())
-}
-
-/// Folders that can be called as the classes are.
-fn class_folders(classes: &[String]) -> Result<Vec<String>> {
-    let plain = |class: &String| -> String {
-        let name: String =
-            class.chars().map(|c| if c.is_control() || "/\\:".contains(c) { '-' } else { c }).collect();
-        match name.trim_start_matches('.').trim() {
-            "" => "-".to_owned(),
-            name => name.to_owned(),
-        }
-    };
-    let folders: Vec<String> = classes.iter().map(plain).collect();
-    let different: BTreeSet<&String> = folders.iter().collect();
-    if different.len() < folders.len() {
-        return Err(Error::data(
-            "two classes would have the same folder: their names differ in characters that folders cannot have",
-        ));
-    }
-    Ok(folders)
 }

@@ -37,7 +37,7 @@ pub enum ProblemKind {
     SixteenBit,
     /// Several pictures in one file; the first is used.
     Animated,
-    /// EXIF says that the picture should be turned or mirrored; it is used as it is stored.
+    /// EXIF says to turn or mirror the image: recipes with `orientation = "exif"` do.
     Rotated,
     /// Far smaller than the square that the network sees.
     Tiny,

@@ -183,7 +183,8 @@ impl Place<'_> {
         };
         for (number, entry) in found.entries.iter().enumerate() {
             if let Entry::Made { file, holds } = entry {
-                let is_last = number + 1 == found.entries.len();
+                // In place, files are there whole or not at all.
+                let is_last = self.makes_folders && number + 1 == found.entries.len();
                 finish(entry, file, self.unmake(file, holds, set_aside.contains(file.as_str()), is_last));
             }
         }

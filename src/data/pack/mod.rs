@@ -22,7 +22,7 @@ use crate::files::{atomic, json};
 use crate::net::Orientation;
 use crate::{Error, Result};
 use shard::{Shard, Written};
-pub use squares::{Asker, Squares};
+pub use squares::{Asker, Squares, recipe_of};
 
 /// Version of the format that this program writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;

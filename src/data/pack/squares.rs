@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Manifest;
-use crate::net::Orientation;
+use crate::net::{Orientation, Recipe};
 use crate::{Error, Result};
 
 /// How the squares of a packed set were made.
@@ -62,11 +62,13 @@ impl Squares {
             let packed = self.side;
             let message =
                 format!("{folder} is packed at {packed} x {packed} pixels, {who} needs {side} x {side}");
-            let pack = format!("pack it at that size: `alexnet data pack {source} OUT --side {side}`");
+            let pack = format!("pack {source} again at that size: `alexnet data pack SRC OUT --side {side}`");
             return Err(Error::data(message).help(match asker {
-                Asker::Recipe => format!(
-                    "{pack}; or change the recipe: `--set input.square={packed}`, with `input.crop` at most {packed}"
-                ),
+                Asker::Recipe => {
+                    let other =
+                        recipe_of(packed).map_or(String::new(), |name| format!("; or `--recipe {name}`"));
+                    format!("{pack}{other}; or change the recipe: `--set input.square={packed}`")
+                }
                 Asker::Model | Asker::Packing => pack,
             }));
         }
@@ -87,7 +89,7 @@ impl Squares {
                     how(orientation)
                 );
                 let word = orientation.word();
-                let pack = format!("pack it again: `alexnet data pack {source} OUT --orientation {word}`");
+                let pack = format!("pack {source} again: `alexnet data pack SRC OUT --orientation {word}`");
                 Err(Error::data(message).help(match asker {
                     Asker::Recipe => format!(
                         "{pack}; or change the recipe: `--set input.orientation={}`",
@@ -104,10 +106,15 @@ impl Squares {
     }
 }
 
+/// The first built-in recipe whose squares have this side.
+pub fn recipe_of(side: usize) -> Option<&'static str> {
+    Recipe::builtin_names().find(|name| Recipe::load(name).is_ok_and(|recipe| recipe.input.square == side))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Asker::{Model, Recipe};
+    use Asker::Model;
     use Orientation::{Exif, Stored};
 
     fn squares(orientation: Orientation, rotated: Option<usize>) -> Squares {
@@ -116,11 +123,18 @@ mod tests {
 
     #[test]
     fn another_side_is_refused_with_both_and_the_way_out() {
-        let error = squares(Exif, Some(0)).check(256, Exif, Recipe).unwrap_err();
+        let error = squares(Exif, Some(0)).check(256, Exif, Asker::Recipe).unwrap_err();
         assert_eq!(error.message, "packed is packed at 28 x 28 pixels, the recipe needs 256 x 256");
         let help = error.help.unwrap();
-        assert!(help.contains("alexnet data pack pets OUT --side 256"), "{help}");
-        assert!(help.contains("--set input.square=28"), "{help}");
+        assert!(
+            help.contains("pack pets again at that size: `alexnet data pack SRC OUT --side 256`"),
+            "{help}"
+        );
+        assert!(help.contains("--set input.square=28") && help.contains("`--recipe small`"), "{help}");
+        assert_eq!(
+            [256, 28, 32, 100].map(recipe_of),
+            [Some("paper"), Some("small"), Some("cifar-18pct"), None]
+        );
         let help = squares(Exif, Some(0)).check(8, Exif, Model).unwrap_err().help.unwrap();
         assert!(help.contains("--side 8") && !help.contains("--set"), "{help}");
     }
@@ -139,7 +153,7 @@ mod tests {
                 "{packed:?} {asked:?}"
             );
         }
-        let error = squares(Stored, Some(1)).check(28, Exif, Recipe).unwrap_err();
+        let error = squares(Stored, Some(1)).check(28, Exif, Asker::Recipe).unwrap_err();
         assert!(error.message.contains("1 image is another way up"), "{error}");
         assert!(error.help.unwrap().contains("--orientation exif"));
         let error = squares(Exif, Some(2)).check(28, Stored, Model).unwrap_err();

@@ -1,19 +1,32 @@
 //! Archives of pictures, read in place: one pass lists where each member's bytes are, nothing is unpacked.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use tar::EntryType;
 
 use super::Place;
 use super::naming::{HEAD, hidden_part};
+use super::text::lossless;
+use super::tree::some;
 use crate::files::read_at;
 
 /// Most bytes that an entry's own description, its long name above all, may take.
 const MOST_DESCRIPTION: u64 = 1 << 20;
+
+/// The size in which tars count.
+const BLOCK: u64 = 512;
+
+/// Most zeros that are looked behind for another archive.
+const MOST_ZEROS: u64 = 64 << 20;
+
+/// Bytes of them that are read at a time.
+const PIECE: usize = 1 << 16;
 
 /// Most files that are kept open.
 const MOST_OPEN: usize = 256;
@@ -37,6 +50,74 @@ pub(super) struct Contents {
     pub(super) odd: Vec<String>,
     /// Whether an archive ends without the mark of an end: cut short between two members, or put together without.
     pub(super) unended: bool,
+    pub(super) oddities: Oddities,
+}
+
+/// What is unusual about an archive that can be read all the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Oddities {
+    /// Members whose names begin with `/`, which is left out.
+    absolute: usize,
+    /// Members that come again later; the last one counts.
+    replaced: Vec<String>,
+    /// Archives that are joined to the first.
+    joined: usize,
+    /// Members whose names are not UTF-8.
+    not_utf8: Vec<String>,
+    /// Bytes after the end that are not an archive.
+    trailing: u64,
+}
+
+impl Oddities {
+    fn add(&mut self, other: Self) {
+        let Self { absolute, replaced, joined, not_utf8, trailing } = other;
+        self.absolute += absolute;
+        self.replaced.extend(replaced);
+        self.joined += joined;
+        self.not_utf8.extend(not_utf8);
+        self.trailing += trailing;
+    }
+}
+
+impl Contents {
+    /// What to tell of an archive that is not as most are; not of `odd`.
+    pub(super) fn notes(&self, path: &Path) -> Vec<String> {
+        let archive = path.display();
+        let Oddities { absolute, replaced, joined, not_utf8, trailing } = &self.oddities;
+        let list = |names: &[String]| some(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut notes = Vec::new();
+        if *absolute > 0 {
+            notes.push(format!("{archive}: removed the leading / from {absolute} member names"));
+        }
+        if *joined > 0 {
+            notes.push(format!("{archive}: {} archives joined into one; all of them are read", joined + 1));
+        }
+        if !replaced.is_empty() {
+            notes.push(format!(
+                "{archive}: {} members are in it more than once; the last one counts: {}",
+                replaced.len(),
+                list(replaced)
+            ));
+        }
+        if !not_utf8.is_empty() {
+            notes.push(format!(
+                "{archive}: {} member names are not UTF-8 and were read as Windows-1252 (Latin-1): {}",
+                not_utf8.len(),
+                list(not_utf8)
+            ));
+        }
+        if *trailing > 0 {
+            notes.push(format!(
+                "{archive}: {trailing} bytes after the end of the archive are not part of it and were ignored"
+            ));
+        }
+        if self.unended {
+            notes.push(format!(
+                "{archive}: no end of the archive: if it was cut short between two members, some are missing"
+            ));
+        }
+        notes
+    }
 }
 
 /// What the tar at `path` holds, in its order.
@@ -66,24 +147,56 @@ pub(super) fn nested_contents(path: &Path) -> Result<Contents> {
         members(part).map_err(|error| Error::new(error.kind(), format!("{}: {error}", tar.name)))
     });
     let inner: Vec<Contents> = inner.collect::<Result<_>>()?;
-    let mut all = Contents { odd: outer.odd, unended: outer.unended, ..Contents::default() };
+    let mut all =
+        Contents { odd: outer.odd, unended: outer.unended, oddities: outer.oddities, ..Contents::default() };
     all.odd.extend(others.into_iter().map(|member| member.name));
     for (tar, inner) in tars.iter().zip(inner) {
         let below = |name: &str| format!("{}/{name}", tar.name);
         all.files.extend(inner.files.into_iter().map(|file| Member { name: below(&file.name), ..file }));
         all.odd.extend(inner.odd.iter().map(|name| below(name)));
         all.unended |= inner.unended;
+        all.oddities.add(inner.oddities);
     }
     Ok(all)
 }
 
-fn members(part: Part) -> Result<Contents> {
-    let (start, end) = (part.start, part.start + part.len);
+/// What an archive holds, and those that are joined to it: after the end of one comes the beginning of the next.
+fn members(mut part: Part) -> Result<Contents> {
     let mut all = Contents::default();
+    let end = part.start + part.len;
+    loop {
+        part = one_archive(part, end, &mut all)?;
+        match next_archive(&mut part, end)? {
+            Next::Nothing => break,
+            Next::Archive(at) => {
+                all.oddities.joined += 1;
+                part = Part { file: part.file, start: at, len: end - at, at: 0, since_seek: 0 };
+            }
+            Next::Other(at) => {
+                all.oddities.trailing = end - at;
+                break;
+            }
+        }
+    }
+    all.keep_last();
+    Ok(all)
+}
+
+/// Adds the members of the archive at a part's start; `end` is that of the outermost part.
+fn one_archive(part: Part, end: u64, all: &mut Contents) -> Result<Part> {
+    let start = part.start;
     let mut archive = tar::Archive::new(part);
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let bytes = entry.path_bytes();
+        let mut name = lossless(&bytes);
+        if std::str::from_utf8(&bytes).is_err() {
+            all.oddities.not_utf8.push(name.clone());
+        }
+        if name.starts_with('/') {
+            all.oddities.absolute += 1;
+            name = name.trim_start_matches('/').to_owned();
+        }
         let kind = entry.header().entry_type();
         if kind.is_dir() {
             all.folders.push(name);
@@ -101,14 +214,76 @@ fn members(part: Part) -> Result<Contents> {
             all.odd.push(name);
         }
     }
+    let part = archive.into_inner();
     // After the last member comes a block of zeros, or nothing was left to read.
-    all.unended = archive.into_inner().since_seek == 0;
-    Ok(all)
+    all.unended = part.since_seek == 0;
+    Ok(part)
 }
 
-/// Whether a name points out of the archive. Nothing is ever written there, but such a member is no picture of a class.
+/// What comes after the end of an archive and the zeros there.
+enum Next {
+    Nothing,
+    /// Another archive, from this place of the file.
+    Archive(u64),
+    /// Something else.
+    Other(u64),
+}
+
+/// Looks behind the zeros at a part's end, which are read in larger pieces than headers are.
+fn next_archive(part: &mut Part, end: u64) -> Result<Next> {
+    let mut at = part.start + part.at;
+    let last = end.min(at.saturating_add(MOST_ZEROS));
+    let mut piece = vec![0; PIECE];
+    while at < last {
+        let len = usize::try_from(last - at).unwrap_or(PIECE).min(PIECE);
+        read_at(&part.file, at, &mut piece[..len])?;
+        match piece[..len].iter().position(|&byte| byte != 0) {
+            None => at += len as u64,
+            Some(first) => {
+                // Blocks are counted from the archive's start.
+                at += first as u64;
+                at -= (at - part.start) % BLOCK;
+                return Ok(if is_header(&part.file, at, end) { Next::Archive(at) } else { Next::Other(at) });
+            }
+        }
+    }
+    Ok(Next::Nothing)
+}
+
+fn is_header(file: &File, at: u64, end: u64) -> bool {
+    let mut header = tar::Header::new_old();
+    if end - at < BLOCK || read_at(file, at, header.as_mut_bytes()).is_err() {
+        return false;
+    }
+    let bytes = header.as_bytes();
+    let sum = bytes[..148].iter().chain(&bytes[156..]).fold(8 * 32, |sum, &byte| sum + u32::from(byte));
+    header.cksum().is_ok_and(|told| told == sum)
+}
+
+impl Contents {
+    /// Where members have the same name, `./` or not, the last one replaces the others, as when it is unpacked.
+    fn keep_last(&mut self) {
+        let mut seen = HashSet::new();
+        let key = |name: &str| {
+            name.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/")
+        };
+        let keep: Vec<bool> = self.files.iter().rev().map(|file| seen.insert(key(&file.name))).collect();
+        if keep.iter().all(|keep| *keep) {
+            return;
+        }
+        let files = std::mem::take(&mut self.files);
+        for (file, keep) in files.into_iter().zip(keep.into_iter().rev()) {
+            match keep {
+                true => self.files.push(file),
+                false => self.oddities.replaced.push(file.name),
+            }
+        }
+    }
+}
+
+/// Whether a name points out of the archive. Nothing is ever written there, but such a member is no image of a class.
 fn leaves_root(name: &str) -> bool {
-    name.starts_with('/') || name.split('/').any(|part| part == "..")
+    name.is_empty() || name.split('/').any(|part| part == "..")
 }
 
 /// Files whose parts are read from anywhere, by any thread.

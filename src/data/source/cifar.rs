@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::raw::RawPictures;
+use super::raw::{RawPictures, not_used};
+use super::text::Text;
 use super::{Dataset, Item, Place, Split, Store};
 use crate::{Error, Result};
 
@@ -13,6 +14,8 @@ struct Layout {
     test: &'static str,
     names: &'static str,
     labels: usize,
+    /// What comes with them and is not needed.
+    extras: &'static [&'static str],
 }
 
 const CIFAR_10: Layout = Layout {
@@ -26,39 +29,66 @@ const CIFAR_10: Layout = Layout {
     test: "test_batch.bin",
     names: "batches.meta.txt",
     labels: 1,
+    extras: &[],
 };
 
 /// A record has a coarse and a fine label; the fine one is used.
-const CIFAR_100: Layout =
-    Layout { train: &["train.bin"], test: "test.bin", names: "fine_label_names.txt", labels: 2 };
+const CIFAR_100: Layout = Layout {
+    train: &["train.bin"],
+    test: "test.bin",
+    names: "fine_label_names.txt",
+    labels: 2,
+    extras: &["coarse_label_names.txt"],
+};
 
+/// Whether a folder holds the binaries of either set, or a part of them.
 pub(super) fn is_cifar(folder: &Path) -> bool {
     layout(folder).is_some()
 }
 
 fn layout(folder: &Path) -> Option<Layout> {
-    [CIFAR_10, CIFAR_100].into_iter().find(|layout| folder.join(layout.train[0]).is_file())
+    let there = |file: &str| folder.join(file).is_file();
+    // CIFAR-100's `test.bin` may be anything by itself.
+    [CIFAR_10, CIFAR_100]
+        .into_iter()
+        .find(|layout| there(layout.train[0]) || there(layout.test) && there(layout.names))
 }
 
 pub(super) fn open(folder: &Path) -> Result<Dataset> {
     let layout = layout(folder).unwrap_or(CIFAR_10);
     let names = folder.join(layout.names);
-    let text = std::fs::read_to_string(&names).map_err(|error| {
-        Error::data(format!("{}: the class names cannot be read: {error}", names.display()))
+    let text = Text::read(&names).map_err(|error| {
+        error
+            .context("the class names")
+            .help(format!("{} comes with the images: unpack the whole archive", layout.names))
     })?;
-    let classes: Vec<String> =
-        text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
+    let classes = text.words();
     if classes.is_empty() {
         return Err(Error::data(format!("{}: no class names, expected one a line", names.display())));
     }
-    let train = split("train", folder, layout.train, layout.labels, classes.len())?;
-    let test = split("test", folder, &[layout.test], layout.labels, classes.len())?;
-    Ok(Dataset {
-        classes,
-        splits: vec![train, test],
-        origin: folder.display().to_string(),
-        notes: Vec::new(),
-    })
+    let mut notes: Vec<String> = text.note(names.display()).into_iter().collect();
+    let there = |file: &&&str| folder.join(file).is_file();
+    let mut splits = Vec::new();
+    if layout.train.iter().any(|file| there(&file)) {
+        let missing: Vec<&str> = layout.train.iter().filter(|file| !there(file)).copied().collect();
+        if !missing.is_empty() {
+            return Err(Error::data(format!(
+                "{}: {} missing of the {} files of training images",
+                folder.display(),
+                missing.join(", "),
+                layout.train.len()
+            ))
+            .help("unpack the whole archive again"));
+        }
+        splits.push(split("train", folder, layout.train, layout.labels, classes.len())?);
+    }
+    match there(&&layout.test) {
+        true => splits.push(split("test", folder, &[layout.test], layout.labels, classes.len())?),
+        false => notes.push(format!("there is no {}: nothing to validate on", layout.test)),
+    }
+    let used = |name: &str| layout.train.contains(&name) || [layout.test, layout.names].contains(&name);
+    notes.extend(not_used(folder, &[&layout.extras[..], &["readme.html"]].concat(), used));
+    Ok(Dataset { classes, splits, origin: folder.display().to_string(), notes })
 }
 
 fn split(name: &str, folder: &Path, files: &[&str], labels: usize, classes: usize) -> Result<Split> {

@@ -1,18 +1,29 @@
-//! A folder of class folders on disk.
+//! A folder on disk: class folders, or what else its files turn out to be.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::naming::Skipped;
 use super::tree::{self, Listing};
-use super::{Dataset, Findings, Place, Store, naming};
+use super::{Dataset, Findings, Place, Store, flat, foreign, naming, tars};
 use crate::{Error, Result};
 
 /// Deepest folder that is looked into: more is a loop of links.
 const DEEPEST: usize = 16;
 
 pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
-    let listing = list(path)?;
+    let mut listing = list(path)?;
+    if let Some(dataset) = flat::open(path, &mut listing, findings)? {
+        return Ok(dataset);
+    }
+    if listing.files.is_empty() {
+        if let Some(dataset) = tars::open(path, findings)? {
+            return Ok(dataset);
+        }
+        if let Some(error) = foreign::folder(path) {
+            return Err(error);
+        }
+    }
     tree::dataset(listing, Store::Folder(path.to_owned()), path.display().to_string(), findings)
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
-use super::labels::{Labels, class_list};
-use super::raw::RawPictures;
+use super::labels::{ClassList, Labels};
+use super::raw::{RawPictures, not_used};
 use super::{Dataset, Item, Place, Split, Store};
 use crate::{Error, Result};
 
@@ -32,7 +32,7 @@ pub(crate) const GARMENTS: [&str; 10] = [
 ];
 
 pub(super) fn is_idx(folder: &Path) -> bool {
-    find(folder, "train", "images-idx3").is_some()
+    SPLITS.iter().any(|(files, _)| find(folder, files, "images-idx3").is_some())
 }
 
 /// `train-images-idx3-ubyte`, or with a dot before `idx`, with `.gz` or without.
@@ -47,20 +47,47 @@ fn find(folder: &Path, split: &str, what: &str) -> Option<PathBuf> {
 }
 
 pub(super) fn open(folder: &Path) -> Result<Dataset> {
-    let mut splits = Vec::new();
+    let (mut splits, mut used, mut notes) = (Vec::new(), vec!["classes.txt".to_owned()], Vec::new());
+    let mut unlabelled = None;
     for (files, name) in SPLITS {
-        let Some(images) = find(folder, files, "images-idx3") else { continue };
-        let labels = find(folder, files, "labels-idx1").ok_or_else(|| {
-            Error::data(format!("{}: there is no {files}-labels-idx1-ubyte beside it", images.display()))
-        })?;
+        let Some(images) = find(folder, files, "images-idx3") else {
+            notes.push(format!("there is no {files}-images-idx3-ubyte, so no {name} split"));
+            continue;
+        };
+        let Some(labels) = find(folder, files, "labels-idx1") else {
+            let error =
+                Error::data(format!("{}: there is no {files}-labels-idx1-ubyte beside it", images.display()));
+            unlabelled.get_or_insert(error.help("both files of the set, as they are handed out"));
+            notes.push(format!(
+                "{} is not used: there is no {files}-labels-idx1-ubyte beside it",
+                images.display()
+            ));
+            continue;
+        };
         let read = |path: &Path| {
             unpack(&std::fs::read(path).map_err(|e| cannot(path, &e))?).map_err(|e| cannot(path, &e))
         };
         let made = split(name, files, read(&images)?, &read(&labels)?);
         splits.push(made.map_err(|error| error.context(folder.display()))?);
+        used.extend(
+            [images, labels].iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())),
+        );
     }
-    let classes = class_names(folder, &splits)?;
-    Ok(Dataset { classes, splits, origin: folder.display().to_string(), notes: Vec::new() })
+    // Without its labels a training split is not just missing.
+    let has_train = splits.iter().any(|split| split.name == "train");
+    if let Some(error) = unlabelled.filter(|_| !has_train) {
+        return Err(error);
+    }
+    let (classes, said) = class_names(folder, &splits)?;
+    notes.extend(said);
+    notes.extend(not_used(folder, &[], |name| used.iter().any(|file| file == name) || is_copy(name, &used)));
+    Ok(Dataset { classes, splits, origin: folder.display().to_string(), notes })
+}
+
+/// Whether a file is the compressed or the unpacked form of one that was read.
+fn is_copy(name: &str, used: &[String]) -> bool {
+    let plain = |name: &str| name.trim_end_matches(".gz").replacen(".idx", "-idx", 1);
+    used.iter().any(|file| plain(file) == plain(name))
 }
 
 /// A dataset of two splits held in memory, as IDX files compressed by gzip.
@@ -145,14 +172,16 @@ fn header<const N: usize>(bytes: &[u8], dimensions: u8) -> Result<[usize; N]> {
 }
 
 /// `classes.txt`, one name a line; else the garments for Fashion-MNIST, which its folder's name gives away; else the
-/// numbers.
-fn class_names(folder: &Path, splits: &[Split]) -> Result<Vec<String>> {
+/// numbers. With what to tell of the list.
+fn class_names(folder: &Path, splits: &[Split]) -> Result<(Vec<String>, Vec<String>)> {
     let most =
         splits.iter().flat_map(|split| (0..split.len()).map(|i| split.label(i) as usize)).max().unwrap_or(0);
-    if class_list(folder).is_none() && is_fashion(folder) && most < GARMENTS.len() {
-        return Ok(GARMENTS.map(str::to_owned).to_vec());
+    let list = ClassList::of(folder)?;
+    if list.is_none() && is_fashion(folder) && most < GARMENTS.len() {
+        return Ok((GARMENTS.map(str::to_owned).to_vec(), Vec::new()));
     }
-    Labels::of(folder, &[most.to_string().as_str()].into()).map(|labels| labels.names)
+    let labels = Labels::of(folder, &[most.to_string().as_str()].into())?;
+    Ok((labels.names, list.map_or(Vec::new(), |list| list.notes)))
 }
 
 fn is_fashion(folder: &Path) -> bool {

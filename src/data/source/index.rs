@@ -100,7 +100,7 @@ fn columns<'a>(texts: impl Iterator<Item = &'a str>) -> (String, Vec<u64>) {
 }
 
 fn save(index: &Path, archive: &Path, state: &str, contents: &Contents) -> crate::Result<()> {
-    let Contents { files, folders, odd, unended } = contents;
+    let Contents { files, folders, odd, unended, oddities } = contents;
     let (names, ends) = columns(files.iter().map(|file| file.name.as_str()));
     let offsets: Vec<u64> = files.iter().map(|file| file.offset).collect();
     let lens: Vec<u64> = files.iter().map(|file| file.len.into()).collect();
@@ -111,6 +111,7 @@ fn save(index: &Path, archive: &Path, state: &str, contents: &Contents) -> crate
         ("folders", json(folders)),
         ("odd", json(odd)),
         ("unended", unended.to_string()),
+        ("oddities", serde_json::to_string(oddities).expect("numbers and strings are JSON")),
     ]);
     let shape = [files.len()];
     let numbers = |name, values| Array { name, shape: &shape, values: Values::U64(values) };
@@ -147,7 +148,8 @@ fn load(index: &Path, state: &str) -> crate::Result<Contents> {
     }
     let texts = |name| serde_json::from_str(header.text(name)?).map_err(|_| stale());
     let unended = header.text("unended")? == "true";
-    Ok(Contents { files, folders: texts("folders")?, odd: texts("odd")?, unended })
+    let oddities = serde_json::from_str(header.text("oddities")?).map_err(|_| stale())?;
+    Ok(Contents { files, folders: texts("folders")?, odd: texts("odd")?, unended, oddities })
 }
 
 #[cfg(test)]
@@ -157,7 +159,13 @@ mod tests {
     fn contents() -> Contents {
         let file = |i: u32| Member { name: format!("a.tar/é{i}.JPEG"), offset: 512 << i, len: 100 + i };
         let odd = vec!["/etc/passwd".to_owned()];
-        Contents { files: (0..30).map(file).collect(), folders: vec!["a".to_owned()], odd, unended: true }
+        Contents {
+            files: (0..30).map(file).collect(),
+            folders: vec!["a".to_owned()],
+            odd,
+            unended: true,
+            ..Contents::default()
+        }
     }
 
     /// The archive is listed once, and again only when it has changed or the index has.

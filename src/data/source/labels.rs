@@ -3,20 +3,29 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
+use super::text::Text;
 use crate::{Error, Result};
 
 /// Largest number of a class where nothing names the classes: a number that is no class would make names without end.
 const MOST: usize = 1_000_000;
+
+/// The file of class names.
+const FILE: &str = "classes.txt";
 
 /// What classes are called, and the label of each way to say one.
 pub(super) struct Labels {
     /// Their names.
     pub(super) names: Vec<String>,
     /// Whether these are bare numbers, because nothing says more.
-    pub(super) numbered: bool,
+    numbered: bool,
     by_name: HashMap<String, u32>,
     /// Whether classes are said by number.
     by_number: bool,
+    /// The number of the first class.
+    first: usize,
+    /// The smallest number that is said.
+    least: usize,
+    notes: Vec<String>,
 }
 
 impl Labels {
@@ -27,51 +36,163 @@ impl Labels {
     /// When there are fewer names than numbers, or one that is said is not among them.
     pub(super) fn of(folder: &Path, said: &BTreeSet<&str>) -> Result<Self> {
         let numbers: Option<Vec<usize>> = said.iter().map(|class| class.parse().ok()).collect();
-        let most = numbers.and_then(|numbers| numbers.into_iter().max());
-        let list = class_list(folder);
-        let (names, numbered) = match (&list, most) {
-            (Some(names), _) => (names.clone(), false),
+        let most = numbers.as_ref().and_then(|numbers| numbers.iter().max().copied());
+        let least = numbers.and_then(|numbers| numbers.into_iter().min()).unwrap_or(0);
+        let list = ClassList::of(folder)?;
+        let (first, notes) = list.as_ref().map_or((0, Vec::new()), |list| (list.first, list.notes.clone()));
+        let (names, numbered) = match (list, most) {
+            (Some(list), _) => (list.names, false),
             (None, None) => (said.iter().map(|&class| class.to_owned()).collect(), false),
             (None, Some(most)) if most <= MOST => ((0..=most).map(|label| label.to_string()).collect(), true),
             (None, Some(most)) => {
                 let folder = folder.display();
                 return Err(Error::data(format!(
-                    "{folder}: a picture's class is {most}, expected at most {MOST}"
+                    "{folder}: an image's class is {most}, expected at most {MOST}"
                 )));
             }
         };
         let by_name = names.iter().cloned().zip(0..).collect();
-        let labels = Self { names, numbered, by_name, by_number: most.is_some() };
+        let labels = Self { names, numbered, by_name, by_number: most.is_some(), first, least, notes };
         match said.iter().find(|class| labels.label(class).is_none()) {
             None => Ok(labels),
-            Some(class) => Err(Error::data(format!(
-                "{}: a picture's class is `{class}`, which is none of the {} in classes.txt",
-                folder.display(),
-                labels.names.len()
-            ))
-            .help("one class name a line, in the order of their numbers")),
+            Some(class) => {
+                let help = match labels.by_number && labels.first == 0 && least == 1 {
+                    true => {
+                        "numbers are counted from 0; for numbers from 1, put them in classes.txt: `1 cat`, `2 dog`"
+                    }
+                    false => "one class name a line, in the order of their numbers",
+                };
+                Err(Error::data(format!(
+                    "{}: an image's class is `{class}`, which is none of the {} in {FILE}",
+                    folder.display(),
+                    labels.names.len()
+                ))
+                .help(help))
+            }
         }
     }
 
     /// The label of a class that is a number counted from zero, or a name. Where all are numbers, they are no names, even
     /// if a class is called as one.
     pub(super) fn label(&self, class: &str) -> Option<u32> {
-        let number = class.parse().ok().filter(|&number: &u32| (number as usize) < self.names.len());
+        let number = class.parse::<usize>().ok().and_then(|number| number.checked_sub(self.first));
+        let number = number.filter(|&number| number < self.names.len()).map(|number| number as u32);
         let name = self.by_name.get(class).copied();
         if self.by_number { number } else { name.or(number) }
     }
 
-    /// What to tell where classes have no names.
-    pub(super) fn note(&self, folder: &Path) -> Option<String> {
-        let file = folder.join("classes.txt");
-        let note =
-            || format!("classes are numbers without names: {}, one name a line, gives them", file.display());
-        self.numbered.then(note)
+    /// What to tell of how classes are called.
+    pub(super) fn notes(&self, folder: &Path) -> Vec<String> {
+        let mut notes = self.notes.clone();
+        if self.numbered {
+            let file = folder.join(FILE);
+            notes.push(format!(
+                "classes are numbers without names: {}, one name a line, gives them",
+                file.display()
+            ));
+        }
+        if self.by_number && self.least > self.first {
+            notes.push(format!(
+                "no image has class {}: the smallest number is {}, and classes are counted from {}",
+                self.first, self.least, self.first
+            ));
+        }
+        notes
     }
 }
 
-/// The lines of `classes.txt`, if there is one.
-pub(super) fn class_list(folder: &Path) -> Option<Vec<String>> {
-    let text = std::fs::read_to_string(folder.join("classes.txt")).ok()?;
-    Some(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+/// The class names of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ClassList {
+    pub(super) names: Vec<String>,
+    /// The number of the first, where the list numbers them.
+    first: usize,
+    pub(super) notes: Vec<String>,
+}
+
+impl ClassList {
+    /// The lines of `classes.txt`, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read, or names a class twice.
+    pub(super) fn of(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join(FILE);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let text = Text::read(&path)?;
+        Self::parse(&text).map(Some).map_err(|error| error.context(path.display()))
+    }
+
+    fn parse(text: &Text) -> Result<Self> {
+        let lines =
+            text.lines().map(|(number, line)| (number, line.trim())).filter(|(_, line)| !line.is_empty());
+        let (numbers, names): (Vec<usize>, Vec<String>) =
+            lines.map(|(number, line)| (number, line.to_owned())).unzip();
+        let mut notes: Vec<String> = text.note(FILE).into_iter().collect();
+        let (first, names) = match without_numbers(&names) {
+            Some((first, names)) => {
+                notes.push(format!(
+                    "{FILE}: its lines begin with numbers from {first}, which are not part of the names"
+                ));
+                (first, names)
+            }
+            None => (0, names),
+        };
+        let mut lines: HashMap<&str, usize> = HashMap::new();
+        for (name, &number) in names.iter().zip(&numbers) {
+            if let Some(before) = lines.insert(name, number) {
+                return Err(Error::data(format!("lines {before} and {number} are the same class, `{name}`"))
+                    .help("one name for each class"));
+            }
+        }
+        Ok(Self { names, first, notes })
+    }
+}
+
+/// Names behind numbers that count up from 0 or 1: `0 cat`, `1: dog`.
+fn without_numbers(lines: &[String]) -> Option<(usize, Vec<String>)> {
+    let split = |line: &String| {
+        let end = line.find(|c: char| !c.is_ascii_digit())?;
+        let name = line[end..].trim_start_matches([':', ',', ';', '\t', ' ']);
+        (name.len() < line.len() - end && !name.is_empty())
+            .then(|| Some((line[..end].parse::<usize>().ok()?, name.to_owned())))?
+    };
+    let pairs: Vec<(usize, String)> = lines.iter().map(split).collect::<Option<_>>()?;
+    let first = pairs.first()?.0;
+    let counts = first < 2
+        && pairs.len() > 1
+        && pairs.iter().zip(first..).all(|((number, _), expected)| *number == expected);
+    counts.then(|| (first, pairs.into_iter().map(|(_, name)| name).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<ClassList> {
+        ClassList::parse(&Text::decode(text.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn names_may_be_numbered() {
+        for (text, first, names) in [
+            ("cat\r\n\r\nbig dog\r\n", 0, ["cat", "big dog"]),
+            ("0 cat\n1 big dog\n", 0, ["cat", "big dog"]),
+            ("1: cat\n2: big dog\n", 1, ["cat", "big dog"]),
+            ("0,cat\n1,big dog\n", 0, ["cat", "big dog"]),
+            ("0 cat\n2 dog\n", 0, ["0 cat", "2 dog"]),
+            ("18 wheeler\n19 wheeler\n", 0, ["18 wheeler", "19 wheeler"]),
+            ("7\n8\n", 0, ["7", "8"]),
+        ] {
+            let list = parse(text).unwrap();
+            assert_eq!(
+                (list.first, list.names.iter().map(String::as_str).collect::<Vec<_>>()),
+                (first, names.to_vec()),
+                "{text}"
+            );
+        }
+        let error = parse("cat\ndog\n\ncat\n").unwrap_err();
+        assert!(error.message.contains("lines 1 and 4"), "{error}");
+    }
 }

@@ -5,10 +5,12 @@
 //! | `folder`, `tarball`, `tree` | class folders, on disk or in a tar |
 //! | `listing` | files and folders below a root |
 //! | `layout` | which folders are classes, which are splits |
-//! | `naming` | what is an image and what is not |
-//! | `made`, `skipped` | folders that this program made; what is not used, and why |
-//! | `flat` | a folder of pictures and a file of labels |
-//! | `webdataset` | tars of pictures with their classes beside them |
+//! | `naming` | what is an image, what is a leftover, what this program made |
+//! | `flat` | images that lists label: all of a folder, or some of its splits |
+//! | `text`, `table`, `columns`, `lookup`, `lists` | text files; lists in them; what is in which column; which images they name |
+//! | `webdataset` | tars of images with their classes beside them |
+//! | `tars` | a folder of tars, each of a class or of class folders |
+//! | `foreign` | what is not read, and what to do with it |
 //! | `ilsvrc` | ImageNet's challenges as they are handed out |
 //! | `packed` | what `alexnet data pack` made |
 //! | `cifar`, `idx`, `raw` | bare pixels: CIFAR, MNIST and their like |
@@ -19,20 +21,24 @@
 mod archive;
 mod catalogue;
 mod cifar;
+mod columns;
 mod flat;
 mod folder;
+mod foreign;
 mod idx;
 mod ilsvrc;
 mod index;
 mod labels;
 mod layout;
 mod listing;
-mod made;
+mod lists;
+mod lookup;
 pub(crate) mod naming;
 mod packed;
 mod raw;
-mod skipped;
+mod table;
 mod tarball;
+mod tars;
 mod text;
 mod tree;
 mod webdataset;
@@ -182,9 +188,6 @@ impl Dataset {
         }
         if webdataset::is_webdataset(path) {
             return webdataset::open(path, findings);
-        }
-        if flat::is_flat(path) {
-            return flat::open(path, findings);
         }
         folder::open(path, findings)
     }

@@ -1,5 +1,9 @@
 //! Pictures that come as bare pixels in one block: CIFAR and IDX files.
 
+use std::path::Path;
+
+use super::naming;
+use super::tree::some;
 use crate::data::Picture;
 
 /// Pictures of one size in one block.
@@ -28,4 +32,18 @@ impl RawPictures {
             false => Picture::from_gray(self.width, self.height, pixels),
         }
     }
+}
+
+/// What to tell of the files and folders of a set that are not used, but for those that are known to come with it.
+pub(super) fn not_used(folder: &Path, expected: &[&str], used: impl Fn(&str) -> bool) -> Option<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut unused: Vec<String> = names
+        .filter(|name| {
+            !used(name) && !expected.contains(&name.as_str()) && naming::hidden_part(name).is_none()
+        })
+        .collect();
+    unused.sort();
+    let names: Vec<&str> = unused.iter().map(String::as_str).collect();
+    (!names.is_empty()).then(|| format!("not used: {}", some(&names)))
 }

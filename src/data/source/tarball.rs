@@ -4,14 +4,12 @@ use std::path::Path;
 
 use super::archive::Archives;
 use super::tree::{self, Listing};
-use super::{Dataset, Findings, Place, Store, index, webdataset};
+use super::{Dataset, Findings, Place, Store, foreign, index, webdataset};
 use crate::{Error, Result};
 
 pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
-    let contents = index::kept(path, index::Listing::Plain).map_err(|error| {
-        Error::data(format!("{}: not a whole tar archive: {error}", path.display()))
-            .help("a folder, or an uncompressed tar, with one folder of pictures for each class; for IDX and CIFAR files, their folder")
-    })?;
+    let contents =
+        index::kept(path, index::Listing::Plain).map_err(|error| foreign::not_a_tar(path, &error))?;
     if webdataset::has_classes(&contents) {
         return webdataset::single(path, contents, findings);
     }
@@ -19,27 +17,24 @@ pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
         return Err(Error::data(format!("{}: it holds archives, not pictures", path.display()))
             .help("for ImageNet, the folder that this archive is in, with the development kit"));
     }
+    let notes = contents.notes(path);
     let mut listing = Listing { odd: contents.odd, ..Listing::default() };
     for name in &contents.folders {
         listing.add_folder(name);
     }
-    for file in contents.files {
+    let members = contents.files;
+    for file in &members {
         listing.add_file(&file.name, Place::Bytes { archive: 0, offset: file.offset, len: file.len });
     }
     let archives = Archives::new([path.to_owned()]);
     let listing = listing.sort(&|_, place| archives.head(place));
+    if listing.files.is_empty()
+        && let Some(error) = foreign::member(path, &archives, &members)
+    {
+        return Err(error);
+    }
     let store = Store::Archives(archives);
     let mut dataset = tree::dataset(listing, store, path.display().to_string(), findings)?;
-    if contents.unended {
-        dataset.notes.push(unended(path));
-    }
+    dataset.notes.extend(notes);
     Ok(dataset)
-}
-
-/// What is told of an archive that has no mark of its end.
-pub(super) fn unended(path: &Path) -> String {
-    format!(
-        "{}: no end of the archive: if it was cut short between two members, some are missing",
-        path.display()
-    )
 }

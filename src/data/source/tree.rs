@@ -6,7 +6,7 @@ use std::sync::Arc;
 pub(super) use super::layout::split_name;
 use super::layout::{self, Layout};
 pub(super) use super::listing::Listing;
-use super::naming::{self, Kind};
+use super::naming;
 use super::{Dataset, Findings, Item, Place, Split, Store};
 use crate::data::{Problem, ProblemKind};
 use crate::random::{Purpose, key};
@@ -300,11 +300,6 @@ fn is_among(name: &str, names: &[String]) -> bool {
 fn problem(folder: &str, class: &str, kind: ProblemKind, detail: &str) -> Problem {
     let file = if folder.is_empty() { class.to_owned() } else { format!("{folder}/{class}") };
     Problem { file, kind, detail: detail.to_owned() }
-}
-
-/// Whether a name could be an image's.
-pub(super) fn may_be_picture(path: &str) -> bool {
-    matches!(Kind::of_name(path), Kind::Image | Kind::Unknown)
 }
 
 /// The first few names of a list.

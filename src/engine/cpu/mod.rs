@@ -10,6 +10,7 @@ mod update;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::ops::Range;
 
+use super::health::Seen;
 use super::{
     Batch, Engine, Health, Laps, MemoryTable, Mode, NotFinite, Outcome, Pass, Place, Plan, Tensor, Update,
     available, layout,
@@ -59,7 +60,9 @@ pub struct CpuEngine {
     gradients: [Buffer; 2],
     laps: Laps,
     /// Pictures of the last step, or of its last micro-batch.
-    seen: usize,
+    last: usize,
+    /// What each layer gave for the pictures of the last step, where that had several micro-batches and gradients were kept.
+    seen: Vec<Seen>,
     not_finite: Option<NotFinite>,
 }
 
@@ -96,8 +99,14 @@ impl CpuEngine {
         }
         let plan = Plan::new(&network, mode, batch).in_micro_batches(micro_batch)?;
         let out_of_memory = |()| {
-            Error::new(crate::error::Kind::Runtime, "this much memory cannot be had:")
-                .context(plan.memory(&network))
+            let needed = plan.memory(&network).total() as f64 / f64::from(1 << 30);
+            let available = match available::memory() {
+                Some(bytes) => format!(", {:.2} GiB available", bytes as f64 / f64::from(1 << 30)),
+                None => String::new(),
+            };
+            let table = plan.memory(&network);
+            let what = format!("not enough memory: {needed:.2} GiB needed{available}\n{table}");
+            Error::new(crate::error::Kind::Runtime, what)
                 .help("a smaller batch: --batch; in training --micro-batch 36, which changes no number, or --set optimiser.batch=32")
         };
         if available::memory().is_some_and(|available| plan.memory(&network).total() > available) {
@@ -118,8 +127,8 @@ impl CpuEngine {
             Error::new(crate::error::Kind::Runtime, format!("{threads} threads cannot be started: {error}"))
         })?;
         let laps = Laps::start();
-        let (seen, not_finite) = (0, None);
-        Ok(Self { network, plan, pool, parameters, slots, logits, gradients, laps, seen, not_finite })
+        let (last, seen, not_finite) = (0, Vec::new(), None);
+        Ok(Self { network, plan, pool, parameters, slots, logits, gradients, laps, last, seen, not_finite })
     }
 
     /// Threads that compute.
@@ -205,13 +214,16 @@ impl CpuEngine {
     fn take(&mut self, tensors: &[Tensor], part: impl Fn(&mut Parameters) -> &mut Pair) -> Result<()> {
         super::tensor::check(&self.network, tensors)?;
         let mut tensors = tensors.iter();
-        for (layer, parameters) in self.network.layers.iter().zip(&mut self.parameters) {
+        let Self { network, pool, parameters, .. } = self;
+        for (layer, parameters) in network.layers.iter().zip(parameters) {
             if layer.parameter_shapes().is_none() {
                 continue;
             }
             if let (Some(weights), Some(biases)) = (tensors.next(), tensors.next()) {
                 let pair = part(parameters);
-                pair.weights.copy_from_slice(&layout::to_kernels(layer, &weights.data));
+                // On the engine's own threads: asking elsewhere would start a second set of them.
+                let ordered = pool.install(|| layout::to_kernels(layer, &weights.data));
+                pair.weights.copy_from_slice(&ordered);
                 pair.biases.copy_from_slice(&biases.data);
             }
         }
@@ -234,15 +246,20 @@ impl CpuEngine {
                 classes - 1
             )));
         }
-        let Self { network, plan, pool, parameters, slots, gradients, laps, seen, not_finite, .. } = self;
+        let Self { network, plan, pool, parameters, slots, gradients, laps, last, seen, not_finite, .. } =
+            self;
         *laps = Laps::start();
         *not_finite = None;
+        seen.clear();
         Ok(pool.install(|| {
             let (mut loss, mut correct) = (0.0, 0);
             for part in Part::all(n, plan.micro_batch) {
                 let (batch, values) = (batch.part(part.range()), part.pictures() * classes);
-                *seen = part.pictures();
+                *last = part.pictures();
                 forward::run(network, plan, parameters, slots, part, batch.images, Some(batch.keys), laps);
+                if !part.is_whole() && matches!(then, Gradients::Keep(_)) {
+                    look(network, plan, slots, *last, seen);
+                }
                 let (logits, gradient) = (&slots[plan.logits()][..values], &mut gradients[0][..values]);
                 correct += count_correct(logits, batch.labels, classes);
                 loss::softmax_loss_part(logits, batch.labels, part, classes, gradient, &mut loss);
@@ -254,23 +271,22 @@ impl CpuEngine {
                 let spoilt = spoilt.flatten();
                 if not_finite.is_none() && (!loss.is_finite() || spoilt.is_some()) {
                     let loss = NotFinite { layer: network.layers.len() - 1, place: Place::Loss };
-                    *not_finite = spoilt_outputs(network, plan, slots, *seen).or(spoilt).or(Some(loss));
+                    *not_finite = spoilt_outputs(network, plan, slots, *last).or(spoilt).or(Some(loss));
                 }
             }
             Outcome { loss: loss / n as f64, correct }
         }))
     }
 
-    fn layer_health(&self, position: usize, layer: &Layer) -> Health {
+    fn layer_health(&self, position: usize, layer: &Layer, seen: &Seen) -> Health {
         let Parameters { value, gradient, velocity, .. } = &self.parameters[position];
-        let outputs = &self.slots[self.plan.steps[position].to][..self.seen * layer.output.len()];
         let next = self.network.layers.get(position + 1).map(|next| &next.operation);
         let rectified = matches!(next, Some(Operation::Activation(Activation::Relu)));
         let scale = |values: &[f32]| measure::scale(values) as f32;
         Health {
             layer: layer.name.clone(),
-            activation: scale(outputs),
-            dead: rectified.then(|| measure::silent(outputs, layer.output.channels) as f32),
+            activation: seen.activation(layer.output.len()),
+            dead: rectified.then(|| seen.silent()),
             gradient: scale(&gradient.weights),
             weight: scale(&value.weights),
             update: scale(&velocity.weights),
@@ -353,7 +369,7 @@ impl Engine for CpuEngine {
     }
 
     fn apply(&mut self, update: &Update) {
-        let Self { network, plan, pool, parameters, slots, laps, seen, not_finite, .. } = self;
+        let Self { network, plan, pool, parameters, slots, laps, last, not_finite, .. } = self;
         laps.go_on();
         pool.install(|| {
             let fine = not_finite.is_none();
@@ -365,7 +381,7 @@ impl Engine for CpuEngine {
                 }
             }
             if fine && not_finite.is_some() {
-                *not_finite = spoilt_outputs(network, plan, slots, *seen).or(*not_finite);
+                *not_finite = spoilt_outputs(network, plan, slots, *last).or(*not_finite);
             }
         });
     }
@@ -387,7 +403,17 @@ impl Engine for CpuEngine {
 
     fn health(&self) -> Vec<Health> {
         let layers = self.network.layers.iter().enumerate().filter(|(_, layer)| layer.weights().is_some());
-        self.pool.install(|| layers.map(|(i, layer)| self.layer_health(i, layer)).collect())
+        self.pool.install(|| {
+            let mut now = Vec::new();
+            let seen = match self.seen.is_empty() {
+                true => {
+                    look(&self.network, &self.plan, &self.slots, self.last, &mut now);
+                    &now
+                }
+                false => &self.seen,
+            };
+            layers.map(|(i, layer)| self.layer_health(i, layer, &seen[i])).collect()
+        })
     }
 
     fn step(&mut self, batch: &Batch<'_>, update: &Update) -> Result<Outcome> {
@@ -438,6 +464,17 @@ impl Engine for CpuEngine {
             *bytes -= saved;
         }
         table
+    }
+}
+
+/// Adds the outputs for `n` pictures of every layer with weights to what was seen of it, one element per layer.
+fn look(network: &Network, plan: &Plan, slots: &[Buffer], n: usize, seen: &mut Vec<Seen>) {
+    seen.resize_with(network.layers.len(), Seen::default);
+    for (seen, (layer, step)) in seen.iter_mut().zip(network.layers.iter().zip(&plan.steps)) {
+        if layer.weights().is_some() {
+            let values = layer.output.len();
+            seen.add(&slots[step.to][..n * values], values, layer.output.channels);
+        }
     }
 }
 

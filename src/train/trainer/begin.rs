@@ -149,7 +149,7 @@ impl Trainer {
             start.numbers(&mut record, model.as_ref().map(|(model, _)| model), preprocess, recipe.input.mean);
         let Numbers { state, parameters, velocities, preprocess, best } = numbers;
         let step = state.step;
-        record.go_back(state.lines)?;
+        record.go_back(state.lines, &state.unwritten)?;
         let preprocess = Arc::new(preprocess);
         let train = config.dataset.train()?.clone();
         let golden = golden_squares(&train, &statistics.usable, &preprocess)?;

@@ -152,7 +152,7 @@ impl Trainer {
     pub(super) fn finish(mut self, began: Instant, ended: &Ended) -> Result<Report> {
         let stopped = matches!(ended, Ended::Signal(_) | Ended::MaxSteps) && !self.config.only_forecast;
         if stopped && !self.is_saved() {
-            self.save_unfinished()?;
+            self.save_unfinished(ended)?;
         }
         let written = self.keeper.wait();
         self.tell_of_checkpoint(written);
@@ -205,6 +205,15 @@ impl Trainer {
     fn failure(&self, ended: &Ended) -> Option<Error> {
         if let Some(error) = self.unsaved_error() {
             return Some(error);
+        }
+        if let lines @ 1.. = self.record.unwritten().len() {
+            let folder = self.record.run.folder().display();
+            let what = format!("{folder}: the last {lines} lines of metrics.jsonl could not be written");
+            return Some(
+                Error::new(Kind::Runtime, what).help(format!(
+                    "make room on the disk; `alexnet train --resume {folder}` then writes them"
+                )),
+            );
         }
         if self.lost && !matches!(ended, Ended::Signal(_) | Ended::Forecast) {
             let last = self.model_file(Which::Last).display().to_string();
@@ -259,7 +268,7 @@ impl Trainer {
         self.record.say(&text);
     }
 
-    fn save_unfinished(&mut self) -> Result<()> {
+    fn save_unfinished(&mut self, ended: &Ended) -> Result<()> {
         let steps = count(self.state.step as u64);
         let folder = self.record.run.folder().display().to_string();
         let go_on = format!("`alexnet train --resume {folder}`");
@@ -276,9 +285,10 @@ impl Trainer {
         let model = self.model(self.state.pace.epochs, self.state.step, None)?;
         self.keep_model(Which::Last, model, None)?;
         if self.unsaved.is_empty() {
-            self.record.say(&format!(
-                "stopped after {steps} steps; {go_on} goes on; the model so far is last.safetensors"
-            ));
+            // How to continue beyond a limit is said with the limit.
+            let go_on = if *ended == Ended::MaxSteps { String::new() } else { format!("; {go_on} goes on") };
+            self.record
+                .say(&format!("stopped after {steps} steps{go_on}; the model so far is last.safetensors"));
         }
         Ok(())
     }

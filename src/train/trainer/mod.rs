@@ -110,12 +110,16 @@ enum Passed {
 impl Trainer {
     fn epochs(&mut self) -> Result<Ended> {
         loop {
-            self.make_edits()?;
+            // A training that is resumed within an epoch ends it first, also where only its validation is left: what is
+            // changed or ended between two epochs would otherwise depend on where it was stopped.
+            if self.state.batches == 0 {
+                self.make_edits()?;
+                if let Some(end) = self.state.pace.ended(&self.schedule()) {
+                    return Ok(Ended::Scheduled(end));
+                }
+            }
             if self.is_enough() {
                 return Ok(Ended::MaxSteps);
-            }
-            if let Some(end) = self.state.pace.ended(&self.schedule()) {
-                return Ok(Ended::Scheduled(end));
             }
             match self.epoch()? {
                 Passed::Whole => {}

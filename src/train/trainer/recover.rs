@@ -30,6 +30,7 @@ impl Trainer {
         self.record.flush();
         self.state.seconds = self.seconds();
         self.state.lines = self.record.lines();
+        self.state.unwritten = self.record.unwritten().to_vec();
         Checkpoint {
             state: self.state.clone(),
             lineage: self.lineage.clone(),
@@ -179,7 +180,7 @@ impl Trainer {
         self.state.rollbacks = rollbacks + 1;
         self.gone_back = Some(self.state.step);
         self.keeper.go_back(self.state.step);
-        self.record.go_back(self.state.lines)?;
+        self.record.go_back(self.state.lines, &self.state.unwritten)?;
         self.took_up = (std::time::Instant::now(), self.state.seconds);
         // The rate of the checkpoint may be another than the one that went wrong.
         let lower = divided(self.rate().min(rate), LOWER, 1);

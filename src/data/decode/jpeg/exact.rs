@@ -3,7 +3,7 @@
 
 use super::header::{Frame, Header, Process};
 use super::huffman::Table;
-use super::scan::{self, Keep, Plane, Tables, ZIGZAG};
+use super::scan::{self, Plane, Tables, ZIGZAG};
 use super::segments::{EOI, SOS, Segments};
 use super::{Defect, samples};
 use crate::data::Picture;
@@ -14,7 +14,7 @@ use crate::data::decode::MOST_SCANS;
 /// # Errors
 /// When it is damaged.
 pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Picture, Defect> {
-    let planes = coefficients(bytes, &header.frame, Keep::All)?;
+    let planes = coefficients(bytes, &header.frame)?;
     let Frame { width, height, .. } = header.frame;
     match samples::to_rgb(&header.frame, header.color, planes) {
         Some(pixels) => Ok(Picture::new(width, height, pixels)),
@@ -22,27 +22,14 @@ pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Picture, Defect> {
     }
 }
 
-/// Reads the whole of a sequential file without keeping anything of it.
-///
-/// # Errors
-/// When it is damaged.
-pub(super) fn verify(bytes: &[u8], frame: &Frame) -> Result<(), Defect> {
-    let keep = match frame.process {
-        Process::Sequential => Keep::Nothing,
-        // Later passes depend on what earlier ones sent.
-        Process::Progressive => Keep::All,
-    };
-    coefficients(bytes, frame, keep).map(drop)
-}
-
 /// The coefficients of all components.
 ///
 /// # Errors
 /// When the file is damaged, or ends before all of them were sent.
-pub(super) fn coefficients(bytes: &[u8], frame: &Frame, keep: Keep) -> Result<Vec<Plane>, Defect> {
+pub(super) fn coefficients(bytes: &[u8], frame: &Frame) -> Result<Vec<Plane>, Defect> {
     let mut segments = Segments::of(bytes);
     let mut tables = Tables::default();
-    let mut planes = Plane::all(frame, keep);
+    let mut planes = Plane::all(frame);
     let mut scans = 0;
     let is_whole = |planes: &[Plane]| planes.iter().all(Plane::is_complete);
     loop {
@@ -67,7 +54,7 @@ pub(super) fn coefficients(bytes: &[u8], frame: &Frame, keep: Keep) -> Result<Ve
                     return Err(Defect::broken(format!("more than {MOST_SCANS} scans")));
                 }
                 let data = segments.entropy_coded();
-                scan::read(frame, &tables, segment.payload, data, keep, &mut planes)?;
+                scan::read(frame, &tables, segment.payload, data, &mut planes)?;
                 if frame.process == Process::Sequential && is_whole(&planes) {
                     return Ok(planes);
                 }

@@ -115,6 +115,12 @@ impl Frame {
     pub(super) fn v_max(&self) -> usize {
         self.components.iter().map(|component| component.v).max().unwrap_or(1)
     }
+
+    /// Units of a scan that has all components: blocks, where there is but one.
+    pub(super) fn units(&self) -> usize {
+        let (h, v) = if self.components.len() == 1 { (1, 1) } else { (self.h_max(), self.v_max()) };
+        self.width.div_ceil(8 * h) * self.height.div_ceil(8 * v)
+    }
 }
 
 impl Header {

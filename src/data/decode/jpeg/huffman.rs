@@ -64,16 +64,13 @@ pub(super) struct Bits<'a> {
     count: u32,
     /// How many zeros were added at the end of the data.
     padding: u32,
+    /// Whether something was read that makes no sense.
+    is_invalid: bool,
 }
 
 impl<'a> Bits<'a> {
     pub(super) fn of(data: &'a [u8]) -> Self {
-        Self { data, at: 0, buffer: 0, count: 0, padding: 0 }
-    }
-
-    /// Whether more bits were read than there are.
-    pub(super) fn is_overrun(&self) -> bool {
-        self.padding > self.count
+        Self { data, at: 0, buffer: 0, count: 0, padding: 0, is_invalid: false }
     }
 
     /// Goes over to the data after the next restart marker, which has to be of this number, 0 to 7.
@@ -177,25 +174,22 @@ impl<'a> Bits<'a> {
         if n > 0 && value < 1 << (n - 1) { value - (1 << n) + 1 } else { value }
     }
 
-    /// The symbol of the next code.
-    ///
-    /// # Errors
-    /// When the bits are no code of the table.
+    /// The symbol of the next code; 0 where the bits are no code of the table, which [`Self::check`] tells.
     #[inline]
-    pub(super) fn symbol(&mut self, table: &Table) -> Result<u8, Defect> {
+    pub(super) fn symbol(&mut self, table: &Table) -> u8 {
         if self.count < 32 {
             self.fill();
         }
         let entry = table.lookup[(self.buffer >> (64 - LOOKUP_BITS)) as usize];
         if entry != 0 {
             self.drop(u32::from(entry >> 8));
-            return Ok(entry as u8);
+            return entry as u8;
         }
         self.long_symbol(table)
     }
 
     #[cold]
-    fn long_symbol(&mut self, table: &Table) -> Result<u8, Defect> {
+    fn long_symbol(&mut self, table: &Table) -> u8 {
         let bits = (self.buffer >> 48) as u32;
         let length = (LOOKUP_BITS + 1..=16).find(|&length| bits < table.limits[length as usize]);
         let symbol = length.and_then(|length| {
@@ -205,10 +199,32 @@ impl<'a> Bits<'a> {
         match (symbol, length) {
             (Some(symbol), Some(length)) => {
                 self.drop(length);
-                Ok(symbol)
+                symbol
             }
-            _ if self.padding > 0 => Err(Defect::truncated("a scan ends early")),
-            _ => Err(Defect::broken("bits that are no Huffman code")),
+            _ => {
+                self.is_invalid = true;
+                0
+            }
         }
+    }
+
+    /// Whether everything so far was there, and made sense.
+    ///
+    /// # Errors
+    /// When it was not.
+    #[inline]
+    pub(super) fn check(&self) -> Result<(), Defect> {
+        match (self.is_invalid, self.padding > self.count) {
+            (false, false) => Ok(()),
+            // Codes that are wrong because zeros follow the data are not wrong in the data.
+            (true, false) if self.padding == 0 => Err(Defect::broken("bits that are no Huffman code")),
+            _ => Err(Defect::truncated("a scan ends early")),
+        }
+    }
+
+    /// Remembers that what was read makes no sense.
+    #[cold]
+    pub(super) fn refuse(&mut self) {
+        self.is_invalid = true;
     }
 }

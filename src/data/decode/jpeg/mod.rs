@@ -10,7 +10,8 @@
 //! | `upright`, `writer` | turned without loss: coefficients back to a file |
 //!
 //! zune-jpeg reads the usual file fast and rightly, but takes the pixels of some others from the wrong places, or fills up what is
-//! missing, without a word. So the headers are read first, and say which decoder is right for the file.
+//! missing, without a word. So the headers are read first, and say which decoder is right for the file; and what the usual
+//! decoder refuses is left to the exact one to judge.
 
 mod exact;
 mod header;
@@ -32,11 +33,10 @@ use zune as usual;
 
 use image::metadata::Orientation;
 
-use super::{Defect, Print, check_size};
+use super::{Defect, DefectKind, Print, check_size};
 use crate::Result as Fallible;
 use crate::data::Picture;
 use header::{Color, Header};
-use scan::Keep;
 use segments::{EOI, SOS, Segments};
 
 /// What a JPEG says of itself.
@@ -56,7 +56,7 @@ pub(super) struct Traits {
 /// When it is damaged, or of a kind that is not decoded.
 pub(super) fn decode(bytes: &[u8]) -> Result<Picture, Defect> {
     let header = Header::read(bytes)?;
-    match usual::decode(bytes, &header)? {
+    match usual::decode(bytes, &header) {
         Some(picture) => Ok(picture),
         None => exact::decode(bytes, &header),
     }
@@ -114,7 +114,7 @@ pub struct Chroma {
 /// When it is damaged, or of a kind that is not decoded.
 pub fn coding(bytes: &[u8]) -> Fallible<Coding> {
     let header = Header::read(bytes)?;
-    let planes = exact::coefficients(bytes, &header.frame, Keep::All)?;
+    let planes = exact::coefficients(bytes, &header.frame)?;
     let transposed = header.orientation > 4;
     let steps = |i: usize| {
         let steps = planes[i].quantization.unwrap_or([1; 64]);

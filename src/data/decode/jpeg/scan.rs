@@ -1,8 +1,8 @@
 //! The coefficients of a frame's blocks, scan by scan: sequential and progressive, in any split of the components.
 
-use super::Defect;
 use super::header::{Frame, Process};
 use super::huffman::{Bits, Table};
+use super::{Defect, DefectKind};
 
 /// The place in a block, row by row, of each frequency in the order that they are sent.
 pub(super) const ZIGZAG: [u8; 64] = [
@@ -17,15 +17,6 @@ pub(super) type Block = [i16; 64];
 /// Rows for columns.
 pub(super) fn transposed<T: Copy>(block: &[T; 64]) -> [T; 64] {
     std::array::from_fn(|i| block[i % 8 * 8 + i / 8])
-}
-
-/// What is kept of the blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keep {
-    /// All coefficients.
-    All,
-    /// Nothing: whether a sequential scan is whole is all that is asked.
-    Nothing,
 }
 
 /// One component's blocks.
@@ -78,7 +69,7 @@ struct Band {
 
 impl Plane {
     /// The planes of a frame, without their coefficients yet.
-    pub(super) fn all(frame: &Frame, keep: Keep) -> Vec<Self> {
+    pub(super) fn all(frame: &Frame) -> Vec<Self> {
         let (h_max, v_max) = (frame.h_max(), frame.v_max());
         let across = frame.width.div_ceil(8 * h_max);
         let down = frame.height.div_ceil(8 * v_max);
@@ -88,10 +79,7 @@ impl Plane {
                 width: (frame.width * component.h).div_ceil(h_max),
                 height: (frame.height * component.v).div_ceil(v_max),
                 columns,
-                coefficients: match keep {
-                    Keep::All => vec![0; 64 * columns * rows],
-                    Keep::Nothing => Vec::new(),
-                },
+                coefficients: vec![0; 64 * columns * rows],
                 sent: [None; 64],
                 quantization: None,
             }
@@ -114,7 +102,6 @@ pub(super) fn read(
     tables: &Tables,
     header: &[u8],
     data: &[u8],
-    keep: Keep,
     planes: &mut [Plane],
 ) -> Result<(), Defect> {
     let (mut parts, band) = parts(frame, tables, header)?;
@@ -134,7 +121,6 @@ pub(super) fn read(
     };
     let mut decoder = Decoder { process: frame.process, band, bits: Bits::of(data), end_of_bands: 0 };
     let total = across * down;
-    let mut scratch = [0; 64];
     for unit in 0..total {
         if tables.restart > 0 && unit > 0 && unit % tables.restart == 0 {
             decoder.bits.restart(((unit / tables.restart - 1) % 8) as u8)?;
@@ -145,21 +131,17 @@ pub(super) fn read(
         for part in &mut parts {
             for v in 0..part.v {
                 for h in 0..part.h {
-                    let block = match keep {
-                        Keep::All => {
-                            let plane = &mut planes[part.plane];
-                            let at = (row * part.v + v) * plane.columns + column * part.h + h;
-                            &mut plane.coefficients.as_chunks_mut().0[at]
-                        }
-                        Keep::Nothing => &mut scratch,
-                    };
-                    decoder.block(part, block)?;
+                    let plane = &mut planes[part.plane];
+                    let at = (row * part.v + v) * plane.columns + column * part.h + h;
+                    let block = &mut plane.coefficients.as_chunks_mut().0[at];
+                    decoder.block(part, block);
                 }
             }
         }
-        if decoder.bits.is_overrun() {
-            return Err(Defect::truncated(format!("a scan ends after {unit} of {total} units")));
-        }
+        decoder.bits.check().map_err(|defect| match defect.kind {
+            DefectKind::Truncated => Defect::truncated(format!("a scan ends after {unit} of {total} units")),
+            _ => defect,
+        })?;
     }
     Ok(())
 }
@@ -212,16 +194,15 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    fn block(&mut self, part: &mut Part<'_>, block: &mut Block) -> Result<(), Defect> {
+    /// Reads a block, or what the scan has of it. Whether it made sense is for [`Bits::check`] to tell.
+    fn block(&mut self, part: &mut Part<'_>, block: &mut Block) {
         match (self.process, self.band) {
             (Process::Sequential, _) => self.sequential(part, block),
             (Process::Progressive, Band { first: 0, high: 0, low, .. }) => {
-                block[0] = (self.first_coefficient(part)? << low) as i16;
-                Ok(())
+                block[0] = (self.first_coefficient(part) << low) as i16;
             }
             (Process::Progressive, Band { first: 0, low, .. }) => {
                 block[0] |= (self.bits.take(1) << low) as i16;
-                Ok(())
             }
             (Process::Progressive, Band { high: 0, .. }) => self.band(part, block),
             (Process::Progressive, _) => self.refined_band(part, block),
@@ -229,78 +210,79 @@ impl Decoder<'_> {
     }
 
     #[inline]
-    fn first_coefficient(&mut self, part: &mut Part<'_>) -> Result<i32, Defect> {
-        let Some(table) = part.dc else { return Ok(0) };
-        let size = self.bits.symbol(table)?;
+    fn first_coefficient(&mut self, part: &mut Part<'_>) -> i32 {
+        let Some(table) = part.dc else { return 0 };
+        let size = self.bits.symbol(table);
         if size > 15 {
-            return Err(Defect::broken("a coefficient of more than 15 bits"));
+            self.bits.refuse();
+            return 0;
         }
         part.predicted = part.predicted.wrapping_add(self.bits.take_signed(size.into()));
-        Ok(part.predicted)
+        part.predicted
     }
 
-    fn sequential(&mut self, part: &mut Part<'_>, block: &mut Block) -> Result<(), Defect> {
-        block[0] = self.first_coefficient(part)? as i16;
-        let Some(table) = part.ac else { return Ok(()) };
+    fn sequential(&mut self, part: &mut Part<'_>, block: &mut Block) {
+        block[0] = self.first_coefficient(part) as i16;
+        let Some(table) = part.ac else { return };
         let mut at = 1;
         while at < 64 {
-            let symbol = self.bits.symbol(table)?;
+            let symbol = self.bits.symbol(table);
             let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
             match (run, size) {
                 (15, 0) => at += 16,
-                (_, 0) => break,
+                (_, 0) => return,
                 _ => {
                     at += run;
-                    let value = self.bits.take_signed(size);
-                    let place = ZIGZAG
-                        .get(at)
-                        .ok_or_else(|| Defect::broken("a block of more than 64 coefficients"))?;
-                    block[usize::from(*place)] = value as i16;
+                    self.coefficient(block, at, size, 0);
                     at += 1;
                 }
             }
         }
-        Ok(())
+    }
+
+    /// A coefficient of so many bits, without its lowest `low`, at its place in the order that they are sent.
+    #[inline]
+    fn coefficient(&mut self, block: &mut Block, at: usize, size: u32, low: u8) {
+        let value = self.bits.take_signed(size) << low;
+        match ZIGZAG.get(at) {
+            Some(&place) => block[usize::from(place & 63)] = value as i16,
+            None => self.bits.refuse(),
+        }
     }
 
     /// The first bits of a band.
-    fn band(&mut self, part: &Part<'_>, block: &mut Block) -> Result<(), Defect> {
+    fn band(&mut self, part: &Part<'_>, block: &mut Block) {
         if self.end_of_bands > 0 {
             self.end_of_bands -= 1;
-            return Ok(());
+            return;
         }
-        let Some(table) = part.ac else { return Ok(()) };
+        let Some(table) = part.ac else { return };
         let mut at = self.band.first;
         while at <= self.band.last {
-            let symbol = self.bits.symbol(table)?;
+            let symbol = self.bits.symbol(table);
             let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
             match (run, size) {
                 (15, 0) => at += 16,
                 (_, 0) => {
                     self.end_of_bands = (1 << run) - 1 + self.bits.take(run as u32) as u32;
-                    break;
+                    return;
                 }
                 _ => {
                     at += run;
-                    let value = self.bits.take_signed(size) << self.band.low;
-                    let place = ZIGZAG
-                        .get(at)
-                        .ok_or_else(|| Defect::broken("a block of more than 64 coefficients"))?;
-                    block[usize::from(*place)] = value as i16;
+                    self.coefficient(block, at, size, self.band.low);
                     at += 1;
                 }
             }
         }
-        Ok(())
     }
 
     /// One more bit of a band: of the coefficients that are something already, and of those that become something now.
-    fn refined_band(&mut self, part: &Part<'_>, block: &mut Block) -> Result<(), Defect> {
-        let Some(table) = part.ac else { return Ok(()) };
+    fn refined_band(&mut self, part: &Part<'_>, block: &mut Block) {
+        let Some(table) = part.ac else { return };
         let (bit, last) = (1i16 << self.band.low, self.band.last);
         let mut at = self.band.first;
         while self.end_of_bands == 0 && at <= last {
-            let symbol = self.bits.symbol(table)?;
+            let symbol = self.bits.symbol(table);
             let (run, size) = (usize::from(symbol >> 4), symbol & 15);
             let new = match (run, size) {
                 (_, 1..) => Some(if self.bits.take(1) == 1 { bit } else { -bit }),
@@ -310,10 +292,9 @@ impl Decoder<'_> {
                     break;
                 }
             };
-            let mut zeros = run;
-            at = self.refine(block, at, Some(&mut zeros));
-            if let (Some(new), Some(place)) = (new, ZIGZAG.get(at).filter(|_| at <= last)) {
-                block[usize::from(*place)] = new;
+            at = self.refine(block, at, Some(run));
+            if let (Some(new), Some(&place)) = (new, ZIGZAG.get(at).filter(|_| at <= last)) {
+                block[usize::from(place)] = new;
             }
             at += 1;
         }
@@ -321,17 +302,16 @@ impl Decoder<'_> {
             self.refine(block, at, None);
             self.end_of_bands -= 1;
         }
-        Ok(())
     }
 
     /// Reads one more bit of each coefficient that is something, from `at` on: up to the zero after so many `zeros`, or to
     /// the band's end. Returns where it stopped.
-    fn refine(&mut self, block: &mut Block, mut at: usize, mut zeros: Option<&mut usize>) -> usize {
+    fn refine(&mut self, block: &mut Block, mut at: usize, mut zeros: Option<usize>) -> usize {
         let bit = 1i16 << self.band.low;
         while at <= self.band.last {
             let value = &mut block[usize::from(ZIGZAG[at])];
             if *value == 0 {
-                match zeros.as_deref_mut() {
+                match &mut zeros {
                     Some(0) => break,
                     Some(zeros) => *zeros -= 1,
                     None => {}

@@ -1,6 +1,6 @@
 //! The markers of a JPEG file and what stands between them.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::Defect;
 
@@ -84,17 +84,14 @@ impl<'a> Segments<'a> {
 
     /// The entropy-coded data of the scan whose header was just read: everything up to the next marker but restarts.
     pub(super) fn entropy_coded(&mut self) -> &'a [u8] {
-        let start = self.at;
-        self.at = loop {
-            let Some(found) = memchr(0xff, &self.bytes[self.at..]) else { break self.bytes.len() };
-            let mark = self.at + found;
-            let after = self.bytes[mark..].iter().position(|&byte| byte != 0xff);
-            let Some(after) = after else { break self.bytes.len() };
-            match self.bytes[mark + after] {
-                0x00 | 0xd0..=0xd7 => self.at = mark + after + 1,
-                _ => break mark,
-            }
-        };
-        &self.bytes[start..self.at]
+        let data = &self.bytes[self.at..];
+        let is_end = |&mark: &usize| !matches!(data.get(mark + 1), Some(0x00 | 0xd0..=0xd7 | 0xff) | None);
+        let mut length = memchr_iter(0xff, data).find(is_end).unwrap_or(data.len());
+        // Bytes that fill up to the marker are none of the data.
+        while data[..length].ends_with(&[0xff]) {
+            length -= 1;
+        }
+        self.at += length;
+        &data[..length]
     }
 }

@@ -7,8 +7,8 @@ use std::cell::RefCell;
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
 
 use super::header::{Header, Process};
+use super::samples;
 use super::segments::{EOI, Segments};
-use super::{Defect, exact, samples};
 use crate::data::Picture;
 use crate::data::decode::MOST_SCANS;
 
@@ -17,18 +17,13 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Option<Decompressor>> = const { RefCell::new(None) };
 }
 
-/// Decodes the file; `None` where libjpeg-turbo warns or refuses, for the exact decoder to judge.
-///
-/// # Errors
-/// When a progressive file is damaged: libjpeg-turbo makes do with the scans that there are.
-pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Option<Picture>, Defect> {
-    if header.height_follows {
-        return Ok(None);
+/// Decodes the file; `None` where libjpeg-turbo warns or refuses, and where it would not warn: it makes do with the scans that
+/// there are of a progressive file.
+pub(super) fn decode(bytes: &[u8], header: &Header) -> Option<Picture> {
+    match header.frame.process {
+        Process::Sequential if !header.height_follows => decompress(&with_end(bytes, header), header).ok(),
+        _ => None,
     }
-    if header.frame.process == Process::Progressive {
-        exact::verify(bytes, &header.frame)?;
-    }
-    Ok(decompress(&with_end(bytes, header), header).ok())
 }
 
 /// The bytes with an end mark, which it would warn of.

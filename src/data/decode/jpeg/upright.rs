@@ -3,7 +3,7 @@
 use image::metadata::Orientation;
 
 use super::header::{Frame, Header};
-use super::scan::{self, Block, Keep, Plane};
+use super::scan::{self, Block, Plane};
 use super::segments::{SOS, Segments};
 use super::writer::{self, Component};
 use super::{Defect, exact};
@@ -39,7 +39,7 @@ pub(super) fn upright(bytes: &[u8], header: &Header) -> Result<Option<Vec<u8>>, 
     if !whole(across, frame.width, frame.h_max()) || !whole(down, frame.height, frame.v_max()) {
         return Ok(None);
     }
-    let planes = exact::coefficients(bytes, frame, Keep::All)?;
+    let planes = exact::coefficients(bytes, frame)?;
     let components: Vec<Component> = frame
         .components
         .iter()

@@ -1,5 +1,8 @@
 //! The usual decoder of the default build, zune-jpeg, for the files that it reads rightly.
 
+use std::cell::RefCell;
+
+use memchr::memchr_iter;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -8,46 +11,76 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::header::{Color, Component, Frame, Header, Process};
 use super::segments::{EOI, Segments};
-use super::{Defect, exact};
 use crate::data::Picture;
 use crate::data::decode::MOST_SCANS;
 
-/// What is put behind a scan's data: bits that are all one are no Huffman code, so that a decoder which needs more than there
-/// is fails. Before an end mark it would fill up with zeros, without a word. The decoder reads eight bytes ahead.
-const SENTINEL: [u8; 34] = {
-    let mut ones = [0; 34];
+/// What is put behind each stretch of a scan's data: bits that are all one are no Huffman code, so that a decoder which needs
+/// more than there is fails. Before a marker it would fill up with zeros, without a word. It reads eight bytes ahead.
+const ONES: [u8; 32] = {
+    let mut ones = [0; 32];
     let mut i = 0;
     while i < 32 {
         ones[i] = 0xff;
         i += 2;
     }
-    (ones[32], ones[33]) = (0xff, EOI);
     ones
 };
 
 /// Images with a shorter side: their edges are a large part of them.
 const SMALL: usize = 64;
 
-/// Decodes the file; `None` where it is not of the kinds that zune-jpeg reads rightly.
-///
-/// # Errors
-/// When the file is damaged.
-pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Option<Picture>, Defect> {
-    if !is_read_rightly(header) {
-        return Ok(None);
-    }
-    if header.frame.process == Process::Sequential && header.restart == 0 {
-        let end = header.data + Segments::at(bytes, header.data).entropy_coded().len();
-        return Ok(decompress(&[&bytes[..end], &SENTINEL].concat(), header).ok());
-    }
-    // Data that are missing before a restart or another scan are not noticed: all is read twice.
-    exact::verify(bytes, &header.frame)?;
-    Ok(decompress(&[bytes, &[0xff, EOI]].concat(), header).ok())
+/// The largest buffer that a thread keeps between images, in bytes.
+const MOST_KEPT: usize = 1 << 20;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Whether zune-jpeg takes all samples of such files from the right places. What it does not: several sequential scans,
-/// components that are sampled finer than the first, and all but the usual samplings. At the right and lower edges it mixes
-/// samples in that lie outside of the image, which is little for all but small ones.
+/// Decodes the file; `None` where it is not of the kinds that zune-jpeg reads rightly, or fails: the exact decoder tells why.
+pub(super) fn decode(bytes: &[u8], header: &Header) -> Option<Picture> {
+    if !is_read_rightly(header) {
+        return None;
+    }
+    let mut guarded = BUFFER.take();
+    guarded.clear();
+    guarded.extend_from_slice(&bytes[..header.data]);
+    let is_whole = guard(Segments::at(bytes, header.data).entropy_coded(), header, &mut guarded);
+    let picture = is_whole.then(|| decompress(&guarded, header).ok()).flatten();
+    if guarded.capacity() <= MOST_KEPT {
+        BUFFER.set(guarded);
+    }
+    picture
+}
+
+/// Writes a scan's data, and ones behind each stretch of them. Whether the restart markers are those that there should be.
+fn guard(data: &[u8], header: &Header, out: &mut Vec<u8>) -> bool {
+    let mut from = 0;
+    if header.restart > 0 {
+        let is_restart = |&mark: &usize| matches!(data.get(mark + 1), Some(0xd0..=0xd7));
+        let mut found = 0;
+        for mark in memchr_iter(0xff, data).filter(is_restart) {
+            if data[mark + 1] != 0xd0 + (found % 8) as u8 {
+                return false;
+            }
+            out.extend_from_slice(&data[from..mark]);
+            out.extend_from_slice(&ONES);
+            out.extend_from_slice(&data[mark..mark + 2]);
+            from = mark + 2;
+            found += 1;
+        }
+        if found + 1 < header.frame.units().div_ceil(header.restart) {
+            return false;
+        }
+    }
+    out.extend_from_slice(&data[from..]);
+    out.extend_from_slice(&ONES);
+    out.extend_from_slice(&[0xff, EOI]);
+    true
+}
+
+/// Whether zune-jpeg takes all samples of such files from the right places, and notices when some are missing. What it does not:
+/// several scans, components that are sampled finer than the first, and all but the usual samplings. At the right and lower
+/// edges it mixes samples in that lie outside of the image, which is little for all but small ones.
 fn is_read_rightly(header: &Header) -> bool {
     let Frame { process, width, height, components } = &header.frame;
     let is_whole = |component: &Component| (component.h, component.v) == (1, 1);
@@ -59,7 +92,8 @@ fn is_read_rightly(header: &Header) -> bool {
         _ => (true, [(*width, 8), (*height, 8)]),
     };
     let has_edges = units.iter().any(|&(side, unit)| unit > 8 && side < SMALL && side % unit != 0);
-    usual && !has_edges && !header.height_follows && (header.interleaved || *process == Process::Progressive)
+    let is_one_scan = *process == Process::Sequential && header.interleaved && !header.height_follows;
+    usual && !has_edges && is_one_scan
 }
 
 fn decompress(bytes: &[u8], header: &Header) -> Result<Picture, DecodeErrors> {

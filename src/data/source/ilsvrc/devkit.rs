@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::mat::{self, Record, Value};
+use crate::data::source::text::Text;
 use crate::{Error, Result};
 
 /// Most bytes of a file of the kit.
@@ -107,6 +108,11 @@ impl Devkit {
         labels(&self.classes, truth, false).map(|(labels, _)| labels)
     }
 
+    /// The WNID of the class at a place.
+    pub(in crate::data::source) fn wnid(&self, place: u32) -> &str {
+        &self.classes[place as usize].wnid
+    }
+
     /// The place of a class.
     pub(super) fn label(&self, wnid: &str) -> Option<u32> {
         self.classes.binary_search_by(|class| class.wnid.as_str().cmp(wnid)).ok().map(|at| at as u32)
@@ -195,7 +201,7 @@ fn is_meta(name: &str) -> bool {
 }
 
 pub(in crate::data::source) fn is_truth(name: &str) -> bool {
-    name.ends_with("validation_ground_truth.txt")
+    name.ends_with("validation_ground_truth.txt") && !name.starts_with('.')
 }
 
 /// The kit's files in the folder, in `data/` of it, or in a kit's folder of it.
@@ -204,7 +210,9 @@ fn unpacked(folder: &Path) -> Result<Option<Files>> {
     let listed = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut kits: Vec<PathBuf> = listed.filter(|path| path.is_dir() && is_kit(path)).collect();
     kits.sort();
-    places.extend(kits.iter().flat_map(|kit| [kit.join("data"), kit.clone()]));
+    // Some programs unpack an archive into a folder of its name, in which there is the archive's own.
+    let inner: Vec<PathBuf> = kits.iter().filter_map(|kit| Some(kit.join(kit.file_name()?))).collect();
+    places.extend(kits.iter().chain(&inner).flat_map(|kit| [kit.join("data"), kit.clone()]));
     let Some(place) = places.into_iter().find(|place| place.join("meta.mat").is_file()) else {
         return Ok(None);
     };
@@ -220,33 +228,55 @@ fn unpacked(folder: &Path) -> Result<Option<Files>> {
     Ok(Some(Files {
         origin: place.display().to_string(),
         meta: read(&place.join("meta.mat"))?,
-        truth: truth.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        truth: truth.map(|bytes| text(&bytes)).transpose()?,
     }))
 }
 
 fn is_kit(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().contains("devkit"))
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    name.contains("devkit") && !name.starts_with('.')
+}
+
+/// How a kit's archive is stored, by its bytes: browsers unpack `.gz` and keep the name, or the other way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    Gzip,
+    Tar,
+}
+
+impl Packing {
+    fn of(path: &Path) -> Option<Self> {
+        let mut head = Vec::new();
+        File::open(path).ok()?.take(512).read_to_end(&mut head).ok()?;
+        match head {
+            _ if head.starts_with(&[0x1f, 0x8b]) => Some(Self::Gzip),
+            _ if head.get(257..262) == Some(b"ustar") => Some(Self::Tar),
+            // An empty or broken archive is still the kit, and reading it says what is wrong.
+            _ if path.extension().is_some_and(|end| end == "tar") => Some(Self::Tar),
+            _ if path.extension().is_some_and(|end| end == "gz" || end == "tgz") => Some(Self::Gzip),
+            _ => None,
+        }
+    }
 }
 
 /// The archive of a kit.
-fn archive(folder: &Path) -> Option<PathBuf> {
+fn archive(folder: &Path) -> Option<(PathBuf, Packing)> {
     let listed = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    listed.filter(|path| path.is_file() && is_kit(path)).find(|path| {
-        let name = path.to_string_lossy().to_lowercase();
-        name.ends_with(".tar.gz") || name.ends_with(".tgz") || name.ends_with(".tar")
-    })
+    let mut kits: Vec<PathBuf> = listed.filter(|path| path.is_file() && is_kit(path)).collect();
+    kits.sort();
+    kits.into_iter().find_map(|path| Packing::of(&path).map(|packing| (path, packing)))
 }
 
 /// The kit's files in the archive that is handed out.
 fn packed(folder: &Path) -> Result<Option<Files>> {
-    let Some(path) = archive(folder) else { return Ok(None) };
+    let Some((path, packing)) = archive(folder) else { return Ok(None) };
     let cannot = |error: std::io::Error| {
         Error::data(format!("{}: not a whole archive: {error}", path.display())).help("download it again")
     };
     let file = File::open(&path).map_err(cannot)?;
-    let reader: Box<dyn Read> = match path.extension().is_some_and(|extension| extension == "tar") {
-        true => Box::new(file),
-        false => Box::new(flate2::read::GzDecoder::new(file).take(8 * MOST)),
+    let reader: Box<dyn Read> = match packing {
+        Packing::Tar => Box::new(file),
+        Packing::Gzip => Box::new(flate2::read::GzDecoder::new(file).take(8 * MOST)),
     };
     let (mut meta, mut truth) = (None, None);
     for entry in tar::Archive::new(reader).entries().map_err(cannot)? {
@@ -256,11 +286,19 @@ fn packed(folder: &Path) -> Result<Option<Files>> {
         if is_meta(name) {
             meta = Some(read_most(&mut entry).map_err(cannot)?);
         } else if is_truth(name) {
-            truth = Some(String::from_utf8_lossy(&read_most(&mut entry).map_err(cannot)?).into_owned());
+            truth = Some(
+                text(&read_most(&mut entry).map_err(cannot)?)
+                    .map_err(|error| error.context(path.display()))?,
+            );
         }
     }
     let meta = meta.ok_or_else(|| Error::data(format!("{}: there is no meta.mat in it", path.display())))?;
     Ok(Some(Files { origin: path.display().to_string(), meta, truth }))
+}
+
+/// The ground truth's text.
+fn text(bytes: &[u8]) -> Result<String> {
+    Text::decode(bytes).map(|text| text.text).map_err(|error| error.context("the ground truth"))
 }
 
 /// A file's bytes, if they are not too many.

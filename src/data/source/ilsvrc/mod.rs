@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::archive::{Archives, Member};
 use super::index::Listing;
 use super::naming::hidden_part;
+use super::text::Text;
 use super::tree::some;
 use super::{Dataset, Findings, Item, Place, Split, Store, index};
 use crate::data::ProblemKind;
@@ -169,9 +170,7 @@ impl Challenge<'_> {
         let Some(kit) = self.kit.as_ref().filter(|_| path.is_file() && truth.is_file()) else {
             return Ok(None);
         };
-        let text = std::fs::read_to_string(&truth)
-            .map_err(|error| Error::data(format!("{}: cannot be read: {error}", truth.display())))?;
-        let labels = kit.labels(&text).map_err(|error| error.context(truth.display()))?;
+        let labels = kit.labels(&Text::read(&truth)?.text).map_err(|error| error.context(truth.display()))?;
         self.numbered("test", path, None, labels, &truth.display().to_string()).map(Some)
     }
 

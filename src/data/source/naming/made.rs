@@ -1,8 +1,8 @@
-//! Folders that this program made: runs, packed images, mended copies. They are never classes.
+//! Folders that this program made, in or beside the images: never classes, wherever they are.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::naming::{Kind, file_name};
+use super::{Kind, file_name};
 use crate::data::check::plan;
 
 /// Something that this program made.
@@ -61,7 +61,6 @@ impl Marks {
         all.iter().filter(|(folder, _)| outer(folder)).map(|(folder, &made)| (folder.clone(), made)).collect()
     }
 }
-
 /// Removes what is in folders that this program made, and returns those.
 pub(crate) fn without_made<T>(
     files: &mut Vec<(String, T)>,
@@ -101,7 +100,6 @@ fn is_in(path: &str, made: &BTreeMap<String, Made>) -> bool {
 fn is_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,11 +4,14 @@
 //! The extension decides where it is an image's: the decoder has the last word later. Everything else is told by its first
 //! bytes, so a photo that is called `IMG_1` or `photo.txt` is found too.
 
+mod made;
+mod skipped;
+
 use std::collections::{BTreeMap, HashSet};
 
-pub(crate) use super::made::{Marks, without_made};
-pub(crate) use super::skipped::{Skipped, count};
 use crate::data::decode::Format;
+pub(crate) use made::{Made, Marks, without_made};
+pub(crate) use skipped::{Skipped, count};
 
 /// How many bytes from the start of a file tell what it is.
 pub(crate) const HEAD: usize = Format::PREFIX;

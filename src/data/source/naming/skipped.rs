@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Findings;
-use super::made::Made;
-use super::naming::{extension, file_name, hidden_part};
-use super::tree::some;
+use super::super::Findings;
+use super::super::tree::some;
+use super::{Made, extension, file_name, hidden_part};
 use crate::data::ProblemKind;
 use crate::data::check::plan;
 
@@ -71,7 +70,7 @@ impl Skipped {
     }
 
     /// What a folder without images holds instead, behind its name.
-    pub(super) fn instead(&self, name: &str, below: &str) -> String {
+    pub(in crate::data) fn instead(&self, name: &str, below: &str) -> String {
         let hidden = self.hidden.iter().filter(|path| path.starts_with(below)).count();
         let others = self.others.iter().filter(|path| path.starts_with(below)).count();
         let mut parts = Vec::new();

@@ -1,0 +1,250 @@
+//! The labels of all images, by what folders, lists or the kit say, and the dataset of them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::super::labels::{ClassList, Labels};
+use super::super::lists::numbers_of;
+use super::super::naming::count;
+use super::super::text::Text;
+use super::super::tree::{held_out_dataset, some};
+use super::super::{Dataset, Item, Split, Store};
+use super::{By, Flat, number};
+use crate::data::{Problem, ProblemKind};
+use crate::{Error, Result};
+
+/// Lists of the names that numbers stand for, in their order.
+const NUMBERED: [&str; 3] = ["synsets.txt", "wnids.txt", "classes.txt"];
+
+/// An image with what is said of it.
+pub(super) struct Labelled {
+    split: Option<&'static str>,
+    pub(super) image: usize,
+    class: Class,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    /// The class of this name.
+    Folder(String),
+    /// What a list says: a name or a number.
+    Said(String),
+    /// The place of a class among the kit's.
+    Kit(u32),
+}
+
+impl Flat<'_> {
+    /// Every image with what is said of it.
+    pub(super) fn labelled(&self, how: &[By]) -> Vec<Labelled> {
+        let mut all = Vec::new();
+        for (part, by) in self.parts.iter().zip(how) {
+            for &image in &part.images {
+                let mut add = |split, class| all.push(Labelled { split, image, class });
+                match by {
+                    By::Nothing => {}
+                    By::Folders => {
+                        if let Some(folder) = self.class_folder(part, image) {
+                            add(part.split, Class::Folder(folder.to_owned()));
+                        }
+                    }
+                    By::Kit => {
+                        let kit = self.kit.as_ref().map_or(&[][..], |kit| &kit.validation);
+                        let place =
+                            number(self.path(image)).and_then(|number| kit.get(number.checked_sub(1)?));
+                        if let Some(&place) = place {
+                            add(part.split.or(Some("val")), Class::Kit(place));
+                        }
+                    }
+                    By::Lists(lists) => {
+                        let several = lists.len() > 1;
+                        for list in lists.iter().map(|&list| &self.lists[list]) {
+                            if let Some(said) = list.said.get(&image) {
+                                let named = list.split.filter(|_| several);
+                                add(part.split.or(said.split).or(named), Class::Said(said.class.clone()));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    pub(super) fn dataset(
+        mut self,
+        labelled: Vec<Labelled>,
+        how: &[By],
+        trained: BTreeSet<String>,
+    ) -> Result<Dataset> {
+        let by_kit = how.iter().any(|by| matches!(by, By::Kit));
+        if let Some(kit) = self.kit.as_ref().filter(|_| by_kit) {
+            self.notes.extend(kit.notes.iter().cloned());
+        }
+        let (names, labels) = match (trained.is_empty(), &self.kit) {
+            (false, _) => self.by_folder(&labelled, trained.into_iter().collect())?,
+            (true, Some(kit)) if by_kit => {
+                let label = |class: &Class| if let Class::Kit(place) = class { Some(*place) } else { None };
+                self.check_numbers(&labelled)?;
+                (kit.names(), labelled.iter().map(|labelled| label(&labelled.class)).collect())
+            }
+            (true, _) => self.by_name(&labelled)?,
+        };
+        let mut splits: BTreeMap<Option<&str>, Vec<Item>> = BTreeMap::new();
+        for (labelled, label) in labelled.iter().zip(labels) {
+            let Some(label) = label else { continue };
+            let (file, place) = &self.listing.files[labelled.image];
+            splits.entry(labelled.split).or_default().push(Item { file: file.clone(), label, place: *place });
+        }
+        let store = Arc::new(Store::Folder(self.root.to_owned()));
+        let origin = self.root.display().to_string();
+        if splits.len() == 1 && splits.contains_key(&None) {
+            let all = splits.into_values().flatten().collect();
+            return Ok(held_out_dataset(names, all, &store, origin, self.notes));
+        }
+        if let Some(rest) = splits.remove(&None) {
+            self.notes
+                .push(format!("skipped {} that no list assigns to a split", count(rest.len(), "image")));
+        }
+        let mut made: Vec<Split> = Vec::new();
+        for (name, items) in splits {
+            let split = Split::new(name.unwrap_or_default(), items, Arc::clone(&store));
+            // What comes with the kit is ImageNet, whose images are never rotated.
+            made.push(if by_kit { split.as_stored() } else { split });
+        }
+        made.sort_by_key(|split| (split.name != "train", split.name != "val"));
+        if made.len() == 1 && made[0].name == "train" {
+            self.notes.push("there is no val/ or test/ folder: nothing to validate on".to_owned());
+        }
+        Ok(Dataset { classes: names, splits: made, origin, notes: self.notes })
+    }
+
+    /// Every image with a number has to have a line in the kit's ground truth.
+    fn check_numbers(&self, labelled: &[Labelled]) -> Result<()> {
+        let has: BTreeSet<usize> = labelled.iter().map(|labelled| labelled.image).collect();
+        let without = self.parts.iter().flat_map(|part| &part.images).find(|image| !has.contains(image));
+        let lines = self.kit.as_ref().map_or(0, |kit| kit.validation.len());
+        without.map_or(Ok(()), |&image| {
+            Err(Error::data(format!(
+                "{}: the ground truth, {lines} lines, has none for {}",
+                self.root.display(),
+                self.path(image)
+            ))
+            .help("files called as ImageNet calls them: ILSVRC2012_val_00000001.JPEG"))
+        })
+    }
+
+    /// Labels where nothing but lists names classes.
+    fn by_name(&mut self, labelled: &[Labelled]) -> Result<(Vec<String>, Vec<Option<u32>>)> {
+        let said = |labelled: &Labelled| {
+            if let Class::Said(class) = &labelled.class { Some(class.clone()) } else { None }
+        };
+        let said: Vec<Option<String>> = labelled.iter().map(said).collect();
+        let labels = Labels::of(self.root, &said.iter().flatten().map(String::as_str).collect())?;
+        self.notes.extend(labels.notes(self.root));
+        let found = said.iter().map(|class| labels.label(class.as_deref()?)).collect();
+        Ok((labels.names, found))
+    }
+
+    /// Labels where class folders name the classes.
+    fn by_folder(
+        &mut self,
+        labelled: &[Labelled],
+        names: Vec<String>,
+    ) -> Result<(Vec<String>, Vec<Option<u32>>)> {
+        let place =
+            |name: &str| names.binary_search_by(|other| other.as_str().cmp(name)).ok().map(|at| at as u32);
+        let said: BTreeSet<&str> = labelled
+            .iter()
+            .filter_map(
+                |labelled| if let Class::Said(class) = &labelled.class { Some(class.as_str()) } else { None },
+            )
+            .collect();
+        let numbered = !said.is_empty()
+            && said.iter().all(|class| class.parse::<usize>().is_ok())
+            && said.iter().any(|class| place(class).is_none());
+        let numbers = if numbered { self.numbers(&names)? } else { HashMap::new() };
+        let label = |class: &Class| match class {
+            Class::Folder(name) => place(name),
+            Class::Said(class) if numbered => place(numbers.get(class.as_str())?),
+            Class::Said(class) => place(class),
+            Class::Kit(at) => place(self.kit.as_ref()?.wnid(*at)),
+        };
+        let labels: Vec<Option<u32>> = labelled.iter().map(|labelled| label(&labelled.class)).collect();
+        let unknown =
+            labelled.iter().zip(&labels).filter(|(_, label)| label.is_none()).map(|(labelled, _)| labelled);
+        let (by_kit, others): (Vec<&Labelled>, Vec<&Labelled>) =
+            unknown.partition(|labelled| matches!(labelled.class, Class::Kit(_)));
+        if !by_kit.is_empty() {
+            by_kit.iter().for_each(|labelled| {
+                self.findings.tell(
+                    ProblemKind::UnknownClass,
+                    &self.listing.files[labelled.image].0,
+                    "of a class that train/ does not have",
+                );
+            });
+            self.notes.push(format!(
+                "skipped {} of classes that train/ does not have",
+                count(by_kit.len(), "validation image")
+            ));
+        }
+        if !others.is_empty() {
+            let classes: BTreeSet<String> = others
+                .iter()
+                .map(|labelled| match &labelled.class {
+                    Class::Said(class) | Class::Folder(class) => class.clone(),
+                    Class::Kit(at) => at.to_string(),
+                })
+                .collect();
+            let list: Vec<&str> = classes.iter().map(String::as_str).collect();
+            let error = || {
+                Error::data(format!("{}: {} of classes that train/ does not have: {}", self.root.display(), count(others.len(), "image"), some(&list)))
+                .help("the same classes in both: names of train/'s folders in the list, or numbers of lines in classes.txt")
+            };
+            let problems = list.iter().map(|class| Problem {
+                file: (*class).to_owned(),
+                kind: ProblemKind::UnknownClass,
+                detail: "a class that train/ does not have".to_owned(),
+            });
+            self.findings.refuse(error, problems)?;
+        }
+        Ok((names, labels))
+    }
+
+    /// The folders that numbers stand for: by a list of names, by a list of the images in the folders, or in their order.
+    fn numbers(&mut self, names: &[String]) -> Result<HashMap<String, String>> {
+        for file in NUMBERED {
+            let path = self.root.join(file);
+            let listed = match file {
+                "classes.txt" => ClassList::of(self.root)?.map(|list| list.names),
+                _ if path.is_file() => Some(Text::read(&path)?.words()),
+                _ => None,
+            };
+            if let Some(listed) = listed {
+                self.notes.push(format!("numbers in lists are lines of {file}, counted from 0"));
+                return Ok(listed
+                    .into_iter()
+                    .zip(0usize..)
+                    .map(|(name, number)| (number.to_string(), name))
+                    .collect());
+            }
+        }
+        let train = self.parts.iter().find(|part| part.split == Some("train"));
+        for list in self.lists.iter().filter(|list| list.split == Some("train") && !list.said.is_empty()) {
+            let folder = |image: usize| train.and_then(|part| self.class_folder(part, image));
+            let Some(numbers) = numbers_of(list, folder) else {
+                return Err(Error::data(format!("{}: {} gives images of one folder of train/ several numbers, or several folders one", self.root.display(), list.path))
+                    .help("classes.txt with the names of train/'s folders, one a line, in the order of their numbers"));
+            };
+            self.notes
+                .push(format!("numbers in lists stand for the folders in which {} has them", list.path));
+            return Ok(numbers);
+        }
+        self.notes.push(format!(
+            "numbers in lists are taken for places in the sorted list of train/'s folders, from 0 (`{}`) to {} (`{}`); classes.txt, one name a line, says otherwise",
+            names.first().map_or("", String::as_str),
+            names.len() - 1,
+            names.last().map_or("", String::as_str)
+        ));
+        Ok(names.iter().zip(0usize..).map(|(name, number)| (number.to_string(), name.clone())).collect())
+    }
+}

@@ -1,0 +1,276 @@
+//! Files that hold images in ways that are not read here, recognized by their bytes, and the command or the download that leads
+//! to what is.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+
+use super::archive::{Archives, Member};
+use crate::Error;
+use crate::error::shell;
+
+/// Bytes from the start of a file by which it is recognized.
+const HEAD: usize = 512;
+
+/// Files of a folder that are looked at.
+const SAMPLE: usize = 64;
+
+/// Where CIFAR's binaries are.
+const CIFAR: &str = "https://www.cs.toronto.edu/~kriz";
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// A compressed tar, or what may be one, by the compression's name.
+    CompressedTar(&'static str),
+    /// One compressed file.
+    Gzip,
+    Zip,
+    NumpyArchive,
+    NumpyArray,
+    SevenZip,
+    Rar,
+    Pickle,
+    Matlab,
+    Hdf5,
+    Parquet,
+    Arrow,
+    TfRecord,
+    Lmdb,
+    Sqlite,
+    Idx,
+    Text,
+}
+
+impl Format {
+    fn of(head: &[u8]) -> Option<Self> {
+        let at = |place: usize, bytes: &[u8]| head.get(place..).is_some_and(|rest| rest.starts_with(bytes));
+        Some(match head {
+            [0x1f, 0x8b, ..] if is_tar(&unzipped(head)) => Self::CompressedTar("gzip"),
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::CompressedTar("zstd"),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::CompressedTar("xz"),
+            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Self::CompressedTar("bzip2"),
+            [0x04, 0x22, 0x4d, 0x18, ..] => Self::CompressedTar("lz4"),
+            // The first member's name says what the archive is.
+            [b'P', b'K', 3, 4, ..] if head.windows(4).take(120).any(|name| name == b".npy") => {
+                Self::NumpyArchive
+            }
+            [b'P', b'K', 3 | 5, 4 | 6, ..] => Self::Zip,
+            [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Self::NumpyArray,
+            [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Self::SevenZip,
+            [b'R', b'a', b'r', b'!', 0x1a, 7, ..] => Self::Rar,
+            // The protocol, then a dictionary, a frame of one, or a tuple.
+            [0x80, 2..=5, b'}' | b'c' | b']' | b'(' | 0x95, ..] => Self::Pickle,
+            [0x89, b'H', b'D', b'F', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Self::Hdf5,
+            [b'P', b'A', b'R', b'1', ..] => Self::Parquet,
+            [b'A', b'R', b'R', b'O', b'W', b'1', ..] => Self::Arrow,
+            [0, 0, 8, 1 | 3, ..] => Self::Idx,
+            _ if at(0, b"MATLAB 5.0 MAT-file") || at(0, b"MATLAB 7.3 MAT-file") => Self::Matlab,
+            _ if at(0, b"SQLite format 3\0") => Self::Sqlite,
+            _ if at(16, &[0xde, 0xc0, 0xef, 0xbe]) => Self::Lmdb,
+            _ if is_record(head) => Self::TfRecord,
+            _ if !head.is_empty()
+                && !head.contains(&0)
+                && std::str::from_utf8(&head[..head.len().min(16)]).is_ok() =>
+            {
+                Self::Text
+            }
+            _ => return None,
+        })
+    }
+
+    /// What it is called, and what to do.
+    fn explain(self, path: &Path) -> (String, String) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let stem = name.split_once('.').map_or(name.as_ref(), |parts| parts.0);
+        let (file, folder) = (shell(path), shell(if stem == name { "unpacked" } else { stem }));
+        let unpack = |command: String| format!("mkdir -p {folder} && {command}");
+        let convert = |how: &str| format!("{how}, one folder for each class");
+        let (what, help) = match self {
+            Self::CompressedTar("lz4") => {
+                ("an lz4-compressed tar".to_owned(), unpack(format!("lz4 -dc {file} | tar xf - -C {folder}")))
+            }
+            Self::CompressedTar("gzip") => {
+                ("a gzip-compressed tar".to_owned(), unpack(format!("tar xf {file} -C {folder}")))
+            }
+            Self::CompressedTar(how) => {
+                (format!("compressed by {how}"), unpack(format!("tar xf {file} -C {folder}")))
+            }
+            Self::Gzip => (
+                "a gzip-compressed file".to_owned(),
+                format!("gunzip -k {file}; or, for IDX files (MNIST), the folder that they are in"),
+            ),
+            Self::Zip => ("a zip archive".to_owned(), format!("unzip {file} -d {folder}")),
+            Self::SevenZip => ("a 7z archive".to_owned(), format!("7z x {file} -o{folder}")),
+            Self::Rar => ("a RAR archive".to_owned(), unpack(format!("unrar x {file} {folder}/"))),
+            Self::Pickle if is_cifar_100(path) => {
+                ("CIFAR-100 as Python pickles".to_owned(), binaries("cifar-100-binary.tar.gz"))
+            }
+            Self::Pickle if name.contains("batch") => {
+                ("CIFAR-10 as Python pickles".to_owned(), binaries("cifar-10-binary.tar.gz"))
+            }
+            Self::Pickle => (
+                "a Python pickle, which may run any code when it is loaded".to_owned(),
+                convert("save its images as files from Python"),
+            ),
+            Self::Matlab if name.contains("batch") => {
+                ("CIFAR-10 for MATLAB".to_owned(), binaries("cifar-10-binary.tar.gz"))
+            }
+            Self::Matlab
+                if ["train.mat", "test.mat", "meta.mat"].contains(&name.as_ref()) && is_cifar_100(path) =>
+            {
+                ("CIFAR-100 for MATLAB".to_owned(), binaries("cifar-100-binary.tar.gz"))
+            }
+            Self::Matlab => ("a MATLAB file".to_owned(), convert("save its images as files")),
+            Self::NumpyArchive | Self::NumpyArray => (
+                "NumPy arrays".to_owned(),
+                convert("save the images as files: PIL.Image.fromarray(x[i]).save(...)"),
+            ),
+            Self::Hdf5 => ("an HDF5 file".to_owned(), convert("save its images as files, with h5py")),
+            Self::Parquet => (
+                "a Parquet file".to_owned(),
+                convert("save its images as files: datasets.load_dataset(...), then image.save(...)"),
+            ),
+            Self::Arrow => (
+                "an Arrow file".to_owned(),
+                convert("save its images as files: datasets.load_from_disk(...), then image.save(...)"),
+            ),
+            Self::TfRecord => {
+                ("a TFRecord file".to_owned(), convert("save its images as files, with tensorflow_datasets"))
+            }
+            Self::Lmdb => (
+                "an LMDB database".to_owned(),
+                convert(
+                    "save its images as files; for Caffe's, use the files and the lists it was made from",
+                ),
+            ),
+            Self::Sqlite => ("an SQLite database".to_owned(), convert("save its images as files")),
+            Self::Idx => (
+                "an IDX file".to_owned(),
+                "the folder that it is in, with train-images-idx3-ubyte and train-labels-idx1-ubyte"
+                    .to_owned(),
+            ),
+            Self::Text => (
+                "a text file".to_owned(),
+                "the folder of the images; a list of `FILE,CLASS` lines is found there".to_owned(),
+            ),
+        };
+        (what, help)
+    }
+}
+
+fn binaries(name: &str) -> String {
+    let folder = name.trim_end_matches(".tar.gz");
+    format!(
+        "use the binary version: curl -O {CIFAR}/{name} && mkdir -p {folder} && tar xf {name} -C {folder}"
+    )
+}
+
+/// The error for a tar that cannot be listed: what it is instead, or what is wrong with it.
+pub(super) fn not_a_tar(path: &Path, error: &std::io::Error) -> Error {
+    file(path).unwrap_or_else(|| {
+        Error::data(format!("{}: not a whole tar archive: {error}", path.display())).help(
+            "a folder, or an uncompressed tar, with one folder of images for each class; for IDX and CIFAR files, their folder",
+        )
+    })
+}
+
+/// The error for a file that is not a tar.
+fn file(path: &Path) -> Option<Error> {
+    let format = Format::of(&head(path)?)?;
+    let (what, help) = format.explain(path);
+    Some(Error::data(format!("{}: {what}, which is not read directly", path.display())).help(help))
+}
+
+/// The error for a tar in which no image was found, but files that hold some in another way.
+pub(super) fn member(tar: &Path, archives: &Archives, members: &[Member]) -> Option<Error> {
+    let known = members.iter().take(SAMPLE).find_map(|member| {
+        let head = archives.read(0, member.offset, member.len.min(HEAD as u32)).ok()?;
+        let format = Format::of(&head).filter(|format| *format != Format::Text)?;
+        Some((member, format))
+    });
+    let (member, format) = known?;
+    let (what, help) = format.explain(Path::new(&member.name));
+    Some(
+        Error::data(format!(
+            "{}: no images, but {}: {what}, which is not read directly",
+            tar.display(),
+            member.name
+        ))
+        .help(help),
+    )
+}
+
+/// The error for a folder in which no image was found, but files that hold some in another way.
+pub(super) fn folder(folder: &Path) -> Option<Error> {
+    let mut files = files_in(folder);
+    if files.is_empty() {
+        // One folder further in, as archives are unpacked.
+        let folders =
+            std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
+        files = folders.take(SAMPLE).flat_map(|folder| files_in(&folder)).take(SAMPLE).collect();
+    }
+    let known = files.iter().filter_map(|path| Some((path, Format::of(&head(path)?)?)));
+    let known: Vec<(&PathBuf, Format)> = known.filter(|(_, format)| *format != Format::Text).collect();
+    let &(path, format) =
+        known.iter().find(|(path, _)| path.to_string_lossy().contains("batch_")).or(known.first())?;
+    let same = known.iter().filter(|(_, other)| *other == format).count();
+    let (what, help) = format.explain(path);
+    let more = if same > 1 { format!(" (and {} more of the kind)", same - 1) } else { String::new() };
+    Some(
+        Error::data(format!(
+            "{}: no images, but {}: {what}{more}, which is not read directly",
+            folder.display(),
+            path.display()
+        ))
+        .help(help),
+    )
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let seen = entries
+        .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+        .map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = seen.filter(|path| path.is_file()).collect();
+    files.sort();
+    files.truncate(SAMPLE);
+    files
+}
+
+fn head(path: &Path) -> Option<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(path).ok()?.take(HEAD as u64).read_to_end(&mut head).ok()?;
+    Some(head)
+}
+
+/// The beginning of what is compressed by gzip.
+fn unzipped(head: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // An error is the end of what there is of it.
+    let _ = GzDecoder::new(head).take(HEAD as u64).read_to_end(&mut bytes);
+    bytes
+}
+
+/// Whether bytes are a tar's first header, as far as they go.
+fn is_tar(bytes: &[u8]) -> bool {
+    bytes.get(257..262) == Some(b"ustar")
+}
+
+/// Whether a TFRecord begins here: a length and its checksum, CRC32C masked as TensorFlow does.
+fn is_record(head: &[u8]) -> bool {
+    let Some((length, rest)) = head.split_first_chunk::<8>() else { return false };
+    let Some(told) = rest.first_chunk::<4>() else { return false };
+    let sum = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI).checksum(length);
+    sum.rotate_right(15).wrapping_add(0xa282_ead8) == u32::from_le_bytes(*told)
+}
+
+/// CIFAR-100's files are called `train`, `test` and `meta`, with or without an ending.
+fn is_cifar_100(path: &Path) -> bool {
+    let there =
+        |stem: &str| ["", ".mat"].iter().any(|end| path.with_file_name(format!("{stem}{end}")).is_file());
+    ["train", "test", "meta"].into_iter().all(there)
+}
