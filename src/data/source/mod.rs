@@ -263,7 +263,7 @@ impl Split {
     }
 
     /// The same split, whose images stay as they are stored whatever their EXIF orientation says.
-    fn as_stored(self) -> Self {
+    fn never_turned(self) -> Self {
         Self { exif: Exif::Ignored, ..self }
     }
 

@@ -140,7 +140,7 @@ impl Challenge<'_> {
             let file = format!("{}/{}", wnid(&member), name.trim_start_matches("./"));
             Item { label: label(wnid(&member)).unwrap_or(0), place: self.place(&member), file }
         };
-        Ok(Some(Split::new("train", members.into_iter().map(item), self.store(path)).as_stored()))
+        Ok(Some(Split::new("train", members.into_iter().map(item), self.store(path)).never_turned()))
     }
 
     /// The validation pictures, if they are there and the kit says what they show.
@@ -199,7 +199,7 @@ impl Challenge<'_> {
             file: member.name.trim_start_matches("./").to_owned(),
             label,
         };
-        Ok(Split::new(name, members.into_iter().zip(labels).map(item), self.store(path)).as_stored())
+        Ok(Split::new(name, members.into_iter().zip(labels).map(item), self.store(path)).never_turned())
     }
 
     /// Where a picture's bytes are, or those of the one that replaces it.
