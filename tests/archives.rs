@@ -250,6 +250,11 @@ fn names_from_other_places_are_told() {
     let set = Dataset::open(&path).unwrap();
     assert_eq!((set.classes.clone(), all(&set).len()), (vec!["cat".to_owned(), "dog".to_owned()], 4));
     assert!(told(&set, "removed the leading / from 4 member names"), "{:?}", set.notes);
+    // Beside other names they are strangers, and no class.
+    std::fs::write(&path, members([b"cat/1.jpg", b"dog/2.jpg", b"/etc/1.jpg", b"dog/1.jpg"])).unwrap();
+    let set = Dataset::open(&path).unwrap();
+    assert_eq!((set.classes.clone(), all(&set).len()), (vec!["cat".to_owned(), "dog".to_owned()], 3));
+    assert!(told(&set, "/etc/1.jpg"), "{:?}", set.notes);
     // Two classes that differ in one letter that is not UTF-8 stay two.
     std::fs::write(
         &path,
@@ -332,7 +337,7 @@ fn what_is_not_read_is_named() {
     let tar = of_class("cat", 1);
     let zip = |name: &str| [b"PK\x03\x04\x14\0\0\0\0\0", &[0; 20][..], name.as_bytes()].concat();
     // The length of a record and its masked CRC32C, as TensorFlow writes them.
-    let record = [&[0x10u8, 0, 0, 0, 0, 0, 0, 0][..], &[0xd7, 0x8f, 0xf4, 0x09], &[0; 20]].concat();
+    let record = [&[0x10u8, 0, 0, 0, 0, 0, 0, 0][..], &[0x95, 0xfb, 0xfe, 0x18], &[0; 20]].concat();
     let lmdb = [&[0; 16][..], &[0xde, 0xc0, 0xef, 0xbe, 1, 0, 0, 0], &[0; 100]].concat();
     let cases: [(&str, Vec<u8>, &str, &str); 15] = [
         ("pets.tar.gz", gzip(&tar), "a gzip-compressed tar", "mkdir -p pets && tar xf {} -C pets"),

@@ -292,7 +292,7 @@ fn one_name_and_one_folder_that_cannot_be_read_cost_only_themselves() {
     symlink("..", dir.path().join("cat/loop")).unwrap();
     put(dir.path(), "cat/closed/0.jpg", &jpeg(20, 20, 51));
     let closed = dir.path().join("cat/closed");
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
     let readable = std::fs::read_dir(&closed).is_ok();
     let set = open(dir.path());
     let problems = found(dir.path());

@@ -186,7 +186,11 @@ fn what_was_changed_since_is_told_and_refused() {
     );
     assert!(err.contains("epoch 3: "), "{err}");
     // Another mean has another size, and another batch another place in the epoch.
-    let settings = ["input.mean=image", "input.square=18", "optimiser.batch=7", "schedule.epochs=4"];
+    elsewhere
+        .iter_mut()
+        .filter(|word| *word == "schedule.epochs=3")
+        .for_each(|word| *word = "schedule.epochs=4".into());
+    let settings = ["input.mean=image", "input.square=18", "optimiser.batch=7"];
     elsewhere.extend(settings.iter().flat_map(|setting| ["--set".to_owned(), setting.to_string()]));
     let (_, err) = place.run(&elsewhere, 0);
     assert!(err.contains("input.square: 17 -> 18") && err.contains("epoch 4: "), "{err}");

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use alexnet::interop::Model;
 use alexnet::net::Change;
-use alexnet::train::journal;
+use alexnet::train::{checkpoint, journal};
 use alexnet_kernels::hash::combine;
 use place::{Place, lines, often};
 
@@ -63,8 +63,8 @@ struct Seen {
     midway: Cell<usize>,
     /// Sessions in which a write was refused.
     refused: Cell<usize>,
-    /// Of these, those in which only the best model was.
-    without_best: Cell<usize>,
+    /// Of these, those that left a checkpoint with a best model that could not be saved.
+    carried: Cell<usize>,
 }
 
 fn add(counter: &Cell<usize>, happened: bool) {
@@ -81,20 +81,28 @@ impl Case<'_> {
         combine(combine(99, self.number), use_) % most.max(1)
     }
 
-    /// What runs the program: from some call on, nothing can be written to the disk any more, or only no best model.
+    /// Whether the disk has room for checkpoints when it has none for models any more.
+    fn keeps_checkpoints(&self) -> bool {
+        self.chance(1, 3) == 2
+    }
+
+    /// What runs the program: from some call on, nothing can be written to the disk any more. Each thread counts its own
+    /// calls, so that checkpoints, which are written beside the training, fail later than models.
     fn disk(&self) -> Vec<String> {
-        let best = self.place.path("run/best.safetensors");
-        let (calls, from, only) = match self.chance(1, 3) {
-            0 => ("fsync", 1 + self.chance(2, 40), None),
-            1 => ("write", 1 + self.chance(2, 60), None),
-            _ => ("rename", 1 + self.chance(2, 3), Some(best)),
+        let (call, from) = match self.chance(1, 3) {
+            0 => ("fsync", 1 + self.chance(2, 40)),
+            1 => ("write", 1 + self.chance(2, 60)),
+            _ => ("rename", 3 + self.chance(2, 20)),
         };
         let trace = self.place.path("trace");
-        let inject = format!("inject={calls}:error=ENOSPC:when={from}+");
-        let mut words = ["strace", "-f", "-qq", "-o", &trace, "-e"].map(String::from).to_vec();
-        words.extend([format!("trace={calls}"), "-e".into(), inject]);
-        words.extend(only.into_iter().flat_map(|path| ["-P".to_owned(), path]));
-        words
+        let words = ["strace", "-f", "-qq", "-o", &trace, "-e"].map(String::from);
+        let inject = format!("inject={call}:error=ENOSPC:when={from}+");
+        words.into_iter().chain([format!("trace={call}"), "-e".into(), inject]).collect()
+    }
+
+    /// Steps between two checkpoints.
+    fn frequency(&self) -> [&'static str; 2] {
+        ["--checkpoint-steps", if self.keeps_checkpoints() { "6" } else { "2" }]
     }
 
     /// Runs the program until it ends or for so long, and then stops it: by `signal`, or without one waits.
@@ -125,9 +133,10 @@ impl Case<'_> {
         let output = child.wait_with_output().unwrap();
         if full {
             let trace = std::fs::read_to_string(self.place.path("trace")).unwrap_or_default();
-            let refused = trace.contains("INJECTED");
-            add(&self.seen.refused, refused);
-            add(&self.seen.without_best, refused && trace.contains("best.safetensors\") = "));
+            add(&self.seen.refused, trace.contains("INJECTED"));
+            let newest = checkpoint::newest(&self.place.root().join("run/checkpoints"));
+            let carries = newest.is_ok_and(|(found, _)| found.is_some_and(|found| found.best.is_some()));
+            add(&self.seen.carried, carries);
         }
         output
     }
@@ -159,7 +168,7 @@ impl Case<'_> {
 
     /// The arguments that go on, with what is otherwise from the second session on.
     fn go_on(&self) -> Vec<String> {
-        let mut args = self.place.go_on("run", &["--steps", "none"]);
+        let mut args = self.place.go_on("run", &self.frequency());
         if self.has(Fault::Threads) {
             let at = args.iter().position(|word| word == "--threads").unwrap();
             args[at + 1] = "2".to_owned();
@@ -182,7 +191,7 @@ impl Case<'_> {
         let slower = if now { 3 } else { 1 };
         let edit = self.has(Fault::Edit).then(|| self.chance(7, self.time));
         let stop = slower * self.chance(8, self.time);
-        self.session(&self.place.train("run", &[]), now, edit, Some((stop, ends_by)));
+        self.session(&self.place.train("run", &self.frequency()), now, edit, Some((stop, ends_by)));
         if self.has(Fault::DamagedCheckpoint) {
             self.damage_newest();
         }
@@ -204,7 +213,11 @@ impl Case<'_> {
         }
         match output.status.code() {
             Some(0) => Outcome::Same,
-            _ => Outcome::Told,
+            _ => {
+                let told: Vec<&str> = err.lines().filter(|line| line.contains("error: ")).collect();
+                println!("{:?} {}: {}", self.faults, self.number, told.join(" "));
+                Outcome::Told
+            }
         }
     }
 
@@ -281,7 +294,6 @@ fn two_faults_at_once_lose_no_model() {
         let _ = std::fs::remove_dir_all(place.root().join("run"));
         let case = Case { place: &place, faults, number, time, seen: &seen };
         let outcome = case.run();
-        eprintln!("{number} {faults:?} {:.1} s", begin.elapsed().as_secs_f64());
         counts.entry(faults).or_insert([0, 0])[usize::from(outcome == Outcome::Told)] += 1;
         if outcome == Outcome::Told {
             continue;

@@ -79,11 +79,11 @@ impl Oddities {
     }
 }
 
-impl Contents {
-    /// What to tell of an archive that is not as most are; not of `odd`.
+impl Oddities {
+    /// What to tell of an archive that is not as most are.
     pub(super) fn notes(&self, path: &Path) -> Vec<String> {
         let archive = path.display();
-        let Oddities { absolute, replaced, joined, not_utf8, trailing } = &self.oddities;
+        let Self { absolute, replaced, joined, not_utf8, trailing } = self;
         let list = |names: &[String]| some(&names.iter().map(String::as_str).collect::<Vec<_>>());
         let mut notes = Vec::new();
         if *absolute > 0 {
@@ -111,9 +111,18 @@ impl Contents {
                 "{archive}: {trailing} bytes after the end of the archive are not part of it and were ignored"
             ));
         }
+        notes
+    }
+}
+
+impl Contents {
+    /// What to tell of the archive; not of `odd`.
+    pub(super) fn notes(&self, path: &Path) -> Vec<String> {
+        let mut notes = self.oddities.notes(path);
         if self.unended {
             notes.push(format!(
-                "{archive}: no end of the archive: if it was cut short between two members, some are missing"
+                "{}: no end of the archive: if it was cut short between two members, some are missing",
+                path.display()
             ));
         }
         notes
@@ -178,6 +187,7 @@ fn members(mut part: Part) -> Result<Contents> {
             }
         }
     }
+    all.relative();
     all.keep_last();
     Ok(all)
 }
@@ -189,13 +199,9 @@ fn one_archive(part: Part, end: u64, all: &mut Contents) -> Result<Part> {
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
         let bytes = entry.path_bytes();
-        let mut name = lossless(&bytes);
+        let name = lossless(&bytes);
         if std::str::from_utf8(&bytes).is_err() {
             all.oddities.not_utf8.push(name.clone());
-        }
-        if name.starts_with('/') {
-            all.oddities.absolute += 1;
-            name = name.trim_start_matches('/').to_owned();
         }
         let kind = entry.header().entry_type();
         if kind.is_dir() {
@@ -261,6 +267,24 @@ fn is_header(file: &File, at: u64, end: u64) -> bool {
 }
 
 impl Contents {
+    /// Where all names begin with `/`, as of an archive that was made of a folder by its whole path, that is removed. One among
+    /// others leads out of the archive.
+    fn relative(&mut self) {
+        if self.files.iter().all(|file| file.name.starts_with('/')) {
+            self.oddities.absolute = self.files.len();
+            let relative = |name: &mut String| *name = name.trim_start_matches('/').to_owned();
+            self.files.iter_mut().for_each(|file| relative(&mut file.name));
+            self.folders.iter_mut().for_each(relative);
+        }
+        let outside = |name: &str| name.is_empty() || name.starts_with('/');
+        self.folders.retain(|name| !outside(name));
+        let (outside, files) =
+            std::mem::take(&mut self.files).into_iter().partition(|file| outside(&file.name));
+        self.files = files;
+        let outside: Vec<Member> = outside;
+        self.odd.extend(outside.into_iter().map(|file| file.name));
+    }
+
     /// Where members have the same name, `./` or not, the last one replaces the others, as when it is unpacked.
     fn keep_last(&mut self) {
         let mut seen = HashSet::new();
@@ -283,7 +307,7 @@ impl Contents {
 
 /// Whether a name points out of the archive. Nothing is ever written there, but such a member is no image of a class.
 fn leaves_root(name: &str) -> bool {
-    name.is_empty() || name.split('/').any(|part| part == "..")
+    name.split('/').any(|part| part == "..")
 }
 
 /// Files whose parts are read from anywhere, by any thread.

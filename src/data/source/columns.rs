@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::lookup::Found;
+use super::naming::Kind;
 use super::table::{Record, Row, Separator, shortened};
 use super::tree::split_name;
 use crate::{Error, Result};
@@ -117,7 +118,9 @@ impl Columns {
         };
         let weight = |column: usize| {
             let cells: HashSet<&str> = cells(records, column).collect();
-            cells.into_iter().map(|cell| find(cell).weight()).sum::<usize>()
+            // Images that are not there have names of images all the same.
+            let named = |cell: &str| usize::from(Kind::of_name(cell) == Kind::Image);
+            cells.into_iter().map(|cell| find(cell).weight().max(named(cell))).sum::<usize>()
         };
         let sureness = |column: &usize| {
             (

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::catalogue::Place;
 use super::tree::{Listing, some};
 use crate::{Error, Result};
 
@@ -176,7 +175,7 @@ pub(super) fn find(listing: &Listing, origin: &str) -> Result<Found> {
         found.notes.push(format!("using the folder {folder}/: it holds all class folders"));
     }
     let with_images = children.iter().filter(|(_, child)| child.has_images());
-    let (mut splits, others): (Vec<(&str, &Child)>, Vec<(&str, &Child)>) =
+    let (mut splits, others): (Vec<_>, Vec<_>) =
         with_images.map(|(&name, child)| (name, child)).partition(|(name, _)| split_name(name).is_some());
     splits.sort_by_key(|(name, _)| split_rank(name));
     let kinds: BTreeSet<&str> = splits.iter().filter_map(|(name, _)| split_name(name)).collect();
@@ -306,7 +305,7 @@ pub(super) fn cut(listing: Listing, below: &str) -> Listing {
         return listing;
     }
     let cut = |path: &str| path.strip_prefix(below).map(str::to_owned);
-    let (files, outside): (Vec<(String, Place)>, Vec<(String, Place)>) =
+    let (files, outside): (Vec<_>, Vec<_>) =
         listing.files.into_iter().partition(|(path, _)| path.starts_with(below));
     Listing {
         files: files.into_iter().filter_map(|(path, place)| Some((cut(&path)?, place))).collect(),

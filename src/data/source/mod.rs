@@ -3,6 +3,7 @@
 //! | file | what it reads |
 //! |---|---|
 //! | `folder`, `tarball`, `tree` | class folders, on disk or in a tar |
+//! | `listing` | files and folders below a root |
 //! | `layout` | which folders are classes, which are splits |
 //! | `naming` | what is an image, what is a leftover, what this program made |
 //! | `flat` | images that lists label: all of a folder, or some of its splits |
@@ -29,6 +30,7 @@ mod ilsvrc;
 mod index;
 mod labels;
 mod layout;
+mod listing;
 mod lists;
 mod lookup;
 pub(crate) mod naming;
@@ -261,7 +263,7 @@ impl Split {
     }
 
     /// The same split, whose images stay as they are stored whatever their EXIF orientation says.
-    fn as_stored(self) -> Self {
+    fn never_turned(self) -> Self {
         Self { exif: Exif::Ignored, ..self }
     }
 

@@ -109,7 +109,7 @@ impl Flat<'_> {
         for (name, items) in splits {
             let split = Split::new(name.unwrap_or_default(), items, Arc::clone(&store));
             // What comes with the kit is ImageNet, whose images are never rotated.
-            made.push(if by_kit { split.as_stored() } else { split });
+            made.push(if by_kit { split.never_turned() } else { split });
         }
         made.sort_by_key(|split| (split.name != "train", split.name != "val"));
         if made.len() == 1 && made[0].name == "train" {

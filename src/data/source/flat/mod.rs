@@ -54,11 +54,17 @@ pub(super) fn open(root: &Path, listing: &mut Listing, findings: &mut Findings) 
     let parts = parts(listing, &found);
     let may_label = |path: &&String| may_be_list(path) && is_near(path, &parts);
     let candidates: Vec<String> = listing.skipped.others.iter().filter(may_label).cloned().collect();
-    let kit = if candidates.is_empty() && !Devkit::is_in(root) { None } else { Devkit::find(root)? };
-    if candidates.is_empty() && kit.is_none() {
+    // A broken kit matters only where nothing else says what images show.
+    let numbered = listing.files.iter().any(|file| number(&file.0).is_some());
+    let (kit, broken_kit) = match if numbered { Devkit::find(root) } else { Ok(None) } {
+        Ok(kit) => (kit, None),
+        Err(error) => (None, Some(error)),
+    };
+    if candidates.is_empty() && kit.is_none() && broken_kit.is_none() {
         return Ok(None);
     }
-    let mut source = Flat { root, listing, parts, lists: Vec::new(), kit, notes: found.notes, findings };
+    let notes = found.notes;
+    let mut source = Flat { root, listing, parts, lists: Vec::new(), kit, broken_kit, notes, findings };
     source.read_lists(&candidates);
     source.open(&candidates)
 }
@@ -103,6 +109,7 @@ struct Flat<'a> {
     parts: Vec<Part>,
     lists: Vec<List>,
     kit: Option<Devkit>,
+    broken_kit: Option<Error>,
     notes: Vec<String>,
     findings: &'a mut Findings,
 }
@@ -165,6 +172,10 @@ impl Flat<'_> {
             for list in self.lists.iter().filter(|list| may_label(&self.parts, list, part)) {
                 list.check(self.root, self.findings)?;
             }
+        }
+        let unlabelled = how.iter().any(|by| matches!(by, By::Nothing));
+        if let Some(error) = self.broken_kit.take().filter(|_| unlabelled) {
+            return Err(error);
         }
         let listed = how.iter().any(|by| matches!(by, By::Lists(_) | By::Kit));
         if !listed {
@@ -244,13 +255,17 @@ impl Flat<'_> {
         let inside = lists_inside(&lists, &self.lists, part);
         let of_split: Vec<usize> =
             lists.iter().copied().filter(|&list| self.lists[list].split.is_some()).collect();
-        let lists = match (part.split, inside.is_empty(), of_split.is_empty()) {
-            (Some(_), false, _) => inside,
-            (Some(_), true, false) => of_split,
-            (Some(_), true, true) | (None, ..) => lists,
+        let splits = |lists: &[usize]| -> BTreeSet<Option<&str>> {
+            lists.iter().map(|&list| self.lists[list].split).collect()
         };
-        let splits: BTreeSet<Option<&str>> = lists.iter().map(|&list| self.lists[list].split).collect();
-        if splits.len() < lists.len() {
+        let lists = match part.split {
+            Some(_) if !inside.is_empty() => inside,
+            Some(_) if !of_split.is_empty() => of_split,
+            None if splits(&of_split).len() > 1 => of_split,
+            Some(_) | None => lists,
+        };
+        let different = splits(&lists);
+        if lists.len() > 1 && (different.len() < lists.len() || different.contains(&None)) {
             let names: Vec<&str> = lists.iter().map(|&list| self.lists[list].path.as_str()).collect();
             return Err(Error::data(format!(
                 "{}: which file says what the images show? {}",

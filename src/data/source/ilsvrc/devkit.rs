@@ -50,11 +50,6 @@ struct Files {
 }
 
 impl Devkit {
-    /// Whether a kit, packed or not, is in the folder.
-    pub(in crate::data::source) fn is_in(folder: &Path) -> bool {
-        unpacked(folder).is_ok_and(|kit| kit.is_some()) || archive(folder).is_some()
-    }
-
     /// The kit in a folder: unpacked, or as the archive that ImageNet hands out; `None`, if there is none.
     ///
     /// # Errors

@@ -140,7 +140,7 @@ impl Challenge<'_> {
             let file = format!("{}/{}", wnid(&member), name.trim_start_matches("./"));
             Item { label: label(wnid(&member)).unwrap_or(0), place: self.place(&member), file }
         };
-        Ok(Some(Split::new("train", members.into_iter().map(item), self.store(path)).as_stored()))
+        Ok(Some(Split::new("train", members.into_iter().map(item), self.store(path)).never_turned()))
     }
 
     /// The validation pictures, if they are there and the kit says what they show.
@@ -199,7 +199,7 @@ impl Challenge<'_> {
             file: member.name.trim_start_matches("./").to_owned(),
             label,
         };
-        Ok(Split::new(name, members.into_iter().zip(labels).map(item), self.store(path)).as_stored())
+        Ok(Split::new(name, members.into_iter().zip(labels).map(item), self.store(path)).never_turned())
     }
 
     /// Where a picture's bytes are, or those of the one that replaces it.
@@ -216,6 +216,7 @@ impl Challenge<'_> {
         if contents.unended && expected.is_some_and(|expected| size < expected) {
             return Err(not_whole(path, expected, &std::io::Error::other("it has no end")));
         }
+        self.notes.extend(contents.oddities.notes(path));
         let (hidden, odd): (Vec<String>, Vec<String>) =
             contents.odd.into_iter().partition(|name| hidden_part(name).is_some());
         self.odd.extend(odd);

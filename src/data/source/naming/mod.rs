@@ -37,64 +37,6 @@ const UNSUPPORTED: [(&str, &str); 13] = [
     ("pnm", "Netpbm"),
 ];
 
-/// Extensions of files that come with image sets and are not images.
-const OTHERS: [&str; 54] = [
-    "txt",
-    "csv",
-    "tsv",
-    "json",
-    "jsonl",
-    "xml",
-    "md",
-    "rst",
-    "html",
-    "htm",
-    "pdf",
-    "doc",
-    "docx",
-    "xls",
-    "xlsx",
-    "yaml",
-    "yml",
-    "toml",
-    "ini",
-    "cfg",
-    "log",
-    "py",
-    "ipynb",
-    "sh",
-    "m",
-    "mat",
-    "npy",
-    "npz",
-    "pkl",
-    "pickle",
-    "h5",
-    "hdf5",
-    "parquet",
-    "arrow",
-    "safetensors",
-    "pt",
-    "pth",
-    "onnx",
-    "tfrecord",
-    "lmdb",
-    "db",
-    "sqlite",
-    "cls",
-    "zip",
-    "tar",
-    "gz",
-    "tgz",
-    "xz",
-    "zst",
-    "rar",
-    "7z",
-    "mp4",
-    "mov",
-    "avi",
-];
-
 /// Endings of backup copies and of downloads that have not finished.
 const LEFTOVERS: [&str; 11] = [
     "~",
@@ -108,43 +50,6 @@ const LEFTOVERS: [&str; 11] = [
     ".partial",
     ".crdownload",
     ".download",
-];
-
-/// Files and folders that systems leave behind, besides all whose names begin with a dot. In lower case.
-const JUNK: [&str; 15] = [
-    "__macosx",
-    "__pycache__",
-    "@eadir",
-    "#recycle",
-    "@recycle",
-    "lost+found",
-    "$recycle.bin",
-    "recycler",
-    "system volume information",
-    "thumbs.db",
-    "ehthumbs.db",
-    "desktop.ini",
-    "picasa.ini",
-    "icon\r",
-    "_gsdata_",
-];
-
-/// What an image's name has behind it where the file is a mask of that image.
-const MASKS: [&str; 14] = [
-    "seg",
-    "segm",
-    "segmentation",
-    "mask",
-    "masks",
-    "matte",
-    "trimap",
-    "gt",
-    "groundtruth",
-    "superpixels",
-    "semantic",
-    "instance",
-    "labelids",
-    "parts",
 ];
 
 /// Formats that masks are stored in: all that keep every value.
@@ -179,7 +84,7 @@ impl Kind {
         match Format::of_extension(extension) {
             // The extension may be wrong: many a `.heic` is a JPEG.
             Some(format) if format.is_supported() => Self::Image,
-            None if OTHERS.iter().any(|known| is(known)) => Self::Other,
+            None if is_other(&extension.to_ascii_lowercase()) => Self::Other,
             Some(_) | None => Self::Unknown,
         }
     }
@@ -192,6 +97,28 @@ impl Kind {
             None => Self::Other,
         }
     }
+}
+
+/// Whether an extension in lower case is of a type that comes with image sets and is not an image.
+fn is_other(extension: &str) -> bool {
+    const KNOWN: &str = "txt csv tsv json jsonl xml md rst html htm pdf doc docx xls xlsx yaml yml toml ini cfg log py \
+        ipynb sh m mat npy npz pkl pickle h5 hdf5 parquet arrow safetensors pt pth onnx tfrecord lmdb \
+        db sqlite cls zip tar gz tgz xz zst rar 7z mp4 mov avi";
+    KNOWN.split(' ').any(|known| known == extension)
+}
+
+/// Whether a name in lower case is that of a file or folder that systems leave behind, besides all that begin with a dot.
+fn is_junk(name: &str) -> bool {
+    const KNOWN: &str = "__macosx|__pycache__|@eadir|#recycle|@recycle|lost+found|$recycle.bin|recycler|\
+        system volume information|thumbs.db|ehthumbs.db|desktop.ini|picasa.ini|icon\r|_gsdata_";
+    KNOWN.split('|').any(|known| known == name)
+}
+
+/// Whether a word in lower case, behind an image's name, says that the file is a mask of that image.
+fn is_mask_word(word: &str) -> bool {
+    const KNOWN: &str = "seg segm segmentation mask masks matte trimap gt groundtruth superpixels semantic instance \
+        labelids parts";
+    KNOWN.split(' ').any(|known| known == word)
 }
 
 /// The path up to the first part that is hidden, or that a system or an editor left behind.
@@ -209,16 +136,16 @@ pub(crate) fn hidden_part(path: &str) -> Option<&str> {
 
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.') && name != "." && name != ".."
-        || JUNK.iter().any(|junk| name.eq_ignore_ascii_case(junk))
+        || is_junk(&name.to_ascii_lowercase())
         || LEFTOVERS.iter().any(|end| name.len() > end.len() && name.ends_with(end))
 }
 
-fn file_name(path: &str) -> &str {
+pub(super) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
 /// What follows the last dot of a file's name.
-fn extension(path: &str) -> Option<&str> {
+pub(super) fn extension(path: &str) -> Option<&str> {
     file_name(path).rsplit_once('.').map(|(_, extension)| extension)
 }
 
@@ -240,10 +167,10 @@ fn masked(path: &str) -> Option<&str> {
     let without_number = numbered.strip_suffix(separators).filter(|_| numbered.len() < whole.len());
     [Some(whole), without_number].into_iter().flatten().find_map(|stem| {
         let (image, word) = stem.rsplit_once(separators)?;
-        let is_mask = MASKS.iter().any(|mask| word.eq_ignore_ascii_case(mask));
-        (is_mask && !file_name(image).is_empty()).then_some(image)
+        (is_mask_word(&word.to_ascii_lowercase()) && !file_name(image).is_empty()).then_some(image)
     })
 }
+
 /// Sorts files by what they are. Returns the images in the order in which they came; `skipped` gets the others. `head` reads
 /// the first [`HEAD`] bytes of a file, and is only asked where a name does not tell.
 pub(crate) fn images<T>(
@@ -301,6 +228,7 @@ fn masks<'a>(images: impl Iterator<Item = &'a str> + Clone) -> HashSet<String> {
     let found = candidates.into_iter().filter(|(_, image)| stems.contains(image));
     found.map(|(path, _)| path.to_owned()).collect()
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,6 +243,7 @@ mod tests {
             "a/.DS_Store",
             "Thumbs.db",
             "a/DESKTOP.INI",
+            "System Volume Information/1.jpg",
             "__MACOSX/a/1.jpg",
             "1.jpg.part",
             "1.jpg~",
