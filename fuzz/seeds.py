@@ -33,6 +33,34 @@ def png(width, height, salt, bits=8, color=2):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
+def jpegs(files):
+    """JPEG files with other markers: what leads to the exact decoder."""
+    out = []
+    for file in (f for f in files if f[:3] == b"\xff\xd8\xff"):
+        out.append(file[:-2])
+        out.append(file[:2] + b"stray" + file[2:])
+        out.append(file[:2] + b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0" + file[2:])
+        for marker in (b"\xff\xc0", b"\xff\xc2"):
+            if (at := file.find(marker)) > 0:
+                # Its height behind the scan, and chroma finer than brightness.
+                out.append(file[: at + 5] + b"\0\0" + file[at + 7 : -2] + b"\xff\xdc\0\4" + file[at + 5 : at + 7] + b"\xff\xd9")
+                out.append(file[: at + 11] + b"\x11" + file[at + 12 : at + 14] + b"\x22" + file[at + 15 :])
+    return out
+
+
+def rasters():
+    """The smallest files of other formats."""
+    bmp = b"BM" + struct.pack("<IIIIiiHHIIiiII", 70, 0, 54, 40, 2, 2, 1, 24, 0, 16, 0, 0, 0, 0) + bytes(range(16))
+    gif = b"GIF89a\2\0\2\0\x80\0\0\0\0\0\xff\xff\xff" + 2 * b"\x2c\0\0\0\0\2\0\2\0\0\2\3\x44\2\5\0" + b";"
+    entries = [(256, 2), (257, 2), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, 2), (279, 4), (274, 6)]
+    directory = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in sorted(entries))
+    tiff = b"II*\0" + struct.pack("<I", 12) + b"\1\2\3\4" + struct.pack("<H", len(entries)) + directory + bytes(4)
+    vp8l = b"\x2f\0\0\0\x10\x07\x10\x11\x11\x88\x88\xfe\x07\0"
+    webp = b"WEBPVP8L" + struct.pack("<I", len(vp8l)) + vp8l
+    heic = b"\0\0\0\x18ftypheic" + bytes(12)
+    return [bmp, gif, tiff, b"RIFF" + struct.pack("<I", len(webp)) + webp, heic, b"<?xml version='1.0'?><svg/>"]
+
+
 def tar(members, kind=tarfile.GNU_FORMAT):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=kind) as archive:
@@ -67,7 +95,8 @@ def main():
     packed(Path(sys.argv[1]).resolve())
     corpus = {"picture": [], "tar": [], "list": [], "mat": [], "idx": [], "packed": []}
     corpus["picture"] = [png(7, 5, 1), png(3, 3, 2, 16), png(3, 3, 3, 8, 0), png(4, 4, 4, 8, 6)]
-    corpus["picture"] += [p.read_bytes() for p in sorted((TESTS / "data").rglob("*")) if p.suffix in {".jpg", ".png"}]
+    files = [p.read_bytes() for p in sorted((TESTS / "data").rglob("*")) if p.suffix in {".jpg", ".png"}]
+    corpus["picture"] += files + jpegs(files) + rasters()
     corpus["picture"] += [gzip.compress(png(3, 3, 5)), gzip.compress(gzip.compress(png(3, 3, 6)))]
     small = png(2, 2, 0)
     classes = [("cat/1.png", small), ("dog/1.png", small), ("dog/2.png", b"")]

@@ -6,7 +6,7 @@ use image::codecs::{
     bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder,
 };
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageResult, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageResult, Limits};
 
 use super::format::Format;
 use super::{Defect, DefectKind, MOST_PIXELS, check_size, tiff};
@@ -37,10 +37,10 @@ pub(super) fn decode(format: Format, bytes: &[u8]) -> Result<Picture, Defect> {
     limits.max_alloc = Some(MOST_METADATA + decoder.total_bytes());
     if format != Format::Png {
         // PNG's decoder has its limits already and would forget them.
-        decoder.set_limits(limits).map_err(|error| broken(format, bytes, &error))?;
+        decoder.set_limits(limits).map_err(|error| failed(format, bytes, &error))?;
     }
     let pixels =
-        DynamicImage::from_decoder(decoder).map_err(|error| broken(format, bytes, &error))?.into_rgb8();
+        DynamicImage::from_decoder(decoder).map_err(|error| failed(format, bytes, &error))?.into_rgb8();
     Ok(Picture::new(width as usize, height as usize, pixels.into_raw()))
 }
 
@@ -91,22 +91,31 @@ fn is_cut_short(format: Format, bytes: &[u8]) -> bool {
     }
 }
 
-fn broken(format: Format, bytes: &[u8], error: &dyn std::fmt::Display) -> Defect {
-    let kind = if is_cut_short(format, bytes) { DefectKind::Truncated } else { DefectKind::Broken };
-    Defect::new(kind, format!("broken {}: {error}", format.name()))
+fn failed(format: Format, bytes: &[u8], error: &ImageError) -> Defect {
+    let name = format.name();
+    match error {
+        ImageError::Unsupported(_) => {
+            let message = format!(
+                "a {name} image of a kind that is not supported, {error}: convert it, for example with `{}`",
+                format.conversion()
+            );
+            Defect::new(DefectKind::Unsupported, message)
+        }
+        _ => {
+            let kind = if is_cut_short(format, bytes) { DefectKind::Truncated } else { DefectKind::Broken };
+            Defect::new(kind, format!("broken {name}: {error}"))
+        }
+    }
 }
 
 /// A decoder that has read the header, whose size is checked.
 fn header(format: Format, bytes: &[u8]) -> Result<Box<dyn ImageDecoder + '_>, Defect> {
-    let decoder = open(format, bytes)?.map_err(|error| broken(format, bytes, &error))?;
+    let decoder = open(format, bytes)?.map_err(|error| failed(format, bytes, &error))?;
     let (width, height) = decoder.dimensions();
     check_size(width as usize, height as usize)?;
     if decoder.total_bytes() > MOST_DECODED {
-        return Err(broken(
-            format,
-            bytes,
-            &format!("{width} x {height} pixels of {:?}", decoder.color_type()),
-        ));
+        let message = format!("{width} x {height} pixels of {:?}: expected less", decoder.color_type());
+        return Err(Defect::new(DefectKind::Unsupported, message));
     }
     Ok(decoder)
 }

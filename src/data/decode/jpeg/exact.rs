@@ -4,7 +4,7 @@
 use super::header::{Frame, Header, Process};
 use super::huffman::Table;
 use super::scan::{self, Plane, Tables, ZIGZAG};
-use super::segments::{EOI, SOS, Segments};
+use super::segments::{EOI, SOS, Segment, Segments};
 use super::{Defect, samples};
 use crate::data::Picture;
 use crate::data::decode::MOST_SCANS;
@@ -42,12 +42,6 @@ pub(super) fn coefficients(bytes: &[u8], frame: &Frame) -> Result<Vec<Plane>, De
             Ok(_) => return Err(Defect::truncated("scans are missing")),
         };
         match segment.marker {
-            0xdb => quantization(segment.payload, &mut tables)?,
-            0xc4 => codes(segment.payload, &mut tables)?,
-            0xdd => match segment.payload {
-                &[high, low] => tables.restart = usize::from(u16::from_be_bytes([high, low])),
-                _ => return Err(Defect::broken("a restart interval of a wrong length")),
-            },
             SOS => {
                 scans += 1;
                 if scans > MOST_SCANS {
@@ -59,9 +53,39 @@ pub(super) fn coefficients(bytes: &[u8], frame: &Frame) -> Result<Vec<Plane>, De
                     return Ok(planes);
                 }
             }
-            _ => {}
+            _ => read_tables(segment, &mut tables)?,
         }
     }
+}
+
+/// Reads a segment if it has tables.
+fn read_tables(segment: Segment<'_>, tables: &mut Tables) -> Result<(), Defect> {
+    match (segment.marker, segment.payload) {
+        (0xdb, payload) => quantization(payload, tables),
+        (0xc4, payload) => codes(payload, tables),
+        (0xdd, &[high, low]) => {
+            tables.restart = usize::from(u16::from_be_bytes([high, low]));
+            Ok(())
+        }
+        (0xdd, _) => Err(Defect::broken("a restart interval of a wrong length")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the first scan is whole; it is the only one that is looked at.
+pub(super) fn first_scan_is_whole(bytes: &[u8], frame: &Frame) -> bool {
+    let (mut segments, mut tables) = (Segments::of(bytes), Tables::default());
+    while let Ok(Some(segment)) = segments.next() {
+        if segment.marker == SOS {
+            let mut planes = Plane::all(frame);
+            return scan::read(frame, &tables, segment.payload, segments.entropy_coded(), &mut planes)
+                .is_ok();
+        }
+        if read_tables(segment, &mut tables).is_err() {
+            break;
+        }
+    }
+    false
 }
 
 /// Quantization tables, row by row.

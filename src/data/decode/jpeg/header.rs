@@ -3,6 +3,7 @@
 
 use image::metadata::Orientation;
 
+use super::scan::ScanHeader;
 use super::segments::{DNL, EOI, SOS, Segments};
 use super::{Defect, check_size};
 
@@ -114,6 +115,23 @@ impl Frame {
     /// The same, down.
     pub(super) fn v_max(&self) -> usize {
         self.components.iter().map(|component| component.v).max().unwrap_or(1)
+    }
+
+    /// Blocks that a scan sends something of.
+    pub(super) fn blocks(&self, scan: &ScanHeader) -> usize {
+        let (h_max, v_max) = (self.h_max(), self.v_max());
+        match scan.components.as_slice() {
+            &[[alone, ..]] => {
+                let Component { h, v, .. } = self.components[alone];
+                let across = (self.width * h).div_ceil(h_max).div_ceil(8);
+                across * (self.height * v).div_ceil(v_max).div_ceil(8)
+            }
+            several => {
+                let units = self.width.div_ceil(8 * h_max) * self.height.div_ceil(8 * v_max);
+                let blocks = |&[plane, ..]: &[usize; 3]| self.components[plane].h * self.components[plane].v;
+                units * several.iter().map(blocks).sum::<usize>()
+            }
+        }
     }
 
     /// Units of a scan that has all components: blocks, where there is but one.

@@ -5,6 +5,7 @@
 //! | `segments` | markers and what stands between them |
 //! | `header` | the frame, how its colors are coded, and refusals by name |
 //! | `zune`, `turbo` | the usual decoder, of this build, for the files that it reads rightly |
+//! | `guard` | files in which the usual decoder notices what is missing |
 //! | `exact` | the decoder for all other files, and the judge of what is whole |
 //! | `huffman`, `scan`, `samples` | its parts: bits, coefficients, pixels |
 //! | `upright`, `writer` | turned without loss: coefficients back to a file |
@@ -14,6 +15,7 @@
 //! decoder refuses is left to the exact one to judge.
 
 mod exact;
+mod guard;
 mod header;
 mod huffman;
 mod samples;
@@ -73,8 +75,12 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<Traits, Defect> {
         Color::Ycck => Some(Print::Ycck),
         Color::Gray | Color::YCbCr | Color::Rgb => None,
     };
-    let lacks_end = !bytes[header.data..].windows(2).rev().any(|pair| pair == [0xff, EOI]);
-    Ok(Traits { print, orientation: header.orientation, lacks_end })
+    Ok(Traits { print, orientation: header.orientation, lacks_end: lacks_end(bytes, &header) })
+}
+
+/// Whether no end mark follows the first scan's header.
+fn lacks_end(bytes: &[u8], header: &Header) -> bool {
+    !bytes[header.data..].windows(2).rev().any(|pair| pair == [0xff, EOI])
 }
 
 /// The EXIF orientation, 1 to 8, of a file that may be damaged: that of its first EXIF segment; 1 where it says nothing.

@@ -29,10 +29,32 @@ pub(super) struct Plane {
     pub(super) columns: usize,
     /// 64 for each block, row by row. Zeros that are not touched take no memory.
     pub(super) coefficients: Vec<i16>,
-    /// The lowest bit that was sent of each frequency; `None` where none was.
-    sent: [Option<u8>; 64],
+    /// What was sent of it.
+    sent: Sent,
     /// The quantization table that held when its first scan started, row by row.
     pub(super) quantization: Option<[u16; 64]>,
+}
+
+/// The lowest bit that was sent of each of a component's frequencies; `None` where none was.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent([Option<u8>; 64]);
+
+impl Default for Sent {
+    fn default() -> Self {
+        Self([None; 64])
+    }
+}
+
+impl Sent {
+    /// Adds what a scan sends.
+    pub(super) fn add(&mut self, band: Band) {
+        self.0[band.first..=band.last].fill(Some(band.low));
+    }
+
+    /// Whether that is everything.
+    pub(super) fn is_complete(&self) -> bool {
+        self.0.iter().all(|&low| low == Some(0))
+    }
 }
 
 /// Tables that hold for the next scan.
@@ -57,14 +79,29 @@ struct Part<'a> {
 }
 
 /// What a scan sends of each block.
-#[derive(Clone, Copy)]
-struct Band {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Band {
     first: usize,
     last: usize,
     /// The lowest bit that was sent before, 0 if this is the first scan of the band.
     high: u8,
     /// The lowest bit that this scan sends.
     low: u8,
+}
+
+impl Band {
+    /// Whether it is one more bit of the first coefficients, without codes.
+    pub(super) fn is_bits(self) -> bool {
+        self.first == 0 && self.high > 0
+    }
+}
+
+/// A scan's header.
+#[derive(Debug)]
+pub(super) struct ScanHeader {
+    /// The plane of each component, and the numbers of its tables, for first and for other coefficients.
+    pub(super) components: Vec<[usize; 3]>,
+    pub(super) band: Band,
 }
 
 impl Plane {
@@ -80,7 +117,7 @@ impl Plane {
                 height: (frame.height * component.v).div_ceil(v_max),
                 columns,
                 coefficients: vec![0; 64 * columns * rows],
-                sent: [None; 64],
+                sent: Sent::default(),
                 quantization: None,
             }
         };
@@ -89,7 +126,7 @@ impl Plane {
 
     /// Whether every bit of every frequency was sent.
     pub(super) fn is_complete(&self) -> bool {
-        self.sent.iter().all(|&low| low == Some(0))
+        self.sent.is_complete()
     }
 }
 
@@ -109,7 +146,7 @@ pub(super) fn read(
         let plane = &mut planes[part.plane];
         let table = frame.components[part.plane].table;
         plane.quantization = plane.quantization.or(tables.quantization[table]);
-        plane.sent[band.first..=band.last].fill(Some(band.low));
+        plane.sent.add(band);
     }
     // A component alone is sent without the padding of units.
     let (across, down) = match parts.as_mut_slice() {
@@ -146,42 +183,53 @@ pub(super) fn read(
     Ok(())
 }
 
+impl ScanHeader {
+    /// Reads a scan's header.
+    ///
+    /// # Errors
+    /// When it does not fit the frame.
+    pub(super) fn read(frame: &Frame, payload: &[u8]) -> Result<Self, Defect> {
+        let wrong = || Defect::broken("a scan header that does not fit its frame");
+        let (&count, rest) = payload.split_first().ok_or_else(wrong)?;
+        let (names, rest) = rest.split_at_checked(2 * usize::from(count)).ok_or_else(wrong)?;
+        let &[first, last, bits] = rest else { return Err(wrong()) };
+        let band = Band { first: first.into(), last: last.into(), high: bits >> 4, low: bits & 15 };
+        let fits = match frame.process {
+            Process::Sequential => (first, last, bits) == (0, 63, 0),
+            Process::Progressive => {
+                let alone = first > 0 && first <= last && last < 64 && count == 1;
+                let refined = band.high == 0 || band.high == band.low + 1;
+                (alone || (first, last) == (0, 0)) && band.low < 14 && refined
+            }
+        };
+        let (pairs, _) = names.as_chunks::<2>();
+        let repeated = (1..pairs.len()).any(|i| pairs[..i].iter().any(|pair| pair[0] == pairs[i][0]));
+        if !fits || !(1..=4).contains(&count) || repeated {
+            return Err(wrong());
+        }
+        let component = |&[id, chosen]: &[u8; 2]| {
+            let plane = frame.components.iter().position(|component| component.id == id).ok_or_else(wrong)?;
+            Ok([plane, usize::from(chosen >> 4), usize::from(chosen & 15)])
+        };
+        Ok(Self { components: pairs.iter().map(component).collect::<Result<_, _>>()?, band })
+    }
+}
+
 /// The components of a scan with their tables, and what it sends of them.
 fn parts<'a>(frame: &Frame, tables: &'a Tables, header: &[u8]) -> Result<(Vec<Part<'a>>, Band), Defect> {
-    let wrong = || Defect::broken("a scan header that does not fit its frame");
-    let (&count, rest) = header.split_first().ok_or_else(wrong)?;
-    let (names, rest) = rest.split_at_checked(2 * usize::from(count)).ok_or_else(wrong)?;
-    let &[first, last, bits] = rest else { return Err(wrong()) };
-    let band = Band { first: first.into(), last: last.into(), high: bits >> 4, low: bits & 15 };
-    let fits = match frame.process {
-        Process::Sequential => (first, last, bits) == (0, 63, 0),
-        Process::Progressive => {
-            let alone = first > 0 && first <= last && last < 64 && count == 1;
-            (alone || (first, last) == (0, 0))
-                && band.low < 14
-                && (band.high == 0 || band.high == band.low + 1)
-        }
-    };
-    let (pairs, _) = names.as_chunks::<2>();
-    let repeated = (1..pairs.len()).any(|i| pairs[..i].iter().any(|pair| pair[0] == pairs[i][0]));
-    if !fits || !(1..=4).contains(&count) || repeated {
-        return Err(wrong());
-    }
-    let part = |&[id, chosen]: &[u8; 2]| {
-        let plane = frame.components.iter().position(|component| component.id == id).ok_or_else(wrong)?;
-        let (dc, ac) = (usize::from(chosen >> 4), usize::from(chosen & 15));
+    let ScanHeader { components, band } = ScanHeader::read(frame, header)?;
+    let part = |[plane, dc, ac]: [usize; 3]| {
         let table =
             |tables: &'a [Option<Table>; 4], chosen: usize| tables.get(chosen).and_then(Option::as_ref);
         let (dc, ac) = (table(&tables.dc, dc), table(&tables.ac, ac));
-        // A refinement of the first coefficients has no codes.
-        let missing = first == 0 && band.high == 0 && dc.is_none() || last > 0 && ac.is_none();
-        if missing || tables.quantization[frame.components[plane].table].is_none() {
+        let missing = band.first == 0 && !band.is_bits() && dc.is_none() || band.last > 0 && ac.is_none();
+        let component = frame.components[plane];
+        if missing || tables.quantization[component.table].is_none() {
             return Err(Defect::broken("a scan whose tables are missing"));
         }
-        let component = frame.components[plane];
         Ok(Part { plane, h: component.h, v: component.v, dc, ac, predicted: 0 })
     };
-    Ok((pairs.iter().map(part).collect::<Result<_, _>>()?, band))
+    Ok((components.into_iter().map(part).collect::<Result<_, _>>()?, band))
 }
 
 /// Reads blocks.

@@ -1,14 +1,13 @@
 //! JPEG by libjpeg-turbo, which is in C: for those who have many large pictures, and cmake and nasm to build it with
 //! (`--features turbojpeg`).
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
 
 use super::header::{Header, Process};
-use super::samples;
-use super::segments::{EOI, Segments};
+use super::segments::EOI;
+use super::{guard, samples};
 use crate::data::Picture;
 use crate::data::decode::MOST_SCANS;
 
@@ -20,18 +19,16 @@ thread_local! {
 /// Decodes the file; `None` where libjpeg-turbo warns or refuses, and where it would not warn: it makes do with the scans that
 /// there are of a progressive file.
 pub(super) fn decode(bytes: &[u8], header: &Header) -> Option<Picture> {
-    match header.frame.process {
-        Process::Sequential if !header.height_follows => decompress(&with_end(bytes, header), header).ok(),
-        _ => None,
+    if header.height_follows {
+        return None;
     }
-}
-
-/// The bytes with an end mark, which it would warn of.
-fn with_end<'a>(bytes: &'a [u8], header: &Header) -> Cow<'a, [u8]> {
-    let data = Segments::at(bytes, header.data).entropy_coded();
-    match header.data + data.len() == bytes.len() {
-        true => Cow::Owned([bytes, &[0xff, EOI]].concat()),
-        false => Cow::Borrowed(bytes),
+    if header.frame.process == Process::Progressive {
+        guard::write(bytes, header, &mut Vec::new())?;
+    }
+    // It would warn of a missing end mark.
+    match super::lacks_end(bytes, header) {
+        true => decompress(&[bytes, &[0xff, EOI]].concat(), header).ok(),
+        false => decompress(bytes, header).ok(),
     }
 }
 

@@ -2,29 +2,16 @@
 
 use std::cell::RefCell;
 
-use memchr::memchr_iter;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::guard;
 use super::header::{Color, Component, Frame, Header, Process};
-use super::segments::{EOI, Segments};
 use crate::data::Picture;
 use crate::data::decode::MOST_SCANS;
-
-/// What is put behind each stretch of a scan's data: bits that are all one are no Huffman code, so that a decoder which needs
-/// more than there is fails. Before a marker it would fill up with zeros, without a word. It reads eight bytes ahead.
-const ONES: [u8; 32] = {
-    let mut ones = [0; 32];
-    let mut i = 0;
-    while i < 32 {
-        ones[i] = 0xff;
-        i += 2;
-    }
-    ones
-};
 
 /// Images with a shorter side: their edges are a large part of them.
 const SMALL: usize = 64;
@@ -43,8 +30,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header) -> Option<Picture> {
     }
     let mut guarded = BUFFER.take();
     guarded.clear();
-    guarded.extend_from_slice(&bytes[..header.data]);
-    let is_whole = guard(Segments::at(bytes, header.data).entropy_coded(), header, &mut guarded);
+    let is_whole = guard::write(bytes, header, &mut guarded).is_some();
     let picture = is_whole.then(|| decompress(&guarded, header).ok()).flatten();
     if guarded.capacity() <= MOST_KEPT {
         BUFFER.set(guarded);
@@ -52,34 +38,8 @@ pub(super) fn decode(bytes: &[u8], header: &Header) -> Option<Picture> {
     picture
 }
 
-/// Writes a scan's data, and ones behind each stretch of them. Whether the restart markers are those that there should be.
-fn guard(data: &[u8], header: &Header, out: &mut Vec<u8>) -> bool {
-    let mut from = 0;
-    if header.restart > 0 {
-        let is_restart = |&mark: &usize| matches!(data.get(mark + 1), Some(0xd0..=0xd7));
-        let mut found = 0;
-        for mark in memchr_iter(0xff, data).filter(is_restart) {
-            if data[mark + 1] != 0xd0 + (found % 8) as u8 {
-                return false;
-            }
-            out.extend_from_slice(&data[from..mark]);
-            out.extend_from_slice(&ONES);
-            out.extend_from_slice(&data[mark..mark + 2]);
-            from = mark + 2;
-            found += 1;
-        }
-        if found + 1 < header.frame.units().div_ceil(header.restart) {
-            return false;
-        }
-    }
-    out.extend_from_slice(&data[from..]);
-    out.extend_from_slice(&ONES);
-    out.extend_from_slice(&[0xff, EOI]);
-    true
-}
-
 /// Whether zune-jpeg takes all samples of such files from the right places, and notices when some are missing. What it does not:
-/// several scans, components that are sampled finer than the first, and all but the usual samplings. At the right and lower
+/// several sequential scans, components that are sampled finer than the first, and all but the usual samplings. At the right and lower
 /// edges it mixes samples in that lie outside of the image, which is little for all but small ones.
 fn is_read_rightly(header: &Header) -> bool {
     let Frame { process, width, height, components } = &header.frame;
@@ -92,8 +52,11 @@ fn is_read_rightly(header: &Header) -> bool {
         _ => (true, [(*width, 8), (*height, 8)]),
     };
     let has_edges = units.iter().any(|&(side, unit)| unit > 8 && side < SMALL && side % unit != 0);
-    let is_one_scan = *process == Process::Sequential && header.interleaved && !header.height_follows;
-    usual && !has_edges && is_one_scan
+    let scans = match process {
+        Process::Sequential => header.interleaved && !header.height_follows,
+        Process::Progressive => header.restart == 0 && !header.height_follows,
+    };
+    usual && !has_edges && scans
 }
 
 fn decompress(bytes: &[u8], header: &Header) -> Result<Picture, DecodeErrors> {
