@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use image::ImageEncoder;
 use image::codecs::png::PngEncoder;
-use jpeg_encoder::{ColorType, Encoder, QuantizationTableType, SamplingFactor};
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, QuantizationTableType, SamplingFactor};
 
 use super::Picture;
 use super::decode::jpeg::{Chroma, Coding};
@@ -40,6 +40,8 @@ pub fn jpeg_as(picture: &Picture, coding: &Coding) -> Result<Vec<u8>> {
         let steps = chroma.map_or(&coding.luma, |chroma| &chroma.steps);
         encoder.set_quantization_tables(table(&coding.luma), table(steps));
         encoder.set_sampling_factor(chroma.map_or(SamplingFactor::F_1_1, sampling));
+        // The encoder's other method takes the upper left pixel, which moves colors by half a sample each time.
+        encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
     })
 }
 

@@ -1,7 +1,7 @@
 //! JPEG files with other markers than their encoder wrote.
 #![allow(dead_code)]
 
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 
 /// How the components are split into scans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub(crate) fn coded(
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, 88);
     encoder.set_sampling_factor(sampling);
+    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
     match scans {
         Scans::One => {}
         Scans::Each => encoder.set_optimized_huffman_tables(true),
