@@ -58,10 +58,12 @@ fn found(dir: &Path) -> Vec<(ProblemKind, String)> {
     diagnosis.problems.into_iter().map(|problem| (problem.kind, problem.file)).collect()
 }
 
-/// The same files as a tar.
+/// The same files as a tar, called as `tar -C set .` calls them.
 fn tarred(dir: &Path) -> PathBuf {
     let files = pictures::tree(dir);
-    let tar = archive(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
+    let names: Vec<String> = files.keys().map(|name| format!("./{name}")).collect();
+    let tar =
+        archive(names.iter().zip(files.values()).map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
     let path = dir.with_extension("tar");
     std::fs::write(&path, tar).unwrap();
     path
@@ -375,6 +377,20 @@ fn a_training_in_its_own_source_has_the_same_classes_every_time() {
     let empty = tempfile::tempdir().unwrap();
     let text = stderr(alexnet(empty.path()).args(["train", "--resume"]), 2);
     assert!(text.contains("run.json"), "{text}");
+}
+
+/// A name on the command line is bytes, not text.
+#[cfg(unix)]
+#[test]
+fn an_image_may_have_any_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = set(&CATS_AND_DOGS);
+    stderr(alexnet(dir.path()).args(["train", ".", "--recipe", "small", "--steps", "1", "--run", "run"]), 0);
+    let name = std::ffi::OsStr::from_bytes(b"\xff\xe9.jpg");
+    std::fs::write(dir.path().join(name), jpeg(20, 20, 5)).unwrap();
+    let done = alexnet(dir.path()).args(["classify", "run"]).arg(name).args(["--json"]).assert().code(0);
+    let json: serde_json::Value = serde_json::from_slice(&done.get_output().stdout).unwrap();
+    assert!(json["images"][0]["predictions"][0]["label"].is_string(), "{json}");
 }
 
 #[test]

@@ -212,9 +212,13 @@ fn nothing_to_train_on_is_no_pack() {
     put(&root, "val/cat/1.jpg", &jpeg(16, 14, 1));
     let (set, out) = (Dataset::open(&root).unwrap(), dir.path().join("out"));
     let error = packed(&set, &out, Coding::Raw).unwrap_err();
-    assert!(error.message.contains("no training picture decodes"), "{error}");
+    assert!(
+        error.message.contains("no training image of these classes decodes: `cat` (1), `dog` (1)"),
+        "{error}"
+    );
     // A manifest of squares that nobody has.
     put(&root, "train/cat/1.jpg", &jpeg(16, 14, 2));
+    put(&root, "train/dog/1.jpg", &jpeg(16, 14, 3));
     let (set, out) = (Dataset::open(&root).unwrap(), dir.path().join("sound"));
     packed(&set, &out, Coding::Raw).unwrap();
     let manifest = std::fs::read_to_string(out.join(Manifest::FILE)).unwrap();

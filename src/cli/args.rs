@@ -401,9 +401,9 @@ pub(super) struct ClassifyArgs {
     /// Images; `-` is standard input, a folder means the images right in it
     #[arg(value_name = "IMAGE", required = true)]
     pub(super) images: Vec<PathBuf>,
-    /// How many classes to name
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one())]
-    pub(super) top: u32,
+    /// How many classes to name [default: 5, or all of fewer]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub(super) top: Option<u32>,
     #[command(flatten)]
     pub(super) views: ViewArgs,
     #[command(flatten)]

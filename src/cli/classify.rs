@@ -15,18 +15,22 @@ use crate::eval::classify::{Classified, Outcome, Prediction, classify, images};
 /// Views that go through the network at once.
 const BATCH: usize = 10;
 
+/// Classes that are named of each image unless told otherwise.
+const TOP: usize = 5;
+
 /// Columns of the longest bar.
 const BAR: usize = 40;
 
 pub(super) fn run(args: &ClassifyArgs, out: &mut Output) -> Ending {
     let mut model = Predictor::load(&args.model, BATCH, args.machine.threads(), args.precision.half)?;
     let views = args.views.views.unwrap_or(model.views);
-    if args.top as usize > model.classes.len() {
-        note(&format!("--top {}: the model has {} classes, all are listed", args.top, model.classes.len()));
+    let top = args.top.map_or(TOP, |top| top as usize);
+    if args.top.is_some() && top > model.classes.len() {
+        note(&format!("--top {top}: the model has {} classes, all are listed", model.classes.len()));
     }
     let (mut all, mut failed) = (Vec::new(), 0);
     for file in images(&args.images, &mut |text| note(&text)) {
-        let found = classify(&mut model, &file, views, args.top as usize);
+        let found = classify(&mut model, &file, views, top);
         if let Outcome::Error(message) = &found.outcome {
             failed += 1;
             super::output::error(&Error::data(format!("{}: {message}", file.display())));

@@ -231,8 +231,7 @@ pub fn pack(
     }
     if let Some(statistics) = statistics {
         if statistics.usable.is_empty() {
-            return Err(Error::data(format!("{}: no training picture decodes", dataset.origin))
-                .help("alexnet data check SRC"));
+            return Err(Error::data(format!("{}: there are no training images", dataset.origin)));
         }
         // What was left out has no place in the packed set.
         let (usable, skipped) = ((0..statistics.usable.len()).collect(), Vec::new());
@@ -372,7 +371,7 @@ fn pack_split(
             all.extend(fresh.next());
         } else {
             let path = path(number);
-            let kept = shard::read_back(&path, range(number), config, settings);
+            let kept = shard::read_back(&path, split, range(number), config, settings);
             all.push(
                 kept.map_err(|error| {
                     error.context(path.display()).help("delete this file: it is made anew")

@@ -179,6 +179,7 @@ fn describe(path: &Path, images: usize) -> Result<PackedShard> {
 /// What a shard of an earlier, interrupted packing holds.
 pub(super) fn read_back(
     path: &Path,
+    split: &Split,
     range: Range<usize>,
     config: &Config,
     settings: &Settings,
@@ -201,8 +202,12 @@ pub(super) fn read_back(
     }
     let (_, sums) = header.words(&file, "sums", Dtype::U64)?;
     let (_, products) = header.words(&file, "products", Dtype::U64)?;
-    // Places among those that were packed are all that statistics of squares need.
-    let usable = (0..files.len()).collect();
+    let mut packed = files.iter().peekable();
+    let usable: Vec<usize> =
+        range.filter(|&index| packed.next_if(|file| *file == split.file(index)).is_some()).collect();
+    if packed.next().is_some() {
+        return Err(Error::data("packed from other images, or in another order"));
+    }
     let statistics = Statistics::of_sums(config.side, usable, skipped, sums, &products)?;
     let rotated = header.text("rotated").ok().and_then(|count| count.parse().ok());
     Ok(Written { shard: describe(path, files.len())?, statistics, rotated })

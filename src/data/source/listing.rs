@@ -29,8 +29,9 @@ pub(super) struct Listing {
 impl Listing {
     /// Adds a file and the folders above it, unless it is hidden.
     pub(super) fn add_file(&mut self, path: &str, place: Place) {
-        self.marks.see(path);
-        if let Some(path) = self.visible(path) {
+        let path = plain(path);
+        self.marks.see(&path);
+        if self.is_visible(&path) {
             if let Some((folder, _)) = path.rsplit_once('/') {
                 self.add_folder(folder);
             }
@@ -40,7 +41,10 @@ impl Listing {
 
     /// Adds a folder and those above it. Returns whether it is to be looked into.
     pub(super) fn add_folder(&mut self, path: &str) -> bool {
-        let Some(path) = self.visible(path) else { return false };
+        let path = plain(path);
+        if !self.is_visible(&path) {
+            return false;
+        }
         for (end, _) in path.match_indices('/') {
             self.folders.insert(path[..end].to_owned());
         }
@@ -48,15 +52,13 @@ impl Listing {
         true
     }
 
-    /// The path without `.` parts; `None` when it is hidden or empty.
-    fn visible(&mut self, path: &str) -> Option<String> {
-        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-        let path = parts.join("/");
-        if naming::hidden_part(&path).is_some() {
-            self.skipped.hide(&path);
-            return None;
+    /// Whether a path is neither hidden, which is counted, nor empty.
+    fn is_visible(&mut self, path: &str) -> bool {
+        let hidden = naming::hidden_part(path).is_some();
+        if hidden {
+            self.skipped.hide(path);
         }
-        (!path.is_empty()).then_some(path)
+        !hidden && !path.is_empty()
     }
 
     /// Leaves the images in `files`; all else is counted in `skipped`. `head` reads the first bytes of a file.
@@ -97,4 +99,10 @@ impl Listing {
         }
         notes
     }
+}
+
+/// The path without `.` and empty parts: archives often begin every name with `./`.
+fn plain(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    parts.join("/")
 }
