@@ -87,7 +87,7 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
         false => notes.push(format!("there is no {}: nothing to validate on", layout.test)),
     }
     let used = |name: &str| layout.train.contains(&name) || [layout.test, layout.names].contains(&name);
-    notes.extend(not_used(folder, &[&layout.extras[..], &["readme.html"]].concat(), used));
+    notes.extend(not_used(folder, &[layout.extras, &["readme.html"]].concat(), used));
     Ok(Dataset { classes, splits, origin: folder.display().to_string(), notes })
 }
 

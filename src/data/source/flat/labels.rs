@@ -229,7 +229,8 @@ impl Flat<'_> {
             }
         }
         let train = self.parts.iter().find(|part| part.split == Some("train"));
-        for list in self.lists.iter().filter(|list| list.split == Some("train") && !list.said.is_empty()) {
+        let mut lists = self.lists.iter();
+        if let Some(list) = lists.find(|list| list.split == Some("train") && !list.said.is_empty()) {
             let folder = |image: usize| train.and_then(|part| self.class_folder(part, image));
             let Some(numbers) = numbers_of(list, folder) else {
                 return Err(Error::data(format!("{}: {} gives images of one folder of train/ several numbers, or several folders one", self.root.display(), list.path))

@@ -64,7 +64,7 @@ fn source(contents: &Contents) -> Option<Source> {
     let images: Vec<&str> = visible().filter(|name| Kind::of_name(name) == Kind::Image).collect();
     let folders: BTreeSet<&str> =
         images.iter().map(|name| name.rsplit_once('/').map_or("", |parts| parts.0)).collect();
-    by_source.into_iter().map(|(source, labels)| (source, labels)).find_map(|(source, labels)| match source {
+    by_source.into_iter().find_map(|(source, labels)| match source {
         Source::Class | Source::Index => (!images.is_empty() || source == Source::Class).then_some(source),
         Source::Json | Source::Text => {
             let found = samples::pair(&images, &labels).unwrap_or_default();
