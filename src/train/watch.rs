@@ -190,7 +190,7 @@ impl Watch {
         is_enough(seen, classes) && seen.loss() >= WILD * (classes as f64).ln()
     }
 
-    /// Whether a loss, finite or not, is that of a training that has diverged: more than [`EXPLODED`] times that of a blind
+    /// Whether a loss, finite or not, is that of a training that has diverged: more than 100 times that of a random
     /// guess, ln(classes), or of one among two classes where there are fewer.
     pub fn has_exploded(loss: f64, classes: usize) -> bool {
         let limit = EXPLODED * (classes.max(2) as f64).ln();
