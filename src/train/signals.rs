@@ -21,10 +21,10 @@ static ATTENDED: AtomicBool = AtomicBool::new(false);
 /// When the system refuses to register a handler.
 #[cfg(unix)]
 pub fn end_on_signals() -> Result<()> {
-    let failed = |error: std::io::Error| {
-        Error::new(Kind::Runtime, format!("cannot register signal handlers: {error}"))
-    };
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+    let failed =
+        |what: &str, error: std::io::Error| Error::new(Kind::Runtime, format!("cannot {what}: {error}"));
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
+        .map_err(|error| failed("register signal handlers", error))?;
     let work = move || {
         for signal in signals.forever() {
             if !ATTENDED.load(Ordering::SeqCst) {
@@ -33,7 +33,10 @@ pub fn end_on_signals() -> Result<()> {
             }
         }
     };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(work).map(drop).map_err(failed)
+    std::thread::Builder::new().name("signals".to_owned()).spawn(work).map(drop).map_err(|error| {
+        failed("start a thread that handles signals", error)
+            .help("more memory or threads for this process: see `ulimit -v` and `ulimit -u`")
+    })
 }
 
 /// Elsewhere the system ends the process.
