@@ -30,8 +30,11 @@ pub(super) fn write(bytes: &[u8], header: &Header, out: &mut Vec<u8>) -> Option<
     Some(())
 }
 
-/// One scan of all components, with the restart markers that there should be.
+/// One scan of all components, with the restart markers that there should be; nothing else is one scan.
 fn sequential(bytes: &[u8], header: &Header, out: &mut Vec<u8>) -> Option<()> {
+    if !header.interleaved {
+        return None;
+    }
     out.extend_from_slice(&bytes[..header.data]);
     let (data, mut from) = (Segments::at(bytes, header.data).entropy_coded(), 0);
     if header.restart > 0 {

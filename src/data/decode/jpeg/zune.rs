@@ -52,11 +52,9 @@ fn is_read_rightly(header: &Header) -> bool {
         _ => (true, [(*width, 8), (*height, 8)]),
     };
     let has_edges = units.iter().any(|&(side, unit)| unit > 8 && side < SMALL && side % unit != 0);
-    let scans = match process {
-        Process::Sequential => header.interleaved && !header.height_follows,
-        Process::Progressive => header.restart == 0 && !header.height_follows,
-    };
-    usual && !has_edges && scans
+    // Restarts within progressive scans are not guarded.
+    let guarded = *process == Process::Sequential || header.restart == 0;
+    usual && !has_edges && guarded && !header.height_follows
 }
 
 fn decompress(bytes: &[u8], header: &Header) -> Result<Picture, DecodeErrors> {
