@@ -289,6 +289,7 @@ fn pictures_that_do_not_decode_say_why() {
         std::io::Write::write_all(&mut packed, bytes).unwrap();
         packed.finish().unwrap()
     };
+    says(&gzip(b""), "a gzip file that holds nothing");
     says(&gzip(&gzip(&whole)), "a gzip file in a gzip file");
     assert!(inspect(&gzip(&gzip(&whole))).is_err());
     says(&gzip(&whole)[..40], "a broken gzip file");

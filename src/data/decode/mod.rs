@@ -115,6 +115,9 @@ fn unzip(bytes: &[u8]) -> std::result::Result<Vec<u8>, Defect> {
             Defect::new(kind, format!("a broken gzip file: {error}"))
         },
     )?;
+    if unzipped.is_empty() {
+        return Err(Defect::new(DefectKind::Broken, "a gzip file that holds nothing"));
+    }
     let unsupported = |message: String| Err(Defect::new(DefectKind::Unsupported, message));
     // Some gzip files unpack to themselves.
     if unzipped.starts_with(&[0x1f, 0x8b]) {
