@@ -1,4 +1,4 @@
-//! Decodes every file of a folder: `NAME.ppm` beside `NAME` holds its pixels, `NAME.txt` the reason why there are none.
+//! Decodes every file of a folder: `NAME.ppm` beside `NAME` holds its pixels, or `NAME.txt` says why it cannot be decoded.
 //!
 //! ```sh
 //! cargo run --release --example pixels -- FOLDER

@@ -282,7 +282,7 @@ pub(super) struct TrainArgs {
     /// [default: lower-rate]
     #[arg(long, value_name = "lower-rate|stop", value_parser = ["lower-rate", "stop"], hide_possible_values = true)]
     pub(super) on_divergence: Option<String>,
-    /// When the first epoch, of at least 100 steps, ends with the loss of a blind guess: tell the known cures, begin again
+    /// When the first epoch of at least 100 steps ends with the loss at chance level: print the known remedies, restart
     /// with one, or stop
     /// [default: tell]
     #[arg(long, value_name = "WHAT", value_parser = ["tell", "restart-with-he", "restart-with-small-biases", "stop"])]

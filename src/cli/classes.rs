@@ -25,7 +25,7 @@ pub(super) fn introduce(dataset: &Dataset, one_is_enough: bool) -> Result<()> {
             let source = shell(&dataset.origin);
             Err(Error::data(format!("{}: only one class, `{class}`", dataset.origin)).help(format!(
                 "a network needs two classes or more to tell apart: one folder of images for each; to train on \
-                 one class all the same: alexnet train {source} --recipe small --allow-one-class"
+                 one class anyway: alexnet train {source} --recipe small --allow-one-class"
             )))
         }
         _ => Ok(()),

@@ -167,7 +167,7 @@ def odd(size):
 
 
 def damaged(size):
-    """Files of which part is missing, with an end mark all the same."""
+    """Files of which part is missing, but which still end with an end mark."""
     whole = {
         "one scan": coded(size, "2x2,1x1,1x1", SCANS["one"], None, False, FOLDER),
         "three scans": coded(size, "2x2,1x1,1x1", SCANS["each"], None, False, FOLDER),

@@ -63,7 +63,7 @@ thread_local! {
     static FALLIBLE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Carries out `ask`, in which an allocation that fails is told to the caller, such as by [`Vec::try_reserve_exact`].
+/// Runs `ask`, which reports failed allocations to its caller, as [`Vec::try_reserve_exact`] does.
 pub fn fallible<T>(ask: impl FnOnce() -> T) -> T {
     let before = FALLIBLE.replace(true);
     let result = ask();

@@ -186,7 +186,7 @@ impl Plan {
     }
 
     /// Carries the plan out in the source's own folder: originals that are mended or left out are set aside in it.
-    /// `progress` is told how many of them more are done, and of how many. What an interrupted call did is undone first.
+    /// `progress` receives how many more are done, and the total. What an interrupted call did is undone first.
     ///
     /// # Errors
     /// When the source is no folder of class folders, a picture that stays is a link to one that does not, a folder is a link,

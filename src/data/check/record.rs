@@ -32,7 +32,7 @@ pub(super) enum Entry {
     Complete,
 }
 
-/// What a new file holds, so that one that was changed since is told from it.
+/// The content of a new file, to detect later changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Holds {

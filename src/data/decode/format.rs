@@ -169,7 +169,7 @@ fn is_svg(bytes: &[u8]) -> bool {
     bytes.starts_with(b"<svg") || (bytes.starts_with(b"<?xml") || bytes.starts_with(b"<!")) && root()
 }
 
-/// The first bytes of what gzip compressed, as far as they can be had.
+/// The first decompressed bytes of a gzip file, as many as can be read.
 fn unzipped_prefix(bytes: &[u8]) -> Vec<u8> {
     let mut prefix = Vec::with_capacity(Format::PREFIX);
     let mut reader = flate2::read::GzDecoder::new(bytes).take(Format::PREFIX as u64);
