@@ -1,0 +1,268 @@
+//! Ties, softmax, evaluation against a calculation by hand, ensembles, and pictures that fail.
+
+use std::path::{Path, PathBuf};
+
+use super::classify::{Outcome, classify, images};
+use super::topk::{add_softmax, rank, top};
+use super::*;
+use crate::data::{Dataset, Picture, Split};
+use crate::error::Kind;
+use crate::model::tests::{model, noise};
+use crate::net::Orientation;
+
+#[test]
+fn of_equal_scores_the_lower_class_comes_first() {
+    let scores = [0.1, 0.4, 0.4, 0.1];
+    assert_eq!([0, 1, 2, 3].map(|class| rank(&scores, class)), [2, 0, 1, 3]);
+    assert_eq!(top(&scores, 3), [(1, 0.4), (2, 0.4), (0, 0.1)]);
+    assert_eq!(top(&scores, 9).len(), 4);
+    assert_eq!([0, 1].map(|class| rank(&[0.0; 7], class)), [0, 1]);
+}
+
+#[test]
+fn what_is_not_a_number_is_right_for_nobody() {
+    let scores = [f64::NAN, 0.2, f64::NAN];
+    assert_eq!([0, 1, 2].map(|class| rank(&scores, class)), [3, 0, 3]);
+    assert_eq!(top(&scores, 1), [(1, 0.2)]);
+}
+
+#[test]
+fn softmax_neither_overflows_nor_loses_its_sum() {
+    let mut sum = [0.0; 3];
+    add_softmax(&[1000.0, 1000.0, -1000.0], 0.5, &mut sum);
+    add_softmax(&[-1e30, -1e30, -1e30], 0.5, &mut sum);
+    let third = 0.5 / 3.0;
+    for (value, expected) in sum.iter().zip([0.25 + third, 0.25 + third, third]) {
+        assert!((value - expected).abs() < 1e-12, "{sum:?}");
+    }
+}
+
+/// A folder of three classes with four pictures of 9 x 7 each, and one file that is no picture.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (c, class) in model().classes.iter().enumerate() {
+        std::fs::create_dir(folder.path().join(class)).unwrap();
+        for i in 0..4 {
+            write_png(&folder.path().join(class).join(format!("{i}.png")), 10 * c + i);
+        }
+    }
+    std::fs::write(folder.path().join("cat/broken.jpg"), b"\xff\xd8\xff\xe0 and no more").unwrap();
+    folder
+}
+
+fn write_png(path: &Path, salt: usize) {
+    let pixels: Vec<u8> = noise(9 * 7 * 3, salt).map(|v| (v * 255.0 + 127.5) as u8).collect();
+    image::save_buffer(path, &pixels, 9, 7, image::ColorType::Rgb8).unwrap();
+}
+
+/// The model as a file in `folder`, loaded; `scale` makes its weights another model's.
+fn predictor(folder: &Path, scale: f32, batch: usize) -> Predictor {
+    let mut model = model();
+    model.parameters[0].data.iter_mut().for_each(|weight| *weight *= scale);
+    let mut engine = engine(&model);
+    model.golden =
+        crate::model::Golden::record(&mut *engine, &model.preprocess, model.golden.pictures).unwrap();
+    let path = folder.join(format!("model-{scale}.safetensors"));
+    model.save(&path).unwrap();
+    Predictor::load(&path, batch, 1, false).unwrap()
+}
+
+fn engine(model: &crate::model::Model) -> Box<dyn crate::engine::Engine> {
+    use crate::engine::{CpuEngine, Engine, Mode};
+    let mut engine = CpuEngine::new(model.network().unwrap(), Mode::Inference, 2, 1).unwrap();
+    engine.load(&model.parameters).unwrap();
+    Box::new(engine)
+}
+
+fn all(folder: &Path) -> Split {
+    Dataset::open(folder).unwrap().split("all").unwrap().clone()
+}
+
+fn run(model: &mut Predictor, split: &Split, views: usize, workers: usize) -> Evaluation {
+    evaluate(model.judge(), split, views, workers, &mut |_| Ok(())).unwrap()
+}
+
+#[test]
+fn evaluation_counts_what_single_pictures_give() {
+    let (data, models) = (folder(), tempfile::tempdir().unwrap());
+    let split = all(data.path());
+    let mut one = predictor(models.path(), 1.0, 8);
+    for views in [1, 10] {
+        let found = run(&mut one, &split, views, 0);
+        let (mut top1, mut loss, mut images) = (0, 0.0, 0);
+        for i in 0..split.len() {
+            let Ok(picture): Result<Picture, _> = split.picture(i).unwrap() else { continue };
+            let probabilities = one.probabilities(&picture, views).unwrap();
+            assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            images += 1;
+            top1 += usize::from(rank(&probabilities, split.label(i) as usize) == 0);
+            loss -= probabilities[split.label(i) as usize].ln();
+        }
+        assert_eq!((found.images, found.top1, found.top5), (12, top1, 12));
+        assert_eq!(images, 12);
+        assert!(close(found.loss, loss / 12.0), "{} {}", found.loss, loss / 12.0);
+        assert_eq!(found.skipped.len(), 1);
+        assert!(found.skipped[0].file.contains("broken.jpg"));
+        assert_eq!(found.top5_share(), 1.0);
+    }
+}
+
+#[test]
+fn workers_change_no_bit_and_batches_only_the_last_ones() {
+    let (data, models) = (folder(), tempfile::tempdir().unwrap());
+    let split = all(data.path());
+    let at = |batch, workers| run(&mut predictor(models.path(), 1.0, batch), &split, 10, workers);
+    let expected = at(30, 0);
+    assert_eq!([at(30, 1), at(30, 3)], [expected.clone(), expected.clone()]);
+    // The kernels sum in another order at another batch size.
+    for batch in [1, 7, 10] {
+        let found = at(batch, 2);
+        assert!(close(found.loss, expected.loss), "{} {}", found.loss, expected.loss);
+        assert_eq!(Evaluation { loss: 0.0, ..found }, Evaluation { loss: 0.0, ..expected.clone() });
+    }
+}
+
+/// The same but for the rounding of 32-bit sums.
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() < 1e-6 * b.abs()
+}
+
+/// A photo that lies on its side is judged as its upright copy is, by `eval` and by `classify` alike, if the model was
+/// trained on upright photos; by a model of before, as it is stored.
+#[test]
+fn photos_are_judged_upright_by_models_that_learned_them_so() {
+    let models = tempfile::tempdir().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let mut upright = Vec::new();
+    for class in &model().classes {
+        std::fs::create_dir(data.path().join(class)).unwrap();
+        let pixels: Vec<u8> = noise(9 * 7 * 3, class.len()).map(|v| (v * 255.0 + 127.5) as u8).collect();
+        // Orientation 6: the stored rows are the upright image's columns, from the right.
+        let at = |x: usize, y: usize| pixels[3 * (y * 9 + x)..][..3].to_vec();
+        let stored: Vec<u8> = (0..9)
+            .flat_map(|row| (0..7).flat_map(move |y| [(8 - row, y)]))
+            .flat_map(|(x, y)| at(x, y))
+            .collect();
+        let path = data.path().join(class).join("0.png");
+        image::save_buffer(&path, &stored, 7, 9, image::ColorType::Rgb8).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        let mut crc = flate2::Crc::new();
+        crc.update(b"eXIf");
+        crc.update(tiff);
+        let chunk =
+            [&(tiff.len() as u32).to_be_bytes()[..], b"eXIf", tiff, &crc.sum().to_be_bytes()].concat();
+        std::fs::write(&path, [&bytes[..33], &chunk, &bytes[33..]].concat()).unwrap();
+        upright.push((path, Picture::new(9, 7, pixels), Picture::new(7, 9, stored)));
+    }
+    let split = all(data.path());
+    let mut exif = model();
+    exif.recipe.input.orientation = Orientation::Exif;
+    exif.preprocess.orientation = Orientation::Exif;
+    let path = models.path().join("exif.safetensors");
+    exif.save(&path).unwrap();
+    let mut exif = Predictor::load(&path, 4, 1, false).unwrap();
+    let mut stored = predictor(models.path(), 1.0, 4);
+    for (predictor, is_upright) in [(&mut exif, true), (&mut stored, false)] {
+        let mut loss = 0.0;
+        for (index, (path, turned, as_it_is)) in upright.iter().enumerate() {
+            let picture = if is_upright { turned } else { as_it_is };
+            let expected = predictor.probabilities(picture, 1).unwrap();
+            let found = classify(predictor, path, 1, 3);
+            let Outcome::Predictions(found) = found.outcome else { panic!("{found:?}") };
+            let best: Vec<f64> = top(&expected, 3).into_iter().map(|(_, share)| share).collect();
+            assert_eq!(found.iter().map(|p| p.probability).collect::<Vec<_>>(), best);
+            loss -= expected[split.label(index) as usize].ln();
+        }
+        let found = run(predictor, &split, 1, 1);
+        assert!(close(found.loss, loss / 3.0), "{} {}", found.loss, loss / 3.0);
+    }
+    // The same photos, another answer.
+    assert!(!close(run(&mut exif, &split, 1, 0).loss, run(&mut stored, &split, 1, 0).loss));
+    let mut odd = model();
+    odd.preprocess.orientation = Orientation::Exif;
+    let error = odd.save(models.path().join("odd.safetensors")).unwrap_err();
+    assert!(error.message.contains("orientation is \"exif\", expected \"stored\""), "{error}");
+}
+
+#[test]
+fn an_ensemble_is_the_mean_of_the_probabilities() {
+    let (data, models) = (folder(), tempfile::tempdir().unwrap());
+    let split = all(data.path());
+    let mut members = [predictor(models.path(), 1.0, 4), predictor(models.path(), -0.5, 6)];
+    let mut loss = 0.0;
+    for i in 0..split.len() {
+        let Ok(picture) = split.picture(i).unwrap() else { continue };
+        let [a, b] = members.each_mut().map(|m| m.probabilities(&picture, 1).unwrap());
+        let label = split.label(i) as usize;
+        loss -= ((a[label] + b[label]) / 2.0).ln();
+    }
+    same_classes(&members).unwrap();
+    let mut judges: Vec<Judge<'_>> = members.iter_mut().map(Predictor::judge).collect();
+    let found = ensemble(&mut judges, &split, 1, 1, &mut |_| Ok(())).unwrap();
+    assert!(close(found.loss, loss / 12.0), "{} {}", found.loss, loss / 12.0);
+    assert_eq!((found.images, found.skipped.len()), (12, 1));
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let (data, models) = (folder(), tempfile::tempdir().unwrap());
+    let mut members = [predictor(models.path(), 1.0, 4), predictor(models.path(), 2.0, 4)];
+    members[1].classes.swap(0, 2);
+    let error = same_classes(&members).unwrap_err();
+    assert!(
+        error.message.contains("class 0 is \"cat\" in") && error.message.contains("\"größe\""),
+        "{error}"
+    );
+    let stopped = evaluate(members[0].judge(), &all(data.path()), 1, 0, &mut |done| {
+        Err(crate::Error::new(Kind::Runtime, format!("stopped after {done}")))
+    });
+    assert_eq!(stopped.unwrap_err().message, "stopped after 4");
+    assert_eq!(ensemble(&mut [], &all(data.path()), 1, 0, &mut |_| Ok(())).unwrap_err().kind, Kind::Usage);
+    std::fs::create_dir(data.path().join("zebra")).unwrap();
+    write_png(&data.path().join("zebra/0.png"), 1);
+    let error = evaluate(members[0].judge(), &all(data.path()), 1, 0, &mut |_| Ok(())).unwrap_err();
+    assert_eq!(error.kind, Kind::Data);
+    assert!(error.message.contains("zebra/0.png"), "{error}");
+}
+
+#[test]
+fn a_picture_that_fails_does_not_stop_the_others() {
+    let (data, models) = (folder(), tempfile::tempdir().unwrap());
+    let mut model = predictor(models.path(), 1.0, 4);
+    let (cats, empty) = (data.path().join("cat"), models.path().to_path_buf());
+    // What is left behind beside images is no failure; an image may have any name.
+    std::fs::write(cats.join("._0.png"), "resource fork").unwrap();
+    std::fs::write(cats.join("notes.txt"), "a text").unwrap();
+    let mut notes = Vec::new();
+    let names = images(&[cats, "/nowhere.png".into(), empty], &mut |note| notes.push(note));
+    assert_eq!(names.len(), 4 + 1 + 1 + 1);
+    let notes = notes.join("\n");
+    assert!(
+        notes.contains("1 hidden or system file") && notes.contains("1 file that is not an image"),
+        "{notes}"
+    );
+    let found: Vec<_> = names.iter().map(|name| classify(&mut model, name, 10, 2)).collect();
+    let failed: Vec<bool> = found.iter().map(|c| matches!(c.outcome, Outcome::Error(_))).collect();
+    assert_eq!(failed, [false, false, false, false, true, true, true]);
+    let Outcome::Predictions(first) = &found[0].outcome else { panic!() };
+    assert_eq!(first.len(), 2);
+    assert!(first[0].probability >= first[1].probability);
+    let json = serde_json::to_value(&found).unwrap();
+    assert!(json[0]["predictions"][0]["label"].is_string() && json[4]["error"].is_string(), "{json}");
+}
+
+#[test]
+fn a_run_folder_means_its_best_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = model_path(folder.path()).unwrap_err();
+    assert!(error.message.contains("no best.safetensors"), "{error}");
+    let last = folder.path().join("last.safetensors");
+    std::fs::write(&last, b"").unwrap();
+    assert_eq!(model_path(folder.path()).unwrap(), last);
+    let best = folder.path().join("best.safetensors");
+    std::fs::write(&best, b"").unwrap();
+    assert_eq!(model_path(folder.path()).unwrap(), best);
+    assert_eq!(model_path(&best).unwrap(), best);
+    assert_eq!(model_path(&PathBuf::from("/nowhere")).unwrap_err().kind, Kind::Model);
+}

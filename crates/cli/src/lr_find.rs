@@ -1,0 +1,81 @@
+//! `alexnet lr-find`.
+
+use serde_json::json;
+
+use super::Ending;
+use super::args::LrFindArgs;
+use super::output::{Output, note};
+use super::settings;
+use alexnet::data::Dataset;
+use alexnet::error::shell;
+use alexnet::net::{Purpose, Recipe};
+use alexnet::train::progress::Display;
+use alexnet::train::rates::{Found, Options, find};
+
+pub(super) fn run(args: &LrFindArgs, out: &mut Output) -> Ending {
+    let mut recipe = Recipe::load(&args.recipe)?;
+    settings::apply(&mut recipe, &args.set, None, Purpose::RateSearch)?;
+    if !recipe.edits.is_empty() {
+        note(&format!(
+            "the {} [[edit]] tables of the recipe are ignored: lr-find makes no changes",
+            recipe.edits.len()
+        ));
+    }
+    let threads = args.machine.threads();
+    let options = Options {
+        from: args.from,
+        to: args.to,
+        steps: args.steps as usize,
+        seed: args.seed,
+        threads,
+        workers: threads,
+        display: Display::detect(false),
+    };
+    let found = find(&recipe, &Dataset::open(&args.source)?, &options)?;
+    if let Some(path) = &args.plot {
+        found.draw(path)?;
+    }
+    if args.format.json {
+        let tries = found
+            .tries
+            .iter()
+            .map(|tried| json!({ "lr": tried.rate, "loss": tried.loss, "smooth": tried.smooth }));
+        out.json(&json!({
+            "tries": tries.collect::<Vec<_>>(),
+            "lr": found.suggestion,
+            "explodes": found.explodes,
+        }))?;
+    } else {
+        out.text(&text(&found, &args.recipe))?;
+    }
+    Ok(0)
+}
+
+/// Some twenty of the rates, with the loss as a bar, and what follows.
+fn text(found: &Found, recipe: &str) -> String {
+    const ROWS: usize = 24;
+    const BAR: f64 = 40.0;
+    let losses = || found.tries.iter().map(|tried| tried.smooth);
+    // From the lowest to a little above the first: an explosion would make all others look the same.
+    let least = losses().fold(f64::INFINITY, f64::min);
+    let most = losses().next().map_or(1.0, |first| first + 0.2 * (first - least).max(0.01));
+    let every = found.tries.len().div_ceil(ROWS).max(1);
+    let rows = found.tries.iter().step_by(every).map(|tried| {
+        let share = ((tried.smooth - least) / (most - least)).clamp(0.0, 1.0);
+        let bar = "#".repeat(1 + (BAR * share).round() as usize);
+        format!("{:>9.1e}  {:>8.4}  {bar}\n", tried.rate, tried.smooth)
+    });
+    let mut text = format!("{:>9}  {:>8}\n", "rate", "loss") + &rows.collect::<String>();
+    if let Some(rate) = found.explodes {
+        text += &format!("\nthe loss explodes at a rate of {rate:.1e}\n");
+    }
+    text += &match found.suggestion {
+        Some(rate) => format!(
+            "a good one to begin with is {rate:.1e}: alexnet train SRC --recipe {} --set optimiser.rate={rate:.1e}\n",
+            shell(recipe)
+        ),
+        None => "it falls nowhere: more steps, or other initial weights (`alexnet recipe show` has them)\n"
+            .to_owned(),
+    };
+    text
+}

@@ -1,0 +1,237 @@
+//! Calls of the system that fail or never return, each in turn: `cargo test --release --test faults -- --ignored`. strace
+//! makes them; without it the tests skip.
+#![cfg(target_os = "linux")]
+
+#[path = "../../alexnet/tests/support/pictures.rs"]
+mod pictures;
+#[path = "support/place.rs"]
+mod place;
+#[path = "../../alexnet/tests/support/mod.rs"]
+mod support;
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Output};
+
+use place::{Place, finished};
+
+/// Whether calls of the system can be made to fail here.
+fn has_strace() -> bool {
+    let works = Command::new("strace").args(["-f", "-qq", "-o", "/dev/null", "true"]).status();
+    let works = works.is_ok_and(|status| status.success());
+    if !works {
+        println!("skipped: no strace, or it may not trace here");
+    }
+    works
+}
+
+/// Network, shared and user-space file systems answer a flush with these: a training goes on and says nothing.
+#[test]
+fn a_training_runs_where_nothing_can_be_flushed() {
+    if !has_strace() {
+        return;
+    }
+    let place = Place::new(1);
+    place.run(&place.train("whole", &[]), 0);
+    let whole = place.numbers("whole");
+    for error in ["EINVAL", "EOPNOTSUPP", "ENOSYS"] {
+        let inject = format!("inject=fsync:error={error}");
+        let out = place.path("trace");
+        let trace = ["strace", "-f", "-qq", "-o", &out, "-e", "trace=fsync", "-e", &inject];
+        let (_, err) = finished(place.command(&trace, &place.train("run", &[])).output().unwrap(), 0);
+        assert!(std::fs::read_to_string(&out).unwrap().contains("INJECTED"));
+        assert!(!err.contains("warning") && !err.contains("cannot"), "{error}: {err}");
+        assert!(place.numbers("run") == whole, "other numbers: {error}");
+        std::fs::remove_dir_all(place.root().join("run")).unwrap();
+    }
+}
+
+/// What is said of a file that could not be written is what is there.
+#[test]
+fn what_was_written_is_told_as_it_is() {
+    if !has_strace() {
+        return;
+    }
+    let place = Place::new(1);
+    let (data, plan) = (place.path("data"), place.path("plan.json"));
+    let args = ["data", "check", &data, "--plan", &plan].map(str::to_owned);
+    // The first flush is that of the file, the second that of the folder.
+    for (call, n, there, told) in [
+        ("fsync", 1, false, "nothing was written"),
+        ("fsync", 1, true, "the file is unchanged"),
+        ("rename", 1, true, "the file is unchanged"),
+        ("fsync", 2, true, "plan.json is written; a power failure could still undo that"),
+    ] {
+        let _ = std::fs::remove_file(&plan);
+        if there {
+            std::fs::write(&plan, "before").unwrap();
+        }
+        let inject = format!("inject={call}:error=EIO:when={n}");
+        let trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject];
+        let (_, err) = finished(place.command(&trace, &args).output().unwrap(), 1);
+        assert!(err.contains(told), "{call} {n}: {err}");
+        let now = std::fs::read_to_string(&plan).ok();
+        match (n, there) {
+            (2, _) => assert!(now.unwrap().contains("format_version")),
+            (_, true) => assert_eq!(now.as_deref(), Some("before")),
+            (_, false) => assert_eq!(now, None),
+        }
+        let names = std::fs::read_dir(place.root()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(names.into_iter().all(|name| !name.to_string_lossy().ends_with(".tmp")));
+    }
+}
+
+/// Kills a training at its first, second, ... call of each kind, and goes on.
+#[test]
+#[ignore = "takes minutes"]
+fn a_training_that_is_killed_at_every_call_goes_on_to_the_same_bits() {
+    if !has_strace() {
+        return;
+    }
+    let place = Place::new(1);
+    place.run(&place.train("whole", &[]), 0);
+    let whole = place.numbers("whole");
+    for call in ["fsync", "rename", "unlink", "ftruncate", "write"] {
+        for n in 1.. {
+            let inject = format!("inject={call}:signal=KILL:when={n}");
+            let trace =
+                ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject];
+            let output = place.command(&trace, &place.train("run", &[])).output().unwrap();
+            if output.status.success() {
+                println!("{call}: killed at each of {} calls", n - 1);
+                assert!(n > 1, "{call} is never called: nothing was tested");
+                break;
+            }
+            place.run(&place.go_on("run", &[]), 0);
+            assert!(place.numbers("run") == whole, "other numbers, killed at {call} {n}");
+            std::fs::remove_dir_all(place.root().join("run")).unwrap();
+        }
+    }
+}
+
+/// Lets each call of each kind fail: the training goes on and comes to the same model, or says what failed and goes on
+/// when it is started again. Nothing that was whole is lost.
+#[test]
+#[ignore = "takes minutes"]
+fn a_training_outlives_a_full_and_a_broken_disk() {
+    if !has_strace() {
+        return;
+    }
+    let place = Place::new(1);
+    place.run(&place.train("whole", &[]), 0);
+    let whole = place.numbers("whole");
+    for (call, error) in [
+        ("write", "ENOSPC"),
+        ("write", "EIO"),
+        ("fsync", "EIO"),
+        ("fsync", "ENOSPC"),
+        ("rename", "EIO"),
+        ("unlink", "EROFS"),
+        ("ftruncate", "EIO"),
+    ] {
+        let (mut ended, mut told) = (0, 0);
+        for n in 1.. {
+            let inject = format!("inject={call}:error={error}:when={n}");
+            let out = place.path("trace");
+            let trace = ["strace", "-f", "-qq", "-o", &out, "-e", &format!("trace={call}"), "-e", &inject];
+            let output = place.command(&trace, &place.train("run", &[])).output().unwrap();
+            let err = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!err.contains("panicked"), "{call} {n} {error}: {err}");
+            if !std::fs::read_to_string(&out).unwrap().contains("INJECTED") {
+                println!(
+                    "{call} {error}: {} calls failed, {told} were told and trained on, {ended} ended it",
+                    n - 1
+                );
+                assert!(n > 1, "{call} is never called: nothing was tested");
+                break;
+            }
+            if output.status.success() {
+                told += usize::from(err.contains("warning"));
+            } else {
+                ended += 1;
+                assert!(err.contains("error: "), "{call} {n} {error}: {err}");
+                place.run(&place.go_on("run", &[]), 0);
+            }
+            let (models, lines) = place.numbers("run");
+            assert!(lines == whole.1, "other metrics: {call} {n} {error}: {err}");
+            assert!(models == whole.0, "other models: {call} {n} {error}: {err}");
+            std::fs::remove_dir_all(place.root().join("run")).unwrap();
+        }
+    }
+}
+
+/// The thread of a training that writes checkpoints, once it is there.
+fn writer(child: &mut Child) -> String {
+    let tasks = PathBuf::from(format!("/proc/{}/task", child.id()));
+    while child.try_wait().unwrap().is_none() {
+        for task in std::fs::read_dir(&tasks).into_iter().flatten().flatten() {
+            let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            if name.trim() == alexnet::train::keeper::THREAD {
+                return task.file_name().into_string().unwrap();
+            }
+        }
+    }
+    panic!("the training has ended, and nobody wrote checkpoints");
+}
+
+/// Begins a training, and tampers with a call of the thread that writes checkpoints; what it comes to, and whether the
+/// call was made.
+fn tampered(place: &Place, call: &str, with: &str) -> (Output, bool) {
+    let mut child = place.command(&[], &place.train("run", &[])).spawn().unwrap();
+    let (thread, trace) = (writer(&mut child), place.path("trace"));
+    let inject = format!("inject={call}:{with}");
+    let args = ["-p", &thread, "-qq", "-o", &trace, "-e", &format!("trace={call}"), "-e", &inject];
+    let mut strace = Command::new("strace").args(args).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    strace.wait().unwrap();
+    let trace = std::fs::read_to_string(trace).unwrap_or_default();
+    (output, trace.contains("INJECTED") || trace.contains("killed by SIGKILL"))
+}
+
+/// Calls of one checkpoint and a half, so that each kind fails at each of its places.
+const CALLS: [(&str, usize); 5] = [("openat", 4), ("write", 3), ("fsync", 4), ("rename", 2), ("unlink", 2)];
+
+#[test]
+#[ignore = "takes half a minute"]
+fn a_training_that_is_killed_while_it_writes_a_checkpoint_goes_on_to_the_same_bits() {
+    if !has_strace() {
+        return;
+    }
+    let place = Place::new(50);
+    place.run(&place.train("whole", &[]), 0);
+    let whole = place.numbers("whole");
+    for (call, n) in CALLS.iter().flat_map(|&(call, most)| (1..=most).map(move |n| (call, n))) {
+        let (output, made) = tampered(&place, call, &format!("signal=KILL:when={n}"));
+        assert!(made && output.status.code().is_none(), "{call} {n} is never called");
+        place.run(&place.go_on("run", &[]), 0);
+        assert!(place.numbers("run") == whole, "other numbers, killed at {call} {n}");
+        std::fs::remove_dir_all(place.root().join("run")).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "takes half a minute"]
+fn a_checkpoint_that_cannot_be_written_is_tried_again() {
+    if !has_strace() {
+        return;
+    }
+    let place = Place::new(50);
+    place.run(&place.train("whole", &[]), 0);
+    let whole = place.numbers("whole");
+    for (call, n) in CALLS.iter().flat_map(|&(call, most)| (1..=most).map(move |n| (call, n))) {
+        for error in ["ENOSPC", "EIO", "EROFS"] {
+            let (output, made) = tampered(&place, call, &format!("error={error}:when={n}"));
+            let (_, err) = finished(output, 0);
+            assert!(made, "{call} {n} is never called");
+            // Who cannot remove an old one keeps one more.
+            let told = err.contains("warning: the checkpoint of step") && err.contains("training goes on");
+            assert!(told || call == "unlink" || call == "openat", "{call} {n} {error}: {err}");
+            assert!(place.numbers("run") == whole, "other numbers: {call} {n} {error}");
+            let checkpoints = std::fs::read_dir(place.root().join("run/checkpoints")).unwrap();
+            let found = checkpoints.map(|entry| entry.unwrap().path());
+            let found: Vec<PathBuf> =
+                found.filter(|path| path.display().to_string().contains("/step-")).collect();
+            assert!((2..=3).contains(&found.len()), "{call} {n} {error}: {found:?}");
+            std::fs::remove_dir_all(place.root().join("run")).unwrap();
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Signals before, between and after the steps of a training, and in every other command: the program ends at once, with the
+//! exit code that shells know, and leaves nothing that hinders.
+#![cfg(target_os = "linux")]
+
+#[path = "../../alexnet/tests/support/pictures.rs"]
+mod pictures;
+#[path = "support/place.rs"]
+mod place;
+#[path = "../../alexnet/tests/support/mod.rs"]
+mod support;
+
+use std::path::Path;
+use std::process::{Child, Output};
+use std::time::Duration;
+
+use pictures::{jpeg, put, tree};
+use place::{Place, finished, signal};
+
+/// A set that takes long to read: one large picture under many names.
+fn slow_set(place: &Place) -> String {
+    let root = place.root().join("slow");
+    let first = root.join("ant/0.jpg");
+    put(&root, "ant/0.jpg", &jpeg(1600, 1600, 1));
+    for i in 1..300 {
+        let name = root.join(format!("{}/{i}.jpg", ["ant", "bee", "cat", "dog", "eel"][i % 5]));
+        std::fs::create_dir_all(name.parent().unwrap()).unwrap();
+        std::fs::hard_link(&first, name).unwrap();
+    }
+    place.path("slow")
+}
+
+fn words(args: &[&str]) -> Vec<String> {
+    args.iter().map(ToString::to_string).collect()
+}
+
+/// Waits until the program attends to signals.
+fn wait_for_handlers(child: &mut Child) {
+    let tasks = format!("/proc/{}/task", child.id());
+    while child.try_wait().unwrap().is_none() {
+        for task in std::fs::read_dir(&tasks).into_iter().flatten().flatten() {
+            let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            if name.trim() == "signals" {
+                return;
+            }
+        }
+    }
+    panic!("the program has ended, and never attended to signals");
+}
+
+/// Runs the program, and sends it a signal some time after `ready`.
+fn interrupted(place: &Place, args: &[&str], name: &str, ready: impl Fn() -> bool) -> Output {
+    let mut child = place.command(&[], &words(args)).spawn().unwrap();
+    wait_for_handlers(&mut child);
+    while !ready() {
+        assert!(child.try_wait().unwrap().is_none(), "it has ended before it was ready");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    signal(&child, name);
+    child.wait_with_output().unwrap()
+}
+
+/// Names of files that are written and never finished.
+fn leftovers(root: &Path) -> Vec<String> {
+    tree(root).into_keys().filter(|name| name.ends_with(".tmp")).collect()
+}
+
+#[test]
+fn a_training_that_is_stopped_before_its_first_step_goes_on() {
+    let place = Place::new(1);
+    let (slow, recipe, run) = (slow_set(&place), place.path("recipe.toml"), place.path("my run"));
+    let begun = Path::new(&run).join("run.json");
+    let args = ["train", &slow, "--recipe", &recipe, "--run", &run, "--threads", "1", "--steps", "2"];
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let output = interrupted(&place, &args, name, || begun.exists());
+        let (_, err) = finished(output, code);
+        assert!(err.contains(&format!("before the first step: interrupted by SIG{name}")), "{err}");
+        assert!(err.contains(&format!("`alexnet train --resume '{run}'`")), "{err}");
+        assert_eq!(leftovers(place.root()), Vec::<String>::new());
+        if name == "INT" {
+            std::fs::remove_dir_all(&run).unwrap();
+        }
+    }
+    // And once more while it goes on, and then to its end.
+    let resume = words(&["train", "--resume", &run, "--threads", "2", "--steps", "2"]);
+    let resume: Vec<&str> = resume.iter().map(String::as_str).collect();
+    let (_, err) = finished(interrupted(&place, &resume, "TERM", || true), 143);
+    assert!(err.contains("--resume"), "{err}");
+    place.words(&resume, 0);
+    assert!(Path::new(&run).join("last.safetensors").is_file());
+    // A forecast leaves nothing.
+    let run = place.path("forecast");
+    let begun = Path::new(&run).join("run.json");
+    let args = ["train", &slow, "--recipe", &recipe, "--run", &run, "--threads", "1", "--forecast"];
+    finished(interrupted(&place, &args, "INT", || begun.exists()), 130);
+    assert!(!Path::new(&run).exists());
+}
+
+#[test]
+fn every_other_command_ends_at_once() {
+    let place = Place::new(1);
+    let (slow, recipe) = (slow_set(&place), place.path("recipe.toml"));
+    let model = place.path("model");
+    place.run(&place.train("model", &["--steps", "1"]), 0);
+    let (plan, out, packed) = (place.path("plan.json"), place.path("out"), place.path("packed"));
+    let images: Vec<String> = (0..300).step_by(5).map(|i| place.path(&format!("slow/ant/{i}.jpg"))).collect();
+    let mut classify = vec!["classify", &model];
+    classify.extend(images.iter().map(String::as_str));
+    let before = tree(&place.root().join("slow")).len();
+    for args in [
+        vec!["data", "check", &slow, "--plan", &plan],
+        vec!["data", "pack", &slow, &packed, "--threads", "1"],
+        vec!["data", "bench", &slow, "--seconds", "60"],
+        vec!["eval", &model, "--data", &slow, "--threads", "1"],
+        vec!["lr-find", &slow, "--recipe", &recipe, "--threads", "1"],
+        classify,
+    ] {
+        for (name, code) in [("INT", 130), ("TERM", 143)] {
+            let (_, err) = finished(interrupted(&place, &args, name, || true), code);
+            assert_eq!(leftovers(place.root()), Vec::<String>::new(), "{args:?}");
+            if args[1] == "pack" {
+                assert!(err.contains("run the same command again"), "{err}");
+            }
+        }
+    }
+    assert!(!Path::new(&plan).exists() && !Path::new(&out).exists());
+    assert_eq!(tree(&place.root().join("slow")).len(), before);
+}

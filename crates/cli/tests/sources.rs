@@ -1,0 +1,110 @@
+//! Sources on the command line: class folders, archives, and names that mean harm.
+
+#[path = "../../alexnet/tests/support/pictures.rs"]
+mod pictures;
+
+use std::path::Path;
+
+use pictures::{archive, jpeg, put};
+
+const CATS_AND_DOGS: [&str; 8] =
+    ["cat/0.jpg", "cat/1.jpg", "cat/2.jpg", "cat/3.jpg", "dog/0.jpg", "dog/1.jpg", "dog/2.jpg", "dog/3.jpg"];
+
+/// Images at these paths.
+fn set(paths: &[&str]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (salt, path) in paths.iter().enumerate() {
+        put(dir.path(), path, &jpeg(24, 20, salt));
+    }
+    dir
+}
+
+fn alexnet(folder: &Path) -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::cargo_bin("alexnet").unwrap();
+    command.current_dir(folder).env_remove("ALEXNET_CACHE");
+    command
+}
+
+/// Standard error of a command that ends with this exit code.
+fn stderr(command: &mut assert_cmd::Command, code: i32) -> String {
+    let done = command.assert().code(code);
+    String::from_utf8_lossy(&done.get_output().stderr).into_owned()
+}
+
+#[test]
+fn a_training_in_its_own_source_has_the_same_classes_every_time() {
+    let dir = set(&CATS_AND_DOGS);
+    let shown = "2 classes: cat 3, dog 3 training images; train 6, val 2";
+    let train = ["train", ".", "--recipe", "small", "--steps", "1"];
+    for run in ["runs/small-1", "runs/small-2"] {
+        let text = stderr(alexnet(dir.path()).args(train), 0);
+        assert!(text.contains(shown), "{text}");
+        assert!(dir.path().join(run).join("run.json").is_file());
+    }
+    // Without a name, the newest run goes on.
+    let text = stderr(alexnet(dir.path()).args(["train", "--resume"]), 0);
+    assert!(text.contains(shown) && text.contains("resuming runs/small-2"), "{text}");
+    let text = stderr(alexnet(dir.path()).args(["data", "pack", ".", "packed"]), 2);
+    assert!(text.contains("is in the source itself") && !dir.path().join("packed").exists(), "{text}");
+    let empty = tempfile::tempdir().unwrap();
+    let text = stderr(alexnet(empty.path()).args(["train", "--resume"]), 2);
+    assert!(text.contains("run.json"), "{text}");
+}
+
+/// A name on the command line is bytes, not text.
+#[cfg(unix)]
+#[test]
+fn an_image_may_have_any_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = set(&CATS_AND_DOGS);
+    stderr(alexnet(dir.path()).args(["train", ".", "--recipe", "small", "--steps", "1", "--run", "run"]), 0);
+    let name = std::ffi::OsStr::from_bytes(b"\xff\xe9.jpg");
+    std::fs::write(dir.path().join(name), jpeg(20, 20, 5)).unwrap();
+    let done = alexnet(dir.path()).args(["classify", "run"]).arg(name).args(["--json"]).assert().code(0);
+    let json: serde_json::Value = serde_json::from_slice(&done.get_output().stdout).unwrap();
+    assert!(json["images"][0]["predictions"][0]["label"].is_string(), "{json}");
+}
+
+#[test]
+fn one_class_and_a_class_that_does_not_decode_are_refused() {
+    let dir = set(&["cat/0.jpg", "cat/1.jpg", "cat/2.jpg"]);
+    let train = |more: &[&str]| {
+        let mut command = alexnet(dir.path());
+        command.args(["train", ".", "--recipe", "small", "--steps", "1"]).args(more);
+        command
+    };
+    let text = stderr(&mut train(&[]), 3);
+    assert!(text.contains("only one class, `cat`") && text.contains("--allow-one-class"), "{text}");
+    assert!(!dir.path().join("runs").exists());
+    stderr(&mut train(&["--allow-one-class"]), 0);
+    put(dir.path(), "cow/0.jpg", b"not an image");
+    put(dir.path(), "cow/1.jpg", &jpeg(20, 20, 9)[..100]);
+    put(dir.path(), "cow/2.jpg", b"");
+    let text = stderr(&mut train(&[]), 3);
+    assert!(text.contains("no training image of this class decodes: `cow` (2)"), "{text}");
+    let out = tempfile::tempdir().unwrap();
+    let text = stderr(alexnet(dir.path()).args(["data", "pack", "."]).arg(out.path().join("packed")), 3);
+    assert!(text.contains("`cow` (2)"), "{text}");
+}
+
+#[test]
+fn hostile_names_never_reach_a_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let picture = jpeg(20, 16, 1);
+    let path = dir.path().join("set.tar");
+    let other = jpeg(20, 16, 2);
+    std::fs::write(&path, archive([("\u{1b}[31mcat/1.jpg", picture.as_slice()), ("dog/\u{7}.jpg", &other)]))
+        .unwrap();
+    let done = assert_cmd::Command::cargo_bin("alexnet")
+        .unwrap()
+        .args(["data", "check"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let text = [done.stdout, done.stderr].concat();
+    assert!(
+        done.status.success() && !text.iter().any(|&byte| byte == 0x1b || byte == 7),
+        "{}",
+        text.escape_ascii()
+    );
+}
