@@ -1,5 +1,5 @@
 """Writes the part of Fashion-MNIST that comes with the program: of each class the first 1,000 training and the first
-200 test pictures, in their original order, as IDX files.
+200 test images, in their original order, as IDX files.
 
     python3 assets/make-fashion.py /usr/share/datasets/fashion-mnist
 

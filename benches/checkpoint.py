@@ -1,9 +1,9 @@
 """What checkpoints cost a training: one run, checkpoints every second line of metrics, lines with one beside lines without.
 
-    python3 benches/checkpoint.py target/release/alexnet PICTURES [--recipe paper] [--steps 380]
+    python3 benches/checkpoint.py target/release/alexnet IMAGES [--recipe paper] [--steps 380]
 
-PICTURES needs more than STEPS batches in an epoch. A line is 20 steps; a checkpoint that is handed over after step 40 is
-written during the line that ends at step 60. Each line with a checkpoint is compared with the mean of its neighbours without,
+IMAGES needs more than STEPS batches in an epoch. A line is 20 steps; a checkpoint that is handed over after step 40 is
+written during the line that ends at step 60. Each line with a checkpoint is compared with the mean of its neighbors without,
 so that a machine that gets slower or faster meanwhile changes little. Then the run goes on, and its start is timed.
 """
 
@@ -21,7 +21,7 @@ LINE = 20
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
-    parser.add_argument("pictures")
+    parser.add_argument("images")
     parser.add_argument("--recipe", default="paper")
     parser.add_argument("--steps", type=int, default=380)
     parser.add_argument("--run", default=tempfile.mkdtemp())
@@ -29,7 +29,7 @@ def main():
     run = Path(arguments.run)
     if not (run / "run.json").exists():
         often = ["--checkpoint-steps", str(2 * LINE), "--checkpoint-minutes", "100000"]
-        begin = ["train", arguments.pictures, "--recipe", arguments.recipe, "--run", str(run)]
+        begin = ["train", arguments.images, "--recipe", arguments.recipe, "--run", str(run)]
         subprocess.run([arguments.program, *begin, *often, "--steps", str(arguments.steps)], check=True)
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     # The first lines hold the start and the checkpoint of step 0.

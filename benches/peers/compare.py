@@ -5,8 +5,8 @@
     python3 -m venv peers && peers/bin/pip install -r benches/peers/requirements.txt
     peers/bin/python benches/peers/compare.py [--rounds 3] [--threads 2] [--large] [--quick]
 
-Every side computes the same network in single precision, on the same number of threads, with random pictures and
-weights. For the paper's network the peers get pictures of 227 x 227, which need no rounding up: that spares them a copy.
+Every side computes the same network in single precision, on the same number of threads, with random images and
+weights. For the paper's network the peers get images of 227 x 227, which need no rounding up: that spares them a copy.
 In each round every side runs once; a side's figure is the median over all its timed calls. torch.compile needs a C++
 compiler. A table is written to benches/runs/.
 
@@ -40,7 +40,7 @@ LARGE_NETWORKS = {
     "paper": (227, PAPER, "paper"),
     "without LRN": (227, PAPER.replace(" lrn 5 1e-4 2;", ""), str(HERE / "paper-without-lrn.toml")),
 }
-# Response normalisation in PyTorch does not keep to the columns; the arithmetic is the same.
+# Response normalization in PyTorch does not keep to the columns; the arithmetic is the same.
 SMALL = """conv 32 5 1 2 1; relu; lrn 5 1e-4 2; max; conv 64 5 1 2 2; relu; lrn 5 1e-4 2; max; conv 64 3 1 1 1; relu;
     fc 256; relu; dropout 0.2; fc 256; relu; dropout 0.2; fc 10"""
 CIFAR = """conv 32 5 1 2 1; max; relu; map-norm 3 5e-5; conv 32 5 1 2 1; relu; avg; map-norm 3 5e-5; conv 64 5 1 2 1; relu;
@@ -106,14 +106,14 @@ def torch_sides(network, batch, modes):
             module, x = module.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
         run = torch.compile(module) if "compile" in mode else module
         # A rate that keeps the numbers of the first step, whatever they are, from growing.
-        optimiser = torch.optim.SGD(module.parameters(), lr=1e-12, momentum=0.9, weight_decay=5e-4)
+        optimizer = torch.optim.SGD(module.parameters(), lr=1e-12, momentum=0.9, weight_decay=5e-4)
         loss = torch.nn.CrossEntropyLoss()
 
-        def train(module=module, run=run, x=x, labels=labels, optimiser=optimiser):
+        def train(module=module, run=run, x=x, labels=labels, optimizer=optimizer):
             module.train()
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             loss(run(x), labels).backward()
-            optimiser.step()
+            optimizer.step()
 
         def infer(module=module, run=run, x=x):
             module.eval()
@@ -202,7 +202,7 @@ def timed(call):
 
 
 class Times:
-    """Seconds for a picture: every one that was measured, by what was done, by which network and by whom."""
+    """Seconds for an image: every one that was measured, by what was done, by which network and by whom."""
 
     def __init__(self):
         self.seconds = {}
@@ -217,13 +217,13 @@ class Times:
         if is_large:
             for side, more in (("alexnet", []), ("alexnet --half", ["--half"])):
                 alone = ours(network, 1, threads, *more)["infer_images_per_second"]
-                self.note("one picture", name, side, 1 / alone)
+                self.note("one image", name, side, 1 / alone)
         return speed
 
     def table(self, what, name):
         sides = {side: statistics.median(seconds) for side, seconds in self.seconds[what, name].items()}
         best = min(seconds for side, seconds in sides.items() if "alexnet" not in side)
-        unit = "ms" if what == "one picture" else "pictures/s"
+        unit = "ms" if what == "one image" else "images/s"
         lines = ["", f"## {what}, {name}", "", f"| | {unit} | alexnet is faster by |", "|---|---|---|"]
         for side, seconds in sorted(sides.items(), key=lambda item: item[1]):
             figure = 1e3 * seconds if unit == "ms" else 1 / seconds
@@ -290,7 +290,7 @@ def main():
             for peer, side in alone.items():
                 side["inference"]()
                 for _ in range(5):
-                    times.note("one picture", name, peer, timed(side["inference"]))
+                    times.note("one image", name, peer, timed(side["inference"]))
 
     ratio = statistics.median(speed["train_gflops"] / speed["peak_gflops"] for speed in speeds)
     resident = max(speed["resident_bytes"] for speed in speeds)
@@ -302,9 +302,9 @@ def main():
         " by `benches/peers/compare.py`.",
         "",
         f"Training `paper`, direct-equivalent, over the peak of multiply-adds measured in the same runs: {ratio:.2f}."
-        f" Most memory resident, with its pictures: {resident / 1e9:.2f} GB.",
+        f" Most memory resident, with its images: {resident / 1e9:.2f} GB.",
     ]
-    for what in ("training", "inference", "one picture"):
+    for what in ("training", "inference", "one image"):
         for name in networks:
             if (what, name) in times.seconds:
                 lines += times.table(what, name)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Pictures a second on one core, side by side: this program, torchvision and Pillow.
+"""Images a second on one core, side by side: this program, torchvision and Pillow.
 
     pip install torch torchvision pillow numpy safetensors
     cargo build --release
     python benches/peers/pipeline.py target/release/alexnet imagenette.tar [--rounds 5]
 
-Full size: JPEG files of 500 x 375, about 62 KB, each a mosaic of six real pictures; read, decoded, the short side resized to 256
-with antialiasing, the centre square cut. Packed: those squares as `data pack` stores them, JPEG and raw, read and decoded.
+Full size: JPEG files of 500 x 375, about 62 KB, each a mosaic of six real images; read, decoded, the short side resized to 256
+with antialiasing, the center square cut. Packed: those squares as `data pack` stores them, JPEG and raw, read and decoded.
 Each side runs by itself, kept to one core, in turn; medians over the rounds. Prints a table in Markdown.
 
 A second program, built with `--features turbojpeg`, may be given by --turbojpeg.
@@ -30,7 +30,7 @@ COUNT = 300
 
 
 def mosaics(archive, folder):
-    """Pictures of 500 x 375, each of six real ones, at a quality that gives about 62 KB."""
+    """Images of 500 x 375, each of six real ones, at a quality that gives about 62 KB."""
     from PIL import Image
 
     rng = random.Random(2012)
@@ -50,7 +50,7 @@ def mosaics(archive, folder):
 
 
 def python_side(kind, folder, seconds):
-    """Pictures a second of one of the other sides: runs in a process of its own."""
+    """Images a second of one of the other sides: runs in a process of its own."""
     if kind.startswith("torchvision"):
         import torch
         from torchvision.io import ImageReadMode, decode_jpeg, read_file
@@ -99,7 +99,7 @@ def on_one_core(command):
 
 
 def ours(program, folder, seconds):
-    """Pictures a second through reading, decoding and squaring."""
+    """Images a second through reading, decoding and squaring."""
     command = [program, "data", "bench", folder, "--json", "--threads", "1", "--seconds", str(seconds)]
     steps = {step["name"]: step["images_per_second"] for step in json.loads(on_one_core(command))["steps"]}
     return 1 / sum(1 / steps[name] for name in ("read", "decode", "square"))
@@ -145,12 +145,12 @@ def main():
     import torch
     import torchvision
 
-    print(f"{platform.machine()}, one core; {COUNT} pictures of {size / 1e3:.0f} KB; medians of {args.rounds} rounds")
+    print(f"{platform.machine()}, one core; {COUNT} images of {size / 1e3:.0f} KB; medians of {args.rounds} rounds")
     print(f"torch {torch.__version__}, torchvision {torchvision.__version__}, Pillow {PIL.__version__}\n")
-    print("| pictures | side | images/s | lowest, highest |\n|---|---|---|---|")
+    print("| images | side | images/s | lowest, highest |\n|---|---|---|---|")
     titles = {"full": "500 x 375, decoded, squared to 256", "jpeg": "packed JPEG of 256 x 256, decoded", "raw": "packed raw, read"}
-    for (pictures, name), rates in found.items():
-        print(f"| {titles[pictures]} | {name} | {statistics.median(rates):,.0f} | {min(rates):,.0f}, {max(rates):,.0f} |")
+    for (images, name), rates in found.items():
+        print(f"| {titles[images]} | {name} | {statistics.median(rates):,.0f} | {min(rates):,.0f}, {max(rates):,.0f} |")
 
 
 if __name__ == "__main__":

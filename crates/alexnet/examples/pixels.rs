@@ -23,9 +23,9 @@ fn main() -> std::io::Result<()> {
 fn decode(path: &Path) -> std::io::Result<()> {
     let beside = |extension: &str| path.with_added_extension(extension);
     match try_decode(&std::fs::read(path)?) {
-        Ok(picture) => {
-            let head = format!("P6 {} {} 255\n", picture.width, picture.height);
-            std::fs::write(beside("ppm"), [head.as_bytes(), &picture.pixels].concat())
+        Ok(image) => {
+            let head = format!("P6 {} {} 255\n", image.width, image.height);
+            std::fs::write(beside("ppm"), [head.as_bytes(), &image.pixels].concat())
         }
         Err(defect) => {
             let kind = match defect.kind {

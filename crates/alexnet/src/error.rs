@@ -14,7 +14,7 @@ pub enum Kind {
     Runtime,
     /// Arguments, recipes and settings: exit code 2.
     Usage,
-    /// Pictures, labels and the files that hold them: exit code 3.
+    /// Images, labels and the files that hold them: exit code 3.
     Data,
     /// Model files and checkpoints: exit code 4.
     Model,
@@ -64,7 +64,7 @@ impl Error {
         Self::new(Kind::Usage, message)
     }
 
-    /// A failure in pictures, labels or their files.
+    /// A failure in images, labels or their files.
     pub fn data(message: impl Into<String>) -> Self {
         Self::new(Kind::Data, message)
     }

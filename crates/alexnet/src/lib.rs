@@ -5,11 +5,11 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`data`] | pictures with labels: sources, decoding, 256-pixel squares, mean image, augmentation, loading |
+//! | [`data`] | images with labels: sources, decoding, 256-pixel squares, mean image, augmentation, loading |
 //! | [`net`] | what a network is: recipes, layers, shapes. No numerics |
 //! | [`engine`] | how a network runs: a plan, and an engine that carries it out |
 //! | [`train`] | the training loop: momentum and decay, schedules, run folders |
-//! | [`eval`] | top-1 and top-5, ten views, ensembles, classifying single pictures |
+//! | [`eval`] | top-1 and top-5, ten views, ensembles, classifying single images |
 //! | [`model`] | the model file |
 //!
 //! Beside them, [`files`] keeps what is saved, [`error`] says how a failure is told to the user, and [`random`] makes every random number a

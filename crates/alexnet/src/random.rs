@@ -10,15 +10,15 @@ use rand_chacha::rand_core::SeedableRng;
 pub enum Purpose {
     /// Initial weights; the image is the layer's position in the network.
     Weights,
-    /// The order of the pictures in an epoch.
+    /// The order of the images in an epoch.
     Order,
-    /// A picture's crop and flip.
+    /// An image's crop and flip.
     Crop,
-    /// A picture's colour noise.
+    /// An image's color noise.
     Color,
-    /// Which pictures are held out for validation.
+    /// Which images are held out for validation.
     HeldOut,
-    /// A picture's dropout masks.
+    /// An image's dropout masks.
     Dropout,
 }
 

@@ -1,14 +1,14 @@
 //! Archives as people make them: labels in every form, joined, with members twice, of one class each, compressed; and sets in
 //! forms that are not read.
 
-#[path = "support/pictures.rs"]
-mod pictures;
+#[path = "support/images.rs"]
+mod images;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use alexnet::data::{Dataset, Split};
-use pictures::{archive, jpeg, png, put};
+use images::{archive, jpeg, png, put};
 
 fn error(path: &Path) -> String {
     let error = Dataset::open(path).expect_err("this must not open");
@@ -213,7 +213,7 @@ fn joined_archives_are_read_to_their_end() {
             all(&set),
             pairs([("cat/1.jpg", "cat"), ("cat/2.jpg", "cat"), ("dog/1.jpg", "dog"), ("dog/2.jpg", "dog")])
         );
-        let image = set.split("all").unwrap().picture(3).unwrap().unwrap();
+        let image = set.split("all").unwrap().image(3).unwrap().unwrap();
         assert_eq!(image, alexnet::data::decode::decode(&jpeg(20, 16, 6)).unwrap());
         assert!(!told(&set, "no end of the archive"), "{:?}", set.notes);
     }
@@ -277,7 +277,7 @@ fn of_a_member_twice_the_last_counts() {
     let set = Dataset::open(&path).unwrap();
     let all = set.split("all").unwrap();
     assert_eq!((all.len(), all.file(0)), (2, "cat/1.jpg"));
-    assert_eq!(all.picture(0).unwrap().unwrap(), alexnet::data::decode::decode(&members[2].1).unwrap());
+    assert_eq!(all.image(0).unwrap().unwrap(), alexnet::data::decode::decode(&members[2].1).unwrap());
     assert!(told(&set, "more than once"), "{:?}", set.notes);
     let (_dir, path) = single(&[("1.jpg", ""), ("1.cls", "cat"), ("1.cls", "dog")]);
     assert_eq!(Dataset::open(&path).unwrap().classes, ["dog"]);
@@ -298,7 +298,7 @@ fn a_folder_of_tars_is_a_set() {
         pairs([("cat/1.jpg", "cat"), ("cat/2.jpg", "cat"), ("dog/1.jpg", "dog"), ("dog/2.jpg", "dog")])
     );
     assert_eq!(
-        set.split("all").unwrap().picture(3).unwrap().unwrap(),
+        set.split("all").unwrap().image(3).unwrap().unwrap(),
         alexnet::data::decode::decode(&jpeg(20, 16, 4)).unwrap()
     );
     assert!(told(&set, "2 tars, each a class"), "{:?}", set.notes);
@@ -504,7 +504,7 @@ fn inputs_that_failed_are_right() {
         let all = set.split("all").unwrap();
         let mut sizes = vec![0; set.classes.len()];
         (0..all.len()).for_each(|i| sizes[all.label(i) as usize] += 1);
-        (0..all.len()).for_each(|i| drop(all.picture(i).unwrap().unwrap()));
+        (0..all.len()).for_each(|i| drop(all.image(i).unwrap().unwrap()));
         sizes
     };
     for (name, classes, counts) in [

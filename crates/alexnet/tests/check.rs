@@ -1,7 +1,7 @@
 //! The doctor: every kind of problem is found where it is and nowhere else, and what it plans is done and undone.
 
-#[path = "support/pictures.rs"]
-mod pictures;
+#[path = "support/images.rs"]
+mod images;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,9 +10,9 @@ use alexnet::data::check::plan::{Action, Plan};
 use alexnet::data::check::{Diagnosis, ProblemKind, check};
 use alexnet::data::decode::{decode, inspect};
 use alexnet::data::pack::{Coding, Config, pack};
-use alexnet::data::{Dataset, Picture};
+use alexnet::data::{Dataset, Image};
+use images::{encode, jpeg, pixels, png, put, tree};
 use jpeg_encoder::{ColorType, Encoder};
-use pictures::{encode, jpeg, pixels, png, put, tree};
 
 fn diagnose(path: &Path) -> Diagnosis {
     check(path, 2, &|_, _| ()).unwrap()
@@ -56,7 +56,7 @@ fn print(salt: usize, colors: ColorType) -> Vec<u8> {
 /// A set with one of everything; what is found in it.
 fn odd_set(root: &Path) -> Vec<(ProblemKind, &'static str)> {
     let names = |class: &str, i: usize| format!("train/{class}/{i:02}.jpg");
-    // Thirty sound pictures of a class, ten of another, two of a third.
+    // Thirty sound images of a class, ten of another, two of a third.
     (0..30).for_each(|i| put(root, &names("cat", i), &jpeg(90, 80, i)));
     (30..40).for_each(|i| put(root, &names("dog", i), &jpeg(80, 90, i)));
     (40..42).for_each(|i| put(root, &names("2", i), &jpeg(80, 90, i)));
@@ -82,9 +82,9 @@ fn odd_set(root: &Path) -> Vec<(ProblemKind, &'static str)> {
     put(root, "train/cat/re\u{1b}d.jpg", &jpeg(80, 80, 208));
     put(root, "train/dog/copy.jpg", &jpeg(90, 80, 7));
     put(root, "val/dog/leak.jpg", &jpeg(80, 90, 35));
-    // The same picture at another size.
+    // The same image at another size.
     put(root, "val/cat/again.jpg", &jpeg(180, 160, 11));
-    put(root, "train/cat/notes.txt", b"no picture");
+    put(root, "train/cat/notes.txt", b"no image");
     put(root, "train/loose.jpg", &jpeg(80, 80, 209));
     put(root, "train/@eaDir/01.jpg", &jpeg(80, 80, 210));
     std::fs::create_dir_all(root.join("train/nothing")).unwrap();
@@ -140,9 +140,9 @@ fn a_sound_set_has_no_problems() {
     assert_eq!(diagnose(dir.path()).problems, []);
 }
 
-/// Tiny is a matter of the set: CIFAR's pictures are not.
+/// Tiny is a matter of the set: CIFAR's images are not.
 #[test]
-fn a_set_of_small_pictures_is_sound() {
+fn a_set_of_small_images_is_sound() {
     let dir = tempfile::tempdir().unwrap();
     (0..40).for_each(|i| put(dir.path(), &format!("{}/{i}.jpg", ["a", "b"][i % 2]), &jpeg(32, 32, i)));
     assert_eq!(diagnose(dir.path()).problems, []);
@@ -156,21 +156,21 @@ fn the_order_of_classes_is_told_where_it_comes_of_folder_names() {
         let found = diagnose(path).problems.into_iter();
         found.filter(|problem| problem.kind == ProblemKind::ClassOrder).map(|problem| problem.file).collect()
     };
-    let picture = |i: usize| jpeg(60, 60, i);
+    let image = |i: usize| jpeg(60, 60, i);
     let name = |i: usize| ["2", "10", "9"][i % 3];
     let (folders, list, packed) =
         (dir.path().join("folders"), dir.path().join("list"), dir.path().join("packed"));
     let mut labels = String::new();
     for i in 0..12 {
-        put(&folders, &format!("{}/{i}.jpg", name(i)), &picture(i));
-        put(&list, &format!("images/{i}.jpg"), &picture(i));
+        put(&folders, &format!("{}/{i}.jpg", name(i)), &image(i));
+        put(&list, &format!("images/{i}.jpg"), &image(i));
         labels += &format!("images/{i}.jpg,{}\n", name(i));
     }
     put(&list, "labels.csv", labels.as_bytes());
     let tar = dir.path().join("set.tar");
     let members: Vec<(String, Vec<u8>)> = tree(&folders).into_iter().collect();
     let members = members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
-    std::fs::write(&tar, pictures::archive(members)).unwrap();
+    std::fs::write(&tar, images::archive(members)).unwrap();
     assert_eq!(orders(&folders), ["10"]);
     assert_eq!(orders(&tar), ["10"]);
     assert_eq!(orders(&list), [""; 0]);
@@ -223,7 +223,7 @@ fn a_plan_makes_a_sound_copy_and_leaves_the_originals() {
     assert!(kinds.iter().all(|kind| allowed.contains(kind)), "{:?}", after.problems);
     assert_eq!(after.images, diagnosis.images - done.left_out);
     Dataset::open(&out).unwrap();
-    // Mended, the colours are those that were decoded before, and the turned picture is upright.
+    // Mended, the colors are those that were decoded before, and the turned image is upright.
     let turned = decode(&std::fs::read(out.join("train/cat/turned.jpg")).unwrap()).unwrap();
     assert_eq!((turned.width, turned.height), (80, 90));
     assert_eq!(inspect(&std::fs::read(out.join("train/cat/cmyk.jpg")).unwrap()).unwrap().print, None);
@@ -239,7 +239,7 @@ fn a_plan_makes_a_sound_copy_and_leaves_the_originals() {
     assert!(plan.undo(Some(&out)).unwrap_err().message.contains("no plan was carried out"));
 }
 
-fn mean_difference(a: &Picture, b: &Picture) -> f64 {
+fn mean_difference(a: &Image, b: &Image) -> f64 {
     let sum: u64 = a.pixels.iter().zip(&b.pixels).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
     sum as f64 / a.pixels.len() as f64
 }
@@ -278,12 +278,12 @@ fn plans_that_cannot_be_carried_out_say_so() {
     let tar = dir.path().join("set.tar");
     let (a, b) = (jpeg(80, 80, 1), jpeg(80, 80, 2));
     let members = [("cat/1.jpg", a.as_slice()), ("cat/2.jpg", &a), ("dog/1.jpg", &b)];
-    std::fs::write(&tar, pictures::archive(members)).unwrap();
+    std::fs::write(&tar, images::archive(members)).unwrap();
     let plan = Plan::of(&diagnose(&tar), &tar);
     assert_eq!(plan.steps.len(), 1);
     let error = plan.apply_in_place(&|_, _| ()).unwrap_err();
     assert!(error.message.contains("not files of a folder") && error.help.unwrap().contains("data fix"));
-    // From an archive, pictures are written out.
+    // From an archive, images are written out.
     let out = dir.path().join("out");
     assert_eq!(plan.copy_to(&out, &|_, _| ()).unwrap().kept, 2);
     assert!(tree(&out).values().any(|bytes| *bytes == a));
@@ -291,7 +291,7 @@ fn plans_that_cannot_be_carried_out_say_so() {
     let taken = dir.path().join("taken");
     put(&taken, "mine.txt", b"mine");
     assert!(plan.copy_to(&taken, &|_, _| ()).unwrap_err().message.contains("taken is not empty"));
-    // A folder in the source itself, however it is called; a picture that is not there.
+    // A folder in the source itself, however it is called; an image that is not there.
     let set = dir.path().join("set");
     put(&set, "cat/1.jpg", &a);
     put(&set, "dog/1.jpg", &b);
@@ -304,10 +304,9 @@ fn plans_that_cannot_be_carried_out_say_so() {
     lost.file = "cat/9.jpg".to_owned();
     let error = plan_of(vec![lost]).copy_to(&dir.path().join("new"), &|_, _| ()).unwrap_err();
     assert!(
-        error.message.contains("1 of the plan's 1 pictures are not in")
-            && error.message.contains("cat/9.jpg")
+        error.message.contains("1 of the plan's 1 images are not in") && error.message.contains("cat/9.jpg")
     );
-    // A picture that is a link is followed from where it is.
+    // An image that is a link is followed from where it is.
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink("../cat/1.jpg", set.join("dog/link.jpg")).unwrap();
@@ -315,7 +314,7 @@ fn plans_that_cannot_be_carried_out_say_so() {
         plan_of(Vec::new()).copy_to(&out, &|_, _| ()).unwrap();
         assert_eq!(tree(&out)["dog/link.jpg"], a);
     }
-    // A mended picture takes no other's place, and nothing is moved before that is known.
+    // A mended image takes no other's place, and nothing is moved before that is known.
     let clash = dir.path().join("clash");
     put(&clash, "cat/a.jpg", &png(80, 80, 3));
     put(&clash, "cat/a.png", &png(80, 80, 4));

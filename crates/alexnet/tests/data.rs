@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use alexnet::data::decode::{decode, inspect};
 use alexnet::data::square::square;
-use alexnet::data::{Batch, Dataset, Loader, Picture, Preprocess, Statistics, embedded};
+use alexnet::data::{Batch, Dataset, Image, Loader, Preprocess, Statistics, embedded};
 use alexnet::net::{Augment, Input, Mean, Orientation};
 use jpeg_encoder::{ColorType, Encoder};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-/// A JPEG of one colour with a little structure.
+/// A JPEG of one color with a little structure.
 fn jpeg(width: u16, height: u16, color: [u8; 3]) -> Vec<u8> {
     let pixel = |i: usize| color.map(|c| c.saturating_add((i % 7) as u8));
     let pixels: Vec<u8> = (0..usize::from(width) * usize::from(height)).flat_map(pixel).collect();
@@ -27,7 +27,7 @@ fn png(image: &image::DynamicImage) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// `classes` folders of `count` pictures each below `root`.
+/// `classes` folders of `count` images each below `root`.
 fn class_folders(root: &Path, classes: &[&str], count: usize) {
     for (i, class) in classes.iter().enumerate() {
         create_dir_all(root.join(class)).unwrap();
@@ -54,7 +54,7 @@ fn class_folders_hold_out_a_tenth() {
     assert_eq!(sizes, [72, 8, 80]);
     let (train, val) = (set.train().unwrap(), set.val().unwrap());
     let held: Vec<&str> = (0..val.len()).map(|i| val.file(i)).collect();
-    assert!((0..train.len()).all(|i| !held.contains(&train.file(i))), "no picture is on both sides");
+    assert!((0..train.len()).all(|i| !held.contains(&train.file(i))), "no image is on both sides");
     assert!(set.notes.iter().any(|note| note.contains("held out")), "{:?}", set.notes);
     assert!((0..4).all(|class| (0..val.len()).filter(|&i| val.label(i) == class).count() == 2));
 }
@@ -79,7 +79,7 @@ fn train_and_val_folders_and_their_tar_are_the_same_set() {
         assert_eq!(a.len(), b.len());
         for i in 0..a.len() {
             assert_eq!((a.file(i), a.label(i)), (b.file(i), b.label(i)));
-            assert_eq!(a.picture(i).unwrap(), b.picture(i).unwrap());
+            assert_eq!(a.image(i).unwrap(), b.image(i).unwrap());
         }
     }
     assert!(folder.notes.iter().any(|note| note.contains("notes.txt")), "{:?}", folder.notes);
@@ -98,7 +98,7 @@ fn splits_with_other_classes_are_told() {
 }
 
 #[test]
-fn split_folders_are_known_in_any_case_and_need_training_pictures() {
+fn split_folders_are_known_in_any_case_and_need_training_images() {
     let dir = TempDir::new().unwrap();
     class_folders(&dir.path().join("Test"), &["cat", "dog"], 2);
     class_folders(&dir.path().join("Val"), &["cat", "dog"], 2);
@@ -134,7 +134,7 @@ fn labels_follow_a_models_classes() {
 }
 
 #[test]
-fn what_is_not_a_set_of_pictures_is_refused() {
+fn what_is_not_a_set_of_images_is_refused() {
     let dir = TempDir::new().unwrap();
     assert!(open_error(&dir.path().join("nowhere")).contains("nowhere"));
     assert!(open_error(dir.path()).contains("it is empty"));
@@ -201,7 +201,7 @@ fn cifar_binaries_are_read_and_checked() {
     let train = set.train().unwrap();
     assert_eq!((set.classes.len(), train.len(), set.val().unwrap().len()), (10, 10, 1));
     assert_eq!(train.label(2), 2);
-    assert_eq!(train.picture(3).unwrap().unwrap().pixels[..6], [42, 2, 3, 42, 2, 3]);
+    assert_eq!(train.image(3).unwrap().unwrap().pixels[..6], [42, 2, 3, 42, 2, 3]);
 
     write(dir.path().join("test_batch.bin"), &record(0, 7)[..3000]).unwrap();
     assert!(open_error(dir.path()).contains("cut short"));
@@ -239,8 +239,8 @@ fn idx_files_are_read_and_checked() {
     write(file("train-labels-idx1-ubyte"), idx(1, &[2], &[4, 1])).unwrap();
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(set.classes, ["0", "1", "2", "3", "4"]);
-    let picture = set.train().unwrap().picture(1).unwrap().unwrap();
-    assert_eq!((picture.width, picture.height, &picture.pixels[..6]), (3, 2, &[7, 7, 7, 8, 8, 8][..]));
+    let image = set.train().unwrap().image(1).unwrap().unwrap();
+    assert_eq!((image.width, image.height, &image.pixels[..6]), (3, 2, &[7, 7, 7, 8, 8, 8][..]));
 
     write(file("classes.txt"), "a\nb\nc\nd\n").unwrap();
     assert!(open_error(dir.path()).contains("`4`"));
@@ -268,14 +268,14 @@ fn the_embedded_set_is_whole() {
 }
 
 #[test]
-fn pictures_that_do_not_decode_say_why() {
+fn images_that_do_not_decode_say_why() {
     let whole = jpeg(40, 30, [200, 100, 50]);
     let says = |bytes: &[u8], what: &str| {
         let message = decode(bytes).expect_err("this must not decode").message;
         assert!(message.contains(what), "{message} does not say {what}");
     };
     says(b"", "empty");
-    says(b"Hello, this is no picture", "starts with `Hello, t`");
+    says(b"Hello, this is no image", "starts with `Hello, t`");
     says(&whole[..whole.len() / 2], "truncated JPEG");
     says(&whole[..3], "truncated JPEG");
     says(&whole[..whole.len() - 8], "truncated JPEG");
@@ -296,7 +296,7 @@ fn pictures_that_do_not_decode_say_why() {
     says(&gzip(&vec![0; 65 << 20]), "a gzip file of more than");
     assert_eq!(decode(&gzip(&whole)).unwrap(), decode(&whole).unwrap());
 
-    // Palettes of a byte too many, and of more colours than a byte can tell apart.
+    // Palettes of a byte too many, and of more colors than a byte can tell apart.
     for length in [4, 258 * 3] {
         let rest = [(b"PLTE", vec![7; length]), (b"IDAT", Vec::new())].map(|(kind, data)| {
             let mut crc = flate2::Crc::new();
@@ -326,9 +326,9 @@ fn pictures_that_do_not_decode_say_why() {
 }
 
 #[test]
-fn odd_pictures_decode_as_in_pillow() {
+fn odd_images_decode_as_in_pillow() {
     let close = |bytes: &[u8], expected: [u8; 3]| {
-        let Picture { pixels, .. } = decode(bytes).unwrap();
+        let Image { pixels, .. } = decode(bytes).unwrap();
         let worst = pixels.chunks(3).flat_map(|p| (0..3).map(move |c| p[c].abs_diff(expected[c]))).max();
         assert!(worst <= Some(3), "{:?} is not {expected:?}", &pixels[..3]);
     };
@@ -336,13 +336,13 @@ fn odd_pictures_decode_as_in_pillow() {
     let mut cmyk = Vec::new();
     let ink: Vec<u8> = [255, 128, 0, 255].repeat(256);
     Encoder::new(&mut cmyk, 100).encode(&ink, 16, 16, ColorType::Cmyk).unwrap();
-    let picture = decode(&cmyk).unwrap();
-    assert_eq!((picture.width, picture.height), (16, 16));
+    let image = decode(&cmyk).unwrap();
+    assert_eq!((image.width, image.height), (16, 16));
     let mut ycck = Vec::new();
     Encoder::new(&mut ycck, 100).encode(&ink, 16, 16, ColorType::CmykAsYcck).unwrap();
     let same = decode(&ycck).unwrap();
-    let worst = picture.pixels.iter().zip(&same.pixels).map(|(a, b)| a.abs_diff(*b)).max();
-    assert!(worst <= Some(4), "CMYK {:?} and YCCK {:?}", &picture.pixels[..3], &same.pixels[..3]);
+    let worst = image.pixels.iter().zip(&same.pixels).map(|(a, b)| a.abs_diff(*b)).max();
+    assert!(worst <= Some(4), "CMYK {:?} and YCCK {:?}", &image.pixels[..3], &same.pixels[..3]);
 
     let mut gray = Vec::new();
     Encoder::new(&mut gray, 95).encode(&[77; 64], 8, 8, ColorType::Luma).unwrap();
@@ -360,7 +360,7 @@ fn odd_pictures_decode_as_in_pillow() {
     );
 }
 
-/// Mean and largest difference of two pictures' values.
+/// Mean and largest difference of two images' values.
 fn difference(a: &[u8], b: &[u8]) -> (f64, u8) {
     assert_eq!(a.len(), b.len());
     let apart = || a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
@@ -369,42 +369,42 @@ fn difference(a: &[u8], b: &[u8]) -> (f64, u8) {
 
 /// Every odd coding, and squares, against what Pillow makes of them (`tests/data/make.py`).
 #[test]
-fn odd_pictures_and_squares_are_pillows() {
+fn odd_images_and_squares_are_pillows() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     let file = std::fs::read(folder.join("expected.safetensors")).unwrap();
     let expected = safetensors::SafeTensors::deserialize(&file).unwrap();
-    let (mut pictures, mut squares) = (0, 0);
+    let (mut images, mut squares) = (0, 0);
     for (name, tensor) in expected.iter() {
         let (height, width) = (tensor.shape()[0], tensor.shape()[1]);
         if let Some(source) = name.strip_suffix(".square") {
             let whole = expected.tensor(source).unwrap();
-            let picture = Picture::new(whole.shape()[1], whole.shape()[0], whole.data().to_vec());
-            let (mean, most) = difference(&square(&picture, width).pixels, tensor.data());
+            let image = Image::new(whole.shape()[1], whole.shape()[0], whole.data().to_vec());
+            let (mean, most) = difference(&square(&image, width).pixels, tensor.data());
             eprintln!("{name}: mean {mean:.3}, most {most}");
             assert!(mean <= 1.0 && most <= 2, "{name}: mean {mean}, most {most}");
             squares += 1;
         } else if !name.contains("-to-") {
-            let picture = decode(&std::fs::read(folder.join("odd").join(name)).unwrap()).unwrap();
-            assert_eq!((picture.width, picture.height), (width, height), "{name}");
-            let (mean, most) = difference(&picture.pixels, tensor.data());
+            let image = decode(&std::fs::read(folder.join("odd").join(name)).unwrap()).unwrap();
+            assert_eq!((image.width, image.height), (width, height), "{name}");
+            let (mean, most) = difference(&image.pixels, tensor.data());
             eprintln!("{name}: mean {mean:.3}, most {most}");
-            // A PNG has one meaning; JPEG decoders round, and smooth colours, each in its way.
+            // A PNG has one meaning; JPEG decoders round, and smooth colors, each in its way.
             let limit = if name.ends_with(".png") { 0.0 } else { 2.0 };
             assert!(mean <= limit, "{name}: mean {mean}, most {most}");
             // The test of the test: without its inversion, CMYK is far off.
-            let inverted: Vec<u8> = picture.pixels.iter().map(|value| 255 - value).collect();
+            let inverted: Vec<u8> = image.pixels.iter().map(|value| 255 - value).collect();
             assert!(difference(&inverted, tensor.data()).0 > 20.0, "{name}");
-            pictures += 1;
+            images += 1;
         }
     }
-    assert_eq!((pictures, squares), (23, 5));
+    assert_eq!((images, squares), (23, 5));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn damaged_pictures_never_panic(at in 0usize..2000, value: u8, cut in 0usize..2000) {
+    fn damaged_images_never_panic(at in 0usize..2000, value: u8, cut in 0usize..2000) {
         for whole in [jpeg(24, 17, [90, 100, 110]), png(&image::DynamicImage::new_rgba16(13, 7))] {
             let mut bytes = whole.clone();
             let at = at % bytes.len();
@@ -449,12 +449,12 @@ fn batches_do_not_depend_on_the_workers() {
     assert_eq!(seen.len(), set.train().unwrap().len() - 1);
     seen.sort_unstable();
     seen.dedup();
-    assert_eq!(seen.len(), set.train().unwrap().len() - 1, "each picture once");
+    assert_eq!(seen.len(), set.train().unwrap().len() - 1, "each image once");
     assert_ne!(epoch(&set, 8, 0, 0, 4)[0].indices, inline[0].indices, "another order in another epoch");
 }
 
 #[test]
-fn broken_pictures_are_listed_and_left_out() {
+fn broken_images_are_listed_and_left_out() {
     let dir = TempDir::new().unwrap();
     class_folders(dir.path(), &["cat", "dog"], 4);
     write(dir.path().join("cat/zero.jpg"), "").unwrap();
@@ -475,11 +475,11 @@ fn broken_pictures_are_listed_and_left_out() {
     write(dir.path().join("cat/a.jpg"), "text").unwrap();
     let set = Dataset::open(dir.path()).unwrap();
     let error = Statistics::measure(set.split("all").unwrap(), 16, 1, &|_| Ok(())).unwrap_err();
-    assert!(error.message.contains("none of the 1 pictures decodes"), "{error}");
+    assert!(error.message.contains("none of the 1 images decodes"), "{error}");
 }
 
 #[test]
-fn a_picture_that_vanishes_stops_the_epoch() {
+fn a_image_that_vanishes_stops_the_epoch() {
     let dir = TempDir::new().unwrap();
     class_folders(dir.path(), &["cat", "dog"], 6);
     let set = Dataset::open(dir.path()).unwrap();
@@ -502,21 +502,21 @@ fn statistics_are_those_of_a_plain_sum() {
     let split = set.val().unwrap();
     let statistics = Statistics::measure(split, 28, 3, &|_| Ok(())).unwrap();
     assert_eq!(statistics, Statistics::measure(split, 28, 1, &|_| Ok(())).unwrap(), "any number of workers");
-    let pictures: Vec<Picture> = (0..split.len()).map(|i| split.picture(i).unwrap().unwrap()).collect();
-    let mean: f64 = pictures.iter().map(|p| f64::from(p.pixels[3 * 400])).sum::<f64>() / 2000.0;
+    let images: Vec<Image> = (0..split.len()).map(|i| split.image(i).unwrap().unwrap()).collect();
+    let mean: f64 = images.iter().map(|p| f64::from(p.pixels[3 * 400])).sum::<f64>() / 2000.0;
     assert!((f64::from(statistics.mean_image()[3 * 400]) - mean).abs() < 1e-4);
-    let grays = || pictures.iter().flat_map(|p| p.pixels.iter().step_by(3).map(|&v| f64::from(v)));
+    let grays = || images.iter().flat_map(|p| p.pixels.iter().step_by(3).map(|&v| f64::from(v)));
     let count = (2000 * 28 * 28) as f64;
     let mean = grays().sum::<f64>() / count;
     let variance = grays().map(|v| (v - mean) * (v - mean)).sum::<f64>() / count;
     assert!((statistics.covariance()[0][1] / variance - 1.0).abs() < 1e-9);
     let basis = statistics.color_basis();
-    assert!((basis.deviations[0] - (3.0 * variance).sqrt()).abs() < 1e-6, "grey varies along (1, 1, 1)");
+    assert!((basis.deviations[0] - (3.0 * variance).sqrt()).abs() < 1e-6, "gray varies along (1, 1, 1)");
     assert!(basis.vectors[0].iter().all(|v| (v - 1.0 / 3f64.sqrt()).abs() < 1e-9));
 }
 
-/// A file of real pictures, where there are any: in the folder that `ALEXNET_SHARED` names, or beside the repository.
-fn real_pictures(name: &str) -> Option<std::path::PathBuf> {
+/// A file of real images, where there are any: in the folder that `ALEXNET_SHARED` names, or beside the repository.
+fn real_images(name: &str) -> Option<std::path::PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let folder = std::env::var_os("ALEXNET_SHARED").map_or(beside, Into::into);
     let path = folder.join(name);
@@ -529,39 +529,39 @@ fn real_pictures(name: &str) -> Option<std::path::PathBuf> {
 
 #[test]
 fn imagenette_is_read_from_its_tar() {
-    let Some(path) = real_pictures("imagenette.tar") else { return };
+    let Some(path) = real_images("imagenette.tar") else { return };
     let set = Dataset::open(&path).unwrap();
     let (train, val) = (set.train().unwrap(), set.val().unwrap());
     assert_eq!((set.classes.len(), train.len(), val.len()), (10, 9469, 3925));
     assert_eq!(set.classes[0], "n01440764");
     for index in (0..train.len()).step_by(500) {
-        let picture = train.picture(index).unwrap().unwrap();
-        assert_eq!((picture.width, picture.height), (224, 224), "{}", train.file(index));
+        let image = train.image(index).unwrap().unwrap();
+        assert_eq!((image.width, image.height), (224, 224), "{}", train.file(index));
     }
 }
 
 #[test]
 fn cifar_10_is_read_from_a_tar_of_jpegs() {
-    let Some(path) = real_pictures("cifar10.tar") else { return };
+    let Some(path) = real_images("cifar10.tar") else { return };
     let set = Dataset::open(&path).unwrap();
     let (train, test) = (set.train().unwrap(), set.val().unwrap());
     assert_eq!((set.classes.len(), train.len(), test.len()), (10, 50_000, 10_000));
     assert_eq!((test.name.as_str(), test.file(0)), ("test", "test/airplane/0000.jpg"));
-    assert_eq!(test.picture(0).unwrap().unwrap().width, 32);
+    assert_eq!(test.image(0).unwrap().unwrap().width, 32);
 }
 
-/// A training that is interrupted goes on with the batches it has not used: each picture once an epoch.
+/// A training that is interrupted goes on with the batches it has not used: each image once an epoch.
 #[test]
-fn every_picture_comes_once_in_each_of_50_interrupted_epochs() {
+fn every_image_comes_once_in_each_of_50_interrupted_epochs() {
     let dir = TempDir::new().unwrap();
     class_folders(dir.path(), &["cat", "dog", "owl"], 15);
     let (set, batch) = (Dataset::open(dir.path()).unwrap(), 3);
-    let pictures = set.train().unwrap().len();
+    let images = set.train().unwrap().len();
     for number in 1..=50 {
-        let mut seen = vec![0; pictures];
+        let mut seen = vec![0; images];
         let mut first = 0;
         let mut interruptions = 0;
-        while first < pictures.div_ceil(batch) {
+        while first < images.div_ceil(batch) {
             let chance = alexnet_kernels::hash::combine(number, first as u64);
             let workers = [0, 1, 2, 3, 7][(chance % 5) as usize];
             let used = 1 + (chance >> 8) as usize % 4;
@@ -628,19 +628,19 @@ fn images_are_upright_where_a_recipe_asks_for_it() {
     let set = Dataset::open(dir.path()).unwrap();
     let stored = set.train().unwrap();
     let split = stored.oriented(Orientation::Exif);
-    let picture = Picture::new(WIDTH, HEIGHT, upright.clone());
+    let image = Image::new(WIDTH, HEIGHT, upright.clone());
     for index in 0..split.len() {
-        assert_eq!(split.picture(index).unwrap().unwrap(), picture, "{}", split.file(index));
+        assert_eq!(split.image(index).unwrap().unwrap(), image, "{}", split.file(index));
         let orientation = 1 + (index % 8) as u8;
         let (pixels, width) = as_stored(&upright, WIDTH, HEIGHT, orientation);
-        let as_it_is = Picture::new(width, pixels.len() / 3 / width, pixels);
-        assert_eq!(stored.picture(index).unwrap().unwrap(), as_it_is);
+        let as_it_is = Image::new(width, pixels.len() / 3 / width, pixels);
+        assert_eq!(stored.image(index).unwrap().unwrap(), as_it_is);
         let again = split.oriented(Orientation::Stored);
-        assert_eq!(again.picture(index).unwrap().unwrap(), as_it_is);
+        assert_eq!(again.image(index).unwrap().unwrap(), as_it_is);
     }
     // The mean of equal squares is the square.
     let found = Statistics::measure(&split, 8, 2, &|_| Ok(())).unwrap();
-    let expected: Vec<f32> = square(&picture, 8).pixels.iter().map(|&value| f32::from(value)).collect();
+    let expected: Vec<f32> = square(&image, 8).pixels.iter().map(|&value| f32::from(value)).collect();
     assert_eq!(found.mean_image(), expected);
     assert_ne!(Statistics::measure(stored, 8, 2, &|_| Ok(())).unwrap().mean_image(), expected);
     // The loader goes by the preprocessing, whatever split it is given.

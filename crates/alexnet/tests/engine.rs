@@ -10,7 +10,7 @@ use support::{every_layer, lively_parameters, normals, relative_rms};
 
 const KEYS: [u64; 4] = [11, 22, 33, 44];
 
-/// Pictures, labels and keys for `n` pictures.
+/// Images, labels and keys for `n` images.
 fn sample(network: &Network, n: usize) -> (Vec<f32>, Vec<u32>) {
     let images = normals(7, n * network.input.len());
     let labels = (0..n as u32).map(|i| (i * 3 + 1) % network.classes as u32).collect();
@@ -106,7 +106,7 @@ fn engine_agrees_with_the_reference_on_every_layer() {
 }
 
 #[test]
-fn engine_agrees_with_the_reference_on_the_small_pictures_recipes() {
+fn engine_agrees_with_the_reference_on_the_small_images_recipes() {
     for name in ["small", "cifar-18pct", "cifar-13pct", "cifar-11pct", "four-layer-tanh"] {
         let network = Network::new(&Recipe::load(name).unwrap(), 10).unwrap();
         let expected = reference_gradients(&network, 2);
@@ -117,11 +117,11 @@ fn engine_agrees_with_the_reference_on_the_small_pictures_recipes() {
 
 /// The tolerance above must see a network that is almost the same.
 #[test]
-fn neighbouring_networks_are_told_apart() {
+fn neighboring_networks_are_told_apart() {
     let recipe = every_layer();
     let network = Network::new(&recipe, 5).unwrap();
     let expected = reference_gradients(&network, 3);
-    let neighbours = [
+    let neighbors = [
         ("layer.norm1.alpha_over_size", "true"),
         ("layer.norm1.k", "1.999"),
         ("layer.norm1.groups", "1"),
@@ -130,7 +130,7 @@ fn neighbouring_networks_are_told_apart() {
         ("layer.drop5.scale", "test"),
         ("layer.relu4.kind", "tanh"),
     ];
-    for (key, value) in neighbours {
+    for (key, value) in neighbors {
         let mut other = recipe.clone();
         other.set(key, value).unwrap();
         let (_, difference) = worst_difference(&Network::new(&other, 5).unwrap(), &expected, 3, 2);
@@ -205,8 +205,8 @@ fn a_part_of_a_batch_gives_the_same_logits() {
     let mut engine = CpuEngine::new(network.clone(), Mode::Inference, 4, 2).unwrap();
     engine.load(&parameters).unwrap();
     let together = engine.forward(&images).unwrap().to_vec();
-    for (i, picture) in images.chunks(network.input.len()).enumerate() {
-        let alone = engine.forward(picture).unwrap();
+    for (i, image) in images.chunks(network.input.len()).enumerate() {
+        let alone = engine.forward(image).unwrap();
         let expected = wide(&together[i * 5..][..5]);
         assert!(relative_rms(wide(alone), expected) < 1e-6);
     }
@@ -271,9 +271,9 @@ fn wrong_batches_are_refused() {
     let (images, labels) = sample(&network, 3);
     let mut engine = CpuEngine::new(network.clone(), Mode::Training, 2, 1).unwrap();
     let mut inference = CpuEngine::new(network.clone(), Mode::Inference, 2, 1).unwrap();
-    assert!(engine.forward(&images).is_err(), "more pictures than planned");
-    assert!(engine.forward(&images[1..network.input.len()]).is_err(), "not a whole picture");
-    assert!(engine.forward(&[]).is_err(), "no picture");
+    assert!(engine.forward(&images).is_err(), "more images than planned");
+    assert!(engine.forward(&images[1..network.input.len()]).is_err(), "not a whole image");
+    assert!(engine.forward(&[]).is_err(), "no image");
     let two = &images[..2 * network.input.len()];
     assert!(engine.forward_backward(&batch(two, &labels), &mut |_| {}).is_err(), "three labels for two");
     assert!(engine.forward_backward(&batch(two, &[0, 5]), &mut |_| {}).is_err(), "label 5 of 5 classes");
@@ -293,11 +293,11 @@ fn halved_weights_change_logits_in_the_fourth_digit() {
     engine.halve_fully_connected().unwrap();
     assert!(engine.memory().total() < memory && engine.load(&parameters).is_err());
     let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
-    // Twelve pictures go through the matrix product, two through the dot products.
+    // Twelve images go through the matrix product, two through the dot products.
     for n in [12, 2] {
         let halved = engine.forward(&images[..n * network.input.len()]).unwrap();
         let difference = relative_rms(wide(halved), wide(&exact[..n * 10]));
-        assert!(difference > 0.0 && difference < 1e-3, "{n} pictures: {difference:e}");
+        assert!(difference > 0.0 && difference < 1e-3, "{n} images: {difference:e}");
     }
     let shapes =
         |tensors: &[Tensor]| tensors.iter().map(|t| (t.name.clone(), t.shape.clone())).collect::<Vec<_>>();
@@ -318,13 +318,13 @@ fn memory_that_cannot_be_had_is_an_error_with_the_table() {
     let network = Network::new(&every_layer(), 5).unwrap();
     // The system would promise the second, and end the program in its first step.
     for batch in [1 << 46, 1 << 30] {
-        let error = CpuEngine::new(network.clone(), Mode::Training, batch, 1).expect_err("too many pictures");
+        let error = CpuEngine::new(network.clone(), Mode::Training, batch, 1).expect_err("too many images");
         assert!(error.message.contains("memory, in all"), "{error}");
     }
 }
 
-/// The gradient of a large batch is the mean of those of its parts: sums over many pictures run through paths of
-/// the kernels that a few pictures do not reach.
+/// The gradient of a large batch is the mean of those of its parts: sums over many images run through paths of
+/// the kernels that a few images do not reach.
 #[test]
 fn a_large_batch_has_the_mean_gradient_of_its_parts() {
     let mut recipe = Recipe::load("small").unwrap();
@@ -333,12 +333,12 @@ fn a_large_batch_has_the_mean_gradient_of_its_parts() {
     let (n, part) = (64, 2);
     let (images, labels) = sample(&network, n);
     let keys = vec![0; n];
-    let gradients = |pictures: std::ops::Range<usize>| {
+    let gradients = |range: std::ops::Range<usize>| {
         let mut engine = CpuEngine::new(network.clone(), Mode::Training, n, 2).unwrap();
         engine.load(&lively_parameters(&network, 1)).unwrap();
         let len = network.input.len();
-        let images = &images[pictures.start * len..pictures.end * len];
-        let batch = Batch { images, labels: &labels[pictures.clone()], keys: &keys[pictures] };
+        let images = &images[range.start * len..range.end * len];
+        let batch = Batch { images, labels: &labels[range.clone()], keys: &keys[range] };
         engine.forward_backward(&batch, &mut |_| {}).unwrap();
         engine.gradients()
     };
@@ -356,10 +356,10 @@ fn a_large_batch_has_the_mean_gradient_of_its_parts() {
     }
 }
 
-/// What a training leaves: losses, pictures that were right, the last gradients, weights and momentum.
+/// What a training leaves: losses, images that were right, the last gradients, weights and momentum.
 type Trace = (Vec<(u64, usize)>, Vec<Tensor>, Vec<Tensor>, Vec<Tensor>);
 
-/// Three steps of 40 pictures and one of 23, computed `micro_batch` at a time.
+/// Three steps of 40 images and one of 23, computed `micro_batch` at a time.
 fn train(network: &Network, micro_batch: usize, threads: usize, in_one: bool) -> Trace {
     let (images, labels) = sample(network, 40);
     let keys: Vec<u64> = (0..40).collect();
@@ -400,7 +400,7 @@ fn micro_batches_change_no_bit() {
             assert!(whole.0.iter().all(|&(loss, _)| f64::from_bits(loss).is_finite()));
             for (micro_batch, threads) in [(9, 1), (9, 2), (18, 2), (27, 1), (36, 2), (45, 1)] {
                 let parts = train(&network, micro_batch, threads, in_one);
-                assert!(parts == whole, "{}: {micro_batch} pictures, {threads} threads", recipe.name);
+                assert!(parts == whole, "{}: {micro_batch} images, {threads} threads", recipe.name);
             }
         }
     }
@@ -413,12 +413,12 @@ fn averaged_gradients_have_other_bits() {
     recipe.set_all([("layer.drop4.rate", "0"), ("layer.drop5.rate", "0")]).unwrap();
     let network = Network::new(&recipe, 5).unwrap();
     let (images, labels) = sample(&network, 36);
-    let gradients = |pictures: std::ops::Range<usize>| {
+    let gradients = |range: std::ops::Range<usize>| {
         let mut engine = CpuEngine::new(network.clone(), Mode::Training, 36, 2).unwrap();
         engine.load(&lively_parameters(&network, 1)).unwrap();
-        let images = &images[pictures.start * network.input.len()..pictures.end * network.input.len()];
-        let keys = vec![0; pictures.len()];
-        let batch = Batch { images, labels: &labels[pictures], keys: &keys };
+        let images = &images[range.start * network.input.len()..range.end * network.input.len()];
+        let keys = vec![0; range.len()];
+        let batch = Batch { images, labels: &labels[range], keys: &keys };
         engine.forward_backward(&batch, &mut |_| {}).unwrap();
         engine.gradients()
     };
@@ -442,7 +442,7 @@ fn logits_of_micro_batches_are_gathered() {
         };
         for n in [31, 20, 9, 4] {
             let whole = logits(31, n);
-            assert!(whole.len() == n * 10 && whole == logits(9, n) && whole == logits(18, n), "{n} pictures");
+            assert!(whole.len() == n * 10 && whole == logits(9, n) && whole == logits(18, n), "{n} images");
         }
     }
 }
@@ -462,7 +462,7 @@ fn micro_batches_take_less_memory() {
     }
 }
 
-/// Nothing is learnt where the loss of any micro-batch is not finite.
+/// Nothing is learned where the loss of any micro-batch is not finite.
 #[test]
 fn a_loss_that_is_not_finite_in_one_micro_batch_changes_nothing() {
     let network = Network::new(&every_layer(), 5).unwrap();

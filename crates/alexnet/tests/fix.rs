@@ -1,7 +1,7 @@
 //! Plans carried out and undone: nothing is lost, whatever happened in between.
 
-#[path = "support/pictures.rs"]
-mod pictures;
+#[path = "support/images.rs"]
+mod images;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use alexnet::data::Dataset;
 use alexnet::data::check::ProblemKind;
 use alexnet::data::check::plan::{Action, Left, Plan, Step};
-use pictures::{jpeg, png, put, tree};
+use images::{jpeg, png, put, tree};
 
 /// All below a folder: bytes of files, and where links lead.
 fn everything(root: &Path) -> BTreeMap<PathBuf, String> {
@@ -33,7 +33,7 @@ fn everything(root: &Path) -> BTreeMap<PathBuf, String> {
     out
 }
 
-/// Two classes of four pictures, of which `cat/wrong.jpg` is a PNG.
+/// Two classes of four images, of which `cat/wrong.jpg` is a PNG.
 fn set(root: &Path) {
     for (class, salt) in [("cat", 0), ("dog", 10)] {
         (0..4).for_each(|i| put(root, &format!("{class}/{i}.jpg"), &jpeg(40, 40, salt + i)));
@@ -146,7 +146,7 @@ fn what_the_user_did_in_between_stays_and_is_told() {
     let plan = plan(&root, &steps);
     apply(&plan);
     let aside = root.join(".set-aside");
-    // The name is taken; the mended picture was retouched; an original was deleted, another brought back; a folder is gone.
+    // The name is taken; the mended image was retouched; an original was deleted, another brought back; a folder is gone.
     put(&root, "cat/0.jpg", b"mine");
     put(&root, "cat/wrong.png", b"retouched");
     std::fs::remove_file(aside.join("cat/1.jpg")).unwrap();
@@ -187,7 +187,7 @@ fn what_the_user_did_in_between_stays_and_is_told() {
     assert!(plan.undo(None).unwrap_err().message.contains("no plan was carried out"));
 }
 
-/// A mended picture of the same name that was changed: neither it nor the original is lost.
+/// A mended image of the same name that was changed: neither it nor the original is lost.
 #[test]
 fn a_changed_file_in_the_place_of_an_original_is_kept() {
     let dir = tempfile::tempdir().unwrap();

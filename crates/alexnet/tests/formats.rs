@@ -1,7 +1,7 @@
 //! Image formats: told by their first bytes, decoded or refused by name, mended without loss.
 
-#[path = "support/pictures.rs"]
-mod pictures;
+#[path = "support/images.rs"]
+mod images;
 
 use std::io::Cursor;
 
@@ -10,9 +10,9 @@ use alexnet::data::check::plan::Plan;
 use alexnet::data::decode::{DefectKind, Format, decode, inspect, orientation, try_decode};
 use image::codecs::gif::GifEncoder;
 use image::{Delay, DynamicImage, Frame, ImageFormat, RgbImage};
-use pictures::{pixels, put};
+use images::{pixels, put};
 
-fn picture(salt: usize) -> DynamicImage {
+fn image(salt: usize) -> DynamicImage {
     DynamicImage::ImageRgb8(RgbImage::from_raw(70, 66, pixels(70, 66, salt)).unwrap())
 }
 
@@ -35,7 +35,7 @@ fn animation(images: &[DynamicImage]) -> Vec<u8> {
 
 #[test]
 fn every_format_is_known_by_sixteen_bytes_and_decoded() {
-    let image = picture(1);
+    let image = image(1);
     for (format, kind, exact) in [
         (Format::Png, ImageFormat::Png, true),
         (Format::Bmp, ImageFormat::Bmp, true),
@@ -74,10 +74,10 @@ fn transparency_is_dropped_and_the_color_under_it_kept() {
 #[test]
 fn huge_images_are_refused_before_anything_is_allocated() {
     let side = 60_000u32;
-    let mut bmp = written(&picture(1), ImageFormat::Bmp);
+    let mut bmp = written(&image(1), ImageFormat::Bmp);
     bmp[18..22].copy_from_slice(&side.to_le_bytes());
     bmp[22..26].copy_from_slice(&side.to_le_bytes());
-    let mut gif = written(&picture(1), ImageFormat::Gif);
+    let mut gif = written(&image(1), ImageFormat::Gif);
     gif[6..8].copy_from_slice(&(side as u16).to_le_bytes());
     gif[8..10].copy_from_slice(&(side as u16).to_le_bytes());
     for bytes in [bmp, gif] {
@@ -88,7 +88,7 @@ fn huge_images_are_refused_before_anything_is_allocated() {
 
 #[test]
 fn several_images_in_a_file_are_told_and_the_first_is_used() {
-    let images = [picture(1), picture(2)];
+    let images = [image(1), image(2)];
     let bytes = animation(&images);
     assert!(inspect(&bytes).unwrap().animated);
     assert!(!inspect(&animation(&images[..1])).unwrap().animated);
@@ -99,11 +99,11 @@ fn several_images_in_a_file_are_told_and_the_first_is_used() {
     let dir = tempfile::tempdir().unwrap();
     let (set, out) = (dir.path().join("set"), dir.path().join("out"));
     put(&set, "cat/a.gif", &bytes);
-    put(&set, "cat/wrong.jpg", &written(&picture(3), ImageFormat::WebP));
-    put(&set, "dog/b.webp", &written(&picture(4), ImageFormat::WebP));
+    put(&set, "cat/wrong.jpg", &written(&image(3), ImageFormat::WebP));
+    put(&set, "dog/b.webp", &written(&image(4), ImageFormat::WebP));
     let plan = Plan::of(&check(&set, 1, &|_, _| ()).unwrap(), &set);
     plan.copy_to(&out, &|_, _| ()).unwrap();
-    let names: Vec<String> = pictures::tree(&out).into_keys().filter(|name| name.contains('/')).collect();
+    let names: Vec<String> = images::tree(&out).into_keys().filter(|name| name.contains('/')).collect();
     assert_eq!(names, ["cat/a.png", "cat/wrong.webp", "dog/b.webp"]);
     assert_eq!(decode(&std::fs::read(out.join("cat/a.png")).unwrap()).unwrap(), first);
 }
@@ -141,7 +141,7 @@ fn formats_that_are_not_decoded_are_named_with_a_way_out() {
 /// Camera raw files start with a thumbnail, which is not the photo.
 #[test]
 fn a_tiff_that_starts_with_a_thumbnail_is_refused() {
-    let mut bytes = written(&picture(1), ImageFormat::Tiff);
+    let mut bytes = written(&image(1), ImageFormat::Tiff);
     let start = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize;
     let entries = usize::from(u16::from_le_bytes([bytes[start], bytes[start + 1]]));
     assert!(decode(&bytes).is_ok());

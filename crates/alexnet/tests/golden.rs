@@ -42,14 +42,14 @@ impl Golden {
         wide(&self.tensor(name).data)
     }
 
-    /// The pictures, channels last.
+    /// The images, channels last.
     fn images(&self) -> Vec<f32> {
         let Tensor { shape, data, .. } = self.tensor("images");
         let (channels, pixels) = (shape[1], shape[2] * shape[3]);
-        let picture = |picture: &[f32]| -> Vec<f32> {
-            (0..pixels).flat_map(|p| (0..channels).map(move |c| picture[c * pixels + p])).collect()
+        let image = |image: &[f32]| -> Vec<f32> {
+            (0..pixels).flat_map(|p| (0..channels).map(move |c| image[c * pixels + p])).collect()
         };
-        data.chunks(channels * pixels).flat_map(picture).collect()
+        data.chunks(channels * pixels).flat_map(image).collect()
     }
 
     fn labels(&self) -> Vec<u32> {
@@ -110,7 +110,7 @@ fn ten_steps_are_pytorchs() {
     let mut engine = engine(&recipe, &golden);
     let (images, labels) = (golden.images(), golden.labels());
     let batch = Batch { images: &images, labels: &labels, keys: &[1, 2, 3, 4] };
-    let alexnet::net::Optimiser { rate, momentum, decay, .. } = recipe.optimiser;
+    let alexnet::net::Optimizer { rate, momentum, decay, .. } = recipe.optimizer;
     let mut losses = Vec::new();
     for _ in 0..10 {
         losses.push(engine.forward_backward(&batch, &mut |_| {}).unwrap().loss);
@@ -145,19 +145,19 @@ fn the_reference_is_pytorchs_to_single_precision() {
     assert!(difference < 1e-7, "logits differ by {difference:e}");
 }
 
-/// The tolerance must see each of the paper's ingredients replaced by its neighbour.
+/// The tolerance must see each of the paper's ingredients replaced by its neighbor.
 #[test]
-fn neighbours_of_the_paper_are_told_apart() {
+fn neighbors_of_the_paper_are_told_apart() {
     let golden = Golden::load();
-    let neighbours: [(&str, &[(&str, &str)]); 6] = [
+    let neighbors: [(&str, &[(&str, &str)]); 6] = [
         ("alpha divided by the window", &[("layer.norm1.alpha_over_size", "true")]),
-        ("no normalisation", &[("layer.norm2.alpha", "0")]),
-        ("normalisation across the columns", &[("layer.norm1.groups", "1")]),
+        ("no normalization", &[("layer.norm2.alpha", "0")]),
+        ("normalization across the columns", &[("layer.norm1.groups", "1")]),
         ("k of 1", &[("layer.norm1.k", "1")]),
         ("dropout's other scale", &[("layer.drop6.rate", "0.5"), ("layer.drop6.scale", "train")]),
         ("average pooling", &[("layer.pool5.kind", "avg-pool")]),
     ];
-    for (what, changes) in neighbours {
+    for (what, changes) in neighbors {
         let mut other = recipe();
         for (key, value) in changes {
             other.set(key, value).unwrap();

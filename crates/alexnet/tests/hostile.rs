@@ -1,8 +1,8 @@
-//! Archives and pictures from strangers who mean harm: each a named error or a counted skip, in little memory, and
+//! Archives and images from strangers who mean harm: each a named error or a counted skip, in little memory, and
 //! nothing written anywhere.
 
-#[path = "support/pictures.rs"]
-mod pictures;
+#[path = "support/images.rs"]
+mod images;
 
 use std::io::Write;
 use std::path::Path;
@@ -11,7 +11,7 @@ use alexnet::Error;
 use alexnet::data::check::check;
 use alexnet::data::decode::decode;
 use alexnet::data::{Dataset, Statistics};
-use pictures::{archive, jpeg, png, put, resident, tree};
+use images::{archive, jpeg, png, put, resident, tree};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -41,8 +41,8 @@ fn entry(name: &[u8], kind: u8, data: &[u8]) -> Vec<u8> {
 
 /// Two hundred archives that mean harm, with what each tries.
 fn hostile_archives() -> Vec<(String, Vec<u8>)> {
-    let picture = jpeg(20, 16, 1);
-    let good = || [entry(b"cat/1.jpg", b'0', &picture), entry(b"dog/1.jpg", b'0', &picture)].concat();
+    let image = jpeg(20, 16, 1);
+    let good = || [entry(b"cat/1.jpg", b'0', &image), entry(b"dog/1.jpg", b'0', &image)].concat();
     let mut all: Vec<(String, Vec<u8>)> = Vec::new();
     let mut add = |what: &str, bytes: Vec<u8>| all.push((what.to_owned(), bytes));
     // Names that lead elsewhere.
@@ -64,10 +64,10 @@ fn hostile_archives() -> Vec<(String, Vec<u8>)> {
         "cat/\n.jpg",
         "~/.ssh/key.jpg",
     ] {
-        add(&format!("name {name:?}"), [good(), entry(name.as_bytes(), b'0', &picture)].concat());
+        add(&format!("name {name:?}"), [good(), entry(name.as_bytes(), b'0', &image)].concat());
     }
-    add("a name that is not text", [good(), entry(b"cat/\xff\xfe.jpg", b'0', &picture)].concat());
-    add("nothing but an absolute name", entry(b"/etc/evil/1.jpg", b'0', &picture));
+    add("a name that is not text", [good(), entry(b"cat/\xff\xfe.jpg", b'0', &image)].concat());
+    add("nothing but an absolute name", entry(b"/etc/evil/1.jpg", b'0', &image));
     // Everything that is no plain file: links, devices, pipes, sparse files, volumes, unknown kinds.
     for kind in 0..=255u8 {
         if [
@@ -127,13 +127,13 @@ fn hostile_archives() -> Vec<(String, Vec<u8>)> {
         let record = format!("{length}{record}");
         add(
             &format!("{key}={value}"),
-            [good(), entry(b"pax", b'x', record.as_bytes()), entry(b"cat/2.jpg", b'0', &picture)].concat(),
+            [good(), entry(b"pax", b'x', record.as_bytes()), entry(b"cat/2.jpg", b'0', &image)].concat(),
         );
     }
     for record in ["", "5", "999 path=x\n", "0 a=b\n", "-3 a=b\n", "9 path\n", "\n\n\n"] {
         add(
             &format!("attribute {record:?}"),
-            [good(), entry(b"pax", b'x', record.as_bytes()), entry(b"cat/2.jpg", b'0', &picture)].concat(),
+            [good(), entry(b"pax", b'x', record.as_bytes()), entry(b"cat/2.jpg", b'0', &image)].concat(),
         );
     }
     // Long names, too many of them, without an end, of nothing.
@@ -149,12 +149,12 @@ fn hostile_archives() -> Vec<(String, Vec<u8>)> {
     );
     add(
         "a deep name",
-        [good(), entry(b"././@LongLink", b'L', &b"a/".repeat(20_000)), entry(b"x", b'0', &picture)].concat(),
+        [good(), entry(b"././@LongLink", b'L', &b"a/".repeat(20_000)), entry(b"x", b'0', &image)].concat(),
     );
     // Cut short, everywhere in the third header and its data.
-    let three = [good(), entry(b"cat/2.jpg", b'0', &picture)].concat();
+    let three = [good(), entry(b"cat/2.jpg", b'0', &image)].concat();
     let start = good().len();
-    for cut in (1..512 + picture.len()).step_by(24) {
+    for cut in (1..512 + image.len()).step_by(24) {
         add(&format!("cut after {cut} bytes"), three[..start + cut].to_vec());
     }
     // Checksums that do not fit, bytes that are no archive.
@@ -172,7 +172,7 @@ fn hostile_archives() -> Vec<(String, Vec<u8>)> {
         (0..100_000).flat_map(|i| header(format!("{i}/1.jpg").as_bytes(), b'0', b"00000000000")).collect();
     add("a hundred thousand classes", bomb);
     // An archive in itself, again and again.
-    let mut nested = archive([("n01440764_1.JPEG", picture.as_slice())]);
+    let mut nested = archive([("n01440764_1.JPEG", image.as_slice())]);
     for _ in 0..12 {
         nested = archive([("n01440764.tar", nested.as_slice())]);
     }
@@ -196,7 +196,7 @@ fn use_it(path: &Path) -> Result<(), Error> {
     let set = Dataset::open(path)?;
     for split in &set.splits {
         for index in 0..split.len() {
-            let _ = split.picture(index)?;
+            let _ = split.image(index)?;
         }
     }
     Statistics::measure(set.train()?, 8, 1, &|_| Ok(()))?;
@@ -255,14 +255,14 @@ fn huge_holes_take_no_memory() {
             Err(error) => assert!(error.message.contains("more than"), "{error}"),
         }
     }
-    // A picture of three gigabytes of zeros is counted, and not decoded.
+    // An image of three gigabytes of zeros is counted, and not decoded.
     let mut file = std::fs::File::create(&path).unwrap();
     file.write_all(&entry(b"cat/1.jpg", b'0', &jpeg(20, 16, 1))).unwrap();
     file.write_all(&header(b"cat/2.jpg", b'0', &[0x80, 0, 0, 0, 0, 0, 0, 0, 0xc0, 0, 0, 0])).unwrap();
     file.set_len(4 << 30).unwrap();
     let set = Dataset::open(&path).unwrap();
     let all = set.split("all").unwrap();
-    let skip = all.picture(1).unwrap().unwrap_err();
+    let skip = all.image(1).unwrap().unwrap_err();
     assert!(skip.reason.contains("bytes"), "{skip:?}");
     assert_memory();
 }
@@ -317,7 +317,7 @@ fn bombs_are_refused_before_they_go_off() {
     let began = std::time::Instant::now();
     let _ = decode(&[&whole[..scan], &body.repeat(5000), &whole[whole.len() - 2..]].concat());
     let _ = decode(&[&whole[..scan], &[0xff, 0xd0].repeat(1 << 20), &whole[whole.len() - 2..]].concat());
-    // Not a matter of speed but of ending: a pass over the picture for each of many scans would take hours.
+    // Not a matter of speed but of ending: a pass over the image for each of many scans would take hours.
     assert!(began.elapsed().as_secs() < 60);
     assert_memory();
 }

@@ -11,8 +11,8 @@ const WNIDS: [&str; 6] = ["n02012849", "n02096294", "n02100735", "n02110185", "n
 const IDS: [u32; 6] = [5, 4, 2, 3, 1, 6];
 const TRUTH: &str = "1\n2\n3\n4\n5\n6\n1\n";
 
-/// A picture of one colour, told apart by `salt`.
-fn picture(salt: usize) -> Vec<u8> {
+/// An image of one color, told apart by `salt`.
+fn image(salt: usize) -> Vec<u8> {
     let pixels = vec![(30 * salt % 256) as u8; 3 * 20 * 24];
     let mut bytes = Vec::new();
     let encoder = jpeg_encoder::Encoder::new(&mut bytes, 90);
@@ -31,14 +31,14 @@ fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-/// A challenge with two training pictures of each class and seven to validate on; their numbers give their colours.
+/// A challenge with two training images of each class and seven to validate on; their numbers give their colors.
 fn challenge(folder: &Path) {
     let classes = WNIDS.iter().enumerate().map(|(class, wnid)| {
-        let pictures = (0..2).map(|i| (format!("{wnid}_{i}.JPEG"), picture(class)));
-        (format!("{wnid}.tar"), archive(&pictures.collect::<Vec<_>>()))
+        let images = (0..2).map(|i| (format!("{wnid}_{i}.JPEG"), image(class)));
+        (format!("{wnid}.tar"), archive(&images.collect::<Vec<_>>()))
     });
     std::fs::write(folder.join("ILSVRC2012_img_train.tar"), archive(&classes.collect::<Vec<_>>())).unwrap();
-    let val = (1..8).map(|i| (format!("ILSVRC2012_val_{i:08}.JPEG"), picture(i)));
+    let val = (1..8).map(|i| (format!("ILSVRC2012_val_{i:08}.JPEG"), image(i)));
     // An archive need not be in order.
     let val: Vec<_> = val.rev().collect();
     std::fs::write(folder.join("ILSVRC2012_img_val.tar"), archive(&val)).unwrap();
@@ -75,16 +75,16 @@ fn a_challenge_is_read_in_place() {
     let train = set.train().unwrap();
     assert_eq!((train.len(), train.file(0), train.label(11)), (12, "n02012849/n02012849_0.JPEG", 5));
     for index in 0..train.len() {
-        let picture = train.picture(index).unwrap().unwrap();
-        assert!(picture.pixels[0].abs_diff((30 * train.label(index) as usize % 256) as u8) <= 2);
+        let image = train.image(index).unwrap().unwrap();
+        assert!(image.pixels[0].abs_diff((30 * train.label(index) as usize % 256) as u8) <= 2);
     }
     let val = set.val().unwrap();
     for index in 0..val.len() {
-        // Line `i` of the ground truth is the identifier of picture `i`.
+        // Line `i` of the ground truth is the identifier of image `i`.
         let id: u32 = TRUTH.lines().nth(index).unwrap().parse().unwrap();
         assert_eq!(IDS[val.label(index) as usize], id);
-        let picture = val.picture(index).unwrap().unwrap();
-        assert!(picture.pixels[0].abs_diff((30 * (index + 1) % 256) as u8) <= 2, "picture {index}");
+        let image = val.image(index).unwrap().unwrap();
+        assert!(image.pixels[0].abs_diff((30 * (index + 1) % 256) as u8) <= 2, "image {index}");
     }
 }
 
@@ -95,7 +95,7 @@ fn images_of_a_challenge_stay_as_they_are_stored() {
     challenge(folder.path());
     unpacked_kit(folder.path(), TRUTH);
     let turned = |salt: usize| {
-        let bytes = picture(salt);
+        let bytes = image(salt);
         let tiff = [b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0".as_slice(), &[0; 4]].concat();
         let exif = [b"Exif\0\0".as_slice(), &tiff].concat();
         let length = (exif.len() as u16 + 2).to_be_bytes();
@@ -111,8 +111,8 @@ fn images_of_a_challenge_stay_as_they_are_stored() {
         let set = Dataset::open(folder).unwrap();
         let val = set.val().unwrap().oriented(alexnet::net::Orientation::Exif);
         for index in 0..val.len() {
-            let picture = val.picture(index).unwrap().unwrap();
-            assert_eq!((picture.width, picture.height), (24, 20), "{}", folder.display());
+            let image = val.image(index).unwrap().unwrap();
+            assert_eq!((image.width, image.height), (24, 20), "{}", folder.display());
         }
     }
 }
@@ -134,7 +134,7 @@ fn the_kit_may_stay_packed() {
 }
 
 #[test]
-fn without_a_kit_the_training_pictures_are_there() {
+fn without_a_kit_the_training_images_are_there() {
     let folder = tempfile::tempdir().unwrap();
     challenge(folder.path());
     let set = Dataset::open(folder.path()).unwrap();
@@ -153,7 +153,7 @@ fn what_does_not_fit_is_refused() {
     challenge(path);
     unpacked_kit(path, "1\n2\n3\n");
     let message = error(path);
-    assert!(message.contains("7 pictures") && message.contains("3 lines"), "{message}");
+    assert!(message.contains("7 images") && message.contains("3 lines"), "{message}");
     unpacked_kit(path, "1\n2\n3\n4\n5\n6\n70\n");
     assert!(error(path).contains("70 is the identifier of no class"));
     unpacked_kit(path, "1\ntwo\n");
@@ -170,7 +170,7 @@ fn what_does_not_fit_is_refused() {
     assert!(error(path).contains("2012's begins [490, 361"));
 }
 
-/// What is no picture is told, and so is what is missing.
+/// What is no image is told, and so is what is missing.
 #[test]
 fn nothing_is_left_out_in_silence() {
     let folder = tempfile::tempdir().unwrap();
@@ -182,7 +182,7 @@ fn nothing_is_left_out_in_silence() {
     header.set_size(0);
     builder.append_link(&mut header, "n09999999.tar", "/etc/passwd").unwrap();
     for (name, bytes) in
-        [("README", b"text".to_vec()), ("n02012849.tar", archive(&[("1.JPEG".into(), picture(1))]))]
+        [("README", b"text".to_vec()), ("n02012849.tar", archive(&[("1.JPEG".into(), image(1))]))]
     {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
@@ -193,7 +193,7 @@ fn nothing_is_left_out_in_silence() {
     assert_eq!(set.train().unwrap().len(), 1);
     let notes = set.notes.join("\n");
     assert!(notes.contains("2 entries are no plain files and left out: n09999999.tar, README"), "{notes}");
-    assert!(notes.contains("has no pictures of 5 classes: Australian terrier"), "{notes}");
+    assert!(notes.contains("has no images of 5 classes: Australian terrier"), "{notes}");
 }
 
 /// What macOS adds to archives that are made there is skipped and told; it is no half download.
@@ -206,8 +206,8 @@ fn hidden_members_are_skipped_and_told() {
     let content = |set: &Dataset| -> Vec<(String, u32, Option<Vec<u8>>)> {
         let all = set.splits.iter().flat_map(|split| (0..split.len()).map(move |index| (split, index)));
         let pixels = |(split, index): (&alexnet::data::Split, usize)| {
-            let picture = split.picture(index).unwrap().ok();
-            (split.file(index).to_owned(), split.label(index), picture.map(|picture| picture.pixels))
+            let image = split.image(index).unwrap().ok();
+            (split.file(index).to_owned(), split.label(index), image.map(|image| image.pixels))
         };
         all.map(pixels).collect()
     };
@@ -217,7 +217,7 @@ fn hidden_members_are_skipped_and_told() {
         members.push((format!("train/._{wnid}.tar"), DOUBLE.to_vec()));
         let inner = (0..2).flat_map(|i| {
             let name = format!("{wnid}_{i}.JPEG");
-            [(format!("._{name}"), DOUBLE.to_vec()), (name, picture(class))]
+            [(format!("._{name}"), DOUBLE.to_vec()), (name, image(class))]
         });
         members.push((format!("train/{wnid}.tar"), archive(&inner.collect::<Vec<_>>())));
     }
@@ -237,13 +237,13 @@ fn hidden_members_are_skipped_and_told() {
     std::fs::write(folder.path().join("ILSVRC2012_img_train.tar"), builder.into_inner().unwrap()).unwrap();
     let val = (1..8).flat_map(|i| {
         let name = format!("ILSVRC2012_val_{i:08}.JPEG");
-        [(format!("./._{name}"), DOUBLE.to_vec()), (format!("./{name}"), picture(i))]
+        [(format!("./._{name}"), DOUBLE.to_vec()), (format!("./{name}"), image(i))]
     });
     std::fs::write(folder.path().join("ILSVRC2012_img_val.tar"), archive(&val.collect::<Vec<_>>())).unwrap();
     let (set, problems) = Dataset::examine(folder.path()).unwrap();
     let found = content(&set);
     assert!(found == plain && found.len() == 19 && found.iter().all(|(.., pixels)| pixels.is_some()));
-    // Twelve pictures and six archives of training, the folder's own, what is in `__MACOSX`, and seven to validate on.
+    // Twelve images and six archives of training, the folder's own, what is in `__MACOSX`, and seven to validate on.
     let notes = set.notes.join("\n");
     assert!(notes.contains("skipped 27 hidden or system files: train/._n02012849.tar, "), "{notes}");
     let junk = problems.iter().filter(|problem| problem.kind == alexnet::data::ProblemKind::Junk).count();
@@ -282,10 +282,10 @@ fn what_is_assumed_of_another_kit_is_told() {
     unpacked_kit(folder.path(), TRUTH);
     let notes = Dataset::open(folder.path()).unwrap().notes.join("\n");
     assert!(notes.contains("is assumed to hold the identifiers that meta.mat gives"), "{notes}");
-    // So it is told where the validation pictures are files in a folder.
+    // So it is told where the validation images are files in a folder.
     let flat = tempfile::tempdir().unwrap();
     for i in 1..8 {
-        std::fs::write(flat.path().join(format!("ILSVRC2012_val_{i:08}.JPEG")), picture(i)).unwrap();
+        std::fs::write(flat.path().join(format!("ILSVRC2012_val_{i:08}.JPEG")), image(i)).unwrap();
     }
     unpacked_kit(flat.path(), TRUTH);
     let notes = Dataset::open(flat.path()).unwrap().notes.join("\n");
@@ -312,7 +312,7 @@ fn half_a_download_is_refused_with_the_size_that_is_expected() {
     }
 }
 
-/// 2010: other names, test pictures with public labels, pictures that replace blank ones, and some that are gzipped.
+/// 2010: other names, test images with public labels, images that replace blank ones, and some that are gzipped.
 #[test]
 fn the_earlier_challenge_is_read_too() {
     let folder = tempfile::tempdir().unwrap();
@@ -324,21 +324,21 @@ fn the_earlier_challenge_is_read_too() {
     };
     let classes = WNIDS.iter().enumerate().map(|(class, wnid)| {
         let members =
-            [(format!("{wnid}_1.JPEG"), picture(class)), (format!("{wnid}_2.JPEG"), gzip(&picture(class)))];
+            [(format!("{wnid}_1.JPEG"), image(class)), (format!("{wnid}_2.JPEG"), gzip(&image(class)))];
         (format!("{wnid}.tar"), archive(&members))
     });
     let put = |name: &str, bytes: Vec<u8>| std::fs::write(path.join(name), bytes).unwrap();
     put("ILSVRC2010_images_train.tar", archive(&classes.collect::<Vec<_>>()));
     let numbered = |split: &str| {
-        let pictures: Vec<_> =
-            (1..8).map(|i| (format!("{split}/ILSVRC2010_{split}_{i:08}.JPEG"), picture(i))).collect();
-        archive(&pictures)
+        let images: Vec<_> =
+            (1..8).map(|i| (format!("{split}/ILSVRC2010_{split}_{i:08}.JPEG"), image(i))).collect();
+        archive(&images)
     };
     put("ILSVRC2010_images_val.tar", numbered("val"));
     put("ILSVRC2010_images_test.tar", numbered("test"));
     put("ILSVRC2010_test_ground_truth.txt", b"6\n5\n4\n3\n2\n1\n1\n".to_vec());
     let replaced = format!("{}_1.JPEG", WNIDS[3]);
-    put("patch_images.tar", archive(&[(format!("patch_images/{replaced}"), picture(7))]));
+    put("patch_images.tar", archive(&[(format!("patch_images/{replaced}"), image(7))]));
     let data = path.join("devkit-1.0/data");
     std::fs::create_dir_all(&data).unwrap();
     std::fs::write(data.join("meta.mat"), META).unwrap();
@@ -352,13 +352,13 @@ fn the_earlier_challenge_is_read_too() {
     let train = set.train().unwrap();
     for index in 0..train.len() {
         let shade = if train.file(index).ends_with(&replaced) { 7 } else { train.label(index) as usize };
-        let picture = train.picture(index).unwrap().unwrap();
-        assert!(picture.pixels[0].abs_diff((30 * shade % 256) as u8) <= 2, "{}", train.file(index));
+        let image = train.image(index).unwrap().unwrap();
+        assert!(image.pixels[0].abs_diff((30 * shade % 256) as u8) <= 2, "{}", train.file(index));
     }
     let test = set.split("test").unwrap();
     let ids: Vec<u32> = (0..7).map(|index| IDS[test.label(index) as usize]).collect();
     assert_eq!(ids, [6, 5, 4, 3, 2, 1, 1]);
-    assert!(set.notes.iter().any(|note| note.contains("1 pictures of patch_images.tar")), "{:?}", set.notes);
+    assert!(set.notes.iter().any(|note| note.contains("1 images of patch_images.tar")), "{:?}", set.notes);
     put("ILSVRC2010_test_ground_truth.txt", b"6\n".to_vec());
     assert!(error(path).contains("has 1 lines"));
 }

@@ -1,10 +1,10 @@
 //! JPEG in all the ways in which it is written: decoded as libjpeg does, refused by name, or called damaged. The sweep against
 //! libjpeg-turbo itself is `tests/jpeg/sweep.py`.
 
+#[path = "support/images.rs"]
+mod images;
 #[path = "support/markers.rs"]
 mod markers;
-#[path = "support/pictures.rs"]
-mod pictures;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,9 +12,9 @@ use std::path::Path;
 use alexnet::data::check::plan::Plan;
 use alexnet::data::check::{ProblemKind, check};
 use alexnet::data::decode::{self, DefectKind, decode, inspect, jpeg, try_decode, turned};
+use images::{pixels, put};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use markers::*;
-use pictures::{pixels, put};
 
 const SAMPLINGS: [SamplingFactor; 8] = [
     SamplingFactor::F_1_1,
@@ -255,7 +255,7 @@ fn mended(bytes: &[u8]) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let (set, out) = (dir.path().join("set"), dir.path().join("out"));
     put(&set, "cat/a.jpg", bytes);
-    put(&set, "dog/b.jpg", &pictures::jpeg(90, 80, 77));
+    put(&set, "dog/b.jpg", &images::jpeg(90, 80, 77));
     let plan = Plan::of(&check(&set, 1, &|_, _| ()).unwrap(), &set);
     plan.copy_to(&out, &|_, _| ()).unwrap();
     std::fs::read(out.join("cat/a.jpg")).unwrap()

@@ -1,7 +1,7 @@
 //! Which files are images, which folders are classes, and that nothing is left out without a word.
 
-#[path = "support/pictures.rs"]
-mod pictures;
+#[path = "support/images.rs"]
+mod images;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use alexnet::data::Dataset;
 use alexnet::data::check::{ProblemKind, check};
 use alexnet::data::pack::check_outside;
-use pictures::{archive, jpeg, png, put};
+use images::{archive, jpeg, png, put};
 
 /// Images at these paths.
 fn set(paths: &[&str]) -> tempfile::TempDir {
@@ -60,7 +60,7 @@ fn found(dir: &Path) -> Vec<(ProblemKind, String)> {
 
 /// The same files as a tar, called as `tar -C set .` calls them.
 fn tarred(dir: &Path) -> PathBuf {
-    let files = pictures::tree(dir);
+    let files = images::tree(dir);
     let names: Vec<String> = files.keys().map(|name| format!("./{name}")).collect();
     let tar =
         archive(names.iter().zip(files.values()).map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
@@ -243,7 +243,7 @@ fn wrappers_are_gone_through_and_said() {
         says(&set, "data/logo.jpg");
         let all = set.split("all").unwrap();
         assert_eq!(all.file(0), "cat/0.jpg");
-        assert!(all.picture(0).unwrap().is_ok());
+        assert!(all.image(0).unwrap().is_ok());
     }
     let dir = set_below("pets", &["train/a/0.jpg", "train/b/0.jpg", "val/a/0.jpg"]);
     assert_eq!(splits(&open(dir.path())), [("train", 2), ("val", 1)]);

@@ -1,12 +1,12 @@
 //! Lists of labels in every form that people's programs write, and the layouts that are made of them.
 
-#[path = "support/pictures.rs"]
-mod pictures;
+#[path = "support/images.rs"]
+mod images;
 
 use std::path::Path;
 
 use alexnet::data::{Dataset, ProblemKind, Split};
-use pictures::{jpeg, put};
+use images::{jpeg, put};
 
 fn error(path: &Path) -> String {
     let error = Dataset::open(path).expect_err("this must not open");

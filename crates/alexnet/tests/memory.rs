@@ -1,14 +1,14 @@
 //! Memory while a large set is read follows from the batch, not from the set.
 
-#[path = "support/pictures.rs"]
-mod pictures;
+#[path = "support/images.rs"]
+mod images;
 
 use std::io::Write;
 use std::sync::Arc;
 
 use alexnet::data::{ColorBasis, Dataset, Loader, Preprocess};
 use alexnet::net::Augment;
-use pictures::resident;
+use images::resident;
 
 const SIDE: usize = 256;
 const SHARD: usize = 1024;

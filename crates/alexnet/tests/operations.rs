@@ -1,4 +1,4 @@
-//! Single operations against PyTorch: both roundings of pooling and convolution, normalisation across and within
+//! Single operations against PyTorch: both roundings of pooling and convolution, normalization across and within
 //! maps, locally connected layers. The numbers, the script that made them and its versions stand in `tests/golden/`.
 
 mod support;
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::geometry::{
-    ConvGeometry, Maps, NormGeometry, Normalisation, PoolGeometry, Rounding, Window,
+    ConvGeometry, Maps, NormGeometry, Normalization, PoolGeometry, Rounding, Window,
 };
 use alexnet_kernels::{conv, local, lrn, map_norm, pool};
 use safetensors::SafeTensors;
@@ -101,7 +101,7 @@ fn check_norm(case: &Case<'_>, groups: usize, forward: Forward, backward: Backwa
     let (maps, x) = case.maps("input");
     let (_, dy) = case.maps("d_output");
     let [alpha, beta, k] = ["alpha", "beta", "k"].map(|key| case.number(key));
-    let constants = Normalisation { size: case.count("size"), alpha, beta, k };
+    let constants = Normalization { size: case.count("size"), alpha, beta, k };
     let g = NormGeometry::new(maps, groups, constants).unwrap();
     let (mut y, mut dx) = (dy.clone(), x.clone());
     forward(&g, x.len() / maps.len(), &x, &mut y);

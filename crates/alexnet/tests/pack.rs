@@ -1,7 +1,7 @@
-//! Packed squares: the same pictures, the same statistics, whatever interrupts the packing.
+//! Packed squares: the same images, the same statistics, whatever interrupts the packing.
 
-#[path = "support/pictures.rs"]
-mod pictures;
+#[path = "support/images.rs"]
+mod images;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,11 +13,11 @@ use alexnet::data::square::square;
 use alexnet::data::{Batch, Dataset, Loader, Preprocess, Statistics, digests};
 use alexnet::net::{Augment, Input, Mean, Orientation};
 use alexnet::{Error, Result};
-use pictures::{jpeg, put, tree};
+use images::{jpeg, put, tree};
 
 const SIDE: usize = 12;
 
-/// 2,100 training pictures, so that there are three shards, a few of them broken, and ten to validate on.
+/// 2,100 training images, so that there are three shards, a few of them broken, and ten to validate on.
 fn source(root: &Path) -> Dataset {
     for i in 0..2100 {
         let bytes = jpeg(16 + (i % 5) as u16, 14, i);
@@ -47,26 +47,26 @@ fn what_is_packed_is_what_was_there() {
         assert_eq!(images, [1024, 1021, 52]);
         let again = Dataset::open(&out).unwrap();
         assert_eq!(again.classes, set.classes);
-        assert!(again.notes.iter().any(|note| note.contains("3 pictures")), "{:?}", again.notes);
+        assert!(again.notes.iter().any(|note| note.contains("3 images")), "{:?}", again.notes);
         for (before, after) in set.splits.iter().zip(&again.splits) {
             assert_eq!(before.name, after.name);
-            let usable = (0..before.len()).filter_map(|i| Some((i, before.picture(i).unwrap().ok()?)));
+            let usable = (0..before.len()).filter_map(|i| Some((i, before.image(i).unwrap().ok()?)));
             let mut count = 0;
-            for (place, (index, picture)) in usable.enumerate() {
+            for (place, (index, image)) in usable.enumerate() {
                 assert_eq!(
                     (before.file(index), before.label(index)),
                     (after.file(place), after.label(place))
                 );
-                let (one, other) = (square(&picture, SIDE), after.picture(place).unwrap().unwrap());
+                let (one, other) = (square(&image, SIDE), after.image(place).unwrap().unwrap());
                 let apart = one.pixels.iter().zip(&other.pixels).map(|(a, b)| u32::from(a.abs_diff(*b)));
                 let mean = apart.sum::<u32>() as usize / one.pixels.len();
-                // Colours that change from pixel to pixel are the hardest there are for JPEG; another picture is 60 off.
+                // Colors that change from pixel to pixel are the hardest there are for JPEG; another image is 60 off.
                 assert!(mean <= if store == Coding::Raw { 0 } else { 32 }, "{}: {mean}", after.file(place));
                 count += 1;
             }
             assert_eq!(count, after.len());
         }
-        // What was kept is what looking at every picture finds, and for bare pixels what the source has.
+        // What was kept is what looking at every image finds, and for bare pixels what the source has.
         let train = again.train().unwrap();
         let kept = Statistics::measure(train, SIDE, 1, &|_| Ok(())).unwrap();
         assert!(train.known_statistics(SIDE).is_some() && train.known_statistics(SIDE + 1).is_none());
@@ -87,9 +87,9 @@ fn looked_at(split: &alexnet::data::Split) -> Statistics {
     let mut set = tempfile::tempdir().unwrap();
     let folder = set.path().join("png");
     for i in 0..split.len() {
-        let picture = split.picture(i).unwrap().unwrap();
-        let image = image::RgbImage::from_raw(SIDE as u32, SIDE as u32, picture.pixels).unwrap();
-        put(&folder, &format!("train/a/{i}.png"), &pictures::encode(&image::DynamicImage::ImageRgb8(image)));
+        let image = split.image(i).unwrap().unwrap();
+        let image = image::RgbImage::from_raw(SIDE as u32, SIDE as u32, image.pixels).unwrap();
+        put(&folder, &format!("train/a/{i}.png"), &images::encode(&image::DynamicImage::ImageRgb8(image)));
     }
     let plain = Dataset::open(&folder).unwrap();
     let found = Statistics::measure(plain.train().unwrap(), SIDE, 2, &|_| Ok(())).unwrap();
@@ -170,7 +170,7 @@ fn batches_are_those_of_the_source() {
             Loader::training(split, &found.usable, &preprocess, &augment, &basis, (3, 5), 7, 1, workers);
         loader.map(Result::unwrap).collect()
     };
-    // Where a picture stands in the split is another matter.
+    // Where an image stands in the split is another matter.
     let without_indices = |batches: Vec<Batch>| -> Vec<Batch> {
         batches.into_iter().map(|batch| Batch { indices: Vec::new(), ..batch }).collect()
     };
@@ -191,13 +191,13 @@ fn another_packing_is_not_mixed_in() {
         assert!(error.to_string().contains(what), "{error}");
     };
     says(packed(&set, &out, Coding::Raw), "is not empty");
-    // Begun with other settings, or of other pictures.
+    // Begun with other settings, or of other images.
     std::fs::remove_file(out.join(Manifest::FILE)).unwrap();
     let begun = serde_json::json!({
         "format_version": 1, "store": "raw", "side": SIDE, "source": set.origin, "source_digest": "other",
     });
     std::fs::write(out.join("packing.json"), begun.to_string()).unwrap();
-    says(packed(&set, &out, Coding::Raw), "whose pictures were others");
+    says(packed(&set, &out, Coding::Raw), "whose images were others");
     says(packed(&set, &out, Coding::Jpeg), "another packing was begun");
     std::fs::write(out.join("packing.json"), "{").unwrap();
     says(packed(&set, &out, Coding::Raw), "not what `alexnet data pack` writes");
@@ -207,8 +207,8 @@ fn another_packing_is_not_mixed_in() {
 fn nothing_to_train_on_is_no_pack() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("set");
-    put(&root, "train/cat/1.jpg", b"no picture");
-    put(&root, "train/dog/1.jpg", b"no picture");
+    put(&root, "train/cat/1.jpg", b"no image");
+    put(&root, "train/dog/1.jpg", b"no image");
     put(&root, "val/cat/1.jpg", &jpeg(16, 14, 1));
     let (set, out) = (Dataset::open(&root).unwrap(), dir.path().join("out"));
     let error = packed(&set, &out, Coding::Raw).unwrap_err();
@@ -247,7 +247,7 @@ fn damaged_packs_are_refused() {
             let set = Dataset::open(&out)?;
             for split in &set.splits {
                 for index in 0..split.len() {
-                    let _ = split.picture(index)?;
+                    let _ = split.image(index)?;
                 }
             }
             Ok(())
@@ -310,8 +310,8 @@ fn photos_are_packed_upright_and_it_is_recorded() {
         let again = Dataset::open(&out).unwrap();
         let packed = again.train().unwrap();
         for index in 0..train.len() {
-            let picture = train.oriented(orientation).picture(index).unwrap().unwrap();
-            assert_eq!(packed.picture(index).unwrap().unwrap(), square(&picture, SIDE));
+            let image = train.oriented(orientation).image(index).unwrap().unwrap();
+            assert_eq!(packed.image(index).unwrap().unwrap(), square(&image, SIDE));
         }
         for asked in [Orientation::Exif, Orientation::Stored] {
             let fits = packed.check_packed(SIDE, asked, Asker::Recipe);

@@ -1,12 +1,12 @@
-//! Flat folders with labels, WebDataset's tars and ImageNet's validation pictures in a folder.
+//! Flat folders with labels, WebDataset's tars and ImageNet's validation images in a folder.
 
-#[path = "support/pictures.rs"]
-mod pictures;
+#[path = "support/images.rs"]
+mod images;
 
 use std::path::Path;
 
 use alexnet::data::{Dataset, Split};
-use pictures::{archive, jpeg, put};
+use images::{archive, jpeg, put};
 
 fn error(path: &Path) -> String {
     let error = Dataset::open(path).expect_err("this must not open");
@@ -14,7 +14,7 @@ fn error(path: &Path) -> String {
     error.to_string()
 }
 
-/// Names and classes of a split's pictures.
+/// Names and classes of a split's images.
 fn listed(set: &Dataset, split: &Split) -> Vec<(String, String)> {
     let pair = |i: usize| (split.file(i).to_owned(), set.classes[split.label(i) as usize].clone());
     (0..split.len()).map(pair).collect()
@@ -25,13 +25,13 @@ fn flat(folder: &Path, count: usize) {
 }
 
 #[test]
-fn a_folder_of_pictures_needs_labels() {
+fn a_folder_of_images_needs_labels() {
     let dir = tempfile::tempdir().unwrap();
     flat(dir.path(), 4);
     let message = error(dir.path());
     assert!(message.contains("4 images") && message.contains("nothing says what they show"), "{message}");
-    // Names of classes, a heading, quotes, a folder before the name, a picture that no line has.
-    put(dir.path(), "labels.csv", b"file,class\n\"0.jpg\",dog\n1.jpg,cat\npictures/2.jpg,dog\n9.jpg,cat\n");
+    // Names of classes, a heading, quotes, a folder before the name, an image that no line has.
+    put(dir.path(), "labels.csv", b"file,class\n\"0.jpg\",dog\n1.jpg,cat\nimages/2.jpg,dog\n9.jpg,cat\n");
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(set.classes, ["cat", "dog"]);
     let all = listed(&set, set.split("all").unwrap());
@@ -100,7 +100,7 @@ fn an_archive_of_archives_leads_to_its_folder() {
     assert!(message.contains("holds archives") && message.contains("folder"), "{message}");
 }
 
-/// ImageNet's validation pictures, unpacked, with the kit beside them.
+/// ImageNet's validation images, unpacked, with the kit beside them.
 #[test]
 fn the_kit_labels_a_folder_too() {
     let dir = tempfile::tempdir().unwrap();
@@ -146,7 +146,7 @@ fn samples_with_their_classes_beside_them() {
         for i in 0..split.len() {
             assert_eq!(split.label(i) as usize, (first + i) % 3);
             let expected = alexnet::data::decode::decode(&jpeg(20, 16, first + i)).unwrap();
-            assert_eq!(split.picture(i).unwrap().unwrap(), expected);
+            assert_eq!(split.image(i).unwrap().unwrap(), expected);
         }
     }
     // One tar by itself: a tenth is held out.
@@ -157,8 +157,8 @@ fn samples_with_their_classes_beside_them() {
 #[test]
 fn samples_without_a_class_are_told() {
     let dir = tempfile::tempdir().unwrap();
-    let picture = jpeg(20, 16, 1);
-    let files = [("a.jpg", picture.as_slice()), ("a.cls", b"dog"), ("b.jpg", &picture), ("c.cls", b"cat")];
+    let image = jpeg(20, 16, 1);
+    let files = [("a.jpg", image.as_slice()), ("a.cls", b"dog"), ("b.jpg", &image), ("c.cls", b"cat")];
     put(dir.path(), "some.tar", &archive(files));
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!((set.classes.len(), set.split("all").unwrap().len()), (1, 1));
@@ -169,9 +169,9 @@ fn samples_without_a_class_are_told() {
         "{:?}",
         set.notes
     );
-    put(dir.path(), "some.tar", &archive([("a.cls", b"4000000000".as_slice()), ("a.jpg", &picture)]));
+    put(dir.path(), "some.tar", &archive([("a.cls", b"4000000000".as_slice()), ("a.jpg", &image)]));
     assert!(error(dir.path()).contains("expected at most"));
-    put(dir.path(), "some.tar", &archive([("a.cls", [b'9'; 5000].as_slice()), ("a.jpg", &picture)]));
+    put(dir.path(), "some.tar", &archive([("a.cls", [b'9'; 5000].as_slice()), ("a.jpg", &image)]));
     assert!(error(dir.path()).contains("expected a class"));
 }
 
@@ -179,9 +179,8 @@ fn samples_without_a_class_are_told() {
 #[test]
 fn an_archive_without_an_end_is_told() {
     let dir = tempfile::tempdir().unwrap();
-    let picture = jpeg(20, 16, 1);
-    let whole =
-        archive([("cat/1.jpg", picture.as_slice()), ("cat/2.jpg", &picture), ("dog/1.jpg", &picture)]);
+    let image = jpeg(20, 16, 1);
+    let whole = archive([("cat/1.jpg", image.as_slice()), ("cat/2.jpg", &image), ("dog/1.jpg", &image)]);
     let path = dir.path().join("pets.tar");
     std::fs::write(&path, &whole).unwrap();
     assert!(!Dataset::open(&path).unwrap().notes.iter().any(|note| note.contains("no end")));

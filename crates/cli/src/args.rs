@@ -12,9 +12,9 @@ use alexnet::train::origin::newest;
 #[command(
     name = "alexnet",
     version,
-    about = "Train, evaluate and use the network of the 2012 ImageNet paper on your own pictures",
+    about = "Train, evaluate and use the network of the 2012 ImageNet paper on your own images",
     after_help = "Start here:\n  alexnet demo                            train, evaluate and classify in two minutes\n  \
-                  alexnet train PICTURES --recipe small   PICTURES: a folder with a folder of pictures per class\n  \
+                  alexnet train IMAGES --recipe small   IMAGES: a folder with a folder of images per class\n  \
                   alexnet classify runs/NAME photo.jpg\n\n\
                   Exit codes: 0 done, 1 failure, 2 usage, 3 data, 4 model file or checkpoint, 5 diverged, 130 and 143 interrupted."
 )]
@@ -27,23 +27,23 @@ pub(super) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Train a small network on pictures that come with the program, evaluate it, and classify
+    /// Train a small network on images that come with the program, evaluate it, and classify
     Demo(DemoArgs),
     /// List, show and compare recipes: networks with their training, as data
     #[command(subcommand)]
     Recipe(RecipeCommand),
-    /// Look at pictures before training: check them, pack them, measure how fast they come
+    /// Look at images before training: check them, pack them, measure how fast they come
     #[command(subcommand)]
     Data(DataCommand),
-    /// Train a network on labelled pictures, or go on with a training
+    /// Train a network on labeled images, or go on with a training
     Train(TrainArgs),
     /// Change a training while it runs: its rate, what it learns, when it ends
     Edit(EditArgs),
     /// Find a learning rate: train a little at ever higher rates
     LrFind(LrFindArgs),
-    /// Judge a model, or several together, on labelled pictures
+    /// Judge a model, or several together, on labeled images
     Eval(EvalArgs),
-    /// Name what pictures show
+    /// Name what images show
     Classify(ClassifyArgs),
     /// Measure how fast this machine trains and classifies
     Bench(BenchArgs),
@@ -118,13 +118,13 @@ pub(super) enum RecipeCommand {
 /// `alexnet data ...`.
 #[derive(Debug, Subcommand)]
 pub(super) enum DataCommand {
-    /// Look for everything that is wrong with pictures, and plan what to do about it
+    /// Look for everything that is wrong with images, and plan what to do about it
     Check(CheckArgs),
     /// Carry out a plan of `data check`, or undo it
     Fix(FixArgs),
-    /// Make squares of all pictures once, with their mean image, into files that are read fast
+    /// Make squares of all images once, with their mean image, into files that are read fast
     Pack(PackArgs),
-    /// Measure how fast pictures are read, decoded, squared and augmented
+    /// Measure how fast images are read, decoded, squared and augmented
     Bench(DataBenchArgs),
 }
 
@@ -133,7 +133,7 @@ pub(super) enum DataCommand {
 #[command(after_help = "Examples:\n  alexnet data check pets/\n  \
                         alexnet data check pets/ --plan plan.json   # then: alexnet data fix plan.json pets-fixed/")]
 pub(super) struct CheckArgs {
-    /// The pictures, as for `train`
+    /// The images, as for `train`
     #[arg(value_name = "SRC")]
     pub(super) source: PathBuf,
     /// Write down what to do about each problem, for `alexnet data fix`
@@ -159,7 +159,7 @@ pub(super) struct FixArgs {
     /// The plan that `data check --plan` wrote; edit it first, if you like
     #[arg(value_name = "PLAN")]
     pub(super) plan: PathBuf,
-    /// A new folder of class folders: links to the good pictures, and mended copies of the others
+    /// A new folder of class folders: links to the good images, and mended copies of the others
     #[arg(value_name = "OUT", required_unless_present = "in_place", conflicts_with = "in_place")]
     pub(super) out: Option<PathBuf>,
     /// Change the folder itself: what is replaced or left out moves into `.set-aside` in it
@@ -178,7 +178,7 @@ pub(super) struct FixArgs {
                         alexnet data pack imagenet/ packed/ --store jpeg    # a sixth of the size, slower to read\n\n\
                         Interrupted, the same command goes on where it stopped. Afterwards: alexnet train packed/ ...")]
 pub(super) struct PackArgs {
-    /// The pictures, as for `train`
+    /// The images, as for `train`
     #[arg(value_name = "SRC")]
     pub(super) source: PathBuf,
     /// The folder to fill
@@ -203,7 +203,7 @@ pub(super) struct PackArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  alexnet data bench pets/ --recipe small")]
 pub(super) struct DataBenchArgs {
-    /// The pictures, as for `train`
+    /// The images, as for `train`
     #[arg(value_name = "SRC")]
     pub(super) source: PathBuf,
     /// The recipe whose squares, crops and augmentation are measured
@@ -212,7 +212,7 @@ pub(super) struct DataBenchArgs {
     /// Seconds for each of the two measurements
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
     pub(super) seconds: f64,
-    /// Threads that load pictures [default: as many as --threads]
+    /// Threads that load images [default: as many as --threads]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub(super) workers: Option<u16>,
     #[command(flatten)]
@@ -224,15 +224,15 @@ pub(super) struct DataBenchArgs {
 /// `alexnet train`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  alexnet train pets/ --recipe small\n  \
-                        alexnet train pets/ --recipe paper --epochs 30 --set optimiser.rate=0.005 --run runs/pets\n  \
+                        alexnet train pets/ --recipe paper --epochs 30 --set optimizer.rate=0.005 --run runs/pets\n  \
                         alexnet train --resume runs/pets                       # after Ctrl-C, a crash, a power cut\n  \
                         alexnet train pets/ --init imagenet.safetensors --freeze conv1,conv2\n\n\
-                        SRC is a folder with a folder of pictures per class, train/ and val/ of such, a tar of\n\
-                        those, pictures in one folder with a file of labels, WebDataset's tars, what `data pack`\n\
+                        SRC is a folder with a folder of images per class, train/ and val/ of such, a tar of\n\
+                        those, images in one folder with a file of labels, WebDataset's tars, what `data pack`\n\
                         made, CIFAR-10 or CIFAR-100 binaries, IDX files such as MNIST's, or a folder with\n\
                         ImageNet's archives as they are handed out and their development kit.")]
 pub(super) struct TrainArgs {
-    /// The pictures: a folder with a folder per class, or another source (see below) [with --resume: those of the run]
+    /// The images: a folder with a folder per class, or another source (see below) [with --resume: those of the run]
     #[arg(value_name = "SRC", required_unless_present = "resume")]
     pub(super) source: Option<PathBuf>,
     /// A built-in recipe (`alexnet recipe list`), or a TOML file [with --init: the model's; with --resume: the run's]
@@ -241,7 +241,7 @@ pub(super) struct TrainArgs {
     /// Resume the training of this run folder from its last checkpoint, to the same bits [without RUN: the newest in runs/]
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "runs", value_parser = run_folder(), conflicts_with_all = ["run", "exist_ok", "seed", "init", "freeze", "forecast"])]
     pub(super) resume: Option<PathBuf>,
-    /// Go on even if the recipe, the pictures or the classes are others than before
+    /// Go on even if the recipe, the images or the classes are others than before
     #[arg(long, requires = "resume")]
     pub(super) accept_changes: bool,
     /// Train although there is only one class
@@ -259,16 +259,16 @@ pub(super) struct TrainArgs {
     /// Write into the run folder even if it holds a run already, whose files move into `earlier-1` there
     #[arg(long, requires = "run")]
     pub(super) exist_ok: bool,
-    /// Passes over the pictures, instead of the recipe's
+    /// Passes over the images, instead of the recipe's
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     pub(super) epochs: Option<u32>,
     /// Stop after this many updates; with --resume, `none` lifts the limit of before
     #[arg(long, value_name = "N", value_parser = limit)]
     pub(super) steps: Option<Limit>,
-    /// Change a value of the recipe, such as optimiser.rate=0.005, or remove a layer, as in layer.norm1=none; may be repeated
+    /// Change a value of the recipe, such as optimizer.rate=0.005, or remove a layer, as in layer.norm1=none; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub(super) set: Vec<(String, String)>,
-    /// Pictures that go through the network at once, a multiple of 9: less memory, the same numbers, a little slower
+    /// Images that go through the network at once, a multiple of 9: less memory, the same numbers, a little slower
     /// [default: the whole batch]
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     pub(super) micro_batch: Option<u32>,
@@ -297,7 +297,7 @@ pub(super) struct TrainArgs {
     /// What all random numbers follow from: the same seed gives the same model
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) seed: u64,
-    /// Threads that load pictures; their number changes no result [default: as many as --threads]
+    /// Threads that load images; their number changes no result [default: as many as --threads]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub(super) workers: Option<u16>,
     #[command(flatten)]
@@ -332,7 +332,7 @@ pub(super) struct EditArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  alexnet lr-find pets/ --recipe paper --plot rates.svg")]
 pub(super) struct LrFindArgs {
-    /// The pictures, as for `train`
+    /// The images, as for `train`
     #[arg(value_name = "SRC")]
     pub(super) source: PathBuf,
     /// A built-in recipe, or a TOML file
@@ -370,7 +370,7 @@ pub(super) struct EvalArgs {
     /// Model files or run folders; several are judged together, by the mean of their probabilities
     #[arg(value_name = "MODEL", required = true)]
     pub(super) models: Vec<PathBuf>,
-    /// The labelled pictures, as for `train`
+    /// The labeled images, as for `train`
     #[arg(long, value_name = "SRC")]
     pub(super) data: PathBuf,
     /// Which images of it: train, val, test, or all [default: val; where the set has no splits, what is held out of training,
@@ -421,7 +421,7 @@ pub(super) struct BenchArgs {
     /// A built-in recipe, or a TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "paper")]
     pub(super) recipe: String,
-    /// Pictures per step [default: the recipe's]
+    /// Images per step [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub(super) batch: Option<u32>,
     /// Show every pass through every layer as well
@@ -438,7 +438,7 @@ pub(super) struct BenchArgs {
 /// How weights are kept.
 #[derive(Debug, Args)]
 pub(super) struct PrecisionArgs {
-    /// Keep the weights of fully connected layers in half precision: less to read for a picture by itself; logits
+    /// Keep the weights of fully connected layers in half precision: less to read for an image by itself; logits
     /// change in the fourth digit
     #[arg(long)]
     pub(super) half: bool,
@@ -468,10 +468,10 @@ pub(super) struct FormatArgs {
     pub(super) json: bool,
 }
 
-/// What the network sees of each picture.
+/// What the network sees of each image.
 #[derive(Debug, Args)]
 pub(super) struct ViewArgs {
-    /// Views averaged per picture: the centre, or corners, centre and their mirror images [default: the recipe's]
+    /// Views averaged per image: the center, or corners, center and their mirror images [default: the recipe's]
     #[arg(long, value_name = "1|10", value_parser = views(), hide_possible_values = true)]
     pub(super) views: Option<usize>,
 }
@@ -530,10 +530,10 @@ fn rate(text: &str) -> Result<f32, String> {
     }
 }
 
-/// `KEY=VALUE`, as in `optimiser.rate=0.005`.
+/// `KEY=VALUE`, as in `optimizer.rate=0.005`.
 fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().into(), value.trim().into())),
-        _ => Err("expected KEY=VALUE, as in optimiser.rate=0.005".into()),
+        _ => Err("expected KEY=VALUE, as in optimizer.rate=0.005".into()),
     }
 }

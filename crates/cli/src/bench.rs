@@ -8,7 +8,7 @@ use alexnet::train::bench::{LayerSpeed, Speed, bench};
 
 pub(super) fn run(args: &BenchArgs, out: &mut Output) -> Ending {
     let recipe = Recipe::load(&args.recipe)?;
-    let batch = args.batch.map_or(recipe.optimiser.batch, |batch| batch as usize);
+    let batch = args.batch.map_or(recipe.optimizer.batch, |batch| batch as usize);
     let speed = bench(&recipe, batch, args.machine.threads(), args.precision.half)?;
     if args.format.json {
         out.json(&serde_json::to_value(&speed).expect("numbers and a name are JSON"))?;
@@ -26,11 +26,11 @@ fn text(speed: &Speed) -> String {
     let Speed { recipe, batch, threads, peak_gflops, .. } = speed;
     let row = |what: &str, rate: f64, gflops: f64| {
         let share = 100.0 * gflops / peak_gflops;
-        format!("{what:<15} {rate:>8.1} pictures/s {gflops:>8.1} GFLOP/s  {share:>5.1} % of the peak\n")
+        format!("{what:<15} {rate:>8.1} images/s {gflops:>8.1} GFLOP/s  {share:>5.1} % of the peak\n")
     };
     let threads_word = if *threads == 1 { "thread" } else { "threads" };
     let resident = speed.resident_bytes as f64 / f64::from(1 << 20);
-    format!("recipe {recipe}, {batch} pictures a step, {threads} {threads_word}\n")
+    format!("recipe {recipe}, {batch} images a step, {threads} {threads_word}\n")
         + &row("training", speed.train_images_per_second, speed.train_gflops)
         + &row(
             if speed.half { "inference, half" } else { "inference" },

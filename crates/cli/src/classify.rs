@@ -1,4 +1,4 @@
-//! `alexnet classify`: the likeliest classes of pictures.
+//! `alexnet classify`: the likeliest classes of images.
 
 use std::fmt::Write;
 

@@ -86,7 +86,7 @@ fn diagnosis(found: &Diagnosis) -> String {
     let mut text = format!("source    {}\n", escaped(&found.source));
     let splits: Vec<String> =
         found.splits.iter().map(|(name, n)| format!("{name} {}", grouped(*n))).collect();
-    let _ = writeln!(text, "pictures  {}: {}", grouped(found.images), splits.join(", "));
+    let _ = writeln!(text, "images  {}: {}", grouped(found.images), splits.join(", "));
     let _ = writeln!(text, "classes   {}", grouped(found.classes.len()));
     for note in &found.notes {
         let _ = writeln!(text, "note      {}", escaped(note));
@@ -206,7 +206,7 @@ fn packed_text(packed: &Manifest, bytes: u64, folder: &Path) -> String {
         format!("packed    {}, {:.1} MB\n", escaped(&folder.display().to_string()), bytes as f64 / 1e6);
     for split in &packed.splits {
         let (images, shards) = (grouped(split.images), split.shards.len());
-        let _ = writeln!(text, "{:<8}  {images} pictures in {shards} files", split.name);
+        let _ = writeln!(text, "{:<8}  {images} images in {shards} files", split.name);
     }
     if let Some(rotated) = packed.rotated.filter(|&rotated| rotated > 0) {
         let how = match packed.orientation {
@@ -232,7 +232,7 @@ fn run_bench(args: &DataBenchArgs, out: &mut Output) -> Result<(), Stop> {
     let workers = args.workers.map_or_else(|| args.machine.threads(), usize::from);
     let split = dataset.train().or_else(|_| dataset.split(&dataset.splits[0].name))?;
     let speed =
-        bench::bench(split, &recipe.input, &recipe.augment, recipe.optimiser.batch, workers, args.seconds)?;
+        bench::bench(split, &recipe.input, &recipe.augment, recipe.optimizer.batch, workers, args.seconds)?;
     if args.format.json {
         let mut value: Value = serde_json::to_value(&speed).expect("numbers and names are JSON");
         value["recipe"] = json!(recipe.name);
@@ -240,7 +240,7 @@ fn run_bench(args: &DataBenchArgs, out: &mut Output) -> Result<(), Stop> {
         return out.json(&value);
     }
     let mut text = format!(
-        "{} of {}, {:.0} KB a picture, as recipe {} has them\n\n",
+        "{} of {}, {:.0} KB an image, as recipe {} has them\n\n",
         split.name,
         printable(&dataset.origin),
         speed.bytes / 1e3,

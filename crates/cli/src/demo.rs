@@ -19,7 +19,7 @@ pub(super) fn run(args: &DemoArgs, out: &mut Output) -> Ending {
         interrupt: Interrupt::on_signals(),
     };
     let report = if args.format.json {
-        // Pictures and words are beside the point then, and go where progress goes.
+        // Images and words are beside the point then, and go where progress goes.
         let report = demo(options, &mut std::io::stderr())?;
         out.json(&train::json(&report))?;
         report

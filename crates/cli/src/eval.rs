@@ -17,7 +17,7 @@ use alexnet::train::origin::Origin;
 use alexnet::train::progress::{Display, Progress};
 use alexnet::{Error, Result};
 
-/// Most skipped pictures that the text lists; the JSON lists all.
+/// Most skipped images that the text lists; the JSON lists all.
 const LISTED: usize = 20;
 
 pub(super) fn run(args: &EvalArgs, out: &mut Output) -> Ending {
@@ -188,7 +188,7 @@ fn nothing_judged(data: &Dataset, split: &Split, found: &Evaluation) -> Error {
         split.len(),
         split.name
     ))
-    .help("pictures are JPEG or PNG files, one folder for each class")
+    .help("images are JPEG or PNG files, one folder for each class")
 }
 
 /// What was judged, how, and what came out.
@@ -248,7 +248,7 @@ impl Report<'_> {
             self.which()
         );
         let views =
-            if self.views == 1 { "1, the centre" } else { "10: corners, centre, and their mirror images" };
+            if self.views == 1 { "1, the center" } else { "10: corners, center, and their mirror images" };
         let _ = writeln!(out, "views     {views}");
         if self.half {
             let _ = writeln!(out, "weights   fully connected layers in half precision");

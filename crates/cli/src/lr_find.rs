@@ -71,7 +71,7 @@ fn text(found: &Found, recipe: &str) -> String {
     }
     text += &match found.suggestion {
         Some(rate) => format!(
-            "a good one to begin with is {rate:.1e}: alexnet train SRC --recipe {} --set optimiser.rate={rate:.1e}\n",
+            "a good one to begin with is {rate:.1e}: alexnet train SRC --recipe {} --set optimizer.rate={rate:.1e}\n",
             shell(recipe)
         ),
         None => "it falls nowhere: more steps, or other initial weights (`alexnet recipe show` has them)\n"

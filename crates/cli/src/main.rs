@@ -6,7 +6,7 @@
 //! | `args` | what can be typed |
 //! | `settings` | `--set`, and options that would have no effect |
 //! | `classes` | the classes of a set, as they are shown before training |
-//! | `output` | standard output that may be closed, notes, errors, colour |
+//! | `output` | standard output that may be closed, notes, errors, color |
 //! | one file a command | arguments to one call, and its result to text or JSON |
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Standard output that may be closed, notes and errors on standard error, colour where it is wanted.
+//! Standard output that may be closed, notes and errors on standard error, color where it is wanted.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
@@ -83,7 +83,7 @@ pub(super) fn error(error: &Error) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// `text` in a colour, where standard error is a terminal that shows colours and nobody has asked for none
+/// `text` in a color, where standard error is a terminal that shows colors and nobody has asked for none
 /// (no-color.org).
 fn paint(text: &str, color: &str) -> String {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());

@@ -53,7 +53,7 @@ pub(super) fn apply(
 
 /// Checks the options of `alexnet train` that depend on the recipe and the images.
 pub(super) fn check_training(args: &TrainArgs, recipe: &Recipe, dataset: &Dataset) -> Result<()> {
-    let batch = recipe.optimiser.batch;
+    let batch = recipe.optimizer.batch;
     if let Some(micro_batch) = args.micro_batch.filter(|&n| n as usize >= batch) {
         return Err(Error::usage(format!(
             "--micro-batch {micro_batch} has no effect: a step has {batch} images, so there is nothing to split"

@@ -1,4 +1,4 @@
-//! `alexnet train`: a recipe, with what is changed in it, on a source of pictures.
+//! `alexnet train`: a recipe, with what is changed in it, on a source of images.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -198,7 +198,7 @@ fn text(report: &Report) -> String {
     let mut out = format!("run     {run}\n");
     if let Some(found) = &report.evaluation {
         let (top1, top5) = (percent(found.top1_share()), percent(found.top5_share()));
-        let _ = writeln!(out, "top-1   {top1}\ntop-5   {top5}\nof      {} pictures", grouped(found.images));
+        let _ = writeln!(out, "top-1   {top1}\ntop-5   {top5}\nof      {} images", grouped(found.images));
     }
     if let Some(Snapshot { found: Some(found), epoch, .. }) = &report.best {
         let _ = writeln!(out, "best    epoch {epoch}, chosen on {} validation images", grouped(found.images));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use alexnet::data::{Picture, Preprocess};
+use alexnet::data::{Image, Preprocess};
 use alexnet::engine::{CpuEngine, Engine, Mode, Tensor};
 use alexnet::model::{Golden, Model, Summary};
 use alexnet::net::Recipe;
@@ -12,19 +12,19 @@ use serde_json::Value;
 
 /// One fully connected layer on 8-pixel squares: cheap, and enough to say which of red, green, blue is most.
 const RECIPE: &str = r#"
-name = "colours"
+name = "colors"
 summary = "a test"
 source = "made up"
 classes = 3
 layer = [{ name = "fc1", kind = "fc" }]
 input = { square = 8, crop = 8, mean = { fixed = [128, 128, 128] } }
 augment = { random_crop = false, flip = false, color_noise = 0.0 }
-optimiser = { batch = 4, rate = 0.001, momentum = 0.9, decay = 0.0 }
+optimizer = { batch = 4, rate = 0.001, momentum = 0.9, decay = 0.0 }
 schedule = { epochs = 2, divide_by = 10.0 }
 evaluation = { views = 10 }
 "#;
 
-const COLOURS: [&str; 3] = ["blue", "green", "red"];
+const COLORS: [&str; 3] = ["blue", "green", "red"];
 
 fn alexnet(args: &[&str]) -> Output {
     Command::new(cargo_bin!("alexnet")).args(args).env_remove("RUST_BACKTRACE").output().unwrap()
@@ -51,7 +51,7 @@ fn run_json(args: &[&str], code: i32) -> (Value, String) {
     (value, err)
 }
 
-/// A picture of mostly one of the colours, in the order of [`COLOURS`].
+/// An image of mostly one of the colors, in the order of [`COLORS`].
 fn pixels(class: usize, side: usize, salt: usize) -> Vec<u8> {
     let value = |i: usize| {
         let own = i % 3 == 2 - class;
@@ -64,13 +64,13 @@ fn write_png(path: &Path, class: usize, salt: usize) {
     image::save_buffer(path, &pixels(class, 12, salt), 12, 12, image::ColorType::Rgb8).unwrap();
 }
 
-/// A folder with a folder of `n` pictures for each colour.
-fn pictures(folder: &Path, classes: &[&str], n: usize) -> String {
+/// A folder with a folder of `n` images for each color.
+fn images(folder: &Path, classes: &[&str], n: usize) -> String {
     for class in classes {
         let own = folder.join(class);
         std::fs::create_dir_all(&own).unwrap();
-        let colour = COLOURS.iter().position(|c| c == class).unwrap_or(0);
-        (0..n).for_each(|i| write_png(&own.join(format!("{i:02}.png")), colour, i));
+        let color = COLORS.iter().position(|c| c == class).unwrap_or(0);
+        (0..n).for_each(|i| write_png(&own.join(format!("{i:02}.png")), color, i));
     }
     path(folder)
 }
@@ -79,7 +79,7 @@ fn path(path: &Path) -> String {
     path.to_str().unwrap().to_string()
 }
 
-/// A model that compares colours, saved as `folder/name`.
+/// A model that compares colors, saved as `folder/name`.
 fn save_model(folder: &Path, name: &str, classes: &[&str]) -> String {
     let recipe = Recipe::parse(RECIPE, "test").unwrap();
     let preprocess = Preprocess {
@@ -104,11 +104,11 @@ fn save_model(folder: &Path, name: &str, classes: &[&str]) -> String {
         preprocess,
         parameters,
         summary: Summary::default(),
-        golden: Golden { pictures: vec![], logits: vec![] },
+        golden: Golden { images: vec![], logits: vec![] },
     };
     let mut engine = CpuEngine::new(model.network().unwrap(), Mode::Inference, 1, 1).unwrap();
     engine.load(&model.parameters).unwrap();
-    let squares = (0..2).map(|class| Picture::new(8, 8, pixels(class, 8, 5))).collect();
+    let squares = (0..2).map(|class| Image::new(8, 8, pixels(class, 8, 5))).collect();
     model.golden = Golden::record(&mut engine, &model.preprocess, squares).unwrap();
     let file: PathBuf = folder.join(name);
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -172,7 +172,7 @@ fn recipes_are_shown() {
 #[test]
 fn what_is_missing_is_named_with_its_exit_code() {
     let folder = tempfile::tempdir().unwrap();
-    let model = save_model(folder.path(), "m.safetensors", &COLOURS);
+    let model = save_model(folder.path(), "m.safetensors", &COLORS);
     let (out, err) = run(&["eval", &model, "--data", "/nowhere/pets"], 3);
     assert!(out.is_empty() && err.contains("error: /nowhere/pets") && err.contains("help: "), "{err}");
     let (_, err) = run(&["eval", "/nowhere/run", "--data", "/nowhere/pets"], 4);
@@ -181,14 +181,14 @@ fn what_is_missing_is_named_with_its_exit_code() {
     std::fs::write(&garbage, "garbage, garbage, garbage").unwrap();
     let (_, err) = run(&["classify", &path(&garbage), "x.png"], 4);
     assert!(err.contains("garbage.safetensors") && err.contains("help: "), "{err}");
-    assert!(!err.contains('\x1b'), "colours are for terminals");
+    assert!(!err.contains('\x1b'), "colors are for terminals");
 }
 
 #[test]
 fn a_model_is_evaluated() {
     let folder = tempfile::tempdir().unwrap();
-    let model = save_model(folder.path(), "run/best.safetensors", &COLOURS);
-    let data = pictures(&folder.path().join("data"), &COLOURS, 10);
+    let model = save_model(folder.path(), "run/best.safetensors", &COLORS);
+    let data = images(&folder.path().join("data"), &COLORS, 10);
     std::fs::write(folder.path().join("data/red/broken.png"), b"\x89PNG and no more").unwrap();
     let run_folder = path(&folder.path().join("run"));
     let (value, err) = run_json(&["eval", &run_folder, "--data", &data, "--json"], 0);
@@ -203,12 +203,12 @@ fn a_model_is_evaluated() {
     assert!(value["skipped"][0]["file"].as_str().unwrap().contains("broken.png"), "{value}");
     let (out, _) = run(&["eval", &model, "--data", &data, "--split", "val", "--views", "1"], 0);
     assert!(
-        out.contains("top-1") && out.contains("100.00 % right") && out.contains("1, the centre"),
+        out.contains("top-1") && out.contains("100.00 % right") && out.contains("1, the center"),
         "{out}"
     );
     let (_, err) = run(&["eval", &model, &run_folder, "--data", &data], 2);
     assert!(err.contains("is named twice"), "{err}");
-    let other = save_model(folder.path(), "other.safetensors", &COLOURS);
+    let other = save_model(folder.path(), "other.safetensors", &COLORS);
     let args = ["eval", &model, &other, "--data", &data, "--split", "all", "--json", "--threads", "1"];
     let (value, _) = run_json(&args, 0);
     assert_eq!((&value["images"], &value["top1"]), (&30.into(), &1.0.into()));
@@ -218,24 +218,24 @@ fn a_model_is_evaluated() {
 #[test]
 fn what_does_not_belong_together_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let model = save_model(folder.path(), "a.safetensors", &COLOURS);
+    let model = save_model(folder.path(), "a.safetensors", &COLORS);
     let other = save_model(folder.path(), "b.safetensors", &["blue", "red", "green"]);
-    let data = pictures(&folder.path().join("data"), &COLOURS, 2);
+    let data = images(&folder.path().join("data"), &COLORS, 2);
     let (_, err) = run(&["eval", &model, &other, "--data", &data], 4);
     assert!(err.contains("class 1 is \"green\"") && err.contains("b.safetensors"), "{err}");
-    let pets = pictures(&folder.path().join("pets"), &["cat", "dog"], 2);
+    let pets = images(&folder.path().join("pets"), &["cat", "dog"], 2);
     let (_, err) = run(&["eval", &model, "--data", &pets], 3);
     assert!(err.contains("cat") && err.contains("help: "), "{err}");
     // A part of the model's classes will do.
-    let some = pictures(&folder.path().join("some"), &["green", "red"], 5);
+    let some = images(&folder.path().join("some"), &["green", "red"], 5);
     assert_eq!(run_json(&["eval", &model, "--data", &some, "--json"], 0).0["top1"], 1.0);
 }
 
 #[test]
-fn pictures_are_classified_and_bad_ones_do_not_stop_the_others() {
+fn images_are_classified_and_bad_ones_do_not_stop_the_others() {
     let folder = tempfile::tempdir().unwrap();
-    let model = save_model(folder.path(), "m.safetensors", &COLOURS);
-    let data = pictures(&folder.path().join("data"), &COLOURS, 2);
+    let model = save_model(folder.path(), "m.safetensors", &COLORS);
+    let data = images(&folder.path().join("data"), &COLORS, 2);
     let red = format!("{data}/red/00.png");
     let (value, _) = run_json(&["classify", &model, &red, "--json", "--top", "2"], 0);
     let predictions = value["images"][0]["predictions"].as_array().unwrap();
@@ -256,14 +256,14 @@ fn pictures_are_classified_and_bad_ones_do_not_stop_the_others() {
 }
 
 #[test]
-fn a_picture_may_come_from_standard_input() {
+fn a_image_may_come_from_standard_input() {
     let folder = tempfile::tempdir().unwrap();
-    let model = save_model(folder.path(), "m.safetensors", &COLOURS);
-    let picture = folder.path().join("green.png");
-    write_png(&picture, 1, 3);
+    let model = save_model(folder.path(), "m.safetensors", &COLORS);
+    let image = folder.path().join("green.png");
+    write_png(&image, 1, 3);
     let output = Command::new(cargo_bin!("alexnet"))
         .args(["classify", &model, "-", "--json"])
-        .stdin(std::fs::File::open(picture).unwrap())
+        .stdin(std::fs::File::open(image).unwrap())
         .output()
         .unwrap();
     let value: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -295,14 +295,14 @@ fn a_closed_pipe_ends_quietly_and_a_full_disk_does_not() {
 #[test]
 fn a_training_is_evaluated_used_and_repeated_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
-    let data = pictures(&folder.path().join("data"), &COLOURS, 10);
-    let recipe = folder.path().join("colours.toml");
+    let data = images(&folder.path().join("data"), &COLORS, 10);
+    let recipe = folder.path().join("colors.toml");
     std::fs::write(&recipe, RECIPE).unwrap();
     let recipe = path(&recipe);
     let runs = ["a", "b"].map(|name| path(&folder.path().join(name)));
     let train = |run: &str, more: &[&str]| {
         let args =
-            ["train", &data, "--recipe", &recipe, "--run", run, "--set", "optimiser.rate=0.0001", "--json"];
+            ["train", &data, "--recipe", &recipe, "--run", run, "--set", "optimizer.rate=0.0001", "--json"];
         run_json(&[&args, more].concat(), 0)
     };
     let (value, _) = train(&runs[0], &["--epochs", "3", "--threads", "1", "--workers", "0"]);
@@ -313,7 +313,7 @@ fn a_training_is_evaluated_used_and_repeated_to_the_bit() {
     assert_eq!(model(&runs[0]), model(&runs[1]), "the same training gives another model");
 
     let recorded = std::fs::read_to_string(Path::new(&runs[0]).join("command.txt")).unwrap();
-    assert!(recorded.contains("--set optimiser.rate=0.0001"), "{recorded}");
+    assert!(recorded.contains("--set optimizer.rate=0.0001"), "{recorded}");
     let (value, _) = run_json(&["eval", &runs[0], &runs[1], "--data", &data, "--split", "val", "--json"], 0);
     assert_eq!(value["images"], 3);
     // The model knows what it was trained on: of that set, what was held out is judged; of another, all.
@@ -327,7 +327,7 @@ fn a_training_is_evaluated_used_and_repeated_to_the_bit() {
     let (value, err) = run_json(&["eval", &runs[0], "--data", &data, "--split", "all", "--json"], 0);
     assert_eq!(judged(&value), ("all".into(), 30.into(), true.into()));
     assert!(err.contains("--split all judges images that the model was trained on"), "{err}");
-    let other = pictures(&folder.path().join("other"), &COLOURS, 4);
+    let other = images(&folder.path().join("other"), &COLORS, 4);
     let (value, err) = run_json(&["eval", &runs[0], "--data", &other, "--json"], 0);
     assert_eq!(judged(&value), ("all".into(), 12.into(), false.into()));
     assert!(err.contains("the model was trained on other images: judging all 12"), "{err}");
@@ -343,24 +343,24 @@ fn a_training_is_evaluated_used_and_repeated_to_the_bit() {
     let (_, err) = run(&args, 2);
     assert!(err.contains("already holds a run") && err.contains("--exist-ok"), "{err}");
     assert_eq!(model(&runs[0]), model(&runs[1]), "a refused run changes nothing");
-    let (_, err) = run(&["train", &data, "--recipe", &recipe, "--set", "optimiser.rat=1"], 2);
-    assert!(err.contains("optimiser.rate") || err.contains("`rate`"), "{err}");
+    let (_, err) = run(&["train", &data, "--recipe", &recipe, "--set", "optimizer.rat=1"], 2);
+    assert!(err.contains("optimizer.rate") || err.contains("`rate`"), "{err}");
     let (out, _) =
-        run(&[&args[..], &["--exist-ok", "--epochs", "1", "--set", "optimiser.rate=0.0001"]].concat(), 0);
+        run(&[&args[..], &["--exist-ok", "--epochs", "1", "--set", "optimizer.rate=0.0001"]].concat(), 0);
     assert!(out.contains("alexnet classify"), "{out}");
 }
 
 #[test]
 fn threads_and_workers_change_no_bit() {
     let folder = tempfile::tempdir().unwrap();
-    let data = pictures(&folder.path().join("data"), &COLOURS, 10);
-    let recipe = folder.path().join("colours.toml");
+    let data = images(&folder.path().join("data"), &COLORS, 10);
+    let recipe = folder.path().join("colors.toml");
     std::fs::write(&recipe, RECIPE).unwrap();
     let model = |threads: &str, workers: &str| {
         let run_folder = folder.path().join(format!("{threads}-{workers}"));
         let (recipe, run_folder) = (path(&recipe), path(&run_folder));
         let args =
-            ["train", &data, "--recipe", &recipe, "--run", &run_folder, "--set", "optimiser.rate=0.0001"];
+            ["train", &data, "--recipe", &recipe, "--run", &run_folder, "--set", "optimizer.rate=0.0001"];
         run(&[&args[..], &["--epochs", "2", "--threads", threads, "--workers", workers]].concat(), 0);
         std::fs::read(Path::new(&run_folder).join("last.safetensors")).unwrap()
     };
@@ -377,17 +377,17 @@ fn threads_and_workers_change_no_bit() {
 #[test]
 fn a_training_that_diverges_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let data = pictures(&folder.path().join("data"), &COLOURS, 5);
-    let recipe = folder.path().join("colours.toml");
+    let data = images(&folder.path().join("data"), &COLORS, 5);
+    let recipe = folder.path().join("colors.toml");
     std::fs::write(&recipe, RECIPE).unwrap();
     let run_folder = path(&folder.path().join("run"));
     let args = ["train", &data, "--recipe", &path(&recipe), "--run", &run_folder];
     let (_, err) = run(
-        &[&args[..], &["--set", "optimiser.rate=1000", "--set", "optimiser.decay=1000", "--epochs", "50"]]
+        &[&args[..], &["--set", "optimizer.rate=1000", "--set", "optimizer.decay=1000", "--epochs", "50"]]
             .concat(),
         5,
     );
-    assert!(err.contains("help: ") && err.contains("--set optimiser.rate="), "{err}");
+    assert!(err.contains("help: ") && err.contains("--set optimizer.rate="), "{err}");
 }
 
 #[test]
@@ -402,21 +402,21 @@ fn speed_is_measured() {
         (&value["recipe"], &value["batch"], &value["threads"]),
         (&"small".into(), &2.into(), &1.into())
     );
-    assert!(run(&["bench", "--recipe", "small", "--batch", "2"], 0).0.contains("pictures/s"));
+    assert!(run(&["bench", "--recipe", "small", "--batch", "2"], 0).0.contains("images/s"));
 }
 
 #[cfg(unix)]
 #[test]
 fn a_signal_ends_a_training_with_its_model_saved() {
     let folder = tempfile::tempdir().unwrap();
-    let data = pictures(&folder.path().join("data"), &COLOURS, 10);
-    let recipe = folder.path().join("colours.toml");
+    let data = images(&folder.path().join("data"), &COLORS, 10);
+    let recipe = folder.path().join("colors.toml");
     std::fs::write(&recipe, RECIPE).unwrap();
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
         let run_folder = folder.path().join(format!("run{signal}"));
         let child = Command::new(cargo_bin!("alexnet"))
             .args(["train", &data, "--recipe", &path(&recipe), "--run", &path(&run_folder)])
-            .args(["--set", "optimiser.rate=0.000001", "--epochs", "100000", "--json"])
+            .args(["--set", "optimizer.rate=0.000001", "--epochs", "100000", "--json"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -434,11 +434,11 @@ fn a_signal_ends_a_training_with_its_model_saved() {
 }
 
 #[test]
-fn pictures_are_checked_mended_packed_and_timed() {
+fn images_are_checked_mended_packed_and_timed() {
     let dir = tempfile::tempdir().unwrap();
-    let root = pictures(&dir.path().join("pets"), &["cat", "dog"], 12);
+    let root = images(&dir.path().join("pets"), &["cat", "dog"], 12);
     let broken = Path::new(&root).join("cat/broken.png");
-    std::fs::write(&broken, "no picture").unwrap();
+    std::fs::write(&broken, "no image").unwrap();
     let (found, _) = run_json(&["data", "check", &root, "--json"], 0);
     assert_eq!((found["images"].as_u64(), found["classes"].as_u64()), (Some(25), Some(2)));
     let problems = found["problems"].as_array().unwrap();
@@ -495,17 +495,17 @@ fn pictures_are_checked_mended_packed_and_timed() {
 #[test]
 fn what_has_no_effect_is_refused_or_told() {
     let folder = tempfile::tempdir().unwrap();
-    let data = pictures(&folder.path().join("data"), &COLOURS, 10);
-    let recipe = folder.path().join("colours.toml");
+    let data = images(&folder.path().join("data"), &COLORS, 10);
+    let recipe = folder.path().join("colors.toml");
     std::fs::write(&recipe, RECIPE).unwrap();
     let recipe = path(&recipe);
     let to = path(&folder.path().join("run"));
     let train =
-        ["train", &data, "--recipe", &recipe, "--run", &to, "--exist-ok", "--set", "optimiser.rate=1e-5"];
+        ["train", &data, "--recipe", &recipe, "--run", &to, "--exist-ok", "--set", "optimizer.rate=1e-5"];
     for (more, expected) in [
         (vec!["--set", "layer.fc1=none"], "its outputs are the classes"),
         (vec!["--set", "layer.fc2=none"], "did you mean `fc1`?"),
-        (vec!["--set", "optimiser.rate=1e-4"], "`optimiser.rate` is set twice"),
+        (vec!["--set", "optimizer.rate=1e-4"], "`optimizer.rate` is set twice"),
         (vec!["--epochs", "1", "--set", "schedule.epochs=2"], "are the same setting"),
         (vec!["--set", "schedule.divide_by=3"], "setting `schedule.divide_by` has no effect"),
         (vec!["--set", "augment.random_crop=true"], "the crop is the whole square"),
@@ -522,7 +522,7 @@ fn what_has_no_effect_is_refused_or_told() {
     }
     let find = ["lr-find", &data, "--recipe", &recipe, "--steps", "10", "--set"];
     for (setting, expected) in [
-        ("optimiser.rate=1", "lr-find tries the rates"),
+        ("optimizer.rate=1", "lr-find tries the rates"),
         ("schedule.epochs=3", "lr-find follows no schedule"),
         ("evaluation.views=1", "lr-find evaluates nothing"),
     ] {
@@ -540,7 +540,7 @@ fn what_has_no_effect_is_refused_or_told() {
         assert!(err.contains(expected), "{args:?}: {err}");
     }
     for (more, expected) in [
-        (vec!["--set", "optimiser.momentum=0.9"], "--set optimiser.momentum=0.9 changes nothing"),
+        (vec!["--set", "optimizer.momentum=0.9"], "--set optimizer.momentum=0.9 changes nothing"),
         (vec!["--steps", "1000"], "--steps 1000 has no effect: training ends after 2 epochs, about 14 steps"),
         (
             vec!["--checkpoint-steps", "50"],
@@ -559,14 +559,14 @@ fn what_has_no_effect_is_refused_or_told() {
 #[test]
 fn a_layer_is_removed_shown_and_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let data = pictures(&folder.path().join("data"), &COLOURS, 10);
+    let data = images(&folder.path().join("data"), &COLORS, 10);
     let to = |name: &str| path(&folder.path().join(name));
     let (with, without) = (to("with"), to("without"));
     let common =
         ["train", &data, "--recipe", "small", "--epochs", "1", "--set", "evaluation.views=1", "--run"];
-    run(&[&common[..], &[&with, "--set", "optimiser.batch=9"]].concat(), 0);
+    run(&[&common[..], &[&with, "--set", "optimizer.batch=9"]].concat(), 0);
     run(
-        &[&common[..], &[&without, "--set", "optimiser.batch=9", "--set", "layer.norm1,norm2=none"]].concat(),
+        &[&common[..], &[&without, "--set", "optimizer.batch=9", "--set", "layer.norm1,norm2=none"]].concat(),
         0,
     );
     let model = |run: &str| Model::load(Path::new(run).join("last.safetensors")).unwrap();
@@ -587,7 +587,7 @@ fn a_layer_is_removed_shown_and_kept() {
     run(&["edit", &without, "stop-after=2"], 0);
     run(&["train", "--resume", &without], 0);
     assert!(model(&without).summary.epochs == 2 && !names(&model(&without)).contains(&"norm1".to_owned()));
-    let args = ["train", "--resume", &without, "--recipe", "small", "--set", "optimiser.batch=9"];
+    let args = ["train", "--resume", &without, "--recipe", "small", "--set", "optimizer.batch=9"];
     let (_, err) = run(&args, 2);
     assert!(err.contains("layers added: norm1, norm2"), "{err}");
     let (value, _) = run_json(&["eval", &without, "--data", &data, "--json"], 0);
@@ -598,18 +598,18 @@ fn a_layer_is_removed_shown_and_kept() {
 fn broken_validation_images_are_listed_and_nothing_but_broken_ones_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    pictures(&data.join("train"), &COLOURS, 4);
-    pictures(&data.join("val"), &COLOURS, 1);
+    images(&data.join("train"), &COLORS, 4);
+    images(&data.join("val"), &COLORS, 1);
     let broken = data.join("val/red/broken.png");
     std::fs::write(&broken, b"\x89PNG\r\n\x1a\n and no more").unwrap();
-    let recipe = folder.path().join("colours.toml");
+    let recipe = folder.path().join("colors.toml");
     std::fs::write(&recipe, RECIPE).unwrap();
     let (data, recipe, to) = (path(&data), path(&recipe), path(&folder.path().join("run")));
-    let args = ["train", &data, "--recipe", &recipe, "--set", "optimiser.rate=1e-5", "--json", "--run", &to];
+    let args = ["train", &data, "--recipe", &recipe, "--set", "optimizer.rate=1e-5", "--json", "--run", &to];
     let (value, _) = run_json(&args, 0);
     assert_eq!((&value["images"], value["skipped"].as_array().unwrap().len()), (&3.into(), 1), "{value}");
     assert!(value["skipped"][0]["file"].as_str().unwrap().ends_with("val/red/broken.png"), "{value}");
-    for class in COLOURS {
+    for class in COLORS {
         std::fs::write(Path::new(&data).join(format!("val/{class}/00.png")), "no image").unwrap();
     }
     let other = path(&folder.path().join("other"));
@@ -622,13 +622,13 @@ fn broken_validation_images_are_listed_and_nothing_but_broken_ones_is_refused() 
 #[test]
 fn squares_of_another_size_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let data = pictures(&folder.path().join("data"), &COLOURS, 4);
+    let data = images(&folder.path().join("data"), &COLORS, 4);
     let (packed, to) = (path(&folder.path().join("packed")), path(&folder.path().join("run")));
     run(&["data", "pack", &data, &packed, "--side", "12"], 0);
-    let recipe = folder.path().join("colours.toml");
+    let recipe = folder.path().join("colors.toml");
     std::fs::write(&recipe, RECIPE).unwrap();
     let recipe = path(&recipe);
-    let model = save_model(folder.path(), "m.safetensors", &COLOURS);
+    let model = save_model(folder.path(), "m.safetensors", &COLORS);
     for args in [
         vec!["train", &packed, "--recipe", &recipe, "--run", &to],
         vec!["lr-find", &packed, "--recipe", &recipe],
@@ -649,5 +649,5 @@ fn squares_of_another_size_are_refused() {
         );
     }
     let args = ["train", &packed, "--recipe", &recipe, "--run", &to, "--set", "input.square=12"];
-    run(&[&args[..], &["--set", "optimiser.rate=1e-5"]].concat(), 0);
+    run(&[&args[..], &["--set", "optimizer.rate=1e-5"]].concat(), 0);
 }

@@ -1,8 +1,8 @@
 //! Memory that is not there: a message with sizes and exit code 1, never an abort.
 #![cfg(target_os = "linux")]
 
-#[path = "../../alexnet/tests/support/pictures.rs"]
-mod pictures;
+#[path = "../../alexnet/tests/support/images.rs"]
+mod images;
 #[path = "support/place.rs"]
 mod place;
 #[path = "../../alexnet/tests/support/mod.rs"]

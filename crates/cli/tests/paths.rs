@@ -1,8 +1,8 @@
 //! Names of any bytes on the command line, and the commands that are printed for them.
 #![cfg(target_os = "linux")]
 
-#[path = "../../alexnet/tests/support/pictures.rs"]
-mod pictures;
+#[path = "../../alexnet/tests/support/images.rs"]
+mod images;
 #[path = "support/place.rs"]
 mod place;
 #[path = "../../alexnet/tests/support/mod.rs"]
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use assert_cmd::cargo::cargo_bin;
-use pictures::tree;
+use images::tree;
 use place::{Place, finished};
 
 /// A space, a quote, a line's end and a byte that is not UTF-8.
@@ -63,8 +63,8 @@ fn any_name_works_wherever_a_path_is_asked_for() {
     let (_, err) = run(&train, 2);
     run_printed(&err, "alexnet train --resume", 0);
     run(&[word("eval"), runs, word("--data"), source], 0);
-    let picture = tree(&data).into_keys().find(|name| name.ends_with(".png")).unwrap();
-    run(&[word("classify"), runs, data.join(picture).as_os_str()], 0);
+    let image = tree(&data).into_keys().find(|name| name.ends_with(".png")).unwrap();
+    run(&[word("classify"), runs, data.join(image).as_os_str()], 0);
     run(&[word("edit"), runs, word("lr=0.001")], 0);
     run(&[word("recipe"), word("from-journal"), runs], 0);
     let (plot, model) = (odd(&place, "plot.svg"), run_folder.join("last.safetensors"));

@@ -2,8 +2,8 @@
 //! exit code that shells know, and leaves nothing that hinders.
 #![cfg(target_os = "linux")]
 
-#[path = "../../alexnet/tests/support/pictures.rs"]
-mod pictures;
+#[path = "../../alexnet/tests/support/images.rs"]
+mod images;
 #[path = "support/place.rs"]
 mod place;
 #[path = "../../alexnet/tests/support/mod.rs"]
@@ -13,10 +13,10 @@ use std::path::Path;
 use std::process::{Child, Output};
 use std::time::Duration;
 
-use pictures::{jpeg, put, tree};
+use images::{jpeg, put, tree};
 use place::{Place, finished, signal};
 
-/// A set that takes long to read: one large picture under many names.
+/// A set that takes long to read: one large image under many names.
 fn slow_set(place: &Place) -> String {
     let root = place.root().join("slow");
     let first = root.join("ant/0.jpg");

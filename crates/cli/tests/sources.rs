@@ -1,11 +1,11 @@
 //! Sources on the command line: class folders, archives, and names that mean harm.
 
-#[path = "../../alexnet/tests/support/pictures.rs"]
-mod pictures;
+#[path = "../../alexnet/tests/support/images.rs"]
+mod images;
 
 use std::path::Path;
 
-use pictures::{archive, jpeg, put};
+use images::{archive, jpeg, put};
 
 const CATS_AND_DOGS: [&str; 8] =
     ["cat/0.jpg", "cat/1.jpg", "cat/2.jpg", "cat/3.jpg", "dog/0.jpg", "dog/1.jpg", "dog/2.jpg", "dog/3.jpg"];
@@ -90,10 +90,10 @@ fn one_class_and_a_class_that_does_not_decode_are_refused() {
 #[test]
 fn hostile_names_never_reach_a_terminal() {
     let dir = tempfile::tempdir().unwrap();
-    let picture = jpeg(20, 16, 1);
+    let image = jpeg(20, 16, 1);
     let path = dir.path().join("set.tar");
     let other = jpeg(20, 16, 2);
-    std::fs::write(&path, archive([("\u{1b}[31mcat/1.jpg", picture.as_slice()), ("dog/\u{7}.jpg", &other)]))
+    std::fs::write(&path, archive([("\u{1b}[31mcat/1.jpg", image.as_slice()), ("dog/\u{7}.jpg", &other)]))
         .unwrap();
     let done = assert_cmd::Command::cargo_bin("alexnet")
         .unwrap()

@@ -1,7 +1,7 @@
 //! Trainings that are stopped, killed and tampered with, and go on to the same bits.
 
-#[path = "../../alexnet/tests/support/pictures.rs"]
-mod pictures;
+#[path = "../../alexnet/tests/support/images.rs"]
+mod images;
 #[path = "support/place.rs"]
 mod place;
 #[path = "../../alexnet/tests/support/mod.rs"]
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use alexnet::model::Model;
 use alexnet_kernels::hash::combine;
-use pictures::png;
+use images::png;
 use place::{Place, finished, signal, wait_for_lines};
 use serde_json::{Value, json};
 
@@ -142,18 +142,18 @@ fn what_was_changed_since_is_told_and_refused() {
     let place = Place::new(2);
     place.run(&place.train("run", &["--steps", "5"]), 0);
     let resume = |more: &[&str], code| place.run(&place.go_on("run", more), code).1;
-    let err = resume(&["--set", "optimiser.rate=0.5"], 2);
-    assert!(err.contains("optimiser.rate: 0.002 -> 0.5") && err.contains("--accept-changes"), "{err}");
+    let err = resume(&["--set", "optimizer.rate=0.5"], 2);
+    assert!(err.contains("optimizer.rate: 0.002 -> 0.5") && err.contains("--accept-changes"), "{err}");
     let recipe = place.root().join("run/recipe.toml");
     let before = std::fs::read_to_string(&recipe).unwrap();
     std::fs::write(&recipe, before.replace("momentum = 0.9", "momentum = 0.5")).unwrap();
     let err = resume(&[], 2);
-    assert!(err.contains("optimiser.momentum: 0.9 -> 0.5"), "{err}");
+    assert!(err.contains("optimizer.momentum: 0.9 -> 0.5"), "{err}");
     std::fs::write(&recipe, before).unwrap();
     let new = place.root().join("data/train/bee/new.png");
     std::fs::write(&new, png(20, 20, 99)).unwrap();
     let err = resume(&[], 2);
-    assert!(err.contains("train: 45 pictures -> 46 (class bee: 9 -> 10)"), "{err}");
+    assert!(err.contains("train: 45 images -> 46 (class bee: 9 -> 10)"), "{err}");
     std::fs::remove_file(&new).unwrap();
     let renamed = |from: &str, to: &str| {
         for split in ["train", "val"] {
@@ -173,7 +173,7 @@ fn what_was_changed_since_is_told_and_refused() {
     let mut elsewhere = place.go_on("run", &["--steps", "7"]);
     elsewhere.push(moved);
     let (_, err) = place.run(&elsewhere, 0);
-    assert!(err.contains("goes on after step 5"), "the same pictures elsewhere are the same: {err}");
+    assert!(err.contains("goes on after step 5"), "the same images elsewhere are the same: {err}");
     // Where they are now is known from then on.
     let err = resume(&["--steps", "8"], 0);
     assert!(err.contains("goes on after step 7"), "{err}");
@@ -191,7 +191,7 @@ fn what_was_changed_since_is_told_and_refused() {
         .iter_mut()
         .filter(|word| *word == "schedule.epochs=3")
         .for_each(|word| *word = "schedule.epochs=4".into());
-    let settings = ["input.mean=image", "input.square=18", "optimiser.batch=7"];
+    let settings = ["input.mean=image", "input.square=18", "optimizer.batch=7"];
     elsewhere.extend(settings.iter().flat_map(|setting| ["--set".to_owned(), setting.to_string()]));
     let (_, err) = place.run(&elsewhere, 0);
     assert!(err.contains("input.square: 17 -> 18") && err.contains("epoch 4: "), "{err}");

@@ -1,7 +1,7 @@
 //! Trainings that are changed, watched, forecast, begun from a model, and computed in parts.
 
-#[path = "../../alexnet/tests/support/pictures.rs"]
-mod pictures;
+#[path = "../../alexnet/tests/support/images.rs"]
+mod images;
 #[path = "support/place.rs"]
 mod place;
 #[path = "../../alexnet/tests/support/mod.rs"]
@@ -71,7 +71,7 @@ fn numbers_that_go_wrong_are_gone_back_from() {
     let place = Place::new(2);
     let toml = std::fs::read_to_string(place.root().join("recipe.toml")).unwrap();
     std::fs::write(place.root().join("recipe.toml"), toml + "[[edit]]\nstep = 7\nrate = 1e6\n").unwrap();
-    let args = place.train("run", &["--checkpoint-steps", "5", "--set", "optimiser.decay=1000"]);
+    let args = place.train("run", &["--checkpoint-steps", "5", "--set", "optimizer.decay=1000"]);
     let (out, err) = place.run(&args, 0);
     assert!(err.contains("not finite any more: step ") || err.contains("the loss is"), "{err}");
     assert!(err.contains("goes back to step 5 and on at a tenth of the rate, 0.0002 ("), "{err}");
@@ -84,10 +84,10 @@ fn numbers_that_go_wrong_are_gone_back_from() {
     let model = |run: &str| Model::load(place.root().join(run).join("last.safetensors")).unwrap().parameters;
     assert!(model("run") == model("again"), "the journal's recipe gives other bits");
     let (_, err) =
-        place.run(&place.train("stop", &["--set", "optimiser.rate=1e6", "--on-divergence", "stop"]), 5);
+        place.run(&place.train("stop", &["--set", "optimizer.rate=1e6", "--on-divergence", "stop"]), 5);
     assert!(err.contains("error: ") && err.contains("help: a lower rate"), "{err}");
     let (_, err) = place
-        .run(&place.train("thrice", &["--set", "optimiser.rate=1e6", "--set", "optimiser.decay=1e6"]), 5);
+        .run(&place.train("thrice", &["--set", "optimizer.rate=1e6", "--set", "optimizer.decay=1e6"]), 5);
     assert!(err.contains("(3 of at most 3 times)") && err.contains("after going back 3 times"), "{err}");
 }
 
@@ -96,7 +96,7 @@ fn numbers_that_go_wrong_are_gone_back_from() {
 fn an_exploded_training_is_no_success() {
     let place = Place::new(1);
     let exploding =
-        ["--set", "optimiser.rate=3000", "--set", "optimiser.momentum=0", "--set", "optimiser.decay=0"];
+        ["--set", "optimizer.rate=3000", "--set", "optimizer.momentum=0", "--set", "optimizer.decay=0"];
     for (run, more) in [("steps", &["--steps", "3"][..]), ("epochs", &[])] {
         let args = [&exploding[..], more].concat();
         let (_, err) = place.run(&place.train(run, &args), 5);
@@ -116,8 +116,8 @@ fn a_flat_loss_is_told_and_its_cure_trains() {
         .set_all([
             ("schedule.epochs", "12"),
             ("schedule.at_epochs", "none"),
-            ("optimiser.batch", "3"),
-            ("optimiser.rate", "0.004"),
+            ("optimizer.batch", "3"),
+            ("optimizer.rate", "0.004"),
             ("augment.random_crop", "false"),
         ])
         .unwrap();
@@ -131,7 +131,7 @@ fn a_flat_loss_is_told_and_its_cure_trains() {
     assert!(before.contains("epoch 7: ") && !before.contains("epoch 8: "), "{log}");
     assert!(!out.contains(told) && !log.split_once(told).unwrap().1.contains(told), "{out}{log}");
     // In twelve steps every network has the loss of a blind guess.
-    let (_, err) = place.run(&place.train("short", &["--set", "optimiser.batch=45"]), 0);
+    let (_, err) = place.run(&place.train("short", &["--set", "optimizer.batch=45"]), 0);
     assert!(!err.contains("blind guess") && !err.contains("waiting for images"), "{err}");
     let (_, err) = place.run(&place.train("cured", &["--on-plateau", "restart-with-he"]), 0);
     assert!(err.contains("begins again with the cure"), "{err}");
@@ -205,7 +205,7 @@ fn a_model_is_trained_on_for_other_classes() {
 fn micro_batches_change_no_number() {
     // Three steps an epoch: the layers are looked at in the 20th.
     let place = Place::new(7);
-    let whole = ["--set", "optimiser.batch=20"];
+    let whole = ["--set", "optimizer.batch=20"];
     let mut numbers = [None, Some("9"), Some("18")].map(|micro_batch| {
         let run = format!("run{}", micro_batch.unwrap_or("-whole"));
         let mut args = place.train(&run, &whole);
@@ -221,8 +221,8 @@ fn micro_batches_change_no_number() {
         assert!(part.0 == whole.0, "other models");
         assert_eq!(part.1, whole.1, "other metrics");
     }
-    let (_, err) = place.run(&place.train("odd", &["--set", "optimiser.batch=20", "--micro-batch", "4"]), 2);
-    assert!(err.contains("a micro-batch of 4 pictures, expected a multiple of 9"), "{err}");
+    let (_, err) = place.run(&place.train("odd", &["--set", "optimizer.batch=20", "--micro-batch", "4"]), 2);
+    assert!(err.contains("a micro-batch of 4 images, expected a multiple of 9"), "{err}");
 }
 
 #[test]

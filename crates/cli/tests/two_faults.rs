@@ -3,8 +3,8 @@
 //! `ALEXNET_TWO_FAULTS` is the number of trainings. A full disk is made by strace; without it the pairs with one are skipped.
 #![cfg(target_os = "linux")]
 
-#[path = "../../alexnet/tests/support/pictures.rs"]
-mod pictures;
+#[path = "../../alexnet/tests/support/images.rs"]
+mod images;
 #[path = "support/place.rs"]
 mod place;
 #[path = "../../alexnet/tests/support/mod.rs"]

@@ -84,7 +84,7 @@ fn measure_layer(name: &str, g: &ConvGeometry, batch: usize, peak: f64) {
     report(&format!("{name} forward"), macs, peak, || {
         conv::forward(g, batch, &x, &w, &bias, Epilogue::Identity, &mut y)
     });
-    // The pictures' own gradient is of no use.
+    // The images' own gradient is of no use.
     if g.input.channels > 3 {
         report(&format!("{name} input"), macs, peak, || conv::backward_input(g, batch, &dy, &w, &mut dx));
     }

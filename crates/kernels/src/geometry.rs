@@ -195,7 +195,7 @@ pub struct PoolGeometry {
     pub input: Maps,
     /// What comes out.
     pub output: Maps,
-    /// The sliding window; it overlaps its neighbours when the stride is smaller than the kernel.
+    /// The sliding window; it overlaps its neighbors when the stride is smaller than the kernel.
     pub window: Window,
 }
 
@@ -211,12 +211,12 @@ impl PoolGeometry {
     }
 }
 
-/// The constants of a response normalisation, `b = a / (k + alpha * sum a^2)^beta` (paper, section 3.3).
+/// The constants of a response normalization, `b = a / (k + alpha * sum a^2)^beta` (paper, section 3.3).
 ///
 /// `alpha` is what multiplies the plain sum of squares, as in the paper's formula; the programs that divide
 /// alpha by the window's size (the 2012 code, Caffe, PyTorch) are expressed by dividing beforehand.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Normalisation {
+pub struct Normalization {
     /// Maps (across maps) or pixels a side (within a map) that enter the sum; the window of element `i` begins
     /// at `i - size / 2` and is cut at the edges.
     pub size: usize,
@@ -228,31 +228,31 @@ pub struct Normalisation {
     pub k: f64,
 }
 
-impl Normalisation {
-    /// Neighbours before an element and after it that enter its sum.
+impl Normalization {
+    /// Neighbors before an element and after it that enter its sum.
     pub const fn reach(&self) -> (usize, usize) {
         (self.size / 2, self.size - 1 - self.size / 2)
     }
 }
 
-/// A response normalisation over maps of one size.
+/// A response normalization over maps of one size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NormGeometry {
     /// What goes in and comes out.
     pub maps: Maps,
-    /// Columns that do not see each other; divides the channels. A within-map normalisation ignores it.
+    /// Columns that do not see each other; divides the channels. A within-map normalization ignores it.
     pub groups: usize,
     /// The constants.
-    pub constants: Normalisation,
+    pub constants: Normalization,
 }
 
 impl NormGeometry {
-    /// A normalisation of `maps`.
+    /// A normalization of `maps`.
     ///
     /// # Errors
     /// When the groups do not divide the channels, the window is empty, or a constant makes the result infinite.
-    pub fn new(maps: Maps, groups: usize, constants: Normalisation) -> Result<Self, GeometryError> {
-        let Normalisation { size, alpha, beta, k } = constants;
+    pub fn new(maps: Maps, groups: usize, constants: Normalization) -> Result<Self, GeometryError> {
+        let Normalization { size, alpha, beta, k } = constants;
         if groups == 0 || !maps.channels.is_multiple_of(groups) {
             return Err(GeometryError {
                 problem: format!("{groups} groups must divide {} channels", maps.channels),

@@ -5,7 +5,7 @@
 //!
 //! # Layout
 //! Activations are channels-last: `[batch, height, width, channels]`, one contiguous slice. Bias, rectifier,
-//! normalisation and pooling are then contiguous loops over channels at every batch size, and a convolution's
+//! normalization and pooling are then contiguous loops over channels at every batch size, and a convolution's
 //! left operand (pixels x channels) needs no transposition.
 //!
 //! # Determinism
@@ -13,7 +13,7 @@
 //! same bits at any number of threads. Kernels run on rayon's current thread pool.
 //!
 //! Nor do bits depend on how a batch is cut into parts (see [`part`]): a kernel that takes an `impl Into<Part>` takes a
-//! number of pictures that are a whole batch, or a [`part::Part`] of one.
+//! number of images that are a whole batch, or a [`part::Part`] of one.
 //!
 //! # Instruction sets
 //! [`isa::Isa::current`] chooses at run time; nothing has to be compiled for one machine.

@@ -24,7 +24,7 @@ pub fn squares(values: &[f32], row: usize) -> Vec<f64> {
 }
 
 /// The share of the columns of `values`, `[rows, columns]`, that have no value above 0: of the outputs of rectifiers, the
-/// units that no picture makes speak.
+/// units that no image makes speak.
 ///
 /// # Panics
 /// When the rows are not whole.
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_is_silent_when_no_picture_makes_it_speak() {
+    fn a_unit_is_silent_when_no_image_makes_it_speak() {
         let columns = 3;
         let mut values = vec![0.0; columns * 50_000];
         assert_eq!(silent(&values, columns), 1.0);

@@ -210,7 +210,7 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: `len` initialised values that nobody can change while the buffer is borrowed.
+        // SAFETY: `len` initialized values that nobody can change while the buffer is borrowed.
         unsafe { std::slice::from_raw_parts(self.values, self.len) }
     }
 }
@@ -241,9 +241,9 @@ impl std::fmt::Debug for Buffer {
 
 /// Keeps memory that is freed, up to some hundred megabytes a thread, for what is allocated next.
 ///
-/// A picture's pixels and a decoder's planes are had and freed some thousand times a second. GNU's allocator gives blocks of
+/// An image's pixels and a decoder's planes are had and freed some thousand times a second. GNU's allocator gives blocks of
 /// that size back to the system each time, and gets them back page by page, zeroed: a quarter of the time of reading a
-/// picture. To be called once, when a program begins; other allocators are left as they are.
+/// image. To be called once, when a program begins; other allocators are left as they are.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

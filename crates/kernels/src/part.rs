@@ -1,42 +1,42 @@
-//! Parts of a batch: the pictures of a step, computed a few at a time.
+//! Parts of a batch: the images of a step, computed a few at a time.
 //!
-//! A picture's own values and the sums over pictures have the same bits however a batch is cut into parts, because
-//! nothing depends on the pictures of a call alone:
+//! An image's own values and the sums over images have the same bits however a batch is cut into parts, because
+//! nothing depends on the images of a call alone:
 //! - Algorithms are chosen by the whole batch.
-//! - Pictures that are computed together, in a plane of [`PORTION`], lie in one part.
-//! - Sums over pictures are single chains of additions, which the next part continues, or are cut behind every
-//!   [`PORTION`] pictures.
+//! - Images that are computed together, in a plane of [`PORTION`], lie in one part.
+//! - Sums over images are single chains of additions, which the next part continues, or are cut behind every
+//!   [`PORTION`] images.
 
 use crate::memory::Buffer;
 use std::ops::Range;
 
-/// Pictures that are never parted: a part begins and ends at a multiple of them, or at the batch's end.
+/// Images that are never parted: a part begins and ends at a multiple of them, or at the batch's end.
 ///
-/// They are the pictures of Winograd's largest plane, three to a side.
+/// They are the images of Winograd's largest plane, three to a side.
 pub const PORTION: usize = 9;
 
-/// The pictures of one call, and the batch that they are a part of.
+/// The images of one call, and the batch that they are a part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
     first: usize,
-    pictures: usize,
+    images: usize,
     batch: usize,
 }
 
 impl Part {
-    /// The pictures of a range of a batch.
+    /// The images of a range of a batch.
     ///
     /// # Panics
     /// When the range is not inside the batch, or cuts a [`PORTION`].
-    pub fn new(pictures: Range<usize>, batch: usize) -> Self {
-        let Range { start, end } = pictures;
-        assert!(start <= end && end <= batch, "pictures {start} to {end} of {batch}");
+    pub fn new(images: Range<usize>, batch: usize) -> Self {
+        let Range { start, end } = images;
+        assert!(start <= end && end <= batch, "images {start} to {end} of {batch}");
         let whole = start.is_multiple_of(PORTION) && (end == batch || end.is_multiple_of(PORTION));
-        assert!(whole, "pictures {start} to {end} cut a portion of {PORTION}");
-        Self { first: start, pictures: end - start, batch }
+        assert!(whole, "images {start} to {end} cut a portion of {PORTION}");
+        Self { first: start, images: end - start, batch }
     }
 
-    /// The parts of a batch, first to last, of `micro_batch` pictures each but the last. An empty batch has none.
+    /// The parts of a batch, first to last, of `micro_batch` images each but the last. An empty batch has none.
     ///
     /// # Panics
     /// When `micro_batch` is not a multiple of [`PORTION`], unless it is the whole batch or more.
@@ -45,19 +45,19 @@ impl Part {
         (0..batch).step_by(micro_batch.max(1)).map(move |start| Self::new(start..end(start), batch))
     }
 
-    /// Pictures of this part.
-    pub const fn pictures(&self) -> usize {
-        self.pictures
+    /// Images of this part.
+    pub const fn images(&self) -> usize {
+        self.images
     }
 
-    /// Pictures of the whole batch.
+    /// Images of the whole batch.
     pub const fn batch(&self) -> usize {
         self.batch
     }
 
-    /// This part's pictures, counted from the batch's first.
+    /// This part's images, counted from the batch's first.
     pub const fn range(&self) -> Range<usize> {
-        self.first..self.first + self.pictures
+        self.first..self.first + self.images
     }
 
     /// Whether it begins the batch.
@@ -67,26 +67,26 @@ impl Part {
 
     /// Whether it ends the batch.
     pub const fn is_last(&self) -> bool {
-        self.first + self.pictures == self.batch
+        self.first + self.images == self.batch
     }
 
     /// Whether it is all of the batch.
     pub const fn is_whole(&self) -> bool {
-        self.pictures == self.batch
+        self.images == self.batch
     }
 
     /// Its portions, the last of which may be smaller.
     pub(crate) fn portions(self) -> impl Iterator<Item = Self> {
-        let end = self.first + self.pictures;
+        let end = self.first + self.images;
         let portions = (self.first..end).step_by(PORTION);
         portions.map(move |start| Self::new(start..end.min(start + PORTION), self.batch))
     }
 }
 
 impl From<usize> for Part {
-    /// All pictures of a batch.
+    /// All images of a batch.
     fn from(batch: usize) -> Self {
-        Self { first: 0, pictures: batch, batch }
+        Self { first: 0, images: batch, batch }
     }
 }
 
@@ -127,8 +127,8 @@ mod tests {
             [(0, 9), (1, 9), (9, 9), (100, 27), (128, 36), (128, 128), (7, usize::MAX)]
         {
             let parts: Vec<Part> = Part::all(batch, micro_batch).collect();
-            let pictures: Vec<usize> = parts.iter().flat_map(Part::range).collect();
-            assert_eq!(pictures, (0..batch).collect::<Vec<_>>());
+            let images: Vec<usize> = parts.iter().flat_map(Part::range).collect();
+            assert_eq!(images, (0..batch).collect::<Vec<_>>());
             let portions = parts.iter().flat_map(|part| part.portions()).flat_map(|part| part.range());
             assert!(portions.eq(0..batch));
             assert!(parts.iter().enumerate().all(|(i, part)| part.is_first() == (i == 0)));

@@ -17,7 +17,7 @@ pub(crate) struct Patches<'a> {
     run: usize,
 }
 
-/// Values of a patch that are neighbours in memory.
+/// Values of a patch that are neighbors in memory.
 struct Run {
     /// Rows below the patch's position.
     row: isize,

@@ -10,8 +10,8 @@ const BLOCK: usize = 1024;
 /// Columns summed together: their sums stay in the first-level cache.
 const COLUMNS: usize = 1024;
 
-/// `sums[j] += sum_i matrix[i, j]` for a `matrix` of `[pictures, rows, sums.len()]`, where `i` runs over the rows of all
-/// pictures: in blocks that end with a portion's pictures, so that parts of a batch have the same blocks.
+/// `sums[j] += sum_i matrix[i, j]` for a `matrix` of `[images, rows, sums.len()]`, where `i` runs over the rows of all
+/// images: in blocks that end with a portion's images, so that parts of a batch have the same blocks.
 ///
 /// In double precision: hundreds of thousands of values may be summed, and memory is the bottleneck anyway.
 pub(crate) fn add_rows(matrix: &[f32], rows: usize, sums: &mut [f64]) {
@@ -61,9 +61,9 @@ mod tests {
             // Of such different sizes that double precision rounds their sums.
             let value = |i: usize| (i as f32).sin() * ((i % 61) as f32 - 30.0).exp2();
             let matrix: Vec<f32> = (0..40 * rows * COLUMNS).map(value).collect();
-            let cut = |pictures: usize| {
+            let cut = |images: usize| {
                 let mut sums = [0.0; COLUMNS];
-                matrix.chunks(pictures * rows * COLUMNS).for_each(|part| add_rows(part, rows, &mut sums));
+                matrix.chunks(images * rows * COLUMNS).for_each(|part| add_rows(part, rows, &mut sums));
                 sums.map(f64::to_bits)
             };
             let whole = cut(40);

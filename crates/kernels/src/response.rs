@@ -1,26 +1,26 @@
-//! What the two response normalisations share: everything but the shape of the neighbourhood.
+//! What the two response normalizations share: everything but the shape of the neighborhood.
 //!
-//! With `s = k + alpha sum x^2` over a neighbourhood, `y = x s^-beta`. For the gradient,
-//! `dx = dy s^-beta - 2 alpha beta x sum dy x s^(-beta - 1)`, summed over the elements in whose neighbourhood
-//! this one lies: the same neighbourhood, mirrored.
+//! With `s = k + alpha sum x^2` over a neighborhood, `y = x s^-beta`. For the gradient,
+//! `dx = dy s^-beta - 2 alpha beta x sum dy x s^(-beta - 1)`, summed over the elements in whose neighborhood
+//! this one lies: the same neighborhood, mirrored.
 
 use crate::check_len;
-use crate::geometry::{NormGeometry, Normalisation};
+use crate::geometry::{NormGeometry, Normalization};
 use crate::isa::multiversioned;
 use crate::scratch;
 use rayon::prelude::*;
 
-/// How to sum over neighbourhoods: `values`, how far they reach before and after an element, and the sums.
-pub(crate) type SumNeighbours = fn(&NormGeometry, &[f32], (usize, usize), &mut [f32]);
+/// How to sum over neighborhoods: `values`, how far they reach before and after an element, and the sums.
+pub(crate) type SumNeighbors = fn(&NormGeometry, &[f32], (usize, usize), &mut [f32]);
 
-/// `y = x (k + alpha sum x^2)^-beta`, in parallel over blocks that hold whole neighbourhoods.
+/// `y = x (k + alpha sum x^2)^-beta`, in parallel over blocks that hold whole neighborhoods.
 pub(crate) fn forward(
     g: &NormGeometry,
     batch: usize,
     x: &[f32],
     y: &mut [f32],
     block: usize,
-    sum: SumNeighbours,
+    sum: SumNeighbors,
 ) {
     check_len!(x, batch * g.maps.len());
     check_len!(y, batch * g.maps.len());
@@ -41,7 +41,7 @@ pub(crate) fn backward(
     dy: &[f32],
     dx: &mut [f32],
     block: usize,
-    sum: SumNeighbours,
+    sum: SumNeighbors,
 ) {
     check_len!(x, batch * g.maps.len());
     check_len!(dy, batch * g.maps.len());
@@ -69,7 +69,7 @@ multiversioned! {
     }
 
     /// `y = x s^-beta`, where `sums` are the sums of squares.
-    fn scale(constants: &Normalisation, x: &[f32], sums: &[f32], y: &mut [f32]) {
+    fn scale(constants: &Normalization, x: &[f32], sums: &[f32], y: &mut [f32]) {
         let (alpha, k) = (constants.alpha as f32, constants.k as f32);
         let triples = y.iter_mut().zip(x).zip(sums);
         if constants.beta == 0.75 {
@@ -82,7 +82,7 @@ multiversioned! {
 
     /// `dx = dy s^-beta` and `products = dy x s^(-beta - 1)`, where `sums` are the sums of squares.
     fn backward_scale(
-        constants: &Normalisation,
+        constants: &Normalization,
         x: &[f32],
         dy: &[f32],
         sums: &[f32],
@@ -108,7 +108,7 @@ multiversioned! {
     }
 
     /// `dx = dx - 2 alpha beta x sum`.
-    fn backward_subtract(constants: &Normalisation, x: &[f32], sums: &[f32], dx: &mut [f32]) {
+    fn backward_subtract(constants: &Normalization, x: &[f32], sums: &[f32], dx: &mut [f32]) {
         let slope = (2.0 * constants.alpha * constants.beta) as f32;
         for ((dx, x), sum) in dx.iter_mut().zip(x).zip(sums) {
             *dx -= slope * x * sum;

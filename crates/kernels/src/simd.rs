@@ -1,4 +1,4 @@
-//! A register of `f32` values, for kernels that compilers do not vectorise by themselves.
+//! A register of `f32` values, for kernels that compilers do not vectorize by themselves.
 
 /// A register. Every function compiles to one instruction where the register's set is enabled, and is only sound
 /// to call on a machine that has it.

@@ -2,7 +2,7 @@
 
 mod kit;
 
-use alexnet_kernels::geometry::{Maps, NormGeometry, Normalisation};
+use alexnet_kernels::geometry::{Maps, NormGeometry, Normalization};
 use alexnet_kernels::isa::Isa;
 use alexnet_kernels::{activation, activation::Epilogue, conv, dropout, fc, half, loss, lrn, sgd};
 use kit::{Case, bits, cases::*, check_agreement, check_short_agreement, double, shapes, single, spread};
@@ -145,7 +145,7 @@ proptest! {
 proptest! {
     #![proptest_config(shapes::draw(64))]
 
-    /// A rectifier taken into its neighbours gives the bits of one by itself.
+    /// A rectifier taken into its neighbors gives the bits of one by itself.
     #[test]
     fn fused_rectifiers(g in shapes::norm(), (conv, batch) in shapes::short_conv(), folds in shapes::conv()) {
         let x = &single(&[spread(g.maps.len(), 1)])[0];
@@ -175,7 +175,7 @@ proptest! {
     /// Maps that fill whole registers, which the draws above seldom do.
     #[test]
     fn wide_lrn(eighths in 1..9_usize, groups in 1..3_usize, side in 1..8_usize, size in 1..10_usize) {
-        let constants = Normalisation { size, alpha: 0.2, beta: 0.75, k: 2.0 };
+        let constants = Normalization { size, alpha: 0.2, beta: 0.75, k: 2.0 };
         let g = NormGeometry::new(Maps::new(side, 7, groups * 8 * eighths), groups, constants).unwrap();
         check_agreement(&Lrn { g, batch: 2 });
     }

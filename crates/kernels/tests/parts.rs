@@ -1,4 +1,4 @@
-//! A batch cut into parts gives the bits of the whole batch: each picture's values, and the sums over pictures.
+//! A batch cut into parts gives the bits of the whole batch: each image's values, and the sums over images.
 
 mod kit;
 
@@ -13,7 +13,7 @@ use std::ops::Range;
 
 /// A layer that learns, as each part of a batch is computed.
 trait Learns: Sync {
-    /// Values of a picture that enter and leave, weights, biases.
+    /// Values of an image that enter and leave, weights, biases.
     fn lens(&self) -> [usize; 4];
     fn carry(&self, batch: usize) -> Carry;
     fn forward(&self, part: Part, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]);
@@ -57,11 +57,11 @@ impl Learns for Local {
     }
 
     fn forward(&self, part: Part, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
-        local::forward(&self.0, part.pictures(), x, w, bias, y);
+        local::forward(&self.0, part.images(), x, w, bias, y);
     }
 
     fn backward_input(&self, part: Part, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-        local::backward_input(&self.0, part.pictures(), dy, w, dx);
+        local::backward_input(&self.0, part.images(), dy, w, dx);
     }
 
     fn learn(&self, part: Part, x: &[f32], dy: &[f32], dw: &mut [f32], dbias: &mut [f32], carry: &mut Carry) {
@@ -85,7 +85,7 @@ impl Learns for Fc {
     }
 
     fn backward_input(&self, part: Part, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-        fc::backward_input(part.pictures(), self.0, self.1, dy, w, dx);
+        fc::backward_input(part.images(), self.0, self.1, dy, w, dx);
     }
 
     fn learn(&self, part: Part, x: &[f32], dy: &[f32], dw: &mut [f32], dbias: &mut [f32], carry: &mut Carry) {
@@ -182,10 +182,10 @@ proptest! {
         let loss = loss::softmax_loss(&logits, &labels, batch, classes, &mut whole);
         let mut sum = 0.0;
         for part in parts(batch, &cuts) {
-            let pictures = part.range();
-            let of = pictures.start * classes..pictures.end * classes;
+            let images = part.range();
+            let of = images.start * classes..images.end * classes;
             let (logits, dlogits) = (&logits[of.clone()], &mut cut[of]);
-            loss::softmax_loss_part(logits, &labels[pictures], part, classes, dlogits, &mut sum);
+            loss::softmax_loss_part(logits, &labels[images], part, classes, dlogits, &mut sum);
         }
         prop_assert_eq!((sum / batch as f64).to_bits(), loss.to_bits());
         prop_assert_eq!(bits(&[cut]), bits(&[whole]));
@@ -198,7 +198,7 @@ fn conv_layer(side: usize, inputs: usize, outputs: usize, [kernel, stride, pad]:
 }
 
 /// Sums so large that there is one for the whole batch, and so small that there is one for each portion; longer sums
-/// than a block of depth; a last part of one picture.
+/// than a block of depth; a last part of one image.
 #[test]
 fn large_shapes() {
     check(&Conv(conv_layer(13, 160, 136, [3, 1, 1])), 28, &[1]);
@@ -209,7 +209,7 @@ fn large_shapes() {
     check(&Fc(40, 700), 2500, &[5, 99]);
 }
 
-/// A picture whose values overflow spoils the short algorithms' outputs for its neighbours: they are found otherwise,
+/// An image whose values overflow spoils the short algorithms' outputs for its neighbors: they are found otherwise,
 /// and are the same however the batch is cut.
 #[test]
 fn values_that_are_not_finite() {
@@ -223,20 +223,20 @@ fn values_that_are_not_finite() {
     assert!(bits(&cut[..2]) == bits(&whole[..2]));
 }
 
-/// The gradients of some pictures as a batch of their own.
-fn gradients(layer: &impl Learns, inputs: &[Vec<f32>], pictures: Range<usize>) -> Vec<Vec<f32>> {
+/// The gradients of some images as a batch of their own.
+fn gradients(layer: &impl Learns, inputs: &[Vec<f32>], images: Range<usize>) -> Vec<Vec<f32>> {
     let [x_len, y_len, w, bias] = layer.lens();
-    let x = &inputs[0][pictures.start * x_len..pictures.end * x_len];
-    let dy = &inputs[3][pictures.start * y_len..pictures.end * y_len];
+    let x = &inputs[0][images.start * x_len..images.end * x_len];
+    let dy = &inputs[3][images.start * y_len..images.end * y_len];
     let (mut dw, mut dbias) = (vec![0.0; w], vec![0.0; bias]);
-    layer.learn(pictures.len().into(), x, dy, &mut dw, &mut dbias, &mut Carry::default());
+    layer.learn(images.len().into(), x, dy, &mut dw, &mut dbias, &mut Carry::default());
     vec![dw, dbias]
 }
 
 /// The sum of the gradients of two halves has other bits than the gradient of the whole.
 fn check_order_shows(layer: &impl Learns) {
     let inputs = inputs(layer, 36);
-    let [mut sum, half, whole] = [0..18, 18..36, 0..36].map(|pictures| gradients(layer, &inputs, pictures));
+    let [mut sum, half, whole] = [0..18, 18..36, 0..36].map(|images| gradients(layer, &inputs, images));
     sum[0].iter_mut().zip(&half[0]).for_each(|(sum, half)| *sum += half);
     assert!(bits(&sum[..1]) != bits(&whole[..1]));
 }

@@ -49,7 +49,7 @@ fn conv2() {
     check("conv2", Maps::new(27, 27, 96), 256, [5, 1, 2], 2, 1);
 }
 
-/// Four pictures, which share a plane.
+/// Four images, which share a plane.
 #[test]
 fn conv3_to_conv5() {
     check("conv3", Maps::new(13, 13, 256), 384, [3, 1, 1], 1, 1);

@@ -3,14 +3,14 @@
 mod kit;
 
 use alexnet_kernels::geometry::{
-    ConvGeometry, Maps, NormGeometry, Normalisation, PoolGeometry, Rounding, Window,
+    ConvGeometry, Maps, NormGeometry, Normalization, PoolGeometry, Rounding, Window,
 };
 use kit::{Case, agree, bits, cases::*, double, single};
 
 /// The paper's constants.
-const PAPER: Normalisation = Normalisation { size: 5, alpha: 1e-4, beta: 0.75, k: 2.0 };
+const PAPER: Normalization = Normalization { size: 5, alpha: 1e-4, beta: 0.75, k: 2.0 };
 
-fn lrn(constants: Normalisation) -> Lrn {
+fn lrn(constants: Normalization) -> Lrn {
     Lrn { g: NormGeometry::new(Maps::new(5, 5, 24), 2, constants).unwrap(), batch: 2 }
 }
 
@@ -26,9 +26,9 @@ fn assert_told_apart(one: &impl Case, other: &impl Case) {
 
 #[test]
 fn lrn_is_not_the_identity() {
-    // With k = 1 what remains is the normalisation itself, whose effect is a part in ten thousand.
+    // With k = 1 what remains is the normalization itself, whose effect is a part in ten thousand.
     for k in [1.0, 2.0] {
-        let case = lrn(Normalisation { k, ..PAPER });
+        let case = lrn(Normalization { k, ..PAPER });
         let inputs = single(&case.inputs());
         let outputs = case.fast(&inputs);
         for (output, input) in outputs.iter().zip(double(&inputs)) {
@@ -39,11 +39,11 @@ fn lrn_is_not_the_identity() {
 
 #[test]
 fn lrn_constants_matter() {
-    assert_told_apart(&lrn(Normalisation { alpha: PAPER.alpha / 5.0, ..PAPER }), &lrn(PAPER));
-    assert_told_apart(&lrn(Normalisation { size: 4, ..PAPER }), &lrn(PAPER));
-    assert_told_apart(&lrn(Normalisation { size: 3, ..PAPER }), &lrn(PAPER));
-    assert_told_apart(&lrn(Normalisation { beta: 0.7501, ..PAPER }), &lrn(PAPER));
-    assert_told_apart(&lrn(Normalisation { k: 2.0001, ..PAPER }), &lrn(PAPER));
+    assert_told_apart(&lrn(Normalization { alpha: PAPER.alpha / 5.0, ..PAPER }), &lrn(PAPER));
+    assert_told_apart(&lrn(Normalization { size: 4, ..PAPER }), &lrn(PAPER));
+    assert_told_apart(&lrn(Normalization { size: 3, ..PAPER }), &lrn(PAPER));
+    assert_told_apart(&lrn(Normalization { beta: 0.7501, ..PAPER }), &lrn(PAPER));
+    assert_told_apart(&lrn(Normalization { k: 2.0001, ..PAPER }), &lrn(PAPER));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn lrn_stays_in_its_group() {
 fn within_a_map_is_not_across_maps() {
     let Lrn { g, batch } = lrn(PAPER);
     assert_told_apart(&MapNorm { g, batch }, &lrn(PAPER));
-    let smaller = NormGeometry { constants: Normalisation { size: 4, ..PAPER }, ..g };
+    let smaller = NormGeometry { constants: Normalization { size: 4, ..PAPER }, ..g };
     assert_told_apart(&MapNorm { g, batch }, &MapNorm { g: smaller, batch });
 }
 

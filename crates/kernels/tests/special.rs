@@ -3,7 +3,7 @@
 mod kit;
 
 use alexnet_kernels::geometry::{
-    ConvGeometry, Maps, NormGeometry, Normalisation, PoolGeometry, Rounding, Window,
+    ConvGeometry, Maps, NormGeometry, Normalization, PoolGeometry, Rounding, Window,
 };
 use alexnet_kernels::loss;
 use kit::{Case, bits, cases::*, single};
@@ -64,7 +64,7 @@ fn poison_spreads_as_in_the_reference() {
     check_poison(&MaxPool { g, batch: 2 }, &[]);
     check_poison(&AvgPool { g, batch: 2 }, &[]);
     for beta in [0.75, 0.5] {
-        let constants = Normalisation { size: 3, alpha: 0.5, beta, k: 1.0 };
+        let constants = Normalization { size: 3, alpha: 0.5, beta, k: 1.0 };
         let g = NormGeometry::new(Maps::new(4, 4, 8), 2, constants).unwrap();
         check_poison(&Lrn { g, batch: 1 }, &[]);
         check_poison(&MapNorm { g, batch: 1 }, &[]);
@@ -163,7 +163,7 @@ fn empty_batches() {
     let g = PoolGeometry::new(Maps::new(8, 8, 5), window(3, 2, 1)).unwrap();
     (MaxPool { g, batch: 0 }).fast(&[vec![], vec![]]);
     (AvgPool { g, batch: 0 }).fast(&[vec![], vec![]]);
-    let constants = Normalisation { size: 3, alpha: 0.5, beta: 0.75, k: 1.0 };
+    let constants = Normalization { size: 3, alpha: 0.5, beta: 0.75, k: 1.0 };
     let g = NormGeometry::new(Maps::new(4, 4, 8), 2, constants).unwrap();
     (Lrn { g, batch: 0 }).fast(&[vec![], vec![]]);
     (MapNorm { g, batch: 0 }).fast(&[vec![], vec![]]);

@@ -3,7 +3,7 @@
 mod kit;
 
 use alexnet_kernels::geometry::{
-    ConvGeometry, Maps, NormGeometry, Normalisation, PoolGeometry, Rounding, Window,
+    ConvGeometry, Maps, NormGeometry, Normalization, PoolGeometry, Rounding, Window,
 };
 use alexnet_kernels::{fc, sgd};
 use kit::{bits, cases::*, check_threads, single, spread};
@@ -39,8 +39,8 @@ fn pools() {
 }
 
 #[test]
-fn normalisations() {
-    let constants = Normalisation { size: 5, alpha: 1e-2, beta: 0.75, k: 2.0 };
+fn normalizations() {
+    let constants = Normalization { size: 5, alpha: 1e-2, beta: 0.75, k: 2.0 };
     let g = NormGeometry::new(Maps::new(27, 27, 96), 2, constants).unwrap();
     check_threads(&Lrn { g, batch: BATCH });
     check_threads(&MapNorm { g, batch: BATCH });

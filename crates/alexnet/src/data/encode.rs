@@ -1,4 +1,4 @@
-//! A picture to the bytes of a file.
+//! An image to the bytes of a file.
 
 use std::borrow::Cow;
 
@@ -6,20 +6,20 @@ use image::ImageEncoder;
 use image::codecs::png::PngEncoder;
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, QuantizationTableType, SamplingFactor};
 
-use super::Picture;
+use super::Image;
 use super::decode::jpeg::{Chroma, Coding};
 use crate::{Error, Result};
 
 /// Quality of JPEG files: above it, they grow and nobody sees why.
 pub const QUALITY: u8 = 95;
 
-/// A JPEG file of quality [`QUALITY`], its colours at half the resolution, as cameras and Pillow have it: a sixth smaller
+/// A JPEG file of quality [`QUALITY`], its colors at half the resolution, as cameras and Pillow have it: a sixth smaller
 /// and a quarter faster to decode than with all of them.
 ///
 /// # Errors
 /// When a side is longer than JPEG's 65,535 pixels.
-pub fn jpeg(picture: &Picture) -> Result<Vec<u8>> {
-    write_jpeg(picture, &picture.pixels, ColorType::Rgb, |encoder| {
+pub fn jpeg(image: &Image) -> Result<Vec<u8>> {
+    write_jpeg(image, &image.pixels, ColorType::Rgb, |encoder| {
         encoder.set_sampling_factor(SamplingFactor::F_2_2);
     })
 }
@@ -29,14 +29,14 @@ pub fn jpeg(picture: &Picture) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// When a side is longer than JPEG's 65,535 pixels.
-pub fn jpeg_as(picture: &Picture, coding: &Coding) -> Result<Vec<u8>> {
+pub fn jpeg_as(image: &Image, coding: &Coding) -> Result<Vec<u8>> {
     let table =
         |steps: &[u16; 64]| QuantizationTableType::Custom(Box::new(steps.map(|step| step.clamp(1, 255))));
     let (pixels, color, chroma) = match &coding.chroma {
-        None => (Cow::from_iter(picture.pixels.iter().step_by(3).copied()), ColorType::Luma, None),
-        Some(chroma) => (Cow::from(&picture.pixels), ColorType::Rgb, Some(chroma)),
+        None => (Cow::from_iter(image.pixels.iter().step_by(3).copied()), ColorType::Luma, None),
+        Some(chroma) => (Cow::from(&image.pixels), ColorType::Rgb, Some(chroma)),
     };
-    write_jpeg(picture, &pixels, color, |encoder| {
+    write_jpeg(image, &pixels, color, |encoder| {
         let steps = chroma.map_or(&coding.luma, |chroma| &chroma.steps);
         encoder.set_quantization_tables(table(&coding.luma), table(steps));
         encoder.set_sampling_factor(chroma.map_or(SamplingFactor::F_1_1, sampling));
@@ -59,12 +59,12 @@ fn sampling(chroma: &Chroma) -> SamplingFactor {
 }
 
 fn write_jpeg(
-    picture: &Picture,
+    image: &Image,
     pixels: &[u8],
     color: ColorType,
     set: impl FnOnce(&mut Encoder<&mut Vec<u8>>),
 ) -> Result<Vec<u8>> {
-    let Picture { width, height, .. } = picture;
+    let Image { width, height, .. } = image;
     let (Ok(columns), Ok(rows)) = (u16::try_from(*width), u16::try_from(*height)) else {
         return Err(Error::data(format!("{width} x {height} pixels: JPEG has at most 65,535 a side")));
     };
@@ -81,18 +81,13 @@ fn write_jpeg(
 ///
 /// # Errors
 /// When a side does not fit 32 bits.
-pub fn png(picture: &Picture) -> Result<Vec<u8>> {
+pub fn png(image: &Image) -> Result<Vec<u8>> {
     let size = |pixels: usize| {
         u32::try_from(pixels).map_err(|_| Error::data(format!("{pixels} pixels a side are too many for PNG")))
     };
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)
-        .write_image(
-            &picture.pixels,
-            size(picture.width)?,
-            size(picture.height)?,
-            image::ExtendedColorType::Rgb8,
-        )
-        .map_err(|error| Error::data(format!("the picture cannot be encoded: {error}")))?;
+        .write_image(&image.pixels, size(image.width)?, size(image.height)?, image::ExtendedColorType::Rgb8)
+        .map_err(|error| Error::data(format!("the image cannot be encoded: {error}")))?;
     Ok(bytes)
 }

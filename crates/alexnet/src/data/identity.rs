@@ -1,4 +1,4 @@
-//! What tells a set of pictures from another: classes, and each picture's name and label. The pictures themselves are not
+//! What tells a set of images from another: classes, and each image's name and label. The images themselves are not
 //! read for it.
 
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::source::{Dataset, Split, hex};
 
-/// What a set of pictures is known by.
+/// What a set of images is known by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Class names, in order.
@@ -20,9 +20,9 @@ pub struct Identity {
 pub struct SplitIdentity {
     /// `train`, `val`, ...
     pub name: String,
-    /// Pictures of each class, in the classes' order.
+    /// Images of each class, in the classes' order.
     pub images: Vec<usize>,
-    /// SHA-256 of each picture's name and label, in order.
+    /// SHA-256 of each image's name and label, in order.
     pub digest: String,
 }
 
@@ -63,9 +63,9 @@ impl Identity {
                     0 => String::new(),
                     n => format!(", and {n} more classes"),
                 };
-                format!("{name}: {before} pictures -> {after} (class {class}: {then} -> {now}{more})")
+                format!("{name}: {before} images -> {after} (class {class}: {then} -> {now}{more})")
             }
-            None => format!("{name}: {before} pictures as before, but with other names or labels"),
+            None => format!("{name}: {before} images as before, but with other names or labels"),
         })
     }
 }
@@ -107,7 +107,7 @@ fn images(split: &Split, classes: usize) -> Vec<usize> {
     images
 }
 
-/// SHA-256 of all that is listed in a data set: classes, splits, and each picture's name and label.
+/// SHA-256 of all that is listed in a data set: classes, splits, and each image's name and label.
 pub(super) fn digest(dataset: &Dataset) -> String {
     let mut digest = Sha256::new();
     dataset.classes.iter().for_each(|class| add(&mut digest, class));
@@ -154,7 +154,7 @@ mod tests {
         for (now, expected) in [
             (identity(&["cat", "eel", "dog"], &[5, 6], "a"), "classes: 2 -> 3; number 1: \"dog\" -> \"eel\""),
             (identity(&["cat"], &[5], "a"), "classes: 2 -> 1; number 1: \"dog\" -> none"),
-            (identity(&["cat", "dog"], &[5, 7], "b"), "train: 11 pictures -> 12 (class dog: 6 -> 7)"),
+            (identity(&["cat", "dog"], &[5, 7], "b"), "train: 11 images -> 12 (class dog: 6 -> 7)"),
             (identity(&["cat", "dog"], &[4, 7], "b"), "(class cat: 5 -> 4, and 1 more classes)"),
             (identity(&["cat", "dog"], &[5, 6], "b"), "with other names or labels"),
         ] {

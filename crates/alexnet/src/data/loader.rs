@@ -10,35 +10,35 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use rand::seq::SliceRandom;
 
 use super::preprocess::color_noise;
-use super::{ColorBasis, Picture, Preprocess, Skip, Split, View};
+use super::{ColorBasis, Image, Preprocess, Skip, Split, View};
 use crate::error::Kind;
 use crate::net::Augment;
 use crate::random::{Purpose, generator, key};
 use crate::{Error, Result};
 
-/// Pictures and labels, ready for an engine.
+/// Images and labels, ready for an engine.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// Centred pictures, `[pictures, views, crop, crop, 3]`.
+    /// Centered images, `[images, views, crop, crop, 3]`.
     pub images: Vec<f32>,
-    /// Class of each picture.
+    /// Class of each image.
     pub labels: Vec<u32>,
-    /// Index of each picture in its split.
+    /// Index of each image in its split.
     pub indices: Vec<usize>,
-    /// A key for each picture's dropout masks.
+    /// A key for each image's dropout masks.
     pub keys: Vec<u64>,
-    /// Pictures that were left out, and why.
+    /// Images that were left out, and why.
     pub skipped: Vec<Skip>,
 }
 
 impl Batch {
-    /// Pictures that it stands for, those that were left out included.
+    /// Images that it stands for, those that were left out included.
     fn positions(&self) -> usize {
         self.labels.len() + self.skipped.len()
     }
 }
 
-/// What is done with each picture.
+/// What is done with each image.
 #[derive(Clone, Debug)]
 enum Task {
     Training { augment: Augment, basis: ColorBasis, seed: u64, epoch: u64 },
@@ -50,17 +50,17 @@ enum Task {
 struct Job {
     split: Split,
     preprocess: Arc<Preprocess>,
-    /// Index in the split of each picture, in the order in which they are used.
+    /// Index in the split of each image, in the order in which they are used.
     order: Vec<usize>,
-    /// For a training with pictures left out, by index: the place of each picture among those that are used.
+    /// For a training with images left out, by index: the place of each image among those that are used.
     places: Vec<u32>,
     batch: usize,
     task: Task,
-    /// Nanoseconds spent in each stage, and the pictures that went through it.
+    /// Nanoseconds spent in each stage, and the images that went through it.
     stages: [(AtomicU64, AtomicU64); STAGES.len()],
 }
 
-/// What is done with a picture, in order.
+/// What is done with an image, in order.
 pub const STAGES: [&str; 4] = ["read", "decode", "square", "augment"];
 
 /// Batches in order. What a batch holds is a function of its number alone, so it does not matter which worker makes
@@ -70,7 +70,7 @@ pub const STAGES: [&str; 4] = ["read", "decode", "square", "augment"];
 /// ahead of the one that is used. So memory follows from the batch, not from the set or the workers.
 pub struct Loader {
     job: Arc<Job>,
-    /// Position in the order of the first picture of the next batch.
+    /// Position in the order of the first image of the next batch.
     position: usize,
     ahead: Option<Ahead>,
     /// Why there are no threads.
@@ -93,15 +93,15 @@ struct Ahead {
 /// Memories for the images of a batch: one is used, one waits, one is filled.
 const MEMORIES: usize = 3;
 
-/// A picture's square, or why there is none.
-type Square = Result<std::result::Result<Picture, Skip>>;
+/// An image's square, or why there is none.
+type Square = Result<std::result::Result<Image, Skip>>;
 
 impl Loader {
-    /// One epoch of training on the pictures `usable` of `split`: each once, in an order that follows from the seed
+    /// One epoch of training on the images `usable` of `split`: each once, in an order that follows from the seed
     /// and the epoch, beginning at batch number `first`. The last batch may be smaller. Images are the way up that
     /// `preprocess` says.
     ///
-    /// A picture's random numbers follow from its place among `usable`, so a set that was packed without the pictures that do
+    /// An image's random numbers follow from its place among `usable`, so a set that was packed without the images that do
     /// not decode gives the same batches as its source.
     ///
     /// With 0 workers, batches are made on the caller's thread.
@@ -128,8 +128,8 @@ impl Loader {
         )
     }
 
-    /// Every picture of `split` in order, each as `views` views (1 or 10), `batch` pictures at a time. Those that do not decode
-    /// take no place in a batch: what an engine computes may depend, in the last bits, on which pictures come together.
+    /// Every image of `split` in order, each as `views` views (1 or 10), `batch` images at a time. Those that do not decode
+    /// take no place in a batch: what an engine computes may depend, in the last bits, on which images come together.
     pub fn evaluation(
         split: &Split,
         preprocess: &Arc<Preprocess>,
@@ -140,7 +140,7 @@ impl Loader {
         let (square, crop) = (preprocess.square, preprocess.crop);
         let views = match views {
             10 => View::ten(square, crop).to_vec(),
-            _ => vec![View::centre(square, crop)],
+            _ => vec![View::center(square, crop)],
         };
         let (split, preprocess) = (split.oriented(preprocess.orientation), Arc::clone(preprocess));
         let order = (0..split.len()).collect();
@@ -164,16 +164,16 @@ impl Loader {
         self.job.batches()
     }
 
-    /// Seconds of a thread that a picture has taken so far in each of [`STAGES`].
+    /// Seconds of a thread that an image has taken so far in each of [`STAGES`].
     pub fn stages(&self) -> [f64; STAGES.len()] {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
         self.job
             .stages
             .each_ref()
-            .map(|(nanoseconds, pictures)| 1e-9 * load(nanoseconds) / load(pictures).max(1.0))
+            .map(|(nanoseconds, images)| 1e-9 * load(nanoseconds) / load(images).max(1.0))
     }
 
-    /// Takes a batch back whose pictures have been used: its memory serves another.
+    /// Takes a batch back whose images have been used: its memory serves another.
     pub fn recycle(&mut self, batch: Batch) {
         self.take_back(batch.images);
     }
@@ -243,7 +243,7 @@ impl Ahead {
             // Worker w makes every so-many-th square from the w-th: asking them in turn keeps the order.
             let square = |position: usize| {
                 let worker = &squares[(position - begin) % workers];
-                worker.recv().unwrap_or_else(|_| Err(Error::data("a thread that reads pictures failed")))
+                worker.recv().unwrap_or_else(|_| Err(Error::data("a thread that reads images failed")))
             };
             let mut position = begin;
             while position < job.order.len() {
@@ -291,7 +291,7 @@ impl Drop for Loader {
     }
 }
 
-/// The place of each picture among those that are used, by its index; nothing where both are the same.
+/// The place of each image among those that are used, by its index; nothing where both are the same.
 fn places(usable: &[usize]) -> Vec<u32> {
     let Some(&last) = usable.iter().max().filter(|_| usable.iter().zip(0..).any(|(&index, i)| index != i))
     else {
@@ -309,16 +309,16 @@ impl Job {
         self.order.len().div_ceil(self.batch)
     }
 
-    /// The square of the picture at this position of the order.
+    /// The square of the image at this position of the order.
     fn square(&self, position: usize) -> Square {
         let index = self.order[position];
         let begin = Instant::now();
         let stored = self.split.stored(index)?;
         let read = self.passed(0, begin);
-        let picture = self.split.decode(stored);
+        let image = self.split.decode(stored);
         let decoded = self.passed(1, read);
         let skip = |error: Error| Skip { file: self.split.file(index).to_owned(), reason: error.message };
-        let square = picture.map(|picture| self.preprocess.square(&picture)).map_err(skip);
+        let square = image.map(|image| self.preprocess.square(&image)).map_err(skip);
         self.passed(2, decoded);
         Ok(square)
     }
@@ -327,26 +327,26 @@ impl Job {
     fn passed(&self, stage: usize, begin: Instant) -> Instant {
         let now = Instant::now();
         let nanoseconds = u64::try_from((now - begin).as_nanos()).unwrap_or(u64::MAX);
-        let (spent, pictures) = &self.stages[stage];
+        let (spent, images) = &self.stages[stage];
         spent.fetch_add(nanoseconds, Ordering::Relaxed);
-        pictures.fetch_add(1, Ordering::Relaxed);
+        images.fetch_add(1, Ordering::Relaxed);
         now
     }
 
     /// The batch that begins at this position of the order, its images in the memory of `images`. In training it is so many
-    /// positions of the order, in evaluation so many pictures that decode.
+    /// positions of the order, in evaluation so many images that decode.
     fn batch(&self, begin: usize, mut images: Vec<f32>, square: impl Fn(usize) -> Square) -> Result<Batch> {
         images.clear();
         let views = if let Task::Evaluation { views } = &self.task { views.len() } else { 1 };
-        let pictures = self.batch.min(self.order.len() - begin);
-        let values = pictures * views * self.preprocess.view_len();
+        let count = self.batch.min(self.order.len() - begin);
+        let values = count * views * self.preprocess.view_len();
         memory::reserve(&mut images, values).map_err(|_| {
             let mebibytes = (values * size_of::<f32>()) as f64 / f64::from(1 << 20);
             Error::new(
                 Kind::Runtime,
-                format!("not enough memory: {mebibytes:.1} MiB needed for a batch of {pictures} images"),
+                format!("not enough memory: {mebibytes:.1} MiB needed for a batch of {count} images"),
             )
-            .help("a smaller batch: `--set optimiser.batch=32`; or fewer threads: `--workers 1`")
+            .help("a smaller batch: `--set optimizer.batch=32`; or fewer threads: `--workers 1`")
         })?;
         let mut batch = Batch { images, ..Batch::default() };
         let is_full = |batch: &Batch| match self.task {
@@ -365,7 +365,7 @@ impl Job {
         Ok(batch)
     }
 
-    fn add(&self, batch: &mut Batch, index: usize, square: &Picture) {
+    fn add(&self, batch: &mut Batch, index: usize, square: &Image) {
         let len = self.preprocess.view_len();
         let mut write = |view: View, noise: [f32; 3]| {
             let start = batch.images.len();

@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::square::RESIZE;
 use super::statistics::{ColorBasis, Statistics};
-use super::{Picture, square};
+use super::{Image, square};
 use crate::net::{Augment, Input, Mean, Orientation};
 use crate::random::{Purpose, generator, key};
 
-/// How a picture becomes the network's input. Everything that could differ between two programs is in here.
+/// How an image becomes the network's input. Everything that could differ between two programs is in here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocess {
-    /// The short side is resized to this, and the centre square taken.
+    /// The short side is resized to this, and the center square taken.
     pub square: usize,
     /// Side of the crop that enters the network.
     pub crop: usize,
@@ -23,9 +23,9 @@ pub struct Preprocess {
     pub orientation: Orientation,
     /// How squares are resized.
     pub resize: String,
-    /// Order of the colours.
+    /// Order of the colors.
     pub channels: String,
-    /// What the centred pixels are divided by.
+    /// What the centered pixels are divided by.
     pub divisor: f32,
     /// What they are then divided by, red, green, blue.
     pub deviations: [f32; 3],
@@ -70,9 +70,9 @@ impl Preprocess {
         }
     }
 
-    /// The square of a picture.
-    pub fn square(&self, picture: &Picture) -> Picture {
-        square::square(picture, self.square)
+    /// The square of an image.
+    pub fn square(&self, image: &Image) -> Image {
+        square::square(image, self.square)
     }
 
     /// Values of one view.
@@ -81,11 +81,11 @@ impl Preprocess {
     }
 
     /// Writes one view of a square, `[crop, crop, 3]`: `(pixel + noise - mean) / divisor / deviation`. The mean
-    /// belongs to the place in the square, so a mirrored view is the mirror of the centred one.
+    /// belongs to the place in the square, so a mirrored view is the mirror of the centered one.
     ///
     /// # Panics
     /// When the square or the view has another size than the contract says.
-    pub fn view(&self, square: &Picture, view: View, noise: [f32; 3], out: &mut [f32]) {
+    pub fn view(&self, square: &Image, view: View, noise: [f32; 3], out: &mut [f32]) {
         assert_eq!((square.width, square.height), (self.square, self.square), "size of the square");
         let scale = self.deviations.map(|deviation| 1.0 / (self.divisor * deviation));
         for (row, out) in out.chunks_exact_mut(3 * self.crop).enumerate() {
@@ -105,34 +105,34 @@ impl Preprocess {
 }
 
 impl View {
-    /// The centre crop.
-    pub fn centre(square: usize, crop: usize) -> Self {
+    /// The center crop.
+    pub fn center(square: usize, crop: usize) -> Self {
         let offset = (square - crop) / 2;
         Self { x: offset, y: offset, flip: false }
     }
 
-    /// The ten views of the paper's section 4.1: four corners and the centre, then their mirror images.
+    /// The ten views of the paper's section 4.1: four corners and the center, then their mirror images.
     pub fn ten(square: usize, crop: usize) -> [Self; 10] {
         let far = square - crop;
-        let centre = Self::centre(square, crop);
+        let center = Self::center(square, crop);
         let corner = |x, y| Self { x, y, flip: false };
-        let five = [corner(0, 0), corner(far, 0), corner(0, far), corner(far, far), centre];
+        let five = [corner(0, 0), corner(far, 0), corner(0, far), corner(far, far), center];
         std::array::from_fn(|i| Self { flip: i >= 5, ..five[i % 5] })
     }
 
-    /// The view that a picture is trained on in an epoch (paper, section 4.1): any crop of the square, mirrored
-    /// or not, as far as `augment` allows. `image` is the picture's index in the split.
+    /// The view that an image is trained on in an epoch (paper, section 4.1): any crop of the square, mirrored
+    /// or not, as far as `augment` allows. `image` is the image's index in the split.
     pub fn random(augment: &Augment, square: usize, crop: usize, seed: u64, epoch: u64, image: u64) -> Self {
         let mut generator = generator(key(seed, epoch, image, Purpose::Crop));
         let (x, y) = (generator.random_range(0..=square - crop), generator.random_range(0..=square - crop));
         let flip = generator.random_bool(0.5);
         let Self { x, y, .. } =
-            if augment.random_crop { Self { x, y, flip } } else { Self::centre(square, crop) };
+            if augment.random_crop { Self { x, y, flip } } else { Self::center(square, crop) };
         Self { x, y, flip: flip && augment.flip }
     }
 }
 
-/// The colour noise of a picture in an epoch (paper, section 4.1): along each eigenvector of the training pixels'
+/// The color noise of an image in an epoch (paper, section 4.1): along each eigenvector of the training pixels'
 /// covariance, `a ~ N(0, color_noise)` times the pixels' deviation along it. On the 0..255 scale.
 pub fn color_noise(augment: &Augment, basis: &ColorBasis, seed: u64, epoch: u64, image: u64) -> [f32; 3] {
     let Ok(normal) = Normal::new(0.0, augment.color_noise) else { return [0.0; 3] };
@@ -153,7 +153,7 @@ mod tests {
     }
 
     /// A square whose pixel at (x, y) is (x, y, 7), with a mean image of (y, 0, 2).
-    fn contract(square: usize, crop: usize) -> (Preprocess, Picture) {
+    fn contract(square: usize, crop: usize) -> (Preprocess, Image) {
         let places = || (0..square * square).map(|i| (i % square, i / square));
         let mean = places().flat_map(|(_, y)| [y as f32, 0.0, 2.0]).collect();
         let preprocess = Preprocess {
@@ -167,11 +167,11 @@ mod tests {
             mean,
         };
         let pixels = places().flat_map(|(x, y)| [x as u8, y as u8, 7]).collect();
-        (preprocess, Picture::new(square, square, pixels))
+        (preprocess, Image::new(square, square, pixels))
     }
 
     #[test]
-    fn a_view_is_centred_where_it_lies_and_then_mirrored() {
+    fn a_view_is_centerd_where_it_lies_and_then_mirrored() {
         let (preprocess, square) = contract(9, 5);
         for flip in [false, true] {
             let mut out = vec![0.0; preprocess.view_len()];
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_views_are_corners_and_centre_and_their_mirrors() {
+    fn ten_views_are_corners_and_center_and_their_mirrors() {
         let views = View::ten(256, 224);
         let places: Vec<(usize, usize)> = views.iter().map(|view| (view.x, view.y)).collect();
         assert_eq!(places[..5], [(0, 0), (32, 0), (0, 32), (32, 32), (16, 16)]);
@@ -204,7 +204,7 @@ mod tests {
         let flips = views.iter().filter(|view| view.flip).count();
         assert!((1850..2150).contains(&flips), "{flips} of 4000");
         let plain = Augment { random_crop: false, flip: false, color_noise: 0.0 };
-        assert_eq!(View::random(&plain, 256, 224, 1, 5, 3), View::centre(256, 224));
+        assert_eq!(View::random(&plain, 256, 224, 1, 5, 3), View::center(256, 224));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What one pass over the training set finds: the mean image, the covariance of colours, and the pictures that do
+//! What one pass over the training set finds: the mean image, the covariance of colors, and the images that do
 //! not decode.
 
 use std::collections::BTreeMap;
@@ -10,27 +10,27 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use nalgebra::{Matrix3, SymmetricEigen};
 use safetensors::Dtype;
 
-use super::{Picture, Skip, Split, square};
+use super::{Image, Skip, Split, square};
 use crate::error::Kind;
 use crate::files::container::{self, Array, Header, Values};
 use crate::{Error, Result};
 
-/// Sums over the squares of a training set. All are integers, so no order of the pictures changes a bit.
+/// Sums over the squares of a training set. All are integers, so no order of the images changes a bit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statistics {
     /// Side of the squares.
     pub square: usize,
-    /// Pictures that decode, by their index in the split.
+    /// Images that decode, by their index in the split.
     pub usable: Vec<usize>,
-    /// Pictures that do not.
+    /// Images that do not.
     pub skipped: Vec<Skip>,
     /// Sum of every value, `[square, square, 3]`.
     pub(super) sums: Vec<u64>,
-    /// Sum of the products of two colours over all pixels, `[3, 3]`.
+    /// Sum of the products of two colors over all pixels, `[3, 3]`.
     pub(super) products: [[u64; 3]; 3],
 }
 
-/// The principal directions of the training pixels' colours.
+/// The principal directions of the training pixels' colors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ColorBasis {
     /// Unit eigenvectors of the covariance, by falling eigenvalue; the largest component of each is positive.
@@ -43,11 +43,11 @@ impl Statistics {
     /// The file's name in a folder of packed squares.
     const FILE: &'static str = "statistics.safetensors";
 
-    /// Reads every picture of `split` once, on `workers` threads, unless its statistics are known. `progress` is told
+    /// Reads every image of `split` once, on `workers` threads, unless its statistics are known. `progress` is told
     /// how many are done, and ends the pass with the error that it returns.
     ///
     /// # Errors
-    /// When no picture decodes, a file cannot be read, or `progress` says so.
+    /// When no image decodes, a file cannot be read, or `progress` says so.
     pub fn measure(
         split: &Split,
         square: usize,
@@ -86,7 +86,7 @@ impl Statistics {
             };
             let workers = (0..workers.max(1)).map(spawn).collect::<Result<Vec<_>>>()?;
             workers.into_iter().try_for_each(|worker| {
-                worker.join().unwrap_or_else(|_| Err(Error::data("a worker that read the pictures failed")))
+                worker.join().unwrap_or_else(|_| Err(Error::data("a worker that read the images failed")))
             })
         })?;
         let mut all = Self::empty(square);
@@ -96,12 +96,12 @@ impl Statistics {
         match (all.usable.is_empty(), all.skipped.first()) {
             (false, _) => Ok(all),
             (true, Some(first)) => Err(Error::data(format!(
-                "none of the {} pictures decodes; the first, {}: {}",
+                "none of the {} images decodes; the first, {}: {}",
                 all.skipped.len(),
                 first.file,
                 first.reason
             ))),
-            (true, None) => Err(Error::data("there are no pictures to train on")),
+            (true, None) => Err(Error::data("there are no images to train on")),
         }
     }
 
@@ -111,19 +111,19 @@ impl Statistics {
     }
 
     fn add(&mut self, split: &Split, index: usize) -> Result<()> {
-        match split.picture(index)? {
-            Ok(picture) => self.add_square(index, &square::square(&picture, self.square)),
+        match split.image(index)? {
+            Ok(image) => self.add_square(index, &square::square(&image, self.square)),
             Err(skip) => self.skipped.push(skip),
         }
         Ok(())
     }
 
-    /// Adds the square of the picture with this index.
-    pub(super) fn add_square(&mut self, index: usize, picture: &Picture) {
+    /// Adds the square of the image with this index.
+    pub(super) fn add_square(&mut self, index: usize, image: &Image) {
         self.usable.push(index);
-        self.sums.iter_mut().zip(&picture.pixels).for_each(|(sum, &value)| *sum += u64::from(value));
+        self.sums.iter_mut().zip(&image.pixels).for_each(|(sum, &value)| *sum += u64::from(value));
         // 32 bits hold the sums of the products of 66,000 pixels, 64 those of any set.
-        for part in picture.pixels.as_chunks::<3>().0.chunks(1 << 16) {
+        for part in image.pixels.as_chunks::<3>().0.chunks(1 << 16) {
             let mut products = [[0u32; 3]; 3];
             for pixel in part {
                 for (row, &a) in products.iter_mut().zip(pixel) {
@@ -138,7 +138,7 @@ impl Statistics {
         }
     }
 
-    /// Adds what was found in pictures that follow these.
+    /// Adds what was found in images that follow these.
     pub(super) fn append(&mut self, other: Self) {
         self.merge(other);
     }
@@ -155,7 +155,7 @@ impl Statistics {
     /// Statistics from sums that were kept.
     ///
     /// # Errors
-    /// When they cannot be those of so many pictures.
+    /// When they cannot be those of so many images.
     pub(super) fn of_sums(
         square: usize,
         usable: Vec<usize>,
@@ -178,7 +178,7 @@ impl Statistics {
 
     /// Writes what stands in a folder of packed squares, and in a run folder: `sums` and `products`, from which all else
     /// follows, and for other readers `mean`, `covariance`, `eigenvalues` and `eigenvectors` (rows), on the 0..255 scale;
-    /// and where some pictures were left out, `usable`, and which.
+    /// and where some images were left out, `usable`, and which.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -207,7 +207,7 @@ impl Statistics {
         container::write(&folder.join(Self::FILE), &metadata, &arrays)
     }
 
-    /// Reads what [`Statistics::save`] wrote for squares of this side of a training set of `images` pictures.
+    /// Reads what [`Statistics::save`] wrote for squares of this side of a training set of `images` images.
     ///
     /// # Errors
     /// When there is no such file, or it is that of others.
@@ -226,10 +226,10 @@ impl Statistics {
             let ascending = usable.is_sorted_by(|a, b| a < b);
             let inside = usable.last().is_some_and(|&last| last < images as u64);
             if !ascending || !inside || header.text("images")? != usable.len().to_string() {
-                return Err(Error::data(format!("they are those of other pictures than the {images} here")));
+                return Err(Error::data(format!("they are those of other images than the {images} here")));
             }
             let skipped = serde_json::from_str(skipped)
-                .map_err(|error| Error::data(format!("its list of skipped pictures: {error}")))?;
+                .map_err(|error| Error::data(format!("its list of skipped images: {error}")))?;
             let usable = usable.into_iter().map(|index| index as usize).collect();
             Self::of_sums(square, usable, skipped, sums, &products)
         };
@@ -255,7 +255,7 @@ impl Statistics {
         })
     }
 
-    /// The principal directions of the colours (paper, section 4.1).
+    /// The principal directions of the colors (paper, section 4.1).
     pub fn color_basis(&self) -> ColorBasis {
         let covariance = self.covariance();
         let eigen = SymmetricEigen::new(Matrix3::from_fn(|i, j| covariance[i][j]));

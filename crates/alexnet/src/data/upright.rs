@@ -1,6 +1,6 @@
 //! Images the right way up.
 
-use super::{Picture, decode};
+use super::{Image, decode};
 use crate::Result;
 use crate::net::Orientation;
 
@@ -8,18 +8,18 @@ use crate::net::Orientation;
 ///
 /// # Errors
 /// As [`decode::decode`].
-pub fn decode(bytes: &[u8], orientation: Orientation) -> Result<Picture> {
-    let picture = decode::decode(bytes)?;
+pub fn decode(bytes: &[u8], orientation: Orientation) -> Result<Image> {
+    let image = decode::decode(bytes)?;
     Ok(match orientation {
-        Orientation::Stored => picture,
-        Orientation::Exif => turn(picture, decode::orientation(bytes)),
+        Orientation::Stored => image,
+        Orientation::Exif => turn(image, decode::orientation(bytes)),
     })
 }
 
 /// The image turned as an EXIF orientation of 1 to 8 says.
-fn turn(picture: Picture, orientation: u8) -> Picture {
+fn turn(image: Image, orientation: u8) -> Image {
     match orientation {
-        1 => picture,
-        _ => decode::turned(picture, orientation),
+        1 => image,
+        _ => decode::turned(image, orientation),
     }
 }

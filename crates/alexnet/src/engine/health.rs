@@ -37,7 +37,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// How large the numbers of a layer with weights are, as roots of mean squares. Its outputs are those for all pictures of the
+/// How large the numbers of a layer with weights are, as roots of mean squares. Its outputs are those for all images of the
 /// last step, in however many micro-batches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Health {
@@ -45,7 +45,7 @@ pub struct Health {
     pub layer: String,
     /// Of its outputs, rectified if a rectifier follows.
     pub activation: f32,
-    /// Share of its units that a rectifier silences for each of these pictures; `None` without a rectifier.
+    /// Share of its units that a rectifier silences for each of these images; `None` without a rectifier.
     pub dead: Option<f32>,
     /// Of the gradient of its weights; 0 for a frozen layer.
     pub gradient: f32,

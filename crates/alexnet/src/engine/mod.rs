@@ -20,23 +20,23 @@ use crate::Result;
 use crate::net::Network;
 use std::ops::Range;
 
-/// Pictures and labels of one training step.
+/// Images and labels of one training step.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
-    /// Centred pictures, `[n, height, width, channels]`.
+    /// Centered images, `[n, height, width, channels]`.
     pub images: &'a [f32],
-    /// Class of each picture, `[n]`.
+    /// Class of each image, `[n]`.
     pub labels: &'a [u32],
-    /// One key per picture, `[n]`, from which its dropout masks follow.
+    /// One key per image, `[n]`, from which its dropout masks follow.
     pub keys: &'a [u64],
 }
 
 impl<'a> Batch<'a> {
-    /// Some of the pictures.
-    fn part(&self, pictures: Range<usize>) -> Self {
-        let picture = self.images.len() / self.labels.len();
-        let images = &self.images[pictures.start * picture..pictures.end * picture];
-        Self { images, labels: &self.labels[pictures.clone()], keys: &self.keys[pictures] }
+    /// Some of the images.
+    fn part(&self, range: Range<usize>) -> Self {
+        let image = self.images.len() / self.labels.len();
+        let images = &self.images[range.start * image..range.end * image];
+        Self { images, labels: &self.labels[range.clone()], keys: &self.keys[range] }
     }
 }
 
@@ -45,7 +45,7 @@ impl<'a> Batch<'a> {
 pub struct Outcome {
     /// Multinomial logistic loss, mean over the batch.
     pub loss: f64,
-    /// Pictures whose largest logit was their own class.
+    /// Images whose largest logit was their own class.
     pub correct: usize,
 }
 
@@ -66,13 +66,13 @@ pub trait Engine {
     /// The network it carries out.
     fn network(&self) -> &Network;
 
-    /// Most pictures in one call.
+    /// Most images in one call.
     fn batch(&self) -> usize;
 
-    /// Logits `[n, classes]` of `n` pictures `[n, height, width, channels]`, as at test time: no unit silenced.
+    /// Logits `[n, classes]` of `n` images `[n, height, width, channels]`, as at test time: no unit silenced.
     ///
     /// # Errors
-    /// When `images` is not a whole number of pictures, or more than [`Engine::batch`].
+    /// When `images` is not a whole number of images, or more than [`Engine::batch`].
     fn forward(&mut self, images: &[f32]) -> Result<&[f32]>;
 
     /// Loss and gradients of one batch. `final_gradient` is called with a layer's position as soon as its

@@ -19,7 +19,7 @@ pub enum Mode {
 /// Where one layer's values come from and go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Slot the layer reads; `None`: the pictures themselves.
+    /// Slot the layer reads; `None`: the images themselves.
     pub from: Option<usize>,
     /// Slot the layer writes; the same as `from` when it works in place.
     pub to: usize,
@@ -41,16 +41,16 @@ impl Step {
 pub struct Plan {
     /// What the plan is for.
     pub mode: Mode,
-    /// Most pictures in one call.
+    /// Most images in one call.
     pub batch: usize,
-    /// Pictures that are computed at a time: those of a larger call one micro-batch after another, which changes no bit
+    /// Images that are computed at a time: those of a larger call one micro-batch after another, which changes no bit
     /// of what comes out.
     pub micro_batch: usize,
-    /// Values per picture of each activation slot.
+    /// Values per image of each activation slot.
     pub slots: Vec<usize>,
     /// One step per layer.
     pub steps: Vec<Step>,
-    /// Values per picture of each of the two slots that the gradients of activations take turns in; 0 when
+    /// Values per image of each of the two slots that the gradients of activations take turns in; 0 when
     /// planned for inference.
     pub gradient: usize,
 }
@@ -66,7 +66,7 @@ impl Plan {
         self.steps.get(layer + 1).is_some_and(|next| next.prologue != Epilogue::Identity)
     }
 
-    /// Plans `network` for batches of up to `batch` pictures.
+    /// Plans `network` for batches of up to `batch` images.
     pub fn new(network: &Network, mode: Mode, batch: usize) -> Self {
         let mut slots: Vec<usize> = Vec::new();
         let mut steps: Vec<Step> = Vec::with_capacity(network.layers.len());
@@ -91,17 +91,17 @@ impl Plan {
         Self { mode, batch, micro_batch: batch, slots, steps, gradient }
     }
 
-    /// The same plan, with `micro_batch` pictures computed at a time.
+    /// The same plan, with `micro_batch` images computed at a time.
     ///
     /// # Errors
-    /// When that is neither a multiple of [`PORTION`] pictures nor the whole batch.
+    /// When that is neither a multiple of [`PORTION`] images nor the whole batch.
     pub fn in_micro_batches(self, micro_batch: usize) -> Result<Self> {
         if micro_batch < self.batch && (micro_batch == 0 || !micro_batch.is_multiple_of(PORTION)) {
             let (below, above) = (micro_batch / PORTION * PORTION, micro_batch.next_multiple_of(PORTION));
             let works = [below, above.max(PORTION).min(self.batch)];
             let works: Vec<String> = works.iter().filter(|&&n| n > 0).map(usize::to_string).collect();
             let message = format!(
-                "a micro-batch of {micro_batch} pictures, expected a multiple of {PORTION} or the whole batch, {}",
+                "a micro-batch of {micro_batch} images, expected a multiple of {PORTION} or the whole batch, {}",
                 self.batch
             );
             return Err(Error::usage(message).help(format!("a micro-batch of {}", works.join(" or "))));
@@ -167,8 +167,8 @@ impl Plan {
     }
 }
 
-/// A rectifier in place touches memory once for each value, and its neighbours have every value at hand: the convolution
-/// before it forward, the normalisation after it backward.
+/// A rectifier in place touches memory once for each value, and its neighbors have every value at hand: the convolution
+/// before it forward, the normalization after it backward.
 fn take_in_rectifiers(network: &Network, steps: &mut [Step]) {
     for (i, layer) in network.layers.iter().enumerate() {
         if !steps[i].in_place() || !matches!(layer.operation, Operation::Activation(Activation::Relu)) {

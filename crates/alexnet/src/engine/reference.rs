@@ -61,7 +61,7 @@ pub fn forward<T: Real>(network: &Network, weights: &Weights<T>, images: &[T]) -
     activations(network, weights, images, None).pop().unwrap_or_default()
 }
 
-/// Loss, logits and gradients of one batch, units silenced as in training. `batch.images` is ignored in favour
+/// Loss, logits and gradients of one batch, units silenced as in training. `batch.images` is ignored in favor
 /// of `images`, which has the precision `T`.
 pub fn loss_and_gradients<T: Real>(
     network: &Network,
@@ -87,7 +87,7 @@ pub fn loss_and_gradients<T: Real>(
     Gradients { loss, logits, weights: gradients }
 }
 
-/// The pictures, then every layer's output.
+/// The images, then every layer's output.
 fn activations<T: Real>(
     network: &Network,
     weights: &Weights<T>,

@@ -1,4 +1,4 @@
-//! The likeliest classes of pictures: files, standard input, folders. A picture that fails does not stop the others.
+//! The likeliest classes of images: files, standard input, folders. An image that fails does not stop the others.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,26 +11,26 @@ use crate::data::source::images_in;
 use crate::data::upright;
 use crate::{Error, Result};
 
-/// Largest picture file that is read, in bytes: far above any photograph.
+/// Largest image file that is read, in bytes: far above any photograph.
 const LARGEST_FILE: u64 = 1 << 30;
 
-/// What classifying one picture found. As JSON: `file`, and either `predictions` or `error`.
+/// What classifying one image found. As JSON: `file`, and either `predictions` or `error`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Classified {
-    /// The picture's path, `-` for standard input.
+    /// The image's path, `-` for standard input.
     pub file: String,
     /// The likeliest classes, or why there are none.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
-/// The likeliest classes of a picture, or why there are none.
+/// The likeliest classes of an image, or why there are none.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Best first.
     Predictions(Vec<Prediction>),
-    /// Why the picture could not be judged.
+    /// Why the image could not be judged.
     Error(String),
 }
 
@@ -70,8 +70,8 @@ pub fn classify(model: &mut Predictor, file: &Path, views: usize, k: usize) -> C
 }
 
 fn predictions(model: &mut Predictor, file: &Path, views: usize, k: usize) -> Result<Outcome> {
-    let picture = upright::decode(&read(file)?, model.preprocess.orientation)?;
-    let probabilities = model.probabilities(&picture, views)?;
+    let image = upright::decode(&read(file)?, model.preprocess.orientation)?;
+    let probabilities = model.probabilities(&image, views)?;
     let predictions = top(&probabilities, k)
         .into_iter()
         .map(|(class, probability)| Prediction { label: model.classes[class].clone(), probability })
@@ -91,7 +91,7 @@ fn read(file: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     source.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > LARGEST_FILE {
-        return Err(Error::data(format!("more than {LARGEST_FILE} bytes, expected a picture")));
+        return Err(Error::data(format!("more than {LARGEST_FILE} bytes, expected an image")));
     }
     Ok(bytes)
 }

@@ -9,36 +9,36 @@ use crate::data::{Batch, Loader, Preprocess, Skip, Split};
 use crate::engine::Engine;
 use crate::{Error, Result};
 
-/// What judges pictures: an engine that holds a model, and the model's preprocessing.
+/// What judges images: an engine that holds a model, and the model's preprocessing.
 pub struct Judge<'a> {
     /// Holds the parameters.
     pub engine: &'a mut dyn Engine,
-    /// How a picture becomes the network's input.
+    /// How an image becomes the network's input.
     pub preprocess: &'a Arc<Preprocess>,
 }
 
 /// What an evaluation found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Pictures judged.
+    /// Images judged.
     pub images: usize,
-    /// Pictures whose most probable class is right.
+    /// Images whose most probable class is right.
     pub top1: usize,
-    /// Pictures whose class is among the five most probable.
+    /// Images whose class is among the five most probable.
     pub top5: usize,
-    /// Minus the logarithm of the true class's probability, mean over the pictures.
+    /// Minus the logarithm of the true class's probability, mean over the images.
     pub loss: f64,
-    /// Pictures that were left out, and why.
+    /// Images that were left out, and why.
     pub skipped: Vec<Skip>,
 }
 
 impl Evaluation {
-    /// Share of pictures whose most probable class is right, 0 to 1; 0 without pictures.
+    /// Share of images whose most probable class is right, 0 to 1; 0 without images.
     pub fn top1_share(&self) -> f64 {
         self.share(self.top1)
     }
 
-    /// Share of pictures whose class is among the five most probable, 0 to 1; 0 without pictures.
+    /// Share of images whose class is among the five most probable, 0 to 1; 0 without images.
     pub fn top5_share(&self) -> f64 {
         self.share(self.top5)
     }
@@ -48,9 +48,9 @@ impl Evaluation {
     }
 }
 
-/// Judges every picture of `split` by the mean of the softmax over its `views`: 1 (the centre) or 10 (corners,
-/// centre, and their flips; paper, section 4.1). Labels index the network's outputs. Pictures are loaded by `workers`
-/// threads; their number changes no result. `on_batch` is told the pictures done so far, and ends the evaluation with
+/// Judges every image of `split` by the mean of the softmax over its `views`: 1 (the center) or 10 (corners,
+/// center, and their flips; paper, section 4.1). Labels index the network's outputs. Images are loaded by `workers`
+/// threads; their number changes no result. `on_batch` is told the images done so far, and ends the evaluation with
 /// the error it returns.
 ///
 /// # Errors
@@ -79,14 +79,14 @@ pub fn ensemble(
 ) -> Result<Evaluation> {
     let classes = common_classes(judges, split)?;
     let smallest = judges.iter().map(|judge| judge.engine.batch()).min().unwrap_or(1);
-    let pictures = (smallest / views).max(1);
+    let images = (smallest / views).max(1);
     let mut loaders: Vec<Loader> = judges
         .iter()
-        .map(|judge| Loader::evaluation(split, judge.preprocess, views, pictures, workers))
+        .map(|judge| Loader::evaluation(split, judge.preprocess, views, images, workers))
         .collect();
     let mut found = Evaluation::default();
     let weight = 1.0 / (views * judges.len()) as f64;
-    // The loaders take the same pictures in the same order; only the squares and crops differ.
+    // The loaders take the same images in the same order; only the squares and crops differ.
     while let Some(batches) = loaders.iter_mut().map(Iterator::next).collect::<Option<Result<Vec<Batch>>>>() {
         let mut batches = batches?;
         let mut probabilities = vec![0.0; batches[0].labels.len() * classes];
@@ -103,7 +103,7 @@ pub fn ensemble(
 }
 
 impl Evaluation {
-    /// Adds pictures with probabilities `[labels, classes]`; the loss is a sum until the end.
+    /// Adds images with probabilities `[labels, classes]`; the loss is a sum until the end.
     fn add(&mut self, probabilities: &[f64], labels: &[u32], classes: usize) {
         for (probabilities, &label) in probabilities.chunks_exact(classes).zip(labels) {
             let rank = rank(probabilities, label as usize);
@@ -116,8 +116,8 @@ impl Evaluation {
     }
 }
 
-/// Adds `weight` times the softmax of each view of `images` `[pictures, views, crop, crop, 3]` to its picture's
-/// probabilities, `[pictures, classes]`.
+/// Adds `weight` times the softmax of each view of `images` `[images, views, crop, crop, 3]` to its image's
+/// probabilities, `[images, classes]`.
 pub(super) fn add_probabilities(
     judge: &mut Judge<'_>,
     images: &[f32],
@@ -130,8 +130,8 @@ pub(super) fn add_probabilities(
     let mut view = 0;
     for images in images.chunks(most * judge.preprocess.view_len()) {
         for logits in judge.engine.forward(images)?.chunks_exact(classes) {
-            let picture = view / views;
-            add_softmax(logits, weight, &mut probabilities[picture * classes..][..classes]);
+            let image = view / views;
+            add_softmax(logits, weight, &mut probabilities[image * classes..][..classes]);
             view += 1;
         }
     }

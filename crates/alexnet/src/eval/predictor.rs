@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use super::Judge;
 use super::evaluate::add_probabilities;
-use crate::data::{Picture, Preprocess, View};
+use crate::data::{Image, Preprocess, View};
 use crate::engine::Engine;
 use crate::model::Model;
 use crate::{Error, Result};
 
-/// A model, loaded, checked with its golden samples, and ready to judge pictures.
+/// A model, loaded, checked with its golden samples, and ready to judge images.
 pub struct Predictor {
     /// Class names, in the order of the network's outputs.
     pub classes: Vec<String>,
-    /// How a picture becomes the network's input.
+    /// How an image becomes the network's input.
     pub preprocess: Arc<Preprocess>,
-    /// Views averaged per picture, as its recipe says: 1 or 10.
+    /// Views averaged per image, as its recipe says: 1 or 10.
     pub views: usize,
     /// The file it came from.
     pub path: PathBuf,
@@ -49,14 +49,14 @@ impl Predictor {
         Judge { engine: &mut *self.engine, preprocess: &self.preprocess }
     }
 
-    /// Probabilities `[classes]` of a picture: the mean of the softmax over 1 or 10 views.
+    /// Probabilities `[classes]` of an image: the mean of the softmax over 1 or 10 views.
     ///
     /// # Errors
     /// When the engine fails.
-    pub fn probabilities(&mut self, picture: &Picture, views: usize) -> Result<Vec<f64>> {
+    pub fn probabilities(&mut self, image: &Image, views: usize) -> Result<Vec<f64>> {
         let (side, crop) = (self.preprocess.square, self.preprocess.crop);
-        let views = if views == 10 { View::ten(side, crop).to_vec() } else { vec![View::centre(side, crop)] };
-        let square = self.preprocess.square(picture);
+        let views = if views == 10 { View::ten(side, crop).to_vec() } else { vec![View::center(side, crop)] };
+        let square = self.preprocess.square(image);
         let len = self.preprocess.view_len();
         let mut images = vec![0.0; views.len() * len];
         for (view, image) in views.iter().zip(images.chunks_exact_mut(len)) {

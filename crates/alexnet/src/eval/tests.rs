@@ -1,11 +1,11 @@
-//! Ties, softmax, evaluation against a calculation by hand, ensembles, and pictures that fail.
+//! Ties, softmax, evaluation against a calculation by hand, ensembles, and images that fail.
 
 use std::path::{Path, PathBuf};
 
 use super::classify::{Outcome, classify, images};
 use super::topk::{add_softmax, rank, top};
 use super::*;
-use crate::data::{Dataset, Picture, Split};
+use crate::data::{Dataset, Image, Split};
 use crate::error::Kind;
 use crate::model::tests::{model, noise};
 use crate::net::Orientation;
@@ -37,7 +37,7 @@ fn softmax_neither_overflows_nor_loses_its_sum() {
     }
 }
 
-/// A folder of three classes with four pictures of 9 x 7 each, and one file that is no picture.
+/// A folder of three classes with four images of 9 x 7 each, and one file that is no image.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (c, class) in model().classes.iter().enumerate() {
@@ -61,7 +61,7 @@ fn predictor(folder: &Path, scale: f32, batch: usize) -> Predictor {
     model.parameters[0].data.iter_mut().for_each(|weight| *weight *= scale);
     let mut engine = engine(&model);
     model.golden =
-        crate::model::Golden::record(&mut *engine, &model.preprocess, model.golden.pictures).unwrap();
+        crate::model::Golden::record(&mut *engine, &model.preprocess, model.golden.images).unwrap();
     let path = folder.join(format!("model-{scale}.safetensors"));
     model.save(&path).unwrap();
     Predictor::load(&path, batch, 1, false).unwrap()
@@ -83,7 +83,7 @@ fn run(model: &mut Predictor, split: &Split, views: usize, workers: usize) -> Ev
 }
 
 #[test]
-fn evaluation_counts_what_single_pictures_give() {
+fn evaluation_counts_what_single_images_give() {
     let (data, models) = (folder(), tempfile::tempdir().unwrap());
     let split = all(data.path());
     let mut one = predictor(models.path(), 1.0, 8);
@@ -91,8 +91,8 @@ fn evaluation_counts_what_single_pictures_give() {
         let found = run(&mut one, &split, views, 0);
         let (mut top1, mut loss, mut images) = (0, 0.0, 0);
         for i in 0..split.len() {
-            let Ok(picture): Result<Picture, _> = split.picture(i).unwrap() else { continue };
-            let probabilities = one.probabilities(&picture, views).unwrap();
+            let Ok(image): Result<Image, _> = split.image(i).unwrap() else { continue };
+            let probabilities = one.probabilities(&image, views).unwrap();
             assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-12);
             images += 1;
             top1 += usize::from(rank(&probabilities, split.label(i) as usize) == 0);
@@ -153,7 +153,7 @@ fn photos_are_judged_upright_by_models_that_learned_them_so() {
         let chunk =
             [&(tiff.len() as u32).to_be_bytes()[..], b"eXIf", tiff, &crc.sum().to_be_bytes()].concat();
         std::fs::write(&path, [&bytes[..33], &chunk, &bytes[33..]].concat()).unwrap();
-        upright.push((path, Picture::new(9, 7, pixels), Picture::new(7, 9, stored)));
+        upright.push((path, Image::new(9, 7, pixels), Image::new(7, 9, stored)));
     }
     let split = all(data.path());
     let mut exif = model();
@@ -166,8 +166,8 @@ fn photos_are_judged_upright_by_models_that_learned_them_so() {
     for (predictor, is_upright) in [(&mut exif, true), (&mut stored, false)] {
         let mut loss = 0.0;
         for (index, (path, turned, as_it_is)) in upright.iter().enumerate() {
-            let picture = if is_upright { turned } else { as_it_is };
-            let expected = predictor.probabilities(picture, 1).unwrap();
+            let image = if is_upright { turned } else { as_it_is };
+            let expected = predictor.probabilities(image, 1).unwrap();
             let found = classify(predictor, path, 1, 3);
             let Outcome::Predictions(found) = found.outcome else { panic!("{found:?}") };
             let best: Vec<f64> = top(&expected, 3).into_iter().map(|(_, share)| share).collect();
@@ -192,8 +192,8 @@ fn an_ensemble_is_the_mean_of_the_probabilities() {
     let mut members = [predictor(models.path(), 1.0, 4), predictor(models.path(), -0.5, 6)];
     let mut loss = 0.0;
     for i in 0..split.len() {
-        let Ok(picture) = split.picture(i).unwrap() else { continue };
-        let [a, b] = members.each_mut().map(|m| m.probabilities(&picture, 1).unwrap());
+        let Ok(image) = split.image(i).unwrap() else { continue };
+        let [a, b] = members.each_mut().map(|m| m.probabilities(&image, 1).unwrap());
         let label = split.label(i) as usize;
         loss -= ((a[label] + b[label]) / 2.0).ln();
     }
@@ -227,7 +227,7 @@ fn what_does_not_belong_together_is_refused() {
 }
 
 #[test]
-fn a_picture_that_fails_does_not_stop_the_others() {
+fn a_image_that_fails_does_not_stop_the_others() {
     let (data, models) = (folder(), tempfile::tempdir().unwrap());
     let mut model = predictor(models.path(), 1.0, 4);
     let (cats, empty) = (data.path().join("cat"), models.path().to_path_buf());

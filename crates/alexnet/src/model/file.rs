@@ -19,7 +19,7 @@ use crate::{Error, Result};
 /// Files of version 1 have no digest.
 pub const FORMAT_VERSION: u32 = 2;
 
-/// A trained network with all that judging a picture needs.
+/// A trained network with all that judging an image needs.
 ///
 /// The file is a safetensors file. Tensors, 32-bit: weights and biases as [`crate::net::Layer::parameter_shapes`]
 /// says (`conv1.weight`, `conv1.bias`, ...), `mean` `[square, square, 3]` or `[3]`, `golden.logits` `[n, classes]`;
@@ -32,13 +32,13 @@ pub struct Model {
     pub recipe: Recipe,
     /// Class names; the network's output `i` belongs to `classes[i]`.
     pub classes: Vec<String>,
-    /// How a picture becomes the network's input.
+    /// How an image becomes the network's input.
     pub preprocess: Preprocess,
     /// Weights and biases, first layer first.
     pub parameters: Vec<Tensor>,
     /// How it came about.
     pub summary: Summary,
-    /// Sample pictures and their logits.
+    /// Sample images and their logits.
     pub golden: Golden,
 }
 
@@ -51,13 +51,13 @@ pub struct Summary {
     pub steps: usize,
     /// What all random numbers followed from.
     pub seed: u64,
-    /// Share of the validation pictures whose most probable class is right; absent without validation.
+    /// Share of the validation images whose most probable class is right; absent without validation.
     pub top1: Option<f64>,
-    /// Share of the validation pictures whose class is among the five most probable.
+    /// Share of the validation images whose class is among the five most probable.
     pub top5: Option<f64>,
-    /// Mean multinomial logistic loss on the validation pictures.
+    /// Mean multinomial logistic loss on the validation images.
     pub loss: Option<f64>,
-    /// Validation pictures.
+    /// Validation images.
     pub images: usize,
     /// Version of the program.
     pub program: String,
@@ -68,7 +68,7 @@ pub struct Summary {
     /// kept. Tells whether a set holds images that the model has seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trained_on: Option<String>,
-    /// What decoded the pictures.
+    /// What decoded the images.
     pub decoder: String,
 }
 
@@ -119,11 +119,11 @@ impl Model {
             ("preprocess", json(serde_json::to_string(&self.preprocess))),
             ("summary", json(serde_json::to_string(&self.summary))),
         ]);
-        let (square, golden) = (self.preprocess.square, self.golden.pictures.len());
+        let (square, golden) = (self.preprocess.square, self.golden.images.len());
         let mean_shape = if self.preprocess.mean.len() == 3 { vec![3] } else { vec![square, square, 3] };
-        let pixels: Vec<u8> = self.golden.pictures.iter().flat_map(|p| p.pixels.iter().copied()).collect();
+        let pixels: Vec<u8> = self.golden.images.iter().flat_map(|p| p.pixels.iter().copied()).collect();
         let logits_shape = [golden, self.classes.len()];
-        let pictures_shape = [golden, square, square, 3];
+        let images_shape = [golden, square, square, 3];
         let mut arrays: Vec<Array<'_>> = self
             .parameters
             .iter()
@@ -132,7 +132,7 @@ impl Model {
         arrays.push(Array { name: "mean", shape: &mean_shape, values: Values::F32(&self.preprocess.mean) });
         let logits = Values::F32(&self.golden.logits);
         arrays.push(Array { name: "golden.logits", shape: &logits_shape, values: logits });
-        arrays.push(Array { name: "golden.pictures", shape: &pictures_shape, values: Values::U8(&pixels) });
+        arrays.push(Array { name: "golden.pictures", shape: &images_shape, values: Values::U8(&pixels) });
         container::write_sealed(path, &metadata, &arrays)
     }
 
@@ -154,7 +154,7 @@ impl Model {
         Network::new(&self.recipe, self.classes.len())
     }
 
-    /// An engine that holds the model, planned for inference on up to `batch` pictures at once on `threads` threads,
+    /// An engine that holds the model, planned for inference on up to `batch` images at once on `threads` threads,
     /// and checked with the golden samples.
     ///
     /// # Errors
@@ -201,5 +201,5 @@ impl Model {
 /// A number that is not finite in what is to be saved says something about the training, not about a file.
 fn diverged(error: Error) -> Error {
     Error { kind: Kind::Diverged, ..error }
-        .help("train at a lower rate, as with `--set optimiser.rate=0.001`")
+        .help("train at a lower rate, as with `--set optimizer.rate=0.001`")
 }

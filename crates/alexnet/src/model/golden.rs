@@ -1,19 +1,19 @@
-//! Sample pictures with their logits. A model that gives them other logits elsewhere is not the same model there.
+//! Sample images with their logits. A model that gives them other logits elsewhere is not the same model there.
 
-use crate::data::{Picture, Preprocess, View};
+use crate::data::{Image, Preprocess, View};
 use crate::engine::Engine;
 use crate::{Error, Result};
 
 /// Largest relative root mean square difference of logits that counts as the same numbers. Orders of summation give
-/// some 1e-6; another mean, crop or order of colours gives 1e-2 and more.
+/// some 1e-6; another mean, crop or order of colors gives 1e-2 and more.
 const TOLERANCE: f64 = 1e-3;
 
-/// Sample pictures, as squares, with the logits of their centre views.
+/// Sample images, as squares, with the logits of their center views.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Golden {
     /// Squares, as the preprocessing cuts them.
-    pub pictures: Vec<Picture>,
-    /// Logits of their centre views, `[pictures, classes]`.
+    pub images: Vec<Image>,
+    /// Logits of their center views, `[images, classes]`.
     pub logits: Vec<f32>,
 }
 
@@ -22,22 +22,22 @@ impl Golden {
     ///
     /// # Errors
     /// As [`Engine::forward`].
-    pub fn record(engine: &mut dyn Engine, preprocess: &Preprocess, pictures: Vec<Picture>) -> Result<Self> {
-        let logits = logits(engine, preprocess, &pictures)?;
-        Ok(Self { pictures, logits })
+    pub fn record(engine: &mut dyn Engine, preprocess: &Preprocess, images: Vec<Image>) -> Result<Self> {
+        let logits = logits(engine, preprocess, &images)?;
+        Ok(Self { images, logits })
     }
 
     pub(super) fn verify(&self, engine: &mut dyn Engine, preprocess: &Preprocess) -> Result<()> {
-        let now = logits(engine, preprocess, &self.pictures)?;
+        let now = logits(engine, preprocess, &self.images)?;
         let classes = engine.network().classes;
         for (i, (now, then)) in now.chunks(classes).zip(self.logits.chunks(classes)).enumerate() {
             let difference = relative_difference(now, then);
             if difference.is_nan() || difference >= TOLERANCE {
                 return Err(Error::model(format!(
-                    "golden picture {} of {} gets other logits here than where the model was saved: relative \
+                    "golden image {} of {} gets other logits here than where the model was saved: relative \
                      difference {difference:.1e}, expected below {TOLERANCE:.0e}: this machine computes other numbers",
                     i + 1,
-                    self.pictures.len()
+                    self.images.len()
                 ))
                 .help("copy the file again; if that changes nothing, use the version of the program that saved it"));
             }
@@ -48,37 +48,37 @@ impl Golden {
     /// Whether there are squares of side `square`, each with a logit per class.
     pub(super) fn check(&self, square: usize, classes: usize) -> Result<()> {
         let refuse = |message: String| Err(Error::model(format!("golden samples: {message}")));
-        if self.pictures.is_empty() {
-            return refuse("no pictures, expected at least 1".into());
+        if self.images.is_empty() {
+            return refuse("no images, expected at least 1".into());
         }
-        if let Some(other) = self.pictures.iter().find(|p| (p.width, p.height) != (square, square)) {
+        if let Some(other) = self.images.iter().find(|p| (p.width, p.height) != (square, square)) {
             return refuse(format!(
-                "a picture of {} x {}, expected {square} x {square}",
+                "an image of {} x {}, expected {square} x {square}",
                 other.width, other.height
             ));
         }
-        if self.logits.len() != self.pictures.len() * classes {
+        if self.logits.len() != self.images.len() * classes {
             return refuse(format!(
-                "{} logits for {} pictures of {classes} classes",
+                "{} logits for {} images of {classes} classes",
                 self.logits.len(),
-                self.pictures.len()
+                self.images.len()
             ));
         }
         Ok(())
     }
 }
 
-/// Logits of the centre views, as many pictures at once as the engine takes.
-fn logits(engine: &mut dyn Engine, preprocess: &Preprocess, pictures: &[Picture]) -> Result<Vec<f32>> {
-    let centre = View::centre(preprocess.square, preprocess.crop);
+/// Logits of the center views, as many images at once as the engine takes.
+fn logits(engine: &mut dyn Engine, preprocess: &Preprocess, images: &[Image]) -> Result<Vec<f32>> {
+    let center = View::center(preprocess.square, preprocess.crop);
     let len = preprocess.view_len();
     let mut out = Vec::new();
-    for pictures in pictures.chunks(engine.batch().max(1)) {
-        let mut images = vec![0.0; pictures.len() * len];
-        for (picture, image) in pictures.iter().zip(images.chunks_exact_mut(len)) {
-            preprocess.view(picture, centre, [0.0; 3], image);
+    for images in images.chunks(engine.batch().max(1)) {
+        let mut views = vec![0.0; images.len() * len];
+        for (image, view) in images.iter().zip(views.chunks_exact_mut(len)) {
+            preprocess.view(image, center, [0.0; 3], view);
         }
-        out.extend_from_slice(engine.forward(&images)?);
+        out.extend_from_slice(engine.forward(&views)?);
     }
     Ok(out)
 }

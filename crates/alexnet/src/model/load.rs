@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::file::{FORMAT_VERSION, Model};
 use super::{Golden, Summary};
 use crate::data::source::hex;
-use crate::data::{Picture, Preprocess, square};
+use crate::data::{Image, Preprocess, square};
 use crate::engine::Tensor;
 use crate::error::Kind;
 use crate::files::container;
@@ -236,6 +236,6 @@ fn golden(file: &SafeTensors<'_>, square: usize, classes: usize) -> Result<Golde
     if logits_shape != [n, classes] {
         return wrong("golden.logits", &logits_shape, &[n, classes]);
     }
-    let picture = |pixels: &[u8]| Picture::new(square, square, pixels.to_vec());
-    Ok(Golden { pictures: pixels.chunks_exact(3 * square * square).map(picture).collect(), logits })
+    let image = |pixels: &[u8]| Image::new(square, square, pixels.to_vec());
+    Ok(Golden { images: pixels.chunks_exact(3 * square * square).map(image).collect(), logits })
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::data::{Picture, Preprocess};
+use crate::data::{Image, Preprocess};
 use crate::engine::Engine;
 use crate::error::Kind;
 use crate::files::container;
@@ -28,7 +28,7 @@ mean = "image"
 random_crop = false
 flip = false
 color_noise = 0.0
-[optimiser]
+[optimizer]
 batch = 2
 rate = 0.01
 momentum = 0.9
@@ -58,7 +58,7 @@ pub(crate) fn model() -> Model {
         deviations: [0.229, 0.224, 0.225],
         mean: noise(6 * 6 * 3, 1).map(|v| 128.0 + v).collect(),
     };
-    let square = |salt| Picture::new(6, 6, noise(108, salt).map(|v| (v * 255.0 + 127.5) as u8).collect());
+    let square = |salt| Image::new(6, 6, noise(108, salt).map(|v| (v * 255.0 + 127.5) as u8).collect());
     let tensor = |name: &str, shape: &[usize], salt| crate::engine::Tensor {
         name: name.into(),
         shape: shape.to_vec(),
@@ -70,13 +70,13 @@ pub(crate) fn model() -> Model {
         preprocess,
         parameters: vec![tensor("fc1.weight", &[3, 48], 4), tensor("fc1.bias", &[3], 5)],
         summary: Summary { seed: u64::MAX, top1: Some(0.1 + 0.2), loss: None, ..Summary::default() },
-        golden: Golden { pictures: vec![square(2), square(3)], logits: vec![0.0; 6] },
+        golden: Golden { images: vec![square(2), square(3)], logits: vec![0.0; 6] },
     };
     let mut engine =
         crate::engine::CpuEngine::new(model.network().unwrap(), crate::engine::Mode::Inference, 1, 1)
             .unwrap();
     engine.load(&model.parameters).unwrap();
-    model.golden = Golden::record(&mut engine, &model.preprocess, model.golden.pictures).unwrap();
+    model.golden = Golden::record(&mut engine, &model.preprocess, model.golden.images).unwrap();
     model
 }
 
@@ -163,14 +163,14 @@ fn other_logits_are_noticed() {
     other.golden.logits[4] *= 1.01;
     let error = other.engine(2, 1).unwrap_err();
     assert_eq!(error.kind, Kind::Model);
-    assert!(error.message.contains("golden picture 2 of 2"), "{error}");
+    assert!(error.message.contains("golden image 2 of 2"), "{error}");
     // The orders of summation of other machines are not.
     let mut close = model();
     close.golden.logits.iter_mut().for_each(|logit| *logit *= 1.0 + 1e-5);
     close.engine(2, 1).unwrap();
-    // Another order of colours is.
+    // Another order of colors is.
     let mut other = model();
-    other.golden.pictures.iter_mut().flat_map(|p| p.pixels.as_chunks_mut::<3>().0).for_each(|p| p.reverse());
+    other.golden.images.iter_mut().flat_map(|p| p.pixels.as_chunks_mut::<3>().0).for_each(|p| p.reverse());
     assert!(other.engine(2, 1).is_err());
 }
 

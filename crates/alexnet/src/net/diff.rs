@@ -101,7 +101,7 @@ fn order(a: &Recipe, b: &Recipe, reasons: &mut BTreeSet<&'static str>) -> Vec<St
     let moved: Vec<usize> = (0..a_order.len()).filter(|&i| a_order[i] != b_order[i]).collect();
     let (Some(&first), Some(&last)) = (moved.first(), moved.last()) else { return Vec::new() };
     reasons.insert(
-        "Order of layers: pooling before normalisation leaves a quarter of the pixels to normalise, but computes \
+        "Order of layers: pooling before normalization leaves a quarter of the pixels to normalize, but computes \
          something else, so weights do not move between the two. ReLU and max pooling may swap freely.",
     );
     vec![format!("order: {} -> {}", a_order[first..=last].join(", "), b_order[first..=last].join(", "))]
@@ -147,7 +147,7 @@ fn why(spec: Option<&Spec>, key: &str) -> Option<&'static str> {
     let last = key.rsplit('.').next().unwrap_or(key);
     Some(match (spec.is_some(), last) {
         (true, "groups") if matches!(spec, Some(Spec::Lrn { .. })) => {
-            "Groups of a normalisation: whether its window crosses from one column into the other."
+            "Groups of a normalization: whether its window crosses from one column into the other."
         }
         (false, "crop") => {
             "Crop: the 2012 program lets the last window of conv1 reach past 224 pixels, Caffe rounds down and crops \
@@ -158,7 +158,7 @@ fn why(spec: Option<&Spec>, key: &str) -> Option<&'static str> {
              trained on upright photos has to be shown upright ones."
         }
         (false, "color_noise") => {
-            "Colour noise: the paper credits it with over 1 % of top-1 error (section 4.1)."
+            "Color noise: the paper credits it with over 1 % of top-1 error (section 4.1)."
         }
         (false, "random_crop" | "flip") => {
             "Crops and flips: without them the paper's network overfits substantially (section 4.1)."
@@ -184,7 +184,7 @@ fn why(spec: Option<&Spec>, key: &str) -> Option<&'static str> {
              pixels come out the same either way."
         }
         (true, "alpha" | "alpha_over_size" | "k" | "beta") => {
-            "Normalisation constants: the paper's formula does not divide alpha by the window's size, the programs \
+            "Normalization constants: the paper's formula does not divide alpha by the window's size, the programs \
              do; k is 2 in the paper, 1 in Caffe. Weights do not move between constants without loss."
         }
         (true, "bias") => {
@@ -210,7 +210,7 @@ fn why(spec: Option<&Spec>, key: &str) -> Option<&'static str> {
 /// Why a layer that only one of the two has matters.
 fn why_layer(spec: &Spec) -> Option<&'static str> {
     Some(match spec {
-        Spec::Lrn { .. } => "Normalisation across maps gains 1.4 % of top-1 error (section 3.3).",
+        Spec::Lrn { .. } => "Normalization across maps gains 1.4 % of top-1 error (section 3.3).",
         Spec::Dropout { .. } => {
             "Dropout: without it the fully connected layers overfit substantially; with it convergence takes about \
              twice the steps (section 4.2)."
@@ -219,7 +219,7 @@ fn why_layer(spec: &Spec) -> Option<&'static str> {
             "Non-linearity: ReLUs reach 25 % training error on CIFAR-10 six times faster than tanh (Fig. 1)."
         }
         Spec::MapNorm { .. } => {
-            "Normalisation within maps: the programs of 2012 have it, the paper does not name it."
+            "Normalization within maps: the programs of 2012 have it, the paper does not name it."
         }
         Spec::Local(_) => {
             "Locally connected layers: kernels of their own at every position, many more weights."

@@ -30,7 +30,7 @@ pub enum Change {
     Freeze(String),
     /// The layer of this name learns again, from a momentum of zero.
     Unfreeze(String),
-    /// The deviation of the colour noise; 0 is off.
+    /// The deviation of the color noise; 0 is off.
     ColorNoise(f64),
     /// Training ends after this epoch, or the one under way.
     StopAfter(usize),
@@ -89,7 +89,7 @@ impl Change {
     pub fn check(&self, recipe: &Recipe) -> Result<()> {
         let mut with = recipe.clone();
         match self {
-            Self::Rate(rate) => with.set("optimiser.rate", &rate.to_string()),
+            Self::Rate(rate) => with.set("optimizer.rate", &rate.to_string()),
             Self::ColorNoise(noise) => with.set("augment.color_noise", &noise.to_string()),
             Self::StopAfter(epochs) => with.set("schedule.epochs", &epochs.to_string()),
             Self::Freeze(name) | Self::Unfreeze(name) => parse::check_learns(&recipe.layers, name),

@@ -1,6 +1,7 @@
 //! Settings that would change nothing: whoever sets one believes that it does.
 
 use super::edit::Change;
+use super::reader::current_key;
 use super::recipe::Recipe;
 use crate::{Error, Result};
 
@@ -34,10 +35,12 @@ impl Recipe {
         let edited =
             |is: fn(&Change) -> bool| self.edits.iter().any(|edit| edit.step == 0 && is(&edit.change));
         let by_edit = || Some("the recipe's [[edit]] at step 0 changes it".to_owned());
+        let key = current_key(key);
+        let key = key.as_str();
         let table = key.split('.').next().unwrap_or(key);
         match (purpose, table, key) {
             (Purpose::Display, ..) => return None,
-            (Purpose::RateSearch, _, "optimiser.rate") => {
+            (Purpose::RateSearch, _, "optimizer.rate") => {
                 return Some("lr-find tries the rates from `--from` to `--to`".to_owned());
             }
             (Purpose::RateSearch, "schedule", _) => return Some("lr-find follows no schedule".to_owned()),
@@ -58,12 +61,12 @@ impl Recipe {
             "augment.random_crop" if self.augment.random_crop && input.crop == input.square => {
                 Some(format!("the crop is the whole square, {0} x {0} pixels", input.crop))
             }
-            "optimiser.decay"
+            "optimizer.decay"
                 if layers.iter().filter_map(|l| l.spec.weights()).all(|w| w.decay.is_some()) =>
             {
                 Some("every layer has a decay of its own, `layer.NAME.weights.decay`".to_owned())
             }
-            "optimiser.rate" if edited(|change| matches!(change, Change::Rate(_))) => by_edit(),
+            "optimizer.rate" if edited(|change| matches!(change, Change::Rate(_))) => by_edit(),
             "augment.color_noise" if edited(|change| matches!(change, Change::ColorNoise(_))) => by_edit(),
             "schedule.epochs" if edited(|change| matches!(change, Change::StopAfter(_))) => by_edit(),
             _ => None,

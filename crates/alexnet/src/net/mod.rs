@@ -1,6 +1,6 @@
 //! What a network is: recipes (data), layers and their shapes. No numerics.
 //!
-//! A [`Recipe`] is the TOML file: network, preprocessing, augmentation, optimiser, schedule, evaluation. A
+//! A [`Recipe`] is the TOML file: network, preprocessing, augmentation, optimizer, schedule, evaluation. A
 //! [`Network`] is the recipe's list of layers with every shape worked out for an input size and a number of
 //! classes.
 
@@ -20,7 +20,7 @@ pub use edit::{Change, Edit};
 pub use effect::Purpose;
 pub use network::{Activation, Layer, Network, Operation};
 pub use recipe::{
-    Augment, ConvSpec, Deviation, DropoutScale, Evaluation, Init, Input, LayerSpec, Mean, Optimiser,
+    Augment, ConvSpec, Deviation, DropoutScale, Evaluation, Init, Input, LayerSpec, Mean, Optimizer,
     Orientation, Plateau, PoolKind, PoolSpec, Recipe, RoundingSpec, Schedule, Spec, WeightSpec,
 };
 

@@ -1,7 +1,7 @@
 //! A network: the recipe's layers with every shape worked out.
 
 use alexnet_kernels::geometry::{
-    ConvGeometry, GeometryError, Maps, NormGeometry, Normalisation, PoolGeometry, Rounding, Window,
+    ConvGeometry, GeometryError, Maps, NormGeometry, Normalization, PoolGeometry, Rounding, Window,
 };
 
 use super::recipe::{
@@ -52,9 +52,9 @@ pub enum Operation {
     },
     /// A pooling.
     Pool(PoolKind, PoolGeometry),
-    /// Local response normalisation across maps.
+    /// Local response normalization across maps.
     Lrn(NormGeometry),
-    /// Response normalisation within maps.
+    /// Response normalization within maps.
     MapNorm(NormGeometry),
     /// A non-linearity, element by element.
     Activation(Activation),
@@ -78,10 +78,10 @@ pub enum Activation {
     Logistic,
 }
 
-/// The most values that a network's parameters, or one picture's activations, may have: beyond any machine, and
+/// The most values that a network's parameters, or one image's activations, may have: beyond any machine, and
 /// far from overflow.
 const MOST_VALUES: u128 = 1 << 40;
-/// The most multiply-adds per picture.
+/// The most multiply-adds per image.
 const MOST_MACS: u128 = 1 << 50;
 
 impl Network {
@@ -94,7 +94,7 @@ impl Network {
         Self::with_crop(recipe, classes, recipe.input.crop)
     }
 
-    /// Works out every shape of `recipe` for pictures of `crop` x `crop` pixels and `classes` classes.
+    /// Works out every shape of `recipe` for images of `crop` x `crop` pixels and `classes` classes.
     ///
     /// # Errors
     /// As [`Network::new`].
@@ -111,7 +111,7 @@ impl Network {
     fn build(recipe: &Recipe, classes: usize, crop: usize) -> Result<Self> {
         if !(1..=1 << 20).contains(&classes) {
             return Err(Error::usage(format!("{classes} classes, expected 1 to {}", 1 << 20))
-                .help("one class for each folder of pictures; `classes = 1000` in the recipe"));
+                .help("one class for each folder of images; `classes = 1000` in the recipe"));
         }
         if !(1..=4096).contains(&crop) {
             return Err(Error::usage(format!("a crop of {crop} pixels, expected 1 to 4096"))
@@ -179,7 +179,7 @@ impl Size {
         let limits = [
             ("activations", self.activations, MOST_VALUES),
             ("parameters", self.parameters, MOST_VALUES),
-            ("multiply-adds per picture", self.macs, MOST_MACS),
+            ("multiply-adds per image", self.macs, MOST_MACS),
         ];
         match limits.into_iter().find(|(_, value, most)| value > most) {
             None => Ok(()),
@@ -229,7 +229,7 @@ impl Layer {
                 refuse(asks, error, fewer(&spec.name, p.kernel, p.stride, 0, input))
             })
         };
-        let norm = |groups: usize, constants: Normalisation| {
+        let norm = |groups: usize, constants: Normalization| {
             NormGeometry::new(input, groups, constants).map_err(|error| {
                 let divides = (1..groups).rev().find(|&n| input.channels.is_multiple_of(n)).unwrap_or(1);
                 let help = format!("`--set layer.{}.groups={divides}`", spec.name);
@@ -248,11 +248,11 @@ impl Layer {
             Spec::AvgPool(p) => Operation::Pool(PoolKind::Average, pool(p)?),
             Spec::Lrn { size, alpha, beta, k, alpha_over_size, groups } => {
                 let alpha = if *alpha_over_size { alpha / *size as f64 } else { *alpha };
-                Operation::Lrn(norm(*groups, Normalisation { size: *size, alpha, beta: *beta, k: *k })?)
+                Operation::Lrn(norm(*groups, Normalization { size: *size, alpha, beta: *beta, k: *k })?)
             }
             Spec::MapNorm { size, alpha, beta } => {
                 let alpha = alpha / (size * size) as f64;
-                Operation::MapNorm(norm(1, Normalisation { size: *size, alpha, beta: *beta, k: 1.0 })?)
+                Operation::MapNorm(norm(1, Normalization { size: *size, alpha, beta: *beta, k: 1.0 })?)
             }
             Spec::Relu {} => Operation::Activation(Activation::Relu),
             Spec::Tanh {} => Operation::Activation(Activation::Tanh),
@@ -312,7 +312,7 @@ impl Layer {
         }
     }
 
-    /// Products summed for one output: the fan-in of the initialisation.
+    /// Products summed for one output: the fan-in of the initialization.
     pub fn fan_in(&self) -> usize {
         match &self.operation {
             Operation::Conv(g, _) | Operation::Local(g, _) => g.depth(),

@@ -5,12 +5,12 @@ use std::ops::{Bound, Range, RangeInclusive};
 use super::edit::{Change, Edit};
 use super::reader::{Entry, Source, Table};
 use super::recipe::{
-    Augment, ConvSpec, Deviation, DropoutScale, Evaluation, Init, Input, LayerSpec, Mean, Optimiser,
+    Augment, ConvSpec, Deviation, DropoutScale, Evaluation, Init, Input, LayerSpec, Mean, Optimizer,
     Orientation, Plateau, PoolSpec, Recipe, RoundingSpec, Schedule, Spec, WeightSpec,
 };
 use crate::{Error, Result};
 
-/// Sides in pixels: squares, crops, kernels, strides. Large enough for any picture, small enough that no
+/// Sides in pixels: squares, crops, kernels, strides. Large enough for any image, small enough that no
 /// product of two overflows.
 const SIDE: RangeInclusive<usize> = 1..=4096;
 /// Maps, units, classes.
@@ -31,7 +31,7 @@ const RECIPE: &[&str] = &[
     "classes",
     "input",
     "augment",
-    "optimiser",
+    "optimizer",
     "schedule",
     "evaluation",
     "deviation",
@@ -41,7 +41,7 @@ const RECIPE: &[&str] = &[
 const INPUT: &[&str] = &["square", "crop", "orientation", "mean", "divisor", "deviations"];
 const MEAN: &[&str] = &["fixed"];
 const AUGMENT: &[&str] = &["random_crop", "flip", "color_noise"];
-const OPTIMISER: &[&str] = &["batch", "rate", "momentum", "decay"];
+const OPTIMIZER: &[&str] = &["batch", "rate", "momentum", "decay"];
 const SCHEDULE: &[&str] = &["epochs", "divide_by", "at_epochs", "plateau"];
 const PLATEAU: &[&str] = &["patience", "times"];
 const EVALUATION: &[&str] = &["views"];
@@ -62,7 +62,7 @@ pub(super) fn keys(path: &[&str]) -> Option<&'static [&'static str]> {
         ["input"] => INPUT,
         ["input", "mean"] => MEAN,
         ["augment"] => AUGMENT,
-        ["optimiser"] => OPTIMISER,
+        ["optimizer"] => OPTIMIZER,
         ["schedule"] => SCHEDULE,
         ["schedule", "plateau"] => PLATEAU,
         ["evaluation"] => EVALUATION,
@@ -93,7 +93,7 @@ pub(super) fn recipe(source: &Source<'_>) -> Result<Recipe> {
         classes: root.get("classes", "1000")?.integer(WIDTH)?,
         input: input(&root.table("input")?.only(INPUT)?)?,
         augment: augment(&root.table("augment")?.only(AUGMENT)?)?,
-        optimiser: optimiser(&root.table("optimiser")?.only(OPTIMISER)?)?,
+        optimizer: optimizer(&root.table("optimizer")?.only(OPTIMIZER)?)?,
         schedule: schedule(&root.table("schedule")?.only(SCHEDULE)?)?,
         evaluation: evaluation(&root.table("evaluation")?.only(EVALUATION)?)?,
         deviations: root.tables("deviation")?.into_iter().map(deviation).collect::<Result<_>>()?,
@@ -146,8 +146,8 @@ fn augment(table: &Table<'_>) -> Result<Augment> {
     })
 }
 
-fn optimiser(table: &Table<'_>) -> Result<Optimiser> {
-    Ok(Optimiser {
+fn optimizer(table: &Table<'_>) -> Result<Optimizer> {
+    Ok(Optimizer {
         batch: table.get("batch", "128")?.integer(1..=65536)?,
         rate: table.get("rate", "0.01")?.single(ABOVE_ZERO, 0.01)?,
         momentum: table.get("momentum", "0.9")?.single(SHARE, 0.9)?,
@@ -194,7 +194,7 @@ fn evaluation(table: &Table<'_>) -> Result<Evaluation> {
     match entry.integer(1..=10)? {
         views @ (1 | 10) => Ok(Evaluation { views }),
         _ => {
-            Err(entry.refuse("1 (the centre) or 10 (corners, centre, and their flips)", "write `views = 10`"))
+            Err(entry.refuse("1 (the center) or 10 (corners, center, and their flips)", "write `views = 10`"))
         }
     }
 }

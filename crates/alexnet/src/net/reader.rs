@@ -39,6 +39,22 @@ impl Source<'_> {
     }
 }
 
+/// Keys of recipes and models of earlier versions, and what they are called now.
+const FORMER_SPELLINGS: [(&str, &str); 1] = [("optimiser", "optimizer")];
+
+/// What `key` is called now.
+fn current_spelling(key: &str) -> &str {
+    FORMER_SPELLINGS.iter().find(|(former, _)| *former == key).map_or(key, |(_, current)| current)
+}
+
+/// A dotted key with its first part as it is called now.
+pub(super) fn current_key(key: &str) -> String {
+    match key.split_once('.') {
+        Some((table, rest)) => format!("{}.{rest}", current_spelling(table)),
+        None => current_spelling(key).to_owned(),
+    }
+}
+
 /// A table and the dotted path that leads to it.
 pub(super) struct Table<'a> {
     source: &'a Source<'a>,
@@ -60,7 +76,11 @@ impl<'a> Table<'a> {
 
     /// Refuses every key that is not in `known`.
     pub(super) fn only(self, known: &[&str]) -> Result<Self> {
-        let unknown = self.values.keys().filter(|key| !known.contains(&key.get_ref().as_ref()));
+        let is_known = |key: &str| {
+            let current = current_spelling(key);
+            known.contains(&current) && (key == current || !self.values.contains_key(current))
+        };
+        let unknown = self.values.keys().filter(|key| !is_known(key.get_ref()));
         let Some(key) = unknown.min_by_key(|key| key.span().start) else { return Ok(self) };
         let place = self.source.place(key.span().start);
         Err(unknown_key(&self.join(key.get_ref()), known).context(place))
@@ -68,7 +88,8 @@ impl<'a> Table<'a> {
 
     /// The value of `key`, if it is there.
     pub(super) fn find(&self, key: &str) -> Option<Entry<'a>> {
-        let value = self.values.get(key)?;
+        let former = FORMER_SPELLINGS.iter().find(|(_, current)| *current == key);
+        let value = self.values.get(key).or_else(|| self.values.get(former?.0))?;
         Some(Entry { source: self.source, path: self.join(key), value })
     }
 

@@ -15,12 +15,12 @@ pub struct Recipe {
     pub source: String,
     /// Classes of the head when no data says otherwise.
     pub classes: usize,
-    /// What the network sees of a picture.
+    /// What the network sees of an image.
     pub input: Input,
-    /// What is done to a picture in training only.
+    /// What is done to an image in training only.
     pub augment: Augment,
     /// Stochastic gradient descent.
-    pub optimiser: Optimiser,
+    pub optimizer: Optimizer,
     /// How the rate changes, and when training ends.
     pub schedule: Schedule,
     /// How the trained network is judged.
@@ -45,10 +45,10 @@ pub struct Deviation {
     pub why: String,
 }
 
-/// What the network sees of a picture: a square of it, then a crop of the square, centred by a mean.
+/// What the network sees of an image: a square of it, then a crop of the square, centered by a mean.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Input {
-    /// The short side is resized to this many pixels, and the centre square taken (paper, section 2: 256).
+    /// The short side is resized to this many pixels, and the center square taken (paper, section 2: 256).
     pub square: usize,
     /// Side of the crop of the square that enters the network (224).
     pub crop: usize,
@@ -58,7 +58,7 @@ pub struct Input {
     pub orientation: Orientation,
     /// What is subtracted from the 0..255 pixels.
     pub mean: Mean,
-    /// What the centred pixels are divided by: 1 keeps the paper's 0..255 scale, 255 gives 0..1.
+    /// What the centered pixels are divided by: 1 keeps the paper's 0..255 scale, 255 gives 0..1.
     pub divisor: f32,
     /// Red, green and blue deviations to divide by after `divisor`, in units of the divided pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,14 +104,14 @@ pub enum Mean {
     Fixed([f32; 3]),
 }
 
-/// What is done to a picture in training only (paper, section 4.1).
+/// What is done to an image in training only (paper, section 4.1).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Augment {
-    /// A random crop of the square instead of the centre one.
+    /// A random crop of the square instead of the center one.
     pub random_crop: bool,
-    /// A horizontal flip for every second picture on average.
+    /// A horizontal flip for every second image on average.
     pub flip: bool,
-    /// Standard deviation of the colour noise along each eigenvector of the training pixels' covariance, in units
+    /// Standard deviation of the color noise along each eigenvector of the training pixels' covariance, in units
     /// of the pixels' own deviation along it (the square root of the eigenvalue); 0 switches it off.
     pub color_noise: f64,
 }
@@ -119,8 +119,8 @@ pub struct Augment {
 /// Stochastic gradient descent with momentum and weight decay (paper, section 5):
 /// `v <- momentum v - decay rate w - rate gradient; w <- w + v`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Optimiser {
-    /// Pictures per step.
+pub struct Optimizer {
+    /// Images per step.
     pub batch: usize,
     /// The first learning rate.
     pub rate: f32,
@@ -157,7 +157,7 @@ pub struct Plateau {
 /// How the trained network is judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Evaluation {
-    /// Views averaged per picture: 1 (centre) or 10 (corners, centre, and their flips).
+    /// Views averaged per image: 1 (center) or 10 (corners, center, and their flips).
     pub views: usize,
 }
 
@@ -191,7 +191,7 @@ pub enum Spec {
     MaxPool(PoolSpec),
     /// Average pooling, over the pixels inside the map.
     AvgPool(PoolSpec),
-    /// Local response normalisation across maps (paper, section 3.3).
+    /// Local response normalization across maps (paper, section 3.3).
     Lrn {
         /// Maps in the sum.
         size: usize,
@@ -206,7 +206,7 @@ pub enum Spec {
         /// Columns the window does not cross.
         groups: usize,
     },
-    /// Response normalisation within each map (cuda-convnet's `rnorm`), alpha divided by the window's pixels.
+    /// Response normalization within each map (cuda-convnet's `rnorm`), alpha divided by the window's pixels.
     MapNorm {
         /// Side of the window in the sum.
         size: usize,
@@ -301,7 +301,7 @@ pub struct WeightSpec {
     pub rate: f32,
     /// Factor of the learning rate for the biases.
     pub bias_rate: f32,
-    /// The layer's own weight decay, instead of the optimiser's.
+    /// The layer's own weight decay, instead of the optimizer's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decay: Option<f32>,
 }

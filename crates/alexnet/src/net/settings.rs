@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 use super::parse;
-use super::reader::{Source, guess, unknown_key};
+use super::reader::{Source, current_key, guess, unknown_key};
 use super::recipe::Recipe;
 use crate::{Error, Result};
 
@@ -11,7 +11,7 @@ use crate::{Error, Result};
 const NONE: &str = "none";
 
 impl Recipe {
-    /// Changes one value: `set("optimiser.rate", "0.001")`, `set("layer.conv1.groups", "1")`. Layers go by their
+    /// Changes one value: `set("optimizer.rate", "0.001")`, `set("layer.conv1.groups", "1")`. Layers go by their
     /// names, several at once between commas. `none` removes an optional value, as in
     /// `set("schedule.plateau", "none")`, or a whole layer, as in `set("layer.norm1,norm2", "none")`.
     ///
@@ -67,7 +67,7 @@ fn each_layer(key: &str) -> Vec<String> {
             let (names, inner) = rest.find('.').map_or((rest, ""), |dot| rest.split_at(dot));
             names.split(',').map(|name| format!("layer.{}{inner}", name.trim())).collect()
         }
-        _ => vec![key.to_owned()],
+        _ => vec![current_key(key)],
     }
 }
 
@@ -87,7 +87,7 @@ fn place(document: &mut Table, key: &str, value: &str) -> Result<()> {
     let parts: Vec<&str> = key.split('.').collect();
     if parts.iter().any(|part| part.is_empty()) {
         return Err(Error::usage(format!("the key is `{key}`, expected names between dots"))
-            .help("for example `--set optimiser.rate=0.001`"));
+            .help("for example `--set optimizer.rate=0.001`"));
     }
     match (&parts[..], value) {
         (["layer", name], NONE) => remove_layer(document, name),

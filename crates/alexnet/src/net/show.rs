@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use super::network::{Layer, Network, Operation};
 use super::recipe::{Deviation, DropoutScale, Init, Mean, Orientation, Recipe, WeightSpec};
 
-/// The layer table, the totals, how pictures are prepared, how it trains, and the deviations card.
+/// The layer table, the totals, how images are prepared, how it trains, and the deviations card.
 pub fn text(recipe: &Recipe, network: &Network) -> String {
     let mut out = format!("{}: {}\nsource: {}\n\n", recipe.name, recipe.summary, recipe.source);
     out += &table(network);
     let views = match recipe.evaluation.views {
-        1 => "the centre view".to_string(),
+        1 => "the center view".to_string(),
         views => format!("the mean of {views} views"),
     };
     out.push('\n');
     for (name, line) in [
-        ("pictures", preprocessing(recipe)),
-        ("optimiser", optimiser(recipe)),
+        ("images", preprocessing(recipe)),
+        ("optimizer", optimizer(recipe)),
         ("schedule", schedule(recipe)),
         ("evaluation", views),
     ] {
@@ -30,7 +30,7 @@ pub fn text(recipe: &Recipe, network: &Network) -> String {
 }
 
 /// Fields: `name`, `summary`, `source`, `classes`, `input` `[channels, height, width]`, `parameters`, `macs` per
-/// picture, `layers[]` of `name`, `kind`, `output` (`[channels, height, width]`, of fully connected layers and
+/// image, `layers[]` of `name`, `kind`, `output` (`[channels, height, width]`, of fully connected layers and
 /// what follows them `[units]`), `parameters`, `macs`, and `deviations[]` of `what`, `why`.
 pub fn json(recipe: &Recipe, network: &Network) -> Value {
     let layers: Vec<Value> = network
@@ -183,7 +183,7 @@ fn preprocessing(recipe: &Recipe) -> String {
     let _ = match (recipe.augment.random_crop, input.crop == input.square) {
         (_, true) => write!(out, "whole"),
         (true, _) => write!(out, "random {0} x {0} crops in training", input.crop),
-        (false, _) => write!(out, "centre {0} x {0} crop", input.crop),
+        (false, _) => write!(out, "center {0} x {0} crop", input.crop),
     };
     if input.orientation == Orientation::Exif {
         out = format!("rotated as EXIF says (never those of ImageNet's archives), {out}");
@@ -192,11 +192,11 @@ fn preprocessing(recipe: &Recipe) -> String {
         out += ", flips";
     }
     if recipe.augment.color_noise > 0.0 {
-        let _ = write!(out, ", colour noise {}", recipe.augment.color_noise);
+        let _ = write!(out, ", color noise {}", recipe.augment.color_noise);
     }
     let _ = match input.mean {
         Mean::Image => write!(out, "; minus the mean image"),
-        Mean::Channels => write!(out, "; minus the mean colour"),
+        Mean::Channels => write!(out, "; minus the mean color"),
         Mean::Fixed([r, g, b]) => write!(out, "; minus ({r}, {g}, {b})"),
     };
     if input.divisor != 1.0 {
@@ -208,8 +208,8 @@ fn preprocessing(recipe: &Recipe) -> String {
     out
 }
 
-fn optimiser(recipe: &Recipe) -> String {
-    let o = &recipe.optimiser;
+fn optimizer(recipe: &Recipe) -> String {
+    let o = &recipe.optimizer;
     format!("SGD, batch {}, rate {}, momentum {}, decay {} on weights", o.batch, o.rate, o.momentum, o.decay)
 }
 

@@ -133,7 +133,7 @@ fn cifar_nets_round_up() {
 }
 
 #[test]
-fn normalisation_constants_multiply_the_plain_sum() {
+fn normalization_constants_multiply_the_plain_sum() {
     let alpha = |recipe: &str, layer: &str| {
         let network = network(&builtin(recipe));
         let layer = network.layers.into_iter().find(|l| l.name == layer).unwrap();
@@ -206,7 +206,7 @@ fn differences_and_their_reasons() {
         "input.crop: 224 -> 227",
         "k: 2.0 -> 1.0 in norm1, norm2",
         "order: ",
-        "pooling before normalisation",
+        "pooling before normalization",
         "card of caffenet",
     ] {
         assert!(text.contains(part), "{part}:\n{text}");
@@ -220,34 +220,34 @@ fn differences_and_their_reasons() {
 #[test]
 fn settings() {
     let mut recipe = builtin("paper");
-    recipe.set("optimiser.rate", "0.001").unwrap();
+    recipe.set("optimizer.rate", "0.001").unwrap();
     recipe.set("input.mean", "channels").unwrap();
     recipe.set("layer.fc6.weights.init", "he").unwrap();
     recipe.set("layer.fc6.weights.init.normal", "0.005").unwrap();
     recipe.set("schedule.plateau", "none").unwrap();
     recipe.set("schedule.at_epochs", "[20, 40]").unwrap();
     recipe.set_all([("input.crop", "300"), ("input.square", "320")]).unwrap();
-    assert_eq!(recipe.optimiser.rate, 0.001);
+    assert_eq!(recipe.optimizer.rate, 0.001);
     assert_eq!((recipe.input.mean, recipe.input.crop), (Mean::Channels, 300));
     assert_eq!(recipe.schedule.at_epochs, [20, 40]);
 
     let before = recipe.clone();
     for (key, value, message, help) in [
-        ("optimiser.rat", "1", "--set optimiser.rat=1: unknown key `optimiser.rat`", "`rate`"),
-        ("optimizer.rate", "1", "unknown key `optimizer`", "`optimiser`"),
+        ("optimizer.rat", "1", "--set optimizer.rat=1: unknown key `optimizer.rat`", "`rate`"),
+        ("optimzer.rate", "1", "unknown key `optimzer`", "`optimizer`"),
         ("layer.conv1.stried", "1", "unknown key `layer.conv1.stried`", "`stride`"),
         ("layer.conf1.stride", "1", "no layer is called `conf1`", "`conv1`"),
         (
-            "optimiser.momentum",
+            "optimizer.momentum",
             "1.5",
-            "`optimiser.momentum` is 1.5, expected a number at least 0 and below 1",
+            "`optimizer.momentum` is 1.5, expected a number at least 0 and below 1",
             "0.9",
         ),
-        ("optimiser.rate", "fast", "`optimiser.rate` is \"fast\", expected a number above 0", "0.01"),
-        ("optimiser.rate", "1\nbatch = 3", "`optimiser.rate` is", "0.01"),
-        ("optimiser.rate.x", "1", "`rate` is a value", "--set"),
+        ("optimizer.rate", "fast", "`optimizer.rate` is \"fast\", expected a number above 0", "0.01"),
+        ("optimizer.rate", "1\nbatch = 3", "`optimizer.rate` is", "0.01"),
+        ("optimizer.rate.x", "1", "`rate` is a value", "--set"),
         ("schedule.plateau.patience", "1", "`schedule.plateau.times` is missing", "times = 3"),
-        ("optimiser.rate", "none", "`optimiser.rate` is missing", "rate = 0.01"),
+        ("optimizer.rate", "none", "`optimizer.rate` is missing", "rate = 0.01"),
         ("layer", "1", "`layer` is 1, expected tables", "[[layer]]"),
         ("layer.conv1", "1", "`layer.conv1` is a layer, not a value", "--set layer.conv1=none"),
         ("layer.conv9", "none", "--set layer.conv9=none: no layer is called `conv9`", "did you mean `conv"),
@@ -257,10 +257,10 @@ fn settings() {
         ("layer.conv1.stried", "none", "unknown key `layer.conv1.stried`", "`stride`"),
         ("layer.relu1.weights", "none", "unknown key `layer.relu1.weights`", "name, kind"),
         ("layer.conv1.weights.dcay", "none", "unknown key `layer.conv1.weights.dcay`", "`decay`"),
-        ("optimiser.ratee", "none", "unknown key `optimiser.ratee`", "`rate`"),
+        ("optimizer.ratee", "none", "unknown key `optimizer.ratee`", "`rate`"),
         ("schedul.plateau", "none", "unknown key `schedul`", "`schedule`"),
-        ("optimiser.rate.x", "none", "`optimiser.rate` is a value and has no `x`", "--set"),
-        ("optimiser..rate", "1", "expected names between dots", "--set"),
+        ("optimizer.rate.x", "none", "`optimizer.rate` is a value and has no `x`", "--set"),
+        ("optimizer..rate", "1", "expected names between dots", "--set"),
         ("", "1", "expected names between dots", "--set"),
     ] {
         let error = recipe.set(key, value).unwrap_err();
@@ -312,8 +312,8 @@ fn settings_that_change_nothing_are_told() {
     let mut recipe = builtin("small");
     let unchanged = recipe
         .set_all([
-            ("optimiser.rate", "0.010"),
-            ("optimiser.momentum", "0.8"),
+            ("optimizer.rate", "0.010"),
+            ("optimizer.momentum", "0.8"),
             ("schedule.plateau", "none"),
             ("input.orientation", "exif"),
             ("layer.norm1,norm2.k", "2"),
@@ -324,7 +324,7 @@ fn settings_that_change_nothing_are_told() {
     assert_eq!(
         unchanged,
         [
-            "optimiser.rate=0.010",
+            "optimizer.rate=0.010",
             "schedule.plateau=none",
             "input.orientation=exif",
             "layer.norm1,norm2.k=2",
@@ -333,7 +333,7 @@ fn settings_that_change_nothing_are_told() {
     );
     let before = recipe.clone();
     for (settings, message) in [
-        ([("optimiser.rate", "1"), ("optimiser.rate", "2")], "`optimiser.rate` is set twice"),
+        ([("optimizer.rate", "1"), ("optimizer.rate", "2")], "`optimizer.rate` is set twice"),
         ([("layer.norm1.k", "1"), ("layer.norm1", "none")], "so `--set layer.norm1.k=1` has no effect"),
         ([("layer.norm1", "none"), ("layer.norm1.k", "1")], "no layer is called `norm1`"),
         ([("layer.norm1", "none"), ("layer.norm2,norm1", "none")], "`layer.norm1` is set twice"),
@@ -353,7 +353,7 @@ fn settings_without_effect_are_refused() {
         ("four-layer-relu", "schedule.divide_by", "5", Training, "the rate is never divided"),
         ("small", "schedule.at_epochs", "[12, 20]", Training, "training ends after 12 epochs"),
         ("cifar-18pct", "augment.random_crop", "true", Training, "the whole square, 32 x 32"),
-        ("small", "optimiser.rate", "0.1", RateSearch, "from `--from` to `--to`"),
+        ("small", "optimizer.rate", "0.1", RateSearch, "from `--from` to `--to`"),
         ("small", "schedule.epochs", "3", RateSearch, "no schedule"),
         ("small", "evaluation.views", "1", RateSearch, "evaluates nothing"),
     ] {
@@ -366,15 +366,15 @@ fn settings_without_effect_are_refused() {
     }
     let mut own = builtin("small");
     own.set("layer.conv1,conv2,conv3,fc4,fc5,fc6.weights.decay", "0").unwrap();
-    own.check_effect(["optimiser.decay"], Training).unwrap_err();
+    own.check_effect(["optimizer.decay"], Training).unwrap_err();
     let edited = Recipe::builtin_text("small").unwrap().to_owned() + "[[edit]]\nstep = 0\nrate = 0.1\n";
     let edited = Recipe::parse(&edited, "mine.toml").unwrap();
-    edited.check_effect(["optimiser.rate"], Training).unwrap_err();
+    edited.check_effect(["optimizer.rate"], Training).unwrap_err();
     edited.check_effect(["augment.color_noise"], Training).unwrap();
     // What makes a difference passes, and every recipe may have what does not.
     for name in Recipe::builtin_names() {
         builtin(name)
-            .check_effect(["optimiser.rate", "schedule.epochs", "layer.conv1.maps"], Training)
+            .check_effect(["optimizer.rate", "schedule.epochs", "layer.conv1.maps"], Training)
             .unwrap();
     }
     let mut later = builtin("small");
@@ -418,9 +418,9 @@ fn refused(from: &str, to: &str, message: &str, help: &str) {
 fn unknown_keys_are_refused_with_line_and_nearest() {
     let text = Recipe::builtin_text("paper").unwrap();
     let line = 1 + text.lines().position(|line| line == "rate = 0.01").unwrap();
-    let place = format!("my.toml:{line}: unknown key `optimiser.rat`");
+    let place = format!("my.toml:{line}: unknown key `optimizer.rat`");
     refused("\nrate = 0.01", "\nrat = 0.01", &place, "did you mean `rate`?");
-    refused("[optimiser]", "[optimizer]", "unknown key `optimizer`", "`optimiser`");
+    refused("[optimizer]", "[optimzer]", "unknown key `optimzer`", "`optimizer`");
     refused("maps = 96", "mpas = 96", "unknown key `layer.conv1.mpas`", "`maps`");
     refused("bias = 0.0", "biass = 0.0", "unknown key `layer.conv1.weights.biass`", "`bias`");
     refused(
@@ -433,19 +433,19 @@ fn unknown_keys_are_refused_with_line_and_nearest() {
 
 #[test]
 fn missing_keys_and_wrong_types() {
-    refused("batch = 128\n", "", "`optimiser.batch` is missing", "batch = 128");
+    refused("batch = 128\n", "", "`optimizer.batch` is missing", "batch = 128");
     refused("views = 10\n", "", "`evaluation.views` is missing", "views = 10");
     refused("[evaluation]\nviews = 10\n", "", "the table [evaluation] is missing", "recipe show paper");
     refused(
         "batch = 128",
         "batch = \"128\"",
-        "`optimiser.batch` is \"128\", expected a whole number",
+        "`optimizer.batch` is \"128\", expected a whole number",
         "batch = 1",
     );
     refused(
         "batch = 128",
         "batch = -3",
-        "`optimiser.batch` is -3, expected a whole number from 1",
+        "`optimizer.batch` is -3, expected a whole number from 1",
         "batch = 1",
     );
     refused("flip = true", "flip = 1", "`augment.flip` is 1, expected true or false", "flip = true");
@@ -466,7 +466,7 @@ fn missing_keys_and_wrong_types() {
 
 #[test]
 fn values_out_of_range() {
-    refused("batch = 128", "batch = 0", "`optimiser.batch` is 0", "batch = 1");
+    refused("batch = 128", "batch = 0", "`optimizer.batch` is 0", "batch = 1");
     refused(
         "batch = 128",
         "batch = 99999999999999999999999",
@@ -475,11 +475,11 @@ fn values_out_of_range() {
     );
     refused("momentum = 0.9", "momentum = 1.0", "at least 0 and below 1", "momentum = 0.9");
     refused("momentum = 0.9", "momentum = 0.9999999999", "at least 0 and below 1", "momentum = 0.9");
-    refused("momentum = 0.9", "momentum = -0.1", "`optimiser.momentum` is -0.1", "momentum = 0.9");
-    refused("momentum = 0.9", "momentum = nan", "`optimiser.momentum` is nan", "momentum = 0.9");
-    refused("\nrate = 0.01", "\nrate = 0", "`optimiser.rate` is 0, expected a number above 0", "rate = 0.01");
-    refused("\nrate = 0.01", "\nrate = 1e-60", "`optimiser.rate` is 1e-60", "rate = 0.01");
-    refused("\nrate = 0.01", "\nrate = inf", "`optimiser.rate` is inf", "rate = 0.01");
+    refused("momentum = 0.9", "momentum = -0.1", "`optimizer.momentum` is -0.1", "momentum = 0.9");
+    refused("momentum = 0.9", "momentum = nan", "`optimizer.momentum` is nan", "momentum = 0.9");
+    refused("\nrate = 0.01", "\nrate = 0", "`optimizer.rate` is 0, expected a number above 0", "rate = 0.01");
+    refused("\nrate = 0.01", "\nrate = 1e-60", "`optimizer.rate` is 1e-60", "rate = 0.01");
+    refused("\nrate = 0.01", "\nrate = inf", "`optimizer.rate` is inf", "rate = 0.01");
     refused("rate = 0.5", "rate = 1.0", "`layer.drop6.rate` is 1.0", "rate = 0.5");
     refused("square = 256", "square = 5000", "`input.square` is 5000", "square = 4096");
     refused(
@@ -492,7 +492,7 @@ fn values_out_of_range() {
     refused(
         "views = 10",
         "views = 5",
-        "`evaluation.views` is 5, expected 1 (the centre) or 10",
+        "`evaluation.views` is 5, expected 1 (the center) or 10",
         "views = 10",
     );
     refused("size = 5", "size = 0", "`layer.norm1.size` is 0", "size = 1");
@@ -601,6 +601,23 @@ fn networks_beyond_any_machine() {
         .unwrap();
     let error = Network::new(&recipe, 1000).unwrap_err();
     assert!(error.message.contains("layer conv1"), "{error}");
+}
+
+/// Models and recipes of earlier versions spell it `optimiser`.
+#[test]
+fn the_former_spelling_of_a_table_is_read() {
+    let text = include_str!("../../../../recipes/small.toml");
+    let recipe = Recipe::parse(text, "small.toml").unwrap();
+    let former = text.replace("[optimizer]", "[optimiser]");
+    assert_ne!(former, text);
+    assert_eq!(Recipe::parse(&former, "former.toml").unwrap(), recipe);
+    let (mut one, mut other) = (recipe.clone(), recipe);
+    one.set("optimizer.rate", "0.5").unwrap();
+    other.set("optimiser.rate", "0.5").unwrap();
+    assert_eq!(one, other);
+    let twice = format!("{text}\n[optimiser]\nrate = 1");
+    let error = Recipe::parse(&twice, "twice.toml").unwrap_err();
+    assert!(error.message.contains("unknown key `optimiser`"), "{error}");
 }
 
 /// The golden file's tensors are those of the network of the recipe beside it.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use alexnet_kernels::peak;
 use serde::Serialize;
 
-use super::init::initialise;
+use super::init::initialize;
 use crate::Result;
 use crate::engine::{Batch, CpuEngine, Engine, Laps, Mode, Outcome, Pass, Update};
 use crate::net::{Layer, Network, Recipe};
@@ -14,7 +14,7 @@ use crate::random::{Purpose, key};
 /// Calls of which the median is taken, at least, after one that is not counted.
 const CALLS: usize = 5;
 
-/// Seconds that short calls are repeated for: what disturbs one of them disturbs its neighbours too.
+/// Seconds that short calls are repeated for: what disturbs one of them disturbs its neighbors too.
 const LONG: f64 = 1.0;
 
 /// What [`fn@bench`] measured.
@@ -22,7 +22,7 @@ const LONG: f64 = 1.0;
 pub struct Speed {
     /// Name of the recipe.
     pub recipe: String,
-    /// Pictures in a step.
+    /// Images in a step.
     pub batch: usize,
     /// Threads that computed.
     pub threads: usize,
@@ -43,7 +43,7 @@ pub struct Speed {
     /// Most memory the process held, in bytes; 0 where the system does not say.
     pub resident_bytes: u64,
     /// Every pass through every layer of a training step, in the order in which they run; what a layer does for its
-    /// neighbour counts as its own.
+    /// neighbor counts as its own.
     pub train_layers: Vec<LayerSpeed>,
     /// Every layer of inference.
     pub infer_layers: Vec<LayerSpeed>,
@@ -64,7 +64,7 @@ pub struct LayerSpeed {
     pub gbytes: f64,
 }
 
-/// Measures training and inference of `recipe` on random pictures; inference with the weights of fully connected layers
+/// Measures training and inference of `recipe` on random images; inference with the weights of fully connected layers
 /// in half precision, if `half`.
 ///
 /// # Errors
@@ -74,7 +74,7 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
     let images: Vec<f32> = (0..batch * network.input.len()).map(|i| pixel(i as u64)).collect();
     let labels: Vec<u32> = (0..batch).map(|i| (i % network.classes) as u32).collect();
     let keys: Vec<u64> = (0..batch as u64).collect();
-    let parameters = initialise(&network, 0)?;
+    let parameters = initialize(&network, 0)?;
     let (forward, training) = (2.0 * network.macs() as f64 / 1e9, training_gflop(&network));
     let (peak_gflops, copy_gbytes) = on_threads(threads, || (peak::fma_gflops(0.2), peak::copy_gbytes(0.2)))?;
 
@@ -99,13 +99,13 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
         let mut laps = Vec::new();
         let batch_of = Batch { images: &images, labels: &labels, keys: &keys };
         // A rate of 0 keeps the numbers of the first step, whatever they are, from growing.
-        let update = Update { rate: 0.0, momentum: recipe.optimiser.momentum, decay: recipe.optimiser.decay };
+        let update = Update { rate: 0.0, momentum: recipe.optimizer.momentum, decay: recipe.optimizer.decay };
         let step = || {
             let Outcome { loss, .. } = engine.step(&batch_of, &update)?;
-            // Nothing is learnt from such a loss, so there would be half a step to measure.
+            // Nothing is learned from such a loss, so there would be half a step to measure.
             if !loss.is_finite() {
                 let message =
-                    format!("the loss of random pictures is {loss}: `{}` cannot be measured", recipe.name);
+                    format!("the loss of random images is {loss}: `{}` cannot be measured", recipe.name);
                 return Err(crate::Error::new(crate::error::Kind::Diverged, message)
                     .help("smaller initial weights in the recipe"));
             }
@@ -131,7 +131,7 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
     })
 }
 
-/// GFLOP of a training step per picture: forward, weight gradients, and input gradients of all layers but the first.
+/// GFLOP of a training step per image: forward, weight gradients, and input gradients of all layers but the first.
 fn training_gflop(network: &Network) -> f64 {
     let first = network.layers.iter().find(|layer| layer.macs() > 0).map_or(0, |layer| layer.macs());
     2.0 * (3 * network.macs() - first) as f64 / 1e9
@@ -183,7 +183,7 @@ fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Resul
     Ok(pool.install(work))
 }
 
-/// A centred pixel, -128 to 127.
+/// A centered pixel, -128 to 127.
 fn pixel(i: u64) -> f32 {
     (key(0, 0, i, Purpose::Weights) >> 56) as f32 - 128.0
 }

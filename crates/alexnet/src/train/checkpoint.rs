@@ -67,7 +67,7 @@ pub struct State {
 pub struct Lineage {
     /// The recipe, as TOML.
     pub recipe: String,
-    /// The pictures.
+    /// The images.
     pub data: Identity,
     /// What all random numbers follow from.
     pub seed: u64,
@@ -86,7 +86,7 @@ pub struct Checkpoint {
     pub parameters: Vec<Tensor>,
     /// Their momentum, named as they are.
     pub velocities: Vec<Tensor>,
-    /// What is subtracted from pictures: see [`crate::data::Preprocess`].
+    /// What is subtracted from images: see [`crate::data::Preprocess`].
     pub mean: Vec<f32>,
     /// Weights and biases of the best model, while it is not saved.
     pub best: Option<Vec<Tensor>>,
@@ -105,7 +105,7 @@ impl Lineage {
             });
         }
         if let Some(difference) = self.data.difference(&now.data) {
-            differences.push(format!("the pictures: {difference}"));
+            differences.push(format!("the images: {difference}"));
         }
         if self.seed != now.seed {
             differences.push(format!("the seed: {} -> {}", self.seed, now.seed));
@@ -348,12 +348,12 @@ mod tests {
         let then = checkpoint(1).lineage;
         assert_eq!(then.difference(&then), None);
         let mut recipe = Recipe::load("small").unwrap();
-        recipe.set("optimiser.rate", "0.5").unwrap();
+        recipe.set("optimizer.rate", "0.5").unwrap();
         let mut data = then.data.clone();
         data.classes.push("dog".into());
         let now = Lineage { recipe: recipe.to_toml(), data, seed: 8, init: Some("x".into()) };
         let told = then.difference(&now).unwrap();
-        for expected in ["optimiser.rate: 0.01 -> 0.5", "classes: 1 -> 2", "the seed: 7 -> 8", "started from"]
+        for expected in ["optimizer.rate: 0.01 -> 0.5", "classes: 1 -> 2", "the seed: 7 -> 8", "started from"]
         {
             assert!(told.contains(expected), "{told}");
         }

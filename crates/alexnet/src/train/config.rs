@@ -18,7 +18,7 @@ use crate::net::Recipe;
 pub struct Config {
     /// The experiment.
     pub recipe: Recipe,
-    /// Pictures with labels.
+    /// Images with labels.
     pub dataset: Dataset,
     /// Where they came from, so that the training can go on later; `None`: they come with the program.
     pub source: Option<PathBuf>,
@@ -34,9 +34,9 @@ pub struct Config {
     pub seed: u64,
     /// Threads that compute.
     pub threads: usize,
-    /// Threads that load pictures; 0: none beside those that compute.
+    /// Threads that load images; 0: none beside those that compute.
     pub workers: usize,
-    /// Pictures that go through the network at once, if fewer than a batch: less memory, the same numbers.
+    /// Images that go through the network at once, if fewer than a batch: less memory, the same numbers.
     pub micro_batch: Option<usize>,
     /// Ends training after so many steps.
     pub max_steps: Option<usize>,
@@ -65,7 +65,7 @@ pub enum RunFolder {
     Resume {
         /// The folder.
         folder: PathBuf,
-        /// Whether it goes on even with another recipe, other pictures or another seed.
+        /// Whether it goes on even with another recipe, other images or another seed.
         accept_changes: bool,
     },
 }
@@ -100,14 +100,14 @@ impl Config {
 /// How a training went.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// Evaluation of the best model on the validation pictures, with the recipe's number of views; `None` without
-    /// validation pictures or when the training was interrupted.
+    /// Evaluation of the best model on the validation images, with the recipe's number of views; `None` without
+    /// validation images or when the training was interrupted.
     pub evaluation: Option<Evaluation>,
     /// Passes over the training set, finished ones.
     pub epochs: usize,
     /// Updates of the parameters.
     pub steps: usize,
-    /// From the first look at the pictures to the end.
+    /// From the first look at the images to the end.
     pub seconds: f64,
     /// The run folder.
     pub run: PathBuf,

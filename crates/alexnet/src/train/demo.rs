@@ -1,11 +1,11 @@
-//! `alexnet demo`: pictures that come with the program, the paper's ingredients in a small network, two minutes.
+//! `alexnet demo`: images that come with the program, the paper's ingredients in a small network, two minutes.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use super::{Config, Report, RunFolder, train};
 use crate::Result;
-use crate::data::{Picture, embedded};
+use crate::data::{Image, embedded};
 use crate::error::shell;
 use crate::eval::{Predictor, topk::top};
 use crate::net::Recipe;
@@ -13,7 +13,7 @@ use crate::train::progress::Display;
 use crate::train::run::Run;
 use crate::train::signals::Interrupt;
 
-/// Test pictures that are shown with what the network makes of them.
+/// Test images that are shown with what the network makes of them.
 const SHOWN: usize = 4;
 
 /// How the demo is to run.
@@ -27,7 +27,7 @@ pub struct Options {
     pub seed: u64,
     /// Threads that compute.
     pub threads: usize,
-    /// Threads that load pictures.
+    /// Threads that load images.
     pub workers: usize,
     /// How progress is shown.
     pub display: Display,
@@ -35,7 +35,7 @@ pub struct Options {
     pub interrupt: Interrupt,
 }
 
-/// Trains the recipe `small` on the embedded pictures, and shows some of them with their five most probable classes.
+/// Trains the recipe `small` on the embedded images, and shows some of them with their five most probable classes.
 /// Everything is written to `out`; progress goes to stderr.
 ///
 /// # Errors
@@ -63,16 +63,16 @@ pub fn demo(options: Options, out: &mut dyn Write) -> Result<Report> {
     }
     let mut predictor = Predictor::load(&report.run, 10, options.threads, false)?;
     for shown in 0..SHOWN {
-        // Spread over the test pictures, so that several classes are seen.
+        // Spread over the test images, so that several classes are seen.
         let index = (2 * shown + 1) * test.len() / (2 * SHOWN);
-        let Ok(picture) = test.picture(index)? else { continue };
-        let probabilities = predictor.probabilities(&picture, predictor.views)?;
+        let Ok(image) = test.image(index)? else { continue };
+        let probabilities = predictor.probabilities(&image, predictor.views)?;
         let label = &predictor.classes[test.label(index) as usize];
         let best: Vec<(String, f64)> = top(&probabilities, 5)
             .into_iter()
             .map(|(class, p)| (predictor.classes[class].clone(), p))
             .collect();
-        write(out, &beside(&draw(&picture, Ink::detect()), &captions(label, &best)))?;
+        write(out, &beside(&draw(&image, Ink::detect()), &captions(label, &best)))?;
     }
     write(out, &next_commands(&report))?;
     Ok(report)
@@ -92,11 +92,11 @@ fn captions(label: &str, best: &[(String, f64)]) -> Vec<String> {
     lines
 }
 
-/// Lines of a picture and lines of text side by side.
-fn beside(picture: &[String], text: &[String]) -> String {
-    let rows = picture.len().max(text.len());
+/// Lines of an image and lines of text side by side.
+fn beside(image: &[String], text: &[String]) -> String {
+    let rows = image.len().max(text.len());
     let cell = |lines: &[String], row: usize| lines.get(row).cloned().unwrap_or_default();
-    (0..rows).map(|row| format!("  {}   {}\n", cell(picture, row), cell(text, row))).collect()
+    (0..rows).map(|row| format!("  {}   {}\n", cell(image, row), cell(text, row))).collect()
 }
 
 /// What a terminal can show.
@@ -104,9 +104,9 @@ fn beside(picture: &[String], text: &[String]) -> String {
 enum Ink {
     /// Characters.
     Plain,
-    /// The 24 greys of the palette of 256.
-    Greys,
-    /// Every colour.
+    /// The 24 grays of the palette of 256.
+    Grays,
+    /// Every color.
     Full,
 }
 
@@ -120,16 +120,16 @@ impl Ink {
         if is_set("NO_COLOR") || is("TERM", &["dumb"]) || !std::io::stdout().is_terminal() {
             return Self::Plain;
         }
-        if is("COLORTERM", &["truecolor", "24bit"]) { Self::Full } else { Self::Greys }
+        if is("COLORTERM", &["truecolor", "24bit"]) { Self::Full } else { Self::Grays }
     }
 
     /// Two pixels, one above the other, as one character.
     fn cell(self, upper: [u8; 3], lower: [u8; 3]) -> String {
-        let grey =
+        let gray =
             |pixel: [u8; 3]| 232 + pixel.iter().map(|&value| usize::from(value)).sum::<usize>() * 23 / 765;
         match self {
             Self::Plain => shade(upper, lower).to_string(),
-            Self::Greys => format!("\x1b[38;5;{}m\x1b[48;5;{}m\u{2580}", grey(upper), grey(lower)),
+            Self::Grays => format!("\x1b[38;5;{}m\x1b[48;5;{}m\u{2580}", gray(upper), gray(lower)),
             Self::Full => {
                 let ([r, g, b], [s, h, c]) = (upper, lower);
                 format!("\x1b[38;2;{r};{g};{b}m\x1b[48;2;{s};{h};{c}m\u{2580}")
@@ -138,17 +138,17 @@ impl Ink {
     }
 }
 
-/// A picture as lines of text, two rows of pixels to a line.
-fn draw(picture: &Picture, ink: Ink) -> Vec<String> {
+/// An image as lines of text, two rows of pixels to a line.
+fn draw(image: &Image, ink: Ink) -> Vec<String> {
     let pixel = |x: usize, y: usize| -> [u8; 3] {
-        let y = y.min(picture.height - 1);
-        std::array::from_fn(|c| picture.pixels[3 * (y * picture.width + x) + c])
+        let y = y.min(image.height - 1);
+        std::array::from_fn(|c| image.pixels[3 * (y * image.width + x) + c])
     };
     let row = |y: usize| -> String {
-        let cells = (0..picture.width).map(|x| ink.cell(pixel(x, y), pixel(x, y + 1)));
+        let cells = (0..image.width).map(|x| ink.cell(pixel(x, y), pixel(x, y + 1)));
         cells.collect::<String>() + if ink == Ink::Plain { "" } else { "\x1b[0m" }
     };
-    (0..picture.height).step_by(2).map(row).collect()
+    (0..image.height).step_by(2).map(row).collect()
 }
 
 /// Two pixels as one of ten characters of growing darkness on paper.
@@ -164,7 +164,7 @@ fn next_commands(report: &Report) -> String {
     let mut text = String::new();
     if let Some(found) = &report.evaluation {
         text += &format!(
-            "test accuracy: {:.2} % top-1, {:.2} % top-5 of {} pictures, after {} epochs and {:.0} seconds\n",
+            "test accuracy: {:.2} % top-1, {:.2} % top-5 of {} images, after {} epochs and {:.0} seconds\n",
             100.0 * found.top1_share(),
             100.0 * found.top5_share(),
             found.images,
@@ -174,9 +174,9 @@ fn next_commands(report: &Report) -> String {
     }
     text + &format!(
         "the run is in {run}\n\n\
-         Next, on pictures of your own, in one folder for each class:\n  \
-         alexnet train PICTURES --recipe small --epochs 20\n  \
-         alexnet classify {} PICTURE.jpg\n  \
+         Next, on images of your own, in one folder for each class:\n  \
+         alexnet train IMAGES --recipe small --epochs 20\n  \
+         alexnet classify {} IMAGE.jpg\n  \
          alexnet recipe show paper\n\
          (from a checkout: cargo run --release -- in place of alexnet)",
         shell(&report.run)
@@ -189,10 +189,10 @@ mod tests {
 
     #[test]
     fn drawings_have_a_line_for_two_rows() {
-        let picture = Picture::from_gray(3, 5, &[0; 15]);
-        let lines = draw(&picture, Ink::Plain);
+        let image = Image::from_gray(3, 5, &[0; 15]);
+        let lines = draw(&image, Ink::Plain);
         assert_eq!(lines.len(), 3);
-        assert!(Ink::Greys.cell([0; 3], [255; 3]).starts_with("\x1b[38;5;232m\x1b[48;5;255m"));
+        assert!(Ink::Grays.cell([0; 3], [255; 3]).starts_with("\x1b[38;5;232m\x1b[48;5;255m"));
         assert_eq!(shade([255; 3], [255; 3]), '@');
         assert_eq!(shade([0; 3], [0; 3]), ' ');
     }

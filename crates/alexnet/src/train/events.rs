@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_castagnolis_and_masked() {
-        // CRC32C of these digits is 0xe3069283, the check value of every catalogue.
+        // CRC32C of these digits is 0xe3069283, the check value of every catalog.
         assert_eq!(masked(b"123456789"), 0xe306_9283_u32.rotate_right(15).wrapping_add(0xa282_ead8));
         assert_eq!(masked(b"123456789"), 0xc78a_b0e5);
     }

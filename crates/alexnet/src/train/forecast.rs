@@ -19,7 +19,7 @@ const WARMING: usize = 2;
 pub struct Measuring {
     steps: usize,
     measured: usize,
-    pictures: usize,
+    images: usize,
     seconds: f64,
     waiting: f64,
     forward: f64,
@@ -31,7 +31,7 @@ pub struct Measuring {
 /// What the first steps say.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Forecast {
-    /// Training pictures a second.
+    /// Training images a second.
     pub images_per_second: f64,
     /// Seconds of a step.
     pub step_seconds: f64,
@@ -41,10 +41,10 @@ pub struct Forecast {
     pub backward_seconds: f64,
     /// The update, where it was seen by itself; most of it is part of the backward pass otherwise.
     pub update_seconds: f64,
-    /// Waiting for pictures.
+    /// Waiting for images.
     pub waiting_seconds: f64,
-    /// What one picture takes of one loading thread, in the order of [`STAGES`]: read, decode, square, augment.
-    pub picture_seconds: [f64; STAGES.len()],
+    /// What one image takes of one loading thread, in the order of [`STAGES`]: read, decode, square, augment.
+    pub image_seconds: [f64; STAGES.len()],
     /// Threads that load.
     pub workers: usize,
     /// Seconds of an epoch, its validation included.
@@ -68,9 +68,9 @@ pub struct Forecast {
 /// What is known beside the measured steps.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
-    /// Training pictures of an epoch, and validation pictures.
+    /// Training images of an epoch, and validation images.
     pub images: [usize; 2],
-    /// Training pictures that are left of this epoch.
+    /// Training images that are left of this epoch.
     pub left: usize,
     /// Epochs to come, this one included.
     pub epochs: usize,
@@ -88,7 +88,7 @@ pub struct Known {
 
 impl Measuring {
     /// Takes a step; tells whether there have been enough.
-    pub fn add(&mut self, pictures: usize, seconds: f64, waiting: f64, laps: &Laps) -> bool {
+    pub fn add(&mut self, images: usize, seconds: f64, waiting: f64, laps: &Laps) -> bool {
         self.steps += 1;
         if self.steps <= WARMING {
             return false;
@@ -97,7 +97,7 @@ impl Measuring {
             laps.laps().iter().filter(|lap| wanted(lap.pass)).map(|lap| lap.seconds).sum()
         };
         self.measured += 1;
-        self.pictures += pictures;
+        self.images += images;
         self.seconds += seconds;
         self.waiting += waiting;
         self.forward += sum(&|pass| pass == Pass::Forward);
@@ -109,12 +109,12 @@ impl Measuring {
         self.steps >= STEPS
     }
 
-    /// The forecast. `stages` are the seconds of a loading thread that a picture takes.
+    /// The forecast. `stages` are the seconds of a loading thread that an image takes.
     pub fn forecast(&self, stages: [f64; STAGES.len()], known: Known) -> Forecast {
         let steps = self.measured.max(1) as f64;
-        let rate = self.pictures as f64 / self.seconds.max(1e-9);
+        let rate = self.images as f64 / self.seconds.max(1e-9);
         let [training, validation] = known.images.map(|images| images as f64);
-        let validating = validation * self.forward / (self.pictures.max(1) as f64);
+        let validating = validation * self.forward / (self.images.max(1) as f64);
         let epoch = training / rate.max(1e-9) + validating;
         let now = known.left as f64 / rate.max(1e-9) + validating;
         Forecast {
@@ -124,7 +124,7 @@ impl Measuring {
             backward_seconds: self.backward / steps,
             update_seconds: self.update.0 / self.update.1.max(1) as f64,
             waiting_seconds: self.waiting / steps,
-            picture_seconds: stages,
+            image_seconds: stages,
             workers: known.workers,
             epoch_seconds: epoch,
             total_seconds: now + epoch * known.epochs.saturating_sub(1) as f64,
@@ -161,7 +161,7 @@ impl fmt::Display for Forecast {
         let share = |seconds: f64| 100.0 * seconds / self.step_seconds.max(1e-12);
         writeln!(
             f,
-            "  a step of {} ms: forward {:.0} %, backward and update {:.0} % (an update by itself {} ms), waiting for pictures {:.0} %",
+            "  a step of {} ms: forward {:.0} %, backward and update {:.0} % (an update by itself {} ms), waiting for images {:.0} %",
             significant(1e3 * self.step_seconds),
             share(self.forward_seconds),
             share(self.backward_seconds),
@@ -170,14 +170,14 @@ impl fmt::Display for Forecast {
         )?;
         let stages = STAGES
             .iter()
-            .zip(self.picture_seconds)
+            .zip(self.image_seconds)
             .map(|(name, seconds)| format!("{name} {:.2} ms", 1e3 * seconds));
-        let each: f64 = self.picture_seconds.iter().sum();
+        let each: f64 = self.image_seconds.iter().sum();
         let rate = self.workers.max(1) as f64 / each.max(1e-9);
         let threads = if self.workers == 1 { "thread loads" } else { "threads load" };
         writeln!(
             f,
-            "  a picture takes of a loading thread: {}; {} {threads} at most {} a second beside the training",
+            "  an image takes of a loading thread: {}; {} {threads} at most {} a second beside the training",
             stages.collect::<Vec<_>>().join(", "),
             count(self.workers.max(1) as u64),
             significant(rate)

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// When a layer's standard deviation is negative or not a number.
-pub fn initialise(network: &Network, seed: u64) -> Result<Vec<Tensor>> {
+pub fn initialize(network: &Network, seed: u64) -> Result<Vec<Tensor>> {
     let mut tensors = Vec::new();
     for (position, layer) in network.layers.iter().enumerate() {
         let mut random = generator(key(seed, 0, position as u64, Purpose::Weights));
@@ -107,7 +107,7 @@ mod tests {
             (Init::FanIn, 1.0 / (3.0 * fan_in).sqrt()),
         ];
         for (init, expected) in cases {
-            let tensors = initialise(&network(vec![fc("fc", 200, 500, init, 1.0)]), 7).unwrap();
+            let tensors = initialize(&network(vec![fc("fc", 200, 500, init, 1.0)]), 7).unwrap();
             let (mean, std) = mean_and_std(&tensors[0].data);
             assert!(mean.abs() < 0.013 * expected, "{init:?}: mean {mean}");
             assert!((std / expected - 1.0).abs() < 0.01, "{init:?}: {std}, expected {expected}");
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn biases_are_the_recipes_constant_or_uniform_with_the_weights() {
         let biases = |init| {
-            let tensors = initialise(&network(vec![fc("fc8", 100, 50, init, 0.1)]), 1).unwrap();
+            let tensors = initialize(&network(vec![fc("fc8", 100, 50, init, 0.1)]), 1).unwrap();
             assert_eq!((tensors[1].name.as_str(), &tensors[1].shape), ("fc8.bias", &vec![50]));
             tensors[1].data.clone()
         };
@@ -130,8 +130,8 @@ mod tests {
     #[test]
     fn seeds_differ_and_layers_differ() {
         let net = network(vec![fc("a", 20, 20, Init::He, 0.0), fc("b", 20, 20, Init::He, 0.0)]);
-        let (one, two) = (initialise(&net, 1).unwrap(), initialise(&net, 2).unwrap());
-        assert_eq!(one, initialise(&net, 1).unwrap());
+        let (one, two) = (initialize(&net, 1).unwrap(), initialize(&net, 2).unwrap());
+        assert_eq!(one, initialize(&net, 1).unwrap());
         assert_ne!(one[0].data, two[0].data);
         assert_ne!(one[0].data, one[2].data);
     }
@@ -139,15 +139,15 @@ mod tests {
     #[test]
     fn a_layer_added_behind_changes_nothing_before() {
         let layers = vec![fc("a", 20, 30, Init::Normal(0.01), 0.0), fc("b", 30, 10, Init::FanIn, 0.0)];
-        let short = initialise(&network(layers[..1].to_vec()), 3).unwrap();
-        let long = initialise(&network(layers), 3).unwrap();
+        let short = initialize(&network(layers[..1].to_vec()), 3).unwrap();
+        let long = initialize(&network(layers), 3).unwrap();
         assert_eq!(short[..], long[..2]);
     }
 
     #[test]
     fn a_bad_deviation_is_refused_by_name() {
         for std in [-0.01, f64::NAN, f64::INFINITY] {
-            let error = initialise(&network(vec![fc("fc6", 4, 4, Init::Normal(std), 0.0)]), 0).unwrap_err();
+            let error = initialize(&network(vec![fc("fc6", 4, 4, Init::Normal(std), 0.0)]), 0).unwrap_err();
             assert!(error.message.contains("fc6") && error.message.contains(&std.to_string()), "{error}");
         }
     }

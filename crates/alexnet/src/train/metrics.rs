@@ -22,17 +22,17 @@ pub struct Line {
     pub epoch: usize,
     /// Seconds of training so far, those before an interruption included.
     pub seconds: f64,
-    /// Mean multinomial logistic loss over the pictures of these steps, dropout and augmentation on.
+    /// Mean multinomial logistic loss over the images of these steps, dropout and augmentation on.
     #[serde(rename = "train/loss")]
     pub loss: f32,
-    /// Share of these pictures classified right, dropout and augmentation on.
+    /// Share of these images classified right, dropout and augmentation on.
     #[serde(rename = "train/top1")]
     pub top1: f32,
     /// Learning rate.
     pub lr: f32,
-    /// Training pictures per second, loading included, validation not.
+    /// Training images per second, loading included, validation not.
     pub images_per_second: f32,
-    /// Share of the time that was spent waiting for pictures.
+    /// Share of the time that was spent waiting for images.
     pub waiting: f32,
     /// At the end of an epoch.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -48,10 +48,10 @@ pub struct Validation {
     /// Mean multinomial logistic loss.
     #[serde(rename = "val/loss")]
     pub loss: f32,
-    /// Share of pictures whose most probable class is right.
+    /// Share of images whose most probable class is right.
     #[serde(rename = "val/top1")]
     pub top1: f32,
-    /// Share of pictures whose class is among the five most probable.
+    /// Share of images whose class is among the five most probable.
     #[serde(rename = "val/top5")]
     pub top5: f32,
 }

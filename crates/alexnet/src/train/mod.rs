@@ -13,13 +13,13 @@
 //! | [`run`], [`origin`] | the run folder; what a run began with and was asked for |
 //! | [`snapshot`], [`shelf`] | which model is the best, and the files of the best models |
 //! | [`record`], [`metrics`], [`tally`] | messages and numbers, to every place that shows them |
-//! | [`events`], [`plots`] | the same for TensorBoard, and as pictures |
+//! | [`events`], [`plots`] | the same for TensorBoard, and as images |
 //! | [`progress`] | what a person sees meanwhile |
 //! | [`dashboard`] | the same on a terminal of its own |
 //! | [`signals`] | stopping without losing anything |
 //! | [`rates`] | which learning rate: a little training at ever higher ones |
 //! | [`demo`] | `alexnet demo` |
-//! | [`mod@bench`] | pictures per second |
+//! | [`mod@bench`] | images per second |
 
 pub mod bench;
 pub mod checkpoint;

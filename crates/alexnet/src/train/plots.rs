@@ -1,4 +1,4 @@
-//! The curves of a training as pictures: `loss.svg`, `accuracy.svg` and `rate.svg`.
+//! The curves of a training as images: `loss.svg`, `accuracy.svg` and `rate.svg`.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -126,22 +126,22 @@ fn marks(lines: &[Line]) -> BTreeMap<usize, usize> {
 /// One line in a chart.
 struct Curve {
     label: &'static str,
-    colour: RGBColor,
+    color: RGBColor,
     points: Points,
     /// What `points` smooth.
     raw: Points,
 }
 
 impl Curve {
-    fn plain(label: &'static str, colour: RGBColor, points: Points) -> Self {
-        Self { label, colour, points: thinned(&points), raw: Vec::new() }
+    fn plain(label: &'static str, color: RGBColor, points: Points) -> Self {
+        Self { label, color, points: thinned(&points), raw: Vec::new() }
     }
 
     /// One that is drawn smooth, over the values themselves in a pale tone.
-    fn measured(label: &'static str, colour: RGBColor, points: Points) -> Self {
+    fn measured(label: &'static str, color: RGBColor, points: Points) -> Self {
         let smooth = smooth(&points);
         let raw = if smooth == points { Vec::new() } else { thinned(&points) };
-        Self { label, colour, points: thinned(&smooth), raw }
+        Self { label, color, points: thinned(&smooth), raw }
     }
 
     fn values(&self) -> impl Iterator<Item = f64> + '_ {
@@ -149,7 +149,7 @@ impl Curve {
     }
 }
 
-/// The mean of each value and its neighbours, a fortieth of all on either side.
+/// The mean of each value and its neighbors, a fortieth of all on either side.
 fn smooth(points: &Points) -> Points {
     let reach = points.len() / 40;
     let sums: Vec<f64> = std::iter::once(0.0)
@@ -166,7 +166,7 @@ fn smooth(points: &Points) -> Points {
     if reach == 0 { points.clone() } else { (0..points.len()).map(|i| (points[i].0, mean(i))).collect() }
 }
 
-/// As many points as a screen shows: of every few neighbours the lowest and the highest, so that outliers stay.
+/// As many points as a screen shows: of every few neighbors the lowest and the highest, so that outliers stay.
 pub(super) fn thinned(points: &[(f64, f64)]) -> Points {
     if points.len() <= POINTS {
         return points.to_vec();
@@ -274,7 +274,7 @@ fn round_step(span: f64, most: f64) -> f64 {
     step.unwrap_or(10.0 * power)
 }
 
-/// One picture.
+/// One image.
 struct Chart<'a> {
     title: &'static str,
     curves: &'a [Curve],
@@ -296,7 +296,7 @@ impl Chart<'_> {
     }
 
     fn draw<'a>(&self, svg: &'a mut String) -> std::result::Result<(), Failed<'a>> {
-        let font = |size: i32, colour: &RGBColor| ("sans-serif", size).into_font().color(colour);
+        let font = |size: i32, color: &RGBColor| ("sans-serif", size).into_font().color(color);
         let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
         // The ground is white whatever the viewer's.
         root.fill(&WHITE)?;
@@ -338,18 +338,17 @@ impl Chart<'_> {
 
         // What is pale lies below all that is not.
         for curve in self.curves {
-            chart.draw_series(LineSeries::new(curve.raw.iter().copied(), curve.colour.mix(0.3)))?;
+            chart.draw_series(LineSeries::new(curve.raw.iter().copied(), curve.color.mix(0.3)))?;
         }
         for curve in self.curves.iter().filter(|curve| !curve.points.is_empty()) {
-            let colour = curve.colour;
-            let line = LineSeries::new(curve.points.iter().copied(), colour.stroke_width(2));
+            let color = curve.color;
+            let line = LineSeries::new(curve.points.iter().copied(), color.stroke_width(2));
             let drawn = chart.draw_series(line)?;
             drawn
                 .label(curve.label)
-                .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 20, y)], colour.stroke_width(3)));
+                .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 20, y)], color.stroke_width(3)));
             if curve.points.len() <= DOTS {
-                chart
-                    .draw_series(curve.points.iter().map(|&point| Circle::new(point, 3, colour.filled())))?;
+                chart.draw_series(curve.points.iter().map(|&point| Circle::new(point, 3, color.filled())))?;
             }
         }
         if self.curves.iter().all(|curve| curve.points.is_empty()) {
@@ -421,7 +420,7 @@ mod tests {
         assert!(loss.contains("validation") && accuracy.contains("top-5") && rate.contains("0.001"));
     }
 
-    /// `ALEXNET_PLOTS=FOLDER` keeps the pictures, to be looked at.
+    /// `ALEXNET_PLOTS=FOLDER` keeps the images, to be looked at.
     #[test]
     fn real_trainings_are_drawn() {
         let temporary = tempfile::tempdir().unwrap();
@@ -456,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_training_makes_a_small_picture() {
+    fn a_long_training_makes_a_small_image() {
         let lines = training(90, 280);
         assert!(lines.len() > 25_000);
         let began = std::time::Instant::now();

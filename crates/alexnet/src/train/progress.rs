@@ -105,7 +105,7 @@ impl Progress {
         }
     }
 
-    /// Begins a stretch of `total` pictures, and ends the one before.
+    /// Begins a stretch of `total` images, and ends the one before.
     pub fn start(&mut self, what: impl Into<String>, total: usize) {
         self.finish();
         let (what, now) = (what.into(), Instant::now());
@@ -117,18 +117,18 @@ impl Progress {
         self.stretch = Some(Stretch { what, total, done: 0, before: 0, started: now, last_line: now, bar });
     }
 
-    /// The stretch begins where `pictures` are done already: they count for how far it is, not for its speed.
-    pub fn take_up(&mut self, pictures: usize) {
+    /// The stretch begins where `images` are done already: they count for how far it is, not for its speed.
+    pub fn take_up(&mut self, images: usize) {
         if let Some(stretch) = &mut self.stretch {
-            stretch.before = pictures as u64;
+            stretch.before = images as u64;
         }
-        self.advance(pictures, None);
+        self.advance(images, None);
     }
 
-    /// `pictures` more are done; `loss` is shown if given.
-    pub fn advance(&mut self, pictures: usize, loss: Option<f64>) {
+    /// `images` more are done; `loss` is shown if given.
+    pub fn advance(&mut self, images: usize, loss: Option<f64>) {
         let Some(stretch) = &mut self.stretch else { return };
-        stretch.done += pictures as u64;
+        stretch.done += images as u64;
         if let Some(dashboard) = &self.dashboard {
             return dashboard.stretch(&stretch.what, stretch.done, stretch.total, stretch.shown_rate());
         }
@@ -137,7 +137,7 @@ impl Progress {
             Display::Bar => {
                 let loss = loss.map_or(String::new(), |loss| format!("  loss {loss:.3}"));
                 stretch.bar.set_message(format!("{}{loss}", stretch.rate_and_rest()));
-                stretch.bar.inc(pictures as u64);
+                stretch.bar.inc(images as u64);
             }
             Display::Lines | Display::Dashboard if stretch.last_line.elapsed() >= LINE_EVERY => {
                 stretch.last_line = Instant::now();
@@ -166,7 +166,7 @@ impl Stretch {
     fn line(&self, loss: Option<f64>) -> String {
         let loss = loss.map_or(String::new(), |loss| format!(", loss {loss:.3}"));
         let (done, total) = (count(self.done), count(self.total));
-        format!("{}: {done} of {total} pictures{loss}, {}", self.what, self.rate_and_rest())
+        format!("{}: {done} of {total} images{loss}, {}", self.what, self.rate_and_rest())
     }
 
     /// Images a second.
@@ -265,7 +265,7 @@ mod tests {
         progress.start("epoch 3 of 90", 1_000);
         progress.advance(250, Some(4.5));
         let line = progress.stretch.as_ref().unwrap().line(Some(4.5));
-        assert_eq!(line, "epoch 3 of 90: 250 of 1,000 pictures, loss 4.500, measuring");
+        assert_eq!(line, "epoch 3 of 90: 250 of 1,000 images, loss 4.500, measuring");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::init::initialise;
+use super::init::initialize;
 use super::plots::draw_rates;
 use super::progress::{Display, Progress};
 use crate::data::check;
@@ -32,7 +32,7 @@ pub struct Options {
     pub seed: u64,
     /// Threads that compute.
     pub threads: usize,
-    /// Threads that load pictures.
+    /// Threads that load images.
     pub workers: usize,
     /// How progress is shown.
     pub display: Display,
@@ -64,16 +64,16 @@ pub struct Found {
 /// Trains `recipe` from its initial weights, each step at a higher rate than the one before. Nothing is kept.
 ///
 /// # Errors
-/// When the recipe does not fit the pictures, memory cannot be had, or a picture's file cannot be read.
+/// When the recipe does not fit the images, memory cannot be had, or an image's file cannot be read.
 pub fn find(recipe: &Recipe, dataset: &Dataset, options: &Options) -> Result<Found> {
     if options.to <= options.from {
         return Err(Error::usage(format!("from a rate of {} to {}", options.from, options.to))
             .help("--to must be above --from"));
     }
     let network = Network::new(recipe, dataset.classes.len())?;
-    let batch = recipe.optimiser.batch;
+    let batch = recipe.optimizer.batch;
     let mut engine = CpuEngine::new(network, Mode::Training, batch, options.threads)?;
-    engine.load(&initialise(engine.network(), options.seed)?)?;
+    engine.load(&initialize(engine.network(), options.seed)?)?;
     let mut dataset = dataset.clone();
     dataset.prepare(&recipe.input)?;
     let train = dataset.train()?;
@@ -90,7 +90,7 @@ pub fn find(recipe: &Recipe, dataset: &Dataset, options: &Options) -> Result<Fou
     let mut loader: Option<Loader> = None;
     while tries.len() < options.steps {
         let next = loader.as_mut().and_then(Iterator::next);
-        let Some(pictures) = next else {
+        let Some(loaded) = next else {
             let key = (options.seed, epochs.next().unwrap_or(1));
             let usable = &statistics.usable;
             loader = Some(Loader::training(
@@ -106,10 +106,10 @@ pub fn find(recipe: &Recipe, dataset: &Dataset, options: &Options) -> Result<Fou
             ));
             continue;
         };
-        let pictures = pictures?;
+        let loaded = loaded?;
         let rate = (f64::from(options.from) * growth.powi(tries.len() as i32)) as f32;
-        let update = Update { rate, momentum: recipe.optimiser.momentum, decay: recipe.optimiser.decay };
-        let batch = Batch { images: &pictures.images, labels: &pictures.labels, keys: &pictures.keys };
+        let update = Update { rate, momentum: recipe.optimizer.momentum, decay: recipe.optimizer.decay };
+        let batch = Batch { images: &loaded.images, labels: &loaded.labels, keys: &loaded.keys };
         let loss = engine.step(&batch, &update)?.loss;
         if engine.not_finite().is_some() {
             return Ok(judge(tries, Some(rate)));
@@ -122,7 +122,7 @@ pub fn find(recipe: &Recipe, dataset: &Dataset, options: &Options) -> Result<Fou
             return Ok(judge(tries, Some(rate)));
         }
         if let Some(loader) = &mut loader {
-            loader.recycle(pictures);
+            loader.recycle(loaded);
         }
     }
     Ok(judge(tries, None))

@@ -195,14 +195,14 @@ impl Record {
         Ok(())
     }
 
-    /// Says how many pictures are left out, with the first of them; the log gets them all.
+    /// Says how many images are left out, with the first of them; the log gets them all.
     pub fn skipped(&mut self, skipped: &[Skip]) {
         const SHOWN: usize = 10;
         if skipped.is_empty() {
             return;
         }
-        let pictures = if skipped.len() == 1 { "picture is" } else { "pictures are" };
-        self.say(&format!("{} {pictures} left out:", count(skipped.len() as u64)));
+        let images = if skipped.len() == 1 { "image is" } else { "images are" };
+        self.say(&format!("{} {images} left out:", count(skipped.len() as u64)));
         for (i, Skip { file, reason }) in skipped.iter().enumerate() {
             let line = format!("  {file}: {reason}");
             self.run.log(&line);

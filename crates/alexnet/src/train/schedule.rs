@@ -64,7 +64,7 @@ impl Pace {
         divided(first, schedule.divide_by, self.divided.saturating_sub(before))
     }
 
-    /// Takes note of a finished epoch and its validation error (share of pictures wrong, 0 to 1).
+    /// Takes note of a finished epoch and its validation error (share of images wrong, 0 to 1).
     pub fn finish_epoch(&mut self, schedule: &Schedule, error: f64) -> Next {
         self.epochs += 1;
         let improved = self.best_error.is_none_or(|best| error < best);

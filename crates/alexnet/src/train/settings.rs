@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// Layers that were frozen (`true`) or let loose (`false`) by their names.
     pub frozen: BTreeMap<String, bool>,
-    /// Deviation of the colour noise.
+    /// Deviation of the color noise.
     pub color_noise: Option<f64>,
     /// The last epoch.
     pub stop_after: Option<usize>,

@@ -1,4 +1,4 @@
-//! What is known to go wrong with this network, how it is recognised, and what cures it.
+//! What is known to go wrong with this network, how it is recognized, and what cures it.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ const EXPLODED: f64 = 100.0;
 /// What pixels are divided by to be about 1 in size: their usual deviation.
 const PIXELS: f32 = 64.0;
 
-/// Share of units that may be silent for every picture of a batch.
+/// Share of units that may be silent for every image of a batch.
 const DEAD: f32 = 0.5;
 
 /// How large a change of the weights may be beside the weights.
@@ -120,7 +120,7 @@ impl Cure {
             settings.push(("input.divisor".into(), PIXELS.to_string()));
         }
         if self == Self::SmallBiases {
-            settings.push(("optimiser.rate".into(), (recipe.optimiser.rate / 2.0).to_string()));
+            settings.push(("optimizer.rate".into(), (recipe.optimizer.rate / 2.0).to_string()));
         }
         settings
     }
@@ -136,7 +136,7 @@ impl Cure {
                 crate::error::Kind::Diverged,
                 "the loss stays at that of a blind guess, and the recipe has He's initial weights already",
             )
-            .help("a lower rate, as with `--set optimiser.rate=0.001`; `alexnet lr-find` shows which"));
+            .help("a lower rate, as with `--set optimizer.rate=0.001`; `alexnet lr-find` shows which"));
         }
         let mut cured = recipe.clone();
         cured.set_all(settings.iter().map(|(key, value)| (key.as_str(), value.as_str())))?;
@@ -150,7 +150,7 @@ impl Cure {
     }
 }
 
-/// Recognises what goes wrong; says each thing once.
+/// Recognizes what goes wrong; says each thing once.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     told: BTreeSet<(String, &'static str)>,
@@ -177,7 +177,7 @@ impl Watch {
     /// Whether the loss of some steps is still that of a blind guess among `classes` classes, ln(classes): the
     /// best-known failure of this network. Said only of enough images, of which no more are right than by luck.
     pub fn is_flat(seen: &Tally, classes: usize) -> bool {
-        let (blind, images) = ((classes as f64).ln(), seen.pictures as f64);
+        let (blind, images) = ((classes as f64).ln(), seen.images as f64);
         let chance = 1.0 / classes.max(1) as f64;
         let lucky = images * chance + LUCK * (images * chance * (1.0 - chance)).sqrt();
         is_enough(seen, classes)
@@ -205,9 +205,9 @@ impl Watch {
             late.loss()
         );
         let cure = format!(
-            "the rate is too high, or the initial weights are too large for the pixels' scale: --set optimiser.rate={}, \
+            "the rate is too high, or the initial weights are too large for the pixels' scale: --set optimizer.rate={}, \
              or --set input.divisor={PIXELS}; `alexnet lr-find` shows which rates are",
-            divided(recipe.optimiser.rate, LOWER, 1)
+            divided(recipe.optimizer.rate, LOWER, 1)
         );
         self.tell("", "wild", Advice { step, finding, cure })
     }
@@ -249,7 +249,7 @@ impl Watch {
         let mut found = Vec::new();
         if layer.dead.is_some_and(|dead| dead > DEAD) {
             let finding = format!(
-                "{name}: {:.0} % of its units are silent for every picture of the batch",
+                "{name}: {:.0} % of its units are silent for every image of the batch",
                 100.0 * layer.dead.unwrap_or_default()
             );
             let cure = format!(
@@ -296,7 +296,7 @@ fn is_enough(seen: &Tally, classes: usize) -> bool {
     let blind = (classes as f64).ln();
     // The mean of n losses is known to SPREAD / sqrt(n).
     let needed = (SPREAD / (PRECISION * blind)).powi(2).max(FEWEST);
-    classes > 1 && seen.pictures as f64 >= needed
+    classes > 1 && seen.images as f64 >= needed
 }
 
 #[cfg(test)]
@@ -323,9 +323,9 @@ mod tests {
         assert_eq!(watch.layers(540, &[health(None, 1e-9)], 0.01).len(), 1);
     }
 
-    /// `pictures` images with a mean loss, of which so many are right.
-    fn tally(pictures: usize, loss: f64, correct: usize) -> Tally {
-        Tally { pictures, correct, loss: pictures as f64 * loss, ..Tally::default() }
+    /// `images` images with a mean loss, of which so many are right.
+    fn tally(images: usize, loss: f64, correct: usize) -> Tally {
+        Tally { images, correct, loss: images as f64 * loss, ..Tally::default() }
     }
 
     #[test]
@@ -381,10 +381,10 @@ mod tests {
             assert!(small.init == before.init && small.bias == before.bias * 0.1, "{}", layer.name);
         }
         assert_eq!((he.input.divisor, small.input.divisor), (PIXELS, 1.0));
-        assert_eq!(small.optimiser.rate, paper.optimiser.rate / 2.0);
+        assert_eq!(small.optimizer.rate, paper.optimizer.rate / 2.0);
         assert!(Cure::He.apply(&he).is_err());
         let mut watch = Watch::default();
-        let tally = Tally { pictures: 1, loss: 2.3, ..Tally::default() };
+        let tally = Tally { images: 1, loss: 2.3, ..Tally::default() };
         let advice = watch.flat(70, &tally, 10, &paper).unwrap();
         assert!(advice.finding.contains("ln 10 = 2.303"), "{advice:?}");
         assert!(advice.cure.contains("--set layer.conv2.weights.bias=0.1"), "{advice:?}");

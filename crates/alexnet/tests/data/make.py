@@ -5,7 +5,7 @@
 
 `NAME` there is `Image.open(odd/NAME).convert("RGB")`, `[height, width, 3]`; for 16 bits, of which Pillow keeps the upper or
 saturates, `round(value / 257)`. `WIDTHxHEIGHT-to-SIDE` is the photograph-like picture of that size, and
-`WIDTHxHEIGHT-to-SIDE.square` what Pillow's BILINEAR makes of it: short side to SIDE, centre square.
+`WIDTHxHEIGHT-to-SIDE.square` what Pillow's BILINEAR makes of it: short side to SIDE, center square.
 """
 
 import pathlib
@@ -64,7 +64,7 @@ def main():
     save(alpha, "alpha.png")
     save(rgb, "animated.png", save_all=True, append_images=[rgb.rotate(180)])
     expected = {path.name: np.asarray(Image.open(path).convert("RGB")) for path in sorted(ODD.iterdir())}
-    # Pillow saturates 16-bit grey and has no 16-bit colour.
+    # Pillow saturates 16-bit grey and has no 16-bit color.
     deep = (picture(41, 29, 2).astype(np.uint16) * 257 + 5).clip(0, 65535)
     for name, values in [("16-bit-grey.png", deep[..., 0]), ("16-bit.png", deep)]:
         (ODD / name).write_bytes(imagecodecs.png_encode(np.ascontiguousarray(values)))

@@ -82,7 +82,7 @@ def forward(p, x, keep=1.0):
 
 
 # Shape and deviation of the weights, deviation of the biases. The first two layers keep the pixels' scale, so that
-# the normalisations do something; conv3 brings the signal down to about 1.
+# the normalizations do something; conv3 brings the signal down to about 1.
 SHAPES = {
     "conv1": ((8, 3, 11, 11), 0.06, 5.0),
     "conv2": ((16, 4, 5, 5), 0.15, 5.0),
@@ -146,7 +146,7 @@ def narrow_paper():
     tensors["logits.dropout_at_test"] = stored(forward(p, x, keep=0.5)["fc8"])
     save_file(tensors, HERE / "narrow-paper.safetensors", metadata(recipe="tests/golden/narrow-paper.toml"))
 
-    # How far single precision strays: what a tolerance must allow. And how much the normalisation matters: what a
+    # How far single precision strays: what a tolerance must allow. And how much the normalization matters: what a
     # tolerance must be smaller than.
     f32 = {name: value.float() for name, value in p.items()}
     losses32, last32 = train(f32, x.float(), y, STEPS)

@@ -4,7 +4,7 @@
     pip install scipy numpy pillow && cargo build --release
     python tests/ilsvrc/whole.py target/release/alexnet [FOLDER]
 
-1,000 archives of 20 small pictures each, 2,000 to validate on, a development kit; about a minute.
+1,000 archives of 20 small images each, 2,000 to validate on, a development kit; about a minute.
 """
 
 import json
@@ -40,16 +40,16 @@ def main():
         assert files == set(generate.CMYK), files
         expected = {"cmyk": 22, "wrong-name": 1, "rotated": 1, "truncated": 1}
         assert all(kinds[kind] == count for kind, count in expected.items()), kinds
-        # One whole pass and a bit, over every picture but the truncated one.
+        # One whole pass and a bit, over every image but the truncated one.
         recipe = ["--recipe", "small", "--seed", "1"]
         trained = run("train", source, *recipe, "--run", root / "run", "--steps", "300")
         assert len(trained["skipped"]) == 1 and trained["images"] == 2000, trained
-        # Packed, the truncated picture is not counted any more, so the crops of those behind it are others.
+        # Packed, the truncated image is not counted any more, so the crops of those behind it are others.
         packed = run("data", "pack", source, root / "packed", "--side", "28")
         assert [split["images"] for split in packed["splits"]] == [19_999, 2000], packed["splits"]
         again = run("train", root / "packed", *recipe, "--run", root / "again", "--steps", "300")
         assert abs(again["loss"] - trained["loss"]) < 0.2, (trained, again)
-        # Labels are joined rightly: the class's number colours its pictures, so a little is learned at once.
+        # Labels are joined rightly: the class's number colors its images, so a little is learned at once.
         judged = run("eval", root / "run", "--data", source, "--split", "val")
         assert judged["images"] == 2000 and judged["top1"] == trained["top1"], judged
         assert judged["top5"] > 0.01, f"top-5 {judged['top5']}: chance is 0.005"

@@ -51,7 +51,7 @@ RESTARTS = {"none": None, "1": "1B", "row": "1", "5": "5B"}
 MARKS = ["JFIF", "Adobe 0", "Adobe 1", "Adobe 2", "JFIF, Adobe 0", "none", "RGB", "short APP14"]
 
 
-def picture(width, height):
+def image(width, height):
     """Waves, an edge and some noise."""
     rng = np.random.default_rng(width * 1000 + height)
     y, x = np.mgrid[0:height, 0:width] / max(width, height)
@@ -67,7 +67,7 @@ def run(*command, data):
 
 def coded(size, sampling, scans, restart, progressive, folder):
     """The file that cjpeg makes, or None where it cannot."""
-    values = picture(*size)
+    values = image(*size)
     gray = "," not in sampling
     kind = b"P5" if gray else b"P6"
     pixels = kind + b" %d %d 255\n" % size + (values[..., 1] if gray else values).tobytes()
@@ -133,7 +133,7 @@ def marked(data, mark):
 def four(size, transform, quality=90):
     """A file of four components; YCCK where the transform says so."""
     out = io.BytesIO()
-    Image.fromarray(np.concatenate([picture(*size), picture(*size)[..., :1]], axis=2), "CMYK").save(out, "JPEG", quality=quality)
+    Image.fromarray(np.concatenate([image(*size), image(*size)[..., :1]], axis=2), "CMYK").save(out, "JPEG", quality=quality)
     return out.getvalue().replace(adobe(0)[4:], adobe(transform)[4:])
 
 
@@ -192,7 +192,7 @@ def damaged(size):
 
 
 def unsupported(size):
-    gray = b"P5 %d %d 255\n" % size + picture(*size)[..., 1].tobytes()
+    gray = b"P5 %d %d 255\n" % size + image(*size)[..., 1].tobytes()
     plain = run("cjpeg", data=gray)
     yield "arithmetic-coded JPEG", run("cjpeg", "-arithmetic", data=gray)
     frame = next(a for m, a, _ in segments(plain) if m == 0xC0)

@@ -1,4 +1,4 @@
-//! Trainings by the program itself: pictures, a recipe and run folders below one folder.
+//! Trainings by the program itself: images, a recipe and run folders below one folder.
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
@@ -10,13 +10,13 @@ use alexnet::model::{Model, Summary};
 use assert_cmd::cargo::cargo_bin;
 use serde_json::{Value, json};
 
-use crate::pictures::{encode, pixels, put};
+use crate::images::{encode, pixels, put};
 use crate::support::every_layer;
 
 pub(crate) const CLASSES: [&str; 5] = ["ant", "bee", "cat", "dog", "eel"];
 
-/// A picture that is mostly its class's.
-pub(crate) fn picture(class: usize, salt: usize) -> Vec<u8> {
+/// An image that is mostly its class's.
+pub(crate) fn image(class: usize, salt: usize) -> Vec<u8> {
     let (width, height) = (20 + class, 19);
     let own = pixels(width, height, 1 << 20 | class);
     let mixed = own
@@ -27,7 +27,7 @@ pub(crate) fn picture(class: usize, salt: usize) -> Vec<u8> {
     encode(&image::DynamicImage::ImageRgb8(image))
 }
 
-/// Pictures, a recipe and run folders below one folder.
+/// Images, a recipe and run folders below one folder.
 pub(crate) struct Place {
     folder: tempfile::TempDir,
 }
@@ -42,7 +42,7 @@ impl Place {
             for (class, name) in CLASSES.iter().enumerate() {
                 for i in 0..n {
                     let salt = 1000 * class + i + if split == "val" { 500 } else { 0 };
-                    put(place.root(), &format!("data/{split}/{name}/{i}.png"), &picture(class, salt));
+                    put(place.root(), &format!("data/{split}/{name}/{i}.png"), &image(class, salt));
                 }
             }
         }
@@ -50,8 +50,8 @@ impl Place {
         let epochs = epochs.to_string();
         recipe
             .set_all([
-                ("optimiser.batch", "4"),
-                ("optimiser.rate", "0.002"),
+                ("optimizer.batch", "4"),
+                ("optimizer.rate", "0.002"),
                 ("schedule.epochs", epochs.as_str()),
                 ("schedule.at_epochs", "none"),
                 ("schedule.plateau", "{ patience = 1, times = 100 }"),

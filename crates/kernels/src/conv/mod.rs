@@ -5,7 +5,7 @@
 //!
 //! Where Winograd's algorithms multiply less, they are used. They mix the values that a tile of outputs sees, so an
 //! infinity or a not-a-number spoils outputs that have no part in it: then the pass is done again, portion by portion of
-//! the pictures, as below where it has to be.
+//! the images, as below where it has to be.
 //!
 //! Otherwise all three passes are matrix products over patches that are packed straight from the maps; no pass writes
 //! the patches out, and none scatters. The zeros outside the map are multiplied like any value: beside them an
@@ -45,18 +45,18 @@ pub fn forward(
     y: &mut [f32],
 ) {
     let part = part.into();
-    check_len!(x, part.pictures() * g.input.len());
+    check_len!(x, part.images() * g.input.len());
     check_len!(w, g.weights());
     check_len!(bias, g.output.channels);
-    check_len!(y, part.pictures() * g.output.len());
+    check_len!(y, part.images() * g.output.len());
     short_or_direct(
         part,
         |part| Winograd::of(g, part),
-        |winograd, pictures| {
-            let (x, y) = (&x[span(&pictures, g.input)], &mut y[span(&pictures, g.output)]);
+        |winograd, images| {
+            let (x, y) = (&x[span(&images, g.input)], &mut y[span(&images, g.output)]);
             match winograd {
                 Some(winograd) => winograd.forward(x, w, bias, epilogue, y),
-                None => forward_directly(g, pictures.len(), x, w, bias, epilogue, y),
+                None => forward_directly(g, images.len(), x, w, bias, epilogue, y),
             }
         },
     );
@@ -64,7 +64,7 @@ pub fn forward(
 
 /// Does a pass by the algorithm that there is for a part of a batch, and directly where there is none.
 ///
-/// `pass` tells whether what it wrote is finite. If it is not, each portion is done again by itself, so that no picture's
+/// `pass` tells whether what it wrote is finite. If it is not, each portion is done again by itself, so that no image's
 /// bits depend on what other portions hold; directly if need be.
 fn short_or_direct(
     part: Part,
@@ -73,22 +73,22 @@ fn short_or_direct(
 ) {
     let all = algorithm(part);
     let is_short = all.is_some();
-    if pass(all, 0..part.pictures()) || !is_short {
+    if pass(all, 0..part.images()) || !is_short {
         return;
     }
     for portion in part.portions() {
         let (first, range) = (part.range().start, portion.range());
-        let pictures = range.start - first..range.end - first;
+        let images = range.start - first..range.end - first;
         let winograd = algorithm(portion);
-        if !winograd.is_some_and(|winograd| pass(Some(winograd), pictures.clone())) {
-            pass(None, pictures);
+        if !winograd.is_some_and(|winograd| pass(Some(winograd), images.clone())) {
+            pass(None, images);
         }
     }
 }
 
-/// The values of some pictures.
-fn span(pictures: &Range<usize>, maps: Maps) -> Range<usize> {
-    pictures.start * maps.len()..pictures.end * maps.len()
+/// The values of some images.
+fn span(images: &Range<usize>, maps: Maps) -> Range<usize> {
+    images.start * maps.len()..images.end * maps.len()
 }
 
 /// [`forward`], without short algorithms: nothing has to be done again.
@@ -146,18 +146,18 @@ pub fn forward_transformed(
     if transformed.is_empty() {
         return forward(g, part, x, w, bias, epilogue, y);
     }
-    check_len!(x, part.pictures() * g.input.len());
+    check_len!(x, part.images() * g.input.len());
     check_len!(w, g.weights());
     check_len!(bias, g.output.channels);
-    check_len!(y, part.pictures() * g.output.len());
+    check_len!(y, part.images() * g.output.len());
     short_or_direct(
         part,
         |part| Winograd::of_transformed(g, part, transformed.len()),
-        |winograd, pictures| {
-            let (x, y) = (&x[span(&pictures, g.input)], &mut y[span(&pictures, g.output)]);
+        |winograd, images| {
+            let (x, y) = (&x[span(&images, g.input)], &mut y[span(&images, g.output)]);
             match winograd {
                 Some(winograd) => winograd.forward_transformed(x, transformed, bias, epilogue, y),
-                None => forward_directly(g, pictures.len(), x, w, bias, epilogue, y),
+                None => forward_directly(g, images.len(), x, w, bias, epilogue, y),
             }
         },
     );
@@ -173,17 +173,17 @@ pub fn forward_transformed(
 /// When a slice's length is not the geometry's.
 pub fn backward_input(g: &ConvGeometry, part: impl Into<Part>, dy: &[f32], w: &[f32], dx: &mut [f32]) {
     let part = part.into();
-    check_len!(dy, part.pictures() * g.output.len());
+    check_len!(dy, part.images() * g.output.len());
     check_len!(w, g.weights());
-    check_len!(dx, part.pictures() * g.input.len());
+    check_len!(dx, part.images() * g.input.len());
     short_or_direct(
         part,
         |part| Winograd::of_input_gradient(g, part),
-        |winograd, pictures| {
-            let (dy, dx) = (&dy[span(&pictures, g.output)], &mut dx[span(&pictures, g.input)]);
+        |winograd, images| {
+            let (dy, dx) = (&dy[span(&images, g.output)], &mut dx[span(&images, g.input)]);
             match winograd {
                 Some(winograd) => winograd.backward_input(dy, w, dx),
-                None => backward_input_directly(g, pictures.len(), dy, w, dx),
+                None => backward_input_directly(g, images.len(), dy, w, dx),
             }
         },
     );
@@ -257,7 +257,7 @@ pub fn backward_weights(
     backward_weights_part(g, batch.into(), x, dy, dw, dbias, &mut Carry::default());
 }
 
-/// Values of the buffer of a [`Carry`] for batches of up to `batch` pictures.
+/// Values of the buffer of a [`Carry`] for batches of up to `batch` images.
 pub fn carried_len(g: &ConvGeometry, batch: usize) -> usize {
     Winograd::most_sums(g, batch)
 }
@@ -280,8 +280,8 @@ pub fn backward_weights_part(
     dbias: &mut [f32],
     carry: &mut Carry,
 ) {
-    check_len!(x, part.pictures() * g.input.len());
-    check_len!(dy, part.pictures() * g.output.len());
+    check_len!(x, part.images() * g.input.len());
+    check_len!(dy, part.images() * g.output.len());
     check_len!(dw, g.weights());
     check_len!(dbias, g.output.channels);
     let Some(winograd) = Winograd::of(g, part) else {
@@ -322,13 +322,13 @@ fn add_directly(
     let pixels = g.output.pixels();
     let is_chain = PORTION * pixels < FEW;
     let (m, n) = (g.depth(), g.group_outputs());
-    let is_one = is_chain || part.pictures() <= PORTION;
+    let is_one = is_chain || part.images() <= PORTION;
     let pieces: Vec<Part> = if is_one { vec![part] } else { part.portions().collect() };
     for piece in pieces {
         let start = piece.range().start - part.range().start;
-        let pictures = start..start + piece.pictures();
-        let (x, dy) = (&x[span(&pictures, g.input)], &dy[span(&pictures, g.output)]);
-        let shape = Shape { m, n, k: pictures.len() * pixels };
+        let images = start..start + piece.images();
+        let (x, dy) = (&x[span(&images, g.input)], &dy[span(&images, g.output)]);
+        let shape = Shape { m, n, k: images.len() * pixels };
         let multiply = if is_chain { gemm_chain } else { gemm };
         for (group, dw) in dw.chunks_exact_mut(m * n).enumerate() {
             let dy = Matrix::across_rows(&dy[columns(group, n).start.min(dy.len())..], g.output.channels);

@@ -37,14 +37,14 @@ pub fn forward(
     y: &mut [f32],
 ) {
     let part = part.into();
-    check_len!(x, part.pictures() * inputs);
+    check_len!(x, part.images() * inputs);
     check_len!(w, outputs * inputs);
     check_len!(bias, outputs);
-    check_len!(y, part.pictures() * outputs);
+    check_len!(y, part.images() * outputs);
     if part.batch() <= FEW {
         return dot::forward(inputs, x, w, bias, y);
     }
-    large_forward(part.pictures(), inputs, outputs, x, &Matrix::along_rows(w, inputs), bias, y);
+    large_forward(part.images(), inputs, outputs, x, &Matrix::along_rows(w, inputs), bias, y);
 }
 
 /// [`forward`] with weights in half precision (see [`crate::half`]); all arithmetic is in single precision.
@@ -61,14 +61,14 @@ pub fn forward_halved(
     y: &mut [f32],
 ) {
     let part = part.into();
-    check_len!(x, part.pictures() * inputs);
+    check_len!(x, part.images() * inputs);
     check_len!(w, outputs * inputs);
     check_len!(bias, outputs);
-    check_len!(y, part.pictures() * outputs);
+    check_len!(y, part.images() * outputs);
     if part.batch() <= FEW {
         return dot::forward(inputs, x, w, bias, y);
     }
-    large_forward(part.pictures(), inputs, outputs, x, &Halves { values: w, inputs }, bias, y);
+    large_forward(part.images(), inputs, outputs, x, &Halves { values: w, inputs }, bias, y);
 }
 
 /// The larger matrix, the weights, on the left: each thread packs its part where it uses it.
@@ -153,11 +153,11 @@ pub fn backward_weights_part(
     dbias: &mut [f32],
     carry: &mut Carry,
 ) {
-    check_len!(x, part.pictures() * inputs);
-    check_len!(dy, part.pictures() * outputs);
+    check_len!(x, part.images() * inputs);
+    check_len!(dy, part.images() * outputs);
     check_len!(dw, outputs * inputs);
     check_len!(dbias, outputs);
-    let shape = Shape { m: outputs, n: inputs, k: part.pictures() };
+    let shape = Shape { m: outputs, n: inputs, k: part.images() };
     let (left, right) = (Matrix::across_rows(dy, outputs), Matrix::across_rows(x, inputs));
     gemm_chain(shape, &left, &right, Start::of(part), dw, inputs);
     let biases = carry.biases(part, outputs);

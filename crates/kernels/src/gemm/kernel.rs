@@ -221,7 +221,7 @@ impl MicroKernel {
     }
 }
 
-/// A tile small enough for sixteen registers of four values, in code that compilers vectorise. With `ALONG`
+/// A tile small enough for sixteen registers of four values, in code that compilers vectorize. With `ALONG`
 /// the rows of `A` are contiguous, without, the columns; `BEGIN` is a [`Begin`].
 ///
 /// # Safety

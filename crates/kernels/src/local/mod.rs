@@ -106,11 +106,11 @@ pub fn backward_weights_part(
     dbias: &mut [f32],
     carry: &mut Carry,
 ) {
-    check_len!(x, part.pictures() * g.input.len());
-    check_len!(dy, part.pictures() * g.output.len());
+    check_len!(x, part.images() * g.input.len());
+    check_len!(dy, part.images() * g.output.len());
     check_len!(dw, g.local_weights());
     check_len!(dbias, g.output.len());
-    let shape = Shape { m: g.depth(), n: g.group_outputs(), k: part.pictures() };
+    let shape = Shape { m: g.depth(), n: g.group_outputs(), k: part.images() };
     for (unit, dw) in units(g).zip(dw.chunks_exact_mut(shape.m * shape.n)) {
         let first = unit.outputs(g).start.min(dy.len());
         let dy = Matrix::across_rows(&dy[first..], g.output.len());

@@ -24,9 +24,9 @@ pub fn softmax(logits: &[f32], batch: usize, classes: usize, probabilities: &mut
     }
     let images = logits.par_chunks_exact(classes).zip(probabilities.par_chunks_exact_mut(classes));
     images.for_each(|(z, p)| {
-        let normaliser = Normaliser::of(z);
+        let normalizer = Normalizer::of(z);
         for (p, &z) in p.iter_mut().zip(z) {
-            *p = normaliser.probability(z) as f32;
+            *p = normalizer.probability(z) as f32;
         }
     });
 }
@@ -51,11 +51,11 @@ pub fn softmax_loss(
     sum / batch as f64
 }
 
-/// [`softmax_loss`] of a part of a batch: adds to `sum` what the pictures have in the sum over the batch, and writes the
+/// [`softmax_loss`] of a part of a batch: adds to `sum` what the images have in the sum over the batch, and writes the
 /// gradient of the mean over the batch.
 ///
 /// # Shapes
-/// As the module's, for the pictures of the part.
+/// As the module's, for the images of the part.
 ///
 /// # Panics
 /// As [`softmax_loss`].
@@ -67,24 +67,24 @@ pub fn softmax_loss_part(
     dlogits: &mut [f32],
     sum: &mut f64,
 ) {
-    check_len!(logits, part.pictures() * classes);
-    check_len!(labels, part.pictures());
-    check_len!(dlogits, part.pictures() * classes);
+    check_len!(logits, part.images() * classes);
+    check_len!(labels, part.images());
+    check_len!(dlogits, part.images() * classes);
     let wrong = labels.iter().find(|&&label| label as usize >= classes);
     assert!(wrong.is_none(), "label {} of {classes} classes", wrong.unwrap_or(&0));
-    if part.pictures() == 0 {
+    if part.images() == 0 {
         return;
     }
     let batch = part.batch() as f64;
     let images = logits.par_chunks_exact(classes).zip(dlogits.par_chunks_exact_mut(classes)).zip(labels);
     let losses: Vec<f64> = images
         .map(|((z, dz), &label)| {
-            let normaliser = Normaliser::of(z);
+            let normalizer = Normalizer::of(z);
             for (c, (dz, &z)) in dz.iter_mut().zip(z).enumerate() {
                 let target = if c == label as usize { 1.0 } else { 0.0 };
-                *dz = ((normaliser.probability(z) - target) / batch) as f32;
+                *dz = ((normalizer.probability(z) - target) / batch) as f32;
             }
-            normaliser.loss(z[label as usize])
+            normalizer.loss(z[label as usize])
         })
         .collect();
     losses.iter().for_each(|loss| *sum += loss);
@@ -92,13 +92,13 @@ pub fn softmax_loss_part(
 
 /// What turns an image's logits into probabilities. The largest is subtracted first, so that no exponential
 /// overflows.
-struct Normaliser {
+struct Normalizer {
     max: f64,
     /// `sum_j e^(z[j] - max)`
     sum: f64,
 }
 
-impl Normaliser {
+impl Normalizer {
     fn of(z: &[f32]) -> Self {
         // Once not a number, the maximum stays so: nothing compares above it.
         let larger = |max: f32, &z: &f32| if z > max || z.is_nan() { z } else { max };

@@ -1,4 +1,4 @@
-//! Normalisation with the paper's exponent, 3/4, over maps that fill whole registers: each value is read and written
+//! Normalization with the paper's exponent, 3/4, over maps that fill whole registers: each value is read and written
 //! once, everything between stays in the first-level cache.
 
 use crate::activation::Epilogue;
@@ -167,7 +167,7 @@ impl Block<'_> {
                         let (at, margin) = (group * line.width, group * line.step);
                         let (x, dy) = (self.x.as_ptr().add(at), dy.as_ptr().add(at));
                         let (dx, squares) = (dx.as_mut_ptr().add(at), self.squares.as_ptr().add(margin));
-                        // Seen from a neighbour, the window is mirrored.
+                        // Seen from a neighbor, the window is mirrored.
                         let products = products.as_mut_ptr().add(margin + line.after);
                         for c in (0..line.width).step_by(V::LANES) {
                             let s = window::<V>(squares.add(c), line.before, line.after).mul_add(alpha, k);

@@ -1,4 +1,4 @@
-//! Local response normalisation across maps (paper, section 3.3).
+//! Local response normalization across maps (paper, section 3.3).
 //!
 //! `b_i = a_i / (k + alpha sum_j a_j^2)^beta`, where `j` runs over the maps from `i - size / 2` to
 //! `i - size / 2 + size - 1` at the same pixel, cut at the edges of the group (the column) of map `i`.
@@ -18,7 +18,7 @@ use crate::{response, scratch};
 /// Values that are treated together, in the first-level cache.
 const BLOCK: usize = 2048;
 
-/// `y = x s^-beta`, where `s = k + alpha sum x^2` over neighbouring maps.
+/// `y = x s^-beta`, where `s = k + alpha sum x^2` over neighboring maps.
 ///
 /// # Panics
 /// When a slice's length is not the geometry's.
@@ -32,7 +32,7 @@ pub fn forward(g: &NormGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
 }
 
 /// `dx = dy s^-beta - 2 alpha beta x sum dy x s^(-beta - 1)`, where the sum runs over the maps that have this
-/// one as a neighbour. `s` is computed again from `x`. If a rectifier made `x`, `dx` is the gradient of what entered
+/// one as a neighbor. `s` is computed again from `x`. If a rectifier made `x`, `dx` is the gradient of what entered
 /// the rectifier.
 ///
 /// # Panics
@@ -55,10 +55,10 @@ fn block(g: &NormGeometry) -> usize {
     (BLOCK / g.maps.channels.max(1)).max(1) * g.maps.channels
 }
 
-/// Neighbouring sums that stay in registers while the window passes.
+/// Neighboring sums that stay in registers while the window passes.
 const LANES: usize = 16;
 
-/// Sums over neighbouring maps. Each group is first laid between zeros, so that no window has an edge.
+/// Sums over neighboring maps. Each group is first laid between zeros, so that no window has an edge.
 fn sum_maps(g: &NormGeometry, values: &[f32], (before, after): (usize, usize), sums: &mut [f32]) {
     let width = g.maps.channels / g.groups;
     // A window wider than the maps sees all of them, whatever its size.

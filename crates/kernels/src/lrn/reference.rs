@@ -1,11 +1,11 @@
-//! Normalisation across maps as its definition.
+//! Normalization across maps as its definition.
 
 use crate::geometry::NormGeometry;
 use crate::real::Real;
 use std::ops::Range;
 
 /// The maps that enter the sum of map `i`, cut at the edges of its group.
-fn neighbours(g: &NormGeometry, i: usize) -> Range<usize> {
+fn neighbors(g: &NormGeometry, i: usize) -> Range<usize> {
     let (before, after) = g.constants.reach();
     let width = g.maps.channels / g.groups;
     let edge = i / width * width;
@@ -16,7 +16,7 @@ fn neighbours(g: &NormGeometry, i: usize) -> Range<usize> {
 fn denominators<T: Real>(g: &NormGeometry, x: &[T]) -> Vec<T> {
     let denominator = |i| {
         let mut sum = T::ZERO;
-        for j in neighbours(g, i) {
+        for j in neighbors(g, i) {
             sum += x[j] * x[j];
         }
         T::from_f64(g.constants.k) + T::from_f64(g.constants.alpha) * sum
@@ -39,7 +39,7 @@ pub fn forward<T: Real>(g: &NormGeometry, batch: usize, x: &[T], y: &mut [T]) {
 }
 
 /// `dx_i = dy_i s_i^-beta - 2 alpha beta x_i sum dy_j x_j s_j^(-beta - 1)` over the maps `j` that have `i` as a
-/// neighbour.
+/// neighbor.
 pub fn backward<T: Real>(g: &NormGeometry, batch: usize, x: &[T], dy: &[T], dx: &mut [T]) {
     let beta = T::from_f64(g.constants.beta);
     let slope = T::from_f64(2.0 * g.constants.alpha * g.constants.beta);
@@ -50,7 +50,7 @@ pub fn backward<T: Real>(g: &NormGeometry, batch: usize, x: &[T], dy: &[T], dx: 
         let s = denominators(g, x);
         let mut sums = vec![T::ZERO; channels];
         for j in 0..channels {
-            for i in neighbours(g, j) {
+            for i in neighbors(g, j) {
                 sums[i] += dy[j] * x[j] * s[j].powf(-beta - T::ONE);
             }
         }

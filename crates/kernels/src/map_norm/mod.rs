@@ -1,4 +1,4 @@
-//! Local response normalisation within a map (cuda-convnet's `rnorm`; Hinton et al. 2012, appendix on CIFAR-10).
+//! Local response normalization within a map (cuda-convnet's `rnorm`; Hinton et al. 2012, appendix on CIFAR-10).
 //!
 //! `b = a / (k + alpha sum a^2)^beta`, where the sum runs over `size` x `size` pixels of the same map that begin
 //! `size / 2` before the pixel in both directions, cut at the edges.
@@ -12,7 +12,7 @@ use crate::geometry::NormGeometry;
 use crate::isa::multiversioned;
 use crate::{response, scratch};
 
-/// `y = x s^-beta`, where `s = k + alpha sum x^2` over neighbouring pixels.
+/// `y = x s^-beta`, where `s = k + alpha sum x^2` over neighboring pixels.
 ///
 /// # Panics
 /// When a slice's length is not the geometry's.
@@ -21,7 +21,7 @@ pub fn forward(g: &NormGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
 }
 
 /// `dx = dy s^-beta - 2 alpha beta x sum dy x s^(-beta - 1)`, where the sum runs over the pixels that have this
-/// one as a neighbour. `s` is computed again from `x`.
+/// one as a neighbor. `s` is computed again from `x`.
 ///
 /// # Panics
 /// When a slice's length is not the geometry's.
@@ -51,7 +51,7 @@ multiversioned! {
 }
 
 /// `sums[i] = sum values[j]` for `j` from `i - before` to `i + after`, cut at the ends of the line, where each
-/// item is `unit` neighbouring values.
+/// item is `unit` neighboring values.
 #[inline(always)]
 fn sum_line(values: &[f32], unit: usize, (before, after): (usize, usize), sums: &mut [f32]) {
     let items = values.len() / unit;

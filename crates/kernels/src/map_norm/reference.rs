@@ -1,10 +1,10 @@
-//! Normalisation within a map as its definition.
+//! Normalization within a map as its definition.
 
 use crate::geometry::{Maps, NormGeometry};
 use crate::real::Real;
 
 /// The elements of one image that enter the sum of element `i`: the pixels of its map around it, row by row.
-fn neighbours(g: &NormGeometry, i: usize) -> impl Iterator<Item = usize> {
+fn neighbors(g: &NormGeometry, i: usize) -> impl Iterator<Item = usize> {
     let Maps { height, width, channels } = g.maps;
     let (before, after) = g.constants.reach();
     let (y, x, c) = (i / channels / width, i / channels % width, i % channels);
@@ -17,7 +17,7 @@ fn neighbours(g: &NormGeometry, i: usize) -> impl Iterator<Item = usize> {
 fn denominators<T: Real>(g: &NormGeometry, x: &[T]) -> Vec<T> {
     let denominator = |i| {
         let mut sum = T::ZERO;
-        for j in neighbours(g, i) {
+        for j in neighbors(g, i) {
             sum += x[j] * x[j];
         }
         T::from_f64(g.constants.k) + T::from_f64(g.constants.alpha) * sum
@@ -39,7 +39,7 @@ pub fn forward<T: Real>(g: &NormGeometry, batch: usize, x: &[T], y: &mut [T]) {
 }
 
 /// `dx_i = dy_i s_i^-beta - 2 alpha beta x_i sum dy_j x_j s_j^(-beta - 1)` over the elements `j` that have `i` as a
-/// neighbour.
+/// neighbor.
 pub fn backward<T: Real>(g: &NormGeometry, batch: usize, x: &[T], dy: &[T], dx: &mut [T]) {
     let beta = T::from_f64(g.constants.beta);
     let slope = T::from_f64(2.0 * g.constants.alpha * g.constants.beta);
@@ -49,7 +49,7 @@ pub fn backward<T: Real>(g: &NormGeometry, batch: usize, x: &[T], dy: &[T], dx: 
         let s = denominators(g, x);
         let mut sums = vec![T::ZERO; len];
         for j in 0..len {
-            for i in neighbours(g, j) {
+            for i in neighbors(g, j) {
                 sums[i] += dy[j] * x[j] * s[j].powf(-beta - T::ONE);
             }
         }

@@ -153,7 +153,7 @@ multiversioned! {
     }
 }
 
-/// The largest pixels of a window in `N` neighbouring maps.
+/// The largest pixels of a window in `N` neighboring maps.
 struct Largest<const N: usize> {
     value: [f32; N],
     /// The pixel's place in the window, row by row: a float, so that it moves by the instruction that moves the value.

@@ -23,8 +23,7 @@ impl Winograd {
     ) -> bool {
         let finish = Finish { bias, floor: epilogue.floor() };
         assert!(
-            x.len() == self.part.pictures() * self.image
-                && y.len() == self.part.pictures() * self.output.len()
+            x.len() == self.part.images() * self.image && y.len() == self.part.images() * self.output.len()
         );
         assert_eq!(u.len(), self.transformed_weights());
         let y = Shared::new(y);

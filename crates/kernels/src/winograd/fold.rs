@@ -63,10 +63,10 @@ impl Fold {
     pub(super) fn gather(&self, x: &[f32], places: &[usize], side: usize, pixels: &mut [f32]) {
         let pixel = self.folded.channels;
         for (places, pixels) in places.chunks_exact(side).zip(pixels.chunks_exact_mut(side * pixel)) {
-            // Neighbouring pixels of a row, far from the edges, are runs that follow each other in the map.
+            // Neighboring pixels of a row, far from the edges, are runs that follow each other in the map.
             let last = places[side - 1];
-            let neighbours = last != NOWHERE && last - places[0] == (side - 1) * pixel;
-            if !neighbours || !self.gather_row(x, places[0] / pixel, side, pixels) {
+            let neighbors = last != NOWHERE && last - places[0] == (side - 1) * pixel;
+            if !neighbors || !self.gather_row(x, places[0] / pixel, side, pixels) {
                 for (&place, pixel) in places.iter().zip(pixels.chunks_exact_mut(pixel)) {
                     self.gather_pixel(x, place, pixel);
                 }
@@ -127,7 +127,7 @@ impl Fold {
     }
 }
 
-/// Copies as much as there is room for; a run of four pixels of three colours, the paper's, without a call.
+/// Copies as much as there is room for; a run of four pixels of three colors, the paper's, without a call.
 #[inline]
 fn copy(from: &[f32], to: &mut [f32]) {
     match (from.first_chunk::<12>(), to.len()) {

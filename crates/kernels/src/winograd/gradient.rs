@@ -33,15 +33,15 @@ impl Winograd {
         Layout::new(self.inputs.next_multiple_of(kernel.rows), self.outputs.next_multiple_of(kernel.columns))
     }
 
-    /// Adds the pictures of a part to `dU`, and `dy` to the sums that [`Self::bias_scale`] makes those of the biases; the
+    /// Adds the images of a part to `dU`, and `dy` to the sums that [`Self::bias_scale`] makes those of the biases; the
     /// first part overwrites `dU`.
     ///
     /// Where there is room for many partial sums, each portion of the batch has its own, in the order of its tiles, by
     /// one thread, and they are added in order. Else there is one sum over all tiles, in order, whose elements the threads
     /// share. Neither depends on the number of threads, nor on where a part ends.
     pub(crate) fn add_gradient(&self, x: &[f32], dy: &[f32], u: &mut [f32], biases: &mut [f64]) {
-        assert!(x.len() == self.part.pictures() * self.image);
-        assert!(dy.len() == self.part.pictures() * self.output.len());
+        assert!(x.len() == self.part.images() * self.image);
+        assert!(dy.len() == self.part.images() * self.output.len());
         let groups = u.chunks_exact_mut(self.group_sums()).zip(biases.chunks_exact_mut(self.outputs));
         let (tiles, is_first) = (self.tiling.tiles(), self.part.is_first());
         for (group, (u, biases)) in groups.enumerate() {

@@ -65,7 +65,7 @@ impl Tiling {
 
     /// The same tiling of a part of the batch.
     pub(super) fn of(self, part: Part) -> Self {
-        Self { count: part.pictures(), ..self }
+        Self { count: part.images(), ..self }
     }
 
     /// Tiles of all images.

@@ -141,8 +141,8 @@ impl Case for AvgPool {
     }
 }
 
-/// A response normalisation.
-macro_rules! normalisation {
+/// A response normalization.
+macro_rules! normalization {
     ($case:ident, $kernels:ident $(, $before:expr)?) => {
         #[derive(Clone, Debug)]
         pub struct $case {
@@ -175,8 +175,8 @@ macro_rules! normalisation {
     };
 }
 
-normalisation!(Lrn, lrn, Epilogue::Identity);
-normalisation!(MapNorm, map_norm);
+normalization!(Lrn, lrn, Epilogue::Identity);
+normalization!(MapNorm, map_norm);
 
 #[derive(Clone, Copy, Debug)]
 pub enum Curve {

@@ -1,7 +1,7 @@
 //! Strategies for shapes: every combination that the geometry accepts, the awkward ones included.
 
 use alexnet_kernels::geometry::{
-    ConvGeometry, Maps, NormGeometry, Normalisation, PoolGeometry, Rounding, Window,
+    ConvGeometry, Maps, NormGeometry, Normalization, PoolGeometry, Rounding, Window,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -49,10 +49,10 @@ pub fn pool() -> impl Strategy<Value = PoolGeometry> {
     )
 }
 
-/// Normalisations whose window may be wider than the maps.
+/// Normalizations whose window may be wider than the maps.
 pub fn norm() -> impl Strategy<Value = NormGeometry> {
     let constants = (1..12_usize, 0.0..2.0_f64, prop_oneof![Just(0.75), 0.1..1.5_f64], 0.5..3.0_f64)
-        .prop_map(|(size, alpha, beta, k)| Normalisation { size, alpha, beta, k });
+        .prop_map(|(size, alpha, beta, k)| Normalization { size, alpha, beta, k });
     (1..9_usize, 1..9_usize, 1..12_usize, 1..6_usize, constants).prop_map(
         |(height, width, channels, groups, constants)| {
             NormGeometry::new(Maps::new(height, width, groups * channels), groups, constants).unwrap()

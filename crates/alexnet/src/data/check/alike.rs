@@ -1,7 +1,7 @@
-//! Pictures that are the same, or look it: within a split they weigh double, across splits they make a network look better
+//! Images that are the same, or look it: within a split they weigh double, across splits they make a network look better
 //! than it is.
 //!
-//! Two pictures look the same when the gradients of 9 x 8 grey values differ in at most [`MOST_BITS`] of 64 signs (the
+//! Two images look the same when the gradients of 9 x 8 gray values differ in at most [`MOST_BITS`] of 64 signs (the
 //! difference hash), and the values themselves correlate by at least [`LEAST_CORRELATION`].
 
 use std::collections::HashMap;
@@ -10,52 +10,52 @@ use rayon::prelude::*;
 
 use super::probe::Probe;
 use super::{Problem, ProblemKind};
-use crate::data::{Picture, Split, square};
+use crate::data::{Image, Split, square};
 
-/// Signs in which pictures that look the same may differ. Candidates are found by bands of 16 signs, one of which has to be
+/// Signs in which images that look the same may differ. Candidates are found by bands of 16 signs, one of which has to be
 /// equal: so it is wherever up to three signs differ, and mostly where six do.
 const MOST_BITS: u32 = 6;
 
-/// How much their grey values have to rise and fall together.
+/// How much their gray values have to rise and fall together.
 const LEAST_CORRELATION: f64 = 0.98;
 
-/// Most pictures of one band's value that a picture is compared with: bare backgrounds all look the same.
+/// Most images of one band's value that an image is compared with: bare backgrounds all look the same.
 const MOST_CANDIDATES: usize = 64;
 
 const COLUMNS: usize = 9;
 const ROWS: usize = 8;
 
-/// What a picture looks like, in small.
+/// What an image looks like, in small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Look {
-    /// Whether each grey value is larger than its right neighbour.
+    /// Whether each gray value is larger than its right neighbor.
     signs: u64,
-    grey: [u8; COLUMNS * ROWS],
+    gray: [u8; COLUMNS * ROWS],
 }
 
 impl Look {
-    pub(super) fn of(picture: &Picture) -> Self {
-        let small = square::resize(picture, COLUMNS, ROWS);
-        let mut grey = [0; COLUMNS * ROWS];
-        for (grey, &[red, green, blue]) in grey.iter_mut().zip(small.pixels.as_chunks::<3>().0) {
+    pub(super) fn of(image: &Image) -> Self {
+        let small = square::resize(image, COLUMNS, ROWS);
+        let mut gray = [0; COLUMNS * ROWS];
+        for (gray, &[red, green, blue]) in gray.iter_mut().zip(small.pixels.as_chunks::<3>().0) {
             // Brightness as in ITU-R BT.601.
-            *grey = ((299 * u32::from(red) + 587 * u32::from(green) + 114 * u32::from(blue)) / 1000) as u8;
+            *gray = ((299 * u32::from(red) + 587 * u32::from(green) + 114 * u32::from(blue)) / 1000) as u8;
         }
-        let rows = grey.chunks_exact(COLUMNS);
+        let rows = gray.chunks_exact(COLUMNS);
         let signs = rows
             .flat_map(|row| row.windows(2))
             .fold(0, |signs, pair| signs << 1 | u64::from(pair[0] > pair[1]));
-        Self { signs, grey }
+        Self { signs, gray }
     }
 
     fn is_like(&self, other: &Self) -> bool {
         (self.signs ^ other.signs).count_ones() <= MOST_BITS && self.correlation(other) >= LEAST_CORRELATION
     }
 
-    /// Pearson's correlation of the grey values, 0 where one has none to tell.
+    /// Pearson's correlation of the gray values, 0 where one has none to tell.
     fn correlation(&self, other: &Self) -> f64 {
-        let pairs = || self.grey.iter().zip(&other.grey).map(|(&a, &b)| (f64::from(a), f64::from(b)));
-        let n = self.grey.len() as f64;
+        let pairs = || self.gray.iter().zip(&other.gray).map(|(&a, &b)| (f64::from(a), f64::from(b)));
+        let n = self.gray.len() as f64;
         let (a, b) = pairs().fold((0.0, 0.0), |(a, b), (x, y)| (a + x / n, b + y / n));
         let sum = |f: &dyn Fn(f64, f64) -> f64| pairs().map(|(x, y)| f(x - a, y - b)).sum::<f64>();
         let both = sum(&|x, _| x * x) * sum(&|_, y| y * y);
@@ -68,7 +68,7 @@ impl Look {
     }
 }
 
-/// A picture and an earlier one that is the same, or looks it.
+/// An image and an earlier one that is the same, or looks it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pair {
     pub(super) file: String,
@@ -105,7 +105,7 @@ impl Pair {
     }
 }
 
-/// Every picture that an earlier one is the same as, or else looks like; the pictures to judge by come first.
+/// Every image that an earlier one is the same as, or else looks like; the images to judge by come first.
 pub(super) fn pairs(probes: &[Probe], splits: &[&Split]) -> Vec<Pair> {
     // Those of training last: of two, the one that is told, and may be left out, is in the training set.
     let mut order: Vec<&Probe> = probes.iter().collect();
@@ -152,19 +152,19 @@ mod tests {
     use super::*;
 
     /// Squares of chance.
-    fn picture(salt: u64) -> Picture {
+    fn image(salt: u64) -> Image {
         let value = |i: usize| (combine(salt, (i / 3 % 40 / 5 + i / 120 / 5 * 8) as u64) >> 57) as u8 + 60;
-        Picture::new(40, 30, (0..3600).map(value).collect())
+        Image::new(40, 30, (0..3600).map(value).collect())
     }
 
     #[test]
     fn a_look_survives_resizing_and_a_little_noise_and_nothing_more() {
-        let looks: Vec<Look> = (0..40u64).map(|salt| Look::of(&picture(salt))).collect();
+        let looks: Vec<Look> = (0..40u64).map(|salt| Look::of(&image(salt))).collect();
         for (salt, look) in (0..).zip(&looks) {
-            let picture = picture(salt);
-            assert!(Look::of(&square::resize(&picture, 60, 45)).is_like(look), "{salt} resized");
-            let brighter = picture.pixels.iter().map(|&value| value + 2).collect();
-            assert!(Look::of(&Picture::new(40, 30, brighter)).is_like(look), "{salt} brighter");
+            let image = image(salt);
+            assert!(Look::of(&square::resize(&image, 60, 45)).is_like(look), "{salt} resized");
+            let brighter = image.pixels.iter().map(|&value| value + 2).collect();
+            assert!(Look::of(&Image::new(40, 30, brighter)).is_like(look), "{salt} brighter");
         }
         let alike =
             (0..40).flat_map(|a| (0..a).map(move |b| (a, b))).filter(|&(a, b)| looks[a].is_like(&looks[b]));

@@ -9,7 +9,7 @@ use super::{Findings, Problem, ProblemKind};
 use crate::data::Split;
 use crate::{Error, Result};
 
-/// A class with this many times fewer training pictures than the largest is told.
+/// A class with this many times fewer training images than the largest is told.
 const IMBALANCE: usize = 10;
 
 pub(super) fn look(classes: &[String], splits: &[&Split], problems: &mut Vec<Problem>) {
@@ -161,7 +161,7 @@ fn missing(classes: &[String], counts: &[usize], split: &Split, problems: &mut V
         .map(|(class, _)| Problem {
             file: class.clone(),
             kind: ProblemKind::MissingClass,
-            detail: format!("{} has no pictures of this class", split.name),
+            detail: format!("{} has no images of this class", split.name),
         })
         .collect();
     problems.extend(lost);
@@ -173,7 +173,7 @@ fn imbalance(classes: &[String], counts: &[usize], problems: &mut Vec<Problem>) 
     problems.extend(rare.map(|(class, count)| Problem {
         file: class.clone(),
         kind: ProblemKind::Imbalance,
-        detail: format!("{count} training pictures; the largest class has {most}"),
+        detail: format!("{count} training images; the largest class has {most}"),
     }));
 }
 

@@ -1,4 +1,4 @@
-//! A plan carried out into a new folder: links to the good pictures, mended copies of the others.
+//! A plan carried out into a new folder: links to the good images, mended copies of the others.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ impl<'a> Making<'a> {
         Ok(self.done)
     }
 
-    /// Makes what a picture becomes, if anything, in a folder below.
+    /// Makes what an image becomes, if anything, in a folder below.
     pub(super) fn copy(
         &mut self,
         split: &Split,
@@ -55,13 +55,13 @@ impl<'a> Making<'a> {
                 match split.path(index) {
                     Some(original) => (self.name(folder, file, None), Content::Original(original)),
                     None => match split.stored(index)? {
-                        Stored::Pixels(picture) => {
-                            (self.name(folder, file, Some("png")), Content::Bytes(encode::png(&picture)?))
+                        Stored::Pixels(image) => {
+                            (self.name(folder, file, Some("png")), Content::Bytes(encode::png(&image)?))
                         }
                         Stored::File(bytes) => (self.name(folder, file, None), Content::Bytes(bytes)),
                         Stored::TooLarge(bytes) => {
                             return Err(Error::data(format!(
-                                "{file}: {bytes} bytes are too many for a picture"
+                                "{file}: {bytes} bytes are too many for an image"
                             ))
                             .help("`leave-out` for it in the plan"));
                         }
@@ -103,7 +103,7 @@ impl<'a> Making<'a> {
         let made = match content {
             Content::Bytes(bytes) => std::fs::write(&path, bytes),
             Content::Original(original) => {
-                // Where the picture is a link itself, what it leads to is meant: it may not lead there from elsewhere.
+                // Where the image is a link itself, what it leads to is meant: it may not lead there from elsewhere.
                 let linked = original.canonicalize().and_then(|original| std::fs::hard_link(original, &path));
                 linked.or_else(|_| std::fs::copy(original, &path).map(drop))
             }

@@ -8,7 +8,7 @@ use super::record::{Holds, is_there};
 use crate::data::{Dataset, Split};
 use crate::{Error, Result};
 
-/// A picture that is changed in place.
+/// An image that is changed in place.
 pub(super) struct Change<'a> {
     pub(super) split: &'a Split,
     pub(super) index: usize,
@@ -25,12 +25,12 @@ fn links(path: &Path) -> impl Iterator<Item = PathBuf> {
         let target = path.parent()?.join(target);
         Some(target.parent()?.canonicalize().ok()?.join(target.file_name()?))
     };
-    // Links that lead to each other are no pictures.
+    // Links that lead to each other are no images.
     std::iter::successors(next(&path.to_owned()), next).take(40)
 }
 
 impl Plan {
-    /// What is changed in place, and how many pictures are not. Everything that can be found wrong is found here, before a
+    /// What is changed in place, and how many images are not. Everything that can be found wrong is found here, before a
     /// file is moved.
     pub(super) fn changes<'a>(&self, dataset: &'a Dataset) -> Result<(Vec<Change<'a>>, usize)> {
         let steps = self.by_file(dataset)?;
@@ -46,7 +46,7 @@ impl Plan {
                 .as_ref()
                 .and_then(|path| path.strip_prefix(&self.source).ok()?.to_str())
                 .ok_or_else(|| {
-                    Error::data(format!("{}: its pictures are not files of a folder", self.source.display()))
+                    Error::data(format!("{}: its images are not files of a folder", self.source.display()))
                         .help("carry the plan out into a new folder: `alexnet data fix PLAN OUT`")
                 })?;
             self.check_movable(path)?;
@@ -66,7 +66,7 @@ impl Plan {
         Ok((changes, images))
     }
 
-    /// Whether a picture can be set aside, and only it.
+    /// Whether an image can be set aside, and only it.
     fn check_movable(&self, path: &str) -> Result<()> {
         let help = "carry the plan out into a new folder: `alexnet data fix PLAN OUT`";
         let mut folders = Path::new(path).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
@@ -85,7 +85,7 @@ impl Plan {
         Ok(())
     }
 
-    /// No picture that stays is a link to one that moves.
+    /// No image that stays is a link to one that moves.
     fn check_links(&self, changes: &[Change<'_>], kept: &[PathBuf]) -> Result<()> {
         let stays = |change: &&Change<'_>| change.made.as_ref().is_some_and(|(name, _)| *name == change.path);
         let moved: HashMap<PathBuf, &str> = changes
@@ -96,9 +96,9 @@ impl Plan {
         if moved.is_empty() {
             return Ok(());
         }
-        for picture in kept {
-            if let Some(lost) = links(picture).find_map(|link| moved.get(&link)) {
-                let shown = picture.strip_prefix(&self.source).unwrap_or(picture).display();
+        for image in kept {
+            if let Some(lost) = links(image).find_map(|link| moved.get(&link)) {
+                let shown = image.strip_prefix(&self.source).unwrap_or(image).display();
                 return Err(Error::data(format!("{shown} is a link to {lost}, which would be set aside"))
                     .help("in the plan, name the link instead of the file; or carry it out into a new folder: `alexnet data fix PLAN OUT`"));
             }
@@ -106,7 +106,7 @@ impl Plan {
         Ok(())
     }
 
-    /// What a picture is called when it is mended; it may not take the place of another.
+    /// What an image is called when it is mended; it may not take the place of another.
     fn name_for_mended(&self, before: &str, ending: &str) -> Result<String> {
         if let Some(kept) = ending_kept(before, ending) {
             return Ok(kept);

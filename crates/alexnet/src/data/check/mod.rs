@@ -3,8 +3,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | `problem` | kinds of problems |
-//! | `probe` | looks at one picture |
-//! | `alike` | finds pictures that are the same, or look it |
+//! | `probe` | looks at one image |
+//! | `alike` | finds images that are the same, or look it |
 //! | `classes` | looks at names and numbers of the classes |
 //! | [`plan`] | what to do about each problem: carried out, or undone |
 //! | `copying`, `in_place` | the two ways to carry it out |
@@ -37,22 +37,22 @@ pub use problem::{Problem, ProblemKind};
 pub struct Diagnosis {
     /// What was looked at.
     pub source: String,
-    /// Pictures of all splits.
+    /// Images of all splits.
     pub images: usize,
     /// Class names.
     pub classes: Vec<String>,
-    /// Pictures of each split.
+    /// Images of each split.
     pub splits: Vec<(String, usize)>,
-    /// All that is wrong, or worth knowing: that of the whole first, then picture by picture.
+    /// All that is wrong, or worth knowing: that of the whole first, then image by image.
     pub problems: Vec<Problem>,
     /// How the source was read.
     pub notes: Vec<String>,
-    /// Of the problems those with two pictures, for the plan.
+    /// Of the problems those with two images, for the plan.
     #[serde(skip)]
     pairs: Vec<alike::Pair>,
 }
 
-/// Looks at every picture of a source, on `workers` threads; `progress` is told how many more are done.
+/// Looks at every image of a source, on `workers` threads; `progress` is told how many more are done.
 ///
 /// # Errors
 /// When nothing of it can be opened.

@@ -1,7 +1,7 @@
 //! What to do about problems: written down, edited by whoever likes, carried out, undone.
 //!
-//! A plan names pictures to leave out and pictures to mend. Carried out into a new folder, the originals stay as they are:
-//! the folder holds links to the good pictures and mended copies of the others. Carried out in place, what is left out or
+//! A plan names images to leave out and images to mend. Carried out into a new folder, the originals stay as they are:
+//! the folder holds links to the good images and mended copies of the others. Carried out in place, what is left out or
 //! replaced moves into `.set-aside` in the source's folder, and comes back when it is undone.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,7 +14,7 @@ use super::in_place::Change;
 use super::record::{Entry, Place, Record, rename};
 pub use super::record::{Left, Undone};
 use super::{Diagnosis, ProblemKind};
-use crate::data::{Dataset, Picture, Split, Stored, decode, encode};
+use crate::data::{Dataset, Image, Split, Stored, decode, encode};
 use crate::error::shell;
 use crate::files::{atomic, json, real_path};
 use crate::{Error, Result};
@@ -40,15 +40,15 @@ pub struct Plan {
     /// The source, as a path from the root.
     #[serde(with = "json::path")]
     pub source: PathBuf,
-    /// One step for each picture that is not kept as it is.
+    /// One step for each image that is not kept as it is.
     pub steps: Vec<Step>,
 }
 
-/// What to do about one picture.
+/// What to do about one image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// The picture, as `data check` calls it.
+    /// The image, as `data check` calls it.
     pub file: String,
     /// What to do.
     pub action: Action,
@@ -58,7 +58,7 @@ pub struct Step {
     pub detail: String,
 }
 
-/// What can be done about a picture.
+/// What can be done about an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
@@ -71,11 +71,11 @@ pub enum Action {
 /// What was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Done {
-    /// Pictures kept as they are.
+    /// Images kept as they are.
     pub kept: usize,
-    /// Pictures mended.
+    /// Images mended.
     pub mended: usize,
-    /// Pictures left out.
+    /// Images left out.
     pub left_out: usize,
 }
 
@@ -83,8 +83,8 @@ impl Plan {
     /// The plan for what the doctor found in the source at `path`.
     ///
     /// Left out: what cannot be read or decoded; of two files with the same bytes the later one, that of the training set
-    /// where the other is not in it, and a training picture that looks like one of another split. Mended: colours of
-    /// print, wrong endings, 16 bits, several pictures in one, pictures that EXIF turns. All else stays.
+    /// where the other is not in it, and a training image that looks like one of another split. Mended: colors of
+    /// print, wrong endings, 16 bits, several images in one, images that EXIF turns. All else stays.
     pub fn of(diagnosis: &Diagnosis, path: &Path) -> Self {
         let mut steps: BTreeMap<&str, Step> = BTreeMap::new();
         let crossing: BTreeSet<&str> = diagnosis
@@ -146,7 +146,7 @@ impl Plan {
         json::write(path, self)
     }
 
-    /// Carries the plan out into a new folder; the source stays as it is. `progress` is told how many pictures more are
+    /// Carries the plan out into a new folder; the source stays as it is. `progress` is told how many images more are
     /// done, and of how many. What an interrupted call left in the folder is removed first.
     ///
     /// # Errors
@@ -189,7 +189,7 @@ impl Plan {
     /// `progress` receives how many more are done, and the total. What an interrupted call did is undone first.
     ///
     /// # Errors
-    /// When the source is no folder of class folders, a picture that stays is a link to one that does not, a folder is a link,
+    /// When the source is no folder of class folders, an image that stays is a link to one that does not, a folder is a link,
     /// an earlier plan was carried out there, or a file cannot be moved or made. What was done can be undone.
     pub fn apply_in_place(&self, progress: &dyn Fn(usize, usize)) -> Result<Done> {
         let place = self.in_place();
@@ -274,7 +274,7 @@ impl Plan {
         Place { folder: out.to_owned(), root: out, source: &self.source, makes_folders: true }
     }
 
-    /// The steps by their pictures, which have to be there.
+    /// The steps by their images, which have to be there.
     pub(super) fn by_file(&self, dataset: &Dataset) -> Result<HashMap<&str, &Step>> {
         let steps: HashMap<&str, &Step> = self.steps.iter().map(|step| (step.file.as_str(), step)).collect();
         let mut lost: BTreeSet<&str> = steps.keys().copied().collect();
@@ -286,7 +286,7 @@ impl Plan {
         match lost.first() {
             None => Ok(steps),
             Some(first) => Err(Error::data(format!(
-                "{} of the plan's {} pictures are not in {}, `{first}` the first of them",
+                "{} of the plan's {} images are not in {}, `{first}` the first of them",
                 lost.len(),
                 self.steps.len(),
                 self.source.display()
@@ -296,7 +296,7 @@ impl Plan {
     }
 }
 
-/// The bytes of a mended picture, and its ending.
+/// The bytes of a mended image, and its ending.
 pub(super) fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static str)> {
     let file = split.file(index);
     let Stored::File(bytes) = split.stored(index)? else {
@@ -325,7 +325,7 @@ pub(super) fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static s
 }
 
 /// A JPEG of the image, with the quantization tables and the sampling of the one that it takes the place of.
-fn recoded(bytes: &[u8], image: impl FnOnce() -> Result<Picture>) -> Result<Vec<u8>> {
+fn recoded(bytes: &[u8], image: impl FnOnce() -> Result<Image>) -> Result<Vec<u8>> {
     encode::jpeg_as(&image()?, &decode::jpeg::coding(bytes)?)
 }
 

@@ -1,19 +1,19 @@
-//! A look at one picture.
+//! A look at one image.
 
 use sha2::{Digest, Sha256};
 
 use super::alike::Look;
 use super::{Problem, ProblemKind};
 use crate::data::decode::{self, DefectKind, Format, Traits};
-use crate::data::{Picture, Split, Stored};
+use crate::data::{Image, Split, Stored};
 
-/// A picture whose short side has fewer pixels is tiny, unless most of the set are.
+/// An image whose short side has fewer pixels is tiny, unless most of the set are.
 const TINY: usize = 64;
 
-/// A picture this many times longer than wide is extreme.
+/// An image this many times longer than wide is extreme.
 const EXTREME: f64 = 3.0;
 
-/// What a look at a picture found.
+/// What a look at an image found.
 #[derive(Debug)]
 pub(super) struct Probe {
     /// Its split among those looked at, and its place there.
@@ -28,16 +28,16 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) fn of(pictures: &Split, split: usize, index: usize) -> Self {
+    pub(super) fn of(images: &Split, split: usize, index: usize) -> Self {
         let mut probe = Self { split, index, problems: Vec::new(), size: None, digest: None, look: None };
-        let file = pictures.file(index);
+        let file = images.file(index);
         let mut tell = |kind, detail: String| {
             probe.problems.push(Problem { file: file.to_owned(), kind, detail });
         };
         if file.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
             tell(ProblemKind::UnreadableName, format!("its name, {file:?}, is not plain text"));
         }
-        match pictures.stored(index) {
+        match images.stored(index) {
             Err(error) => tell(ProblemKind::Unreadable, error.message),
             Ok(stored @ Stored::TooLarge(_)) => {
                 stored
@@ -46,15 +46,15 @@ impl Probe {
                     .into_iter()
                     .for_each(|error| tell(ProblemKind::Undecodable, error.message));
             }
-            Ok(Stored::Pixels(picture)) => {
-                probe.digest = Some(short(&picture.pixels));
-                probe.look = Some(Look::of(&picture));
+            Ok(Stored::Pixels(image)) => {
+                probe.digest = Some(short(&image.pixels));
+                probe.look = Some(Look::of(&image));
             }
             Ok(Stored::File(bytes)) => {
                 probe.digest = (!bytes.is_empty()).then(|| short(&bytes));
-                if let Some(picture) = look_at(file, &bytes, pictures.follows_exif(), &mut tell) {
-                    probe.size = Some((picture.width, picture.height));
-                    probe.look = Some(Look::of(&picture));
+                if let Some(image) = look_at(file, &bytes, images.follows_exif(), &mut tell) {
+                    probe.size = Some((image.width, image.height));
+                    probe.look = Some(Look::of(&image));
                 }
             }
         }
@@ -67,24 +67,24 @@ fn short(bytes: &[u8]) -> [u8; 16] {
     Sha256::digest(bytes)[..16].try_into().expect("half of 32 bytes")
 }
 
-/// Tells what is wrong with a picture file, and decodes it.
+/// Tells what is wrong with an image file, and decodes it.
 fn look_at(
     file: &str,
     bytes: &[u8],
     follows_exif: bool,
     tell: &mut impl FnMut(ProblemKind, String),
-) -> Option<Picture> {
+) -> Option<Image> {
     let traits = decode::inspect(bytes);
     if let Ok(traits) = &traits {
         tell_traits(file, traits, follows_exif, tell);
     }
     let defect = match decode::try_decode(bytes) {
-        Ok(picture) => {
+        Ok(image) => {
             if traits.is_ok_and(|traits| traits.lacks_end) {
                 tell(ProblemKind::NoEndMark, "the end mark is missing; all pixels are there".to_owned());
             }
-            tell_aspect(&picture, tell);
-            return Some(picture);
+            tell_aspect(&image, tell);
+            return Some(image);
         }
         Err(defect) => defect,
     };
@@ -97,8 +97,8 @@ fn look_at(
     None
 }
 
-fn tell_aspect(picture: &Picture, tell: &mut impl FnMut(ProblemKind, String)) {
-    let (width, height) = (picture.width, picture.height);
+fn tell_aspect(image: &Image, tell: &mut impl FnMut(ProblemKind, String)) {
+    let (width, height) = (image.width, image.height);
     let aspect = width.max(height) as f64 / width.min(height) as f64;
     if aspect > EXTREME {
         let cut = 100.0 * (1.0 - 1.0 / aspect);
@@ -114,12 +114,12 @@ fn tell_traits(file: &str, traits: &Traits, follows_exif: bool, tell: &mut impl 
         tell(ProblemKind::WrongName, format!("named as {} but is {}", named.name(), traits.format.name()));
     }
     match traits.print {
-        Some(decode::Print::Cmyk) => tell(ProblemKind::Cmyk, "in the colours of print, CMYK".to_owned()),
-        Some(decode::Print::Ycck) => tell(ProblemKind::Ycck, "in the colours of print, YCCK".to_owned()),
+        Some(decode::Print::Cmyk) => tell(ProblemKind::Cmyk, "in the colors of print, CMYK".to_owned()),
+        Some(decode::Print::Ycck) => tell(ProblemKind::Ycck, "in the colors of print, YCCK".to_owned()),
         None => {}
     }
     if traits.sixteen_bit {
-        tell(ProblemKind::SixteenBit, "16 bits a colour; 8 are used".to_owned());
+        tell(ProblemKind::SixteenBit, "16 bits a color; 8 are used".to_owned());
     }
     if traits.animated {
         tell(ProblemKind::Animated, "several images in one file; the first is used".to_owned());
@@ -134,7 +134,7 @@ fn tell_traits(file: &str, traits: &Traits, follows_exif: bool, tell: &mut impl 
     }
 }
 
-/// The pictures far smaller than most.
+/// The images far smaller than most.
 pub(super) fn small_ones(probes: &[Probe], splits: &[&Split]) -> Vec<Problem> {
     let short = |probe: &Probe| probe.size.map(|(width, height)| width.min(height));
     let mut sides: Vec<usize> = probes.iter().filter_map(short).collect();

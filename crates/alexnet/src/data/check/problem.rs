@@ -1,11 +1,11 @@
-//! What can be wrong with pictures and with the way they are stored.
+//! What can be wrong with images and with the way they are stored.
 
 use serde::{Deserialize, Serialize};
 
 /// One thing that is wrong, or worth knowing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// The picture, folder, split or archive.
+    /// The image, folder, split or archive.
     pub file: String,
     /// What it is.
     pub kind: ProblemKind,
@@ -21,27 +21,27 @@ pub enum ProblemKind {
     Unreadable,
     /// A file of 0 bytes.
     Empty,
-    /// A picture that ends before it should.
+    /// An image that ends before it should.
     Truncated,
-    /// A picture that does not decode for another reason, or in a format that is not read.
+    /// An image that does not decode for another reason, or in a format that is not read.
     Undecodable,
     /// A JPEG without its end mark, of which everything else is there.
     NoEndMark,
-    /// JPEG in the colours of print.
+    /// JPEG in the colors of print.
     Cmyk,
-    /// JPEG in the colours of print, coded as brightness and differences.
+    /// JPEG in the colors of print, coded as brightness and differences.
     Ycck,
     /// The name says JPEG, the bytes say PNG, or the other way.
     WrongName,
-    /// More than eight bits a colour.
+    /// More than eight bits a color.
     SixteenBit,
-    /// Several pictures in one file; the first is used.
+    /// Several images in one file; the first is used.
     Animated,
     /// EXIF says to turn or mirror the image: recipes with `orientation = "exif"` do.
     Rotated,
     /// Far smaller than the square that the network sees.
     Tiny,
-    /// Much longer than wide, or the other way: the centre square leaves most of it out.
+    /// Much longer than wide, or the other way: the center square leaves most of it out.
     ExtremeAspect,
     /// A name that is not text, or has characters that steer terminals.
     UnreadableName,
@@ -51,11 +51,11 @@ pub enum ProblemKind {
     Unsupported,
     /// A file or folder that is left out on purpose: masks, what this program made, folders beside `train/`.
     NotUsed,
-    /// A picture beside the class folders.
+    /// An image beside the class folders.
     Loose,
-    /// A picture that a list of labels has, and the folder has not.
+    /// An image that a list of labels has, and the folder has not.
     Missing,
-    /// A class folder without pictures.
+    /// A class folder without images.
     EmptyClass,
     /// A class of which no image decodes.
     UndecodableClass,
@@ -63,17 +63,17 @@ pub enum ProblemKind {
     OneClass,
     /// Class names that look the same.
     AlikeClasses,
-    /// A class of another split that the training pictures do not have.
+    /// A class of another split that the training images do not have.
     UnknownClass,
-    /// A class that a split has no pictures of.
+    /// A class that a split has no images of.
     MissingClass,
     /// Class names that other programs sort in another order.
     ClassOrder,
-    /// A class with far fewer pictures than another.
+    /// A class with far fewer images than another.
     Imbalance,
     /// Two files with the same bytes.
     Duplicate,
-    /// Two pictures that look the same.
+    /// Two images that look the same.
     NearDuplicate,
 }
 

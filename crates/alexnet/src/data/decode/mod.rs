@@ -1,4 +1,4 @@
-//! Bytes to a picture.
+//! Bytes to an image.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -17,7 +17,7 @@ use std::io::Read;
 
 use image::metadata::Orientation;
 
-use super::Picture;
+use super::Image;
 use crate::Result;
 
 pub use defect::{Defect, DefectKind};
@@ -30,13 +30,13 @@ pub const DECODER: &str = if cfg!(feature = "turbojpeg") {
     "zune-jpeg 0.5 (strict), image 0.25"
 };
 
-/// Most pixels a picture may have. Checked from the header, before anything is allocated.
+/// Most pixels an image may have. Checked from the header, before anything is allocated.
 pub const MOST_PIXELS: usize = 100_000_000;
 
-/// Most bytes of a picture that is compressed by gzip.
+/// Most bytes of an image that is compressed by gzip.
 const MOST_UNZIPPED: u64 = 64 << 20;
 
-/// Most scans a progressive JPEG may have; each costs a pass over the whole picture.
+/// Most scans a progressive JPEG may have; each costs a pass over the whole image.
 const MOST_SCANS: usize = 100;
 
 /// Decodes a JPEG, PNG, GIF, WebP, BMP or TIFF file, which gzip may have compressed. The EXIF orientation is not applied:
@@ -47,7 +47,7 @@ const MOST_SCANS: usize = 100;
 ///
 /// # Errors
 /// When the bytes are something else, are cut short or broken, or describe more than [`MOST_PIXELS`].
-pub fn decode(bytes: &[u8]) -> Result<Picture> {
+pub fn decode(bytes: &[u8]) -> Result<Image> {
     Ok(try_decode(bytes)?)
 }
 
@@ -55,16 +55,16 @@ pub fn decode(bytes: &[u8]) -> Result<Picture> {
 ///
 /// # Errors
 /// When [`decode`] has one.
-pub fn try_decode(bytes: &[u8]) -> std::result::Result<Picture, Defect> {
+pub fn try_decode(bytes: &[u8]) -> std::result::Result<Image, Defect> {
     if cfg!(fuzzing) {
         return decode_known(bytes);
     }
-    // A decoder's own mistake costs one picture, not a training of days.
+    // A decoder's own mistake costs one image, not a training of days.
     std::panic::catch_unwind(|| decode_known(bytes))
         .unwrap_or_else(|_| Err(Defect::new(DefectKind::Broken, "broken image: its decoder failed")))
 }
 
-fn decode_known(bytes: &[u8]) -> std::result::Result<Picture, Defect> {
+fn decode_known(bytes: &[u8]) -> std::result::Result<Image, Defect> {
     match known(bytes)? {
         Known::Gzip => decode_known(&unzip(bytes)?),
         Known::Image(Format::Jpeg) => jpeg::decode(bytes),
@@ -138,7 +138,7 @@ pub enum Print {
     Ycck,
 }
 
-/// What a picture file says of itself.
+/// What an image file says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traits {
     /// The file's format.
@@ -185,14 +185,14 @@ pub fn orientation(bytes: &[u8]) -> u8 {
     }
 }
 
-/// The picture turned as EXIF says, 1 to 8.
-pub fn turned(picture: Picture, orientation: u8) -> Picture {
-    let (width, height) = (picture.width as u32, picture.height as u32);
-    let image = image::RgbImage::from_raw(width, height, picture.pixels).expect("width x height x 3 values");
+/// The image turned as EXIF says, 1 to 8.
+pub fn turned(image: Image, orientation: u8) -> Image {
+    let (width, height) = (image.width as u32, image.height as u32);
+    let image = image::RgbImage::from_raw(width, height, image.pixels).expect("width x height x 3 values");
     let mut image = image::DynamicImage::ImageRgb8(image);
     image.apply_orientation(Orientation::from_exif(orientation).unwrap_or(Orientation::NoTransforms));
     let image = image.into_rgb8();
-    Picture::new(image.width() as usize, image.height() as usize, image.into_raw())
+    Image::new(image.width() as usize, image.height() as usize, image.into_raw())
 }
 
 /// Refuses sizes before anything is allocated for them.

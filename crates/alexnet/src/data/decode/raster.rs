@@ -10,7 +10,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageResult, Limits};
 
 use super::format::Format;
 use super::{Defect, DefectKind, MOST_PIXELS, check_size, tiff};
-use crate::data::Picture;
+use crate::data::Image;
 
 /// Most bytes that metadata and rows may take beside the pixels.
 const MOST_METADATA: u64 = 64 << 20;
@@ -30,7 +30,7 @@ pub(super) struct Traits {
 }
 
 /// Decodes the first image; transparency is dropped, as Pillow's `convert("RGB")` does.
-pub(super) fn decode(format: Format, bytes: &[u8]) -> Result<Picture, Defect> {
+pub(super) fn decode(format: Format, bytes: &[u8]) -> Result<Image, Defect> {
     let mut decoder = header(format, bytes)?;
     let (width, height) = decoder.dimensions();
     let mut limits = Limits::no_limits();
@@ -41,7 +41,7 @@ pub(super) fn decode(format: Format, bytes: &[u8]) -> Result<Picture, Defect> {
     }
     let pixels =
         DynamicImage::from_decoder(decoder).map_err(|error| failed(format, bytes, &error))?.into_rgb8();
-    Ok(Picture::new(width as usize, height as usize, pixels.into_raw()))
+    Ok(Image::new(width as usize, height as usize, pixels.into_raw()))
 }
 
 /// What the file says of itself, without its pixels.

@@ -1,4 +1,4 @@
-//! The first directory of a TIFF file: whether its first image is the picture, and whether others follow.
+//! The first directory of a TIFF file: whether its first image is the image, and whether others follow.
 
 use super::{Defect, DefectKind};
 
@@ -17,7 +17,7 @@ struct Directory {
     followed: bool,
 }
 
-/// Refuses what starts with a thumbnail instead of the picture, as camera raw files do.
+/// Refuses what starts with a thumbnail instead of the image, as camera raw files do.
 ///
 /// # Errors
 /// When it does.

@@ -1,8 +1,8 @@
-//! Pictures of every shape to squares of one size, in files that are read fast: done once, before many epochs (paper,
+//! Images of every shape to squares of one size, in files that are read fast: done once, before many epochs (paper,
 //! section 2).
 //!
-//! A folder of packed squares holds `pack.json` ([`Manifest`]), `statistics.safetensors` (mean image, covariance of colours
-//! and its eigenvectors) and shards `train-00000.safetensors`, ..., each with up to [`SHARD`] pictures: `labels`, `digests`
+//! A folder of packed squares holds `pack.json` ([`Manifest`]), `statistics.safetensors` (mean image, covariance of colors
+//! and its eigenvectors) and shards `train-00000.safetensors`, ..., each with up to [`SHARD`] images: `labels`, `digests`
 //! (SHA-256 of what the source holds), and `images` `[n, side, side, 3]` or JPEG files as `bytes` with `offsets`. Any reader of
 //! safetensors opens them.
 
@@ -27,7 +27,7 @@ pub use squares::{Asker, Squares, recipe_of};
 /// Version of the format that this program writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// Most pictures of a shard: 201 MB of bare pixels of 256 x 256.
+/// Most images of a shard: 201 MB of bare pixels of 256 x 256.
 pub const SHARD: usize = 1024;
 
 /// Largest side of squares.
@@ -77,19 +77,19 @@ pub struct Manifest {
     /// sets packed before it was counted; 0 for ImageNet's archives, whose EXIF is never followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotated: Option<usize>,
-    /// How pictures were resized.
+    /// How images were resized.
     pub resize: String,
     /// What decoded them.
     pub decoder: String,
     /// What was packed.
     pub source: String,
-    /// SHA-256 of the source's list: classes, and each picture's name and label.
+    /// SHA-256 of the source's list: classes, and each image's name and label.
     pub source_digest: String,
     /// Class names; a label is an index into them.
     pub classes: Vec<String>,
     /// The splits with their shards.
     pub splits: Vec<PackedSplit>,
-    /// Pictures that were left out.
+    /// Images that were left out.
     pub skipped: Vec<Skip>,
 }
 
@@ -98,7 +98,7 @@ pub struct Manifest {
 pub struct PackedSplit {
     /// `train`, `val` or `test`.
     pub name: String,
-    /// Pictures in it.
+    /// Images in it.
     pub images: usize,
     /// Its files, in order.
     pub shards: Vec<PackedShard>,
@@ -109,7 +109,7 @@ pub struct PackedSplit {
 pub struct PackedShard {
     /// Its name in the folder.
     pub file: String,
-    /// Pictures in it.
+    /// Images in it.
     pub images: usize,
     /// Bytes of it.
     pub bytes: u64,
@@ -165,7 +165,7 @@ pub fn check_outside(source: &Path, out: &Path) -> Result<()> {
 }
 
 /// Packs every split of a data set, and returns what the folder then holds. What an interrupted packing finished is
-/// kept; `progress` is told how many pictures more are done, and ends the packing with the error that it returns.
+/// kept; `progress` is told how many images more are done, and ends the packing with the error that it returns.
 ///
 /// # Errors
 /// When the folder holds something else, there is too little space, a file cannot be read or written, or `progress` says so.
@@ -259,7 +259,7 @@ fn prepare(out: &Path, settings: &Settings) -> Result<()> {
                 if before.source_digest == settings.source_digest {
                     ""
                 } else {
-                    ", whose pictures were others"
+                    ", whose images were others"
                 }
             ))
             .help("the same command as then, or another folder"));
@@ -311,13 +311,13 @@ fn enough(out: &Path, needed: u64, free: u64) -> Result<()> {
     .help("a folder on a larger disk, or --store jpeg, which needs about a sixth of --store raw"))
 }
 
-/// Bytes of a packed JPEG, from some pictures, with a margin.
+/// Bytes of a packed JPEG, from some images, with a margin.
 fn typical_jpeg(splits: &[&Split], side: usize) -> usize {
     let some =
         splits.iter().flat_map(|split| (0..split.len()).step_by(split.len() / 16 + 1).map(|i| (*split, i)));
     let sizes: Vec<usize> = some
-        .filter_map(|(split, i)| split.picture(i).ok()?.ok())
-        .filter_map(|picture| Some(encode::jpeg(&square::square(&picture, side)).ok()?.len()))
+        .filter_map(|(split, i)| split.image(i).ok()?.ok())
+        .filter_map(|image| Some(encode::jpeg(&square::square(&image, side)).ok()?.len()))
         .collect();
     sizes.iter().sum::<usize>() / sizes.len().max(1) * 11 / 10
 }
@@ -384,7 +384,7 @@ fn pack_split(
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let help = "pack the pictures again, into a new folder";
+    let help = "pack the images again, into a new folder";
     json::read(path, "what `alexnet data pack` writes").map_err(|error| error.help(help))
 }
 

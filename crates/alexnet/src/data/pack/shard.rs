@@ -1,4 +1,4 @@
-//! One shard: made from pictures, written, or found there.
+//! One shard: made from images, written, or found there.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,7 +16,7 @@ use crate::data::{Dataset, Skip, Split, Statistics, decode, digests, encode, sou
 use crate::files::container::{self, Array, Header, Values};
 use crate::{Error, Result};
 
-/// Pictures that one thread makes in one go.
+/// Images that one thread makes in one go.
 const TURN: usize = 16;
 
 /// A shard that is made, not yet written.
@@ -44,7 +44,7 @@ pub(super) fn name(split: &Split, number: usize) -> String {
     format!("{}-{number:05}.safetensors", split.name)
 }
 
-/// Decodes, squares and, if asked for, encodes the pictures of a shard.
+/// Decodes, squares and, if asked for, encodes the images of a shard.
 pub(super) fn make(
     split: &Split,
     range: Range<usize>,
@@ -78,13 +78,13 @@ impl Shard {
     fn add(&mut self, split: &Split, index: usize, config: &Config) -> Result<()> {
         let stored = split.stored(index)?;
         let digest = match &stored {
-            source::Stored::Pixels(picture) => Sha256::digest(&picture.pixels),
+            source::Stored::Pixels(image) => Sha256::digest(&image.pixels),
             source::Stored::File(bytes) => Sha256::digest(bytes),
             source::Stored::TooLarge(_) => Sha256::digest([]),
         };
         let rotated = split.turn(&stored) != 1;
         let square = match split.decode(stored) {
-            Ok(picture) => square::square(&picture, config.side),
+            Ok(image) => square::square(&image, config.side),
             Err(error) => {
                 let file = split.file(index).to_owned();
                 self.statistics.skipped.push(Skip { file, reason: error.message });
@@ -188,17 +188,13 @@ pub(super) fn read_back(
     let file = File::open(path).map_err(cannot)?;
     let header = Header::read(&file, file.metadata().map_err(cannot)?.len())?;
     if header.text("source_digest")? != settings.source_digest {
-        return Err(Error::data("packed from other pictures"));
+        return Err(Error::data("packed from other images"));
     }
     let broken = |error: serde_json::Error| Error::data(format!("its metadata is broken: {error}"));
     let files: Vec<String> = serde_json::from_str(header.text("files")?).map_err(broken)?;
     let skipped: Vec<Skip> = serde_json::from_str(header.text("skipped")?).map_err(broken)?;
     if files.len() + skipped.len() != range.len() {
-        return Err(Error::data(format!(
-            "{} pictures, expected {}",
-            files.len() + skipped.len(),
-            range.len()
-        )));
+        return Err(Error::data(format!("{} images, expected {}", files.len() + skipped.len(), range.len())));
     }
     let (_, sums) = header.words(&file, "sums", Dtype::U64)?;
     let (_, products) = header.words(&file, "products", Dtype::U64)?;

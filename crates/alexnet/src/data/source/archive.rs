@@ -1,4 +1,4 @@
-//! Archives of pictures, read in place: one pass lists where each member's bytes are, nothing is unpacked.
+//! Archives of images, read in place: one pass lists where each member's bytes are, nothing is unpacked.
 
 use std::collections::HashSet;
 use std::fs::File;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::raw::{RawPictures, not_used};
+use super::raw::{RawImages, not_used};
 use super::text::Text;
 use super::{Dataset, Item, Place, Split, Store};
 use crate::{Error, Result};
@@ -92,13 +92,13 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
 }
 
 fn split(name: &str, folder: &Path, files: &[&str], labels: usize, classes: usize) -> Result<Split> {
-    let mut pictures = RawPictures { width: 32, height: 32, color: true, prefix: labels, bytes: Vec::new() };
+    let mut images = RawImages { width: 32, height: 32, color: true, prefix: labels, bytes: Vec::new() };
     let mut items = Vec::new();
     for file in files {
         let path = folder.join(file);
         let bytes = std::fs::read(&path)
             .map_err(|error| Error::data(format!("{}: cannot be read: {error}", path.display())))?;
-        let record = pictures.record();
+        let record = images.record();
         if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
             return Err(Error::data(format!(
                 "{}: {} bytes are not a whole number of records of {record}: the file is cut short",
@@ -111,7 +111,7 @@ fn split(name: &str, folder: &Path, files: &[&str], labels: usize, classes: usiz
             let label = record[labels - 1];
             if usize::from(label) >= classes {
                 return Err(Error::data(format!(
-                    "{}: picture {i} has label {label}, expected 0 to {}",
+                    "{}: image {i} has label {label}, expected 0 to {}",
                     path.display(),
                     classes - 1
                 )));
@@ -119,7 +119,7 @@ fn split(name: &str, folder: &Path, files: &[&str], labels: usize, classes: usiz
             let file = format!("{file}:{i}");
             items.push(Item { file, label: u32::from(label), place: Place::Raw((first + i) as u32) });
         }
-        pictures.bytes.extend(bytes);
+        images.bytes.extend(bytes);
     }
-    Ok(Split::new(name, items, Arc::new(Store::Raw(pictures))))
+    Ok(Split::new(name, items, Arc::new(Store::Raw(images))))
 }

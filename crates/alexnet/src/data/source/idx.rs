@@ -7,7 +7,7 @@ use std::sync::Arc;
 use flate2::read::MultiGzDecoder;
 
 use super::labels::{ClassList, Labels};
-use super::raw::{RawPictures, not_used};
+use super::raw::{RawImages, not_used};
 use super::{Dataset, Item, Place, Split, Store};
 use crate::{Error, Result};
 
@@ -48,7 +48,7 @@ fn find(folder: &Path, split: &str, what: &str) -> Option<PathBuf> {
 
 pub(super) fn open(folder: &Path) -> Result<Dataset> {
     let (mut splits, mut used, mut notes) = (Vec::new(), vec!["classes.txt".to_owned()], Vec::new());
-    let mut unlabelled = None;
+    let mut unlabeled = None;
     for (files, name) in SPLITS {
         let Some(images) = find(folder, files, "images-idx3") else {
             notes.push(format!("there is no {files}-images-idx3-ubyte, so no {name} split"));
@@ -57,7 +57,7 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
         let Some(labels) = find(folder, files, "labels-idx1") else {
             let error =
                 Error::data(format!("{}: there is no {files}-labels-idx1-ubyte beside it", images.display()));
-            unlabelled.get_or_insert(error.help("both files of the set, as they are handed out"));
+            unlabeled.get_or_insert(error.help("both files of the set, as they are handed out"));
             notes.push(format!(
                 "{} is not used: there is no {files}-labels-idx1-ubyte beside it",
                 images.display()
@@ -75,7 +75,7 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     }
     // Without its labels a training split is not just missing.
     let has_train = splits.iter().any(|split| split.name == "train");
-    if let Some(error) = unlabelled.filter(|_| !has_train) {
+    if let Some(error) = unlabeled.filter(|_| !has_train) {
         return Err(error);
     }
     let (classes, said) = class_names(folder, &splits)?;
@@ -144,8 +144,8 @@ fn split(name: &str, files: &str, images: Vec<u8>, labels: &[u8]) -> Result<Spli
     };
     let items: Vec<Item> = (0..count).map(item).collect();
     let pixels = images[16..].to_vec();
-    let pictures = RawPictures { width, height, color: false, prefix: 0, bytes: pixels };
-    Ok(Split::new(name, items, Arc::new(Store::Raw(pictures))))
+    let images = RawImages { width, height, color: false, prefix: 0, bytes: pixels };
+    Ok(Split::new(name, items, Arc::new(Store::Raw(images))))
 }
 
 /// The extents in a header of unsigned bytes with `N` dimensions, checked against the file's length.

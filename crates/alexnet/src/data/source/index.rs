@@ -1,4 +1,4 @@
-//! What large archives hold, kept between runs: listing ImageNet's training pictures means a visit to 1.28 million places
+//! What large archives hold, kept between runs: listing ImageNet's training images means a visit to 1.28 million places
 //! of 148 GB.
 //!
 //! An index is a safetensors file in the cache folder, called after the archive's path; it is used as long as the archive

@@ -29,7 +29,7 @@ const SPLIT_ENDINGS: [&str; 4] = ["set", "images", "imgs", "data"];
 /// Folders that are neither splits nor classes when they lie beside `train/`.
 const BESIDE: [&str; 40] = [
     "unlabeled",
-    "unlabelled",
+    "unlabeled",
     "unlabeled_data",
     "unsup",
     "unsupervised",

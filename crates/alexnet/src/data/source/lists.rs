@@ -22,7 +22,7 @@ const OTHERS: [&str; 12] = [
     "classes",
     "readme",
     "license",
-    "licence",
+    "license",
     "copying",
     "requirements",
     "synset_words",

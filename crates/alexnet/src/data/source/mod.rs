@@ -1,4 +1,4 @@
-//! Where pictures come from. [`Dataset::open`] recognises what it is given.
+//! Where images come from. [`Dataset::open`] recognizes what it is given.
 //!
 //! | file | what it reads |
 //! |---|---|
@@ -15,11 +15,11 @@
 //! | `packed` | what `alexnet data pack` made |
 //! | `cifar`, `idx`, `raw` | bare pixels: CIFAR, MNIST and their like |
 //! | `labels` | classes by number or name |
-//! | `catalogue` | what pictures are called and where they are |
+//! | `catalog` | what images are called and where they are |
 //! | `archive`, `index` | what a tar holds, and where what a large one holds is kept |
 
 mod archive;
-mod catalogue;
+mod catalog;
 mod cifar;
 mod columns;
 mod flat;
@@ -48,18 +48,18 @@ use std::sync::Arc;
 
 use super::check::{self, Findings};
 use super::pack::{Asker, Squares};
-use super::{Picture, Problem, Skip, Statistics, decode, upright};
+use super::{Image, Problem, Skip, Statistics, decode, upright};
 use crate::error::shell;
 use crate::net::{Input, Orientation};
 use crate::{Error, Result};
 use archive::Archives;
-use catalogue::{Catalogue, Item, Place};
+use catalog::{Catalog, Item, Place};
 
 pub(crate) use folder::images_in;
 pub(crate) use idx::{GARMENTS, from_bytes as idx_from_bytes};
-use raw::RawPictures;
+use raw::RawImages;
 
-/// Pictures with labels, in splits.
+/// Images with labels, in splits.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// Class names; a label is an index into them. Folder names in lexicographic order of their bytes.
@@ -72,12 +72,12 @@ pub struct Dataset {
     pub notes: Vec<String>,
 }
 
-/// One split: pictures with labels, in a fixed order. Cheap to clone and to share between threads.
+/// One split: images with labels, in a fixed order. Cheap to clone and to share between threads.
 #[derive(Clone, Debug)]
 pub struct Split {
     /// `train`, `val`, `test` or `all`.
     pub name: String,
-    pictures: Arc<Catalogue>,
+    images: Arc<Catalog>,
     labels: Arc<Vec<u32>>,
     store: Arc<Store>,
     statistics: Option<Arc<Statistics>>,
@@ -97,31 +97,31 @@ enum Exif {
     Packed(Arc<Squares>),
 }
 
-/// What a picture is stored as.
+/// What an image is stored as.
 #[derive(Debug)]
 pub enum Stored {
-    /// A file of some picture format.
+    /// A file of some image format.
     File(Vec<u8>),
     /// Bare pixels.
-    Pixels(Picture),
+    Pixels(Image),
     /// A file of so many bytes that it is not read.
     TooLarge(u64),
 }
 
 impl Stored {
-    /// Most bytes of a picture's file.
+    /// Most bytes of an image's file.
     pub const MOST_BYTES: u64 = 256 << 20;
 
-    /// The picture as it is stored, whatever its EXIF orientation.
+    /// The image as it is stored, whatever its EXIF orientation.
     ///
     /// # Errors
     /// When the bytes do not decode.
-    pub fn decode(self) -> Result<Picture> {
+    pub fn decode(self) -> Result<Image> {
         match self {
-            Self::Pixels(picture) => Ok(picture),
+            Self::Pixels(image) => Ok(image),
             Self::File(bytes) => decode::decode(&bytes),
             Self::TooLarge(bytes) => Err(Error::data(format!(
-                "a file of {bytes} bytes: expected at most {} for a picture",
+                "a file of {bytes} bytes: expected at most {} for an image",
                 Self::MOST_BYTES
             ))),
         }
@@ -133,15 +133,15 @@ impl Stored {
 enum Store {
     /// Files below a folder.
     Folder(PathBuf),
-    /// Picture files in archives.
+    /// Image files in archives.
     Archives(Archives),
     /// Squares of this side, pixel by pixel in files.
     Squares(Archives, usize),
-    Raw(RawPictures),
+    Raw(RawImages),
 }
 
 impl Dataset {
-    /// Opens a folder of class folders, `train/` and `val/` (or `test/`) of such, a tar of those, a folder of pictures with
+    /// Opens a folder of class folders, `train/` and `val/` (or `test/`) of such, a tar of those, a folder of images with
     /// a file of labels, WebDataset's tars, packed squares, a folder of CIFAR-10 or CIFAR-100 binaries, a folder of IDX
     /// files (MNIST and its like, `.gz` too), or a folder of ImageNet's archives as they are handed out, with the
     /// development kit.
@@ -150,7 +150,7 @@ impl Dataset {
     /// When there is nothing of the kind, or it is not whole: the message says what was found and what is
     /// expected.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::recognise(path, &mut Findings::default())
+        Self::recognize(path, &mut Findings::default())
     }
 
     /// Opens what can be opened of a source, and tells what is wrong with the rest.
@@ -159,17 +159,17 @@ impl Dataset {
     /// When nothing can be opened.
     pub fn examine(path: &Path) -> Result<(Self, Vec<Problem>)> {
         let mut findings = Findings::lenient();
-        let dataset = Self::recognise(path, &mut findings)?;
+        let dataset = Self::recognize(path, &mut findings)?;
         if findings.is_ordered_by_folders() {
             check::order(&dataset.classes, &mut findings);
         }
         Ok((dataset, findings.into_problems()))
     }
 
-    fn recognise(path: &Path, findings: &mut Findings) -> Result<Self> {
+    fn recognize(path: &Path, findings: &mut Findings) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(|error| {
             Error::data(format!("{}: cannot be opened: {error}", path.display()))
-                .help("the path of a folder with one folder of pictures for each class, or of a tar of those")
+                .help("the path of a folder with one folder of images for each class, or of a tar of those")
         })?;
         if metadata.is_file() {
             return tarball::open(path, findings);
@@ -235,14 +235,14 @@ impl Dataset {
         Ok(())
     }
 
-    /// Keeps the statistics of the training pictures, so that they are not measured again.
+    /// Keeps the statistics of the training images, so that they are not measured again.
     pub fn know(&mut self, statistics: Statistics) {
         if let Some(train) = self.splits.iter_mut().find(|split| split.name == "train") {
             train.statistics = Some(Arc::new(statistics));
         }
     }
 
-    /// The pictures to validate on: `val`, or else `test`.
+    /// The images to validate on: `val`, or else `test`.
     pub fn val(&self) -> Option<&Split> {
         self.split("val").or_else(|_| self.split("test")).ok()
     }
@@ -250,10 +250,10 @@ impl Dataset {
 
 impl Split {
     fn new(name: &str, items: impl IntoIterator<Item = Item>, store: Arc<Store>) -> Self {
-        let (pictures, labels) = Catalogue::new(items);
+        let (images, labels) = Catalog::new(items);
         Self {
             name: name.to_owned(),
-            pictures: Arc::new(pictures),
+            images: Arc::new(images),
             labels: Arc::new(labels),
             store,
             statistics: None,
@@ -299,7 +299,7 @@ impl Split {
         }
     }
 
-    /// Number of pictures.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
@@ -309,21 +309,21 @@ impl Split {
         self.labels.is_empty()
     }
 
-    /// Class of a picture.
+    /// Class of an image.
     pub fn label(&self, index: usize) -> u32 {
         self.labels[index]
     }
 
-    /// What the user knows a picture by.
+    /// What the user knows an image by.
     pub fn file(&self, index: usize) -> &str {
-        self.pictures.file(index)
+        self.images.file(index)
     }
 
-    /// Reads and decodes a picture; the inner error is a picture that does not decode, to be left out and listed.
+    /// Reads and decodes an image; the inner error is an image that does not decode, to be left out and listed.
     ///
     /// # Errors
     /// When its bytes cannot be read at all.
-    pub fn picture(&self, index: usize) -> Result<std::result::Result<Picture, Skip>> {
+    pub fn image(&self, index: usize) -> Result<std::result::Result<Image, Skip>> {
         let skip = |error: Error| Skip { file: self.file(index).to_owned(), reason: error.message };
         Ok(self.decode(self.stored(index)?).map_err(skip))
     }
@@ -332,7 +332,7 @@ impl Split {
     ///
     /// # Errors
     /// When the bytes do not decode.
-    pub fn decode(&self, stored: Stored) -> Result<Picture> {
+    pub fn decode(&self, stored: Stored) -> Result<Image> {
         match stored {
             Stored::File(bytes) => upright::decode(&bytes, self.orientation),
             stored => stored.decode(),
@@ -347,14 +347,14 @@ impl Split {
         }
     }
 
-    /// Reads a picture as it is stored.
+    /// Reads an image as it is stored.
     ///
     /// # Errors
     /// When its bytes cannot be read.
     pub fn stored(&self, index: usize) -> Result<Stored> {
         let file = self.file(index);
-        match (self.pictures.place(index), &*self.store) {
-            (Place::Raw(position), Store::Raw(all)) => Ok(Stored::Pixels(all.picture(position as usize))),
+        match (self.images.place(index), &*self.store) {
+            (Place::Raw(position), Store::Raw(all)) => Ok(Stored::Pixels(all.image(position as usize))),
             (Place::Named, Store::Folder(folder)) => {
                 let cannot = |error: std::io::Error| Error::data(format!("{file}: cannot be read: {error}"));
                 let path = folder.join(file);
@@ -375,7 +375,7 @@ impl Split {
                     Error::data(format!("{file} in {path}: cannot be read: {error}"))
                 })?;
                 Ok(match &*self.store {
-                    Store::Squares(_, side) => Stored::Pixels(Picture::new(*side, *side, bytes)),
+                    Store::Squares(_, side) => Stored::Pixels(Image::new(*side, *side, bytes)),
                     _ => Stored::File(bytes),
                 })
             }
@@ -383,7 +383,7 @@ impl Split {
         }
     }
 
-    /// The file on disk that holds nothing but this picture, if it is stored so.
+    /// The file on disk that holds nothing but this image, if it is stored so.
     pub fn path(&self, index: usize) -> Option<PathBuf> {
         match &*self.store {
             Store::Folder(folder) => Some(folder.join(self.file(index))),
@@ -396,10 +396,10 @@ impl Split {
         self.statistics.as_deref().filter(|known| known.square == side)
     }
 
-    /// The same pictures with labels that index another list of class names, such as a model's.
+    /// The same images with labels that index another list of class names, such as a model's.
     ///
     /// # Errors
-    /// When a class of these pictures is not in that list.
+    /// When a class of these images is not in that list.
     pub fn relabel(&self, from: &[String], to: &[String]) -> Result<Self> {
         if from == to {
             return Ok(self.clone());
@@ -443,7 +443,7 @@ pub mod fuzzing {
         if let Ok(set) = super::idx_from_bytes([images, labels], [images, labels], &[], "fuzz") {
             for split in &set.splits {
                 for index in 0..split.len().min(4) {
-                    let _ = split.picture(index).expect("raw pictures are there");
+                    let _ = split.image(index).expect("raw images are there");
                 }
             }
         }

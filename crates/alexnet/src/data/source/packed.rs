@@ -1,4 +1,4 @@
-//! Packed squares, as [`crate::data::pack`] writes them: shards in which each picture's bytes have a known place.
+//! Packed squares, as [`crate::data::pack`] writes them: shards in which each image's bytes have a known place.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
             folder.display(),
             manifest.format_version
         ))
-        .help("a newer version of the program, or pack the pictures again"));
+        .help("a newer version of the program, or pack the images again"));
     }
     if !(1..=MOST_SIDE).contains(&manifest.side) {
         return Err(Error::data(format!(
@@ -47,7 +47,7 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     let mut notes = Vec::new();
     if !manifest.skipped.is_empty() {
         notes.push(format!(
-            "{} pictures of {} were left out when it was packed: {} lists them",
+            "{} images of {} were left out when it was packed: {} lists them",
             manifest.skipped.len(),
             manifest.source,
             folder.join(Manifest::FILE).display()
@@ -63,7 +63,7 @@ fn split(folder: &Path, manifest: &Manifest, squares: &Arc<Squares>, packed: &Pa
         let made = read_shard(path, archive, manifest).map_err(|error| error.context(path.display()))?;
         if made.len() != shard.images {
             return Err(Error::data(format!(
-                "{}: {} pictures, but {} says {}",
+                "{}: {} images, but {} says {}",
                 path.display(),
                 made.len(),
                 Manifest::FILE,
@@ -81,7 +81,7 @@ fn split(folder: &Path, manifest: &Manifest, squares: &Arc<Squares>, packed: &Pa
     Ok(Split { exif, ..Split::new(&packed.name, items, Arc::new(store)) })
 }
 
-/// The pictures of a shard.
+/// The images of a shard.
 fn read_shard(path: &Path, archive: u32, manifest: &Manifest) -> Result<Vec<Item>> {
     let cannot = |error: std::io::Error| Error::data(format!("cannot be read: {error}"));
     let file = File::open(path).map_err(cannot)?;
@@ -96,7 +96,7 @@ fn read_shard(path: &Path, archive: u32, manifest: &Manifest) -> Result<Vec<Item
     };
     if labels.len() != files.len() || places.len() != files.len() {
         return Err(Error::data(format!(
-            "{} names, {} labels and {} pictures",
+            "{} names, {} labels and {} images",
             files.len(),
             labels.len(),
             places.len()
@@ -136,7 +136,7 @@ fn pieces(header: &Header, file: &File) -> Result<Vec<(u64, u32)>> {
         let bytes = bytes.filter(|_| pair[1] <= len as u64);
         bytes
             .map(|bytes| (start + pair[0], bytes))
-            .ok_or_else(|| Error::data(format!("a picture is at bytes {} to {} of {len}", pair[0], pair[1])))
+            .ok_or_else(|| Error::data(format!("an image is at bytes {} to {} of {len}", pair[0], pair[1])))
     };
     offsets.windows(2).map(piece).collect()
 }

@@ -1,35 +1,35 @@
-//! Pictures that come as bare pixels in one block: CIFAR and IDX files.
+//! Images that come as bare pixels in one block: CIFAR and IDX files.
 
 use std::path::Path;
 
 use super::naming;
 use super::tree::some;
-use crate::data::Picture;
+use crate::data::Image;
 
-/// Pictures of one size in one block.
+/// Images of one size in one block.
 #[derive(Debug)]
-pub(super) struct RawPictures {
+pub(super) struct RawImages {
     pub width: usize,
     pub height: usize,
-    /// Whether each picture is three planes, red, green, blue, or one of grey.
+    /// Whether each image is three planes, red, green, blue, or one of gray.
     pub color: bool,
-    /// Bytes before each picture that are not pixels.
+    /// Bytes before each image that are not pixels.
     pub prefix: usize,
     pub bytes: Vec<u8>,
 }
 
-impl RawPictures {
-    /// Bytes from one picture to the next.
+impl RawImages {
+    /// Bytes from one image to the next.
     pub(super) fn record(&self) -> usize {
         self.prefix + self.width * self.height * if self.color { 3 } else { 1 }
     }
 
-    pub(super) fn picture(&self, index: usize) -> Picture {
+    pub(super) fn image(&self, index: usize) -> Image {
         let record = &self.bytes[index * self.record()..][..self.record()];
         let pixels = &record[self.prefix..];
         match self.color {
-            true => Picture::from_planes(self.width, self.height, pixels),
-            false => Picture::from_gray(self.width, self.height, pixels),
+            true => Image::from_planes(self.width, self.height, pixels),
+            false => Image::from_gray(self.width, self.height, pixels),
         }
     }
 }

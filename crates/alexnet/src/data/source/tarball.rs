@@ -1,4 +1,4 @@
-//! A tar of class folders, or of pictures with their classes beside them (WebDataset), read in place.
+//! A tar of class folders, or of images with their classes beside them (WebDataset), read in place.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
         return webdataset::single(path, contents, findings);
     }
     if !contents.files.is_empty() && contents.files.iter().all(|file| file.name.ends_with(".tar")) {
-        return Err(Error::data(format!("{}: it holds archives, not pictures", path.display()))
+        return Err(Error::data(format!("{}: it holds archives, not images", path.display()))
             .help("for ImageNet, the folder that this archive is in, with the development kit"));
     }
     let notes = contents.notes(path);

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// What a source of class folders looks like.
 const LAYOUT: &str = "one folder of images for each class: cats/1.jpg, cats/2.jpg, dogs/1.jpg";
 
-/// One picture in how many is held out for validation when no split is given.
+/// One image in how many is held out for validation when no split is given.
 const HELD_OUT: usize = 10;
 
 /// Makes a dataset of class folders, with or without split folders above them.
@@ -196,7 +196,7 @@ fn report_loose(loose: &[&str], notes: &mut Vec<String>, findings: &mut Findings
     }
 }
 
-/// The class folders below a prefix, with their pictures.
+/// The class folders below a prefix, with their images.
 struct Classes<'a>(BTreeMap<&'a str, Vec<&'a (String, Place)>>);
 
 impl<'a> Classes<'a> {
@@ -265,9 +265,9 @@ impl<'a> Classes<'a> {
     }
 
     fn items(&self, names: &[String]) -> Vec<Item> {
-        let labelled =
+        let labeled =
             names.iter().zip(0u32..).filter_map(|(name, label)| Some((self.0.get(name.as_str())?, label)));
-        labelled
+        labeled
             .flat_map(|(files, label)| {
                 files.iter().map(move |(file, place)| Item { file: file.clone(), label, place: *place })
             })
@@ -275,8 +275,8 @@ impl<'a> Classes<'a> {
     }
 }
 
-/// Which pictures are held out: of each class the tenth with the smallest hash of their names, at least one of two.
-/// A picture keeps its side when others come or go, as far as the share allows.
+/// Which images are held out: of each class the tenth with the smallest hash of their names, at least one of two.
+/// An image keeps its side when others come or go, as far as the share allows.
 fn held_out(items: &[Item], classes: usize) -> Vec<bool> {
     let mut by_class: Vec<Vec<(u64, usize)>> = vec![Vec::new(); classes];
     for (index, item) in items.iter().enumerate() {

@@ -32,7 +32,7 @@ pub(super) fn run(
     then: &mut Gradients<'_>,
     laps: &mut Laps,
 ) -> Option<NotFinite> {
-    let n = part.pictures();
+    let n = part.images();
     let mut not_finite = None;
     // Below the lowest layer that learns, nobody asks for a gradient.
     let learns = |i: usize| network.layers[i].weights().is_some() && !parameters[i].frozen;
@@ -107,7 +107,7 @@ fn pass_on(
     dy: &[f32],
     dx: &mut [f32],
 ) {
-    let n = part.pictures();
+    let n = part.images();
     match &layer.operation {
         Operation::Conv(g, _) => conv::backward_input(g, part, dy, &value.weights, dx),
         Operation::Local(g, _) => local::backward_input(g, n, dy, &value.weights, dx),

@@ -21,7 +21,7 @@ pub(super) fn run(
     keys: Option<&[u64]>,
     laps: &mut Laps,
 ) {
-    let n = part.pictures();
+    let n = part.images();
     for (i, (layer, step)) in network.layers.iter().zip(&plan.steps).enumerate() {
         if plan.is_done_before(i) {
             continue;
@@ -57,7 +57,7 @@ pub(super) fn source<'a>(
     }
 }
 
-/// Each dropout layer's own keys: one per picture.
+/// Each dropout layer's own keys: one per image.
 pub(super) fn mask_keys(keys: &[u64], layer: usize) -> Vec<u64> {
     keys.iter().map(|&key| combine(key, layer as u64)).collect()
 }
@@ -78,7 +78,7 @@ fn transform(
     x: &[f32],
     y: &mut [f32],
 ) {
-    let n = part.pictures();
+    let n = part.images();
     let (weights, biases) = (&parameters.value.weights, &parameters.value.biases);
     match &layer.operation {
         Operation::Conv(g, _) => {

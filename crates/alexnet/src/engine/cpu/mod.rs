@@ -59,9 +59,9 @@ pub struct CpuEngine {
     /// Gradients of the loss by activations; two take turns.
     gradients: [Buffer; 2],
     laps: Laps,
-    /// Pictures of the last step, or of its last micro-batch.
+    /// Images of the last step, or of its last micro-batch.
     last: usize,
-    /// What each layer gave for the pictures of the last step, where that had several micro-batches and gradients were kept.
+    /// What each layer gave for the images of the last step, where that had several micro-batches and gradients were kept.
     seen: Vec<Seen>,
     not_finite: Option<NotFinite>,
 }
@@ -74,7 +74,7 @@ impl std::fmt::Debug for CpuEngine {
 }
 
 impl CpuEngine {
-    /// An engine for batches of up to `batch` pictures on `threads` threads, with all parameters zero.
+    /// An engine for batches of up to `batch` images on `threads` threads, with all parameters zero.
     ///
     /// # Errors
     /// When the memory cannot be had (the message holds the memory table) or the threads cannot be started.
@@ -82,7 +82,7 @@ impl CpuEngine {
         Self::with_micro_batch(network, mode, batch, batch, threads)
     }
 
-    /// [`CpuEngine::new`], with memory for the activations of `micro_batch` pictures: a larger batch is computed one
+    /// [`CpuEngine::new`], with memory for the activations of `micro_batch` images: a larger batch is computed one
     /// micro-batch after another. Loss, logits, gradients and updates have the same bits for every `micro_batch`.
     ///
     /// # Errors
@@ -107,7 +107,7 @@ impl CpuEngine {
             let table = plan.memory(&network);
             let what = format!("not enough memory: {needed:.2} GiB needed{available}\n{table}");
             Error::new(crate::error::Kind::Runtime, what)
-                .help("a smaller batch: --batch; in training --micro-batch 36, which changes no number, or --set optimiser.batch=32")
+                .help("a smaller batch: --batch; in training --micro-batch 36, which changes no number, or --set optimizer.batch=32")
         };
         if available::memory().is_some_and(|available| plan.memory(&network).total() > available) {
             return Err(out_of_memory(()));
@@ -136,7 +136,7 @@ impl CpuEngine {
         self.pool.current_num_threads()
     }
 
-    /// Keeps the weights of fully connected layers in half precision from now on: a picture by itself waits for them to
+    /// Keeps the weights of fully connected layers in half precision from now on: an image by itself waits for them to
     /// be read, and then for half as many bytes. Logits change by about 1e-4 of their size.
     ///
     /// # Errors
@@ -169,15 +169,15 @@ impl CpuEngine {
         &self.laps
     }
 
-    /// Number of whole pictures in `images`.
+    /// Number of whole images in `images`.
     fn count(&self, images: &[f32]) -> Result<usize> {
-        let picture = self.network.input.len();
-        let n = images.len() / picture;
-        if n == 0 || n * picture != images.len() || n > self.plan.batch {
+        let image = self.network.input.len();
+        let n = images.len() / image;
+        if n == 0 || n * image != images.len() || n > self.plan.batch {
             return Err(Error::new(
                 crate::error::Kind::Runtime,
                 format!(
-                    "{} values are not 1 to {} pictures of {} ({picture} values each)",
+                    "{} values are not 1 to {} images of {} ({image} values each)",
                     images.len(),
                     self.plan.batch,
                     self.network.input
@@ -230,14 +230,14 @@ impl CpuEngine {
         Ok(())
     }
 
-    /// Forward, loss and backward; where the loss is not finite, nothing is learnt from it.
+    /// Forward, loss and backward; where the loss is not finite, nothing is learned from it.
     fn run(&mut self, batch: &Batch<'_>, mut then: Gradients<'_>) -> Result<Outcome> {
         self.for_training()?;
         let n = self.count(batch.images)?;
         let classes = self.network.classes;
         if batch.labels.len() != n || batch.keys.len() != n {
             let (labels, keys) = (batch.labels.len(), batch.keys.len());
-            let message = format!("{n} pictures came with {labels} labels and {keys} keys");
+            let message = format!("{n} images came with {labels} labels and {keys} keys");
             return Err(Error::new(crate::error::Kind::Runtime, message));
         }
         if let Some(label) = batch.labels.iter().find(|&&label| label as usize >= classes) {
@@ -254,8 +254,8 @@ impl CpuEngine {
         Ok(pool.install(|| {
             let (mut loss, mut correct) = (0.0, 0);
             for part in Part::all(n, plan.micro_batch) {
-                let (batch, values) = (batch.part(part.range()), part.pictures() * classes);
-                *last = part.pictures();
+                let (batch, values) = (batch.part(part.range()), part.images() * classes);
+                *last = part.images();
                 forward::run(network, plan, parameters, slots, part, batch.images, Some(batch.keys), laps);
                 if !part.is_whole() && matches!(then, Gradients::Keep(_)) {
                     look(network, plan, slots, *last, seen);
@@ -344,14 +344,14 @@ impl Engine for CpuEngine {
         let n = self.count(images)?;
         let Self { network, plan, pool, parameters, slots, logits, laps, .. } = self;
         *laps = Laps::start();
-        let (picture, classes) = (network.input.len(), network.classes);
+        let (image, classes) = (network.input.len(), network.classes);
         pool.install(|| {
             for part in Part::all(n, plan.micro_batch) {
                 let Range { start, end } = part.range();
-                let images = &images[start * picture..end * picture];
+                let images = &images[start * image..end * image];
                 forward::run(network, plan, parameters, slots, part, images, None, laps);
                 if !part.is_whole() {
-                    let found = &slots[plan.logits()][..part.pictures() * classes];
+                    let found = &slots[plan.logits()][..part.images() * classes];
                     logits[start * classes..end * classes].copy_from_slice(found);
                 }
             }
@@ -467,7 +467,7 @@ impl Engine for CpuEngine {
     }
 }
 
-/// Adds the outputs for `n` pictures of every layer with weights to what was seen of it, one element per layer.
+/// Adds the outputs for `n` images of every layer with weights to what was seen of it, one element per layer.
 fn look(network: &Network, plan: &Plan, slots: &[Buffer], n: usize, seen: &mut Vec<Seen>) {
     seen.resize_with(network.layers.len(), Seen::default);
     for (seen, (layer, step)) in seen.iter_mut().zip(network.layers.iter().zip(&plan.steps)) {
@@ -478,7 +478,7 @@ fn look(network: &Network, plan: &Plan, slots: &[Buffer], n: usize, seen: &mut V
     }
 }
 
-/// The first layer whose outputs for `n` pictures are not all finite.
+/// The first layer whose outputs for `n` images are not all finite.
 fn spoilt_outputs(network: &Network, plan: &Plan, slots: &[Buffer], n: usize) -> Option<NotFinite> {
     let mut layers = network.layers.iter().zip(&plan.steps);
     let spoilt = |(layer, step): (&Layer, &super::Step)| {
@@ -487,7 +487,7 @@ fn spoilt_outputs(network: &Network, plan: &Plan, slots: &[Buffer], n: usize) ->
     Some(NotFinite { layer: layers.position(spoilt)?, place: Place::Outputs })
 }
 
-/// Pictures whose own class has the largest logit; of equal logits the first counts as the largest.
+/// Images whose own class has the largest logit; of equal logits the first counts as the largest.
 fn count_correct(logits: &[f32], labels: &[u32], classes: usize) -> usize {
     let own_is_largest = |(row, &label): (&[f32], &u32)| {
         let own = row[label as usize];

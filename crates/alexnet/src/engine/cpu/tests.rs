@@ -4,7 +4,7 @@ use super::*;
 use crate::net::Recipe;
 use crate::random::{Purpose, key};
 
-const PICTURES: usize = 4;
+const IMAGES: usize = 4;
 const UPDATE: Update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
 
 fn recipe() -> Recipe {
@@ -14,7 +14,7 @@ fn recipe() -> Recipe {
 
 fn engine(recipe: &Recipe) -> CpuEngine {
     let network = Network::new(recipe, 5).unwrap();
-    let mut engine = CpuEngine::new(network, Mode::Training, PICTURES, 2).unwrap();
+    let mut engine = CpuEngine::new(network, Mode::Training, IMAGES, 2).unwrap();
     for parameters in &mut engine.parameters {
         for (i, values) in
             [&mut parameters.value.weights, &mut parameters.value.biases].into_iter().enumerate()
@@ -32,7 +32,7 @@ fn noise(a: u64, b: u64) -> f32 {
 }
 
 fn step(engine: &mut CpuEngine, update: &Update) -> Outcome {
-    let images: Vec<f32> = (0..PICTURES * engine.network.input.len()).map(|i| noise(9, i as u64)).collect();
+    let images: Vec<f32> = (0..IMAGES * engine.network.input.len()).map(|i| noise(9, i as u64)).collect();
     let batch = Batch { images: &images, labels: &[0, 1, 2, 3], keys: &[5, 6, 7, 8] };
     engine.step(&batch, update).unwrap()
 }
@@ -123,7 +123,7 @@ fn frozen_layers_stay() {
 fn health_is_that_of_the_numbers() {
     let recipe = recipe();
     let mut engine = engine(&recipe);
-    let images: Vec<f32> = (0..PICTURES * engine.network.input.len()).map(|i| noise(9, i as u64)).collect();
+    let images: Vec<f32> = (0..IMAGES * engine.network.input.len()).map(|i| noise(9, i as u64)).collect();
     let batch = Batch { images: &images, labels: &[0, 1, 2, 3], keys: &[5, 6, 7, 8] };
     engine.forward_backward(&batch, &mut |_| {}).unwrap();
     engine.apply(&Update { rate: 0.5, momentum: 0.9, decay: 0.0 });

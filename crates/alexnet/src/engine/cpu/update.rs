@@ -28,9 +28,9 @@ pub(super) fn step(
     update: &Update,
 ) -> Option<Place> {
     match &layer.operation {
-        Operation::Fc { inputs, outputs, weights: spec } if part.is_whole() && fc::steps(part.pictures()) => {
+        Operation::Fc { inputs, outputs, weights: spec } if part.is_whole() && fc::steps(part.images()) => {
             let Parameters { value, gradient, velocity, .. } = parameters;
-            let n = part.pictures();
+            let n = part.images();
             let (w, v) = (&mut value.weights, &mut velocity.weights);
             let finite = fc::step(n, *inputs, *outputs, x, dy, w, v, of_weights(spec, update));
             fc::backward_biases(n, *outputs, dy, &mut gradient.biases);

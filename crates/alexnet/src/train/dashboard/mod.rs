@@ -31,7 +31,7 @@ use super::metrics::Line;
 use crate::error::Kind;
 use crate::{Error, Result};
 
-/// Between two pictures of the state.
+/// Between two images of the state.
 const FRAME: Duration = Duration::from_millis(200);
 
 /// What does not change while a training runs.
@@ -86,8 +86,8 @@ impl Dashboard {
         }
         let failed =
             |error: io::Error| Error::new(Kind::Runtime, format!("cannot use the terminal: {error}"));
-        let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let state = Arc::new(Mutex::new(State::new(title, lines, colours)));
+        let colors = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let state = Arc::new(Mutex::new(State::new(title, lines, colors)));
         let screen = Screen::take().map_err(failed)?;
         let ended = Arc::new(AtomicBool::new(false));
         let terminal = Terminal::new(CrosstermBackend::new(io::stderr())).map_err(failed)?;
@@ -104,7 +104,7 @@ impl Dashboard {
         lock(&self.state).line(line);
     }
 
-    /// How far an epoch, a validation or the like is: `done` of `total` pictures, `rate` of them a second.
+    /// How far an epoch, a validation or the like is: `done` of `total` images, `rate` of them a second.
     pub fn stretch(&self, what: &str, done: u64, total: u64, rate: f64) {
         lock(&self.state).stretch(what, done, total, rate);
     }

@@ -44,7 +44,7 @@ pub(super) struct Curves {
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub(super) title: Title,
-    pub(super) colours: bool,
+    pub(super) colors: bool,
     pub(super) curves: Curves,
     pub(super) last: Option<Line>,
     pub(super) validation: Option<Validation>,
@@ -59,10 +59,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(title: Title, lines: &[Line], colours: bool) -> Self {
+    pub(super) fn new(title: Title, lines: &[Line], colors: bool) -> Self {
         let mut state = Self {
             title,
-            colours,
+            colors,
             curves: Curves::default(),
             last: None,
             validation: None,
@@ -276,8 +276,8 @@ mod tests {
     fn messages_are_bounded_and_command_no_terminal() {
         let mut state = state();
         (0..1000).for_each(|i| state.say(&format!("message {i}")));
-        state.say("\x1b[2Jpicture");
+        state.say("\x1b[2Jimage");
         assert_eq!(state.messages().count(), MESSAGES);
-        assert_eq!(state.messages().next_back(), Some("\u{fffd}[2Jpicture"));
+        assert_eq!(state.messages().next_back(), Some("\u{fffd}[2Jimage"));
     }
 }

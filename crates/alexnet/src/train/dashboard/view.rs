@@ -29,8 +29,8 @@ pub(super) fn draw(frame: &mut Frame, state: &State) {
     frame.render_widget(Paragraph::new(keys(state, parts[5].width as usize)), parts[5]);
 }
 
-fn colour(state: &State, colour: Color) -> Style {
-    if state.colours { Style::new().fg(colour) } else { Style::new() }
+fn color(state: &State, color: Color) -> Style {
+    if state.colors { Style::new().fg(color) } else { Style::new() }
 }
 
 fn bold() -> Style {
@@ -69,8 +69,8 @@ fn gauge(frame: &mut Frame, state: &State, area: Rect) {
         let left = duration(stretch.total.saturating_sub(stretch.done) as f64 / stretch.rate);
         label += &format!(", {} images/s, {left} left", significant(stretch.rate));
     }
-    // Without colours the bar is what is reversed.
-    let style = if state.colours { Style::new().fg(Color::Blue).bg(Color::Black) } else { Style::new() };
+    // Without colors the bar is what is reversed.
+    let style = if state.colors { Style::new().fg(Color::Blue).bg(Color::Black) } else { Style::new() };
     frame.render_widget(Gauge::default().ratio(share).label(label).gauge_style(style), area);
 }
 
@@ -87,7 +87,7 @@ fn curves(frame: &mut Frame, state: &State, area: Rect) {
     chart(frame, state, right, title, &curves.top1, &curves.val_top1);
 }
 
-/// Training as a line, validation as large dots: they differ without colours too.
+/// Training as a line, validation as large dots: they differ without colors too.
 fn chart(
     frame: &mut Frame,
     state: &State,
@@ -108,17 +108,17 @@ fn chart(
         Dataset::default()
             .marker(Marker::Braille)
             .graph_type(GraphType::Line)
-            .style(colour(state, Color::Cyan))
+            .style(color(state, Color::Cyan))
             .data(&training),
         Dataset::default()
             .marker(Marker::Dot)
             .graph_type(GraphType::Scatter)
-            .style(colour(state, Color::Yellow))
+            .style(color(state, Color::Yellow))
             .data(&found),
     ];
     let labels = [ends[0], (ends[0] + ends[1]) / 2.0, ends[1]].map(significant);
     let block = Block::new().borders(Borders::TOP).title(title).title_style(bold());
-    let axis = || Axis::default().style(colour(state, Color::DarkGray));
+    let axis = || Axis::default().style(color(state, Color::DarkGray));
     let chart = Chart::new(datasets)
         .block(block)
         .x_axis(axis().bounds([0.0, last]).labels(["0".to_owned(), count(last as u64)]))
@@ -137,17 +137,17 @@ fn layers(state: &State) -> Vec<&str> {
 fn health(frame: &mut Frame, state: &State, layers: &[&str], area: Rect) {
     let of = |layer: &str, what: &str| state.health.get(&format!("{layer}/{what}")).copied();
     let plain = |value: Option<f32>| Span::raw(value.map_or(String::new(), |value| format!("{value:.2e}")));
-    // What is known to be bad is marked by more than a colour.
+    // What is known to be bad is marked by more than a color.
     let marked = |text: String, bad: bool| {
         if bad {
-            Span::styled(format!("{text} !"), colour(state, Color::Red).patch(bold()))
+            Span::styled(format!("{text} !"), color(state, Color::Red).patch(bold()))
         } else {
             Span::raw(text)
         }
     };
     let row = |layer: &&str| {
         let ratio = of(layer, "ratio").map_or(Span::raw(""), |ratio| match ratio {
-            0.0 => Span::styled("none", colour(state, Color::Yellow)),
+            0.0 => Span::styled("none", color(state, Color::Yellow)),
             ratio => marked(format!("{ratio:.2e}"), !(1e-5..=1e-1).contains(&ratio)),
         });
         let dead = of(layer, "dead");
@@ -267,16 +267,16 @@ mod tests {
     }
 
     #[test]
-    fn no_colour_is_used_where_none_is_wanted() {
+    fn no_color_is_used_where_none_is_wanted() {
         let mut state = state();
-        let coloured = |state: &State| {
+        let colored = |state: &State| {
             let terminal = drawn(state, 100, 40);
             let cells = &terminal.backend().buffer().content;
             cells.iter().filter(|cell| cell.fg != Color::Reset || cell.bg != Color::Reset).count()
         };
-        assert!(coloured(&state) > 100);
-        state.colours = false;
-        assert_eq!(coloured(&state), 0);
+        assert!(colored(&state) > 100);
+        state.colors = false;
+        assert_eq!(colored(&state), 0);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::Trainer;
 use super::models::judges_alike;
 use crate::data::check;
 use crate::data::source::hex;
-use crate::data::{Identity, Picture, Preprocess, Skip, Split, Statistics};
+use crate::data::{Identity, Image, Preprocess, Skip, Split, Statistics};
 use crate::engine::{CpuEngine, Engine, Mode, Tensor};
 use crate::error::{Kind, shell};
 use crate::eval::model_path;
@@ -19,7 +19,7 @@ use crate::net::{Change, Mean, Network, Orientation, Recipe};
 use crate::train::checkpoint::{self, Checkpoint, Lineage, State};
 use crate::train::config::{Config, RunFolder};
 use crate::train::dashboard::{Controls, Dashboard, Title};
-use crate::train::init::initialise;
+use crate::train::init::initialize;
 use crate::train::journal::{self, Journal};
 use crate::train::keeper::Keeper;
 use crate::train::origin::Origin;
@@ -30,7 +30,7 @@ use crate::train::transfer::Transfer;
 use crate::train::watch::Watch;
 use crate::{Error, Result};
 
-/// Sample pictures kept in a model file.
+/// Sample images kept in a model file.
 const GOLDEN: usize = 2;
 
 /// Where the numbers of a training come from at its first step here.
@@ -51,7 +51,7 @@ struct Numbers {
 }
 
 impl Start {
-    /// The numbers to begin with. `preprocess` is that of the pictures' statistics; a checkpoint, and a model where it can, bring
+    /// The numbers to begin with. `preprocess` is that of the images' statistics; a checkpoint, and a model where it can, bring
     /// their own mean.
     fn numbers(
         self,
@@ -93,9 +93,9 @@ impl Trainer {
         config.dataset.prepare(&config.recipe.input)?;
         let (recipe, classes) = (&config.recipe, config.dataset.classes.len());
         let network = Network::new(recipe, classes)?;
-        // The memory is had before the first look at the pictures, which can take long, and the folder is made when
+        // The memory is had before the first look at the images, which can take long, and the folder is made when
         // what can be wrong with the recipe has been found: a corrected command finds it free.
-        let batch = recipe.optimiser.batch;
+        let batch = recipe.optimizer.batch;
         let micro_batch = config.micro_batch.unwrap_or(batch);
         let engine =
             CpuEngine::with_micro_batch(network, Mode::Training, batch, micro_batch, config.threads)?;
@@ -107,7 +107,7 @@ impl Trainer {
         };
         let model = init_model(&config, resumed.as_ref())?;
         let transfer = |engine: &CpuEngine| {
-            let fresh = initialise(engine.network(), config.seed)?;
+            let fresh = initialize(engine.network(), config.seed)?;
             match &model {
                 Some((model, _)) => Transfer::new(model, &config.dataset.classes, fresh),
                 None => Ok(Transfer { parameters: fresh, ..Transfer::default() }),
@@ -211,7 +211,7 @@ impl Trainer {
             run: folder.display().to_string(),
             recipe: self.config.recipe.name.clone(),
             epochs,
-            steps: epochs * self.usable.len().div_ceil(self.config.recipe.optimiser.batch),
+            steps: epochs * self.usable.len().div_ceil(self.config.recipe.optimizer.batch),
         };
         let lines = self.record.run.lines();
         let (stop, checkpoint) = (self.config.interrupt.clone(), self.config.interrupt.clone());
@@ -236,7 +236,7 @@ fn check_validation(config: &Config) -> Result<()> {
     let Some(split) = config.dataset.val().filter(|split| !split.is_empty()) else { return Ok(()) };
     let mut first = None;
     for index in 0..split.len() {
-        match split.picture(index)? {
+        match split.image(index)? {
             Ok(_) => return Ok(()),
             Err(skip) => first = first.or(Some(skip)),
         }
@@ -345,8 +345,8 @@ fn find_checkpoint(
         record.say(&format!("goes on with what was changed: {difference}"));
         record.run.set_recipe(&config.recipe)?;
         let before = Recipe::parse(&found.lineage.recipe, "the checkpoint's recipe")?;
-        if found.lineage.data != lineage.data || before.optimiser.batch != config.recipe.optimiser.batch {
-            // So many batches of the old pictures' order mean nothing in that of the new.
+        if found.lineage.data != lineage.data || before.optimizer.batch != config.recipe.optimizer.batch {
+            // So many batches of the old images' order mean nothing in that of the new.
             found.state.batches = 0;
             (found.state.epoch, found.state.late, found.state.recent) = Default::default();
         }
@@ -369,7 +369,7 @@ fn introduce(config: &Config, record: &mut Record, engine: &CpuEngine) {
     record.say(&format!("recipe {}, {} classes of {}", recipe.name, dataset.classes.len(), dataset.origin));
     dataset.notes.iter().for_each(|note| record.say(&format!("note: {note}")));
     record.say(&format!(
-        "{} parameters, {} multiply-adds for a picture; {} pictures to train on, {} to validate on",
+        "{} parameters, {} multiply-adds for an image; {} images to train on, {} to validate on",
         count(engine.network().parameters() as u64),
         count(engine.network().macs() as u64),
         count(dataset.train().map_or(0, Split::len) as u64),
@@ -378,7 +378,7 @@ fn introduce(config: &Config, record: &mut Record, engine: &CpuEngine) {
     record.say(&engine.memory().to_string());
 }
 
-/// The statistics of the training pictures: those that the run folder holds, or measured now and put there.
+/// The statistics of the training images: those that the run folder holds, or measured now and put there.
 fn statistics(config: &Config, record: &mut Record) -> Result<Statistics> {
     let (train, side) = (config.dataset.train()?, config.recipe.input.square);
     let folder = record.run.folder().to_path_buf();
@@ -386,7 +386,7 @@ fn statistics(config: &Config, record: &mut Record) -> Result<Statistics> {
     if let Some(known) = goes_on.then(|| Statistics::load(&folder, side, train.len()).ok()).flatten() {
         return Ok(known);
     }
-    record.progress.start("mean image and colours", train.len());
+    record.progress.start("mean image and colors", train.len());
     let progress = Mutex::new(&mut record.progress);
     let advance = |_| {
         if let Ok(mut progress) = progress.lock() {
@@ -410,12 +410,12 @@ fn statistics(config: &Config, record: &mut Record) -> Result<Statistics> {
     Ok(statistics)
 }
 
-/// The squares of the first pictures of the training set, for the model file.
-fn golden_squares(split: &Split, usable: &[usize], preprocess: &Preprocess) -> Result<Vec<Picture>> {
+/// The squares of the first images of the training set, for the model file.
+fn golden_squares(split: &Split, usable: &[usize], preprocess: &Preprocess) -> Result<Vec<Image>> {
     let mut squares = Vec::new();
     for &index in usable.iter().take(GOLDEN) {
-        if let Ok(picture) = split.picture(index)? {
-            squares.push(preprocess.square(&picture));
+        if let Ok(image) = split.image(index)? {
+            squares.push(preprocess.square(&image));
         }
     }
     Ok(squares)

@@ -25,7 +25,7 @@ const WORTH_TELLING: f64 = 0.05;
 const WORTH_SECONDS: f64 = 10.0;
 
 impl Trainer {
-    /// Judges the validation pictures by their centre view.
+    /// Judges the validation images by their center view.
     pub(super) fn validate(&mut self) -> Result<Option<Evaluation>> {
         let Some(split) = self.config.dataset.val().cloned() else { return Ok(None) };
         self.judge(&split, 1)
@@ -234,12 +234,12 @@ impl Trainer {
             "diverged: the loss is {loss:.3e} at the end, a random guess among {classes} classes has {blind:.3}; {best}"
         );
         let lower = divided(self.rate(), LOWER, 1);
-        Some(Error::new(Kind::Diverged, message).help(format!("a lower rate: --set optimiser.rate={lower}")))
+        Some(Error::new(Kind::Diverged, message).help(format!("a lower rate: --set optimizer.rate={lower}")))
     }
 
     /// The training loss of the last steps, up to [`super::LOG_EVERY`] of them.
     fn last_loss(&self) -> Option<f64> {
-        match self.state.recent.pictures {
+        match self.state.recent.images {
             0 => self.record.last_loss(),
             _ => Some(self.state.recent.loss()),
         }
@@ -278,7 +278,7 @@ impl Trainer {
                 .help(format!("the last checkpoint that was written is whole: {go_on} goes on from it"))
         })?;
         // The checkpoint does not count this line: a training that goes on writes it with all its steps.
-        if self.state.recent.pictures > 0 {
+        if self.state.recent.images > 0 {
             let line = self.line(&self.state.recent, None);
             self.record.line(&line);
         }
@@ -310,7 +310,7 @@ impl Trainer {
         let Some(found) = self.judge(&split, views)? else { return Ok(None) };
         self.record.skipped(&found.skipped);
         self.record.say(&format!(
-            "the {} model on {} {} pictures, {views} {}: top-1 {:.2} %, top-5 {:.2} %",
+            "the {} model on {} {} images, {views} {}: top-1 {:.2} %, top-5 {:.2} %",
             if is_best { "best" } else { "last" },
             count(found.images as u64),
             split.name,

@@ -1,4 +1,4 @@
-//! Training a network on a set of pictures, as in section 5 of the paper.
+//! Training a network on a set of images, as in section 5 of the paper.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -26,7 +26,7 @@ use super::record::Record;
 use super::schedule::End;
 use super::watch::Watch;
 use crate::Result;
-use crate::data::{Batch as Pictures, ColorBasis, Loader, Picture, Preprocess, Skip, Split};
+use crate::data::{Batch as Images, ColorBasis, Image, Loader, Preprocess, Skip, Split};
 use crate::engine::{Batch, CpuEngine, Engine, NotFinite, Outcome, Update};
 use crate::net::{Augment, Edit, Recipe, Schedule};
 use models::Unsaved;
@@ -40,7 +40,7 @@ const FLAT_STEPS: usize = 2000;
 /// Trains a network: see [`Config`]. The best model by validation top-1, and the last one, are in the run folder.
 ///
 /// # Errors
-/// When the recipe does not fit the pictures, memory or the run folder cannot be had, a picture's file cannot be read,
+/// When the recipe does not fit the images, memory or the run folder cannot be had, an image's file cannot be read,
 /// the training that is to go on was another one, or numbers stop being finite again and again; checkpoints and models
 /// that were saved before stay.
 pub fn train(mut config: Config) -> Result<Report> {
@@ -64,7 +64,7 @@ struct Trainer {
     skipped: Vec<Skip>,
     preprocess: Arc<Preprocess>,
     basis: ColorBasis,
-    golden: Vec<Picture>,
+    golden: Vec<Image>,
     lineage: Lineage,
     keeper: Keeper,
     journal: Journal,
@@ -142,7 +142,7 @@ impl Trainer {
     /// What is left of a pass over the training set.
     fn epoch(&mut self) -> Result<Passed> {
         let mut loader = self.loader();
-        let (epoch, size) = (self.state.pace.epochs + 1, self.config.recipe.optimiser.batch);
+        let (epoch, size) = (self.state.pace.epochs + 1, self.config.recipe.optimizer.batch);
         self.record.progress.start(format!("epoch {epoch} of {}", self.schedule().epochs), self.usable.len());
         self.record.progress.take_up((self.state.batches * size).min(self.usable.len()));
         let mut before = Instant::now();
@@ -199,16 +199,16 @@ impl Trainer {
             &augment,
             &self.basis,
             key,
-            recipe.optimiser.batch,
+            recipe.optimizer.batch,
             self.state.batches,
             *workers,
         )
     }
 
     /// Learns from a batch. Where the layers are looked at, gradients are kept, which gives the same numbers.
-    fn step(&mut self, batch: &Pictures) -> Result<Outcome> {
-        let optimiser = &self.config.recipe.optimiser;
-        let update = Update { rate: self.rate(), momentum: optimiser.momentum, decay: optimiser.decay };
+    fn step(&mut self, batch: &Images) -> Result<Outcome> {
+        let optimizer = &self.config.recipe.optimizer;
+        let update = Update { rate: self.rate(), momentum: optimizer.momentum, decay: optimizer.decay };
         let batch = Batch { images: &batch.images, labels: &batch.labels, keys: &batch.keys };
         if !(self.state.step + 1).is_multiple_of(LOG_EVERY) {
             let outcome = self.engine.step(&batch, &update)?;
@@ -223,26 +223,26 @@ impl Trainer {
         Ok(outcome)
     }
 
-    fn tally(&mut self, outcome: Outcome, pictures: usize, time: f64, waiting: f64, is_late: bool) {
+    fn tally(&mut self, outcome: Outcome, images: usize, time: f64, waiting: f64, is_late: bool) {
         let State { epoch, late, recent, .. } = &mut self.state;
-        epoch.add(outcome, pictures, time, waiting);
-        recent.add(outcome, pictures, time, waiting);
+        epoch.add(outcome, images, time, waiting);
+        recent.add(outcome, images, time, waiting);
         if is_late {
-            late.add(outcome, pictures, time, waiting);
+            late.add(outcome, images, time, waiting);
         }
         let loss = recent.loss();
-        self.record.progress.advance(pictures, Some(loss));
+        self.record.progress.advance(images, Some(loss));
     }
 
     /// The first steps make a forecast.
-    fn measure(&mut self, loader: &Loader, pictures: usize, time: f64, waiting: f64) {
+    fn measure(&mut self, loader: &Loader, images: usize, time: f64, waiting: f64) {
         let Some(measuring) = &mut self.measuring else { return };
-        if !measuring.add(pictures, time, waiting, self.engine.laps()) {
+        if !measuring.add(images, time, waiting, self.engine.laps()) {
             return;
         }
         let measuring = std::mem::take(measuring);
         self.measuring = None;
-        let (schedule, loaded) = (self.schedule(), self.state.epoch.pictures);
+        let (schedule, loaded) = (self.schedule(), self.state.epoch.images);
         let parameters = (self.engine.network().parameters() * size_of::<f32>()) as u64;
         let folder = self.record.run.folder();
         let known = Known {
@@ -309,8 +309,8 @@ impl Trainer {
 
     /// The learning rate now.
     fn rate(&self) -> f32 {
-        let Recipe { schedule, optimiser, .. } = &self.config.recipe;
-        self.state.pace.rate(schedule, optimiser.rate)
+        let Recipe { schedule, optimizer, .. } = &self.config.recipe;
+        self.state.pace.rate(schedule, optimizer.rate)
     }
 
     /// The schedule with the last epoch that was asked for since.

@@ -81,7 +81,7 @@ impl Trainer {
         written.map(|_| ())
     }
 
-    /// Makes the changes that are due before the next step, those that are asked for now among them. Tells whether pictures
+    /// Makes the changes that are due before the next step, those that are asked for now among them. Tells whether images
     /// have to be loaded otherwise from here on.
     pub(super) fn make_edits(&mut self) -> Result<bool> {
         for path in journal::asked(self.record.run.folder()) {
@@ -159,7 +159,7 @@ impl Trainer {
         let finding =
             format!("{what}: step {}, epoch {epoch}, rate {rate}, loss {}", count(step as u64), outcome.loss);
         let (rollbacks, lower) = (self.state.rollbacks, divided(rate, LOWER, 1));
-        let cure = format!("a lower rate: --set optimiser.rate={lower}");
+        let cure = format!("a lower rate: --set optimizer.rate={lower}");
         let give_up = |what: &str| {
             let message = format!(
                 "{finding}{what}; the checkpoints and models of the steps before are in the run folder"
@@ -218,7 +218,7 @@ impl Trainer {
                 Kind::Diverged,
                 "numbers are not finite any more, and there is no checkpoint to go back to",
             )
-            .help("a lower rate: --set optimiser.rate=0.001")
+            .help("a lower rate: --set optimizer.rate=0.001")
         })
     }
 }

@@ -6,18 +6,18 @@ use super::huffman::Table;
 use super::scan::{self, Plane, Tables, ZIGZAG};
 use super::segments::{EOI, SOS, Segment, Segments};
 use super::{Defect, samples};
-use crate::data::Picture;
+use crate::data::Image;
 use crate::data::decode::MOST_SCANS;
 
 /// Decodes the file.
 ///
 /// # Errors
 /// When it is damaged.
-pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Picture, Defect> {
+pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Image, Defect> {
     let planes = coefficients(bytes, &header.frame)?;
     let Frame { width, height, .. } = header.frame;
     match samples::to_rgb(&header.frame, header.color, planes) {
-        Some(pixels) => Ok(Picture::new(width, height, pixels)),
+        Some(pixels) => Ok(Image::new(width, height, pixels)),
         None => Err(Defect::unsupported("JPEG with components of fractional size")),
     }
 }
@@ -33,7 +33,7 @@ pub(super) fn coefficients(bytes: &[u8], frame: &Frame) -> Result<Vec<Plane>, De
     let mut scans = 0;
     let is_whole = |planes: &[Plane]| planes.iter().all(Plane::is_complete);
     loop {
-        // What follows a whole picture does not matter.
+        // What follows a whole image does not matter.
         let segment = match segments.next() {
             Ok(Some(segment)) if segment.marker != EOI => segment,
             _ if is_whole(&planes) => return Ok(planes),

@@ -37,7 +37,7 @@ use image::metadata::Orientation;
 
 use super::{Defect, DefectKind, Print, check_size};
 use crate::Result as Fallible;
-use crate::data::Picture;
+use crate::data::Image;
 use header::{Color, Header};
 use segments::{EOI, SOS, Segments};
 
@@ -56,10 +56,10 @@ pub(super) struct Traits {
 ///
 /// # Errors
 /// When it is damaged, or of a kind that is not decoded.
-pub(super) fn decode(bytes: &[u8]) -> Result<Picture, Defect> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Image, Defect> {
     let header = Header::read(bytes)?;
     match usual::decode(bytes, &header) {
-        Some(picture) => Ok(picture),
+        Some(image) => Ok(image),
         None => exact::decode(bytes, &header),
     }
 }

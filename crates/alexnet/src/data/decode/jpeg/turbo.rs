@@ -1,4 +1,4 @@
-//! JPEG by libjpeg-turbo, which is in C: for those who have many large pictures, and cmake and nasm to build it with
+//! JPEG by libjpeg-turbo, which is in C: for those who have many large images, and cmake and nasm to build it with
 //! (`--features turbojpeg`).
 
 use std::cell::RefCell;
@@ -8,17 +8,17 @@ use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
 use super::header::{Header, Process};
 use super::segments::EOI;
 use super::{guard, samples};
-use crate::data::Picture;
+use crate::data::Image;
 use crate::data::decode::MOST_SCANS;
 
 thread_local! {
-    /// Tables and buffers that a thread keeps between pictures.
+    /// Tables and buffers that a thread keeps between images.
     static DECOMPRESSOR: RefCell<Option<Decompressor>> = const { RefCell::new(None) };
 }
 
 /// Decodes the file; `None` where libjpeg-turbo warns or refuses, and where it would not warn: it makes do with the scans that
 /// there are of a progressive file.
-pub(super) fn decode(bytes: &[u8], header: &Header) -> Option<Picture> {
+pub(super) fn decode(bytes: &[u8], header: &Header) -> Option<Image> {
     if header.height_follows {
         return None;
     }
@@ -32,7 +32,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header) -> Option<Picture> {
     }
 }
 
-fn decompress(bytes: &[u8], header: &Header) -> turbojpeg::Result<Picture> {
+fn decompress(bytes: &[u8], header: &Header) -> turbojpeg::Result<Image> {
     let (width, height) = (header.frame.width, header.frame.height);
     let (format, pixels) = DECOMPRESSOR.with_borrow_mut(|kept| {
         let decompressor = match kept {
@@ -49,7 +49,7 @@ fn decompress(bytes: &[u8], header: &Header) -> turbojpeg::Result<Picture> {
         Ok::<_, turbojpeg::Error>((format, pixels))
     })?;
     let pixels = if format == PixelFormat::CMYK { without_ink(&pixels) } else { pixels };
-    Ok(Picture::new(width, height, pixels))
+    Ok(Image::new(width, height, pixels))
 }
 
 /// Red, green and blue of inks.

@@ -10,7 +10,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::guard;
 use super::header::{Color, Component, Frame, Header, Process};
-use crate::data::Picture;
+use crate::data::Image;
 use crate::data::decode::MOST_SCANS;
 
 /// Images with a shorter side: their edges are a large part of them.
@@ -24,18 +24,18 @@ thread_local! {
 }
 
 /// Decodes the file; `None` where it is not of the kinds that zune-jpeg reads rightly, or fails: the exact decoder tells why.
-pub(super) fn decode(bytes: &[u8], header: &Header) -> Option<Picture> {
+pub(super) fn decode(bytes: &[u8], header: &Header) -> Option<Image> {
     if !is_read_rightly(header) {
         return None;
     }
     let mut guarded = BUFFER.take();
     guarded.clear();
     let is_whole = guard::write(bytes, header, &mut guarded).is_some();
-    let picture = is_whole.then(|| decompress(&guarded, header).ok()).flatten();
+    let image = is_whole.then(|| decompress(&guarded, header).ok()).flatten();
     if guarded.capacity() <= MOST_KEPT {
         BUFFER.set(guarded);
     }
-    picture
+    image
 }
 
 /// Whether zune-jpeg takes all samples of such files from the right places, and notices when some are missing. What it does not:
@@ -57,7 +57,7 @@ fn is_read_rightly(header: &Header) -> bool {
     usual && !has_edges && guarded && !header.height_follows
 }
 
-fn decompress(bytes: &[u8], header: &Header) -> Result<Picture, DecodeErrors> {
+fn decompress(bytes: &[u8], header: &Header) -> Result<Image, DecodeErrors> {
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(usize::from(u16::MAX))
@@ -79,7 +79,7 @@ fn decompress(bytes: &[u8], header: &Header) -> Result<Picture, DecodeErrors> {
     }
     let pixels = decoder.decode()?;
     match pixels.len() == 3 * width * height {
-        true => Ok(Picture::new(width, height, pixels)),
+        true => Ok(Image::new(width, height, pixels)),
         false => Err(DecodeErrors::FormatStatic("another number of pixels")),
     }
 }

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 const NUMBERED: [&str; 3] = ["synsets.txt", "wnids.txt", "classes.txt"];
 
 /// An image with what is said of it.
-pub(super) struct Labelled {
+pub(super) struct Labeled {
     split: Option<&'static str>,
     pub(super) image: usize,
     class: Class,
@@ -35,11 +35,11 @@ enum Class {
 
 impl Flat<'_> {
     /// Every image with what is said of it.
-    pub(super) fn labelled(&self, how: &[By]) -> Vec<Labelled> {
+    pub(super) fn labeled(&self, how: &[By]) -> Vec<Labeled> {
         let mut all = Vec::new();
         for (part, by) in self.parts.iter().zip(how) {
             for &image in &part.images {
-                let mut add = |split, class| all.push(Labelled { split, image, class });
+                let mut add = |split, class| all.push(Labeled { split, image, class });
                 match by {
                     By::Nothing => {}
                     By::Folders => {
@@ -72,7 +72,7 @@ impl Flat<'_> {
 
     pub(super) fn dataset(
         mut self,
-        labelled: Vec<Labelled>,
+        labeled: Vec<Labeled>,
         how: &[By],
         trained: BTreeSet<String>,
     ) -> Result<Dataset> {
@@ -81,19 +81,19 @@ impl Flat<'_> {
             self.notes.extend(kit.notes.iter().cloned());
         }
         let (names, labels) = match (trained.is_empty(), &self.kit) {
-            (false, _) => self.by_folder(&labelled, trained.into_iter().collect())?,
+            (false, _) => self.by_folder(&labeled, trained.into_iter().collect())?,
             (true, Some(kit)) if by_kit => {
                 let label = |class: &Class| if let Class::Kit(place) = class { Some(*place) } else { None };
-                self.check_numbers(&labelled)?;
-                (kit.names(), labelled.iter().map(|labelled| label(&labelled.class)).collect())
+                self.check_numbers(&labeled)?;
+                (kit.names(), labeled.iter().map(|labeled| label(&labeled.class)).collect())
             }
-            (true, _) => self.by_name(&labelled)?,
+            (true, _) => self.by_name(&labeled)?,
         };
         let mut splits: BTreeMap<Option<&str>, Vec<Item>> = BTreeMap::new();
-        for (labelled, label) in labelled.iter().zip(labels) {
+        for (labeled, label) in labeled.iter().zip(labels) {
             let Some(label) = label else { continue };
-            let (file, place) = &self.listing.files[labelled.image];
-            splits.entry(labelled.split).or_default().push(Item { file: file.clone(), label, place: *place });
+            let (file, place) = &self.listing.files[labeled.image];
+            splits.entry(labeled.split).or_default().push(Item { file: file.clone(), label, place: *place });
         }
         let store = Arc::new(Store::Folder(self.root.to_owned()));
         let origin = self.root.display().to_string();
@@ -119,8 +119,8 @@ impl Flat<'_> {
     }
 
     /// Every image with a number has to have a line in the kit's ground truth.
-    fn check_numbers(&self, labelled: &[Labelled]) -> Result<()> {
-        let has: BTreeSet<usize> = labelled.iter().map(|labelled| labelled.image).collect();
+    fn check_numbers(&self, labeled: &[Labeled]) -> Result<()> {
+        let has: BTreeSet<usize> = labeled.iter().map(|labeled| labeled.image).collect();
         let without = self.parts.iter().flat_map(|part| &part.images).find(|image| !has.contains(image));
         let lines = self.kit.as_ref().map_or(0, |kit| kit.validation.len());
         without.map_or(Ok(()), |&image| {
@@ -134,11 +134,11 @@ impl Flat<'_> {
     }
 
     /// Labels where nothing but lists names classes.
-    fn by_name(&mut self, labelled: &[Labelled]) -> Result<(Vec<String>, Vec<Option<u32>>)> {
-        let said = |labelled: &Labelled| {
-            if let Class::Said(class) = &labelled.class { Some(class.clone()) } else { None }
+    fn by_name(&mut self, labeled: &[Labeled]) -> Result<(Vec<String>, Vec<Option<u32>>)> {
+        let said = |labeled: &Labeled| {
+            if let Class::Said(class) = &labeled.class { Some(class.clone()) } else { None }
         };
-        let said: Vec<Option<String>> = labelled.iter().map(said).collect();
+        let said: Vec<Option<String>> = labeled.iter().map(said).collect();
         let labels = Labels::of(self.root, &said.iter().flatten().map(String::as_str).collect())?;
         self.notes.extend(labels.notes(self.root));
         let found = said.iter().map(|class| labels.label(class.as_deref()?)).collect();
@@ -148,15 +148,15 @@ impl Flat<'_> {
     /// Labels where class folders name the classes.
     fn by_folder(
         &mut self,
-        labelled: &[Labelled],
+        labeled: &[Labeled],
         names: Vec<String>,
     ) -> Result<(Vec<String>, Vec<Option<u32>>)> {
         let place =
             |name: &str| names.binary_search_by(|other| other.as_str().cmp(name)).ok().map(|at| at as u32);
-        let said: BTreeSet<&str> = labelled
+        let said: BTreeSet<&str> = labeled
             .iter()
             .filter_map(
-                |labelled| if let Class::Said(class) = &labelled.class { Some(class.as_str()) } else { None },
+                |labeled| if let Class::Said(class) = &labeled.class { Some(class.as_str()) } else { None },
             )
             .collect();
         let numbered = !said.is_empty()
@@ -169,16 +169,16 @@ impl Flat<'_> {
             Class::Said(class) => place(class),
             Class::Kit(at) => place(self.kit.as_ref()?.wnid(*at)),
         };
-        let labels: Vec<Option<u32>> = labelled.iter().map(|labelled| label(&labelled.class)).collect();
+        let labels: Vec<Option<u32>> = labeled.iter().map(|labeled| label(&labeled.class)).collect();
         let unknown =
-            labelled.iter().zip(&labels).filter(|(_, label)| label.is_none()).map(|(labelled, _)| labelled);
-        let (by_kit, others): (Vec<&Labelled>, Vec<&Labelled>) =
-            unknown.partition(|labelled| matches!(labelled.class, Class::Kit(_)));
+            labeled.iter().zip(&labels).filter(|(_, label)| label.is_none()).map(|(labeled, _)| labeled);
+        let (by_kit, others): (Vec<&Labeled>, Vec<&Labeled>) =
+            unknown.partition(|labeled| matches!(labeled.class, Class::Kit(_)));
         if !by_kit.is_empty() {
-            by_kit.iter().for_each(|labelled| {
+            by_kit.iter().for_each(|labeled| {
                 self.findings.tell(
                     ProblemKind::UnknownClass,
-                    &self.listing.files[labelled.image].0,
+                    &self.listing.files[labeled.image].0,
                     "of a class that train/ does not have",
                 );
             });
@@ -190,7 +190,7 @@ impl Flat<'_> {
         if !others.is_empty() {
             let classes: BTreeSet<String> = others
                 .iter()
-                .map(|labelled| match &labelled.class {
+                .map(|labeled| match &labeled.class {
                     Class::Said(class) | Class::Folder(class) => class.clone(),
                     Class::Kit(at) => at.to_string(),
                 })

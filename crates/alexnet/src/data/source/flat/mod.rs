@@ -1,7 +1,7 @@
 //! Images that are not, or not all, in class folders, and what says what they show: lists, or, for ImageNet's validation images,
 //! the development kit.
 //!
-//! A part of the folder, all of it or a split's folder, is labelled by class folders if it has those, and else by a list in it,
+//! A part of the folder, all of it or a split's folder, is labeled by class folders if it has those, and else by a list in it,
 //! by the kit, by a list beside it. Tiny ImageNet, Caffe's and Kaggle's layouts are made of such parts.
 //!
 //! | file | what it does |
@@ -173,18 +173,18 @@ impl Flat<'_> {
                 list.check(self.root, self.findings)?;
             }
         }
-        let unlabelled = how.iter().any(|by| matches!(by, By::Nothing));
-        if let Some(error) = self.broken_kit.take().filter(|_| unlabelled) {
+        let unlabeled = how.iter().any(|by| matches!(by, By::Nothing));
+        if let Some(error) = self.broken_kit.take().filter(|_| unlabeled) {
             return Err(error);
         }
         let listed = how.iter().any(|by| matches!(by, By::Lists(_) | By::Kit));
         if !listed {
             return self.nothing(&how, candidates).map_or(Ok(None), Err);
         }
-        let labelled = self.labelled(&how);
+        let labeled = self.labeled(&how);
         self.tell_lists(&how, candidates)?;
-        self.tell_unlabelled(&how, &labelled);
-        let dataset = self.dataset(labelled, &how, trained)?;
+        self.tell_unlabeled(&how, &labeled);
+        let dataset = self.dataset(labeled, &how, trained)?;
         Ok(Some(dataset))
     }
 

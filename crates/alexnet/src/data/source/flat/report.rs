@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::naming::count;
 use super::super::tree::some;
-use super::labels::Labelled;
+use super::labels::Labeled;
 use super::{By, Flat};
 use crate::Result;
 use crate::data::ProblemKind;
@@ -31,8 +31,8 @@ impl Flat<'_> {
     }
 
     /// Images that nothing is said of: single ones, and whole parts.
-    pub(super) fn tell_unlabelled(&mut self, how: &[By], labelled: &[Labelled]) {
-        let has: BTreeSet<usize> = labelled.iter().map(|labelled| labelled.image).collect();
+    pub(super) fn tell_unlabeled(&mut self, how: &[By], labeled: &[Labeled]) {
+        let has: BTreeSet<usize> = labeled.iter().map(|labeled| labeled.image).collect();
         for (part, by) in self.parts.iter().zip(how) {
             let without: Vec<&str> = part
                 .images
@@ -76,7 +76,7 @@ impl Flat<'_> {
                 some(&outside)
             ));
         }
-        let twice = labelled.len() - has.len();
+        let twice = labeled.len() - has.len();
         if twice > 0 {
             self.notes.push(format!(
                 "{} in several lists, and so in several splits",

@@ -1,4 +1,4 @@
-//! The development kit: what the classes are called, and what the validation pictures show.
+//! The development kit: what the classes are called, and what the validation images show.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -17,7 +17,7 @@ const MOST: u64 = 64 << 20;
 const GOLDEN: [u32; 10] = [490, 361, 171, 822, 297, 482, 13, 704, 599, 164];
 const GOLDEN_SORTED: [u32; 10] = [65, 970, 230, 809, 516, 57, 334, 415, 674, 332];
 
-/// Validation pictures of 2012.
+/// Validation images of 2012.
 const VALIDATION: usize = 50_000;
 
 /// The kit of one year's challenge.
@@ -25,7 +25,7 @@ const VALIDATION: usize = 50_000;
 pub(in crate::data::source) struct Devkit {
     /// The classes, in the order of their WNIDs.
     classes: Vec<Synset>,
-    /// For each validation picture the place of its class in that order.
+    /// For each validation image the place of its class in that order.
     pub(in crate::data::source) validation: Vec<u32>,
     /// What was assumed to read it.
     pub(in crate::data::source) notes: Vec<String>,
@@ -141,7 +141,7 @@ fn leaf(record: &Record) -> Result<Option<Synset>> {
     Ok(Some(Synset { wnid, words, id: id as u32 }))
 }
 
-/// The validation pictures' classes, from identifiers, one a line; and whether they begin as those of 2012's official kit do.
+/// The validation images' classes, from identifiers, one a line; and whether they begin as those of 2012's official kit do.
 fn labels(classes: &[Synset], truth: &str, is_2012: bool) -> Result<(Vec<u32>, bool)> {
     let places: HashMap<u32, u32> = classes.iter().zip(0..).map(|(class, place)| (class.id, place)).collect();
     let ids: Vec<u32> = truth
@@ -149,7 +149,7 @@ fn labels(classes: &[Synset], truth: &str, is_2012: bool) -> Result<(Vec<u32>, b
         .map(|word| word.parse().map_err(|_| Error::data(format!("ground truth: `{word}` is no number"))))
         .collect::<Result<_>>()?;
     if ids.is_empty() {
-        return Err(Error::data("the ground truth is empty, expected a number for each picture")
+        return Err(Error::data("the ground truth is empty, expected a number for each image")
             .help("copy the file again, or unpack the development kit again"));
     }
     check_order(&ids)?;
@@ -177,7 +177,7 @@ fn labels(classes: &[Synset], truth: &str, is_2012: bool) -> Result<(Vec<u32>, b
 }
 
 /// Refuses places in the order of WNIDs, which some hand out under the ground truth's own name: joined with the kit
-/// they would label nearly every picture wrongly.
+/// they would label nearly every image wrongly.
 fn check_order(ids: &[u32]) -> Result<()> {
     let Some(first) = ids.first_chunk::<10>() else { return Ok(()) };
     let sorted = GOLDEN_SORTED;

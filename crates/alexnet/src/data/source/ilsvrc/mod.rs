@@ -1,7 +1,7 @@
 //! ImageNet's challenges as they are handed out: archives of archives, read in place, and a development kit.
 //!
-//! `ILSVRC2012_img_train.tar` holds a tar for each class, `ILSVRC2012_img_val.tar` the validation pictures in the order
-//! of their numbers; what those show stands in the kit. 2010's files have the same layout; their test pictures are public,
+//! `ILSVRC2012_img_train.tar` holds a tar for each class, `ILSVRC2012_img_val.tar` the validation images in the order
+//! of their numbers; what those show stands in the kit. 2010's files have the same layout; their test images are public,
 //! and `patch_images.tar` replaces some that were blank.
 
 mod devkit;
@@ -26,7 +26,7 @@ struct Year {
     name: &'static str,
     train: (&'static str, Option<u64>),
     val: (&'static str, Option<u64>),
-    /// Test pictures, and the file that says what they show, where that is public.
+    /// Test images, and the file that says what they show, where that is public.
     test: Option<(&'static str, &'static str)>,
     kit: &'static str,
 }
@@ -48,7 +48,7 @@ const YEARS: [Year; 2] = [
     },
 ];
 
-/// 2010's pictures that take the place of blank ones of the same names.
+/// 2010's images that take the place of blank ones of the same names.
 const PATCHES: &str = "patch_images.tar";
 
 /// A challenge that is being opened.
@@ -56,7 +56,7 @@ struct Challenge<'a> {
     folder: &'a Path,
     year: &'static Year,
     kit: Option<Devkit>,
-    /// Where the pictures of [`PATCHES`] are, by name.
+    /// Where the images of [`PATCHES`] are, by name.
     patches: HashMap<String, Member>,
     classes: Vec<String>,
     notes: Vec<String>,
@@ -101,7 +101,7 @@ impl Challenge<'_> {
         Ok(())
     }
 
-    /// The training pictures, if they are there.
+    /// The training images, if they are there.
     fn train(&mut self) -> Result<Option<Split>> {
         let path = self.folder.join(self.year.train.0);
         if !path.is_file() {
@@ -143,7 +143,7 @@ impl Challenge<'_> {
         Ok(Some(Split::new("train", members.into_iter().map(item), self.store(path)).never_turned()))
     }
 
-    /// The validation pictures, if they are there and the kit says what they show.
+    /// The validation images, if they are there and the kit says what they show.
     fn val(&mut self) -> Result<Option<Split>> {
         let (name, expected) = self.year.val;
         let path = self.folder.join(name);
@@ -157,13 +157,13 @@ impl Challenge<'_> {
                 Some(_) => "The development kit has no ground truth: unpack it again".to_owned(),
                 None => format!("{} beside it, or unpacked, does", self.year.kit),
             };
-            self.notes.push(format!("{name} is left out: nothing says what its pictures show. {way_out}"));
+            self.notes.push(format!("{name} is left out: nothing says what its images show. {way_out}"));
             return Ok(None);
         }
         self.numbered("val", path, expected, labels, "the development kit's ground truth").map(Some)
     }
 
-    /// The test pictures, where what they show is public and there.
+    /// The test images, where what they show is public and there.
     fn test(&mut self) -> Result<Option<Split>> {
         let Some((name, truth)) = self.year.test else { return Ok(None) };
         let (path, truth) = (self.folder.join(name), self.folder.join(truth));
@@ -174,7 +174,7 @@ impl Challenge<'_> {
         self.numbered("test", path, None, labels, &truth.display().to_string()).map(Some)
     }
 
-    /// A split whose pictures are numbered, and their labels in that order, which `truth` gave.
+    /// A split whose images are numbered, and their labels in that order, which `truth` gave.
     fn numbered(
         &mut self,
         name: &str,
@@ -187,7 +187,7 @@ impl Challenge<'_> {
         members.sort_by(|a, b| a.name.cmp(&b.name));
         if members.len() != labels.len() {
             return Err(Error::data(format!(
-                "{}: {} pictures, but {truth} has {} lines",
+                "{}: {} images, but {truth} has {} lines",
                 path.display(),
                 members.len(),
                 labels.len()
@@ -202,14 +202,14 @@ impl Challenge<'_> {
         Ok(Split::new(name, members.into_iter().zip(labels).map(item), self.store(path)).never_turned())
     }
 
-    /// Where a picture's bytes are, or those of the one that replaces it.
+    /// Where an image's bytes are, or those of the one that replaces it.
     fn place(&self, member: &Member) -> Place {
         let patch = self.patches.get(member.name.rsplit('/').next().unwrap_or_default());
         let (archive, Member { offset, len, .. }) = patch.map_or((0, member), |patch| (1, patch));
         Place::Bytes { archive, offset: *offset, len: *len }
     }
 
-    /// What an archive holds: pictures, or archives of them.
+    /// What an archive holds: images, or archives of them.
     fn list(&mut self, path: &Path, expected: Option<u64>, listing: Listing) -> Result<Vec<Member>> {
         let contents = index::kept(path, listing).map_err(|error| not_whole(path, expected, &error))?;
         let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
@@ -238,7 +238,7 @@ impl Challenge<'_> {
         let Self { folder, year, patches, classes, mut notes, odd, hidden, .. } = self;
         if !patches.is_empty() {
             notes.push(format!(
-                "{} pictures of {PATCHES} take the place of others of their names",
+                "{} images of {PATCHES} take the place of others of their names",
                 patches.len()
             ));
         }
@@ -265,7 +265,7 @@ impl Challenge<'_> {
         Ok(Dataset { classes, splits, origin: format!("{} in {}", year.name, folder.display()), notes })
     }
 
-    /// Classes without training pictures.
+    /// Classes without training images.
     fn tell_missing(&mut self, train: &Split, findings: &mut Findings) {
         let present: BTreeSet<u32> = (0..train.len()).map(|index| train.label(index)).collect();
         let classes = (0..).zip(&self.classes);
@@ -273,11 +273,11 @@ impl Challenge<'_> {
             classes.filter(|(label, _)| !present.contains(label)).map(|(_, name)| name.as_str()).collect();
         let archive = self.year.train.0;
         for class in &missing {
-            findings.tell(ProblemKind::MissingClass, *class, format!("{archive} has no pictures of it"));
+            findings.tell(ProblemKind::MissingClass, *class, format!("{archive} has no images of it"));
         }
         if !missing.is_empty() {
             self.notes.push(format!(
-                "{archive} has no pictures of {} classes: {}",
+                "{archive} has no images of {} classes: {}",
                 missing.len(),
                 some(&missing)
             ));
@@ -285,7 +285,7 @@ impl Challenge<'_> {
     }
 }
 
-/// The WNID of a training picture: its archive's name.
+/// The WNID of a training image: its archive's name.
 fn wnid(member: &Member) -> &str {
     let archive = member.name.split_once(".tar/").map_or("", |parts| parts.0);
     archive.rsplit('/').next().unwrap_or(archive)

@@ -68,8 +68,8 @@ fn source(contents: &Contents) -> Option<Source> {
         Source::Class | Source::Index => (!images.is_empty() || source == Source::Class).then_some(source),
         Source::Json | Source::Text => {
             let found = samples::pair(&images, &labels).unwrap_or_default();
-            let labelled = found.iter().filter(|belongs| matches!(belongs, Belongs::To(_))).count();
-            (folders.len() < 2 && 2 * labelled > images.len()).then_some(source)
+            let labeled = found.iter().filter(|belongs| matches!(belongs, Belongs::To(_))).count();
+            (folders.len() < 2 && 2 * labeled > images.len()).then_some(source)
         }
     })
 }

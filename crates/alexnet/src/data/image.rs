@@ -1,8 +1,8 @@
-//! A decoded picture.
+//! A decoded image.
 
-/// Red, green and blue, 0..255, `[height, width, 3]`. The whole program sees colour: grey is copied to all three.
+/// Red, green and blue, 0..255, `[height, width, 3]`. The whole program sees color: gray is copied to all three.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
+pub struct Image {
     /// Columns.
     pub width: usize,
     /// Rows.
@@ -11,17 +11,17 @@ pub struct Picture {
     pub pixels: Vec<u8>,
 }
 
-impl Picture {
-    /// A picture of `[height, width, 3]` pixels.
+impl Image {
+    /// An image of `[height, width, 3]` pixels.
     ///
     /// # Panics
     /// When there are not `3 width height` of them.
     pub fn new(width: usize, height: usize, pixels: Vec<u8>) -> Self {
-        assert_eq!(pixels.len(), 3 * width * height, "a picture of {width} x {height}");
+        assert_eq!(pixels.len(), 3 * width * height, "an image of {width} x {height}");
         Self { width, height, pixels }
     }
 
-    /// A grey picture of `[height, width]` values.
+    /// A gray image of `[height, width]` values.
     ///
     /// # Panics
     /// When there are not `width height` of them.
@@ -29,7 +29,7 @@ impl Picture {
         Self::new(width, height, gray.iter().flat_map(|&value| [value; 3]).collect())
     }
 
-    /// A picture of three planes, red, green, blue, `[3, height, width]`.
+    /// An image of three planes, red, green, blue, `[3, height, width]`.
     ///
     /// # Panics
     /// When there are not `3 width height` values.

@@ -1,4 +1,4 @@
-//! Pictures and archives made on the spot.
+//! Images and archives made on the spot.
 #![allow(dead_code)]
 
 use std::path::Path;

@@ -1,8 +1,8 @@
-//! The pictures of a split, in columns: the 1.28 million of ImageNet take some 60 MB.
+//! The images of a split, in columns: the 1.28 million of ImageNet take some 60 MB.
 
 use std::ops::Range;
 
-/// One picture, as a source lists it.
+/// One image, as a source lists it.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     /// What the user knows it by.
@@ -11,28 +11,28 @@ pub(super) struct Item {
     pub(super) place: Place,
 }
 
-/// Where a picture's bytes are.
+/// Where an image's bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In a file below the store's folder that is called as the picture is.
+    /// In a file below the store's folder that is called as the image is.
     Named,
     /// Bytes of one of the store's archives.
     Bytes { archive: u32, offset: u64, len: u32 },
-    /// Position among raw pictures.
+    /// Position among raw images.
     Raw(u32),
 }
 
-/// What the pictures are called, and where they are.
+/// What the images are called, and where they are.
 #[derive(Debug, Default)]
-pub(super) struct Catalogue {
+pub(super) struct Catalog {
     /// All names, one after the other, and where each ends.
     names: String,
     ends: Vec<usize>,
     places: Vec<Place>,
 }
 
-impl Catalogue {
-    /// The catalogue and the labels of some items.
+impl Catalog {
+    /// The catalog and the labels of some items.
     pub(super) fn new(items: impl IntoIterator<Item = Item>) -> (Self, Vec<u32>) {
         let (mut all, mut labels) = (Self::default(), Vec::new());
         for item in items {
