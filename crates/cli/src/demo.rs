@@ -1,13 +1,14 @@
 //! `alexnet demo`.
 
-use super::args::DemoArgs;
+use super::args::training::DemoArgs;
+use super::command_line::command_line;
+use super::exit::CommandResult;
 use super::output::Output;
-use super::{Ending, command_line, train};
+use super::report;
 use alexnet::train::demo::{Options, demo};
-use alexnet::train::progress::Display;
 use alexnet::train::signals::Interrupt;
 
-pub(super) fn run(args: &DemoArgs, out: &mut Output) -> Ending {
+pub(crate) fn run(args: &DemoArgs, out: &mut Output) -> CommandResult {
     let threads = args.machine.threads();
     let options = Options {
         run: args.run.clone(),
@@ -15,18 +16,18 @@ pub(super) fn run(args: &DemoArgs, out: &mut Output) -> Ending {
         seed: 0,
         threads,
         workers: threads,
-        display: Display::detect(false),
+        display: out.display(),
         interrupt: Interrupt::on_signals(),
     };
-    let report = if args.format.json {
+    let report = if out.is_json() {
         // Images and words are beside the point then, and go where progress goes.
         let report = demo(options, &mut std::io::stderr())?;
-        out.json(&train::json(&report))?;
+        out.json(&report::json(&report))?;
         report
     } else {
         let report = demo(options, out)?;
         out.still_open()?;
         report
     };
-    Ok(train::exit_code(&report))
+    Ok(report::exit_code(&report))
 }
