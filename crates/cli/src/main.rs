@@ -10,6 +10,7 @@
 //! | `output` | standard output, notes, errors |
 //! | `report` | the results of a training |
 //! | `exit` | how a command ends |
+//! | `log` | messages of the library, for `ALEXNET_LOG` |
 //! | `command_line` | the command line, for the records of a run |
 //! | one file per command | arguments to one call, its result to text or JSON |
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ mod demo;
 mod edit;
 mod eval;
 mod exit;
+mod log;
 mod lr_find;
 mod output;
 mod recipe;
@@ -36,6 +38,7 @@ mod usage;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use alexnet::error::Kind;
 use alexnet::train::signals;
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
 
 /// Runs the command and prints the error if it fails.
 fn run(cli: &Cli) -> ExitCode {
+    log::start(cli);
     let mut out = Output::new(cli.format(), cli.global.quiet);
     let done = signals::end_on_signals().map_err(Stop::from);
     match done.and_then(|()| dispatch(&cli.command, &mut out)) {
@@ -73,14 +77,19 @@ fn run(cli: &Cli) -> ExitCode {
     }
 }
 
-/// Prints a usage error, as JSON too if JSON was asked for.
+/// Prints a usage error, as JSON too if JSON was asked for. Without a command people get the help.
 fn reject(error: &clap::Error) -> ExitCode {
     let args: Vec<String> =
         std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
-    let rejected = usage::explain(error, &args);
-    let mut out = Output::new(Format::asked_for(&args), false);
-    out.fail(&rejected.error);
-    out.usage(&rejected.usage);
+    let format = Format::asked_for(&args);
+    if format == Format::Text && error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+    } else {
+        let rejected = usage::explain(error, &args);
+        let mut out = Output::new(format, false);
+        out.fail(&rejected.error);
+        out.usage(&rejected.usage);
+    }
     ExitCode::from(Kind::Usage.exit_code())
 }
 

@@ -2,16 +2,16 @@
 
 use clap::Args;
 
-use super::values::views;
+use super::values::{views, whole};
 
 /// Options of every command.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct GlobalArgs {
     /// Print one JSON object to standard output, also on failure
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     pub(crate) json: bool,
     /// Print only results and errors: no progress, no notes
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, display_order = 901)]
     pub(crate) quiet: bool,
 }
 
@@ -19,7 +19,7 @@ pub(crate) struct GlobalArgs {
 #[derive(Debug, Args)]
 pub(crate) struct MachineArgs {
     /// Number of compute threads; does not change results [default: one per CPU]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(1..=1024))]
     pub(crate) threads: Option<u16>,
 }
 

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::common::MachineArgs;
-use super::values::seconds;
+use super::values::{seconds, whole};
 use alexnet::data::pack::Coding;
 use alexnet::net::Orientation;
 
 /// `alexnet data ...`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
-    /// Find broken, rotated, duplicated, and mislabeled images
+    /// Find broken, rotated, and duplicate images, and other problems
     Check(CheckArgs),
     /// Apply a plan written by `data check --plan`, or undo it
     Fix(FixArgs),
@@ -78,7 +78,7 @@ pub(crate) struct PackArgs {
     #[arg(long, value_enum, value_name = "raw|jpeg", default_value_t = Store::Raw, hide_possible_values = true)]
     pub(crate) store: Store,
     /// Side of the squares in pixels: `input.square` of the recipe
-    #[arg(long, value_name = "PIXELS", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(long, value_name = "PIXELS", default_value_t = 256, value_parser = whole::<u32>(1..=4096))]
     pub(crate) side: u32,
     /// Rotate photos by their EXIF orientation, or keep them as stored; ImageNet's archives are kept as stored
     #[arg(long, value_enum, value_name = "exif|stored", default_value_t = Rotation::Exif, hide_possible_values = true)]
@@ -133,7 +133,7 @@ pub(crate) struct DataBenchArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
     pub(crate) seconds: f64,
     /// Number of loader threads [default: same as --threads]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024))]
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(0..=1024))]
     pub(crate) workers: Option<u16>,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,

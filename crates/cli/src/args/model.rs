@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::common::{MachineArgs, PrecisionArgs, ViewArgs};
-use super::values::at_least_one;
+use super::values::{at_least_one, whole};
 
 /// `alexnet eval`.
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) views: ViewArgs,
     /// Views per batch: changes speed, memory, and at most the last bits of results
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole::<u32>(1..=65536))]
     pub(crate) batch: u32,
     #[command(flatten)]
     pub(crate) precision: PrecisionArgs,
@@ -46,7 +46,7 @@ pub(crate) struct ClassifyArgs {
     #[arg(value_name = "IMAGE", required = true)]
     pub(crate) images: Vec<PathBuf>,
     /// Number of classes to print per image [default: 5]
-    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) top: Option<u32>,
     /// Print one JSON object per image, each as soon as the image is classified
     #[arg(long, conflicts_with = "json")]
@@ -67,7 +67,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "NAME|FILE", default_value = "paper")]
     pub(crate) recipe: String,
     /// Images per step [default: the recipe's]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1..=65536))]
     pub(crate) batch: Option<u32>,
     /// Also time each pass through each layer
     #[arg(long)]

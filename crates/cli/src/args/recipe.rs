@@ -29,7 +29,7 @@ pub(crate) struct ShowArgs {
     #[arg(value_name = "NAME|FILE")]
     pub(crate) recipe: String,
     /// Compute shapes for N classes instead of the recipe's
-    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) classes: Option<u32>,
     /// Print the recipe as TOML
     #[arg(long, conflicts_with_all = ["json", "classes"])]

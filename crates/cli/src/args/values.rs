@@ -1,8 +1,9 @@
 //! Parsers of option values.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use clap::builder::{PathBufValueParser, PossibleValuesParser, RangedI64ValueParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 
 use alexnet::train::origin::newest;
 
@@ -32,8 +33,21 @@ pub(super) fn views() -> impl TypedValueParser<Value = usize> {
     PossibleValuesParser::new(["1", "10"]).map(|views| if views == "10" { 10 } else { 1 })
 }
 
-pub(super) fn at_least_one() -> RangedI64ValueParser<u32> {
-    clap::value_parser!(u32).range(1..)
+/// A whole number in `range`.
+pub(super) fn whole<T: TryFrom<u32>>(
+    range: RangeInclusive<u32>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| match *range.end() {
+            u32::MAX => format!("expected a whole number, {} or more", range.start()),
+            end => format!("expected a whole number from {} to {end}", range.start()),
+        })
+    }
+}
+
+pub(super) fn at_least_one(text: &str) -> Result<u32, String> {
+    whole(1..=u32::MAX)(text)
 }
 
 pub(super) fn seconds(text: &str) -> Result<f64, String> {

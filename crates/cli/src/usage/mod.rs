@@ -19,16 +19,17 @@ pub(crate) struct UsageError {
 
 /// Explains why `args` (without the program's name) were rejected.
 pub(crate) fn explain(error: &clap::Error, args: &[String]) -> UsageError {
-    let root = Cli::command();
+    let mut root = Cli::command();
+    root.build();
     let command = Named::find(&root, args);
     let (message, help) = match error.kind() {
         ErrorKind::UnknownArgument => unknown_argument(error, &command, args),
         ErrorKind::InvalidSubcommand => unknown_command(error, &command),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => invalid_value(error),
-        ErrorKind::MissingRequiredArgument => (missing(error), None),
+        ErrorKind::MissingRequiredArgument => missing(error),
         ErrorKind::ArgumentConflict => conflict(error, &command),
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            ("no command given".to_owned(), None)
+            ("no command given".to_owned(), Some(format!("`{} --help` lists them", command.full_name())))
         }
         _ => (first_line(error), None),
     };
@@ -60,37 +61,17 @@ impl<'a> Named<'a> {
         format!("alexnet {}", self.path).trim_end().to_owned()
     }
 
+    /// One line of usage, and where the help is.
     fn usage(&self) -> String {
-        let mut words = vec![self.full_name()];
-        if self.command.has_subcommands() {
-            words.push("COMMAND".to_owned());
-        }
-        let required = |arg: &&clap::Arg| arg.is_required_set() || arg.is_positional();
-        let (options, positionals): (Vec<_>, Vec<_>) =
-            self.command.get_arguments().filter(required).partition(|arg| !arg.is_positional());
-        for arg in positionals {
-            let name = value_name(arg);
-            let many = arg.get_num_args().is_some_and(|n| n.max_values() > 1)
-                || matches!(arg.get_action(), clap::ArgAction::Append);
-            let name = if many { format!("{name}...") } else { name };
-            words.push(if arg.is_required_set() { name } else { format!("[{name}]") });
-        }
-        for arg in options {
-            words.push(format!("--{} {}", arg.get_long().unwrap_or_default(), value_name(arg)));
-        }
-        words.push("[OPTIONS]".to_owned());
-        format!("{} (see `{} --help`)", words.join(" "), self.full_name())
+        let usage = self.command.clone().render_usage().to_string();
+        let line = usage.lines().next().unwrap_or_default();
+        format!("{} (see `{} --help`)", line.trim_start_matches("Usage: "), self.full_name())
     }
 
     /// Whether the command has this option, named without hyphens in front.
     fn has_option(&self, name: &str) -> bool {
         self.command.get_arguments().any(|arg| arg.get_long() == Some(name))
-            || ["json", "quiet", "help"].contains(&name)
     }
-}
-
-fn value_name(arg: &clap::Arg) -> String {
-    arg.get_value_names().map_or_else(String::new, |names| names.join(" "))
 }
 
 fn unknown_argument(error: &clap::Error, command: &Named<'_>, args: &[String]) -> (String, Option<String>) {
@@ -142,7 +123,7 @@ fn invalid_value(error: &clap::Error) -> (String, Option<String>) {
         return (format!("`{option}` needs a value"), None);
     }
     let expected = match error.get(ContextKind::ValidValue) {
-        Some(ContextValue::Strings(values)) => format!("expected {}", values.join(", ")),
+        Some(ContextValue::Strings(values)) => format!("expected {}", values.join(" or ")),
         _ => std::error::Error::source(error).map_or_else(String::new, ToString::to_string),
     };
     let help = text(error, ContextKind::SuggestedValue);
@@ -152,14 +133,14 @@ fn invalid_value(error: &clap::Error) -> (String, Option<String>) {
     )
 }
 
-fn missing(error: &clap::Error) -> String {
-    match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::Strings(names)) => {
-            let plain = |name: &String| format!("`{}`", name.trim_end_matches("...").replace(['<', '>'], ""));
-            format!("missing {}", names.iter().map(plain).collect::<Vec<_>>().join(", "))
-        }
-        _ => first_line(error),
-    }
+fn missing(error: &clap::Error) -> (String, Option<String>) {
+    let Some(ContextValue::Strings(names)) = error.get(ContextKind::InvalidArg) else {
+        return (first_line(error), None);
+    };
+    let plain = |name: &String| name.trim_end_matches("...").replace(['<', '>'], "");
+    let names: Vec<String> = names.iter().map(plain).collect();
+    let help = names.iter().find_map(|name| peers::when_missing(name)).map(str::to_owned);
+    (format!("missing `{}`", names.join("`, `")), help)
 }
 
 fn conflict(error: &clap::Error, command: &Named<'_>) -> (String, Option<String>) {

@@ -281,6 +281,16 @@ pub(super) fn command(name: &str) -> Option<&'static str> {
     COMMANDS.iter().find(|(names, _)| names.contains(&name)).map(|(_, instead)| *instead)
 }
 
+/// What to give for a missing argument.
+pub(super) fn when_missing(argument: &str) -> Option<&'static str> {
+    match argument {
+        "--recipe NAME|FILE" => {
+            Some("`--recipe small` is a quick start; `alexnet recipe list` lists all recipes")
+        }
+        _ => None,
+    }
+}
+
 /// Why an option cannot be combined with others, and what to use instead.
 pub(super) fn in_conflict(option: &str, command: &str) -> Option<&'static str> {
     match (command, option) {
