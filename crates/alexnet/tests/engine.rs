@@ -290,7 +290,7 @@ fn halved_weights_change_logits_in_the_fourth_digit() {
     let parameters = lively_parameters(&network, 3);
     engine.load(&parameters).unwrap();
     let (exact, memory) = (engine.forward(&images).unwrap().to_vec(), engine.memory().total());
-    engine.halve_fully_connected().unwrap();
+    engine.convert_fc_to_f16().unwrap();
     assert!(engine.memory().total() < memory && engine.load(&parameters).is_err());
     let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
     // Twelve images go through the matrix product, two through the dot products.
@@ -306,11 +306,11 @@ fn halved_weights_change_logits_in_the_fourth_digit() {
     large.iter_mut().find(|tensor| tensor.name == "fc5.weight").unwrap().data[3] = 70_000.0;
     let mut engine = CpuEngine::new(network.clone(), Mode::Inference, 2, 1).unwrap();
     engine.load(&large).unwrap();
-    let message = engine.halve_fully_connected().unwrap_err().to_string();
+    let message = engine.convert_fc_to_f16().unwrap_err().to_string();
     assert!(message.contains("fc5") && message.contains("70000"), "{message}");
     assert!(engine.parameters() == large, "a refusal changes nothing");
     let mut training = CpuEngine::new(network, Mode::Training, 2, 1).unwrap();
-    assert!(training.halve_fully_connected().is_err());
+    assert!(training.convert_fc_to_f16().is_err());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::net::{Activation, Layer, Network, Operation};
 use crate::{Error, Result};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::conv;
-use alexnet_kernels::part::PORTION;
+use alexnet_kernels::micro_batch::GRANULE;
 
 /// What an engine will be asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,14 +94,14 @@ impl Plan {
     /// The same plan, with `micro_batch` images computed at a time.
     ///
     /// # Errors
-    /// When that is neither a multiple of [`PORTION`] images nor the whole batch.
+    /// When that is neither a multiple of [`GRANULE`] images nor the whole batch.
     pub fn in_micro_batches(self, micro_batch: usize) -> Result<Self> {
-        if micro_batch < self.batch && (micro_batch == 0 || !micro_batch.is_multiple_of(PORTION)) {
-            let (below, above) = (micro_batch / PORTION * PORTION, micro_batch.next_multiple_of(PORTION));
-            let works = [below, above.max(PORTION).min(self.batch)];
+        if micro_batch < self.batch && (micro_batch == 0 || !micro_batch.is_multiple_of(GRANULE)) {
+            let (below, above) = (micro_batch / GRANULE * GRANULE, micro_batch.next_multiple_of(GRANULE));
+            let works = [below, above.max(GRANULE).min(self.batch)];
             let works: Vec<String> = works.iter().filter(|&&n| n > 0).map(usize::to_string).collect();
             let message = format!(
-                "a micro-batch of {micro_batch} images, expected a multiple of {PORTION} or the whole batch, {}",
+                "a micro-batch of {micro_batch} images, expected a multiple of {GRANULE} or the whole batch, {}",
                 self.batch
             );
             return Err(Error::usage(message).help(format!("a micro-batch of {}", works.join(" or "))));
@@ -113,7 +113,7 @@ impl Plan {
     pub fn carried(&self, layer: &Layer) -> usize {
         match (&layer.operation, self.mode) {
             (Operation::Conv(g, _), Mode::Training) if self.micro_batch < self.batch => {
-                conv::carried_len(g, self.batch)
+                conv::accumulator_len(g, self.batch)
             }
             _ => 0,
         }

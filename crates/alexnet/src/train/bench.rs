@@ -82,7 +82,7 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
         let mut engine = CpuEngine::new(network.clone(), Mode::Inference, batch, threads)?;
         engine.load(&parameters)?;
         if half {
-            engine.halve_fully_connected()?;
+            engine.convert_fc_to_f16()?;
         }
         let mut laps = Vec::new();
         let forward = || {

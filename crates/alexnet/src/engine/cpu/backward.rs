@@ -6,7 +6,7 @@ use crate::engine::{Batch, Laps, NotFinite, Pass, Plan, Update};
 use crate::net::{Activation, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::memory::Buffer;
-use alexnet_kernels::part::Part;
+use alexnet_kernels::micro_batch::MicroBatch;
 use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, map_norm, pool};
 
 /// What becomes of a layer's gradients.
@@ -27,7 +27,7 @@ pub(super) fn run(
     parameters: &mut [Parameters],
     slots: &[Buffer],
     gradients: &mut [Buffer; 2],
-    part: Part,
+    part: MicroBatch,
     batch: &Batch<'_>,
     then: &mut Gradients<'_>,
     laps: &mut Laps,
@@ -85,14 +85,12 @@ pub(super) fn run(
 }
 
 /// The gradient of the layer's own parameters, which is whole after the last part.
-pub(super) fn learn(layer: &Layer, parameters: &mut Parameters, part: Part, x: &[f32], dy: &[f32]) {
+pub(super) fn learn(layer: &Layer, parameters: &mut Parameters, part: MicroBatch, x: &[f32], dy: &[f32]) {
     let Parameters { gradient: Pair { weights, biases }, carry, .. } = parameters;
     match &layer.operation {
-        Operation::Conv(g, _) => conv::backward_weights_part(g, part, x, dy, weights, biases, carry),
-        Operation::Local(g, _) => local::backward_weights_part(g, part, x, dy, weights, biases, carry),
-        Operation::Fc { inputs, outputs, .. } => {
-            fc::backward_weights_part(part, *inputs, *outputs, x, dy, weights, biases, carry);
-        }
+        Operation::Conv(g, _) => conv::accumulate_gradients(g, part, x, dy, weights, biases, carry),
+        Operation::Local(g, _) => local::accumulate_gradients(g, part, x, dy, weights, biases, carry),
+        Operation::Fc(g, _) => fc::accumulate_gradients(g, part, x, dy, weights, biases, carry),
         _ => {}
     }
 }
@@ -102,7 +100,7 @@ fn pass_on(
     layer: &Layer,
     prologue: Epilogue,
     value: &Pair,
-    part: Part,
+    part: MicroBatch,
     x: &[f32],
     dy: &[f32],
     dx: &mut [f32],
@@ -111,9 +109,7 @@ fn pass_on(
     match &layer.operation {
         Operation::Conv(g, _) => conv::backward_input(g, part, dy, &value.weights, dx),
         Operation::Local(g, _) => local::backward_input(g, n, dy, &value.weights, dx),
-        Operation::Fc { inputs, outputs, .. } => {
-            fc::backward_input(n, *inputs, *outputs, dy, &value.weights, dx);
-        }
+        Operation::Fc(g, _) => fc::backward_input(g, n, dy, &value.weights, dx),
         Operation::Pool(PoolKind::Max, g) => pool::max_backward(g, n, x, dy, dx),
         Operation::Pool(PoolKind::Average, g) => pool::avg_backward(g, n, dy, dx),
         Operation::Lrn(g) => lrn::backward(g, n, x, dy, prologue, dx),

@@ -18,8 +18,8 @@ use super::{
 use crate::net::{Activation, Layer, Network, Operation, WeightSpec};
 use crate::{Error, Result};
 use alexnet_kernels::memory::Buffer;
-use alexnet_kernels::part::{Carry, Part};
-use alexnet_kernels::{conv, half, loss, measure};
+use alexnet_kernels::micro_batch::{GradAccumulator, MicroBatch};
+use alexnet_kernels::{conv, f16, loss, measure};
 use backward::Gradients;
 
 /// Weights and biases of one layer, or anything of their shape, in the kernels' order.
@@ -42,7 +42,7 @@ struct Parameters {
     /// Whether they stay as they are.
     frozen: bool,
     /// What the gradient takes from micro-batch to micro-batch.
-    carry: Carry,
+    carry: GradAccumulator,
 }
 
 /// Carries out a network on the CPU.
@@ -142,13 +142,13 @@ impl CpuEngine {
     /// # Errors
     /// When the engine was planned for training, where small updates would be lost; when a weight is larger than any
     /// half. Nothing is changed then.
-    pub fn halve_fully_connected(&mut self) -> Result<()> {
+    pub fn convert_fc_to_f16(&mut self) -> Result<()> {
         if self.plan.mode == Mode::Training {
             return Err(Error::usage("an engine that trains keeps its weights in single precision"));
         }
-        let is_fc = |layer: &Layer| matches!(layer.operation, Operation::Fc { .. });
+        let is_fc = |layer: &Layer| matches!(layer.operation, Operation::Fc(..));
         for (layer, parameters) in self.network.layers.iter().zip(&self.parameters) {
-            let large = |w: &&f32| half::widen(half::narrow(**w)).is_infinite();
+            let large = |w: &&f32| f16::to_f32(f16::from_f32(**w)).is_infinite();
             if let (true, Some(w)) = (is_fc(layer), parameters.value.weights.iter().find(large)) {
                 let message =
                     format!("layer `{}` has the weight {w}; half precision ends at 65504", layer.name);
@@ -157,7 +157,7 @@ impl CpuEngine {
         }
         for (layer, parameters) in self.network.layers.iter().zip(&mut self.parameters) {
             if is_fc(layer) {
-                parameters.halved = parameters.value.weights.iter().map(|&w| half::narrow(w)).collect();
+                parameters.halved = parameters.value.weights.iter().map(|&w| f16::from_f32(w)).collect();
                 parameters.value.weights = Buffer::default();
             }
         }
@@ -198,7 +198,7 @@ impl CpuEngine {
             }
             let file = match pair.weights.is_empty() {
                 true => {
-                    let widened: Vec<f32> = parameters.halved.iter().map(|&w| half::widen(w)).collect();
+                    let widened: Vec<f32> = parameters.halved.iter().map(|&w| f16::to_f32(w)).collect();
                     layout::to_file(layer, &widened)
                 }
                 false => layout::to_file(layer, &pair.weights),
@@ -253,7 +253,7 @@ impl CpuEngine {
         seen.clear();
         Ok(pool.install(|| {
             let (mut loss, mut correct) = (0.0, 0);
-            for part in Part::all(n, plan.micro_batch) {
+            for part in MicroBatch::split(n, plan.micro_batch) {
                 let (batch, values) = (batch.part(part.range()), part.images() * classes);
                 *last = part.images();
                 forward::run(network, plan, parameters, slots, part, batch.images, Some(batch.keys), laps);
@@ -262,7 +262,7 @@ impl CpuEngine {
                 }
                 let (logits, gradient) = (&slots[plan.logits()][..values], &mut gradients[0][..values]);
                 correct += count_correct(logits, batch.labels, classes);
-                loss::softmax_loss_part(logits, batch.labels, part, classes, gradient, &mut loss);
+                loss::accumulate_softmax_loss(logits, batch.labels, part, classes, gradient, &mut loss);
                 laps.go_on();
                 let goes_on = loss.is_finite() || matches!(then, Gradients::Keep(_));
                 let spoilt = goes_on.then(|| {
@@ -282,7 +282,7 @@ impl CpuEngine {
         let Parameters { value, gradient, velocity, .. } = &self.parameters[position];
         let next = self.network.layers.get(position + 1).map(|next| &next.operation);
         let rectified = matches!(next, Some(Operation::Activation(Activation::Relu)));
-        let scale = |values: &[f32]| measure::scale(values) as f32;
+        let scale = |values: &[f32]| measure::rms(values) as f32;
         Health {
             layer: layer.name.clone(),
             activation: seen.activation(layer.output.len()),
@@ -315,7 +315,7 @@ impl Parameters {
             Mode::Training => {
                 let frozen = layer.weights().is_some_and(WeightSpec::is_frozen);
                 let (value, gradient, velocity) = (pair()?, pair()?, pair()?);
-                let carry = Carry::new(zeros(plan.carried(layer))?);
+                let carry = GradAccumulator::new(zeros(plan.carried(layer))?);
                 Ok(Self { value, gradient, velocity, frozen, carry, ..Self::default() })
             }
             Mode::Inference => {
@@ -346,7 +346,7 @@ impl Engine for CpuEngine {
         *laps = Laps::start();
         let (image, classes) = (network.input.len(), network.classes);
         pool.install(|| {
-            for part in Part::all(n, plan.micro_batch) {
+            for part in MicroBatch::split(n, plan.micro_batch) {
                 let Range { start, end } = part.range();
                 let images = &images[start * image..end * image];
                 forward::run(network, plan, parameters, slots, part, images, None, laps);
@@ -482,7 +482,7 @@ fn look(network: &Network, plan: &Plan, slots: &[Buffer], n: usize, seen: &mut V
 fn spoilt_outputs(network: &Network, plan: &Plan, slots: &[Buffer], n: usize) -> Option<NotFinite> {
     let mut layers = network.layers.iter().zip(&plan.steps);
     let spoilt = |(layer, step): (&Layer, &super::Step)| {
-        measure::not_finite(&slots[step.to][..n * layer.output.len()]).is_some()
+        measure::first_non_finite(&slots[step.to][..n * layer.output.len()]).is_some()
     };
     Some(NotFinite { layer: layers.position(spoilt)?, place: Place::Outputs })
 }
