@@ -28,7 +28,9 @@ pub(super) fn check_unchanged(args: &TrainArgs, run: &Path) -> Result<()> {
     let run = shell(run);
     let help = match setting.edit() {
         Some(edit) => {
-            format!("`alexnet edit {run} {edit}`, then `alexnet train --resume {run}`")
+            format!(
+                "`alexnet edit {run} {edit}`, then `alexnet train --resume {run}`; or pass `--accept-changes`"
+            )
         }
         None => "start a new run, or pass `--accept-changes`".to_owned(),
     };

@@ -1,5 +1,7 @@
 //! `alexnet eval`.
 
+use serde_json::Value;
+
 use crate::support::{COLORS, images, path, run, run_json, save_model};
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
 
-use crate::support::{COLORS, Colors, alexnet, path, run, run_json, save_model, text};
+use crate::support::{COLORS, Colors, path, run, run_json, save_model, text};
 
 #[test]
 fn missing_and_damaged_files_have_their_exit_codes() {

@@ -11,11 +11,7 @@ use crate::support::{COLORS, Colors, RECIPE, images, path, run, run_json, save_m
 
 #[test]
 fn a_model_is_trained_evaluated_used_and_reproduced_bit_for_bit() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = images(&folder.path().join("data"), &COLORS, 10);
-    let recipe = folder.path().join("colors.toml");
-    std::fs::write(&recipe, RECIPE).unwrap();
-    let recipe = path(&recipe);
+    let Colors { folder, data, recipe } = Colors::new(10);
     let runs = ["a", "b"].map(|name| path(&folder.path().join(name)));
     let train = |run: &str, more: &[&str]| {
         let args =
@@ -69,13 +65,10 @@ fn a_model_is_trained_evaluated_used_and_reproduced_bit_for_bit() {
 
 #[test]
 fn threads_and_workers_do_not_change_results() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = images(&folder.path().join("data"), &COLORS, 10);
-    let recipe = folder.path().join("colors.toml");
-    std::fs::write(&recipe, RECIPE).unwrap();
+    let Colors { folder, data, recipe } = Colors::new(10);
     let model = |threads: &str, workers: &str| {
         let run_folder = folder.path().join(format!("{threads}-{workers}"));
-        let (recipe, run_folder) = (path(&recipe), path(&run_folder));
+        let run_folder = path(&run_folder);
         let args =
             ["train", &data, "--recipe", &recipe, "--run", &run_folder, "--set", "optimizer.rate=0.0001"];
         run(&[&args[..], &["--epochs", "2", "--threads", threads, "--workers", workers]].concat(), 0);
@@ -93,12 +86,9 @@ fn threads_and_workers_do_not_change_results() {
 
 #[test]
 fn divergence_ends_with_its_exit_code_and_a_lower_rate() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = images(&folder.path().join("data"), &COLORS, 5);
-    let recipe = folder.path().join("colors.toml");
-    std::fs::write(&recipe, RECIPE).unwrap();
+    let Colors { folder, data, recipe } = Colors::new(5);
     let run_folder = path(&folder.path().join("run"));
-    let args = ["train", &data, "--recipe", &path(&recipe), "--run", &run_folder];
+    let args = ["train", &data, "--recipe", &recipe, "--run", &run_folder];
     let (_, err) = run(
         &[&args[..], &["--set", "optimizer.rate=1000", "--set", "optimizer.decay=1000", "--epochs", "50"]]
             .concat(),
@@ -110,14 +100,11 @@ fn divergence_ends_with_its_exit_code_and_a_lower_rate() {
 #[cfg(unix)]
 #[test]
 fn a_signal_stops_training_and_saves_the_model() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = images(&folder.path().join("data"), &COLORS, 10);
-    let recipe = folder.path().join("colors.toml");
-    std::fs::write(&recipe, RECIPE).unwrap();
+    let Colors { folder, data, recipe } = Colors::new(10);
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
         let run_folder = folder.path().join(format!("run{signal}"));
         let child = Command::new(cargo_bin!("alexnet"))
-            .args(["train", &data, "--recipe", &path(&recipe), "--run", &path(&run_folder)])
+            .args(["train", &data, "--recipe", &recipe, "--run", &path(&run_folder)])
             .args(["--set", "optimizer.rate=0.000001", "--epochs", "100000", "--json"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
