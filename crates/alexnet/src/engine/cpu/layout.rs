@@ -32,12 +32,12 @@ fn axes(layer: &Layer) -> Option<(Vec<usize>, Vec<usize>)> {
 }
 
 /// Weights in the kernels' order from weights in the model file's order; a layer without weights gives none.
-pub(super) fn to_kernels<T: Copy + Send + Sync>(layer: &Layer, weights: &[T]) -> Vec<T> {
+pub(in crate::engine) fn to_kernels<T: Copy + Send + Sync>(layer: &Layer, weights: &[T]) -> Vec<T> {
     axes(layer).map_or_else(Vec::new, |(extents, order)| permute(weights, &extents, &order))
 }
 
 /// Weights in the model file's order from weights in the kernels' order.
-pub(super) fn to_file<T: Copy + Send + Sync>(layer: &Layer, weights: &[T]) -> Vec<T> {
+pub(in crate::engine) fn to_file<T: Copy + Send + Sync>(layer: &Layer, weights: &[T]) -> Vec<T> {
     let Some((extents, order)) = axes(layer) else { return Vec::new() };
     let permuted: Vec<usize> = order.iter().map(|&axis| extents[axis]).collect();
     let mut inverse = vec![0; order.len()];
