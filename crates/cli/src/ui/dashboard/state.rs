@@ -1,34 +1,38 @@
-//! What the dashboard knows, and what a key means.
+//! What the dashboard shows, and what a key means.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::Title;
-use crate::train::metrics::{Line, Validation};
+use alexnet::train::metrics::{Line, Validation};
 
-/// Messages that are kept.
+use super::controls::Title;
+use crate::ui::tracker::Tracker;
+
+/// Most messages that are kept.
 const MESSAGES: usize = 200;
 
-/// What a key asks for.
+/// What a key requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Stop, with everything saved.
+    /// Stop after saving everything.
     Stop,
-    /// Stop now.
-    Leave,
+    /// Stop at once.
+    Abort,
     Checkpoint,
-    /// Change what was typed.
+    /// The edit that was typed.
     Edit(String),
 }
 
-/// How far something is.
+/// Progress of the current pass.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Stretch {
-    pub(super) what: String,
+pub(super) struct Pass {
+    pub(super) name: String,
+    pub(super) unit: &'static str,
     pub(super) done: u64,
     pub(super) total: u64,
-    pub(super) rate: f64,
+    /// Per second; `None` until it can be estimated.
+    pub(super) throughput: Option<f64>,
 }
 
 /// Steps and values of each curve.
@@ -40,7 +44,7 @@ pub(super) struct Curves {
     pub(super) val_top1: Vec<(f64, f64)>,
 }
 
-/// All that is shown.
+/// Everything that is shown.
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub(super) title: Title,
@@ -48,18 +52,25 @@ pub(super) struct State {
     pub(super) curves: Curves,
     pub(super) last: Option<Line>,
     pub(super) validation: Option<Validation>,
-    /// Of the last line that had any: those of epochs may have none.
+    /// From the last line that had any: lines of epochs may have none.
     pub(super) health: BTreeMap<String, f32>,
-    pub(super) stretch: Option<Stretch>,
+    pub(super) pass: Option<Pass>,
     pub(super) input: Option<String>,
     pub(super) stopping: bool,
     messages: VecDeque<String>,
-    /// Step and seconds where this part of the training began.
-    began: (usize, f64),
+    /// Where this process started.
+    start: Start,
+}
+
+/// The step and the seconds of training at which this process started.
+#[derive(Clone, Copy, Debug, Default)]
+struct Start {
+    step: usize,
+    seconds: f64,
 }
 
 impl State {
-    pub(super) fn new(title: Title, lines: &[Line], colors: bool) -> Self {
+    pub(super) fn new(title: Title, history: &[Line], colors: bool) -> Self {
         let mut state = Self {
             title,
             colors,
@@ -67,20 +78,22 @@ impl State {
             last: None,
             validation: None,
             health: BTreeMap::new(),
-            stretch: None,
+            pass: None,
             input: None,
             stopping: false,
             messages: VecDeque::new(),
-            began: lines.last().map_or((0, 0.0), |line| (line.step, line.seconds)),
+            start: history
+                .last()
+                .map_or_else(Start::default, |line| Start { step: line.step, seconds: line.seconds }),
         };
-        lines.iter().for_each(|line| state.line(line));
+        history.iter().for_each(|line| state.line(line));
         state
     }
 
     pub(super) fn line(&mut self, line: &Line) {
         let step = line.step as f64;
         let add = |curve: &mut Vec<(f64, f64)>, value: f32| {
-            // Of steps that are made again, what they measured before goes.
+            // Steps that are repeated replace their earlier values.
             curve.truncate(curve.partition_point(|point| point.0 < step));
             curve.push((step, f64::from(value)));
         };
@@ -101,44 +114,45 @@ impl State {
         self.last = Some(line.clone());
     }
 
-    pub(super) fn stretch(&mut self, what: &str, done: u64, total: u64, rate: f64) {
-        match &mut self.stretch {
-            Some(stretch) if stretch.what == what => {
-                (stretch.done, stretch.total, stretch.rate) = (done, total, rate);
-            }
-            stretch => *stretch = Some(Stretch { what: what.to_owned(), done, total, rate }),
-        }
+    pub(super) fn pass(&mut self, pass: &Tracker) {
+        self.pass = Some(Pass {
+            name: pass.name.clone(),
+            unit: pass.unit,
+            done: pass.done,
+            total: pass.total,
+            throughput: pass.throughput(),
+        });
     }
 
     pub(super) fn say(&mut self, text: &str) {
         for line in text.lines() {
-            // Names of files are in messages: they are not to command the terminal.
+            // Messages contain file names, which must not control the terminal.
             self.messages.push_back(line.replace(char::is_control, "\u{fffd}"));
         }
         self.messages.drain(..self.messages.len().saturating_sub(MESSAGES));
     }
 
-    /// The messages, the latest last.
+    /// The messages, oldest first.
     pub(super) fn messages(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.messages.iter().map(String::as_str)
     }
 
-    /// Seconds until all steps are made, at the pace since this part of the training began.
+    /// Seconds until the last step, at the average speed of this process.
     pub(super) fn seconds_left(&self) -> Option<f64> {
         let last = self.last.as_ref()?;
-        let made = last.step.checked_sub(self.began.0).filter(|&steps| steps > 0)?;
+        let made = last.step.checked_sub(self.start.step).filter(|&steps| steps > 0)?;
         let left = self.title.steps.checked_sub(last.step)?;
-        Some((last.seconds - self.began.1) / made as f64 * left as f64)
+        Some((last.seconds - self.start.seconds) / made as f64 * left as f64)
     }
 
-    /// What a key means, where the state alone does not settle it.
+    /// Handles a key; returns the action it requests, if any.
     pub(super) fn key(&mut self, key: KeyEvent) -> Option<Action> {
         if key.kind == KeyEventKind::Release {
             return None;
         }
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match (key.code, &mut self.input) {
-            // A raw terminal makes no signal of it.
+            // In raw mode the terminal sends no signal.
             (KeyCode::Char('c'), _) if control => self.stop(),
             (_, _) if control => None,
             (KeyCode::Esc, input) => {
@@ -172,13 +186,13 @@ impl State {
 
     fn stop(&mut self) -> Option<Action> {
         if self.stopping {
-            return Some(Action::Leave);
+            return Some(Action::Abort);
         }
         self.stopping = true;
         Some(Action::Stop)
     }
 
-    /// What came of [`Action::Edit`]: after an error the text stays, to be corrected.
+    /// Shows the result of [`Action::Edit`]. After an error the text stays, to be corrected.
     pub(super) fn edited(&mut self, answer: Result<String, String>) {
         match answer {
             Ok(answer) => {
@@ -209,14 +223,14 @@ mod tests {
     }
 
     #[test]
-    fn the_first_stop_saves_and_the_second_leaves() {
+    fn the_first_stop_saves_and_the_second_aborts() {
         let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
         for first in [KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE), control_c] {
             let mut state = state();
             assert_eq!(state.key(first), Some(Action::Stop));
-            assert_eq!(state.key(control_c), Some(Action::Leave));
+            assert_eq!(state.key(control_c), Some(Action::Abort));
         }
-        // Also while something is typed, where `q` is a letter.
+        // Also while typing, where `q` is a letter.
         let mut state = state();
         assert_eq!(press(&mut state, "eq"), []);
         assert_eq!(state.key(control_c), Some(Action::Stop));
@@ -227,7 +241,7 @@ mod tests {
         let mut state = state();
         assert_eq!(press(&mut state, "elr=0.2\x081\n"), [Action::Edit("lr=0.1".to_owned())]);
         state.edited(Err("lr: no\n  help: so".to_owned()));
-        assert_eq!(state.input.as_deref(), Some("lr=0.1"), "it can be corrected");
+        assert_eq!(state.input.as_deref(), Some("lr=0.1"), "the text can be corrected");
         assert!(state.messages().eq(["error: lr: no", "  help: so"]));
         assert_eq!(press(&mut state, "0\n"), [Action::Edit("lr=0.10".to_owned())]);
         state.edited(Ok("the rate is 0.1".to_owned()));
@@ -235,13 +249,13 @@ mod tests {
         assert_eq!(
             press(&mut state, "efreeze=conv1\x1b\nce\n"),
             [Action::Checkpoint],
-            "Esc leaves; nothing is sent"
+            "Esc cancels; an empty edit is not sent"
         );
         assert_eq!(state.input, None);
     }
 
     #[test]
-    fn keys_let_go_and_other_keys_mean_nothing() {
+    fn key_releases_and_unknown_keys_are_ignored() {
         let mut state = state();
         let mut key = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE);
         key.kind = KeyEventKind::Release;
@@ -250,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_that_are_made_again_take_the_place_of_those_before() {
+    fn repeated_steps_replace_their_earlier_values() {
         let line = |step: usize| Line {
             step,
             epoch: 1,
@@ -265,7 +279,7 @@ mod tests {
         };
         let title = Title { steps: 100, ..Title::default() };
         let mut state = State::new(title, &[line(10), line(20)], true);
-        assert_eq!(state.seconds_left(), None, "nothing has been measured here yet");
+        assert_eq!(state.seconds_left(), None, "nothing has been measured by this process yet");
         [30, 40, 30].iter().for_each(|&step| state.line(&line(step)));
         let steps: Vec<f64> = state.curves.loss.iter().map(|point| point.0).collect();
         assert_eq!(steps, [10.0, 20.0, 30.0]);
@@ -273,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_bounded_and_command_no_terminal() {
+    fn messages_are_bounded_and_cannot_control_the_terminal() {
         let mut state = state();
         (0..1000).for_each(|i| state.say(&format!("message {i}")));
         state.say("\x1b[2Jimage");

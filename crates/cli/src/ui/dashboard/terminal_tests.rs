@@ -1,5 +1,4 @@
-//! The dashboard on a terminal, which `script` makes: keys do what they say, and the terminal is given back.
-#![cfg(target_os = "linux")]
+//! The dashboard on a terminal that `script` provides: keys do what they say, and the terminal is restored.
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
@@ -8,16 +7,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use alexnet::Error;
-use alexnet::train::dashboard::{Controls, Dashboard, Title};
+
+use super::{Controls, Dashboard, Title};
+use crate::ui::tracker::Tracker;
 
 const ENTER: &str = "\x1b[?1049h";
 const LEAVE: &str = "\x1b[?1049l";
 
-/// Runs [`in_a_terminal`] in one, presses `keys` once the dashboard is drawn, and returns the exit code and all that the
-/// terminal showed.
+/// Runs [`in_a_terminal`] on a terminal, presses `keys` once the dashboard is drawn, and returns the exit code and
+/// everything that the terminal showed.
 fn on_a_terminal(then: &str, keys: &str) -> Option<(i32, String)> {
     let this = std::env::current_exe().unwrap();
-    let test = format!("'{}' --ignored --exact in_a_terminal --nocapture", this.display());
+    let test = format!(
+        "'{}' --ignored --exact ui::dashboard::terminal_tests::in_a_terminal --nocapture",
+        this.display()
+    );
     let command = format!("stty rows 24 cols 80; {test}; code=$?; stty -a; exit $code");
     let child = Command::new("script")
         .args(["-qec", &command, "/dev/null"])
@@ -43,7 +47,7 @@ fn on_a_terminal(then: &str, keys: &str) -> Option<(i32, String)> {
         if String::from_utf8_lossy(&shown).contains("checkpoint") {
             for key in keys.take().into_iter().flat_map(str::chars) {
                 input.write_all(key.to_string().as_bytes()).unwrap();
-                // A key at a time, as fingers do.
+                // One key at a time, as a person types.
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
@@ -53,7 +57,7 @@ fn on_a_terminal(then: &str, keys: &str) -> Option<(i32, String)> {
 }
 
 #[test]
-#[ignore = "needs a terminal: the other tests make one"]
+#[ignore = "needs a terminal, which the other tests provide"]
 fn in_a_terminal() {
     let Ok(then) = std::env::var("ALEXNET_THEN") else { return };
     let stops = Arc::new(AtomicUsize::new(0));
@@ -73,22 +77,22 @@ fn in_a_terminal() {
     let title = Title { run: "runs/small-1".into(), recipe: "small".into(), epochs: 3, steps: 300 };
     let dashboard = Dashboard::start(title, &[], controls).unwrap();
     dashboard.say("a message");
-    dashboard.stretch("epoch 1 of 3", 10, 100, 5.0);
+    dashboard.pass(&Tracker::new("epoch 1 of 3".into(), "images", 100, 10));
     let began = Instant::now();
     while stops.load(Ordering::SeqCst).is_multiple_of(10) || then == "wait" {
-        assert!(began.elapsed() < Duration::from_secs(30), "no key came");
+        assert!(began.elapsed() < Duration::from_secs(30), "no key arrived");
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert_ne!(then, "panic", "as was asked for");
-    dashboard.stop();
+    assert_ne!(then, "panic", "a deliberate panic");
+    drop(dashboard);
     println!("counted {}", stops.load(Ordering::SeqCst));
 }
 
-/// What was printed on the terminal itself, after the dashboard.
+/// What was printed on the normal screen after the dashboard.
 fn after(shown: &str) -> &str {
     assert_eq!(shown.matches(ENTER).count(), 1);
-    let (_, after) = shown.split_once(LEAVE).expect("the screen is left");
-    assert!(after.contains(" icanon") && after.contains(" echo "), "the terminal is raw:\n{after}");
+    let (_, after) = shown.split_once(LEAVE).expect("the alternate screen is left");
+    assert!(after.contains(" icanon") && after.contains(" echo "), "the terminal is still raw:\n{after}");
     after
 }
 
@@ -104,27 +108,27 @@ fn keys_do_what_they_say_and_messages_stay_on_the_terminal() {
 }
 
 #[test]
-fn a_second_stop_leaves_at_once() {
+fn a_second_stop_aborts() {
     let Some((code, shown)) = on_a_terminal("wait", "\x03\x03") else { return };
     after(&shown);
     assert_eq!(code, 130, "{shown}");
 }
 
 #[test]
-fn a_panic_is_read_on_the_terminal_as_it_was() {
+fn a_panic_message_is_on_the_normal_screen() {
     let Some((code, shown)) = on_a_terminal("panic", "q") else { return };
-    assert!(code != 0 && after(&shown).contains("as was asked for"), "{shown}");
+    assert!(code != 0 && after(&shown).contains("a deliberate panic"), "{shown}");
 }
 
 #[test]
-fn without_a_terminal_there_is_an_error() {
+fn a_dashboard_without_a_terminal_is_an_error() {
     let controls = Controls {
         stop: Box::new(|| {}),
         checkpoint: Box::new(|| {}),
         edit: Box::new(|_| Ok(String::new())),
     };
     let Err(error) = Dashboard::start(Title::default(), &[], controls) else {
-        // The tests themselves run on a terminal.
+        // The tests themselves are running on a terminal.
         return;
     };
     assert!(error.message.contains("--tui") && error.help.is_some(), "{error}");

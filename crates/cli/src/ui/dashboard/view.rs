@@ -1,4 +1,4 @@
-//! How the dashboard looks.
+//! The dashboard's layout.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -7,11 +7,12 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line as Text, Span};
 use ratatui::widgets::{Axis, Block, Borders, Chart, Dataset, Gauge, GraphType, Paragraph, Row, Table};
 
-use super::state::State;
-use crate::train::plots::thinned;
-use crate::train::progress::{count, duration, significant};
+use alexnet::format::{duration, grouped, significant};
+use alexnet::train::plots::thinned;
 
-/// Draws all of it. What does not fit is left out, the table first.
+use super::state::State;
+
+/// Draws everything that fits; the table of layers is left out first.
 pub(super) fn draw(frame: &mut Frame, state: &State) {
     let area = frame.area();
     let layers = layers(state);
@@ -48,7 +49,7 @@ fn title(state: &State) -> Vec<Text<'_>> {
         "epoch {} of {}  step {}  lr {}  {} images/s",
         last.epoch,
         title.epochs,
-        count(last.step as u64),
+        grouped(last.step),
         last.lr,
         significant(f64::from(last.images_per_second))
     );
@@ -62,14 +63,15 @@ fn title(state: &State) -> Vec<Text<'_>> {
 }
 
 fn gauge(frame: &mut Frame, state: &State, area: Rect) {
-    let Some(stretch) = &state.stretch else { return };
-    let share = (stretch.done as f64 / stretch.total.max(1) as f64).clamp(0.0, 1.0);
-    let mut label = format!("{}: {} of {}", stretch.what, count(stretch.done), count(stretch.total));
-    if stretch.rate > 0.0 {
-        let left = duration(stretch.total.saturating_sub(stretch.done) as f64 / stretch.rate);
-        label += &format!(", {} images/s, {left} left", significant(stretch.rate));
+    let Some(pass) = &state.pass else { return };
+    let share = (pass.done as f64 / pass.total.max(1) as f64).clamp(0.0, 1.0);
+    let (done, total) = (grouped(pass.done as usize), grouped(pass.total as usize));
+    let mut label = format!("{}: {done} of {total}", pass.name);
+    if let Some(throughput) = pass.throughput.filter(|&throughput| throughput > 0.0) {
+        let left = duration(pass.total.saturating_sub(pass.done) as f64 / throughput);
+        label += &format!(", {} {}/s, {left} left", significant(throughput), pass.unit);
     }
-    // Without colors the bar is what is reversed.
+    // Without colors the bar is in reverse video.
     let style = if state.colors { Style::new().fg(Color::Blue).bg(Color::Black) } else { Style::new() };
     frame.render_widget(Gauge::default().ratio(share).label(label).gauge_style(style), area);
 }
@@ -87,7 +89,7 @@ fn curves(frame: &mut Frame, state: &State, area: Rect) {
     chart(frame, state, right, title, &curves.top1, &curves.val_top1);
 }
 
-/// Training as a line, validation as large dots: they differ without colors too.
+/// Training as a line, validation as large dots: distinct without colors too.
 fn chart(
     frame: &mut Frame,
     state: &State,
@@ -100,7 +102,7 @@ fn chart(
     let values = || training.iter().chain(&found).map(|point| point.1).filter(|value| value.is_finite());
     let (least, most) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
     let (least, most) = if least <= most { (least, most) } else { (0.0, 1.0) };
-    // Room around the curves, and some where a curve is flat.
+    // A margin around the curves, also around a flat one.
     let room = ((most - least) * 0.05).max(most.abs() * 1e-3).max(1e-6);
     let ends = [(least - room).max(0.0_f64.min(least)), most + room];
     let last = training.iter().chain(&found).map(|point| point.0).fold(1.0, f64::max);
@@ -121,12 +123,12 @@ fn chart(
     let axis = || Axis::default().style(color(state, Color::DarkGray));
     let chart = Chart::new(datasets)
         .block(block)
-        .x_axis(axis().bounds([0.0, last]).labels(["0".to_owned(), count(last as u64)]))
+        .x_axis(axis().bounds([0.0, last]).labels(["0".to_owned(), grouped(last as usize)]))
         .y_axis(axis().bounds(ends).labels(labels));
     frame.render_widget(chart, area);
 }
 
-/// The layers that the health is known of, in the order of their names.
+/// The layers with statistics, by name.
 fn layers(state: &State) -> Vec<&str> {
     let mut layers: Vec<&str> =
         state.health.keys().filter_map(|name| name.rsplit_once('/')).map(|name| name.0).collect();
@@ -137,7 +139,7 @@ fn layers(state: &State) -> Vec<&str> {
 fn health(frame: &mut Frame, state: &State, layers: &[&str], area: Rect) {
     let of = |layer: &str, what: &str| state.health.get(&format!("{layer}/{what}")).copied();
     let plain = |value: Option<f32>| Span::raw(value.map_or(String::new(), |value| format!("{value:.2e}")));
-    // What is known to be bad is marked by more than a color.
+    // Bad values are marked by more than a color.
     let marked = |text: String, bad: bool| {
         if bad {
             Span::styled(format!("{text} !"), color(state, Color::Red).patch(bold()))
@@ -162,7 +164,7 @@ fn health(frame: &mut Frame, state: &State, layers: &[&str], area: Rect) {
     frame.render_widget(table.block(Block::new().borders(Borders::TOP)), area);
 }
 
-/// As many of the latest messages as fit.
+/// The latest messages, as many as fit.
 fn messages(frame: &mut Frame, state: &State, area: Rect) {
     let room = area.height.saturating_sub(1) as usize;
     let mut latest: Vec<Text> = state.messages().rev().take(room).map(Text::from).collect();
@@ -174,13 +176,13 @@ fn messages(frame: &mut Frame, state: &State, area: Rect) {
 fn keys(state: &State, width: usize) -> Text<'_> {
     let reversed = Style::new().add_modifier(Modifier::REVERSED);
     if let Some(input) = &state.input {
-        // Of what is too long, the end that is being typed.
-        let help = "  (lr=0.001, freeze=conv1; Enter sends, Esc leaves)";
+        // Of a long text, show the end.
+        let help = "  (lr=0.001, freeze=conv1; Enter sends, Esc cancels)";
         let hidden = input.chars().count().saturating_sub(width.saturating_sub(8));
         let shown: String = input.chars().skip(hidden).collect();
         return Text::from(vec![Span::styled("edit", reversed), Span::raw(format!(" {shown}_{help}"))]);
     }
-    let stop = if state.stopping { " leave at once  " } else { " stop  " };
+    let stop = if state.stopping { " quit at once  " } else { " stop  " };
     let keys = [("q", stop), ("c", " checkpoint now  "), ("e", " edit")];
     Text::from_iter(keys.into_iter().flat_map(|(key, what)| [Span::styled(key, reversed), Span::raw(what)]))
 }
@@ -190,9 +192,15 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
-    use super::super::Title;
+    use alexnet::train::metrics::{Line, Validation};
+
     use super::*;
-    use crate::train::metrics::{Line, Validation};
+    use crate::ui::dashboard::controls::Title;
+    use crate::ui::dashboard::state::Pass;
+
+    fn pass(name: &str, done: u64, total: u64, throughput: f64) -> Pass {
+        Pass { name: name.into(), unit: "images", done, total, throughput: Some(throughput) }
+    }
 
     fn state() -> State {
         let title = Title { run: "runs/paper-1".into(), recipe: "paper".into(), epochs: 90, steps: 900_000 };
@@ -226,7 +234,7 @@ mod tests {
                 state.line(&line);
             }
         }
-        state.stretch("epoch 4 of 90", 250_000, 1_281_167, 1310.0);
+        state.pass = Some(pass("epoch 4 of 90", 250_000, 1_281_167, 1310.0));
         state.say("epoch 3: rate 0.01, loss 2.1010");
         state
     }
@@ -238,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_screen_holds_the_numbers_of_the_line() {
+    fn the_screen_shows_the_numbers_of_the_line() {
         let mut state = state();
         for (width, height) in [(80, 24), (120, 40)] {
             let screen = drawn(&state, width, height).backend().to_string();
@@ -267,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn no_color_is_used_where_none_is_wanted() {
+    fn no_color_is_used_without_colors() {
         let mut state = state();
         let colored = |state: &State| {
             let terminal = drawn(state, 100, 40);
@@ -299,7 +307,7 @@ mod tests {
             line.health.values_mut().for_each(|health| *health = value);
             line.validation = Some(Validation { loss: value, top1: value, top5: value });
             state.line(&line);
-            state.stretch("epoch", 10, 0, f64::from(value));
+            state.pass = Some(pass("epoch", 10, 0, f64::from(value)));
             drawn(&state, 80, 24);
         }
     }
