@@ -1,6 +1,7 @@
-//! The first directory of a TIFF file: whether its first image is the image, and whether others follow.
+//! The first directory of a TIFF file: whether the first image is a thumbnail, and whether more follow.
 
-use super::{Defect, DefectKind};
+use crate::defect::{Defect, DefectKind};
+use crate::format::Format;
 
 /// `NewSubfileType`: bit 0 marks a reduced copy of another image in the file.
 const SUBFILE_TYPE: u16 = 254;
@@ -11,34 +12,33 @@ const DNG_VERSION: u16 = 50_706;
 struct Directory {
     /// Whether the first image is a reduced copy.
     reduced: bool,
-    /// Whether it says that it is a DNG file.
+    /// Whether the file is a DNG file.
     dng: bool,
-    /// Whether a directory follows.
+    /// Whether another directory follows.
     followed: bool,
 }
 
-/// Refuses what starts with a thumbnail instead of the image, as camera raw files do.
+/// Rejects files that start with a thumbnail, as camera raw files do.
 ///
 /// # Errors
-/// When it does.
-pub(super) fn check_first_image(bytes: &[u8]) -> Result<(), Defect> {
+/// Returns an error for such files.
+pub(crate) fn check_first_image(bytes: &[u8]) -> Result<(), Defect> {
     match first_directory(bytes) {
-        Some(Directory { dng: true, .. }) => Err(super::unsupported(super::Format::Raw)),
+        Some(Directory { dng: true, .. }) => Err(Defect::unsupported_format(Format::Raw)),
         Some(Directory { reduced: true, .. }) => Err(Defect::new(
             DefectKind::Unsupported,
-            "a TIFF file that starts with a thumbnail, as camera raw files do, which are not supported: convert it to \
-             JPEG or PNG",
+            "TIFF file that starts with a thumbnail, as camera raw files do, which are not supported: convert it to JPEG or PNG",
         )),
         _ => Ok(()),
     }
 }
 
-/// Whether a second image follows the first.
-pub(super) fn has_second_image(bytes: &[u8]) -> bool {
+/// Returns whether a second image follows the first.
+pub(crate) fn has_second_image(bytes: &[u8]) -> bool {
     first_directory(bytes).is_some_and(|directory| directory.followed)
 }
 
-/// The first directory, unless it is damaged or the file is a BigTIFF.
+/// Parses the first directory; `None` if it is damaged or the file is a BigTIFF.
 fn first_directory(bytes: &[u8]) -> Option<Directory> {
     let little = bytes.starts_with(b"II");
     let array = |at: usize, n: usize| bytes.get(at..at.checked_add(n)?);

@@ -1,12 +1,12 @@
-//! Decodes every file of a folder: `NAME.ppm` beside `NAME` holds its pixels, or `NAME.txt` says why it cannot be decoded.
+//! Decodes every file of a folder. Writes the pixels of `NAME` to `NAME.ppm`, or the reason why it was not decoded to `NAME.txt`.
 //!
 //! ```sh
-//! cargo run --release --example pixels -- FOLDER
+//! cargo run --release -p alexnet-images --example pixels -- FOLDER
 //! ```
 
 use std::path::Path;
 
-use alexnet::data::decode::{DefectKind, try_decode};
+use alexnet_images::decode::{DefectKind, decode};
 
 fn main() -> std::io::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
@@ -14,15 +14,15 @@ fn main() -> std::io::Result<()> {
         let path = entry?.path();
         let made = path.extension().is_some_and(|extension| extension == "ppm" || extension == "txt");
         if path.is_file() && !made {
-            decode(&path)?;
+            write_pixels(&path)?;
         }
     }
     Ok(())
 }
 
-fn decode(path: &Path) -> std::io::Result<()> {
+fn write_pixels(path: &Path) -> std::io::Result<()> {
     let beside = |extension: &str| path.with_added_extension(extension);
-    match try_decode(&std::fs::read(path)?) {
+    match decode(&std::fs::read(path)?) {
         Ok(image) => {
             let head = format!("P6 {} {} 255\n", image.width, image.height);
             std::fs::write(beside("ppm"), [head.as_bytes(), &image.pixels].concat())

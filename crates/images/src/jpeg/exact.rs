@@ -1,18 +1,20 @@
-//! A decoder that reads every JPEG of eight bits and Huffman codes as libjpeg does, and says when a file is not whole. It is
-//! slower than the usual one, which misreads some files without a word: see [`super`].
+//! A decoder that reads every Huffman-coded 8-bit JPEG as libjpeg does, and detects incomplete files. It is slower than the
+//! fast one, which silently misreads some files: see [`super`].
 
-use super::header::{Frame, Header, Process};
-use super::huffman::Table;
+use super::frame::{Frame, Process};
+use super::header::Header;
+use super::huffman::HuffmanTable;
+use super::samples;
 use super::scan::{self, Plane, Tables, ZIGZAG};
 use super::segments::{EOI, SOS, Segment, Segments};
-use super::{Defect, samples};
-use crate::data::Image;
-use crate::data::decode::MOST_SCANS;
+use crate::Image;
+use crate::defect::Defect;
+use crate::limits::MAX_SCANS;
 
-/// Decodes the file.
+/// Decodes a file.
 ///
 /// # Errors
-/// When it is damaged.
+/// Returns an error if the file is damaged.
 pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Image, Defect> {
     let planes = coefficients(bytes, &header.frame)?;
     let Frame { width, height, .. } = header.frame;
@@ -22,34 +24,34 @@ pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Image, Defect> {
     }
 }
 
-/// The coefficients of all components.
+/// Decodes the coefficients of all components.
 ///
 /// # Errors
-/// When the file is damaged, or ends before all of them were sent.
+/// Returns an error if the file is damaged or incomplete.
 pub(super) fn coefficients(bytes: &[u8], frame: &Frame) -> Result<Vec<Plane>, Defect> {
     let mut segments = Segments::of(bytes);
     let mut tables = Tables::default();
     let mut planes = Plane::all(frame);
     let mut scans = 0;
-    let is_whole = |planes: &[Plane]| planes.iter().all(Plane::is_complete);
+    let is_complete = |planes: &[Plane]| planes.iter().all(Plane::is_complete);
     loop {
-        // What follows a whole image does not matter.
+        // Anything after a complete image is ignored.
         let segment = match segments.next() {
             Ok(Some(segment)) if segment.marker != EOI => segment,
-            _ if is_whole(&planes) => return Ok(planes),
+            _ if is_complete(&planes) => return Ok(planes),
             Err(defect) => return Err(defect),
-            Ok(_) if scans == 0 => return Err(Defect::truncated("it has no scan")),
-            Ok(_) => return Err(Defect::truncated("scans are missing")),
+            Ok(_) if scans == 0 => return Err(Defect::truncated("no scan")),
+            Ok(_) => return Err(Defect::truncated("missing scans")),
         };
         match segment.marker {
             SOS => {
                 scans += 1;
-                if scans > MOST_SCANS {
-                    return Err(Defect::broken(format!("more than {MOST_SCANS} scans")));
+                if scans > MAX_SCANS {
+                    return Err(Defect::broken(format!("more than {MAX_SCANS} scans")));
                 }
                 let data = segments.entropy_coded();
                 scan::read(frame, &tables, segment.payload, data, &mut planes)?;
-                if frame.process == Process::Sequential && is_whole(&planes) {
+                if frame.process == Process::Sequential && is_complete(&planes) {
                     return Ok(planes);
                 }
             }
@@ -58,7 +60,7 @@ pub(super) fn coefficients(bytes: &[u8], frame: &Frame) -> Result<Vec<Plane>, De
     }
 }
 
-/// Reads a segment if it has tables.
+/// Reads the tables in a segment, if it has any.
 fn read_tables(segment: Segment<'_>, tables: &mut Tables) -> Result<(), Defect> {
     match (segment.marker, segment.payload) {
         (0xdb, payload) => quantization(payload, tables),
@@ -67,13 +69,13 @@ fn read_tables(segment: Segment<'_>, tables: &mut Tables) -> Result<(), Defect> 
             tables.restart = usize::from(u16::from_be_bytes([high, low]));
             Ok(())
         }
-        (0xdd, _) => Err(Defect::broken("a restart interval of a wrong length")),
+        (0xdd, _) => Err(Defect::broken("restart interval with a wrong length")),
         _ => Ok(()),
     }
 }
 
-/// Whether the first scan is whole; it is the only one that is looked at.
-pub(super) fn first_scan_is_whole(bytes: &[u8], frame: &Frame) -> bool {
+/// Returns whether the first scan is complete. Later scans are not read.
+pub(super) fn first_scan_is_complete(bytes: &[u8], frame: &Frame) -> bool {
     let (mut segments, mut tables) = (Segments::of(bytes), Tables::default());
     while let Ok(Some(segment)) = segments.next() {
         if segment.marker == SOS {
@@ -88,15 +90,14 @@ pub(super) fn first_scan_is_whole(bytes: &[u8], frame: &Frame) -> bool {
     false
 }
 
-/// Quantization tables, row by row.
+/// Reads quantization tables.
 fn quantization(mut payload: &[u8], tables: &mut Tables) -> Result<(), Defect> {
-    let short = || Defect::broken("a quantization table that is too short");
+    let short = || Defect::broken("quantization table too short");
     while let Some((&head, rest)) = payload.split_first() {
         let wide = usize::from(head >> 4 != 0);
         let (values, rest) = rest.split_at_checked(64 << wide).ok_or_else(short)?;
         let slot = tables.quantization.get_mut(usize::from(head & 15));
-        let table =
-            slot.ok_or_else(|| Defect::broken("a quantization table of a number that does not exist"))?;
+        let table = slot.ok_or_else(|| Defect::broken("quantization table with an invalid index"))?;
         let table = table.insert([0; 64]);
         for (i, value) in values.chunks_exact(1 << wide).enumerate() {
             let value = value.iter().fold(0, |sum, &byte| sum << 8 | u16::from(byte));
@@ -107,17 +108,17 @@ fn quantization(mut payload: &[u8], tables: &mut Tables) -> Result<(), Defect> {
     Ok(())
 }
 
-/// Huffman tables.
+/// Reads Huffman tables.
 fn codes(mut payload: &[u8], tables: &mut Tables) -> Result<(), Defect> {
-    let wrong = || Defect::broken("a Huffman table that is too short");
+    let wrong = || Defect::broken("Huffman table too short");
     while let Some((&head, rest)) = payload.split_first() {
         let (counts, rest) = rest.split_first_chunk::<16>().ok_or_else(wrong)?;
         let total = counts.iter().map(|&count| usize::from(count)).sum();
         let (symbols, rest) = rest.split_at_checked(total).ok_or_else(wrong)?;
         let kind = if head & 0x10 == 0 { &mut tables.dc } else { &mut tables.ac };
         let slot = kind.get_mut(usize::from(head & 15));
-        let slot = slot.ok_or_else(|| Defect::broken("a Huffman table of a number that does not exist"))?;
-        *slot = Some(Table::new(counts, symbols)?);
+        let slot = slot.ok_or_else(|| Defect::broken("Huffman table with an invalid index"))?;
+        *slot = Some(HuffmanTable::new(counts, symbols)?);
         payload = rest;
     }
     Ok(())

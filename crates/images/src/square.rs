@@ -1,27 +1,27 @@
-//! Images of every shape to squares of one size (paper, section 2).
+//! Images of any shape to squares of one size (paper, section 2).
 
 use fast_image_resize::images::{Image as Resized, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::Image;
+use crate::Image;
 
-/// How squares are resized, for the preprocessing contract of a model file.
+/// The resampling method, recorded in model files.
 pub const RESIZE: &str = "bilinear, antialiased";
 
-/// The image's short side resized to `side` pixels, and the center square of that.
+/// Resizes the short side to `side` pixels and crops the center square.
 ///
-/// The center is cut before resizing: nothing is computed that would be thrown away. An image that is `side` x
-/// `side` already is left as it is.
+/// The crop happens before resizing, so that no pixel is computed in vain. An image of `side` x `side` pixels is returned
+/// unchanged.
 pub fn square(image: &Image, side: usize) -> Image {
     if image.width == side && image.height == side {
         return image.clone();
     }
     let short = image.width.min(image.height) as f64;
-    // The long side is a whole number of pixels after resizing, as in the usual "resize, then crop"; the center
-    // crop starts at a whole pixel of that, and the map back to the source keeps the long side's own scale.
+    // As in "resize, then crop", the resized long side has a whole number of pixels, the crop starts at a whole pixel, and the
+    // long side has its own scale.
     let (left, width) = center(image.width, side, short);
     let (top, height) = center(image.height, side, short);
-    let size = |pixels: usize| u32::try_from(pixels).expect("an image's side fits 32 bits");
+    let size = |pixels: usize| u32::try_from(pixels).expect("an image side fits in 32 bits");
     let source = ImageRef::new(size(image.width), size(image.height), &image.pixels, PixelType::U8x3)
         .expect("an image has width x height x 3 values");
     let mut target = Resized::new(size(side), size(side), PixelType::U8x3);
@@ -32,23 +32,23 @@ pub fn square(image: &Image, side: usize) -> Image {
     Image::new(side, side, target.into_vec())
 }
 
-/// The whole image at another size, whatever becomes of its proportions.
-pub(super) fn resize(image: &Image, width: usize, height: usize) -> Image {
-    let size = |pixels: usize| u32::try_from(pixels).expect("an image's side fits 32 bits");
+/// Resizes the whole image, without preserving its aspect ratio.
+pub fn resize(image: &Image, width: usize, height: usize) -> Image {
+    let size = |pixels: usize| u32::try_from(pixels).expect("an image side fits in 32 bits");
     let source = ImageRef::new(size(image.width), size(image.height), &image.pixels, PixelType::U8x3)
         .expect("an image has width x height x 3 values");
     let mut target = Resized::new(size(width), size(height), PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new().resize(&source, &mut target, &options).expect("both have pixels of one type");
+    Resizer::new().resize(&source, &mut target, &options).expect("both images have the same pixel type");
     Image::new(width, height, target.into_vec())
 }
 
-/// Where the center `side` pixels of a resized side of `length` source pixels lie in the source: start and extent.
+/// Returns the start and extent, in source pixels, of the center `side` pixels of a resized side of `length` source pixels.
 fn center(length: usize, side: usize, short: f64) -> (f64, f64) {
     let resized = (length as f64 * side as f64 / short).floor().max(side as f64);
     let scale = length as f64 / resized;
     let start = ((resized - side as f64) / 2.0).floor();
-    // Rounding must not push the end past the image.
+    // Rounding must not move the end outside the image.
     (start * scale, (side as f64 * scale).min(length as f64 - start * scale))
 }
 
@@ -63,7 +63,7 @@ mod tests {
         Image::new(width, height, (0..width * height).flat_map(pixel).collect())
     }
 
-    /// The triangle filter, stretched when shrinking, over the resized image's center, in f64.
+    /// The antialiased triangle filter over the center of the resized image, in f64.
     fn naive(image: &Image, side: usize) -> Vec<f64> {
         let short = image.width.min(image.height) as f64;
         let taps = |length: usize| -> Vec<Vec<(usize, f64)>> {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn squares_are_within_a_level_of_the_naive_filter() {
+    fn squares_match_the_naive_filter_within_one_level() {
         for (width, height, side) in [(50, 37, 16), (37, 50, 16), (20, 20, 31), (9, 64, 8), (100, 10, 12)] {
             let image = ramp(width, height);
             let made = square(&image, side);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shape_becomes_a_square() {
+    fn images_of_any_shape_become_squares() {
         for (width, height) in (1..70).flat_map(|w| (1..70).map(move |h| (w, 13 * h))) {
             let made = square(&Image::new(width, height, vec![200; 3 * width * height]), 7);
             assert_eq!(made.pixels, [200; 3 * 7 * 7], "{width} x {height}");
@@ -114,13 +114,13 @@ mod tests {
     }
 
     #[test]
-    fn a_square_of_the_right_size_is_untouched() {
+    fn square_of_the_right_size_is_unchanged() {
         let image = ramp(12, 12);
         assert_eq!(square(&image, 12), image);
     }
 
     #[test]
-    fn extremes_become_squares() {
+    fn extreme_aspect_ratios_become_squares() {
         for (width, height) in [(1, 1), (1, 500), (3000, 2), (2, 2)] {
             let made = square(&ramp(width, height), 24);
             assert_eq!((made.width, made.height), (24, 24), "{width} x {height}");

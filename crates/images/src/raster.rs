@@ -1,4 +1,4 @@
-//! PNG, GIF, WebP, BMP and TIFF, by the `image` crate. Of several images in a file the first counts.
+//! PNG, GIF, WebP, BMP and TIFF with the `image` crate. Only the first image of a file is used.
 
 use std::io::Cursor;
 
@@ -8,35 +8,26 @@ use image::codecs::{
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageResult, Limits};
 
-use super::format::Format;
-use super::{Defect, DefectKind, MOST_PIXELS, check_size, tiff};
-use crate::data::Image;
+use crate::defect::{Defect, DefectKind};
+use crate::format::Format;
+use crate::limits::{MAX_PIXELS, check_size};
+use crate::traits::Traits;
+use crate::{Image, tiff};
 
-/// Most bytes that metadata and rows may take beside the pixels.
-const MOST_METADATA: u64 = 64 << 20;
+/// The maximum memory for metadata and row buffers, in bytes.
+const MAX_METADATA: u64 = 64 << 20;
 
-/// Most bytes of a decoded image: [`MOST_PIXELS`] of four 16-bit values.
-const MOST_DECODED: u64 = 8 * MOST_PIXELS as u64;
+/// The maximum size of a decoded image in bytes: [`MAX_PIXELS`] of four 16-bit values.
+const MAX_DECODED: u64 = 8 * MAX_PIXELS as u64;
 
-/// What a file says of itself, beside its format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Traits {
-    /// More than eight bits a channel.
-    pub(super) sixteen_bit: bool,
-    /// More than one image.
-    pub(super) animated: bool,
-    /// EXIF orientation, 1 to 8.
-    pub(super) orientation: u8,
-}
-
-/// Decodes the first image; transparency is dropped, as Pillow's `convert("RGB")` does.
-pub(super) fn decode(format: Format, bytes: &[u8]) -> Result<Image, Defect> {
+/// Decodes the first image. Transparency is dropped, as in Pillow's `convert("RGB")`.
+pub(crate) fn decode(format: Format, bytes: &[u8]) -> Result<Image, Defect> {
     let mut decoder = header(format, bytes)?;
     let (width, height) = decoder.dimensions();
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MOST_METADATA + decoder.total_bytes());
+    limits.max_alloc = Some(MAX_METADATA + decoder.total_bytes());
     if format != Format::Png {
-        // PNG's decoder has its limits already and would forget them.
+        // The PNG decoder already has limits and would reset them.
         decoder.set_limits(limits).map_err(|error| failed(format, bytes, &error))?;
     }
     let pixels =
@@ -44,8 +35,8 @@ pub(super) fn decode(format: Format, bytes: &[u8]) -> Result<Image, Defect> {
     Ok(Image::new(width as usize, height as usize, pixels.into_raw()))
 }
 
-/// What the file says of itself, without its pixels.
-pub(super) fn inspect(format: Format, bytes: &[u8]) -> Result<Traits, Defect> {
+/// Reads the properties that the file declares, without decoding its pixels.
+pub(crate) fn inspect(format: Format, bytes: &[u8]) -> Result<Traits, Defect> {
     let decoder = header(format, bytes)?;
     let bits = decoder.color_type();
     let sixteen_bit = bits.bytes_per_pixel() > bits.channel_count();
@@ -56,11 +47,12 @@ pub(super) fn inspect(format: Format, bytes: &[u8]) -> Result<Traits, Defect> {
         Format::Tiff => tiff::has_second_image(bytes),
         _ => false,
     };
-    Ok(Traits { sixteen_bit, animated, orientation: orientation(format, bytes) })
+    let orientation = orientation(format, bytes);
+    Ok(Traits { format, print: None, sixteen_bit, animated, orientation, lacks_end: false })
 }
 
-/// The EXIF orientation, 1 to 8, of a file that may be damaged; 1 where it says nothing.
-pub(super) fn orientation(format: Format, bytes: &[u8]) -> u8 {
+/// Returns the EXIF orientation, 1 to 8, of a file that may be damaged; 1 if it has none.
+pub(crate) fn orientation(format: Format, bytes: &[u8]) -> u8 {
     let exif = match format {
         Format::Png => png_chunks(bytes).find(|(kind, _)| kind == b"eXIf").map(|(_, data)| data),
         Format::WebP => webp_chunks(bytes).find(|(kind, _)| kind == b"EXIF").map(|(_, data)| data),
@@ -71,8 +63,8 @@ pub(super) fn orientation(format: Format, bytes: &[u8]) -> u8 {
     exif.and_then(Orientation::from_exif_chunk).map_or(1, Orientation::to_exif)
 }
 
-/// Whether the end of the file is missing, as far as its chunks tell.
-fn is_cut_short(format: Format, bytes: &[u8]) -> bool {
+/// Returns whether the end of the file is missing, as far as its chunks show.
+fn is_truncated(format: Format, bytes: &[u8]) -> bool {
     match format {
         Format::Png => !bytes.windows(4).rev().take(4096).any(|chunk| chunk == b"IEND"),
         Format::WebP => match bytes {
@@ -82,7 +74,7 @@ fn is_cut_short(format: Format, bytes: &[u8]) -> bool {
             _ => true,
         },
         Format::Bmp => match bytes {
-            // The size that the header states; some writers leave it out.
+            // The size in the header; some writers set it to 0.
             [_, _, a, b, c, d, ..] => u32::from_le_bytes([*a, *b, *c, *d]) as usize > bytes.len(),
             _ => true,
         },
@@ -96,25 +88,28 @@ fn failed(format: Format, bytes: &[u8], error: &ImageError) -> Defect {
     match error {
         ImageError::Unsupported(_) => {
             let message = format!(
-                "a {name} image of a kind that is not supported, {error}: convert it, for example with `{}`",
+                "unsupported variant of {name}, {error}: convert it, for example with `{}`",
                 format.conversion()
             );
             Defect::new(DefectKind::Unsupported, message)
         }
         _ => {
-            let kind = if is_cut_short(format, bytes) { DefectKind::Truncated } else { DefectKind::Broken };
+            let kind = if is_truncated(format, bytes) { DefectKind::Truncated } else { DefectKind::Broken };
             Defect::new(kind, format!("broken {name}: {error}"))
         }
     }
 }
 
-/// A decoder that has read the header, whose size is checked.
+/// Opens a decoder, which has read the header, and checks the size of the image.
 fn header(format: Format, bytes: &[u8]) -> Result<Box<dyn ImageDecoder + '_>, Defect> {
     let decoder = open(format, bytes)?.map_err(|error| failed(format, bytes, &error))?;
     let (width, height) = decoder.dimensions();
     check_size(width as usize, height as usize)?;
-    if decoder.total_bytes() > MOST_DECODED {
-        let message = format!("{width} x {height} pixels of {:?}: expected less", decoder.color_type());
+    if decoder.total_bytes() > MAX_DECODED {
+        let message = format!(
+            "{width} x {height} pixels of {:?}: expected at most {MAX_DECODED} bytes",
+            decoder.color_type()
+        );
         return Err(Defect::new(DefectKind::Unsupported, message));
     }
     Ok(decoder)
@@ -128,9 +123,9 @@ fn open(format: Format, bytes: &[u8]) -> Result<ImageResult<Box<dyn ImageDecoder
     Ok(match format {
         Format::Png => {
             check_palette(bytes)?;
-            // Before the header is checked, only rows and metadata are allocated: color profiles can be bombs.
+            // Before the size is checked, only rows and metadata are allocated: color profiles can be decompression bombs.
             let mut limits = Limits::no_limits();
-            limits.max_alloc = Some(MOST_METADATA);
+            limits.max_alloc = Some(MAX_METADATA);
             boxed(PngDecoder::with_limits(reader, limits))
         }
         Format::Gif => boxed(GifDecoder::new(reader)),
@@ -140,36 +135,36 @@ fn open(format: Format, bytes: &[u8]) -> Result<ImageResult<Box<dyn ImageDecoder
             tiff::check_first_image(bytes)?;
             boxed(TiffDecoder::new(reader))
         }
-        other => return Err(super::unsupported(other)),
+        other => return Err(Defect::unsupported_format(other)),
     })
 }
 
-/// Refuses palettes that are no list of up to 256 colors: png 0.18.1 panics at them (image-png issues 671 and 694).
+/// Rejects palettes that are not a list of up to 256 colors: png 0.18.1 panics on them (image-png issues 671 and 694).
 fn check_palette(bytes: &[u8]) -> Result<(), Defect> {
     let palette = png_chunks(bytes).find(|(kind, _)| kind == b"PLTE");
     match palette.map(|(_, data)| data.len()) {
         Some(length) if !length.is_multiple_of(3) || length > 3 * 256 => {
-            Err(Defect::new(DefectKind::Broken, format!("broken PNG: a palette of {length} bytes")))
+            Err(Defect::new(DefectKind::Broken, format!("broken PNG: palette of {length} bytes")))
         }
         _ => Ok(()),
     }
 }
 
-/// The chunks of a PNG before its pixels.
+/// Iterates over the chunks of a PNG before its pixels.
 fn png_chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     let mut rest = bytes.get(8..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (head, after) = rest.split_first_chunk::<8>()?;
         let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
         let kind = [head[4], head[5], head[6], head[7]];
-        // Data and checksum. What a broken length leaves is still shown, for the palette's check.
+        // Data and checksum. With a broken length the rest of the file is returned, for the palette check.
         let data = after.get(..length).unwrap_or(after);
         rest = after.get(length.saturating_add(4)..).unwrap_or_default();
         (kind != *b"IDAT").then_some((kind, data))
     })
 }
 
-/// The chunks of a WebP file.
+/// Iterates over the chunks of a WebP file.
 fn webp_chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     let mut rest = bytes.get(12..).unwrap_or_default();
     std::iter::from_fn(move || {
@@ -181,14 +176,14 @@ fn webp_chunks(bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     })
 }
 
-/// Whether a GIF has more than one frame.
+/// Returns whether a GIF has more than one frame.
 fn has_second_frame(bytes: &[u8]) -> bool {
     let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
     let mut at = 13 + bytes.get(10).map_or(0, |&flags| table(flags));
     let mut frames = 0;
     loop {
         at += match bytes.get(at) {
-            // An extension: its label, and blocks of data.
+            // An extension: its label, then data blocks.
             Some(0x21) => 2,
             Some(0x2c) => {
                 frames += 1;
@@ -196,7 +191,7 @@ fn has_second_frame(bytes: &[u8]) -> bool {
                     return true;
                 }
                 let Some(&flags) = bytes.get(at + 9) else { return false };
-                // The frame's place, its colors and the width of its codes.
+                // The position of the frame, its colors and the code width.
                 11 + table(flags)
             }
             _ => return false,

@@ -1,8 +1,8 @@
-//! Image formats, told apart by a file's first bytes and never by its name.
+//! Image formats, recognized by the first bytes of a file and never by its name.
 
-use std::io::Read;
+use crate::gzip;
 
-/// Formats of image files that are recognized. [`Format::is_supported`] says which of them are decoded.
+/// Image formats that are recognized; [`Format::is_supported`] says which of them are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// JPEG.
@@ -29,11 +29,11 @@ pub enum Format {
     Svg,
     /// Photoshop documents.
     Psd,
-    /// Camera raw files with first bytes of their own. DNG, NEF and ARW files start as TIFF files do.
+    /// Camera raw files with their own signature. DNG, NEF and ARW files start like TIFF files.
     Raw,
 }
 
-/// ISO media files that hold images: their major brands.
+/// The major brands of ISO media files that hold images.
 const BRANDS: [(Format, &[&[u8; 4]]); 3] = [
     (Format::Heic, &[b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"]),
     (Format::Avif, &[b"avif", b"avis"]),
@@ -41,26 +41,26 @@ const BRANDS: [(Format, &[&[u8; 4]]); 3] = [
 ];
 
 impl Format {
-    /// Number of first bytes that [`Format::of`] needs to recognize every format.
+    /// The number of first bytes that [`Format::of`] needs to recognize every format.
     pub const PREFIX: usize = 512;
 
-    /// The format of the image file that starts with `bytes`, which gzip may have compressed; `None` when it is not an
-    /// image. Sixteen bytes are enough for everything but SVG and files that gzip compressed.
+    /// Returns the format of the image file that starts with `bytes`, which may be gzip-compressed; `None` if it is not an
+    /// image. Sixteen bytes are enough for everything except SVG and gzip-compressed files.
     pub fn of(bytes: &[u8]) -> Option<Self> {
-        if bytes.starts_with(&[0x1f, 0x8b]) {
-            return Self::of_plain(&unzipped_prefix(bytes));
+        match gzip::is_gzip(bytes) {
+            true => Self::of_uncompressed(&gzip::prefix(bytes, Self::PREFIX)),
+            false => Self::of_uncompressed(bytes),
         }
-        Self::of_plain(bytes)
     }
 
-    /// The format of what gzip did not compress.
-    pub(super) fn of_plain(bytes: &[u8]) -> Option<Self> {
+    /// Returns the format of a file that is not gzip-compressed.
+    pub(crate) fn of_uncompressed(bytes: &[u8]) -> Option<Self> {
         Some(match bytes {
             [0xff, 0xd8, 0xff, ..] => Self::Jpeg,
             [0x89, b'P', b'N', b'G', ..] => Self::Png,
             [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Self::Gif,
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Self::WebP,
-            // Two letters alone would make images of texts: the reserved bytes are zero.
+            // The reserved bytes must be zero: text may start with these two letters.
             [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Self::Bmp,
             [b'I', b'I', 42, 0, _, _, _, _, b'C', b'R', ..] => Self::Raw,
             [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Self::Tiff,
@@ -78,7 +78,7 @@ impl Format {
         })
     }
 
-    /// The format that a file's extension stands for, in any case.
+    /// Returns the format for a file extension, in upper or lower case.
     pub fn of_extension(extension: &str) -> Option<Self> {
         Some(match extension.to_ascii_lowercase().as_str() {
             "jpg" | "jpeg" | "jpe" | "jfif" => Self::Jpeg,
@@ -98,7 +98,7 @@ impl Format {
         })
     }
 
-    /// Whether files of the format are decoded.
+    /// Returns whether files of this format can be decoded.
     pub fn is_supported(self) -> bool {
         match self {
             Self::Jpeg | Self::Png | Self::Gif | Self::WebP | Self::Bmp | Self::Tiff => true,
@@ -108,7 +108,7 @@ impl Format {
         }
     }
 
-    /// The usual name.
+    /// The common name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Jpeg => "JPEG",
@@ -127,7 +127,7 @@ impl Format {
         }
     }
 
-    /// The usual extension; that of PNG, which others are converted to, for formats that are not decoded.
+    /// The common extension; that of PNG for formats that are not supported.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Jpeg => "jpg",
@@ -146,8 +146,8 @@ impl Format {
         }
     }
 
-    /// A command that converts a file of a format that is not decoded to one that is.
-    pub(super) fn conversion(self) -> &'static str {
+    /// A command that converts a file to a supported format.
+    pub(crate) fn conversion(self) -> &'static str {
         match self {
             Self::Heic => "heif-convert FILE.heic FILE.jpg",
             Self::Avif => "avifdec FILE.avif FILE.png",
@@ -162,20 +162,9 @@ impl Format {
     }
 }
 
-/// Whether the text that starts so is an SVG document: its root may follow a declaration, comments and a byte-order mark.
+/// Returns whether the bytes start an SVG document. Its root may follow a byte-order mark, a declaration and comments.
 fn is_svg(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     let root = || bytes.windows(4).take(Format::PREFIX).any(|tag| tag == b"<svg");
     bytes.starts_with(b"<svg") || (bytes.starts_with(b"<?xml") || bytes.starts_with(b"<!")) && root()
-}
-
-/// The first decompressed bytes of a gzip file, as many as can be read.
-fn unzipped_prefix(bytes: &[u8]) -> Vec<u8> {
-    let mut prefix = Vec::with_capacity(Format::PREFIX);
-    let mut reader = flate2::read::GzDecoder::new(bytes).take(Format::PREFIX as u64);
-    let mut chunk = [0; 64];
-    while let Ok(n @ 1..) = reader.read(&mut chunk) {
-        prefix.extend_from_slice(&chunk[..n]);
-    }
-    prefix
 }

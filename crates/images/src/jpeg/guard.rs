@@ -1,15 +1,17 @@
-//! Copies of files in which a decoder notices what is missing: one that fills up with zeros before a marker, without a word, and
-//! makes do with the scans that there are.
+//! Copies of files in which the fast decoder detects missing data. By itself it silently reads zeros before a marker, and
+//! accepts missing scans.
 
 use memchr::memchr_iter;
 
 use super::exact;
-use super::header::{Header, Process};
-use super::scan::{ScanHeader, Sent};
+use super::frame::Process;
+use super::header::Header;
+use super::scan::Sent;
+use super::scan_header::ScanHeader;
 use super::segments::{EOI, SOS, Segments};
 
-/// What is put behind each stretch of a scan's data: bits that are all one are no Huffman code, so that a decoder which needs
-/// more than there is fails. Before a marker it would fill up with zeros, without a word. It reads eight bytes ahead.
+/// Inserted after each segment of a scan's data. All-one bits are not a Huffman code, so a decoder that needs more data fails
+/// instead of silently reading zeros. Long enough for a decoder that reads eight bytes ahead.
 const ONES: [u8; 32] = {
     let mut ones = [0; 32];
     let mut i = 0;
@@ -20,7 +22,7 @@ const ONES: [u8; 32] = {
     ones
 };
 
-/// Writes the file with ones behind its data, and an end mark. `None` where something is missing or odd already.
+/// Writes the file with ones after its data and an end-of-image marker. `None` if the file is visibly incomplete or unusual.
 pub(super) fn write(bytes: &[u8], header: &Header, out: &mut Vec<u8>) -> Option<()> {
     match header.frame.process {
         Process::Sequential => sequential(bytes, header, out)?,
@@ -30,7 +32,7 @@ pub(super) fn write(bytes: &[u8], header: &Header, out: &mut Vec<u8>) -> Option<
     Some(())
 }
 
-/// One scan of all components, with the restart markers that there should be; nothing else is one scan.
+/// Guards a file with one scan of all components and all restart markers.
 fn sequential(bytes: &[u8], header: &Header, out: &mut Vec<u8>) -> Option<()> {
     if !header.interleaved {
         return None;
@@ -59,11 +61,11 @@ fn sequential(bytes: &[u8], header: &Header, out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// All scans, if they send everything. The first has to stay as it is, and is read instead; scans of bare bits have no codes that
-/// ones could contradict, and are counted.
+/// Guards all scans, if they send everything. The first scan cannot be guarded and is decoded instead; scans of bare bits have
+/// no Huffman codes, so their length is checked.
 fn progressive(bytes: &[u8], header: &Header, out: &mut Vec<u8>) -> Option<()> {
     let frame = &header.frame;
-    if !exact::first_scan_is_whole(bytes, frame) {
+    if !exact::first_scan_is_complete(bytes, frame) {
         return None;
     }
     let mut sent = vec![Sent::default(); frame.components.len()];
@@ -71,13 +73,13 @@ fn progressive(bytes: &[u8], header: &Header, out: &mut Vec<u8>) -> Option<()> {
     while let Ok(Some(segment)) = segments.next() {
         match segment.marker {
             EOI => break,
-            // Restarts within a scan are left to the exact decoder.
+            // Restarts inside a scan are left to the exact decoder.
             0xdd => return None,
             SOS => {
                 let scan = ScanHeader::read(frame, segment.payload).ok()?;
-                scan.components.iter().for_each(|&[plane, ..]| sent[plane].add(scan.band));
+                scan.components.iter().for_each(|component| sent[component.plane].add(scan.band));
                 let data = segments.entropy_coded();
-                if scan.band.is_bits() && data.len() < frame.blocks(&scan).div_ceil(8) {
+                if scan.band.is_bits() && data.len() < scan.blocks(frame).div_ceil(8) {
                     return None;
                 }
                 out.extend_from_slice(&bytes[from..segments.position()]);

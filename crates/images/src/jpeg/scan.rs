@@ -1,41 +1,42 @@
-//! The coefficients of a frame's blocks, scan by scan: sequential and progressive, in any split of the components.
+//! Decodes the coefficients of a frame scan by scan: sequential and progressive, with components interleaved in any way.
 
-use super::header::{Frame, Process};
-use super::huffman::{Bits, Table};
-use super::{Defect, DefectKind};
+use super::frame::{Component, Frame, Process};
+use super::huffman::{BitReader, HuffmanTable};
+use super::scan_header::{Band, ScanComponent, ScanHeader};
+use crate::defect::{Defect, DefectKind};
 
-/// The place in a block, row by row, of each frequency in the order that they are sent.
+/// The row-major position in a block of each coefficient, in the order in which they are sent.
 pub(super) const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
     14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
     46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// A block's coefficients, row by row.
+/// The coefficients of a block, row-major.
 pub(super) type Block = [i16; 64];
 
-/// Rows for columns.
+/// The transposed block.
 pub(super) fn transposed<T: Copy>(block: &[T; 64]) -> [T; 64] {
     std::array::from_fn(|i| block[i % 8 * 8 + i / 8])
 }
 
-/// One component's blocks.
+/// The blocks of one component.
 #[derive(Debug)]
 pub(super) struct Plane {
-    /// Samples across and down that the image has of it.
+    /// The size in samples.
     pub(super) width: usize,
     pub(super) height: usize,
-    /// Blocks across, padded to whole units.
+    /// The number of blocks in a row, padded to whole units.
     pub(super) columns: usize,
-    /// 64 for each block, row by row. Zeros that are not touched take no memory.
+    /// 64 for each block, row-major. Untouched zero pages take no memory.
     pub(super) coefficients: Vec<i16>,
-    /// What was sent of it.
+    /// What has been received.
     sent: Sent,
-    /// The quantization table that held when its first scan started, row by row.
+    /// The quantization table at the start of its first scan, row-major.
     pub(super) quantization: Option<[u16; 64]>,
 }
 
-/// The lowest bit that was sent of each of a component's frequencies; `None` where none was.
+/// The lowest bit received of each coefficient of a component; `None` if none was.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent([Option<u8>; 64]);
 
@@ -46,71 +47,45 @@ impl Default for Sent {
 }
 
 impl Sent {
-    /// Adds what a scan sends.
+    /// Adds the coefficients that a scan sends.
     pub(super) fn add(&mut self, band: Band) {
         self.0[band.first..=band.last].fill(Some(band.low));
     }
 
-    /// Whether that is everything.
+    /// Returns whether every coefficient is complete.
     pub(super) fn is_complete(&self) -> bool {
         self.0.iter().all(|&low| low == Some(0))
     }
 }
 
-/// Tables that hold for the next scan.
+/// The tables in effect for the next scan.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) quantization: [Option<[u16; 64]>; 4],
-    pub(super) dc: [Option<Table>; 4],
-    pub(super) ac: [Option<Table>; 4],
-    /// Units between restarts, 0 for none.
+    pub(super) dc: [Option<HuffmanTable>; 4],
+    pub(super) ac: [Option<HuffmanTable>; 4],
+    /// The number of units between restarts, 0 for none.
     pub(super) restart: usize,
 }
 
-/// One component of a scan, with the tables that it uses.
+/// A component of a scan with its tables.
 struct Part<'a> {
     plane: usize,
     h: usize,
     v: usize,
-    dc: Option<&'a Table>,
-    ac: Option<&'a Table>,
-    /// The last block's first coefficient.
+    dc: Option<&'a HuffmanTable>,
+    ac: Option<&'a HuffmanTable>,
+    /// The DC coefficient of the previous block.
     predicted: i32,
 }
 
-/// What a scan sends of each block.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Band {
-    first: usize,
-    last: usize,
-    /// The lowest bit that was sent before, 0 if this is the first scan of the band.
-    high: u8,
-    /// The lowest bit that this scan sends.
-    low: u8,
-}
-
-impl Band {
-    /// Whether it is one more bit of the first coefficients, without codes.
-    pub(super) fn is_bits(self) -> bool {
-        self.first == 0 && self.high > 0
-    }
-}
-
-/// A scan's header.
-#[derive(Debug)]
-pub(super) struct ScanHeader {
-    /// The plane of each component, and the numbers of its tables, for first and for other coefficients.
-    pub(super) components: Vec<[usize; 3]>,
-    pub(super) band: Band,
-}
-
 impl Plane {
-    /// The planes of a frame, without their coefficients yet.
+    /// The planes of a frame, with all coefficients 0.
     pub(super) fn all(frame: &Frame) -> Vec<Self> {
         let (h_max, v_max) = (frame.h_max(), frame.v_max());
         let across = frame.width.div_ceil(8 * h_max);
         let down = frame.height.div_ceil(8 * v_max);
-        let plane = |component: &super::header::Component| {
+        let plane = |component: &Component| {
             let (columns, rows) = (across * component.h, down * component.v);
             Self {
                 width: (frame.width * component.h).div_ceil(h_max),
@@ -124,16 +99,16 @@ impl Plane {
         frame.components.iter().map(plane).collect()
     }
 
-    /// Whether every bit of every frequency was sent.
+    /// Returns whether every bit of every coefficient was received.
     pub(super) fn is_complete(&self) -> bool {
         self.sent.is_complete()
     }
 }
 
-/// Reads one scan into the planes.
+/// Decodes one scan into the planes.
 ///
 /// # Errors
-/// When its header is wrong, or its data are damaged or end early.
+/// Returns an error if the header is invalid, or the data are damaged or incomplete.
 pub(super) fn read(
     frame: &Frame,
     tables: &Tables,
@@ -148,7 +123,7 @@ pub(super) fn read(
         plane.quantization = plane.quantization.or(tables.quantization[table]);
         plane.sent.add(band);
     }
-    // A component alone is sent without the padding of units.
+    // A single component is sent without padding to whole units.
     let (across, down) = match parts.as_mut_slice() {
         [alone] => {
             (alone.h, alone.v) = (1, 1);
@@ -156,7 +131,7 @@ pub(super) fn read(
         }
         _ => (frame.width.div_ceil(8 * frame.h_max()), frame.height.div_ceil(8 * frame.v_max())),
     };
-    let mut decoder = Decoder { process: frame.process, band, bits: Bits::of(data), end_of_bands: 0 };
+    let mut decoder = Decoder { process: frame.process, band, bits: BitReader::of(data), end_of_bands: 0 };
     let total = across * down;
     for unit in 0..total {
         if tables.restart > 0 && unit > 0 && unit % tables.restart == 0 {
@@ -176,73 +151,44 @@ pub(super) fn read(
             }
         }
         decoder.bits.check().map_err(|defect| match defect.kind {
-            DefectKind::Truncated => Defect::truncated(format!("a scan ends after {unit} of {total} units")),
+            DefectKind::Truncated => {
+                Defect::truncated(format!("the scan ends after {unit} of {total} units"))
+            }
             _ => defect,
         })?;
     }
     Ok(())
 }
 
-impl ScanHeader {
-    /// Reads a scan's header.
-    ///
-    /// # Errors
-    /// When it does not fit the frame.
-    pub(super) fn read(frame: &Frame, payload: &[u8]) -> Result<Self, Defect> {
-        let wrong = || Defect::broken("a scan header that does not fit its frame");
-        let (&count, rest) = payload.split_first().ok_or_else(wrong)?;
-        let (names, rest) = rest.split_at_checked(2 * usize::from(count)).ok_or_else(wrong)?;
-        let &[first, last, bits] = rest else { return Err(wrong()) };
-        let band = Band { first: first.into(), last: last.into(), high: bits >> 4, low: bits & 15 };
-        let fits = match frame.process {
-            Process::Sequential => (first, last, bits) == (0, 63, 0),
-            Process::Progressive => {
-                let alone = first > 0 && first <= last && last < 64 && count == 1;
-                let refined = band.high == 0 || band.high == band.low + 1;
-                (alone || (first, last) == (0, 0)) && band.low < 14 && refined
-            }
-        };
-        let (pairs, _) = names.as_chunks::<2>();
-        let repeated = (1..pairs.len()).any(|i| pairs[..i].iter().any(|pair| pair[0] == pairs[i][0]));
-        if !fits || !(1..=4).contains(&count) || repeated {
-            return Err(wrong());
-        }
-        let component = |&[id, chosen]: &[u8; 2]| {
-            let plane = frame.components.iter().position(|component| component.id == id).ok_or_else(wrong)?;
-            Ok([plane, usize::from(chosen >> 4), usize::from(chosen & 15)])
-        };
-        Ok(Self { components: pairs.iter().map(component).collect::<Result<_, _>>()?, band })
-    }
-}
-
-/// The components of a scan with their tables, and what it sends of them.
+/// The components of a scan with their tables, and the band that it sends.
 fn parts<'a>(frame: &Frame, tables: &'a Tables, header: &[u8]) -> Result<(Vec<Part<'a>>, Band), Defect> {
     let ScanHeader { components, band } = ScanHeader::read(frame, header)?;
-    let part = |[plane, dc, ac]: [usize; 3]| {
-        let table =
-            |tables: &'a [Option<Table>; 4], chosen: usize| tables.get(chosen).and_then(Option::as_ref);
+    let part = |ScanComponent { plane, dc, ac }: ScanComponent| {
+        let table = |tables: &'a [Option<HuffmanTable>; 4], chosen: usize| {
+            tables.get(chosen).and_then(Option::as_ref)
+        };
         let (dc, ac) = (table(&tables.dc, dc), table(&tables.ac, ac));
         let missing = band.first == 0 && !band.is_bits() && dc.is_none() || band.last > 0 && ac.is_none();
         let component = frame.components[plane];
         if missing || tables.quantization[component.table].is_none() {
-            return Err(Defect::broken("a scan whose tables are missing"));
+            return Err(Defect::broken("scan without its tables"));
         }
         Ok(Part { plane, h: component.h, v: component.v, dc, ac, predicted: 0 })
     };
     Ok((components.into_iter().map(part).collect::<Result<_, _>>()?, band))
 }
 
-/// Reads blocks.
+/// Decodes blocks.
 struct Decoder<'a> {
     process: Process,
     band: Band,
-    bits: Bits<'a>,
-    /// How many more blocks have nothing more in the band.
+    bits: BitReader<'a>,
+    /// How many more blocks have no more coefficients in the band.
     end_of_bands: u32,
 }
 
 impl Decoder<'_> {
-    /// Reads a block, or what the scan has of it. Whether it made sense is for [`Bits::check`] to tell.
+    /// Decodes what the scan sends of a block. [`BitReader::check`] reports invalid data.
     fn block(&mut self, part: &mut Part<'_>, block: &mut Block) {
         match (self.process, self.band) {
             (Process::Sequential, _) => self.sequential(part, block),
@@ -262,7 +208,7 @@ impl Decoder<'_> {
         let Some(table) = part.dc else { return 0 };
         let size = self.bits.symbol(table);
         if size > 15 {
-            self.bits.refuse();
+            self.bits.mark_invalid();
             return 0;
         }
         part.predicted = part.predicted.wrapping_add(self.bits.take_signed(size.into()));
@@ -288,17 +234,17 @@ impl Decoder<'_> {
         }
     }
 
-    /// A coefficient of so many bits, without its lowest `low`, at its place in the order that they are sent.
+    /// Reads a coefficient of `size` bits, shifted by `low`, and stores it at position `at` of the zigzag order.
     #[inline]
     fn coefficient(&mut self, block: &mut Block, at: usize, size: u32, low: u8) {
         let value = self.bits.take_signed(size) << low;
         match ZIGZAG.get(at) {
             Some(&place) => block[usize::from(place & 63)] = value as i16,
-            None => self.bits.refuse(),
+            None => self.bits.mark_invalid(),
         }
     }
 
-    /// The first bits of a band.
+    /// Decodes the first scan of a band.
     fn band(&mut self, part: &Part<'_>, block: &mut Block) {
         if self.end_of_bands > 0 {
             self.end_of_bands -= 1;
@@ -324,7 +270,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// One more bit of a band: of the coefficients that are something already, and of those that become something now.
+    /// Decodes one more bit of a band: of the nonzero coefficients, and of those that become nonzero now.
     fn refined_band(&mut self, part: &Part<'_>, block: &mut Block) {
         let Some(table) = part.ac else { return };
         let (bit, last) = (1i16 << self.band.low, self.band.last);
@@ -352,8 +298,8 @@ impl Decoder<'_> {
         }
     }
 
-    /// Reads one more bit of each coefficient that is something, from `at` on: up to the zero after so many `zeros`, or to
-    /// the band's end. Returns where it stopped.
+    /// Reads one more bit of each nonzero coefficient, starting at `at`, until `zeros` zeros were skipped or the band ends.
+    /// Returns the position where it stopped.
     fn refine(&mut self, block: &mut Block, mut at: usize, mut zeros: Option<usize>) -> usize {
         let bit = 1i16 << self.band.low;
         while at <= self.band.last {

@@ -1,38 +1,38 @@
 //! A decoded image.
 
-/// Red, green and blue, 0..255, `[height, width, 3]`. The whole program sees color: gray is copied to all three.
+/// An RGB image with 8 bits per channel, row-major. Gray images have three equal channels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// Columns.
+    /// The number of columns.
     pub width: usize,
-    /// Rows.
+    /// The number of rows.
     pub height: usize,
     /// `[height, width, 3]`.
     pub pixels: Vec<u8>,
 }
 
 impl Image {
-    /// An image of `[height, width, 3]` pixels.
+    /// Creates an image from `[height, width, 3]` values.
     ///
     /// # Panics
-    /// When there are not `3 width height` of them.
+    /// Panics if the number of values is not `3 * width * height`.
     pub fn new(width: usize, height: usize, pixels: Vec<u8>) -> Self {
-        assert_eq!(pixels.len(), 3 * width * height, "an image of {width} x {height}");
+        assert_eq!(pixels.len(), 3 * width * height, "an image of {width} x {height} pixels");
         Self { width, height, pixels }
     }
 
-    /// A gray image of `[height, width]` values.
+    /// Creates an image from `[height, width]` gray values.
     ///
     /// # Panics
-    /// When there are not `width height` of them.
+    /// Panics if the number of values is not `width * height`.
     pub fn from_gray(width: usize, height: usize, gray: &[u8]) -> Self {
         Self::new(width, height, gray.iter().flat_map(|&value| [value; 3]).collect())
     }
 
-    /// An image of three planes, red, green, blue, `[3, height, width]`.
+    /// Creates an image from planes of red, green and blue, `[3, height, width]`.
     ///
     /// # Panics
-    /// When there are not `3 width height` values.
+    /// Panics if the number of values is not `3 * width * height`.
     pub fn from_planes(width: usize, height: usize, planes: &[u8]) -> Self {
         let (red, rest) = planes.split_at(width * height);
         let (green, blue) = rest.split_at(width * height);

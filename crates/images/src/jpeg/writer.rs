@@ -1,23 +1,23 @@
-//! Coefficients back to the bytes of a file: one frame, sequential, with the Huffman codes that the standard lists.
+//! Writes coefficients as a file: one sequential frame with the example Huffman codes of the standard.
 
 use super::scan::{Block, ZIGZAG};
 use super::segments::{EOI, SOS};
 
-/// One component to write.
+/// A component to write.
 #[derive(Debug)]
-pub(super) struct Component {
+pub(super) struct WrittenComponent {
     pub(super) id: u8,
     pub(super) h: usize,
     pub(super) v: usize,
-    /// Blocks across, padded to whole units.
+    /// The number of blocks in a row, padded to whole units.
     pub(super) columns: usize,
-    /// Padded to whole units, row by row.
+    /// Padded to whole units, row-major.
     pub(super) blocks: Vec<Block>,
-    /// Row by row.
+    /// Row-major.
     pub(super) quantization: [u16; 64],
 }
 
-/// Lengths and symbols of the codes of annex K.3: brightness first, then color; for the first coefficients and for the others.
+/// Code lengths and symbols of annex K.3 for DC and AC coefficients: luma, then chroma.
 const DC: [([u8; 16], &[u8]); 2] = [
     ([0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),
     ([0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),
@@ -43,14 +43,19 @@ const AC: [([u8; 16], &[u8]); 2] = [
     ),
 ];
 
-/// Most blocks in a unit of a scan.
-const MOST_BLOCKS: usize = 10;
+/// The maximum number of blocks in a unit of an interleaved scan.
+const MAX_BLOCKS: usize = 10;
 
-/// A file of `width` x `height` pixels with these components; `metadata` are whole segments that stand first. `None` where a
-/// coefficient is larger than the codes go, which eight bits never give.
-pub(super) fn write(width: u16, height: u16, components: &[Component], metadata: &[u8]) -> Option<Vec<u8>> {
+/// Writes a file of `width` x `height` pixels; `metadata` are segments to put first. `None` if a coefficient is too large for
+/// the Huffman codes, which cannot happen with 8-bit samples.
+pub(super) fn write(
+    width: u16,
+    height: u16,
+    components: &[WrittenComponent],
+    metadata: &[u8],
+) -> Option<Vec<u8>> {
     let mut out = [&[0xff, 0xd8], metadata].concat();
-    // Components that share a table go on sharing it.
+    // Components keep sharing tables.
     let mut tables: Vec<&[u16; 64]> = Vec::new();
     let chosen: Vec<usize> = components
         .iter()
@@ -91,7 +96,7 @@ pub(super) fn write(width: u16, height: u16, components: &[Component], metadata:
     }
     let blocks: usize = components.iter().map(|component| component.h * component.v).sum();
     let all: Vec<usize> = (0..components.len()).collect();
-    if components.len() > 1 && blocks <= MOST_BLOCKS {
+    if components.len() > 1 && blocks <= MAX_BLOCKS {
         scan(&mut out, (width, height), components, &all)?;
     } else {
         all.chunks(1).try_for_each(|alone| scan(&mut out, (width, height), components, alone))?;
@@ -106,9 +111,9 @@ fn segment(out: &mut Vec<u8>, marker: u8, payload: &[u8]) {
     out.extend(payload);
 }
 
-/// One scan, of all components or of one alone.
-fn scan(out: &mut Vec<u8>, size: (u16, u16), components: &[Component], part: &[usize]) -> Option<()> {
-    // The first component is brightness, or a color of its own.
+/// Writes one scan, of all components or of one.
+fn scan(out: &mut Vec<u8>, size: (u16, u16), components: &[WrittenComponent], part: &[usize]) -> Option<()> {
+    // The first component is luma or a color channel.
     let codes = |component: usize| usize::from(component > 0 && components.len() == 3);
     let mut header = vec![part.len() as u8];
     part.iter().for_each(|&i| header.extend([components[i].id, 0x11 * codes(i) as u8]));
@@ -119,13 +124,13 @@ fn scan(out: &mut Vec<u8>, size: (u16, u16), components: &[Component], part: &[u
     let (width, height) = (usize::from(size.0), usize::from(size.1));
     let (across, down) = match part {
         &[alone] => {
-            let Component { h, v, .. } = components[alone];
+            let WrittenComponent { h, v, .. } = components[alone];
             ((width * h).div_ceil(h_max).div_ceil(8), (height * v).div_ceil(v_max).div_ceil(8))
         }
         _ => (width.div_ceil(8 * h_max), height.div_ceil(8 * v_max)),
     };
     let codebooks = [0, 1].map(|i| (codebook(&DC[i]), codebook(&AC[i])));
-    let mut bits = Bits { out, buffer: 0, count: 0 };
+    let mut bits = BitWriter { out, buffer: 0, count: 0 };
     let mut predicted = [0; 4];
     for (row, column) in (0..down).flat_map(|row| (0..across).map(move |column| (row, column))) {
         for &i in part {
@@ -138,12 +143,12 @@ fn scan(out: &mut Vec<u8>, size: (u16, u16), components: &[Component], part: &[u
             }
         }
     }
-    // What is left of the last byte are ones.
+    // The last byte is padded with ones.
     bits.put(0x7f, 7);
     Some(())
 }
 
-/// Code and length by symbol.
+/// The code and its length for each symbol.
 type Codebook = [Option<(u16, u32)>; 256];
 
 fn codebook((counts, symbols): &([u8; 16], &[u8])) -> Codebook {
@@ -159,15 +164,15 @@ fn codebook((counts, symbols): &([u8; 16], &[u8])) -> Codebook {
     book
 }
 
-/// Bits on their way into bytes.
-struct Bits<'a> {
+/// Writes bits.
+struct BitWriter<'a> {
     out: &'a mut Vec<u8>,
     buffer: u32,
     count: u32,
 }
 
-impl Bits<'_> {
-    /// Up to 16 bits. Behind a byte of ones stands a zero: it is no marker.
+impl BitWriter<'_> {
+    /// Writes up to 16 bits. A zero is stuffed after each byte of ones.
     fn put(&mut self, value: u16, length: u32) {
         self.buffer = self.buffer << length | u32::from(value);
         self.count += length;
@@ -207,7 +212,7 @@ impl Bits<'_> {
         Some(())
     }
 
-    /// A value after so many zeros, 0 to 15.
+    /// Writes a value after `zeros` zeros, 0 to 15.
     fn value(&mut self, zeros: usize, value: i32, book: &Codebook) -> Option<()> {
         let size = 32 - value.unsigned_abs().leading_zeros();
         let (code, length) = (*book.get(zeros << 4 | size as usize)?)?;

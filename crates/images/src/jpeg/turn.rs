@@ -1,29 +1,32 @@
-//! Turning a JPEG as its EXIF orientation says without decoding it: blocks change places, and frequencies signs.
+//! Lossless rotation of a JPEG by its EXIF orientation: blocks change places, and coefficients change signs.
 
 use image::metadata::Orientation;
 
-use super::header::{Frame, Header};
+use super::exact;
+use super::frame::Frame;
+use super::header::Header;
 use super::scan::{self, Block, Plane};
 use super::segments::{SOS, Segments};
-use super::writer::{self, Component};
-use super::{Defect, exact};
+use super::writer::{self, WrittenComponent};
+use crate::defect::Defect;
 
-/// What an orientation asks for: first rows for columns, then mirrored.
+/// An orientation as a transposition followed by mirroring.
 #[derive(Clone, Copy)]
 struct Turn {
     transposed: bool,
-    /// Left for right, in the image as it is stored.
+    /// Mirrored horizontally, in the stored image.
     across: bool,
-    /// Upper for lower, in the image as it is stored.
+    /// Mirrored vertically, in the stored image.
     down: bool,
 }
 
-/// The file turned upright, with the same quantization and sampling, and no value changed. `None` where the image does not end at
-/// whole units on a side that would come first, or has no orientation to follow.
+/// Rotates a file by its EXIF orientation without loss. `None` if the image has a partial unit at an edge that would move to
+/// the top or left, or no orientation to apply.
 ///
 /// # Errors
-/// When it is damaged.
-pub(super) fn upright(bytes: &[u8], header: &Header) -> Result<Option<Vec<u8>>, Defect> {
+/// Returns an error if the file is damaged or of an unsupported variant.
+pub fn upright(bytes: &[u8]) -> Result<Option<Vec<u8>>, Defect> {
+    let header = Header::read(bytes)?;
     let (transposed, across, down) = match header.orientation {
         2 => (false, true, false),
         3 => (false, true, true),
@@ -40,7 +43,7 @@ pub(super) fn upright(bytes: &[u8], header: &Header) -> Result<Option<Vec<u8>>, 
         return Ok(None);
     }
     let planes = exact::coefficients(bytes, frame)?;
-    let components: Vec<Component> = frame
+    let components: Vec<WrittenComponent> = frame
         .components
         .iter()
         .zip(&planes)
@@ -49,7 +52,7 @@ pub(super) fn upright(bytes: &[u8], header: &Header) -> Result<Option<Vec<u8>>, 
             let (columns, blocks) = turned(plane, turn);
             let steps = plane.quantization.unwrap_or([1; 64]);
             let quantization = if transposed { scan::transposed(&steps) } else { steps };
-            Component { id: component.id, h, v, columns, blocks, quantization }
+            WrittenComponent { id: component.id, h, v, columns, blocks, quantization }
         })
         .collect();
     let Frame { width, height, .. } = *frame;
@@ -61,7 +64,7 @@ fn swapped<T>(turn: Turn, a: T, b: T) -> (T, T) {
     if turn.transposed { (b, a) } else { (a, b) }
 }
 
-/// The blocks of a plane after the turn, and how many are in a row.
+/// Returns the blocks of a plane after the rotation, and how many are in a row.
 fn turned(plane: &Plane, turn: Turn) -> (usize, Vec<Block>) {
     let blocks = plane.coefficients.as_chunks::<64>().0;
     let rows = blocks.len() / plane.columns;
@@ -71,7 +74,7 @@ fn turned(plane: &Plane, turn: Turn) -> (usize, Vec<Block>) {
         let x = if turn.across { plane.columns - 1 - x } else { x };
         let y = if turn.down { rows - 1 - y } else { y };
         let block = &blocks[y * plane.columns + x];
-        // Odd frequencies are odd functions: mirrored, they change their signs.
+        // Mirroring changes the signs of odd frequencies.
         std::array::from_fn(|i| {
             let (u, v) = swapped(turn, i % 8, i / 8);
             let odd = turn.across && u % 2 == 1;
@@ -82,15 +85,14 @@ fn turned(plane: &Plane, turn: Turn) -> (usize, Vec<Block>) {
     (columns, (0..columns * lines).map(block).collect())
 }
 
-/// The segments before the first scan that say something of the image: application segments, with the orientation taken out, and
-/// comments.
+/// Returns the application and comment segments before the first scan, with the orientation removed.
 fn metadata(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut segments = Segments::of(bytes);
     while let Ok(Some(segment)) = segments.next() {
         match segment.marker {
             SOS => break,
-            // An index of other images, which are not taken along.
+            // An index of other images in the file, which are dropped.
             0xe2 if segment.payload.starts_with(b"MPF\0") => {}
             0xe0..=0xef | 0xfe => {
                 let mut payload = segment.payload.to_vec();

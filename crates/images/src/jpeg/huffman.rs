@@ -1,27 +1,27 @@
-//! Huffman codes and the bits that they are read from.
+//! Huffman tables and the bit reader.
 
-use super::Defect;
+use crate::defect::Defect;
 
-/// Codes up to this long are looked up at once.
+/// Codes up to this length are decoded with one lookup.
 const LOOKUP_BITS: u32 = 9;
 
-/// One table of codes.
+/// A table of codes.
 #[derive(Clone, Debug)]
-pub(super) struct Table {
-    /// By the next [`LOOKUP_BITS`] bits: the code's length in the upper byte and its symbol in the lower, or 0.
+pub(super) struct HuffmanTable {
+    /// Indexed by the next [`LOOKUP_BITS`] bits: the length of the code in the upper byte and its symbol in the lower, or 0.
     lookup: [u16; 1 << LOOKUP_BITS],
-    /// For each length, the first code that is longer, filled up to 16 bits.
+    /// For each length, the first longer code, left-aligned to 16 bits.
     limits: [u32; 17],
-    /// For each length, what added to a code makes the index of its symbol.
+    /// For each length, the difference between the index of a symbol and its code.
     offsets: [i32; 17],
     symbols: Vec<u8>,
 }
 
-impl Table {
-    /// The table with `counts[i]` codes of `i + 1` bits.
+impl HuffmanTable {
+    /// Builds the table with `counts[i]` codes of `i + 1` bits.
     ///
     /// # Errors
-    /// When there are more codes of a length than bits can tell apart.
+    /// Returns an error if there are more codes of a length than that many bits can encode.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self, Defect> {
         let mut table = Self {
             lookup: [0; 1 << LOOKUP_BITS],
@@ -35,7 +35,7 @@ impl Table {
             table.offsets[length as usize] = index as i32 - code as i32;
             for _ in 0..count {
                 if code >> length != 0 {
-                    return Err(Defect::broken("a Huffman table with too many codes"));
+                    return Err(Defect::broken("Huffman table with too many codes"));
                 }
                 if length <= LOOKUP_BITS {
                     let shift = LOOKUP_BITS - length;
@@ -53,32 +53,32 @@ impl Table {
     }
 }
 
-/// The bits of one stretch of entropy-coded data, which ends at a marker. Beyond the end, zeros are read.
+/// Reads bits of entropy-coded data up to the next marker. Beyond the end it reads zeros.
 #[derive(Debug)]
-pub(super) struct Bits<'a> {
+pub(super) struct BitReader<'a> {
     data: &'a [u8],
     at: usize,
-    /// The next bits, from the uppermost.
+    /// The next bits, starting at the most significant one.
     buffer: u64,
-    /// How many of them are filled.
+    /// The number of bits in the buffer.
     count: u32,
-    /// How many zeros were added at the end of the data.
+    /// The number of zero bits added after the end of the data.
     padding: u32,
-    /// Whether something was read that makes no sense.
+    /// Whether invalid data was read.
     is_invalid: bool,
 }
 
-impl<'a> Bits<'a> {
+impl<'a> BitReader<'a> {
     pub(super) fn of(data: &'a [u8]) -> Self {
         Self { data, at: 0, buffer: 0, count: 0, padding: 0, is_invalid: false }
     }
 
-    /// Goes over to the data after the next restart marker, which has to be of this number, 0 to 7.
+    /// Skips to the data after the next restart marker, which must have this number, 0 to 7.
     ///
     /// # Errors
-    /// When it is not.
+    /// Returns an error if it has another number.
     pub(super) fn restart(&mut self, number: u8) -> Result<(), Defect> {
-        // Bytes that were read ahead are no markers: the buffer ends at the first.
+        // Reading ahead stops at a marker, so none has been skipped.
         let marker = loop {
             match self.data.get(self.at..) {
                 Some([0xff, 0xff, ..]) => self.at += 1,
@@ -94,19 +94,19 @@ impl<'a> Bits<'a> {
                 Ok(())
             }
             Some(marker) => Err(Defect::truncated(format!(
-                "restart marker {} follows where {number} should",
+                "restart marker {} instead of {number}",
                 marker.wrapping_sub(0xd0)
             ))),
             None => Err(Defect::truncated(format!("restart marker {number} is missing"))),
         }
     }
 
-    /// Fills the buffer to at least 57 bits.
+    /// Refills the buffer to at least 57 bits.
     #[inline]
     fn fill(&mut self) {
         if let Some(word) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
             let word = u64::from_be_bytes(*word);
-            // No byte of it is 255: no byte of its inverse is zero.
+            // No byte is 255 if no byte of the inverse is zero.
             let inverse = !word;
             if inverse.wrapping_sub(0x0101_0101_0101_0101) & word & 0x8080_8080_8080_8080 == 0 {
                 let bytes = (64 - self.count) / 8;
@@ -126,7 +126,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next byte of data, or a zero after the last.
+    /// Returns the next byte of data, or zero after the last.
     fn next_byte(&mut self) -> u8 {
         loop {
             match self.data.get(self.at..) {
@@ -147,7 +147,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next `n` bits, 0 to 16, as a number.
+    /// Reads the next `n` bits, 0 to 16, as a number.
     #[inline]
     pub(super) fn take(&mut self, n: u32) -> i32 {
         if n == 0 {
@@ -167,16 +167,16 @@ impl<'a> Bits<'a> {
         self.count -= n;
     }
 
-    /// The next `n` bits as JPEG writes signed numbers: those without the first bit are negative.
+    /// Reads the next `n` bits as a signed number in the coding of JPEG: a first bit of 0 means negative.
     #[inline]
     pub(super) fn take_signed(&mut self, n: u32) -> i32 {
         let value = self.take(n);
         if n > 0 && value < 1 << (n - 1) { value - (1 << n) + 1 } else { value }
     }
 
-    /// The symbol of the next code; 0 where the bits are no code of the table, which [`Self::check`] tells.
+    /// Reads the next symbol; 0 if the bits are not a code of the table, which [`Self::check`] reports.
     #[inline]
-    pub(super) fn symbol(&mut self, table: &Table) -> u8 {
+    pub(super) fn symbol(&mut self, table: &HuffmanTable) -> u8 {
         if self.count < 32 {
             self.fill();
         }
@@ -189,7 +189,7 @@ impl<'a> Bits<'a> {
     }
 
     #[cold]
-    fn long_symbol(&mut self, table: &Table) -> u8 {
+    fn long_symbol(&mut self, table: &HuffmanTable) -> u8 {
         let bits = (self.buffer >> 48) as u32;
         let length = (LOOKUP_BITS + 1..=16).find(|&length| bits < table.limits[length as usize]);
         let symbol = length.and_then(|length| {
@@ -208,23 +208,23 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Whether everything so far was there, and made sense.
+    /// Checks that everything read so far was present and valid.
     ///
     /// # Errors
-    /// When it was not.
+    /// Returns an error if it was not.
     #[inline]
     pub(super) fn check(&self) -> Result<(), Defect> {
         match (self.is_invalid, self.padding > self.count) {
             (false, false) => Ok(()),
-            // Codes that are wrong because zeros follow the data are not wrong in the data.
-            (true, false) if self.padding == 0 => Err(Defect::broken("bits that are no Huffman code")),
-            _ => Err(Defect::truncated("a scan ends early")),
+            // Codes that are invalid only because of the added zeros mean that data is missing.
+            (true, false) if self.padding == 0 => Err(Defect::broken("invalid Huffman code")),
+            _ => Err(Defect::truncated("the scan ends early")),
         }
     }
 
-    /// Remembers that what was read makes no sense.
+    /// Records that the data is invalid.
     #[cold]
-    pub(super) fn refuse(&mut self) {
+    pub(super) fn mark_invalid(&mut self) {
         self.is_invalid = true;
     }
 }

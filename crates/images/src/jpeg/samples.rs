@@ -1,50 +1,54 @@
-//! From coefficients to pixels: dequantized, transformed, brought to the frame's size, converted to red, green and blue.
+//! Coefficients to pixels: dequantization, inverse DCT, chroma upsampling, color conversion.
 
-use super::header::{Color, Frame};
+use super::frame::Frame;
+use super::header::Color;
 use super::scan::{Block, Plane};
 
-/// One component's samples.
+/// The samples of one component.
 struct Samples {
     width: usize,
     height: usize,
-    /// Samples from one row to the next.
+    /// The distance between rows.
     stride: usize,
     values: Vec<u8>,
-    enlarged: Enlarged,
+    upsampling: Upsampling,
 }
 
-/// How a component is brought to the frame's size: as libjpeg does, smoothly for the usual halves, by repetition for all
-/// else.
+/// How a component is upsampled to the size of the frame. As in libjpeg, the usual factors of two are smoothed, all others are
+/// repeated.
 #[derive(Clone, Copy)]
-enum Enlarged {
-    Not,
-    SmoothlyAcross,
-    SmoothlyDown,
-    SmoothlyBoth,
-    Repeated { across: usize, down: usize },
+enum Upsampling {
+    None,
+    Horizontal,
+    Vertical,
+    Both,
+    Repeat { across: usize, down: usize },
 }
 
-/// The pixels `[height, width, 3]` of a frame; `None` where a component's size is no simple fraction of the frame's.
+/// Computes the pixels `[height, width, 3]` of a frame; `None` if the frame size is not a multiple of a component's size.
 pub(super) fn to_rgb(frame: &Frame, color: Color, planes: Vec<Plane>) -> Option<Vec<u8>> {
     let (h_max, v_max) = (frame.h_max(), frame.v_max());
-    let enlarged = frame.components.iter().zip(&planes).map(|(component, plane)| {
+    let upsampling = frame.components.iter().zip(&planes).map(|(component, plane)| {
         if h_max % component.h != 0 || v_max % component.v != 0 {
             return None;
         }
         let (across, down) = (h_max / component.h, v_max / component.v);
         Some(match (across, down) {
-            (1, 1) => Enlarged::Not,
-            (2, 1) if plane.width > 2 => Enlarged::SmoothlyAcross,
-            (1, 2) => Enlarged::SmoothlyDown,
-            (2, 2) if plane.width > 2 => Enlarged::SmoothlyBoth,
-            _ => Enlarged::Repeated { across, down },
+            (1, 1) => Upsampling::None,
+            (2, 1) if plane.width > 2 => Upsampling::Horizontal,
+            (1, 2) => Upsampling::Vertical,
+            (2, 2) if plane.width > 2 => Upsampling::Both,
+            _ => Upsampling::Repeat { across, down },
         })
     });
-    let enlarged: Vec<Enlarged> = enlarged.collect::<Option<_>>()?;
-    let samples: Vec<Samples> =
-        planes.into_iter().zip(enlarged).map(|(plane, enlarged)| Samples::of(plane, enlarged)).collect();
+    let upsampling: Vec<Upsampling> = upsampling.collect::<Option<_>>()?;
+    let samples: Vec<Samples> = planes
+        .into_iter()
+        .zip(upsampling)
+        .map(|(plane, upsampling)| Samples::of(plane, upsampling))
+        .collect();
     let mut pixels = vec![0; 3 * frame.width * frame.height];
-    // What a row of the widest component has, twice: enlarging never gives more.
+    // Upsampling at most quadruples a row.
     let mut rows: Vec<Vec<u8>> = samples.iter().map(|samples| vec![0; 4 * samples.width.max(1)]).collect();
     for (y, out) in pixels.chunks_exact_mut(3 * frame.width).enumerate() {
         for (samples, row) in samples.iter().zip(&mut rows) {
@@ -56,62 +60,62 @@ pub(super) fn to_rgb(frame: &Frame, color: Color, planes: Vec<Plane>) -> Option<
 }
 
 impl Samples {
-    fn of(plane: Plane, enlarged: Enlarged) -> Self {
+    fn of(plane: Plane, upsampling: Upsampling) -> Self {
         let Plane { width, height, columns, coefficients, quantization, .. } = plane;
         let (stride, steps) = (8 * columns, quantization.unwrap_or([1; 64]));
         let mut values = vec![0; coefficients.len()];
         let rows = coefficients.as_chunks::<64>().0.chunks_exact(columns);
         for (row, blocks) in values.chunks_exact_mut(8 * stride).zip(rows) {
             for (column, block) in blocks.iter().enumerate() {
-                for (line, samples) in row.chunks_exact_mut(stride).zip(transformed(block, &steps)) {
+                for (line, samples) in row.chunks_exact_mut(stride).zip(inverse_dct(block, &steps)) {
                     line[8 * column..8 * column + 8].copy_from_slice(&samples);
                 }
             }
         }
-        Self { width, height, stride, values, enlarged }
+        Self { width, height, stride, values, upsampling }
     }
 
-    /// A row of the component; those above the first and below the last are as these.
+    /// Returns a row of the component, the nearest one if `y` is outside.
     fn line(&self, y: usize) -> &[u8] {
         let start = y.min(self.height - 1) * self.stride;
         &self.values[start..start + self.width]
     }
 
-    /// Row `y` of the frame.
+    /// Writes row `y` at the size of the frame.
     fn row(&self, y: usize, out: &mut [u8]) {
-        // Of two rows that lie at a quarter between two lines: the nearer and the farther.
+        // Each output row lies a quarter of the way between two lines.
         let nearer = y / 2;
         let farther = if y.is_multiple_of(2) { nearer.saturating_sub(1) } else { nearer + 1 };
-        match self.enlarged {
-            Enlarged::Not => out[..self.width].copy_from_slice(self.line(y)),
-            Enlarged::Repeated { across, down } => {
+        match self.upsampling {
+            Upsampling::None => out[..self.width].copy_from_slice(self.line(y)),
+            Upsampling::Repeat { across, down } => {
                 let line = self.line(y / down);
                 for (out, &value) in out.chunks_mut(across).zip(line) {
                     out.fill(value);
                 }
             }
-            Enlarged::SmoothlyAcross => {
+            Upsampling::Horizontal => {
                 let line = self.line(y);
-                smoothed(self.width, |x| 4 * u32::from(line[x]), [4, 8], out);
+                upsample_smoothly(self.width, |x| 4 * u32::from(line[x]), [4, 8], out);
             }
-            Enlarged::SmoothlyDown => {
+            Upsampling::Vertical => {
                 let bias = if y.is_multiple_of(2) { 1 } else { 2 };
                 let lines = self.line(nearer).iter().zip(self.line(farther));
                 for (out, (&near, &far)) in out.iter_mut().zip(lines) {
                     *out = ((3 * u32::from(near) + u32::from(far) + bias) / 4) as u8;
                 }
             }
-            Enlarged::SmoothlyBoth => {
+            Upsampling::Both => {
                 let (near, far) = (self.line(nearer), self.line(farther));
-                smoothed(self.width, |x| 3 * u32::from(near[x]) + u32::from(far[x]), [8, 7], out);
+                upsample_smoothly(self.width, |x| 3 * u32::from(near[x]) + u32::from(far[x]), [8, 7], out);
             }
         }
     }
 }
 
-/// Twice as many values as there are, each three quarters of the nearer and one of the farther. `at` gives four times a value;
-/// what is added before the division differs for left and right, so that errors do not add up.
-fn smoothed(width: usize, at: impl Fn(usize) -> u32, bias: [u32; 2], out: &mut [u8]) {
+/// Doubles the number of values: each is three quarters of the nearer and one quarter of the farther. `at` returns four times
+/// a value; the rounding bias differs for left and right so that errors do not accumulate.
+fn upsample_smoothly(width: usize, at: impl Fn(usize) -> u32, bias: [u32; 2], out: &mut [u8]) {
     let mut before = at(0);
     let mut here = before;
     for x in 0..width {
@@ -122,7 +126,7 @@ fn smoothed(width: usize, at: impl Fn(usize) -> u32, bias: [u32; 2], out: &mut [
     }
 }
 
-/// `cos((2 x + 1) u pi / 16) / 2`, by `u` and `x`, the first row divided by the root of 2.
+/// `cos((2 x + 1) u pi / 16) / 2`, indexed by `u` and `x`; the first row is divided by the square root of 2.
 static BASIS: std::sync::LazyLock<[[f32; 8]; 8]> = std::sync::LazyLock::new(|| {
     std::array::from_fn(|u| {
         std::array::from_fn(|x| {
@@ -133,8 +137,8 @@ static BASIS: std::sync::LazyLock<[[f32; 8]; 8]> = std::sync::LazyLock::new(|| {
     })
 });
 
-/// The samples of a block, row by row: the inverse cosine transform of its coefficients times the steps.
-fn transformed(block: &Block, steps: &[u16; 64]) -> [[u8; 8]; 8] {
+/// Computes the samples of a block: the inverse DCT of the dequantized coefficients.
+fn inverse_dct(block: &Block, steps: &[u16; 64]) -> [[u8; 8]; 8] {
     let basis = &*BASIS;
     let mut sums = [[128.5f32; 8]; 8];
     for (v, (coefficients, steps)) in block.chunks_exact(8).zip(steps.chunks_exact(8)).enumerate() {
@@ -150,16 +154,16 @@ fn transformed(block: &Block, steps: &[u16; 64]) -> [[u8; 8]; 8] {
             sums.iter_mut().zip(&row).for_each(|(sum, value)| *sum += value * basis);
         }
     }
-    // A half was added: this rounds. Conversions to bytes stop at their limits.
+    // The added half rounds; `as` saturates.
     sums.map(|row| row.map(|value| value as u8))
 }
 
-/// A row of pixels from rows of components.
+/// Converts a row of component samples to pixels.
 fn convert(color: Color, rows: &[Vec<u8>], out: &mut [[u8; 3]]) {
     match (color, rows) {
         (Color::YCbCr, [y, cb, cr]) => {
             for (i, out) in out.iter_mut().enumerate() {
-                *out = from_luma(y[i], cb[i], cr[i]);
+                *out = from_ycbcr(y[i], cb[i], cr[i]);
             }
         }
         (Color::Rgb, [red, green, blue]) => {
@@ -174,7 +178,7 @@ fn convert(color: Color, rows: &[Vec<u8>], out: &mut [[u8; 3]]) {
         }
         (Color::Ycck, [y, cb, cr, k]) => {
             for (i, out) in out.iter_mut().enumerate() {
-                *out = from_luma(y[i], cb[i], cr[i]).map(|light| without_ink(255 - light, k[i]));
+                *out = from_ycbcr(y[i], cb[i], cr[i]).map(|light| without_ink(255 - light, k[i]));
             }
         }
         (_, [gray, ..]) => out.iter_mut().zip(gray).for_each(|(out, &gray)| *out = [gray; 3]),
@@ -182,8 +186,8 @@ fn convert(color: Color, rows: &[Vec<u8>], out: &mut [[u8; 3]]) {
     }
 }
 
-/// Red, green and blue of luma and two differences, in 16-bit fixed point as libjpeg has it.
-fn from_luma(y: u8, cb: u8, cr: u8) -> [u8; 3] {
+/// Converts YCbCr to RGB in 16-bit fixed point, as libjpeg does.
+fn from_ycbcr(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     const HALF: i32 = 1 << 15;
     let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
     let red = y + ((91_881 * cr + HALF) >> 16);
@@ -192,7 +196,7 @@ fn from_luma(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     [red, green, blue].map(|value| value.clamp(0, 255) as u8)
 }
 
-/// The light that an ink and black leave, both stored as Adobe does: 255 is none.
-pub(in crate::data::decode) fn without_ink(ink: u8, black: u8) -> u8 {
+/// Converts an ink and black to light. Both are stored inverted, as Adobe does: 255 is no ink.
+pub(super) fn without_ink(ink: u8, black: u8) -> u8 {
     ((u32::from(ink) * u32::from(black) + 127) / 255) as u8
 }
