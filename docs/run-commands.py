@@ -10,8 +10,8 @@ Differences in white space are ignored. A command must exit with 0 unless `$ ech
 runs without being shown.
 
 The blocks of a page run in order in a temporary folder with the images that `--images` writes. `--update` replaces lines
-that no longer match by the program's output; text that differs between two runs, one of them without vector instructions,
-becomes `...`.
+that no longer match by the program's output; numbers that differ between two runs, one of them without vector instructions,
+become `...`.
 
 Also checks that the files, functions and pages that the documentation refers to exist.
 """
@@ -168,76 +168,94 @@ def matches(expected, actual):
     return re.fullmatch(pattern.replace(re.escape("..."), ".*"), " ".join(actual.split())) is not None
 
 
+def is_any(line):
+    return line is not None and line.strip() == "..."
+
+
 def align(expected, actual):
-    """The cheapest way from the expected to the actual lines: pairs (expected or None, actual or None) and its cost."""
+    """The cheapest way from the expected to the actual lines: pairs (expected or None, actual or None) and its cost. A line that
+    changed is a pair of lines that do not match."""
     rows, columns = len(expected), len(actual)
     cost = [[0] * (columns + 1) for _ in range(rows + 1)]
     move = [[None] * (columns + 1) for _ in range(rows + 1)]
     for i in range(rows, -1, -1):
         for j in range(columns, -1, -1):
             options = []
-            if i < rows and j < columns and matches(expected[i], actual[j]):
-                options.append((cost[i + 1][j + 1], "same"))
-            if i < rows and expected[i].strip() == "...":
-                options.append((cost[i + 1][j], "end of any"))
+            if i < rows and is_any(expected[i]):
+                options.append((cost[i + 1][j], "gone"))
                 if j < columns:
-                    options.append((cost[i][j + 1], "any"))
+                    options.append((cost[i][j + 1], "skip"))
             elif i < rows:
                 options.append((cost[i + 1][j] + 1, "gone"))
+                if j < columns and matches(expected[i], actual[j]):
+                    options.append((cost[i + 1][j + 1], "pair"))
+                elif j < columns and is_similar(expected[i], actual[j]):
+                    options.append((cost[i + 1][j + 1] + 0.9, "pair"))
             if j < columns:
                 options.append((cost[i][j + 1] + 1, "new"))
             cost[i][j], move[i][j] = min(options, key=lambda option: option[0], default=(0, None))
     pairs, i, j = [], 0, 0
     while step := move[i][j]:
-        if step == "same":
-            pairs.append((expected[i], actual[j]))
-        elif step in ("gone", "end of any"):
-            pairs.append((expected[i], None))
-        elif step == "new":
-            pairs.append((None, actual[j]))
-        i += step in ("same", "gone", "end of any")
-        j += step in ("same", "any", "new")
+        if step != "skip":
+            pairs.append((expected[i] if step in ("pair", "gone") else None, actual[j] if step in ("pair", "new") else None))
+        i += step in ("pair", "gone")
+        j += step in ("pair", "new", "skip")
     return pairs, cost[0][0]
+
+
+def is_kept(expected, actual):
+    return is_any(expected) or (expected is not None and actual is not None and matches(expected, actual))
 
 
 def difference(pairs):
     """The pairs as a diff; what matches is shown as the page has it."""
     for expected, actual in pairs:
-        if expected is not None and (actual is not None or expected.strip() == "..."):
+        if is_kept(expected, actual):
             yield f"  {expected}"
-        elif expected is not None:
+            continue
+        if expected is not None:
             yield f"- {expected}"
-        else:
+        if actual is not None:
             yield f"+ {actual}"
+
+
+# For `--update`.
+
+
+def words_of(line):
+    """Numbers, white space, and what is between them."""
+    return re.findall(r"\.\.\.|\d[\d.,]*\d|\d|\s+|[^\s\d.]+|\.", line)
+
+
+def is_similar(first, second):
+    return difflib.SequenceMatcher(None, words_of(first), words_of(second), autojunk=False).ratio() > 0.6
+
+
+def masked(line, other):
+    """The line, with `...` for the words that are others in the other line, or `...` there."""
+    words, others, out = words_of(line), words_of(other), []
+    for tag, begin, end, first, last in difflib.SequenceMatcher(None, words, others, autojunk=False).get_opcodes():
+        pairs = zip(words[begin:end], others[first:last])
+        if tag == "replace" and end - begin == last - first:
+            out += ["..." if word[0].isdigit() or other == "..." else word for word, other in pairs]
+        else:
+            out += words[begin:end]
+    return "".join(out)
 
 
 def updated(pairs, again):
     """The lines that the page should show; `again` is the output of another run."""
     lines = []
     for expected, actual in pairs:
-        if expected is not None and (actual is not None or expected.strip() == "..."):
+        if is_kept(expected, actual):
             lines.append(expected)
-        elif expected is None:
-            lines.append(masked(actual, again))
+        elif actual is not None:
+            line = re.sub(r"\d[\d.,]*(?= (images/s|ms|s|GFLOP/s|GB/s)\b)", "...", actual)
+            closest = difflib.get_close_matches(actual, again, n=1, cutoff=0.3)
+            for other in [*closest, *filter(None, [expected])]:
+                line = masked(line, other)
+            lines.append(line)
     return lines
-
-
-def masked(line, again):
-    """The line, with `...` for the words that are others in the most similar line of another run."""
-    if line in again or not line.strip():
-        return line
-    words = re.split(r"(\s+)", line)
-    closest = difflib.get_close_matches(line, again, n=1, cutoff=0.3)
-    if not closest:
-        return line
-    other = re.split(r"(\s+)", closest[0])
-    out = []
-    for tag, begin, end, _, _ in difflib.SequenceMatcher(None, words, other, autojunk=False).get_opcodes():
-        if tag == "equal":
-            out += words[begin:end]
-        elif tag == "replace":
-            out += [word if word.isspace() else "..." for word in words[begin:end]]
-    return "".join(out)
 
 
 def run_page(page, program, update):
