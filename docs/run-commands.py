@@ -40,7 +40,7 @@ SECONDS_PER_COMMAND = 120
 
 
 def png(rows):
-    """The bytes of an 8-bit gray PNG."""
+    """Returns the bytes of an 8-bit gray PNG."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -51,7 +51,7 @@ def png(rows):
 
 
 def garments():
-    """The test images of the demo by class, in order."""
+    """Returns some of the demo's test images, by class."""
     names = {1: "trouser", 8: "bag", 9: "boot"}
     folder = ROOT / "assets/fashion-mnist"
     pixels = gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())[16:]
@@ -65,7 +65,7 @@ def garments():
 
 
 def write_images(folder):
-    """Writes `clothes` (3 classes of 20 images), `new` (6 images of these classes) and `messy` (what people really have)."""
+    """Writes `clothes` (3 classes of 20 images), `new` (6 images of these classes) and `messy` (a set with typical problems)."""
 
     def write(path, data):
         path = folder / path
@@ -108,7 +108,7 @@ class Command:
 
 
 def commands(lines):
-    """The commands of a page, in order."""
+    """Returns the commands of a page, in order."""
     found, block, continued = [], False, False
     for number, line in enumerate(lines):
         if not block and (hidden := re.fullmatch(r"<!-- \$ (.*) -->", line)):
@@ -129,7 +129,7 @@ def commands(lines):
 
 
 class Shell:
-    """Runs commands in a folder of their own, in which `alexnet` is the program."""
+    """Runs commands in a temporary folder, with `alexnet` on the path."""
 
     def __init__(self, program, **environment):
         self.place = Path(tempfile.mkdtemp(prefix="alexnet-docs-"))
@@ -145,16 +145,10 @@ class Shell:
         self.status = 0
 
     def run(self, command):
-        """The lines that the command prints."""
-        done = subprocess.run(
-            ["bash", "-c", f"(exit {self.status})\n{command.text}"],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=SECONDS_PER_COMMAND,
-        )
+        """Returns the lines that the command prints."""
+        limited = ["timeout", str(SECONDS_PER_COMMAND), "bash", "-c", f"(exit {self.status})\n{command.text}"]
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        done = subprocess.run(limited, cwd=self.folder, env=self.environment, **streams)
         self.status = done.returncode
         text = done.stdout.decode(errors="replace").replace(str(self.folder), "...")
         return [line.rstrip() for line in text.rstrip("\n").split("\n")] if text.strip() else []
@@ -173,8 +167,8 @@ def is_any(line):
 
 
 def align(expected, actual):
-    """The cheapest way from the expected to the actual lines: pairs (expected or None, actual or None) and its cost. A line that
-    changed is a pair of lines that do not match."""
+    """Returns the cheapest alignment of expected and actual lines, as pairs (expected or None, actual or None), and its cost, which
+    is 0 if all lines match. A changed line is a pair that does not match."""
     rows, columns = len(expected), len(actual)
     cost = [[0] * (columns + 1) for _ in range(rows + 1)]
     move = [[None] * (columns + 1) for _ in range(rows + 1)]
@@ -208,7 +202,7 @@ def is_kept(expected, actual):
 
 
 def difference(pairs):
-    """The pairs as a diff; what matches is shown as the page has it."""
+    """Yields the pairs as a diff. Lines that match are shown as in the page."""
     for expected, actual in pairs:
         if is_kept(expected, actual):
             yield f"  {expected}"
@@ -223,7 +217,7 @@ def difference(pairs):
 
 
 def words_of(line):
-    """Numbers, white space, and what is between them."""
+    """Splits a line into numbers, white space, and everything else."""
     return re.findall(r"\.\.\.|\d[\d.,]*\d|\d|\s+|[^\s\d.]+|\.", line)
 
 
@@ -232,19 +226,19 @@ def is_similar(first, second):
 
 
 def masked(line, other):
-    """The line, with `...` for the words that are others in the other line, or `...` there."""
+    """Returns the line with `...` for numbers that differ in the other line, and for words that are `...` there."""
     words, others, out = words_of(line), words_of(other), []
     for tag, begin, end, first, last in difflib.SequenceMatcher(None, words, others, autojunk=False).get_opcodes():
         pairs = zip(words[begin:end], others[first:last])
         if tag == "replace" and end - begin == last - first:
-            out += ["..." if word[0].isdigit() or other == "..." else word for word, other in pairs]
+            out += ["..." if word[0].isdigit() or replaced == "..." else word for word, replaced in pairs]
         else:
             out += words[begin:end]
     return "".join(out)
 
 
 def updated(pairs, again):
-    """The lines that the page should show; `again` is the output of another run."""
+    """Returns the lines that the page should show; `again` is the output of a second run."""
     lines = []
     for expected, actual in pairs:
         if is_kept(expected, actual):
@@ -259,7 +253,7 @@ def updated(pairs, again):
 
 
 def run_page(page, program, update):
-    """Runs a page's commands; true if all went as shown."""
+    """Runs the commands of a page; returns whether the output of all of them is as shown."""
     lines = page.read_text().split("\n")
     todo = commands(lines)
     if not todo:
@@ -304,7 +298,7 @@ def anchors(text):
 
 
 def references(page):
-    """What a page refers to and is not there."""
+    """Yields the files, headings and functions that a page refers to but that do not exist."""
     text = page.read_text()
     prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
     for path in re.findall(rf"`((?:{TOP})/[^`\s]*)`", prose):
@@ -319,7 +313,7 @@ def references(page):
             yield f"link to {target}: no such file"
         elif anchor and anchor not in anchors(file.read_text()):
             yield f"link to {target}: no such heading"
-    # Tables with a column of files followed by a column of what is in them.
+    # In tables, a cell with a file may be followed by a cell with items that it defines.
     for path, names in re.findall(r"\| `(crates/[^`]+\.rs)` \| ([^|]*`[^|]*) \|", prose):
         source = (ROOT / path).read_text() if (ROOT / path).exists() else ""
         for name in re.findall(r"`([\w:]+)`", names):
