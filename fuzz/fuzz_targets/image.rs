@@ -1,4 +1,4 @@
-//! Image files: what they are, what they say of themselves, and what they decode to.
+//! Image files: format detection, headers and decoding.
 #![no_main]
 
 use alexnet::data::decode::{self, DefectKind, Format};
@@ -9,10 +9,10 @@ fuzz_target!(|bytes: &[u8]| {
     let traits = decode::inspect(bytes);
     assert!((1..=8).contains(&decode::orientation(bytes)));
     match decode::try_decode(bytes) {
-        Ok(picture) => {
+        Ok(image) => {
             assert!(traits.is_ok(), "it decodes, but its header cannot be read");
-            assert_eq!(picture.pixels.len(), 3 * picture.width * picture.height);
-            assert_eq!(square::square(&picture, 32).pixels.len(), 3 * 32 * 32);
+            assert_eq!(image.pixels.len(), 3 * image.width * image.height);
+            assert_eq!(square::square(&image, 32).pixels.len(), 3 * 32 * 32);
             assert!(Format::of(bytes).is_some_and(Format::is_supported), "it decodes, but is no image");
         }
         Err(defect) => assert_eq!(defect.kind == DefectKind::Empty, bytes.is_empty()),
