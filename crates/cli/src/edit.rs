@@ -34,7 +34,7 @@ pub(crate) fn run(args: &EditArgs, out: &mut Output) -> CommandResult {
     let requested = changes
         .into_iter()
         .map(|change| {
-            let path = journal::ask(&args.run, change.clone(), &args.reason)?;
+            let path = journal::request_edit(&args.run, change.clone(), &args.reason)?;
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             Ok(Requested { change, name })
         })

@@ -6,10 +6,12 @@ use super::args::training::LrFindArgs;
 use super::exit::CommandResult;
 use super::output::Output;
 use super::settings;
+use super::ui::TrainingView;
 use alexnet::data::Dataset;
 use alexnet::error::shell;
 use alexnet::net::{Purpose, Recipe};
 use alexnet::train::rates::{Found, Options, find};
+use alexnet::train::signals::Interrupt;
 
 pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
     let mut recipe = Recipe::load(&args.recipe)?;
@@ -28,9 +30,10 @@ pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
         seed: args.seed,
         threads,
         workers: threads,
-        display: out.display(),
     };
-    let found = find(&recipe, &Dataset::open(&args.source)?, &options)?;
+    let mut view = TrainingView::new(out.display(), Interrupt::new());
+    let found = find(&recipe, &Dataset::open(&args.source)?, &options, &mut view)?;
+    drop(view);
     if let Some(path) = &args.plot {
         found.draw(path)?;
     }

@@ -8,6 +8,7 @@
 //! | `settings` | `--set`, and options that would have no effect |
 //! | `classes` | the summary of the classes before training |
 //! | `output` | standard output, notes, errors |
+//! | `ui` | progress, the dashboard, colors |
 //! | `report` | the results of a training |
 //! | `exit` | how a command ends |
 //! | `log` | messages of the library, for `ALEXNET_LOG` |
@@ -33,6 +34,7 @@ mod report;
 mod settings;
 mod shell;
 mod train;
+mod ui;
 mod usage;
 
 use std::process::ExitCode;

@@ -5,9 +5,9 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use serde_json::{Value, json};
 
 use super::exit::Stop;
+use super::ui::{Display, paint};
 use alexnet::Error;
 use alexnet::error::Kind;
-use alexnet::train::progress::Display;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,22 +103,22 @@ impl Output {
     /// Prints a note to standard error, unless `--quiet`.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr(), "{} {}", paint("note:", "36"), printable(text));
+            let _ = writeln!(io::stderr(), "{} {}", paint(&io::stderr(), "note:", "36"), printable(text));
         }
     }
 
     /// Prints an error and its help to standard error.
     pub(crate) fn error(&self, error: &Error) {
-        let mut text = format!("{} {}\n", paint("error:", "1;31"), printable(&error.message));
+        let mut text = format!("{} {}\n", paint(&io::stderr(), "error:", "1;31"), printable(&error.message));
         if let Some(help) = &error.help {
-            text += &format!(" {} {}\n", paint("help:", "1;32"), printable(help));
+            text += &format!(" {} {}\n", paint(&io::stderr(), "help:", "1;32"), printable(help));
         }
         let _ = io::stderr().write_all(text.as_bytes());
     }
 
     /// Prints a line of usage to standard error.
     pub(crate) fn usage(&self, line: &str) {
-        let _ = writeln!(io::stderr(), "{} {line}", paint("usage:", "1"));
+        let _ = writeln!(io::stderr(), "{} {line}", paint(&io::stderr(), "usage:", "1"));
     }
 
     /// Prints the error that ends the program: to standard error, and in the JSON formats to standard output too.
@@ -177,17 +177,6 @@ fn kind_name(kind: Kind) -> &'static str {
         Kind::Model => "model",
         Kind::Diverged => "diverged",
         Kind::Interrupted(_) => "interrupted",
-    }
-}
-
-/// Colors `text` if standard error is a terminal that shows colors, unless `NO_COLOR` is set (no-color.org).
-fn paint(text: &str, color: &str) -> String {
-    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    if io::stderr().is_terminal() && !set("NO_COLOR") && !dumb {
-        format!("\x1b[{color}m{text}\x1b[0m")
-    } else {
-        text.to_string()
     }
 }
 

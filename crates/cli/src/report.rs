@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use super::output::{percent, printable};
 use alexnet::error::shell;
 use alexnet::eval::model_path;
-use alexnet::net::show::grouped;
+use alexnet::format::grouped;
 use alexnet::train::Report;
 use alexnet::train::snapshot::Snapshot;
 
 /// The exit code: 0, or 128 + the number of the signal that stopped the training, as in shells.
 pub(crate) fn exit_code(report: &Report) -> u8 {
-    report.interrupted.map_or(0, |signal| 128 + signal)
+    report.signal().map_or(0, |signal| 128 + signal)
 }
 
 /// What `train --json` and `demo --json` print; the results are null without validation images.
@@ -30,7 +30,7 @@ pub(crate) fn json(report: &Report) -> Value {
         "images": found.map(|found| found.images),
         "best": report.best.as_ref().map(best),
         "skipped": report.skipped,
-        "interrupted": report.interrupted,
+        "interrupted": report.signal(),
         "forecast": report.forecast,
         "advice": report.advice,
     })

@@ -4,7 +4,7 @@ use super::args::training::TrainArgs;
 use super::args::values::StepLimit;
 use super::output::Output;
 use alexnet::data::{Dataset, Split};
-use alexnet::net::show::grouped;
+use alexnet::format::grouped;
 use alexnet::net::{Change, Purpose, Recipe};
 use alexnet::{Error, Result};
 

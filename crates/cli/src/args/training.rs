@@ -36,7 +36,7 @@ pub(crate) struct DemoArgs {
                         `alexnet data pack`; CIFAR-10 or CIFAR-100 binaries; IDX files such as MNIST's; a folder with\n\
                         the original ImageNet archives and their development kit.\n\n\
                         Signals: SIGINT and SIGTERM write a checkpoint and stop, with exit code 130 or 143; a second one\n\
-                        stops at once. SIGHUP writes a checkpoint and continues."
+                        stops at once. SIGHUP, SIGUSR1, and SIGUSR2 write a checkpoint and continue."
 )]
 pub(crate) struct TrainArgs {
     /// The images: a folder with one folder per class, or another source (see below) [with --resume: those of the run]

@@ -12,7 +12,7 @@ use alexnet::data::check::plan::Plan;
 use alexnet::data::check::{Diagnosis, check};
 use alexnet::data::digests;
 use alexnet::error::shell;
-use alexnet::net::show::grouped;
+use alexnet::format::grouped;
 
 pub(super) fn run(args: &CheckArgs, out: &mut Output) -> CommandResult {
     let progress = SharedProgress::new(out.display());

@@ -9,7 +9,7 @@ use crate::exit::CommandResult;
 use crate::output::{Output, escaped};
 use alexnet::data::check::plan::{Done, Left, Plan, Undone};
 use alexnet::error::{Kind, shell};
-use alexnet::net::show::grouped;
+use alexnet::format::grouped;
 
 /// Most files that the text lists; the JSON lists all.
 const LISTED: usize = 20;

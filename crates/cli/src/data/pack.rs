@@ -12,8 +12,8 @@ use crate::output::{Output, escaped};
 use alexnet::data::Dataset;
 use alexnet::data::pack::{Config, Manifest, check_outside, pack, recipe_of};
 use alexnet::error::{Kind, shell};
+use alexnet::format::grouped;
 use alexnet::net::Orientation;
-use alexnet::net::show::grouped;
 use alexnet::train::signals::Interrupt;
 
 /// Most skipped files that the text lists; the JSON lists all.

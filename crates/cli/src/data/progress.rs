@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use alexnet::train::progress::{Display, Progress};
+use crate::ui::{Display, Progress};
 
 /// Progress that many threads advance.
 pub(super) struct SharedProgress(Mutex<State>);

@@ -5,7 +5,7 @@ use std::path::Path;
 use alexnet::Result;
 use alexnet::data::{Dataset, Split, identity};
 use alexnet::eval::Predictor;
-use alexnet::net::show::grouped;
+use alexnet::format::grouped;
 use alexnet::train::origin::Origin;
 
 /// What the models have seen of a dataset.

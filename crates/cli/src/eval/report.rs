@@ -8,7 +8,7 @@ use super::choice::Seen;
 use crate::output::{percent, printable};
 use alexnet::data::Dataset;
 use alexnet::eval::{Evaluation, Predictor};
-use alexnet::net::show::grouped;
+use alexnet::format::grouped;
 
 /// Most skipped images that the text lists; the JSON lists all.
 const LISTED: usize = 20;

@@ -19,7 +19,6 @@ use alexnet::model::Model;
 use alexnet::net::{Change, Edit, Purpose, Recipe};
 use alexnet::train::keeper::Frequency;
 use alexnet::train::origin::{Origin, Requests, is_run};
-use alexnet::train::progress::Display;
 use alexnet::train::signals::Interrupt;
 use alexnet::train::watch::{OnDivergence, OnPlateau};
 use alexnet::train::{Config, RunFolder};
@@ -68,7 +67,6 @@ pub(super) fn of(args: &TrainArgs, out: &Output) -> Result<Config> {
         on_plateau: on_plateau.map_or_else(OnPlateau::default, Into::into),
         requests,
         only_forecast: args.forecast,
-        display: if args.tui { Display::dashboard() } else { out.display() },
         interrupt: Interrupt::on_signals(),
         ..Config::new(recipe, dataset)
     })
