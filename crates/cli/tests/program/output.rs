@@ -135,3 +135,22 @@ fn quiet_leaves_results_and_errors() {
     let (_, err) = run(&["eval", &to, "--data", "/nowhere", "--quiet"], 3);
     assert!(err.starts_with("error: /nowhere"), "{err}");
 }
+
+#[test]
+fn the_environment_selects_messages_of_the_library() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = save_model(folder.path(), "m.safetensors", &COLORS);
+    let messages = |filter: &str| {
+        let output = Command::new(cargo_bin!("alexnet"))
+            .args(["classify", &model, "/nowhere.png"])
+            .env("ALEXNET_LOG", filter)
+            .output()
+            .unwrap();
+        text(&output.stderr)
+    };
+    assert!(messages("debug").contains("m.safetensors: loading a model of "));
+    assert!(messages("alexnet::engine=debug").contains("opening an engine for 579 parameters"));
+    for quiet in ["error", "alexnet::data=debug", "off"] {
+        assert!(!messages(quiet).contains("loading a model"), "{quiet}");
+    }
+}
