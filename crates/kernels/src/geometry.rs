@@ -1,6 +1,7 @@
-//! Shapes: one validated struct per kind of operation. All sizes are per image; kernels take `batch` beside.
+//! Shapes: one validated struct per kind of operation. Sizes are per image; the batch is a separate argument.
 
 use std::fmt;
+use std::ops::Range;
 
 /// The activations of one image: `[height, width, channels]`, channels fastest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -9,7 +10,7 @@ pub struct Maps {
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// Maps, contiguous for each pixel.
+    /// Number of maps; the channels of a pixel are contiguous.
     pub channels: usize,
 }
 
@@ -41,26 +42,26 @@ impl fmt::Display for Maps {
     }
 }
 
-/// How a window that does not fit the last few pixels is counted.
+/// How many windows fit a side that the stride does not divide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rounding {
-    /// `1 + floor((size + 2 pad - kernel) / stride)`: the last pixels may go unseen (Caffe's convolution, PyTorch).
+    /// `1 + floor((size + 2 pad - kernel) / stride)`: the last pixels may be ignored (PyTorch, Caffe's convolution).
     Down,
-    /// `1 + ceil((size + 2 pad - kernel) / stride)`: the last window may reach past the edge, over zeros in a
-    /// convolution and over nothing in a pooling (the 2012 program; Caffe's pooling).
+    /// `1 + ceil((size + 2 pad - kernel) / stride)`: the last window may extend past the edge, where a convolution
+    /// reads zeros and pooling ignores the missing pixels (cuda-convnet, Caffe's pooling).
     Up,
 }
 
 /// A square window sliding over maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
-    /// Side of the window, in pixels.
+    /// Side of the window in pixels.
     pub kernel: usize,
-    /// Step between windows, in pixels.
+    /// Pixels between the starts of adjacent windows.
     pub stride: usize,
     /// Pixels added on every side.
     pub pad: usize,
-    /// What happens to the pixels that no whole window covers.
+    /// What happens to pixels that no complete window covers.
     pub rounding: Rounding,
 }
 
@@ -68,7 +69,7 @@ impl Window {
     /// Number of window positions along a side of `size` pixels.
     ///
     /// # Errors
-    /// When no window fits, or when the last one would lie wholly outside the map.
+    /// Returns an error if no window fits, or if the last one would lie entirely outside the map.
     pub fn positions(&self, size: usize) -> Result<usize, GeometryError> {
         let fail = |problem| Err(GeometryError { problem });
         if self.kernel == 0 || self.stride == 0 {
@@ -80,7 +81,7 @@ impl Window {
         let padded = size + 2 * self.pad;
         if size == 0 || padded < self.kernel {
             return fail(format!(
-                "kernel {} does not fit {size} pixels with pad {}: at least {} are needed",
+                "kernel {} does not fit {size} pixels with pad {}: expected at least {} pixels",
                 self.kernel,
                 self.pad,
                 self.kernel.saturating_sub(2 * self.pad).max(1)
@@ -93,25 +94,25 @@ impl Window {
         };
         if steps * self.stride >= size + self.pad {
             return fail(format!(
-                "the last window of kernel {}, stride {}, pad {} starts past the edge of {size} pixels: round down",
+                "the last window of kernel {}, stride {}, pad {} starts past the edge of {size} pixels; round down",
                 self.kernel, self.stride, self.pad
             ));
         }
         Ok(steps + 1)
     }
 
-    /// The pixels `start..end` of a side of `size` that the window at `position` covers, padding excluded.
+    /// The pixels of a side of `size` that the window at `position` covers, without padding.
     #[inline]
-    pub fn covers(&self, position: usize, size: usize) -> (usize, usize) {
+    pub fn covered(&self, position: usize, size: usize) -> Range<usize> {
         let start = position * self.stride;
-        (start.saturating_sub(self.pad), (start + self.kernel - self.pad).min(size))
+        start.saturating_sub(self.pad)..(start + self.kernel - self.pad).min(size)
     }
 }
 
-/// A shape that an operation cannot have.
+/// An invalid shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GeometryError {
-    /// What is wrong, with the values.
+    /// What is wrong, with the offending values.
     pub problem: String,
 }
 
@@ -123,26 +124,26 @@ impl fmt::Display for GeometryError {
 
 impl std::error::Error for GeometryError {}
 
-/// A convolution, or a locally connected layer (the same connections, kernels not shared between positions).
+/// A convolution, or a locally connected layer (the same connections, but kernels not shared between positions).
 ///
-/// Channels are cut into `groups` that do not see each other: the columns of the 2012 network.
+/// Channels are split into `groups` that do not see each other: the two columns of the paper's figure 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvGeometry {
-    /// What goes in.
+    /// Input of one image.
     pub input: Maps,
-    /// What comes out.
+    /// Output of one image.
     pub output: Maps,
     /// The sliding window.
     pub window: Window,
-    /// Number of groups; divides the channels on both sides.
+    /// Number of groups; divides input and output channels.
     pub groups: usize,
 }
 
 impl ConvGeometry {
-    /// A convolution of `input` into `maps` maps.
+    /// A convolution of `input` into `maps` output channels.
     ///
     /// # Errors
-    /// When the window does not fit, or the groups do not divide the channels.
+    /// Returns an error if the window does not fit, or the groups do not divide the channels.
     pub fn new(input: Maps, maps: usize, window: Window, groups: usize) -> Result<Self, GeometryError> {
         let undivided = groups == 0 || maps == 0 || input.channels == 0;
         if undivided || !input.channels.is_multiple_of(groups) || !maps.is_multiple_of(groups) {
@@ -157,27 +158,27 @@ impl ConvGeometry {
         Ok(Self { input, output, window, groups })
     }
 
-    /// Input channels seen by one group.
+    /// Input channels of one group.
     pub const fn group_inputs(&self) -> usize {
         self.input.channels / self.groups
     }
 
-    /// Output channels made by one group.
+    /// Output channels of one group.
     pub const fn group_outputs(&self) -> usize {
         self.output.channels / self.groups
     }
 
-    /// Products summed for one output: `kernel * kernel * group_inputs`.
+    /// Products summed for one output, the fan-in: `kernel * kernel * group_inputs`.
     pub const fn depth(&self) -> usize {
         self.window.kernel * self.window.kernel * self.group_inputs()
     }
 
-    /// Weights of a convolution, laid out `[groups][kernel][kernel][group_inputs][group_outputs]`.
+    /// Weights of a convolution, laid out `[groups, kernel, kernel, group_inputs, group_outputs]`.
     pub const fn weights(&self) -> usize {
         self.groups * self.depth() * self.group_outputs()
     }
 
-    /// Weights of a locally connected layer: a set as above for each output pixel, output pixels slowest.
+    /// Weights of a locally connected layer: one set of [`Self::weights`] per output pixel.
     pub const fn local_weights(&self) -> usize {
         self.output.pixels() * self.weights()
     }
@@ -191,9 +192,9 @@ impl ConvGeometry {
 /// A fully connected layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FcGeometry {
-    /// Values per image that go in.
+    /// Input values per image.
     pub inputs: usize,
-    /// Values per image that come out: the layer's units.
+    /// Output values per image: the layer's units.
     pub outputs: usize,
 }
 
@@ -201,38 +202,38 @@ impl FcGeometry {
     /// A fully connected layer from `inputs` values to `outputs` units.
     ///
     /// # Errors
-    /// If either is zero.
+    /// Returns an error if either is zero.
     pub fn new(inputs: usize, outputs: usize) -> Result<Self, GeometryError> {
         if inputs == 0 || outputs == 0 {
             return Err(GeometryError {
-                problem: format!("{inputs} inputs and {outputs} outputs must be at least 1"),
+                problem: format!("{inputs} inputs and {outputs} outputs, expected at least 1 of each"),
             });
         }
         Ok(Self { inputs, outputs })
     }
 
-    /// Weights, laid out `[outputs][inputs]`; also the multiply-adds per image.
+    /// Weights, laid out `[outputs, inputs]`; also the multiply-adds per image.
     pub const fn weights(&self) -> usize {
         self.inputs * self.outputs
     }
 }
 
-/// A pooling: every map by itself.
+/// Pooling within each map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PoolGeometry {
-    /// What goes in.
+    /// Input of one image.
     pub input: Maps,
-    /// What comes out.
+    /// Output of one image.
     pub output: Maps,
-    /// The sliding window; it overlaps its neighbors when the stride is smaller than the kernel.
+    /// The sliding window; windows overlap if the stride is smaller than the kernel (paper, section 3.4).
     pub window: Window,
 }
 
 impl PoolGeometry {
-    /// A pooling of `input`.
+    /// Pooling of `input`.
     ///
     /// # Errors
-    /// When the window does not fit.
+    /// Returns an error if the window does not fit.
     pub fn new(input: Maps, window: Window) -> Result<Self, GeometryError> {
         let output =
             Maps::new(window.positions(input.height)?, window.positions(input.width)?, input.channels);
@@ -242,12 +243,12 @@ impl PoolGeometry {
 
 /// The constants of a response normalization, `b = a / (k + alpha * sum a^2)^beta` (paper, section 3.3).
 ///
-/// `alpha` is what multiplies the plain sum of squares, as in the paper's formula; the programs that divide
-/// alpha by the window's size (the 2012 code, Caffe, PyTorch) are expressed by dividing beforehand.
+/// `alpha` multiplies the plain sum of squares, as in the paper's formula. Programs that divide alpha by the size of the
+/// window (cuda-convnet, Caffe, PyTorch) are matched by dividing it beforehand.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normalization {
-    /// Maps (across maps) or pixels a side (within a map) that enter the sum; the window of element `i` begins
-    /// at `i - size / 2` and is cut at the edges.
+    /// Number of maps (across maps) or of pixels per side (within a map) in the sum; the window of element `i` starts
+    /// at `i - size / 2` and is cut off at the edges.
     pub size: usize,
     /// Factor of the sum of squares.
     pub alpha: f64,
@@ -258,28 +259,45 @@ pub struct Normalization {
 }
 
 impl Normalization {
-    /// Neighbors before an element and after it that enter its sum.
-    pub const fn reach(&self) -> (usize, usize) {
-        (self.size / 2, self.size - 1 - self.size / 2)
+    /// How far the window of an element extends.
+    pub const fn reach(&self) -> Reach {
+        Reach { before: self.size / 2, after: self.size - 1 - self.size / 2 }
     }
 }
 
-/// A response normalization over maps of one size.
+/// How far a window extends on either side of its element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// Neighbors before the element.
+    pub before: usize,
+    /// Neighbors after the element.
+    pub after: usize,
+}
+
+impl Reach {
+    /// The reach of the elements whose window holds this one.
+    pub const fn mirrored(self) -> Self {
+        Self { before: self.after, after: self.before }
+    }
+}
+
+/// A response normalization.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NormGeometry {
-    /// What goes in and comes out.
+    /// Input and output of one image.
     pub maps: Maps,
-    /// Columns that do not see each other; divides the channels. A within-map normalization ignores it.
+    /// Groups of channels that do not see each other; divides the channels. Ignored within maps.
     pub groups: usize,
     /// The constants.
     pub constants: Normalization,
 }
 
 impl NormGeometry {
-    /// A normalization of `maps`.
+    /// Normalization of `maps`.
     ///
     /// # Errors
-    /// When the groups do not divide the channels, the window is empty, or a constant makes the result infinite.
+    /// Returns an error if the groups do not divide the channels, the window is empty, or a constant could make the
+    /// result infinite.
     pub fn new(maps: Maps, groups: usize, constants: Normalization) -> Result<Self, GeometryError> {
         let Normalization { size, alpha, beta, k } = constants;
         if groups == 0 || !maps.channels.is_multiple_of(groups) {
@@ -291,7 +309,7 @@ impl NormGeometry {
         if size == 0 || !finite || alpha < 0.0 || beta < 0.0 || k <= 0.0 {
             return Err(GeometryError {
                 problem: format!(
-                    "size {size}, alpha {alpha}, beta {beta}, k {k}: size must be at least 1, k above 0, the rest not negative"
+                    "size {size}, alpha {alpha}, beta {beta}, k {k}: expected size at least 1, k above 0, alpha and beta at least 0"
                 ),
             });
         }
@@ -308,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn first_layer_is_55_wide_three_ways() {
+    fn conv1_has_55_positions_under_three_conventions() {
         assert_eq!(window(11, 4, 0, Rounding::Up).positions(224), Ok(55));
         assert_eq!(window(11, 4, 0, Rounding::Down).positions(227), Ok(55));
         assert_eq!(window(11, 4, 2, Rounding::Down).positions(224), Ok(55));
@@ -319,11 +337,11 @@ mod tests {
     fn pooling_of_cifar_needs_rounding_up() {
         let up = window(3, 2, 0, Rounding::Up);
         assert_eq!([32, 16, 8].map(|n| up.positions(n).unwrap()), [16, 8, 4]);
-        assert_eq!(up.covers(15, 32), (30, 32));
+        assert_eq!(up.covered(15, 32), 30..32);
     }
 
     #[test]
-    fn impossible_windows_are_refused() {
+    fn invalid_windows_are_rejected() {
         assert!(window(5, 1, 0, Rounding::Down).positions(4).is_err());
         assert!(window(0, 1, 0, Rounding::Down).positions(4).is_err());
         assert!(window(3, 0, 0, Rounding::Down).positions(4).is_err());
@@ -332,10 +350,16 @@ mod tests {
     }
 
     #[test]
-    fn groups_divide_channels() {
+    fn groups_must_divide_channels() {
         let w = window(3, 1, 1, Rounding::Down);
         assert!(ConvGeometry::new(Maps::new(5, 5, 6), 9, w, 2).is_err());
         let g = ConvGeometry::new(Maps::new(5, 5, 6), 8, w, 2).unwrap();
         assert_eq!((g.weights(), g.macs()), (27 * 8, 25 * 27 * 8));
+    }
+
+    #[test]
+    fn fully_connected_layers_are_not_empty() {
+        assert!(FcGeometry::new(0, 3).is_err() && FcGeometry::new(3, 0).is_err());
+        assert_eq!(FcGeometry::new(9216, 4096).unwrap().weights(), 37_748_736);
     }
 }
