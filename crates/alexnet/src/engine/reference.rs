@@ -2,8 +2,9 @@
 //!
 //! It is slow and simple. The tests hold the engines against it, and itself against central differences in f64.
 
-use super::layout;
-use super::{Batch, Tensor};
+use super::batch::Batch;
+use super::cpu::layout;
+use super::tensor::Tensor;
 use crate::net::{Activation, DropoutScale, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::hash::combine;
 use alexnet_kernels::real::Real;

@@ -41,7 +41,7 @@ impl Predictor {
         let Model { recipe, classes, preprocess, summary, .. } = model;
         let views = recipe.evaluation.views;
         let (preprocess, trained_on) = (Arc::new(preprocess), summary.trained_on);
-        Ok(Self { classes, preprocess, views, path, trained_on, engine: Box::new(engine) })
+        Ok(Self { classes, preprocess, views, path, trained_on, engine })
     }
 
     /// What [`super::evaluate()`] takes.

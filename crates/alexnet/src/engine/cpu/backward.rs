@@ -1,8 +1,13 @@
 //! The backward pass: the same steps, last first.
 
 use super::forward::{mask_keys, training_scale};
+use super::plan::Plan;
 use super::{Pair, Parameters, update};
-use crate::engine::{Batch, Laps, NotFinite, Pass, Plan, Update};
+use crate::Result;
+use crate::engine::batch::{Batch, Update};
+use crate::engine::health::NonFinite;
+use crate::engine::interface::{LayerGradient, OnGradient};
+use crate::engine::timings::{LayerTimings, Pass};
 use crate::net::{Activation, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::memory::Buffer;
@@ -13,7 +18,7 @@ use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, map_norm, pool}
 pub(super) enum Gradients<'a> {
     /// They are kept; who waits for them is told the layer's position as soon as they will not change any more: in the
     /// last part of the batch.
-    Keep(&'a mut (dyn FnMut(usize) + Send)),
+    Keep(&'a mut OnGradient<'a>),
     /// They are applied as soon as they are whole.
     Apply(&'a Update),
 }
@@ -30,8 +35,8 @@ pub(super) fn run(
     part: MicroBatch,
     batch: &Batch<'_>,
     then: &mut Gradients<'_>,
-    laps: &mut Laps,
-) -> Option<NotFinite> {
+    timings: &mut LayerTimings,
+) -> Result<Option<NonFinite>> {
     let n = part.images();
     let mut not_finite = None;
     // Below the lowest layer that learns, nobody asks for a gradient.
@@ -59,29 +64,30 @@ pub(super) fn run(
                 let learns = layer.weights().is_some() && !parameters.frozen;
                 if let (true, Gradients::Keep(final_gradient)) = (learns, &mut *then) {
                     learn(layer, parameters, part, x, dy);
-                    laps.lap(i, Pass::WeightGradient);
+                    timings.record(i, Pass::WeightGradient);
                     if part.is_last() {
-                        final_gradient(i);
-                        laps.go_on();
+                        let Pair { weights, biases } = &mut parameters.gradient;
+                        final_gradient(LayerGradient { layer: i, weights, biases })?;
+                        timings.resume();
                     }
                 }
                 if i > lowest {
                     pass_on(layer, step.prologue, &parameters.value, part, x, dy, &mut below[..inputs]);
-                    laps.lap(i, Pass::InputGradient);
+                    timings.record(i, Pass::InputGradient);
                 }
                 if let (true, Gradients::Apply(update)) = (learns, &*then) {
                     let spoilt = update::step(layer, parameters, part, x, dy, update);
                     // What goes wrong goes on downward: the highest layer is told.
-                    not_finite = not_finite.or(spoilt.map(|place| NotFinite { layer: i, place }));
-                    laps.lap(i, Pass::WeightGradient);
+                    not_finite = not_finite.or(spoilt.map(|place| NonFinite { layer: i, place }));
+                    timings.record(i, Pass::WeightGradient);
                 }
                 std::mem::swap(&mut above, &mut below);
                 continue;
             }
         }
-        laps.lap(i, Pass::InputGradient);
+        timings.record(i, Pass::InputGradient);
     }
-    not_finite
+    Ok(not_finite)
 }
 
 /// The gradient of the layer's own parameters, which is whole after the last part.

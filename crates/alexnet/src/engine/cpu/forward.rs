@@ -1,7 +1,8 @@
 //! The forward pass: one step per layer.
 
 use super::Parameters;
-use crate::engine::{Laps, Pass, Plan, Step};
+use super::plan::{Plan, Step};
+use crate::engine::timings::{LayerTimings, Pass};
 use crate::net::{Activation, DropoutScale, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::conv::ConvWeights;
@@ -20,7 +21,7 @@ pub(super) fn run(
     part: MicroBatch,
     images: &[f32],
     keys: Option<&[u64]>,
-    laps: &mut Laps,
+    timings: &mut LayerTimings,
 ) {
     let n = part.images();
     for (i, (layer, step)) in network.layers.iter().zip(&plan.steps).enumerate() {
@@ -40,7 +41,7 @@ pub(super) fn run(
             _ => transform(layer, step.epilogue, &parameters[i], part, x.unwrap_or_default(), y),
         }
         slots[step.to] = to;
-        laps.lap(i, Pass::Forward);
+        timings.record(i, Pass::Forward);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::backward::learn;
 use super::{Pair, Parameters};
-use crate::engine::{Place, Update};
+use crate::engine::batch::Update;
+use crate::engine::health::Place;
 use crate::net::{Layer, Operation, WeightSpec};
 use alexnet_kernels::micro_batch::MicroBatch;
 use alexnet_kernels::sgd::SgdSettings;

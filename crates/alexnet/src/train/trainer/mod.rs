@@ -17,17 +17,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::checkpoint::{Lineage, State};
-use super::config::{Config, Report, RunFolder};
+use super::config::{Config, RunFolder};
 use super::forecast::{Forecast, Known, Measuring};
 use super::journal::Journal;
 use super::keeper::Keeper;
 use super::metrics::Line;
+use super::observer::{Event, Observer, Observers, Phase, StepDone};
 use super::record::Record;
-use super::schedule::End;
+use super::report::{Report, StopReason};
 use super::watch::Watch;
 use crate::Result;
 use crate::data::{Batch as Images, ColorBasis, Image, Loader, Preprocess, Skip, Split};
-use crate::engine::{Batch, CpuEngine, Engine, NotFinite, Outcome, Update};
+use crate::engine::{Batch, Engine, NonFinite, StepOutcome, Update};
 use crate::net::{Augment, Edit, Recipe, Schedule};
 use models::Unsaved;
 
@@ -43,22 +44,52 @@ const FLAT_STEPS: usize = 2000;
 /// When the recipe does not fit the images, memory or the run folder cannot be had, an image's file cannot be read,
 /// the training that is to go on was another one, or numbers stop being finite again and again; checkpoints and models
 /// that were saved before stay.
-pub fn train(mut config: Config) -> Result<Report> {
-    let began = Instant::now();
-    loop {
-        let mut trainer = Trainer::new(config)?;
-        match trainer.epochs()? {
-            Ended::Restart(recipe) => config = trainer.restarted(*recipe),
-            ended => return trainer.finish(began, &ended),
+pub fn train(config: Config) -> Result<Report> {
+    Session::new(config).run()
+}
+
+/// A training, and who is told what happens in it.
+#[derive(Debug)]
+pub struct Session<'a> {
+    config: Config,
+    observers: Observers<'a>,
+}
+
+impl<'a> Session<'a> {
+    /// A training without observers.
+    pub fn new(config: Config) -> Self {
+        Self { config, observers: Observers::default() }
+    }
+
+    /// Adds an observer.
+    #[must_use]
+    pub fn observe(mut self, observer: impl Observer + 'a) -> Self {
+        self.observers.add(observer);
+        self
+    }
+
+    /// Trains.
+    ///
+    /// # Errors
+    /// As [`train`].
+    pub fn run(self) -> Result<Report> {
+        let Self { mut config, mut observers } = self;
+        let began = Instant::now();
+        loop {
+            let mut trainer = Trainer::new(config, observers)?;
+            match trainer.epochs()? {
+                Ended::Restart(recipe) => (config, observers) = trainer.restarted(*recipe),
+                Ended::Stopped(reason) => return trainer.finish(began, reason),
+            }
         }
     }
 }
 
 /// A training under way.
-struct Trainer {
+struct Trainer<'a> {
     config: Config,
-    record: Record,
-    engine: CpuEngine,
+    record: Record<'a>,
+    engine: Box<dyn Engine>,
     train: Split,
     usable: Vec<usize>,
     skipped: Vec<Skip>,
@@ -90,11 +121,7 @@ struct Trainer {
 /// Why there are no more epochs.
 #[derive(Clone, Debug, PartialEq)]
 enum Ended {
-    Scheduled(End),
-    MaxSteps,
-    Signal(u8),
-    /// After the forecast.
-    Forecast,
+    Stopped(StopReason),
     /// The loss is that of a blind guess: once more, with this recipe.
     Restart(Box<Recipe>),
 }
@@ -104,10 +131,10 @@ enum Passed {
     Whole,
     Stopped(Ended),
     /// Numbers stopped being finite.
-    Spoilt(NotFinite, Outcome),
+    Spoilt(NonFinite, StepOutcome),
 }
 
-impl Trainer {
+impl<'a> Trainer<'a> {
     fn epochs(&mut self) -> Result<Ended> {
         loop {
             // A training that is resumed within an epoch ends it first, also where only its validation is left: what is
@@ -115,11 +142,11 @@ impl Trainer {
             if self.state.batches == 0 {
                 self.make_edits()?;
                 if let Some(end) = self.state.pace.ended(&self.schedule()) {
-                    return Ok(Ended::Scheduled(end));
+                    return Ok(Ended::Stopped(StopReason::Schedule(end)));
                 }
             }
             if self.is_enough() {
-                return Ok(Ended::MaxSteps);
+                return Ok(Ended::Stopped(StopReason::StepLimit));
             }
             match self.epoch()? {
                 Passed::Whole => {}
@@ -130,8 +157,8 @@ impl Trainer {
                 }
             }
             let validation = self.validate()?;
-            if let Some(signal) = self.config.interrupt.signal() {
-                return Ok(Ended::Signal(signal));
+            if let Some(reason) = self.interrupted() {
+                return Ok(Ended::Stopped(reason));
             }
             if let Some(ended) = self.end_of_epoch(validation)? {
                 return Ok(ended);
@@ -143,8 +170,9 @@ impl Trainer {
     fn epoch(&mut self) -> Result<Passed> {
         let mut loader = self.loader();
         let (epoch, size) = (self.state.pace.epochs + 1, self.config.recipe.optimizer.batch);
-        self.record.progress.start(format!("epoch {epoch} of {}", self.schedule().epochs), self.usable.len());
-        self.record.progress.take_up((self.state.batches * size).min(self.usable.len()));
+        let phase = Phase::Epoch { epoch, epochs: self.schedule().epochs };
+        let done = (self.state.batches * size).min(self.usable.len());
+        self.record.start_phase(phase, self.usable.len(), done);
         let mut before = Instant::now();
         while self.state.batches < loader.batches() {
             if self.make_edits()? {
@@ -162,8 +190,8 @@ impl Trainer {
                 continue;
             }
             let outcome = self.step(&batch)?;
-            if let Some(found) = self.engine.not_finite() {
-                self.record.progress.finish();
+            if let Some(found) = self.engine.non_finite()? {
+                self.record.end_phase();
                 return Ok(Passed::Spoilt(found, outcome));
             }
             self.state.batches += 1;
@@ -171,16 +199,17 @@ impl Trainer {
             before = Instant::now();
             let is_late = 4 * self.state.batches > 3 * loader.batches();
             self.tally(outcome, batch.labels.len(), time, waiting, is_late);
+            self.tell_step(outcome, batch.labels.len());
             self.measure(&loader, batch.labels.len(), time, waiting);
             loader.recycle(batch);
-            self.write_line();
-            if let Some(ended) = self.stop() {
-                self.record.progress.finish();
-                return Ok(Passed::Stopped(ended));
+            self.write_line()?;
+            if let Some(reason) = self.stop() {
+                self.record.end_phase();
+                return Ok(Passed::Stopped(Ended::Stopped(reason)));
             }
-            self.keep_checkpoint();
+            self.keep_checkpoint()?;
         }
-        self.record.progress.finish();
+        self.record.end_phase();
         Ok(Passed::Whole)
     }
 
@@ -206,24 +235,24 @@ impl Trainer {
     }
 
     /// Learns from a batch. Where the layers are looked at, gradients are kept, which gives the same numbers.
-    fn step(&mut self, batch: &Images) -> Result<Outcome> {
+    fn step(&mut self, batch: &Images) -> Result<StepOutcome> {
         let optimizer = &self.config.recipe.optimizer;
         let update = Update { rate: self.rate(), momentum: optimizer.momentum, decay: optimizer.decay };
         let batch = Batch { images: &batch.images, labels: &batch.labels, keys: &batch.keys };
         if !(self.state.step + 1).is_multiple_of(LOG_EVERY) {
             let outcome = self.engine.step(&batch, &update)?;
-            self.state.step += usize::from(self.engine.not_finite().is_none());
+            self.state.step += usize::from(self.engine.non_finite()?.is_none());
             return Ok(outcome);
         }
-        let outcome = self.engine.forward_backward(&batch, &mut |_| {})?;
+        let outcome = self.engine.forward_backward(&batch, &mut |_| Ok(()))?;
         if outcome.loss.is_finite() {
-            self.engine.apply(&update);
+            self.engine.apply(&update)?;
         }
-        self.state.step += usize::from(self.engine.not_finite().is_none());
+        self.state.step += usize::from(self.engine.non_finite()?.is_none());
         Ok(outcome)
     }
 
-    fn tally(&mut self, outcome: Outcome, images: usize, time: f64, waiting: f64, is_late: bool) {
+    fn tally(&mut self, outcome: StepOutcome, images: usize, time: f64, waiting: f64, is_late: bool) {
         let State { epoch, late, recent, .. } = &mut self.state;
         epoch.add(outcome, images, time, waiting);
         recent.add(outcome, images, time, waiting);
@@ -231,13 +260,19 @@ impl Trainer {
             late.add(outcome, images, time, waiting);
         }
         let loss = recent.loss();
-        self.record.progress.advance(images, Some(loss));
+        self.record.advance(images, Some(loss));
+    }
+
+    fn tell_step(&mut self, outcome: StepOutcome, images: usize) {
+        let StepOutcome { loss, correct, .. } = outcome;
+        let (step, epoch, lr) = (self.state.step, self.state.pace.epochs + 1, self.rate());
+        self.record.observers.notify(&Event::Step(StepDone { step, epoch, images, loss, correct, lr }));
     }
 
     /// The first steps make a forecast.
     fn measure(&mut self, loader: &Loader, images: usize, time: f64, waiting: f64) {
         let Some(measuring) = &mut self.measuring else { return };
-        if !measuring.add(images, time, waiting, self.engine.laps()) {
+        if !measuring.add(images, time, waiting, self.engine.timings()) {
             return;
         }
         let measuring = std::mem::take(measuring);
@@ -258,15 +293,24 @@ impl Trainer {
         let forecast = measuring.forecast(loader.stages(), known);
         self.record.say(&forecast.to_string());
         if forecast.lacks_space() {
-            self.record.say("warning: the disk has no room for all checkpoints and models of this run; those that fit are kept");
+            self.record.warning(
+                "the disk has no room for all checkpoints and models of this run; those that fit are kept",
+            );
         }
         self.forecast = Some(forecast);
     }
 
-    fn stop(&self) -> Option<Ended> {
+    fn stop(&self) -> Option<StopReason> {
         let forecast = self.config.only_forecast && self.measuring.is_none();
-        let signal = self.config.interrupt.signal().map(Ended::Signal);
-        signal.or(self.is_enough().then_some(Ended::MaxSteps)).or(forecast.then_some(Ended::Forecast))
+        self.interrupted()
+            .or(self.is_enough().then_some(StopReason::StepLimit))
+            .or(forecast.then_some(StopReason::Forecast))
+    }
+
+    /// Whether somebody asks for a stop.
+    fn interrupted(&self) -> Option<StopReason> {
+        let signal = self.config.interrupt.signal().map(StopReason::Signal);
+        signal.or(self.record.observers.wants_stop().then_some(StopReason::Observer))
     }
 
     /// Whether the limit of steps is reached.
@@ -275,21 +319,23 @@ impl Trainer {
     }
 
     /// Writes a line of metrics every so many steps, with a look at the layers.
-    fn write_line(&mut self) {
+    fn write_line(&mut self) -> Result<()> {
         if !self.state.step.is_multiple_of(LOG_EVERY) {
-            return;
+            return Ok(());
         }
-        let (rate, health) = (self.rate(), self.engine.health());
+        let (rate, health) = (self.rate(), self.engine.health()?);
         let mut line = self.line(&self.state.recent, None);
         line.set_health(&health);
         for advice in self.watch.layers(self.state.step, &health, rate) {
-            self.record.say(&format!("note: {}. {}", advice.finding, advice.cure));
+            self.record.observers.notify(&Event::Advice(&advice));
+            self.record.note(&format!("{}. {}", advice.finding, advice.cure));
         }
         if self.state.step == FLAT_STEPS && self.state.pace.epochs == 0 {
             self.tell_of_a_bad_loss(self.state.recent);
         }
         self.record.line(&line);
         self.state.recent = Default::default();
+        Ok(())
     }
 
     fn line(&self, tally: &super::tally::Tally, validation: Option<super::metrics::Validation>) -> Line {
@@ -326,11 +372,11 @@ impl Trainer {
     }
 
     /// The configuration for beginning again in the same folder, with another recipe.
-    fn restarted(self, recipe: Recipe) -> Config {
+    fn restarted(self, recipe: Recipe) -> (Config, Observers<'a>) {
         let folder = self.record.run.folder().to_path_buf();
         let mut config = Config { recipe, run: RunFolder::Over(folder), ..self.config };
         // The cure is in the recipe now: a resumed run must not begin again once more.
         config.requests.on_plateau = None;
-        config
+        (config, self.record.observers)
     }
 }
