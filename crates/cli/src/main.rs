@@ -66,8 +66,8 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let ended = signals::end_on_signals().map_err(Stop::from);
-    match ended.and_then(|()| dispatch(&cli.command, &mut Output::new())) {
+    let ready = check_environment().and_then(|()| signals::end_on_signals()).map_err(Stop::from);
+    match ready.and_then(|()| dispatch(&cli.command, &mut Output::new())) {
         Ok(code) => ExitCode::from(code),
         Err(Stop::Closed) => ExitCode::SUCCESS,
         Err(Stop::Failed(error)) => {
@@ -75,6 +75,16 @@ fn main() -> ExitCode {
             ExitCode::from(error.kind.exit_code())
         }
     }
+}
+
+/// Rejects values of environment variables that would otherwise have no effect.
+fn check_environment() -> alexnet::Result<()> {
+    use alexnet_kernels::isa;
+    isa::from_env().map(drop).map_err(|error| {
+        let variable = isa::ENVIRONMENT_VARIABLE;
+        Error::usage(format!("{variable}: {error}"))
+            .help(format!("`unset {variable}` selects the fastest set"))
+    })
 }
 
 fn dispatch(command: &Command, out: &mut Output) -> Ending {

@@ -651,3 +651,24 @@ fn squares_of_another_size_are_refused() {
     let args = ["train", &packed, "--recipe", &recipe, "--run", &to, "--set", "input.square=12"];
     run(&[&args[..], &["--set", "optimizer.rate=1e-5"]].concat(), 0);
 }
+
+/// A typo must not silently run another set of kernels.
+#[test]
+fn unknown_instruction_sets_are_usage_errors() {
+    let run = |value: &str| {
+        let mut command = Command::new(cargo_bin!("alexnet"));
+        command.args(["recipe", "list"]).env("ALEXNET_KERNELS", value).output().unwrap()
+    };
+    let output = run("sse9");
+    assert_eq!(output.status.code(), Some(2));
+    let err = text(&output.stderr);
+    for part in
+        ["ALEXNET_KERNELS", "`sse9` is not a known instruction set", "portable", "unset ALEXNET_KERNELS"]
+    {
+        assert!(err.contains(part), "{part:?} is missing in: {err}");
+    }
+    assert!(output.stdout.is_empty());
+    for value in ["portable", ""] {
+        assert_eq!(run(value).status.code(), Some(0), "ALEXNET_KERNELS={value:?}");
+    }
+}
