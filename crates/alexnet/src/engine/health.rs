@@ -68,9 +68,10 @@ impl OutputStatistics {
     /// Adds the outputs of some images: `values` per image, in `channels` channels.
     pub(super) fn add(&mut self, outputs: &[f32], values: usize, channels: usize) {
         self.images += outputs.len() / values;
-        self.squares =
-            measure::squares(outputs, values).into_iter().fold(self.squares, |sum, square| sum + square);
-        let largest = measure::largest(outputs, channels);
+        self.squares = measure::row_sums_of_squares(outputs, values)
+            .into_iter()
+            .fold(self.squares, |sum, square| sum + square);
+        let largest = measure::column_maxima(outputs, channels);
         match self.largest.is_empty() {
             true => self.largest = largest,
             false => self.largest.iter_mut().zip(largest).for_each(|(a, b)| *a = a.max(b)),
@@ -84,7 +85,7 @@ impl OutputStatistics {
 
     /// The fraction of channels without a positive output for any image.
     pub(super) fn dead_fraction(&self) -> f32 {
-        measure::share_silent(&self.largest) as f32
+        measure::dead_fraction_of_maxima(&self.largest) as f32
     }
 }
 

@@ -80,7 +80,7 @@ impl Record {
     /// Says that something cannot be written now, unless the same cause has been reported already.
     pub fn trouble(&mut self, what: Trouble, error: Error) {
         self.troubles.insert(what);
-        let cause = error.cause.map_or_else(|| error.message.clone(), |cause| format!("{cause:?}"));
+        let cause = error.cause.as_ref().map_or_else(|| error.message.clone(), |cause| format!("{cause:?}"));
         if self.causes.insert(cause) {
             self.say(&format!("warning: {error}"));
         }

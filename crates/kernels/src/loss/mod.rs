@@ -8,8 +8,7 @@
 
 pub mod reference;
 
-use crate::check_len;
-use crate::part::Part;
+use crate::slices::check_len;
 use rayon::prelude::*;
 
 /// `p[b, c] = e^z[b, c] / sum_j e^z[b, j]`.
@@ -46,36 +45,36 @@ pub fn softmax_loss(
     if batch == 0 {
         return 0.0;
     }
+    check_len!(labels, batch);
     let mut sum = 0.0;
-    softmax_loss_part(logits, labels, batch.into(), classes, dlogits, &mut sum);
+    accumulate_softmax_loss(logits, labels, batch, classes, dlogits, &mut sum);
     sum / batch as f64
 }
 
-/// [`softmax_loss`] of a part of a batch: adds to `sum` what the images have in the sum over the batch, and writes the
-/// gradient of the mean over the batch.
+/// [`softmax_loss`] for some images of a batch of `batch`: adds their losses to `sum`, and writes the gradient of the mean
+/// over the batch.
 ///
 /// # Shapes
-/// As the module's, for the images of the part.
+/// As in [`softmax_loss`], for these images.
 ///
 /// # Panics
 /// As [`softmax_loss`].
-pub fn softmax_loss_part(
+pub fn accumulate_softmax_loss(
     logits: &[f32],
     labels: &[u32],
-    part: Part,
+    batch: usize,
     classes: usize,
     dlogits: &mut [f32],
     sum: &mut f64,
 ) {
-    check_len!(logits, part.images() * classes);
-    check_len!(labels, part.images());
-    check_len!(dlogits, part.images() * classes);
+    check_len!(logits, labels.len() * classes);
+    check_len!(dlogits, labels.len() * classes);
     let wrong = labels.iter().find(|&&label| label as usize >= classes);
     assert!(wrong.is_none(), "label {} of {classes} classes", wrong.unwrap_or(&0));
-    if part.images() == 0 {
+    if labels.is_empty() {
         return;
     }
-    let batch = part.batch() as f64;
+    let batch = batch as f64;
     let images = logits.par_chunks_exact(classes).zip(dlogits.par_chunks_exact_mut(classes)).zip(labels);
     let losses: Vec<f64> = images
         .map(|((z, dz), &label)| {

@@ -24,8 +24,8 @@ fn axes(layer: &Layer) -> Option<(Vec<usize>, Vec<usize>)> {
             let extents = vec![g.output.pixels(), g.groups, g.group_outputs(), g.group_inputs(), k, k];
             Some((extents, vec![0, 1, 4, 5, 3, 2]))
         }
-        Operation::Fc { outputs, .. } => {
-            Some((vec![*outputs, layer.input.channels, layer.input.pixels()], vec![0, 2, 1]))
+        Operation::Fc(g, _) => {
+            Some((vec![g.outputs, layer.input.channels, layer.input.pixels()], vec![0, 2, 1]))
         }
         _ => None,
     }
