@@ -21,6 +21,7 @@ pub mod engine;
 pub mod error;
 pub mod eval;
 pub mod files;
+pub mod format;
 pub mod model;
 pub mod net;
 pub mod random;

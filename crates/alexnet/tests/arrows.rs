@@ -9,6 +9,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("random", &[]),
     ("files", &[]),
+    ("format", &[]),
     ("net", &[]),
     ("data", &["files", "net", "random"]),
     ("engine", &["net", "random"]),
@@ -25,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What anyone may use.
-const EVERYBODY: &[&str] = &["error", "Error", "Result"];
+const EVERYBODY: &[&str] = &["error", "format", "Error", "Result"];
 
 /// What is wrong with the text of a source file of module `module`.
 fn offences(module: &str, text: &str) -> Vec<String> {

@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 
 use super::args::{CheckArgs, DataBenchArgs, DataCommand, FixArgs, PackArgs};
 use super::output::{Output, escaped, note, printable};
+use super::ui::{Display, Progress};
 use super::{Ending, Stop};
 use alexnet::data::check::plan::{Done, Left, Plan, Undone};
 use alexnet::data::check::{Diagnosis, check};
 use alexnet::data::pack::{Coding, Config, Manifest, check_outside, pack, recipe_of};
 use alexnet::data::{Dataset, bench, digests};
 use alexnet::error::{Kind, shell};
-use alexnet::net::show::grouped;
+use alexnet::format::grouped;
 use alexnet::net::{Orientation, Recipe};
-use alexnet::train::progress::{Display, Progress};
 use alexnet::train::signals::Interrupt;
 
 pub(super) fn run(command: &DataCommand, out: &mut Output) -> Ending {

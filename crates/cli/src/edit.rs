@@ -28,7 +28,7 @@ pub(super) fn run(args: &EditArgs, out: &mut Output) -> Ending {
     let asked = changes
         .into_iter()
         .map(|change| {
-            let path = journal::ask(&args.run, change.clone(), &args.reason)?;
+            let path = journal::request_edit(&args.run, change.clone(), &args.reason)?;
             Ok((change, path.file_stem().unwrap_or_default().to_string_lossy().into_owned()))
         })
         .collect::<Result<Vec<(Change, String)>>>()?;

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::Ending;
 use super::args::EvalArgs;
 use super::output::{Output, note, percent, printable};
+use super::ui::{Display, Progress};
 use alexnet::data::pack::Asker;
 use alexnet::data::{Dataset, Preprocess, Split, identity};
 use alexnet::eval::{Evaluation, Judge, Predictor, ensemble, model_path, same_classes};
-use alexnet::net::show::grouped;
+use alexnet::format::grouped;
 use alexnet::train::origin::Origin;
-use alexnet::train::progress::{Display, Progress};
 use alexnet::{Error, Result};
 
 /// Most skipped images that the text lists; the JSON lists all.

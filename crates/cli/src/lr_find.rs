@@ -6,11 +6,12 @@ use super::Ending;
 use super::args::LrFindArgs;
 use super::output::{Output, note};
 use super::settings;
+use super::ui::{Display, TrainingView};
 use alexnet::data::Dataset;
 use alexnet::error::shell;
 use alexnet::net::{Purpose, Recipe};
-use alexnet::train::progress::Display;
 use alexnet::train::rates::{Found, Options, find};
+use alexnet::train::signals::Interrupt;
 
 pub(super) fn run(args: &LrFindArgs, out: &mut Output) -> Ending {
     let mut recipe = Recipe::load(&args.recipe)?;
@@ -29,9 +30,10 @@ pub(super) fn run(args: &LrFindArgs, out: &mut Output) -> Ending {
         seed: args.seed,
         threads,
         workers: threads,
-        display: Display::detect(false),
     };
-    let found = find(&recipe, &Dataset::open(&args.source)?, &options)?;
+    let mut view = TrainingView::new(Display::detect(false), Interrupt::new());
+    let found = find(&recipe, &Dataset::open(&args.source)?, &options, &mut view)?;
+    drop(view);
     if let Some(path) = &args.plot {
         found.draw(path)?;
     }

@@ -6,7 +6,8 @@
 //! | `args` | what can be typed |
 //! | `settings` | `--set`, and options that would have no effect |
 //! | `classes` | the classes of a set, as they are shown before training |
-//! | `output` | standard output that may be closed, notes, errors, color |
+//! | `output` | standard output that may be closed, notes, errors |
+//! | `ui` | progress, the dashboard, colors |
 //! | one file a command | arguments to one call, and its result to text or JSON |
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ mod output;
 mod recipe;
 mod settings;
 mod train;
+mod ui;
 
 use std::process::ExitCode;
 

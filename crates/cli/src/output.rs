@@ -1,8 +1,9 @@
-//! Standard output that may be closed, notes and errors on standard error, color where it is wanted.
+//! Standard output that may be closed; notes and errors on standard error.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use super::Stop;
+use super::ui::paint;
 use alexnet::Error;
 use alexnet::error::Kind;
 
@@ -71,28 +72,16 @@ impl Write for Output {
 
 /// Says something beside the results. Nothing is lost when nobody listens.
 pub(super) fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{} {}", paint("note:", "36"), printable(text));
+    let _ = writeln!(io::stderr(), "{} {}", paint(&io::stderr(), "note:", "36"), printable(text));
 }
 
 /// Says what failed, and the way out.
 pub(super) fn error(error: &Error) {
-    let mut text = format!("{} {}\n", paint("error:", "1;31"), printable(&error.message));
+    let mut text = format!("{} {}\n", paint(&io::stderr(), "error:", "1;31"), printable(&error.message));
     if let Some(help) = &error.help {
-        text += &format!(" {} {}\n", paint("help:", "1;32"), printable(help));
+        text += &format!(" {} {}\n", paint(&io::stderr(), "help:", "1;32"), printable(help));
     }
     let _ = io::stderr().write_all(text.as_bytes());
-}
-
-/// `text` in a color, where standard error is a terminal that shows colors and nobody has asked for none
-/// (no-color.org).
-fn paint(text: &str, color: &str) -> String {
-    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    if io::stderr().is_terminal() && !set("NO_COLOR") && !dumb {
-        format!("\x1b[{color}m{text}\x1b[0m")
-    } else {
-        text.to_string()
-    }
 }
 
 /// `text` without characters that steer a terminal: names of files and classes come from strangers.

@@ -3,7 +3,7 @@
 use super::args::{Limit, TrainArgs};
 use super::output::note;
 use alexnet::data::{Dataset, Split};
-use alexnet::net::show::grouped;
+use alexnet::format::grouped;
 use alexnet::net::{Change, Purpose, Recipe};
 use alexnet::{Error, Result};
 

@@ -9,26 +9,29 @@ use serde_json::{Value, json};
 use super::args::{Limit, TrainArgs};
 use super::output::{Output, note, percent, printable};
 use super::recipe::run_recipe;
+use super::ui::{Display, TrainingView};
 use super::{Ending, classes, command_line, settings};
 use alexnet::data::{Dataset, embedded};
 use alexnet::eval::model_path;
+use alexnet::format::grouped;
 use alexnet::model::Model;
-use alexnet::net::show::grouped;
 use alexnet::net::{Change, Edit, Purpose, Recipe};
 use alexnet::train::keeper::Frequency;
 use alexnet::train::origin::{Origin, Requests};
-use alexnet::train::progress::Display;
 use alexnet::train::signals::Interrupt;
 use alexnet::train::snapshot::Snapshot;
 use alexnet::train::watch::{OnDivergence, OnPlateau};
-use alexnet::train::{Config, Report, RunFolder, train};
+use alexnet::train::{Config, Report, RunFolder, Session};
 use alexnet::{Error, Result};
 
 /// Minutes between two checkpoints, unless said otherwise.
 const CHECKPOINT_MINUTES: f64 = 10.0;
 
 pub(super) fn run(args: &TrainArgs, out: &mut Output) -> Ending {
-    let report = train(config(args)?)?;
+    let config = config(args)?;
+    let display = if args.tui { Display::dashboard() } else { Display::detect(false) };
+    let view = TrainingView::new(display, config.interrupt.clone());
+    let report = Session::new(config).observe(view).run()?;
     if args.format.json {
         out.json(&json(&report))?;
     } else {
@@ -78,7 +81,6 @@ fn config(args: &TrainArgs) -> Result<Config> {
         },
         requests,
         only_forecast: args.forecast,
-        display: if args.tui { Display::dashboard() } else { Display::detect(false) },
         interrupt: Interrupt::on_signals(),
         ..Config::new(recipe, dataset)
     })
@@ -151,7 +153,7 @@ fn recipe(args: &TrainArgs) -> Result<Recipe> {
 
 /// 128 + signal after an interruption, as shells have it.
 pub(super) fn exit_code(report: &Report) -> u8 {
-    report.interrupted.map_or(0, |signal| 128 + signal)
+    report.signal().map_or(0, |signal| 128 + signal)
 }
 
 /// The fields of `train --json` and `demo --json`; `top1` and what belongs to it are null without validation.
@@ -168,7 +170,7 @@ pub(super) fn json(report: &Report) -> Value {
         "images": found.map(|found| found.images),
         "best": report.best.as_ref().map(best),
         "skipped": report.skipped,
-        "interrupted": report.interrupted,
+        "interrupted": report.signal(),
         "forecast": report.forecast,
         "advice": report.advice,
     })

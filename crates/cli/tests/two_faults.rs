@@ -147,7 +147,7 @@ impl Case<'_> {
         let run = self.place.root().join("run");
         if run.join("run.json").exists() {
             let rate = [0.0001, 0.004][self.chance(3, 2) as usize];
-            journal::ask(&run, Change::Rate(rate), "a test").unwrap();
+            journal::request_edit(&run, Change::Rate(rate), "a test").unwrap();
         }
     }
 

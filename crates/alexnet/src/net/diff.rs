@@ -7,7 +7,8 @@ use toml::Value;
 
 use super::network::Network;
 use super::recipe::{Recipe, Spec};
-use super::show::{card_line, grouped, wrapped};
+use super::show::{card_line, wrapped};
+use crate::format::grouped;
 
 /// What differs between two recipes: sizes, preparation, training, then layers by name; why each of those matters;
 /// then what the cards say that the other's does not.

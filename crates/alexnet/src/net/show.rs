@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::network::{Layer, Network, Operation};
 use super::recipe::{Deviation, DropoutScale, Init, Mean, Orientation, Recipe, WeightSpec};
+use crate::format::grouped;
 
 /// The layer table, the totals, how images are prepared, how it trains, and the deviations card.
 pub fn text(recipe: &Recipe, network: &Network) -> String {
@@ -265,19 +266,6 @@ pub(super) fn wrapped(text: &str, first: &str, rest: &str) -> String {
         empty = false;
     }
     let _ = writeln!(out, "{line}");
-    out
-}
-
-/// 60,965,224.
-pub fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
     out
 }
 

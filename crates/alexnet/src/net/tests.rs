@@ -170,7 +170,7 @@ fn every_builtin_reads_back_builds_and_shows() {
         }
         let network = network(&recipe);
         let text = show::text(&recipe, &network);
-        assert!(text.contains(&show::grouped(network.parameters())), "{text}");
+        assert!(text.contains(&crate::format::grouped(network.parameters())), "{text}");
         assert!(text.lines().all(|line| line.len() <= 130), "{text}");
         assert_eq!(diff(&recipe, &recipe).lines().count(), 2, "{}", diff(&recipe, &recipe));
     }
