@@ -9,7 +9,6 @@
 
 pub mod reference;
 
-use crate::micro_batch::MicroBatch;
 use crate::slices::check_len;
 use rayon::prelude::*;
 
@@ -47,36 +46,36 @@ pub fn softmax_loss(
     if batch == 0 {
         return 0.0;
     }
+    check_len!(labels, batch);
     let mut sum = 0.0;
-    accumulate_softmax_loss(logits, labels, batch.into(), classes, dlogits, &mut sum);
+    accumulate_softmax_loss(logits, labels, batch, classes, dlogits, &mut sum);
     sum / batch as f64
 }
 
-/// [`softmax_loss`] for one micro-batch: adds the loss of each image to `sum`, and writes the gradient of the mean over
-/// the whole batch.
+/// [`softmax_loss`] of some images of a batch of `batch`: adds their losses to `sum`, and writes the gradient of the mean
+/// over the batch.
 ///
 /// # Shapes
-/// Those of the module, for the images of the micro-batch.
+/// As in [`softmax_loss`], for these images.
 ///
 /// # Panics
 /// As [`softmax_loss`].
 pub fn accumulate_softmax_loss(
     logits: &[f32],
     labels: &[u32],
-    micro_batch: MicroBatch,
+    batch: usize,
     classes: usize,
     dlogits: &mut [f32],
     sum: &mut f64,
 ) {
-    check_len!(logits, micro_batch.images() * classes);
-    check_len!(labels, micro_batch.images());
-    check_len!(dlogits, micro_batch.images() * classes);
+    check_len!(logits, labels.len() * classes);
+    check_len!(dlogits, labels.len() * classes);
     let wrong = labels.iter().find(|&&label| label as usize >= classes);
-    assert!(wrong.is_none(), "label {} with {classes} classes", wrong.unwrap_or(&0));
-    if micro_batch.images() == 0 {
+    assert!(wrong.is_none(), "label {} of {classes} classes", wrong.unwrap_or(&0));
+    if labels.is_empty() {
         return;
     }
-    let batch = micro_batch.batch() as f64;
+    let batch = batch as f64;
     let images = logits.par_chunks_exact(classes).zip(dlogits.par_chunks_exact_mut(classes)).zip(labels);
     let losses: Vec<f64> = images
         .map(|((z, dz), &label)| {
