@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use alexnet::data::{Image, Preprocess};
-use alexnet::engine::{CpuEngine, Engine, Mode, Tensor};
+use alexnet::engine::{Device, Options, Tensor, open};
 use alexnet::model::{Golden, Model, Summary};
 use alexnet::net::Recipe;
 use assert_cmd::cargo::cargo_bin;
@@ -106,10 +106,10 @@ fn save_model(folder: &Path, name: &str, classes: &[&str]) -> String {
         summary: Summary::default(),
         golden: Golden { images: vec![], logits: vec![] },
     };
-    let mut engine = CpuEngine::new(model.network().unwrap(), Mode::Inference, 1, 1).unwrap();
+    let mut engine = open(Device::Cpu, model.network().unwrap(), &Options::inference(1, 1)).unwrap();
     engine.load(&model.parameters).unwrap();
     let squares = (0..2).map(|class| Image::new(8, 8, pixels(class, 8, 5))).collect();
-    model.golden = Golden::record(&mut engine, &model.preprocess, squares).unwrap();
+    model.golden = Golden::record(&mut *engine, &model.preprocess, squares).unwrap();
     let file: PathBuf = folder.join(name);
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     model.save(&file).unwrap();

@@ -188,6 +188,35 @@ impl ConvGeometry {
     }
 }
 
+/// A fully connected layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FcGeometry {
+    /// Values per image that go in.
+    pub inputs: usize,
+    /// Values per image that come out: the layer's units.
+    pub outputs: usize,
+}
+
+impl FcGeometry {
+    /// A fully connected layer from `inputs` values to `outputs` units.
+    ///
+    /// # Errors
+    /// If either is zero.
+    pub fn new(inputs: usize, outputs: usize) -> Result<Self, GeometryError> {
+        if inputs == 0 || outputs == 0 {
+            return Err(GeometryError {
+                problem: format!("{inputs} inputs and {outputs} outputs must be at least 1"),
+            });
+        }
+        Ok(Self { inputs, outputs })
+    }
+
+    /// Weights, laid out `[outputs][inputs]`; also the multiply-adds per image.
+    pub const fn weights(&self) -> usize {
+        self.inputs * self.outputs
+    }
+}
+
 /// A pooling: every map by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PoolGeometry {

@@ -12,8 +12,8 @@
 //! Work is split over outputs, and every sum has an order that depends on shapes alone, so results have the
 //! same bits at any number of threads. Kernels run on rayon's current thread pool.
 //!
-//! Nor do bits depend on how a batch is cut into parts (see [`part`]): a kernel that takes an `impl Into<Part>` takes a
-//! number of images that are a whole batch, or a [`part::Part`] of one.
+//! Nor do bits depend on how a batch is cut into parts (see [`part`]): a kernel that takes an `impl Into<MicroBatch>` takes a
+//! number of images that are a whole batch, or a [`micro_batch::MicroBatch`] of one.
 //!
 //! # Instruction sets
 //! [`isa::Isa::current`] chooses at run time; nothing has to be compiled for one machine.
@@ -21,10 +21,10 @@
 pub mod activation;
 pub mod conv;
 pub mod dropout;
+pub mod f16;
 pub mod fc;
 pub mod gemm;
 pub mod geometry;
-pub mod half;
 pub mod hash;
 pub mod isa;
 pub mod local;
@@ -33,7 +33,7 @@ pub mod lrn;
 pub mod map_norm;
 pub mod measure;
 pub mod memory;
-pub mod part;
+pub mod micro_batch;
 pub mod peak;
 pub mod pool;
 pub mod real;
@@ -45,16 +45,5 @@ mod response;
 mod scratch;
 mod shared;
 mod simd;
+mod slices;
 mod winograd;
-
-/// Elements that a memory-bound kernel hands to a thread at a time: 64 KiB of `f32`, large beside the cost of
-/// handing over, small beside a layer.
-const GRAIN: usize = 16 * 1024;
-
-/// Panics unless a slice has the length that the operation's shape asks for.
-macro_rules! check_len {
-    ($slice:ident, $len:expr) => {
-        assert_eq!($slice.len(), $len, "length of `{}`", stringify!($slice))
-    };
-}
-use check_len;

@@ -82,22 +82,22 @@ pub fn reserve<T>(values: &mut Vec<T>, additional: usize) -> Result<(), TryReser
 // SAFETY: all is done by the system's allocator.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         allocated(unsafe { System.alloc(layout) }, layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         allocated(unsafe { System.alloc_zeroed(layout) }, layout.size())
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         allocated(unsafe { System.realloc(memory, layout, size) }, size)
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { System.dealloc(memory, layout) };
     }
 }
@@ -173,7 +173,7 @@ fn pages(layout: Layout) -> *mut f32 {
 /// `values` came from [`pages`] for this layout and is not used any more.
 #[cfg(target_os = "linux")]
 unsafe fn give_back_pages(values: *mut f32, layout: Layout) {
-    // SAFETY: promised by the caller.
+    // SAFETY: guaranteed by the caller.
     unsafe { libc::munmap(values.cast(), layout.size()) };
 }
 
@@ -182,7 +182,7 @@ use small as pages;
 
 #[cfg(not(target_os = "linux"))]
 unsafe fn give_back_pages(values: *mut f32, layout: Layout) {
-    // SAFETY: promised by the caller.
+    // SAFETY: guaranteed by the caller.
     unsafe { dealloc(values.cast(), layout) };
 }
 

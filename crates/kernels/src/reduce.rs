@@ -1,7 +1,7 @@
 //! Sums over the rows of a matrix: the gradients of biases.
 
 use crate::isa::multiversioned;
-use crate::part::PORTION;
+use crate::micro_batch::GRANULE;
 use rayon::prelude::*;
 
 /// Rows whose sum is a task, at most. Fixed, so that the order of the sum is.
@@ -16,7 +16,7 @@ const COLUMNS: usize = 1024;
 /// In double precision: hundreds of thousands of values may be summed, and memory is the bottleneck anyway.
 pub(crate) fn add_rows(matrix: &[f32], rows: usize, sums: &mut [f64]) {
     let columns = sums.len();
-    let portions = matrix.chunks((PORTION * rows * columns).max(1));
+    let portions = matrix.chunks((GRANULE * rows * columns).max(1));
     let blocks: Vec<&[f32]> = portions.flat_map(|portion| portion.chunks(BLOCK * columns)).collect();
     let partial: Vec<Vec<f64>> = blocks
         .into_par_iter()
@@ -67,8 +67,8 @@ mod tests {
                 sums.map(f64::to_bits)
             };
             let whole = cut(40);
-            assert!([1, 2, 3].iter().all(|portions| cut(portions * PORTION) == whole), "{rows} rows");
-            assert!(cut(PORTION + 1) != whole, "{rows} rows: the order does not show");
+            assert!([1, 2, 3].iter().all(|portions| cut(portions * GRANULE) == whole), "{rows} rows");
+            assert!(cut(GRANULE + 1) != whole, "{rows} rows: the order does not show");
         }
     }
 }

@@ -4,10 +4,10 @@
 //! `dx = dy s^-beta - 2 alpha beta x sum dy x s^(-beta - 1)`, summed over the elements in whose neighborhood
 //! this one lies: the same neighborhood, mirrored.
 
-use crate::check_len;
 use crate::geometry::{NormGeometry, Normalization};
 use crate::isa::multiversioned;
 use crate::scratch;
+use crate::slices::check_len;
 use rayon::prelude::*;
 
 /// How to sum over neighborhoods: `values`, how far they reach before and after an element, and the sums.

@@ -23,18 +23,18 @@ impl<'a> Shared<'a> {
     /// What is read or written through it lies inside the slice, and nobody else uses it meanwhile.
     pub(crate) unsafe fn at(&self, index: usize) -> *mut f32 {
         debug_assert!(index <= self.len);
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.values.add(index) }
     }
 
-    /// Some elements.
+    /// `len` elements from `first` on.
     ///
     /// # Safety
     /// They lie inside the slice, and nobody else uses them meanwhile.
     #[allow(clippy::mut_from_ref)]
-    pub(crate) unsafe fn part(&self, first: usize, len: usize) -> &mut [f32] {
+    pub(crate) unsafe fn range(&self, first: usize, len: usize) -> &mut [f32] {
         debug_assert!(first + len <= self.len);
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { std::slice::from_raw_parts_mut(self.values.add(first), len) }
     }
 }

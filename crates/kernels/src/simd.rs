@@ -18,7 +18,7 @@ pub(crate) trait Vector: Copy {
     ///
     /// # Safety
     /// The machine has the instructions; `LANES` halves can be read at `from`.
-    unsafe fn load_half(from: *const u16) -> Self;
+    unsafe fn load_f16(from: *const u16) -> Self;
 
     /// # Safety
     /// The machine has the instructions; `LANES` values can be written at `to`.
@@ -76,7 +76,7 @@ pub(crate) trait Vector: Copy {
     unsafe fn at_least(self, floor: Self) -> Self;
 }
 
-use crate::half::widen;
+use crate::f16::to_f32;
 
 /// Values to a cache line.
 pub(crate) const LINE: usize = 16;
@@ -114,19 +114,19 @@ impl Vector for Four {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { from.cast::<[f32; 4]>().read() })
     }
 
     #[inline(always)]
-    unsafe fn load_half(from: *const u16) -> Self {
-        // SAFETY: promised by the caller.
-        Self(unsafe { from.cast::<[u16; 4]>().read_unaligned() }.map(widen))
+    unsafe fn load_f16(from: *const u16) -> Self {
+        // SAFETY: guaranteed by the caller.
+        Self(unsafe { from.cast::<[u16; 4]>().read_unaligned() }.map(to_f32))
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { to.cast::<[f32; 4]>().write(self.0) }
     }
 
@@ -174,14 +174,14 @@ impl Vector for Four {
 /// Implements [`Vector`] for a register of x86: one instruction, or two, for each function.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_vector {
-    ($register:ident, $lanes:literal, $splat:ident, $load:ident, $load_half:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
+    ($register:ident, $lanes:literal, $splat:ident, $load:ident, $load_f16:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
      $div:ident, $sqrt:ident, $fma:ident, $max:ident, $where_positive:ident) => {
         impl Vector for x86::$register {
             const LANES: usize = $lanes;
 
             #[inline(always)]
             unsafe fn splat(value: f32) -> Self {
-                // SAFETY: promised by the caller, as in all that follow.
+                // SAFETY: guaranteed by the caller, as in all that follow.
                 unsafe { x86::$splat(value) }
             }
 
@@ -192,9 +192,9 @@ macro_rules! x86_vector {
             }
 
             #[inline(always)]
-            unsafe fn load_half(from: *const u16) -> Self {
+            unsafe fn load_f16(from: *const u16) -> Self {
                 // SAFETY: see above.
-                unsafe { $load_half(from) }
+                unsafe { $load_f16(from) }
             }
 
             #[inline(always)]
@@ -263,8 +263,8 @@ use std::arch::x86_64 as x86;
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn load_half_avx2(from: *const u16) -> x86::__m256 {
-    // SAFETY: promised by the caller.
+unsafe fn load_f16_avx2(from: *const u16) -> x86::__m256 {
+    // SAFETY: guaranteed by the caller.
     x86::_mm256_cvtph_ps(unsafe { x86::_mm_loadu_si128(from.cast()) })
 }
 
@@ -273,8 +273,8 @@ unsafe fn load_half_avx2(from: *const u16) -> x86::__m256 {
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn load_half_avx512(from: *const u16) -> x86::__m512 {
-    // SAFETY: promised by the caller.
+unsafe fn load_f16_avx512(from: *const u16) -> x86::__m512 {
+    // SAFETY: guaranteed by the caller.
     x86::_mm512_cvtph_ps(unsafe { x86::_mm256_loadu_si256(from.cast()) })
 }
 
@@ -296,13 +296,13 @@ fn where_positive_avx512(values: x86::__m512, x: x86::__m512) -> x86::__m512 {
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 x86_vector!(
-    __m256, 8, _mm256_set1_ps, _mm256_loadu_ps, load_half_avx2, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
+    __m256, 8, _mm256_set1_ps, _mm256_loadu_ps, load_f16_avx2, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
     _mm256_div_ps, _mm256_sqrt_ps, _mm256_fmadd_ps, _mm256_max_ps, where_positive_avx2
 );
 
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 x86_vector!(
-    __m512, 16, _mm512_set1_ps, _mm512_loadu_ps, load_half_avx512, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
+    __m512, 16, _mm512_set1_ps, _mm512_loadu_ps, load_f16_avx512, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
     _mm512_div_ps, _mm512_sqrt_ps, _mm512_fmadd_ps, _mm512_max_ps, where_positive_avx512
 );

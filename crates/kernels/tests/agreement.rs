@@ -4,9 +4,13 @@ mod kit;
 
 use alexnet_kernels::geometry::{Maps, NormGeometry, Normalization};
 use alexnet_kernels::isa::Isa;
-use alexnet_kernels::{activation, activation::Epilogue, conv, dropout, fc, half, loss, lrn, sgd};
+use alexnet_kernels::sgd::SgdSettings;
+use alexnet_kernels::{activation, activation::Epilogue, conv, dropout, f16, fc, loss, lrn, sgd};
 use kit::{Case, bits, cases::*, check_agreement, check_short_agreement, double, shapes, single, spread};
 use proptest::prelude::*;
+
+/// The paper's settings (section 5).
+const PAPER: SgdSettings = SgdSettings { learning_rate: 0.01, momentum: 0.9, weight_decay: 0.0005 };
 
 proptest! {
     #![proptest_config(shapes::draw(256))]
@@ -24,35 +28,35 @@ proptest! {
 
     #[test]
     fn fc(batch in 1..20_usize, inputs in 1..150_usize, outputs in 1..80_usize) {
-        check_agreement(&Fc { batch, inputs, outputs });
+        check_agreement(&Fc::new(batch, inputs, outputs));
     }
 
     /// A gradient that goes into the update at once changes the weights as one that is written out first, to the bit.
     #[test]
     fn fc_step(batch in 1..20_usize, inputs in 1..1500_usize, outputs in 1..150_usize) {
-        let case = Fc { batch, inputs, outputs };
+        let case = Fc::new(batch, inputs, outputs);
         let tensors = single(&case.inputs());
         let ([x, w, _, dy], v) = (&tensors[..], spread(inputs * outputs, 9)) else { unreachable!() };
         let v = single(&[v]).remove(0);
         let (mut apart, mut fused) = ([w.clone(), v.clone()], [w.clone(), v]);
         let (mut dw, mut dbias) = (w.clone(), vec![0.0; outputs]);
-        fc::backward_weights(batch, inputs, outputs, x, dy, &mut dw, &mut dbias);
+        fc::backward_weights(&case.g, batch, x, dy, &mut dw, &mut dbias);
         let [w, v] = &mut apart;
-        prop_assert!(sgd::step(w, v, &dw, 0.01, 0.9, 0.0005));
+        prop_assert!(sgd::step(w, v, &dw, PAPER));
         let [w, v] = &mut fused;
-        prop_assert!(fc::step(batch, inputs, outputs, x, dy, w, v, [0.01, 0.9, 0.0005]));
+        prop_assert!(fc::step(&case.g, batch, x, dy, w, v, PAPER));
         prop_assert_eq!(bits(&apart), bits(&fused));
     }
 
     /// Weights in half precision give the bits of their values in single precision, but for the order of the sums.
     #[test]
-    fn fc_halved(batch in 1..20_usize, inputs in 1..150_usize, outputs in 1..80_usize) {
-        let case = Fc { batch, inputs, outputs };
+    fn fc_f16(batch in 1..20_usize, inputs in 1..150_usize, outputs in 1..80_usize) {
+        let case = Fc::new(batch, inputs, outputs);
         let mut tensors = single(&case.inputs());
-        let halves: Vec<u16> = tensors[1].iter().map(|&w| half::narrow(w)).collect();
-        tensors[1] = halves.iter().map(|&w| half::widen(w)).collect();
+        let halves: Vec<u16> = tensors[1].iter().map(|&w| f16::from_f32(w)).collect();
+        tensors[1] = halves.iter().map(|&w| f16::to_f32(w)).collect();
         let mut y = vec![0.0; batch * outputs];
-        fc::forward_halved(batch, inputs, outputs, &tensors[0], &halves, &tensors[2], &mut y);
+        fc::forward_f16(&case.g, batch, &tensors[0], &halves, &tensors[2], &mut y);
         prop_assert_eq!(kit::agree(&[y], &case.reference(&double(&tensors))[..1]), Ok(()));
     }
 
@@ -121,9 +125,13 @@ proptest! {
         let inputs = single(&[spread(len, 1), spread(len, 2), spread(len, 3)]);
         let (mut fast, mut reference) = (inputs.clone(), double(&inputs));
         let ([w, v, _], [w64, v64, _]) = (&mut fast[..], &mut reference[..]) else { unreachable!() };
-        sgd::step(w, v, &inputs[2], 0.01, 0.9, 0.0005);
-        let [rate, momentum, decay] = [0.01_f32, 0.9, 0.0005].map(f64::from);
-        sgd::reference::step(w64, v64, &double(&inputs)[2], rate, momentum, decay);
+        sgd::step(w, v, &inputs[2], PAPER);
+        let settings = SgdSettings {
+            learning_rate: PAPER.learning_rate.into(),
+            momentum: PAPER.momentum.into(),
+            weight_decay: PAPER.weight_decay.into(),
+        };
+        sgd::reference::step(w64, v64, &double(&inputs)[2], settings);
         prop_assert_eq!(kit::agree(&fast, &reference), Ok(()));
     }
 }

@@ -2,13 +2,13 @@
 
 mod kit;
 
-use alexnet_kernels::gemm::{Matrix, Shape, Start, gemm_with, reference};
+use alexnet_kernels::gemm::{Matrix, Shape, Summation, gemm_with, reference};
 use alexnet_kernels::isa::Isa;
 use kit::{agree, bits, double, positive, shapes, single};
 use proptest::prelude::*;
 
-/// `start + A B` with rows of C three longer than they need be, and what lies between them.
-fn product(isa: Isa, shape: Shape, turned: bool, start: Start, values: &[Vec<f32>]) -> Vec<f32> {
+/// `sum + A B` with rows of C three longer than they need be, and what lies between them.
+fn product(isa: Isa, shape: Shape, turned: bool, sum: Summation, values: &[Vec<f32>]) -> Vec<f32> {
     let (Shape { m, n, k }, [a, b, c]) = (shape, values) else { unreachable!() };
     let row_stride = n + 3;
     let mut rows = vec![0.25; m * row_stride];
@@ -18,10 +18,10 @@ fn product(isa: Isa, shape: Shape, turned: bool, start: Start, values: &[Vec<f32
     if turned {
         let (a, b) = (transpose(a, m, k), transpose(b, k, n));
         let (a, b) = (Matrix::across_rows(&a, m), Matrix::along_rows(&b, k));
-        gemm_with(isa, shape, &a, &b, start, &mut rows, row_stride);
+        gemm_with(isa, shape, &a, &b, sum, &mut rows, row_stride);
     } else {
         let (a, b) = (Matrix::along_rows(a, k), Matrix::across_rows(b, n));
-        gemm_with(isa, shape, &a, &b, start, &mut rows, row_stride);
+        gemm_with(isa, shape, &a, &b, sum, &mut rows, row_stride);
     }
     rows.chunks_exact(row_stride)
         .flat_map(|row| {
@@ -40,7 +40,7 @@ fn check(shape: Shape) {
     let values = single(&[positive(m * k, 1), positive(k * n, 2), positive(m * n, 3)]);
     let wide = double(&values);
     let row = &values[2][..n];
-    for (i, start) in [Start::Zero, Start::Keep, Start::Row(row)].into_iter().enumerate() {
+    for (i, sum) in [Summation::Overwrite, Summation::Add, Summation::Bias(row)].into_iter().enumerate() {
         let mut expected = match i {
             0 => vec![0.0; m * n],
             1 => wide[2].clone(),
@@ -48,11 +48,11 @@ fn check(shape: Shape) {
         };
         reference::gemm(shape, &wide[0], &wide[1], &mut expected);
         for isa in Isa::available() {
-            let [straight, turned] = [false, true].map(|turned| product(isa, shape, turned, start, &values));
+            let [straight, turned] = [false, true].map(|turned| product(isa, shape, turned, sum, &values));
             assert_eq!(
                 agree(std::slice::from_ref(&straight), std::slice::from_ref(&expected)),
                 Ok(()),
-                "{shape:?} {isa:?} {start:?}"
+                "{shape:?} {isa:?} {sum:?}"
             );
             assert_eq!(bits(&[straight]), bits(&[turned]), "{shape:?} {isa:?}: transposed operands");
         }
@@ -88,13 +88,13 @@ fn empty_products() {
     for isa in Isa::available() {
         let mut c = [1.0; 6];
         let (a, b) = (Matrix::along_rows(&[], 0), Matrix::across_rows(&[], 3));
-        gemm_with(isa, Shape { m: 2, n: 3, k: 0 }, &a, &b, Start::Keep, &mut c, 3);
+        gemm_with(isa, Shape { m: 2, n: 3, k: 0 }, &a, &b, Summation::Add, &mut c, 3);
         assert_eq!(c, [1.0; 6]);
-        gemm_with(isa, Shape { m: 2, n: 3, k: 0 }, &a, &b, Start::Row(&[1.0, 2.0, 3.0]), &mut c, 3);
+        gemm_with(isa, Shape { m: 2, n: 3, k: 0 }, &a, &b, Summation::Bias(&[1.0, 2.0, 3.0]), &mut c, 3);
         assert_eq!(c, [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
-        gemm_with(isa, Shape { m: 2, n: 3, k: 0 }, &a, &b, Start::Zero, &mut c, 3);
+        gemm_with(isa, Shape { m: 2, n: 3, k: 0 }, &a, &b, Summation::Overwrite, &mut c, 3);
         assert_eq!(c, [0.0; 6]);
-        gemm_with(isa, Shape { m: 0, n: 3, k: 4 }, &a, &b, Start::Zero, &mut [], 3);
+        gemm_with(isa, Shape { m: 0, n: 3, k: 4 }, &a, &b, Summation::Overwrite, &mut [], 3);
     }
 }
 
@@ -105,7 +105,7 @@ fn threads_do_not_change_bits() {
     for isa in Isa::available() {
         let [one, two, four] = [1, 2, 4].map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            bits(&[pool.install(|| product(isa, shape, false, Start::Keep, &values))])
+            bits(&[pool.install(|| product(isa, shape, false, Summation::Add, &values))])
         });
         assert!(one == two && one == four, "{isa:?}");
     }

@@ -22,7 +22,7 @@ proptest! {
 
     #[test]
     fn fc(batch in 1..4_usize, inputs in 1..20_usize, outputs in 1..20_usize) {
-        check_gradients(&Fc { batch, inputs, outputs });
+        check_gradients(&Fc::new(batch, inputs, outputs));
     }
 
     #[test]

@@ -58,8 +58,8 @@ fn poison_spreads_as_in_the_reference() {
     check_poison(&Conv { g: folding, batch: 1 }, &[1]);
     check_poison(&Local { g: conv(window(3, 2, 0), 2), batch: 2 }, &[]);
     check_poison(&Local { g: conv(window(3, 2, 1), 2), batch: 2 }, &[0, 2]);
-    check_poison(&Fc { batch: 3, inputs: 40, outputs: 20 }, &[]);
-    check_poison(&Fc { batch: 11, inputs: 40, outputs: 20 }, &[]);
+    check_poison(&Fc::new(3, 40, 20), &[]);
+    check_poison(&Fc::new(11, 40, 20), &[]);
     let g = PoolGeometry::new(Maps::new(8, 8, 5), window(3, 2, 1)).unwrap();
     check_poison(&MaxPool { g, batch: 2 }, &[]);
     check_poison(&AvgPool { g, batch: 2 }, &[]);
@@ -104,7 +104,7 @@ fn subnormal_numbers_are_kept() {
         assert!(error < 1e-2 && fast.iter().any(|y| y.is_subnormal()), "{error}");
     }
 
-    let case = Fc { batch: 3, inputs: 40, outputs: 20 };
+    let case = Fc::new(3, 40, 20);
     let mut inputs = single(&case.inputs());
     let [x, w, bias, dy] = &mut inputs[..] else { unreachable!() };
     [x, bias, dy].into_iter().for_each(tiny);
@@ -157,7 +157,7 @@ fn empty_batches() {
     let case = Local { g: conv(window(3, 1, 1), 2), batch: 0 };
     let outputs = case.fast(&single(&case.inputs()));
     assert!(outputs[2].iter().chain(&outputs[3]).all(|&gradient| gradient == 0.0));
-    let case = Fc { batch: 0, inputs: 4, outputs: 3 };
+    let case = Fc::new(0, 4, 3);
     let outputs = case.fast(&single(&case.inputs()));
     assert!(outputs[2].iter().chain(&outputs[3]).all(|&gradient| gradient == 0.0));
     let g = PoolGeometry::new(Maps::new(8, 8, 5), window(3, 2, 1)).unwrap();

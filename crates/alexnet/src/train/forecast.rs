@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::progress::{count, duration, significant};
 use crate::data::loader::STAGES;
-use crate::engine::{Laps, Pass};
+use crate::engine::{LayerTimings, Pass};
 
 /// Steps that are measured.
 pub const STEPS: usize = 20;
@@ -88,13 +88,13 @@ pub struct Known {
 
 impl Measuring {
     /// Takes a step; tells whether there have been enough.
-    pub fn add(&mut self, images: usize, seconds: f64, waiting: f64, laps: &Laps) -> bool {
+    pub fn add(&mut self, images: usize, seconds: f64, waiting: f64, timings: &LayerTimings) -> bool {
         self.steps += 1;
         if self.steps <= WARMING {
             return false;
         }
         let sum = |wanted: &dyn Fn(Pass) -> bool| -> f64 {
-            laps.laps().iter().filter(|lap| wanted(lap.pass)).map(|lap| lap.seconds).sum()
+            timings.entries().iter().filter(|entry| wanted(entry.pass)).map(|entry| entry.seconds).sum()
         };
         self.measured += 1;
         self.images += images;

@@ -9,7 +9,7 @@ use super::plots::draw_rates;
 use super::progress::{Display, Progress};
 use crate::data::check;
 use crate::data::{Dataset, Loader, Preprocess, Statistics};
-use crate::engine::{Batch, CpuEngine, Engine, Mode, Update};
+use crate::engine::{self, Batch, Device, Update};
 use crate::net::{Network, Recipe};
 use crate::{Error, Result};
 
@@ -72,7 +72,7 @@ pub fn find(recipe: &Recipe, dataset: &Dataset, options: &Options) -> Result<Fou
     }
     let network = Network::new(recipe, dataset.classes.len())?;
     let batch = recipe.optimizer.batch;
-    let mut engine = CpuEngine::new(network, Mode::Training, batch, options.threads)?;
+    let mut engine = engine::open(Device::Cpu, network, &engine::Options::training(batch, options.threads))?;
     engine.load(&initialize(engine.network(), options.seed)?)?;
     let mut dataset = dataset.clone();
     dataset.prepare(&recipe.input)?;
@@ -111,7 +111,7 @@ pub fn find(recipe: &Recipe, dataset: &Dataset, options: &Options) -> Result<Fou
         let update = Update { rate, momentum: recipe.optimizer.momentum, decay: recipe.optimizer.decay };
         let batch = Batch { images: &loaded.images, labels: &loaded.labels, keys: &loaded.keys };
         let loss = engine.step(&batch, &update)?.loss;
-        if engine.not_finite().is_some() {
+        if engine.non_finite()?.is_some() {
             return Ok(judge(tries, Some(rate)));
         }
         let before = tries.last().map_or(loss, |tried| tried.smooth);

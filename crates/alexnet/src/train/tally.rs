@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Outcome;
+use crate::engine::StepOutcome;
 
 /// What some steps found, and how long they took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct Tally {
 
 impl Tally {
     /// Adds a step.
-    pub fn add(&mut self, outcome: Outcome, images: usize, time: f64, waiting: f64) {
+    pub fn add(&mut self, outcome: StepOutcome, images: usize, time: f64, waiting: f64) {
         self.images += images;
         self.correct += outcome.correct;
         self.loss += outcome.loss * images as f64;

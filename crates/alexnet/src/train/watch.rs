@@ -247,10 +247,10 @@ impl Watch {
     fn layer(&mut self, step: usize, layer: &Health, rate: f32) -> Vec<Advice> {
         let (name, ratio) = (&layer.layer, layer.ratio());
         let mut found = Vec::new();
-        if layer.dead.is_some_and(|dead| dead > DEAD) {
+        if layer.dead_fraction.is_some_and(|dead| dead > DEAD) {
             let finding = format!(
                 "{name}: {:.0} % of its units are silent for every image of the batch",
-                100.0 * layer.dead.unwrap_or_default()
+                100.0 * layer.dead_fraction.unwrap_or_default()
             );
             let cure = format!(
                 "units that never speak never learn: a lower rate, `alexnet edit RUN lr={}`; in the next training a \
@@ -303,8 +303,8 @@ fn is_enough(seen: &Tally, classes: usize) -> bool {
 mod tests {
     use super::*;
 
-    fn health(dead: Option<f32>, update: f32) -> Health {
-        Health { layer: "conv2".into(), activation: 1.0, dead, gradient: 0.1, weight: 0.01, update }
+    fn health(dead_fraction: Option<f32>, update: f32) -> Health {
+        Health { layer: "conv2".into(), activation: 1.0, dead_fraction, gradient: 0.1, weight: 0.01, update }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 pub mod reference;
 
 use crate::isa::multiversioned;
-use crate::{GRAIN, check_len};
+use crate::slices::{GRAIN, check_len};
 use rayon::prelude::*;
 
 /// What happens to a layer's outputs while they are at hand.

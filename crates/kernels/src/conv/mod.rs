@@ -18,13 +18,13 @@
 pub mod reference;
 
 use crate::activation::Epilogue;
-use crate::check_len;
-use crate::gemm::{Matrix, Shape, Start, gemm, gemm_chain};
+use crate::gemm::{Matrix, Shape, Summation, gemm};
 use crate::geometry::{ConvGeometry, Maps};
-use crate::part::{Carry, PORTION, Part};
+use crate::micro_batch::{AccumulatorParts, GRANULE, GradAccumulator, MicroBatch};
 use crate::patches::{Patches, TapWeights, Turned, seen_by};
 use crate::reduce::{add_rows, narrow};
 use crate::scratch;
+use crate::slices::check_len;
 use crate::winograd::Winograd;
 use std::ops::Range;
 
@@ -37,7 +37,7 @@ const FEW: usize = 128;
 /// When a slice's length is not the geometry's.
 pub fn forward(
     g: &ConvGeometry,
-    part: impl Into<Part>,
+    part: impl Into<MicroBatch>,
     x: &[f32],
     w: &[f32],
     bias: &[f32],
@@ -49,7 +49,7 @@ pub fn forward(
     check_len!(w, g.weights());
     check_len!(bias, g.output.channels);
     check_len!(y, part.images() * g.output.len());
-    short_or_direct(
+    winograd_or_direct(
         part,
         |part| Winograd::of(g, part),
         |winograd, images| {
@@ -66,9 +66,9 @@ pub fn forward(
 ///
 /// `pass` tells whether what it wrote is finite. If it is not, each portion is done again by itself, so that no image's
 /// bits depend on what other portions hold; directly if need be.
-fn short_or_direct(
-    part: Part,
-    algorithm: impl Fn(Part) -> Option<Winograd>,
+fn winograd_or_direct(
+    part: MicroBatch,
+    algorithm: impl Fn(MicroBatch) -> Option<Winograd>,
     mut pass: impl FnMut(Option<Winograd>, Range<usize>) -> bool,
 ) {
     let all = algorithm(part);
@@ -76,7 +76,7 @@ fn short_or_direct(
     if pass(all, 0..part.images()) || !is_short {
         return;
     }
-    for portion in part.portions() {
+    for portion in part.granules() {
         let (first, range) = (part.range().start, portion.range());
         let images = range.start - first..range.end - first;
         let winograd = algorithm(portion);
@@ -104,9 +104,9 @@ fn forward_directly(
     let shape = Shape { m: batch * g.output.pixels(), n: g.group_outputs(), k: g.depth() };
     for (group, w) in w.chunks_exact(shape.k * shape.n).enumerate() {
         let outputs = columns(group, shape.n);
-        let start = Start::Row(&bias[outputs.clone()]);
+        let sum = Summation::Bias(&bias[outputs.clone()]);
         let y = tail(y, outputs.start);
-        gemm(shape, &patches(g, group, x), &Matrix::across_rows(w, shape.n), start, y, g.output.channels);
+        gemm(shape, &patches(g, group, x), &Matrix::across_rows(w, shape.n), sum, y, g.output.channels);
     }
     epilogue.apply(y);
     true
@@ -129,28 +129,35 @@ pub fn transform_weights(g: &ConvGeometry, batch: usize, w: &[f32], transformed:
     }
 }
 
-/// [`forward`], for weights that were transformed before, for a batch of this size or another, or were not.
+/// Weights as [`forward_transformed`] needs them.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvWeights<'a> {
+    /// The weights themselves.
+    pub direct: &'a [f32],
+    /// What [`transform_weights`] made of them, for a batch of any size.
+    pub transformed: &'a [f32],
+}
+
+/// [`forward`] with weights that [`transform_weights`] transformed ahead of time.
 ///
 /// # Panics
-/// When a slice's length is not the geometry's.
+/// If a slice's length does not match the geometry.
 pub fn forward_transformed(
     g: &ConvGeometry,
-    part: impl Into<Part>,
+    part: impl Into<MicroBatch>,
     x: &[f32],
-    (w, transformed): (&[f32], &[f32]),
+    weights: ConvWeights,
     bias: &[f32],
     epilogue: Epilogue,
     y: &mut [f32],
 ) {
     let part = part.into();
-    if transformed.is_empty() {
-        return forward(g, part, x, w, bias, epilogue, y);
-    }
+    let ConvWeights { direct: w, transformed } = weights;
     check_len!(x, part.images() * g.input.len());
     check_len!(w, g.weights());
     check_len!(bias, g.output.channels);
     check_len!(y, part.images() * g.output.len());
-    short_or_direct(
+    winograd_or_direct(
         part,
         |part| Winograd::of_transformed(g, part, transformed.len()),
         |winograd, images| {
@@ -171,12 +178,12 @@ pub fn forward_transformed(
 ///
 /// # Panics
 /// When a slice's length is not the geometry's.
-pub fn backward_input(g: &ConvGeometry, part: impl Into<Part>, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+pub fn backward_input(g: &ConvGeometry, part: impl Into<MicroBatch>, dy: &[f32], w: &[f32], dx: &mut [f32]) {
     let part = part.into();
     check_len!(dy, part.images() * g.output.len());
     check_len!(w, g.weights());
     check_len!(dx, part.images() * g.input.len());
-    short_or_direct(
+    winograd_or_direct(
         part,
         |part| Winograd::of_input_gradient(g, part),
         |winograd, images| {
@@ -226,11 +233,18 @@ fn backward_phase(
     let patches = Patches::new(dy, g.output, outputs, grid, 1, rows, cols);
     let shape = Shape { m: batch * grid[0] * grid[1], n: inputs.len(), k: patches.depth() };
     if stride == 1 {
-        return gemm(shape, &patches, &weights, Start::Zero, tail(dx, inputs.start), g.input.channels);
+        return gemm(
+            shape,
+            &patches,
+            &weights,
+            Summation::Overwrite,
+            tail(dx, inputs.start),
+            g.input.channels,
+        );
     }
     // The pixels of a phase do not lie evenly in memory: they are computed beside dx and copied.
     scratch::with(shape.m * shape.n, |phase| {
-        gemm(shape, &patches, &weights, Start::Zero, phase, shape.n);
+        gemm(shape, &patches, &weights, Summation::Overwrite, phase, shape.n);
         for (index, values) in phase.chunks_exact(shape.n).enumerate() {
             let (line, gx) = (index / grid[1], index % grid[1]);
             let (image, gy) = (line / grid[0], line % grid[0]);
@@ -254,11 +268,11 @@ pub fn backward_weights(
     dw: &mut [f32],
     dbias: &mut [f32],
 ) {
-    backward_weights_part(g, batch.into(), x, dy, dw, dbias, &mut Carry::default());
+    accumulate_gradients(g, batch.into(), x, dy, dw, dbias, &mut GradAccumulator::default());
 }
 
-/// Values of the buffer of a [`Carry`] for batches of up to `batch` images.
-pub fn carried_len(g: &ConvGeometry, batch: usize) -> usize {
+/// Values of the buffer of a [`GradAccumulator`] for batches of up to `batch` images.
+pub fn accumulator_len(g: &ConvGeometry, batch: usize) -> usize {
     Winograd::most_sums(g, batch)
 }
 
@@ -271,14 +285,14 @@ pub fn carried_len(g: &ConvGeometry, batch: usize) -> usize {
 ///
 /// # Panics
 /// When a slice's length is not the geometry's.
-pub fn backward_weights_part(
+pub fn accumulate_gradients(
     g: &ConvGeometry,
-    part: Part,
+    part: MicroBatch,
     x: &[f32],
     dy: &[f32],
     dw: &mut [f32],
     dbias: &mut [f32],
-    carry: &mut Carry,
+    carry: &mut GradAccumulator,
 ) {
     check_len!(x, part.images() * g.input.len());
     check_len!(dy, part.images() * g.output.len());
@@ -298,41 +312,40 @@ pub fn backward_weights_part(
     };
     let len = winograd.sums();
     if !part.is_whole() {
-        carry.biases(part, g.output.channels);
-        let Carry { transformed, biases } = carry;
-        finish(&mut transformed[..len], biases, dw, dbias);
+        let AccumulatorParts { winograd, biases } = carry.parts(part, g.output.channels);
+        finish(&mut winograd[..len], biases, dw, dbias);
     } else if !scratch::with(len, |u| finish(u, carry.biases(part, g.output.channels), dw, dbias)) {
         add_directly(g, part, x, dy, dw, dbias, carry);
     }
 }
 
-/// [`backward_weights_part`], without short algorithms. The sums of portions are added in order; short ones are one sum.
+/// [`accumulate_gradients`], without short algorithms. The sums of portions are added in order; short ones are one sum.
 fn add_directly(
     g: &ConvGeometry,
-    part: Part,
+    part: MicroBatch,
     x: &[f32],
     dy: &[f32],
     dw: &mut [f32],
     dbias: &mut [f32],
-    carry: &mut Carry,
+    carry: &mut GradAccumulator,
 ) {
     let biases = carry.biases(part, g.output.channels);
     add_rows(dy, g.output.pixels(), biases);
     narrow(biases, dbias);
     let pixels = g.output.pixels();
-    let is_chain = PORTION * pixels < FEW;
+    let is_chain = GRANULE * pixels < FEW;
     let (m, n) = (g.depth(), g.group_outputs());
-    let is_one = is_chain || part.images() <= PORTION;
-    let pieces: Vec<Part> = if is_one { vec![part] } else { part.portions().collect() };
+    let is_one = is_chain || part.images() <= GRANULE;
+    let pieces: Vec<MicroBatch> = if is_one { vec![part] } else { part.granules().collect() };
     for piece in pieces {
         let start = piece.range().start - part.range().start;
         let images = start..start + piece.images();
         let (x, dy) = (&x[span(&images, g.input)], &dy[span(&images, g.output)]);
         let shape = Shape { m, n, k: images.len() * pixels };
-        let multiply = if is_chain { gemm_chain } else { gemm };
+        let sum = if is_chain { Summation::chained(piece) } else { Summation::blocked(piece) };
         for (group, dw) in dw.chunks_exact_mut(m * n).enumerate() {
             let dy = Matrix::across_rows(&dy[columns(group, n).start.min(dy.len())..], g.output.channels);
-            multiply(shape, &Turned(patches(g, group, x)), &dy, Start::of(piece), dw, n);
+            gemm(shape, &Turned(patches(g, group, x)), &dy, sum, dw, n);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The convolution as its definition: a list of connections.
 
-use crate::check_len;
 use crate::geometry::ConvGeometry;
 use crate::real::Real;
+use crate::slices::check_len;
 
 /// One connection of a convolution: indices into the slices of inputs, outputs and weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ pub mod reference;
 
 use crate::hash::mix;
 use crate::isa::multiversioned;
-use crate::{GRAIN, check_len};
+use crate::slices::{GRAIN, check_len};
 use rayon::prelude::*;
 
 /// Bits of the hash that decide.

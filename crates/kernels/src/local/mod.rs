@@ -9,12 +9,12 @@
 
 pub mod reference;
 
-use crate::check_len;
-use crate::gemm::{Matrix, Shape, Start, gemm, gemm_chain};
+use crate::gemm::{Matrix, Shape, Summation, gemm};
 use crate::geometry::ConvGeometry;
-use crate::part::{Carry, Part};
+use crate::micro_batch::{GradAccumulator, MicroBatch};
 use crate::patches::{Patches, TapWeights, Turned, seen_by};
 use crate::reduce::{add_rows, narrow};
+use crate::slices::check_len;
 use std::ops::Range;
 
 /// `y = bias + sum w x`.
@@ -32,9 +32,9 @@ pub fn forward(g: &ConvGeometry, batch: usize, x: &[f32], w: &[f32], bias: &[f32
     let shape = Shape { m: batch, n: g.group_outputs(), k: g.depth() };
     for (unit, w) in units(g).zip(w.chunks_exact(shape.k * shape.n)) {
         let outputs = unit.outputs(g);
-        let start = Start::Row(&bias[outputs.clone()]);
+        let sum = Summation::Bias(&bias[outputs.clone()]);
         let y = &mut y[outputs.start..];
-        gemm(shape, &unit.patches(g, x), &Matrix::across_rows(w, shape.n), start, y, g.output.len());
+        gemm(shape, &unit.patches(g, x), &Matrix::across_rows(w, shape.n), sum, y, g.output.len());
     }
 }
 
@@ -68,7 +68,14 @@ pub fn backward_input(g: &ConvGeometry, batch: usize, dy: &[f32], w: &[f32], dx:
             let patches = Patches::new(dy, g.output, channels, [1, 1], 1, rows.clone(), cols.clone());
             let shape = Shape { m: batch, n: inputs, k: patches.depth() };
             let dx = &mut dx[pixel * g.input.channels + group * inputs..];
-            gemm(shape, &patches, &TapWeights::new(w, outputs, taps), Start::Zero, dx, g.input.len());
+            gemm(
+                shape,
+                &patches,
+                &TapWeights::new(w, outputs, taps),
+                Summation::Overwrite,
+                dx,
+                g.input.len(),
+            );
         }
     }
 }
@@ -86,7 +93,7 @@ pub fn backward_weights(
     dw: &mut [f32],
     dbias: &mut [f32],
 ) {
-    backward_weights_part(g, batch.into(), x, dy, dw, dbias, &mut Carry::default());
+    accumulate_gradients(g, batch.into(), x, dy, dw, dbias, &mut GradAccumulator::default());
 }
 
 /// [`backward_weights`] of a batch that comes in parts, first to last, with the same `dw`, `dbias` and `carry`: these are
@@ -97,14 +104,14 @@ pub fn backward_weights(
 ///
 /// # Panics
 /// As [`backward_weights`].
-pub fn backward_weights_part(
+pub fn accumulate_gradients(
     g: &ConvGeometry,
-    part: Part,
+    part: MicroBatch,
     x: &[f32],
     dy: &[f32],
     dw: &mut [f32],
     dbias: &mut [f32],
-    carry: &mut Carry,
+    carry: &mut GradAccumulator,
 ) {
     check_len!(x, part.images() * g.input.len());
     check_len!(dy, part.images() * g.output.len());
@@ -114,7 +121,7 @@ pub fn backward_weights_part(
     for (unit, dw) in units(g).zip(dw.chunks_exact_mut(shape.m * shape.n)) {
         let first = unit.outputs(g).start.min(dy.len());
         let dy = Matrix::across_rows(&dy[first..], g.output.len());
-        gemm_chain(shape, &Turned(unit.patches(g, x)), &dy, Start::of(part), dw, shape.n);
+        gemm(shape, &Turned(unit.patches(g, x)), &dy, Summation::chained(part), dw, shape.n);
     }
     let biases = carry.biases(part, g.output.len());
     add_rows(dy, 1, biases);

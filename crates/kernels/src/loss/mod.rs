@@ -8,8 +8,8 @@
 
 pub mod reference;
 
-use crate::check_len;
-use crate::part::Part;
+use crate::micro_batch::MicroBatch;
+use crate::slices::check_len;
 use rayon::prelude::*;
 
 /// `p[b, c] = e^z[b, c] / sum_j e^z[b, j]`.
@@ -47,7 +47,7 @@ pub fn softmax_loss(
         return 0.0;
     }
     let mut sum = 0.0;
-    softmax_loss_part(logits, labels, batch.into(), classes, dlogits, &mut sum);
+    accumulate_softmax_loss(logits, labels, batch.into(), classes, dlogits, &mut sum);
     sum / batch as f64
 }
 
@@ -59,10 +59,10 @@ pub fn softmax_loss(
 ///
 /// # Panics
 /// As [`softmax_loss`].
-pub fn softmax_loss_part(
+pub fn accumulate_softmax_loss(
     logits: &[f32],
     labels: &[u32],
-    part: Part,
+    part: MicroBatch,
     classes: usize,
     dlogits: &mut [f32],
     sum: &mut f64,

@@ -120,13 +120,13 @@ mod x86 {
 
     #[target_feature(enable = "avx2,fma")]
     pub(super) unsafe fn avx2(line: &Line, block: &mut Block) {
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { block.run::<__m256>(line) }
     }
 
     #[target_feature(enable = "avx512f")]
     pub(super) unsafe fn avx512(line: &Line, block: &mut Block) {
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { block.run::<__m512>(line) }
     }
 }
@@ -198,7 +198,7 @@ impl Block<'_> {
 /// The sums of the windows that begin at `values` and after, one to a lane.
 #[inline(always)]
 unsafe fn window<V: Vector>(values: *const f32, before: usize, after: usize) -> V {
-    // SAFETY: promised by the caller.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         // The paper's window, written out.
         if (before, after) == (2, 2) {
@@ -216,7 +216,7 @@ unsafe fn window<V: Vector>(values: *const f32, before: usize, after: usize) -> 
 /// `s^(3/4)`.
 #[inline(always)]
 unsafe fn three_quarters<V: Vector>(s: V) -> V {
-    // SAFETY: promised by the caller.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let root = s.sqrt();
         root.mul(root.sqrt())

@@ -10,9 +10,9 @@ mod fast;
 pub mod reference;
 
 use crate::activation::{self, Epilogue};
-use crate::check_len;
 use crate::geometry::NormGeometry;
 use crate::isa::multiversioned;
+use crate::slices::check_len;
 use crate::{response, scratch};
 
 /// Values that are treated together, in the first-level cache.

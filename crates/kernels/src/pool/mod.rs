@@ -6,9 +6,9 @@
 
 pub mod reference;
 
-use crate::check_len;
 use crate::geometry::PoolGeometry;
 use crate::isa::multiversioned;
+use crate::slices::check_len;
 use rayon::prelude::*;
 use std::ops::Range;
 

@@ -149,7 +149,7 @@ impl Winograd {
                         c_row: m_layout.row,
                     };
                     // SAFETY: the last rows of V and M end inside them, and the panel of U is whole.
-                    unsafe { kernel.set_along(&tile) };
+                    unsafe { kernel.overwrite_along(&tile) };
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! The gradient by the weights.
 
 use super::*;
-use crate::GRAIN;
 use crate::simd::prefetch;
+use crate::slices::GRAIN;
 
 /// Values of all the partial sums of `dU` at a time, at most.
 const SUMS: usize = 4 << 20;
@@ -43,10 +43,10 @@ impl Winograd {
         assert!(x.len() == self.part.images() * self.image);
         assert!(dy.len() == self.part.images() * self.output.len());
         let groups = u.chunks_exact_mut(self.group_sums()).zip(biases.chunks_exact_mut(self.outputs));
-        let (tiles, is_first) = (self.tiling.tiles(), self.part.is_first());
+        let tiles = self.tiling.tiles();
         for (group, (u, biases)) in groups.enumerate() {
             if SUMS / u.len() < FEW {
-                self.section(group, 0..tiles, x, dy, u, biases, is_first, Begin::Continue, TOGETHER);
+                self.section(group, 0..tiles, x, dy, u, biases, Summation::chained(self.part), TOGETHER);
             } else {
                 self.add_sections(group, x, dy, u, biases);
             }
@@ -67,7 +67,7 @@ impl Winograd {
                 let sums = &mut sums[..sections.len() * len];
                 let jobs = sums.par_chunks_exact_mut(len).zip(sections).map(|(u, tiles)| {
                     let mut biases = vec![0.0; self.outputs];
-                    self.section(group, tiles.clone(), x, dy, u, &mut biases, true, Begin::Add, together);
+                    self.section(group, tiles.clone(), x, dy, u, &mut biases, Summation::Overwrite, together);
                     biases
                 });
                 for partial in jobs.collect::<Vec<_>>() {
@@ -96,8 +96,7 @@ impl Winograd {
         dy: &[f32],
         u: &mut [f32],
         biases: &mut [f64],
-        is_first: bool,
-        next: Begin,
+        sum: Summation,
         together: usize,
     ) {
         let (kernel, u_layout) = (self.kernel(), self.sums_layout());
@@ -125,7 +124,7 @@ impl Winograd {
                         biases.iter_mut().zip(z).for_each(|(sum, &z)| *sum += f64::from(z));
                     }
                 }
-                let begin = if is_first && round == 0 { Begin::Zero } else { next };
+                let sum = if round == 0 { sum } else { sum.continued() };
                 u.par_chunks_exact_mut(u_layout.element).enumerate().for_each(|(e, u)| {
                     let blocks = transformed.chunks_exact(block_len).zip(blocks).map(|(block, tiles)| {
                         let (v, z) = block.split_at(elements * v_layout.element);
@@ -133,7 +132,7 @@ impl Winograd {
                     });
                     let rows_of = [v_layout.row, z_layout.row, u_layout.row];
                     let blocks: Vec<_> = blocks.collect();
-                    accumulate(kernel, &blocks, [rows, columns], rows_of, u, [begin, next]);
+                    accumulate(kernel, &blocks, [rows, columns], rows_of, u, sum);
                 });
             }
         });
@@ -212,7 +211,7 @@ fn accumulate(
     [rows, columns]: [usize; 2],
     [v_row, z_row, u_row]: [usize; 3],
     u: &mut [f32],
-    [first, next]: [Begin; 2],
+    sum: Summation,
 ) {
     for &(depth, v, z) in blocks {
         assert!(v.len() >= (depth - 1) * v_row + rows && z.len() >= (depth - 1) * z_row + columns);
@@ -240,7 +239,7 @@ fn accumulate(
                     c_row: u_row,
                 };
                 // SAFETY: rows and columns are multiples of the kernel's, and the last of them were checked.
-                unsafe { kernel.across(&tile, if i == 0 { first } else { next }) };
+                unsafe { kernel.multiply_across(&tile, if i == 0 { sum } else { sum.continued() }) };
             }
         }
     }

@@ -29,10 +29,10 @@ mod tiling;
 mod transform;
 
 use crate::activation::Epilogue;
-use crate::gemm::{Begin, MicroKernel, Tile, interleave};
+use crate::gemm::{MicroKernel, Summation, Tile, interleave};
 use crate::geometry::{ConvGeometry, Maps, Window};
 use crate::isa::Isa;
-use crate::part::Part;
+use crate::micro_batch::MicroBatch;
 use crate::scratch;
 use crate::shared::Shared;
 use crate::simd::LINE;
@@ -120,7 +120,7 @@ pub(crate) struct Winograd {
     /// How the maps come to have stride 1, if they have not.
     fold: Option<Fold>,
     isa: Isa,
-    part: Part,
+    part: MicroBatch,
     /// Values of an image before folding.
     image: usize,
     output: Maps,
@@ -133,18 +133,18 @@ pub(crate) struct Winograd {
 
 impl Winograd {
     /// The algorithm for a convolution that multiplies least, if it pays.
-    pub(crate) fn of(g: &ConvGeometry, part: Part) -> Option<Self> {
+    pub(crate) fn of(g: &ConvGeometry, part: MicroBatch) -> Option<Self> {
         let best = Self::all(g, part).min_by_key(|one| (one.products(), one.algorithm.side));
         best.filter(|best| best.pays(g.macs())).map(Self::tiled)
     }
 
     /// The algorithm that these many transformed weights belong to, for however many images.
-    pub(crate) fn of_transformed(g: &ConvGeometry, part: Part, weights: usize) -> Option<Self> {
+    pub(crate) fn of_transformed(g: &ConvGeometry, part: MicroBatch, weights: usize) -> Option<Self> {
         Self::all(g, part).find(|one| one.transformed_weights() == weights).map(Self::tiled)
     }
 
     /// The algorithm for the gradient by the inputs: a convolution of the outputs' gradient.
-    pub(crate) fn of_input_gradient(g: &ConvGeometry, part: Part) -> Option<Self> {
+    pub(crate) fn of_input_gradient(g: &ConvGeometry, part: MicroBatch) -> Option<Self> {
         if g.window.stride != 1 {
             return None;
         }
@@ -153,7 +153,7 @@ impl Winograd {
     }
 
     /// The algorithms that fit a convolution, folded if it has a stride, with the tiles of the whole batch.
-    fn all(g: &ConvGeometry, part: Part) -> impl Iterator<Item = Self> {
+    fn all(g: &ConvGeometry, part: MicroBatch) -> impl Iterator<Item = Self> {
         let fold = Fold::of(g);
         let image = g.input.len();
         let g = fold.map_or(*g, |(_, folded)| folded);

@@ -7,11 +7,11 @@
 use super::matrices::LONGEST;
 use super::transform::NOWHERE;
 use crate::geometry::Maps;
-use crate::part::{PORTION, Part};
+use crate::micro_batch::{GRANULE, MicroBatch};
 
-/// Images along a side of a plane that are considered: a plane is a part of a [`PORTION`], or of a batch that has none.
+/// Images along a side of a plane that are considered: a plane is a part of a [`GRANULE`], or of a batch that has none.
 const fn sides(batch: usize) -> [usize; 2] {
-    if batch < PORTION { [1, 2] } else { [1, 3] }
+    if batch < GRANULE { [1, 2] } else { [1, 3] }
 }
 
 /// The tiles of a batch, or of a part of one.
@@ -64,7 +64,7 @@ impl Tiling {
     }
 
     /// The same tiling of a part of the batch.
-    pub(super) fn of(self, part: Part) -> Self {
+    pub(super) fn of(self, part: MicroBatch) -> Self {
         Self { count: part.images(), ..self }
     }
 
@@ -75,7 +75,7 @@ impl Tiling {
 
     /// Tiles of the first portion of images, if there are so many.
     pub(super) fn portion(&self) -> usize {
-        self.tiles_of(PORTION)
+        self.tiles_of(GRANULE)
     }
 
     /// Tiles of the first `count` images: those of the last plane end with its last row of images.

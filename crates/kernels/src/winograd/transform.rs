@@ -94,13 +94,13 @@ mod x86 {
 
     #[target_feature(enable = "avx2,fma")]
     pub(super) unsafe fn avx2<L: Linear>(square: &Square) -> bool {
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { sandwich::<L, __m256>(square) }
     }
 
     #[target_feature(enable = "avx512f")]
     pub(super) unsafe fn avx512<L: Linear>(square: &Square) -> bool {
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { sandwich::<L, __m512>(square) }
     }
 }
@@ -111,7 +111,7 @@ mod x86 {
 unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) -> bool {
     let Square { x, from, y, to, channels, finish, next } = *square;
     let (rows, columns) = (L::MATRIX.rows, L::MATRIX.columns);
-    // SAFETY: promised by the caller.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         for &next in next {
             for c in (0..channels).step_by(LINE) {
@@ -162,7 +162,7 @@ unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) -> bool {
 /// columns of opposite points share their sums. Loops are written out, lest they look up at run time what is known.
 #[inline(always)]
 unsafe fn line<L: Linear, V: Vector>(x: [V; LONGEST]) -> [V; LONGEST] {
-    // SAFETY: promised by the caller.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         // Sums and differences of what opposite points share a factor of, up to its sign.
         let (mut even, mut odd) = (x, x);
@@ -188,7 +188,7 @@ unsafe fn line<L: Linear, V: Vector>(x: [V; LONGEST]) -> [V; LONGEST] {
 /// Row `I` of `M` times `x`; `FIRST` is the first of the two rows that may belong to opposite points.
 #[inline(always)]
 unsafe fn row<L: Linear, V: Vector, const I: usize, const FIRST: usize>(x: &[V; LONGEST]) -> V {
-    // SAFETY: promised by the caller.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         if !const { L::MATRIX.mirrored_rows[FIRST] } {
             return sum::<L, V, I, true, true>(x);
@@ -204,7 +204,7 @@ unsafe fn sum<L: Linear, V: Vector, const I: usize, const EVEN: bool, const ODD:
     x: &[V; LONGEST],
 ) -> V {
     let sum = None;
-    // SAFETY: promised by the caller.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let sum = if EVEN { term::<L, V, I, 0>(sum, x) } else { sum };
         let sum = if ODD { term::<L, V, I, 1>(sum, x) } else { sum };
@@ -228,7 +228,7 @@ unsafe fn term<L: Linear, V: Vector, const I: usize, const J: usize>(
         return sum;
     }
     let (factor, value) = (const { L::MATRIX.at[I][J] }, x[J]);
-    // SAFETY: promised by the caller.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         match (sum, factor) {
             (sum, 0.0) => sum,

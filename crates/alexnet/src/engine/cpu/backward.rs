@@ -1,19 +1,24 @@
 //! The backward pass: the same steps, last first.
 
 use super::forward::{mask_keys, training_scale};
+use super::plan::Plan;
 use super::{Pair, Parameters, update};
-use crate::engine::{Batch, Laps, NotFinite, Pass, Plan, Update};
+use crate::Result;
+use crate::engine::batch::{Batch, Update};
+use crate::engine::health::NonFinite;
+use crate::engine::interface::{LayerGradient, OnGradient};
+use crate::engine::timings::{LayerTimings, Pass};
 use crate::net::{Activation, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::memory::Buffer;
-use alexnet_kernels::part::Part;
+use alexnet_kernels::micro_batch::MicroBatch;
 use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, map_norm, pool};
 
 /// What becomes of a layer's gradients.
 pub(super) enum Gradients<'a> {
     /// They are kept; who waits for them is told the layer's position as soon as they will not change any more: in the
     /// last part of the batch.
-    Keep(&'a mut (dyn FnMut(usize) + Send)),
+    Keep(&'a mut OnGradient<'a>),
     /// They are applied as soon as they are whole.
     Apply(&'a Update),
 }
@@ -27,11 +32,11 @@ pub(super) fn run(
     parameters: &mut [Parameters],
     slots: &[Buffer],
     gradients: &mut [Buffer; 2],
-    part: Part,
+    part: MicroBatch,
     batch: &Batch<'_>,
     then: &mut Gradients<'_>,
-    laps: &mut Laps,
-) -> Option<NotFinite> {
+    timings: &mut LayerTimings,
+) -> Result<Option<NonFinite>> {
     let n = part.images();
     let mut not_finite = None;
     // Below the lowest layer that learns, nobody asks for a gradient.
@@ -59,40 +64,39 @@ pub(super) fn run(
                 let learns = layer.weights().is_some() && !parameters.frozen;
                 if let (true, Gradients::Keep(final_gradient)) = (learns, &mut *then) {
                     learn(layer, parameters, part, x, dy);
-                    laps.lap(i, Pass::WeightGradient);
+                    timings.record(i, Pass::WeightGradient);
                     if part.is_last() {
-                        final_gradient(i);
-                        laps.go_on();
+                        let Pair { weights, biases } = &mut parameters.gradient;
+                        final_gradient(LayerGradient { layer: i, weights, biases })?;
+                        timings.resume();
                     }
                 }
                 if i > lowest {
                     pass_on(layer, step.prologue, &parameters.value, part, x, dy, &mut below[..inputs]);
-                    laps.lap(i, Pass::InputGradient);
+                    timings.record(i, Pass::InputGradient);
                 }
                 if let (true, Gradients::Apply(update)) = (learns, &*then) {
                     let spoilt = update::step(layer, parameters, part, x, dy, update);
                     // What goes wrong goes on downward: the highest layer is told.
-                    not_finite = not_finite.or(spoilt.map(|place| NotFinite { layer: i, place }));
-                    laps.lap(i, Pass::WeightGradient);
+                    not_finite = not_finite.or(spoilt.map(|place| NonFinite { layer: i, place }));
+                    timings.record(i, Pass::WeightGradient);
                 }
                 std::mem::swap(&mut above, &mut below);
                 continue;
             }
         }
-        laps.lap(i, Pass::InputGradient);
+        timings.record(i, Pass::InputGradient);
     }
-    not_finite
+    Ok(not_finite)
 }
 
 /// The gradient of the layer's own parameters, which is whole after the last part.
-pub(super) fn learn(layer: &Layer, parameters: &mut Parameters, part: Part, x: &[f32], dy: &[f32]) {
+pub(super) fn learn(layer: &Layer, parameters: &mut Parameters, part: MicroBatch, x: &[f32], dy: &[f32]) {
     let Parameters { gradient: Pair { weights, biases }, carry, .. } = parameters;
     match &layer.operation {
-        Operation::Conv(g, _) => conv::backward_weights_part(g, part, x, dy, weights, biases, carry),
-        Operation::Local(g, _) => local::backward_weights_part(g, part, x, dy, weights, biases, carry),
-        Operation::Fc { inputs, outputs, .. } => {
-            fc::backward_weights_part(part, *inputs, *outputs, x, dy, weights, biases, carry);
-        }
+        Operation::Conv(g, _) => conv::accumulate_gradients(g, part, x, dy, weights, biases, carry),
+        Operation::Local(g, _) => local::accumulate_gradients(g, part, x, dy, weights, biases, carry),
+        Operation::Fc(g, _) => fc::accumulate_gradients(g, part, x, dy, weights, biases, carry),
         _ => {}
     }
 }
@@ -102,7 +106,7 @@ fn pass_on(
     layer: &Layer,
     prologue: Epilogue,
     value: &Pair,
-    part: Part,
+    part: MicroBatch,
     x: &[f32],
     dy: &[f32],
     dx: &mut [f32],
@@ -111,9 +115,7 @@ fn pass_on(
     match &layer.operation {
         Operation::Conv(g, _) => conv::backward_input(g, part, dy, &value.weights, dx),
         Operation::Local(g, _) => local::backward_input(g, n, dy, &value.weights, dx),
-        Operation::Fc { inputs, outputs, .. } => {
-            fc::backward_input(n, *inputs, *outputs, dy, &value.weights, dx);
-        }
+        Operation::Fc(g, _) => fc::backward_input(g, n, dy, &value.weights, dx),
         Operation::Pool(PoolKind::Max, g) => pool::max_backward(g, n, x, dy, dx),
         Operation::Pool(PoolKind::Average, g) => pool::avg_backward(g, n, dy, dx),
         Operation::Lrn(g) => lrn::backward(g, n, x, dy, prologue, dx),

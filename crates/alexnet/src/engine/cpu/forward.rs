@@ -1,12 +1,14 @@
 //! The forward pass: one step per layer.
 
 use super::Parameters;
-use crate::engine::{Laps, Pass, Plan, Step};
+use super::plan::{Plan, Step};
+use crate::engine::timings::{LayerTimings, Pass};
 use crate::net::{Activation, DropoutScale, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
+use alexnet_kernels::conv::ConvWeights;
 use alexnet_kernels::hash::combine;
 use alexnet_kernels::memory::Buffer;
-use alexnet_kernels::part::Part;
+use alexnet_kernels::micro_batch::MicroBatch;
 use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, map_norm, pool};
 
 /// Runs every layer on a part of a batch, whose `images` these are. With `keys`, units are silenced as in training;
@@ -16,10 +18,10 @@ pub(super) fn run(
     plan: &Plan,
     parameters: &[Parameters],
     slots: &mut [Buffer],
-    part: Part,
+    part: MicroBatch,
     images: &[f32],
     keys: Option<&[u64]>,
-    laps: &mut Laps,
+    timings: &mut LayerTimings,
 ) {
     let n = part.images();
     for (i, (layer, step)) in network.layers.iter().zip(&plan.steps).enumerate() {
@@ -39,7 +41,7 @@ pub(super) fn run(
             _ => transform(layer, step.epilogue, &parameters[i], part, x.unwrap_or_default(), y),
         }
         slots[step.to] = to;
-        laps.lap(i, Pass::Forward);
+        timings.record(i, Pass::Forward);
     }
 }
 
@@ -74,7 +76,7 @@ fn transform(
     layer: &Layer,
     epilogue: Epilogue,
     parameters: &Parameters,
-    part: Part,
+    part: MicroBatch,
     x: &[f32],
     y: &mut [f32],
 ) {
@@ -82,16 +84,16 @@ fn transform(
     let (weights, biases) = (&parameters.value.weights, &parameters.value.biases);
     match &layer.operation {
         Operation::Conv(g, _) => {
-            let weights = (&weights[..], &parameters.transformed[..]);
-            conv::forward_transformed(g, part, x, weights, biases, epilogue, y);
+            if parameters.transformed.is_empty() {
+                conv::forward(g, part, x, weights, biases, epilogue, y);
+            } else {
+                let weights = ConvWeights { direct: weights, transformed: &parameters.transformed };
+                conv::forward_transformed(g, part, x, weights, biases, epilogue, y);
+            }
         }
         Operation::Local(g, _) => local::forward(g, n, x, weights, biases, y),
-        Operation::Fc { inputs, outputs, .. } if parameters.halved.is_empty() => {
-            fc::forward(part, *inputs, *outputs, x, weights, biases, y);
-        }
-        Operation::Fc { inputs, outputs, .. } => {
-            fc::forward_halved(part, *inputs, *outputs, x, &parameters.halved, biases, y);
-        }
+        Operation::Fc(g, _) if parameters.halved.is_empty() => fc::forward(g, part, x, weights, biases, y),
+        Operation::Fc(g, _) => fc::forward_f16(g, part, x, &parameters.halved, biases, y),
         Operation::Pool(PoolKind::Max, g) => pool::max_forward(g, n, x, y),
         Operation::Pool(PoolKind::Average, g) => pool::avg_forward(g, n, x, y),
         Operation::Lrn(g) => lrn::forward(g, n, x, y),

@@ -1,8 +1,11 @@
 //! The CPU engine: a chain of planned steps over buffers allocated before the first one, and a backward pass
 //! written by hand. No tape, and no allocation per step.
 
+mod available;
 mod backward;
 mod forward;
+pub(super) mod layout;
+mod plan;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -10,17 +13,20 @@ mod update;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::ops::Range;
 
-use super::health::Seen;
-use super::{
-    Batch, Engine, Health, Laps, MemoryTable, Mode, NotFinite, Outcome, Pass, Place, Plan, Tensor, Update,
-    available, layout,
-};
+use super::batch::{Batch, StepOutcome, Update};
+use super::health::{Health, NonFinite, OutputStatistics as Seen, Place};
+use super::interface::{Engine, OnGradient};
+use super::memory::MemoryTable;
+use super::options::{Mode, Options};
+use super::tensor::{self, Tensor};
+use super::timings::{LayerTimings, Pass};
 use crate::net::{Activation, Layer, Network, Operation, WeightSpec};
 use crate::{Error, Result};
 use alexnet_kernels::memory::Buffer;
-use alexnet_kernels::part::{Carry, Part};
-use alexnet_kernels::{conv, half, loss, measure};
+use alexnet_kernels::micro_batch::{GradAccumulator, MicroBatch};
+use alexnet_kernels::{conv, f16, loss, measure};
 use backward::Gradients;
+use plan::{Plan, Step};
 
 /// Weights and biases of one layer, or anything of their shape, in the kernels' order.
 #[derive(Clone, Debug, Default)]
@@ -42,11 +48,11 @@ struct Parameters {
     /// Whether they stay as they are.
     frozen: bool,
     /// What the gradient takes from micro-batch to micro-batch.
-    carry: Carry,
+    carry: GradAccumulator,
 }
 
 /// Carries out a network on the CPU.
-pub struct CpuEngine {
+pub(super) struct CpuEngine {
     network: Network,
     plan: Plan,
     pool: ThreadPool,
@@ -58,12 +64,12 @@ pub struct CpuEngine {
     logits: Buffer,
     /// Gradients of the loss by activations; two take turns.
     gradients: [Buffer; 2],
-    laps: Laps,
+    timings: LayerTimings,
     /// Images of the last step, or of its last micro-batch.
     last: usize,
     /// What each layer gave for the images of the last step, where that had several micro-batches and gradients were kept.
     seen: Vec<Seen>,
-    not_finite: Option<NotFinite>,
+    not_finite: Option<NonFinite>,
 }
 
 impl std::fmt::Debug for CpuEngine {
@@ -74,26 +80,13 @@ impl std::fmt::Debug for CpuEngine {
 }
 
 impl CpuEngine {
-    /// An engine for batches of up to `batch` images on `threads` threads, with all parameters zero.
+    /// Opens an engine with all parameters zero.
     ///
     /// # Errors
-    /// When the memory cannot be had (the message holds the memory table) or the threads cannot be started.
-    pub fn new(network: Network, mode: Mode, batch: usize, threads: usize) -> Result<Self> {
-        Self::with_micro_batch(network, mode, batch, batch, threads)
-    }
-
-    /// [`CpuEngine::new`], with memory for the activations of `micro_batch` images: a larger batch is computed one
-    /// micro-batch after another. Loss, logits, gradients and updates have the same bits for every `micro_batch`.
-    ///
-    /// # Errors
-    /// As [`CpuEngine::new`], and as [`Plan::in_micro_batches`].
-    pub fn with_micro_batch(
-        network: Network,
-        mode: Mode,
-        batch: usize,
-        micro_batch: usize,
-        threads: usize,
-    ) -> Result<Self> {
+    /// Returns an error if an option is invalid, memory is insufficient, or the threads cannot be started.
+    pub(super) fn open(network: Network, options: &Options) -> Result<Self> {
+        let Options { mode, batch, micro_batch, threads } = *options;
+        let micro_batch = micro_batch.unwrap_or(batch);
         if batch == 0 || threads == 0 {
             return Err(Error::usage(format!("batch {batch} and threads {threads} must be at least 1")));
         }
@@ -126,47 +119,21 @@ impl CpuEngine {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
             Error::new(crate::error::Kind::Runtime, format!("{threads} threads cannot be started: {error}"))
         })?;
-        let laps = Laps::start();
+        let timings = LayerTimings::start();
         let (last, seen, not_finite) = (0, Vec::new(), None);
-        Ok(Self { network, plan, pool, parameters, slots, logits, gradients, laps, last, seen, not_finite })
-    }
-
-    /// Threads that compute.
-    pub fn threads(&self) -> usize {
-        self.pool.current_num_threads()
-    }
-
-    /// Keeps the weights of fully connected layers in half precision from now on: an image by itself waits for them to
-    /// be read, and then for half as many bytes. Logits change by about 1e-4 of their size.
-    ///
-    /// # Errors
-    /// When the engine was planned for training, where small updates would be lost; when a weight is larger than any
-    /// half. Nothing is changed then.
-    pub fn halve_fully_connected(&mut self) -> Result<()> {
-        if self.plan.mode == Mode::Training {
-            return Err(Error::usage("an engine that trains keeps its weights in single precision"));
-        }
-        let is_fc = |layer: &Layer| matches!(layer.operation, Operation::Fc { .. });
-        for (layer, parameters) in self.network.layers.iter().zip(&self.parameters) {
-            let large = |w: &&f32| half::widen(half::narrow(**w)).is_infinite();
-            if let (true, Some(w)) = (is_fc(layer), parameters.value.weights.iter().find(large)) {
-                let message =
-                    format!("layer `{}` has the weight {w}; half precision ends at 65504", layer.name);
-                return Err(Error::model(message).help("the same command without --half"));
-            }
-        }
-        for (layer, parameters) in self.network.layers.iter().zip(&mut self.parameters) {
-            if is_fc(layer) {
-                parameters.halved = parameters.value.weights.iter().map(|&w| half::narrow(w)).collect();
-                parameters.value.weights = Buffer::default();
-            }
-        }
-        Ok(())
-    }
-
-    /// What each layer took in the last forward pass or step.
-    pub fn laps(&self) -> &Laps {
-        &self.laps
+        Ok(Self {
+            network,
+            plan,
+            pool,
+            parameters,
+            slots,
+            logits,
+            gradients,
+            timings,
+            last,
+            seen,
+            not_finite,
+        })
     }
 
     /// Number of whole images in `images`.
@@ -198,7 +165,7 @@ impl CpuEngine {
             }
             let file = match pair.weights.is_empty() {
                 true => {
-                    let widened: Vec<f32> = parameters.halved.iter().map(|&w| half::widen(w)).collect();
+                    let widened: Vec<f32> = parameters.halved.iter().map(|&w| f16::to_f32(w)).collect();
                     layout::to_file(layer, &widened)
                 }
                 false => layout::to_file(layer, &pair.weights),
@@ -212,7 +179,7 @@ impl CpuEngine {
 
     /// Takes named tensors into one part of every layer that learns.
     fn take(&mut self, tensors: &[Tensor], part: impl Fn(&mut Parameters) -> &mut Pair) -> Result<()> {
-        super::tensor::check(&self.network, tensors)?;
+        tensor::check(&self.network, tensors)?;
         let mut tensors = tensors.iter();
         let Self { network, pool, parameters, .. } = self;
         for (layer, parameters) in network.layers.iter().zip(parameters) {
@@ -231,7 +198,7 @@ impl CpuEngine {
     }
 
     /// Forward, loss and backward; where the loss is not finite, nothing is learned from it.
-    fn run(&mut self, batch: &Batch<'_>, mut then: Gradients<'_>) -> Result<Outcome> {
+    fn run(&mut self, batch: &Batch<'_>, mut then: Gradients<'_>) -> Result<StepOutcome> {
         self.for_training()?;
         let n = self.count(batch.images)?;
         let classes = self.network.classes;
@@ -246,47 +213,50 @@ impl CpuEngine {
                 classes - 1
             )));
         }
-        let Self { network, plan, pool, parameters, slots, gradients, laps, last, seen, not_finite, .. } =
-            self;
-        *laps = Laps::start();
+        let Self {
+            network, plan, pool, parameters, slots, gradients, timings, last, seen, not_finite, ..
+        } = self;
+        *timings = LayerTimings::start();
         *not_finite = None;
         seen.clear();
-        Ok(pool.install(|| {
+        pool.install(|| {
             let (mut loss, mut correct) = (0.0, 0);
-            for part in Part::all(n, plan.micro_batch) {
-                let (batch, values) = (batch.part(part.range()), part.images() * classes);
+            for part in MicroBatch::split(n, plan.micro_batch) {
+                let (batch, values) = (batch.slice(part.range()), part.images() * classes);
                 *last = part.images();
-                forward::run(network, plan, parameters, slots, part, batch.images, Some(batch.keys), laps);
+                forward::run(network, plan, parameters, slots, part, batch.images, Some(batch.keys), timings);
                 if !part.is_whole() && matches!(then, Gradients::Keep(_)) {
                     look(network, plan, slots, *last, seen);
                 }
                 let (logits, gradient) = (&slots[plan.logits()][..values], &mut gradients[0][..values]);
                 correct += count_correct(logits, batch.labels, classes);
-                loss::softmax_loss_part(logits, batch.labels, part, classes, gradient, &mut loss);
-                laps.go_on();
+                loss::accumulate_softmax_loss(logits, batch.labels, part, classes, gradient, &mut loss);
+                timings.resume();
                 let goes_on = loss.is_finite() || matches!(then, Gradients::Keep(_));
-                let spoilt = goes_on.then(|| {
-                    backward::run(network, plan, parameters, slots, gradients, part, &batch, &mut then, laps)
-                });
-                let spoilt = spoilt.flatten();
+                let spoilt = match goes_on {
+                    true => backward::run(
+                        network, plan, parameters, slots, gradients, part, &batch, &mut then, timings,
+                    )?,
+                    false => None,
+                };
                 if not_finite.is_none() && (!loss.is_finite() || spoilt.is_some()) {
-                    let loss = NotFinite { layer: network.layers.len() - 1, place: Place::Loss };
+                    let loss = NonFinite { layer: network.layers.len() - 1, place: Place::Loss };
                     *not_finite = spoilt_outputs(network, plan, slots, *last).or(spoilt).or(Some(loss));
                 }
             }
-            Outcome { loss: loss / n as f64, correct }
-        }))
+            Ok(StepOutcome { loss: loss / n as f64, correct })
+        })
     }
 
     fn layer_health(&self, position: usize, layer: &Layer, seen: &Seen) -> Health {
         let Parameters { value, gradient, velocity, .. } = &self.parameters[position];
         let next = self.network.layers.get(position + 1).map(|next| &next.operation);
         let rectified = matches!(next, Some(Operation::Activation(Activation::Relu)));
-        let scale = |values: &[f32]| measure::scale(values) as f32;
+        let scale = |values: &[f32]| measure::rms(values) as f32;
         Health {
             layer: layer.name.clone(),
             activation: seen.activation(layer.output.len()),
-            dead: rectified.then(|| seen.silent()),
+            dead_fraction: rectified.then(|| seen.dead_fraction()),
             gradient: scale(&gradient.weights),
             weight: scale(&value.weights),
             update: scale(&velocity.weights),
@@ -315,7 +285,7 @@ impl Parameters {
             Mode::Training => {
                 let frozen = layer.weights().is_some_and(WeightSpec::is_frozen);
                 let (value, gradient, velocity) = (pair()?, pair()?, pair()?);
-                let carry = Carry::new(zeros(plan.carried(layer))?);
+                let carry = GradAccumulator::new(zeros(plan.carried(layer))?);
                 Ok(Self { value, gradient, velocity, frozen, carry, ..Self::default() })
             }
             Mode::Inference => {
@@ -342,14 +312,14 @@ impl Engine for CpuEngine {
 
     fn forward(&mut self, images: &[f32]) -> Result<&[f32]> {
         let n = self.count(images)?;
-        let Self { network, plan, pool, parameters, slots, logits, laps, .. } = self;
-        *laps = Laps::start();
+        let Self { network, plan, pool, parameters, slots, logits, timings, .. } = self;
+        *timings = LayerTimings::start();
         let (image, classes) = (network.input.len(), network.classes);
         pool.install(|| {
-            for part in Part::all(n, plan.micro_batch) {
+            for part in MicroBatch::split(n, plan.micro_batch) {
                 let Range { start, end } = part.range();
                 let images = &images[start * image..end * image];
-                forward::run(network, plan, parameters, slots, part, images, None, laps);
+                forward::run(network, plan, parameters, slots, part, images, None, timings);
                 if !part.is_whole() {
                     let found = &slots[plan.logits()][..part.images() * classes];
                     logits[start * classes..end * classes].copy_from_slice(found);
@@ -363,34 +333,42 @@ impl Engine for CpuEngine {
     fn forward_backward(
         &mut self,
         batch: &Batch<'_>,
-        final_gradient: &mut (dyn FnMut(usize) + Send),
-    ) -> Result<Outcome> {
-        self.run(batch, Gradients::Keep(final_gradient))
+        on_gradient: &mut OnGradient<'_>,
+    ) -> Result<StepOutcome> {
+        self.run(batch, Gradients::Keep(on_gradient))
     }
 
-    fn apply(&mut self, update: &Update) {
-        let Self { network, plan, pool, parameters, slots, laps, last, not_finite, .. } = self;
-        laps.go_on();
+    fn apply(&mut self, update: &Update) -> Result<()> {
+        self.for_training()?;
+        let Self { network, plan, pool, parameters, slots, timings, last, not_finite, .. } = self;
+        timings.resume();
         pool.install(|| {
             let fine = not_finite.is_none();
             for (i, (layer, parameters)) in network.layers.iter().zip(parameters).enumerate().rev() {
                 if layer.weights().is_some() && !parameters.frozen {
                     let spoilt = update::apply(layer, parameters, update);
-                    *not_finite = not_finite.or(spoilt.map(|place| NotFinite { layer: i, place }));
-                    laps.lap(i, Pass::Update);
+                    *not_finite = not_finite.or(spoilt.map(|place| NonFinite { layer: i, place }));
+                    timings.record(i, Pass::Update);
                 }
             }
             if fine && not_finite.is_some() {
                 *not_finite = spoilt_outputs(network, plan, slots, *last).or(*not_finite);
             }
         });
+        Ok(())
     }
 
-    fn not_finite(&self) -> Option<NotFinite> {
-        self.not_finite
+    fn non_finite(&self) -> Result<Option<NonFinite>> {
+        Ok(self.not_finite)
     }
 
-    fn freeze(&mut self, layer: usize, frozen: bool) {
+    fn freeze(&mut self, layer: usize, frozen: bool) -> Result<()> {
+        self.for_training()?;
+        if self.network.layers.get(layer).and_then(Layer::weights).is_none() {
+            let what =
+                format!("cannot freeze layer {layer}: there is no layer with weights at this position");
+            return Err(Error::new(crate::error::Kind::Runtime, what));
+        }
         let parameters = &mut self.parameters[layer];
         if parameters.frozen != frozen {
             parameters.frozen = frozen;
@@ -399,11 +377,13 @@ impl Engine for CpuEngine {
                 pair.biases.fill(0.0);
             }
         }
+        Ok(())
     }
 
-    fn health(&self) -> Vec<Health> {
+    fn health(&self) -> Result<Vec<Health>> {
+        self.for_training()?;
         let layers = self.network.layers.iter().enumerate().filter(|(_, layer)| layer.weights().is_some());
-        self.pool.install(|| {
+        Ok(self.pool.install(|| {
             let mut now = Vec::new();
             let seen = match self.seen.is_empty() {
                 true => {
@@ -413,23 +393,25 @@ impl Engine for CpuEngine {
                 false => &self.seen,
             };
             layers.map(|(i, layer)| self.layer_health(i, layer, &seen[i])).collect()
-        })
+        }))
     }
 
-    fn step(&mut self, batch: &Batch<'_>, update: &Update) -> Result<Outcome> {
+    fn step(&mut self, batch: &Batch<'_>, update: &Update) -> Result<StepOutcome> {
         self.run(batch, Gradients::Apply(update))
     }
 
-    fn parameters(&self) -> Vec<Tensor> {
-        self.pool.install(|| self.tensors(|parameters| &parameters.value))
+    fn parameters(&self) -> Result<Vec<Tensor>> {
+        Ok(self.pool.install(|| self.tensors(|parameters| &parameters.value)))
     }
 
-    fn gradients(&self) -> Vec<Tensor> {
-        self.pool.install(|| self.tensors(|parameters| &parameters.gradient))
+    fn gradients(&self) -> Result<Vec<Tensor>> {
+        self.for_training()?;
+        Ok(self.pool.install(|| self.tensors(|parameters| &parameters.gradient)))
     }
 
-    fn velocities(&self) -> Vec<Tensor> {
-        self.pool.install(|| self.tensors(|parameters| &parameters.velocity))
+    fn velocities(&self) -> Result<Vec<Tensor>> {
+        self.for_training()?;
+        Ok(self.pool.install(|| self.tensors(|parameters| &parameters.velocity)))
     }
 
     fn load(&mut self, tensors: &[Tensor]) -> Result<()> {
@@ -457,6 +439,32 @@ impl Engine for CpuEngine {
         self.take(tensors, |parameters| &mut parameters.velocity)
     }
 
+    fn convert_fc_to_f16(&mut self) -> Result<()> {
+        if self.plan.mode == Mode::Training {
+            return Err(Error::usage("an engine that trains keeps its weights in single precision"));
+        }
+        let is_fc = |layer: &Layer| matches!(layer.operation, Operation::Fc { .. });
+        for (layer, parameters) in self.network.layers.iter().zip(&self.parameters) {
+            let large = |w: &&f32| f16::to_f32(f16::from_f32(**w)).is_infinite();
+            if let (true, Some(w)) = (is_fc(layer), parameters.value.weights.iter().find(large)) {
+                let message =
+                    format!("layer `{}` has the weight {w}; half precision ends at 65504", layer.name);
+                return Err(Error::model(message).help("the same command without --half"));
+            }
+        }
+        for (layer, parameters) in self.network.layers.iter().zip(&mut self.parameters) {
+            if is_fc(layer) {
+                parameters.halved = parameters.value.weights.iter().map(|&w| f16::from_f32(w)).collect();
+                parameters.value.weights = Buffer::default();
+            }
+        }
+        Ok(())
+    }
+
+    fn timings(&self) -> &LayerTimings {
+        &self.timings
+    }
+
     fn memory(&self) -> MemoryTable {
         let mut table = self.plan.memory(&self.network);
         let saved: usize = self.parameters.iter().map(|parameters| size_of_val(&parameters.halved[..])).sum();
@@ -479,12 +487,12 @@ fn look(network: &Network, plan: &Plan, slots: &[Buffer], n: usize, seen: &mut V
 }
 
 /// The first layer whose outputs for `n` images are not all finite.
-fn spoilt_outputs(network: &Network, plan: &Plan, slots: &[Buffer], n: usize) -> Option<NotFinite> {
+fn spoilt_outputs(network: &Network, plan: &Plan, slots: &[Buffer], n: usize) -> Option<NonFinite> {
     let mut layers = network.layers.iter().zip(&plan.steps);
-    let spoilt = |(layer, step): (&Layer, &super::Step)| {
-        measure::not_finite(&slots[step.to][..n * layer.output.len()]).is_some()
+    let spoilt = |(layer, step): (&Layer, &Step)| {
+        measure::first_non_finite(&slots[step.to][..n * layer.output.len()]).is_some()
     };
-    Some(NotFinite { layer: layers.position(spoilt)?, place: Place::Outputs })
+    Some(NonFinite { layer: layers.position(spoilt)?, place: Place::Outputs })
 }
 
 /// Images whose own class has the largest logit; of equal logits the first counts as the largest.

@@ -14,7 +14,7 @@ fn recipe() -> Recipe {
 
 fn engine(recipe: &Recipe) -> CpuEngine {
     let network = Network::new(recipe, 5).unwrap();
-    let mut engine = CpuEngine::new(network, Mode::Training, IMAGES, 2).unwrap();
+    let mut engine = CpuEngine::open(network, &Options::training(IMAGES, 2)).unwrap();
     for parameters in &mut engine.parameters {
         for (i, values) in
             [&mut parameters.value.weights, &mut parameters.value.biases].into_iter().enumerate()
@@ -31,7 +31,7 @@ fn noise(a: u64, b: u64) -> f32 {
     (key(a, 0, b, Purpose::Weights) >> 40) as f32 / (1 << 23) as f32 - 1.0
 }
 
-fn step(engine: &mut CpuEngine, update: &Update) -> Outcome {
+fn step(engine: &mut CpuEngine, update: &Update) -> StepOutcome {
     let images: Vec<f32> = (0..IMAGES * engine.network.input.len()).map(|i| noise(9, i as u64)).collect();
     let batch = Batch { images: &images, labels: &[0, 1, 2, 3], keys: &[5, 6, 7, 8] };
     engine.step(&batch, update).unwrap()
@@ -50,13 +50,15 @@ fn a_spoilt_value_of_any_layer_is_found_in_its_step() {
         for spoilt in [f32::NAN, f32::INFINITY] {
             for biases in [false, true] {
                 let mut engine = engine(&recipe);
-                assert!(step(&mut engine, &UPDATE).loss.is_finite() && engine.not_finite().is_none());
+                assert!(
+                    step(&mut engine, &UPDATE).loss.is_finite() && engine.non_finite().unwrap().is_none()
+                );
                 let pair = &mut engine.parameters[layer].value;
                 let values = if biases { &mut pair.biases } else { &mut pair.weights };
                 let middle = values.len() / 2;
                 values[middle] = spoilt;
                 step(&mut engine, &UPDATE);
-                let found = engine.not_finite().map(|found| found.layer);
+                let found = engine.non_finite().unwrap().map(|found| found.layer);
                 assert_eq!(found, Some(layer), "{} in {}", spoilt, engine.network.layers[layer].name);
             }
         }
@@ -76,13 +78,13 @@ fn an_update_that_spoils_a_layer_is_found_in_its_step() {
                 if halves {
                     let images = vec![0.5; engine.network.input.len()];
                     let batch = Batch { images: &images, labels: &[1], keys: &[2] };
-                    engine.forward_backward(&batch, &mut |_| {}).unwrap();
-                    engine.apply(&UPDATE);
+                    engine.forward_backward(&batch, &mut |_| Ok(())).unwrap();
+                    engine.apply(&UPDATE).unwrap();
                 } else {
                     assert!(step(&mut engine, &UPDATE).loss.is_finite());
                 }
                 let place = if biases { Place::Biases } else { Place::Weights };
-                assert_eq!(engine.not_finite(), Some(NotFinite { layer, place }));
+                assert_eq!(engine.non_finite().unwrap(), Some(NonFinite { layer, place }));
             }
         }
     }
@@ -95,7 +97,7 @@ fn frozen_layers_stay() {
     for layer in learning(&engine(&recipe)) {
         let (mut frozen, mut free) = (engine(&recipe), engine(&recipe));
         let before = frozen.parameters[layer].value.weights.to_vec();
-        frozen.freeze(layer, true);
+        frozen.freeze(layer, true).unwrap();
         let name = &frozen.network.layers[layer].name;
         let mut still = recipe.clone();
         let key = |what: &str| format!("layer.{name}.weights.{what}");
@@ -111,9 +113,12 @@ fn frozen_layers_stay() {
             step(&mut free, &UPDATE);
         }
         assert_eq!(frozen.parameters[layer].value.weights.to_vec(), before);
-        assert!(frozen.parameters() == still.parameters() && frozen.parameters() == unused.parameters());
-        assert!(frozen.parameters() != free.parameters());
-        frozen.freeze(layer, false);
+        assert!(
+            frozen.parameters().unwrap() == still.parameters().unwrap()
+                && frozen.parameters().unwrap() == unused.parameters().unwrap()
+        );
+        assert!(frozen.parameters().unwrap() != free.parameters().unwrap());
+        frozen.freeze(layer, false).unwrap();
         step(&mut frozen, &UPDATE);
         assert_ne!(frozen.parameters[layer].value.weights.to_vec(), before, "it learns again");
     }
@@ -125,9 +130,9 @@ fn health_is_that_of_the_numbers() {
     let mut engine = engine(&recipe);
     let images: Vec<f32> = (0..IMAGES * engine.network.input.len()).map(|i| noise(9, i as u64)).collect();
     let batch = Batch { images: &images, labels: &[0, 1, 2, 3], keys: &[5, 6, 7, 8] };
-    engine.forward_backward(&batch, &mut |_| {}).unwrap();
-    engine.apply(&Update { rate: 0.5, momentum: 0.9, decay: 0.0 });
-    let health = engine.health();
+    engine.forward_backward(&batch, &mut |_| Ok(())).unwrap();
+    engine.apply(&Update { rate: 0.5, momentum: 0.9, decay: 0.0 }).unwrap();
+    let health = engine.health().unwrap();
     assert_eq!(health.len(), learning(&engine).len());
     for layer in &health {
         let spec = engine.network.layers.iter().find(|l| l.name == layer.layer).unwrap().weights().unwrap();
@@ -135,11 +140,11 @@ fn health_is_that_of_the_numbers() {
         assert!((layer.update / (0.5 * spec.rate * layer.gradient) - 1.0).abs() < 1e-5, "{layer:?}");
         assert!(layer.weight > 0.0 && layer.activation > 0.0 && layer.ratio() > 0.0);
     }
-    assert!(health.iter().any(|layer| layer.dead.is_some()));
+    assert!(health.iter().any(|layer| layer.dead_fraction.is_some()));
     // A bias so low that nothing comes through kills a layer.
-    let rectified = health.iter().position(|layer| layer.dead.is_some()).unwrap();
+    let rectified = health.iter().position(|layer| layer.dead_fraction.is_some()).unwrap();
     let layer = learning(&engine)[rectified];
     engine.parameters[layer].value.biases.fill(-1e6);
-    engine.forward_backward(&batch, &mut |_| {}).unwrap();
-    assert_eq!(engine.health()[rectified].dead, Some(1.0));
+    engine.forward_backward(&batch, &mut |_| Ok(())).unwrap();
+    assert_eq!(engine.health().unwrap()[rectified].dead_fraction, Some(1.0));
 }

@@ -2,18 +2,19 @@
 
 use super::backward::learn;
 use super::{Pair, Parameters};
-use crate::engine::{Place, Update};
+use crate::engine::batch::Update;
+use crate::engine::health::Place;
 use crate::net::{Layer, Operation, WeightSpec};
-use alexnet_kernels::part::Part;
+use alexnet_kernels::micro_batch::MicroBatch;
+use alexnet_kernels::sgd::SgdSettings;
 use alexnet_kernels::{fc, sgd};
 
 /// Applies the gradients of a layer; nothing, if it learns nothing. Tells which of its numbers are not finite afterwards.
 pub(super) fn apply(layer: &Layer, parameters: &mut Parameters, update: &Update) -> Option<Place> {
     let spec = layer.weights()?;
     let Parameters { value, gradient, velocity, .. } = parameters;
-    let [rate, momentum, decay] = of_weights(spec, update);
-    let finite =
-        sgd::step(&mut value.weights, &mut velocity.weights, &gradient.weights, rate, momentum, decay);
+    let (w, v) = (&mut value.weights, &mut velocity.weights);
+    let finite = sgd::step(w, v, &gradient.weights, weight_settings(spec, update));
     spoilt(finite, apply_to_biases(spec, value, gradient, velocity, update))
 }
 
@@ -22,18 +23,18 @@ pub(super) fn apply(layer: &Layer, parameters: &mut Parameters, update: &Update)
 pub(super) fn step(
     layer: &Layer,
     parameters: &mut Parameters,
-    part: Part,
+    part: MicroBatch,
     x: &[f32],
     dy: &[f32],
     update: &Update,
 ) -> Option<Place> {
     match &layer.operation {
-        Operation::Fc { inputs, outputs, weights: spec } if part.is_whole() && fc::steps(part.images()) => {
+        Operation::Fc(g, spec) if part.is_whole() && fc::supports_step(part.images()) => {
             let Parameters { value, gradient, velocity, .. } = parameters;
             let n = part.images();
             let (w, v) = (&mut value.weights, &mut velocity.weights);
-            let finite = fc::step(n, *inputs, *outputs, x, dy, w, v, of_weights(spec, update));
-            fc::backward_biases(n, *outputs, dy, &mut gradient.biases);
+            let finite = fc::step(g, n, x, dy, w, v, weight_settings(spec, update));
+            fc::backward_biases(g, n, dy, &mut gradient.biases);
             spoilt(finite, apply_to_biases(spec, value, gradient, velocity, update))
         }
         _ => {
@@ -52,9 +53,13 @@ fn spoilt(weights: bool, biases: bool) -> Option<Place> {
     }
 }
 
-/// Rate, momentum and decay of a layer's weights.
-fn of_weights(spec: &WeightSpec, update: &Update) -> [f32; 3] {
-    [update.rate * spec.rate, update.momentum, spec.decay.unwrap_or(update.decay)]
+/// The settings of a layer's weights.
+fn weight_settings(spec: &WeightSpec, update: &Update) -> SgdSettings {
+    SgdSettings {
+        learning_rate: update.rate * spec.rate,
+        momentum: update.momentum,
+        weight_decay: spec.decay.unwrap_or(update.decay),
+    }
 }
 
 /// Biases have a rate of their own, and never decay. Tells whether they are finite afterwards.
@@ -65,6 +70,10 @@ fn apply_to_biases(
     velocity: &mut Pair,
     update: &Update,
 ) -> bool {
-    let rate = update.rate * spec.bias_rate;
-    sgd::step(&mut value.biases, &mut velocity.biases, &gradient.biases, rate, update.momentum, 0.0)
+    let settings = SgdSettings {
+        learning_rate: update.rate * spec.bias_rate,
+        momentum: update.momentum,
+        weight_decay: 0.0,
+    };
+    sgd::step(&mut value.biases, &mut velocity.biases, &gradient.biases, settings)
 }

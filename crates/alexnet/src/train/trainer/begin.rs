@@ -11,7 +11,7 @@ use super::models::judges_alike;
 use crate::data::check;
 use crate::data::source::hex;
 use crate::data::{Identity, Image, Preprocess, Skip, Split, Statistics};
-use crate::engine::{CpuEngine, Engine, Mode, Tensor};
+use crate::engine::{self, Device, Engine, Options, Tensor};
 use crate::error::{Kind, shell};
 use crate::eval::model_path;
 use crate::model::Model;
@@ -96,9 +96,8 @@ impl Trainer {
         // The memory is had before the first look at the images, which can take long, and the folder is made when
         // what can be wrong with the recipe has been found: a corrected command finds it free.
         let batch = recipe.optimizer.batch;
-        let micro_batch = config.micro_batch.unwrap_or(batch);
-        let engine =
-            CpuEngine::with_micro_batch(network, Mode::Training, batch, micro_batch, config.threads)?;
+        let options = Options { micro_batch: config.micro_batch, ..Options::training(batch, config.threads) };
+        let engine = engine::open(Device::Cpu, network, &options)?;
         config.dataset.train()?;
         check_validation(&config)?;
         let resumed = match &config.run {
@@ -106,14 +105,14 @@ impl Trainer {
             _ => None,
         };
         let model = init_model(&config, resumed.as_ref())?;
-        let transfer = |engine: &CpuEngine| {
+        let transfer = |engine: &dyn Engine| {
             let fresh = initialize(engine.network(), config.seed)?;
             match &model {
                 Some((model, _)) => Transfer::new(model, &config.dataset.classes, fresh),
                 None => Ok(Transfer { parameters: fresh, ..Transfer::default() }),
             }
         };
-        let fresh = if resumed.is_none() { Some(transfer(&engine)?) } else { None };
+        let fresh = if resumed.is_none() { Some(transfer(&*engine)?) } else { None };
         // From here on there is something to go on with: signals are requests.
         config.interrupt.listen()?;
         let run = open_folder(&config)?;
@@ -128,14 +127,14 @@ impl Trainer {
             Some(transfer) => Start::Weights(transfer),
             None => match find_checkpoint(&config, &mut record, &mut lineage)? {
                 Some(checkpoint) => Start::Checkpoint(Box::new(checkpoint)),
-                None => Start::Weights(transfer(&engine)?),
+                None => Start::Weights(transfer(&*engine)?),
             },
         };
         if let Some(before) = &resumed {
             record.run.note_command(&config.command)?;
             take_over(&config, &mut record, before)?;
         }
-        introduce(&config, &mut record, &engine);
+        introduce(&config, &mut record, &*engine);
         let statistics = match statistics(&config, &mut record) {
             Err(error) if matches!(error.kind, Kind::Interrupted(_)) && config.only_forecast => {
                 record.run.remove();
@@ -185,7 +184,7 @@ impl Trainer {
             let dashboard = trainer.dashboard()?;
             trainer.record.progress.show(dashboard);
         }
-        trainer.take_up();
+        trainer.take_up()?;
         if resumed.is_some() {
             trainer.take_up_best(best)?;
         }
@@ -197,7 +196,7 @@ impl Trainer {
         }
         // There is always something to go back to, and to go on from.
         if trainer.state.step == 0 && trainer.state.pace.epochs == 0 {
-            trainer.save_checkpoint();
+            trainer.save_checkpoint()?;
         }
         Ok(trainer)
     }
@@ -364,7 +363,7 @@ fn find_checkpoint(
     Ok(Some(found))
 }
 
-fn introduce(config: &Config, record: &mut Record, engine: &CpuEngine) {
+fn introduce(config: &Config, record: &mut Record, engine: &dyn Engine) {
     let Config { recipe, dataset, .. } = config;
     record.say(&format!("recipe {}, {} classes of {}", recipe.name, dataset.classes.len(), dataset.origin));
     dataset.notes.iter().for_each(|note| record.say(&format!("note: {note}")));

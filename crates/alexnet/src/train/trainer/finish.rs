@@ -5,7 +5,6 @@ use std::time::Instant;
 use super::models::Which;
 use super::{Ended, Trainer};
 use crate::data::Split;
-use crate::engine::Engine;
 use crate::error::Kind;
 use crate::eval::{Evaluation, Judge, evaluate};
 use crate::model::{Model, Summary};
@@ -35,7 +34,7 @@ impl Trainer {
     fn judge(&mut self, split: &Split, views: usize) -> Result<Option<Evaluation>> {
         let progress = &mut self.record.progress;
         progress.start("validation", split.len());
-        let judge = Judge { engine: &mut self.engine, preprocess: &self.preprocess };
+        let judge = Judge { engine: &mut *self.engine, preprocess: &self.preprocess };
         let interrupt = &self.config.interrupt;
         let mut before = 0;
         let found = evaluate(judge, split, views, self.config.workers, &mut |done| {
@@ -73,7 +72,7 @@ impl Trainer {
         let before = self.state.step.saturating_sub(self.state.batches);
         self.state.batches = 0;
         (self.state.epoch, self.state.late, self.state.recent) = Default::default();
-        self.save_checkpoint();
+        self.save_checkpoint()?;
         self.record.settle();
         if !Watch::is_due(before, self.state.step) {
             return Ok(None);

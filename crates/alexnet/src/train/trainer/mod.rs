@@ -27,7 +27,7 @@ use super::schedule::End;
 use super::watch::Watch;
 use crate::Result;
 use crate::data::{Batch as Images, ColorBasis, Image, Loader, Preprocess, Skip, Split};
-use crate::engine::{Batch, CpuEngine, Engine, NotFinite, Outcome, Update};
+use crate::engine::{Batch, Engine, NonFinite, StepOutcome, Update};
 use crate::net::{Augment, Edit, Recipe, Schedule};
 use models::Unsaved;
 
@@ -58,7 +58,7 @@ pub fn train(mut config: Config) -> Result<Report> {
 struct Trainer {
     config: Config,
     record: Record,
-    engine: CpuEngine,
+    engine: Box<dyn Engine>,
     train: Split,
     usable: Vec<usize>,
     skipped: Vec<Skip>,
@@ -104,7 +104,7 @@ enum Passed {
     Whole,
     Stopped(Ended),
     /// Numbers stopped being finite.
-    Spoilt(NotFinite, Outcome),
+    Spoilt(NonFinite, StepOutcome),
 }
 
 impl Trainer {
@@ -162,7 +162,7 @@ impl Trainer {
                 continue;
             }
             let outcome = self.step(&batch)?;
-            if let Some(found) = self.engine.not_finite() {
+            if let Some(found) = self.engine.non_finite()? {
                 self.record.progress.finish();
                 return Ok(Passed::Spoilt(found, outcome));
             }
@@ -173,12 +173,12 @@ impl Trainer {
             self.tally(outcome, batch.labels.len(), time, waiting, is_late);
             self.measure(&loader, batch.labels.len(), time, waiting);
             loader.recycle(batch);
-            self.write_line();
+            self.write_line()?;
             if let Some(ended) = self.stop() {
                 self.record.progress.finish();
                 return Ok(Passed::Stopped(ended));
             }
-            self.keep_checkpoint();
+            self.keep_checkpoint()?;
         }
         self.record.progress.finish();
         Ok(Passed::Whole)
@@ -206,24 +206,24 @@ impl Trainer {
     }
 
     /// Learns from a batch. Where the layers are looked at, gradients are kept, which gives the same numbers.
-    fn step(&mut self, batch: &Images) -> Result<Outcome> {
+    fn step(&mut self, batch: &Images) -> Result<StepOutcome> {
         let optimizer = &self.config.recipe.optimizer;
         let update = Update { rate: self.rate(), momentum: optimizer.momentum, decay: optimizer.decay };
         let batch = Batch { images: &batch.images, labels: &batch.labels, keys: &batch.keys };
         if !(self.state.step + 1).is_multiple_of(LOG_EVERY) {
             let outcome = self.engine.step(&batch, &update)?;
-            self.state.step += usize::from(self.engine.not_finite().is_none());
+            self.state.step += usize::from(self.engine.non_finite()?.is_none());
             return Ok(outcome);
         }
-        let outcome = self.engine.forward_backward(&batch, &mut |_| {})?;
+        let outcome = self.engine.forward_backward(&batch, &mut |_| Ok(()))?;
         if outcome.loss.is_finite() {
-            self.engine.apply(&update);
+            self.engine.apply(&update)?;
         }
-        self.state.step += usize::from(self.engine.not_finite().is_none());
+        self.state.step += usize::from(self.engine.non_finite()?.is_none());
         Ok(outcome)
     }
 
-    fn tally(&mut self, outcome: Outcome, images: usize, time: f64, waiting: f64, is_late: bool) {
+    fn tally(&mut self, outcome: StepOutcome, images: usize, time: f64, waiting: f64, is_late: bool) {
         let State { epoch, late, recent, .. } = &mut self.state;
         epoch.add(outcome, images, time, waiting);
         recent.add(outcome, images, time, waiting);
@@ -237,7 +237,7 @@ impl Trainer {
     /// The first steps make a forecast.
     fn measure(&mut self, loader: &Loader, images: usize, time: f64, waiting: f64) {
         let Some(measuring) = &mut self.measuring else { return };
-        if !measuring.add(images, time, waiting, self.engine.laps()) {
+        if !measuring.add(images, time, waiting, self.engine.timings()) {
             return;
         }
         let measuring = std::mem::take(measuring);
@@ -275,11 +275,11 @@ impl Trainer {
     }
 
     /// Writes a line of metrics every so many steps, with a look at the layers.
-    fn write_line(&mut self) {
+    fn write_line(&mut self) -> Result<()> {
         if !self.state.step.is_multiple_of(LOG_EVERY) {
-            return;
+            return Ok(());
         }
-        let (rate, health) = (self.rate(), self.engine.health());
+        let (rate, health) = (self.rate(), self.engine.health()?);
         let mut line = self.line(&self.state.recent, None);
         line.set_health(&health);
         for advice in self.watch.layers(self.state.step, &health, rate) {
@@ -290,6 +290,7 @@ impl Trainer {
         }
         self.record.line(&line);
         self.state.recent = Default::default();
+        Ok(())
     }
 
     fn line(&self, tally: &super::tally::Tally, validation: Option<super::metrics::Validation>) -> Line {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Trainer;
 use crate::data::{Identity, decode};
-use crate::engine::{Engine, Tensor};
+use crate::engine::Tensor;
 use crate::error::{Kind, shell};
 use crate::eval::Evaluation;
 use crate::model::{Golden, Model, Summary};
@@ -92,12 +92,12 @@ impl Trainer {
 
     /// The model that the engine holds, as it is saved after this many epochs and steps.
     pub(super) fn model(&mut self, epochs: usize, steps: usize, found: Option<&Evaluation>) -> Result<Model> {
-        let golden = Golden::record(&mut self.engine, &self.preprocess, self.golden.clone())?;
+        let golden = Golden::record(&mut *self.engine, &self.preprocess, self.golden.clone())?;
         Ok(Model {
             recipe: self.config.recipe.clone(),
             classes: self.config.dataset.classes.clone(),
             preprocess: (*self.preprocess).clone(),
-            parameters: self.engine.parameters(),
+            parameters: self.engine.parameters()?,
             summary: Summary {
                 epochs,
                 steps,

@@ -1,7 +1,7 @@
 //! Checkpoints, changes on the way, and going back when numbers go wrong.
 
 use super::Trainer;
-use crate::engine::{Engine, NotFinite, Outcome, Place};
+use crate::engine::{NonFinite, Place, StepOutcome};
 use crate::error::Kind;
 use crate::files::json;
 use crate::net::{Change, Edit};
@@ -15,49 +15,52 @@ use crate::{Error, Result};
 
 impl Trainer {
     /// Puts changes and frozen layers where the state says they are; parameters and momentum are loaded afterwards.
-    pub(super) fn take_up(&mut self) {
+    pub(super) fn take_up(&mut self) -> Result<()> {
         // Changes of this very step are made again, as before the step that follows.
         self.edited = self.edits.partition_point(|edit| edit.step < self.state.step);
         for (i, layer) in self.engine.network().clone().layers.iter().enumerate() {
             if let Some(spec) = layer.weights() {
                 let changed = self.state.settings.frozen.get(&layer.name).copied();
-                self.engine.freeze(i, changed.unwrap_or(spec.is_frozen()));
+                self.engine.freeze(i, changed.unwrap_or(spec.is_frozen()))?;
             }
         }
+        Ok(())
     }
 
-    fn checkpoint(&mut self) -> Checkpoint {
+    fn checkpoint(&mut self) -> Result<Checkpoint> {
         self.record.flush();
         self.state.seconds = self.seconds();
         self.state.lines = self.record.lines();
         self.state.unwritten = self.record.unwritten().to_vec();
-        Checkpoint {
+        Ok(Checkpoint {
             state: self.state.clone(),
             lineage: self.lineage.clone(),
-            parameters: self.engine.parameters(),
-            velocities: self.engine.velocities(),
+            parameters: self.engine.parameters()?,
+            velocities: self.engine.velocities()?,
             mean: self.preprocess.mean.clone(),
             best: self.unsaved_best().map(|model| model.parameters.clone()),
-        }
+        })
     }
 
     /// Hands a checkpoint over to be written. What goes wrong with the one before is told, and ends nothing.
-    pub(super) fn save_checkpoint(&mut self) {
-        let checkpoint = self.checkpoint();
+    pub(super) fn save_checkpoint(&mut self) -> Result<()> {
+        let checkpoint = self.checkpoint()?;
         let before = self.keeper.save(checkpoint);
         self.tell_of_checkpoint(before);
+        Ok(())
     }
 
     /// Makes a checkpoint where it is time, or one is asked for.
-    pub(super) fn keep_checkpoint(&mut self) {
+    pub(super) fn keep_checkpoint(&mut self) -> Result<()> {
         let written = self.keeper.poll();
         self.tell_of_checkpoint(written);
         if self.config.interrupt.take_checkpoint_request() {
-            self.save_checkpoint();
+            self.save_checkpoint()?;
             self.record.say(&format!("a checkpoint of step {} is made", count(self.state.step as u64)));
         } else if self.keeper.is_due(self.state.step) {
-            self.save_checkpoint();
+            self.save_checkpoint()?;
         }
+        Ok(())
     }
 
     pub(super) fn tell_of_checkpoint(&mut self, written: Result<bool>) {
@@ -75,7 +78,7 @@ impl Trainer {
 
     /// The last checkpoint of a training that stops.
     pub(super) fn save_last_checkpoint(&mut self) -> Result<()> {
-        self.save_checkpoint();
+        self.save_checkpoint()?;
         let written = self.keeper.wait();
         self.tell_of_checkpoint(written.clone());
         written.map(|_| ())
@@ -106,7 +109,7 @@ impl Trainer {
         while let Some(edit) = self.edits.get(self.edited).filter(|edit| edit.step <= self.state.step) {
             let change = edit.change.clone();
             reload |= matches!(change, Change::ColorNoise(_));
-            self.make(&change);
+            self.make(&change)?;
             self.edited += 1;
         }
         Ok(reload)
@@ -130,7 +133,7 @@ impl Trainer {
         is_noted
     }
 
-    fn make(&mut self, change: &Change) {
+    fn make(&mut self, change: &Change) -> Result<()> {
         match change {
             Change::Rate(rate) => self.state.pace.set_rate(*rate),
             Change::ColorNoise(noise) => self.state.settings.color_noise = Some(*noise),
@@ -140,15 +143,16 @@ impl Trainer {
                 self.state.settings.frozen.insert(name.clone(), frozen);
                 let layers = &self.engine.network().layers;
                 if let Some(layer) = layers.iter().position(|layer| layer.name == *name) {
-                    self.engine.freeze(layer, frozen);
+                    self.engine.freeze(layer, frozen)?;
                 }
             }
         }
         self.record.say(&format!("from step {} on: {change}", count(self.state.step as u64 + 1)));
+        Ok(())
     }
 
     /// Goes back to the last checkpoint and on at a lower rate, when numbers have stopped being finite.
-    pub(super) fn go_back(&mut self, found: NotFinite, outcome: Outcome) -> Result<()> {
+    pub(super) fn go_back(&mut self, found: NonFinite, outcome: StepOutcome) -> Result<()> {
         let name = self.engine.network().layers[found.layer].name.clone();
         let rate = self.rate();
         let what = match found.place {
@@ -190,7 +194,7 @@ impl Trainer {
                 Error::new(Kind::Runtime, "the journal cannot be written").help("make room on the disk")
             );
         }
-        self.take_up();
+        self.take_up()?;
         self.take_up_best(checkpoint.best)?;
         self.engine.load(&checkpoint.parameters)?;
         self.engine.load_velocities(&checkpoint.velocities)?;

@@ -24,20 +24,20 @@ fn axes(layer: &Layer) -> Option<(Vec<usize>, Vec<usize>)> {
             let extents = vec![g.output.pixels(), g.groups, g.group_outputs(), g.group_inputs(), k, k];
             Some((extents, vec![0, 1, 4, 5, 3, 2]))
         }
-        Operation::Fc { outputs, .. } => {
-            Some((vec![*outputs, layer.input.channels, layer.input.pixels()], vec![0, 2, 1]))
+        Operation::Fc(g, _) => {
+            Some((vec![g.outputs, layer.input.channels, layer.input.pixels()], vec![0, 2, 1]))
         }
         _ => None,
     }
 }
 
 /// Weights in the kernels' order from weights in the model file's order; a layer without weights gives none.
-pub(super) fn to_kernels<T: Copy + Send + Sync>(layer: &Layer, weights: &[T]) -> Vec<T> {
+pub(in crate::engine) fn to_kernels<T: Copy + Send + Sync>(layer: &Layer, weights: &[T]) -> Vec<T> {
     axes(layer).map_or_else(Vec::new, |(extents, order)| permute(weights, &extents, &order))
 }
 
 /// Weights in the model file's order from weights in the kernels' order.
-pub(super) fn to_file<T: Copy + Send + Sync>(layer: &Layer, weights: &[T]) -> Vec<T> {
+pub(in crate::engine) fn to_file<T: Copy + Send + Sync>(layer: &Layer, weights: &[T]) -> Vec<T> {
     let Some((extents, order)) = axes(layer) else { return Vec::new() };
     let permuted: Vec<usize> = order.iter().map(|&axis| extents[axis]).collect();
     let mut inverse = vec![0; order.len()];

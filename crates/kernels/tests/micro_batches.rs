@@ -3,9 +3,9 @@
 mod kit;
 
 use alexnet_kernels::activation::Epilogue;
-use alexnet_kernels::geometry::{ConvGeometry, Maps, Rounding, Window};
+use alexnet_kernels::geometry::{ConvGeometry, FcGeometry, Maps, Rounding, Window};
 use alexnet_kernels::memory::Buffer;
-use alexnet_kernels::part::{Carry, PORTION, Part};
+use alexnet_kernels::micro_batch::{GRANULE, GradAccumulator, MicroBatch};
 use alexnet_kernels::{conv, fc, local, loss};
 use kit::{bits, shapes, single, spread};
 use proptest::prelude::*;
@@ -15,86 +15,124 @@ use std::ops::Range;
 trait Learns: Sync {
     /// Values of an image that enter and leave, weights, biases.
     fn lens(&self) -> [usize; 4];
-    fn carry(&self, batch: usize) -> Carry;
-    fn forward(&self, part: Part, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]);
-    fn backward_input(&self, part: Part, dy: &[f32], w: &[f32], dx: &mut [f32]);
-    fn learn(&self, part: Part, x: &[f32], dy: &[f32], dw: &mut [f32], dbias: &mut [f32], carry: &mut Carry);
+    fn carry(&self, batch: usize) -> GradAccumulator;
+    fn forward(&self, part: MicroBatch, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]);
+    fn backward_input(&self, part: MicroBatch, dy: &[f32], w: &[f32], dx: &mut [f32]);
+    fn learn(
+        &self,
+        part: MicroBatch,
+        x: &[f32],
+        dy: &[f32],
+        dw: &mut [f32],
+        dbias: &mut [f32],
+        carry: &mut GradAccumulator,
+    );
 }
 
-struct Conv(ConvGeometry);
+struct Conv {
+    g: ConvGeometry,
+}
 
 impl Learns for Conv {
     fn lens(&self) -> [usize; 4] {
-        [self.0.input.len(), self.0.output.len(), self.0.weights(), self.0.output.channels]
+        [self.g.input.len(), self.g.output.len(), self.g.weights(), self.g.output.channels]
     }
 
-    fn carry(&self, batch: usize) -> Carry {
-        carry(conv::carried_len(&self.0, batch))
+    fn carry(&self, batch: usize) -> GradAccumulator {
+        carry(conv::accumulator_len(&self.g, batch))
     }
 
-    fn forward(&self, part: Part, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
-        conv::forward(&self.0, part, x, w, bias, Epilogue::Relu, y);
+    fn forward(&self, part: MicroBatch, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+        conv::forward(&self.g, part, x, w, bias, Epilogue::Relu, y);
     }
 
-    fn backward_input(&self, part: Part, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-        conv::backward_input(&self.0, part, dy, w, dx);
+    fn backward_input(&self, part: MicroBatch, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+        conv::backward_input(&self.g, part, dy, w, dx);
     }
 
-    fn learn(&self, part: Part, x: &[f32], dy: &[f32], dw: &mut [f32], dbias: &mut [f32], carry: &mut Carry) {
-        conv::backward_weights_part(&self.0, part, x, dy, dw, dbias, carry);
+    fn learn(
+        &self,
+        part: MicroBatch,
+        x: &[f32],
+        dy: &[f32],
+        dw: &mut [f32],
+        dbias: &mut [f32],
+        carry: &mut GradAccumulator,
+    ) {
+        conv::accumulate_gradients(&self.g, part, x, dy, dw, dbias, carry);
     }
 }
 
-struct Local(ConvGeometry);
+struct Local {
+    g: ConvGeometry,
+}
 
 impl Learns for Local {
     fn lens(&self) -> [usize; 4] {
-        [self.0.input.len(), self.0.output.len(), self.0.local_weights(), self.0.output.len()]
+        [self.g.input.len(), self.g.output.len(), self.g.local_weights(), self.g.output.len()]
     }
 
-    fn carry(&self, _: usize) -> Carry {
-        Carry::default()
+    fn carry(&self, _: usize) -> GradAccumulator {
+        GradAccumulator::default()
     }
 
-    fn forward(&self, part: Part, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
-        local::forward(&self.0, part.images(), x, w, bias, y);
+    fn forward(&self, part: MicroBatch, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+        local::forward(&self.g, part.images(), x, w, bias, y);
     }
 
-    fn backward_input(&self, part: Part, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-        local::backward_input(&self.0, part.images(), dy, w, dx);
+    fn backward_input(&self, part: MicroBatch, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+        local::backward_input(&self.g, part.images(), dy, w, dx);
     }
 
-    fn learn(&self, part: Part, x: &[f32], dy: &[f32], dw: &mut [f32], dbias: &mut [f32], carry: &mut Carry) {
-        local::backward_weights_part(&self.0, part, x, dy, dw, dbias, carry);
+    fn learn(
+        &self,
+        part: MicroBatch,
+        x: &[f32],
+        dy: &[f32],
+        dw: &mut [f32],
+        dbias: &mut [f32],
+        carry: &mut GradAccumulator,
+    ) {
+        local::accumulate_gradients(&self.g, part, x, dy, dw, dbias, carry);
     }
 }
 
-struct Fc(usize, usize);
+struct Fc {
+    g: FcGeometry,
+}
 
 impl Learns for Fc {
     fn lens(&self) -> [usize; 4] {
-        [self.0, self.1, self.0 * self.1, self.1]
+        [self.g.inputs, self.g.outputs, self.g.weights(), self.g.outputs]
     }
 
-    fn carry(&self, _: usize) -> Carry {
-        Carry::default()
+    fn carry(&self, _: usize) -> GradAccumulator {
+        GradAccumulator::default()
     }
 
-    fn forward(&self, part: Part, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
-        fc::forward(part, self.0, self.1, x, w, bias, y);
+    fn forward(&self, part: MicroBatch, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+        fc::forward(&self.g, part, x, w, bias, y);
     }
 
-    fn backward_input(&self, part: Part, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-        fc::backward_input(part.images(), self.0, self.1, dy, w, dx);
+    fn backward_input(&self, part: MicroBatch, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+        fc::backward_input(&self.g, part.images(), dy, w, dx);
     }
 
-    fn learn(&self, part: Part, x: &[f32], dy: &[f32], dw: &mut [f32], dbias: &mut [f32], carry: &mut Carry) {
-        fc::backward_weights_part(part, self.0, self.1, x, dy, dw, dbias, carry);
+    fn learn(
+        &self,
+        part: MicroBatch,
+        x: &[f32],
+        dy: &[f32],
+        dw: &mut [f32],
+        dbias: &mut [f32],
+        carry: &mut GradAccumulator,
+    ) {
+        fc::accumulate_gradients(&self.g, part, x, dy, dw, dbias, carry);
     }
 }
 
-fn carry(len: usize) -> Carry {
-    Carry::new(Buffer::zeros(len).unwrap())
+fn carry(len: usize) -> GradAccumulator {
+    GradAccumulator::new(Buffer::zeros(len).unwrap())
 }
 
 /// Inputs, weights, biases and gradients of the outputs, of both signs.
@@ -104,7 +142,7 @@ fn inputs(layer: &impl Learns, batch: usize) -> Vec<Vec<f32>> {
 }
 
 /// `y`, `dx`, `dw` and `dbias` of a batch that comes in these parts.
-fn in_parts(layer: &impl Learns, batch: usize, inputs: &[Vec<f32>], parts: &[Part]) -> Vec<Vec<f32>> {
+fn in_parts(layer: &impl Learns, batch: usize, inputs: &[Vec<f32>], parts: &[MicroBatch]) -> Vec<Vec<f32>> {
     let [x_len, y_len, ..] = layer.lens();
     let [x, w, bias, dy] = inputs else { unreachable!() };
     let [mut y, mut dx, mut dw, mut dbias] = [dy, x, w, bias].map(|like| vec![f32::NAN; like.len()]);
@@ -120,12 +158,12 @@ fn in_parts(layer: &impl Learns, batch: usize, inputs: &[Vec<f32>], parts: &[Par
 }
 
 /// Cuts a batch where `cuts` say: any numbers, made to fit.
-fn parts(batch: usize, cuts: &[usize]) -> Vec<Part> {
-    let mut at: Vec<usize> = cuts.iter().map(|cut| cut * PORTION % batch / PORTION * PORTION).collect();
+fn parts(batch: usize, cuts: &[usize]) -> Vec<MicroBatch> {
+    let mut at: Vec<usize> = cuts.iter().map(|cut| cut * GRANULE % batch / GRANULE * GRANULE).collect();
     at.extend([0, batch]);
     at.sort_unstable();
     at.dedup();
-    at.windows(2).map(|ends| Part::new(ends[0]..ends[1], batch)).collect()
+    at.windows(2).map(|ends| MicroBatch::new(ends[0]..ends[1], batch)).collect()
 }
 
 fn check(layer: &impl Learns, batch: usize, cuts: &[usize]) {
@@ -150,28 +188,28 @@ proptest! {
 
     #[test]
     fn convolutions(g in shapes::conv(), batch in 10..60_usize, cuts in cuts()) {
-        check(&Conv(g), batch, &cuts);
+        check(&Conv { g }, batch, &cuts);
     }
 
     #[test]
     fn short_convolutions((g, batch) in shapes::short_conv(), more in 0..40_usize, cuts in cuts()) {
-        check(&Conv(g), batch + more, &cuts);
+        check(&Conv { g }, batch + more, &cuts);
     }
 
     #[test]
     fn folded_convolutions((g, batch) in shapes::folding_conv(), more in 9..30_usize, cuts in cuts()) {
-        check(&Conv(g), batch + more, &cuts);
+        check(&Conv { g }, batch + more, &cuts);
     }
 
     #[test]
     fn locally_connected(g in shapes::conv(), batch in 10..60_usize, cuts in cuts()) {
         prop_assume!(g.local_weights() < 100_000);
-        check(&Local(g), batch, &cuts);
+        check(&Local { g }, batch, &cuts);
     }
 
     #[test]
     fn fully_connected(inputs in 1..500_usize, outputs in 1..80_usize, batch in 1..60_usize, cuts in cuts()) {
-        check(&Fc(inputs, outputs), batch, &cuts);
+        check(&fc_layer(inputs, outputs), batch, &cuts);
     }
 
     #[test]
@@ -185,7 +223,7 @@ proptest! {
             let images = part.range();
             let of = images.start * classes..images.end * classes;
             let (logits, dlogits) = (&logits[of.clone()], &mut cut[of]);
-            loss::softmax_loss_part(logits, &labels[images], part, classes, dlogits, &mut sum);
+            loss::accumulate_softmax_loss(logits, &labels[images], part, classes, dlogits, &mut sum);
         }
         prop_assert_eq!((sum / batch as f64).to_bits(), loss.to_bits());
         prop_assert_eq!(bits(&[cut]), bits(&[whole]));
@@ -197,26 +235,30 @@ fn conv_layer(side: usize, inputs: usize, outputs: usize, [kernel, stride, pad]:
     ConvGeometry::new(Maps::new(side, side, inputs), outputs, window, 1).unwrap()
 }
 
+fn fc_layer(inputs: usize, outputs: usize) -> Fc {
+    Fc { g: FcGeometry::new(inputs, outputs).unwrap() }
+}
+
 /// Sums so large that there is one for the whole batch, and so small that there is one for each portion; longer sums
 /// than a block of depth; a last part of one image.
 #[test]
 fn large_shapes() {
-    check(&Conv(conv_layer(13, 160, 136, [3, 1, 1])), 28, &[1]);
-    check(&Conv(conv_layer(13, 32, 64, [3, 1, 1])), 170, &[3, 4, 11]);
-    check(&Conv(conv_layer(32, 3, 32, [5, 1, 2])), 37, &[1, 3]);
-    check(&Local(conv_layer(5, 4, 6, [3, 1, 1])), 500, &[7, 33, 51]);
-    check(&Fc(700, 40), 500, &[1, 33, 51]);
-    check(&Fc(40, 700), 2500, &[5, 99]);
+    check(&Conv { g: conv_layer(13, 160, 136, [3, 1, 1]) }, 28, &[1]);
+    check(&Conv { g: conv_layer(13, 32, 64, [3, 1, 1]) }, 170, &[3, 4, 11]);
+    check(&Conv { g: conv_layer(32, 3, 32, [5, 1, 2]) }, 37, &[1, 3]);
+    check(&Local { g: conv_layer(5, 4, 6, [3, 1, 1]) }, 500, &[7, 33, 51]);
+    check(&fc_layer(700, 40), 500, &[1, 33, 51]);
+    check(&fc_layer(40, 700), 2500, &[5, 99]);
 }
 
 /// An image whose values overflow spoils the short algorithms' outputs for its neighbors: they are found otherwise,
 /// and are the same however the batch is cut.
 #[test]
 fn values_that_are_not_finite() {
-    let layer = Conv(conv_layer(13, 32, 32, [3, 1, 1]));
+    let layer = Conv { g: conv_layer(13, 32, 32, [3, 1, 1]) };
     let mut inputs = inputs(&layer, 40);
-    inputs[0][20 * layer.0.input.len() + 5] = f32::INFINITY;
-    inputs[3][30 * layer.0.output.len() + 5] = f32::MAX;
+    inputs[0][20 * layer.g.input.len() + 5] = f32::INFINITY;
+    inputs[3][30 * layer.g.output.len() + 5] = f32::MAX;
     let whole = in_parts(&layer, 40, &inputs, &[40.into()]);
     let cut = in_parts(&layer, 40, &inputs, &parts(40, &[1, 3]));
     assert!(whole[0].iter().any(|y| y.is_infinite()) && whole[1].iter().any(|dx| dx.abs() > 1e37));
@@ -229,7 +271,7 @@ fn gradients(layer: &impl Learns, inputs: &[Vec<f32>], images: Range<usize>) -> 
     let x = &inputs[0][images.start * x_len..images.end * x_len];
     let dy = &inputs[3][images.start * y_len..images.end * y_len];
     let (mut dw, mut dbias) = (vec![0.0; w], vec![0.0; bias]);
-    layer.learn(images.len().into(), x, dy, &mut dw, &mut dbias, &mut Carry::default());
+    layer.learn(images.len().into(), x, dy, &mut dw, &mut dbias, &mut GradAccumulator::default());
     vec![dw, dbias]
 }
 
@@ -244,9 +286,9 @@ fn check_order_shows(layer: &impl Learns) {
 /// A test of the tests above.
 #[test]
 fn the_order_of_sums_shows() {
-    check_order_shows(&Conv(conv_layer(13, 160, 136, [3, 1, 1])));
-    check_order_shows(&Conv(conv_layer(13, 32, 64, [3, 1, 1])));
-    check_order_shows(&Conv(conv_layer(9, 4, 6, [3, 2, 1])));
-    check_order_shows(&Local(conv_layer(5, 4, 6, [3, 1, 1])));
-    check_order_shows(&Fc(70, 40));
+    check_order_shows(&Conv { g: conv_layer(13, 160, 136, [3, 1, 1]) });
+    check_order_shows(&Conv { g: conv_layer(13, 32, 64, [3, 1, 1]) });
+    check_order_shows(&Conv { g: conv_layer(9, 4, 6, [3, 2, 1]) });
+    check_order_shows(&Local { g: conv_layer(5, 4, 6, [3, 1, 1]) });
+    check_order_shows(&fc_layer(70, 40));
 }
