@@ -42,6 +42,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use alexnet::Error;
 use alexnet::error::Kind;
 use alexnet::train::signals;
 use args::{Cli, Command};
@@ -68,8 +69,8 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> ExitCode {
     log::start(cli);
     let mut out = Output::new(cli.format(), cli.global.quiet);
-    let done = signals::end_on_signals().map_err(Stop::from);
-    match done.and_then(|()| dispatch(&cli.command, &mut out)) {
+    let ready = check_environment().and_then(|()| signals::end_on_signals()).map_err(Stop::from);
+    match ready.and_then(|()| dispatch(&cli.command, &mut out)) {
         Ok(code) => ExitCode::from(code),
         Err(Stop::OutputClosed) => ExitCode::SUCCESS,
         Err(Stop::Failed(error)) => {
@@ -77,6 +78,16 @@ fn run(cli: &Cli) -> ExitCode {
             ExitCode::from(error.kind.exit_code())
         }
     }
+}
+
+/// Rejects values of environment variables that would otherwise have no effect.
+fn check_environment() -> alexnet::Result<()> {
+    use alexnet_kernels::isa;
+    isa::from_env().map(drop).map_err(|error| {
+        let variable = isa::ENVIRONMENT_VARIABLE;
+        Error::usage(format!("{variable}: {error}"))
+            .help(format!("`unset {variable}` selects the fastest set"))
+    })
 }
 
 /// Prints a usage error, as JSON too if JSON was asked for. Without a command people get the help.

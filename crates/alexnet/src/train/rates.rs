@@ -112,7 +112,7 @@ pub fn find(
         let loaded = loaded?;
         let rate = (f64::from(options.from) * growth.powi(tries.len() as i32)) as f32;
         let update = Update { rate, momentum: recipe.optimizer.momentum, decay: recipe.optimizer.decay };
-        let batch = Batch { images: &loaded.images, labels: &loaded.labels, keys: &loaded.keys };
+        let batch = Batch::whole(&loaded.images, &loaded.labels, &loaded.keys);
         let loss = engine.step(&batch, &update)?.loss;
         if engine.non_finite()?.is_some() {
             return Ok(judge(tries, Some(rate)));

@@ -115,7 +115,7 @@ impl<'a> Record<'a> {
     /// Says that something cannot be written now, unless the same cause has been reported already.
     pub(super) fn trouble(&mut self, what: Trouble, error: Error) {
         self.troubles.insert(what);
-        let cause = error.cause.map_or_else(|| error.message.clone(), |cause| format!("{cause:?}"));
+        let cause = error.cause.as_ref().map_or_else(|| error.message.clone(), |cause| format!("{cause:?}"));
         if self.causes.insert(cause) {
             self.warning(&error.to_string());
         }

@@ -1,6 +1,10 @@
 //! Help and usage errors.
 
-use crate::support::{Colors, run};
+use std::process::Command;
+
+use assert_cmd::cargo::cargo_bin;
+
+use crate::support::{Colors, run, text};
 
 /// Every command, as it is typed.
 const COMMANDS: [&[&str]; 17] = [
@@ -142,4 +146,25 @@ fn settings_of_a_resumed_run_lead_to_edit() {
     run(&["train", "--resume", &to, "--epochs", "2"], 0);
     run(&["edit", &to, "stop-after=3"], 0);
     assert!(run(&["train", "--resume", &to], 0).1.contains("epoch 3"));
+}
+
+/// A typo must not silently run another set of kernels.
+#[test]
+fn unknown_instruction_sets_are_usage_errors() {
+    let run = |value: &str| {
+        let mut command = Command::new(cargo_bin!("alexnet"));
+        command.args(["recipe", "list"]).env("ALEXNET_KERNELS", value).output().unwrap()
+    };
+    let output = run("sse9");
+    assert_eq!(output.status.code(), Some(2));
+    let err = text(&output.stderr);
+    for part in
+        ["ALEXNET_KERNELS", "`sse9` is not a known instruction set", "portable", "unset ALEXNET_KERNELS"]
+    {
+        assert!(err.contains(part), "{part:?} is missing in: {err}");
+    }
+    assert!(output.stdout.is_empty());
+    for value in ["portable", ""] {
+        assert_eq!(run(value).status.code(), Some(0), "ALEXNET_KERNELS={value:?}");
+    }
 }

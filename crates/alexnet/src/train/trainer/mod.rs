@@ -238,7 +238,7 @@ impl<'a> Trainer<'a> {
     fn step(&mut self, batch: &Images) -> Result<StepOutcome> {
         let optimizer = &self.config.recipe.optimizer;
         let update = Update { rate: self.rate(), momentum: optimizer.momentum, decay: optimizer.decay };
-        let batch = Batch { images: &batch.images, labels: &batch.labels, keys: &batch.keys };
+        let batch = Batch::whole(&batch.images, &batch.labels, &batch.keys);
         if !(self.state.step + 1).is_multiple_of(LOG_EVERY) {
             let outcome = self.engine.step(&batch, &update)?;
             self.state.step += usize::from(self.engine.non_finite()?.is_none());
