@@ -59,7 +59,7 @@ fn json_reports_failures_on_standard_output() {
         (vec!["edit", &nowhere, "lr=1"], 2, "usage"),
         (vec!["lr-find", &nowhere, "--recipe", "small"], 3, "data"),
         (vec!["data", "check", &nowhere], 3, "data"),
-        (vec!["data", "fix", &plan, "--in-place"], 1, "runtime"),
+        (vec!["data", "fix", &plan, "--in-place"], 3, "data"),
         (vec!["data", "pack", &nowhere, &plan], 3, "data"),
         (vec!["data", "bench", &nowhere], 3, "data"),
         (vec!["recipe", "show", "papr"], 2, "usage"),

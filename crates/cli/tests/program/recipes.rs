@@ -56,7 +56,6 @@ fn the_recipe_of_a_run_is_json() {
     let place = Colors::new(10);
     let to = place.path("run");
     let train = ["train", &place.data, "--recipe", &place.recipe, "--run", &to, "--seed", "7"];
-    run(&[&train[..], &["--set", "optimizer.rate=1e-5", "--freeze", "fc1", "--steps", "1"]].concat(), 2);
     run(&[&train[..], &["--set", "optimizer.rate=1e-5"]].concat(), 0);
     run(&["edit", &to, "lr=1e-6", "stop-after=3"], 0);
     run(&["train", "--resume", &to], 0);
