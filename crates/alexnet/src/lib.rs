@@ -24,6 +24,7 @@ pub mod files;
 pub mod model;
 pub mod net;
 pub mod random;
+pub mod text;
 pub mod train;
 
 pub use error::{Error, Result};

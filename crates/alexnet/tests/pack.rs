@@ -303,7 +303,7 @@ fn photos_are_packed_upright_and_it_is_recorded() {
     let set = Dataset::open(&root).unwrap();
     let train = set.train().unwrap();
     for orientation in [Orientation::Exif, Orientation::Stored] {
-        let out = dir.path().join(orientation.word());
+        let out = dir.path().join(orientation.name());
         let config = Config { out: out.clone(), store: Coding::Raw, side: SIDE, orientation, workers: 2 };
         let manifest = pack(&set, &config, &|_| Ok(())).unwrap();
         assert_eq!((manifest.orientation, manifest.rotated), (orientation, Some(1)));

@@ -6,7 +6,7 @@ use super::output::note;
 use alexnet::data::check::alike;
 use alexnet::data::{Dataset, Split};
 use alexnet::error::shell;
-use alexnet::net::show::grouped;
+use alexnet::text::grouped;
 use alexnet::{Error, Result};
 
 /// Most classes that are listed one by one.

@@ -14,8 +14,8 @@ use alexnet::data::check::{Diagnosis, check};
 use alexnet::data::pack::{Coding, Config, Manifest, check_outside, pack, recipe_of};
 use alexnet::data::{Dataset, bench, digests};
 use alexnet::error::{Kind, shell};
-use alexnet::net::show::grouped;
 use alexnet::net::{Orientation, Recipe};
+use alexnet::text::grouped;
 use alexnet::train::progress::{Display, Progress};
 use alexnet::train::signals::Interrupt;
 

@@ -11,8 +11,8 @@ use super::args::EvalArgs;
 use super::output::{Output, note, percent, printable};
 use alexnet::data::pack::Asker;
 use alexnet::data::{Dataset, Preprocess, Split, identity};
-use alexnet::eval::{Evaluation, Judge, Predictor, ensemble, model_path, same_classes};
-use alexnet::net::show::grouped;
+use alexnet::eval::{Classifier, Evaluation, Predictor, ensemble, model_path, same_classes};
+use alexnet::text::grouped;
 use alexnet::train::origin::Origin;
 use alexnet::train::progress::{Display, Progress};
 use alexnet::{Error, Result};
@@ -38,7 +38,7 @@ pub(super) fn run(args: &EvalArgs, out: &mut Output) -> Ending {
         split.check_packed(square, orientation, Asker::Model)?.into_iter().for_each(|text| note(&text));
     }
     let views = args.views.views.unwrap_or(models[0].views);
-    let mut judges: Vec<Judge<'_>> = models.iter_mut().map(Predictor::judge).collect();
+    let mut judges: Vec<Classifier<'_>> = models.iter_mut().map(Predictor::classifier).collect();
     let mut progress = Progress::new(Display::detect(false));
     progress.start("evaluation", split.len());
     let mut before = 0;

@@ -8,13 +8,13 @@ use super::output::{Output, note};
 use super::settings;
 use alexnet::data::Dataset;
 use alexnet::error::shell;
-use alexnet::net::{Purpose, Recipe};
+use alexnet::net::{Recipe, RecipeUse};
 use alexnet::train::progress::Display;
 use alexnet::train::rates::{Found, Options, find};
 
 pub(super) fn run(args: &LrFindArgs, out: &mut Output) -> Ending {
     let mut recipe = Recipe::load(&args.recipe)?;
-    settings::apply(&mut recipe, &args.set, None, Purpose::RateSearch)?;
+    settings::apply(&mut recipe, &args.set, None, RecipeUse::LrFind)?;
     if !recipe.edits.is_empty() {
         note(&format!(
             "the {} [[edit]] tables of the recipe are ignored: lr-find makes no changes",

@@ -8,7 +8,7 @@ use super::args::RecipeCommand;
 use super::output::Output;
 use super::{Ending, Stop, settings};
 use alexnet::error::shell;
-use alexnet::net::{Network, Purpose, Recipe, diff, show};
+use alexnet::net::{Network, Recipe, RecipeUse, diff, show};
 use alexnet::train::journal::Journal;
 use alexnet::train::origin::Origin;
 
@@ -72,7 +72,7 @@ fn load(name: &str) -> alexnet::Result<Recipe> {
 /// The recipe with what `--set` changes.
 fn changed(name: &str, set: &[(String, String)]) -> alexnet::Result<Recipe> {
     let mut recipe = load(name)?;
-    settings::apply(&mut recipe, set, None, Purpose::Display)?;
+    settings::apply(&mut recipe, set, None, RecipeUse::Display)?;
     Ok(recipe)
 }
 

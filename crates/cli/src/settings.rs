@@ -3,8 +3,8 @@
 use super::args::{Limit, TrainArgs};
 use super::output::note;
 use alexnet::data::{Dataset, Split};
-use alexnet::net::show::grouped;
-use alexnet::net::{Change, Purpose, Recipe};
+use alexnet::net::{Change, Recipe, RecipeUse};
+use alexnet::text::grouped;
 use alexnet::{Error, Result};
 
 /// Changes a recipe as `--set` says, and `--epochs` where a command has it.
@@ -12,7 +12,7 @@ pub(super) fn apply(
     recipe: &mut Recipe,
     set: &[(String, String)],
     epochs: Option<u32>,
-    purpose: Purpose,
+    purpose: RecipeUse,
 ) -> Result<()> {
     let epochs = epochs.map(|epochs| epochs.to_string());
     if let (Some(epochs), Some((key, value))) =
@@ -41,7 +41,7 @@ pub(super) fn apply(
         .filter(|&&e| e >= recipe.schedule.epochs)
         .map(usize::to_string)
         .collect();
-    if purpose == Purpose::Training && !late.is_empty() {
+    if purpose == RecipeUse::Training && !late.is_empty() {
         note(&format!(
             "training ends after {} epochs, so the rate is not divided after epoch {} as the recipe has it",
             recipe.schedule.epochs,

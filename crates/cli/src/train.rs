@@ -13,8 +13,8 @@ use super::{Ending, classes, command_line, settings};
 use alexnet::data::{Dataset, embedded};
 use alexnet::eval::model_path;
 use alexnet::model::Model;
-use alexnet::net::show::grouped;
-use alexnet::net::{Change, Edit, Purpose, Recipe};
+use alexnet::net::{Change, Edit, Recipe, RecipeUse};
+use alexnet::text::grouped;
 use alexnet::train::keeper::Frequency;
 use alexnet::train::origin::{Origin, Requests};
 use alexnet::train::progress::Display;
@@ -140,7 +140,7 @@ fn recipe(args: &TrainArgs) -> Result<Recipe> {
         (None, None, Some(model)) => Model::load(model_path(model)?)?.recipe,
         (None, None, None) => return Err(Error::usage("no recipe").help("--recipe small")),
     };
-    settings::apply(&mut recipe, &args.set, args.epochs, Purpose::Training)?;
+    settings::apply(&mut recipe, &args.set, args.epochs, RecipeUse::Training)?;
     for (i, layer) in args.freeze.iter().enumerate() {
         let change = Change::Freeze(layer.clone());
         change.check(&recipe).map_err(|error| error.context(format!("--freeze {layer}")))?;

@@ -514,7 +514,7 @@ fn what_has_no_effect_is_refused_or_told() {
         (vec!["--micro-batch", "9"], "a step has 4 images, so there is nothing to split"),
         (vec!["--freeze", "fc1,fc1"], "--freeze names `fc1` twice"),
         (vec!["--freeze", "fc1"], "every layer is frozen"),
-        (vec!["--freeze", "fc2"], "no layer with weights is called `fc2`"),
+        (vec!["--freeze", "fc2"], "no layer with weights is named `fc2`"),
         (vec!["--steps", "none"], "--steps none has no effect"),
     ] {
         let (out, err) = run(&[&train[..], &more].concat(), 2);

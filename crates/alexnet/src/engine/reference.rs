@@ -38,8 +38,8 @@ impl<T: Real> Weights<T> {
             })
         };
         let pair = |layer: &Layer| {
-            let weights = find(format!("{}.weight", layer.name));
-            (layout::to_kernels(layer, &weights), find(format!("{}.bias", layer.name)))
+            let weights = find(layer.weight_name());
+            (layout::to_kernels(layer, &weights), find(layer.bias_name()))
         };
         Self { layers: network.layers.iter().map(pair).collect() }
     }
@@ -50,8 +50,8 @@ impl<T: Real> Weights<T> {
             network.layers.iter().zip(&self.layers).filter(|(_, (weights, _))| !weights.is_empty());
         learning
             .flat_map(|(layer, (weights, biases))| {
-                let weights = (format!("{}.weight", layer.name), layout::to_file(layer, weights));
-                [weights, (format!("{}.bias", layer.name), biases.clone())]
+                let weights = (layer.weight_name(), layout::to_file(layer, weights));
+                [weights, (layer.bias_name(), biases.clone())]
             })
             .collect()
     }

@@ -21,9 +21,7 @@ pub struct Tensor {
 pub(crate) fn check(network: &Network, tensors: &[Tensor]) -> Result<()> {
     let expected = network.layers.iter().filter_map(|layer| Some((layer, layer.parameter_shapes()?)));
     let expected: Vec<(String, Vec<usize>)> = expected
-        .flat_map(|(layer, (weights, biases))| {
-            [(format!("{}.weight", layer.name), weights), (format!("{}.bias", layer.name), biases)]
-        })
+        .flat_map(|(layer, (weights, biases))| [(layer.weight_name(), weights), (layer.bias_name(), biases)])
         .collect();
     for (i, (name, shape)) in expected.iter().enumerate() {
         let Some(tensor) = tensors.get(i).filter(|tensor| tensor.name == *name) else {

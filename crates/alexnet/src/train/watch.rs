@@ -115,7 +115,7 @@ impl Cure {
                 _ => {}
             }
         }
-        let pixels = recipe.input.divisor == 1.0 && recipe.input.deviations.is_none();
+        let pixels = recipe.input.divisor == 1.0 && recipe.input.std.is_none();
         if self == Self::He && pixels && !settings.is_empty() {
             settings.push(("input.divisor".into(), PIXELS.to_string()));
         }

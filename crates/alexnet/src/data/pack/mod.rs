@@ -254,7 +254,7 @@ fn prepare(out: &Path, settings: &Settings) -> Result<()> {
                 out.display(),
                 before.store,
                 before.side,
-                before.orientation.word(),
+                before.orientation.name(),
                 before.source,
                 if before.source_digest == settings.source_digest {
                     ""

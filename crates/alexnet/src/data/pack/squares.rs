@@ -88,12 +88,12 @@ impl Squares {
                     how(self.orientation),
                     how(orientation)
                 );
-                let word = orientation.word();
+                let word = orientation.name();
                 let pack = format!("pack {source} again: `alexnet data pack SRC OUT --orientation {word}`");
                 Err(Error::data(message).help(match asker {
                     Asker::Recipe => format!(
                         "{pack}; or change the recipe: `--set input.orientation={}`",
-                        self.orientation.word()
+                        self.orientation.name()
                     ),
                     Asker::Model | Asker::Packing => pack,
                 }))

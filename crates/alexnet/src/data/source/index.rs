@@ -129,7 +129,7 @@ fn load(index: &Path, state: &str) -> crate::Result<Contents> {
     if header.text("state")? != state {
         return Err(stale());
     }
-    let words = |name| header.words(&file, name, Dtype::U64).map(|(_, words)| words);
+    let words = |name| header.integers(&file, name, Dtype::U64).map(|(_, words)| words);
     let (ends, offsets, lens) = (words("ends")?, words("offsets")?, words("lengths")?);
     let (_, at, len) = header.place("names", Dtype::U8)?;
     let mut names = vec![0; len];

@@ -89,7 +89,7 @@ fn read_shard(path: &Path, archive: u32, manifest: &Manifest) -> Result<Vec<Item
     let header = Header::read(&file, size)?;
     let files: Vec<String> = serde_json::from_str(header.text("files")?)
         .map_err(|error| Error::data(format!("its list of files is broken: {error}")))?;
-    let (_, labels) = header.words(&file, "labels", Dtype::I64)?;
+    let (_, labels) = header.integers(&file, "labels", Dtype::I64)?;
     let places = match manifest.store {
         Coding::Raw => squares(&header, manifest.side)?,
         Coding::Jpeg => pieces(&header, &file)?,
@@ -130,7 +130,7 @@ fn squares(header: &Header, side: usize) -> Result<Vec<(u64, u32)>> {
 /// Where each of the JPEG files begins, and its bytes.
 fn pieces(header: &Header, file: &File) -> Result<Vec<(u64, u32)>> {
     let (_, start, len) = header.place("bytes", Dtype::U8)?;
-    let (_, offsets) = header.words(file, "offsets", Dtype::U64)?;
+    let (_, offsets) = header.integers(file, "offsets", Dtype::U64)?;
     let piece = |pair: &[u64]| {
         let bytes = pair[1].checked_sub(pair[0]).and_then(|bytes| u32::try_from(bytes).ok());
         let bytes = bytes.filter(|_| pair[1] <= len as u64);

@@ -170,9 +170,9 @@ impl CpuEngine {
                 }
                 false => layout::to_file(layer, &pair.weights),
             };
-            tensors.push(Tensor { name: format!("{}.weight", layer.name), shape: weights, data: file });
+            tensors.push(Tensor { name: layer.weight_name(), shape: weights, data: file });
             let data = pair.biases.to_vec();
-            tensors.push(Tensor { name: format!("{}.bias", layer.name), shape: biases, data });
+            tensors.push(Tensor { name: layer.bias_name(), shape: biases, data });
         }
         tensors
     }

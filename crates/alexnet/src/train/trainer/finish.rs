@@ -6,7 +6,7 @@ use super::models::Which;
 use super::{Ended, Trainer};
 use crate::data::Split;
 use crate::error::Kind;
-use crate::eval::{Evaluation, Judge, evaluate};
+use crate::eval::{Classifier, Evaluation, evaluate};
 use crate::model::{Model, Summary};
 use crate::train::config::Report;
 use crate::train::metrics::Validation;
@@ -34,7 +34,7 @@ impl Trainer {
     fn judge(&mut self, split: &Split, views: usize) -> Result<Option<Evaluation>> {
         let progress = &mut self.record.progress;
         progress.start("validation", split.len());
-        let judge = Judge { engine: &mut *self.engine, preprocess: &self.preprocess };
+        let judge = Classifier { engine: &mut *self.engine, preprocess: &self.preprocess };
         let interrupt = &self.config.interrupt;
         let mut before = 0;
         let found = evaluate(judge, split, views, self.config.workers, &mut |done| {
