@@ -21,10 +21,10 @@ pub mod engine;
 pub mod error;
 pub mod eval;
 pub mod files;
+pub mod format;
 pub mod model;
 pub mod net;
 pub mod random;
-pub mod text;
 pub mod train;
 
 pub use error::{Error, Result};

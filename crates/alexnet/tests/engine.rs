@@ -18,7 +18,7 @@ fn sample(network: &Network, n: usize) -> (Vec<f32>, Vec<u32>) {
 }
 
 fn batch<'a>(images: &'a [f32], labels: &'a [u32]) -> Batch<'a> {
-    Batch { images, labels, keys: &KEYS[..labels.len()] }
+    Batch::whole(images, labels, &KEYS[..labels.len()])
 }
 
 fn wide(values: &[f32]) -> Vec<f64> {
@@ -344,7 +344,7 @@ fn a_large_batch_has_the_mean_gradient_of_its_parts() {
         engine.load(&lively_parameters(&network, 1)).unwrap();
         let len = network.input.len();
         let images = &images[range.start * len..range.end * len];
-        let batch = Batch { images, labels: &labels[range.clone()], keys: &keys[range] };
+        let batch = Batch::whole(images, &labels[range.clone()], &keys[range]);
         engine.forward_backward(&batch, &mut |_| Ok(())).unwrap();
         engine.gradients().unwrap()
     };
@@ -363,7 +363,7 @@ fn a_large_batch_has_the_mean_gradient_of_its_parts() {
 }
 
 fn in_micro_batches(mode: Mode, batch: usize, micro_batch: usize, threads: usize) -> Options {
-    Options { mode, batch, micro_batch: Some(micro_batch), threads }
+    Options { mode, batch, micro_batch: Some(micro_batch), threads, ..Options::default() }
 }
 
 /// What a training leaves: losses, images that were right, the last gradients, weights and momentum.
@@ -381,7 +381,7 @@ fn train(network: &Network, micro_batch: usize, threads: usize, in_one: bool) ->
     let mut outcomes = Vec::new();
     for n in [40, 40, 23] {
         let images = &images[..n * network.input.len()];
-        let batch = Batch { images, labels: &labels[..n], keys: &keys[..n] };
+        let batch = Batch::whole(images, &labels[..n], &keys[..n]);
         let outcome = if in_one {
             engine.step(&batch, &update).unwrap()
         } else {
@@ -433,7 +433,7 @@ fn averaged_gradients_have_other_bits() {
         engine.load(&lively_parameters(&network, 1)).unwrap();
         let images = &images[range.start * network.input.len()..range.end * network.input.len()];
         let keys = vec![0; range.len()];
-        let batch = Batch { images, labels: &labels[range], keys: &keys };
+        let batch = Batch::whole(images, &labels[range], &keys);
         engine.forward_backward(&batch, &mut |_| Ok(())).unwrap();
         engine.gradients().unwrap()
     };
@@ -475,7 +475,7 @@ fn a_loss_that_is_not_finite_in_one_micro_batch_changes_nothing() {
             open(Device::Cpu, network.clone(), &in_micro_batches(Mode::Training, 30, 9, 2)).unwrap();
         engine.load(&parameters).unwrap();
         let update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
-        let batch = Batch { images: &images, labels: &labels, keys: &[7; 30] };
+        let batch = Batch::whole(&images, &labels, &[7; 30]);
         let outcome = engine.step(&batch, &update).unwrap();
         assert!(!outcome.loss.is_finite() && engine.parameters().unwrap() == parameters);
         assert!(
@@ -484,7 +484,7 @@ fn a_loss_that_is_not_finite_in_one_micro_batch_changes_nothing() {
             engine.non_finite().unwrap()
         );
         images[spoilt * network.input.len() + 7] = 0.0;
-        let batch = Batch { images: &images, labels: &labels, keys: &[7; 30] };
+        let batch = Batch::whole(&images, &labels, &[7; 30]);
         assert!(
             engine.step(&batch, &update).unwrap().loss.is_finite()
                 && engine.parameters().unwrap() != parameters

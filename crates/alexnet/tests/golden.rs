@@ -83,7 +83,7 @@ fn engine(recipe: &Recipe, golden: &Golden) -> Box<dyn Engine> {
 fn first_step_difference(recipe: &Recipe, golden: &Golden) -> (String, f64) {
     let mut engine = engine(recipe, golden);
     let (images, labels) = (golden.images(), golden.labels());
-    let batch = Batch { images: &images, labels: &labels, keys: &[1, 2, 3, 4] };
+    let batch = Batch::whole(&images, &labels, &[1, 2, 3, 4]);
     let mut differences = vec![(
         "logits".to_owned(),
         relative_rms(wide(engine.forward(&images).unwrap()), golden.values("logits")),
@@ -109,7 +109,7 @@ fn ten_steps_are_pytorchs() {
     let recipe = recipe();
     let mut engine = engine(&recipe, &golden);
     let (images, labels) = (golden.images(), golden.labels());
-    let batch = Batch { images: &images, labels: &labels, keys: &[1, 2, 3, 4] };
+    let batch = Batch::whole(&images, &labels, &[1, 2, 3, 4]);
     let alexnet::net::Optimizer { rate, momentum, decay, .. } = recipe.optimizer;
     let mut losses = Vec::new();
     for _ in 0..10 {

@@ -159,7 +159,7 @@ fn batches_are_those_of_the_source() {
         orientation: Orientation::Exif,
         mean: Mean::Image,
         divisor: 1.0,
-        deviations: None,
+        std: None,
     };
     let batches = |set: &Dataset, workers: usize| -> Vec<Batch> {
         let split = set.train().unwrap();

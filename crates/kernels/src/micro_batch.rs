@@ -45,6 +45,13 @@ impl MicroBatch {
         (0..batch).step_by(micro_batch.max(1)).map(move |start| Self::new(start..end(start), batch))
     }
 
+    /// These images, each computed as a batch of its own: the bits of an image do not depend on the images around it. For
+    /// passes without sums over images.
+    #[must_use]
+    pub const fn independent(self) -> Self {
+        Self { first: 0, images: self.images, batch: 1 }
+    }
+
     /// Images in this micro-batch.
     pub const fn images(&self) -> usize {
         self.images
@@ -75,11 +82,12 @@ impl MicroBatch {
         self.images == self.batch
     }
 
-    /// The granules of this micro-batch; the last may be smaller.
+    /// The granules of this micro-batch; the last may be smaller. Independent images are granules of one image.
     pub(crate) fn granules(self) -> impl Iterator<Item = Self> {
         let end = self.first + self.images;
-        let starts = (self.first..end).step_by(GRANULE);
-        starts.map(move |start| Self::new(start..end.min(start + GRANULE), self.batch))
+        let granule = if self.batch < self.images { 1 } else { GRANULE };
+        let starts = (self.first..end).step_by(granule);
+        starts.map(move |start| Self { first: start, images: granule.min(end - start), batch: self.batch })
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use sha2::Sha256;
 
 use super::pack::{Manifest, PackedShard};
-use super::source::hex;
+use crate::format::hex;
 use crate::{Error, Result};
 
 /// The files of 2012 as ImageNet hands them out, with their MD5.

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::source::{Dataset, Split, hex};
+use super::source::{Dataset, Split};
+use crate::format::hex;
 
 /// What a set of images is known by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,30 +2,59 @@
 
 use std::ops::Range;
 
-/// Images and labels of one training step.
+/// Images and labels of one training step, or of one process's share of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
     /// Centered images, `[n, height, width, channels]`.
     pub images: &'a [f32],
     /// The class of each image, `[n]`.
     pub labels: &'a [u32],
-    /// One key per image, `[n]`, which determines its dropout masks.
+    /// One key per image, `[n]`, which determines its dropout masks. Keys belong to images, not to their positions, so
+    /// an image has the same masks in any shard.
     pub keys: &'a [u64],
+    /// Where these images are in the global batch.
+    pub shard: Shard,
+}
+
+/// The position of some images in a global batch.
+///
+/// Gradients are those of the mean loss over the global batch: the gradients of all shards add up to the gradient of the
+/// whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Position of the first image in the global batch.
+    pub first: usize,
+    /// Number of images in the global batch.
+    pub global: usize,
+}
+
+impl Shard {
+    /// All images of a batch.
+    pub const fn whole(images: usize) -> Self {
+        Self { first: 0, global: images }
+    }
 }
 
 impl<'a> Batch<'a> {
-    /// The images of a range.
+    /// A whole batch.
+    pub const fn whole(images: &'a [f32], labels: &'a [u32], keys: &'a [u64]) -> Self {
+        Self { images, labels, keys, shard: Shard::whole(labels.len()) }
+    }
+
+    /// The images, labels and keys of a range.
     pub(super) fn slice(&self, range: Range<usize>) -> Self {
         let image = self.images.len() / self.labels.len();
         let images = &self.images[range.start * image..range.end * image];
-        Self { images, labels: &self.labels[range.clone()], keys: &self.keys[range] }
+        let shard = Shard { first: self.shard.first + range.start, ..self.shard };
+        Self { images, labels: &self.labels[range.clone()], keys: &self.keys[range], shard }
     }
 }
 
 /// The result of a training step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepOutcome {
-    /// Multinomial logistic loss, mean over the batch.
+    /// Multinomial logistic loss: the sum over the given images, divided by the size of the global batch. For a whole batch,
+    /// the mean; the losses of shards add up to it.
     pub loss: f64,
     /// Number of images whose largest logit is that of their own class.
     pub correct: usize,

@@ -24,6 +24,15 @@ pub struct LayerGradient<'a> {
     pub biases: &'a mut [f32],
 }
 
+/// The function of an image whose gradient [`Engine::input_gradient`] computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Objective<'a> {
+    /// The logit of a class, given for each image.
+    Logits(&'a [u32]),
+    /// The multinomial logistic loss of a label, given for each image.
+    Loss(&'a [u32]),
+}
+
 /// Receives the gradient of each layer as soon as it is final, last layer first.
 pub type OnGradient<'a> = dyn FnMut(LayerGradient<'_>) -> Result<()> + Send + 'a;
 
@@ -44,6 +53,22 @@ pub trait Engine: Send + fmt::Debug {
     /// # Errors
     /// Returns an error if `images` is not a whole number of images, or more than [`Engine::batch`].
     fn forward(&mut self, images: &[f32]) -> Result<&[f32]>;
+
+    /// Returns the outputs of the named layers for `n` images, in the order of the names: tensors
+    /// `[n, height, width, channels]`, computed as by [`Engine::forward`]. A layer's output is its own, also where the engine
+    /// fuses a ReLU into it.
+    ///
+    /// # Errors
+    /// Returns an error under the conditions of [`Engine::forward`], or if there is no layer of a name.
+    fn activations(&mut self, images: &[f32], layers: &[&str]) -> Result<Vec<Tensor>>;
+
+    /// Returns the gradient of each image's objective with respect to its pixels, `[n, height, width, channels]`, for the
+    /// network of test time: without dropout.
+    ///
+    /// # Errors
+    /// Returns an error under the conditions of [`Engine::forward`], if a class does not exist, or if the engine was opened
+    /// for inference, which keeps no activations.
+    fn input_gradient(&mut self, images: &[f32], objective: Objective<'_>) -> Result<Vec<f32>>;
 
     /// Computes loss and gradients of one batch. Calls `on_gradient` with each layer's gradient as soon as it is final,
     /// last layer first, so that communication overlaps with the rest of the backward pass.

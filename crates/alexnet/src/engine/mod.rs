@@ -18,9 +18,9 @@ pub mod reference;
 mod tensor;
 mod timings;
 
-pub use batch::{Batch, StepOutcome, Update};
+pub use batch::{Batch, Shard, StepOutcome, Update};
 pub use health::{Health, NonFinite, Place};
-pub use interface::{Engine, LayerGradient, OnGradient};
+pub use interface::{Engine, LayerGradient, Objective, OnGradient};
 pub use memory::MemoryTable;
 pub use options::{Device, Mode, Options, open};
 pub use tensor::Tensor;

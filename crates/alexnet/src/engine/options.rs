@@ -21,6 +21,8 @@ pub enum Mode {
     /// Forward only: two activation buffers alternate.
     #[default]
     Inference,
+    /// Forward, and gradients with respect to the pixels: every activation is kept, but no gradients of weights.
+    Inspection,
 }
 
 /// Options of [`open`].
@@ -35,12 +37,27 @@ pub struct Options {
     pub micro_batch: Option<usize>,
     /// Number of threads. Default: all cores.
     pub threads: usize,
+    /// Number of leaves: equal parts of the global batch whose gradients are summed separately and then added in a binary
+    /// tree. A power of two, and at least the number of processes: then results have the same bits for any number of
+    /// processes, but other bits than with another number of leaves. Default: 1, which costs nothing.
+    pub leaves: usize,
+    /// Whether inference computes each image as if it were alone: then its logits have the same bits in any batch, at any
+    /// position, and in every engine with this option. Costs throughput in batches of more than one image (see
+    /// `docs/decisions/0012-batch-invariance.md`). Default: `false`, where they may differ in the last bits.
+    pub batch_invariant: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { mode: Mode::default(), batch: 1, micro_batch: None, threads }
+        Self {
+            mode: Mode::default(),
+            batch: 1,
+            micro_batch: None,
+            threads,
+            leaves: 1,
+            batch_invariant: false,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::atomic;
-use crate::text::hex;
+use crate::format::hex;
 use crate::{Error, Result};
 
 /// An array to be written.

@@ -15,8 +15,8 @@ use crate::data::{Image, Preprocess};
 use crate::engine::Tensor;
 use crate::error::Kind;
 use crate::files::container;
+use crate::format::hex;
 use crate::net::{Network, Recipe};
-use crate::text::hex;
 use crate::{Error, Result};
 
 /// Tensors that are not parameters.

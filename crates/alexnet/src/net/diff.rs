@@ -8,7 +8,7 @@ use toml::Value;
 use super::network::Network;
 use super::recipe::{Recipe, Spec};
 use super::show::{difference_text, wrapped};
-use crate::text::grouped;
+use crate::format::grouped;
 
 /// Describes the differences between two recipes: sizes, preprocessing and training, layers by name; why each of them
 /// matters; and the differences from the paper that only one of them documents.

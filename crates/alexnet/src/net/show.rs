@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::layer::{Layer, Operation, window_text};
 use super::network::Network;
 use super::recipe::{Difference, DropoutScale, Init, Mean, Orientation, Recipe, WeightSpec};
-use crate::text::{counted, grouped};
+use crate::format::{counted, grouped};
 
 /// Formats a recipe as text: the table of layers, preprocessing, training, and differences from the paper.
 pub fn text(recipe: &Recipe, network: &Network) -> String {

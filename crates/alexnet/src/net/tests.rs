@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::error::Kind;
-use crate::text::grouped;
+use crate::format::grouped;
 
 fn builtin(name: &str) -> Recipe {
     Recipe::load(name).unwrap_or_else(|error| panic!("{name}: {error}"))

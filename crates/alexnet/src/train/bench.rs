@@ -97,7 +97,7 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
         engine.load(&parameters)?;
         drop(parameters);
         let mut timings = Vec::new();
-        let batch_of = Batch { images: &images, labels: &labels, keys: &keys };
+        let batch_of = Batch::whole(&images, &labels, &keys);
         // A rate of 0 keeps the numbers of the first step, whatever they are, from growing.
         let update = Update { rate: 0.0, momentum: recipe.optimizer.momentum, decay: recipe.optimizer.decay };
         let step = || {
@@ -174,12 +174,8 @@ fn traffic(layer: &Layer, pass: Pass, batch: usize) -> usize {
 }
 
 fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
-        crate::Error::new(
-            crate::error::Kind::Runtime,
-            format!("{threads} threads cannot be started: {error}"),
-        )
-    })?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|error| crate::Error::threads(threads, &error))?;
     Ok(pool.install(work))
 }
 

@@ -2,15 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::forecast::Forecast;
 use super::keeper::Frequency;
 use super::origin::Requests;
-use super::progress::Display;
 use super::signals::Interrupt;
-use super::snapshot::Snapshot;
-use super::watch::{Advice, OnDivergence, OnPlateau};
-use crate::data::{Dataset, Skip};
-use crate::eval::Evaluation;
+use super::watch::{OnDivergence, OnPlateau};
+use crate::data::Dataset;
 use crate::net::Recipe;
 
 /// What to train, on what, and how.
@@ -48,8 +44,6 @@ pub struct Config {
     pub on_plateau: OnPlateau,
     /// Ends after the forecast.
     pub only_forecast: bool,
-    /// How progress is shown.
-    pub display: Display,
     /// Ends training early, with what was learned saved.
     pub interrupt: Interrupt,
 }
@@ -71,7 +65,7 @@ pub enum RunFolder {
 }
 
 impl Config {
-    /// A training on all threads of this machine, quiet, into a new run folder.
+    /// A training on all threads of this machine, into a new run folder.
     pub fn new(recipe: Recipe, dataset: Dataset) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -91,34 +85,7 @@ impl Config {
             on_divergence: OnDivergence::default(),
             on_plateau: OnPlateau::default(),
             only_forecast: false,
-            display: Display::Quiet,
             interrupt: Interrupt::new(),
         }
     }
-}
-
-/// How a training went.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// Evaluation of the best model on the validation images, with the recipe's number of views; `None` without
-    /// validation images or when the training was interrupted.
-    pub evaluation: Option<Evaluation>,
-    /// Passes over the training set, finished ones.
-    pub epochs: usize,
-    /// Updates of the parameters.
-    pub steps: usize,
-    /// From the first look at the images to the end.
-    pub seconds: f64,
-    /// The run folder.
-    pub run: PathBuf,
-    /// The best model, and how it was judged after its epoch; `None` without one.
-    pub best: Option<Snapshot>,
-    /// Training and validation images that were left out, and why.
-    pub skipped: Vec<Skip>,
-    /// The signal that ended training, if one did.
-    pub interrupted: Option<u8>,
-    /// What was measured in the first steps.
-    pub forecast: Option<Forecast>,
-    /// What did not look well, and the cures that are known.
-    pub advice: Vec<Advice>,
 }

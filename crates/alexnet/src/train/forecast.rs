@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::progress::{count, duration, significant};
 use crate::data::loader::STAGES;
 use crate::engine::{LayerTimings, Pass};
+use crate::format::{duration, grouped, significant};
 
 /// Steps that are measured.
 pub const STEPS: usize = 20;
@@ -179,10 +179,10 @@ impl fmt::Display for Forecast {
             f,
             "  an image takes of a loading thread: {}; {} {threads} at most {} a second beside the training",
             stages.collect::<Vec<_>>().join(", "),
-            count(self.workers.max(1) as u64),
+            grouped(self.workers.max(1)),
             significant(rate)
         )?;
-        let mebi = |bytes: u64| count(bytes >> 20);
+        let mebi = |bytes: u64| grouped((bytes >> 20) as usize);
         write!(
             f,
             "  memory: {} MiB, of which the network has {}; disk: {} MiB for checkpoints and models",

@@ -1,7 +1,7 @@
 //! The journal: what was changed in a training while it ran, when, and why. With the recipe and the seed, it says all that
 //! the numbers follow from: [`Journal::edits`] makes a schedule of it that gives the same bits.
 //!
-//! A change is asked for by a file in the run folder's `edits/` ([`ask`]), named by a number that counts up. The training takes it before its next step, writes
+//! A change is asked for by a file in the run folder's `edits/` ([`request_edit`]), named by a number that counts up. The training takes it before its next step, writes
 //! it into `journal.jsonl`, makes it, and removes the file. A training that goes on from an earlier step makes the changes
 //! of the journal again at their steps.
 
@@ -167,7 +167,7 @@ fn parse(text: &str) -> Result<Vec<Entry>> {
 ///
 /// # Errors
 /// When the folder cannot be written to, or the journal cannot be read.
-pub fn ask(run: &Path, change: Change, reason: &str) -> Result<PathBuf> {
+pub fn request_edit(run: &Path, change: Change, reason: &str) -> Result<PathBuf> {
     let folder = run.join(ASKED);
     std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, "make the folder", &error))?;
     // The folder before the journal: a change is in the journal before its file goes.
@@ -253,7 +253,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(asked(folder.path()).is_empty());
         let paths = [Change::Rate(0.1), Change::ColorNoise(0.0)]
-            .map(|change| ask(folder.path(), change, "").unwrap());
+            .map(|change| request_edit(folder.path(), change, "").unwrap());
         assert_eq!(asked(folder.path()), paths);
         let back: Asked = json::read(&paths[1], "a change").unwrap();
         assert_eq!(back.change, Change::ColorNoise(0.0));
@@ -264,7 +264,7 @@ mod tests {
     fn no_clock_decides_the_order() {
         let folder = tempfile::tempdir().unwrap();
         let future = "000009999999999999999999-77";
-        let ask = |rate: f32| ask(folder.path(), Change::Rate(rate), "").unwrap();
+        let ask = |rate: f32| request_edit(folder.path(), Change::Rate(rate), "").unwrap();
         std::fs::create_dir_all(folder.path().join(ASKED)).unwrap();
         let old = folder.path().join(ASKED).join(format!("{future}.json"));
         std::fs::write(&old, r#"{"change":{"rate":0.5},"reason":""}"#).unwrap();
@@ -287,7 +287,7 @@ mod tests {
                 let folder = folder.path();
                 scope.spawn(move || {
                     (0..25).for_each(|i| {
-                        ask(folder, Change::Rate((1 + 25 * thread + i) as f32), "").unwrap();
+                        request_edit(folder, Change::Rate((1 + 25 * thread + i) as f32), "").unwrap();
                     });
                 });
             }

@@ -2,7 +2,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`config`] | what a training is told, and what it tells at its end |
+//! | [`config`], [`report`] | what to train, and the result |
 //! | [`init`], [`transfer`] | the weights a training starts from: by chance, or a model's |
 //! | [`trainer`] | one pass after another over the training set: gradient, update, validation |
 //! | [`schedule`], [`settings`] | the rate from epoch to epoch; what was changed on the way |
@@ -12,31 +12,28 @@
 //! | [`forecast`] | what a training will need, from its first steps |
 //! | [`run`], [`origin`] | the run folder; what a run began with and was asked for |
 //! | [`snapshot`], [`shelf`] | which model is the best, and the files of the best models |
-//! | [`record`], [`metrics`], [`tally`] | messages and numbers, to every place that shows them |
+//! | `record`, [`metrics`], [`tally`] | messages and numbers, to every place that shows them |
 //! | [`events`], [`plots`] | the same for TensorBoard, and as images |
-//! | [`progress`] | what a person sees meanwhile |
-//! | [`dashboard`] | the same on a terminal of its own |
+//! | [`observer`] | what happens, as events |
 //! | [`signals`] | stopping without losing anything |
 //! | [`rates`] | which learning rate: a little training at ever higher ones |
-//! | [`demo`] | `alexnet demo` |
 //! | [`mod@bench`] | images per second |
 
 pub mod bench;
 pub mod checkpoint;
 pub mod config;
-pub mod dashboard;
-pub mod demo;
 pub mod events;
 pub mod forecast;
 pub mod init;
 pub mod journal;
 pub mod keeper;
 pub mod metrics;
+pub mod observer;
 pub mod origin;
 pub mod plots;
-pub mod progress;
 pub mod rates;
-pub mod record;
+mod record;
+pub mod report;
 pub mod run;
 pub mod schedule;
 pub mod settings;
@@ -48,5 +45,7 @@ pub mod trainer;
 pub mod transfer;
 pub mod watch;
 
-pub use config::{Config, Report, RunFolder};
-pub use trainer::train;
+pub use config::{Config, RunFolder};
+pub use observer::{Event, Observer};
+pub use report::{Report, StopReason};
+pub use trainer::{Session, train};

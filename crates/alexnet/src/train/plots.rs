@@ -9,9 +9,9 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::metrics::Line;
-use super::progress::count;
 use crate::error::Kind;
 use crate::files::atomic;
+use crate::format::grouped;
 use crate::{Error, Result};
 
 const SIZE: (u32, u32) = (900, 500);
@@ -33,7 +33,7 @@ const MARKS: f64 = 16.0;
 const BETWEEN_MARKS: i32 = 34;
 
 /// Steps and values.
-pub(super) type Points = Vec<(f64, f64)>;
+pub type Points = Vec<(f64, f64)>;
 
 /// Draws the curves of `lines`, the whole training so far, into `folder`, which is made if it is not there. Each file is
 /// there whole or not at all.
@@ -166,8 +166,9 @@ fn smooth(points: &Points) -> Points {
     if reach == 0 { points.clone() } else { (0..points.len()).map(|i| (points[i].0, mean(i))).collect() }
 }
 
-/// As many points as a screen shows: of every few neighbors the lowest and the highest, so that outliers stay.
-pub(super) fn thinned(points: &[(f64, f64)]) -> Points {
+/// Thins a curve out to as many points as a screen shows: of every few neighbors it keeps the lowest and the highest, so
+/// that outliers stay.
+pub fn thinned(points: &[(f64, f64)]) -> Points {
     if points.len() <= POINTS {
         return points.to_vec();
     }
@@ -234,7 +235,7 @@ fn from_start(last: usize) -> Axis {
     let ends = 0.0..last as f64;
     let step = round_step(ends.end, 8.0).max(1.0);
     let ticks = (0..=(ends.end / step) as usize).map(|i| i as f64 * step);
-    Axis { ends, ticks: ticks.map(|tick| (tick, count(tick as u64))).collect() }
+    Axis { ends, ticks: ticks.map(|tick| (tick, grouped(tick as usize))).collect() }
 }
 
 /// From 0 to just above all values, and not beyond `end`.

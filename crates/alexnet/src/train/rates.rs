@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::init::initialize;
+use super::observer::{Event, Observer, Phase, PhaseAdvanced, PhaseStarted};
 use super::plots::draw_rates;
-use super::progress::{Display, Progress};
 use crate::data::check;
 use crate::data::{Dataset, Loader, Preprocess, Statistics};
 use crate::engine::{self, Batch, Device, Update};
@@ -34,8 +34,6 @@ pub struct Options {
     pub threads: usize,
     /// Threads that load images.
     pub workers: usize,
-    /// How progress is shown.
-    pub display: Display,
 }
 
 /// A step at a rate.
@@ -65,7 +63,12 @@ pub struct Found {
 ///
 /// # Errors
 /// When the recipe does not fit the images, memory cannot be had, or an image's file cannot be read.
-pub fn find(recipe: &Recipe, dataset: &Dataset, options: &Options) -> Result<Found> {
+pub fn find(
+    recipe: &Recipe,
+    dataset: &Dataset,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Result<Found> {
     if options.to <= options.from {
         return Err(Error::usage(format!("from a rate of {} to {}", options.from, options.to))
             .help("--to must be above --from"));
@@ -77,18 +80,18 @@ pub fn find(recipe: &Recipe, dataset: &Dataset, options: &Options) -> Result<Fou
     let mut dataset = dataset.clone();
     dataset.prepare(&recipe.input)?;
     let train = dataset.train()?;
-    let mut progress = Progress::new(options.display);
     let statistics = Statistics::measure(train, recipe.input.square, options.threads, &|_| Ok(()))?;
     check::every_class_decodes(train, &statistics.usable, &dataset.classes)?;
     let preprocess = Arc::new(Preprocess::new(&recipe.input, &statistics));
     let basis = statistics.color_basis();
-    progress.start("rates", options.steps);
+    let started = PhaseStarted { phase: Phase::LearningRates, total: options.steps, done: 0 };
+    let mut stop = observer.observe(&Event::PhaseStarted(started)).is_break();
     let mut tries: Vec<Try> = Vec::new();
     let growth =
         f64::from(options.to / options.from).powf(1.0 / options.steps.saturating_sub(1).max(1) as f64);
     let mut epochs = 1..;
     let mut loader: Option<Loader> = None;
-    while tries.len() < options.steps {
+    while tries.len() < options.steps && !stop {
         let next = loader.as_mut().and_then(Iterator::next);
         let Some(loaded) = next else {
             let key = (options.seed, epochs.next().unwrap_or(1));
@@ -109,14 +112,15 @@ pub fn find(recipe: &Recipe, dataset: &Dataset, options: &Options) -> Result<Fou
         let loaded = loaded?;
         let rate = (f64::from(options.from) * growth.powi(tries.len() as i32)) as f32;
         let update = Update { rate, momentum: recipe.optimizer.momentum, decay: recipe.optimizer.decay };
-        let batch = Batch { images: &loaded.images, labels: &loaded.labels, keys: &loaded.keys };
+        let batch = Batch::whole(&loaded.images, &loaded.labels, &loaded.keys);
         let loss = engine.step(&batch, &update)?.loss;
         if engine.non_finite()?.is_some() {
             return Ok(judge(tries, Some(rate)));
         }
         let before = tries.last().map_or(loss, |tried| tried.smooth);
         tries.push(Try { rate, loss, smooth: SMOOTH * before + (1.0 - SMOOTH) * loss });
-        progress.advance(1, Some(loss));
+        stop =
+            observer.observe(&Event::PhaseAdvanced(PhaseAdvanced { done: 1, loss: Some(loss) })).is_break();
         let lowest = tries.iter().map(|tried| tried.smooth).fold(f64::INFINITY, f64::min);
         if tries.last().is_some_and(|tried| tried.smooth > EXPLODED * lowest) {
             return Ok(judge(tries, Some(rate)));

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::events::Events;
 use super::metrics::{self, Line, Metrics};
+use super::observer::{Event, Level, Message, Observers, Phase, PhaseAdvanced, PhaseStarted};
 use super::plots;
-use super::progress::{Progress, count};
 use super::run::Run;
 use crate::data::Skip;
+use crate::format::grouped;
 use crate::{Error, Result};
 
 /// Time between two drawings of the curves, beside those at the end of every epoch.
@@ -16,7 +17,7 @@ const DRAW_EVERY: Duration = Duration::from_secs(60);
 
 /// What cannot be written now, and is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trouble {
+pub(super) enum Trouble {
     /// Checkpoints.
     Checkpoint,
     /// A model's file.
@@ -32,11 +33,11 @@ pub enum Trouble {
 /// Messages go to the terminal and `log.txt`; lines of metrics to `metrics.jsonl`, the event file, the curves and the
 /// dashboard. That a disk is full ends no training: it is told once, and what could not be written is written later.
 #[derive(Debug)]
-pub struct Record {
+pub(super) struct Record<'a> {
     /// The run folder.
-    pub run: Run,
-    /// What a person sees.
-    pub progress: Progress,
+    pub(super) run: Run,
+    /// Those who are told what happens.
+    pub(super) observers: Observers<'a>,
     metrics: Metrics,
     events: Option<Events>,
     /// All lines so far, without the layers: for the curves.
@@ -51,48 +52,82 @@ pub struct Record {
     warned: BTreeSet<String>,
 }
 
-impl Record {
+impl<'a> Record<'a> {
     /// Begins; lines of metrics can be written after [`Record::go_back`].
     ///
     /// # Errors
     /// When the files cannot be made.
-    pub fn start(run: Run, progress: Progress) -> Result<Self> {
+    pub(super) fn start(run: Run, observers: Observers<'a>) -> Result<Self> {
         let metrics = run.metrics(usize::MAX)?;
         let (events, lines, drawn) = (None, Vec::new(), Instant::now());
         let (troubles, causes, warned) = Default::default();
-        Ok(Self { run, progress, metrics, events, lines, drawn, troubles, causes, warned })
+        Ok(Self { run, observers, metrics, events, lines, drawn, troubles, causes, warned })
     }
 
     /// Says something.
-    pub fn say(&mut self, text: &str) {
-        self.progress.say(text);
-        self.run.log(text);
+    pub(super) fn say(&mut self, text: &str) {
+        self.message(Message::info(text));
+    }
+
+    /// Says something that may be unexpected.
+    pub(super) fn note(&mut self, text: &str) {
+        self.message(Message { level: Level::Note, text });
+    }
+
+    /// Says that something failed.
+    pub(super) fn warning(&mut self, text: &str) {
+        self.message(Message { level: Level::Warning, text });
+    }
+
+    fn message(&mut self, message: Message<'_>) {
+        self.observers.notify(&Event::Message(message));
+        self.run.log(&message.to_string());
+    }
+
+    /// Begins a pass over `total` images, of which `done` are done already.
+    pub(super) fn start_phase(&mut self, phase: Phase, total: usize, done: usize) {
+        self.observers.notify(&Event::PhaseStarted(PhaseStarted { phase, total, done }));
+    }
+
+    /// Advances the pass.
+    pub(super) fn advance(&mut self, done: usize, loss: Option<f64>) {
+        self.observers.notify(&Event::PhaseAdvanced(PhaseAdvanced { done, loss }));
+    }
+
+    /// Ends the pass.
+    pub(super) fn end_phase(&mut self) {
+        self.observers.notify(&Event::PhaseEnded);
+    }
+
+    /// The lines of metrics so far, without the layers.
+    pub(super) fn history(&self) -> &[Line] {
+        &self.lines
     }
 
     /// Says that something went wrong that does not end the training, once.
-    pub fn warn(&mut self, error: &Error) {
-        let text = format!("warning: {error}");
+    pub(super) fn warn(&mut self, error: &Error) {
+        let text = error.to_string();
         if self.warned.insert(text.clone()) {
-            self.say(&text);
+            self.warning(&text);
         }
     }
 
     /// Says that something cannot be written now, unless the same cause has been reported already.
-    pub fn trouble(&mut self, what: Trouble, error: Error) {
+    pub(super) fn trouble(&mut self, what: Trouble, error: Error) {
         self.troubles.insert(what);
-        let cause = error.cause.map_or_else(|| error.message.clone(), |cause| format!("{cause:?}"));
+        let cause = error.cause.as_ref().map_or_else(|| error.message.clone(), |cause| format!("{cause:?}"));
         if self.causes.insert(cause) {
-            self.say(&format!("warning: {error}"));
+            self.warning(&error.to_string());
         }
     }
 
     /// Takes note that something could be written.
-    pub fn works(&mut self, what: Trouble) {
+    pub(super) fn works(&mut self, what: Trouble) {
         self.troubles.remove(&what);
     }
 
     /// Says that everything could be written again, if it was reported that something could not.
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         if self.troubles.is_empty() && !self.causes.is_empty() {
             self.causes.clear();
             self.say("writing works again: all files of the run are up to date");
@@ -100,21 +135,21 @@ impl Record {
     }
 
     /// The training loss in the last line of metrics.
-    pub fn last_loss(&self) -> Option<f64> {
+    pub(super) fn last_loss(&self) -> Option<f64> {
         self.lines.last().map(|line| f64::from(line.loss))
     }
 
     /// Lines of metrics so far.
-    pub fn lines(&self) -> usize {
+    pub(super) fn lines(&self) -> usize {
         self.metrics.lines()
     }
 
     /// Writes a line of metrics to all places; the curves are drawn again now and then.
-    pub fn line(&mut self, line: &Line) {
+    pub(super) fn line(&mut self, line: &Line) {
         let written = self.metrics.write(line);
         let events = self.events.as_mut().map_or(Ok(()), |events| events.write(line));
         self.tell_of_disk(written.and(events));
-        self.progress.line(line);
+        self.observers.notify(&Event::Metrics(line));
         self.lines.push(Line { health: BTreeMap::new(), ..line.clone() });
         if line.validation.is_some() || self.drawn.elapsed() >= DRAW_EVERY {
             self.draw();
@@ -132,7 +167,7 @@ impl Record {
     }
 
     /// Draws the curves.
-    pub fn draw(&mut self) {
+    pub(super) fn draw(&mut self) {
         self.drawn = Instant::now();
         let folder = self.run.plots();
         let made =
@@ -149,14 +184,14 @@ impl Record {
     }
 
     /// Writes what a full disk has kept back, if it can be written now.
-    pub fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         let written = self.metrics.flush();
         let events = self.events.as_mut().map_or(Ok(()), Events::flush);
         self.tell_of_disk(written.and(events));
     }
 
     /// The last lines of metrics, as far as they could not be written.
-    pub fn unwritten(&self) -> &[String] {
+    pub(super) fn unwritten(&self) -> &[String] {
         self.metrics.unwritten()
     }
 
@@ -165,14 +200,14 @@ impl Record {
     ///
     /// # Errors
     /// When the files cannot be changed.
-    pub fn go_back(&mut self, lines: usize, unwritten: &[String]) -> Result<()> {
+    pub(super) fn go_back(&mut self, lines: usize, unwritten: &[String]) -> Result<()> {
         self.metrics = self.run.metrics(lines)?;
         self.lines = self.run.lines();
         let missing = lines.saturating_sub(self.metrics.lines());
         let restored = &unwritten[unwritten.len().saturating_sub(missing)..];
         if restored.len() < missing {
             let lost = missing - restored.len();
-            self.say(&format!("warning: metrics.jsonl lacks {lost} of {lines} lines: it was changed since"));
+            self.warning(&format!("metrics.jsonl lacks {lost} of {lines} lines: it was changed since"));
         }
         let mut written = Ok(());
         for text in restored {
@@ -195,24 +230,16 @@ impl Record {
         Ok(())
     }
 
-    /// Says how many images are left out, with the first of them; the log gets them all.
-    pub fn skipped(&mut self, skipped: &[Skip]) {
-        const SHOWN: usize = 10;
+    /// Says how many images are left out; the log gets them all.
+    pub(super) fn skipped(&mut self, skipped: &[Skip]) {
         if skipped.is_empty() {
             return;
         }
         let images = if skipped.len() == 1 { "image is" } else { "images are" };
-        self.say(&format!("{} {images} left out:", count(skipped.len() as u64)));
-        for (i, Skip { file, reason }) in skipped.iter().enumerate() {
-            let line = format!("  {file}: {reason}");
-            self.run.log(&line);
-            if i < SHOWN {
-                self.progress.say(&line);
-            }
+        self.say(&format!("{} {images} left out:", grouped(skipped.len())));
+        for Skip { file, reason } in skipped {
+            self.run.log(&format!("  {file}: {reason}"));
         }
-        if skipped.len() > SHOWN {
-            self.progress
-                .say(&format!("  and {} more, all in log.txt", count((skipped.len() - SHOWN) as u64)));
-        }
+        self.observers.notify(&Event::Skipped(skipped));
     }
 }

@@ -11,7 +11,7 @@ use quote::ToTokens;
 
 /// One source file, parsed.
 pub(crate) struct File {
-    /// The crate's name in paths: `alexnet`, `alexnet_kernels`, `cli`.
+    /// The crate's name in paths: `alexnet`, `alexnet_kernels`, `alexnet_images`, `cli`.
     pub(crate) package: String,
     /// Its path below the crate's `src/`, with forward slashes: `net/recipe.rs`.
     pub(crate) path: String,
@@ -48,7 +48,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// All files of the three crates that are compiled outside of tests.
+/// All files of the workspace's crates that are compiled outside of tests.
 pub(crate) fn workspace() -> Vec<File> {
     let mut files = Vec::new();
     for (package, folder) in CRATES {

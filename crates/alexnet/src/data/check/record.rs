@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::plan::RECORD;
 use crate::data::digests;
-use crate::data::source::hex;
 use crate::files::append::Append;
 use crate::files::atomic;
+use crate::format::hex;
 use crate::{Error, Result};
 
 /// A line of the record, in JSON.

@@ -14,8 +14,8 @@ use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
 use super::archive::{self, Contents, Member};
-use super::hex;
 use crate::files::container::{self, Array, Header, Values};
+use crate::format::hex;
 
 /// Smaller archives are listed faster than an index is worth.
 const WORTH_KEEPING: u64 = 1 << 30;

@@ -119,7 +119,7 @@ impl Stored {
     pub fn decode(self) -> Result<Image> {
         match self {
             Self::Pixels(image) => Ok(image),
-            Self::File(bytes) => decode::decode(&bytes),
+            Self::File(bytes) => Ok(decode::decode(&bytes)?),
             Self::TooLarge(bytes) => Err(Error::data(format!(
                 "a file of {bytes} bytes: expected at most {} for an image",
                 Self::MOST_BYTES
@@ -423,11 +423,6 @@ impl Split {
         let labels = self.labels.iter().map(|&label| found[label as usize].unwrap_or(0)).collect();
         Ok(Self { labels: Arc::new(labels), ..self.clone() })
     }
-}
-
-/// Bytes as digits, as digests are written.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Ways in for the fuzz targets.

@@ -1,108 +1,60 @@
-//! The plan: which buffer each layer reads and writes, settled before the first step.
+//! The plan of a CPU engine: its buffers, and the forward pass lowered to steps that read and write them.
 
+use super::leaves;
+use super::lower::{self, ForwardStep};
 use crate::engine::memory::MemoryTable;
-use crate::engine::options::Mode;
-use crate::net::{Activation, Layer, Network, Operation};
+use crate::engine::options::{Mode, Options};
+use crate::net::{Layer, Network, Operation};
 use crate::{Error, Result};
-use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::conv;
-use alexnet_kernels::micro_batch::GRANULE;
+use alexnet_kernels::micro_batch::{GRANULE, MicroBatch};
 
-/// Where one layer's values come from and go to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Step {
-    /// Slot the layer reads; `None`: the images themselves.
-    pub(super) from: Option<usize>,
-    /// Slot the layer writes; the same as `from` when it works in place.
-    pub(super) to: usize,
-    /// What the layer does to its outputs on behalf of the next one, which then has nothing to do.
-    pub(super) epilogue: Epilogue,
-    /// What the layer does, going backward, on behalf of the one before it.
-    pub(super) prologue: Epilogue,
-}
-
-impl Step {
-    /// Whether the layer overwrites what it reads.
-    pub(super) fn in_place(&self) -> bool {
-        self.from == Some(self.to)
-    }
-}
-
-/// Buffers and steps of a network at a batch size.
+/// Buffers and forward steps for a network and the options it was opened with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// What the plan is for.
+    /// The calls to plan for.
     pub(super) mode: Mode,
-    /// Most images in one call.
+    /// Maximum number of images per call.
     pub(super) batch: usize,
-    /// Images that are computed at a time: those of a larger call one micro-batch after another, which changes no bit
-    /// of what comes out.
+    /// Maximum number of images computed at a time.
     pub(super) micro_batch: usize,
+    /// Number of leaves that gradients are summed in.
+    pub(super) leaves: usize,
+    /// Whether [`forward`](crate::engine::Engine::forward) computes each image as if it were alone.
+    pub(super) batch_invariant: bool,
     /// Values per image of each activation slot.
     pub(super) slots: Vec<usize>,
-    /// One step per layer.
-    pub(super) steps: Vec<Step>,
-    /// Values per image of each of the two slots that the gradients of activations take turns in; 0 when
-    /// planned for inference.
+    /// The slot with each layer's output, unless a later layer overwrote it.
+    pub(super) outputs: Vec<usize>,
+    /// The forward pass.
+    pub(super) forward: Vec<ForwardStep>,
+    /// Values per image of each of the two slots that hold gradients of activations alternately; 0 without a backward
+    /// pass.
     pub(super) gradient: usize,
 }
 
 impl Plan {
-    /// Whether the layer before does this one's work, going forward.
-    pub(super) fn is_done_before(&self, layer: usize) -> bool {
-        layer > 0 && self.steps[layer - 1].epilogue != Epilogue::Identity
-    }
-
-    /// Whether the layer after does this one's work, going backward.
-    pub(super) fn is_done_after(&self, layer: usize) -> bool {
-        self.steps.get(layer + 1).is_some_and(|next| next.prologue != Epilogue::Identity)
-    }
-
-    /// Plans `network` for batches of up to `batch` images.
-    pub(super) fn new(network: &Network, mode: Mode, batch: usize) -> Self {
-        let mut slots: Vec<usize> = Vec::new();
-        let mut steps: Vec<Step> = Vec::with_capacity(network.layers.len());
-        for (i, layer) in network.layers.iter().enumerate() {
-            let from = steps.last().map(|step| step.to);
-            let to = match from {
-                Some(slot) if works_in_place(network, mode, i) => slot,
-                Some(slot) if mode == Mode::Inference => 1 - slot,
-                _ if mode == Mode::Inference => 0,
-                _ => slots.len(),
-            };
-            slots.resize(slots.len().max(to + 1), 0);
-            slots[to] = slots[to].max(layer.output.len());
-            let (epilogue, prologue) = (Epilogue::Identity, Epilogue::Identity);
-            steps.push(Step { from, to, epilogue, prologue });
-        }
-        take_in_rectifiers(network, &mut steps);
-        let gradient = match mode {
-            Mode::Training => slots.iter().copied().max().unwrap_or(0),
-            Mode::Inference => 0,
-        };
-        Self { mode, batch, micro_batch: batch, slots, steps, gradient }
-    }
-
-    /// The same plan, with `micro_batch` images computed at a time.
+    /// Plans `network` for the calls and sizes in `options`.
     ///
     /// # Errors
-    /// When that is neither a multiple of [`GRANULE`] images nor the whole batch.
-    pub(super) fn in_micro_batches(self, micro_batch: usize) -> Result<Self> {
-        if micro_batch < self.batch && (micro_batch == 0 || !micro_batch.is_multiple_of(GRANULE)) {
-            let (below, above) = (micro_batch / GRANULE * GRANULE, micro_batch.next_multiple_of(GRANULE));
-            let works = [below, above.max(GRANULE).min(self.batch)];
-            let works: Vec<String> = works.iter().filter(|&&n| n > 0).map(usize::to_string).collect();
-            let message = format!(
-                "a micro-batch of {micro_batch} images, expected a multiple of {GRANULE} or the whole batch, {}",
-                self.batch
-            );
-            return Err(Error::usage(message).help(format!("a micro-batch of {}", works.join(" or "))));
+    /// Returns an error if a size is invalid.
+    pub(super) fn new(network: &Network, options: &Options) -> Result<Self> {
+        let Options { mode, batch, threads, leaves, batch_invariant, .. } = *options;
+        if batch == 0 || threads == 0 {
+            return Err(Error::usage(format!("batch {batch} and threads {threads} must be at least 1")));
         }
-        Ok(Self { micro_batch: micro_batch.min(self.batch), ..self })
+        leaves::check(leaves)?;
+        let micro_batch = check_micro_batch(options.micro_batch.unwrap_or(batch), batch)?;
+        let lower::Forward { slots, outputs, steps: forward } = lower::forward(network, mode);
+        let gradient = match mode {
+            Mode::Training | Mode::Inspection => slots.iter().copied().max().unwrap_or(0),
+            Mode::Inference => 0,
+        };
+        Ok(Self { mode, batch, micro_batch, leaves, batch_invariant, slots, outputs, forward, gradient })
     }
 
-    /// Values that the gradients of a layer's weights take between micro-batches, besides the gradients themselves.
-    pub(super) fn carried(&self, layer: &Layer) -> usize {
+    /// Number of values a layer's gradient accumulator needs between micro-batches.
+    pub(super) fn accumulator_len(&self, layer: &Layer) -> usize {
         match (&layer.operation, self.mode) {
             (Operation::Conv(g, _), Mode::Training) if self.micro_batch < self.batch => {
                 conv::accumulator_len(g, self.batch)
@@ -111,25 +63,41 @@ impl Plan {
         }
     }
 
-    /// Values of the logits of all micro-batches; 0 where they stay in their slot.
-    pub(super) fn gathered(&self, network: &Network) -> usize {
-        if self.micro_batch < self.batch { self.batch * network.classes } else { 0 }
+    /// Number of logits gathered from micro-batches; `None` if they fit their slot.
+    pub(super) fn gathered_logits(&self, network: &Network) -> Option<usize> {
+        (self.micro_batch < self.batch).then_some(self.batch * network.classes)
     }
 
-    /// Values of a layer's transformed weights, which are kept for inference and made anew in each step of training.
-    pub(super) fn transformed(&self, layer: &Layer) -> usize {
-        match (&layer.operation, self.mode) {
-            (Operation::Conv(g, _), Mode::Inference) => conv::transformed_len(g, self.batch),
+    /// The batch size that determines the algorithms of a forward pass with transformed weights.
+    pub(super) fn algorithm_batch(&self) -> usize {
+        if self.batch_invariant { 1 } else { self.batch }
+    }
+
+    /// Number of values of a layer's transformed weights. They are kept while weights are constant, and recomputed in each
+    /// step of training. `None` if the layer uses its weights untransformed.
+    pub(super) fn transformed_len(&self, layer: &Layer) -> Option<usize> {
+        let len = match (&layer.operation, self.mode) {
+            (Operation::Conv(g, _), Mode::Inference | Mode::Inspection) => {
+                conv::transformed_len(g, self.algorithm_batch())
+            }
             _ => 0,
-        }
+        };
+        (len > 0).then_some(len)
     }
 
-    /// The slot that holds the logits after a forward pass.
+    /// The micro-batches of a forward pass at test time over `n` images.
+    pub(super) fn inference_batches(&self, n: usize) -> impl Iterator<Item = MicroBatch> {
+        let independent = self.batch_invariant;
+        MicroBatch::split(n, self.micro_batch)
+            .map(move |part| if independent { part.independent() } else { part })
+    }
+
+    /// The slot with the logits after a forward pass.
     pub(super) fn logits(&self) -> usize {
-        self.steps.last().map_or(0, |step| step.to)
+        self.outputs.last().copied().unwrap_or(0)
     }
 
-    /// The memory that the plan and the network's parameters take.
+    /// The memory of the plan, including the network's parameters.
     pub(super) fn memory(&self, network: &Network) -> MemoryTable {
         const FLOAT: usize = size_of::<f32>();
         let parameters = network.parameters() * FLOAT;
@@ -138,57 +106,55 @@ impl Plan {
             true => format!("activations, micro-batch {}", self.micro_batch),
             false => format!("activations, batch {}", self.batch),
         };
+        let logits = self.gathered_logits(network).unwrap_or(0);
         let mut lines = vec![
             ("weights and biases".to_owned(), parameters),
-            (activations, (values * self.micro_batch + self.gathered(network)) * FLOAT),
+            (activations, (values * self.micro_batch + logits) * FLOAT),
         ];
-        let transformed: usize = network.layers.iter().map(|layer| self.transformed(layer)).sum();
+        let transformed: usize = network.layers.iter().filter_map(|layer| self.transformed_len(layer)).sum();
         if transformed > 0 {
             lines.push(("transformed weights".to_owned(), transformed * FLOAT));
         }
-        if self.mode == Mode::Training {
-            lines.push(("gradients of weights and biases".to_owned(), parameters));
-            lines.push(("momentum".to_owned(), parameters));
-            lines.push(("gradients of activations".to_owned(), 2 * self.gradient * self.micro_batch * FLOAT));
-        }
-        let carried: usize = network.layers.iter().map(|layer| self.carried(layer)).sum();
-        if carried > 0 {
-            lines.push(("sums between micro-batches".to_owned(), carried * FLOAT));
+        let gradient = self.gradient * self.micro_batch;
+        match self.mode {
+            Mode::Inference => {}
+            Mode::Inspection => lines.push(("gradients of activations".to_owned(), 2 * gradient * FLOAT)),
+            Mode::Training => {
+                lines.push(("gradients of weights and biases".to_owned(), parameters));
+                lines.push(("momentum".to_owned(), parameters));
+                lines.push(("gradients of activations".to_owned(), 2 * gradient * FLOAT));
+                let sums: usize = network.layers.iter().map(|layer| self.accumulator_len(layer)).sum();
+                if sums > 0 {
+                    lines.push(("sums between micro-batches".to_owned(), sums * FLOAT));
+                }
+                if self.leaves > 1 {
+                    let sums = leaves::depth(self.leaves) * parameters;
+                    lines.push((format!("gradients of {} leaves", self.leaves), sums));
+                }
+            }
         }
         MemoryTable { lines }
     }
 }
 
-/// A rectifier in place touches memory once for each value, and its neighbors have every value at hand: the convolution
-/// before it forward, the normalization after it backward.
-fn take_in_rectifiers(network: &Network, steps: &mut [Step]) {
-    for (i, layer) in network.layers.iter().enumerate() {
-        if !steps[i].in_place() || !matches!(layer.operation, Operation::Activation(Activation::Relu)) {
-            continue;
-        }
-        if matches!(network.layers[i - 1].operation, Operation::Conv(..)) {
-            steps[i - 1].epilogue = Epilogue::Relu;
-        }
-        if matches!(network.layers.get(i + 1).map(|next| &next.operation), Some(Operation::Lrn(_))) {
-            steps[i + 1].prologue = Epilogue::Relu;
-        }
-    }
-}
-
-/// Whether a layer may overwrite what it reads.
+/// Returns `micro_batch`, at most `batch`.
 ///
-/// A non-linearity's backward pass needs only its output, so it works in place on the output of a layer whose
-/// own backward pass does not need it: any but another non-linearity. Dropout keeps its input in training,
-/// because the layer before it may need it.
-fn works_in_place(network: &Network, mode: Mode, layer: usize) -> bool {
-    match network.layers[layer].operation {
-        Operation::Activation(_) => {
-            mode == Mode::Inference
-                || !matches!(network.layers[layer - 1].operation, Operation::Activation(_))
-        }
-        Operation::Dropout { .. } => mode == Mode::Inference,
-        _ => false,
+/// # Errors
+/// Returns an error unless it is a multiple of [`GRANULE`] or the whole batch.
+fn check_micro_batch(micro_batch: usize, batch: usize) -> Result<usize> {
+    if micro_batch >= batch {
+        return Ok(batch);
     }
+    if micro_batch > 0 && micro_batch.is_multiple_of(GRANULE) {
+        return Ok(micro_batch);
+    }
+    let (below, above) = (micro_batch / GRANULE * GRANULE, micro_batch.next_multiple_of(GRANULE));
+    let valid = [below, above.max(GRANULE).min(batch)];
+    let valid: Vec<String> = valid.iter().filter(|&&n| n > 0).map(usize::to_string).collect();
+    let message = format!(
+        "a micro-batch of {micro_batch} images, expected a multiple of {GRANULE} or the whole batch, {batch}"
+    );
+    Err(Error::usage(message).help(format!("a micro-batch of {}", valid.join(" or "))))
 }
 
 #[cfg(test)]
@@ -199,15 +165,18 @@ mod tests {
     #[test]
     fn micro_batches_need_less_memory() {
         let network = Network::new(&Recipe::load("paper").unwrap(), 1000).unwrap();
-        let plan = |micro_batch| Plan::new(&network, Mode::Training, 128).in_micro_batches(micro_batch);
+        let plan = |micro_batch| {
+            let options = Options { micro_batch: Some(micro_batch), ..Options::training(128, 1) };
+            Plan::new(&network, &options)
+        };
         let memory = |micro_batch| plan(micro_batch).unwrap().memory(&network).total() >> 20;
         assert!(memory(9) + 400 < memory(128), "{} MiB, {} MiB", memory(9), memory(128));
         assert!(memory(9) < memory(36) && memory(36) < memory(128));
         assert_eq!(memory(500), memory(128));
-        for (micro_batch, works) in [(32, "27 or 36"), (0, "of 9"), (1, "of 9"), (127, "126 or 128")] {
+        for (micro_batch, valid) in [(32, "27 or 36"), (0, "of 9"), (1, "of 9"), (127, "126 or 128")] {
             let error = plan(micro_batch).unwrap_err();
             assert!(error.message.contains(&micro_batch.to_string()), "{error}");
-            assert!(error.help.as_ref().unwrap().contains(works), "{error}");
+            assert!(error.help.as_ref().unwrap().contains(valid), "{error}");
         }
     }
 }

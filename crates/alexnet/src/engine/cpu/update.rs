@@ -1,59 +1,66 @@
-//! The paper's update (section 5), layer by layer.
+//! The update of the paper, section 5, layer by layer.
 
-use super::backward::learn;
-use super::{Pair, Parameters};
+use super::learn::accumulate;
+use super::parameters::{Parameters, Trained};
+use super::piece::Piece;
 use crate::engine::batch::Update;
 use crate::engine::health::Place;
 use crate::net::{Layer, Operation, WeightSpec};
-use alexnet_kernels::micro_batch::MicroBatch;
 use alexnet_kernels::sgd::SgdSettings;
 use alexnet_kernels::{fc, sgd};
 
-/// Applies the gradients of a layer; nothing, if it learns nothing. Tells which of its numbers are not finite afterwards.
+/// Applies the gradient of a layer that learns. Returns which of its values are non-finite afterwards.
 pub(super) fn apply(layer: &Layer, parameters: &mut Parameters, update: &Update) -> Option<Place> {
-    let spec = layer.weights()?;
-    let Parameters { value, gradient, velocity, .. } = parameters;
-    let (w, v) = (&mut value.weights, &mut velocity.weights);
-    let finite = sgd::step(w, v, &gradient.weights, weight_settings(spec, update));
-    spoilt(finite, apply_to_biases(spec, value, gradient, velocity, update))
+    let (spec, Trained { weights, biases, training }) = (layer.weights()?, parameters.trained()?);
+    let (gradient, velocity) = (&training.gradient, &mut training.velocity);
+    let settings = weight_settings(spec, update);
+    let weights_finite = sgd::step(weights, &mut velocity.weights, &gradient.weights, settings);
+    let settings = bias_settings(spec, update);
+    let biases_finite = sgd::step(biases, &mut velocity.biases, &gradient.biases, settings);
+    non_finite(weights_finite, biases_finite)
 }
 
-/// Finds what a part of a batch adds to the gradients of a layer that learns, and applies them after the last. Its input's
-/// gradient must have been found before: the weights are others afterwards. Tells which of its numbers are not finite afterwards.
+/// Adds the images of a piece to the gradient of a layer that learns and, after the last piece, applies it. The gradient with
+/// respect to the layer's input must be complete: it depends on the weights. Returns which of the layer's values are
+/// non-finite afterwards.
 pub(super) fn step(
     layer: &Layer,
     parameters: &mut Parameters,
-    part: MicroBatch,
+    piece: &Piece<'_>,
     x: &[f32],
     dy: &[f32],
     update: &Update,
 ) -> Option<Place> {
+    let Trained { weights, biases, training } = parameters.trained()?;
+    let n = piece.micro_batch.images();
     match &layer.operation {
-        Operation::Fc(g, spec) if part.is_whole() && fc::supports_step(part.images()) => {
-            let Parameters { value, gradient, velocity, .. } = parameters;
-            let n = part.images();
-            let (w, v) = (&mut value.weights, &mut velocity.weights);
-            let finite = fc::step(g, n, x, dy, w, v, weight_settings(spec, update));
+        // The gradient goes from the product's blocks into the update, and is never stored.
+        Operation::Fc(g, spec) if piece.is_only() && fc::supports_step(n) => {
+            let (gradient, velocity) = (&mut training.gradient, &mut training.velocity);
+            let settings = weight_settings(spec, update);
+            let weights_finite = fc::step(g, n, x, dy, weights, &mut velocity.weights, settings);
             fc::backward_biases(g, n, dy, &mut gradient.biases);
-            spoilt(finite, apply_to_biases(spec, value, gradient, velocity, update))
+            let settings = bias_settings(spec, update);
+            let biases_finite = sgd::step(biases, &mut velocity.biases, &gradient.biases, settings);
+            non_finite(weights_finite, biases_finite)
         }
         _ => {
-            learn(layer, parameters, part, x, dy);
-            if part.is_last() { apply(layer, parameters, update) } else { None }
+            accumulate(layer, training, piece.micro_batch, x, dy);
+            piece.finish_leaf(training);
+            if piece.is_last() { apply(layer, parameters, update) } else { None }
         }
     }
 }
 
-/// Which numbers are not finite, given whether weights and biases are.
-fn spoilt(weights: bool, biases: bool) -> Option<Place> {
-    match (weights, biases) {
+/// Which values are non-finite.
+fn non_finite(weights_finite: bool, biases_finite: bool) -> Option<Place> {
+    match (weights_finite, biases_finite) {
         (false, _) => Some(Place::Weights),
         (true, false) => Some(Place::Biases),
         (true, true) => None,
     }
 }
 
-/// The settings of a layer's weights.
 fn weight_settings(spec: &WeightSpec, update: &Update) -> SgdSettings {
     SgdSettings {
         learning_rate: update.rate * spec.rate,
@@ -62,18 +69,6 @@ fn weight_settings(spec: &WeightSpec, update: &Update) -> SgdSettings {
     }
 }
 
-/// Biases have a rate of their own, and never decay. Tells whether they are finite afterwards.
-fn apply_to_biases(
-    spec: &WeightSpec,
-    value: &mut Pair,
-    gradient: &Pair,
-    velocity: &mut Pair,
-    update: &Update,
-) -> bool {
-    let settings = SgdSettings {
-        learning_rate: update.rate * spec.bias_rate,
-        momentum: update.momentum,
-        weight_decay: 0.0,
-    };
-    sgd::step(&mut value.biases, &mut velocity.biases, &gradient.biases, settings)
+fn bias_settings(spec: &WeightSpec, update: &Update) -> SgdSettings {
+    SgdSettings { learning_rate: update.rate * spec.bias_rate, momentum: update.momentum, weight_decay: 0.0 }
 }

@@ -1,7 +1,7 @@
 //! From a configuration to the first step.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
@@ -9,21 +9,21 @@ use sha2::{Digest, Sha256};
 use super::Trainer;
 use super::models::judges_alike;
 use crate::data::check;
-use crate::data::source::hex;
 use crate::data::{Identity, Image, Preprocess, Skip, Split, Statistics};
 use crate::engine::{self, Device, Engine, Options, Tensor};
 use crate::error::{Kind, shell};
 use crate::eval::model_path;
+use crate::format::grouped;
+use crate::format::hex;
 use crate::model::Model;
-use crate::net::{Change, Mean, Network, Orientation, Recipe};
+use crate::net::{Mean, Network, Orientation, Recipe};
 use crate::train::checkpoint::{self, Checkpoint, Lineage, State};
 use crate::train::config::{Config, RunFolder};
-use crate::train::dashboard::{Controls, Dashboard, Title};
 use crate::train::init::initialize;
-use crate::train::journal::{self, Journal};
+use crate::train::journal::Journal;
 use crate::train::keeper::Keeper;
+use crate::train::observer::{Event, Observers, Phase, Started};
 use crate::train::origin::Origin;
-use crate::train::progress::{Progress, count};
 use crate::train::record::Record;
 use crate::train::run::{CHECKPOINTS, Run};
 use crate::train::transfer::Transfer;
@@ -55,7 +55,7 @@ impl Start {
     /// their own mean.
     fn numbers(
         self,
-        record: &mut Record,
+        record: &mut Record<'_>,
         model: Option<&Model>,
         preprocess: Preprocess,
         mean: Mean,
@@ -88,8 +88,8 @@ impl Start {
     }
 }
 
-impl Trainer {
-    pub(super) fn new(mut config: Config) -> Result<Self> {
+impl<'a> Trainer<'a> {
+    pub(super) fn new(mut config: Config, observers: Observers<'a>) -> Result<Self> {
         config.dataset.prepare(&config.recipe.input)?;
         let (recipe, classes) = (&config.recipe, config.dataset.classes.len());
         let network = Network::new(recipe, classes)?;
@@ -116,7 +116,7 @@ impl Trainer {
         // From here on there is something to go on with: signals are requests.
         config.interrupt.listen()?;
         let run = open_folder(&config)?;
-        let mut record = Record::start(run, Progress::new(config.display))?;
+        let mut record = Record::start(run, observers)?;
         let mut lineage = Lineage {
             recipe: recipe.to_toml(),
             data: Identity::of(&config.dataset),
@@ -180,10 +180,7 @@ impl Trainer {
             config,
         };
         trainer.config.dataset.know(statistics);
-        if trainer.record.progress.wants_dashboard() {
-            let dashboard = trainer.dashboard()?;
-            trainer.record.progress.show(dashboard);
-        }
+        trainer.tell_start(resumed.as_ref().map(|_| step));
         trainer.take_up()?;
         if resumed.is_some() {
             trainer.take_up_best(best)?;
@@ -192,7 +189,7 @@ impl Trainer {
         velocities.map_or(Ok(()), |velocities| trainer.engine.load_velocities(&velocities))?;
         trainer.take_up_last()?;
         if resumed.is_some() {
-            trainer.record.say(&format!("goes on after step {}", count(trainer.state.step as u64)));
+            trainer.record.say(&format!("goes on after step {}", grouped(trainer.state.step)));
         }
         // There is always something to go back to, and to go on from.
         if trainer.state.step == 0 && trainer.state.pace.epochs == 0 {
@@ -202,30 +199,19 @@ impl Trainer {
     }
 }
 
-impl Trainer {
-    fn dashboard(&self) -> Result<Dashboard> {
-        let folder = self.record.run.folder().to_path_buf();
-        let epochs = self.schedule().epochs;
-        let title = Title {
-            run: folder.display().to_string(),
-            recipe: self.config.recipe.name.clone(),
-            epochs,
-            steps: epochs * self.usable.len().div_ceil(self.config.recipe.optimizer.batch),
-        };
-        let lines = self.record.run.lines();
-        let (stop, checkpoint) = (self.config.interrupt.clone(), self.config.interrupt.clone());
-        let recipe = self.config.recipe.clone();
-        let controls = Controls {
-            stop: Box::new(move || stop.request()),
-            checkpoint: Box::new(move || checkpoint.request_checkpoint()),
-            edit: Box::new(move |text| {
-                let change = Change::parse(text, &recipe)?;
-                let told = change.to_string();
-                journal::ask(&folder, change, "typed on the dashboard")?;
-                Ok(told)
-            }),
-        };
-        Dashboard::start(title, &lines, controls)
+impl Trainer<'_> {
+    fn tell_start(&mut self, resumed_at: Option<usize>) {
+        let schedule = self.schedule();
+        let run = self.record.run.folder().to_path_buf();
+        let history = self.record.history().to_vec();
+        self.record.observers.notify(&Event::Started(Started {
+            run: &run,
+            recipe: &self.config.recipe,
+            epochs: schedule.epochs,
+            epoch_steps: self.usable.len().div_ceil(self.config.recipe.optimizer.batch),
+            resumed_at,
+            history: &history,
+        }));
     }
 }
 
@@ -294,7 +280,7 @@ fn origin(config: &Config) -> Origin {
 }
 
 /// Writes down where the images are now and what is asked for, and says what differs from before.
-fn take_over(config: &Config, record: &mut Record, before: &Origin) -> Result<()> {
+fn take_over(config: &Config, record: &mut Record<'_>, before: &Origin) -> Result<()> {
     let now = Origin { init: before.init.clone(), ..origin(config) };
     let difference = before.requests.difference(&now.requests);
     if let Some(difference) = difference {
@@ -320,17 +306,17 @@ fn open_folder(config: &Config) -> Result<Run> {
 /// The checkpoint from which the training goes on; `None`: it was stopped before its first.
 fn find_checkpoint(
     config: &Config,
-    record: &mut Record,
+    record: &mut Record<'_>,
     lineage: &mut Lineage,
 ) -> Result<Option<Checkpoint>> {
     let RunFolder::Resume { folder, accept_changes } = &config.run else { return Ok(None) };
     let (found, damaged) = checkpoint::newest(&record.run.checkpoints())?;
-    damaged.iter().for_each(|error| record.say(&format!("note: {error}; the checkpoint before is used")));
+    damaged.iter().for_each(|error| record.note(&format!("{error}; the checkpoint before is used")));
     let Some(mut found) = found else { return Ok(None) };
     // A model that it started from is in its numbers already.
     lineage.init.clone_from(&found.lineage.init);
     if *accept_changes && found.lineage.difference(lineage).is_none() {
-        record.say("note: --accept-changes has no effect: nothing has changed");
+        record.note("--accept-changes has no effect: nothing has changed");
     }
     if let Some(difference) = found.lineage.difference(lineage) {
         if !accept_changes {
@@ -350,8 +336,8 @@ fn find_checkpoint(
             (found.state.epoch, found.state.late, found.state.recent) = Default::default();
         }
         if !judges_alike(&found.lineage, lineage) {
-            record.say(
-                "note: models were judged on other validation images before: the best model is chosen anew from here",
+            record.note(
+                "models were judged on other validation images before: the best model is chosen anew from here",
             );
             (found.state.best, found.best) = (None, None);
         }
@@ -363,38 +349,40 @@ fn find_checkpoint(
     Ok(Some(found))
 }
 
-fn introduce(config: &Config, record: &mut Record, engine: &dyn Engine) {
+fn introduce(config: &Config, record: &mut Record<'_>, engine: &dyn Engine) {
     let Config { recipe, dataset, .. } = config;
     record.say(&format!("recipe {}, {} classes of {}", recipe.name, dataset.classes.len(), dataset.origin));
-    dataset.notes.iter().for_each(|note| record.say(&format!("note: {note}")));
+    dataset.notes.iter().for_each(|note| record.note(note));
     record.say(&format!(
         "{} parameters, {} multiply-adds for an image; {} images to train on, {} to validate on",
-        count(engine.network().parameters() as u64),
-        count(engine.network().macs() as u64),
-        count(dataset.train().map_or(0, Split::len) as u64),
-        count(dataset.val().map_or(0, Split::len) as u64)
+        grouped(engine.network().parameters()),
+        grouped(engine.network().macs()),
+        grouped(dataset.train().map_or(0, Split::len)),
+        grouped(dataset.val().map_or(0, Split::len))
     ));
     record.say(&engine.memory().to_string());
 }
 
 /// The statistics of the training images: those that the run folder holds, or measured now and put there.
-fn statistics(config: &Config, record: &mut Record) -> Result<Statistics> {
+fn statistics(config: &Config, record: &mut Record<'_>) -> Result<Statistics> {
     let (train, side) = (config.dataset.train()?, config.recipe.input.square);
     let folder = record.run.folder().to_path_buf();
     let goes_on = matches!(config.run, RunFolder::Resume { accept_changes: false, .. });
     if let Some(known) = goes_on.then(|| Statistics::load(&folder, side, train.len()).ok()).flatten() {
         return Ok(known);
     }
-    record.progress.start("mean image and colors", train.len());
-    let progress = Mutex::new(&mut record.progress);
+    record.start_phase(Phase::Statistics, train.len(), 0);
+    let shared = Mutex::new(&mut *record);
     let advance = |_| {
-        if let Ok(mut progress) = progress.lock() {
-            progress.advance(1, None);
+        let mut record = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        record.advance(1, None);
+        match record.observers.wants_stop() {
+            true => Err(Error::new(Kind::Runtime, "stopped by an observer")),
+            false => config.interrupt.check(),
         }
-        config.interrupt.check()
     };
     let statistics = Statistics::measure(train, side, config.threads, &advance);
-    record.progress.finish();
+    record.end_phase();
     let statistics = statistics.map_err(|error| match error.kind {
         Kind::Interrupted(_) if !config.only_forecast => {
             let go_on = format!("to go on: `alexnet train --resume {}`", shell(&folder));

@@ -7,10 +7,11 @@ use super::{Ended, Trainer};
 use crate::data::Split;
 use crate::error::Kind;
 use crate::eval::{Classifier, Evaluation, evaluate};
+use crate::format::{duration, grouped, significant};
 use crate::model::{Model, Summary};
-use crate::train::config::Report;
 use crate::train::metrics::Validation;
-use crate::train::progress::{count, duration, significant};
+use crate::train::observer::{Event, Phase, Validated};
+use crate::train::report::{Report, StopReason};
 use crate::train::schedule::{End, Next, divided};
 use crate::train::snapshot::Snapshot;
 use crate::train::tally::Tally;
@@ -23,7 +24,7 @@ const WORTH_TELLING: f64 = 0.05;
 /// Seconds of an epoch spent waiting for images that are told: a short epoch waits for its first batches.
 const WORTH_SECONDS: f64 = 10.0;
 
-impl Trainer {
+impl Trainer<'_> {
     /// Judges the validation images by their center view.
     pub(super) fn validate(&mut self) -> Result<Option<Evaluation>> {
         let Some(split) = self.config.dataset.val().cloned() else { return Ok(None) };
@@ -32,21 +33,21 @@ impl Trainer {
 
     /// `None` when there is nothing to judge, or a signal ends it.
     fn judge(&mut self, split: &Split, views: usize) -> Result<Option<Evaluation>> {
-        let progress = &mut self.record.progress;
-        progress.start("validation", split.len());
+        let record = &mut self.record;
+        record.start_phase(Phase::Validation, split.len(), 0);
         let judge = Classifier { engine: &mut *self.engine, preprocess: &self.preprocess };
         let interrupt = &self.config.interrupt;
         let mut before = 0;
         let found = evaluate(judge, split, views, self.config.workers, &mut |done| {
-            progress.advance(done - before, None);
+            record.advance(done - before, None);
             before = done;
-            match interrupt.signal() {
-                None => Ok(()),
-                Some(signal) => Err(Error::new(Kind::Runtime, format!("ended by signal {signal}"))),
+            match record.observers.wants_stop() {
+                true => Err(Error::new(Kind::Runtime, "stopped by an observer")),
+                false => interrupt.check(),
             }
         });
-        progress.finish();
-        if interrupt.signal().is_some() {
+        self.record.end_phase();
+        if self.interrupted().is_some() {
             return Ok(None);
         }
         Ok(Some(found?).filter(|found| found.images > 0))
@@ -55,6 +56,10 @@ impl Trainer {
     /// Writes down what an epoch found, saves the model, and says whether training ends before its schedule does.
     pub(super) fn end_of_epoch(&mut self, validation: Option<Evaluation>) -> Result<Option<Ended>> {
         let (epoch, tally, late) = (self.state.pace.epochs + 1, self.state.epoch, self.state.late);
+        if let Some(evaluation) = &validation {
+            let validated = Validated { epoch, step: self.state.step, evaluation };
+            self.record.observers.notify(&Event::Validated(validated));
+        }
         self.tell_epoch(epoch, &tally, validation.as_ref());
         let classes = self.engine.network().classes;
         let exploded = Watch::has_exploded(tally.loss(), classes)
@@ -125,7 +130,8 @@ impl Trainer {
             false => None,
         };
         if let Some(advice) = told {
-            self.record.say(&format!("note: {}: {}", advice.finding, advice.cure));
+            self.record.observers.notify(&Event::Advice(&advice));
+            self.record.note(&format!("{}: {}", advice.finding, advice.cure));
         }
     }
 
@@ -148,8 +154,9 @@ impl Trainer {
     }
 
     /// Saves what an unfinished epoch learned, or judges the best model with the recipe's views.
-    pub(super) fn finish(mut self, began: Instant, ended: &Ended) -> Result<Report> {
-        let stopped = matches!(ended, Ended::Signal(_) | Ended::MaxSteps) && !self.config.only_forecast;
+    pub(super) fn finish(mut self, began: Instant, mut ended: StopReason) -> Result<Report> {
+        let stopped = matches!(ended, StopReason::Signal(_) | StopReason::StepLimit | StopReason::Observer)
+            && !self.config.only_forecast;
         if stopped && !self.is_saved() {
             self.save_unfinished(ended)?;
         }
@@ -157,16 +164,22 @@ impl Trainer {
         self.tell_of_checkpoint(written);
         self.save_models()?;
         match ended {
-            Ended::Scheduled(End::Plateau) => {
+            StopReason::Schedule(End::Plateau) => {
                 self.record.say("the validation error does not improve any more: the end");
             }
-            Ended::MaxSteps => self.tell_of_limit(),
-            _ => {}
+            StopReason::StepLimit => self.tell_of_limit(),
+            StopReason::Schedule(End::Epochs)
+            | StopReason::Signal(_)
+            | StopReason::Observer
+            | StopReason::Forecast => {}
         }
         let evaluation = match ended {
-            Ended::Signal(_) | Ended::Forecast => None,
-            _ => self.judge_best(ended)?,
+            StopReason::Signal(_) | StopReason::Forecast | StopReason::Observer => None,
+            StopReason::Schedule(_) | StopReason::StepLimit => self.judge_best(ended)?,
         };
+        if let (None, Some(reason)) = (&evaluation, self.interrupted()) {
+            ended = reason;
+        }
         let broken = evaluation.iter().flat_map(|found| found.skipped.iter().cloned());
         self.skipped.extend(broken);
         self.tell_best();
@@ -187,7 +200,7 @@ impl Trainer {
             run: folder,
             best: self.state.best,
             skipped: self.skipped,
-            interrupted: self.config.interrupt.signal().filter(|_| evaluation.is_none()),
+            stop_reason: ended,
             evaluation,
             forecast: self.forecast,
             advice: self.watch.advice().to_vec(),
@@ -201,7 +214,7 @@ impl Trainer {
     }
 
     /// Why a training that came to its end has failed nevertheless.
-    fn failure(&self, ended: &Ended) -> Option<Error> {
+    fn failure(&self, ended: StopReason) -> Option<Error> {
         if let Some(error) = self.unsaved_error() {
             return Some(error);
         }
@@ -214,14 +227,17 @@ impl Trainer {
                 )),
             );
         }
-        if self.lost && !matches!(ended, Ended::Signal(_) | Ended::Forecast) {
+        if self.lost && !matches!(ended, StopReason::Signal(_) | StopReason::Observer | StopReason::Forecast)
+        {
             let last = self.model_file(Which::Last).display().to_string();
             let help =
                 format!("{last} is the model of the last step; put the file back and resume, or train again");
             return Some(Error::new(Kind::Runtime, self.best_is_lost()).help(help));
         }
         let (loss, classes) = (self.last_loss()?, self.engine.network().classes);
-        if matches!(ended, Ended::Signal(_) | Ended::Forecast) || !Watch::has_exploded(loss, classes) {
+        if matches!(ended, StopReason::Signal(_) | StopReason::Observer | StopReason::Forecast)
+            || !Watch::has_exploded(loss, classes)
+        {
             return None;
         }
         let blind = (classes as f64).ln();
@@ -247,7 +263,7 @@ impl Trainer {
     fn tell_of_limit(&mut self) {
         let Some(limit) = self.config.max_steps else { return };
         let folder = self.record.run.folder().display().to_string();
-        let limit = count(limit as u64);
+        let limit = grouped(limit);
         self.record.say(&format!(
             "the limit of {limit} steps is reached (--steps); to continue: `alexnet train --resume {folder} --steps N`, or \
              `--steps none` for the whole schedule"
@@ -260,15 +276,15 @@ impl Trainer {
         let images = if found.images == 1 { "image" } else { "images" };
         let text = format!(
             "best.safetensors is the model of epoch {epoch}, chosen on {} validation {images}: top-1 {:.2} %, loss {:.4}",
-            count(found.images as u64),
+            grouped(found.images),
             100.0 * found.top1_share(),
             found.loss
         );
         self.record.say(&text);
     }
 
-    fn save_unfinished(&mut self, ended: &Ended) -> Result<()> {
-        let steps = count(self.state.step as u64);
+    fn save_unfinished(&mut self, ended: StopReason) -> Result<()> {
+        let steps = grouped(self.state.step);
         let folder = self.record.run.folder().display().to_string();
         let go_on = format!("`alexnet train --resume {folder}`");
         self.save_last_checkpoint().map_err(|error| {
@@ -285,18 +301,19 @@ impl Trainer {
         self.keep_model(Which::Last, model, None)?;
         if self.unsaved.is_empty() {
             // How to continue beyond a limit is said with the limit.
-            let go_on = if *ended == Ended::MaxSteps { String::new() } else { format!("; {go_on} goes on") };
+            let go_on =
+                if ended == StopReason::StepLimit { String::new() } else { format!("; {go_on} goes on") };
             self.record
                 .say(&format!("stopped after {steps} steps{go_on}; the model so far is last.safetensors"));
         }
         Ok(())
     }
 
-    fn judge_best(&mut self, ended: &Ended) -> Result<Option<Evaluation>> {
+    fn judge_best(&mut self, ended: StopReason) -> Result<Option<Evaluation>> {
         let Some(split) = self.config.dataset.val().cloned() else { return Ok(None) };
         let file = self.model_file(Which::Best);
         let best = match self.unsaved_best() {
-            _ if *ended == Ended::MaxSteps => None,
+            _ if ended == StopReason::StepLimit => None,
             Some(best) => Some(best.parameters.clone()),
             None if file.is_file() => Some(Model::load(file)?.parameters),
             None => None,
@@ -311,7 +328,7 @@ impl Trainer {
         self.record.say(&format!(
             "the {} model on {} {} images, {views} {}: top-1 {:.2} %, top-5 {:.2} %",
             if is_best { "best" } else { "last" },
-            count(found.images as u64),
+            grouped(found.images),
             split.name,
             if views == 1 { "view" } else { "views" },
             100.0 * found.top1_share(),

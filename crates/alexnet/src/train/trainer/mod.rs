@@ -17,13 +17,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::checkpoint::{Lineage, State};
-use super::config::{Config, Report, RunFolder};
+use super::config::{Config, RunFolder};
 use super::forecast::{Forecast, Known, Measuring};
 use super::journal::Journal;
 use super::keeper::Keeper;
 use super::metrics::Line;
+use super::observer::{Event, Observer, Observers, Phase, StepDone};
 use super::record::Record;
-use super::schedule::End;
+use super::report::{Report, StopReason};
 use super::watch::Watch;
 use crate::Result;
 use crate::data::{Batch as Images, ColorBasis, Image, Loader, Preprocess, Skip, Split};
@@ -43,21 +44,51 @@ const FLAT_STEPS: usize = 2000;
 /// When the recipe does not fit the images, memory or the run folder cannot be had, an image's file cannot be read,
 /// the training that is to go on was another one, or numbers stop being finite again and again; checkpoints and models
 /// that were saved before stay.
-pub fn train(mut config: Config) -> Result<Report> {
-    let began = Instant::now();
-    loop {
-        let mut trainer = Trainer::new(config)?;
-        match trainer.epochs()? {
-            Ended::Restart(recipe) => config = trainer.restarted(*recipe),
-            ended => return trainer.finish(began, &ended),
+pub fn train(config: Config) -> Result<Report> {
+    Session::new(config).run()
+}
+
+/// A training, and who is told what happens in it.
+#[derive(Debug)]
+pub struct Session<'a> {
+    config: Config,
+    observers: Observers<'a>,
+}
+
+impl<'a> Session<'a> {
+    /// A training without observers.
+    pub fn new(config: Config) -> Self {
+        Self { config, observers: Observers::default() }
+    }
+
+    /// Adds an observer.
+    #[must_use]
+    pub fn observe(mut self, observer: impl Observer + 'a) -> Self {
+        self.observers.add(observer);
+        self
+    }
+
+    /// Trains.
+    ///
+    /// # Errors
+    /// As [`train`].
+    pub fn run(self) -> Result<Report> {
+        let Self { mut config, mut observers } = self;
+        let began = Instant::now();
+        loop {
+            let mut trainer = Trainer::new(config, observers)?;
+            match trainer.epochs()? {
+                Ended::Restart(recipe) => (config, observers) = trainer.restarted(*recipe),
+                Ended::Stopped(reason) => return trainer.finish(began, reason),
+            }
         }
     }
 }
 
 /// A training under way.
-struct Trainer {
+struct Trainer<'a> {
     config: Config,
-    record: Record,
+    record: Record<'a>,
     engine: Box<dyn Engine>,
     train: Split,
     usable: Vec<usize>,
@@ -90,11 +121,7 @@ struct Trainer {
 /// Why there are no more epochs.
 #[derive(Clone, Debug, PartialEq)]
 enum Ended {
-    Scheduled(End),
-    MaxSteps,
-    Signal(u8),
-    /// After the forecast.
-    Forecast,
+    Stopped(StopReason),
     /// The loss is that of a blind guess: once more, with this recipe.
     Restart(Box<Recipe>),
 }
@@ -107,7 +134,7 @@ enum Passed {
     Spoilt(NonFinite, StepOutcome),
 }
 
-impl Trainer {
+impl<'a> Trainer<'a> {
     fn epochs(&mut self) -> Result<Ended> {
         loop {
             // A training that is resumed within an epoch ends it first, also where only its validation is left: what is
@@ -115,11 +142,11 @@ impl Trainer {
             if self.state.batches == 0 {
                 self.make_edits()?;
                 if let Some(end) = self.state.pace.ended(&self.schedule()) {
-                    return Ok(Ended::Scheduled(end));
+                    return Ok(Ended::Stopped(StopReason::Schedule(end)));
                 }
             }
             if self.is_enough() {
-                return Ok(Ended::MaxSteps);
+                return Ok(Ended::Stopped(StopReason::StepLimit));
             }
             match self.epoch()? {
                 Passed::Whole => {}
@@ -130,8 +157,8 @@ impl Trainer {
                 }
             }
             let validation = self.validate()?;
-            if let Some(signal) = self.config.interrupt.signal() {
-                return Ok(Ended::Signal(signal));
+            if let Some(reason) = self.interrupted() {
+                return Ok(Ended::Stopped(reason));
             }
             if let Some(ended) = self.end_of_epoch(validation)? {
                 return Ok(ended);
@@ -143,8 +170,9 @@ impl Trainer {
     fn epoch(&mut self) -> Result<Passed> {
         let mut loader = self.loader();
         let (epoch, size) = (self.state.pace.epochs + 1, self.config.recipe.optimizer.batch);
-        self.record.progress.start(format!("epoch {epoch} of {}", self.schedule().epochs), self.usable.len());
-        self.record.progress.take_up((self.state.batches * size).min(self.usable.len()));
+        let phase = Phase::Epoch { epoch, epochs: self.schedule().epochs };
+        let done = (self.state.batches * size).min(self.usable.len());
+        self.record.start_phase(phase, self.usable.len(), done);
         let mut before = Instant::now();
         while self.state.batches < loader.batches() {
             if self.make_edits()? {
@@ -163,7 +191,7 @@ impl Trainer {
             }
             let outcome = self.step(&batch)?;
             if let Some(found) = self.engine.non_finite()? {
-                self.record.progress.finish();
+                self.record.end_phase();
                 return Ok(Passed::Spoilt(found, outcome));
             }
             self.state.batches += 1;
@@ -171,16 +199,17 @@ impl Trainer {
             before = Instant::now();
             let is_late = 4 * self.state.batches > 3 * loader.batches();
             self.tally(outcome, batch.labels.len(), time, waiting, is_late);
+            self.tell_step(outcome, batch.labels.len());
             self.measure(&loader, batch.labels.len(), time, waiting);
             loader.recycle(batch);
             self.write_line()?;
-            if let Some(ended) = self.stop() {
-                self.record.progress.finish();
-                return Ok(Passed::Stopped(ended));
+            if let Some(reason) = self.stop() {
+                self.record.end_phase();
+                return Ok(Passed::Stopped(Ended::Stopped(reason)));
             }
             self.keep_checkpoint()?;
         }
-        self.record.progress.finish();
+        self.record.end_phase();
         Ok(Passed::Whole)
     }
 
@@ -209,7 +238,7 @@ impl Trainer {
     fn step(&mut self, batch: &Images) -> Result<StepOutcome> {
         let optimizer = &self.config.recipe.optimizer;
         let update = Update { rate: self.rate(), momentum: optimizer.momentum, decay: optimizer.decay };
-        let batch = Batch { images: &batch.images, labels: &batch.labels, keys: &batch.keys };
+        let batch = Batch::whole(&batch.images, &batch.labels, &batch.keys);
         if !(self.state.step + 1).is_multiple_of(LOG_EVERY) {
             let outcome = self.engine.step(&batch, &update)?;
             self.state.step += usize::from(self.engine.non_finite()?.is_none());
@@ -231,7 +260,13 @@ impl Trainer {
             late.add(outcome, images, time, waiting);
         }
         let loss = recent.loss();
-        self.record.progress.advance(images, Some(loss));
+        self.record.advance(images, Some(loss));
+    }
+
+    fn tell_step(&mut self, outcome: StepOutcome, images: usize) {
+        let StepOutcome { loss, correct, .. } = outcome;
+        let (step, epoch, lr) = (self.state.step, self.state.pace.epochs + 1, self.rate());
+        self.record.observers.notify(&Event::Step(StepDone { step, epoch, images, loss, correct, lr }));
     }
 
     /// The first steps make a forecast.
@@ -258,15 +293,24 @@ impl Trainer {
         let forecast = measuring.forecast(loader.stages(), known);
         self.record.say(&forecast.to_string());
         if forecast.lacks_space() {
-            self.record.say("warning: the disk has no room for all checkpoints and models of this run; those that fit are kept");
+            self.record.warning(
+                "the disk has no room for all checkpoints and models of this run; those that fit are kept",
+            );
         }
         self.forecast = Some(forecast);
     }
 
-    fn stop(&self) -> Option<Ended> {
+    fn stop(&self) -> Option<StopReason> {
         let forecast = self.config.only_forecast && self.measuring.is_none();
-        let signal = self.config.interrupt.signal().map(Ended::Signal);
-        signal.or(self.is_enough().then_some(Ended::MaxSteps)).or(forecast.then_some(Ended::Forecast))
+        self.interrupted()
+            .or(self.is_enough().then_some(StopReason::StepLimit))
+            .or(forecast.then_some(StopReason::Forecast))
+    }
+
+    /// Whether somebody asks for a stop.
+    fn interrupted(&self) -> Option<StopReason> {
+        let signal = self.config.interrupt.signal().map(StopReason::Signal);
+        signal.or(self.record.observers.wants_stop().then_some(StopReason::Observer))
     }
 
     /// Whether the limit of steps is reached.
@@ -283,7 +327,8 @@ impl Trainer {
         let mut line = self.line(&self.state.recent, None);
         line.set_health(&health);
         for advice in self.watch.layers(self.state.step, &health, rate) {
-            self.record.say(&format!("note: {}. {}", advice.finding, advice.cure));
+            self.record.observers.notify(&Event::Advice(&advice));
+            self.record.note(&format!("{}. {}", advice.finding, advice.cure));
         }
         if self.state.step == FLAT_STEPS && self.state.pace.epochs == 0 {
             self.tell_of_a_bad_loss(self.state.recent);
@@ -327,11 +372,11 @@ impl Trainer {
     }
 
     /// The configuration for beginning again in the same folder, with another recipe.
-    fn restarted(self, recipe: Recipe) -> Config {
+    fn restarted(self, recipe: Recipe) -> (Config, Observers<'a>) {
         let folder = self.record.run.folder().to_path_buf();
         let mut config = Config { recipe, run: RunFolder::Over(folder), ..self.config };
         // The cure is in the recipe now: a resumed run must not begin again once more.
         config.requests.on_plateau = None;
-        config
+        (config, self.record.observers)
     }
 }

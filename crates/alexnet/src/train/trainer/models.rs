@@ -46,7 +46,7 @@ impl Which {
     }
 }
 
-impl Trainer {
+impl Trainer<'_> {
     /// Takes note of the model now, and saves it.
     pub(super) fn keep_model(&mut self, which: Which, model: Model, found: Option<Evaluation>) -> Result<()> {
         let (epoch, step) = (model.summary.epochs, model.summary.steps);
@@ -133,8 +133,8 @@ impl Trainer {
         }
         let Restored { place, aside } = self.shelf().restore(self.state.best.as_ref())?;
         if let Some(aside) = aside {
-            self.record.say(&format!(
-                "note: {} is not the best model up to step {}, from where the training continues: moved to {}",
+            self.record.note(&format!(
+                "{} is not the best model up to step {}, from where the training continues: moved to {}",
                 file.display(),
                 self.state.step,
                 aside.display()
@@ -143,7 +143,7 @@ impl Trainer {
         self.lost = place == Place::Lost;
         if self.lost {
             let told = self.best_is_lost();
-            self.record.say(&format!("warning: {told}; it is replaced as soon as a model is better"));
+            self.record.warning(&format!("{told}; it is replaced as soon as a model is better"));
         }
         Ok(())
     }

@@ -4,16 +4,16 @@ use super::Trainer;
 use crate::engine::{NonFinite, Place, StepOutcome};
 use crate::error::Kind;
 use crate::files::json;
+use crate::format::grouped;
 use crate::net::{Change, Edit};
 use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::journal::{self, Asked, By, Entry, Journal};
-use crate::train::progress::count;
 use crate::train::record::Trouble;
 use crate::train::schedule::divided;
 use crate::train::watch::{Advice, LOWER, MOST_ROLLBACKS, OnDivergence};
 use crate::{Error, Result};
 
-impl Trainer {
+impl Trainer<'_> {
     /// Puts changes and frozen layers where the state says they are; parameters and momentum are loaded afterwards.
     pub(super) fn take_up(&mut self) -> Result<()> {
         // Changes of this very step are made again, as before the step that follows.
@@ -56,7 +56,7 @@ impl Trainer {
         self.tell_of_checkpoint(written);
         if self.config.interrupt.take_checkpoint_request() {
             self.save_checkpoint()?;
-            self.record.say(&format!("a checkpoint of step {} is made", count(self.state.step as u64)));
+            self.record.say(&format!("a checkpoint of step {} is made", grouped(self.state.step)));
         } else if self.keeper.is_due(self.state.step) {
             self.save_checkpoint()?;
         }
@@ -147,7 +147,7 @@ impl Trainer {
                 }
             }
         }
-        self.record.say(&format!("from step {} on: {change}", count(self.state.step as u64 + 1)));
+        self.record.say(&format!("from step {} on: {change}", grouped(self.state.step + 1)));
         Ok(())
     }
 
@@ -161,7 +161,7 @@ impl Trainer {
         };
         let (step, epoch) = (self.state.step + 1, self.state.pace.epochs + 1);
         let finding =
-            format!("{what}: step {}, epoch {epoch}, rate {rate}, loss {}", count(step as u64), outcome.loss);
+            format!("{what}: step {}, epoch {epoch}, rate {rate}, loss {}", grouped(step), outcome.loss);
         let (rollbacks, lower) = (self.state.rollbacks, divided(rate, LOWER, 1));
         let cure = format!("a lower rate: --set optimizer.rate={lower}");
         let give_up = |what: &str| {
@@ -201,7 +201,7 @@ impl Trainer {
         let advice = Advice { step, finding, cure };
         self.record.say(&format!(
             "goes back to step {} and on at a tenth of the rate, {lower} ({} of at most {MOST_ROLLBACKS} times)",
-            count(self.state.step as u64),
+            grouped(self.state.step),
             self.state.rollbacks
         ));
         self.watch.note(advice);

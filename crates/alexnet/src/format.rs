@@ -1,0 +1,66 @@
+//! Numbers, durations and bytes in messages.
+
+/// Returns `number` with thousands separators: `1,281,167`.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Returns a count of things: `1 image`, `12,000 images`.
+pub fn counted(number: usize, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// Returns bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Returns a measured value with three significant figures: `0.52`, `31.4`, `8,120`.
+pub fn significant(value: f64) -> String {
+    match value {
+        v if v < 10.0 => format!("{v:.2}"),
+        v if v < 100.0 => format!("{v:.1}"),
+        v => grouped(v.round() as usize),
+    }
+}
+
+/// Returns a duration in at most two units: `41 s`, `12 min`, `2 h 41 min`, `9 d 4 h`, `3 years`. The longest is
+/// `over 100 years`.
+pub fn duration(seconds: f64) -> String {
+    const YEAR: u64 = 365 * 86_400;
+    let s = seconds.max(0.0).round() as u64;
+    match s {
+        _ if s >= 100 * YEAR => "over 100 years".to_owned(),
+        _ if s >= 2 * YEAR => format!("{} years", s / YEAR),
+        0..60 => format!("{s} s"),
+        60..600 => format!("{} min {:02} s", s / 60, s % 60),
+        600..3_600 => format!("{} min", s / 60),
+        3_600..86_400 => format!("{} h {:02} min", s / 3_600, s % 3_600 / 60),
+        _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3_600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_durations_are_short() {
+        assert_eq!([grouped(7), grouped(1_000), grouped(1_281_167)], ["7", "1,000", "1,281,167"]);
+        assert_eq!([1, 2, 1200].map(|n| counted(n, "image")), ["1 image", "2 images", "1,200 images"]);
+        assert_eq!(hex(&[0, 0xa5, 0xff]), "00a5ff");
+        assert_eq!([significant(0.517), significant(31.42), significant(8_120.4)], ["0.52", "31.4", "8,120"]);
+        let durations = [41.0, 125.0, 725.0, 9_665.0, 792_000.0].map(duration);
+        assert_eq!(durations, ["41 s", "2 min 05 s", "12 min", "2 h 41 min", "9 d 4 h"]);
+        let long = [4e7, 1e8, 4.5e14, f64::INFINITY, f64::NAN].map(duration);
+        assert_eq!(long, ["462 d 23 h", "3 years", "over 100 years", "over 100 years", "0 s"]);
+    }
+}
