@@ -6,18 +6,18 @@
 //! | `load`, `save` | reading and writing the file |
 //! | `check` | whether the parts of a model fit each other |
 //! | [`Golden`] | sample images with their logits, to verify that this machine computes the same |
-//! | [`RunFolder`] | the names of the files in a run folder |
+//! | [`RunLayout`] | the names of the files in a run folder |
 
 mod check;
 mod contents;
 mod golden;
 mod load;
-mod run_folder;
+mod run_layout;
 mod save;
 
 pub use contents::{FORMAT_VERSION, Model, Summary};
 pub use golden::Golden;
-pub use run_folder::RunFolder;
+pub use run_layout::RunLayout;
 
 #[cfg(test)]
 pub(crate) mod tests;

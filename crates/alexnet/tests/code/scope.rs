@@ -6,10 +6,10 @@ use super::paths::{Uses, parts, uses};
 use super::{File, attributes, is_test};
 
 /// A module: its crate, then its path in the crate.
-type Place = (String, Vec<String>);
+pub(crate) type Place = (String, Vec<String>);
 
 /// A type: the module that defines it, and its name.
-type Type = (Place, String);
+pub(crate) type Type = (Place, String);
 
 /// What a name in a module means.
 #[derive(Clone, Debug, PartialEq)]
@@ -177,6 +177,21 @@ impl Scopes {
             "" => self.outside(rest, imports),
             _ => self.lookup(place, parts, imports).or_else(|| self.outside(parts, imports)),
         }
+    }
+
+    /// Returns the item that a path names, with the file that defines it.
+    pub(crate) fn item(&self, place: &Place, path: &[String]) -> Option<(usize, Type)> {
+        match self.resolve(place, path)? {
+            Target::Item { file, item, rest } if rest.is_empty() => Some((file, item)),
+            Target::Item { .. } | Target::Module(_) => None,
+        }
+    }
+
+    /// Returns the names that the module at `place` of `file` re-exports publicly, with the paths they stand for.
+    pub(crate) fn public_imports(&self, file: usize, place: &Place) -> Vec<(String, Vec<String>)> {
+        let uses = self.uses[file].iter().filter(|uses| uses.module == place.1);
+        let imports = uses.flat_map(|uses| &uses.imports).filter(|import| import.is_public);
+        imports.filter_map(|import| Some((import.name.clone()?, import.path.clone()))).collect()
     }
 
     /// A path that begins with the name of another crate.

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 /// A folder with the files of one run. The paths are those of the layout; the files may not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunFolder {
+pub struct RunLayout {
     path: PathBuf,
 }
 
-impl RunFolder {
+impl RunLayout {
     /// The file name of the best model.
     pub const BEST: &str = "best.safetensors";
     /// The file name of the last model.
