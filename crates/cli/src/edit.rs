@@ -12,8 +12,8 @@ use super::recipe::run_recipe;
 use alexnet::error::shell;
 use alexnet::net::Change;
 use alexnet::train::journal::{self, Entry, Journal};
+use alexnet::train::lock::is_in_use;
 use alexnet::train::origin::Origin;
-use alexnet::train::run::is_in_use;
 use alexnet::{Error, Result};
 
 /// How long a running training is waited for: it makes changes between two steps.
@@ -34,7 +34,9 @@ pub(super) fn run(args: &EditArgs, out: &mut Output) -> Ending {
         .collect::<Result<Vec<(Change, String)>>>()?;
     let names: Vec<&str> = asked.iter().map(|(_, name)| name.as_str()).collect();
     let made = wait(&args.run, &names)?;
-    let step = |name: &str| made.iter().find(|entry| entry.asked == name).map(|entry| entry.edit.step);
+    let step = |name: &str| {
+        made.iter().find(|entry| entry.request.as_deref() == Some(name)).map(|entry| entry.edit.step)
+    };
     if args.format.json {
         let changes =
             asked.iter().map(|(change, name)| json!({ "change": change.to_string(), "step": step(name) }));
@@ -72,7 +74,7 @@ fn wait(run: &Path, asked: &[&str]) -> Result<Vec<Entry>> {
     let begin = Instant::now();
     loop {
         let mut entries = Journal::read(run)?;
-        entries.retain(|entry| asked.contains(&entry.asked.as_str()));
+        entries.retain(|entry| entry.request.as_deref().is_some_and(|name| asked.contains(&name)));
         if entries.len() == asked.len() || begin.elapsed() > PATIENCE || !is_in_use(run) {
             return Ok(entries);
         }

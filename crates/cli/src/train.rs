@@ -16,7 +16,7 @@ use alexnet::eval::model_path;
 use alexnet::format::grouped;
 use alexnet::model::Model;
 use alexnet::net::{Change, Edit, Purpose, Recipe};
-use alexnet::train::keeper::Frequency;
+use alexnet::train::checkpoint_writer::Frequency;
 use alexnet::train::origin::{Origin, Requests};
 use alexnet::train::signals::Interrupt;
 use alexnet::train::snapshot::Snapshot;
@@ -178,7 +178,7 @@ pub(super) fn json(report: &Report) -> Value {
 
 /// Which model is the best: its epoch, and how it was judged after it; null without validation.
 fn best(best: &Snapshot) -> Value {
-    let found = best.found.as_ref();
+    let found = best.evaluation.as_ref();
     json!({
         "epoch": best.epoch,
         "step": best.step,
@@ -202,7 +202,7 @@ fn text(report: &Report) -> String {
         let (top1, top5) = (percent(found.top1_share()), percent(found.top5_share()));
         let _ = writeln!(out, "top-1   {top1}\ntop-5   {top5}\nof      {} images", grouped(found.images));
     }
-    if let Some(Snapshot { found: Some(found), epoch, .. }) = &report.best {
+    if let Some(Snapshot { evaluation: Some(found), epoch, .. }) = &report.best {
         let _ = writeln!(out, "best    epoch {epoch}, chosen on {} validation images", grouped(found.images));
     }
     if model_path(&report.run).is_ok() {

@@ -100,7 +100,7 @@ fn signals_stop_or_save_and_the_training_goes_on() {
     let mut child = place.command(&[], &place.train("run", &seldom)).spawn().unwrap();
     wait_for_lines(&run, 2);
     signal(&child, "HUP");
-    while !std::fs::read_to_string(run.join("log.txt")).unwrap().contains("a checkpoint of step") {
+    while !std::fs::read_to_string(run.join("log.txt")).unwrap().contains("checkpoint at step") {
         assert!(child.try_wait().unwrap().is_none(), "it goes on");
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -118,7 +118,7 @@ fn signals_stop_or_save_and_the_training_goes_on() {
     check_tensorboard(&run);
     // Over is over, and says so.
     let (_, err) = place.run(&place.go_on("run", &[]), 0);
-    assert!(err.contains("goes on after step 1,800"), "{err}");
+    assert!(err.contains("resumed after step 1,800"), "{err}");
 }
 
 #[test]
@@ -128,13 +128,16 @@ fn a_folder_is_trained_in_by_one() {
     wait_for_lines(&place.root().join("run"), 1);
     for args in [place.go_on("run", &[]), place.train("run", &[])] {
         let (_, err) = place.run(&args, 1);
-        assert!(err.contains("another training uses") && err.contains(&child.id().to_string()), "{err}");
+        assert!(
+            err.contains("is in use by another training") && err.contains(&child.id().to_string()),
+            "{err}"
+        );
     }
     assert!(child.try_wait().unwrap().is_none());
     child.kill().unwrap();
     child.wait().unwrap();
     let (_, err) = place.run(&place.go_on("run", &["--steps", "60"]), 0);
-    assert!(err.contains("goes on after step"), "a lock that is left behind is none: {err}");
+    assert!(err.contains("resumed after step"), "a lock that is left behind is none: {err}");
 }
 
 #[test]
@@ -173,16 +176,16 @@ fn what_was_changed_since_is_told_and_refused() {
     let mut elsewhere = place.go_on("run", &["--steps", "7"]);
     elsewhere.push(moved);
     let (_, err) = place.run(&elsewhere, 0);
-    assert!(err.contains("goes on after step 5"), "the same images elsewhere are the same: {err}");
+    assert!(err.contains("resumed after step 5"), "the same images elsewhere are the same: {err}");
     // Where they are now is known from then on.
     let err = resume(&["--steps", "8"], 0);
-    assert!(err.contains("goes on after step 7"), "{err}");
+    assert!(err.contains("resumed after step 7"), "{err}");
     elsewhere.extend(["--set", "schedule.epochs=3", "--accept-changes"].map(String::from));
     let steps = elsewhere.iter().position(|word| word == "--steps").unwrap();
     elsewhere[steps + 1] = "none".to_owned();
     let (_, err) = place.run(&elsewhere, 0);
     assert!(
-        err.contains("goes on with what was changed") && err.contains("schedule.epochs: 2 -> 3"),
+        err.contains("resuming with changed settings") && err.contains("schedule.epochs: 2 -> 3"),
         "{err}"
     );
     assert!(err.contains("epoch 3: "), "{err}");
@@ -218,7 +221,7 @@ fn damaged_checkpoints_are_told() {
         found[0].file_stem().unwrap().to_str().unwrap().trim_start_matches("step-").trim_start_matches('0');
     assert!(err.contains("step-000000006.safetensors: its checksum"), "{err}");
     assert!(
-        err.contains(&format!("goes on after step {}\n", if older.is_empty() { "0" } else { older })),
+        err.contains(&format!("resumed after step {}\n", if older.is_empty() { "0" } else { older })),
         "{err}"
     );
     for entry in std::fs::read_dir(&folder).unwrap() {
@@ -244,13 +247,13 @@ fn what_a_run_was_asked_for_is_kept() {
     assert_eq!((&asked["checkpoint_steps"], &asked["on_plateau"]), (&json!(2), &json!("stop")));
     let model = std::fs::read(place.root().join("run/last.safetensors")).unwrap();
     let err = resume(&[]);
-    assert!(err.contains("the limit of 5 steps is reached") && err.contains("--steps none"), "{err}");
+    assert!(err.contains("reached the limit of 5 steps") && err.contains("--steps none"), "{err}");
     assert!(std::fs::read(place.root().join("run/last.safetensors")).unwrap() == model, "no step was made");
     let err = resume(&["--steps", "7", "--workers", "1"]);
-    assert!(err.contains("differs from before: --steps 5 -> 7, --workers 0 -> 1\n"), "{err}");
-    assert!(err.contains("the limit of 7 steps is reached"), "{err}");
+    assert!(err.contains("changed options: --steps 5 -> 7, --workers 0 -> 1\n"), "{err}");
+    assert!(err.contains("reached the limit of 7 steps"), "{err}");
     let err = resume(&["--steps", "none"]);
-    assert!(err.contains("differs from before: --steps 7 -> none\n") && err.contains("epoch 1: "), "{err}");
+    assert!(err.contains("changed options: --steps 7 -> none\n") && err.contains("epoch 1: "), "{err}");
     let asked: Value = serde_json::from_str(&text("run.json")).unwrap();
     assert_eq!((asked.get("steps"), &asked["workers"]), (None, &json!(1)));
 }
@@ -307,7 +310,7 @@ fn the_best_model_belongs_to_the_metrics() {
         let whole = place.numbers("run");
         std::fs::remove_file(&newest).unwrap();
         let (_, err) = place.run(&place.train_resume("run"), 0);
-        assert!(err.contains(&format!("goes on after step {}\n", 12 * epochs - 1)), "{err}");
+        assert!(err.contains(&format!("resumed after step {}\n", 12 * epochs - 1)), "{err}");
         assert!(place.numbers("run") == whole, "epoch {epochs}");
         std::fs::remove_file(&newest).unwrap();
         let stop = format!("stop-after={}", epochs + 2);
@@ -330,7 +333,7 @@ fn a_best_model_that_is_gone_is_reported() {
     place.words(&["edit", &place.path("run"), "lr=1e-9"], 0);
     let output = place.command(&[], &place.go_on("run", &["--steps", "none"])).output().unwrap();
     let err = String::from_utf8_lossy(&output.stderr);
-    assert!(err.contains("warning: ") && err.contains("is gone: its file was changed or removed"), "{err}");
+    assert!(err.contains("warning: ") && err.contains("is lost: its file was changed or removed"), "{err}");
     assert!(err.contains("moved to "), "{err}");
     // The third epoch may have found a better one; otherwise the exit code says that one is missing.
     match output.status.code() {
@@ -360,15 +363,15 @@ fn images_that_do_not_decode_change_no_bit_between_packed_and_source() {
 }
 
 #[test]
-fn folders_that_cannot_be_written_are_told() {
+fn unusable_run_folders_are_errors() {
     let place = Place::new(1);
     let [data, recipe] = ["data", "recipe.toml"].map(|name| place.path(name));
     let (_, err) = place.words(&["train", &data, "--recipe", &recipe, "--run", "/proc/run"], 1);
-    assert!(err.contains("/proc/run: cannot make the run folder") && err.contains("--run DIR"), "{err}");
+    assert!(err.contains("/proc/run: cannot create the run folder") && err.contains("--run DIR"), "{err}");
     let (_, err) = place.words(&["train", "--resume", &data], 2);
-    assert!(err.contains("holds no run that can go on"), "{err}");
+    assert!(err.contains("is not a run folder"), "{err}");
     let (_, err) = place.words(&["edit", &data, "lr=1"], 2);
-    assert!(err.contains("holds no run"), "{err}");
+    assert!(err.contains("is not a run folder"), "{err}");
     let (_, err) = place.words(&["recipe", "from-journal", "/nowhere"], 2);
-    assert!(err.contains("is no folder"), "{err}");
+    assert!(err.contains("does not exist"), "{err}");
 }

@@ -57,7 +57,7 @@ fn a_change_before_a_validation_that_is_left_is_replayed_to_the_same_bits() {
     place.run(&place.train("run", &["--steps", "24"]), 0);
     place.words(&["edit", &place.path("run"), "lr=0.004"], 0);
     let (_, err) = place.run(&place.go_on("run", &["--steps", "none"]), 0);
-    assert!(err.contains("goes on after step 24") && err.contains("epoch 2: "), "{err}");
+    assert!(err.contains("resumed after step 24") && err.contains("epoch 2: "), "{err}");
     let (again, _) = place.words(&["recipe", "from-journal", &place.path("run")], 0);
     std::fs::write(place.root().join("recipe.toml"), &again).unwrap();
     place.run(&place.train("again", &[]), 0);
@@ -73,8 +73,8 @@ fn numbers_that_go_wrong_are_gone_back_from() {
     std::fs::write(place.root().join("recipe.toml"), toml + "[[edit]]\nstep = 7\nrate = 1e6\n").unwrap();
     let args = place.train("run", &["--checkpoint-steps", "5", "--set", "optimizer.decay=1000"]);
     let (out, err) = place.run(&args, 0);
-    assert!(err.contains("not finite any more: step ") || err.contains("the loss is"), "{err}");
-    assert!(err.contains("goes back to step 5 and on at a tenth of the rate, 0.0002 ("), "{err}");
+    assert!(err.contains("non-finite values: the ") || err.contains("the loss is"), "{err}");
+    assert!(err.contains("restored step 5; learning rate reduced tenfold to 0.0002 (rollback 1"), "{err}");
     // Said once, while it trains.
     assert!(!out.contains("not finite"), "{out}");
     let (again, _) = place.words(&["recipe", "from-journal", &place.path("run")], 0);
@@ -85,10 +85,10 @@ fn numbers_that_go_wrong_are_gone_back_from() {
     assert!(model("run") == model("again"), "the journal's recipe gives other bits");
     let (_, err) =
         place.run(&place.train("stop", &["--set", "optimizer.rate=1e6", "--on-divergence", "stop"]), 5);
-    assert!(err.contains("error: ") && err.contains("help: a lower rate"), "{err}");
+    assert!(err.contains("error: ") && err.contains("help: try a lower learning rate"), "{err}");
     let (_, err) = place
         .run(&place.train("thrice", &["--set", "optimizer.rate=1e6", "--set", "optimizer.decay=1e6"]), 5);
-    assert!(err.contains("(3 of at most 3 times)") && err.contains("after going back 3 times"), "{err}");
+    assert!(err.contains("(rollback 3 of at most 3)") && err.contains("after 3 rollbacks"), "{err}");
 }
 
 /// A loss that is finite, and worth nothing: the training has failed, however it ends.
@@ -100,7 +100,10 @@ fn an_exploded_training_is_no_success() {
     for (run, more) in [("steps", &["--steps", "3"][..]), ("epochs", &[])] {
         let args = [&exploding[..], more].concat();
         let (_, err) = place.run(&place.train(run, &args), 5);
-        assert!(err.contains("diverged: the loss is ") && err.contains("help: a lower rate"), "{err}");
+        assert!(
+            err.contains("diverged: the final loss is ") && err.contains("help: try a lower learning rate"),
+            "{err}"
+        );
         assert!(!place.root().join(run).join("best.safetensors").exists());
     }
 }
@@ -123,23 +126,23 @@ fn a_flat_loss_is_told_and_its_cure_trains() {
         .unwrap();
     std::fs::write(place.root().join("recipe.toml"), recipe.to_toml()).unwrap();
     let (out, err) = place.run(&place.train("flat", &[]), 0);
-    let told = "a blind guess among 5 classes has ln 5 = 1.609";
+    let told = "a chance level among 5 classes has ln 5 = 1.609";
     assert_eq!(err.matches(told).count(), 1, "{err}");
     // 15 steps an epoch: the seventh is the first that ends after a hundred.
     let log = std::fs::read_to_string(place.root().join("flat/log.txt")).unwrap();
     let (before, _) = log.split_once(told).unwrap();
     assert!(before.contains("epoch 7: ") && !before.contains("epoch 8: "), "{log}");
     assert!(!out.contains(told) && !log.split_once(told).unwrap().1.contains(told), "{out}{log}");
-    // In twelve steps every network has the loss of a blind guess.
+    // In twelve steps every network has the loss of a chance level.
     let (_, err) = place.run(&place.train("short", &["--set", "optimizer.batch=45"]), 0);
-    assert!(!err.contains("blind guess") && !err.contains("waiting for images"), "{err}");
+    assert!(!err.contains("chance level") && !err.contains("waiting for images"), "{err}");
     let (_, err) = place.run(&place.train("cured", &["--on-plateau", "restart-with-he"]), 0);
-    assert!(err.contains("begins again with the cure"), "{err}");
+    assert!(err.contains("restarting with the remedy"), "{err}");
     let loss = |run: &str| lines(&place.root().join(run)).last().unwrap()["train/loss"].as_f64().unwrap();
     assert!(loss("flat") > 1.6 && loss("cured") < 0.8, "{} {}", loss("flat"), loss("cured"));
     assert!(place.root().join("cured/earlier-1/metrics.jsonl").exists());
     let (_, err) = place.run(&place.train("stop", &["--on-plateau", "stop"]), 5);
-    assert!(err.contains("blind guess") && err.contains("init=he"), "{err}");
+    assert!(err.contains("chance level") && err.contains("init=he"), "{err}");
 }
 
 #[test]
@@ -149,10 +152,7 @@ fn a_forecast_leaves_nothing() {
         place.train("run", more).into_iter().filter(|word| word != "--exist-ok").collect()
     };
     let (out, _) = place.run(&args(&["--forecast"]), 0);
-    assert!(
-        out.contains("forecast from 20 steps") && out.contains("what is left of 4 epochs at most"),
-        "{out}"
-    );
+    assert!(out.contains("forecast from 20 steps") && out.contains("; 4 epochs: at most "), "{out}");
     assert!(!place.root().join("run").exists());
     let (out, _) = place.run(&args(&["--forecast", "--json"]), 0);
     let value: Value = serde_json::from_str(&out).unwrap();
@@ -184,9 +184,9 @@ fn a_model_is_trained_on_for_other_classes() {
         "layer.fc6.weights.rate=10",
     ];
     let (_, err) = place.words(&args, 0);
-    assert!(err.contains("taken from the model: conv1.weight, conv1.bias"), "{err}");
-    assert!(err.contains("new: fc6.weight: its outputs are other classes"), "{err}");
-    assert!(err.contains("freeze=conv1") && err.contains("the mean is the model's"), "{err}");
+    assert!(err.contains("loaded from the model: conv1.weight, conv1.bias"), "{err}");
+    assert!(err.contains("initialized: fc6.weight (the model has other classes)"), "{err}");
+    assert!(err.contains("freeze=conv1") && err.contains("using the mean of the model"), "{err}");
     let model = |run: &str, name: &str| Model::load(place.root().join(run).join(name)).unwrap();
     let (old, new) = (model("old", "best.safetensors"), model("new", "last.safetensors"));
     assert_eq!(new.classes[4], "fox");
@@ -197,7 +197,7 @@ fn a_model_is_trained_on_for_other_classes() {
     let unfit =
         ["train", &data, "--init", &place.path("old"), "--recipe", "small", "--run", &place.path("unfit")];
     let (_, err) = place.words(&unfit, 2);
-    assert!(err.contains("nothing of the model fits the recipe"), "{err}");
+    assert!(err.contains("no tensor of the model fits the recipe"), "{err}");
 }
 
 /// A batch that goes through the network in parts gives the numbers of the whole.
