@@ -1,9 +1,9 @@
-"""Writes the part of Fashion-MNIST that comes with the program: of each class the first 1,000 training and the first
-200 test images, in their original order, as IDX files.
+"""Writes the part of Fashion-MNIST that ships with the program: the first 1,000 training and the first 200 test images
+of each class, in their original order, as IDX files.
 
     python3 assets/make-fashion.py /usr/share/datasets/fashion-mnist
 
-The folder is that of Debian's package dataset-fashion-mnist. The same input gives the same bytes.
+The folder is from Debian's package dataset-fashion-mnist. The same input always produces the same bytes.
 """
 
 import gzip

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""How long `data check` takes for many small files, one build beside another, and whether both find the same.
+"""Times `data check` on many small files for several builds, and compares their findings.
 
     pip install pillow
     python3 benches/check.py BEFORE NOW [--files 100000] [--rounds 3] [--folder FOLDER]
 
-The set: PNG and JPEG files in turn, 8 to 32 pixels a side, each of its own, in 100 class folders; of every thousand, one is cut
-short, one is a copy of another, and one is text. It is made once and kept in FOLDER. The programs run in turn, after a pass of
-each that is not counted, which brings the files into memory. Prints the median and the range of both.
+The set: alternating PNG and JPEG files, 8 to 32 pixels a side, all different, in 100 class folders; of every thousand, one is
+truncated, one is a copy of another, and one is text. It is created once and kept in FOLDER. The programs alternate, after a
+warm-up that brings the files into the page cache. Prints the median and the range for each.
 """
 
 import argparse
@@ -23,7 +23,7 @@ CLASSES = 100
 
 
 def encode(rng, number):
-    """The bytes of a file and its extension."""
+    """Returns the bytes of a file and its extension."""
     from PIL import Image
 
     width, height = rng.randrange(8, 33), rng.randrange(8, 33)
@@ -60,7 +60,7 @@ def make(folder, files):
 
 
 def check(program, folder):
-    """Seconds, and what was found."""
+    """Returns the seconds and the findings."""
     begin = time.monotonic()
     done = subprocess.run([program, "data", "check", str(folder / "set"), "--json"], check=True, stdout=subprocess.PIPE)
     seconds = time.monotonic() - begin
@@ -87,7 +87,7 @@ def main():
     for program, problems in zip(arguments.programs[1:], found[1:]):
         only_now = sorted(set(problems) - set(found[0]))
         only_before = sorted(set(found[0]) - set(problems))
-        print(f"{program}: {len(only_now)} problems more, {len(only_before)} fewer", only_now[:3], only_before[:3])
+        print(f"{program}: {len(only_now)} additional problems, {len(only_before)} missing", only_now[:3], only_before[:3])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""What checkpoints cost a training: one run, checkpoints every second line of metrics, lines with one beside lines without.
+"""Measures the cost of checkpoints: one run with a checkpoint for every second line of metrics.
 
     python3 benches/checkpoint.py target/release/alexnet IMAGES [--recipe paper] [--steps 380]
 
-IMAGES needs more than STEPS batches in an epoch. A line is 20 steps; a checkpoint that is handed over after step 40 is
-written during the line that ends at step 60. Each line with a checkpoint is compared with the mean of its neighbors without,
-so that a machine that gets slower or faster meanwhile changes little. Then the run goes on, and its start is timed.
+IMAGES needs more than STEPS batches per epoch. A line covers 20 steps; a checkpoint taken after step 40 is
+written during the line that ends at step 60. Each line with a checkpoint is compared with the mean of its two neighbors without one,
+so that a drift in the machine's speed matters little. Then the run is resumed, and the time until its first step is measured.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main():
         begin = ["train", arguments.images, "--recipe", arguments.recipe, "--run", str(run)]
         subprocess.run([arguments.program, *begin, *often, "--steps", str(arguments.steps)], check=True)
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    # The first lines hold the start and the checkpoint of step 0.
+    # The first lines include the start and the checkpoint of step 0.
     seconds = {line["step"]: line["seconds"] for line in lines if line["step"] % LINE == 0}
     length = {step: seconds[step] - seconds[step - LINE] for step in seconds if step > 2 * LINE and step - LINE in seconds}
     costs = [
@@ -42,9 +42,9 @@ def main():
     ]
     cost, apart = statistics.median(costs), statistics.median(length.values())
     size = max(path.stat().st_size for path in (run / "checkpoints").iterdir())
-    print(f"{len(costs)} checkpoints of {size / 1e6:.0f} MB; a line of {LINE} steps takes {apart:.1f} s")
-    print("seconds that each cost:", ", ".join(f"{cost:.2f}" for cost in sorted(costs)))
-    print(f"median {cost:.2f} s: {100 * cost / 60:.2f} % at one a minute")
+    print(f"{len(costs)} checkpoints of {size / 1e6:.0f} MB; {LINE} steps take {apart:.1f} s")
+    print("cost of each, seconds:", ", ".join(f"{cost:.2f}" for cost in sorted(costs)))
+    print(f"median {cost:.2f} s: {100 * cost / 60:.2f} % with one per minute")
     times = []
     for _ in range(3):
         begin = time.monotonic()

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Decoding by two builds of this program, side by side.
+"""Compares the decoding throughput of two builds.
 
     pip install pillow
     python benches/decode.py BEFORE NOW imagenette.tar [--rounds 9]
 
-Full size: the mosaics of peers/pipeline.py, 500 x 375. Packed: these, packed as JPEG by the first program. Both builds
-run on one core, in turn, the order reversed in every other round; the ratio is that of each round's pair. Prints a table
-in Markdown: medians of images per second in the decoding step, and the median, lowest and highest ratio.
+Full size: the mosaics of peers/pipeline.py, 500 x 375. Packed: these, packed as JPEG by the first program. The builds
+alternate on one core, in reverse order in every other round; ratios are computed per round. Prints a Markdown
+table: median images/s of the decoding step, and the median, lowest and highest ratio.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pipeline import mosaics
 
 
 def decode(program, source, seconds):
-    """Images per second of the decoding step."""
+    """Returns the images/s of the decoding step."""
     command = [program, "data", "bench", source, "--seconds", str(seconds), "--threads", "1", "--json"]
     run = subprocess.run(command, capture_output=True, check=True)
     steps = json.loads(run.stdout)["steps"]

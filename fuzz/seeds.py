@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes what fuzzing starts from: fuzz/seeds/ (packed squares, kept in the repository) and fuzz/corpus/ (not kept).
+"""Writes the seeds of the fuzz targets: fuzz/seeds/ (packed squares, committed) and fuzz/corpus/ (not committed).
 
     cargo build --release && python fuzz/seeds.py target/release/alexnet
 
-Python's own library is enough.
+Needs only the standard library.
 """
 
 import io
@@ -18,7 +18,7 @@ import zlib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-TESTS = HERE.parent / "tests"
+TESTS = HERE.parent / "crates/alexnet/tests"
 
 
 def png(width, height, salt, bits=8, color=2):
@@ -34,7 +34,7 @@ def png(width, height, salt, bits=8, color=2):
 
 
 def jpegs(files):
-    """JPEG files with other markers: what leads to the exact decoder."""
+    """JPEG files with other markers, which need the exact decoder."""
     out = []
     for file in (f for f in files if f[:3] == b"\xff\xd8\xff"):
         out.append(file[:-2])
@@ -42,14 +42,14 @@ def jpegs(files):
         out.append(file[:2] + b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0" + file[2:])
         for marker in (b"\xff\xc0", b"\xff\xc2"):
             if (at := file.find(marker)) > 0:
-                # Its height behind the scan, and chroma finer than brightness.
+                # The height after the scan, and chroma with finer sampling than luma.
                 out.append(file[: at + 5] + b"\0\0" + file[at + 7 : -2] + b"\xff\xdc\0\4" + file[at + 5 : at + 7] + b"\xff\xd9")
                 out.append(file[: at + 11] + b"\x11" + file[at + 12 : at + 14] + b"\x22" + file[at + 15 :])
     return out
 
 
 def rasters():
-    """The smallest files of other formats."""
+    """Minimal files of other formats."""
     bmp = b"BM" + struct.pack("<IIIIiiHHIIiiII", 70, 0, 54, 40, 2, 2, 1, 24, 0, 16, 0, 0, 0, 0) + bytes(range(16))
     gif = b"GIF89a\2\0\2\0\x80\0\0\0\0\0\xff\xff\xff" + 2 * b"\x2c\0\0\0\0\2\0\2\0\0\2\3\x44\2\5\0" + b";"
     entries = [(256, 2), (257, 2), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, 2), (279, 4), (274, 6)]
@@ -79,7 +79,7 @@ def idx(extents, values):
 
 
 def packed(program):
-    """Four pictures of two classes, squares of four pixels."""
+    """Packs four images of two classes as squares of four pixels."""
     with tempfile.TemporaryDirectory() as folder:
         for label, name in enumerate(["cat", "dog"]):
             (Path(folder) / "train" / name).mkdir(parents=True)
@@ -93,11 +93,11 @@ def packed(program):
 
 def main():
     packed(Path(sys.argv[1]).resolve())
-    corpus = {"picture": [], "tar": [], "list": [], "mat": [], "idx": [], "packed": []}
-    corpus["picture"] = [png(7, 5, 1), png(3, 3, 2, 16), png(3, 3, 3, 8, 0), png(4, 4, 4, 8, 6)]
+    corpus = {"image": [], "tar": [], "list": [], "mat": [], "idx": [], "packed": []}
+    corpus["image"] = [png(7, 5, 1), png(3, 3, 2, 16), png(3, 3, 3, 8, 0), png(4, 4, 4, 8, 6)]
     files = [p.read_bytes() for p in sorted((TESTS / "data").rglob("*")) if p.suffix in {".jpg", ".png"}]
-    corpus["picture"] += files + jpegs(files) + rasters()
-    corpus["picture"] += [gzip.compress(png(3, 3, 5)), gzip.compress(gzip.compress(png(3, 3, 6)))]
+    corpus["image"] += files + jpegs(files) + rasters()
+    corpus["image"] += [gzip.compress(png(3, 3, 5)), gzip.compress(gzip.compress(png(3, 3, 6)))]
     small = png(2, 2, 0)
     classes = [("cat/1.png", small), ("dog/1.png", small), ("dog/2.png", b"")]
     corpus["tar"] = [

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Networks beside PyTorch, onnxruntime and OpenVINO, all in one run, the sides alternating.
+"""Compares throughput with PyTorch, onnxruntime and OpenVINO, alternating in one run.
 
     cargo build --release
     python3 -m venv peers && peers/bin/pip install -r benches/peers/requirements.txt
     peers/bin/python benches/peers/compare.py [--rounds 3] [--threads 2] [--large] [--quick]
 
-Every side computes the same network in single precision, on the same number of threads, with random images and
-weights. For the paper's network the peers get images of 227 x 227, which need no rounding up: that spares them a copy.
-In each round every side runs once; a side's figure is the median over all its timed calls. torch.compile needs a C++
-compiler. A table is written to benches/runs/.
+All compute the same network in single precision, on the same number of threads, with random images and
+weights. For the paper's network the peers get images of 227 x 227, which need no rounding up and save them a copy.
+Each program runs once per round; results are medians over all timed calls. torch.compile needs a C++
+compiler. Writes a table to benches/runs/.
 
-How the sides compare on a machine without AVX-512 can be seen on one with it, as far as the libraries heed these:
+To compare without AVX-512 on a machine that has it, as far as the libraries respect these variables:
 
     ALEXNET_KERNELS=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 DNNL_MAX_CPU_ISA=AVX2 \\
         MKL_ENABLE_INSTRUCTIONS=AVX2 peers/bin/python benches/peers/compare.py
@@ -40,7 +40,7 @@ LARGE_NETWORKS = {
     "paper": (227, PAPER, "paper"),
     "without LRN": (227, PAPER.replace(" lrn 5 1e-4 2;", ""), str(HERE / "paper-without-lrn.toml")),
 }
-# Response normalization in PyTorch does not keep to the columns; the arithmetic is the same.
+# Response normalization in PyTorch crosses the columns; the amount of arithmetic is the same.
 SMALL = """conv 32 5 1 2 1; relu; lrn 5 1e-4 2; max; conv 64 5 1 2 2; relu; lrn 5 1e-4 2; max; conv 64 3 1 1 1; relu;
     fc 256; relu; dropout 0.2; fc 256; relu; dropout 0.2; fc 10"""
 CIFAR = """conv 32 5 1 2 1; max; relu; map-norm 3 5e-5; conv 32 5 1 2 1; relu; avg; map-norm 3 5e-5; conv 64 5 1 2 1; relu;
@@ -93,7 +93,7 @@ def torch_network(network):
 
 
 def torch_sides(network, batch, modes):
-    """Functions that run one training step or one inference, by name."""
+    """Returns functions that run one training step or one inference, by name."""
     import torch
 
     sides = {}
@@ -105,7 +105,7 @@ def torch_sides(network, batch, modes):
         if "channels_last" in mode:
             module, x = module.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
         run = torch.compile(module) if "compile" in mode else module
-        # A rate that keeps the numbers of the first step, whatever they are, from growing.
+        # A learning rate so low that the values of the first step cannot grow.
         optimizer = torch.optim.SGD(module.parameters(), lr=1e-12, momentum=0.9, weight_decay=5e-4)
         loss = torch.nn.CrossEntropyLoss()
 
@@ -125,7 +125,7 @@ def torch_sides(network, batch, modes):
 
 
 def onnx_model(network):
-    """The network as ONNX operations, LRN among them, written without an exporter."""
+    """Returns the network as an ONNX model, including LRN, written without an exporter."""
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper
 
@@ -202,7 +202,7 @@ def timed(call):
 
 
 class Times:
-    """Seconds for an image: every one that was measured, by what was done, by which network and by whom."""
+    """All measured seconds per image, by task, network and program."""
 
     def __init__(self):
         self.seconds = {}
@@ -224,7 +224,7 @@ class Times:
         sides = {side: statistics.median(seconds) for side, seconds in self.seconds[what, name].items()}
         best = min(seconds for side, seconds in sides.items() if "alexnet" not in side)
         unit = "ms" if what == "one image" else "images/s"
-        lines = ["", f"## {what}, {name}", "", f"| | {unit} | alexnet is faster by |", "|---|---|---|"]
+        lines = ["", f"## {what}, {name}", "", f"| | {unit} | speedup of alexnet |", "|---|---|---|"]
         for side, seconds in sorted(sides.items(), key=lambda item: item[1]):
             figure = 1e3 * seconds if unit == "ms" else 1 / seconds
             mark = " (best peer)" if seconds == best and "alexnet" not in side else ""
@@ -245,7 +245,7 @@ def processor():
     names = [line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")]
     flags = "AVX-512" if "avx512f" in info else "AVX2" if "avx2" in info else "no AVX2"
     if LIMIT:
-        flags += f", every side asked to keep to {LIMIT.upper()}"
+        flags += f", every program limited to {LIMIT.upper()}"
     return f"{names[0] if names else platform.processor()}, {flags}"
 
 
@@ -258,7 +258,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="one round, without torch.compile")
     args = parser.parse_args()
     if not PROGRAM.exists():
-        sys.exit(f"{PROGRAM} is not there: cargo build --release")
+        sys.exit(f"{PROGRAM} does not exist: cargo build --release")
     import torch
 
     torch.set_num_threads(args.threads)
@@ -295,14 +295,14 @@ def main():
     ratio = statistics.median(speed["train_gflops"] / speed["peak_gflops"] for speed in speeds)
     resident = max(speed["resident_bytes"] for speed in speeds)
     lines = [
-        f"# {datetime.date.today()}: beside PyTorch, onnxruntime and OpenVINO",
+        f"# {datetime.date.today()}: compared with PyTorch, onnxruntime and OpenVINO",
         "",
         f"{processor()}; {args.threads} threads, batch {args.batch}, single precision; {versions()}; Python"
-        f" {platform.python_version()}. The machine is shared. Medians over {args.rounds} rounds in which every side ran,"
+        f" {platform.python_version()}. The machine is shared. Medians over {args.rounds} rounds in which every program ran,"
         " by `benches/peers/compare.py`.",
         "",
-        f"Training `paper`, direct-equivalent, over the peak of multiply-adds measured in the same runs: {ratio:.2f}."
-        f" Most memory resident, with its images: {resident / 1e9:.2f} GB.",
+        f"Training `paper`, counted as direct convolutions, relative to the multiply-add peak measured in the same runs: {ratio:.2f}."
+        f" Peak resident memory, with its images: {resident / 1e9:.2f} GB.",
     ]
     for what in ("training", "inference", "one image"):
         for name in networks:

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Images a second on one core, side by side: this program, torchvision and Pillow.
+"""Compares loading throughput on one core with torchvision and Pillow.
 
     pip install torch torchvision pillow numpy safetensors
     cargo build --release
     python benches/peers/pipeline.py target/release/alexnet imagenette.tar [--rounds 5]
 
 Full size: JPEG files of 500 x 375, about 62 KB, each a mosaic of six real images; read, decoded, the short side resized to 256
-with antialiasing, the center square cut. Packed: those squares as `data pack` stores them, JPEG and raw, read and decoded.
-Each side runs by itself, kept to one core, in turn; medians over the rounds. Prints a table in Markdown.
+with antialiasing, cropped to the center square. Packed: those squares as `data pack` stores them, JPEG and raw, read and decoded.
+Programs alternate, pinned to one core; medians over the rounds. Prints a Markdown table.
 
-A second program, built with `--features turbojpeg`, may be given by --turbojpeg.
+--turbojpeg adds a second program, built with `--features turbojpeg`.
 """
 
 import argparse
@@ -30,7 +30,7 @@ COUNT = 300
 
 
 def mosaics(archive, folder):
-    """Images of 500 x 375, each of six real ones, at a quality that gives about 62 KB."""
+    """Writes images of 500 x 375, mosaics of six real ones, at a quality that results in about 62 KB."""
     from PIL import Image
 
     rng = random.Random(2012)
@@ -50,7 +50,7 @@ def mosaics(archive, folder):
 
 
 def python_side(kind, folder, seconds):
-    """Images a second of one of the other sides: runs in a process of its own."""
+    """Prints the images/s of a peer; runs in its own process."""
     if kind.startswith("torchvision"):
         import torch
         from torchvision.io import ImageReadMode, decode_jpeg, read_file
@@ -99,7 +99,7 @@ def on_one_core(command):
 
 
 def ours(program, folder, seconds):
-    """Images a second through reading, decoding and squaring."""
+    """Returns the images/s of reading, decoding and resizing to squares."""
     command = [program, "data", "bench", folder, "--json", "--threads", "1", "--seconds", str(seconds)]
     steps = {step["name"]: step["images_per_second"] for step in json.loads(on_one_core(command))["steps"]}
     return 1 / sum(1 / steps[name] for name in ("read", "decode", "square"))
@@ -148,7 +148,7 @@ def main():
     print(f"{platform.machine()}, one core; {COUNT} images of {size / 1e3:.0f} KB; medians of {args.rounds} rounds")
     print(f"torch {torch.__version__}, torchvision {torchvision.__version__}, Pillow {PIL.__version__}\n")
     print("| images | side | images/s | lowest, highest |\n|---|---|---|---|")
-    titles = {"full": "500 x 375, decoded, squared to 256", "jpeg": "packed JPEG of 256 x 256, decoded", "raw": "packed raw, read"}
+    titles = {"full": "500 x 375, decoded, cut to a 256 square", "jpeg": "packed JPEG of 256 x 256, decoded", "raw": "packed raw, read"}
     for (images, name), rates in found.items():
         print(f"| {titles[images]} | {name} | {statistics.median(rates):,.0f} | {min(rates):,.0f}, {max(rates):,.0f} |")
 

@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(set) = Dataset::open(&FOLDER) else { return };
     for split in &set.splits {
         for index in 0..split.len().min(4) {
-            let _ = split.picture(index).expect("what was listed can be read");
+            let _ = split.image(index).expect("listed images can be read");
         }
     }
 });

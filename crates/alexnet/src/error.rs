@@ -49,8 +49,66 @@ pub struct Error {
     pub message: String,
     /// The way out, if one is known.
     pub help: Option<String>,
-    /// What the system said, where it failed: what different failures may have in common.
-    pub cause: Option<std::io::ErrorKind>,
+    /// The underlying cause, if a caller may want to react to it.
+    pub cause: Option<Cause>,
+}
+
+/// The underlying cause of a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The file system failed.
+    Io(std::io::ErrorKind),
+    /// Memory is insufficient.
+    OutOfMemory {
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes available, if known.
+        available: Option<usize>,
+    },
+    /// Threads could not be started.
+    Threads {
+        /// Number of threads requested.
+        requested: usize,
+    },
+    /// Something has the wrong shape or size.
+    Shape {
+        /// What has it.
+        what: String,
+        /// The shape found.
+        found: String,
+        /// The shape expected.
+        expected: String,
+    },
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::OutOfMemory { needed, available } => {
+                write!(f, "not enough memory: {} needed", Bytes(*needed))?;
+                available.map_or(Ok(()), |available| write!(f, ", {} available", Bytes(available)))
+            }
+            Self::Threads { requested } => {
+                let threads = if *requested == 1 { "thread" } else { "threads" };
+                write!(f, "cannot start {requested} {threads}")
+            }
+            Self::Shape { what, found, expected } => write!(f, "{what}: {found}, expected {expected}"),
+        }
+    }
+}
+
+/// A number of bytes, shown in MiB or GiB.
+struct Bytes(usize);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mebibytes = self.0 as f64 / f64::from(1 << 20);
+        match mebibytes < 1024.0 {
+            true => write!(f, "{mebibytes:.1} MiB"),
+            false => write!(f, "{:.1} GiB", mebibytes / 1024.0),
+        }
+    }
 }
 
 impl Error {
@@ -77,7 +135,35 @@ impl Error {
     /// A failure of the file system at `path`.
     pub fn io(path: impl AsRef<Path>, doing: &str, error: &std::io::Error) -> Self {
         let message = format!("{}: cannot {doing}: {error}", shown(path.as_ref()));
-        Self { cause: Some(error.kind()), ..Self::new(Kind::Runtime, message) }
+        Self { cause: Some(Cause::Io(error.kind())), ..Self::new(Kind::Runtime, message) }
+    }
+
+    /// Insufficient memory: `needed` bytes of `available`.
+    pub fn out_of_memory(needed: usize, available: Option<usize>) -> Self {
+        Self::caused(Kind::Runtime, Cause::OutOfMemory { needed, available })
+    }
+
+    /// Threads that could not be started, with the reason.
+    pub fn threads(requested: usize, reason: &impl fmt::Display) -> Self {
+        let error = Self::caused(Kind::Runtime, Cause::Threads { requested });
+        Self { message: format!("{}: {reason}", error.message), ..error }
+    }
+
+    /// A wrong shape or size.
+    pub fn shape(what: impl ToString, found: impl ToString, expected: impl ToString) -> Self {
+        let (what, found, expected) = (what.to_string(), found.to_string(), expected.to_string());
+        Self::caused(Kind::Runtime, Cause::Shape { what, found, expected })
+    }
+
+    fn caused(kind: Kind, cause: Cause) -> Self {
+        Self { message: cause.to_string(), cause: Some(cause), ..Self::new(kind, "") }
+    }
+
+    /// The same failure with details on the lines after the message.
+    #[must_use]
+    pub fn detail(mut self, detail: impl fmt::Display) -> Self {
+        self.message = format!("{}\n{detail}", self.message);
+        self
     }
 
     /// The same failure with the way out.
@@ -146,6 +232,20 @@ fn escaped(byte: u8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn causes_are_rendered_with_their_values() {
+        let available = Some(1_950_000_000);
+        assert_eq!(
+            Error::out_of_memory(3_400_000_000, available).to_string(),
+            "not enough memory: 3.2 GiB needed, 1.8 GiB available"
+        );
+        assert_eq!(Error::out_of_memory(5 << 19, None).message, "not enough memory: 2.5 MiB needed");
+        let error = Error::threads(1000, &"limit reached");
+        assert_eq!(error.message, "cannot start 1000 threads: limit reached");
+        assert_eq!((error.kind, error.cause), (Kind::Runtime, Some(Cause::Threads { requested: 1000 })));
+        assert_eq!(Error::shape("mean", "2 values", 3).message, "mean: 2 values, expected 3");
+    }
 
     #[test]
     fn a_shell_reads_words_back() {

@@ -4,7 +4,7 @@
 mod support;
 
 use alexnet::engine::reference::{self, Gradients, Weights};
-use alexnet::engine::{Batch, CpuEngine, Engine, Mode, Plan, Tensor, Update};
+use alexnet::engine::{Batch, Device, Engine, LayerGradient, Mode, Options, Tensor, Update, open};
 use alexnet::net::{Network, Recipe};
 use support::{every_layer, lively_parameters, normals, relative_rms};
 
@@ -18,7 +18,7 @@ fn sample(network: &Network, n: usize) -> (Vec<f32>, Vec<u32>) {
 }
 
 fn batch<'a>(images: &'a [f32], labels: &'a [u32]) -> Batch<'a> {
-    Batch { images, labels, keys: &KEYS[..labels.len()] }
+    Batch::whole(images, labels, &KEYS[..labels.len()])
 }
 
 fn wide(values: &[f32]) -> Vec<f64> {
@@ -34,11 +34,11 @@ fn reference_gradients(network: &Network, n: usize) -> Gradients<f64> {
 /// The largest relative RMS difference between the engine and the f64 reference, over logits and all gradients.
 fn worst_difference(network: &Network, expected: &Gradients<f64>, n: usize, threads: usize) -> (String, f64) {
     let (images, labels) = sample(network, n);
-    let mut engine = CpuEngine::new(network.clone(), Mode::Training, n, threads).unwrap();
+    let mut engine = open(Device::Cpu, network.clone(), &Options::training(n, threads)).unwrap();
     engine.load(&lively_parameters(network, 1)).unwrap();
-    let outcome = engine.forward_backward(&batch(&images, &labels), &mut |_| {}).unwrap();
+    let outcome = engine.forward_backward(&batch(&images, &labels), &mut |_| Ok(())).unwrap();
     let mut worst = ("loss".to_owned(), (outcome.loss - expected.loss).abs() / expected.loss);
-    for (tensor, (name, values)) in engine.gradients().iter().zip(expected.weights.named(network)) {
+    for (tensor, (name, values)) in engine.gradients().unwrap().iter().zip(expected.weights.named(network)) {
         assert_eq!(tensor.name, name);
         let difference = relative_rms(wide(&tensor.data), values);
         if difference > worst.1 || difference.is_nan() {
@@ -146,18 +146,18 @@ fn a_step_is_its_two_halves() {
         let (images, labels) = sample(&network, 4);
         let update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
         let run = |in_one: bool| {
-            let mut engine = CpuEngine::new(network.clone(), Mode::Training, 4, 2).unwrap();
+            let mut engine = open(Device::Cpu, network.clone(), &Options::training(4, 2)).unwrap();
             engine.load(&lively_parameters(&network, 1)).unwrap();
             for _ in 0..3 {
                 let batch = batch(&images, &labels);
                 if in_one {
                     engine.step(&batch, &update).unwrap();
                 } else {
-                    engine.forward_backward(&batch, &mut |_| {}).unwrap();
-                    engine.apply(&update);
+                    engine.forward_backward(&batch, &mut |_| Ok(())).unwrap();
+                    engine.apply(&update).unwrap();
                 }
             }
-            (engine.parameters(), engine.velocities())
+            (engine.parameters().unwrap(), engine.velocities().unwrap())
         };
         assert!(run(true) == run(false), "{}", recipe.name);
     }
@@ -168,12 +168,12 @@ fn a_loss_that_is_not_finite_changes_nothing() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let (mut images, labels) = sample(&network, 3);
     images[7] = f32::NAN;
-    let mut engine = CpuEngine::new(network.clone(), Mode::Training, 3, 2).unwrap();
+    let mut engine = open(Device::Cpu, network.clone(), &Options::training(3, 2)).unwrap();
     let parameters = lively_parameters(&network, 1);
     engine.load(&parameters).unwrap();
     let update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
     let outcome = engine.step(&batch(&images, &labels), &update).unwrap();
-    assert!(!outcome.loss.is_finite() && engine.parameters() == parameters);
+    assert!(!outcome.loss.is_finite() && engine.parameters().unwrap() == parameters);
 }
 
 #[test]
@@ -183,14 +183,14 @@ fn same_bits_on_any_number_of_threads() {
         let n = 4;
         let (images, labels) = sample(&network, n);
         let run = |threads| {
-            let mut engine = CpuEngine::new(network.clone(), Mode::Training, n, threads).unwrap();
+            let mut engine = open(Device::Cpu, network.clone(), &Options::training(n, threads)).unwrap();
             engine.load(&lively_parameters(&network, 1)).unwrap();
             for _ in 0..3 {
-                engine.forward_backward(&batch(&images, &labels), &mut |_| {}).unwrap();
-                engine.apply(&Update { rate: 0.01, momentum: 0.9, decay: 0.0005 });
+                engine.forward_backward(&batch(&images, &labels), &mut |_| Ok(())).unwrap();
+                engine.apply(&Update { rate: 0.01, momentum: 0.9, decay: 0.0005 }).unwrap();
             }
             let logits = engine.forward(&images).unwrap().to_vec();
-            (logits, engine.parameters(), engine.velocities())
+            (logits, engine.parameters().unwrap(), engine.velocities().unwrap())
         };
         let one = run(1);
         assert!(one == run(2) && one == run(4), "{}: bits depend on the number of threads", recipe.name);
@@ -202,7 +202,7 @@ fn a_part_of_a_batch_gives_the_same_logits() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let (images, _) = sample(&network, 4);
     let parameters = lively_parameters(&network, 1);
-    let mut engine = CpuEngine::new(network.clone(), Mode::Inference, 4, 2).unwrap();
+    let mut engine = open(Device::Cpu, network.clone(), &Options::inference(4, 2)).unwrap();
     engine.load(&parameters).unwrap();
     let together = engine.forward(&images).unwrap().to_vec();
     for (i, image) in images.chunks(network.input.len()).enumerate() {
@@ -217,7 +217,7 @@ fn training_and_inference_plans_give_the_same_logits() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let (images, _) = sample(&network, 3);
     let logits = |mode| {
-        let mut engine = CpuEngine::new(network.clone(), mode, 3, 2).unwrap();
+        let mut engine = open(Device::Cpu, network.clone(), &in_micro_batches(mode, 3, 3, 2)).unwrap();
         engine.load(&lively_parameters(&network, 1)).unwrap();
         engine.forward(&images).unwrap().to_vec()
     };
@@ -228,10 +228,14 @@ fn training_and_inference_plans_give_the_same_logits() {
 fn gradients_are_announced_last_layer_first() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let (images, labels) = sample(&network, 2);
-    let mut engine = CpuEngine::new(network.clone(), Mode::Training, 2, 1).unwrap();
+    let mut engine = open(Device::Cpu, network.clone(), &Options::training(2, 1)).unwrap();
     engine.load(&lively_parameters(&network, 1)).unwrap();
     let mut announced = Vec::new();
-    engine.forward_backward(&batch(&images, &labels), &mut |layer| announced.push(layer)).unwrap();
+    let mut on_gradient = |gradient: LayerGradient<'_>| {
+        announced.push(gradient.layer);
+        Ok(())
+    };
+    engine.forward_backward(&batch(&images, &labels), &mut on_gradient).unwrap();
     let learning: Vec<usize> =
         (0..network.layers.len()).rev().filter(|&i| network.layers[i].weights().is_some()).collect();
     assert_eq!(announced, learning);
@@ -241,56 +245,57 @@ fn gradients_are_announced_last_layer_first() {
 fn parameters_come_back_as_they_went_in() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let parameters = lively_parameters(&network, 3);
-    let mut engine = CpuEngine::new(network, Mode::Training, 1, 1).unwrap();
+    let mut engine = open(Device::Cpu, network, &Options::training(1, 1)).unwrap();
     engine.load(&parameters).unwrap();
-    assert_eq!(engine.parameters(), parameters);
+    assert_eq!(engine.parameters().unwrap(), parameters);
     engine.load_velocities(&parameters).unwrap();
-    assert_eq!(engine.velocities(), parameters);
+    assert_eq!(engine.velocities().unwrap(), parameters);
 }
 
 #[test]
 fn parameters_that_do_not_fit_are_refused() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let parameters = lively_parameters(&network, 3);
-    let mut engine = CpuEngine::new(network, Mode::Inference, 1, 1).unwrap();
-    let refuses = |engine: &mut CpuEngine, change: &dyn Fn(&mut Vec<alexnet::engine::Tensor>), says: &str| {
-        let mut changed = parameters.clone();
-        change(&mut changed);
-        let error = engine.load(&changed).unwrap_err();
-        assert!(error.message.contains(says), "{error} does not say {says}");
-    };
-    refuses(&mut engine, &|t| drop(t.remove(2)), "conv2.weight");
-    refuses(&mut engine, &|t| t[0].shape.swap(0, 1), "conv1.weight");
-    refuses(&mut engine, &|t| t[3].data[1] = f32::NAN, "conv2.bias");
-    refuses(&mut engine, &|t| t.push(t[0].clone()), "does not belong");
+    let mut engine = open(Device::Cpu, network, &Options::inference(1, 1)).unwrap();
+    let refuses =
+        |engine: &mut dyn Engine, change: &dyn Fn(&mut Vec<alexnet::engine::Tensor>), says: &str| {
+            let mut changed = parameters.clone();
+            change(&mut changed);
+            let error = engine.load(&changed).unwrap_err();
+            assert!(error.message.contains(says), "{error} does not say {says}");
+        };
+    refuses(&mut *engine, &|t| drop(t.remove(2)), "conv2.weight");
+    refuses(&mut *engine, &|t| t[0].shape.swap(0, 1), "conv1.weight");
+    refuses(&mut *engine, &|t| t[3].data[1] = f32::NAN, "conv2.bias");
+    refuses(&mut *engine, &|t| t.push(t[0].clone()), "does not belong");
 }
 
 #[test]
 fn wrong_batches_are_refused() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let (images, labels) = sample(&network, 3);
-    let mut engine = CpuEngine::new(network.clone(), Mode::Training, 2, 1).unwrap();
-    let mut inference = CpuEngine::new(network.clone(), Mode::Inference, 2, 1).unwrap();
+    let mut engine = open(Device::Cpu, network.clone(), &Options::training(2, 1)).unwrap();
+    let mut inference = open(Device::Cpu, network.clone(), &Options::inference(2, 1)).unwrap();
     assert!(engine.forward(&images).is_err(), "more images than planned");
     assert!(engine.forward(&images[1..network.input.len()]).is_err(), "not a whole image");
     assert!(engine.forward(&[]).is_err(), "no image");
     let two = &images[..2 * network.input.len()];
-    assert!(engine.forward_backward(&batch(two, &labels), &mut |_| {}).is_err(), "three labels for two");
-    assert!(engine.forward_backward(&batch(two, &[0, 5]), &mut |_| {}).is_err(), "label 5 of 5 classes");
-    assert!(inference.forward_backward(&batch(two, &labels[..2]), &mut |_| {}).is_err());
-    assert!(CpuEngine::new(network.clone(), Mode::Training, 0, 1).is_err());
-    assert!(CpuEngine::new(network, Mode::Training, 1, 0).is_err());
+    assert!(engine.forward_backward(&batch(two, &labels), &mut |_| Ok(())).is_err(), "three labels for two");
+    assert!(engine.forward_backward(&batch(two, &[0, 5]), &mut |_| Ok(())).is_err(), "label 5 of 5 classes");
+    assert!(inference.forward_backward(&batch(two, &labels[..2]), &mut |_| Ok(())).is_err());
+    assert!(open(Device::Cpu, network.clone(), &Options::training(0, 1)).is_err());
+    assert!(open(Device::Cpu, network, &Options::training(1, 0)).is_err());
 }
 
 #[test]
 fn halved_weights_change_logits_in_the_fourth_digit() {
     let network = Network::new(&Recipe::load("small").unwrap(), 10).unwrap();
     let (images, _) = sample(&network, 12);
-    let mut engine = CpuEngine::new(network.clone(), Mode::Inference, 12, 2).unwrap();
+    let mut engine = open(Device::Cpu, network.clone(), &Options::inference(12, 2)).unwrap();
     let parameters = lively_parameters(&network, 3);
     engine.load(&parameters).unwrap();
     let (exact, memory) = (engine.forward(&images).unwrap().to_vec(), engine.memory().total());
-    engine.halve_fully_connected().unwrap();
+    engine.convert_fc_to_f16().unwrap();
     assert!(engine.memory().total() < memory && engine.load(&parameters).is_err());
     let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
     // Twelve images go through the matrix product, two through the dot products.
@@ -301,16 +306,16 @@ fn halved_weights_change_logits_in_the_fourth_digit() {
     }
     let shapes =
         |tensors: &[Tensor]| tensors.iter().map(|t| (t.name.clone(), t.shape.clone())).collect::<Vec<_>>();
-    assert_eq!(shapes(&engine.parameters()), shapes(&parameters));
+    assert_eq!(shapes(&engine.parameters().unwrap()), shapes(&parameters));
     let mut large = parameters.clone();
     large.iter_mut().find(|tensor| tensor.name == "fc5.weight").unwrap().data[3] = 70_000.0;
-    let mut engine = CpuEngine::new(network.clone(), Mode::Inference, 2, 1).unwrap();
+    let mut engine = open(Device::Cpu, network.clone(), &Options::inference(2, 1)).unwrap();
     engine.load(&large).unwrap();
-    let message = engine.halve_fully_connected().unwrap_err().to_string();
+    let message = engine.convert_fc_to_f16().unwrap_err().to_string();
     assert!(message.contains("fc5") && message.contains("70000"), "{message}");
-    assert!(engine.parameters() == large, "a refusal changes nothing");
-    let mut training = CpuEngine::new(network, Mode::Training, 2, 1).unwrap();
-    assert!(training.halve_fully_connected().is_err());
+    assert!(engine.parameters().unwrap() == large, "a refusal changes nothing");
+    let mut training = open(Device::Cpu, network, &Options::training(2, 1)).unwrap();
+    assert!(training.convert_fc_to_f16().is_err());
 }
 
 #[test]
@@ -318,8 +323,9 @@ fn memory_that_cannot_be_had_is_an_error_with_the_table() {
     let network = Network::new(&every_layer(), 5).unwrap();
     // The system would promise the second, and end the program in its first step.
     for batch in [1 << 46, 1 << 30] {
-        let error = CpuEngine::new(network.clone(), Mode::Training, batch, 1).expect_err("too many images");
-        assert!(error.message.contains("memory, in all"), "{error}");
+        let error =
+            open(Device::Cpu, network.clone(), &Options::training(batch, 1)).expect_err("too many images");
+        assert!(error.message.contains("total memory"), "{error}");
     }
 }
 
@@ -334,13 +340,13 @@ fn a_large_batch_has_the_mean_gradient_of_its_parts() {
     let (images, labels) = sample(&network, n);
     let keys = vec![0; n];
     let gradients = |range: std::ops::Range<usize>| {
-        let mut engine = CpuEngine::new(network.clone(), Mode::Training, n, 2).unwrap();
+        let mut engine = open(Device::Cpu, network.clone(), &Options::training(n, 2)).unwrap();
         engine.load(&lively_parameters(&network, 1)).unwrap();
         let len = network.input.len();
         let images = &images[range.start * len..range.end * len];
-        let batch = Batch { images, labels: &labels[range.clone()], keys: &keys[range] };
-        engine.forward_backward(&batch, &mut |_| {}).unwrap();
-        engine.gradients()
+        let batch = Batch::whole(images, &labels[range.clone()], &keys[range]);
+        engine.forward_backward(&batch, &mut |_| Ok(())).unwrap();
+        engine.gradients().unwrap()
     };
     let whole = gradients(0..n);
     let mut sums: Vec<Vec<f64>> = whole.iter().map(|tensor| vec![0.0; tensor.data.len()]).collect();
@@ -356,6 +362,10 @@ fn a_large_batch_has_the_mean_gradient_of_its_parts() {
     }
 }
 
+fn in_micro_batches(mode: Mode, batch: usize, micro_batch: usize, threads: usize) -> Options {
+    Options { mode, batch, micro_batch: Some(micro_batch), threads, ..Options::default() }
+}
+
 /// What a training leaves: losses, images that were right, the last gradients, weights and momentum.
 type Trace = (Vec<(u64, usize)>, Vec<Tensor>, Vec<Tensor>, Vec<Tensor>);
 
@@ -364,28 +374,33 @@ fn train(network: &Network, micro_batch: usize, threads: usize, in_one: bool) ->
     let (images, labels) = sample(network, 40);
     let keys: Vec<u64> = (0..40).collect();
     let mut engine =
-        CpuEngine::with_micro_batch(network.clone(), Mode::Training, 40, micro_batch, threads).unwrap();
+        open(Device::Cpu, network.clone(), &in_micro_batches(Mode::Training, 40, micro_batch, threads))
+            .unwrap();
     engine.load(&lively_parameters(network, 1)).unwrap();
     let update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
     let mut outcomes = Vec::new();
     for n in [40, 40, 23] {
         let images = &images[..n * network.input.len()];
-        let batch = Batch { images, labels: &labels[..n], keys: &keys[..n] };
+        let batch = Batch::whole(images, &labels[..n], &keys[..n]);
         let outcome = if in_one {
             engine.step(&batch, &update).unwrap()
         } else {
             let mut announced = Vec::new();
-            let outcome = engine.forward_backward(&batch, &mut |layer| announced.push(layer)).unwrap();
+            let mut on_gradient = |gradient: LayerGradient<'_>| {
+                announced.push(gradient.layer);
+                Ok(())
+            };
+            let outcome = engine.forward_backward(&batch, &mut on_gradient).unwrap();
             let learning = network.layers.iter().filter(|layer| layer.weights().is_some()).count();
             assert!(announced.len() == learning && announced.is_sorted_by(|a, b| a > b), "{announced:?}");
-            engine.apply(&update);
+            engine.apply(&update).unwrap();
             outcome
         };
         outcomes.push((outcome.loss.to_bits(), outcome.correct));
     }
     // A step in one need not keep the gradients that it applies.
-    let gradients = if in_one { Vec::new() } else { engine.gradients() };
-    (outcomes, gradients, engine.parameters(), engine.velocities())
+    let gradients = if in_one { Vec::new() } else { engine.gradients().unwrap() };
+    (outcomes, gradients, engine.parameters().unwrap(), engine.velocities().unwrap())
 }
 
 #[test]
@@ -414,13 +429,13 @@ fn averaged_gradients_have_other_bits() {
     let network = Network::new(&recipe, 5).unwrap();
     let (images, labels) = sample(&network, 36);
     let gradients = |range: std::ops::Range<usize>| {
-        let mut engine = CpuEngine::new(network.clone(), Mode::Training, 36, 2).unwrap();
+        let mut engine = open(Device::Cpu, network.clone(), &Options::training(36, 2)).unwrap();
         engine.load(&lively_parameters(&network, 1)).unwrap();
         let images = &images[range.start * network.input.len()..range.end * network.input.len()];
         let keys = vec![0; range.len()];
-        let batch = Batch { images, labels: &labels[range], keys: &keys };
-        engine.forward_backward(&batch, &mut |_| {}).unwrap();
-        engine.gradients()
+        let batch = Batch::whole(images, &labels[range], &keys);
+        engine.forward_backward(&batch, &mut |_| Ok(())).unwrap();
+        engine.gradients().unwrap()
     };
     let [whole, one, other] = [0..36, 0..18, 18..36].map(gradients);
     for ((whole, one), other) in whole.iter().zip(one).zip(other) {
@@ -436,7 +451,8 @@ fn logits_of_micro_batches_are_gathered() {
     let (images, _) = sample(&network, 31);
     for mode in [Mode::Training, Mode::Inference] {
         let logits = |micro_batch, n: usize| {
-            let mut engine = CpuEngine::with_micro_batch(network.clone(), mode, 31, micro_batch, 2).unwrap();
+            let mut engine =
+                open(Device::Cpu, network.clone(), &in_micro_batches(mode, 31, micro_batch, 2)).unwrap();
             engine.load(&lively_parameters(&network, 1)).unwrap();
             engine.forward(&images[..n * network.input.len()]).unwrap().to_vec()
         };
@@ -444,21 +460,6 @@ fn logits_of_micro_batches_are_gathered() {
             let whole = logits(31, n);
             assert!(whole.len() == n * 10 && whole == logits(9, n) && whole == logits(18, n), "{n} images");
         }
-    }
-}
-
-#[test]
-fn micro_batches_take_less_memory() {
-    let network = Network::new(&Recipe::load("paper").unwrap(), 1000).unwrap();
-    let plan = |micro_batch| Plan::new(&network, Mode::Training, 128).in_micro_batches(micro_batch);
-    let memory = |micro_batch| plan(micro_batch).unwrap().memory(&network).total() >> 20;
-    assert!(memory(9) + 400 < memory(128), "{} MiB, {} MiB", memory(9), memory(128));
-    assert!(memory(9) < memory(36) && memory(36) < memory(128));
-    assert_eq!(memory(500), memory(128));
-    for (micro_batch, works) in [(32, "27 or 36"), (0, "of 9"), (1, "of 9"), (127, "126 or 128")] {
-        let error = plan(micro_batch).unwrap_err();
-        assert!(error.message.contains(&micro_batch.to_string()), "{error}");
-        assert!(error.help.as_ref().unwrap().contains(works), "{error}");
     }
 }
 
@@ -470,15 +471,23 @@ fn a_loss_that_is_not_finite_in_one_micro_batch_changes_nothing() {
     for spoilt in [2, 14, 29] {
         let (mut images, labels) = sample(&network, 30);
         images[spoilt * network.input.len() + 7] = f32::NAN;
-        let mut engine = CpuEngine::with_micro_batch(network.clone(), Mode::Training, 30, 9, 2).unwrap();
+        let mut engine =
+            open(Device::Cpu, network.clone(), &in_micro_batches(Mode::Training, 30, 9, 2)).unwrap();
         engine.load(&parameters).unwrap();
         let update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
-        let batch = Batch { images: &images, labels: &labels, keys: &[7; 30] };
+        let batch = Batch::whole(&images, &labels, &[7; 30]);
         let outcome = engine.step(&batch, &update).unwrap();
-        assert!(!outcome.loss.is_finite() && engine.parameters() == parameters);
-        assert!(engine.not_finite().is_some_and(|found| found.layer == 0), "{:?}", engine.not_finite());
+        assert!(!outcome.loss.is_finite() && engine.parameters().unwrap() == parameters);
+        assert!(
+            engine.non_finite().unwrap().is_some_and(|found| found.layer == 0),
+            "{:?}",
+            engine.non_finite().unwrap()
+        );
         images[spoilt * network.input.len() + 7] = 0.0;
-        let batch = Batch { images: &images, labels: &labels, keys: &[7; 30] };
-        assert!(engine.step(&batch, &update).unwrap().loss.is_finite() && engine.parameters() != parameters);
+        let batch = Batch::whole(&images, &labels, &[7; 30]);
+        assert!(
+            engine.step(&batch, &update).unwrap().loss.is_finite()
+                && engine.parameters().unwrap() != parameters
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::io::Cursor;
 
 use alexnet::data::check::check;
 use alexnet::data::check::plan::Plan;
-use alexnet::data::decode::{DefectKind, Format, decode, inspect, orientation, try_decode};
+use alexnet::data::decode::{DefectKind, Format, decode, inspect, orientation};
 use image::codecs::gif::GifEncoder;
 use image::{Delay, DynamicImage, Frame, ImageFormat, RgbImage};
 use images::{pixels, put};
@@ -53,12 +53,12 @@ fn every_format_is_known_by_sixteen_bytes_and_decoded() {
         assert_eq!((traits.format, traits.animated, traits.orientation), (format, false, 1));
         // Every shorter file and many damaged ones: an answer, and no panic.
         for cut in 0..bytes.len().min(600) {
-            let _ = (try_decode(&bytes[..cut]), inspect(&bytes[..cut]), orientation(&bytes[..cut]));
+            let _ = (decode(&bytes[..cut]), inspect(&bytes[..cut]), orientation(&bytes[..cut]));
             let mut damaged = bytes.clone();
             damaged[cut] ^= 0x55;
-            let _ = (try_decode(&damaged), inspect(&damaged));
+            let _ = (decode(&damaged), inspect(&damaged));
         }
-        assert!(try_decode(&bytes[..bytes.len() / 2]).is_err(), "{format:?}");
+        assert!(decode(&bytes[..bytes.len() / 2]).is_err(), "{format:?}");
     }
 }
 
@@ -81,7 +81,7 @@ fn huge_images_are_refused_before_anything_is_allocated() {
     gif[6..8].copy_from_slice(&(side as u16).to_le_bytes());
     gif[8..10].copy_from_slice(&(side as u16).to_le_bytes());
     for bytes in [bmp, gif] {
-        let defect = try_decode(&bytes).unwrap_err();
+        let defect = decode(&bytes).unwrap_err();
         assert!(defect.message.contains("60000 x 60000 pixels"), "{}", defect.message);
     }
 }
@@ -121,7 +121,7 @@ fn formats_that_are_not_decoded_are_named_with_a_way_out() {
         (Format::Svg, b"<?xml version='1.0'?>\n<svg>".to_vec(), "SVG images are not supported"),
     ] {
         assert_eq!(Format::of(&bytes), Some(format));
-        let defect = try_decode(&bytes).unwrap_err();
+        let defect = decode(&bytes).unwrap_err();
         assert_eq!(defect.kind, DefectKind::Unsupported);
         assert!(defect.message.starts_with(says), "{}", defect.message);
         assert!(defect.message.contains("for example with `"), "{}", defect.message);
@@ -153,6 +153,6 @@ fn a_tiff_that_starts_with_a_thumbnail_is_refused() {
     bytes.extend(directory);
     bytes.extend([0; 4]);
     bytes[4..8].copy_from_slice(&new.to_le_bytes());
-    let defect = try_decode(&bytes).unwrap_err();
+    let defect = decode(&bytes).unwrap_err();
     assert!(defect.message.contains("starts with a thumbnail"), "{}", defect.message);
 }

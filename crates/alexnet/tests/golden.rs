@@ -6,7 +6,7 @@ mod support;
 use std::collections::HashMap;
 
 use alexnet::engine::reference::{self, Weights};
-use alexnet::engine::{Batch, CpuEngine, Engine, Mode, Tensor, Update};
+use alexnet::engine::{Batch, Device, Engine, Options, Tensor, Update, open};
 use alexnet::net::{Network, Recipe};
 use safetensors::{Dtype, SafeTensors};
 use support::relative_rms;
@@ -71,10 +71,10 @@ fn recipe() -> Recipe {
     Recipe::parse(include_str!("golden/narrow-paper.toml"), "narrow-paper.toml").expect("the golden recipe")
 }
 
-fn engine(recipe: &Recipe, golden: &Golden) -> CpuEngine {
+fn engine(recipe: &Recipe, golden: &Golden) -> Box<dyn Engine> {
     let network = Network::new(recipe, 10).unwrap();
     let parameters = golden.parameters(&network);
-    let mut engine = CpuEngine::new(network, Mode::Training, 4, 2).unwrap();
+    let mut engine = open(Device::Cpu, network, &Options::training(4, 2)).unwrap();
     engine.load(&parameters).unwrap();
     engine
 }
@@ -83,14 +83,14 @@ fn engine(recipe: &Recipe, golden: &Golden) -> CpuEngine {
 fn first_step_difference(recipe: &Recipe, golden: &Golden) -> (String, f64) {
     let mut engine = engine(recipe, golden);
     let (images, labels) = (golden.images(), golden.labels());
-    let batch = Batch { images: &images, labels: &labels, keys: &[1, 2, 3, 4] };
+    let batch = Batch::whole(&images, &labels, &[1, 2, 3, 4]);
     let mut differences = vec![(
         "logits".to_owned(),
         relative_rms(wide(engine.forward(&images).unwrap()), golden.values("logits")),
     )];
-    let outcome = engine.forward_backward(&batch, &mut |_| {}).unwrap();
+    let outcome = engine.forward_backward(&batch, &mut |_| Ok(())).unwrap();
     differences.push(("loss".to_owned(), relative_rms([outcome.loss], golden.values("loss"))));
-    for tensor in engine.gradients() {
+    for tensor in engine.gradients().unwrap() {
         let expected = golden.values(&format!("gradient.{}", tensor.name));
         differences.push((tensor.name, relative_rms(wide(&tensor.data), expected)));
     }
@@ -109,16 +109,16 @@ fn ten_steps_are_pytorchs() {
     let recipe = recipe();
     let mut engine = engine(&recipe, &golden);
     let (images, labels) = (golden.images(), golden.labels());
-    let batch = Batch { images: &images, labels: &labels, keys: &[1, 2, 3, 4] };
+    let batch = Batch::whole(&images, &labels, &[1, 2, 3, 4]);
     let alexnet::net::Optimizer { rate, momentum, decay, .. } = recipe.optimizer;
     let mut losses = Vec::new();
     for _ in 0..10 {
-        losses.push(engine.forward_backward(&batch, &mut |_| {}).unwrap().loss);
-        engine.apply(&Update { rate, momentum, decay });
+        losses.push(engine.forward_backward(&batch, &mut |_| Ok(())).unwrap().loss);
+        engine.apply(&Update { rate, momentum, decay }).unwrap();
     }
     let difference = relative_rms(losses, golden.values("losses"));
     assert!(difference < TOLERANCE, "the losses differ by {difference:e}");
-    for tensor in engine.parameters() {
+    for tensor in engine.parameters().unwrap() {
         let difference = relative_rms(wide(&tensor.data), golden.values(&format!("after.{}", tensor.name)));
         assert!(difference < TOLERANCE, "{} after ten steps differs by {difference:e}", tensor.name);
     }
@@ -177,7 +177,7 @@ fn other_shapes_do_not_take_the_parameters() {
         let mut other = recipe();
         other.set(key, value).unwrap();
         let network = Network::new(&other, 10).unwrap();
-        let mut engine = CpuEngine::new(network, Mode::Inference, 1, 1).unwrap();
+        let mut engine = open(Device::Cpu, network, &Options::inference(1, 1)).unwrap();
         assert!(engine.load(&parameters).is_err(), "{key} = {value}");
     }
     let mut down = recipe();

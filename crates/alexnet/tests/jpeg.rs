@@ -11,7 +11,7 @@ use std::path::Path;
 
 use alexnet::data::check::plan::Plan;
 use alexnet::data::check::{ProblemKind, check};
-use alexnet::data::decode::{self, DefectKind, decode, inspect, jpeg, try_decode, turned};
+use alexnet::data::decode::{self, DefectKind, apply_orientation, decode, inspect, jpeg};
 use images::{pixels, put};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use markers::*;
@@ -136,7 +136,7 @@ fn whole_files_that_are_oddly_written_are_read() {
 #[test]
 fn damaged_files_are_called_truncated() {
     let truncated = |what: &str, bytes: &[u8]| {
-        let defect = try_decode(bytes).map(drop).expect_err(what);
+        let defect = decode(bytes).map(drop).expect_err(what);
         // A header that is cut within takes the end mark for its own.
         let cut_header = defect.message.contains("a scan header") || defect.message.contains("table");
         assert!(defect.kind == DefectKind::Truncated || cut_header, "{what}: {}", defect.message);
@@ -184,14 +184,14 @@ fn kinds_that_are_not_read_are_named() {
     ] {
         let mut bytes = bytes.clone();
         bytes[frame + 1] = marker;
-        let defect = try_decode(&bytes).unwrap_err();
+        let defect = decode(&bytes).unwrap_err();
         assert_eq!(defect.kind, DefectKind::Unsupported);
         assert!(defect.message.starts_with(&format!("{name} is not supported")), "{}", defect.message);
         assert!(inspect(&bytes).is_err());
     }
     let mut deep = bytes.clone();
     (deep[frame + 1], deep[frame + 4]) = (0xc1, 12);
-    assert!(try_decode(&deep).unwrap_err().message.starts_with("12-bit JPEG is not supported"));
+    assert!(decode(&deep).unwrap_err().message.starts_with("12-bit JPEG is not supported"));
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn mended_files_keep_their_quality_and_sampling() {
                 }
                 assert_eq!(inspect(&mended).unwrap().orientation, 1, "{what}");
                 assert_eq!(jpeg::coding(&mended).unwrap(), jpeg::coding(&bytes).unwrap(), "{what}");
-                let upright = turned(decode(&bytes).unwrap(), orientation);
+                let upright = apply_orientation(decode(&bytes).unwrap(), orientation);
                 let found = decode(&mended).unwrap();
                 assert_eq!((found.width, found.height), (upright.width, upright.height), "{what}");
                 let mean = mean_difference(&found.pixels, &upright.pixels);
@@ -321,8 +321,8 @@ fn shared_faults_are_right() {
         assert!(mean < 0.5, "{name}: {mean}");
         assert_eq!(inspect(&bytes).unwrap().print, None, "{name}");
     }
-    assert_eq!(try_decode(&read("half_with_end_mark.jpg")).unwrap_err().kind, DefectKind::Truncated);
-    let arithmetic = try_decode(&read("arithmetic.jpg")).unwrap_err();
+    assert_eq!(decode(&read("half_with_end_mark.jpg")).unwrap_err().kind, DefectKind::Truncated);
+    let arithmetic = decode(&read("arithmetic.jpg")).unwrap_err();
     assert!(arithmetic.message.contains("arithmetic-coded JPEG"), "{}", arithmetic.message);
     assert_eq!(decode::Format::of(&read("arithmetic.jpg")), Some(decode::Format::Jpeg));
 }

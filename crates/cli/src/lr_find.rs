@@ -2,22 +2,22 @@
 
 use serde_json::json;
 
-use super::Ending;
-use super::args::LrFindArgs;
-use super::output::{Output, note};
+use super::args::training::LrFindArgs;
+use super::exit::CommandResult;
+use super::output::Output;
 use super::settings;
-use super::ui::{Display, TrainingView};
+use super::ui::TrainingView;
 use alexnet::data::Dataset;
 use alexnet::error::shell;
 use alexnet::net::{Purpose, Recipe};
 use alexnet::train::lr_search::{LrSearch, Options, find};
 use alexnet::train::signals::Interrupt;
 
-pub(super) fn run(args: &LrFindArgs, out: &mut Output) -> Ending {
+pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
     let mut recipe = Recipe::load(&args.recipe)?;
-    settings::apply(&mut recipe, &args.set, None, Purpose::RateSearch)?;
+    settings::apply(&mut recipe, &args.set, None, Purpose::RateSearch, out)?;
     if !recipe.edits.is_empty() {
-        note(&format!(
+        out.note(&format!(
             "the {} [[edit]] tables of the recipe are ignored: lr-find makes no changes",
             recipe.edits.len()
         ));
@@ -31,13 +31,13 @@ pub(super) fn run(args: &LrFindArgs, out: &mut Output) -> Ending {
         threads,
         workers: threads,
     };
-    let mut view = TrainingView::new(Display::detect(false), Interrupt::new());
+    let mut view = TrainingView::new(out.display(), Interrupt::new());
     let found = find(&recipe, &Dataset::open(&args.source)?, &options, &mut view)?;
     drop(view);
     if let Some(path) = &args.plot {
         found.draw(path)?;
     }
-    if args.format.json {
+    if out.is_json() {
         let tries = found
             .trials
             .iter()

@@ -1,4 +1,4 @@
-//! Sources on the command line: class folders, archives, and names that mean harm.
+//! Sources on the command line: class folders, archives, hostile names.
 
 #[path = "../../alexnet/tests/support/images.rs"]
 mod images;
@@ -25,14 +25,14 @@ fn alexnet(folder: &Path) -> assert_cmd::Command {
     command
 }
 
-/// Standard error of a command that ends with this exit code.
+/// Runs a command, expects the exit code, and returns standard error.
 fn stderr(command: &mut assert_cmd::Command, code: i32) -> String {
     let done = command.assert().code(code);
     String::from_utf8_lossy(&done.get_output().stderr).into_owned()
 }
 
 #[test]
-fn a_training_in_its_own_source_has_the_same_classes_every_time() {
+fn run_folders_inside_the_source_do_not_become_classes() {
     let dir = set(&CATS_AND_DOGS);
     let shown = "2 classes: cat 3, dog 3 training images; train 6, val 2";
     let train = ["train", ".", "--recipe", "small", "--steps", "1"];
@@ -41,7 +41,7 @@ fn a_training_in_its_own_source_has_the_same_classes_every_time() {
         assert!(text.contains(shown), "{text}");
         assert!(dir.path().join(run).join("run.json").is_file());
     }
-    // Without a name, the newest run goes on.
+    // Without a name, the newest run is resumed.
     let text = stderr(alexnet(dir.path()).args(["train", "--resume"]), 0);
     assert!(text.contains(shown) && text.contains("resuming runs/small-2"), "{text}");
     let text = stderr(alexnet(dir.path()).args(["data", "pack", ".", "packed"]), 2);
@@ -51,10 +51,9 @@ fn a_training_in_its_own_source_has_the_same_classes_every_time() {
     assert!(text.contains("run.json"), "{text}");
 }
 
-/// A name on the command line is bytes, not text.
 #[cfg(unix)]
 #[test]
-fn an_image_may_have_any_name() {
+fn file_names_can_be_any_bytes() {
     use std::os::unix::ffi::OsStrExt;
     let dir = set(&CATS_AND_DOGS);
     stderr(alexnet(dir.path()).args(["train", ".", "--recipe", "small", "--steps", "1", "--run", "run"]), 0);
@@ -66,7 +65,7 @@ fn an_image_may_have_any_name() {
 }
 
 #[test]
-fn one_class_and_a_class_that_does_not_decode_are_refused() {
+fn a_single_class_and_a_class_without_decodable_images_are_rejected() {
     let dir = set(&["cat/0.jpg", "cat/1.jpg", "cat/2.jpg"]);
     let train = |more: &[&str]| {
         let mut command = alexnet(dir.path());
@@ -88,7 +87,7 @@ fn one_class_and_a_class_that_does_not_decode_are_refused() {
 }
 
 #[test]
-fn hostile_names_never_reach_a_terminal() {
+fn control_characters_in_names_are_not_printed() {
     let dir = tempfile::tempdir().unwrap();
     let image = jpeg(20, 16, 1);
     let path = dir.path().join("set.tar");

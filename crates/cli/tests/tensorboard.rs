@@ -1,4 +1,4 @@
-//! What TensorBoard reads in a run folder is what stands in `metrics.jsonl`, also when steps were made again.
+//! TensorBoard reads the values of `metrics.jsonl`, also when steps were repeated after a resume.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use alexnet::train::metrics::{Line, MetricsFile, Validation};
 use alexnet::train::tensorboard::{self, EventFile};
 
-/// A line whose numbers depend on all that is given, with zeros and numbers that are no round decimals.
+/// A line whose numbers depend on all arguments, with zeros and numbers that are not round in decimal.
 fn line(step: usize, epoch: Option<usize>, salt: f32) -> Line {
     let x = step as f32 / 7.0 + salt;
     let health = [("conv1/dead", 0.0), ("conv1/ratio", x * 1e-7), ("fc8/gradient", x.recip())];
@@ -24,7 +24,7 @@ fn line(step: usize, epoch: Option<usize>, salt: f32) -> Line {
     }
 }
 
-/// The lines of the steps after `from` up to `to`: every tenth, and every fiftieth ends an epoch.
+/// Writes the lines of the steps after `from` up to `to`: one every ten steps, and an epoch every fifty.
 fn train(metrics: &mut MetricsFile, events: &mut EventFile, from: usize, to: usize, salt: f32) {
     for step in (from + 1..=to).filter(|step| step.is_multiple_of(10)) {
         let epoch = step.is_multiple_of(50).then_some(step / 50);
@@ -36,7 +36,7 @@ fn train(metrics: &mut MetricsFile, events: &mut EventFile, from: usize, to: usi
     }
 }
 
-/// What `tests/tensorboard/compare.py` says of the folder.
+/// Runs `tests/tensorboard/compare.py` on the folder.
 fn compare(folder: &Path) -> Result<String, String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tensorboard/compare.py");
     let output = Command::new("python3").arg(script).arg(folder).output().unwrap();
@@ -44,9 +44,9 @@ fn compare(folder: &Path) -> Result<String, String> {
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
-/// `ALEXNET_EVENTS=FOLDER` keeps what is compared, to be looked at with `tensorboard --logdir FOLDER`.
+/// `ALEXNET_EVENTS=FOLDER` keeps the files for `tensorboard --logdir FOLDER`.
 #[test]
-fn tensorboard_reads_what_stands_in_metrics_jsonl() {
+fn tensorboard_reads_the_values_of_metrics_jsonl() {
     let there = Command::new("python3").args(["-c", "import tensorboard"]).output();
     if !there.is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: python3 has no tensorboard (pip install -r tests/tensorboard/requirements.txt)");
@@ -65,20 +65,20 @@ fn tensorboard_reads_what_stands_in_metrics_jsonl() {
     train(&mut metrics, &mut events, 60, 130, 0.25);
     println!("{}", compare(&folder).unwrap());
 
-    // The training goes on from the checkpoint, and its steps have other numbers.
+    // Training resumes from the checkpoint, and its steps have other values.
     let mut metrics = MetricsFile::resume(&path, kept).unwrap();
     let mut events = EventFile::create(&folder, 61).unwrap();
     train(&mut metrics, &mut events, 60, 90, 0.5);
     println!("{}", compare(&folder).unwrap());
 
-    // And once more, from the same checkpoint and past where it has been.
+    // Again, from the same checkpoint and further than before.
     let mut metrics = MetricsFile::resume(&path, kept).unwrap();
     let mut events = EventFile::create(&folder, 61).unwrap();
     train(&mut metrics, &mut events, 60, 160, 0.75);
     println!("{}", compare(&folder).unwrap());
     assert_eq!(tensorboard::files(&folder).unwrap().len(), 3);
 
-    // The comparison is worth nothing if it finds nothing: a line that only one of the two has.
+    // The comparison must fail for a line that only one of the two has.
     metrics.write(&line(170, None, 0.75)).unwrap();
     assert!(compare(&folder).unwrap_err().contains("AssertionError"));
     events.write(&line(170, None, 0.75)).unwrap();

@@ -1,10 +1,11 @@
-//! Speed of the matrix product and of the paper's convolutions, beside the machine's peak.
+//! Throughput of the matrix product and of the paper's layers, compared with the machine's peak.
 //!
 //! `cargo run --release -p alexnet-kernels --example gemm_speed [batch [layer]]`
 
 use alexnet_kernels::activation::Epilogue;
-use alexnet_kernels::gemm::{Matrix, Shape, Start, gemm};
-use alexnet_kernels::geometry::{ConvGeometry, GeometryError, Maps, Rounding, Window};
+use alexnet_kernels::gemm::{Matrix, Shape, Summation, gemm};
+use alexnet_kernels::geometry::{ConvGeometry, FcGeometry, GeometryError, Maps, Rounding, Window};
+use alexnet_kernels::sgd::SgdSettings;
 use alexnet_kernels::{conv, fc, isa::Isa, peak};
 use std::time::Instant;
 
@@ -30,52 +31,49 @@ fn measure(threads: usize, batch: usize, only: &str) -> Result<(), GeometryError
         let shape = Shape { m: n, n, k: n };
         report(&format!("gemm {n}"), n * n * n, peak, || {
             let (a, b) = (Matrix::along_rows(&a, n), Matrix::across_rows(&b, n));
-            gemm(shape, &a, &b, Start::Zero, &mut c, n);
+            gemm(shape, &a, &b, Summation::Overwrite, &mut c, n);
         });
     }
-    for (name, input, maps, window, groups) in layers().into_iter().filter(|layer| layer.0.starts_with(only))
-    {
-        let g = ConvGeometry::new(input, maps, window, groups)?;
-        measure_layer(name, &g, batch, peak);
+    for layer in conv_layers()? {
+        if layer.name.starts_with(only) {
+            measure_conv(&layer, batch, peak);
+        }
     }
-    for (name, inputs, outputs) in
-        [("fc6", 9216, 4096), ("fc8", 4096, 1000)].into_iter().filter(|layer| layer.0.starts_with(only))
-    {
-        let (x, w, bias) = (values(batch * inputs), values(outputs * inputs), values(outputs));
-        let (dy, mut y, mut dx) =
-            (values(batch * outputs), vec![0.0; batch * outputs], vec![0.0; batch * inputs]);
-        let (mut dw, mut dbias) = (vec![0.0; outputs * inputs], vec![0.0; outputs]);
-        let macs = batch * inputs * outputs;
-        report(&format!("{name} forward"), macs, peak, || {
-            fc::forward(batch, inputs, outputs, &x, &w, &bias, &mut y);
-        });
-        report(&format!("{name} input"), macs, peak, || {
-            fc::backward_input(batch, inputs, outputs, &dy, &w, &mut dx);
-        });
-        let (mut stepped, mut v) = (w.clone(), w.clone());
-        report(&format!("{name} step"), macs, peak, || {
-            fc::step(batch, inputs, outputs, &x, &dy, &mut stepped, &mut v, [1e-6, 0.9, 1e-6]);
-        });
-        report(&format!("{name} weights"), macs, peak, || {
-            fc::backward_weights(batch, inputs, outputs, &x, &dy, &mut dw, &mut dbias);
-        });
+    for layer in [fc_layer("fc6", 9216, 4096)?, fc_layer("fc8", 4096, 1000)?] {
+        if layer.name.starts_with(only) {
+            measure_fc(&layer, batch, peak);
+        }
     }
     Ok(())
 }
 
-/// The convolutions of the paper: name, input, maps, window, groups.
-fn layers() -> [(&'static str, Maps, usize, Window, usize); 5] {
-    let window = |kernel, stride, pad| Window { kernel, stride, pad, rounding: Rounding::Up };
-    [
-        ("conv1", Maps::new(224, 224, 3), 96, window(11, 4, 0), 1),
-        ("conv2", Maps::new(27, 27, 96), 256, window(5, 1, 2), 2),
-        ("conv3", Maps::new(13, 13, 256), 384, window(3, 1, 1), 1),
-        ("conv4", Maps::new(13, 13, 384), 384, window(3, 1, 1), 2),
-        ("conv5", Maps::new(13, 13, 384), 256, window(3, 1, 1), 2),
-    ]
+/// A layer of the paper.
+struct Layer<G> {
+    name: &'static str,
+    g: G,
 }
 
-fn measure_layer(name: &str, g: &ConvGeometry, batch: usize, peak: f64) {
+fn fc_layer(name: &'static str, inputs: usize, outputs: usize) -> Result<Layer<FcGeometry>, GeometryError> {
+    Ok(Layer { name, g: FcGeometry::new(inputs, outputs)? })
+}
+
+/// The five convolutions of the paper.
+fn conv_layers() -> Result<Vec<Layer<ConvGeometry>>, GeometryError> {
+    let window = |kernel, stride, pad| Window { kernel, stride, pad, rounding: Rounding::Up };
+    let conv3x3 = window(3, 1, 1);
+    let layer = |name, g: Result<_, _>| Ok(Layer { name, g: g? });
+    [
+        layer("conv1", ConvGeometry::new(Maps::new(224, 224, 3), 96, window(11, 4, 0), 1)),
+        layer("conv2", ConvGeometry::new(Maps::new(27, 27, 96), 256, window(5, 1, 2), 2)),
+        layer("conv3", ConvGeometry::new(Maps::new(13, 13, 256), 384, conv3x3, 1)),
+        layer("conv4", ConvGeometry::new(Maps::new(13, 13, 384), 384, conv3x3, 2)),
+        layer("conv5", ConvGeometry::new(Maps::new(13, 13, 384), 256, conv3x3, 2)),
+    ]
+    .into_iter()
+    .collect()
+}
+
+fn measure_conv(Layer { name, g }: &Layer<ConvGeometry>, batch: usize, peak: f64) {
     let (x, dy) = (values(batch * g.input.len()), values(batch * g.output.len()));
     let (w, bias) = (values(g.weights()), values(g.output.channels));
     let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
@@ -84,7 +82,7 @@ fn measure_layer(name: &str, g: &ConvGeometry, batch: usize, peak: f64) {
     report(&format!("{name} forward"), macs, peak, || {
         conv::forward(g, batch, &x, &w, &bias, Epilogue::Identity, &mut y)
     });
-    // The images' own gradient is of no use.
+    // Training needs no gradient with respect to the images.
     if g.input.channels > 3 {
         report(&format!("{name} input"), macs, peak, || conv::backward_input(g, batch, &dy, &w, &mut dx));
     }
@@ -93,7 +91,25 @@ fn measure_layer(name: &str, g: &ConvGeometry, batch: usize, peak: f64) {
     });
 }
 
-/// Prints the rate of the fastest of some runs: what disturbs a run only slows it.
+fn measure_fc(Layer { name, g }: &Layer<FcGeometry>, batch: usize, peak: f64) {
+    let (x, dy) = (values(batch * g.inputs), values(batch * g.outputs));
+    let (w, bias) = (values(g.weights()), values(g.outputs));
+    let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
+    let (mut dw, mut dbias) = (vec![0.0; w.len()], vec![0.0; bias.len()]);
+    let macs = batch * g.weights();
+    report(&format!("{name} forward"), macs, peak, || fc::forward(g, batch, &x, &w, &bias, &mut y));
+    report(&format!("{name} input"), macs, peak, || fc::backward_input(g, batch, &dy, &w, &mut dx));
+    let (mut stepped, mut v) = (w.clone(), w.clone());
+    let settings = SgdSettings { learning_rate: 1e-6, momentum: 0.9, weight_decay: 1e-6 };
+    report(&format!("{name} step"), macs, peak, || {
+        fc::step(g, batch, &x, &dy, &mut stepped, &mut v, settings);
+    });
+    report(&format!("{name} weights"), macs, peak, || {
+        fc::backward_weights(g, batch, &x, &dy, &mut dw, &mut dbias);
+    });
+}
+
+/// Prints the throughput of the fastest of several runs: interference only slows a run down.
 fn report(name: &str, macs: usize, peak: f64, mut run: impl FnMut()) {
     run();
     let begin = Instant::now();
@@ -110,7 +126,7 @@ fn report(name: &str, macs: usize, peak: f64, mut run: impl FnMut()) {
     println!("{name:<16} {:9.2} ms {rate:7.1} GFLOP/s {:5.1} %", fastest * 1e3, 100.0 * rate / peak);
 }
 
-/// Values between -1 and 1 without a pattern.
+/// Irregular values in -1..1.
 fn values(len: usize) -> Vec<f32> {
     (0..len).map(|i| (i as f32 * 0.618_034).fract() * 2.0 - 1.0).collect()
 }

@@ -1,64 +1,68 @@
-//! A register of `f32` values, for kernels that compilers do not vectorize by themselves.
+//! Vector registers of `f32` values, for kernels that compilers do not vectorize.
 
-/// A register. Every function compiles to one instruction where the register's set is enabled, and is only sound
-/// to call on a machine that has it.
+use crate::f16::to_f32;
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64 as x86;
+
+/// A vector register. Every function compiles to one or two instructions where its instruction set is enabled, and is
+/// only sound to call on a machine that supports the set.
 pub(crate) trait Vector: Copy {
     /// Values in the register.
     const LANES: usize;
 
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn splat(value: f32) -> Self;
 
     /// # Safety
-    /// The machine has the instructions; `LANES` values can be read at `from`.
+    /// The machine supports the instructions; `LANES` values can be read at `from`.
     unsafe fn load(from: *const f32) -> Self;
 
-    /// Loads values in half precision.
+    /// Loads values that are stored in half precision.
     ///
     /// # Safety
-    /// The machine has the instructions; `LANES` halves can be read at `from`.
-    unsafe fn load_half(from: *const u16) -> Self;
+    /// The machine supports the instructions; `LANES` halves can be read at `from`.
+    unsafe fn load_f16(from: *const u16) -> Self;
 
     /// # Safety
-    /// The machine has the instructions; `LANES` values can be written at `to`.
+    /// The machine supports the instructions; `LANES` values can be written at `to`.
     unsafe fn store(self, to: *mut f32);
 
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn add(self, other: Self) -> Self;
 
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn sub(self, other: Self) -> Self;
 
-    /// `self * factor + term`, rounded once where the set can.
+    /// `self * factor + term`, with a single rounding if the set has fused multiply-adds.
     ///
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
 
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn mul(self, other: Self) -> Self;
 
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn div(self, other: Self) -> Self;
 
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn sqrt(self) -> Self;
 
     /// Whether every value is zero.
     ///
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     #[inline(always)]
     unsafe fn is_zero(self) -> bool {
         let mut values = [f32::NAN; 16];
         assert!(Self::LANES <= values.len());
-        // SAFETY: there is room for the lanes; the instructions are the caller's promise.
+        // SAFETY: the array has room for the lanes; the instructions are guaranteed by the caller.
         unsafe { self.store(values.as_mut_ptr()) };
         values[..Self::LANES].iter().all(|&value| value == 0.0)
     }
@@ -66,22 +70,20 @@ pub(crate) trait Vector: Copy {
     /// `self` where `x > 0`, zero elsewhere.
     ///
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn where_positive(self, x: Self) -> Self;
 
-    /// The larger of each pair; `self` where it is not a number.
+    /// The larger of each pair; `self` where that is NaN.
     ///
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn at_least(self, floor: Self) -> Self;
 }
 
-use crate::half::widen;
-
-/// Values to a cache line.
+/// `f32` values per cache line.
 pub(crate) const LINE: usize = 16;
 
-/// Asks for the cache line at an address, which need not exist, to be at hand soon.
+/// Prefetches the cache line at an address, which may be invalid.
 #[inline(always)]
 pub(crate) fn prefetch(at: *const f32) {
     #[cfg(target_arch = "x86_64")]
@@ -93,7 +95,7 @@ pub(crate) fn prefetch(at: *const f32) {
     let _ = at;
 }
 
-/// Four values, in code that compilers turn into the target's baseline vectors.
+/// Four values, in code that compilers turn into baseline vector instructions.
 #[derive(Clone, Copy)]
 pub(crate) struct Four([f32; 4]);
 
@@ -114,19 +116,19 @@ impl Vector for Four {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { from.cast::<[f32; 4]>().read() })
     }
 
     #[inline(always)]
-    unsafe fn load_half(from: *const u16) -> Self {
-        // SAFETY: promised by the caller.
-        Self(unsafe { from.cast::<[u16; 4]>().read_unaligned() }.map(widen))
+    unsafe fn load_f16(from: *const u16) -> Self {
+        // SAFETY: guaranteed by the caller.
+        Self(unsafe { from.cast::<[u16; 4]>().read_unaligned() }.map(to_f32))
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: promised by the caller.
+        // SAFETY: guaranteed by the caller.
         unsafe { to.cast::<[f32; 4]>().write(self.0) }
     }
 
@@ -171,17 +173,17 @@ impl Vector for Four {
     }
 }
 
-/// Implements [`Vector`] for a register of x86: one instruction, or two, for each function.
+/// Implements [`Vector`] for an x86 register.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_vector {
-    ($register:ident, $lanes:literal, $splat:ident, $load:ident, $load_half:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
+    ($register:ident, $lanes:literal, $splat:ident, $load:ident, $load_f16:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
      $div:ident, $sqrt:ident, $fma:ident, $max:ident, $where_positive:ident) => {
         impl Vector for x86::$register {
             const LANES: usize = $lanes;
 
             #[inline(always)]
             unsafe fn splat(value: f32) -> Self {
-                // SAFETY: promised by the caller, as in all that follow.
+                // SAFETY: guaranteed by the caller, as in all functions below.
                 unsafe { x86::$splat(value) }
             }
 
@@ -192,9 +194,9 @@ macro_rules! x86_vector {
             }
 
             #[inline(always)]
-            unsafe fn load_half(from: *const u16) -> Self {
+            unsafe fn load_f16(from: *const u16) -> Self {
                 // SAFETY: see above.
-                unsafe { $load_half(from) }
+                unsafe { $load_f16(from) }
             }
 
             #[inline(always)]
@@ -241,7 +243,7 @@ macro_rules! x86_vector {
 
             #[inline(always)]
             unsafe fn at_least(self, floor: Self) -> Self {
-                // Of two operands, x86 gives the second when one is not a number.
+                // If an operand is NaN, x86 returns the second.
                 // SAFETY: see above.
                 unsafe { x86::$max(floor, self) }
             }
@@ -255,16 +257,13 @@ macro_rules! x86_vector {
     };
 }
 
-#[cfg(target_arch = "x86_64")]
-use std::arch::x86_64 as x86;
-
 /// # Safety
 /// Eight halves can be read.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn load_half_avx2(from: *const u16) -> x86::__m256 {
-    // SAFETY: promised by the caller.
+unsafe fn load_f16_avx2(from: *const u16) -> x86::__m256 {
+    // SAFETY: guaranteed by the caller.
     x86::_mm256_cvtph_ps(unsafe { x86::_mm_loadu_si128(from.cast()) })
 }
 
@@ -273,8 +272,8 @@ unsafe fn load_half_avx2(from: *const u16) -> x86::__m256 {
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn load_half_avx512(from: *const u16) -> x86::__m512 {
-    // SAFETY: promised by the caller.
+unsafe fn load_f16_avx512(from: *const u16) -> x86::__m512 {
+    // SAFETY: guaranteed by the caller.
     x86::_mm512_cvtph_ps(unsafe { x86::_mm256_loadu_si256(from.cast()) })
 }
 
@@ -296,13 +295,13 @@ fn where_positive_avx512(values: x86::__m512, x: x86::__m512) -> x86::__m512 {
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 x86_vector!(
-    __m256, 8, _mm256_set1_ps, _mm256_loadu_ps, load_half_avx2, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
+    __m256, 8, _mm256_set1_ps, _mm256_loadu_ps, load_f16_avx2, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
     _mm256_div_ps, _mm256_sqrt_ps, _mm256_fmadd_ps, _mm256_max_ps, where_positive_avx2
 );
 
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 x86_vector!(
-    __m512, 16, _mm512_set1_ps, _mm512_loadu_ps, load_half_avx512, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
+    __m512, 16, _mm512_set1_ps, _mm512_loadu_ps, load_f16_avx512, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
     _mm512_div_ps, _mm512_sqrt_ps, _mm512_fmadd_ps, _mm512_max_ps, where_positive_avx512
 );

@@ -1,4 +1,4 @@
-//! Every backward pass of the references is the derivative of its forward pass, by central differences in `f64`.
+//! The backward passes of the references are the derivatives of their forward passes, by central differences in `f64`.
 
 mod kit;
 
@@ -22,7 +22,7 @@ proptest! {
 
     #[test]
     fn fc(batch in 1..4_usize, inputs in 1..20_usize, outputs in 1..20_usize) {
-        check_gradients(&Fc { batch, inputs, outputs });
+        check_gradients(&Fc::new(batch, inputs, outputs));
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! The number of threads changes no bit of any result. The shapes are large enough to be cut.
+//! Results have the same bits at any number of threads, on shapes large enough to be split between them.
 
 mod kit;
 
 use alexnet_kernels::geometry::{
-    ConvGeometry, Maps, NormGeometry, Normalization, PoolGeometry, Rounding, Window,
+    ConvGeometry, FcGeometry, Maps, NormGeometry, Normalization, PoolGeometry, Rounding, Window,
 };
+use alexnet_kernels::sgd::SgdSettings;
 use alexnet_kernels::{fc, sgd};
 use kit::{bits, cases::*, check_threads, single, spread};
 
@@ -27,8 +28,8 @@ fn convolutions() {
 
 #[test]
 fn fully_connected() {
-    check_threads(&Fc { batch: 1, inputs: 1000, outputs: 300 });
-    check_threads(&Fc { batch: 40, inputs: 1000, outputs: 300 });
+    check_threads(&Fc::new(1, 1000, 300));
+    check_threads(&Fc::new(40, 1000, 300));
 }
 
 #[test]
@@ -55,24 +56,26 @@ fn elementwise() {
     check_threads(&SoftmaxLoss { labels: (0..200).collect(), classes: 1000 });
 }
 
-/// One weight that is not a finite number is told, wherever it is and however it came about.
+/// A single non-finite weight is reported, wherever it is and whatever caused it.
 #[test]
-fn a_spoilt_weight_is_told() {
+fn steps_report_non_finite_weights() {
     let len = 40_000;
     for (value, gradient) in [(f32::NAN, 0.0), (0.0, f32::INFINITY), (f32::MAX, -f32::MAX)] {
         for at in [0, 7, 16_383, 16_384, len - 1] {
             let [mut w, mut v, mut g] = [vec![0.5; len], vec![0.0; len], vec![0.1; len]];
-            assert!(sgd::step(&mut w, &mut v, &g, 1.0, 0.9, 0.0));
+            let settings = SgdSettings { learning_rate: 1.0, momentum: 0.9, weight_decay: 0.0 };
+            assert!(sgd::step(&mut w, &mut v, &g, settings));
             (w[at], g[at]) = (value, gradient);
-            assert!(!sgd::step(&mut w, &mut v, &g, 1.0, 0.9, 0.0), "{value}, {gradient} at {at}");
+            assert!(!sgd::step(&mut w, &mut v, &g, settings), "{value}, {gradient} at {at}");
         }
     }
-    let (batch, inputs, outputs) = (3, 700, 90);
-    let [x, mut dy] = [vec![0.5; batch * inputs], vec![0.1; batch * outputs]];
-    let [mut w, mut v] = [vec![0.0; inputs * outputs], vec![0.0; inputs * outputs]];
-    assert!(fc::step(batch, inputs, outputs, &x, &dy, &mut w, &mut v, [0.1, 0.9, 0.0]));
-    dy[outputs - 1] = f32::NAN;
-    assert!(!fc::step(batch, inputs, outputs, &x, &dy, &mut w, &mut v, [0.1, 0.9, 0.0]));
+    let (g, batch) = (FcGeometry::new(700, 90).unwrap(), 3);
+    let settings = SgdSettings { learning_rate: 0.1, momentum: 0.9, weight_decay: 0.0 };
+    let [x, mut dy] = [vec![0.5; batch * g.inputs], vec![0.1; batch * g.outputs]];
+    let [mut w, mut v] = [vec![0.0; g.weights()], vec![0.0; g.weights()]];
+    assert!(fc::step(&g, batch, &x, &dy, &mut w, &mut v, settings));
+    dy[g.outputs - 1] = f32::NAN;
+    assert!(!fc::step(&g, batch, &x, &dy, &mut w, &mut v, settings));
 }
 
 #[test]
@@ -82,7 +85,8 @@ fn sgd_step() {
     let [one, two, four] = [1, 2, 4].map(|threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let [mut w, mut v] = [inputs[0].clone(), inputs[1].clone()];
-        pool.install(|| sgd::step(&mut w, &mut v, &inputs[2], 0.01, 0.9, 0.0005));
+        let settings = SgdSettings { learning_rate: 0.01, momentum: 0.9, weight_decay: 0.0005 };
+        pool.install(|| sgd::step(&mut w, &mut v, &inputs[2], settings));
         bits(&[w, v])
     });
     assert!(one == two && one == four);

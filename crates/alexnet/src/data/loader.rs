@@ -341,12 +341,10 @@ impl Job {
         let count = self.batch.min(self.order.len() - begin);
         let values = count * views * self.preprocess.view_len();
         memory::reserve(&mut images, values).map_err(|_| {
-            let mebibytes = (values * size_of::<f32>()) as f64 / f64::from(1 << 20);
-            Error::new(
-                Kind::Runtime,
-                format!("not enough memory: {mebibytes:.1} MiB needed for a batch of {count} images"),
-            )
-            .help("a smaller batch: `--set optimizer.batch=32`; or fewer threads: `--workers 1`")
+            let error = Error::out_of_memory(values * size_of::<f32>(), None);
+            error
+                .context(format!("batch of {count} images"))
+                .help("a smaller batch: `--set optimizer.batch=32`; or fewer threads: `--workers 1`")
         })?;
         let mut batch = Batch { images, ..Batch::default() };
         let is_full = |batch: &Batch| match self.task {

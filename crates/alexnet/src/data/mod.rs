@@ -18,23 +18,20 @@
 
 pub mod bench;
 pub mod check;
-pub mod decode;
+mod defect;
 pub mod digests;
 pub mod embedded;
-pub mod encode;
 pub mod identity;
-mod image;
 pub mod loader;
 pub mod pack;
 pub mod preprocess;
 pub mod source;
-pub mod square;
 pub mod statistics;
 pub mod upright;
 
+pub use alexnet_images::{Image, decode, encode, square};
 pub use check::{Problem, ProblemKind};
 pub use identity::Identity;
-pub use image::Image;
 pub use loader::{Batch, Loader};
 pub use preprocess::{Preprocess, View};
 pub use source::{Dataset, Split, Stored};

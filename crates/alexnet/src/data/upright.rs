@@ -20,6 +20,6 @@ pub fn decode(bytes: &[u8], orientation: Orientation) -> Result<Image> {
 fn turn(image: Image, orientation: u8) -> Image {
     match orientation {
         1 => image,
-        _ => decode::turned(image, orientation),
+        _ => decode::apply_orientation(image, orientation),
     }
 }

@@ -1,28 +1,28 @@
-//! What an engine tells of its layers: whether their numbers are numbers, and how large they are.
+//! Diagnostics of layers: non-finite values and magnitudes.
 
 use std::fmt;
 
 use alexnet_kernels::measure;
 
-/// Where numbers stopped being finite.
+/// Where values became non-finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotFinite {
+pub struct NonFinite {
     /// Position of the layer in the network.
     pub layer: usize,
-    /// Which of its numbers.
+    /// The values concerned.
     pub place: Place,
 }
 
-/// Which numbers of a layer.
+/// A kind of values of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// What leaves it.
+    /// Its outputs.
     Outputs,
-    /// Its weights, after their update.
+    /// Its weights, after the update.
     Weights,
-    /// Its biases, after their update.
+    /// Its biases, after the update.
     Biases,
-    /// The loss of its outputs, which are the logits.
+    /// The loss: the layer's outputs are the logits.
     Loss,
 }
 
@@ -37,27 +37,26 @@ impl fmt::Display for Place {
     }
 }
 
-/// How large the numbers of a layer with weights are, as roots of mean squares. Its outputs are those for all images of the
-/// last step, in however many micro-batches.
+/// Magnitudes of a layer with weights, as root mean squares (RMS). Activations are those of all images of the last step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Health {
-    /// The layer's name.
+    /// Name of the layer.
     pub layer: String,
-    /// Of its outputs, rectified if a rectifier follows.
+    /// RMS of the outputs, after the ReLU if one follows.
     pub activation: f32,
-    /// Share of its units that a rectifier silences for each of these images; `None` without a rectifier.
-    pub dead: Option<f32>,
-    /// Of the gradient of its weights; 0 for a frozen layer.
+    /// Fraction of units that the ReLU sets to zero for every image of the step; `None` without a ReLU.
+    pub dead_fraction: Option<f32>,
+    /// RMS of the gradient of the weights; 0 for a frozen layer.
     pub gradient: f32,
-    /// Of its weights.
+    /// RMS of the weights.
     pub weight: f32,
-    /// Of the last change of its weights.
+    /// RMS of the last update of the weights.
     pub update: f32,
 }
 
-/// What was seen of a layer's outputs in some micro-batches of a step.
+/// Statistics of a layer's outputs over the micro-batches of a step.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct OutputStatistics {
     images: usize,
     /// Sum of the squares of all outputs.
     squares: f64,
@@ -65,32 +64,33 @@ pub(super) struct Seen {
     largest: Vec<f32>,
 }
 
-impl Seen {
-    /// Adds the outputs for some images, of `values` numbers each in so many channels.
+impl OutputStatistics {
+    /// Adds the outputs of some images: `values` per image, in `channels` channels.
     pub(super) fn add(&mut self, outputs: &[f32], values: usize, channels: usize) {
         self.images += outputs.len() / values;
-        self.squares =
-            measure::squares(outputs, values).into_iter().fold(self.squares, |sum, square| sum + square);
-        let largest = measure::largest(outputs, channels);
+        self.squares = measure::row_sums_of_squares(outputs, values)
+            .into_iter()
+            .fold(self.squares, |sum, square| sum + square);
+        let largest = measure::column_maxima(outputs, channels);
         match self.largest.is_empty() {
             true => self.largest = largest,
             false => self.largest.iter_mut().zip(largest).for_each(|(a, b)| *a = a.max(b)),
         }
     }
 
-    /// The root of the mean square of the outputs, of `values` numbers for each image.
+    /// The RMS of the outputs, `values` per image.
     pub(super) fn activation(&self, values: usize) -> f32 {
         (self.squares / (self.images * values).max(1) as f64).sqrt() as f32
     }
 
-    /// The share of channels that no image makes speak.
-    pub(super) fn silent(&self) -> f32 {
-        measure::share_silent(&self.largest) as f32
+    /// The fraction of channels without a positive output for any image.
+    pub(super) fn dead_fraction(&self) -> f32 {
+        measure::dead_fraction_of_maxima(&self.largest) as f32
     }
 }
 
 impl Health {
-    /// The last change of the weights beside the weights: about 1e-3 where a network learns well.
+    /// The ratio of the last update to the weights: about 1e-3 in a network that learns well.
     pub fn ratio(&self) -> f32 {
         if self.weight > 0.0 { self.update / self.weight } else { 0.0 }
     }

@@ -2,8 +2,9 @@
 //!
 //! It is slow and simple. The tests hold the engines against it, and itself against central differences in f64.
 
-use super::layout;
-use super::{Batch, Tensor};
+use super::batch::Batch;
+use super::cpu::layout;
+use super::tensor::Tensor;
 use crate::net::{Activation, DropoutScale, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::hash::combine;
 use alexnet_kernels::real::Real;
@@ -80,7 +81,10 @@ pub fn loss_and_gradients<T: Real>(
         let (w, b) = &weights.layers[i];
         let mut dx = vec![T::from_f64(0.0); x.len()];
         let mut dw = (vec![T::from_f64(0.0); w.len()], vec![T::from_f64(0.0); b.len()]);
-        backward(layer, n, (x, y), w, &mut dy, &mut dx, &mut dw, &keys(batch.keys, i));
+        if let Operation::Dropout { rate, scale } = layer.operation {
+            silence(&mut dy, n, &keys(batch.keys, i), rate, scale);
+        }
+        backward(layer, (x, y), w, &mut dy, &mut dx, &mut dw);
         gradients.layers[i] = dw;
         dy = dx;
     }
@@ -103,9 +107,7 @@ fn activations<T: Real>(
         match &layer.operation {
             Operation::Conv(g, _) => conv::reference::forward(g, n, x, w, b, &mut y),
             Operation::Local(g, _) => local::reference::forward(g, n, x, w, b, &mut y),
-            Operation::Fc { inputs, outputs, .. } => {
-                fc::reference::forward(n, *inputs, *outputs, x, w, b, &mut y)
-            }
+            Operation::Fc(g, _) => fc::reference::forward(g, n, x, w, b, &mut y),
             Operation::Pool(PoolKind::Max, g) => pool::reference::max_forward(g, n, x, &mut y),
             Operation::Pool(PoolKind::Average, g) => pool::reference::avg_forward(g, n, x, &mut y),
             Operation::Lrn(g) => lrn::reference::forward(g, n, x, &mut y),
@@ -134,17 +136,16 @@ fn activations<T: Real>(
     values
 }
 
-#[allow(clippy::too_many_arguments)]
+/// One layer's gradients. Dropout's own has been applied to `dy` by the caller.
 fn backward<T: Real>(
     layer: &Layer,
-    n: usize,
     (x, y): (&[T], &[T]),
     w: &[T],
     dy: &mut [T],
     dx: &mut [T],
     (dw, db): &mut (Vec<T>, Vec<T>),
-    keys: &[u64],
 ) {
+    let n = y.len() / layer.output.len();
     match &layer.operation {
         Operation::Conv(g, _) => {
             conv::reference::backward_weights(g, n, x, dy, dw, db);
@@ -154,9 +155,9 @@ fn backward<T: Real>(
             local::reference::backward_weights(g, n, x, dy, dw, db);
             local::reference::backward_input(g, n, dy, w, dx);
         }
-        Operation::Fc { inputs, outputs, .. } => {
-            fc::reference::backward_weights(n, *inputs, *outputs, x, dy, dw, db);
-            fc::reference::backward_input(n, *inputs, *outputs, dy, w, dx);
+        Operation::Fc(g, _) => {
+            fc::reference::backward_weights(g, n, x, dy, dw, db);
+            fc::reference::backward_input(g, n, dy, w, dx);
         }
         Operation::Pool(PoolKind::Max, g) => pool::reference::max_backward(g, n, x, dy, dx),
         Operation::Pool(PoolKind::Average, g) => pool::reference::avg_backward(g, n, dy, dx),
@@ -170,10 +171,7 @@ fn backward<T: Real>(
             }
             dx.copy_from_slice(dy);
         }
-        Operation::Dropout { rate, scale } => {
-            silence(dy, n, keys, *rate, *scale);
-            dx.copy_from_slice(dy);
-        }
+        Operation::Dropout { .. } => dx.copy_from_slice(dy),
     }
 }
 

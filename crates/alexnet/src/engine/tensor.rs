@@ -1,23 +1,23 @@
-//! A named array of numbers, as it stands in a model file.
+//! Named tensors, as in a model file.
 
 use crate::net::Network;
 use crate::{Error, Result};
 
-/// A named array, row-major, in the model file's layout (see [`crate::net::Layer::parameter_shapes`]).
+/// A named, row-major tensor in the layout of the model file (see [`crate::net::Layer::parameter_shapes`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
-    /// `conv1.weight`, `fc8.bias`.
+    /// The name: `conv1.weight`, `fc8.bias`.
     pub name: String,
-    /// Extents, slowest first.
+    /// Dimensions, outermost first.
     pub shape: Vec<usize>,
-    /// The values, `shape.iter().product()` of them.
+    /// The values: `shape.iter().product()` of them.
     pub data: Vec<f32>,
 }
 
-/// Checks that `tensors` are the network's weights and biases, in its order, and finite.
+/// Checks that `tensors` are the network's weights and biases, in network order, and finite.
 ///
 /// # Errors
-/// Names the first tensor that is missing, unknown, of another shape, or not finite.
+/// Returns an error that names the first tensor that is missing, unknown, has the wrong shape, or is non-finite.
 pub(crate) fn check(network: &Network, tensors: &[Tensor]) -> Result<()> {
     let expected = network.layers.iter().filter_map(|layer| Some((layer, layer.parameter_shapes()?)));
     let expected: Vec<(String, Vec<usize>)> = expected

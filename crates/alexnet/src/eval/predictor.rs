@@ -36,12 +36,12 @@ impl Predictor {
         let model = Model::load(&path)?;
         let mut engine = model.engine(batch, threads).map_err(|error| error.context(path.display()))?;
         if halved {
-            engine.halve_fully_connected()?;
+            engine.convert_fc_to_f16()?;
         }
         let Model { recipe, classes, preprocess, summary, .. } = model;
         let views = recipe.evaluation.views;
         let (preprocess, trained_on) = (Arc::new(preprocess), summary.trained_on);
-        Ok(Self { classes, preprocess, views, path, trained_on, engine: Box::new(engine) })
+        Ok(Self { classes, preprocess, views, path, trained_on, engine })
     }
 
     /// What [`super::evaluate()`] takes.

@@ -68,10 +68,10 @@ fn predictor(folder: &Path, scale: f32, batch: usize) -> Predictor {
 }
 
 fn engine(model: &crate::model::Model) -> Box<dyn crate::engine::Engine> {
-    use crate::engine::{CpuEngine, Engine, Mode};
-    let mut engine = CpuEngine::new(model.network().unwrap(), Mode::Inference, 2, 1).unwrap();
+    use crate::engine::{Device, Options, open};
+    let mut engine = open(Device::Cpu, model.network().unwrap(), &Options::inference(2, 1)).unwrap();
     engine.load(&model.parameters).unwrap();
-    Box::new(engine)
+    engine
 }
 
 fn all(folder: &Path) -> Split {

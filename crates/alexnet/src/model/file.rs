@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Golden, load};
 use crate::data::Preprocess;
-use crate::engine::{CpuEngine, Engine, Mode, Tensor};
+use crate::engine::{self, Device, Engine, Options, Tensor};
 use crate::error::Kind;
 use crate::files::container::{self, Array, Values};
 use crate::net::{Network, Recipe};
@@ -159,10 +159,10 @@ impl Model {
     ///
     /// # Errors
     /// When the memory or the threads cannot be had, or as [`Model::verify`].
-    pub fn engine(&self, batch: usize, threads: usize) -> Result<CpuEngine> {
-        let mut engine = CpuEngine::new(self.network()?, Mode::Inference, batch, threads)?;
+    pub fn engine(&self, batch: usize, threads: usize) -> Result<Box<dyn Engine>> {
+        let mut engine = engine::open(Device::Cpu, self.network()?, &Options::inference(batch, threads))?;
         engine.load(&self.parameters)?;
-        self.verify(&mut engine)?;
+        self.verify(&mut *engine)?;
         Ok(engine)
     }
 

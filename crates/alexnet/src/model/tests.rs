@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::data::{Image, Preprocess};
-use crate::engine::Engine;
+use crate::engine::{self, Device, Options};
 use crate::error::Kind;
 use crate::files::container;
 use crate::net::Recipe;
@@ -72,11 +72,9 @@ pub(crate) fn model() -> Model {
         summary: Summary { seed: u64::MAX, top1: Some(0.1 + 0.2), loss: None, ..Summary::default() },
         golden: Golden { images: vec![square(2), square(3)], logits: vec![0.0; 6] },
     };
-    let mut engine =
-        crate::engine::CpuEngine::new(model.network().unwrap(), crate::engine::Mode::Inference, 1, 1)
-            .unwrap();
+    let mut engine = engine::open(Device::Cpu, model.network().unwrap(), &Options::inference(1, 1)).unwrap();
     engine.load(&model.parameters).unwrap();
-    model.golden = Golden::record(&mut engine, &model.preprocess, model.golden.images).unwrap();
+    model.golden = Golden::record(&mut *engine, &model.preprocess, model.golden.images).unwrap();
     model
 }
 

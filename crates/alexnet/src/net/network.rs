@@ -1,7 +1,8 @@
 //! A network: the recipe's layers with every shape worked out.
 
 use alexnet_kernels::geometry::{
-    ConvGeometry, GeometryError, Maps, NormGeometry, Normalization, PoolGeometry, Rounding, Window,
+    ConvGeometry, FcGeometry, GeometryError, Maps, NormGeometry, Normalization, PoolGeometry, Rounding,
+    Window,
 };
 
 use super::recipe::{
@@ -42,14 +43,7 @@ pub enum Operation {
     /// A convolution whose kernels are not shared between positions.
     Local(ConvGeometry, WeightSpec),
     /// A fully connected layer.
-    Fc {
-        /// Values per image that enter.
-        inputs: usize,
-        /// Units.
-        outputs: usize,
-        /// Initial values, rates and decay.
-        weights: WeightSpec,
-    },
+    Fc(FcGeometry, WeightSpec),
     /// A pooling.
     Pool(PoolKind, PoolGeometry),
     /// Local response normalization across maps.
@@ -169,8 +163,9 @@ impl Size {
                 let weights = window(g) * product(&[height, width]);
                 (weights + product(&[height, width, channels]), weights)
             }
-            Operation::Fc { inputs, outputs, .. } => {
-                (product(&[*inputs, *outputs]) + product(&[*outputs]), product(&[*inputs, *outputs]))
+            Operation::Fc(g, _) => {
+                let weights = product(&[g.inputs, g.outputs]);
+                (weights + product(&[g.outputs]), weights)
             }
             _ => (0, 0),
         };
@@ -239,11 +234,14 @@ impl Layer {
         let operation = match &spec.spec {
             Spec::Conv(c) => Operation::Conv(conv(c)?, c.weights.clone()),
             Spec::Local(c) => Operation::Local(conv(c)?, c.weights.clone()),
-            Spec::Fc { units, weights } => Operation::Fc {
-                inputs: input.len(),
-                outputs: units.unwrap_or(classes),
-                weights: weights.clone(),
-            },
+            Spec::Fc { units, weights } => {
+                let units = units.unwrap_or(classes);
+                let g = FcGeometry::new(input.len(), units).map_err(|error| {
+                    let help = format!("`--set layer.{}.units=1`, or more", spec.name);
+                    refuse(format!("{units} units asked for"), error, help)
+                })?;
+                Operation::Fc(g, weights.clone())
+            }
             Spec::MaxPool(p) => Operation::Pool(PoolKind::Max, pool(p)?),
             Spec::AvgPool(p) => Operation::Pool(PoolKind::Average, pool(p)?),
             Spec::Lrn { size, alpha, beta, k, alpha_over_size, groups } => {
@@ -262,7 +260,7 @@ impl Layer {
         let output = match &operation {
             Operation::Conv(g, _) | Operation::Local(g, _) => g.output,
             Operation::Pool(_, g) => g.output,
-            Operation::Fc { outputs, .. } => Maps::new(1, 1, *outputs),
+            Operation::Fc(g, _) => Maps::new(1, 1, g.outputs),
             _ => input,
         };
         Ok(Self { name: spec.name.clone(), input, output, operation })
@@ -273,7 +271,7 @@ impl Layer {
         match &self.operation {
             Operation::Conv(..) => "conv",
             Operation::Local(..) => "local",
-            Operation::Fc { .. } => "fc",
+            Operation::Fc(..) => "fc",
             Operation::Pool(PoolKind::Max, _) => "max-pool",
             Operation::Pool(PoolKind::Average, _) => "avg-pool",
             Operation::Lrn(_) => "lrn",
@@ -299,7 +297,7 @@ impl Layer {
                 let weights = vec![o.height, o.width, o.channels, g.group_inputs(), k, k];
                 Some((weights, vec![o.height, o.width, o.channels]))
             }
-            Operation::Fc { inputs, outputs, .. } => Some((vec![*outputs, *inputs], vec![*outputs])),
+            Operation::Fc(g, _) => Some((vec![g.outputs, g.inputs], vec![g.outputs])),
             _ => None,
         }
     }
@@ -307,7 +305,7 @@ impl Layer {
     /// Initial values, rates and decay, if the layer has weights.
     pub fn weights(&self) -> Option<&WeightSpec> {
         match &self.operation {
-            Operation::Conv(_, w) | Operation::Local(_, w) | Operation::Fc { weights: w, .. } => Some(w),
+            Operation::Conv(_, w) | Operation::Local(_, w) | Operation::Fc(_, w) => Some(w),
             _ => None,
         }
     }
@@ -316,7 +314,7 @@ impl Layer {
     pub fn fan_in(&self) -> usize {
         match &self.operation {
             Operation::Conv(g, _) | Operation::Local(g, _) => g.depth(),
-            Operation::Fc { inputs, .. } => *inputs,
+            Operation::Fc(g, _) => g.inputs,
             _ => 0,
         }
     }
@@ -330,7 +328,7 @@ impl Layer {
     pub fn macs(&self) -> usize {
         match &self.operation {
             Operation::Conv(g, _) | Operation::Local(g, _) => g.macs(),
-            Operation::Fc { inputs, outputs, .. } => inputs * outputs,
+            Operation::Fc(g, _) => g.weights(),
             _ => 0,
         }
     }

@@ -134,7 +134,7 @@ fn settings(layer: &Layer) -> String {
             let window = window_words(g.window.kernel, g.window.stride, g.window.pad, g.groups);
             format!("{window}{}, {}", rounding(g.window.rounding), weight_words(weights))
         }
-        Operation::Fc { weights, .. } => weight_words(weights),
+        Operation::Fc(_, weights) => weight_words(weights),
         Operation::Pool(_, g) => {
             format!("{}{}", window_words(g.window.kernel, g.window.stride, 0, 1), rounding(g.window.rounding))
         }

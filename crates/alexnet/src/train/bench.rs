@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::init::initialize;
 use crate::Result;
-use crate::engine::{Batch, CpuEngine, Engine, Laps, Mode, Outcome, Pass, Update};
+use crate::engine::{self, Batch, Device, LayerTimings, Options, Pass, StepOutcome, Update};
 use crate::net::{Layer, Network, Recipe};
 use crate::random::{Purpose, key};
 
@@ -79,29 +79,29 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
     let (peak_gflops, copy_gbytes) = on_threads(threads, || (peak::fma_gflops(0.2), peak::copy_gbytes(0.2)))?;
 
     let (infer_images_per_second, infer_layers) = {
-        let mut engine = CpuEngine::new(network.clone(), Mode::Inference, batch, threads)?;
+        let mut engine = engine::open(Device::Cpu, network.clone(), &Options::inference(batch, threads))?;
         engine.load(&parameters)?;
         if half {
-            engine.halve_fully_connected()?;
+            engine.convert_fc_to_f16()?;
         }
-        let mut laps = Vec::new();
+        let mut timings = Vec::new();
         let forward = || {
             engine.forward(&images)?;
-            laps.push(engine.laps().clone());
+            timings.push(engine.timings().clone());
             Ok(())
         };
-        (batch as f64 / median(forward)?, layer_speeds(&network, batch, &laps))
+        (batch as f64 / median(forward)?, layer_speeds(&network, batch, &timings))
     };
     let (train_images_per_second, train_layers) = {
-        let mut engine = CpuEngine::new(network.clone(), Mode::Training, batch, threads)?;
+        let mut engine = engine::open(Device::Cpu, network.clone(), &Options::training(batch, threads))?;
         engine.load(&parameters)?;
         drop(parameters);
-        let mut laps = Vec::new();
-        let batch_of = Batch { images: &images, labels: &labels, keys: &keys };
+        let mut timings = Vec::new();
+        let batch_of = Batch::whole(&images, &labels, &keys);
         // A learning rate of 0 keeps the values of the first step from growing.
         let update = Update { rate: 0.0, momentum: recipe.optimizer.momentum, decay: recipe.optimizer.decay };
         let step = || {
-            let Outcome { loss, .. } = engine.step(&batch_of, &update)?;
+            let StepOutcome { loss, .. } = engine.step(&batch_of, &update)?;
             // Such a step is cut short, so it cannot be measured.
             if !loss.is_finite() {
                 let message = format!(
@@ -111,10 +111,10 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
                 return Err(crate::Error::new(crate::error::Kind::Diverged, message)
                     .help("use smaller initial weights in the recipe"));
             }
-            laps.push(engine.laps().clone());
+            timings.push(engine.timings().clone());
             Ok(())
         };
-        (batch as f64 / median(step)?, layer_speeds(&network, batch, &laps))
+        (batch as f64 / median(step)?, layer_speeds(&network, batch, &timings))
     };
     Ok(Speed {
         recipe: recipe.name.clone(),
@@ -139,22 +139,22 @@ fn training_gflop(network: &Network) -> f64 {
     2.0 * (3 * network.macs() - first) as f64 / 1e9
 }
 
-/// The median of every pass, where `laps` holds the passes of each step.
-fn layer_speeds(network: &Network, batch: usize, laps: &[Laps]) -> Vec<LayerSpeed> {
-    let Some(first) = laps.first() else { return Vec::new() };
-    let passes = first.laps().iter().enumerate();
-    let speeds = passes.map(|(i, lap)| {
-        let mut seconds: Vec<f64> = laps.iter().map(|laps| laps.laps()[i].seconds).collect();
+/// The median of every pass, where `timings` are those of each step.
+fn layer_speeds(network: &Network, batch: usize, timings: &[LayerTimings]) -> Vec<LayerSpeed> {
+    let Some(first) = timings.first() else { return Vec::new() };
+    let passes = first.entries().iter().enumerate();
+    let speeds = passes.map(|(i, timing)| {
+        let mut seconds: Vec<f64> = timings.iter().map(|timings| timings.entries()[i].seconds).collect();
         seconds.sort_by(f64::total_cmp);
         let seconds = seconds[seconds.len() / 2];
-        let layer = &network.layers[lap.layer];
-        let multiplies = if lap.pass == Pass::Update { 0 } else { layer.macs() };
+        let layer = &network.layers[timing.layer];
+        let multiplies = if timing.pass == Pass::Update { 0 } else { layer.macs() };
         LayerSpeed {
             layer: layer.name.clone(),
-            pass: lap.pass,
+            pass: timing.pass,
             milliseconds: 1e3 * seconds,
             gflops: 2.0 * (batch * multiplies) as f64 / seconds / 1e9,
-            gbytes: traffic(layer, lap.pass, batch) as f64 / seconds / 1e9,
+            gbytes: traffic(layer, timing.pass, batch) as f64 / seconds / 1e9,
         }
     });
     speeds.collect()
@@ -176,9 +176,8 @@ fn traffic(layer: &Layer, pass: Pass, batch: usize) -> usize {
 }
 
 fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
-        crate::Error::new(crate::error::Kind::Runtime, format!("cannot start {threads} threads: {error}"))
-    })?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|error| crate::Error::threads(threads, &error))?;
     Ok(pool.install(work))
 }
 

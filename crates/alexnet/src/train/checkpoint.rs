@@ -98,12 +98,14 @@ impl Lineage {
     /// Describes how the lineage of a training that would resume differs from this one; `None` if it does not.
     pub fn difference(&self, now: &Self) -> Option<String> {
         let mut differences = Vec::new();
-        if self.recipe != now.recipe {
-            let read = |text: &str| Recipe::parse(text, "the checkpoint's recipe");
-            differences.push(match (read(&self.recipe), read(&now.recipe)) {
-                (Ok(then), Ok(now)) => format!("the recipe:\n{}", diff(&then, &now).trim_end()),
-                _ => "the recipe, which this program cannot read".to_owned(),
-            });
+        // Parsed, because an earlier version may have written the same recipe differently.
+        let read = |text: &str| Recipe::parse(text, "the checkpoint's recipe");
+        match (read(&self.recipe), read(&now.recipe)) {
+            (Ok(then), Ok(now)) if then == now => {}
+            (Ok(then), Ok(now)) => differences.push(format!("the recipe:\n{}", diff(&then, &now).trim_end())),
+            (Err(_), _) | (_, Err(_)) => {
+                differences.push("the recipe, which this version cannot read".to_owned());
+            }
         }
         if let Some(difference) = self.data.difference(&now.data) {
             differences.push(format!("the images: {difference}"));

@@ -31,7 +31,7 @@ impl DiskStatus {
     /// Records a failure; returns whether it should be reported: unless its cause has been already.
     pub(super) fn failed(&mut self, output: Output, error: &Error) -> bool {
         self.failing.insert(output);
-        let cause = error.cause.map_or_else(|| error.message.clone(), |cause| format!("{cause:?}"));
+        let cause = error.cause.as_ref().map_or_else(|| error.message.clone(), |cause| format!("{cause:?}"));
         self.reported.insert(cause)
     }
 

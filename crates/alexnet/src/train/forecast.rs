@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::data::loader::STAGES;
-use crate::engine::{Laps, Pass};
+use crate::engine::{LayerTimings, Pass};
 use crate::format::{duration, grouped, significant};
 
 /// Steps that are measured.
@@ -91,13 +91,13 @@ pub struct Known {
 
 impl Measuring {
     /// Adds a step; returns whether there are enough.
-    pub fn add(&mut self, images: usize, seconds: f64, waiting: f64, laps: &Laps) -> bool {
+    pub fn add(&mut self, images: usize, seconds: f64, waiting: f64, timings: &LayerTimings) -> bool {
         self.steps += 1;
         if self.steps <= WARMUP {
             return false;
         }
         let sum = |wanted: &dyn Fn(Pass) -> bool| -> f64 {
-            laps.laps().iter().filter(|lap| wanted(lap.pass)).map(|lap| lap.seconds).sum()
+            timings.entries().iter().filter(|entry| wanted(entry.pass)).map(|entry| entry.seconds).sum()
         };
         self.measured += 1;
         self.images += images;

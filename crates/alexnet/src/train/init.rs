@@ -67,7 +67,7 @@ fn uniform(bound: f64, n: usize, random: &mut ChaCha8Rng) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    use alexnet_kernels::geometry::Maps;
+    use alexnet_kernels::geometry::{FcGeometry, Maps};
 
     use super::*;
     use crate::net::{Operation, WeightSpec};
@@ -77,11 +77,10 @@ mod tests {
             name: name.into(),
             input: Maps { channels: inputs, height: 1, width: 1 },
             output: Maps { channels: outputs, height: 1, width: 1 },
-            operation: Operation::Fc {
-                inputs,
-                outputs,
-                weights: WeightSpec { init, bias, ..WeightSpec::default() },
-            },
+            operation: Operation::Fc(
+                FcGeometry { inputs, outputs },
+                WeightSpec { init, bias, ..WeightSpec::default() },
+            ),
         }
     }
 

@@ -10,7 +10,7 @@ use super::plots;
 use super::watch::Watch;
 use crate::data::check;
 use crate::data::{Dataset, Loader, Preprocess, Statistics};
-use crate::engine::{Batch, CpuEngine, Engine, Mode, Update};
+use crate::engine::{self, Batch, Device, Engine, Update};
 use crate::net::{Network, Recipe};
 use crate::{Error, Result};
 
@@ -83,7 +83,11 @@ pub fn find(
             .help("--to must be above --from"));
     }
     let network = Network::new(recipe, dataset.classes.len())?;
-    let mut engine = CpuEngine::new(network, Mode::Training, recipe.optimizer.batch, options.threads)?;
+    let mut engine = engine::open(
+        Device::Cpu,
+        network,
+        &engine::Options::training(recipe.optimizer.batch, options.threads),
+    )?;
     engine.load(&initialize(engine.network(), options.seed)?)?;
     let mut dataset = dataset.clone();
     dataset.prepare(&recipe.input)?;
@@ -94,8 +98,8 @@ pub fn find(
     while search.trials.len() < options.steps && search.explodes.is_none() && !stop {
         let lr = options.lr(search.trials.len());
         let loaded = batches.next()?;
-        let batch = Batch { images: &loaded.images, labels: &loaded.labels, keys: &loaded.keys };
-        let loss = search.step(&mut engine, &batch, recipe, lr)?;
+        let batch = Batch::whole(&loaded.images, &loaded.labels, &loaded.keys);
+        let loss = search.step(&mut *engine, &batch, recipe, lr)?;
         batches.recycle(loaded);
         let advanced = PhaseAdvanced { done: 1, loss: Some(loss) };
         stop = observer.observe(&Event::PhaseAdvanced(advanced)).is_break();
@@ -172,20 +176,20 @@ struct Search {
 
 impl Search {
     /// Makes a step; returns the loss before it.
-    fn step(&mut self, engine: &mut CpuEngine, batch: &Batch<'_>, recipe: &Recipe, lr: f32) -> Result<f64> {
+    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch<'_>, recipe: &Recipe, lr: f32) -> Result<f64> {
         let update = Update { rate: lr, momentum: recipe.optimizer.momentum, decay: recipe.optimizer.decay };
         let checks_layers = self.trials.len().is_multiple_of(CHECK_LAYERS_EVERY);
         let loss = match checks_layers {
             true => {
-                let outcome = engine.forward_backward(batch, &mut |_| {})?;
+                let outcome = engine.forward_backward(batch, &mut |_| Ok(()))?;
                 if outcome.loss.is_finite() {
-                    engine.apply(&update);
+                    engine.apply(&update)?;
                 }
                 outcome.loss
             }
             false => engine.step(batch, &update)?.loss,
         };
-        if engine.not_finite().is_some() {
+        if engine.non_finite()?.is_some() {
             self.explodes = Some(lr);
             return Ok(loss);
         }
@@ -197,7 +201,7 @@ impl Search {
             self.explodes = Some(lr);
         }
         if checks_layers {
-            let bad = engine.health().iter().any(Watch::needs_lower_lr);
+            let bad = engine.health()?.iter().any(Watch::needs_lower_lr);
             self.too_high = if bad { self.too_high.or(Some(lr)) } else { None };
         }
         Ok(loss)

@@ -63,7 +63,7 @@ impl Line {
         for layer in layers {
             let values = [
                 ("activation", Some(layer.activation)),
-                ("dead", layer.dead),
+                ("dead", layer.dead_fraction),
                 ("gradient", Some(layer.gradient)),
                 ("ratio", Some(layer.ratio())),
                 ("weight", Some(layer.weight)),
@@ -241,7 +241,7 @@ mod tests {
         let layer = Health {
             layer: "conv1".into(),
             activation: 0.5,
-            dead: Some(0.25),
+            dead_fraction: Some(0.25),
             gradient: 1e-3,
             weight: 0.1,
             update: 1e-4,

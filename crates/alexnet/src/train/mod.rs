@@ -14,7 +14,7 @@
 //! | [`run`], [`layout`], [`lock`], [`origin`] | the run folder, its file names, its lock, and `run.json` |
 //! | [`snapshot`], [`shelf`] | which model is the best, and the files of the best models |
 //! | `run_files`, `disk` | the files that follow the events, and outputs that fail |
-//! | [`log`](mod@log), [`metrics`], [`tally`] | `log.txt` and `metrics.jsonl` |
+//! | [`log_file`], [`metrics`], [`tally`] | `log.txt` and `metrics.jsonl` |
 //! | [`tensorboard`], [`plots`] | the metrics for TensorBoard, and as images |
 //! | [`signals`] | stopping without losing anything |
 //! | [`lr_search`] | `alexnet lr-find` |
@@ -30,7 +30,7 @@ pub mod init;
 pub mod journal;
 pub mod layout;
 pub mod lock;
-pub mod log;
+pub mod log_file;
 pub mod lr_search;
 pub mod metrics;
 pub mod observer;

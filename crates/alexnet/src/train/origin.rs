@@ -57,9 +57,13 @@ pub struct Requests {
     pub on_plateau: Option<String>,
 }
 
+/// Whether the folder holds a run that can be resumed.
+pub fn is_run(folder: &Path) -> bool {
+    folder.join(layout::ORIGIN).is_file()
+}
+
 /// Returns the newest run in a folder of runs, or the folder itself if it is a run or contains none.
 pub fn newest(folder: &Path) -> PathBuf {
-    let is_run = |folder: &Path| folder.join(Origin::FILE).is_file();
     let written = |run: &PathBuf| {
         let files = std::fs::read_dir(run).into_iter().flatten().flatten();
         files.filter_map(|file| file.metadata().ok()?.modified().ok()).max()
@@ -129,7 +133,7 @@ impl Origin {
     /// # Errors
     /// Returns an error if the folder holds no run, one that was stopped before it had started, or one of a newer program.
     pub fn read(folder: &Path) -> Result<Self> {
-        if !folder.join(Self::FILE).is_file() {
+        if !is_run(folder) {
             return Err(missing(folder));
         }
         let origin: Self = json::read(&folder.join(Self::FILE), "what `alexnet train` writes")

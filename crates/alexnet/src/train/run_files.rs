@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::disk::Output;
 use super::layout::{METRICS, PLOTS};
-use super::log::Log;
+use super::log_file::LogFile;
 use super::metrics::{self, Line, MetricsFile};
 use super::observer::{Event, Observer};
 use super::plots;
@@ -22,7 +22,7 @@ const DRAW_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct RunFiles {
     folder: PathBuf,
-    log: Log,
+    log: LogFile,
     metrics: MetricsFile,
     events: Option<EventFile>,
     curves: Curves,
@@ -45,7 +45,7 @@ impl RunFiles {
     pub(super) fn open(run: &Path) -> Result<Self> {
         Ok(Self {
             folder: run.to_path_buf(),
-            log: Log::open(run)?,
+            log: LogFile::open(run)?,
             metrics: MetricsFile::resume(run.join(METRICS), usize::MAX)?,
             events: None,
             curves: Curves::new(run.join(PLOTS)),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Outcome;
+use crate::engine::StepOutcome;
 
 /// Results and timings of several steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub struct Tally {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepStats {
     /// Loss and correct images.
-    pub outcome: Outcome,
+    pub outcome: StepOutcome,
     /// Images in the batch.
     pub images: usize,
     /// Seconds.

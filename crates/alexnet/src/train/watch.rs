@@ -183,7 +183,7 @@ impl Watch {
         let (name, ratio) = (&layer.layer, layer.ratio());
         let mut advice = Vec::new();
         if is_mostly_inactive(layer) {
-            let share = 100.0 * layer.dead.unwrap_or_default();
+            let share = 100.0 * layer.dead_fraction.unwrap_or_default();
             let finding =
                 format!("{name}: {share:.0} % of its units are inactive for every image of the batch");
             let remedy = format!(
@@ -223,7 +223,7 @@ impl Watch {
 }
 
 fn is_mostly_inactive(layer: &Health) -> bool {
-    layer.dead.is_some_and(|dead| dead > MAX_DEAD)
+    layer.dead_fraction.is_some_and(|dead| dead > MAX_DEAD)
 }
 
 fn updates_are_fast(layer: &Health) -> bool {
@@ -242,8 +242,8 @@ fn is_enough(seen: &Tally, classes: usize) -> bool {
 mod tests {
     use super::*;
 
-    fn health(dead: Option<f32>, update: f32) -> Health {
-        Health { layer: "conv2".into(), activation: 1.0, dead, gradient: 0.1, weight: 0.01, update }
+    fn health(dead_fraction: Option<f32>, update: f32) -> Health {
+        Health { layer: "conv2".into(), activation: 1.0, dead_fraction, gradient: 0.1, weight: 0.01, update }
     }
 
     #[test]

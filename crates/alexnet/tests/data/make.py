@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes odd/: pictures in every odd coding, and what Pillow makes of them, in expected.safetensors.
+"""Writes odd/, images in unusual encodings, and expected.safetensors, the pixels that Pillow decodes from them.
 
-    pip install pillow numpy imagecodecs safetensors && python tests/data/make.py
+    pip install pillow numpy imagecodecs safetensors && python crates/alexnet/tests/data/make.py
 
-`NAME` there is `Image.open(odd/NAME).convert("RGB")`, `[height, width, 3]`; for 16 bits, of which Pillow keeps the upper or
-saturates, `round(value / 257)`. `WIDTHxHEIGHT-to-SIDE` is the photograph-like picture of that size, and
-`WIDTHxHEIGHT-to-SIDE.square` what Pillow's BILINEAR makes of it: short side to SIDE, center square.
+The tensor `NAME` is `Image.open(odd/NAME).convert("RGB")`, `[height, width, 3]`; for 16 bits, which Pillow truncates or
+saturates, `round(value / 257)`. `WIDTHxHEIGHT-to-SIDE` is a photograph-like image of that size, and
+`WIDTHxHEIGHT-to-SIDE.square` its center square after Pillow's BILINEAR resized the short side to SIDE.
 """
 
 import pathlib
@@ -20,7 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ODD = HERE / "odd"
 
 
-def picture(width, height, seed):
+def image(width, height, seed):
     """Waves, an edge and some noise."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width] / max(width, height)
@@ -34,10 +34,10 @@ def main():
     ODD.mkdir(exist_ok=True)
     for old in ODD.iterdir():
         old.unlink()
-    rgb = Image.fromarray(picture(41, 29, 1))
+    rgb = Image.fromarray(image(41, 29, 1))
     exif = Image.Exif()
     exif[0x0112] = 6
-    save = lambda image, name, **options: image.save(ODD / name, **options)
+    save = lambda picture, name, **options: picture.save(ODD / name, **options)
     save(rgb.convert("L"), "grey.jpg", quality=90)
     save(rgb.convert("CMYK"), "cmyk.jpg", quality=95)
     save(rgb, "progressive.jpg", quality=90, progressive=True)
@@ -64,20 +64,20 @@ def main():
     save(alpha, "alpha.png")
     save(rgb, "animated.png", save_all=True, append_images=[rgb.rotate(180)])
     expected = {path.name: np.asarray(Image.open(path).convert("RGB")) for path in sorted(ODD.iterdir())}
-    # Pillow saturates 16-bit grey and has no 16-bit color.
-    deep = (picture(41, 29, 2).astype(np.uint16) * 257 + 5).clip(0, 65535)
+    # Pillow saturates 16-bit gray and has no 16-bit color.
+    deep = (image(41, 29, 2).astype(np.uint16) * 257 + 5).clip(0, 65535)
     for name, values in [("16-bit-grey.png", deep[..., 0]), ("16-bit.png", deep)]:
         (ODD / name).write_bytes(imagecodecs.png_encode(np.ascontiguousarray(values)))
         whole = np.round(values / 257).astype(np.uint8)
         expected[name] = np.repeat(whole[..., None], 3, axis=2) if whole.ndim == 2 else whole
     for width, height, side in [(100, 75, 64), (75, 100, 64), (60, 60, 97), (200, 40, 32), (33, 50, 33)]:
         name = f"{width}x{height}-to-{side}"
-        image = Image.fromarray(picture(width, height, 3))
+        source = Image.fromarray(image(width, height, 3))
         scale = lambda length: max(side, length * side // min(width, height))
-        resized = image.resize((scale(width), scale(height)), Image.BILINEAR)
+        resized = source.resize((scale(width), scale(height)), Image.BILINEAR)
         left, top = (resized.width - side) // 2, (resized.height - side) // 2
         square = resized.crop((left, top, left + side, top + side))
-        expected[name], expected[f"{name}.square"] = np.asarray(image), np.asarray(square)
+        expected[name], expected[f"{name}.square"] = np.asarray(source), np.asarray(square)
     save_file(expected, HERE / "expected.safetensors", metadata={"pillow": PIL.__version__, "imagecodecs": imagecodecs.__version__})
 
 

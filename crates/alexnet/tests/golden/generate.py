@@ -1,8 +1,8 @@
-"""Golden numbers from PyTorch, computed in double precision and stored in single.
+"""Expected values from PyTorch, computed in double precision and stored in single.
 
-    python tests/golden/generate.py
+    python crates/alexnet/tests/golden/generate.py
 
-writes, beside itself, narrow-paper.safetensors (the network of narrow-paper.toml: activations, loss, gradients,
+writes, next to itself, narrow-paper.safetensors (the network of narrow-paper.toml: activations, loss, gradients,
 ten steps of training) and operations.safetensors (single operations, forward and backward). README.md names every
 tensor. Needs torch, numpy and safetensors; the versions that made the files are in their metadata.
 """
@@ -21,13 +21,13 @@ DOUBLE = torch.float64
 
 
 def metadata(**more):
-    """One entry, because the order of several is left to chance: the same run gives the same bytes."""
+    """Returns one entry, because the order of several is random: the same run must write the same bytes."""
     versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
     return {"golden": json.dumps({"script": "tests/golden/generate.py", **versions, **more})}
 
 
 def single(array):
-    """Draws are rounded to single precision first, so that both sides compute from the same numbers."""
+    """Rounds to single precision first, so that both programs compute with the same values."""
     return torch.tensor(np.asarray(array, dtype=np.float32), dtype=DOUBLE)
 
 
@@ -40,18 +40,18 @@ def stored(tensor):
 
 
 def conv1_rounding_up(x, weight, bias):
-    """Kernel 11, stride 4, rounding up: zeros on the right and at the bottom for the last window."""
+    """Kernel 11, stride 4, rounding up: zero padding on the right and at the bottom for the last window."""
     beyond = -(x.shape[-1] - 11) % 4
     return F.conv2d(F.pad(x, (0, beyond, 0, beyond)), weight, bias, stride=4)
 
 
 def lrn_per_column(x):
-    """The paper's formula with alpha 1e-4: PyTorch divides alpha by the window's size, 5. A column is one half."""
+    """The paper's formula with alpha 1e-4 per column; PyTorch divides alpha by the window size, 5."""
     return torch.cat([F.local_response_norm(half, 5, 5e-4, 0.75, 2.0) for half in x.chunk(2, dim=1)], dim=1)
 
 
 def forward(p, x, keep=1.0):
-    """Every layer's output by the layer's name; `keep` scales the fully connected layers as dropout does at test."""
+    """Returns every layer's output by name; `keep` scales the fully connected layers as dropout does at test time."""
     conv = lambda x, name, **how: F.conv2d(x, p[f"{name}.weight"], p[f"{name}.bias"], **how)
     fc = lambda x, name: F.linear(x, p[f"{name}.weight"], p[f"{name}.bias"])
     pool = lambda x: F.max_pool2d(x, 3, 2)
@@ -109,7 +109,7 @@ def draw():
 
 
 def train(parameters, images, labels, steps, decay_of=lambda name: DECAY if name.endswith(".weight") else 0.0):
-    """The paper's rule, the same batch at each step: losses before each step, and the parameters after the last."""
+    """Applies the paper's update to the same batch repeatedly; returns the loss before each step and the final parameters."""
     p = {name: value.clone() for name, value in parameters.items()}
     v = {name: torch.zeros_like(value) for name, value in p.items()}
     losses = []
@@ -174,7 +174,7 @@ def narrow_paper():
 
 
 def within_map_norm(x, size, alpha, beta, k):
-    """x / (k + alpha * sum of squares)^beta, the sum over a window of the same map that starts size // 2 before."""
+    """x / (k + alpha * sum of squares)^beta, summed over a window of the same map that starts size // 2 before."""
     before, after = size // 2, (size - 1) // 2
     channels = x.shape[1]
     ones = torch.ones(channels, 1, size, size, dtype=DOUBLE)
@@ -183,13 +183,13 @@ def within_map_norm(x, size, alpha, beta, k):
 
 
 def across_maps_norm(x, size, alpha, beta, k, groups):
-    """alpha multiplies the plain sum of squares; PyTorch's is divided by the window's size."""
+    """alpha multiplies the plain sum of squares; PyTorch divides it by the window size."""
     parts = x.chunk(groups, dim=1)
     return torch.cat([F.local_response_norm(part, size, alpha * size, beta, k) for part in parts], dim=1)
 
 
 def local(x, weight, bias, kernel, stride, pad, groups):
-    """A convolution with kernels of its own at each position: weight [oh, ow, out, in/groups, kh, kw]."""
+    """A convolution with separate kernels at each position: weight [oh, ow, out, in/groups, kh, kw]."""
     oh, ow, out = bias.shape
     batch, channels = x.shape[:2]
     columns = F.unfold(x, kernel, padding=pad, stride=stride)
@@ -199,7 +199,7 @@ def local(x, weight, bias, kernel, stride, pad, groups):
 
 
 def conv_rounding_up(x, weight, bias, stride, pad, groups):
-    """Zeros beyond the right and the bottom for the last, partly covered window."""
+    """Zero padding on the right and at the bottom for the last, partly covered window."""
     kernel = weight.shape[-1]
     beyond = [-(side + 2 * pad - kernel) % stride for side in x.shape[-2:]]
     x = F.pad(x, (pad, pad + beyond[1], pad, pad + beyond[0]))
@@ -211,7 +211,7 @@ def operations():
     tensors, settings = {}, {}
 
     def case(name, how, run, **shapes):
-        """Draws the inputs, runs, draws the output's gradient, stores all of it and the inputs' gradients."""
+        """Draws inputs, computes the output, draws its gradient, and stores all of them with the input gradients."""
         inputs = {key: single(random.normal(0, 1, shape)).requires_grad_(True) for key, shape in shapes.items()}
         out = run(**inputs, **how)
         upstream = single(random.normal(0, 1, tuple(out.shape)))

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Writes meta.mat: a development kit's file with six classes and one synset above them, by scipy.
+"""Writes meta.mat, the file of a development kit with six classes and one synset above them, with scipy.
 
-    pip install scipy && python tests/ilsvrc/generate.py
+    pip install scipy && python crates/alexnet/tests/ilsvrc/generate.py
 
-With a folder, it writes a whole challenge there, in the layout that ImageNet hands out, of small random pictures:
+With a folder, it writes a complete challenge of small random images there, in ImageNet's layout:
 
-    pip install scipy numpy pillow && python tests/ilsvrc/generate.py FOLDER [--classes 1000] [--train 20] [--val 2000]
+    pip install scipy numpy pillow && python crates/alexnet/tests/ilsvrc/generate.py FOLDER [--classes 1000] [--train 20] [--val 2000]
 
-The real oddities are in it, under their real names: a PNG named JPEG, 22 pictures in CMYK; and one that EXIF turns, a grey
-one, a truncated one. With --holes, the training archive has its true size and number of pictures, and no bytes in them.
+It includes ImageNet's irregular files, under their real names (a PNG named JPEG and 22 CMYK images), and an image with an EXIF
+rotation, a gray one and a truncated one. With --holes, the training archive is a sparse file with its true size and number of images.
 """
 
 import argparse
@@ -38,7 +38,7 @@ SYNSETS = [
 
 
 def meta(path, synsets, ancestors=1):
-    """The struct array of 2012: classes first, then synsets that have them as children."""
+    """Writes the struct array of 2012: classes first, then synsets that have them as children."""
     fields = ["ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children", "wordnet_height", "num_train_images"]
     above = [(f"n{1740 + i:08}", "entity") for i in range(ancestors)]
     records = np.empty((len(synsets) + ancestors, 1), dtype=[(field, object) for field in fields])
@@ -56,7 +56,7 @@ def add(archive, name, data):
     archive.addfile(info, io.BytesIO(data))
 
 
-def picture(rng, label, odd=None):
+def image_bytes(rng, label, odd=None):
     from PIL import Image
 
     height, width = rng.randint(40, 90), rng.randint(40, 90)
@@ -79,8 +79,8 @@ def picture(rng, label, odd=None):
 
 
 def synsets_of(rng, classes):
-    """Classes in the order of the challenge's identifiers, which is not that of the WNIDs. Those with odd files are among
-    them, and two have the same words, as in 2012."""
+    """Returns classes in the order of the challenge's identifiers, which is not that of the WNIDs. They include those with
+    irregular files, and two have the same words, as in 2012."""
     real = sorted({name.split("_")[0] for name in [PNG_NAMED_JPEG, *CMYK]})[:classes]
     wnids = real + [f"n{number:08}" for number in rng.sample(range(20_000_000, 99_999_999), classes - len(real))]
     rng.shuffle(wnids)
@@ -103,14 +103,14 @@ def challenge(folder, classes, train, val):
             inner = io.BytesIO()
             with tarfile.open(fileobj=inner, mode="w") as archive:
                 for i, name in enumerate(plain):
-                    add(archive, f"{name}.JPEG", picture(rng, place[wnid], odd.get(i)))
+                    add(archive, f"{name}.JPEG", image_bytes(rng, place[wnid], odd.get(i)))
                 for name, kind in named.items():
-                    add(archive, f"{name}.JPEG", picture(rng, place[wnid], kind))
+                    add(archive, f"{name}.JPEG", image_bytes(rng, place[wnid], kind))
             add(outer, f"{wnid}.tar", inner.getvalue())
     truth = [rng.randint(1, classes) for _ in range(val)]
     with tarfile.open(folder / "ILSVRC2012_img_val.tar", "w") as archive:
         for i, identifier in enumerate(truth):
-            add(archive, f"ILSVRC2012_val_{i + 1:08}.JPEG", picture(rng, place[synsets[identifier - 1][0]]))
+            add(archive, f"ILSVRC2012_val_{i + 1:08}.JPEG", image_bytes(rng, place[synsets[identifier - 1][0]]))
     kit = folder / "kit.mat"
     meta(kit, synsets, ancestors=860 if classes == 1000 else 1)
     with tarfile.open(folder / "ILSVRC2012_devkit_t12.tar.gz", "w:gz") as archive:
@@ -121,14 +121,14 @@ def challenge(folder, classes, train, val):
 
 
 def holes(folder):
-    """The training archive at its true size: 1,000 archives, 1,281,167 pictures, 147,897,477,120 bytes, of which only the
-    headers are on the disk (5 GB, as each takes a block of it)."""
+    """Writes the training archive at its true size: 1,000 archives, 1,281,167 images, 147,897,477,120 bytes, of which only
+    the headers take disk space (5 GB, one block each)."""
     rng = random.Random(2012)
     folder.mkdir(parents=True, exist_ok=True)
     total, images, classes = 147_897_477_120, 1_281_167, 1000
     wnids = sorted(wnid for wnid, _ in synsets_of(rng, classes))
     counts = [images // classes + (i < images % classes) for i in range(classes)]
-    # What the headers, the ends and the paddings leave for pictures.
+    # What headers, end blocks and padding leave for images.
     mean = (total - 10240 - classes * (512 + 10240)) // images - 512 - 256
 
     def header(name, size):

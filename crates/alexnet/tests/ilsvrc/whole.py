@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""A whole challenge, as ImageNet hands it out, through the program: checked, packed, trained on and judged.
+"""Runs a complete challenge in ImageNet's layout through the program: check, pack, train, eval.
 
     pip install scipy numpy pillow && cargo build --release
-    python tests/ilsvrc/whole.py target/release/alexnet [FOLDER]
+    python crates/alexnet/tests/ilsvrc/whole.py target/release/alexnet [FOLDER]
 
-1,000 archives of 20 small images each, 2,000 to validate on, a development kit; about a minute.
+1,000 archives of 20 small images each, 2,000 validation images, a development kit; about a minute.
 """
 
 import json
@@ -32,7 +32,7 @@ def main():
             print(f"{' '.join(map(str, arguments[:2]))}: {time.perf_counter() - began:.1f} s")
             return json.loads(done.stdout)
 
-        # Every oddity is found, and nothing else of its kind.
+        # All irregular files are found, and no others of these kinds.
         found = run("data", "check", source)
         assert (found["images"], found["classes"]) == (22_000, 1000), found["images"]
         kinds = Counter(problem["kind"] for problem in found["problems"])
@@ -40,16 +40,16 @@ def main():
         assert files == set(generate.CMYK), files
         expected = {"cmyk": 22, "wrong-name": 1, "rotated": 1, "truncated": 1}
         assert all(kinds[kind] == count for kind, count in expected.items()), kinds
-        # One whole pass and a bit, over every image but the truncated one.
+        # A little more than one epoch, over every image but the truncated one.
         recipe = ["--recipe", "small", "--seed", "1"]
         trained = run("train", source, *recipe, "--run", root / "run", "--steps", "300")
         assert len(trained["skipped"]) == 1 and trained["images"] == 2000, trained
-        # Packed, the truncated image is not counted any more, so the crops of those behind it are others.
+        # The packed set does not contain the truncated image.
         packed = run("data", "pack", source, root / "packed", "--side", "28")
         assert [split["images"] for split in packed["splits"]] == [19_999, 2000], packed["splits"]
         again = run("train", root / "packed", *recipe, "--run", root / "again", "--steps", "300")
         assert abs(again["loss"] - trained["loss"]) < 0.2, (trained, again)
-        # Labels are joined rightly: the class's number colors its images, so a little is learned at once.
+        # Labels are assigned correctly: the class determines the color of its images, so the network learns something quickly.
         judged = run("eval", root / "run", "--data", source, "--split", "val")
         assert judged["images"] == 2000 and judged["top1"] == trained["top1"], judged
         assert judged["top5"] > 0.01, f"top-5 {judged['top5']}: chance is 0.005"

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compares how this program decodes JPEG files with libjpeg-turbo, over all the ways in which they are written.
+"""Compares JPEG decoding with libjpeg-turbo, over every sampling, scan division, restart interval and color marker.
 
-    python tests/jpeg/sweep.py target/release/examples/pixels [--table docs/results/jpeg.md]
+    python crates/alexnet/tests/jpeg/sweep.py target/release/examples/pixels [--table docs/results/jpeg.md]
 
-Files come from cjpeg and jpegtran (Debian's libjpeg-turbo-progs) and from edits of their markers; what is right comes from
-Pillow. A file passes when the mean difference is below 0.5 levels, or when it is refused and says what it is. Damaged files
-pass when they are called truncated.
+Files come from cjpeg and jpegtran (Debian's libjpeg-turbo-progs) and from edits of their markers; Pillow decodes the expected
+pixels. A file passes if the mean difference is below 0.5 levels, or if it is refused with the right reason. Damaged files
+pass if they are reported as truncated.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def run(*command, data):
 
 
 def coded(size, sampling, scans, restart, progressive, folder):
-    """The file that cjpeg makes, or None where it cannot."""
+    """Returns the file that cjpeg writes, or None if it cannot."""
     values = image(*size)
     gray = "," not in sampling
     kind = b"P5" if gray else b"P6"
@@ -87,7 +87,7 @@ def coded(size, sampling, scans, restart, progressive, folder):
 
 
 def segments(data):
-    """(marker, start, end) of every segment up to the first scan's data."""
+    """Yields (marker, start, end) of every segment up to the first scan's data."""
     at = 2
     while True:
         marker, length = data[at + 1], struct.unpack(">H", data[at + 2 : at + 4])[0]
@@ -109,7 +109,7 @@ def adobe(transform, short=False):
 
 
 def marked(data, mark):
-    """The file with other marks of its colors."""
+    """Returns the file with other color markers."""
     bare = without(data, 0xE0, 0xEE)
     put = lambda *parts: bare[:2] + b"".join(parts) + bare[2:]
     jfif = data[2:20]
@@ -131,14 +131,14 @@ def marked(data, mark):
 
 
 def four(size, transform, quality=90):
-    """A file of four components; YCCK where the transform says so."""
+    """Returns a file with four components, CMYK or YCCK depending on the transform."""
     out = io.BytesIO()
     Image.fromarray(np.concatenate([image(*size), image(*size)[..., :1]], axis=2), "CMYK").save(out, "JPEG", quality=quality)
     return out.getvalue().replace(adobe(0)[4:], adobe(transform)[4:])
 
 
 def truth(data):
-    """What Pillow makes of it, or why it makes nothing."""
+    """Returns the pixels that Pillow decodes, or its error."""
     try:
         return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     except Exception as error:
@@ -146,7 +146,7 @@ def truth(data):
 
 
 def odd(size):
-    """Files that are whole, written in ways that some decoders do not expect."""
+    """Yields complete files with constructs that some decoders do not expect."""
     data = coded(size, "2x2,1x1,1x1", SCANS["one"], None, False, FOLDER)
     restarts = coded(size, "2x2,1x1,1x1", SCANS["one"], "1B", False, FOLDER)
     progressive = coded(size, "2x2,1x1,1x1", None, None, True, FOLDER)
@@ -154,20 +154,20 @@ def odd(size):
     first = list(segments(data))[1][1]
     dnl = bytearray(data[:-2])
     dnl[frame + 5 : frame + 7] = b"\0\0"
-    yield "no end mark", data[:-2], data
-    yield "no end mark, progressive", progressive[:-2], progressive
-    yield "no end mark, restarts", restarts[:-2], restarts
+    yield "no end marker", data[:-2], data
+    yield "no end marker, progressive", progressive[:-2], progressive
+    yield "no end marker, restarts", restarts[:-2], restarts
     yield "height in DNL", bytes(dnl) + b"\xff\xdc\0\x04" + data[frame + 5 : frame + 7] + data[-2:], data
     yield "stray bytes", data[:first] + b"\0\1\2\3" + data[first:], data
     yield "many stray bytes", data[:first] + b"stray bytes, 28 of them, here" + data[first:], data
     yield "fill bytes", data[:first] + b"\xff" * 5 + data[first:], data
-    yield "fill bytes before the end mark", data[:-2] + b"\xff\xff\xff" + data[-2:], data
-    yield "bytes after the end mark", data + b"trailing \xff\xd8\xff\xda bytes", data
+    yield "fill bytes before the end marker", data[:-2] + b"\xff\xff\xff" + data[-2:], data
+    yield "bytes after the end marker", data + b"trailing \xff\xd8\xff\xda bytes", data
     yield "a second image", data + data, data
 
 
 def damaged(size):
-    """Files of which part is missing, but which still end with an end mark."""
+    """Yields files with missing data, with and without an end marker."""
     whole = {
         "one scan": coded(size, "2x2,1x1,1x1", SCANS["one"], None, False, FOLDER),
         "three scans": coded(size, "2x2,1x1,1x1", SCANS["each"], None, False, FOLDER),
@@ -179,15 +179,15 @@ def damaged(size):
         for share in (0.02, 0.5, 0.9):
             cut = start + int((len(data) - 2 - start) * share)
             cut -= data[cut - 1] == 0xFF
-            yield f"{share:.0%} of {name}, end mark", data[:cut] + b"\xff\xd9"
+            yield f"{share:.0%} of {name}, end marker", data[:cut] + b"\xff\xd9"
             yield f"{share:.0%} of {name}", data[:cut]
-        yield f"all but 8 bytes of {name}, end mark", data[:-10].rstrip(b"\xff") + b"\xff\xd9"
+        yield f"all but 8 bytes of {name}, end marker", data[:-10].rstrip(b"\xff") + b"\xff\xd9"
     data = whole["restarts"]
     marks = [i for i in range(len(data) - 1) if data[i] == 0xFF and 0xD0 <= data[i + 1] <= 0xD7]
     middle = marks[len(marks) // 2]
-    yield "a restart mark missing", data[:middle] + data[middle + 2 :]
+    yield "a restart marker missing", data[:middle] + data[middle + 2 :]
     yield "a restart interval missing", data[:middle] + data[marks[len(marks) // 2 + 1] :]
-    yield "restart marks exchanged", data[:middle] + bytes([0xFF, 0xD0 + (data[middle + 1] + 3) % 8]) + data[middle + 2 :]
+    yield "restart markers swapped", data[:middle] + bytes([0xFF, 0xD0 + (data[middle + 1] + 3) % 8]) + data[middle + 2 :]
     yield "a short restart interval", data[: middle - 3] + data[middle:]
 
 
@@ -224,7 +224,7 @@ def cases():
         data = four(size, transform)
         yield Case("color", (name, "4:4:4", "one"), data, truth(data))
         bare = without(data, 0xEE)
-        yield Case("color", (name + ", no mark", "4:4:4", "one"), bare, truth(bare))
+        yield Case("color", (name + ", no marker", "4:4:4", "one"), bare, truth(bare))
     for size in SIZES:
         for name, data, right in odd(size):
             yield Case("odd", (name,), data, truth(right))
@@ -236,7 +236,7 @@ def cases():
 
 
 def judged(case, path):
-    """(mean, most) difference, or what was said, and whether that is right."""
+    """Returns the (mean, largest) difference or the message, and whether it is correct."""
     said, pixels = path.with_name(path.name + ".txt"), path.with_name(path.name + ".ppm")
     said = said.read_text() if said.exists() else None
     if isinstance(case.right, str):
@@ -295,12 +295,12 @@ def summary(outcomes):
 def table(rows):
     version = features.version_feature("libjpeg_turbo")
     out = [
-        "# JPEG against libjpeg-turbo",
+        "# JPEG decoding compared with libjpeg-turbo",
         "",
-        f"Made by `tests/jpeg/sweep.py` on {datetime.date.today()}, against libjpeg-turbo {version} (Pillow {PIL.__version__}), in",
-        f"sizes {', '.join(f'{w} x {h}' for w, h in SIZES)}. Each cell has the largest mean difference of a file and the largest",
-        "difference of a value, in levels of 255, or what was said instead. A mean below 0.5 passes: decoders may round differently,",
-        "and a sample from a wrong place is far above.",
+        f"Written by `crates/alexnet/tests/jpeg/sweep.py` on {datetime.date.today()} with libjpeg-turbo {version} (Pillow {PIL.__version__}), for",
+        f"sizes {', '.join(f'{w} x {h}' for w, h in SIZES)}. Each cell shows the largest mean difference of a file and the largest",
+        "difference of a value, in levels of 255, or the error. A mean below 0.5 passes: decoders may round differently, but a sample",
+        "from the wrong place differs far more.",
         "",
         "## Samplings, scans and restart intervals",
     ]
@@ -310,13 +310,13 @@ def table(rows):
         cells = [summary(rows.get(("sampling", (name, column, restart)), [])) for column in columns]
         if any(cells):
             out.append(f"| {name} | {restart} | " + " | ".join(cells) + " |")
-    out += ["", "`one` scan has all components, `each` component has its own, or two share one.", "", "## Color marks", ""]
-    out += ["| marks | sampling | scans | difference |", "|---|---|---|---|"]
+    out += ["", "`one`: a single scan; `each`: one scan per component; otherwise two components share one.", "", "## Color markers", ""]
+    out += ["| markers | sampling | scans | difference |", "|---|---|---|---|"]
     out += [f"| {' | '.join(row)} | {summary(o)} |" for (group, row), o in rows.items() if group == "color"]
     for group, heading in [
-        ("odd", "Whole files, oddly written"),
+        ("odd", "Complete files with unusual constructs"),
         ("damaged", "Damaged files"),
-        ("unsupported", "Kinds that are refused"),
+        ("unsupported", "Unsupported kinds"),
     ]:
         out += ["", f"## {heading}", "", "| file | outcome |", "|---|---|"]
         out += [f"| {row[0]} | {summary(o)} |" for (g, row), o in rows.items() if g == group]

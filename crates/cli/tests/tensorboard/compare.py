@@ -1,4 +1,4 @@
-"""Compares a run's `metrics.jsonl` with what TensorBoard's own reader finds in its event files.
+"""Compares a run's `metrics.jsonl` with what TensorBoard's own reader reads from its event files.
 
     pip install -r tests/tensorboard/requirements.txt
     python tests/tensorboard/compare.py RUN
@@ -16,19 +16,19 @@ from tensorboard.backend.event_processing import event_accumulator
 
 
 def single(number):
-    """The nearest number in single precision; `null` stands for one that is not finite."""
+    """Returns the nearest single-precision value; `null` stands for a non-finite one."""
     return math.nan if number is None else struct.unpack("f", struct.pack("f", number))[0]
 
 
 def tag(line, name):
-    """What TensorBoard calls a number of a line: the lines of epochs have names of their own."""
+    """Returns the tag of a value in TensorBoard; the lines of epochs have their own tags."""
     if "val/loss" not in line or name.startswith("val/"):
         return name
     return "epoch/" + name.removeprefix("train/")
 
 
 def measured(path):
-    """Name to the list of (step, value)."""
+    """Maps each tag to its list of (step, value)."""
     out = defaultdict(list)
     for text in path.read_text().splitlines():
         line = json.loads(text)

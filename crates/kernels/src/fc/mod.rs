@@ -1,166 +1,149 @@
-//! Fully connected layer: `y = x w^T + bias`.
+//! The fully connected layer: `y[b, o] = bias[o] + sum_i w[o, i] x[b, i]` (paper, section 3.5).
 //!
 //! # Shapes
 //! `x, dx: [batch, inputs]`, `y, dy: [batch, outputs]`, `w, dw: [outputs, inputs]`, `bias, dbias: [outputs]`.
 
 mod dot;
-mod halved;
+mod f16;
 pub mod reference;
+mod transpose;
 
-use crate::check_len;
-use crate::gemm::{LONGEST_IN_BLOCKS, Matrix, Operand, Shape, Start, gemm, gemm_blocks, gemm_chain};
-use crate::part::{Carry, Part};
+use crate::gemm::{LONGEST_IN_BLOCKS, Matrix, Operand, Shape, Summation, gemm, gemm_blocks};
+use crate::geometry::FcGeometry;
+use crate::micro_batch::{GradAccumulator, MicroBatch};
 use crate::reduce::{add_rows, narrow};
 use crate::scratch;
-use crate::sgd::step_part;
+use crate::sgd::{SgdSettings, step_chunk};
 use crate::shared::Shared;
-use halved::Halves;
-use rayon::prelude::*;
+use crate::slices::check_len;
+use f16::F16Weights;
 use std::sync::atomic::{AtomicBool, Ordering};
+use transpose::transpose_into;
 
-/// The largest batch for which reading each weight once, straight from memory, beats packing it.
+/// The largest batch for which reading each weight once, straight from memory, beats packing.
 const FEW: usize = 8;
 
 /// `y[b, o] = bias[o] + sum_i w[o, i] x[b, i]`.
 ///
-/// A small batch is bound by reading the weights, and takes another path than a large one.
+/// Batches of up to 8 images are bound by memory bandwidth and use dot products, larger ones a matrix product.
 ///
 /// # Panics
-/// When a slice's length is not the shape's.
+/// If a slice's length does not match the geometry.
 pub fn forward(
-    part: impl Into<Part>,
-    inputs: usize,
-    outputs: usize,
+    g: &FcGeometry,
+    micro_batch: impl Into<MicroBatch>,
     x: &[f32],
     w: &[f32],
     bias: &[f32],
     y: &mut [f32],
 ) {
-    let part = part.into();
-    check_len!(x, part.images() * inputs);
-    check_len!(w, outputs * inputs);
-    check_len!(bias, outputs);
-    check_len!(y, part.images() * outputs);
-    if part.batch() <= FEW {
-        return dot::forward(inputs, x, w, bias, y);
+    let micro_batch = micro_batch.into();
+    check_len!(x, micro_batch.images() * g.inputs);
+    check_len!(w, g.weights());
+    check_len!(bias, g.outputs);
+    check_len!(y, micro_batch.images() * g.outputs);
+    if micro_batch.batch() <= FEW {
+        return dot::forward(g, x, w, bias, y);
     }
-    large_forward(part.images(), inputs, outputs, x, &Matrix::along_rows(w, inputs), bias, y);
+    forward_by_product(g, micro_batch.images(), x, &Matrix::along_rows(w, g.inputs), bias, y);
 }
 
-/// [`forward`] with weights in half precision (see [`crate::half`]); all arithmetic is in single precision.
+/// [`forward`] with weights in half precision (see [`crate::f16`]); all arithmetic is in single precision.
 ///
 /// # Panics
-/// When a slice's length is not the shape's.
-pub fn forward_halved(
-    part: impl Into<Part>,
-    inputs: usize,
-    outputs: usize,
+/// If a slice's length does not match the geometry.
+pub fn forward_f16(
+    g: &FcGeometry,
+    micro_batch: impl Into<MicroBatch>,
     x: &[f32],
     w: &[u16],
     bias: &[f32],
     y: &mut [f32],
 ) {
-    let part = part.into();
-    check_len!(x, part.images() * inputs);
-    check_len!(w, outputs * inputs);
-    check_len!(bias, outputs);
-    check_len!(y, part.images() * outputs);
-    if part.batch() <= FEW {
-        return dot::forward(inputs, x, w, bias, y);
+    let micro_batch = micro_batch.into();
+    check_len!(x, micro_batch.images() * g.inputs);
+    check_len!(w, g.weights());
+    check_len!(bias, g.outputs);
+    check_len!(y, micro_batch.images() * g.outputs);
+    if micro_batch.batch() <= FEW {
+        return dot::forward(g, x, w, bias, y);
     }
-    large_forward(part.images(), inputs, outputs, x, &Halves { values: w, inputs }, bias, y);
+    let weights = F16Weights { values: w, inputs: g.inputs };
+    forward_by_product(g, micro_batch.images(), x, &weights, bias, y);
 }
 
-/// The larger matrix, the weights, on the left: each thread packs its part where it uses it.
-fn large_forward(
-    batch: usize,
-    inputs: usize,
-    outputs: usize,
+/// `y^T = w x^T`, transposed back. With the weights, the larger matrix, on the left, each thread packs the rows it uses.
+fn forward_by_product(
+    g: &FcGeometry,
+    images: usize,
     x: &[f32],
     w: &dyn Operand,
     bias: &[f32],
     y: &mut [f32],
 ) {
-    scratch::with(y.len(), |turned| {
-        let shape = Shape { m: outputs, n: batch, k: inputs };
-        gemm(shape, w, &Matrix::along_rows(x, inputs), Start::Zero, turned, batch);
-        turn_back(turned, outputs, Some(bias), y);
-    });
-}
-
-/// `y[b, j] = turned[j, b]`, plus `bias[j]`, for rows of `columns` values.
-fn turn_back(turned: &[f32], columns: usize, bias: Option<&[f32]>, y: &mut [f32]) {
-    if columns == 0 {
-        return;
-    }
-    let batch = y.len() / columns;
-    y.par_chunks_exact_mut(columns).enumerate().for_each(|(b, y)| {
-        let values = turned[b..].iter().step_by(batch);
-        match bias {
-            Some(bias) => y.iter_mut().zip(values).zip(bias).for_each(|((y, value), bias)| *y = bias + value),
-            None => y.iter_mut().zip(values).for_each(|(y, value)| *y = *value),
-        }
+    scratch::with(y.len(), |transposed| {
+        let shape = Shape { m: g.outputs, n: images, k: g.inputs };
+        gemm(shape, w, &Matrix::along_rows(x, g.inputs), Summation::Overwrite, transposed, images);
+        transpose_into(transposed, g.outputs, Some(bias), y);
     });
 }
 
 /// `dx[b, i] = sum_o w[o, i] dy[b, o]`.
 ///
 /// # Panics
-/// When a slice's length is not the shape's.
-pub fn backward_input(batch: usize, inputs: usize, outputs: usize, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    check_len!(dy, batch * outputs);
-    check_len!(w, outputs * inputs);
-    check_len!(dx, batch * inputs);
-    scratch::with(dx.len(), |turned| {
-        let shape = Shape { m: inputs, n: batch, k: outputs };
-        let (w, dy) = (Matrix::across_rows(w, inputs), Matrix::along_rows(dy, outputs));
-        gemm(shape, &w, &dy, Start::Zero, turned, batch);
-        turn_back(turned, inputs, None, dx);
+/// If a slice's length does not match the geometry.
+pub fn backward_input(g: &FcGeometry, batch: usize, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+    check_len!(dy, batch * g.outputs);
+    check_len!(w, g.weights());
+    check_len!(dx, batch * g.inputs);
+    scratch::with(dx.len(), |transposed| {
+        let shape = Shape { m: g.inputs, n: batch, k: g.outputs };
+        let (w, dy) = (Matrix::across_rows(w, g.inputs), Matrix::along_rows(dy, g.outputs));
+        gemm(shape, &w, &dy, Summation::Overwrite, transposed, batch);
+        transpose_into(transposed, g.inputs, None, dx);
     });
 }
 
 /// `dw[o, i] = sum_b dy[b, o] x[b, i]`, `dbias[o] = sum_b dy[b, o]`.
 ///
 /// # Panics
-/// When a slice's length is not the shape's.
+/// If a slice's length does not match the geometry.
 pub fn backward_weights(
+    g: &FcGeometry,
     batch: usize,
-    inputs: usize,
-    outputs: usize,
     x: &[f32],
     dy: &[f32],
     dw: &mut [f32],
     dbias: &mut [f32],
 ) {
-    backward_weights_part(batch.into(), inputs, outputs, x, dy, dw, dbias, &mut Carry::default());
+    accumulate_gradients(g, batch.into(), x, dy, dw, dbias, &mut GradAccumulator::default());
 }
 
-/// [`backward_weights`] of a batch that comes in parts, first to last, with the same `dw`, `dbias` and `carry`: these are
-/// the gradients after the last part.
+/// [`backward_weights`] for one micro-batch. Call it for each micro-batch of a batch in order, with the same `dw`,
+/// `dbias` and `accumulator`; after the last call the gradients are those of the batch, to the bit.
 ///
 /// # Shapes
-/// `x` and `dy` are those of the part.
+/// `x` and `dy` hold the images of the micro-batch.
 ///
 /// # Panics
 /// As [`backward_weights`].
-pub fn backward_weights_part(
-    part: Part,
-    inputs: usize,
-    outputs: usize,
+pub fn accumulate_gradients(
+    g: &FcGeometry,
+    micro_batch: MicroBatch,
     x: &[f32],
     dy: &[f32],
     dw: &mut [f32],
     dbias: &mut [f32],
-    carry: &mut Carry,
+    accumulator: &mut GradAccumulator,
 ) {
-    check_len!(x, part.images() * inputs);
-    check_len!(dy, part.images() * outputs);
-    check_len!(dw, outputs * inputs);
-    check_len!(dbias, outputs);
-    let shape = Shape { m: outputs, n: inputs, k: part.images() };
-    let (left, right) = (Matrix::across_rows(dy, outputs), Matrix::across_rows(x, inputs));
-    gemm_chain(shape, &left, &right, Start::of(part), dw, inputs);
-    let biases = carry.biases(part, outputs);
+    check_len!(x, micro_batch.images() * g.inputs);
+    check_len!(dy, micro_batch.images() * g.outputs);
+    check_len!(dw, g.weights());
+    check_len!(dbias, g.outputs);
+    let shape = Shape { m: g.outputs, n: g.inputs, k: micro_batch.images() };
+    let (left, right) = (Matrix::across_rows(dy, g.outputs), Matrix::across_rows(x, g.inputs));
+    gemm(shape, &left, &right, Summation::chained(micro_batch), dw, g.inputs);
+    let biases = accumulator.biases(micro_batch, g.outputs);
     add_rows(dy, 1, biases);
     narrow(biases, dbias);
 }
@@ -168,53 +151,54 @@ pub fn backward_weights_part(
 /// `dbias[o] = sum_b dy[b, o]`.
 ///
 /// # Panics
-/// When a slice's length is not the shape's.
-pub fn backward_biases(batch: usize, outputs: usize, dy: &[f32], dbias: &mut [f32]) {
-    check_len!(dy, batch * outputs);
-    check_len!(dbias, outputs);
-    let mut biases = vec![0.0; outputs];
+/// If a slice's length does not match the geometry.
+pub fn backward_biases(g: &FcGeometry, batch: usize, dy: &[f32], dbias: &mut [f32]) {
+    check_len!(dy, batch * g.outputs);
+    check_len!(dbias, g.outputs);
+    let mut biases = vec![0.0; g.outputs];
     add_rows(dy, 1, &mut biases);
     narrow(&biases, dbias);
 }
 
-/// Whether [`step`] takes batches of this size.
-pub const fn steps(batch: usize) -> bool {
+/// Whether [`step`] supports batches of this size.
+pub const fn supports_step(batch: usize) -> bool {
     1 <= batch && batch <= LONGEST_IN_BLOCKS
 }
 
-/// The weights' gradient and the update that follows from it, `v = momentum v - decay rate w - rate dw`,
-/// `w = w + v`, in one: `dw` goes into the update from the cache, and is never written out. The numbers are those of
-/// [`backward_weights`] and [`crate::sgd::step`]. Tells whether every weight is a finite number afterwards.
+/// Computes the weight gradient and applies it: `dw[o, i] = sum_b dy[b, o] x[b, i]`, then [`crate::sgd::step`]. The
+/// gradient goes from the cache into the update and is never written to memory. The results have the bits of
+/// [`backward_weights`] followed by [`crate::sgd::step`].
+///
+/// Returns whether every weight is finite afterwards.
 ///
 /// # Shapes
-/// `v: [outputs, inputs]`, the momentum.
+/// `v: [outputs, inputs]`, the velocity.
 ///
 /// # Panics
-/// When a slice's length is not the shape's, or the batch is not one that [`steps`].
+/// If a slice's length does not match the geometry, or not [`supports_step`].
 pub fn step(
+    g: &FcGeometry,
     batch: usize,
-    inputs: usize,
-    outputs: usize,
     x: &[f32],
     dy: &[f32],
     w: &mut [f32],
     v: &mut [f32],
-    [rate, momentum, decay]: [f32; 3],
+    settings: SgdSettings,
 ) -> bool {
-    check_len!(x, batch * inputs);
-    check_len!(dy, batch * outputs);
-    check_len!(w, outputs * inputs);
-    check_len!(v, outputs * inputs);
-    let shape = Shape { m: outputs, n: inputs, k: batch };
-    let (left, right) = (Matrix::across_rows(dy, outputs), Matrix::across_rows(x, inputs));
+    check_len!(x, batch * g.inputs);
+    check_len!(dy, batch * g.outputs);
+    check_len!(w, g.weights());
+    check_len!(v, g.weights());
+    let shape = Shape { m: g.outputs, n: g.inputs, k: batch };
+    let (left, right) = (Matrix::across_rows(dy, g.outputs), Matrix::across_rows(x, g.inputs));
     let (w, v) = (Shared::new(w), Shared::new(v));
     let finite = AtomicBool::new(true);
     gemm_blocks(shape, &left, &right, &|rows, columns, block| {
         for (row, gradient) in rows.zip(block.chunks_exact(columns.len())) {
-            let first = row * inputs + columns.start;
-            // SAFETY: a part of row `row` of either matrix, and blocks do not overlap.
-            let (w, v) = unsafe { (w.part(first, columns.len()), v.part(first, columns.len())) };
-            if !step_part(w, v, gradient, rate, momentum, decay) {
+            let first = row * g.inputs + columns.start;
+            // SAFETY: part of row `row` of either matrix, and blocks do not overlap.
+            let (w, v) = unsafe { (w.range(first, columns.len()), v.range(first, columns.len())) };
+            if !step_chunk(w, v, gradient, settings) {
                 finite.store(false, Ordering::Relaxed);
             }
         }

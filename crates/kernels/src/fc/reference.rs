@@ -1,17 +1,11 @@
-//! The fully connected layer as its definition.
+//! The fully connected layer, written as its definition.
 
+use crate::geometry::FcGeometry;
 use crate::real::Real;
 
 /// `y[b, o] = bias[o] + sum_i w[o, i] x[b, i]`.
-pub fn forward<T: Real>(
-    batch: usize,
-    inputs: usize,
-    outputs: usize,
-    x: &[T],
-    w: &[T],
-    bias: &[T],
-    y: &mut [T],
-) {
+pub fn forward<T: Real>(g: &FcGeometry, batch: usize, x: &[T], w: &[T], bias: &[T], y: &mut [T]) {
+    let &FcGeometry { inputs, outputs } = g;
     for b in 0..batch {
         for o in 0..outputs {
             let mut sum = bias[o];
@@ -24,7 +18,8 @@ pub fn forward<T: Real>(
 }
 
 /// `dx[b, i] = sum_o w[o, i] dy[b, o]`.
-pub fn backward_input<T: Real>(batch: usize, inputs: usize, outputs: usize, dy: &[T], w: &[T], dx: &mut [T]) {
+pub fn backward_input<T: Real>(g: &FcGeometry, batch: usize, dy: &[T], w: &[T], dx: &mut [T]) {
+    let &FcGeometry { inputs, outputs } = g;
     for b in 0..batch {
         for i in 0..inputs {
             let mut sum = T::ZERO;
@@ -38,14 +33,14 @@ pub fn backward_input<T: Real>(batch: usize, inputs: usize, outputs: usize, dy: 
 
 /// `dw[o, i] = sum_b dy[b, o] x[b, i]`, `dbias[o] = sum_b dy[b, o]`.
 pub fn backward_weights<T: Real>(
+    g: &FcGeometry,
     batch: usize,
-    inputs: usize,
-    outputs: usize,
     x: &[T],
     dy: &[T],
     dw: &mut [T],
     dbias: &mut [T],
 ) {
+    let &FcGeometry { inputs, outputs } = g;
     dw.fill(T::ZERO);
     dbias.fill(T::ZERO);
     for b in 0..batch {

@@ -1,9 +1,9 @@
-//! The locally connected layer as its definition: the connections of a convolution, a weight for each.
+//! The locally connected layer, written as its definition: the connections of a convolution, each with its own weight.
 
-use crate::check_len;
 use crate::conv::reference::{Connection, connections};
 use crate::geometry::ConvGeometry;
 use crate::real::Real;
+use crate::slices::check_len;
 
 /// Calls `visit` for every connection.
 pub fn local_connections(g: &ConvGeometry, batch: usize, mut visit: impl FnMut(Connection)) {

@@ -1,35 +1,39 @@
-//! Stochastic gradient descent with momentum and weight decay (paper, section 5).
+//! Stochastic gradient descent with momentum and weight decay (paper, section 5):
+//! `v <- momentum v - weight_decay learning_rate w - learning_rate g`, then `w <- w + v`.
+//!
+//! # Shapes
+//! Weights `w`, velocity `v` and gradient `g` have the same length.
 
 pub mod reference;
+mod settings;
 
 use crate::isa::multiversioned;
-use crate::{GRAIN, check_len};
+use crate::slices::{GRAIN, check_len};
 use rayon::prelude::*;
+pub use settings::SgdSettings;
 
-/// `v = momentum v - decay rate w - rate g`, then `w = w + v`. Tells whether every weight is a finite number afterwards.
-///
-/// # Shapes
-/// Weights `w`, their momentum `v` and their gradient `g` have the same length.
+/// Updates `w` and `v` in place, and returns whether every weight is finite afterwards.
 ///
 /// # Panics
-/// When they have not.
-pub fn step(w: &mut [f32], v: &mut [f32], g: &[f32], rate: f32, momentum: f32, decay: f32) -> bool {
+/// If the slices differ in length.
+pub fn step(w: &mut [f32], v: &mut [f32], g: &[f32], settings: SgdSettings) -> bool {
     check_len!(v, w.len());
     check_len!(g, w.len());
-    let parts = w.par_chunks_mut(GRAIN).zip(v.par_chunks_mut(GRAIN)).zip(g.par_chunks(GRAIN));
-    parts.map(|((w, v), g)| step_part(w, v, g, rate, momentum, decay)).reduce(|| true, |a, b| a & b)
+    let chunks = w.par_chunks_mut(GRAIN).zip(v.par_chunks_mut(GRAIN)).zip(g.par_chunks(GRAIN));
+    chunks.map(|((w, v), g)| step_chunk(w, v, g, settings)).reduce(|| true, |a, b| a & b)
 }
 
 const SIGN: u32 = 1 << 31;
 
 multiversioned! {
-    /// A part of [`step`], on this thread.
-    pub(crate) fn step_part(w: &mut [f32], v: &mut [f32], g: &[f32], rate: f32, momentum: f32, decay: f32) -> bool {
-        let shrink = decay * rate;
-        // Without their sign, the bits of floats are in the order of their values, infinity and NaN last.
+    /// [`step`] for part of a tensor, on the calling thread.
+    pub(crate) fn step_chunk(w: &mut [f32], v: &mut [f32], g: &[f32], settings: SgdSettings) -> bool {
+        let SgdSettings { learning_rate, momentum, weight_decay } = settings;
+        let shrink = weight_decay * learning_rate;
+        // Without the sign bit, floats compare like their bits, and infinity and NaN come last.
         let mut largest = 0;
         for ((w, v), g) in w.iter_mut().zip(v).zip(g) {
-            *v = momentum * *v - shrink * *w - rate * g;
+            *v = momentum * *v - shrink * *w - learning_rate * g;
             *w += *v;
             largest = largest.max(w.to_bits() & !SIGN);
         }

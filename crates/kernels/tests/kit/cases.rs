@@ -2,7 +2,7 @@
 
 use super::{Case, positive, spread};
 use alexnet_kernels::activation::Epilogue;
-use alexnet_kernels::geometry::{ConvGeometry, NormGeometry, PoolGeometry};
+use alexnet_kernels::geometry::{ConvGeometry, FcGeometry, NormGeometry, PoolGeometry};
 use alexnet_kernels::real::Real;
 use alexnet_kernels::{activation, conv, dropout, fc, local, loss, lrn, map_norm, pool};
 
@@ -11,7 +11,7 @@ fn zeros<T: Real>(len: usize) -> Vec<T> {
     vec![T::ZERO; len]
 }
 
-/// A case with weights and a bias.
+/// An operation with weights and a bias.
 macro_rules! convolution {
     ($case:ident, $kernels:ident, $weights:ident, $biases:expr $(, $epilogue:expr)?) => {
         #[derive(Clone, Debug)]
@@ -54,33 +54,38 @@ convolution!(Local, local, local_weights, |g: &ConvGeometry| g.output.len());
 
 #[derive(Clone, Debug)]
 pub struct Fc {
+    pub g: FcGeometry,
     pub batch: usize,
-    pub inputs: usize,
-    pub outputs: usize,
+}
+
+impl Fc {
+    pub fn new(batch: usize, inputs: usize, outputs: usize) -> Self {
+        Self { g: FcGeometry::new(inputs, outputs).unwrap(), batch }
+    }
 }
 
 impl Case for Fc {
     fn inputs(&self) -> Vec<Vec<f64>> {
-        let &Self { batch, inputs, outputs } = self;
-        let lens = [batch * inputs, outputs * inputs, outputs, batch * outputs];
+        let Self { g, batch } = self;
+        let lens = [batch * g.inputs, g.weights(), g.outputs, batch * g.outputs];
         lens.into_iter().zip(1..).map(|(len, seed)| positive(len, seed)).collect()
     }
 
     fn fast(&self, slices: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        let (&Self { batch, inputs, outputs }, [x, w, bias, dy]) = (self, slices) else { unreachable!() };
+        let (Self { g, batch }, [x, w, bias, dy]) = (self, slices) else { unreachable!() };
         let (mut y, mut dx, mut dw, mut dbias) = (dy.clone(), x.clone(), w.clone(), bias.clone());
-        fc::forward(batch, inputs, outputs, x, w, bias, &mut y);
-        fc::backward_input(batch, inputs, outputs, dy, w, &mut dx);
-        fc::backward_weights(batch, inputs, outputs, x, dy, &mut dw, &mut dbias);
+        fc::forward(g, *batch, x, w, bias, &mut y);
+        fc::backward_input(g, *batch, dy, w, &mut dx);
+        fc::backward_weights(g, *batch, x, dy, &mut dw, &mut dbias);
         vec![y, dx, dw, dbias]
     }
 
     fn reference<T: Real>(&self, slices: &[Vec<T>]) -> Vec<Vec<T>> {
-        let (&Self { batch, inputs, outputs }, [x, w, bias, dy]) = (self, slices) else { unreachable!() };
+        let (Self { g, batch }, [x, w, bias, dy]) = (self, slices) else { unreachable!() };
         let (mut y, mut dx, mut dw, mut dbias) = (dy.clone(), x.clone(), w.clone(), bias.clone());
-        fc::reference::forward(batch, inputs, outputs, x, w, bias, &mut y);
-        fc::reference::backward_input(batch, inputs, outputs, dy, w, &mut dx);
-        fc::reference::backward_weights(batch, inputs, outputs, x, dy, &mut dw, &mut dbias);
+        fc::reference::forward(g, *batch, x, w, bias, &mut y);
+        fc::reference::backward_input(g, *batch, dy, w, &mut dx);
+        fc::reference::backward_weights(g, *batch, x, dy, &mut dw, &mut dbias);
         vec![y, dx, dw, dbias]
     }
 }
@@ -250,7 +255,7 @@ impl Case for Dropout {
     }
 }
 
-/// The logistic loss; its `dy` is 1.
+/// The cross-entropy loss; its `dy` is 1.
 #[derive(Clone, Debug)]
 pub struct SoftmaxLoss {
     pub labels: Vec<u32>,

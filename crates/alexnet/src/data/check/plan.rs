@@ -304,29 +304,32 @@ pub(super) fn mended(split: &Split, index: usize) -> Result<(Vec<u8>, &'static s
             "{file}: bare pixels have nothing to mend, and what is too large is not read"
         )));
     };
-    let failed = |error: Error| error.context(file).help("`leave-out` instead of `mend` for it in the plan");
-    let traits = decode::inspect(&bytes).map_err(failed)?;
+    mended_bytes(bytes)
+        .map_err(|error| error.context(file).help("`leave-out` instead of `mend` for it in the plan"))
+}
+
+fn mended_bytes(bytes: Vec<u8>) -> Result<(Vec<u8>, &'static str)> {
+    let traits = decode::inspect(&bytes)?;
     // Where only the name is wrong, the bytes are right.
     let plain = traits.print.is_none() && !traits.sixteen_bit && !traits.animated && traits.orientation == 1;
     if plain {
         return Ok((bytes, traits.format.extension()));
     }
-    let image = || Ok(decode::turned(decode::decode(&bytes)?, traits.orientation));
-    let mended = match (traits.format, traits.print) {
-        (decode::Format::Jpeg, None) => match decode::jpeg::upright(&bytes).map_err(failed)? {
-            Some(upright) => Ok(upright),
-            None => recoded(&bytes, image),
+    let image = || Ok(decode::apply_orientation(decode::decode(&bytes)?, traits.orientation));
+    Ok(match (traits.format, traits.print) {
+        (decode::Format::Jpeg, None) => match decode::jpeg::upright(&bytes)? {
+            Some(upright) => (upright, "jpg"),
+            None => (recoded(&bytes, image)?, "jpg"),
         },
-        (decode::Format::Jpeg, Some(_)) => recoded(&bytes, image),
+        (decode::Format::Jpeg, Some(_)) => (recoded(&bytes, image)?, "jpg"),
         // Without loss.
-        _ => return Ok((image().and_then(|image| encode::png(&image)).map_err(failed)?, "png")),
-    };
-    Ok((mended.map_err(failed)?, "jpg"))
+        _ => (encode::png(&image()?)?, "png"),
+    })
 }
 
 /// A JPEG of the image, with the quantization tables and the sampling of the one that it takes the place of.
 fn recoded(bytes: &[u8], image: impl FnOnce() -> Result<Image>) -> Result<Vec<u8>> {
-    encode::jpeg_as(&image()?, &decode::jpeg::coding(bytes)?)
+    Ok(encode::jpeg_as(&image()?, &decode::jpeg::coding(bytes)?)?)
 }
 
 /// The name itself, if its ending says what `ending` does.

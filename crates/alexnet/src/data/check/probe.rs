@@ -78,7 +78,7 @@ fn look_at(
     if let Ok(traits) = &traits {
         tell_traits(file, traits, follows_exif, tell);
     }
-    let defect = match decode::try_decode(bytes) {
+    let defect = match decode::decode(bytes) {
         Ok(image) => {
             if traits.is_ok_and(|traits| traits.lacks_end) {
                 tell(ProblemKind::NoEndMark, "the end mark is missing; all pixels are there".to_owned());

@@ -119,7 +119,7 @@ impl Stored {
     pub fn decode(self) -> Result<Image> {
         match self {
             Self::Pixels(image) => Ok(image),
-            Self::File(bytes) => decode::decode(&bytes),
+            Self::File(bytes) => Ok(decode::decode(&bytes)?),
             Self::TooLarge(bytes) => Err(Error::data(format!(
                 "a file of {bytes} bytes: expected at most {} for an image",
                 Self::MOST_BYTES

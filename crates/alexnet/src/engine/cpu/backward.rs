@@ -1,131 +1,184 @@
-//! The backward pass: the same steps, last first.
+//! The backward pass.
 
-use super::forward::{mask_keys, training_scale};
-use super::{Pair, Parameters, update};
-use crate::engine::{Batch, Laps, NotFinite, Pass, Plan, Update};
+use super::forward::{Dropout, apply_dropout, read};
+use super::learn::accumulate;
+use super::lower::{BackwardStep, Destination};
+use super::parameters::{Parameters, Weights};
+use super::piece::Piece;
+use super::update;
+use crate::Result;
+use crate::engine::batch::Update;
+use crate::engine::health::NonFinite;
+use crate::engine::interface::{LayerGradient, OnGradient};
+use crate::engine::timings::{LayerTimings, Pass};
 use crate::net::{Activation, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::memory::Buffer;
-use alexnet_kernels::part::Part;
-use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, map_norm, pool};
+use alexnet_kernels::micro_batch::MicroBatch;
+use alexnet_kernels::{activation, conv, fc, local, lrn, map_norm, pool};
 
-/// What becomes of a layer's gradients.
+/// What becomes of the gradients of weights and biases.
 pub(super) enum Gradients<'a> {
-    /// They are kept; who waits for them is told the layer's position as soon as they will not change any more: in the
-    /// last part of the batch.
-    Keep(&'a mut (dyn FnMut(usize) + Send)),
-    /// They are applied as soon as they are whole.
+    /// They are kept, and handed out when they are final.
+    Keep(&'a mut OnGradient<'a>),
+    /// They are applied as soon as they are final.
     Apply(&'a Update),
 }
 
-/// Finds what a part of a batch adds to the gradients of every parameter that is not frozen; `batch` is what belongs to
-/// the part. `gradients[0]` comes in as the loss's gradient by the logits. Tells where an update left numbers that are
-/// not finite.
-pub(super) fn run(
-    network: &Network,
-    plan: &Plan,
-    parameters: &mut [Parameters],
-    slots: &[Buffer],
-    gradients: &mut [Buffer; 2],
-    part: Part,
-    batch: &Batch<'_>,
-    then: &mut Gradients<'_>,
-    laps: &mut Laps,
-) -> Option<NotFinite> {
-    let n = part.images();
-    let mut not_finite = None;
-    // Below the lowest layer that learns, nobody asks for a gradient.
-    let learns = |i: usize| network.layers[i].weights().is_some() && !parameters[i].frozen;
-    let lowest = (0..network.layers.len()).find(|&i| learns(i)).unwrap_or(network.layers.len());
-    let [mut above, mut below] = gradients.each_mut();
-    for (i, (layer, step)) in network.layers.iter().zip(&plan.steps).enumerate().rev() {
-        if i < lowest {
-            break;
-        }
-        if plan.is_done_after(i) {
-            continue;
-        }
-        let (inputs, outputs) = (n * layer.input.len(), n * layer.output.len());
-        let x = step.from.map_or(batch.images, |slot| &slots[slot][..inputs]);
-        let y = &slots[step.to][..outputs];
-        let dy = &mut above[..outputs];
-        match &layer.operation {
-            Operation::Activation(function) => activate(*function, y, dy),
-            Operation::Dropout { rate, scale } => {
-                dropout::apply(dy, n, &mask_keys(batch.keys, i), *rate, training_scale(*rate, *scale));
-            }
-            _ => {
-                let parameters = &mut parameters[i];
-                let learns = layer.weights().is_some() && !parameters.frozen;
-                if let (true, Gradients::Keep(final_gradient)) = (learns, &mut *then) {
-                    learn(layer, parameters, part, x, dy);
-                    laps.lap(i, Pass::WeightGradient);
-                    if part.is_last() {
-                        final_gradient(i);
-                        laps.go_on();
+/// What a backward pass reads and writes. The first gradient slot starts with the gradient with respect to the logits.
+pub(super) struct Backward<'a> {
+    pub(super) network: &'a Network,
+    pub(super) steps: &'a [BackwardStep],
+    pub(super) parameters: &'a mut [Option<Parameters>],
+    pub(super) activations: &'a [Buffer],
+    pub(super) gradients: &'a mut [Buffer; 2],
+    pub(super) timings: &'a mut LayerTimings,
+}
+
+impl Backward<'_> {
+    /// Adds the images of a piece to the gradients of all layers that learn. Returns where an update left non-finite values.
+    pub(super) fn train(&mut self, piece: &Piece<'_>, then: &mut Gradients<'_>) -> Result<Option<NonFinite>> {
+        let mut non_finite = None;
+        let (images, dropout) = (piece.batch.images, Dropout::Training(piece.batch.keys));
+        for step in self.steps {
+            match *step {
+                BackwardStep::WeightGradient { layer: position, input, gradient } => {
+                    let (layer, n) = (&self.network.layers[position], piece.micro_batch.images());
+                    let x = read(input, self.activations, images, n * layer.input.len());
+                    let dy = &self.gradients[gradient][..n * layer.output.len()];
+                    if let Some(training) = training(self.parameters, position) {
+                        accumulate(layer, training, piece.micro_batch, x, dy);
+                        piece.finish_leaf(training);
+                    }
+                    self.timings.record(position, Pass::WeightGradient);
+                }
+                BackwardStep::Exchange { layer } => {
+                    if let (true, Gradients::Keep(on_gradient), Some(training)) =
+                        (piece.is_last(), &mut *then, training(self.parameters, layer))
+                    {
+                        let gradient = &mut training.gradient;
+                        let (weights, biases) = (&mut gradient.weights[..], &mut gradient.biases[..]);
+                        on_gradient(LayerGradient { layer, weights, biases })?;
+                        self.timings.resume();
                     }
                 }
-                if i > lowest {
-                    pass_on(layer, step.prologue, &parameters.value, part, x, dy, &mut below[..inputs]);
-                    laps.lap(i, Pass::InputGradient);
+                BackwardStep::Update { layer: position, input, gradient } => {
+                    let (layer, n) = (&self.network.layers[position], piece.micro_batch.images());
+                    let x = read(input, self.activations, images, n * layer.input.len());
+                    let dy = &self.gradients[gradient][..n * layer.output.len()];
+                    if let (Gradients::Apply(update), Some(parameters)) =
+                        (&*then, &mut self.parameters[position])
+                    {
+                        let place = update::step(layer, parameters, piece, x, dy, update);
+                        // Non-finite values spread downward: the highest layer is reported.
+                        non_finite = non_finite.or(place.map(|place| NonFinite { layer: position, place }));
+                    }
+                    self.timings.record(position, Pass::WeightGradient);
                 }
-                if let (true, Gradients::Apply(update)) = (learns, &*then) {
-                    let spoilt = update::step(layer, parameters, part, x, dy, update);
-                    // What goes wrong goes on downward: the highest layer is told.
-                    not_finite = not_finite.or(spoilt.map(|place| NotFinite { layer: i, place }));
-                    laps.lap(i, Pass::WeightGradient);
+                BackwardStep::InPlace { .. }
+                | BackwardStep::InputGradient { .. }
+                | BackwardStep::CopyPixels { .. } => {
+                    self.propagate(step, piece.micro_batch, images, dropout, &mut []);
                 }
-                std::mem::swap(&mut above, &mut below);
-                continue;
             }
         }
-        laps.lap(i, Pass::InputGradient);
+        Ok(non_finite)
     }
-    not_finite
+
+    /// Computes the gradient with respect to the pixels of a micro-batch's images.
+    pub(super) fn pixels(&mut self, micro_batch: MicroBatch, images: &[f32], pixels: &mut [f32]) {
+        for step in self.steps {
+            self.propagate(step, micro_batch, images, Dropout::Test, pixels);
+        }
+    }
+
+    /// Executes a step that computes a gradient with respect to activations.
+    fn propagate(
+        &mut self,
+        step: &BackwardStep,
+        micro_batch: MicroBatch,
+        images: &[f32],
+        dropout: Dropout<'_>,
+        pixels: &mut [f32],
+    ) {
+        let n = micro_batch.images();
+        match *step {
+            BackwardStep::InPlace { layer: position, output, gradient } => {
+                let layer = &self.network.layers[position];
+                let len = n * layer.output.len();
+                let (y, dy) = (&self.activations[output][..len], &mut self.gradients[gradient][..len]);
+                in_place(position, layer, y, dy, dropout);
+                self.timings.record(position, Pass::InputGradient);
+            }
+            BackwardStep::InputGradient { layer: position, input, gradient, to, fused_relu } => {
+                let layer = &self.network.layers[position];
+                let (inputs, outputs) = (n * layer.input.len(), n * layer.output.len());
+                let x = read(input, self.activations, images, inputs);
+                let [first, second] = &mut *self.gradients;
+                let (dy, other) = if gradient == 0 { (first, second) } else { (second, first) };
+                let dx = match to {
+                    Destination::Slot(_) => &mut other[..inputs],
+                    Destination::Pixels => pixels,
+                };
+                match &self.parameters[position] {
+                    Some(parameters) => weighted(layer, parameters, micro_batch, &dy[..outputs], dx),
+                    None => unweighted(layer, fused_relu, n, x, &dy[..outputs], dx),
+                }
+                self.timings.record(position, Pass::InputGradient);
+            }
+            BackwardStep::CopyPixels { gradient } => {
+                pixels.copy_from_slice(&self.gradients[gradient][..pixels.len()]);
+            }
+            BackwardStep::WeightGradient { .. }
+            | BackwardStep::Exchange { .. }
+            | BackwardStep::Update { .. } => {}
+        }
+    }
 }
 
-/// The gradient of the layer's own parameters, which is whole after the last part.
-pub(super) fn learn(layer: &Layer, parameters: &mut Parameters, part: Part, x: &[f32], dy: &[f32]) {
-    let Parameters { gradient: Pair { weights, biases }, carry, .. } = parameters;
+/// The training state of a layer.
+fn training(parameters: &mut [Option<Parameters>], layer: usize) -> Option<&mut super::parameters::Training> {
+    parameters[layer].as_mut()?.training.as_mut()
+}
+
+fn in_place(position: usize, layer: &Layer, y: &[f32], dy: &mut [f32], dropout: Dropout<'_>) {
     match &layer.operation {
-        Operation::Conv(g, _) => conv::backward_weights_part(g, part, x, dy, weights, biases, carry),
-        Operation::Local(g, _) => local::backward_weights_part(g, part, x, dy, weights, biases, carry),
-        Operation::Fc { inputs, outputs, .. } => {
-            fc::backward_weights_part(part, *inputs, *outputs, x, dy, weights, biases, carry);
-        }
-        _ => {}
+        Operation::Activation(Activation::Relu) => activation::relu_backward(y, dy),
+        Operation::Activation(Activation::Tanh) => activation::tanh_backward(y, dy),
+        Operation::Activation(Activation::Logistic) => activation::logistic_backward(y, dy),
+        Operation::Dropout { rate, scale } => apply_dropout(position, dy, dropout, *rate, *scale),
+        _ => unreachable!("the plan has only activations and dropout in place"),
     }
 }
 
-/// The gradient of what entered the layer.
-fn pass_on(
-    layer: &Layer,
-    prologue: Epilogue,
-    value: &Pair,
-    part: Part,
-    x: &[f32],
-    dy: &[f32],
-    dx: &mut [f32],
-) {
-    let n = part.images();
+/// The gradient with respect to the input of a layer with weights.
+fn weighted(layer: &Layer, parameters: &Parameters, micro_batch: MicroBatch, dy: &[f32], dx: &mut [f32]) {
+    let n = micro_batch.images();
+    let Weights::F32(weights) = &parameters.weights else {
+        unreachable!("engines with a backward pass have weights in single precision")
+    };
     match &layer.operation {
-        Operation::Conv(g, _) => conv::backward_input(g, part, dy, &value.weights, dx),
-        Operation::Local(g, _) => local::backward_input(g, n, dy, &value.weights, dx),
-        Operation::Fc { inputs, outputs, .. } => {
-            fc::backward_input(n, *inputs, *outputs, dy, &value.weights, dx);
-        }
+        Operation::Conv(g, _) => conv::backward_input(g, micro_batch, dy, weights, dx),
+        Operation::Local(g, _) => local::backward_input(g, n, dy, weights, dx),
+        Operation::Fc(g, _) => fc::backward_input(g, n, dy, weights, dx),
+        _ => unreachable!("a layer without weights"),
+    }
+}
+
+/// The gradient with respect to the input of a layer without weights.
+fn unweighted(layer: &Layer, fused_relu: bool, n: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    match &layer.operation {
         Operation::Pool(PoolKind::Max, g) => pool::max_backward(g, n, x, dy, dx),
         Operation::Pool(PoolKind::Average, g) => pool::avg_backward(g, n, dy, dx),
-        Operation::Lrn(g) => lrn::backward(g, n, x, dy, prologue, dx),
+        Operation::Lrn(g) => {
+            let epilogue = if fused_relu { Epilogue::Relu } else { Epilogue::Identity };
+            lrn::backward(g, n, x, dy, epilogue, dx);
+        }
         Operation::MapNorm(g) => map_norm::backward(g, n, x, dy, dx),
-        Operation::Activation(_) | Operation::Dropout { .. } => unreachable!("handled by the caller"),
-    }
-}
-
-fn activate(function: Activation, y: &[f32], dy: &mut [f32]) {
-    match function {
-        Activation::Relu => activation::relu_backward(y, dy),
-        Activation::Tanh => activation::tanh_backward(y, dy),
-        Activation::Logistic => activation::logistic_backward(y, dy),
+        Operation::Conv(..)
+        | Operation::Local(..)
+        | Operation::Fc(..)
+        | Operation::Activation(_)
+        | Operation::Dropout { .. } => unreachable!("handled by the caller"),
     }
 }

@@ -1,68 +1,114 @@
-//! The forward pass: one step per layer.
+//! The forward pass.
 
-use super::Parameters;
-use crate::engine::{Laps, Pass, Plan, Step};
+use super::lower::{ForwardStep, Source};
+use super::parameters::{Parameters, Weights};
+use super::plan::Plan;
+use crate::engine::timings::{LayerTimings, Pass};
 use crate::net::{Activation, DropoutScale, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
+use alexnet_kernels::conv::ConvWeights;
 use alexnet_kernels::hash::combine;
 use alexnet_kernels::memory::Buffer;
-use alexnet_kernels::part::Part;
+use alexnet_kernels::micro_batch::MicroBatch;
 use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, map_norm, pool};
 
-/// Runs every layer on a part of a batch, whose `images` these are. With `keys`, units are silenced as in training;
-/// without, the network is the one of test time.
-pub(super) fn run(
-    network: &Network,
-    plan: &Plan,
-    parameters: &[Parameters],
-    slots: &mut [Buffer],
-    part: Part,
-    images: &[f32],
-    keys: Option<&[u64]>,
-    laps: &mut Laps,
-) {
-    let n = part.images();
-    for (i, (layer, step)) in network.layers.iter().zip(&plan.steps).enumerate() {
-        if plan.is_done_before(i) {
-            continue;
+/// How dropout layers compute.
+#[derive(Clone, Copy)]
+pub(super) enum Dropout<'a> {
+    /// With masks that follow from these keys, one per image.
+    Training(&'a [u64]),
+    /// Without masks, scaled where the recipe scales at test time.
+    Test,
+}
+
+/// What a forward pass reads and writes.
+pub(super) struct Forward<'a> {
+    pub(super) network: &'a Network,
+    pub(super) plan: &'a Plan,
+    pub(super) parameters: &'a [Option<Parameters>],
+    pub(super) activations: &'a mut [Buffer],
+    pub(super) timings: &'a mut LayerTimings,
+}
+
+impl Forward<'_> {
+    /// Computes all layers for the images of a micro-batch.
+    pub(super) fn run(&mut self, micro_batch: MicroBatch, images: &[f32], dropout: Dropout<'_>) {
+        for step in &self.plan.forward {
+            self.execute(step, micro_batch, images, dropout);
         }
-        // A slot is taken out while it is written, so that another can be read; this moves no values.
-        let mut to = std::mem::take(&mut slots[step.to]);
-        let y = &mut to[..n * layer.output.len()];
-        let x = source(step, slots, images, n * layer.input.len());
-        match &layer.operation {
-            Operation::Activation(function) => activate(*function, x, y),
-            Operation::Dropout { rate, scale } => match keys {
-                Some(keys) => silence(x, y, &mask_keys(keys, i), *rate, *scale),
-                None => at_test_time(x, y, *rate, *scale),
-            },
-            _ => transform(layer, step.epilogue, &parameters[i], part, x.unwrap_or_default(), y),
+    }
+
+    /// [`Self::run`], with a look at the outputs of every layer: a fused ReLU is computed as a step of its own, which has
+    /// the same bits.
+    pub(super) fn run_observed(
+        &mut self,
+        micro_batch: MicroBatch,
+        images: &[f32],
+        observe: &mut dyn FnMut(usize, &[f32]),
+    ) {
+        let layers = &self.network.layers;
+        for step in &self.plan.forward {
+            let unfused = match *step {
+                ForwardStep::Compute { layer, from, to, fused_relu: Some(relu) } => vec![
+                    ForwardStep::Compute { layer, from, to, fused_relu: None },
+                    ForwardStep::InPlace { layer: relu, slot: to },
+                ],
+                ForwardStep::Compute { fused_relu: None, .. } | ForwardStep::InPlace { .. } => vec![*step],
+            };
+            for step in unfused {
+                self.execute(&step, micro_batch, images, Dropout::Test);
+                let (ForwardStep::Compute { layer, to: slot, .. } | ForwardStep::InPlace { layer, slot }) =
+                    step;
+                observe(layer, &self.activations[slot][..micro_batch.images() * layers[layer].output.len()]);
+            }
         }
-        slots[step.to] = to;
-        laps.lap(i, Pass::Forward);
+    }
+
+    fn execute(&mut self, step: &ForwardStep, micro_batch: MicroBatch, images: &[f32], dropout: Dropout<'_>) {
+        let n = micro_batch.images();
+        match *step {
+            ForwardStep::InPlace { layer: position, slot } => {
+                let layer = &self.network.layers[position];
+                let values = &mut self.activations[slot][..n * layer.output.len()];
+                in_place(position, layer, values, dropout);
+                self.timings.record(position, Pass::Forward);
+            }
+            ForwardStep::Compute { layer: position, from, to, fused_relu } => {
+                let layer = &self.network.layers[position];
+                // A slot is taken out while it is written, so that another can be read; this moves no values.
+                let mut output = std::mem::take(&mut self.activations[to]);
+                let y = &mut output[..n * layer.output.len()];
+                let x = read(from, self.activations, images, n * layer.input.len());
+                let epilogue = if fused_relu.is_some() { Epilogue::Relu } else { Epilogue::Identity };
+                match (&self.parameters[position], &layer.operation) {
+                    (Some(parameters), _) => weighted(layer, epilogue, parameters, micro_batch, x, y),
+                    (None, Operation::Activation(_) | Operation::Dropout { .. }) => {
+                        y.copy_from_slice(x);
+                        in_place(position, layer, y, dropout);
+                    }
+                    (None, _) => unweighted(layer, n, x, y),
+                }
+                self.activations[to] = output;
+                self.timings.record(position, Pass::Forward);
+            }
+        }
     }
 }
 
-/// What a step reads; `None` when it works in place.
-pub(super) fn source<'a>(
-    step: &Step,
-    slots: &'a [Buffer],
-    images: &'a [f32],
-    len: usize,
-) -> Option<&'a [f32]> {
-    match step.from {
-        None => Some(images),
-        Some(_) if step.in_place() => None,
-        Some(slot) => Some(&slots[slot][..len]),
+/// The values that a step reads.
+pub(super) fn read<'a>(from: Source, slots: &'a [Buffer], images: &'a [f32], len: usize) -> &'a [f32] {
+    match from {
+        Source::Images => images,
+        Source::Slot(slot) => &slots[slot][..len],
     }
 }
 
-/// Each dropout layer's own keys: one per image.
+/// The keys of a dropout layer, one per image.
 pub(super) fn mask_keys(keys: &[u64], layer: usize) -> Vec<u64> {
     keys.iter().map(|&key| combine(key, layer as u64)).collect()
 }
 
-/// What kept units are multiplied by in training.
+/// The factor of units that dropout keeps in training.
 pub(super) fn training_scale(rate: f32, scale: DropoutScale) -> f32 {
     match scale {
         DropoutScale::Test => 1.0,
@@ -70,59 +116,76 @@ pub(super) fn training_scale(rate: f32, scale: DropoutScale) -> f32 {
     }
 }
 
-fn transform(
+/// Multiplies values, or their gradients, by a dropout layer's masks in training and its factor at test time.
+pub(super) fn apply_dropout(
+    position: usize,
+    values: &mut [f32],
+    dropout: Dropout<'_>,
+    rate: f32,
+    scale: DropoutScale,
+) {
+    match (dropout, scale) {
+        (Dropout::Training(keys), _) => {
+            let keys = mask_keys(keys, position);
+            dropout::apply(values, keys.len(), &keys, rate, training_scale(rate, scale));
+        }
+        (Dropout::Test, DropoutScale::Test) => dropout::scale(values, 1.0 - rate),
+        (Dropout::Test, DropoutScale::Train) => {}
+    }
+}
+
+fn in_place(position: usize, layer: &Layer, values: &mut [f32], dropout: Dropout<'_>) {
+    match &layer.operation {
+        Operation::Activation(Activation::Relu) => activation::relu(values),
+        Operation::Activation(Activation::Tanh) => activation::tanh(values),
+        Operation::Activation(Activation::Logistic) => activation::logistic(values),
+        Operation::Dropout { rate, scale } => apply_dropout(position, values, dropout, *rate, *scale),
+        _ => unreachable!("the plan has only activations and dropout in place"),
+    }
+}
+
+/// Computes a layer with weights.
+fn weighted(
     layer: &Layer,
     epilogue: Epilogue,
     parameters: &Parameters,
-    part: Part,
+    micro_batch: MicroBatch,
     x: &[f32],
     y: &mut [f32],
 ) {
-    let n = part.images();
-    let (weights, biases) = (&parameters.value.weights, &parameters.value.biases);
+    let Parameters { weights, biases, transformed, .. } = parameters;
+    match (&layer.operation, weights) {
+        (Operation::Conv(g, _), Weights::F32(weights)) => match transformed {
+            Some(transformed) => {
+                let weights = ConvWeights { direct: weights, transformed };
+                conv::forward_transformed(g, micro_batch, x, weights, biases, epilogue, y);
+            }
+            None => conv::forward(g, micro_batch, x, weights, biases, epilogue, y),
+        },
+        (Operation::Local(g, _), Weights::F32(weights)) => {
+            local::forward(g, micro_batch.images(), x, weights, biases, y);
+        }
+        (Operation::Fc(g, _), Weights::F32(weights)) => {
+            fc::forward(g, micro_batch, x, weights, biases, y);
+        }
+        (Operation::Fc(g, _), Weights::F16(weights)) => {
+            fc::forward_f16(g, micro_batch, x, weights, biases, y);
+        }
+        _ => unreachable!("only fully connected layers have weights in half precision"),
+    }
+}
+
+/// Computes a layer without weights for `n` images.
+fn unweighted(layer: &Layer, n: usize, x: &[f32], y: &mut [f32]) {
     match &layer.operation {
-        Operation::Conv(g, _) => {
-            let weights = (&weights[..], &parameters.transformed[..]);
-            conv::forward_transformed(g, part, x, weights, biases, epilogue, y);
-        }
-        Operation::Local(g, _) => local::forward(g, n, x, weights, biases, y),
-        Operation::Fc { inputs, outputs, .. } if parameters.halved.is_empty() => {
-            fc::forward(part, *inputs, *outputs, x, weights, biases, y);
-        }
-        Operation::Fc { inputs, outputs, .. } => {
-            fc::forward_halved(part, *inputs, *outputs, x, &parameters.halved, biases, y);
-        }
         Operation::Pool(PoolKind::Max, g) => pool::max_forward(g, n, x, y),
         Operation::Pool(PoolKind::Average, g) => pool::avg_forward(g, n, x, y),
         Operation::Lrn(g) => lrn::forward(g, n, x, y),
         Operation::MapNorm(g) => map_norm::forward(g, n, x, y),
-        Operation::Activation(_) | Operation::Dropout { .. } => unreachable!("handled by the caller"),
-    }
-}
-
-fn activate(function: Activation, x: Option<&[f32]>, y: &mut [f32]) {
-    copy(x, y);
-    match function {
-        Activation::Relu => activation::relu(y),
-        Activation::Tanh => activation::tanh(y),
-        Activation::Logistic => activation::logistic(y),
-    }
-}
-
-fn silence(x: Option<&[f32]>, y: &mut [f32], keys: &[u64], rate: f32, scale: DropoutScale) {
-    copy(x, y);
-    dropout::apply(y, keys.len(), keys, rate, training_scale(rate, scale));
-}
-
-fn at_test_time(x: Option<&[f32]>, y: &mut [f32], rate: f32, scale: DropoutScale) {
-    copy(x, y);
-    if scale == DropoutScale::Test {
-        dropout::scale(y, 1.0 - rate);
-    }
-}
-
-fn copy(x: Option<&[f32]>, y: &mut [f32]) {
-    if let Some(x) = x {
-        y.copy_from_slice(x);
+        Operation::Conv(..)
+        | Operation::Local(..)
+        | Operation::Fc(..)
+        | Operation::Activation(_)
+        | Operation::Dropout { .. } => unreachable!("handled by the caller"),
     }
 }

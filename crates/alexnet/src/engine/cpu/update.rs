@@ -1,70 +1,74 @@
-//! The paper's update (section 5), layer by layer.
+//! The update of the paper, section 5, layer by layer.
 
-use super::backward::learn;
-use super::{Pair, Parameters};
-use crate::engine::{Place, Update};
+use super::learn::accumulate;
+use super::parameters::{Parameters, Trained};
+use super::piece::Piece;
+use crate::engine::batch::Update;
+use crate::engine::health::Place;
 use crate::net::{Layer, Operation, WeightSpec};
-use alexnet_kernels::part::Part;
+use alexnet_kernels::sgd::SgdSettings;
 use alexnet_kernels::{fc, sgd};
 
-/// Applies the gradients of a layer; nothing, if it learns nothing. Tells which of its numbers are not finite afterwards.
+/// Applies the gradient of a layer that learns. Returns which of its values are non-finite afterwards.
 pub(super) fn apply(layer: &Layer, parameters: &mut Parameters, update: &Update) -> Option<Place> {
-    let spec = layer.weights()?;
-    let Parameters { value, gradient, velocity, .. } = parameters;
-    let [rate, momentum, decay] = of_weights(spec, update);
-    let finite =
-        sgd::step(&mut value.weights, &mut velocity.weights, &gradient.weights, rate, momentum, decay);
-    spoilt(finite, apply_to_biases(spec, value, gradient, velocity, update))
+    let (spec, Trained { weights, biases, training }) = (layer.weights()?, parameters.trained()?);
+    let (gradient, velocity) = (&training.gradient, &mut training.velocity);
+    let settings = weight_settings(spec, update);
+    let weights_finite = sgd::step(weights, &mut velocity.weights, &gradient.weights, settings);
+    let settings = bias_settings(spec, update);
+    let biases_finite = sgd::step(biases, &mut velocity.biases, &gradient.biases, settings);
+    non_finite(weights_finite, biases_finite)
 }
 
-/// Finds what a part of a batch adds to the gradients of a layer that learns, and applies them after the last. Its input's
-/// gradient must have been found before: the weights are others afterwards. Tells which of its numbers are not finite afterwards.
+/// Adds the images of a piece to the gradient of a layer that learns and, after the last piece, applies it. The gradient with
+/// respect to the layer's input must be complete: it depends on the weights. Returns which of the layer's values are
+/// non-finite afterwards.
 pub(super) fn step(
     layer: &Layer,
     parameters: &mut Parameters,
-    part: Part,
+    piece: &Piece<'_>,
     x: &[f32],
     dy: &[f32],
     update: &Update,
 ) -> Option<Place> {
+    let Trained { weights, biases, training } = parameters.trained()?;
+    let n = piece.micro_batch.images();
     match &layer.operation {
-        Operation::Fc { inputs, outputs, weights: spec } if part.is_whole() && fc::steps(part.images()) => {
-            let Parameters { value, gradient, velocity, .. } = parameters;
-            let n = part.images();
-            let (w, v) = (&mut value.weights, &mut velocity.weights);
-            let finite = fc::step(n, *inputs, *outputs, x, dy, w, v, of_weights(spec, update));
-            fc::backward_biases(n, *outputs, dy, &mut gradient.biases);
-            spoilt(finite, apply_to_biases(spec, value, gradient, velocity, update))
+        // The gradient goes from the product's blocks into the update, and is never stored.
+        Operation::Fc(g, spec) if piece.is_only() && fc::supports_step(n) => {
+            let (gradient, velocity) = (&mut training.gradient, &mut training.velocity);
+            let settings = weight_settings(spec, update);
+            let weights_finite = fc::step(g, n, x, dy, weights, &mut velocity.weights, settings);
+            fc::backward_biases(g, n, dy, &mut gradient.biases);
+            let settings = bias_settings(spec, update);
+            let biases_finite = sgd::step(biases, &mut velocity.biases, &gradient.biases, settings);
+            non_finite(weights_finite, biases_finite)
         }
         _ => {
-            learn(layer, parameters, part, x, dy);
-            if part.is_last() { apply(layer, parameters, update) } else { None }
+            accumulate(layer, training, piece.micro_batch, x, dy);
+            piece.finish_leaf(training);
+            if piece.is_last() { apply(layer, parameters, update) } else { None }
         }
     }
 }
 
-/// Which numbers are not finite, given whether weights and biases are.
-fn spoilt(weights: bool, biases: bool) -> Option<Place> {
-    match (weights, biases) {
+/// Which values are non-finite.
+fn non_finite(weights_finite: bool, biases_finite: bool) -> Option<Place> {
+    match (weights_finite, biases_finite) {
         (false, _) => Some(Place::Weights),
         (true, false) => Some(Place::Biases),
         (true, true) => None,
     }
 }
 
-/// Rate, momentum and decay of a layer's weights.
-fn of_weights(spec: &WeightSpec, update: &Update) -> [f32; 3] {
-    [update.rate * spec.rate, update.momentum, spec.decay.unwrap_or(update.decay)]
+fn weight_settings(spec: &WeightSpec, update: &Update) -> SgdSettings {
+    SgdSettings {
+        learning_rate: update.rate * spec.rate,
+        momentum: update.momentum,
+        weight_decay: spec.decay.unwrap_or(update.decay),
+    }
 }
 
-/// Biases have a rate of their own, and never decay. Tells whether they are finite afterwards.
-fn apply_to_biases(
-    spec: &WeightSpec,
-    value: &mut Pair,
-    gradient: &Pair,
-    velocity: &mut Pair,
-    update: &Update,
-) -> bool {
-    let rate = update.rate * spec.bias_rate;
-    sgd::step(&mut value.biases, &mut velocity.biases, &gradient.biases, rate, update.momentum, 0.0)
+fn bias_settings(spec: &WeightSpec, update: &Update) -> SgdSettings {
+    SgdSettings { learning_rate: update.rate * spec.bias_rate, momentum: update.momentum, weight_decay: 0.0 }
 }

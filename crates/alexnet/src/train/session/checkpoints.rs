@@ -3,7 +3,6 @@
 use super::learner::Learner;
 use super::models::Models;
 use super::reporter::Reporter;
-use crate::engine::Engine;
 use crate::error::Kind;
 use crate::format::grouped;
 use crate::train::checkpoint::{self, Checkpoint};
@@ -25,28 +24,41 @@ impl Checkpoints {
     }
 
     /// Takes a checkpoint, which is written in the background. A failure to write the previous one is reported.
-    pub(super) fn save(&mut self, learner: &mut Learner, models: &Models, reporter: &mut Reporter<'_>) {
-        let checkpoint = take(learner, models, reporter);
+    ///
+    /// # Errors
+    /// Returns an error if the engine cannot hand out its values.
+    pub(super) fn save(
+        &mut self,
+        learner: &mut Learner,
+        models: &Models,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<()> {
+        let checkpoint = take(learner, models, reporter)?;
         let step = checkpoint.state.step;
         let previous = self.writer.save(checkpoint);
         report(previous, reporter);
         reporter.emit(&Event::Checkpoint(CheckpointTaken { step }));
+        Ok(())
     }
 
     /// Takes a checkpoint if one is due or has been requested.
+    ///
+    /// # Errors
+    /// As [`Checkpoints::save`].
     pub(super) fn save_if_due(
         &mut self,
         learner: &mut Learner,
         models: &Models,
         reporter: &mut Reporter<'_>,
-    ) {
+    ) -> Result<()> {
         report(self.writer.poll(), reporter);
         if learner.config.interrupt.take_checkpoint_request() {
-            self.save(learner, models, reporter);
+            self.save(learner, models, reporter)?;
             reporter.info(&format!("checkpoint at step {}", grouped(learner.state.step)));
         } else if self.writer.is_due(learner.state.step) {
-            self.save(learner, models, reporter);
+            self.save(learner, models, reporter)?;
         }
+        Ok(())
     }
 
     /// Takes the last checkpoint of a training that stops, and waits for it.
@@ -59,7 +71,7 @@ impl Checkpoints {
         models: &Models,
         reporter: &mut Reporter<'_>,
     ) -> Result<()> {
-        self.save(learner, models, reporter);
+        self.save(learner, models, reporter)?;
         let written = self.writer.wait();
         report(written.clone(), reporter);
         written.map(|_| ())
@@ -93,20 +105,20 @@ impl Checkpoints {
     }
 }
 
-fn take(learner: &mut Learner, models: &Models, reporter: &mut Reporter<'_>) -> Checkpoint {
+fn take(learner: &mut Learner, models: &Models, reporter: &mut Reporter<'_>) -> Result<Checkpoint> {
     reporter.flush();
     let state = &mut learner.state;
     state.seconds = learner.clock.seconds();
     state.lines = reporter.lines();
     state.unwritten = reporter.unwritten().to_vec();
-    Checkpoint {
+    Ok(Checkpoint {
         state: state.clone(),
         lineage: learner.lineage.clone(),
-        parameters: learner.engine.parameters(),
-        velocities: learner.engine.velocities(),
+        parameters: learner.engine.parameters()?,
+        velocities: learner.engine.velocities()?,
         mean: learner.images.preprocess.mean.clone(),
         best: models.unsaved_best().map(|model| model.parameters.clone()),
-    }
+    })
 }
 
 fn report(written: Result<Written>, reporter: &mut Reporter<'_>) {

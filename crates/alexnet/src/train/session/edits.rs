@@ -2,7 +2,6 @@
 
 use super::learner::Learner;
 use super::reporter::Reporter;
-use crate::engine::Engine;
 use crate::files::json;
 use crate::format::grouped;
 use crate::net::{Change, Edit, Recipe};
@@ -53,7 +52,7 @@ impl Edits {
             if matches!(change, Change::ColorNoise(_)) {
                 loaded = LoadedAhead::Stale;
             }
-            apply(&change, learner, reporter);
+            apply(&change, learner, reporter)?;
             self.applied += 1;
         }
         Ok(loaded)
@@ -122,22 +121,21 @@ fn entry(
     Entry { edit, epoch: learner.epoch(), author, reason, request }
 }
 
-fn apply(change: &Change, learner: &mut Learner, reporter: &mut Reporter<'_>) {
+fn apply(change: &Change, learner: &mut Learner, reporter: &mut Reporter<'_>) -> Result<()> {
     let settings = &mut learner.state.settings;
     match change {
         Change::Rate(lr) => learner.state.lr.set_lr(*lr),
         Change::ColorNoise(noise) => settings.color_noise = Some(*noise),
         Change::StopAfter(epochs) => settings.stop_after = Some(*epochs),
-        Change::Freeze(name) => freeze(name, true, learner),
-        Change::Unfreeze(name) => freeze(name, false, learner),
+        Change::Freeze(name) => freeze(name, true, learner)?,
+        Change::Unfreeze(name) => freeze(name, false, learner)?,
     }
     reporter.info(&format!("from step {}: {change}", grouped(learner.state.step + 1)));
+    Ok(())
 }
 
-fn freeze(name: &str, frozen: bool, learner: &mut Learner) {
+fn freeze(name: &str, frozen: bool, learner: &mut Learner) -> Result<()> {
     learner.state.settings.frozen.insert(name.to_owned(), frozen);
     let layer = learner.engine.network().layers.iter().position(|layer| layer.name == name);
-    if let Some(layer) = layer {
-        learner.engine.freeze(layer, frozen);
-    }
+    layer.map_or(Ok(()), |layer| learner.engine.freeze(layer, frozen))
 }

@@ -3,7 +3,6 @@
 use super::models::Which;
 use super::training::Training;
 use crate::data::Split;
-use crate::engine::Engine;
 use crate::error::Kind;
 use crate::eval::{Evaluation, Judge, evaluate};
 use crate::format::{duration, significant};
@@ -34,7 +33,7 @@ impl Training<'_> {
     pub(super) fn evaluate(&mut self, split: &Split, views: usize) -> Result<Option<Evaluation>> {
         let (learner, reporter) = (&mut self.learner, &mut self.reporter);
         reporter.start_phase(Phase::Validation, split.len(), 0);
-        let judge = Judge { engine: &mut learner.engine, preprocess: &learner.images.preprocess };
+        let judge = Judge { engine: &mut *learner.engine, preprocess: &learner.images.preprocess };
         let interrupt = &learner.config.interrupt;
         let mut before = 0;
         let evaluation = evaluate(judge, split, views, learner.config.workers, &mut |done| {
@@ -75,7 +74,7 @@ impl Training<'_> {
         let before = state.step.saturating_sub(state.batches);
         state.batches = 0;
         (state.epoch, state.late, state.recent) = Default::default();
-        self.checkpoints.save(&mut self.learner, &self.models, &mut self.reporter);
+        self.checkpoints.save(&mut self.learner, &self.models, &mut self.reporter)?;
         self.reporter.report_recovery();
         if !Watch::is_due(before, step) {
             return Ok(None);

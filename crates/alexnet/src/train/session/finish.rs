@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use super::models::Which;
 use super::training::Training;
-use crate::engine::Engine;
 use crate::error::{Kind, shell};
 use crate::eval::Evaluation;
 use crate::format::grouped;

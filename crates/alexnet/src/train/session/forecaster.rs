@@ -3,7 +3,6 @@
 use super::learner::Learner;
 use super::reporter::Reporter;
 use crate::data::{Loader, Split};
-use crate::engine::Engine;
 use crate::train::forecast::{Forecast, Known, Measuring};
 use crate::train::tally::StepStats;
 
@@ -34,7 +33,7 @@ impl Forecaster {
         reporter: &mut Reporter<'_>,
     ) {
         let Self::Measuring(measuring) = self else { return };
-        if !measuring.add(step.images, step.time, step.waiting, learner.engine.laps()) {
+        if !measuring.add(step.images, step.time, step.waiting, learner.engine.timings()) {
             return;
         }
         let forecast = measuring.forecast(loader.stages(), known(learner, reporter));

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::images::{Batches, TrainingImages};
 use crate::Result;
 use crate::data::{Batch as Images, Loader};
-use crate::engine::{Batch, CpuEngine, Engine, NotFinite, Outcome, Update};
+use crate::engine::{Batch, Engine, NonFinite, StepOutcome, Update};
 use crate::net::{Augment, Recipe, Schedule};
 use crate::train::checkpoint::{Lineage, State};
 use crate::train::config::Config;
@@ -19,7 +19,7 @@ pub(super) const LOG_EVERY: usize = 20;
 pub(super) struct Learner {
     pub(super) config: Config,
     pub(super) lineage: Lineage,
-    pub(super) engine: CpuEngine,
+    pub(super) engine: Box<dyn Engine>,
     pub(super) images: TrainingImages,
     pub(super) state: State,
     pub(super) clock: Clock,
@@ -45,15 +45,15 @@ impl Clock {
 /// The result of a step.
 pub(super) enum Stepped {
     /// The parameters have been updated.
-    Updated(Outcome),
+    Updated(StepOutcome),
     /// Values have become non-finite.
-    NonFinite(NonFinite),
+    Failed(FailedStep),
 }
 
-/// Where values have become non-finite, and the step's result.
-pub(super) struct NonFinite {
-    pub(super) at: NotFinite,
-    pub(super) outcome: Outcome,
+/// A step whose values have become non-finite.
+pub(super) struct FailedStep {
+    pub(super) at: NonFinite,
+    pub(super) outcome: StepOutcome,
 }
 
 impl Learner {
@@ -97,18 +97,18 @@ impl Learner {
     pub(super) fn step(&mut self, batch: &Images) -> Result<Stepped> {
         let optimizer = &self.config.recipe.optimizer;
         let update = Update { rate: self.lr(), momentum: optimizer.momentum, decay: optimizer.decay };
-        let batch = Batch { images: &batch.images, labels: &batch.labels, keys: &batch.keys };
+        let batch = Batch::whole(&batch.images, &batch.labels, &batch.keys);
         let outcome = if (self.state.step + 1).is_multiple_of(LOG_EVERY) {
-            let outcome = self.engine.forward_backward(&batch, &mut |_| {})?;
+            let outcome = self.engine.forward_backward(&batch, &mut |_| Ok(()))?;
             if outcome.loss.is_finite() {
-                self.engine.apply(&update);
+                self.engine.apply(&update)?;
             }
             outcome
         } else {
             self.engine.step(&batch, &update)?
         };
-        if let Some(at) = self.engine.not_finite() {
-            return Ok(Stepped::NonFinite(NonFinite { at, outcome }));
+        if let Some(at) = self.engine.non_finite()? {
+            return Ok(Stepped::Failed(FailedStep { at, outcome }));
         }
         self.state.step += 1;
         self.state.batches += 1;
@@ -141,13 +141,14 @@ impl Learner {
     }
 
     /// Freezes and unfreezes layers as the state says. Parameters and momentum are loaded afterwards.
-    pub(super) fn restore_frozen_layers(&mut self) {
+    pub(super) fn restore_frozen_layers(&mut self) -> Result<()> {
         for (i, layer) in self.engine.network().clone().layers.iter().enumerate() {
             if let Some(spec) = layer.weights() {
                 let edited = self.state.settings.frozen.get(&layer.name).copied();
-                self.engine.freeze(i, edited.unwrap_or(spec.is_frozen()));
+                self.engine.freeze(i, edited.unwrap_or(spec.is_frozen()))?;
             }
         }
+        Ok(())
     }
 
     /// Whether the step limit is reached.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::learner::Learner;
 use super::reporter::Reporter;
 use crate::data::{Image, decode};
-use crate::engine::{Engine, Tensor};
+use crate::engine::Tensor;
 use crate::error::{Kind, shell};
 use crate::eval::Evaluation;
 use crate::model::{Golden, Model, Summary};
@@ -126,12 +126,12 @@ impl Models {
         learner: &mut Learner,
     ) -> Result<Model> {
         let preprocess = &learner.images.preprocess;
-        let golden = Golden::record(&mut learner.engine, preprocess, self.golden.clone())?;
+        let golden = Golden::record(&mut *learner.engine, preprocess, self.golden.clone())?;
         Ok(Model {
             recipe: learner.config.recipe.clone(),
             classes: learner.config.dataset.classes.clone(),
             preprocess: (**preprocess).clone(),
-            parameters: learner.engine.parameters(),
+            parameters: learner.engine.parameters()?,
             summary: Summary {
                 epochs,
                 steps,

@@ -1,8 +1,8 @@
 //! Rollback after non-finite values: an earlier checkpoint, and a lower learning rate.
 
-use super::learner::{Clock, NonFinite};
+use super::learner::{Clock, FailedStep};
 use super::training::Training;
-use crate::engine::{Engine, Place};
+use crate::engine::Place;
 use crate::error::Kind;
 use crate::format::grouped;
 use crate::net::Change;
@@ -16,14 +16,14 @@ impl Training<'_> {
     ///
     /// # Errors
     /// Returns an error if the training is to stop instead, if there were too many rollbacks, or if there is no checkpoint.
-    pub(super) fn roll_back(&mut self, non_finite: &NonFinite) -> Result<()> {
+    pub(super) fn roll_back(&mut self, failed: &FailedStep) -> Result<()> {
         let lr = self.learner.lr();
-        let (step, what) = (self.learner.state.step + 1, self.describe(non_finite));
+        let (step, what) = (self.learner.state.step + 1, self.describe(failed));
         let finding = format!(
             "{what}: step {}, epoch {}, learning rate {lr}, loss {}",
             grouped(step),
             self.learner.epoch(),
-            non_finite.outcome.loss
+            failed.outcome.loss
         );
         let remedy =
             format!("try a lower learning rate: --set optimizer.rate={}", divided(lr, ROLLBACK_DIVISOR, 1));
@@ -45,7 +45,7 @@ impl Training<'_> {
         Ok(())
     }
 
-    fn describe(&self, NonFinite { at, outcome }: &NonFinite) -> String {
+    fn describe(&self, FailedStep { at, outcome }: &FailedStep) -> String {
         let layer = &self.learner.engine.network().layers[at.layer].name;
         match at.place {
             Place::Loss => format!("the loss is {}", outcome.loss),
@@ -81,7 +81,7 @@ impl Training<'_> {
             Error::new(Kind::Runtime, "the journal cannot be written").help("free some disk space")
         })?;
         self.edits.seek(learner.state.step);
-        learner.restore_frozen_layers();
+        learner.restore_frozen_layers()?;
         self.models.restore_best(checkpoint.best, learner, reporter)?;
         learner.engine.load(&checkpoint.parameters)?;
         learner.engine.load_velocities(&checkpoint.velocities)?;

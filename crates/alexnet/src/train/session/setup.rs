@@ -15,7 +15,7 @@ use super::training::Training;
 use crate::Result;
 use crate::data::check;
 use crate::data::{Identity, Preprocess, Split, Statistics};
-use crate::engine::{CpuEngine, Engine, Mode};
+use crate::engine::{self, Device, Engine, Options};
 use crate::error::Kind;
 use crate::format::grouped;
 use crate::net::Network;
@@ -65,7 +65,7 @@ impl<'a> Training<'a> {
             reporter.run.add_command(&config.command)?;
             update_origin(&config, before, &mut reporter)?;
         }
-        introduce(&config, &engine, &mut reporter);
+        introduce(&config, &*engine, &mut reporter);
         let statistics = match statistics(&config, &mut reporter) {
             Err(error) if matches!(error.kind, Kind::Interrupted(_)) && config.only_forecast => {
                 reporter.run.remove();
@@ -82,7 +82,7 @@ impl<'a> Training<'a> {
     fn assemble(
         mut config: Config,
         lineage: Lineage,
-        engine: CpuEngine,
+        engine: Box<dyn Engine>,
         values: InitialValues,
         statistics: Statistics,
         is_resumed: bool,
@@ -115,7 +115,7 @@ impl<'a> Training<'a> {
         training.announce(resumed_at);
         let (learner, reporter) = (&mut training.learner, &mut training.reporter);
         training.edits.seek(learner.state.step);
-        learner.restore_frozen_layers();
+        learner.restore_frozen_layers()?;
         if is_resumed {
             training.models.restore_best(best, learner, reporter)?;
         }
@@ -127,7 +127,7 @@ impl<'a> Training<'a> {
         }
         // There is always a checkpoint to roll back to and to resume from.
         if learner.state.step == 0 && learner.state.lr.epochs == 0 {
-            training.checkpoints.save(learner, &training.models, reporter);
+            training.checkpoints.save(learner, &training.models, reporter)?;
         }
         Ok(training)
     }
@@ -146,11 +146,11 @@ impl<'a> Training<'a> {
     }
 }
 
-fn open_engine(config: &Config) -> Result<CpuEngine> {
+fn open_engine(config: &Config) -> Result<Box<dyn Engine>> {
     let network = Network::new(&config.recipe, config.dataset.classes.len())?;
     let batch = config.recipe.optimizer.batch;
-    let micro_batch = config.micro_batch.unwrap_or(batch);
-    CpuEngine::with_micro_batch(network, Mode::Training, batch, micro_batch, config.threads)
+    let options = Options { micro_batch: config.micro_batch, ..Options::training(batch, config.threads) };
+    engine::open(Device::Cpu, network, &options)
 }
 
 fn open_folder(config: &Config) -> Result<Run> {
@@ -189,7 +189,7 @@ fn update_origin(config: &Config, before: &Origin, reporter: &mut Reporter<'_>) 
     reporter.run.set_origin(&now)
 }
 
-fn introduce(config: &Config, engine: &CpuEngine, reporter: &mut Reporter<'_>) {
+fn introduce(config: &Config, engine: &dyn Engine, reporter: &mut Reporter<'_>) {
     let Config { recipe, dataset, .. } = config;
     reporter.info(&format!(
         "recipe {}, {} classes of {}",

@@ -5,12 +5,11 @@ use std::time::Instant;
 use super::checkpoints::Checkpoints;
 use super::edits::{Edits, LoadedAhead};
 use super::forecaster::Forecaster;
-use super::learner::{LOG_EVERY, Learner, NonFinite, Stepped};
+use super::learner::{FailedStep, LOG_EVERY, Learner, Stepped};
 use super::models::Models;
 use super::reporter::Reporter;
 use crate::Result;
 use crate::data::Loader;
-use crate::engine::Engine;
 use crate::net::Recipe;
 use crate::train::config::{Config, RunFolder};
 use crate::train::observer::{Event, Observers, Phase, StepDone};
@@ -43,7 +42,7 @@ pub(super) enum Outcome {
 enum EpochOutcome {
     Complete,
     Stopped(StopReason),
-    NonFinite(NonFinite),
+    NonFinite(FailedStep),
 }
 
 impl<'a> Training<'a> {
@@ -64,8 +63,8 @@ impl<'a> Training<'a> {
             match self.epoch()? {
                 EpochOutcome::Complete => {}
                 EpochOutcome::Stopped(reason) => return Ok(Outcome::Stopped(reason)),
-                EpochOutcome::NonFinite(non_finite) => {
-                    self.roll_back(&non_finite)?;
+                EpochOutcome::NonFinite(failed) => {
+                    self.roll_back(&failed)?;
                     continue;
                 }
             }
@@ -108,17 +107,17 @@ impl<'a> Training<'a> {
             }
             let outcome = match self.learner.step(&batch)? {
                 Stepped::Updated(outcome) => outcome,
-                Stepped::NonFinite(non_finite) => return Ok(EpochOutcome::NonFinite(non_finite)),
+                Stepped::Failed(failed) => return Ok(EpochOutcome::NonFinite(failed)),
             };
             let time = last_step.elapsed().as_secs_f64();
             last_step = Instant::now();
             self.after_step(&StepStats { outcome, images, time, waiting }, &loader);
             loader.recycle(batch);
-            self.write_metrics();
+            self.write_metrics()?;
             if let Some(reason) = self.stop_reason() {
                 return Ok(EpochOutcome::Stopped(reason));
             }
-            self.checkpoints.save_if_due(&mut self.learner, &self.models, &mut self.reporter);
+            self.checkpoints.save_if_due(&mut self.learner, &self.models, &mut self.reporter)?;
         }
         Ok(EpochOutcome::Complete)
     }
@@ -150,12 +149,12 @@ impl<'a> Training<'a> {
     }
 
     /// Writes a line of metrics every [`LOG_EVERY`] steps, with layer statistics.
-    fn write_metrics(&mut self) {
+    fn write_metrics(&mut self) -> Result<()> {
         let step = self.learner.state.step;
         if !step.is_multiple_of(LOG_EVERY) {
-            return;
+            return Ok(());
         }
-        let health = self.learner.engine.health();
+        let health = self.learner.engine.health()?;
         let mut line = self.learner.line(&self.learner.state.recent, None);
         line.set_health(&health);
         for advice in self.watch.layers(step, &health, self.learner.lr()) {
@@ -166,6 +165,7 @@ impl<'a> Training<'a> {
         }
         self.reporter.emit(&Event::Metrics(&line));
         self.learner.state.recent = Tally::default();
+        Ok(())
     }
 
     /// Gives advice if the loss of these steps is at chance level or far above it.

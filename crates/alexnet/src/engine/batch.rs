@@ -1,0 +1,74 @@
+//! The arguments and the result of a training step.
+
+use std::ops::Range;
+
+/// Images and labels of one training step, or of one process's share of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Centered images, `[n, height, width, channels]`.
+    pub images: &'a [f32],
+    /// The class of each image, `[n]`.
+    pub labels: &'a [u32],
+    /// One key per image, `[n]`, which determines its dropout masks. Keys belong to images, not to their positions, so
+    /// an image has the same masks in any shard.
+    pub keys: &'a [u64],
+    /// Where these images are in the global batch.
+    pub shard: Shard,
+}
+
+/// The position of some images in a global batch.
+///
+/// Gradients are those of the mean loss over the global batch: the gradients of all shards add up to the gradient of the
+/// whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Position of the first image in the global batch.
+    pub first: usize,
+    /// Number of images in the global batch.
+    pub global: usize,
+}
+
+impl Shard {
+    /// All images of a batch.
+    pub const fn whole(images: usize) -> Self {
+        Self { first: 0, global: images }
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// A whole batch.
+    pub const fn whole(images: &'a [f32], labels: &'a [u32], keys: &'a [u64]) -> Self {
+        Self { images, labels, keys, shard: Shard::whole(labels.len()) }
+    }
+
+    /// The images, labels and keys of a range.
+    pub(super) fn slice(&self, range: Range<usize>) -> Self {
+        let image = self.images.len() / self.labels.len();
+        let images = &self.images[range.start * image..range.end * image];
+        let shard = Shard { first: self.shard.first + range.start, ..self.shard };
+        Self { images, labels: &self.labels[range.clone()], keys: &self.keys[range], shard }
+    }
+}
+
+/// The result of a training step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepOutcome {
+    /// Multinomial logistic loss: the sum over the given images, divided by the size of the global batch. For a whole batch,
+    /// the mean; the losses of shards add up to it.
+    pub loss: f64,
+    /// Number of images whose largest logit is that of their own class.
+    pub correct: usize,
+}
+
+/// The settings of one update, `v <- momentum v - decay rate w - rate gradient; w <- w + v` (paper, section 5).
+///
+/// Per-layer rate factors and weight decay come from the recipe; biases have no weight decay.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Update {
+    /// Learning rate.
+    pub rate: f32,
+    /// Momentum coefficient.
+    pub momentum: f32,
+    /// Weight decay of layers whose recipe sets none.
+    pub decay: f32,
+}

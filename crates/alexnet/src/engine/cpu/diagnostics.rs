@@ -1,0 +1,86 @@
+//! Magnitudes and non-finite values of layers.
+
+use super::parameters::{Parameters, Training};
+use super::plan::Plan;
+use super::state::CpuEngine;
+use crate::engine::health::{Health, NonFinite, OutputStatistics, Place};
+use crate::net::{Activation, Layer, Network, Operation};
+use alexnet_kernels::measure;
+use alexnet_kernels::memory::Buffer;
+
+impl CpuEngine {
+    /// The magnitudes of each layer with weights.
+    pub(super) fn measure_health(&self) -> Vec<Health> {
+        self.pool.install(|| {
+            let now = || {
+                let mut statistics = Vec::new();
+                add_statistics(
+                    &self.network,
+                    &self.plan,
+                    &self.activations,
+                    self.last.images,
+                    &mut statistics,
+                );
+                statistics
+            };
+            let statistics = self.last.statistics.clone().unwrap_or_else(now);
+            let layers = self.network.layers.iter().zip(&self.parameters).enumerate();
+            let health = layers.filter_map(|(i, (layer, parameters))| {
+                let training = parameters.as_ref()?.training.as_ref()?;
+                let next = self.network.layers.get(i + 1).map(|next| &next.operation);
+                let has_relu = matches!(next, Some(Operation::Activation(Activation::Relu)));
+                Some(layer_health(layer, has_relu, parameters.as_ref()?, training, &statistics[i]))
+            });
+            health.collect()
+        })
+    }
+}
+
+fn layer_health(
+    layer: &Layer,
+    has_relu: bool,
+    parameters: &Parameters,
+    training: &Training,
+    statistics: &OutputStatistics,
+) -> Health {
+    let rms = |values: &[f32]| measure::rms(values) as f32;
+    Health {
+        layer: layer.name.clone(),
+        activation: statistics.activation(layer.output.len()),
+        dead_fraction: has_relu.then(|| statistics.dead_fraction()),
+        gradient: rms(&training.gradient.weights),
+        weight: parameters.weights.with_f32(rms),
+        update: rms(&training.velocity.weights),
+    }
+}
+
+/// Adds the outputs for `n` images of every layer with weights to its statistics, one element per layer.
+pub(super) fn add_statistics(
+    network: &Network,
+    plan: &Plan,
+    activations: &[Buffer],
+    n: usize,
+    statistics: &mut Vec<OutputStatistics>,
+) {
+    statistics.resize_with(network.layers.len(), OutputStatistics::default);
+    for (statistics, (layer, &slot)) in statistics.iter_mut().zip(network.layers.iter().zip(&plan.outputs)) {
+        if layer.weights().is_some() {
+            let values = layer.output.len();
+            statistics.add(&activations[slot][..n * values], values, layer.output.channels);
+        }
+    }
+}
+
+/// The first layer whose outputs for `n` images are not all finite.
+pub(super) fn first_non_finite_layer(
+    network: &Network,
+    plan: &Plan,
+    activations: &[Buffer],
+    n: usize,
+) -> Option<NonFinite> {
+    let mut layers = network.layers.iter().zip(&plan.outputs);
+    let is_non_finite = |(layer, &slot): (&Layer, &usize)| {
+        measure::first_non_finite(&activations[slot][..n * layer.output.len()]).is_some()
+    };
+    Some(NonFinite { layer: layers.position(is_non_finite)?, place: Place::Outputs })
+}

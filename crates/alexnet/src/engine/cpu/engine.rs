@@ -1,0 +1,174 @@
+//! The CPU engine as an [`Engine`].
+
+use std::ops::Range;
+
+use super::backward::Gradients;
+use super::forward::{Dropout, Forward};
+use super::parameters::Weights;
+use super::state::CpuEngine;
+use super::tensors::Values;
+use crate::engine::batch::{Batch, StepOutcome, Update};
+use crate::engine::health::{Health, NonFinite};
+use crate::engine::interface::{Engine, Objective, OnGradient};
+use crate::engine::memory::MemoryTable;
+use crate::engine::options::Mode;
+use crate::engine::tensor::Tensor;
+use crate::engine::timings::LayerTimings;
+use crate::error::Kind;
+use crate::net::Network;
+use crate::{Error, Result};
+
+impl CpuEngine {
+    /// The number of images in `images`.
+    pub(super) fn count(&self, images: &[f32]) -> Result<usize> {
+        let image = self.network.input.len();
+        let n = images.len() / image;
+        if n == 0 || n * image != images.len() || n > self.plan.batch {
+            let expected =
+                format!("1 to {} images of {} ({image} values each)", self.plan.batch, self.network.input);
+            return Err(Error::shape("images", format!("{} values", images.len()), expected));
+        }
+        Ok(n)
+    }
+
+    /// # Errors
+    /// Returns an error unless the engine was opened for training.
+    pub(super) fn require_training(&self) -> Result<()> {
+        match self.plan.mode {
+            Mode::Training => Ok(()),
+            Mode::Inference | Mode::Inspection => {
+                let message = "this engine was not opened for training";
+                Err(Error::new(Kind::Runtime, message).help("open it with Mode::Training"))
+            }
+        }
+    }
+}
+
+impl Engine for CpuEngine {
+    fn network(&self) -> &Network {
+        &self.network
+    }
+
+    fn batch(&self) -> usize {
+        self.plan.batch
+    }
+
+    fn forward(&mut self, images: &[f32]) -> Result<&[f32]> {
+        let n = self.count(images)?;
+        let Self { network, plan, pool, parameters, activations, gathered_logits, timings, .. } = self;
+        *timings = LayerTimings::start();
+        let (image, classes) = (network.input.len(), network.classes);
+        pool.install(|| {
+            for micro_batch in plan.inference_batches(n) {
+                let Range { start, end } = micro_batch.range();
+                let images = &images[start * image..end * image];
+                let mut forward = Forward { network, plan, parameters, activations, timings };
+                forward.run(micro_batch, images, Dropout::Test);
+                if let Some(logits) = gathered_logits {
+                    let found = &activations[plan.logits()][..micro_batch.images() * classes];
+                    logits[start * classes..end * classes].copy_from_slice(found);
+                }
+            }
+        });
+        let logits = match gathered_logits {
+            Some(logits) => logits,
+            None => &activations[plan.logits()],
+        };
+        Ok(&logits[..n * classes])
+    }
+
+    fn activations(&mut self, images: &[f32], layers: &[&str]) -> Result<Vec<Tensor>> {
+        self.observe(images, layers)
+    }
+
+    fn input_gradient(&mut self, images: &[f32], objective: Objective<'_>) -> Result<Vec<f32>> {
+        self.pixel_gradient(images, objective)
+    }
+
+    fn forward_backward(
+        &mut self,
+        batch: &Batch<'_>,
+        on_gradient: &mut OnGradient<'_>,
+    ) -> Result<StepOutcome> {
+        self.train(batch, Gradients::Keep(on_gradient))
+    }
+
+    fn apply(&mut self, update: &Update) -> Result<()> {
+        self.require_training()?;
+        self.apply_gradients(update);
+        Ok(())
+    }
+
+    fn step(&mut self, batch: &Batch<'_>, update: &Update) -> Result<StepOutcome> {
+        self.train(batch, Gradients::Apply(update))
+    }
+
+    fn freeze(&mut self, layer: usize, frozen: bool) -> Result<()> {
+        self.require_training()?;
+        let parameters = self.parameters.get_mut(layer).and_then(Option::as_mut);
+        let Some(training) = parameters.and_then(|parameters| parameters.training.as_mut()) else {
+            let message = format!("cannot freeze layer {layer}: no layer with weights at this position");
+            return Err(Error::new(Kind::Runtime, message));
+        };
+        if training.frozen != frozen {
+            training.frozen = frozen;
+            training.gradient.fill(0.0);
+            training.velocity.fill(0.0);
+            self.lower_backward();
+        }
+        Ok(())
+    }
+
+    fn non_finite(&self) -> Result<Option<NonFinite>> {
+        Ok(self.last.non_finite)
+    }
+
+    fn health(&self) -> Result<Vec<Health>> {
+        self.require_training()?;
+        Ok(self.measure_health())
+    }
+
+    fn timings(&self) -> &LayerTimings {
+        &self.timings
+    }
+
+    fn parameters(&self) -> Result<Vec<Tensor>> {
+        Ok(self.tensors(Values::Parameters))
+    }
+
+    fn gradients(&self) -> Result<Vec<Tensor>> {
+        self.require_training()?;
+        Ok(self.tensors(Values::Gradients))
+    }
+
+    fn velocities(&self) -> Result<Vec<Tensor>> {
+        self.require_training()?;
+        Ok(self.tensors(Values::Velocities))
+    }
+
+    fn load(&mut self, parameters: &[Tensor]) -> Result<()> {
+        self.load_parameters(parameters)
+    }
+
+    fn load_velocities(&mut self, velocities: &[Tensor]) -> Result<()> {
+        self.require_training()?;
+        self.load_momentum(velocities)
+    }
+
+    fn convert_fc_to_f16(&mut self) -> Result<()> {
+        self.convert_fc()
+    }
+
+    fn memory(&self) -> MemoryTable {
+        let mut table = self.plan.memory(&self.network);
+        let halves = |weights: &Weights| match weights {
+            Weights::F32(_) => 0,
+            Weights::F16(values) => size_of_val(&values[..]),
+        };
+        let saved: usize = self.parameters.iter().flatten().map(|layer| halves(&layer.weights)).sum();
+        if let Some((_, bytes)) = table.lines.first_mut() {
+            *bytes -= saved;
+        }
+        table
+    }
+}

@@ -1,0 +1,121 @@
+//! Leaves: the parts of a batch whose gradients are summed separately and then added in a binary tree.
+//!
+//! With the same number of leaves, one process that computes all of them and several processes that compute some each
+//! produce the same bits, because the tree does not depend on who computes a leaf.
+
+use std::ops::Range;
+
+use crate::engine::batch::Shard;
+use crate::{Error, Result};
+
+/// Checks a number of leaves.
+///
+/// # Errors
+/// Returns an error unless it is a power of two: then any power-of-two number of processes computes whole subtrees.
+pub(super) fn check(leaves: usize) -> Result<()> {
+    if leaves.is_power_of_two() {
+        return Ok(());
+    }
+    let below = (leaves / 2 + 1).next_power_of_two();
+    Err(Error::usage(format!("{leaves} leaves, expected a power of two")).help(format!("{below} leaves")))
+}
+
+/// Number of partial sums that adding `leaves` leaves in order keeps at a time.
+pub(super) const fn depth(leaves: usize) -> usize {
+    leaves.ilog2() as usize
+}
+
+/// The ranges of a shard's images that are leaves of the global batch, in order. With one leaf, a shard is a leaf.
+///
+/// # Errors
+/// Returns an error if there are fewer images than leaves, or the shard is not a whole subtree of leaves.
+pub(super) fn of(shard: Shard, images: usize, leaves: usize) -> Result<Vec<Range<usize>>> {
+    let Shard { first, global } = shard;
+    let end = first + images;
+    if end > global {
+        return Err(Error::usage(format!("images {first} to {end} of a global batch of {global}")));
+    }
+    if leaves == 1 {
+        return Ok(vec![0..images]);
+    }
+    if global < leaves {
+        let message =
+            format!("a batch of {global} images in {leaves} leaves, expected at least one image each");
+        return Err(Error::usage(message).help("fewer leaves or a larger batch"));
+    }
+    let start = |leaf: usize| leaf * global / leaves;
+    let all = (0..leaves).map(|leaf| start(leaf)..start(leaf + 1));
+    let inside: Vec<(usize, Range<usize>)> =
+        all.enumerate().filter(|(_, leaf)| first <= leaf.start && leaf.end <= end).collect();
+    let covered: usize = inside.iter().map(|(_, leaf)| leaf.len()).sum();
+    let count = inside.len();
+    let is_subtree = count.is_power_of_two() && inside[0].0.is_multiple_of(count) && covered == images;
+    if !is_subtree {
+        let message = format!(
+            "images {first} to {end} of {global} are not a power-of-two share of {leaves} leaves of equal size"
+        );
+        return Err(
+            Error::usage(message).help("split the batch evenly among a power-of-two number of processes")
+        );
+    }
+    Ok(inside.into_iter().map(|(_, leaf)| leaf.start - first..leaf.end - first).collect())
+}
+
+/// The number of partial sums that the sum of a leaf is added to, those of the lowest levels: the tree's nodes that end
+/// with this leaf.
+pub(super) const fn merges(leaf: usize) -> usize {
+    leaf.trailing_ones() as usize
+}
+
+/// Adds the values of all leaves in the tree.
+pub(super) fn sum(values: &[f64]) -> f64 {
+    match values {
+        [] => 0.0,
+        [value] => *value,
+        _ => {
+            let (left, right) = values.split_at(values.len() / 2);
+            sum(left) + sum(right)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_have_the_leaves_of_the_whole() {
+        let whole = of(Shard::whole(23), 23, 4).unwrap();
+        assert_eq!(whole, [0..5, 5..11, 11..17, 17..23]);
+        let half = of(Shard { first: 11, global: 23 }, 12, 4).unwrap();
+        assert_eq!(half, [0..6, 6..12]);
+        assert_eq!(of(Shard { first: 3, global: 23 }, 5, 1).unwrap(), vec![0..5]);
+    }
+
+    #[test]
+    fn shards_that_split_a_subtree_are_rejected() {
+        for (first, images, global) in [(5, 12, 23), (0, 12, 23), (0, 17, 23), (11, 13, 23), (0, 3, 3)] {
+            assert!(of(Shard { first, global }, images, 4).is_err(), "{first}, {images} of {global}");
+        }
+        for leaves in [0, 3, 6] {
+            assert!(check(leaves).is_err());
+        }
+    }
+
+    /// Adding in order with the partial sums of `merges` is adding in the tree.
+    #[test]
+    fn merging_in_order_is_the_tree() {
+        for leaves in [1, 2, 4, 8, 16] {
+            let values: Vec<f64> = (0..leaves).map(|i| 1.0 / (i + 3) as f64).collect();
+            let mut partial = vec![0.0; depth(leaves)];
+            let mut total = 0.0;
+            for (leaf, &value) in values.iter().enumerate() {
+                total = partial[..merges(leaf)].iter().fold(value, |sum, below| below + sum);
+                if leaf + 1 < leaves {
+                    partial[merges(leaf)] = total;
+                }
+            }
+            assert_eq!(total.to_bits(), sum(&values).to_bits());
+        }
+    }
+}

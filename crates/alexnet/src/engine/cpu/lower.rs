@@ -1,0 +1,296 @@
+//! Lowering: from a network's layers to the steps that a CPU engine executes.
+//!
+//! Steps are not layers: a fused layer has no step of its own, and a layer has several steps going backward.
+
+use crate::engine::options::Mode;
+use crate::net::{Activation, Network, Operation};
+
+/// Where a step reads activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The images themselves.
+    Images,
+    /// An activation slot.
+    Slot(usize),
+}
+
+/// A step of the forward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ForwardStep {
+    /// Computes a layer's outputs, and the ReLU fused into it.
+    Compute {
+        /// Position of the layer.
+        layer: usize,
+        /// Where its inputs are.
+        from: Source,
+        /// The slot for its outputs; not the one it reads.
+        to: usize,
+        /// Position of the ReLU applied to the outputs as they are written.
+        fused_relu: Option<usize>,
+    },
+    /// Applies an activation function or dropout to a slot.
+    InPlace {
+        /// Position of the layer.
+        layer: usize,
+        /// The slot.
+        slot: usize,
+    },
+}
+
+/// Where a gradient with respect to a layer's input goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Destination {
+    /// A gradient slot.
+    Slot(usize),
+    /// The caller: it is the gradient with respect to the pixels.
+    Pixels,
+}
+
+/// A step of the backward pass. `gradient` is the gradient slot with the gradient with respect to the layer's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BackwardStep {
+    /// Applies the derivative of an activation function, or a dropout mask, to a gradient slot.
+    InPlace {
+        /// Position of the layer.
+        layer: usize,
+        /// The activation slot with the layer's outputs.
+        output: usize,
+        /// The gradient slot.
+        gradient: usize,
+    },
+    /// Adds to the gradient of a layer's weights and biases.
+    WeightGradient {
+        /// Position of the layer.
+        layer: usize,
+        /// Where its inputs are.
+        input: Source,
+        /// The gradient slot.
+        gradient: usize,
+    },
+    /// The exchange point of a layer: after the last leaf, its gradient is final.
+    Exchange {
+        /// Position of the layer.
+        layer: usize,
+    },
+    /// Computes the gradient with respect to a layer's input.
+    InputGradient {
+        /// Position of the layer.
+        layer: usize,
+        /// Where its inputs are.
+        input: Source,
+        /// The gradient slot.
+        gradient: usize,
+        /// Where the result goes.
+        to: Destination,
+        /// Whether the derivative of the ReLU below is applied to the result as it is written.
+        fused_relu: bool,
+    },
+    /// Hands the gradient with respect to the pixels to the caller, where it is in a gradient slot already.
+    CopyPixels {
+        /// The gradient slot.
+        gradient: usize,
+    },
+    /// Adds to the gradient of a layer's weights and biases and, after the last leaf, applies it.
+    Update {
+        /// Position of the layer.
+        layer: usize,
+        /// Where its inputs are.
+        input: Source,
+        /// The gradient slot.
+        gradient: usize,
+    },
+}
+
+/// What a backward pass computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// Gradients of weights and biases, which are kept. They come before the gradients of the layers' inputs, so that
+    /// communication starts early.
+    KeptGradients,
+    /// Updates. They come after the gradients of the layers' inputs, which depend on the weights.
+    Updates,
+    /// The gradient with respect to the pixels, and no others.
+    Pixels,
+}
+
+/// The forward pass and its buffers.
+pub(super) struct Forward {
+    /// Values per image of each activation slot.
+    pub(super) slots: Vec<usize>,
+    /// The slot with each layer's outputs.
+    pub(super) outputs: Vec<usize>,
+    /// The steps, in order.
+    pub(super) steps: Vec<ForwardStep>,
+}
+
+/// Lowers the forward pass.
+pub(super) fn forward(network: &Network, mode: Mode) -> Forward {
+    let (mut slots, mut outputs, mut steps) = (Vec::<usize>::new(), Vec::<usize>::new(), Vec::new());
+    for layer in 0..network.layers.len() {
+        let from = outputs.last().copied();
+        let in_place = from.filter(|_| works_in_place(network, mode, layer));
+        let to = match (in_place, from, mode) {
+            (Some(slot), ..) => slot,
+            (None, Some(slot), Mode::Inference) => 1 - slot,
+            (None, None, Mode::Inference) => 0,
+            (None, _, Mode::Training | Mode::Inspection) => slots.len(),
+        };
+        slots.resize(slots.len().max(to + 1), 0);
+        slots[to] = slots[to].max(network.layers[layer].output.len());
+        outputs.push(to);
+        match in_place {
+            Some(_) if steps.last_mut().is_some_and(|previous| fuse_relu(network, layer, previous)) => {}
+            Some(slot) => steps.push(ForwardStep::InPlace { layer, slot }),
+            None => {
+                let from = from.map_or(Source::Images, Source::Slot);
+                steps.push(ForwardStep::Compute { layer, from, to, fused_relu: None });
+            }
+        }
+    }
+    Forward { slots, outputs, steps }
+}
+
+/// Fuses a layer into the step before it, if the layer is a ReLU and the step is a convolution, which has every value in a
+/// register anyway. Returns whether it did.
+fn fuse_relu(network: &Network, layer: usize, previous: &mut ForwardStep) -> bool {
+    let operation = |layer: usize| &network.layers[layer].operation;
+    match (operation(layer), previous) {
+        (
+            Operation::Activation(Activation::Relu),
+            ForwardStep::Compute { layer: convolution, fused_relu: fused_relu @ None, .. },
+        ) if matches!(operation(*convolution), Operation::Conv(..)) => {
+            *fused_relu = Some(layer);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Whether a layer may overwrite its inputs.
+///
+/// The backward pass of an activation function needs its output only, so it can overwrite the output of a layer whose
+/// own backward pass does not need that: any but another activation function. Dropout keeps its inputs in training, as
+/// the layer before it may need them.
+fn works_in_place(network: &Network, mode: Mode, layer: usize) -> bool {
+    let follows_activation =
+        || layer > 0 && matches!(network.layers[layer - 1].operation, Operation::Activation(_));
+    match (&network.layers[layer].operation, mode) {
+        (Operation::Activation(_) | Operation::Dropout { .. }, Mode::Inference) => true,
+        (Operation::Activation(_), Mode::Training | Mode::Inspection) => !follows_activation(),
+        _ => false,
+    }
+}
+
+/// Lowers the backward pass. `learns` are the layers with weights that are not frozen; `outputs` is that of [`Forward`].
+pub(super) fn backward(
+    network: &Network,
+    outputs: &[usize],
+    learns: &[bool],
+    goal: Goal,
+) -> Vec<BackwardStep> {
+    // Below the lowest layer that learns, no gradient is needed.
+    let lowest = match goal {
+        Goal::KeptGradients | Goal::Updates => learns.iter().position(|&learns| learns),
+        Goal::Pixels => Some(0),
+    };
+    let Some(lowest) = lowest else { return Vec::new() };
+    let mut steps = Vec::new();
+    let mut gradient = 0;
+    for (layer, operation) in
+        network.layers.iter().map(|layer| &layer.operation).enumerate().skip(lowest).rev()
+    {
+        let input = if layer == 0 { Source::Images } else { Source::Slot(outputs[layer - 1]) };
+        if matches!(operation, Operation::Activation(_) | Operation::Dropout { .. }) {
+            if !is_fused_backward(network, outputs, layer) {
+                steps.push(BackwardStep::InPlace { layer, output: outputs[layer], gradient });
+            }
+            if layer == 0 && goal == Goal::Pixels {
+                steps.push(BackwardStep::CopyPixels { gradient });
+            }
+            continue;
+        }
+        let learns = learns[layer];
+        if learns && goal == Goal::KeptGradients {
+            steps.push(BackwardStep::WeightGradient { layer, input, gradient });
+            steps.push(BackwardStep::Exchange { layer });
+        }
+        let to = match (layer > lowest, goal) {
+            (true, _) => Some(Destination::Slot(1 - gradient)),
+            (false, Goal::Pixels) => Some(Destination::Pixels),
+            (false, Goal::KeptGradients | Goal::Updates) => None,
+        };
+        if let Some(to) = to {
+            let fused_relu = layer > 0 && is_fused_backward(network, outputs, layer - 1);
+            steps.push(BackwardStep::InputGradient { layer, input, gradient, to, fused_relu });
+        }
+        if learns && goal == Goal::Updates {
+            steps.push(BackwardStep::Update { layer, input, gradient });
+        }
+        gradient = 1 - gradient;
+    }
+    steps
+}
+
+/// Whether the response normalization after a ReLU applies the derivative of the ReLU.
+fn is_fused_backward(network: &Network, outputs: &[usize], relu: usize) -> bool {
+    let is_relu = matches!(network.layers[relu].operation, Operation::Activation(Activation::Relu));
+    let in_place = relu > 0 && outputs[relu] == outputs[relu - 1];
+    let next = network.layers.get(relu + 1).map(|next| &next.operation);
+    is_relu && in_place && matches!(next, Some(Operation::Lrn(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Recipe;
+
+    fn network(recipe: &str) -> Network {
+        Network::new(&Recipe::load(recipe).unwrap(), 10).unwrap()
+    }
+
+    fn name(network: &Network, layer: usize) -> &str {
+        &network.layers[layer].name
+    }
+
+    #[test]
+    fn relus_are_fused_into_convolutions() {
+        let network = network("paper");
+        for mode in [Mode::Training, Mode::Inference, Mode::Inspection] {
+            let Forward { steps, .. } = forward(&network, mode);
+            let fused = |step: &ForwardStep| match *step {
+                ForwardStep::Compute { layer, fused_relu: Some(relu), .. } => Some((layer, relu)),
+                ForwardStep::Compute { fused_relu: None, .. } | ForwardStep::InPlace { .. } => None,
+            };
+            let fused: Vec<(&str, &str)> = steps
+                .iter()
+                .filter_map(fused)
+                .map(|(layer, relu)| (name(&network, layer), name(&network, relu)))
+                .collect();
+            let expected: Vec<(String, String)> =
+                (1..=5).map(|i| (format!("conv{i}"), format!("relu{i}"))).collect();
+            assert!(fused.iter().zip(&expected).all(|(a, b)| *a == (&b.0[..], &b.1[..])), "{fused:?}");
+            assert_eq!((fused.len(), steps.len() + fused.len()), (5, network.layers.len()));
+        }
+    }
+
+    #[test]
+    fn inference_alternates_between_two_slots() {
+        assert_eq!(forward(&network("paper"), Mode::Inference).slots.len(), 2);
+    }
+
+    #[test]
+    fn the_backward_pass_ends_at_the_lowest_layer_that_learns() {
+        let network = network("small");
+        let outputs = forward(&network, Mode::Training).outputs;
+        let learns: Vec<bool> = network.layers.iter().map(|layer| layer.weights().is_some()).collect();
+        let all = backward(&network, &outputs, &learns, Goal::KeptGradients);
+        let first = learns.iter().position(|&learns| learns).unwrap();
+        assert_eq!(all.last(), Some(&BackwardStep::Exchange { layer: first }));
+        let none = vec![false; learns.len()];
+        assert!(backward(&network, &outputs, &none, Goal::Updates).is_empty());
+        let pixels = backward(&network, &outputs, &none, Goal::Pixels);
+        let ends_at_pixels =
+            matches!(pixels.last(), Some(BackwardStep::InputGradient { to: Destination::Pixels, .. }));
+        assert!(ends_at_pixels, "{pixels:?}");
+    }
+}

@@ -1,0 +1,104 @@
+//! Allocation of a CPU engine's memory and threads.
+
+use rayon::ThreadPoolBuilder;
+
+use super::available;
+use super::lower::{Goal, backward};
+use super::parameters::Parameters;
+use super::plan::Plan;
+use super::state::{BackwardPlans, CpuEngine, LastStep};
+use crate::engine::options::{Mode, Options};
+use crate::engine::timings::LayerTimings;
+use crate::net::{Layer, Network};
+use crate::{Error, Result};
+use alexnet_kernels::memory::Buffer;
+
+impl CpuEngine {
+    /// Opens an engine with all parameters zero.
+    ///
+    /// # Errors
+    /// Returns an error if an option is invalid, memory is insufficient, or the threads cannot be started.
+    pub(in crate::engine) fn open(network: Network, options: &Options) -> Result<Self> {
+        let plan = Plan::new(&network, options)?;
+        // The system grants memory that it does not have, and kills a program that uses it.
+        if available::memory().is_some_and(|available| plan.memory(&network).total() > available) {
+            return Err(out_of_memory(&plan, &network));
+        }
+        Self::allocate(network, plan, options.threads)
+    }
+
+    fn allocate(network: Network, plan: Plan, threads: usize) -> Result<Self> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(|error| Error::threads(threads, &error))?;
+        let buffers = || {
+            let parameters = network.layers.iter().map(|layer| parameters(layer, &plan));
+            let parameters = parameters.collect::<Option<Vec<Option<Parameters>>>>()?;
+            let slots = plan.slots.iter().map(|values| Buffer::zeros(values * plan.micro_batch));
+            let gathered_logits = match plan.gathered_logits(&network) {
+                Some(len) => Some(Buffer::zeros(len)?),
+                None => None,
+            };
+            let gradient = || Buffer::zeros(plan.gradient * plan.micro_batch);
+            Some((
+                parameters,
+                slots.collect::<Option<Vec<_>>>()?,
+                gathered_logits,
+                [gradient()?, gradient()?],
+            ))
+        };
+        let Some((parameters, activations, gathered_logits, gradients)) = buffers() else {
+            return Err(out_of_memory(&plan, &network));
+        };
+        let mut engine = Self {
+            network,
+            plan,
+            backward: BackwardPlans::default(),
+            pool,
+            parameters,
+            activations,
+            gathered_logits,
+            gradients,
+            timings: LayerTimings::start(),
+            last: LastStep::default(),
+        };
+        engine.lower_backward();
+        Ok(engine)
+    }
+
+    /// Lowers the backward passes for the layers that learn now.
+    pub(super) fn lower_backward(&mut self) {
+        let learns: Vec<bool> =
+            self.parameters.iter().map(|layer| layer.as_ref().is_some_and(Parameters::learns)).collect();
+        let lowered = |goal| backward(&self.network, &self.plan.outputs, &learns, goal);
+        self.backward = match self.plan.mode {
+            Mode::Inference => BackwardPlans::default(),
+            Mode::Training | Mode::Inspection => BackwardPlans {
+                keep: lowered(Goal::KeptGradients),
+                apply: lowered(Goal::Updates),
+                pixels: lowered(Goal::Pixels),
+            },
+        };
+    }
+}
+
+/// The parameters of a layer, `Some(None)` if it has none; `None` if memory is insufficient.
+fn parameters(layer: &Layer, plan: &Plan) -> Option<Option<Parameters>> {
+    let (Some((weights, biases)), Some(spec)) = (layer.parameter_shapes(), layer.weights()) else {
+        return Some(None);
+    };
+    let sizes = [weights, biases].map(|shape| shape.iter().product());
+    Parameters::zeros(layer, spec, sizes, plan).map(Some)
+}
+
+fn out_of_memory(plan: &Plan, network: &Network) -> Error {
+    let table = plan.memory(network);
+    let error = Error::out_of_memory(table.total(), available::memory()).detail(table);
+    match plan.mode {
+        Mode::Training => error.help(
+            "reduce memory with --micro-batch 36, which keeps the results, or with --set optimizer.batch=32",
+        ),
+        Mode::Inference | Mode::Inspection => error.help("reduce the batch size with --batch"),
+    }
+}

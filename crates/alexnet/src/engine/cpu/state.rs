@@ -1,0 +1,61 @@
+//! The state of a CPU engine.
+
+use std::fmt;
+
+use rayon::ThreadPool;
+
+use super::lower::BackwardStep;
+use super::parameters::Parameters;
+use super::plan::Plan;
+use crate::engine::health::{NonFinite, OutputStatistics};
+use crate::engine::timings::LayerTimings;
+use crate::net::Network;
+use alexnet_kernels::memory::Buffer;
+
+/// Executes a network on the CPU: planned steps over buffers that are allocated before the first call, and a backward pass
+/// written by hand.
+pub(in crate::engine) struct CpuEngine {
+    pub(super) network: Network,
+    pub(super) plan: Plan,
+    pub(super) backward: BackwardPlans,
+    pub(super) pool: ThreadPool,
+    /// One element per layer; `None` for layers without weights.
+    pub(super) parameters: Vec<Option<Parameters>>,
+    /// Activation slots, `[micro-batch, height, width, channels]` each.
+    pub(super) activations: Vec<Buffer>,
+    /// Logits of all micro-batches, `[batch, classes]`; `None` if the logits' slot holds the whole batch.
+    pub(super) gathered_logits: Option<Buffer>,
+    /// Gradient slots.
+    pub(super) gradients: [Buffer; 2],
+    pub(super) timings: LayerTimings,
+    pub(super) last: LastStep,
+}
+
+/// The backward passes of a network, lowered for the layers that learn now.
+#[derive(Debug, Default)]
+pub(super) struct BackwardPlans {
+    /// Keeps the gradients.
+    pub(super) keep: Vec<BackwardStep>,
+    /// Applies them.
+    pub(super) apply: Vec<BackwardStep>,
+    /// Computes the gradient with respect to the pixels.
+    pub(super) pixels: Vec<BackwardStep>,
+}
+
+/// What is known of the last training step.
+#[derive(Debug, Default)]
+pub(super) struct LastStep {
+    /// Number of images whose activations the slots hold.
+    pub(super) images: usize,
+    /// Statistics of each layer's outputs, if the slots hold only a part of them and gradients were kept.
+    pub(super) statistics: Option<Vec<OutputStatistics>>,
+    /// Where values became non-finite.
+    pub(super) non_finite: Option<NonFinite>,
+}
+
+impl fmt::Debug for CpuEngine {
+    /// Formats the plan only, not millions of numbers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CpuEngine").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,109 @@
+//! A training step.
+
+use super::backward::{Backward, Gradients};
+use super::diagnostics::{add_statistics, first_non_finite_layer};
+use super::forward::{Dropout, Forward};
+use super::piece::Piece;
+use super::state::{CpuEngine, LastStep};
+use super::{leaves, update};
+use crate::engine::batch::{Batch, StepOutcome, Update};
+use crate::engine::health::{NonFinite, Place};
+use crate::engine::timings::{LayerTimings, Pass};
+use crate::{Error, Result};
+use alexnet_kernels::loss;
+
+impl CpuEngine {
+    /// Forward pass, loss and backward pass. With [`Gradients::Apply`], nothing is applied where the loss is non-finite.
+    pub(super) fn train(&mut self, batch: &Batch<'_>, mut then: Gradients<'_>) -> Result<StepOutcome> {
+        self.require_training()?;
+        let n = self.count(batch.images)?;
+        self.check_labels(batch, n)?;
+        let leaves = leaves::of(batch.shard, n, self.plan.leaves)?;
+        let classes = self.network.classes;
+        let Self { network, plan, backward, pool, parameters, activations, gradients, timings, last, .. } =
+            self;
+        *timings = LayerTimings::start();
+        *last = LastStep::default();
+        pool.install(|| {
+            let (mut sums, mut correct) = (vec![0.0; leaves.len()], 0);
+            for piece in Piece::all(batch, &leaves, plan.micro_batch) {
+                let (batch, n) = (&piece.batch, piece.micro_batch.images());
+                last.images = n;
+                Forward { network, plan, parameters, activations, timings }.run(
+                    piece.micro_batch,
+                    batch.images,
+                    Dropout::Training(batch.keys),
+                );
+                if let (false, Gradients::Keep(_)) = (piece.is_only(), &then) {
+                    add_statistics(network, plan, activations, n, last.statistics.get_or_insert_default());
+                }
+                let logits = &activations[plan.logits()][..n * classes];
+                let gradient = &mut gradients[0][..n * classes];
+                correct += count_correct(logits, batch.labels, classes);
+                let sum = &mut sums[piece.leaf()];
+                let global = batch.shard.global;
+                loss::accumulate_softmax_loss(logits, batch.labels, global, classes, gradient, sum);
+                timings.resume();
+                let is_finite = sums.iter().all(|sum| sum.is_finite());
+                let steps = match &then {
+                    Gradients::Keep(_) => Some(&backward.keep),
+                    Gradients::Apply(_) => is_finite.then_some(&backward.apply),
+                };
+                let found = match steps {
+                    Some(steps) => Backward { network, steps, parameters, activations, gradients, timings }
+                        .train(&piece, &mut then)?,
+                    None => None,
+                };
+                if last.non_finite.is_none() && (!is_finite || found.is_some()) {
+                    let loss = NonFinite { layer: network.layers.len() - 1, place: Place::Loss };
+                    let outputs = first_non_finite_layer(network, plan, activations, last.images);
+                    last.non_finite = outputs.or(found).or(Some(loss));
+                }
+            }
+            Ok(StepOutcome { loss: leaves::sum(&sums) / batch.shard.global as f64, correct })
+        })
+    }
+
+    /// Applies the gradients that the last step kept.
+    pub(super) fn apply_gradients(&mut self, update: &Update) {
+        let Self { network, plan, pool, parameters, activations, timings, last, .. } = self;
+        timings.resume();
+        pool.install(|| {
+            let was_finite = last.non_finite.is_none();
+            for (i, (layer, parameters)) in network.layers.iter().zip(parameters).enumerate().rev() {
+                if let Some(parameters) = parameters.as_mut().filter(|parameters| parameters.learns()) {
+                    let place = update::apply(layer, parameters, update);
+                    last.non_finite = last.non_finite.or(place.map(|place| NonFinite { layer: i, place }));
+                    timings.record(i, Pass::Update);
+                }
+            }
+            if was_finite && last.non_finite.is_some() {
+                let outputs = first_non_finite_layer(network, plan, activations, last.images);
+                last.non_finite = outputs.or(last.non_finite);
+            }
+        });
+    }
+
+    fn check_labels(&self, batch: &Batch<'_>, n: usize) -> Result<()> {
+        let (labels, keys) = (batch.labels.len(), batch.keys.len());
+        if labels != n || keys != n {
+            let found = format!("{labels} labels and {keys} keys");
+            return Err(Error::shape("batch", found, format!("{n} of each, as there are images")));
+        }
+        let classes = self.network.classes;
+        match batch.labels.iter().find(|&&label| label as usize >= classes) {
+            Some(label) => Err(Error::data(format!("label {label}, expected 0 to {}", classes - 1))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The number of images whose own class has the largest logit; of equal logits the first counts as the largest.
+fn count_correct(logits: &[f32], labels: &[u32], classes: usize) -> usize {
+    let own_is_largest = |(row, &label): (&[f32], &u32)| {
+        let own = row[label as usize];
+        let before = &row[..label as usize];
+        row.iter().all(|&other| own >= other) && before.iter().all(|&other| own > other)
+    };
+    logits.chunks_exact(classes).zip(labels).filter(|&pair| own_is_largest(pair)).count()
+}
