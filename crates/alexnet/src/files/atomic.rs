@@ -53,6 +53,7 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>
         return Err(failed(&error).help(format!("{help} {}", folder.display())));
     }
     drop(temporary);
+    log::trace!("{}: replaced", path.display());
     flush_folder(folder).map_err(|error| {
         let what = "flush the folder to the disk";
         Error::io(folder, what, &error)

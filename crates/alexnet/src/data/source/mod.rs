@@ -150,7 +150,11 @@ impl Dataset {
     /// When there is nothing of the kind, or it is not whole: the message says what was found and what is
     /// expected.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::recognize(path, &mut Findings::default())
+        let dataset = Self::recognize(path, &mut Findings::default())?;
+        for split in &dataset.splits {
+            log::debug!("{}: split {}, {} images", path.display(), split.name, split.len());
+        }
+        Ok(dataset)
     }
 
     /// Opens what can be opened of a source, and tells what is wrong with the rest.
