@@ -8,6 +8,7 @@ use super::init::initialize;
 use super::observer::{Event, Observer, Phase, PhaseAdvanced, PhaseStarted};
 use super::plots::draw_rates;
 use crate::data::check;
+use crate::data::loader::TrainingEpoch;
 use crate::data::{Dataset, Loader, Preprocess, Statistics};
 use crate::engine::{self, Batch, Device, Update};
 use crate::net::{Network, Recipe};
@@ -94,19 +95,18 @@ pub fn find(
     while tries.len() < options.steps && !stop {
         let next = loader.as_mut().and_then(Iterator::next);
         let Some(loaded) = next else {
-            let key = (options.seed, epochs.next().unwrap_or(1));
-            let usable = &statistics.usable;
-            loader = Some(Loader::training(
-                train,
-                usable,
-                &preprocess,
-                &recipe.augment,
-                &basis,
-                key,
-                batch,
-                0,
-                options.workers,
-            ));
+            let epoch = TrainingEpoch {
+                split: train,
+                usable: &statistics.usable,
+                preprocess: &preprocess,
+                augment: &recipe.augment,
+                basis: &basis,
+                seed: options.seed,
+                epoch: epochs.next().unwrap_or(1),
+                batch_size: batch,
+                first_batch: 0,
+            };
+            loader = Some(Loader::training(&epoch, options.workers));
             continue;
         };
         let loaded = loaded?;

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::Trainer;
 use super::models::judges_alike;
 use crate::data::check;
-use crate::data::source::hex;
+use crate::data::digest::hex;
 use crate::data::{Identity, Image, Preprocess, Skip, Split, Statistics};
 use crate::engine::{self, Device, Engine, Options, Tensor};
 use crate::error::{Kind, shell};
@@ -179,7 +179,7 @@ impl<'a> Trainer<'a> {
             forecast: None,
             config,
         };
-        trainer.config.dataset.know(statistics);
+        trainer.config.dataset.set_statistics(statistics);
         trainer.tell_start(resumed.as_ref().map(|_| step));
         trainer.take_up()?;
         if resumed.is_some() {

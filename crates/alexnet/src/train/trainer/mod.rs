@@ -27,7 +27,8 @@ use super::record::Record;
 use super::report::{Report, StopReason};
 use super::watch::Watch;
 use crate::Result;
-use crate::data::{Batch as Images, ColorBasis, Image, Loader, Preprocess, Skip, Split};
+use crate::data::loader::TrainingEpoch;
+use crate::data::{ColorBasis, Image, LoadedBatch, Loader, Preprocess, Skip, Split};
 use crate::engine::{Batch, Engine, NonFinite, StepOutcome, Update};
 use crate::net::{Augment, Edit, Recipe, Schedule};
 use models::Unsaved;
@@ -220,22 +221,22 @@ impl<'a> Trainer<'a> {
             color_noise: self.state.settings.color_noise.unwrap_or(recipe.augment.color_noise),
             ..recipe.augment.clone()
         };
-        let key = (*seed, self.state.pace.epochs as u64 + 1);
-        Loader::training(
-            &self.train,
-            &self.usable,
-            &self.preprocess,
-            &augment,
-            &self.basis,
-            key,
-            recipe.optimizer.batch,
-            self.state.batches,
-            *workers,
-        )
+        let epoch = TrainingEpoch {
+            split: &self.train,
+            usable: &self.usable,
+            preprocess: &self.preprocess,
+            augment: &augment,
+            basis: &self.basis,
+            seed: *seed,
+            epoch: self.state.pace.epochs as u64 + 1,
+            batch_size: recipe.optimizer.batch,
+            first_batch: self.state.batches,
+        };
+        Loader::training(&epoch, *workers)
     }
 
     /// Learns from a batch. Where the layers are looked at, gradients are kept, which gives the same numbers.
-    fn step(&mut self, batch: &Images) -> Result<StepOutcome> {
+    fn step(&mut self, batch: &LoadedBatch) -> Result<StepOutcome> {
         let optimizer = &self.config.recipe.optimizer;
         let update = Update { rate: self.rate(), momentum: optimizer.momentum, decay: optimizer.decay };
         let batch = Batch::whole(&batch.images, &batch.labels, &batch.keys);
