@@ -10,7 +10,7 @@ use super::ui::TrainingView;
 use alexnet::data::Dataset;
 use alexnet::error::shell;
 use alexnet::net::{Purpose, Recipe};
-use alexnet::train::rates::{Found, Options, find};
+use alexnet::train::lr_search::{LrSearch, Options, find};
 use alexnet::train::signals::Interrupt;
 
 pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
@@ -39,9 +39,9 @@ pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
     }
     if out.is_json() {
         let tries = found
-            .tries
+            .trials
             .iter()
-            .map(|tried| json!({ "lr": tried.rate, "loss": tried.loss, "smooth": tried.smooth }));
+            .map(|tried| json!({ "lr": tried.lr, "loss": tried.loss, "smooth": tried.smooth }));
         out.json(&json!({
             "tries": tries.collect::<Vec<_>>(),
             "lr": found.suggestion,
@@ -54,18 +54,18 @@ pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
 }
 
 /// Some twenty of the rates, with the loss as a bar, and what follows.
-fn text(found: &Found, recipe: &str) -> String {
+fn text(found: &LrSearch, recipe: &str) -> String {
     const ROWS: usize = 24;
     const BAR: f64 = 40.0;
-    let losses = || found.tries.iter().map(|tried| tried.smooth);
+    let losses = || found.trials.iter().map(|tried| tried.smooth);
     // From the lowest to a little above the first: an explosion would make all others look the same.
     let least = losses().fold(f64::INFINITY, f64::min);
     let most = losses().next().map_or(1.0, |first| first + 0.2 * (first - least).max(0.01));
-    let every = found.tries.len().div_ceil(ROWS).max(1);
-    let rows = found.tries.iter().step_by(every).map(|tried| {
+    let every = found.trials.len().div_ceil(ROWS).max(1);
+    let rows = found.trials.iter().step_by(every).map(|tried| {
         let share = ((tried.smooth - least) / (most - least)).clamp(0.0, 1.0);
         let bar = "#".repeat(1 + (BAR * share).round() as usize);
-        format!("{:>9.1e}  {:>8.4}  {bar}\n", tried.rate, tried.smooth)
+        format!("{:>9.1e}  {:>8.4}  {bar}\n", tried.lr, tried.smooth)
     });
     let mut text = format!("{:>9}  {:>8}\n", "rate", "loss") + &rows.collect::<String>();
     if let Some(rate) = found.explodes {
