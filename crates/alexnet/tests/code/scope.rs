@@ -43,6 +43,14 @@ struct Module {
     file: usize,
 }
 
+/// A function or constant of a type.
+struct Method {
+    /// Whether it is called on a value.
+    has_receiver: bool,
+    /// Whether only its module and those inside it can use it.
+    is_private: bool,
+}
+
 /// An arrow from file to file, and the path that draws it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Arrow {
@@ -54,8 +62,8 @@ pub(crate) struct Arrow {
 /// The names of all modules of the workspace.
 pub(crate) struct Scopes {
     modules: BTreeMap<Place, Module>,
-    /// Files that implement a function or constant of a type, and whether it is a method.
-    methods: BTreeMap<(Type, String), BTreeMap<usize, bool>>,
+    /// Files that implement a function or constant of a type.
+    methods: BTreeMap<(Type, String), BTreeMap<usize, Method>>,
     uses: Vec<Vec<Uses>>,
 }
 
@@ -140,13 +148,16 @@ impl Scopes {
                         continue;
                     };
                     for item in &block.items {
-                        let (name, has_receiver) = match item {
-                            syn::ImplItem::Fn(item) => (&item.sig.ident, item.sig.receiver().is_some()),
-                            syn::ImplItem::Const(item) => (&item.ident, false),
+                        let (name, visibility, has_receiver) = match item {
+                            syn::ImplItem::Fn(item) => {
+                                (&item.sig.ident, &item.vis, item.sig.receiver().is_some())
+                            }
+                            syn::ImplItem::Const(item) => (&item.ident, &item.vis, false),
                             _ => continue,
                         };
                         let methods = self.methods.entry((owner.clone(), name.to_string())).or_default();
-                        methods.insert(file, has_receiver);
+                        let is_private = matches!(visibility, syn::Visibility::Inherited);
+                        methods.insert(file, Method { has_receiver, is_private });
                     }
                 }
                 _ => {}
@@ -263,9 +274,12 @@ impl Scopes {
                 let calls = uses.methods.iter().map(|method| (method, true));
                 for (method, by_value) in calls.chain(uses.own_functions.iter().map(|name| (name, false))) {
                     for (item, path) in &named {
-                        let files = self.methods.get(&(item.clone(), method.clone())).into_iter().flatten();
-                        files
-                            .filter(|(_, has_receiver)| **has_receiver || !by_value)
+                        let found = self.methods.get(&(item.clone(), method.clone())).into_iter().flatten();
+                        found
+                            .filter(|(to, method)| {
+                                let sees = !method.is_private || file.module.starts_with(&files[**to].module);
+                                sees && (method.has_receiver || !by_value)
+                            })
                             .for_each(|(&to, _)| draw(to, format!("{}::{method}", path.join("::"))));
                     }
                 }
