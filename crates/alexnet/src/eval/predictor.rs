@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::evaluate::{Classifier, add_probabilities};
 use crate::data::{Image, Preprocess, View};
 use crate::engine::Engine;
-use crate::model::{Model, RunLayout};
+use crate::model::{Model, layout};
 use crate::{Error, Result};
 
 /// A model, loaded from a file and verified with its golden samples.
@@ -84,9 +84,9 @@ pub fn model_path(path: &Path) -> Result<PathBuf> {
     if !path.is_dir() {
         return Ok(path.to_path_buf());
     }
-    RunLayout::new(path).model().map_or_else(
+    layout::model(path).map_or_else(
         || {
-            let (best, last) = (RunLayout::BEST, RunLayout::LAST);
+            let (best, last) = (layout::BEST, layout::LAST);
             refuse(&format!("the folder contains neither {best} nor {last}, expected a run folder"))
         },
         Ok,
