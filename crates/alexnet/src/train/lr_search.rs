@@ -9,6 +9,7 @@ use super::observer::{Event, Observer, Phase, PhaseAdvanced, PhaseStarted};
 use super::plots;
 use super::watch::Watch;
 use crate::data::check;
+use crate::data::loader::TrainingEpoch;
 use crate::data::{Dataset, Loader, Preprocess, Statistics};
 use crate::engine::{self, Batch, Device, Engine, Update};
 use crate::net::{Network, Recipe};
@@ -137,27 +138,28 @@ impl<'a> Batches<'a> {
         Ok(Self { recipe, dataset, options, statistics, preprocess, epoch: 0, loader: None })
     }
 
-    fn next(&mut self) -> Result<crate::data::Batch> {
+    fn next(&mut self) -> Result<crate::data::LoadedBatch> {
         loop {
             if let Some(batch) = self.loader.as_mut().and_then(Iterator::next) {
                 return batch;
             }
             self.epoch += 1;
-            self.loader = Some(Loader::training(
-                self.dataset.train()?,
-                &self.statistics.usable,
-                &self.preprocess,
-                &self.recipe.augment,
-                &self.statistics.color_basis(),
-                (self.options.seed, self.epoch),
-                self.recipe.optimizer.batch,
-                0,
-                self.options.workers,
-            ));
+            let epoch = TrainingEpoch {
+                split: self.dataset.train()?,
+                usable: &self.statistics.usable,
+                preprocess: &self.preprocess,
+                augment: &self.recipe.augment,
+                basis: &self.statistics.color_basis(),
+                seed: self.options.seed,
+                epoch: self.epoch,
+                batch_size: self.recipe.optimizer.batch,
+                first_batch: 0,
+            };
+            self.loader = Some(Loader::training(&epoch, self.options.workers));
         }
     }
 
-    fn recycle(&mut self, batch: crate::data::Batch) {
+    fn recycle(&mut self, batch: crate::data::LoadedBatch) {
         if let Some(loader) = &mut self.loader {
             loader.recycle(batch);
         }

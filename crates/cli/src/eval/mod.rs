@@ -10,7 +10,7 @@ use super::args::model::EvalArgs;
 use super::exit::CommandResult;
 use super::output::Output;
 use super::ui::Progress;
-use alexnet::data::pack::Asker;
+use alexnet::data::pack::SquaresUser;
 use alexnet::data::{Dataset, Preprocess, Split};
 use alexnet::eval::{Evaluation, Judge, Predictor, ensemble, model_path, same_classes};
 use alexnet::{Error, Result};
@@ -33,7 +33,10 @@ pub(crate) fn run(args: &EvalArgs, out: &mut Output) -> CommandResult {
     let split = split.relabel(&data.classes, &models[0].classes)?;
     for model in &models {
         let Preprocess { square, orientation, .. } = *model.preprocess;
-        split.check_packed(square, orientation, Asker::Model)?.into_iter().for_each(|text| out.note(&text));
+        split
+            .check_packed(square, orientation, SquaresUser::Model)?
+            .into_iter()
+            .for_each(|text| out.note(&text));
     }
     let views = args.views.views.unwrap_or(models[0].views);
     let evaluation = evaluate(&mut models, &split, views, threads, Progress::new(out.display()))?;

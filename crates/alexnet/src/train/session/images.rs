@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::reporter::Reporter;
+use crate::data::loader::TrainingEpoch;
 use crate::data::{ColorBasis, Image, Loader, Preprocess, Skip, Split, Statistics};
 use crate::error::{Kind, shell};
 use crate::net::Augment;
@@ -39,17 +40,18 @@ pub(super) struct Batches<'a> {
 impl TrainingImages {
     /// Loads the batches of an epoch that have not been used.
     pub(super) fn load(&self, batches: &Batches<'_>) -> Loader {
-        Loader::training(
-            &self.split,
-            &self.usable,
-            &self.preprocess,
-            batches.augment,
-            &self.basis,
-            (batches.seed, batches.epoch as u64),
-            batches.size,
-            batches.used,
-            batches.workers,
-        )
+        let epoch = TrainingEpoch {
+            split: &self.split,
+            usable: &self.usable,
+            preprocess: &self.preprocess,
+            augment: batches.augment,
+            basis: &self.basis,
+            seed: batches.seed,
+            epoch: batches.epoch as u64,
+            batch_size: batches.size,
+            first_batch: batches.used,
+        };
+        Loader::training(&epoch, batches.workers)
     }
 
     /// The squares of the first images, for the model file.

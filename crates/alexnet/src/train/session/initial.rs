@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::reporter::Reporter;
-use crate::data::source::hex;
+use crate::data::digest::hex;
 use crate::data::{Identity, Preprocess};
 use crate::engine::Tensor;
 use crate::error::shell;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::images::{Batches, TrainingImages};
 use crate::Result;
-use crate::data::{Batch as Images, Loader};
+use crate::data::{LoadedBatch, Loader};
 use crate::engine::{Batch, Engine, NonFinite, StepOutcome, Update};
 use crate::net::{Augment, Recipe, Schedule};
 use crate::train::checkpoint::{Lineage, State};
@@ -94,7 +94,7 @@ impl Learner {
 
     /// Updates the parameters with the gradient of a batch. For layer statistics the gradients are kept, which gives the same
     /// values.
-    pub(super) fn step(&mut self, batch: &Images) -> Result<Stepped> {
+    pub(super) fn step(&mut self, batch: &LoadedBatch) -> Result<Stepped> {
         let optimizer = &self.config.recipe.optimizer;
         let update = Update { rate: self.lr(), momentum: optimizer.momentum, decay: optimizer.decay };
         let batch = Batch::whole(&batch.images, &batch.labels, &batch.keys);

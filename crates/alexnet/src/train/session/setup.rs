@@ -101,7 +101,7 @@ impl<'a> Training<'a> {
         let models = Models::new(reporter.folder(), images.golden()?, resumed_at);
         let writer = CheckpointWriter::start(&reporter.run.checkpoints(), config.checkpoints, state.step)?;
         let edits = Edits::new(Journal::open(reporter.folder())?, &config.recipe);
-        config.dataset.know(statistics);
+        config.dataset.set_statistics(statistics);
         let clock = Clock::resume(state.seconds);
         let mut training = Self {
             learner: Learner { config, lineage, engine, images, state, clock },

@@ -1,59 +1,59 @@
-//! What can be wrong with images and with the way they are stored.
+//! Problems of images and of the way they are stored.
 
 use serde::{Deserialize, Serialize};
 
-/// One thing that is wrong, or worth knowing.
+/// A problem, or something worth knowing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// The image, folder, split or archive.
     pub file: String,
-    /// What it is.
+    /// The kind of problem.
     pub kind: ProblemKind,
-    /// In words, with values.
+    /// The description, with values.
     pub detail: String,
 }
 
-/// Kinds of problems. Their names in JSON are these in small letters, `wrong-name`.
+/// Kinds of problems. In JSON their names are in kebab case: `wrong-name`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProblemKind {
-    /// The bytes cannot be read.
+    /// The file cannot be read.
     Unreadable,
-    /// A file of 0 bytes.
+    /// The file has 0 bytes.
     Empty,
-    /// An image that ends before it should.
+    /// The image is truncated.
     Truncated,
-    /// An image that does not decode for another reason, or in a format that is not read.
+    /// The image does not decode for another reason, or its format is not supported.
     Undecodable,
-    /// A JPEG without its end mark, of which everything else is there.
+    /// A JPEG without an end-of-image marker that is otherwise complete.
     NoEndMark,
-    /// JPEG in the colors of print.
+    /// A CMYK JPEG.
     Cmyk,
-    /// JPEG in the colors of print, coded as brightness and differences.
+    /// A YCCK JPEG: CMYK stored as luma, chroma and black.
     Ycck,
-    /// The name says JPEG, the bytes say PNG, or the other way.
+    /// The extension does not match the contents.
     WrongName,
-    /// More than eight bits a color.
+    /// More than eight bits per channel.
     SixteenBit,
-    /// Several images in one file; the first is used.
+    /// Several images in one file; only the first is used.
     Animated,
-    /// EXIF says to turn or mirror the image: recipes with `orientation = "exif"` do.
+    /// An EXIF orientation, which recipes with `orientation = "exif"` apply.
     Rotated,
-    /// Far smaller than the square that the network sees.
+    /// Much smaller than most images of the set.
     Tiny,
-    /// Much longer than wide, or the other way: the center square leaves most of it out.
+    /// A large aspect ratio: the center square discards most of the image.
     ExtremeAspect,
-    /// A name that is not text, or has characters that steer terminals.
+    /// A name that is not valid text, or contains control characters.
     UnreadableName,
-    /// A file or folder that archivers, editors or systems leave behind, or an entry that is no plain file.
+    /// A system or editor file, or an entry that is not a regular file.
     Junk,
-    /// An image in a format that is not decoded, such as HEIC.
+    /// An image in an unsupported format, such as HEIC.
     Unsupported,
-    /// A file or folder that is left out on purpose: masks, what this program made, folders beside `train/`.
+    /// A file or folder that is ignored on purpose: masks, folders made by alexnet, folders next to `train/`.
     NotUsed,
-    /// An image beside the class folders.
+    /// An image outside the class folders.
     Loose,
-    /// An image that a list of labels has, and the folder has not.
+    /// A file that a list of labels names, but that does not exist.
     Missing,
     /// A class folder without images.
     EmptyClass,
@@ -63,9 +63,9 @@ pub enum ProblemKind {
     OneClass,
     /// Class names that look the same.
     AlikeClasses,
-    /// A class of another split that the training images do not have.
+    /// A class of another split that is not in the training set.
     UnknownClass,
-    /// A class that a split has no images of.
+    /// A class without images in a split.
     MissingClass,
     /// Class names that other programs sort in another order.
     ClassOrder,
@@ -87,39 +87,39 @@ impl ProblemKind {
     }
 }
 
-/// Collects what is wrong with a source as a whole. To use it, what cannot be meant is refused; to look at it, all is
-/// told and the rest is opened.
+/// Collects problems of a source as a whole. When a source is opened for use, problems that prevent it are errors; when it is
+/// checked, they are collected and the rest is opened.
 #[derive(Debug, Default)]
 pub(in crate::data) struct Findings {
-    /// `None` refuses.
+    /// `None` when the source is opened for use.
     problems: Option<Vec<Problem>>,
     /// Whether the classes are in the order of folder names.
     ordered_by_folders: bool,
 }
 
 impl Findings {
-    /// For a look at everything.
+    /// Creates a collection for a check.
     pub(in crate::data) fn lenient() -> Self {
         Self { problems: Some(Vec::new()), ..Self::default() }
     }
 
-    /// All that was told.
+    /// Returns all collected problems.
     pub(in crate::data) fn into_problems(self) -> Vec<Problem> {
         self.problems.unwrap_or_default()
     }
 
-    /// Notes that the classes are in the order of folder names, not in one that the source gives them.
+    /// Records that the classes are in the order of folder names, not in an order given by the source.
     pub(in crate::data) fn order_by_folders(&mut self) {
         self.ordered_by_folders = true;
     }
 
-    /// Whether the classes are in the order of folder names.
+    /// Returns whether the classes are in the order of folder names.
     pub(in crate::data) fn is_ordered_by_folders(&self) -> bool {
         self.ordered_by_folders
     }
 
-    /// What does not hinder use.
-    pub(in crate::data) fn tell(
+    /// Reports a problem that does not prevent use.
+    pub(in crate::data) fn report(
         &mut self,
         kind: ProblemKind,
         file: impl Into<String>,
@@ -130,8 +130,8 @@ impl Findings {
         }
     }
 
-    /// What hinders use: `error`, unless only a look is taken, which tells `problems` instead.
-    pub(in crate::data) fn refuse(
+    /// Reports problems that prevent use: fails with `error`, or collects `problems` during a check.
+    pub(in crate::data) fn reject(
         &mut self,
         error: impl FnOnce() -> crate::Error,
         problems: impl IntoIterator<Item = Problem>,

@@ -1,42 +1,44 @@
-//! A plan carried out into a new folder: links to the good images, mended copies of the others.
+//! Applies a plan to a new folder: links to unchanged images, repaired copies of the others.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::plan::{Action, Done, Step, ending_kept, mended};
-use super::record::{Entry, Holds, Record};
-use crate::data::{Split, Stored, encode};
+use super::mend::{ending_kept, mend};
+use super::plan::{Action, FixCounts, FixStep};
+use super::record::{FileContents, FixRecord, RecordEntry};
+use crate::data::encode;
+use crate::data::source::{Split, Stored};
 use crate::{Error, Result};
 
 /// A folder that is being filled.
-pub(super) struct Making<'a> {
+pub(super) struct CopyWriter<'a> {
     source: &'a Path,
     out: &'a Path,
-    record: Record,
-    /// Names that are taken, below the folder.
+    record: FixRecord,
+    /// Names in use, relative to the folder.
     taken: BTreeSet<String>,
-    done: Done,
+    done: FixCounts,
 }
 
-impl<'a> Making<'a> {
-    /// Begins a folder, which is empty.
+impl<'a> CopyWriter<'a> {
+    /// Starts filling an empty folder.
     pub(super) fn begin(source: &'a Path, out: &'a Path) -> Result<Self> {
-        let record = Record::begin(out)?;
-        Ok(Self { source, out, record, taken: BTreeSet::new(), done: Done::default() })
+        let record = FixRecord::begin(out)?;
+        Ok(Self { source, out, record, taken: BTreeSet::new(), done: FixCounts::default() })
     }
 
-    /// Everything is made.
-    pub(super) fn finish(mut self) -> Result<Done> {
-        self.record.add(&Entry::Complete)?;
+    /// Records that everything is done.
+    pub(super) fn finish(mut self) -> Result<FixCounts> {
+        self.record.add(&RecordEntry::Complete)?;
         Ok(self.done)
     }
 
-    /// Makes what an image becomes, if anything, in a folder below.
+    /// Adds an image to a class folder, as its step demands.
     pub(super) fn copy(
         &mut self,
         split: &Split,
         index: usize,
-        step: Option<&Step>,
+        step: Option<&FixStep>,
         folder: &str,
     ) -> Result<()> {
         let file = split.file(index);
@@ -47,7 +49,7 @@ impl<'a> Making<'a> {
             }
             Some(Action::Mend) => {
                 self.done.mended += 1;
-                let (bytes, ending) = mended(split, index)?;
+                let (bytes, ending) = mend(split, index)?;
                 (self.name(folder, file, Some(ending)), Content::Bytes(bytes))
             }
             None => {
@@ -61,9 +63,9 @@ impl<'a> Making<'a> {
                         Stored::File(bytes) => (self.name(folder, file, None), Content::Bytes(bytes)),
                         Stored::TooLarge(bytes) => {
                             return Err(Error::data(format!(
-                                "{file}: {bytes} bytes are too many for an image"
+                                "{file}: {bytes} bytes is too large for an image"
                             ))
-                            .help("`leave-out` for it in the plan"));
+                            .help("set its action to `leave-out` in the plan"));
                         }
                     },
                 }
@@ -72,7 +74,7 @@ impl<'a> Making<'a> {
         self.make(name, &content)
     }
 
-    /// A name of its own for a file, below the folder.
+    /// Returns a unique name for a file, relative to the folder.
     fn name(&mut self, folder: &str, file: &str, ending: Option<&str>) -> String {
         let name = file.rsplit('/').next().unwrap_or(file);
         let (stem, old) = name.rsplit_once('.').unwrap_or((name, "jpg"));
@@ -93,17 +95,17 @@ impl<'a> Making<'a> {
                 .map_err(|error| Error::io(folder, "create the folder", &error))?;
         }
         let holds = match content {
-            Content::Bytes(bytes) => Holds::of(bytes),
+            Content::Bytes(bytes) => FileContents::of(bytes),
             Content::Original(original) => {
                 let below = original.strip_prefix(self.source).ok().and_then(Path::to_str);
-                below.map_or(Holds::Unknown, |below| Holds::CopyOf(below.to_owned()))
+                below.map_or(FileContents::Unknown, |below| FileContents::CopyOf(below.to_owned()))
             }
         };
-        self.record.add(&Entry::Made { file: name, holds })?;
+        self.record.add(&RecordEntry::Made { file: name, holds })?;
         let made = match content {
             Content::Bytes(bytes) => std::fs::write(&path, bytes),
             Content::Original(original) => {
-                // Where the image is a link itself, what it leads to is meant: it may not lead there from elsewhere.
+                // If the image is a symbolic link, link to its target: a relative link would not work elsewhere.
                 let linked = original.canonicalize().and_then(|original| std::fs::hard_link(original, &path));
                 linked.or_else(|_| std::fs::copy(original, &path).map(drop))
             }
@@ -112,14 +114,14 @@ impl<'a> Making<'a> {
     }
 }
 
-/// What a new file holds.
+/// The contents of a new file.
 enum Content {
     Bytes(Vec<u8>),
-    /// What this file does.
+    /// Same as this file.
     Original(PathBuf),
 }
 
-/// Folders that can be called as the classes are.
+/// Returns a valid, unique folder name for each class.
 pub(super) fn class_folders(classes: &[String]) -> Result<Vec<String>> {
     let plain = |class: &String| -> String {
         let name: String =
@@ -133,7 +135,7 @@ pub(super) fn class_folders(classes: &[String]) -> Result<Vec<String>> {
     let different: BTreeSet<&String> = folders.iter().collect();
     if different.len() < folders.len() {
         return Err(Error::data(
-            "two classes would have the same folder: their names differ in characters that folders cannot have",
+            "two classes would get the same folder: their names differ only in characters that folder names cannot contain",
         ));
     }
     Ok(folders)
