@@ -1,10 +1,16 @@
-//! The house's arrows go one way: a module may use only what the table below lets it, and `unsafe` stays in
-//! `crates/kernels`.
+//! The house's arrows go one way: from folder to folder as the table below says, never in a circle between files. `unsafe`
+//! stays in `crates/kernels`, and the library draws on no terminal.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+mod code;
 
-/// A module of `src/` and the modules of the crate it may use, beside `error` and itself.
+use std::collections::{BTreeMap, BTreeSet};
+
+use proc_macro2::{TokenStream, TokenTree};
+
+use code::File;
+use code::scope::{Arrow, Scopes};
+
+/// The modules of the library, and those that each may use beside itself and `error`.
 const ARROWS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("random", &[]),
@@ -13,216 +19,452 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("net", &[]),
     ("data", &["files", "net", "random"]),
     ("engine", &["net", "random"]),
-    ("parallel", &[]),
     // The preprocessing stands in the model file.
     ("model", &["files", "engine", "data", "net"]),
     ("eval", &["model", "engine", "data", "net", "random"]),
-    ("train", &["files", "eval", "parallel", "model", "engine", "data", "net", "random"]),
-    ("inspect", &["train", "eval", "model", "engine", "data", "net", "random"]),
-    ("serve", &["inspect", "train", "eval", "model", "engine", "data", "net", "random"]),
-    // The crate's root names its modules, and the program calls the command line.
-    ("lib", &[]),
-    ("main", &["cli"]),
+    ("train", &["files", "eval", "model", "engine", "data", "net", "random"]),
 ];
 
-/// What anyone may use.
-const EVERYBODY: &[&str] = &["error", "format", "Error", "Result"];
+/// What each crate may use of the others.
+const CRATES: &[(&str, &[&str])] =
+    &[("alexnet_kernels", &[]), ("alexnet", &["alexnet_kernels"]), ("cli", &["alexnet", "alexnet_kernels"])];
 
-/// What is wrong with the text of a source file of module `module`.
-fn offences(module: &str, text: &str) -> Vec<String> {
-    let code = without_comments_and_strings(text);
-    let mut out = Vec::new();
-    let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == module) else {
-        return vec![format!("module `{module}` is not in the table of arrows")];
+/// All that a network's description needs of the kernels: shapes, no numerics.
+const KERNELS_FOR_NET: &str = "geometry";
+
+/// Crates that draw on a terminal: for programs.
+const TERMINAL: &[&str] = &["clap", "crossterm", "indicatif", "ratatui"];
+
+/// Those of them that are still there. The list only shrinks.
+const KNOWN_TERMINAL: &[&str] = &["indicatif", "ratatui"];
+
+/// Files that are in a circle. The list only shrinks.
+const KNOWN_CIRCLES: &[&str] = &[
+    "alexnet/data/check/alike.rs",
+    "alexnet/data/check/classes.rs",
+    "alexnet/data/check/copying.rs",
+    "alexnet/data/check/in_place.rs",
+    "alexnet/data/check/mod.rs",
+    "alexnet/data/check/plan.rs",
+    "alexnet/data/check/probe.rs",
+    "alexnet/data/check/record.rs",
+    "alexnet/data/decode/jpeg/exact.rs",
+    "alexnet/data/decode/jpeg/guard.rs",
+    "alexnet/data/decode/jpeg/header.rs",
+    "alexnet/data/decode/jpeg/mod.rs",
+    "alexnet/data/decode/jpeg/samples.rs",
+    "alexnet/data/decode/jpeg/scan.rs",
+    "alexnet/data/decode/jpeg/turbo.rs",
+    "alexnet/data/decode/jpeg/upright.rs",
+    "alexnet/data/decode/jpeg/writer.rs",
+    "alexnet/data/decode/mod.rs",
+    "alexnet/data/decode/raster.rs",
+    "alexnet/data/decode/tiff.rs",
+    "alexnet/data/digests.rs",
+    "alexnet/data/identity.rs",
+    "alexnet/data/pack/mod.rs",
+    "alexnet/data/pack/shard.rs",
+    "alexnet/data/pack/squares.rs",
+    "alexnet/data/source/archive.rs",
+    "alexnet/data/source/cifar.rs",
+    "alexnet/data/source/columns.rs",
+    "alexnet/data/source/flat/labels.rs",
+    "alexnet/data/source/flat/mod.rs",
+    "alexnet/data/source/flat/report.rs",
+    "alexnet/data/source/folder.rs",
+    "alexnet/data/source/foreign.rs",
+    "alexnet/data/source/idx.rs",
+    "alexnet/data/source/ilsvrc/mod.rs",
+    "alexnet/data/source/index.rs",
+    "alexnet/data/source/layout.rs",
+    "alexnet/data/source/listing.rs",
+    "alexnet/data/source/lists.rs",
+    "alexnet/data/source/mod.rs",
+    "alexnet/data/source/naming/made.rs",
+    "alexnet/data/source/naming/mod.rs",
+    "alexnet/data/source/naming/skipped.rs",
+    "alexnet/data/source/packed.rs",
+    "alexnet/data/source/raw.rs",
+    "alexnet/data/source/table.rs",
+    "alexnet/data/source/tarball.rs",
+    "alexnet/data/source/tars.rs",
+    "alexnet/data/source/tree.rs",
+    "alexnet/data/source/webdataset/gathered.rs",
+    "alexnet/data/source/webdataset/mod.rs",
+    "alexnet/data/source/webdataset/reader.rs",
+    "alexnet/data/statistics.rs",
+    "alexnet/engine/cpu/backward.rs",
+    "alexnet/engine/cpu/forward.rs",
+    "alexnet/engine/cpu/mod.rs",
+    "alexnet/engine/cpu/plan.rs",
+    "alexnet/engine/cpu/update.rs",
+    "alexnet/engine/options.rs",
+    "alexnet/model/file.rs",
+    "alexnet/model/load.rs",
+    "alexnet/net/edit.rs",
+    "alexnet/net/library.rs",
+    "alexnet/net/network.rs",
+    "alexnet/net/parse.rs",
+    "alexnet/net/recipe.rs",
+    "alexnet/net/settings.rs",
+    "alexnet/net/show.rs",
+    "alexnet/train/dashboard/mod.rs",
+    "alexnet/train/dashboard/state.rs",
+    "alexnet/train/dashboard/view.rs",
+    "alexnet/train/origin.rs",
+    "alexnet/train/plots.rs",
+    "alexnet/train/progress.rs",
+    "alexnet/train/run.rs",
+    "alexnet/train/trainer/begin.rs",
+    "alexnet/train/trainer/finish.rs",
+    "alexnet/train/trainer/mod.rs",
+    "alexnet/train/trainer/models.rs",
+    "alexnet/train/trainer/recover.rs",
+    "alexnet_kernels/dropout/mod.rs",
+    "alexnet_kernels/dropout/reference.rs",
+    "alexnet_kernels/winograd/convolve.rs",
+    "alexnet_kernels/winograd/mod.rs",
+    "cli/bench.rs",
+    "cli/classes.rs",
+    "cli/classify.rs",
+    "cli/data.rs",
+    "cli/demo.rs",
+    "cli/edit.rs",
+    "cli/eval.rs",
+    "cli/lr_find.rs",
+    "cli/main.rs",
+    "cli/output.rs",
+    "cli/recipe.rs",
+    "cli/settings.rs",
+    "cli/train.rs",
+];
+
+/// Files that import all names of a module. The list only shrinks.
+const KNOWN_GLOBS: &[&str] =
+    &["alexnet_kernels/winograd/convolve.rs", "alexnet_kernels/winograd/gradient.rs"];
+
+/// What is wrong with the arrows between `files`.
+fn offenses(files: &[File], known_circles: &[&str]) -> Vec<String> {
+    let scopes = Scopes::new(files);
+    let arrows = scopes.arrows(files);
+    let mut out = wrong_table(files);
+    let mut forbidden: Vec<String> = arrows.iter().filter_map(|arrow| forbidden(files, arrow)).collect();
+    forbidden.dedup();
+    out.extend(forbidden);
+    out.extend(circles(files, &arrows, known_circles));
+    for (file, glob) in scopes.globs(files) {
+        out.push(format!("{}: `use {glob}::*` outside of tests", files[file].name()));
+    }
+    for file in files.iter().filter(|file| file.package != "alexnet_kernels") {
+        if has_unsafe(file.text.parse().expect("parsed before")) {
+            out.push(format!("{}: `unsafe`", file.name()));
+        }
+    }
+    out
+}
+
+/// The table names the library's modules, each once, and no others.
+fn wrong_table(files: &[File]) -> Vec<String> {
+    let library = files.iter().filter(|file| file.package == "alexnet").map(File::folder);
+    let found: BTreeSet<&str> = library.filter(|folder| *folder != "lib").collect();
+    let table: BTreeSet<&str> = ARROWS.iter().map(|(module, _)| *module).collect();
+    let allowed = ARROWS.iter().flat_map(|(_, allowed)| allowed.iter().copied());
+    let missing =
+        found.difference(&table).map(|module| format!("module `{module}` is not in the table of arrows"));
+    let gone: BTreeSet<&str> =
+        table.iter().copied().chain(allowed).filter(|module| !found.contains(module)).collect();
+    missing
+        .chain(
+            gone.iter().map(|module| format!("the table of arrows names `{module}`, which does not exist")),
+        )
+        .collect()
+}
+
+/// Why an arrow may not be, if so.
+fn forbidden(files: &[File], arrow: &Arrow) -> Option<String> {
+    let (from, to) = (&files[arrow.from], &files[arrow.to]);
+    let allowed = |table: &[(&str, &[&str])], from: &str, to: &str| {
+        table.iter().any(|(name, allowed)| *name == from && allowed.contains(&to))
     };
-    for used in uses(&code) {
-        let known = EVERYBODY.contains(&used.as_str()) || used == module || allowed.contains(&used.as_str());
-        if !known {
-            out.push(format!("`{module}` uses `{used}`"));
-        }
-    }
-    if words(&code).any(|word| word == "unsafe") {
-        out.push(format!("`{module}` holds `unsafe`"));
-    }
-    if module == "net" {
-        let kernels = paths_after(&code, "alexnet_kernels::");
-        out.extend(
-            kernels
-                .into_iter()
-                .filter(|name| name != "geometry")
-                .map(|name| format!("`net` computes: `{name}`")),
-        );
-    }
-    out
+    let is_allowed = if from.package != to.package {
+        let numerics = from.name().starts_with("alexnet/net/") && to.folder() != KERNELS_FOR_NET;
+        allowed(CRATES, &from.package, &to.package) && !numerics
+    } else if from.package == "alexnet" {
+        let (from, to) = (from.folder(), to.folder());
+        from == to || to == "error" || allowed(ARROWS, from, to)
+    } else {
+        true
+    };
+    (!is_allowed).then(|| format!("{} uses {}: `{}`", from.name(), to.name(), arrow.path))
 }
 
-/// First names after `crate::` and, for the program, `alexnet::`: `crate::net::Recipe` uses `net`, and
-/// `crate::{net, Error}` uses both.
-fn uses(code: &str) -> BTreeSet<String> {
-    ["crate::", "alexnet::"].iter().flat_map(|root| paths_after(code, root)).collect()
-}
-
-/// First names that follow `root` in paths, one or several in braces.
-fn paths_after(code: &str, root: &str) -> BTreeSet<String> {
-    let mut out = BTreeSet::new();
-    for (at, _) in code.match_indices(root) {
-        let before = code[..at].chars().next_back();
-        if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
-            continue;
-        }
-        let rest = &code[at + root.len()..];
-        if let Some(list) = rest.strip_prefix('{') {
-            out.extend(heads(list));
-        } else {
-            out.extend(words(rest).next().map(String::from));
-        }
-    }
-    out
-}
-
-/// First names of the paths in a list `a, b::c, d::{e, f}}`, up to its closing brace.
-fn heads(list: &str) -> BTreeSet<String> {
-    let mut out = BTreeSet::new();
-    let mut depth = 0;
-    let mut head = true;
-    let mut rest = list;
-    while let Some(c) = rest.chars().next() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            ',' if depth == 0 => head = true,
-            _ if depth == 0 && head && (c.is_alphabetic() || c == '_') => {
-                let word = words(rest).next().unwrap_or_default();
-                out.insert(word.to_string());
-                head = false;
-                rest = &rest[word.len()..];
-                continue;
-            }
-            _ => {}
-        }
-        rest = &rest[c.len_utf8()..];
-    }
-    out
-}
-
-fn words(code: &str) -> impl Iterator<Item = &str> {
-    code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
-}
-
-/// The code alone: what a comment or a string says is no use of anything.
-fn without_comments_and_strings(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let skipped = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            rest.find("*/").map_or(rest.len(), |end| end + 2)
-        } else if let Some(raw) = rest.strip_prefix("r#\"") {
-            raw.find("\"#").map_or(rest.len(), |end| end + 5)
-        } else if c == '"' {
-            string_end(rest)
-        } else if rest.starts_with("'\"'") {
-            3
-        } else if rest.starts_with("'\\\"'") {
-            4
-        } else {
-            out.push(c);
-            rest = &rest[c.len_utf8()..];
-            continue;
-        };
-        out.push(' ');
-        rest = &rest[skipped..];
-    }
-    out
-}
-
-/// Bytes of the string literal that `text` begins with, quotes included.
-fn string_end(text: &str) -> usize {
-    let mut escaped = false;
-    for (i, c) in text.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return i + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// Every `.rs` file below `folder`.
-fn sources(folder: &Path) -> Vec<PathBuf> {
+/// Circles between files, one line for each set of files that reach each other.
+fn circles(files: &[File], arrows: &BTreeSet<Arrow>, known: &[&str]) -> Vec<String> {
+    let reached = reached(files.len(), arrows);
     let mut out = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            out.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            out.push(path);
+    let mut seen = BTreeSet::new();
+    for file in 0..files.len() {
+        let circle: BTreeSet<usize> =
+            reached[file].iter().copied().filter(|&other| reached[other].contains(&file)).collect();
+        let is_known = circle.iter().all(|&file| known.contains(&files[file].name().as_str()));
+        if seen.insert(circle.clone()) && !circle.is_empty() && !is_known {
+            let inside =
+                arrows.iter().filter(|arrow| circle.contains(&arrow.from) && circle.contains(&arrow.to));
+            let mut lines: BTreeMap<(usize, usize), &str> = BTreeMap::new();
+            for arrow in inside {
+                lines.entry((arrow.from, arrow.to)).or_insert(&arrow.path);
+            }
+            let lines: Vec<String> = lines
+                .into_iter()
+                .map(|((from, to), path)| {
+                    format!("  {} -> {}: `{path}`", files[from].name(), files[to].name())
+                })
+                .collect();
+            out.push(format!("a circle of {} files\n{}", circle.len(), lines.join("\n")));
         }
     }
-    out.sort();
+    for name in known {
+        let file = files.iter().position(|file| file.name() == *name);
+        if file.is_none_or(|file| !reached[file].contains(&file)) {
+            out.push(format!("{name} is in no circle: remove it from KNOWN_CIRCLES"));
+        }
+    }
     out
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+/// The files that each file uses, directly or not.
+fn reached(files: usize, arrows: &BTreeSet<Arrow>) -> Vec<BTreeSet<usize>> {
+    let mut next = vec![BTreeSet::new(); files];
+    for arrow in arrows {
+        next[arrow.from].insert(arrow.to);
+    }
+    let from = |file: usize| {
+        let (mut reached, mut open) = (BTreeSet::new(), vec![file]);
+        while let Some(file) = open.pop() {
+            open.extend(next[file].iter().filter(|&&to| reached.insert(to)));
+        }
+        reached
+    };
+    (0..files).map(from).collect()
+}
+
+fn has_unsafe(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => word == "unsafe",
+        TokenTree::Group(group) => has_unsafe(group.stream()),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
 }
 
 #[test]
 fn arrows_go_one_way() {
-    let src = root().join("src");
-    let mut wrong = Vec::new();
-    for path in sources(&src) {
-        let inside = path.strip_prefix(&src).unwrap();
-        let first = inside.iter().next().unwrap().to_str().unwrap();
-        let module = first.strip_suffix(".rs").unwrap_or(first);
-        let text = std::fs::read_to_string(&path).unwrap();
-        wrong.extend(offences(module, &text).into_iter().map(|what| format!("{}: {what}", inside.display())));
+    let files = code::workspace();
+    assert!(files.len() > 100, "{} files", files.len());
+    let mut offenses = offenses(&files, KNOWN_CIRCLES);
+    for file in KNOWN_GLOBS {
+        let glob = format!("{file}: `use super::*` outside of tests");
+        match offenses.iter().position(|offense| *offense == glob) {
+            Some(index) => drop(offenses.remove(index)),
+            None => offenses.push(format!("{file} imports no glob: remove it from KNOWN_GLOBS")),
+        }
     }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    assert!(offenses.is_empty(), "\n{}\n", offenses.join("\n"));
+}
+
+/// The names of what a crate needs, tests aside.
+fn dependencies(manifest: &str) -> BTreeSet<String> {
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let targets = manifest.get("target").and_then(|value| value.as_table());
+    let tables =
+        targets.into_iter().flat_map(|targets| targets.values()).filter_map(|value| value.as_table());
+    let tables = tables.chain([&manifest]).filter_map(|table| table.get("dependencies")?.as_table());
+    tables.flat_map(|table| table.keys().cloned()).collect()
 }
 
 #[test]
-fn kernels_know_no_nets() {
-    for path in sources(&root().join("../kernels/src")) {
-        let code = without_comments_and_strings(&std::fs::read_to_string(&path).unwrap());
-        assert!(paths_after(&code, "alexnet::").is_empty(), "{} uses the crate above it", path.display());
-    }
-    let manifest = std::fs::read_to_string(root().join("../kernels/Cargo.toml")).unwrap();
-    let above = manifest.lines().any(|line| line.starts_with("alexnet"));
-    assert!(!above, "the kernels depend on no other crate of this workspace");
+fn the_library_draws_on_no_terminal_and_kernels_know_no_nets() {
+    let read = |folder: &str| {
+        let path = code::root().join("crates").join(folder).join("Cargo.toml");
+        dependencies(&std::fs::read_to_string(path).unwrap())
+    };
+    let library = read("alexnet");
+    let terminal: Vec<&str> = TERMINAL.iter().copied().filter(|name| library.contains(*name)).collect();
+    assert_eq!(terminal, KNOWN_TERMINAL, "the library depends on these");
+    assert!(library.contains("alexnet-kernels"));
+    let kernels = read("kernels");
+    assert!(
+        kernels.contains("libc") && kernels.iter().all(|name| !name.starts_with("alexnet")),
+        "{kernels:?}"
+    );
 }
 
-/// The test above is worth nothing if it sees nothing: made-up offenders.
+/// A library with a file in each of its modules, and the kernels' geometry.
+fn made_up(files: &[(&str, &str)]) -> Vec<File> {
+    let mut all: BTreeMap<String, String> = ARROWS
+        .iter()
+        .map(|(module, _)| (format!("alexnet/{module}/mod.rs"), format!("pub struct In{module};")))
+        .collect();
+    let root: String = ARROWS.iter().map(|(module, _)| format!("pub mod {module};\n")).collect();
+    all.insert("alexnet/lib.rs".into(), root + "pub use error::Inerror as Error;");
+    all.insert("alexnet_kernels/lib.rs".into(), "pub mod conv; pub mod geometry;".into());
+    all.insert("alexnet_kernels/conv.rs".into(), "pub fn run() {}".into());
+    all.insert("alexnet_kernels/geometry.rs".into(), "pub struct Maps;".into());
+    all.extend(files.iter().map(|(path, text)| (path.to_string(), text.to_string())));
+    let parse = |(path, text): (&String, &String)| {
+        let (package, path) = path.split_once('/').unwrap();
+        File::parse(package, path, text)
+    };
+    code::without_tests(all.iter().map(parse).collect())
+}
+
+#[track_caller]
+fn assert_offenses(files: &[(&str, &str)], expected: &[&str]) {
+    let found = offenses(&made_up(files), &[]);
+    assert_eq!(found.len(), expected.len(), "{files:?}: {found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{files:?}:\n{found}\nexpected\n{expected}");
+    }
+}
+
 #[test]
-fn offenders_are_seen() {
-    for (module, text, offence) in [
-        ("engine", "use crate::train::Loop;", "`engine` uses `train`"),
-        ("engine", "use crate::{Error, net::{Recipe, Network}, cli};", "`engine` uses `cli`"),
-        ("engine", "fn f() { crate::eval::top_k() }", "`engine` uses `eval`"),
-        ("engine", "pub(crate) use crate::{\n    net,\n    data,\n};", "`engine` uses `data`"),
-        ("net", "use crate::engine::Plan;", "`net` uses `engine`"),
-        ("net", "use crate::random::Key;", "`net` uses `random`"),
-        ("eval", "use crate::train::Loop;", "`eval` uses `train`"),
-        ("net", "use alexnet_kernels::conv;", "`net` computes: `conv`"),
-        ("net", "use alexnet_kernels::{geometry::Maps, gemm};", "`net` computes: `gemm`"),
-        ("data", "let x = \"a string\"; use crate::engine::X;", "`data` uses `engine`"),
-        ("train", "fn f() { unsafe { g() } }", "`train` holds `unsafe`"),
-        ("serve", "use crate::cli;", "`serve` uses `cli`"),
-        ("attic", "", "module `attic` is not in the table of arrows"),
+fn forbidden_arrows_are_seen() {
+    for text in [
+        "use crate::train::Intrain;",
+        "use crate::{Error, net::{Innet, Other}, train::Intrain as Other};",
+        "fn f() -> crate::train::Intrain { todo!() }",
+        "fn f() { vec![1, crate::train::f(2)]; }",
+        "use super::train; fn f() { train::f() }",
+        "use crate::train; fn f() { println!(\"{}\", train::f()) }",
+        "#[derive(Serialize)] struct S { #[serde(with = \"crate::train::f\")] x: u8 }",
+        "mod inner { use super::super::train::f; }",
+        "pub(crate) use crate::train::Intrain as T; fn f(_: T) {}",
     ] {
-        assert_eq!(offences(module, text), [offence], "{text}");
+        assert_offenses(
+            &[("alexnet/engine/mod.rs", text)],
+            &["alexnet/engine/mod.rs uses alexnet/train/mod.rs: `"],
+        );
     }
-    for (module, text) in [
-        ("engine", "use crate::{Error, Result, net::{Network, Layer}};\n// crate::train comes later\n"),
-        ("engine", "let s = \"crate::train\"; let c = '\"'; use crate::net::X; let t = r#\"crate::cli\"#;"),
-        ("net", "use alexnet_kernels::geometry::Maps; /* unsafe */ use crate::Error;"),
-        ("train", "#![forbid(unsafe_code)] use crate::{engine, data, net};"),
-        ("main", "use alexnet::cli;"),
+    // By way of a name that another module passes on.
+    assert_offenses(
+        &[
+            ("alexnet/net/mod.rs", "pub use crate::train::Intrain;"),
+            ("alexnet/engine/mod.rs", "use crate::net::Intrain;"),
+        ],
+        &["alexnet/engine/mod.rs uses alexnet/train/mod.rs: `crate::net::Intrain`"],
+    );
+    for (path, text, offense) in [
+        (
+            "alexnet/net/mod.rs",
+            "use alexnet_kernels::{conv::run, geometry::Maps};",
+            "alexnet/net/mod.rs uses alexnet_kernels/conv.rs",
+        ),
+        (
+            "alexnet/net/mod.rs",
+            "use crate::random::Inrandom;",
+            "alexnet/net/mod.rs uses alexnet/random/mod.rs",
+        ),
+        (
+            "alexnet_kernels/conv.rs",
+            "use alexnet::net::Innet;",
+            "alexnet_kernels/conv.rs uses alexnet/net/mod.rs",
+        ),
+        ("alexnet/train/mod.rs", "fn f() { unsafe { g() } }", "alexnet/train/mod.rs: `unsafe`"),
+        (
+            "alexnet/train/mod.rs",
+            "pub struct Intrain; mod inner { use super::*; }",
+            "alexnet/train/mod.rs: `use super::*`",
+        ),
+        ("alexnet/attic.rs", "", "module `attic` is not in the table of arrows"),
     ] {
-        assert!(offences(module, text).is_empty(), "{text}: {:?}", offences(module, text));
+        assert_offenses(&[(path, text)], &[offense]);
     }
+    let mut files = made_up(&[]);
+    files.retain(|file| file.folder() != "random");
+    assert_eq!(offenses(&files, &[]), ["the table of arrows names `random`, which does not exist"]);
+}
+
+#[test]
+fn circles_are_seen() {
+    let module = ("alexnet/net/mod.rs", "pub mod a; pub mod b; pub use a::A; pub struct N;");
+    for (a, b) in [
+        ("use super::b::B; pub struct A;", "use super::a::A; pub struct B;"),
+        // By names that the folder or the crate passes on.
+        ("use super::b::B; pub struct A;", "use super::A; pub struct B;"),
+        ("use super::b::B; pub struct A;", "use crate::net::A; pub struct B;"),
+        ("use super::b; pub struct A; fn f() { b::f() }", "fn f() -> super::A { todo!() } pub struct B;"),
+        // By a method: a.rs calls what b.rs implements.
+        (
+            "pub struct A; impl A { fn f(&self) { self.g() } }",
+            "use super::A; pub struct B; impl A { fn g(&self) {} }",
+        ),
+        ("pub struct A; impl A { fn f() { Self::g() } }", "use super::A; pub struct B; impl A { fn g() {} }"),
+        (
+            "pub struct A; fn f(a: A) { println!(\"{}\", a.h()) }",
+            "use super::A; pub struct B; impl A { fn h(&self) {} }",
+        ),
+        ("pub struct A; fn f() { A::g() }", "use super::A; pub struct B; impl A { fn g() {} }"),
+    ] {
+        assert_offenses(
+            &[module, ("alexnet/net/a.rs", a), ("alexnet/net/b.rs", b)],
+            &["a circle of 2 files\n"],
+        );
+    }
+    // The folder's own file counts.
+    let user = "pub mod a; mod b; pub use a::A; pub struct N; fn f(_: A) {}";
+    assert_offenses(
+        &[
+            ("alexnet/net/mod.rs", user),
+            ("alexnet/net/a.rs", "use super::N; pub struct A;"),
+            ("alexnet/net/b.rs", ""),
+        ],
+        &["a circle of 2 files\n  alexnet/net/a.rs -> alexnet/net/mod.rs: `super::N`\n"],
+    );
+    // The list of known ones is not a place to hide: neither another file nor an entry too many.
+    let files = made_up(&[
+        module,
+        ("alexnet/net/a.rs", "use super::b::B; pub struct A;"),
+        ("alexnet/net/b.rs", "use super::a::A; pub struct B;"),
+    ]);
+    assert_eq!(offenses(&files, &["alexnet/net/a.rs", "alexnet/net/b.rs"]), Vec::<String>::new());
+    assert_eq!(offenses(&files, &["alexnet/net/a.rs"]).len(), 1);
+    let known = ["alexnet/net/a.rs", "alexnet/net/b.rs", "alexnet/net/mod.rs"];
+    assert_eq!(
+        offenses(&files, &known),
+        ["alexnet/net/mod.rs is in no circle: remove it from KNOWN_CIRCLES"]
+    );
+}
+
+#[test]
+fn allowed_arrows_pass() {
+    for (path, text) in [
+        ("alexnet/engine/mod.rs", "use crate::{Error, net::{Innet, Other}};\n// crate::train comes later\n"),
+        ("alexnet/engine/mod.rs", "fn f() { let s = \"crate::train::f\"; let c = '\"'; }"),
+        ("alexnet/engine/mod.rs", "/// [`crate::train::Intrain`]\npub struct E;"),
+        ("alexnet/engine/mod.rs", "#[cfg(test)] mod tests { use super::*; use crate::train::Intrain; }"),
+        ("alexnet/engine/mod.rs", "#[cfg(all(test, unix))] use crate::train::Intrain;"),
+        ("alexnet/engine/mod.rs", "pub use crate::train::Intrain;"),
+        ("alexnet/net/mod.rs", "use alexnet_kernels::geometry::Maps; /* unsafe */ use crate::Error;"),
+        (
+            "alexnet/train/mod.rs",
+            "#![forbid(unsafe_code)] use crate::{engine, data, net}; use rayon::prelude::*;",
+        ),
+        ("cli/main.rs", "mod train; use alexnet::train::Intrain; use alexnet_kernels::conv::run;"),
+    ] {
+        assert_offenses(&[(path, text)], &[]);
+    }
+    // The tests of a module, in a file of their own.
+    assert_offenses(
+        &[
+            ("alexnet/net/mod.rs", "#[cfg(test)] mod tests;"),
+            ("alexnet/net/tests.rs", "use super::*; use crate::train::Intrain; fn f() { unsafe {} }"),
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn dependencies_of_every_kind_are_seen() {
+    let manifest = "[dependencies]\na = \"1\"\n[dev-dependencies]\nb = \"1\"\n\
+                    [target.'cfg(unix)'.dependencies]\nc = { version = \"1\", optional = true }";
+    assert_eq!(dependencies(manifest), BTreeSet::from(["a".to_string(), "c".to_string()]));
 }

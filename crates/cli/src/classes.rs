@@ -1,9 +1,9 @@
-//! The classes of a set of images, as they are shown before training.
+//! The summary of the classes before training.
 
 use std::fmt::Write;
 
-use super::output::note;
-use alexnet::data::check::alike;
+use super::output::Output;
+use alexnet::data::check::{AlikeNames, alike};
 use alexnet::data::{Dataset, Split};
 use alexnet::error::shell;
 use alexnet::format::grouped;
@@ -12,27 +12,27 @@ use alexnet::{Error, Result};
 /// Most classes that are listed one by one.
 const MOST: usize = 10;
 
-/// Shows the classes with their numbers of training images, the splits, and what is doubtful about them.
+/// Notes the classes with their numbers of training images, the splits, and what looks wrong with them.
 ///
 /// # Errors
-/// When there are no training images, or only one class unless `one_is_enough`.
-pub(super) fn introduce(dataset: &Dataset, one_is_enough: bool) -> Result<()> {
+/// Returns an error if there are no training images, or only one class and not `one_is_enough`.
+pub(crate) fn introduce(dataset: &Dataset, one_is_enough: bool, out: &Output) -> Result<()> {
     let counts = counts(dataset.train()?, dataset.classes.len());
-    note(&summary(dataset, &counts));
-    doubts(dataset, &counts).iter().for_each(|text| note(text));
+    out.note(&summary(dataset, &counts));
+    doubts(dataset, &counts).iter().for_each(|text| out.note(text));
     match &dataset.classes[..] {
         [class] if !one_is_enough => {
             let source = shell(&dataset.origin);
             Err(Error::data(format!("{}: only one class, `{class}`", dataset.origin)).help(format!(
-                "a network needs two classes or more to tell apart: one folder of images for each; to train on \
-                 one class anyway: alexnet train {source} --recipe small --allow-one-class"
+                "add a folder of images for each further class; to train on one class anyway: \
+                 `alexnet train {source} --recipe small --allow-one-class`"
             )))
         }
         _ => Ok(()),
     }
 }
 
-/// Images of each class.
+/// Counts the images of each class.
 fn counts(split: &Split, classes: usize) -> Vec<usize> {
     let mut counts = vec![0; classes];
     (0..split.len()).for_each(|index| counts[split.label(index) as usize] += 1);
@@ -63,24 +63,22 @@ fn summary(dataset: &Dataset, counts: &[usize]) -> String {
     text
 }
 
+/// What looks wrong with the classes.
 fn doubts(dataset: &Dataset, counts: &[usize]) -> Vec<String> {
     let mut doubts = Vec::new();
-    for (class, other, how) in alike(&dataset.classes) {
-        doubts.push(format!("the classes `{other}` and `{class}` differ only in {how}: one class or two?"));
+    for AlikeNames { name: class, other, difference: how } in alike(&dataset.classes) {
+        doubts
+            .push(format!("classes `{other}` and `{class}` differ only in {how}: are they the same class?"));
     }
     for (few, what) in [(0, "no training images"), (1, "only one training image")] {
         let names = dataset.classes.iter().zip(counts).filter(|&(_, &count)| count == few);
         let names: Vec<&str> = names.map(|(class, _)| class.as_str()).collect();
-        if let Some(first) = names.first() {
-            let more = names.len() - 1;
-            doubts.push(match more {
-                0 => format!("the class `{first}` has {what}"),
-                _ => format!(
-                    "`{first}` and {more} other class{} have {what}",
-                    if more == 1 { "" } else { "es" }
-                ),
-            });
-        }
+        let Some(first) = names.first() else { continue };
+        doubts.push(match names.len() - 1 {
+            0 => format!("class `{first}` has {what}"),
+            1 => format!("`{first}` and 1 other class have {what}"),
+            more => format!("`{first}` and {more} other classes have {what}"),
+        });
     }
     doubts
 }

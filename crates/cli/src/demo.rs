@@ -2,10 +2,12 @@
 
 use std::io::Write;
 
-use super::args::DemoArgs;
+use super::args::training::DemoArgs;
+use super::command_line::command_line;
+use super::exit::CommandResult;
 use super::output::Output;
-use super::ui::{Display, Ink, TrainingView, beside, draw};
-use super::{Ending, command_line, train};
+use super::report;
+use super::ui::{Ink, TrainingView, beside, draw};
 use alexnet::data::{Split, embedded};
 use alexnet::error::shell;
 use alexnet::eval::{Predictor, topk::top};
@@ -18,12 +20,12 @@ use alexnet::{Error, Result};
 /// Test images that are shown with their predictions.
 const SHOWN: usize = 4;
 
-pub(super) fn run(args: &DemoArgs, out: &mut Output) -> Ending {
+pub(crate) fn run(args: &DemoArgs, out: &mut Output) -> CommandResult {
     let dataset = embedded::fashion_mnist()?;
     let test = dataset.split("test")?.clone();
     let threads = args.machine.threads();
     let interrupt = Interrupt::on_signals();
-    let view = TrainingView::new(Display::detect(false), interrupt.clone());
+    let view = TrainingView::new(out.display(), interrupt.clone());
     let run = match &args.run {
         Some(run) => run.clone(),
         None => Run::claim("demo")?,
@@ -41,15 +43,15 @@ pub(super) fn run(args: &DemoArgs, out: &mut Output) -> Ending {
         Some(_) => Ok(()),
         None => show(&report, &test, threads, out),
     };
-    if args.format.json {
+    if out.is_json() {
         // Standard output is for the JSON object.
         show(&mut std::io::stderr())?;
-        out.json(&train::json(&report))?;
+        out.json(&report::json(&report))?;
     } else {
         show(out)?;
         out.still_open()?;
     }
-    Ok(train::exit_code(&report))
+    Ok(report::exit_code(&report))
 }
 
 /// Writes some test images with their five most probable classes, and what to try next.

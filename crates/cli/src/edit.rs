@@ -1,79 +1,93 @@
-//! `alexnet edit`: a change to a training under way.
+//! `alexnet edit`: a change to a run while it trains.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::Ending;
-use super::args::EditArgs;
+use super::args::training::EditArgs;
+use super::exit::CommandResult;
 use super::output::Output;
 use super::recipe::run_recipe;
 use alexnet::error::shell;
 use alexnet::net::Change;
 use alexnet::train::journal::{self, Entry, Journal};
+use alexnet::train::lock::is_in_use;
 use alexnet::train::origin::Origin;
-use alexnet::train::run::is_in_use;
 use alexnet::{Error, Result};
 
-/// How long a running training is waited for: it makes changes between two steps.
+/// How long to wait for a running training, which applies edits between two steps.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) fn run(args: &EditArgs, out: &mut Output) -> Ending {
+/// An edit that was requested, and the name of its request.
+struct Requested {
+    change: Change,
+    name: String,
+}
+
+pub(crate) fn run(args: &EditArgs, out: &mut Output) -> CommandResult {
     Origin::read(&args.run)?;
     let recipe = run_recipe(&args.run)?;
-    // All are checked before one is asked for.
+    // All are checked before the first is requested.
     let changes = args.changes.iter().map(|text| Change::parse(text, &recipe)).collect::<Result<Vec<_>>>()?;
     check_each_once(&changes)?;
-    let asked = changes
+    let requested = changes
         .into_iter()
         .map(|change| {
             let path = journal::request_edit(&args.run, change.clone(), &args.reason)?;
-            Ok((change, path.file_stem().unwrap_or_default().to_string_lossy().into_owned()))
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            Ok(Requested { change, name })
         })
-        .collect::<Result<Vec<(Change, String)>>>()?;
-    let names: Vec<&str> = asked.iter().map(|(_, name)| name.as_str()).collect();
-    let made = wait(&args.run, &names)?;
-    let step = |name: &str| made.iter().find(|entry| entry.asked == name).map(|entry| entry.edit.step);
-    if args.format.json {
-        let changes =
-            asked.iter().map(|(change, name)| json!({ "change": change.to_string(), "step": step(name) }));
-        out.json(&json!({ "changes": changes.collect::<Vec<_>>() }))?;
-        return Ok(0);
-    }
-    for (change, name) in &asked {
-        let when = match step(name) {
-            Some(step) => format!("made after step {step}"),
-            None if is_in_use(&args.run) => {
-                "asked for: the training makes it before its next step".to_owned()
-            }
-            None => {
-                format!("asked for: no training runs; `alexnet train --resume {}` makes it", shell(&args.run))
-            }
-        };
-        out.text(&format!("{change}  {when}\n"))?;
-    }
+        .collect::<Result<Vec<Requested>>>()?;
+    let applied = wait(&args.run, &requested)?;
+    let step = |request: &Requested| {
+        applied
+            .iter()
+            .find(|entry| entry.request.as_ref() == Some(&request.name))
+            .map(|entry| entry.edit.step)
+    };
+    let text = || requested.iter().map(|request| line(request, step(request), &args.run)).collect();
+    let json = || {
+        let changes = requested
+            .iter()
+            .map(|request| json!({ "change": request.change.to_string(), "step": step(request) }));
+        json!({ "changes": changes.collect::<Vec<_>>() })
+    };
+    out.result(text, json)?;
     Ok(0)
 }
 
-/// Refuses a change that undoes one before it in the same command.
+/// When an edit took effect, or will.
+fn line(request: &Requested, step: Option<usize>, run: &Path) -> String {
+    let when = match step {
+        Some(step) => format!("applied after step {step}"),
+        None if is_in_use(run) => "queued: takes effect before the next step".to_owned(),
+        None => {
+            format!("queued: takes effect when you resume with `alexnet train --resume {}`", shell(run))
+        }
+    };
+    format!("{}  {when}\n", request.change)
+}
+
+/// Rejects a change that overrides an earlier one of the same command.
 fn check_each_once(changes: &[Change]) -> Result<()> {
     for (i, change) in changes.iter().enumerate() {
         if let Some(before) = changes[..i].iter().find(|before| before.is_undone_by(change)) {
-            return Err(Error::usage(format!("`{before}` has no effect: `{change}` follows it"))
+            return Err(Error::usage(format!("`{before}` has no effect: `{change}` overrides it"))
                 .help("keep one of the two"));
         }
     }
     Ok(())
 }
 
-/// The entries of the journal that came of what was asked for, as far as a training that runs makes them in time.
-fn wait(run: &Path, asked: &[&str]) -> Result<Vec<Entry>> {
+/// Waits until a running training has applied the edits, and returns their journal entries: all, or those applied
+/// in time.
+fn wait(run: &Path, requested: &[Requested]) -> Result<Vec<Entry>> {
     let begin = Instant::now();
     loop {
         let mut entries = Journal::read(run)?;
-        entries.retain(|entry| asked.contains(&entry.asked.as_str()));
-        if entries.len() == asked.len() || begin.elapsed() > PATIENCE || !is_in_use(run) {
+        entries.retain(|entry| requested.iter().any(|request| entry.request.as_ref() == Some(&request.name)));
+        if entries.len() == requested.len() || begin.elapsed() > PATIENCE || !is_in_use(run) {
             return Ok(entries);
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -1,83 +1,112 @@
-//! The `alexnet` command: arguments become one typed call per command. Results go to standard output, everything said
-//! about them to standard error.
+//! The `alexnet` command: arguments are parsed into one typed call per command. Results go to standard output,
+//! everything else to standard error.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `args` | what can be typed |
+//! | `args` | the command line |
+//! | `usage` | usage errors |
 //! | `settings` | `--set`, and options that would have no effect |
-//! | `classes` | the classes of a set, as they are shown before training |
-//! | `output` | standard output that may be closed, notes, errors |
+//! | `classes` | the summary of the classes before training |
+//! | `output` | standard output, notes, errors |
 //! | `ui` | progress, the dashboard, colors |
-//! | one file a command | arguments to one call, and its result to text or JSON |
+//! | `report` | the results of a training |
+//! | `exit` | how a command ends |
+//! | `log` | messages of the library, for `ALEXNET_LOG` |
+//! | `command_line` | the command line, for the records of a run |
+//! | one file per command | arguments to one call, its result to text or JSON |
 #![forbid(unsafe_code)]
 
 mod args;
 mod bench;
 mod classes;
 mod classify;
+mod command_line;
 mod data;
 mod demo;
 mod edit;
 mod eval;
+mod exit;
+mod log;
 mod lr_find;
 mod output;
 mod recipe;
+mod report;
 mod settings;
+mod shell;
 mod train;
 mod ui;
+mod usage;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use alexnet::Error;
-use alexnet::error::shell_word;
+use alexnet::error::Kind;
 use alexnet::train::signals;
 use args::{Cli, Command};
-use output::Output;
-
-/// Why a command ends early.
-enum Stop {
-    /// It failed.
-    Failed(Error),
-    /// Nobody reads standard output any more, as in `| head`: no failure, nothing to say.
-    Closed,
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-/// What a command comes to: the program's exit code, 0 when all went well.
-type Ending = std::result::Result<u8, Stop>;
+use exit::{CommandResult, Stop};
+use output::{Format, Output};
 
 #[global_allocator]
 static MEMORY: alexnet_kernels::memory::Allocator = alexnet_kernels::memory::Allocator;
 
 fn main() -> ExitCode {
     alexnet_kernels::memory::keep_freed_memory();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help and version come this way too. Where they go may be closed.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    match Cli::try_parse() {
+        Ok(cli) => run(&cli),
+        Err(error) if error.use_stderr() => reject(&error),
+        Err(help_or_version) => {
+            // Nothing to do if standard output is closed.
+            let _ = help_or_version.print();
+            ExitCode::SUCCESS
         }
-    };
-    let ended = signals::end_on_signals().map_err(Stop::from);
-    match ended.and_then(|()| dispatch(&cli.command, &mut Output::new())) {
+    }
+}
+
+/// Runs the command and prints the error if it fails.
+fn run(cli: &Cli) -> ExitCode {
+    log::start(cli);
+    let mut out = Output::new(cli.format(), cli.global.quiet);
+    let ready = check_environment().and_then(|()| signals::end_on_signals()).map_err(Stop::from);
+    match ready.and_then(|()| dispatch(&cli.command, &mut out)) {
         Ok(code) => ExitCode::from(code),
-        Err(Stop::Closed) => ExitCode::SUCCESS,
+        Err(Stop::OutputClosed) => ExitCode::SUCCESS,
         Err(Stop::Failed(error)) => {
-            output::error(&error);
+            out.fail(&error);
             ExitCode::from(error.kind.exit_code())
         }
     }
 }
 
-fn dispatch(command: &Command, out: &mut Output) -> Ending {
+/// Rejects values of environment variables that would otherwise have no effect.
+fn check_environment() -> alexnet::Result<()> {
+    use alexnet_kernels::isa;
+    isa::from_env().map(drop).map_err(|error| {
+        let variable = isa::ENVIRONMENT_VARIABLE;
+        Error::usage(format!("{variable}: {error}"))
+            .help(format!("`unset {variable}` selects the fastest set"))
+    })
+}
+
+/// Prints a usage error, as JSON too if JSON was asked for. Without a command people get the help.
+fn reject(error: &clap::Error) -> ExitCode {
+    let args: Vec<String> =
+        std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let format = Format::asked_for(&args);
+    if format == Format::Text && error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+    } else {
+        let rejected = usage::explain(error, &args);
+        let mut out = Output::new(format, false);
+        out.fail(&rejected.error);
+        out.usage(&rejected.usage);
+    }
+    ExitCode::from(Kind::Usage.exit_code())
+}
+
+fn dispatch(command: &Command, out: &mut Output) -> CommandResult {
     match command {
         Command::Demo(args) => demo::run(args, out),
         Command::Recipe(command) => recipe::run(command, out),
@@ -88,11 +117,7 @@ fn dispatch(command: &Command, out: &mut Output) -> Ending {
         Command::Eval(args) => eval::run(args, out),
         Command::Classify(args) => classify::run(args, out),
         Command::Bench(args) => bench::run(args, out),
+        Command::Completions(args) => shell::completions(args, out),
+        Command::Man(args) => shell::man(args, out),
     }
-}
-
-/// What was typed, for the records of a run: words with anything but plain characters in quotes, so that a shell
-/// reads it back.
-fn command_line() -> String {
-    std::env::args_os().map(shell_word).collect::<Vec<_>>().join(" ")
 }

@@ -1,46 +1,139 @@
-//! Standard output that may be closed; notes and errors on standard error.
+//! Results on standard output, notes and errors on standard error.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
-use super::Stop;
-use super::ui::paint;
+use serde_json::{Value, json};
+
+use super::exit::Stop;
+use super::ui::{Display, paint};
 use alexnet::Error;
 use alexnet::error::Kind;
 
-/// Standard output. As a [`Write`], it takes everything and forgets it once nobody reads any more.
-pub(super) struct Output {
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Text for people.
+    Text,
+    /// One JSON object.
+    Json,
+    /// JSON objects, one per line.
+    JsonLines,
+}
+
+impl Format {
+    /// The format that the arguments ask for, as far as can be told from arguments that are wrong.
+    pub(crate) fn asked_for(args: &[String]) -> Self {
+        let options = || args.iter().take_while(|arg| *arg != "--").map(String::as_str);
+        if options().any(|arg| ["--json-lines", "--json-events"].contains(&arg)) {
+            Self::JsonLines
+        } else if options().any(|arg| arg == "--json") {
+            Self::Json
+        } else {
+            Self::Text
+        }
+    }
+}
+
+/// Where a command writes to. As a [`Write`] it is standard output, and discards everything once nobody reads it.
+#[derive(Debug)]
+pub(crate) struct Output {
     out: io::Stdout,
     closed: bool,
+    format: Format,
+    quiet: bool,
 }
 
 impl Output {
-    pub(super) fn new() -> Self {
-        Self { out: io::stdout(), closed: false }
+    pub(crate) fn new(format: Format, quiet: bool) -> Self {
+        Self { out: io::stdout(), closed: false, format, quiet }
     }
 
-    /// Whether a person reads it.
-    pub(super) fn is_terminal(&self) -> bool {
+    /// How results are printed.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether results are printed as one JSON object.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Whether standard output is a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
         self.out.is_terminal()
     }
 
-    /// Prints text at once. Its lines end themselves.
-    pub(super) fn text(&mut self, text: &str) -> Result<(), Stop> {
-        let failed = |error| Error::new(Kind::Runtime, format!("standard output: {error}"));
+    /// How progress is shown.
+    pub(crate) fn display(&self) -> Display {
+        Display::detect(self.quiet)
+    }
+
+    /// Prints text, which ends its own lines, and flushes it.
+    pub(crate) fn text(&mut self, text: &str) -> Result<(), Stop> {
+        let failed = |error| Error::new(Kind::Runtime, format!("cannot write to standard output: {error}"));
         self.write_all(text.as_bytes()).and_then(|()| self.flush()).map_err(failed)?;
         self.still_open()
     }
 
-    /// Prints one JSON object.
-    pub(super) fn json(&mut self, value: &serde_json::Value) -> Result<(), Stop> {
-        self.text(&format!("{value:#}\n"))
+    /// Prints one JSON object: on one line in [`Format::JsonLines`], indented otherwise.
+    pub(crate) fn json(&mut self, value: &Value) -> Result<(), Stop> {
+        match self.format {
+            Format::JsonLines => self.text(&format!("{value}\n")),
+            Format::Json | Format::Text => self.text(&format!("{value:#}\n")),
+        }
     }
 
-    /// Whether what was written so far had a reader.
-    pub(super) fn still_open(&self) -> Result<(), Stop> {
-        if self.closed { Err(Stop::Closed) } else { Ok(()) }
+    /// Prints a result in the format of this output; only that one is made.
+    pub(crate) fn result(
+        &mut self,
+        text: impl FnOnce() -> String,
+        json: impl FnOnce() -> Value,
+    ) -> Result<(), Stop> {
+        match self.format {
+            Format::Text => self.text(&text()),
+            Format::Json | Format::JsonLines => self.json(&json()),
+        }
     }
 
-    /// `done`, or `instead` when the reader has gone.
+    /// Stops the command if standard output has no reader any more.
+    pub(crate) fn still_open(&self) -> Result<(), Stop> {
+        if self.closed { Err(Stop::OutputClosed) } else { Ok(()) }
+    }
+
+    /// Prints a note to standard error, unless `--quiet`.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "{} {}", paint(&io::stderr(), "note:", "36"), printable(text));
+        }
+    }
+
+    /// Prints an error and its help to standard error.
+    pub(crate) fn error(&self, error: &Error) {
+        let mut text = format!("{} {}\n", paint(&io::stderr(), "error:", "1;31"), printable(&error.message));
+        if let Some(help) = &error.help {
+            text += &format!(" {} {}\n", paint(&io::stderr(), "help:", "1;32"), printable(help));
+        }
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+
+    /// Prints a line of usage to standard error.
+    pub(crate) fn usage(&self, line: &str) {
+        let _ = writeln!(io::stderr(), "{} {line}", paint(&io::stderr(), "usage:", "1"));
+    }
+
+    /// Prints the error that ends the program: to standard error, and in the JSON formats to standard output too.
+    pub(crate) fn fail(&mut self, error: &Error) {
+        self.error(error);
+        match self.format {
+            Format::Text => {}
+            Format::Json | Format::JsonLines => {
+                // The exit code says it failed, even if nobody reads this.
+                let _ = self.json(&error_json(error));
+            }
+        }
+    }
+
+    /// `done`, or `instead` if the reader has gone.
     fn unless_closed<T>(&mut self, done: io::Result<T>, instead: T) -> io::Result<T> {
         match done {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
@@ -70,32 +163,35 @@ impl Write for Output {
     }
 }
 
-/// Says something beside the results. Nothing is lost when nobody listens.
-pub(super) fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{} {}", paint(&io::stderr(), "note:", "36"), printable(text));
+/// What `--json` prints on failure.
+fn error_json(error: &Error) -> Value {
+    json!({ "error": { "kind": kind_name(error.kind), "message": error.message, "help": error.help } })
 }
 
-/// Says what failed, and the way out.
-pub(super) fn error(error: &Error) {
-    let mut text = format!("{} {}\n", paint(&io::stderr(), "error:", "1;31"), printable(&error.message));
-    if let Some(help) = &error.help {
-        text += &format!(" {} {}\n", paint(&io::stderr(), "help:", "1;32"), printable(help));
+/// The name of a kind of failure in JSON: an interface.
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Runtime => "runtime",
+        Kind::Usage => "usage",
+        Kind::Data => "data",
+        Kind::Model => "model",
+        Kind::Diverged => "diverged",
+        Kind::Interrupted(_) => "interrupted",
     }
-    let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// `text` without characters that steer a terminal: names of files and classes come from strangers.
-pub(super) fn printable(text: &str) -> String {
+/// Replaces control characters except newlines: names of files and classes can contain terminal escapes.
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
-/// A name as one line of plain characters: those that steer a terminal, or end the line, as escapes such as `\n`.
-pub(super) fn escaped(name: &str) -> String {
+/// A name on one line: control characters as escapes such as `\n`.
+pub(crate) fn escaped(name: &str) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     name.chars().map(escape).collect()
 }
 
-/// A share as a percentage: 0.8342 is `83.42 %`.
-pub(super) fn percent(share: f64) -> String {
+/// Formats a share as a percentage: 0.8342 is `83.42 %`.
+pub(crate) fn percent(share: f64) -> String {
     format!("{:.2} %", 100.0 * share)
 }

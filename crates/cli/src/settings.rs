@@ -1,18 +1,20 @@
-//! `--set`, and options that would have no effect: refused where that would mislead, noted where it does no harm.
+//! `--set`, and options that would have no effect: an error where that would mislead, a note where it does no harm.
 
-use super::args::{Limit, TrainArgs};
-use super::output::note;
+use super::args::training::TrainArgs;
+use super::args::values::StepLimit;
+use super::output::Output;
 use alexnet::data::{Dataset, Split};
 use alexnet::format::grouped;
 use alexnet::net::{Change, Purpose, Recipe};
 use alexnet::{Error, Result};
 
-/// Changes a recipe as `--set` says, and `--epochs` where a command has it.
-pub(super) fn apply(
+/// Applies `--set` to a recipe, and `--epochs` if the command has it.
+pub(crate) fn apply(
     recipe: &mut Recipe,
     set: &[(String, String)],
     epochs: Option<u32>,
     purpose: Purpose,
+    out: &Output,
 ) -> Result<()> {
     let epochs = epochs.map(|epochs| epochs.to_string());
     if let (Some(epochs), Some((key, value))) =
@@ -32,68 +34,75 @@ pub(super) fn apply(
     recipe.check_effect(settings.iter().map(|(key, _)| *key), purpose)?;
     for setting in unchanged.iter().filter(|setting| set.iter().any(|(k, v)| **setting == format!("{k}={v}")))
     {
-        note(&format!("--set {setting} changes nothing: the recipe {} already says so", recipe.name));
+        out.note(&format!("--set {setting} has no effect: recipe {} already has this value", recipe.name));
     }
-    let late: Vec<String> = recipe
-        .schedule
-        .at_epochs
-        .iter()
-        .filter(|&&e| e >= recipe.schedule.epochs)
-        .map(usize::to_string)
-        .collect();
-    if purpose == Purpose::Training && !late.is_empty() {
-        note(&format!(
-            "training ends after {} epochs, so the rate is not divided after epoch {} as the recipe has it",
-            recipe.schedule.epochs,
-            late.join(", ")
-        ));
+    if purpose == Purpose::Training {
+        note_late_divisions(recipe, out);
     }
     Ok(())
 }
 
+/// Notes the epochs of the schedule that training does not reach.
+fn note_late_divisions(recipe: &Recipe, out: &Output) {
+    let schedule = &recipe.schedule;
+    let late = schedule.at_epochs.iter().filter(|&&epoch| epoch >= schedule.epochs);
+    let late: Vec<String> = late.map(usize::to_string).collect();
+    if !late.is_empty() {
+        out.note(&format!(
+            "training ends after {} epochs: the learning rate is not divided after epoch {}",
+            schedule.epochs,
+            late.join(", ")
+        ));
+    }
+}
+
 /// Checks the options of `alexnet train` that depend on the recipe and the images.
-pub(super) fn check_training(args: &TrainArgs, recipe: &Recipe, dataset: &Dataset) -> Result<()> {
+pub(crate) fn check_training(
+    args: &TrainArgs,
+    is_resumed: bool,
+    recipe: &Recipe,
+    dataset: &Dataset,
+    out: &Output,
+) -> Result<()> {
     let batch = recipe.optimizer.batch;
     if let Some(micro_batch) = args.micro_batch.filter(|&n| n as usize >= batch) {
         return Err(Error::usage(format!(
-            "--micro-batch {micro_batch} has no effect: a step has {batch} images, so there is nothing to split"
+            "--micro-batch {micro_batch} has no effect: a batch has {batch} images"
         ))
-        .help(format!("a multiple of 9 below {batch}, or leave it out")));
+        .help(format!("use a multiple of 9 below {batch}, or leave the option out")));
     }
-    if let Some((i, layer)) =
-        args.freeze.iter().enumerate().find(|(i, layer)| args.freeze[..*i].contains(layer))
-    {
-        return Err(Error::usage(format!("--freeze names `{layer}` twice, at places 1 and {}", i + 1))
-            .help("name each layer once"));
-    }
-    check_something_learns(recipe)?;
-    if args.steps == Some(Limit::None) && args.resume.is_none() {
-        return Err(Error::usage("--steps none has no effect: it lifts the limit of a run that is resumed")
-            .help("leave it out: without `--steps` all epochs are run"));
+    check_frozen(args, recipe)?;
+    if args.steps == Some(StepLimit::None) && !is_resumed {
+        return Err(Error::usage("--steps none has no effect: it removes the step limit of a resumed run")
+            .help("leave the option out: without `--steps` all epochs are trained"));
     }
     let steps = recipe.schedule.epochs * dataset.train().map_or(0, Split::len).div_ceil(batch);
     match args.steps {
-        Some(Limit::Steps(asked)) if asked > steps => note(&format!(
-            "--steps {asked} has no effect: training ends after {} epochs, about {} steps",
+        Some(StepLimit::Steps(limit)) if limit > steps => out.note(&format!(
+            "--steps {limit} has no effect: training ends after {} epochs, about {} steps",
             recipe.schedule.epochs,
             grouped(steps)
         )),
-        Some(Limit::Steps(_) | Limit::None) | None => {}
+        Some(StepLimit::Steps(_) | StepLimit::None) | None => {}
     }
     if let Some(every) = args.checkpoint_steps.filter(|&every| every as usize > steps) {
-        note(&format!(
+        out.note(&format!(
             "--checkpoint-steps {every} has no effect: training has about {} steps",
             grouped(steps)
         ));
     }
     if recipe.schedule.plateau.is_some() && dataset.val().is_none_or(Split::is_empty) {
-        note("there are no validation images: `schedule.plateau` goes by the training loss");
+        out.note("there are no validation images: `schedule.plateau` uses the training loss");
     }
     Ok(())
 }
 
-/// Refuses a training in which no layer learns from the first step on.
-fn check_something_learns(recipe: &Recipe) -> Result<()> {
+/// Rejects layers frozen twice, and a training whose layers are all frozen.
+fn check_frozen(args: &TrainArgs, recipe: &Recipe) -> Result<()> {
+    let mut layers = args.freeze.iter().enumerate();
+    if let Some((_, layer)) = layers.find(|(i, layer)| args.freeze[..*i].contains(layer)) {
+        return Err(Error::usage(format!("--freeze names `{layer}` twice")).help("name each layer once"));
+    }
     let frozen = |name: &str, at_first: bool| {
         let start = recipe.edits.iter().filter(|edit| edit.step == 0);
         start.fold(at_first, |frozen, edit| match &edit.change {
@@ -107,6 +116,6 @@ fn check_something_learns(recipe: &Recipe) -> Result<()> {
     if thaws || weighted.any(|(name, weights)| !frozen(name, weights.is_frozen())) {
         return Ok(());
     }
-    Err(Error::usage("every layer is frozen: nothing would be learned")
+    Err(Error::usage("all layers are frozen: there is nothing to train")
         .help("leave at least the last layer out of `--freeze`"))
 }

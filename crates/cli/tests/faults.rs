@@ -1,5 +1,5 @@
-//! Calls of the system that fail or never return, each in turn: `cargo test --release --test faults -- --ignored`. strace
-//! makes them; without it the tests skip.
+//! System calls that fail or kill the process, each in turn: `cargo test --release --test faults -- --ignored`. strace
+//! injects them; without it the tests are skipped.
 #![cfg(target_os = "linux")]
 
 #[path = "../../alexnet/tests/support/images.rs"]
@@ -14,25 +14,25 @@ use std::process::{Child, Command, Output};
 
 use place::{Place, finished};
 
-/// Whether calls of the system can be made to fail here.
+/// Whether system calls can be made to fail here.
 fn has_strace() -> bool {
     let works = Command::new("strace").args(["-f", "-qq", "-o", "/dev/null", "true"]).status();
     let works = works.is_ok_and(|status| status.success());
     if !works {
-        println!("skipped: no strace, or it may not trace here");
+        println!("skipped: strace is not installed or not permitted");
     }
     works
 }
 
-/// Network, shared and user-space file systems answer a flush with these: a training goes on and says nothing.
+/// Some network and user-space file systems return these errors from fsync: training ignores them.
 #[test]
-fn a_training_runs_where_nothing_can_be_flushed() {
+fn file_systems_without_fsync_are_supported() {
     if !has_strace() {
         return;
     }
     let place = Place::new(1);
     place.run(&place.train("whole", &[]), 0);
-    let whole = place.numbers("whole");
+    let whole = place.results("whole");
     for error in ["EINVAL", "EOPNOTSUPP", "ENOSYS"] {
         let inject = format!("inject=fsync:error={error}");
         let out = place.path("trace");
@@ -40,21 +40,21 @@ fn a_training_runs_where_nothing_can_be_flushed() {
         let (_, err) = finished(place.command(&trace, &place.train("run", &[])).output().unwrap(), 0);
         assert!(std::fs::read_to_string(&out).unwrap().contains("INJECTED"));
         assert!(!err.contains("warning") && !err.contains("cannot"), "{error}: {err}");
-        assert!(place.numbers("run") == whole, "other numbers: {error}");
+        assert!(place.results("run") == whole, "results differ: {error}");
         std::fs::remove_dir_all(place.root().join("run")).unwrap();
     }
 }
 
-/// What is said of a file that could not be written is what is there.
+/// The message about a file that could not be written says what is on the disk.
 #[test]
-fn what_was_written_is_told_as_it_is() {
+fn a_failed_write_reports_the_state_of_the_file() {
     if !has_strace() {
         return;
     }
     let place = Place::new(1);
     let (data, plan) = (place.path("data"), place.path("plan.json"));
     let args = ["data", "check", &data, "--plan", &plan].map(str::to_owned);
-    // The first flush is that of the file, the second that of the folder.
+    // The first fsync is of the file, the second of the folder.
     for (call, n, there, told) in [
         ("fsync", 1, false, "nothing was written"),
         ("fsync", 1, true, "the file is unchanged"),
@@ -80,16 +80,16 @@ fn what_was_written_is_told_as_it_is() {
     }
 }
 
-/// Kills a training at its first, second, ... call of each kind, and goes on.
+/// Kills a training at its first, second, ... call of each kind, and resumes it.
 #[test]
 #[ignore = "takes minutes"]
-fn a_training_that_is_killed_at_every_call_goes_on_to_the_same_bits() {
+fn a_run_killed_at_any_system_call_resumes_to_the_same_bits() {
     if !has_strace() {
         return;
     }
     let place = Place::new(1);
     place.run(&place.train("whole", &[]), 0);
-    let whole = place.numbers("whole");
+    let whole = place.results("whole");
     for call in ["fsync", "rename", "unlink", "ftruncate", "write"] {
         for n in 1.. {
             let inject = format!("inject={call}:signal=KILL:when={n}");
@@ -98,27 +98,27 @@ fn a_training_that_is_killed_at_every_call_goes_on_to_the_same_bits() {
             let output = place.command(&trace, &place.train("run", &[])).output().unwrap();
             if output.status.success() {
                 println!("{call}: killed at each of {} calls", n - 1);
-                assert!(n > 1, "{call} is never called: nothing was tested");
+                assert!(n > 1, "{call} is never called");
                 break;
             }
-            place.run(&place.go_on("run", &[]), 0);
-            assert!(place.numbers("run") == whole, "other numbers, killed at {call} {n}");
+            place.run(&place.resume("run", &[]), 0);
+            assert!(place.results("run") == whole, "results differ, killed at {call} {n}");
             std::fs::remove_dir_all(place.root().join("run")).unwrap();
         }
     }
 }
 
-/// Lets each call of each kind fail: the training goes on and comes to the same model, or says what failed and goes on
-/// when it is started again. Nothing that was whole is lost.
+/// Each call of each kind fails: training continues to the same model, or reports the failure and resumes when it is
+/// started again. Nothing is lost.
 #[test]
 #[ignore = "takes minutes"]
-fn a_training_outlives_a_full_and_a_broken_disk() {
+fn a_run_survives_full_and_failing_disks() {
     if !has_strace() {
         return;
     }
     let place = Place::new(1);
     place.run(&place.train("whole", &[]), 0);
-    let whole = place.numbers("whole");
+    let whole = place.results("whole");
     for (call, error) in [
         ("write", "ENOSPC"),
         ("write", "EIO"),
@@ -138,10 +138,10 @@ fn a_training_outlives_a_full_and_a_broken_disk() {
             assert!(!err.contains("panicked"), "{call} {n} {error}: {err}");
             if !std::fs::read_to_string(&out).unwrap().contains("INJECTED") {
                 println!(
-                    "{call} {error}: {} calls failed, {told} were told and trained on, {ended} ended it",
+                    "{call} {error}: {} calls failed, {told} with a warning, {ended} ended training",
                     n - 1
                 );
-                assert!(n > 1, "{call} is never called: nothing was tested");
+                assert!(n > 1, "{call} is never called");
                 break;
             }
             if output.status.success() {
@@ -149,31 +149,31 @@ fn a_training_outlives_a_full_and_a_broken_disk() {
             } else {
                 ended += 1;
                 assert!(err.contains("error: "), "{call} {n} {error}: {err}");
-                place.run(&place.go_on("run", &[]), 0);
+                place.run(&place.resume("run", &[]), 0);
             }
-            let (models, lines) = place.numbers("run");
-            assert!(lines == whole.1, "other metrics: {call} {n} {error}: {err}");
-            assert!(models == whole.0, "other models: {call} {n} {error}: {err}");
+            let (models, lines) = place.results("run");
+            assert!(lines == whole.1, "metrics differ: {call} {n} {error}: {err}");
+            assert!(models == whole.0, "models differ: {call} {n} {error}: {err}");
             std::fs::remove_dir_all(place.root().join("run")).unwrap();
         }
     }
 }
 
-/// The thread of a training that writes checkpoints, once it is there.
+/// Waits for the thread that writes checkpoints and returns its id.
 fn writer(child: &mut Child) -> String {
     let tasks = PathBuf::from(format!("/proc/{}/task", child.id()));
     while child.try_wait().unwrap().is_none() {
         for task in std::fs::read_dir(&tasks).into_iter().flatten().flatten() {
             let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
-            if name.trim() == alexnet::train::keeper::THREAD {
+            if name.trim() == alexnet::train::checkpoint_writer::THREAD {
                 return task.file_name().into_string().unwrap();
             }
         }
     }
-    panic!("the training has ended, and nobody wrote checkpoints");
+    panic!("the training ended without a checkpoint thread");
 }
 
-/// Begins a training, and tampers with a call of the thread that writes checkpoints; what it comes to, and whether the
+/// Starts a training and tampers with a call of the thread that writes checkpoints. Returns its output, and whether the
 /// call was made.
 fn tampered(place: &Place, call: &str, with: &str) -> (Output, bool) {
     let mut child = place.command(&[], &place.train("run", &[])).spawn().unwrap();
@@ -187,45 +187,45 @@ fn tampered(place: &Place, call: &str, with: &str) -> (Output, bool) {
     (output, trace.contains("INJECTED") || trace.contains("killed by SIGKILL"))
 }
 
-/// Calls of one checkpoint and a half, so that each kind fails at each of its places.
+/// The calls of one and a half checkpoints, so that each fails in each of its places.
 const CALLS: [(&str, usize); 5] = [("openat", 4), ("write", 3), ("fsync", 4), ("rename", 2), ("unlink", 2)];
 
 #[test]
 #[ignore = "takes half a minute"]
-fn a_training_that_is_killed_while_it_writes_a_checkpoint_goes_on_to_the_same_bits() {
+fn a_run_killed_while_writing_a_checkpoint_resumes_to_the_same_bits() {
     if !has_strace() {
         return;
     }
     let place = Place::new(50);
     place.run(&place.train("whole", &[]), 0);
-    let whole = place.numbers("whole");
+    let whole = place.results("whole");
     for (call, n) in CALLS.iter().flat_map(|&(call, most)| (1..=most).map(move |n| (call, n))) {
         let (output, made) = tampered(&place, call, &format!("signal=KILL:when={n}"));
         assert!(made && output.status.code().is_none(), "{call} {n} is never called");
-        place.run(&place.go_on("run", &[]), 0);
-        assert!(place.numbers("run") == whole, "other numbers, killed at {call} {n}");
+        place.run(&place.resume("run", &[]), 0);
+        assert!(place.results("run") == whole, "results differ, killed at {call} {n}");
         std::fs::remove_dir_all(place.root().join("run")).unwrap();
     }
 }
 
 #[test]
 #[ignore = "takes half a minute"]
-fn a_checkpoint_that_cannot_be_written_is_tried_again() {
+fn a_failed_checkpoint_is_retried() {
     if !has_strace() {
         return;
     }
     let place = Place::new(50);
     place.run(&place.train("whole", &[]), 0);
-    let whole = place.numbers("whole");
+    let whole = place.results("whole");
     for (call, n) in CALLS.iter().flat_map(|&(call, most)| (1..=most).map(move |n| (call, n))) {
         for error in ["ENOSPC", "EIO", "EROFS"] {
             let (output, made) = tampered(&place, call, &format!("error={error}:when={n}"));
             let (_, err) = finished(output, 0);
             assert!(made, "{call} {n} is never called");
-            // Who cannot remove an old one keeps one more.
-            let told = err.contains("warning: the checkpoint of step") && err.contains("training goes on");
+            // If an old one cannot be removed, one more is kept.
+            let told = err.contains("warning: the checkpoint of step") && err.contains("training continues");
             assert!(told || call == "unlink" || call == "openat", "{call} {n} {error}: {err}");
-            assert!(place.numbers("run") == whole, "other numbers: {call} {n} {error}");
+            assert!(place.results("run") == whole, "results differ: {call} {n} {error}");
             let checkpoints = std::fs::read_dir(place.root().join("run/checkpoints")).unwrap();
             let found = checkpoints.map(|entry| entry.unwrap().path());
             let found: Vec<PathBuf> =

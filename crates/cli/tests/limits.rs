@@ -1,4 +1,4 @@
-//! Memory that is not there: a message with sizes and exit code 1, never an abort.
+//! Too little memory: a message with sizes and exit code 1, never an abort.
 #![cfg(target_os = "linux")]
 
 #[path = "../../alexnet/tests/support/images.rs"]
@@ -13,7 +13,7 @@ use std::process::Command;
 use assert_cmd::cargo::cargo_bin;
 use place::Place;
 
-/// What the program comes to with so much address space: its exit code and what it says.
+/// Runs the program with a limit on its address space; returns its exit code and standard error.
 fn limited(kibibytes: usize, args: &[&str]) -> (Option<i32>, String) {
     let script = format!("ulimit -v {kibibytes} && exec \"$0\" \"$@\"");
     let output =
@@ -21,18 +21,18 @@ fn limited(kibibytes: usize, args: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// Enough to begin with, in KiB: below, the program cannot even be loaded.
+/// The least limit, in KiB, at which the program can be loaded.
 fn least() -> usize {
     (1..).map(|n| 4096 * n).find(|&limit| limited(limit, &["--version"]).0 == Some(0)).unwrap()
 }
 
-/// Each limit lets the program come a little further: to its arguments, images, threads, plan, statistics, steps, checkpoints.
+/// Each limit lets the program get a little further: arguments, images, threads, plan, statistics, steps, checkpoints.
 #[test]
-fn too_little_memory_is_an_error_wherever_it_is_missed() {
+fn too_little_memory_is_an_error_at_every_stage() {
     let place = Place::new(1);
     let [data, recipe, run] = ["data", "recipe.toml", "run"].map(|name| place.path(name));
     let least = least();
-    let (mut refused, mut done) = (0, 0);
+    let (mut rejected, mut done) = (0, 0);
     for step in 0..60 {
         let limit = least + 5 * 1024 * step;
         let _ = std::fs::remove_dir_all(&run);
@@ -40,21 +40,21 @@ fn too_little_memory_is_an_error_wherever_it_is_missed() {
         match limited(limit, &args) {
             (Some(0), _) => done += 1,
             (code, err) => {
-                refused += 1;
+                rejected += 1;
                 assert_eq!(code, Some(1), "{limit} KiB: {err}");
-                let told =
+                let expected =
                     ["not enough memory", "cannot start a thread", "cannot start", "cannot allocate memory"];
                 let lower = err.to_lowercase();
-                assert!(told.iter().any(|told| lower.contains(told)), "{limit} KiB: {err}");
+                assert!(expected.iter().any(|text| lower.contains(text)), "{limit} KiB: {err}");
                 assert!(!err.contains("panicked"), "{limit} KiB: {err}");
             }
         }
     }
-    println!("{refused} limits were too low, {done} were enough");
-    assert!(refused > 5 && done > 0, "{refused} {done}");
+    println!("{rejected} limits were too low, {done} were enough");
+    assert!(rejected > 5 && done > 0, "{rejected} {done}");
 }
 
-/// The plan's memory is compared with the limit before anything else is done.
+/// The plan's memory is compared with the limit first.
 #[test]
 fn a_plan_that_does_not_fit_names_both_sizes() {
     let place = Place::new(1);

@@ -1,4 +1,4 @@
-//! Names of any bytes on the command line, and the commands that are printed for them.
+//! Paths of any bytes on the command line, and in the commands that messages print.
 #![cfg(target_os = "linux")]
 
 #[path = "../../alexnet/tests/support/images.rs"]
@@ -17,7 +17,7 @@ use assert_cmd::cargo::cargo_bin;
 use images::tree;
 use place::{Place, finished};
 
-/// A space, a quote, a line's end and a byte that is not UTF-8.
+/// A space, a quote, a newline, and a byte that is not UTF-8.
 const ODD: &[u8] = b"a b'\n\xff";
 
 fn odd(place: &Place, name: &str) -> PathBuf {
@@ -28,7 +28,7 @@ fn run(args: &[&OsStr], code: i32) -> (String, String) {
     finished(Command::new(cargo_bin!("alexnet")).args(args).stdin(Stdio::null()).output().unwrap(), code)
 }
 
-/// What a text says in backquotes after these words, as a shell would run it.
+/// Runs the command that a text has in backquotes and that starts with `before`, as a shell would.
 fn run_printed(text: &str, before: &str, code: i32) {
     let command = text.split('`').find(|part| part.starts_with(before)).unwrap_or_else(|| panic!("{text}"));
     let binary = cargo_bin!("alexnet");
@@ -40,7 +40,7 @@ fn run_printed(text: &str, before: &str, code: i32) {
 }
 
 #[test]
-fn any_name_works_wherever_a_path_is_asked_for() {
+fn paths_of_any_bytes_work_in_every_command() {
     let place = Place::new(1);
     let (data, run_folder) = (odd(&place, "data"), odd(&place, "run"));
     std::fs::rename(place.root().join("data"), &data).unwrap();
@@ -59,7 +59,7 @@ fn any_name_works_wherever_a_path_is_asked_for() {
     ];
     let (_, err) = run(&[&train[..], &[word("--steps"), word("3")]].concat(), 0);
     assert!(!err.contains(char::REPLACEMENT_CHARACTER) || err.contains("--resume"), "{err}");
-    // The same command again is refused, with a command that works.
+    // The same command again is rejected, with a command that works.
     let (_, err) = run(&train, 2);
     run_printed(&err, "alexnet train --resume", 0);
     run(&[word("eval"), runs, word("--data"), source], 0);
@@ -93,7 +93,7 @@ fn any_name_works_wherever_a_path_is_asked_for() {
     run(&[word("data"), word("fix"), plan.as_os_str(), word("--in-place"), word("--undo")], 0);
     run(&[word("data"), word("pack"), source, packed.as_os_str(), word("--side"), word("16")], 0);
     run(&[word("data"), word("check"), packed.as_os_str(), word("--digests")], 0);
-    // Not there, or not what they should be: named, and no panic.
+    // Missing or wrong paths are named, without a panic.
     let nowhere = odd(&place, "nowhere");
     for args in [
         vec![word("train"), nowhere.as_os_str(), word("--recipe"), word(&recipe)],

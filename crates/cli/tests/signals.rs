@@ -1,5 +1,5 @@
-//! Signals before, between and after the steps of a training, and in every other command: the program ends at once, with the
-//! exit code that shells know, and leaves nothing that hinders.
+//! Signals before the first step of a training and in every other command: the program stops at once with exit code
+//! 128 + signal, and leaves no partial files.
 #![cfg(target_os = "linux")]
 
 #[path = "../../alexnet/tests/support/images.rs"]
@@ -16,7 +16,7 @@ use std::time::Duration;
 use images::{jpeg, put, tree};
 use place::{Place, finished, signal};
 
-/// A set that takes long to read: one large image under many names.
+/// Images that take long to read: one large file under many names.
 fn slow_set(place: &Place) -> String {
     let root = place.root().join("slow");
     let first = root.join("ant/0.jpg");
@@ -33,7 +33,7 @@ fn words(args: &[&str]) -> Vec<String> {
     args.iter().map(ToString::to_string).collect()
 }
 
-/// Waits until the program attends to signals.
+/// Waits until the program has installed its signal handlers.
 fn wait_for_handlers(child: &mut Child) {
     let tasks = format!("/proc/{}/task", child.id());
     while child.try_wait().unwrap().is_none() {
@@ -44,15 +44,15 @@ fn wait_for_handlers(child: &mut Child) {
             }
         }
     }
-    panic!("the program has ended, and never attended to signals");
+    panic!("the program ended before it handled signals");
 }
 
-/// Runs the program, and sends it a signal some time after `ready`.
+/// Runs the program and sends it a signal shortly after `ready` returns true.
 fn interrupted(place: &Place, args: &[&str], name: &str, ready: impl Fn() -> bool) -> Output {
     let mut child = place.command(&[], &words(args)).spawn().unwrap();
     wait_for_handlers(&mut child);
     while !ready() {
-        assert!(child.try_wait().unwrap().is_none(), "it has ended before it was ready");
+        assert!(child.try_wait().unwrap().is_none(), "the program ended before it was ready");
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(Duration::from_millis(200));
@@ -60,13 +60,13 @@ fn interrupted(place: &Place, args: &[&str], name: &str, ready: impl Fn() -> boo
     child.wait_with_output().unwrap()
 }
 
-/// Names of files that are written and never finished.
+/// Names of partial files.
 fn leftovers(root: &Path) -> Vec<String> {
     tree(root).into_keys().filter(|name| name.ends_with(".tmp")).collect()
 }
 
 #[test]
-fn a_training_that_is_stopped_before_its_first_step_goes_on() {
+fn a_run_stopped_before_its_first_step_can_be_resumed() {
     let place = Place::new(1);
     let (slow, recipe, run) = (slow_set(&place), place.path("recipe.toml"), place.path("my run"));
     let begun = Path::new(&run).join("run.json");
@@ -81,12 +81,12 @@ fn a_training_that_is_stopped_before_its_first_step_goes_on() {
             std::fs::remove_dir_all(&run).unwrap();
         }
     }
-    // And once more while it goes on, and then to its end.
+    // Stopped again while it resumes, then run to its end.
     let resume = words(&["train", "--resume", &run, "--threads", "2", "--steps", "2"]);
     let resume: Vec<&str> = resume.iter().map(String::as_str).collect();
     let (_, err) = finished(interrupted(&place, &resume, "TERM", || true), 143);
     assert!(err.contains("--resume"), "{err}");
-    place.words(&resume, 0);
+    place.run_words(&resume, 0);
     assert!(Path::new(&run).join("last.safetensors").is_file());
     // A forecast leaves nothing.
     let run = place.path("forecast");
@@ -97,7 +97,7 @@ fn a_training_that_is_stopped_before_its_first_step_goes_on() {
 }
 
 #[test]
-fn every_other_command_ends_at_once() {
+fn every_other_command_stops_at_once() {
     let place = Place::new(1);
     let (slow, recipe) = (slow_set(&place), place.path("recipe.toml"));
     let model = place.path("model");

@@ -1,4 +1,4 @@
-//! Sources on the command line: class folders, archives, and names that mean harm.
+//! Sources on the command line: class folders, archives, hostile names.
 
 #[path = "../../alexnet/tests/support/images.rs"]
 mod images;
@@ -25,14 +25,14 @@ fn alexnet(folder: &Path) -> assert_cmd::Command {
     command
 }
 
-/// Standard error of a command that ends with this exit code.
+/// Runs a command, expects the exit code, and returns standard error.
 fn stderr(command: &mut assert_cmd::Command, code: i32) -> String {
     let done = command.assert().code(code);
     String::from_utf8_lossy(&done.get_output().stderr).into_owned()
 }
 
 #[test]
-fn a_training_in_its_own_source_has_the_same_classes_every_time() {
+fn run_folders_inside_the_source_do_not_become_classes() {
     let dir = set(&CATS_AND_DOGS);
     let shown = "2 classes: cat 3, dog 3 training images; train 6, val 2";
     let train = ["train", ".", "--recipe", "small", "--steps", "1"];
@@ -41,20 +41,19 @@ fn a_training_in_its_own_source_has_the_same_classes_every_time() {
         assert!(text.contains(shown), "{text}");
         assert!(dir.path().join(run).join("run.json").is_file());
     }
-    // Without a name, the newest run goes on.
+    // Without a name, the newest run is resumed.
     let text = stderr(alexnet(dir.path()).args(["train", "--resume"]), 0);
     assert!(text.contains(shown) && text.contains("resuming runs/small-2"), "{text}");
     let text = stderr(alexnet(dir.path()).args(["data", "pack", ".", "packed"]), 2);
-    assert!(text.contains("is in the source itself") && !dir.path().join("packed").exists(), "{text}");
+    assert!(text.contains("is inside the source") && !dir.path().join("packed").exists(), "{text}");
     let empty = tempfile::tempdir().unwrap();
     let text = stderr(alexnet(empty.path()).args(["train", "--resume"]), 2);
     assert!(text.contains("run.json"), "{text}");
 }
 
-/// A name on the command line is bytes, not text.
 #[cfg(unix)]
 #[test]
-fn an_image_may_have_any_name() {
+fn file_names_can_be_any_bytes() {
     use std::os::unix::ffi::OsStrExt;
     let dir = set(&CATS_AND_DOGS);
     stderr(alexnet(dir.path()).args(["train", ".", "--recipe", "small", "--steps", "1", "--run", "run"]), 0);
@@ -66,7 +65,7 @@ fn an_image_may_have_any_name() {
 }
 
 #[test]
-fn one_class_and_a_class_that_does_not_decode_are_refused() {
+fn a_single_class_and_a_class_without_decodable_images_are_rejected() {
     let dir = set(&["cat/0.jpg", "cat/1.jpg", "cat/2.jpg"]);
     let train = |more: &[&str]| {
         let mut command = alexnet(dir.path());
@@ -81,14 +80,31 @@ fn one_class_and_a_class_that_does_not_decode_are_refused() {
     put(dir.path(), "cow/1.jpg", &jpeg(20, 20, 9)[..100]);
     put(dir.path(), "cow/2.jpg", b"");
     let text = stderr(&mut train(&[]), 3);
-    assert!(text.contains("no training image of this class decodes: `cow` (2)"), "{text}");
+    assert!(text.contains("no training image of this class can be decoded: `cow` (2)"), "{text}");
     let out = tempfile::tempdir().unwrap();
     let text = stderr(alexnet(dir.path()).args(["data", "pack", "."]).arg(out.path().join("packed")), 3);
     assert!(text.contains("`cow` (2)"), "{text}");
 }
 
 #[test]
-fn hostile_names_never_reach_a_terminal() {
+fn a_strict_check_fails_if_there_are_problems() {
+    let dir = set(&CATS_AND_DOGS);
+    let check = |more: &[&str], code: i32| -> Vec<u8> {
+        let mut command = alexnet(dir.path());
+        command.args(["data", "check", "."]).args(more).assert().code(code).get_output().stdout.clone()
+    };
+    check(&["--strict"], 0);
+    put(dir.path(), "cat/empty.jpg", b"");
+    check(&[], 0);
+    check(&["--strict"], 3);
+    // The problems are still printed.
+    let json: serde_json::Value = serde_json::from_slice(&check(&["--strict", "--json"], 3)).unwrap();
+    assert_eq!(json["problems"][0]["kind"], "empty", "{json}");
+    assert_eq!(json["splits"]["train"].as_u64().unwrap() + json["splits"]["val"].as_u64().unwrap(), 9);
+}
+
+#[test]
+fn control_characters_in_names_are_not_printed() {
     let dir = tempfile::tempdir().unwrap();
     let image = jpeg(20, 16, 1);
     let path = dir.path().join("set.tar");

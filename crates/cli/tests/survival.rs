@@ -1,4 +1,4 @@
-//! Trainings that are stopped, killed and tampered with, and go on to the same bits.
+//! Runs that are stopped, killed, or tampered with, and resume to the same bits.
 
 #[path = "../../alexnet/tests/support/images.rs"]
 mod images;
@@ -17,7 +17,7 @@ use images::png;
 use place::{Place, finished, signal, wait_for_lines};
 use serde_json::{Value, json};
 
-/// Kills a training after some time; what it came to, if it was over before.
+/// Kills a training after some time; returns its output if it ended before.
 fn kill_after(mut child: Child, time: Duration) -> Option<Output> {
     let begin = Instant::now();
     while begin.elapsed() < time {
@@ -31,12 +31,12 @@ fn kill_after(mut child: Child, time: Duration) -> Option<Output> {
     None
 }
 
-/// Kills a training at `kills` moments by chance, each time going on where it stopped, and compares what it comes to.
+/// Kills a training at `kills` random moments, resumes it each time, and compares the results.
 fn survives(kills: usize) {
     let place = Place::new(4);
     place.run(&place.train("whole", &[]), 0);
-    let whole = place.numbers("whole");
-    // As long as a training takes, so that it is killed anywhere between its beginning and its end.
+    let whole = place.results("whole");
+    // The duration of a whole training, so that kills are spread from its start to its end.
     let begin = Instant::now();
     place.run(&place.train("again", &[]), 0);
     let longest = begin.elapsed().as_micros() as u64;
@@ -45,7 +45,7 @@ fn survives(kills: usize) {
         let name = format!("run{finished_runs}");
         // Any number of workers gives the same bits.
         let workers = (combine(7, attempt) % 4).to_string();
-        let child = place.command(&[], &place.go_on(&name, &["--workers", &workers])).spawn().unwrap();
+        let child = place.command(&[], &place.resume(&name, &["--workers", &workers])).spawn().unwrap();
         let moment = match killed < kills {
             true => Duration::from_micros(combine(5, attempt) % longest),
             false => Duration::from_secs(60),
@@ -54,7 +54,7 @@ fn survives(kills: usize) {
             None => killed += 1,
             Some(output) => {
                 finished(output, 0);
-                assert!(place.numbers(&name) == whole, "other numbers after {killed} kills");
+                assert!(place.results(&name) == whole, "results differ after {killed} kills");
                 std::fs::remove_dir_all(place.root().join(&name)).unwrap();
                 finished_runs += 1;
                 if killed >= kills {
@@ -63,22 +63,22 @@ fn survives(kills: usize) {
             }
         }
     }
-    println!("killed {killed} times; {finished_runs} trainings came to the same bits");
+    println!("killed {killed} times; {finished_runs} trainings gave the same bits");
 }
 
 #[test]
-fn a_training_that_is_killed_goes_on_to_the_same_bits() {
+fn a_killed_run_resumes_to_the_same_bits() {
     survives(12);
 }
 
 /// `cargo test --release --test survival -- --ignored` runs this.
 #[test]
 #[ignore = "takes a minute"]
-fn a_training_that_is_killed_200_times_goes_on_to_the_same_bits() {
+fn a_run_killed_200_times_resumes_to_the_same_bits() {
     survives(200);
 }
 
-/// What TensorBoard reads of a run is what stands in `metrics.jsonl`, where its package is there to say.
+/// Compares what TensorBoard reads with `metrics.jsonl`, if its package is installed.
 fn check_tensorboard(run: &Path) {
     let there = Command::new("python3").args(["-c", "import tensorboard"]).output();
     if !there.is_ok_and(|output| output.status.success()) {
@@ -93,57 +93,66 @@ fn check_tensorboard(run: &Path) {
 
 #[test]
 #[cfg(unix)]
-fn signals_stop_or_save_and_the_training_goes_on() {
+fn signals_stop_or_save_a_run_that_then_resumes() {
     let place = Place::new(150);
     let run = place.root().join("run");
     let seldom = ["--checkpoint-steps", "100000", "--set", "schedule.plateau=none"];
     let mut child = place.command(&[], &place.train("run", &seldom)).spawn().unwrap();
     wait_for_lines(&run, 2);
     signal(&child, "HUP");
-    while !std::fs::read_to_string(run.join("log.txt")).unwrap().contains("a checkpoint of step") {
-        assert!(child.try_wait().unwrap().is_none(), "it goes on");
+    while !std::fs::read_to_string(run.join("log.txt")).unwrap().contains("checkpoint at step") {
+        assert!(child.try_wait().unwrap().is_none(), "SIGHUP stopped the training");
         std::thread::sleep(Duration::from_millis(1));
     }
     signal(&child, "TERM");
     let (_, err) = finished(child.wait_with_output().unwrap(), 143);
     assert!(err.contains("stopped after") && err.contains("alexnet train --resume"), "{err}");
     let lines = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count();
-    let child = place.command(&[], &place.go_on("run", &[])).spawn().unwrap();
+    let child = place.command(&[], &place.resume("run", &[])).spawn().unwrap();
     wait_for_lines(&run, lines + 2);
     signal(&child, "INT");
     finished(child.wait_with_output().unwrap(), 130);
-    place.run(&place.go_on("run", &["--workers", "3"]), 0);
+    place.run(&place.resume("run", &["--workers", "3"]), 0);
     place.run(&place.train("whole", &seldom), 0);
-    assert!(place.numbers("run") == place.numbers("whole"));
+    assert!(place.results("run") == place.results("whole"));
     check_tensorboard(&run);
-    // Over is over, and says so.
-    let (_, err) = place.run(&place.go_on("run", &[]), 0);
-    assert!(err.contains("goes on after step 1,800"), "{err}");
+    // A complete run has nothing left to do.
+    let (_, err) = place.run(&place.resume("run", &[]), 0);
+    assert!(err.contains("resumed after step 1,800"), "{err}");
 }
 
 #[test]
-fn a_folder_is_trained_in_by_one() {
+fn a_run_folder_is_locked_by_one_training() {
     let place = Place::new(400);
     let mut child = place.command(&[], &place.train("run", &[])).spawn().unwrap();
     wait_for_lines(&place.root().join("run"), 1);
-    for args in [place.go_on("run", &[]), place.train("run", &[])] {
+    for args in [place.resume("run", &[]), place.train("run", &[])] {
         let (_, err) = place.run(&args, 1);
-        assert!(err.contains("another training uses") && err.contains(&child.id().to_string()), "{err}");
+        assert!(
+            err.contains("is in use by another training") && err.contains(&child.id().to_string()),
+            "{err}"
+        );
     }
     assert!(child.try_wait().unwrap().is_none());
     child.kill().unwrap();
     child.wait().unwrap();
-    let (_, err) = place.run(&place.go_on("run", &["--steps", "60"]), 0);
-    assert!(err.contains("goes on after step"), "a lock that is left behind is none: {err}");
+    let (_, err) = place.run(&place.resume("run", &["--steps", "60"]), 0);
+    assert!(
+        err.contains("resumed after step"),
+        "a lock left behind by a killed process must not hold: {err}"
+    );
 }
 
 #[test]
-fn what_was_changed_since_is_told_and_refused() {
+fn changes_since_the_checkpoint_are_named_and_rejected() {
     let place = Place::new(2);
     place.run(&place.train("run", &["--steps", "5"]), 0);
-    let resume = |more: &[&str], code| place.run(&place.go_on("run", more), code).1;
+    let resume = |more: &[&str], code| place.run(&place.resume("run", more), code).1;
     let err = resume(&["--set", "optimizer.rate=0.5"], 2);
-    assert!(err.contains("optimizer.rate: 0.002 -> 0.5") && err.contains("--accept-changes"), "{err}");
+    assert!(
+        err.contains("`--set optimizer.rate=0.5` changes the recipe") && err.contains("--accept-changes"),
+        "{err}"
+    );
     let recipe = place.root().join("run/recipe.toml");
     let before = std::fs::read_to_string(&recipe).unwrap();
     std::fs::write(&recipe, before.replace("momentum = 0.9", "momentum = 0.5")).unwrap();
@@ -168,25 +177,25 @@ fn what_was_changed_since_is_told_and_refused() {
     let moved = place.path("moved");
     std::fs::rename(place.root().join("data"), &moved).unwrap();
     let err = resume(&[], 3);
-    let help = format!("help: if they have moved: `alexnet train NEW/PLACE --resume {}`", place.path("run"));
-    assert!(err.contains("cannot be opened") && err.contains(&help), "{err}");
-    let mut elsewhere = place.go_on("run", &["--steps", "7"]);
+    let help = format!("help: if they have moved: `alexnet train NEW/PATH --resume {}`", place.path("run"));
+    assert!(err.contains("do not exist any more") && err.contains(&help), "{err}");
+    let mut elsewhere = place.resume("run", &["--steps", "7"]);
     elsewhere.push(moved);
     let (_, err) = place.run(&elsewhere, 0);
-    assert!(err.contains("goes on after step 5"), "the same images elsewhere are the same: {err}");
-    // Where they are now is known from then on.
+    assert!(err.contains("resumed after step 5"), "moving the images must not matter: {err}");
+    // The new place is remembered.
     let err = resume(&["--steps", "8"], 0);
-    assert!(err.contains("goes on after step 7"), "{err}");
+    assert!(err.contains("resumed after step 7"), "{err}");
     elsewhere.extend(["--set", "schedule.epochs=3", "--accept-changes"].map(String::from));
     let steps = elsewhere.iter().position(|word| word == "--steps").unwrap();
     elsewhere[steps + 1] = "none".to_owned();
     let (_, err) = place.run(&elsewhere, 0);
     assert!(
-        err.contains("goes on with what was changed") && err.contains("schedule.epochs: 2 -> 3"),
+        err.contains("resuming with changed settings") && err.contains("schedule.epochs: 2 -> 3"),
         "{err}"
     );
     assert!(err.contains("epoch 3: "), "{err}");
-    // Another mean has another size, and another batch another place in the epoch.
+    // A different mean has a different size, and a different batch size another position in the epoch.
     elsewhere
         .iter_mut()
         .filter(|word| *word == "schedule.epochs=3")
@@ -198,7 +207,7 @@ fn what_was_changed_since_is_told_and_refused() {
 }
 
 #[test]
-fn damaged_checkpoints_are_told() {
+fn damaged_checkpoints_are_reported() {
     let place = Place::new(1);
     place.run(&place.train("run", &["--steps", "6"]), 0);
     let folder = place.root().join("run/checkpoints");
@@ -213,24 +222,24 @@ fn damaged_checkpoints_are_told() {
         std::fs::write(path, bytes).unwrap();
     };
     damage(&found[1]);
-    let (_, err) = place.run(&place.go_on("run", &["--steps", "6"]), 0);
+    let (_, err) = place.run(&place.resume("run", &["--steps", "6"]), 0);
     let older =
         found[0].file_stem().unwrap().to_str().unwrap().trim_start_matches("step-").trim_start_matches('0');
     assert!(err.contains("step-000000006.safetensors: its checksum"), "{err}");
     assert!(
-        err.contains(&format!("goes on after step {}\n", if older.is_empty() { "0" } else { older })),
+        err.contains(&format!("resumed after step {}\n", if older.is_empty() { "0" } else { older })),
         "{err}"
     );
     for entry in std::fs::read_dir(&folder).unwrap() {
         damage(&entry.unwrap().path());
     }
-    let (_, err) = place.run(&place.go_on("run", &[]), 4);
+    let (_, err) = place.run(&place.resume("run", &[]), 4);
     assert!(err.contains("its checksum is not that of its bytes") && err.contains("help: "), "{err}");
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2, "what is damaged is not removed");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2, "damaged checkpoints are kept");
 }
 
 #[test]
-fn what_a_run_was_asked_for_is_kept() {
+fn run_time_options_are_remembered() {
     let place = Place::new(1);
     let resume = |more: &[&str]| {
         let mut args = vec!["train".to_owned(), "--resume".to_owned(), place.path("run")];
@@ -244,20 +253,23 @@ fn what_a_run_was_asked_for_is_kept() {
     assert_eq!((&asked["checkpoint_steps"], &asked["on_plateau"]), (&json!(2), &json!("stop")));
     let model = std::fs::read(place.root().join("run/last.safetensors")).unwrap();
     let err = resume(&[]);
-    assert!(err.contains("the limit of 5 steps is reached") && err.contains("--steps none"), "{err}");
-    assert!(std::fs::read(place.root().join("run/last.safetensors")).unwrap() == model, "no step was made");
+    assert!(err.contains("reached the limit of 5 steps") && err.contains("--steps none"), "{err}");
+    assert!(
+        std::fs::read(place.root().join("run/last.safetensors")).unwrap() == model,
+        "no step was expected"
+    );
     let err = resume(&["--steps", "7", "--workers", "1"]);
-    assert!(err.contains("differs from before: --steps 5 -> 7, --workers 0 -> 1\n"), "{err}");
-    assert!(err.contains("the limit of 7 steps is reached"), "{err}");
+    assert!(err.contains("changed options: --steps 5 -> 7, --workers 0 -> 1\n"), "{err}");
+    assert!(err.contains("reached the limit of 7 steps"), "{err}");
     let err = resume(&["--steps", "none"]);
-    assert!(err.contains("differs from before: --steps 7 -> none\n") && err.contains("epoch 1: "), "{err}");
+    assert!(err.contains("changed options: --steps 7 -> none\n") && err.contains("epoch 1: "), "{err}");
     let asked: Value = serde_json::from_str(&text("run.json")).unwrap();
     assert_eq!((asked.get("steps"), &asked["workers"]), (None, &json!(1)));
 }
 
-/// A training that is killed while it makes its folder is started again by the command that the message names.
+/// A training killed while it creates its folder is started again by the command in the message.
 #[test]
-fn a_run_that_only_began_is_started_again() {
+fn a_run_killed_before_run_json_is_started_again() {
     let place = Place::new(1);
     let args: Vec<String> =
         place.train("run", &["--steps", "2"]).into_iter().filter(|word| word != "--exist-ok").collect();
@@ -281,45 +293,45 @@ fn a_run_that_only_began_is_started_again() {
     assert!(!place.root().join("run/earlier-1").exists());
 }
 
-/// Nothing in a model file depends on where images and run are.
+/// Nothing in a model file depends on the paths of images and run.
 #[test]
-fn the_same_training_elsewhere_gives_the_same_files() {
+fn paths_do_not_change_the_files() {
     let place = Place::new(2);
     place.run(&place.train("here", &[]), 0);
     std::fs::rename(place.root().join("data"), place.root().join("images of mine")).unwrap();
     std::fs::rename(place.root().join("recipe.toml"), place.root().join("other.toml")).unwrap();
     let [data, recipe, run] = ["images of mine", "other.toml", "there"].map(|name| place.path(name));
-    place.words(&["train", &data, "--recipe", &recipe, "--run", &run, "--threads", "2"], 0);
-    assert!(place.numbers("here") == place.numbers("there"));
+    place.run_words(&["train", &data, "--recipe", &recipe, "--run", &run, "--threads", "2"], 0);
+    assert!(place.results("here") == place.results("there"));
 }
 
-/// The best model is the best of the metrics, also when the newest checkpoint is lost and the training goes another way from the
-/// one before.
+/// The best model is the best in the metrics, even if the newest checkpoint is lost and training takes another course
+/// from the one before.
 #[test]
-fn the_best_model_belongs_to_the_metrics() {
+fn the_best_model_is_the_best_in_the_metrics() {
     let place = Place::new(6);
     let newest = place.root().join("run/checkpoints");
     for epochs in 1..5 {
         let newest = newest.join(format!("step-{:09}.safetensors", 12 * epochs));
-        // The checkpoint before the newest is that of the step before the last validation.
+        // The checkpoint before the newest is one step before the last validation.
         place.run(&place.train("run", &["--epochs", &epochs.to_string(), "--checkpoint-steps", "11"]), 0);
-        place.best_is_that_of_metrics("run");
-        let whole = place.numbers("run");
+        place.check_best("run");
+        let whole = place.results("run");
         std::fs::remove_file(&newest).unwrap();
         let (_, err) = place.run(&place.train_resume("run"), 0);
-        assert!(err.contains(&format!("goes on after step {}\n", 12 * epochs - 1)), "{err}");
-        assert!(place.numbers("run") == whole, "epoch {epochs}");
+        assert!(err.contains(&format!("resumed after step {}\n", 12 * epochs - 1)), "{err}");
+        assert!(place.results("run") == whole, "epoch {epochs}");
         std::fs::remove_file(&newest).unwrap();
         let stop = format!("stop-after={}", epochs + 2);
-        place.words(&["edit", &place.path("run"), "lr=1e-9", &stop], 0);
+        place.run_words(&["edit", &place.path("run"), "lr=1e-9", &stop], 0);
         let (_, err) = place.run(&place.train_resume("run"), 0);
         assert!(err.contains("best.safetensors is the model of epoch"), "{err}");
-        place.best_is_that_of_metrics("run");
+        place.check_best("run");
     }
 }
 
 #[test]
-fn a_best_model_that_is_gone_is_reported() {
+fn a_damaged_best_model_is_reported() {
     let place = Place::new(3);
     place.run(&place.train("run", &["--steps", "30"]), 0);
     let best = place.root().join("run/best.safetensors");
@@ -327,48 +339,48 @@ fn a_best_model_that_is_gone_is_reported() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&best, bytes).unwrap();
-    place.words(&["edit", &place.path("run"), "lr=1e-9"], 0);
-    let output = place.command(&[], &place.go_on("run", &["--steps", "none"])).output().unwrap();
+    place.run_words(&["edit", &place.path("run"), "lr=1e-9"], 0);
+    let output = place.command(&[], &place.resume("run", &["--steps", "none"])).output().unwrap();
     let err = String::from_utf8_lossy(&output.stderr);
-    assert!(err.contains("warning: ") && err.contains("is gone: its file was changed or removed"), "{err}");
+    assert!(err.contains("warning: ") && err.contains("is lost: its file was changed or removed"), "{err}");
     assert!(err.contains("moved to "), "{err}");
-    // The third epoch may have found a better one; otherwise the exit code says that one is missing.
+    // The third epoch may be better; otherwise the exit code says that the best model is missing.
     match output.status.code() {
-        Some(0) => place.best_is_that_of_metrics("run"),
+        Some(0) => place.check_best("run"),
         code => assert!(code == Some(1) && !best.exists(), "{err}"),
     }
 }
 
-/// Packed sets have no place for images that do not decode; nothing else of a training depends on them.
+/// Packed sets leave out images that cannot be decoded; nothing else in a training depends on those.
 #[test]
-fn images_that_do_not_decode_change_no_bit_between_packed_and_source() {
+fn undecodable_images_do_not_change_results_between_packed_and_source() {
     let place = Place::new(2);
     for name in ["train/ant/3.png", "train/cat/0.png", "train/eel/8.png", "val/bee/1.png"] {
         std::fs::write(place.root().join("data").join(name), b"not an image").unwrap();
     }
     let [data, packed, recipe, run] =
         ["data", "packed", "recipe.toml", "of-packed"].map(|name| place.path(name));
-    place.words(&["data", "pack", &data, &packed, "--side", "17"], 0);
+    place.run_words(&["data", "pack", &data, &packed, "--side", "17"], 0);
     place.run(&place.train("of-source", &[]), 0);
     let args = ["train", &packed, "--recipe", &recipe, "--run", &run];
-    place.run(&place::often(&args, &[]), 0);
+    place.run(&place::with_checkpoints(&args, &[]), 0);
     let model = |run: &str| Model::load(place.root().join(run).join("last.safetensors")).unwrap();
     let (source, packed) = (model("of-source"), model("of-packed"));
-    assert!(source.parameters == packed.parameters, "other weights");
+    assert!(source.parameters == packed.parameters, "weights differ");
     assert_eq!((source.golden, source.preprocess), (packed.golden, packed.preprocess));
-    assert_eq!(place.numbers("of-source").1, place.numbers("of-packed").1);
+    assert_eq!(place.results("of-source").1, place.results("of-packed").1);
 }
 
 #[test]
-fn folders_that_cannot_be_written_are_told() {
+fn unusable_folders_are_reported() {
     let place = Place::new(1);
     let [data, recipe] = ["data", "recipe.toml"].map(|name| place.path(name));
-    let (_, err) = place.words(&["train", &data, "--recipe", &recipe, "--run", "/proc/run"], 1);
-    assert!(err.contains("/proc/run: cannot make the run folder") && err.contains("--run DIR"), "{err}");
-    let (_, err) = place.words(&["train", "--resume", &data], 2);
-    assert!(err.contains("holds no run that can go on"), "{err}");
-    let (_, err) = place.words(&["edit", &data, "lr=1"], 2);
-    assert!(err.contains("holds no run"), "{err}");
-    let (_, err) = place.words(&["recipe", "from-journal", "/nowhere"], 2);
-    assert!(err.contains("is no folder"), "{err}");
+    let (_, err) = place.run_words(&["train", &data, "--recipe", &recipe, "--run", "/proc/run"], 1);
+    assert!(err.contains("/proc/run: cannot create the run folder") && err.contains("--run DIR"), "{err}");
+    let (_, err) = place.run_words(&["train", "--resume", &data], 2);
+    assert!(err.contains("is not a run folder"), "{err}");
+    let (_, err) = place.run_words(&["edit", &data, "lr=1"], 2);
+    assert!(err.contains("is not a run folder"), "{err}");
+    let (_, err) = place.run_words(&["recipe", "from-journal", "/nowhere"], 2);
+    assert!(err.contains("does not exist"), "{err}");
 }

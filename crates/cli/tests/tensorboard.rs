@@ -1,12 +1,12 @@
-//! What TensorBoard reads in a run folder is what stands in `metrics.jsonl`, also when steps were made again.
+//! TensorBoard reads the values of `metrics.jsonl`, also when steps were repeated after a resume.
 
 use std::path::Path;
 use std::process::Command;
 
-use alexnet::train::events::{self, Events};
-use alexnet::train::metrics::{Line, Metrics, Validation};
+use alexnet::train::metrics::{Line, MetricsFile, Validation};
+use alexnet::train::tensorboard::{self, EventFile};
 
-/// A line whose numbers depend on all that is given, with zeros and numbers that are no round decimals.
+/// A line whose numbers depend on all arguments, with zeros and numbers that are not round in decimal.
 fn line(step: usize, epoch: Option<usize>, salt: f32) -> Line {
     let x = step as f32 / 7.0 + salt;
     let health = [("conv1/dead", 0.0), ("conv1/ratio", x * 1e-7), ("fc8/gradient", x.recip())];
@@ -24,8 +24,8 @@ fn line(step: usize, epoch: Option<usize>, salt: f32) -> Line {
     }
 }
 
-/// The lines of the steps after `from` up to `to`: every tenth, and every fiftieth ends an epoch.
-fn train(metrics: &mut Metrics, events: &mut Events, from: usize, to: usize, salt: f32) {
+/// Writes the lines of the steps after `from` up to `to`: one every ten steps, and an epoch every fifty.
+fn train(metrics: &mut MetricsFile, events: &mut EventFile, from: usize, to: usize, salt: f32) {
     for step in (from + 1..=to).filter(|step| step.is_multiple_of(10)) {
         let epoch = step.is_multiple_of(50).then_some(step / 50);
         for line in [Some(line(step, None, salt)), epoch.map(|epoch| line(step, Some(epoch), salt))] {
@@ -36,7 +36,7 @@ fn train(metrics: &mut Metrics, events: &mut Events, from: usize, to: usize, sal
     }
 }
 
-/// What `tests/tensorboard/compare.py` says of the folder.
+/// Runs `tests/tensorboard/compare.py` on the folder.
 fn compare(folder: &Path) -> Result<String, String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tensorboard/compare.py");
     let output = Command::new("python3").arg(script).arg(folder).output().unwrap();
@@ -44,9 +44,9 @@ fn compare(folder: &Path) -> Result<String, String> {
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
-/// `ALEXNET_EVENTS=FOLDER` keeps what is compared, to be looked at with `tensorboard --logdir FOLDER`.
+/// `ALEXNET_EVENTS=FOLDER` keeps the files for `tensorboard --logdir FOLDER`.
 #[test]
-fn tensorboard_reads_what_stands_in_metrics_jsonl() {
+fn tensorboard_reads_the_values_of_metrics_jsonl() {
     let there = Command::new("python3").args(["-c", "import tensorboard"]).output();
     if !there.is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: python3 has no tensorboard (pip install -r tests/tensorboard/requirements.txt)");
@@ -57,28 +57,28 @@ fn tensorboard_reads_what_stands_in_metrics_jsonl() {
     let path = folder.join("metrics.jsonl");
     std::fs::create_dir_all(&folder).unwrap();
 
-    let mut metrics = Metrics::create(&path).unwrap();
-    let mut events = Events::create(&folder, 1).unwrap();
+    let mut metrics = MetricsFile::create(&path).unwrap();
+    let mut events = EventFile::create(&folder, 1).unwrap();
     train(&mut metrics, &mut events, 0, 60, 0.25);
     // A checkpoint is written here.
     let kept = metrics.lines();
     train(&mut metrics, &mut events, 60, 130, 0.25);
     println!("{}", compare(&folder).unwrap());
 
-    // The training goes on from the checkpoint, and its steps have other numbers.
-    let mut metrics = Metrics::go_on(&path, kept).unwrap();
-    let mut events = Events::create(&folder, 61).unwrap();
+    // Training resumes from the checkpoint, and its steps have other values.
+    let mut metrics = MetricsFile::resume(&path, kept).unwrap();
+    let mut events = EventFile::create(&folder, 61).unwrap();
     train(&mut metrics, &mut events, 60, 90, 0.5);
     println!("{}", compare(&folder).unwrap());
 
-    // And once more, from the same checkpoint and past where it has been.
-    let mut metrics = Metrics::go_on(&path, kept).unwrap();
-    let mut events = Events::create(&folder, 61).unwrap();
+    // Again, from the same checkpoint and further than before.
+    let mut metrics = MetricsFile::resume(&path, kept).unwrap();
+    let mut events = EventFile::create(&folder, 61).unwrap();
     train(&mut metrics, &mut events, 60, 160, 0.75);
     println!("{}", compare(&folder).unwrap());
-    assert_eq!(events::files(&folder).unwrap().len(), 3);
+    assert_eq!(tensorboard::files(&folder).unwrap().len(), 3);
 
-    // The comparison is worth nothing if it finds nothing: a line that only one of the two has.
+    // The comparison must fail for a line that only one of the two has.
     metrics.write(&line(170, None, 0.75)).unwrap();
     assert!(compare(&folder).unwrap_err().contains("AssertionError"));
     events.write(&line(170, None, 0.75)).unwrap();

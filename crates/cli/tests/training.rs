@@ -1,4 +1,4 @@
-//! Trainings that are changed, watched, forecast, begun from a model, and computed in parts.
+//! Edits, rollback, plateaus, forecasts, transfer, micro-batches, and `lr-find`.
 
 #[path = "../../alexnet/tests/support/images.rs"]
 mod images;
@@ -12,9 +12,9 @@ use alexnet::net::Recipe;
 use place::{Place, finished, lines, wait_for_lines};
 use serde_json::Value;
 
-/// What is asked for while a training runs is made, told, kept over an interruption, and gives the same bits as a recipe.
+/// Edits to a running training are applied, reported, kept over an interruption, and reproduced by a recipe.
 #[test]
-fn live_edits_are_replayed_to_the_same_bits() {
+fn edits_are_replayed_to_the_same_bits() {
     let place = Place::new(3000);
     let run = place.root().join("run");
     let mut child =
@@ -23,42 +23,45 @@ fn live_edits_are_replayed_to_the_same_bits() {
     let edit = |words: &[&str], code| {
         let mut args = vec!["edit", run.to_str().unwrap()];
         args.extend(words);
-        place.words(&args, code)
+        place.run_words(&args, code)
     };
     let (out, _) = edit(&["lr=0.001", "color-noise=off", "--reason", "to see"], 0);
-    assert!(out.contains("rate=0.001  made after step ") && out.contains("color_noise=off  made"), "{out}");
+    assert!(
+        out.contains("rate=0.001  applied after step ") && out.contains("color_noise=off  applied"),
+        "{out}"
+    );
     let (out, _) = edit(&["freeze=conv1"], 0);
-    assert!(out.contains("freeze=conv1  made after step "), "{out}");
+    assert!(out.contains("freeze=conv1  applied after step "), "{out}");
     let (_, err) = edit(&["freeze=conv7"], 2);
     assert!(err.contains("no layer with weights is called `conv7`"), "{err}");
     child.kill().unwrap();
     child.wait().unwrap();
     let (out, _) = edit(&["stop-after=300"], 0);
-    assert!(out.contains("no training runs; `alexnet train --resume"), "{out}");
-    let child = place.command(&[], &place.go_on("run", &[])).spawn().unwrap();
+    assert!(out.contains("takes effect when you resume with `alexnet train --resume"), "{out}");
+    let child = place.command(&[], &place.resume("run", &[])).spawn().unwrap();
     let (_, err) = finished(child.wait_with_output().unwrap(), 0);
     assert!(err.contains("stop_after=300") && err.contains("epoch 300: "), "{err}");
     let journal = std::fs::read_to_string(run.join("journal.jsonl")).unwrap();
     assert!(journal.lines().count() == 4 && journal.contains("\"reason\":\"to see\""), "{journal}");
-    let (again, _) = place.words(&["recipe", "from-journal", run.to_str().unwrap()], 0);
+    let (again, _) = place.run_words(&["recipe", "from-journal", run.to_str().unwrap()], 0);
     std::fs::write(place.root().join("recipe.toml"), &again).unwrap();
     let (_, err) = place.run(&place.train("again", &[]), 0);
     assert!(err.contains("freeze=conv1"), "{err}");
     let model = |run: &str| Model::load(place.root().join(run).join("last.safetensors")).unwrap().parameters;
-    assert!(model("run") == model("again"), "the journal's recipe gives other bits");
+    assert!(model("run") == model("again"), "the journal's recipe gave different bits");
     assert_eq!(lines(&run), lines(&place.root().join("again")));
 }
 
-/// A training that is stopped after the last step of an epoch has its validation left: what is changed meanwhile is changed
-/// behind that, now and when it is replayed.
+/// A run stopped after the last step of an epoch still has its validation to do: an edit made meanwhile takes effect
+/// after it, also in a replay.
 #[test]
-fn a_change_before_a_validation_that_is_left_is_replayed_to_the_same_bits() {
+fn an_edit_before_a_pending_validation_is_replayed_to_the_same_bits() {
     let place = Place::new(5);
     place.run(&place.train("run", &["--steps", "24"]), 0);
-    place.words(&["edit", &place.path("run"), "lr=0.004"], 0);
-    let (_, err) = place.run(&place.go_on("run", &["--steps", "none"]), 0);
-    assert!(err.contains("goes on after step 24") && err.contains("epoch 2: "), "{err}");
-    let (again, _) = place.words(&["recipe", "from-journal", &place.path("run")], 0);
+    place.run_words(&["edit", &place.path("run"), "lr=0.004"], 0);
+    let (_, err) = place.run(&place.resume("run", &["--steps", "none"]), 0);
+    assert!(err.contains("resumed after step 24") && err.contains("epoch 2: "), "{err}");
+    let (again, _) = place.run_words(&["recipe", "from-journal", &place.path("run")], 0);
     std::fs::write(place.root().join("recipe.toml"), &again).unwrap();
     place.run(&place.train("again", &[]), 0);
     assert_eq!(lines(&place.root().join("run")), lines(&place.root().join("again")));
@@ -67,46 +70,49 @@ fn a_change_before_a_validation_that_is_left_is_replayed_to_the_same_bits() {
 }
 
 #[test]
-fn numbers_that_go_wrong_are_gone_back_from() {
+fn non_finite_values_restore_the_last_checkpoint() {
     let place = Place::new(2);
     let toml = std::fs::read_to_string(place.root().join("recipe.toml")).unwrap();
     std::fs::write(place.root().join("recipe.toml"), toml + "[[edit]]\nstep = 7\nrate = 1e6\n").unwrap();
     let args = place.train("run", &["--checkpoint-steps", "5", "--set", "optimizer.decay=1000"]);
     let (out, err) = place.run(&args, 0);
-    assert!(err.contains("not finite any more: step ") || err.contains("the loss is"), "{err}");
-    assert!(err.contains("goes back to step 5 and on at a tenth of the rate, 0.0002 ("), "{err}");
-    // Said once, while it trains.
+    assert!(err.contains("non-finite values: the ") || err.contains("the loss is"), "{err}");
+    assert!(err.contains("restored step 5; learning rate reduced tenfold to 0.0002 (rollback 1"), "{err}");
+    // Reported once, during training.
     assert!(!out.contains("not finite"), "{out}");
-    let (again, _) = place.words(&["recipe", "from-journal", &place.path("run")], 0);
+    let (again, _) = place.run_words(&["recipe", "from-journal", &place.path("run")], 0);
     assert!(again.contains("rate = 0.0002") && !again.contains("rate = 1000000"), "{again}");
     std::fs::write(place.root().join("recipe.toml"), &again).unwrap();
     place.run(&place.train("again", &["--checkpoint-steps", "5"]), 0);
     let model = |run: &str| Model::load(place.root().join(run).join("last.safetensors")).unwrap().parameters;
-    assert!(model("run") == model("again"), "the journal's recipe gives other bits");
+    assert!(model("run") == model("again"), "the journal's recipe gave different bits");
     let (_, err) =
         place.run(&place.train("stop", &["--set", "optimizer.rate=1e6", "--on-divergence", "stop"]), 5);
-    assert!(err.contains("error: ") && err.contains("help: a lower rate"), "{err}");
+    assert!(err.contains("error: ") && err.contains("help: try a lower learning rate"), "{err}");
     let (_, err) = place
         .run(&place.train("thrice", &["--set", "optimizer.rate=1e6", "--set", "optimizer.decay=1e6"]), 5);
-    assert!(err.contains("(3 of at most 3 times)") && err.contains("after going back 3 times"), "{err}");
+    assert!(err.contains("(rollback 3 of at most 3)") && err.contains("after 3 rollbacks"), "{err}");
 }
 
-/// A loss that is finite, and worth nothing: the training has failed, however it ends.
+/// A finite but useless loss: training has failed, however it ends.
 #[test]
-fn an_exploded_training_is_no_success() {
+fn an_exploded_loss_is_a_failure() {
     let place = Place::new(1);
     let exploding =
         ["--set", "optimizer.rate=3000", "--set", "optimizer.momentum=0", "--set", "optimizer.decay=0"];
     for (run, more) in [("steps", &["--steps", "3"][..]), ("epochs", &[])] {
         let args = [&exploding[..], more].concat();
         let (_, err) = place.run(&place.train(run, &args), 5);
-        assert!(err.contains("diverged: the loss is ") && err.contains("help: a lower rate"), "{err}");
+        assert!(
+            err.contains("diverged: the final loss is ") && err.contains("help: try a lower learning rate"),
+            "{err}"
+        );
         assert!(!place.root().join(run).join("best.safetensors").exists());
     }
 }
 
 #[test]
-fn a_flat_loss_is_told_and_its_cure_trains() {
+fn a_plateau_is_reported_and_its_fix_trains() {
     let place = Place::new(1);
     let mut recipe = Recipe::load("small").unwrap();
     let layers =
@@ -123,23 +129,23 @@ fn a_flat_loss_is_told_and_its_cure_trains() {
         .unwrap();
     std::fs::write(place.root().join("recipe.toml"), recipe.to_toml()).unwrap();
     let (out, err) = place.run(&place.train("flat", &[]), 0);
-    let told = "a blind guess among 5 classes has ln 5 = 1.609";
-    assert_eq!(err.matches(told).count(), 1, "{err}");
-    // 15 steps an epoch: the seventh is the first that ends after a hundred.
+    let advice = "chance level for 5 classes (ln 5 = 1.609)";
+    assert_eq!(err.matches(advice).count(), 1, "{err}");
+    // 15 steps per epoch: the seventh is the first to end after 100 steps.
     let log = std::fs::read_to_string(place.root().join("flat/log.txt")).unwrap();
-    let (before, _) = log.split_once(told).unwrap();
+    let (before, _) = log.split_once(advice).unwrap();
     assert!(before.contains("epoch 7: ") && !before.contains("epoch 8: "), "{log}");
-    assert!(!out.contains(told) && !log.split_once(told).unwrap().1.contains(told), "{out}{log}");
-    // In twelve steps every network has the loss of a blind guess.
+    assert!(!out.contains(advice) && !log.split_once(advice).unwrap().1.contains(advice), "{out}{log}");
+    // After twelve steps every network is at chance level.
     let (_, err) = place.run(&place.train("short", &["--set", "optimizer.batch=45"]), 0);
-    assert!(!err.contains("blind guess") && !err.contains("waiting for images"), "{err}");
+    assert!(!err.contains("chance level") && !err.contains("waiting for images"), "{err}");
     let (_, err) = place.run(&place.train("cured", &["--on-plateau", "restart-with-he"]), 0);
-    assert!(err.contains("begins again with the cure"), "{err}");
+    assert!(err.contains("restarting with the remedy"), "{err}");
     let loss = |run: &str| lines(&place.root().join(run)).last().unwrap()["train/loss"].as_f64().unwrap();
     assert!(loss("flat") > 1.6 && loss("cured") < 0.8, "{} {}", loss("flat"), loss("cured"));
     assert!(place.root().join("cured/earlier-1/metrics.jsonl").exists());
     let (_, err) = place.run(&place.train("stop", &["--on-plateau", "stop"]), 5);
-    assert!(err.contains("blind guess") && err.contains("init=he"), "{err}");
+    assert!(err.contains("chance level") && err.contains("init=he"), "{err}");
 }
 
 #[test]
@@ -149,10 +155,7 @@ fn a_forecast_leaves_nothing() {
         place.train("run", more).into_iter().filter(|word| word != "--exist-ok").collect()
     };
     let (out, _) = place.run(&args(&["--forecast"]), 0);
-    assert!(
-        out.contains("forecast from 20 steps") && out.contains("what is left of 4 epochs at most"),
-        "{out}"
-    );
+    assert!(out.contains("forecast from 20 steps") && out.contains("; 4 epochs: at most "), "{out}");
     assert!(!place.root().join("run").exists());
     let (out, _) = place.run(&args(&["--forecast", "--json"]), 0);
     let value: Value = serde_json::from_str(&out).unwrap();
@@ -160,7 +163,7 @@ fn a_forecast_leaves_nothing() {
 }
 
 #[test]
-fn a_model_is_trained_on_for_other_classes() {
+fn a_model_is_fine_tuned_on_other_classes() {
     let place = Place::new(2);
     place.run(&place.train("old", &[]), 0);
     for split in ["train", "val"] {
@@ -183,10 +186,10 @@ fn a_model_is_trained_on_for_other_classes() {
         "--set",
         "layer.fc6.weights.rate=10",
     ];
-    let (_, err) = place.words(&args, 0);
-    assert!(err.contains("taken from the model: conv1.weight, conv1.bias"), "{err}");
-    assert!(err.contains("new: fc6.weight: its outputs are other classes"), "{err}");
-    assert!(err.contains("freeze=conv1") && err.contains("the mean is the model's"), "{err}");
+    let (_, err) = place.run_words(&args, 0);
+    assert!(err.contains("loaded from the model: conv1.weight, conv1.bias"), "{err}");
+    assert!(err.contains("initialized: fc6.weight (the model has other classes)"), "{err}");
+    assert!(err.contains("freeze=conv1") && err.contains("using the mean of the model"), "{err}");
     let model = |run: &str, name: &str| Model::load(place.root().join(run).join(name)).unwrap();
     let (old, new) = (model("old", "best.safetensors"), model("new", "last.safetensors"));
     assert_eq!(new.classes[4], "fox");
@@ -196,14 +199,13 @@ fn a_model_is_trained_on_for_other_classes() {
     }
     let unfit =
         ["train", &data, "--init", &place.path("old"), "--recipe", "small", "--run", &place.path("unfit")];
-    let (_, err) = place.words(&unfit, 2);
-    assert!(err.contains("nothing of the model fits the recipe"), "{err}");
+    let (_, err) = place.run_words(&unfit, 2);
+    assert!(err.contains("no tensor of the model fits the recipe"), "{err}");
 }
 
-/// A batch that goes through the network in parts gives the numbers of the whole.
 #[test]
-fn micro_batches_change_no_number() {
-    // Three steps an epoch: the layers are looked at in the 20th.
+fn micro_batches_do_not_change_results() {
+    // Three steps per epoch: layer statistics are taken in the 20th.
     let place = Place::new(7);
     let whole = ["--set", "optimizer.batch=20"];
     let mut numbers = [None, Some("9"), Some("18")].map(|micro_batch| {
@@ -218,21 +220,21 @@ fn micro_batches_change_no_number() {
     let [whole, parts @ ..] = &mut numbers;
     assert!(whole.1.iter().any(|line| line.get("fc4/dead").is_some()), "{:?}", whole.1);
     for part in parts {
-        assert!(part.0 == whole.0, "other models");
-        assert_eq!(part.1, whole.1, "other metrics");
+        assert!(part.0 == whole.0, "models differ");
+        assert_eq!(part.1, whole.1, "metrics differ");
     }
     let (_, err) = place.run(&place.train("odd", &["--set", "optimizer.batch=20", "--micro-batch", "4"]), 2);
     assert!(err.contains("a micro-batch of 4 images, expected a multiple of 9"), "{err}");
 }
 
 #[test]
-fn a_rate_is_found() {
+fn lr_find_stops_where_the_loss_explodes() {
     let place = Place::new(1);
     let [data, recipe] = ["data", "recipe.toml"].map(|name| place.path(name));
-    let (out, _) =
-        place.words(&["lr-find", &data, "--recipe", &recipe, "--steps", "60", "--to", "1000", "--json"], 0);
+    let (out, _) = place
+        .run_words(&["lr-find", &data, "--recipe", &recipe, "--steps", "60", "--to", "1000", "--json"], 0);
     let value: Value = serde_json::from_str(&out).unwrap();
     assert!(value["tries"].as_array().unwrap().len() > 10 && value["explodes"].is_number(), "{out}");
-    let (_, err) = place.words(&["lr-find", &data, "--recipe", &recipe, "--to", "1e-9"], 2);
+    let (_, err) = place.run_words(&["lr-find", &data, "--recipe", &recipe, "--to", "1e-9"], 2);
     assert!(err.contains("--to must be above --from"), "{err}");
 }

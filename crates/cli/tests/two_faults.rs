@@ -1,6 +1,6 @@
-//! Two faults in one training, by chance: `cargo test --release --test two_faults -- --ignored --nocapture`. Each pair of a full
-//! disk, `kill -9`, an edit, moved images, a damaged checkpoint and another number of threads comes up in turn;
-//! `ALEXNET_TWO_FAULTS` is the number of trainings. A full disk is made by strace; without it the pairs with one are skipped.
+//! Two random faults in one training: `cargo test --release --test two_faults -- --ignored --nocapture`. Each pair of a
+//! full disk, `kill -9`, an edit, moved images, a damaged checkpoint, and another number of threads has its turn;
+//! `ALEXNET_TWO_FAULTS` is the number of trainings. strace fills the disk; without it the pairs with one are skipped.
 #![cfg(target_os = "linux")]
 
 #[path = "../../alexnet/tests/support/images.rs"]
@@ -21,7 +21,7 @@ use alexnet::model::Model;
 use alexnet::net::Change;
 use alexnet::train::{checkpoint, journal};
 use alexnet_kernels::hash::combine;
-use place::{Place, lines, often};
+use place::{Place, lines, with_checkpoints};
 
 const EPOCHS: usize = 6;
 
@@ -38,13 +38,13 @@ enum Fault {
 const FAULTS: [Fault; 6] =
     [Fault::FullDisk, Fault::Kill, Fault::Edit, Fault::MovedImages, Fault::DamagedCheckpoint, Fault::Threads];
 
-/// How a training came out.
+/// How a training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// The best and the last model, and the metrics, are those of the undisturbed training.
+    /// With the models and the metrics of the undisturbed training.
     Same,
-    /// They are not; the program said so, and its exit code too.
-    Told,
+    /// With others, which its messages and exit code reported.
+    Reported,
 }
 
 /// One training with two faults.
@@ -57,14 +57,14 @@ struct Case<'a> {
     seen: &'a Seen,
 }
 
-/// What the faults met with: a loop of which none hits anything would show nothing.
+/// What the faults hit: without hits the test would prove nothing.
 #[derive(Debug, Default)]
 struct Seen {
-    /// Trainings that had steps left to make when they were resumed.
+    /// Trainings that had steps left when they were resumed.
     midway: Cell<usize>,
-    /// Sessions in which a write was refused.
+    /// Sessions in which a write failed.
     refused: Cell<usize>,
-    /// Of these, those that left a checkpoint with a best model that could not be saved.
+    /// Those of them that left a checkpoint holding a best model that could not be saved.
     carried: Cell<usize>,
 }
 
@@ -77,18 +77,18 @@ impl Case<'_> {
         self.faults.contains(&fault)
     }
 
-    /// A number below `most`, another for each use.
+    /// A random number below `most`, a different one for each use.
     fn chance(&self, use_: u64, most: u64) -> u64 {
         combine(combine(99, self.number), use_) % most.max(1)
     }
 
-    /// Whether the disk has room for checkpoints when it has none for models any more.
+    /// Whether the disk still has room for checkpoints when it has none for models.
     fn keeps_checkpoints(&self) -> bool {
         self.chance(1, 3) == 2
     }
 
-    /// What runs the program: from some call on, nothing can be written to the disk any more. Each thread counts its own
-    /// calls, so that checkpoints, which are written beside the training, fail later than models.
+    /// The program that runs ours: from some call on, writes to the disk fail. Each thread counts its own calls, so
+    /// checkpoints, which have their own thread, fail later than models.
     fn disk(&self) -> Vec<String> {
         let (call, from) = match self.chance(1, 3) {
             0 => ("fsync", 1 + self.chance(2, 40)),
@@ -106,7 +106,7 @@ impl Case<'_> {
         ["--checkpoint-steps", if self.keeps_checkpoints() { "6" } else { "2" }]
     }
 
-    /// Runs the program until it ends or for so long, and then stops it: by `signal`, or without one waits.
+    /// Runs the program to its end, or until `stop`: a moment and the signal to send then.
     fn session(&self, args: &[String], full: bool, edit: Option<u64>, stop: Option<(u64, &str)>) -> Output {
         let disk = if full { self.disk() } else { Vec::new() };
         let words: Vec<&str> = disk.iter().map(String::as_str).collect();
@@ -136,13 +136,14 @@ impl Case<'_> {
             let trace = std::fs::read_to_string(self.place.path("trace")).unwrap_or_default();
             add(&self.seen.refused, trace.contains("INJECTED"));
             let newest = checkpoint::newest(&self.place.root().join("run/checkpoints"));
-            let carries = newest.is_ok_and(|(found, _)| found.is_some_and(|found| found.best.is_some()));
+            let carries =
+                newest.is_ok_and(|newest| newest.checkpoint.is_some_and(|found| found.best.is_some()));
             add(&self.seen.carried, carries);
         }
         output
     }
 
-    /// Asks for a lower or a higher rate, if there is a run to ask already.
+    /// Requests a lower or a higher learning rate, if the run exists already.
     fn edit(&self) {
         let run = self.place.root().join("run");
         if run.join("run.json").exists() {
@@ -157,7 +158,7 @@ impl Case<'_> {
         let mut found: Vec<PathBuf> =
             files.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("step-")).collect();
         found.sort();
-        // Of one alone, nothing would be left to go on from.
+        // With only one, nothing would be left to resume from.
         if found.len() < 2 {
             return;
         }
@@ -167,9 +168,9 @@ impl Case<'_> {
         std::fs::write(&found[found.len() - 1], bytes).unwrap();
     }
 
-    /// The arguments that go on, with what is otherwise from the second session on.
-    fn go_on(&self) -> Vec<String> {
-        let mut args = self.place.go_on("run", &self.frequency());
+    /// The arguments to resume with, changed as the faults say.
+    fn resume(&self) -> Vec<String> {
+        let mut args = self.place.resume("run", &self.frequency());
         if self.has(Fault::Threads) {
             let at = args.iter().position(|word| word == "--threads").unwrap();
             args[at + 1] = "2".to_owned();
@@ -201,14 +202,14 @@ impl Case<'_> {
         }
         if self.has(Fault::FullDisk) && !now {
             let output =
-                self.session(&self.go_on(), true, None, Some((3 * self.chance(9, self.time), ends_by)));
+                self.session(&self.resume(), true, None, Some((3 * self.chance(9, self.time), ends_by)));
             self.check(&output);
         }
-        let output = self.session(&self.go_on(), false, None, None);
+        let output = self.session(&self.resume(), false, None, None);
         self.check(&output);
         let err = String::from_utf8_lossy(&output.stderr);
-        let over = format!("goes on after step {}\n", 12 * EPOCHS);
-        add(&self.seen.midway, err.contains("goes on after step ") && !err.contains(&over));
+        let over = format!("resumed after step {}\n", 12 * EPOCHS);
+        add(&self.seen.midway, err.contains("resumed after step ") && !err.contains(&over));
         if self.has(Fault::MovedImages) {
             std::fs::rename(&moved, &data).unwrap();
         }
@@ -217,12 +218,12 @@ impl Case<'_> {
             _ => {
                 let told: Vec<&str> = err.lines().filter(|line| line.contains("error: ")).collect();
                 println!("{:?} {}: {}", self.faults, self.number, told.join(" "));
-                Outcome::Told
+                Outcome::Reported
             }
         }
     }
 
-    /// A program that ends by itself ends well, or says why not.
+    /// A program that was not killed succeeds or reports an error.
     fn check(&self, output: &Output) {
         let err = String::from_utf8_lossy(&output.stderr);
         assert!(!err.contains("panicked"), "{:?} {}: {err}", self.faults, self.number);
@@ -233,7 +234,7 @@ impl Case<'_> {
     }
 }
 
-/// The process that strace runs, once it does: strace itself would only be told to let go of it. `None` if it is over.
+/// The process that strace runs, since a signal to strace itself would only detach it. `None` if it has ended.
 fn traced(strace: &mut Child) -> Option<String> {
     let id = strace.id();
     while strace.try_wait().unwrap().is_none() {
@@ -254,17 +255,17 @@ fn has_strace() -> bool {
     works.is_ok_and(|status| status.success())
 }
 
-/// What the disturbed run should have come to: that of its recipe and journal, undisturbed.
+/// Trains the recipe and journal of the disturbed run again, undisturbed.
 fn again(place: &Place) {
-    let (recipe, _) = place.words(&["recipe", "from-journal", &place.path("run")], 0);
+    let (recipe, _) = place.run_words(&["recipe", "from-journal", &place.path("run")], 0);
     let path = place.root().join("again.toml");
     std::fs::write(&path, recipe).unwrap();
     let [data, recipe, run] = ["data", "again.toml", "again"].map(|name| place.path(name));
     let _ = std::fs::remove_dir_all(&run);
-    place.run(&often(&["train", &data, "--recipe", &recipe, "--run", &run], &[]), 0);
+    place.run(&with_checkpoints(&["train", &data, "--recipe", &recipe, "--run", &run], &[]), 0);
 }
 
-/// Models as far as they do not hold the recipe, whose edits are in the journal of one run and in the recipe of the other.
+/// The models of a run without their recipes: the edits are in the journal of one run and in the recipe of the other.
 fn models(place: &Place, run: &str) -> [Model; 2] {
     ["best.safetensors", "last.safetensors"].map(|name| {
         let model = Model::load(place.root().join(run).join(name)).unwrap();
@@ -274,7 +275,7 @@ fn models(place: &Place, run: &str) -> [Model; 2] {
 
 #[test]
 #[ignore = "takes a minute"]
-fn two_faults_at_once_lose_no_model() {
+fn two_faults_in_one_run_lose_no_model() {
     let trainings: u64 =
         std::env::var("ALEXNET_TWO_FAULTS").ok().and_then(|number| number.parse().ok()).unwrap_or(30);
     let place = Place::new(EPOCHS);
@@ -284,7 +285,7 @@ fn two_faults_at_once_lose_no_model() {
     let time = begin.elapsed().as_millis() as u64;
     let strace = has_strace();
     if !strace {
-        println!("skipped: pairs with a full disk; no strace, or it may not trace here");
+        println!("skipped: pairs with a full disk; strace is not installed or not permitted");
     }
     let pairs: Vec<[Fault; 2]> = (0..FAULTS.len())
         .flat_map(|i| (i + 1..FAULTS.len()).map(move |j| [FAULTS[i], FAULTS[j]]))
@@ -295,11 +296,11 @@ fn two_faults_at_once_lose_no_model() {
         let _ = std::fs::remove_dir_all(place.root().join("run"));
         let case = Case { place: &place, faults, number, time, seen: &seen };
         let outcome = case.run();
-        counts.entry(faults).or_insert([0, 0])[usize::from(outcome == Outcome::Told)] += 1;
-        if outcome == Outcome::Told {
+        counts.entry(faults).or_insert([0, 0])[usize::from(outcome == Outcome::Reported)] += 1;
+        if outcome == Outcome::Reported {
             continue;
         }
-        place.best_is_that_of_metrics("run");
+        place.check_best("run");
         let undisturbed = match case.has(Fault::Edit) {
             true => {
                 again(&place);
@@ -307,17 +308,17 @@ fn two_faults_at_once_lose_no_model() {
             }
             false => "whole",
         };
-        assert!(models(&place, "run") == models(&place, undisturbed), "other models: {faults:?} {number}");
+        assert!(models(&place, "run") == models(&place, undisturbed), "models differ: {faults:?} {number}");
         let [found, expected] = ["run", undisturbed].map(|run| lines(&place.root().join(run)));
-        assert_eq!(found, expected, "other metrics: {faults:?} {number}");
+        assert_eq!(found, expected, "metrics differ: {faults:?} {number}");
         if undisturbed == "whole" {
-            assert!(place.numbers("run").0 == place.numbers("whole").0, "other files: {faults:?} {number}");
+            assert!(place.results("run").0 == place.results("whole").0, "files differ: {faults:?} {number}");
         }
     }
     for (faults, [same, told]) in &counts {
-        println!("{faults:?}: {same} the same, {told} told");
+        println!("{faults:?}: {same} the same, {told} reported");
     }
     let told: u32 = counts.values().map(|counts| counts[1]).sum();
-    println!("{trainings} trainings, {told} told, {:.0} s; {seen:?}", begin.elapsed().as_secs_f64());
+    println!("{trainings} trainings, {told} reported, {:.0} s; {seen:?}", begin.elapsed().as_secs_f64());
     assert!(seen.midway.get() > 0 && (!strace || seen.refused.get() > 0), "no fault hit anything: {seen:?}");
 }

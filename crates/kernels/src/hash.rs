@@ -1,7 +1,7 @@
-//! A counter-based hash: randomness as a pure function of a key, so that no generator's state has to be
-//! carried, saved or shared between threads.
+//! A counter-based hash: randomness as a pure function of a key, with no generator state to save or to share between
+//! threads.
 
-/// Mixes 64 bits so that every input bit affects every output bit: the finaliser of SplitMix64
+/// Mixes 64 bits so that every input bit affects every output bit: the finalizer of SplitMix64
 /// (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
 #[inline]
 pub const fn mix(key: u64) -> u64 {
@@ -11,7 +11,7 @@ pub const fn mix(key: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Joins two keys into one; the order of the arguments matters.
+/// Combines two keys into one; their order matters.
 #[inline]
 pub const fn combine(a: u64, b: u64) -> u64 {
     mix(mix(a) ^ b)
@@ -23,7 +23,7 @@ mod tests {
 
     #[test]
     fn mix_matches_splitmix64() {
-        // First outputs of SplitMix64 with seed 1234567, as its authors' program prints them.
+        // The first outputs of the SplitMix64 authors' program for seed 1234567.
         let mut state = 1_234_567_u64;
         let mut next = || {
             let out = mix(state);
@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn combine_is_ordered() {
+    fn combine_depends_on_the_order() {
         assert_ne!(combine(1, 2), combine(2, 1));
     }
 }

@@ -1,23 +1,27 @@
-//! Which vector instructions to use, chosen once per process.
+//! The vector instructions in use, chosen once per process.
 
+use std::fmt;
 use std::sync::OnceLock;
 
-/// A set of vector instructions that kernels are written or compiled for, from the plainest to the widest.
+/// The environment variable that overrides the choice of instruction set.
+pub const ENVIRONMENT_VARIABLE: &str = "ALEXNET_KERNELS";
+
+/// An instruction set that kernels are compiled for, in increasing order of vector width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Isa {
-    /// What every machine of the compiled target has.
+    /// The baseline of the compilation target.
     Portable,
-    /// x86-64 with AVX2, FMA and F16C: eight `f32` a vector.
+    /// x86-64 with AVX2, FMA and F16C: eight `f32` per vector.
     Avx2,
-    /// The same with AVX-512F: sixteen `f32` a vector.
+    /// The same with AVX-512F: sixteen `f32` per vector.
     Avx512,
 }
 
 impl Isa {
-    /// Every set, plainest first.
+    /// Every instruction set, narrowest first.
     pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
 
-    /// The name that the environment variable takes.
+    /// The name that [`ENVIRONMENT_VARIABLE`] accepts.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
@@ -26,7 +30,7 @@ impl Isa {
         }
     }
 
-    /// Whether this machine has it.
+    /// Whether this machine supports it.
     pub fn is_available(self) -> bool {
         match self {
             Self::Portable => true,
@@ -43,26 +47,64 @@ impl Isa {
         }
     }
 
-    /// The sets that this machine has, plainest first.
+    /// The instruction sets that this machine supports, narrowest first.
     pub fn available() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|isa| isa.is_available())
     }
 
-    /// The set in use: the widest available, or the one that the environment variable `ALEXNET_KERNELS`
-    /// names. A name that is unknown, or not available here, is ignored.
+    /// The widest instruction set that this machine supports.
+    pub fn widest() -> Self {
+        Self::available().last().unwrap_or(Self::Portable)
+    }
+
+    /// The instruction set in use: the one that [`ENVIRONMENT_VARIABLE`] names, or the widest available.
+    ///
+    /// A name that is unknown or not available on this machine is ignored here, because a kernel cannot report an
+    /// error; a program should call [`from_env`] when it starts.
     #[inline]
     pub fn current() -> Self {
         static CURRENT: OnceLock<Isa> = OnceLock::new();
-        *CURRENT.get_or_init(|| {
-            let name = std::env::var("ALEXNET_KERNELS").unwrap_or_default();
-            let named = Self::available().find(|isa| isa.name() == name);
-            named.or_else(|| Self::available().last()).unwrap_or(Self::Portable)
-        })
+        *CURRENT.get_or_init(|| from_env().ok().flatten().unwrap_or_else(Self::widest))
     }
 }
 
-/// Compiles the functions once for the target's baseline and once for AVX2, and calls the one that
-/// [`Isa::current`] chooses. The two give the same bits: Rust never fuses a product and a sum by itself.
+/// The instruction set that [`ENVIRONMENT_VARIABLE`] names; `None` if the variable is unset or empty.
+///
+/// # Errors
+/// Returns an error if the name is unknown, or the machine does not support the set.
+pub fn from_env() -> Result<Option<Isa>, UnknownIsa> {
+    match std::env::var_os(ENVIRONMENT_VARIABLE) {
+        Some(name) if !name.is_empty() => parse(&name.to_string_lossy()).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn parse(name: &str) -> Result<Isa, UnknownIsa> {
+    Isa::available().find(|isa| isa.name() == name).ok_or_else(|| UnknownIsa { name: name.to_owned() })
+}
+
+/// A name that is not one of the instruction sets that this machine supports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownIsa {
+    /// The name.
+    pub name: String,
+}
+
+impl fmt::Display for UnknownIsa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problem = match Isa::ALL.iter().any(|isa| isa.name() == self.name) {
+            true => "an instruction set that this machine does not support",
+            false => "not a known instruction set",
+        };
+        let names: Vec<&str> = Isa::available().map(Isa::name).collect();
+        write!(f, "`{}` is {problem}, expected one of: {}", self.name, names.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownIsa {}
+
+/// Compiles each function for the target's baseline and for AVX2, and calls the version that suits [`Isa::current`].
+/// Both give the same bits: Rust never contracts a product and a sum into a fused multiply-add.
 macro_rules! multiversioned {
     ($($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => {$(
         $(#[$doc])*
@@ -78,7 +120,7 @@ macro_rules! multiversioned {
 
             #[cfg(target_arch = "x86_64")]
             if $crate::isa::Isa::current() >= $crate::isa::Isa::Avx2 {
-                // SAFETY: this set is only ever current on a machine that has AVX2 and FMA.
+                // SAFETY: `current` only returns sets that the machine supports; this one includes AVX2 and FMA.
                 return unsafe { avx2($($arg),*) };
             }
             portable($($arg),*)
@@ -86,3 +128,28 @@ macro_rules! multiversioned {
     )*};
 }
 pub(crate) use multiversioned;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_available_sets_parse() {
+        for isa in Isa::available() {
+            assert_eq!(parse(isa.name()), Ok(isa));
+        }
+    }
+
+    #[test]
+    fn unknown_names_list_the_known_ones() {
+        let message = parse("sse9").unwrap_err().to_string();
+        assert!(
+            message.starts_with("`sse9` is not a known instruction set, expected one of: portable"),
+            "{message}"
+        );
+        for isa in Isa::ALL.into_iter().filter(|isa| !isa.is_available()) {
+            let message = parse(isa.name()).unwrap_err().to_string();
+            assert!(message.contains("does not support"), "{message}");
+        }
+    }
+}

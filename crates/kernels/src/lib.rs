@@ -1,22 +1,36 @@
-//! The arithmetic of the 2012 ImageNet network on a CPU: slices and one geometry struct in, slices out.
+//! CPU kernels of the 2012 ImageNet network (Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep
+//! Convolutional Neural Networks"; "the paper" throughout). Each function takes slices and one geometry struct.
 //!
-//! Every operation has a naive `reference`, generic over `f32` and `f64` and kept for ever as the oracle, and
-//! one or more fast paths that are tested against it. Nothing here knows what a network is.
+//! Every operation has a naive `reference`, generic over `f32` and `f64`, which serves as the oracle, and one or more
+//! fast paths that are tested against it. Nothing here knows what a network is.
+//!
+//! | operation | paper | module |
+//! |---|---|---|
+//! | convolution | section 3.5 | [`conv`] |
+//! | locally connected layer | | [`local`] |
+//! | fully connected layer | section 3.5 | [`fc`] |
+//! | rectifier (ReLU) and saturating non-linearities | section 3.1 | [`activation`] |
+//! | local response normalization | section 3.3 | [`lrn`]; within maps, [`map_norm`] |
+//! | overlapping pooling | section 3.4 | [`pool`] |
+//! | dropout | section 4.2 | [`dropout`] |
+//! | softmax and cross-entropy | section 3.5 | [`loss`] |
+//! | momentum and weight decay | section 5 | [`sgd`] |
 //!
 //! # Layout
-//! Activations are channels-last: `[batch, height, width, channels]`, one contiguous slice. Bias, rectifier,
-//! normalization and pooling are then contiguous loops over channels at every batch size, and a convolution's
-//! left operand (pixels x channels) needs no transposition.
+//! Activations are channels-last, `[batch, height, width, channels]`, in one contiguous slice. Bias, rectifier,
+//! normalization and pooling are then contiguous loops over channels at every batch size, and the left operand of a
+//! convolution (pixels x channels) needs no transposition.
 //!
 //! # Determinism
-//! Work is split over outputs, and every sum has an order that depends on shapes alone, so results have the
-//! same bits at any number of threads. Kernels run on rayon's current thread pool.
+//! Work is split by outputs, and the order of every sum depends on shapes alone, so results have the same bits at any
+//! number of threads. Kernels run on rayon's current thread pool.
 //!
-//! Nor do bits depend on how a batch is cut into parts (see [`part`]): a kernel that takes an `impl Into<MicroBatch>` takes a
-//! number of images that are a whole batch, or a [`micro_batch::MicroBatch`] of one.
+//! Results do not depend on how a batch is cut either (see [`micro_batch`]). A kernel with an `impl Into<MicroBatch>`
+//! argument accepts the size of a whole batch, or one of its micro-batches.
 //!
 //! # Instruction sets
-//! [`isa::Isa::current`] chooses at run time; nothing has to be compiled for one machine.
+//! [`isa::Isa::current`] selects the instruction set at run time: one binary uses the best of every machine.
+#![warn(clippy::too_many_arguments)]
 
 pub mod activation;
 pub mod conv;

@@ -1,9 +1,9 @@
-//! What is told of a layer's numbers while it learns: how large they are, and which units are silent.
+//! Statistics of a layer: root mean square, dead units, non-finite values.
 
 use crate::slices::GRAIN;
 use rayon::prelude::*;
 
-/// The root of the mean square; 0 of no values. In double precision, in an order that follows from the length alone.
+/// The root mean square, 0 for an empty slice. Summed in double precision, in an order that depends on the length alone.
 pub fn rms(values: &[f32]) -> f64 {
     let squares: Vec<f64> = values
         .par_chunks(GRAIN)
@@ -12,39 +12,39 @@ pub fn rms(values: &[f32]) -> f64 {
     (squares.iter().sum::<f64>() / values.len().max(1) as f64).sqrt()
 }
 
-/// The sum of squares of each row of `values`, `[rows, row]`, in double precision. Added up in order, they give the same sum
-/// whether the rows came at once or a few at a time.
+/// The sum of squares of each row of `values`, `[rows, row]`, in double precision. Added in order, they give the same
+/// total however the rows are split between calls.
 ///
 /// # Panics
-/// When the rows are not whole.
+/// If the rows are not complete.
 pub fn row_sums_of_squares(values: &[f32], row: usize) -> Vec<f64> {
-    assert!(row > 0 && values.len().is_multiple_of(row), "{} values in rows of {row}", values.len());
+    assert!(row > 0 && values.len().is_multiple_of(row), "{} values do not fill rows of {row}", values.len());
     let square = |&value: &f32| f64::from(value) * f64::from(value);
     values.par_chunks_exact(row).map(|row| row.iter().map(square).sum()).collect()
 }
 
-/// The share of the columns of `values`, `[rows, columns]`, that have no value above 0: of the outputs of rectifiers, the
-/// units that no image makes speak.
+/// The fraction of columns of `values`, `[rows, columns]`, without a value above 0. For the outputs of a rectifier, these
+/// are the dead units: inactive for every image.
 ///
 /// # Panics
-/// When the rows are not whole.
+/// If the rows are not complete.
 pub fn dead_fraction(values: &[f32], columns: usize) -> f64 {
     dead_fraction_of_maxima(&column_maxima(values, columns))
 }
 
-/// The share of columns whose largest value, as [`largest`] finds it, is not above 0.
-pub fn dead_fraction_of_maxima(largest: &[f32]) -> f64 {
-    largest.iter().filter(|&&value| value <= 0.0).count() as f64 / largest.len().max(1) as f64
+/// The fraction of columns whose maximum, from [`column_maxima`], is not above 0.
+pub fn dead_fraction_of_maxima(maxima: &[f32]) -> f64 {
+    maxima.iter().filter(|&&value| value <= 0.0).count() as f64 / maxima.len().max(1) as f64
 }
 
-/// The largest value of each column of `values`, `[rows, columns]`; minus infinity without rows.
+/// The maximum of each column of `values`, `[rows, columns]`; minus infinity if there are no rows.
 ///
 /// # Panics
-/// When the rows are not whole.
+/// If the rows are not complete.
 pub fn column_maxima(values: &[f32], columns: usize) -> Vec<f32> {
     assert!(
         columns > 0 && values.len().is_multiple_of(columns),
-        "{} values in rows of {columns}",
+        "{} values do not fill rows of {columns}",
         values.len()
     );
     let rows = (GRAIN / columns).max(1);
@@ -57,7 +57,7 @@ pub fn column_maxima(values: &[f32], columns: usize) -> Vec<f32> {
     parts.map(|part| part.chunks_exact(columns).fold(nothing(), larger)).reduce(nothing, |a, b| larger(a, &b))
 }
 
-/// The position of the first value that is infinite or not a number.
+/// The position of the first value that is infinite or NaN.
 pub fn first_non_finite(values: &[f32]) -> Option<usize> {
     let parts = values.par_chunks(GRAIN).enumerate();
     let found = parts.filter_map(|(part, values)| {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scale_is_the_root_of_the_mean_square() {
+    fn rms_is_the_root_of_the_mean_square() {
         assert_eq!(rms(&[]), 0.0);
         assert_eq!(rms(&[3.0, -3.0, 3.0]), 3.0);
         let many: Vec<f32> = (0..100_000).map(|i| if i % 2 == 0 { 1.0 } else { 7.0 }).collect();
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn squares_add_up_to_the_same_sum_in_parts() {
+    fn sums_of_squares_do_not_depend_on_the_split() {
         let values: Vec<f32> = (0..7 * 1000).map(|i| (i as f32).sin()).collect();
         let whole: f64 = row_sums_of_squares(&values, 1000).iter().sum();
         let parts = values.chunks(3000).flat_map(|part| row_sums_of_squares(part, 1000));
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_is_silent_when_no_image_makes_it_speak() {
+    fn a_unit_is_dead_if_no_image_activates_it() {
         let columns = 3;
         let mut values = vec![0.0; columns * 50_000];
         assert_eq!(dead_fraction(&values, columns), 1.0);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_value_that_is_not_finite_is_found() {
+    fn the_first_non_finite_value_is_found() {
         let mut values = vec![0.0; 100_000];
         assert_eq!(first_non_finite(&values), None);
         values[90_000] = f32::NAN;

@@ -1,8 +1,8 @@
-//! Memory for arrays of many megabytes.
+//! Memory for large arrays, and the program's allocator.
 //!
-//! Kernels visit a transformed square, or a block of a matrix, with strides of several pages. On pages of 4 KiB the
-//! processor then looks up addresses more often than it computes, and which pages share a set of the cache is chance,
-//! new in every run. On pages of 2 MiB neither happens; Linux gives them to who asks.
+//! Kernels access transformed squares and matrix blocks with strides of several pages. With 4 KiB pages, address
+//! translation then dominates, and which pages compete for a set of the cache is random and changes from run to run.
+//! Huge pages of 2 MiB avoid both; Linux provides them on request.
 
 use std::alloc::{GlobalAlloc, Layout, System, alloc_zeroed, dealloc};
 use std::cell::Cell;
@@ -10,26 +10,26 @@ use std::collections::TryReserveError;
 use std::io::Write;
 use std::ops::{Deref, DerefMut};
 
-/// Bytes of a cache line: vectors read from an aligned buffer never straddle two lines.
+/// Bytes per cache line: vectors in an aligned buffer never straddle two lines.
 const LINE: usize = 64;
 
-/// Bytes of a large page.
+/// Bytes per huge page.
 const PAGE: usize = 2 << 20;
 
-/// A fixed number of `f32` values, aligned to a cache line, on large pages where there are enough of them. Memory is
-/// taken from the system as it is touched for the first time.
+/// A fixed number of `f32` values, aligned to a cache line, on huge pages if it is large enough. The system commits
+/// memory when it is first touched.
 pub struct Buffer {
     values: *mut f32,
     len: usize,
 }
 
-// SAFETY: a buffer owns its memory alone, like a boxed slice.
+// SAFETY: a buffer is the only owner of its memory, like a boxed slice.
 unsafe impl Send for Buffer {}
 // SAFETY: as above; shared references only read.
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    /// `len` zeros; `None` where there is not that much memory.
+    /// `len` zeros, or `None` if there is not enough memory.
     pub fn zeros(len: usize) -> Option<Self> {
         if len == 0 {
             return Some(Self::default());
@@ -39,7 +39,7 @@ impl Buffer {
         (!values.is_null()).then_some(Self { values, len })
     }
 
-    /// Whole large pages, or whole lines where the values do not fill a page.
+    /// Whole huge pages, or whole cache lines if the values do not fill a page.
     fn layout(len: usize) -> Option<Layout> {
         let bytes = len.checked_mul(size_of::<f32>())?;
         let align = if bytes >= PAGE { PAGE } else { LINE };
@@ -47,39 +47,39 @@ impl Buffer {
     }
 }
 
-/// Zeros from the allocator; null where there are none.
+/// Zeros from the allocator, or null.
 fn small(layout: Layout) -> *mut f32 {
     // SAFETY: the layout is not empty.
     fallible(|| unsafe { alloc_zeroed(layout) }).cast()
 }
 
-/// The system's allocator, for a program: where there is no memory left, the program ends with a message and exit code 1,
-/// not with an abort that says nothing to its user. Whoever can do without the memory asks for it in [`fallible`].
+/// The system allocator for a program that should exit with a message and exit code 1 when it runs out of memory,
+/// instead of aborting. Code that can recover from a failed allocation makes it inside [`fallible`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Allocator;
 
 thread_local! {
-    /// Whether this thread asks for memory that it can do without.
+    /// Whether this thread recovers from failed allocations.
     static FALLIBLE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `ask`, which reports failed allocations to its caller, as [`Vec::try_reserve_exact`] does.
-pub fn fallible<T>(ask: impl FnOnce() -> T) -> T {
+/// Runs `allocate`, which handles failed allocations itself, like [`Vec::try_reserve_exact`].
+pub fn fallible<T>(allocate: impl FnOnce() -> T) -> T {
     let before = FALLIBLE.replace(true);
-    let result = ask();
+    let result = allocate();
     FALLIBLE.set(before);
     result
 }
 
-/// Makes room for `additional` values behind those of `values`.
+/// Reserves capacity for exactly `additional` more values.
 ///
 /// # Errors
-/// When there is not that much memory.
+/// Returns an error if there is not enough memory.
 pub fn reserve<T>(values: &mut Vec<T>, additional: usize) -> Result<(), TryReserveError> {
     fallible(|| values.try_reserve_exact(additional))
 }
 
-// SAFETY: all is done by the system's allocator.
+// SAFETY: every call is forwarded to the system allocator.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: guaranteed by the caller.
@@ -104,13 +104,13 @@ unsafe impl GlobalAlloc for Allocator {
 
 fn allocated(memory: *mut u8, bytes: usize) -> *mut u8 {
     if memory.is_null() && !FALLIBLE.get() {
-        end(bytes);
+        exit_out_of_memory(bytes);
     }
     memory
 }
 
-/// Ends the program for want of memory, without asking for any.
-fn end(bytes: usize) -> ! {
+/// Exits with a message, without allocating.
+fn exit_out_of_memory(bytes: usize) -> ! {
     let mut text = [0; 400];
     let mut rest = &mut text[..];
     let (size, unit) = match bytes {
@@ -123,12 +123,12 @@ fn end(bytes: usize) -> ! {
          (`ulimit -v`); less is needed with `--workers 1`, fewer `--threads` and, in training, `--micro-batch 36`\n"
     );
     let left = rest.len();
-    leave(&text[..text.len() - left])
+    write_and_exit(&text[..text.len() - left])
 }
 
 #[cfg(target_os = "linux")]
-fn leave(text: &[u8]) -> ! {
-    // SAFETY: the text is there; nothing of the program runs afterwards.
+fn write_and_exit(text: &[u8]) -> ! {
+    // SAFETY: the slice is valid; nothing of the program runs afterwards.
     unsafe {
         libc::write(2, text.as_ptr().cast(), text.len());
         libc::_exit(1)
@@ -136,20 +136,18 @@ fn leave(text: &[u8]) -> ! {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn leave(text: &[u8]) -> ! {
+fn write_and_exit(text: &[u8]) -> ! {
     let _ = std::io::stderr().write_all(text);
     std::process::exit(1)
 }
 
-/// Zeros from the system, which it fills in as they are touched; null where there are none.
-///
-/// It is asked for large pages. Whether they come changes nothing but the speed.
+/// Zeros mapped from the system, or null. Huge pages are requested; whether the system grants them affects only speed.
 #[cfg(target_os = "linux")]
 fn pages(layout: Layout) -> *mut f32 {
     let Some(room) = layout.size().checked_add(PAGE) else { return std::ptr::null_mut() };
     let access = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: a new mapping at an address of the system's choice; what lies before and after the aligned part of it
-    // is given back, and was never used.
+    // SAFETY: a new mapping at an address chosen by the system; what lies before and after its aligned part is unmapped
+    // and was never used.
     unsafe {
         let start =
             libc::mmap(std::ptr::null_mut(), room, access, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
@@ -167,12 +165,12 @@ fn pages(layout: Layout) -> *mut f32 {
     }
 }
 
-/// Gives back what [`pages`] got.
+/// Unmaps what [`pages`] mapped.
 ///
 /// # Safety
-/// `values` came from [`pages`] for this layout and is not used any more.
+/// `values` came from [`pages`] for this layout and is not used afterwards.
 #[cfg(target_os = "linux")]
-unsafe fn give_back_pages(values: *mut f32, layout: Layout) {
+unsafe fn unmap_pages(values: *mut f32, layout: Layout) {
     // SAFETY: guaranteed by the caller.
     unsafe { libc::munmap(values.cast(), layout.size()) };
 }
@@ -181,13 +179,13 @@ unsafe fn give_back_pages(values: *mut f32, layout: Layout) {
 use small as pages;
 
 #[cfg(not(target_os = "linux"))]
-unsafe fn give_back_pages(values: *mut f32, layout: Layout) {
+unsafe fn unmap_pages(values: *mut f32, layout: Layout) {
     // SAFETY: guaranteed by the caller.
     unsafe { dealloc(values.cast(), layout) };
 }
 
 impl Default for Buffer {
-    /// No values.
+    /// An empty buffer.
     fn default() -> Self {
         Self { values: std::ptr::NonNull::dangling().as_ptr(), len: 0 }
     }
@@ -196,10 +194,10 @@ impl Default for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let Some(layout) = Self::layout(self.len).filter(|_| self.len > 0) else { return };
-        // SAFETY: got for this very layout, and never used again.
+        // SAFETY: allocated with this layout and not used afterwards.
         unsafe {
             match layout.align() {
-                PAGE => give_back_pages(self.values, layout),
+                PAGE => unmap_pages(self.values, layout),
                 _ => dealloc(self.values.cast(), layout),
             }
         }
@@ -210,47 +208,48 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: `len` initialized values that nobody can change while the buffer is borrowed.
+        // SAFETY: `len` initialized values, which cannot change while the buffer is borrowed.
         unsafe { std::slice::from_raw_parts(self.values, self.len) }
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as above, and borrowed by nobody else.
+        // SAFETY: as above, and borrowed exclusively.
         unsafe { std::slice::from_raw_parts_mut(self.values, self.len) }
     }
 }
 
 impl Clone for Buffer {
     /// # Panics
-    /// When there is not that much memory.
+    /// If there is not enough memory.
     fn clone(&self) -> Self {
-        let mut copy = Self::zeros(self.len).expect("memory for a copy");
+        let mut copy = Self::zeros(self.len).expect("enough memory for a copy");
         copy.copy_from_slice(self);
         copy
     }
 }
 
 impl std::fmt::Debug for Buffer {
-    /// The length, not the millions of numbers.
+    /// Only the length: there may be millions of values.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Buffer({} values)", self.len)
     }
 }
 
-/// Keeps memory that is freed, up to some hundred megabytes a thread, for what is allocated next.
+/// Makes the GNU allocator keep freed memory, up to a few hundred megabytes per thread, for later allocations. Call it
+/// once, when a program starts; it has no effect on other allocators.
 ///
-/// An image's pixels and a decoder's planes are had and freed some thousand times a second. GNU's allocator gives blocks of
-/// that size back to the system each time, and gets them back page by page, zeroed: a quarter of the time of reading a
-/// image. To be called once, when a program begins; other allocators are left as they are.
+/// The pixels of an image and the planes of a decoder are allocated and freed thousands of times per second. By default
+/// GNU's allocator returns blocks of that size to the system each time and gets them back page by page, zeroed, which
+/// takes a quarter of the time of reading an image.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        /// The most that the allocator accepts.
+        /// The largest value that the allocator accepts.
         const MAPPED_FROM: libc::c_int = 32 << 20;
         const TRIMMED_FROM: libc::c_int = 256 << 20;
-        // SAFETY: both only set limits of the allocator, at any time.
+        // SAFETY: both calls only set limits of the allocator, which is allowed at any time.
         unsafe {
             libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM);
             libc::mallopt(libc::M_TRIM_THRESHOLD, TRIMMED_FROM);
@@ -263,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buffers_are_zero_aligned_and_refused_when_too_large() {
+    fn buffers_are_zero_and_aligned_or_refused_if_too_large() {
         for len in [0, 1, 1000, PAGE / 4, (PAGE / 4) + 1] {
             let mut buffer = Buffer::zeros(len).unwrap();
             assert_eq!(buffer.len(), len);
@@ -277,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn room_that_is_not_there_is_an_error() {
+    fn reserving_too_much_is_an_error() {
         let mut values: Vec<u8> = Vec::new();
         reserve(&mut values, 1000).unwrap();
         assert_eq!(values.capacity(), 1000);

@@ -1,4 +1,4 @@
-//! What the machine could do at best: the yardsticks of compute-bound and of memory-bound kernels.
+//! The peak throughput of the machine: upper bounds for compute-bound and memory-bound kernels.
 
 use crate::isa::Isa;
 use std::hint::black_box;
@@ -7,24 +7,24 @@ use std::time::Instant;
 /// Independent chains, enough to hide the latency of a multiply-add on every pipe.
 const CHAINS: usize = 12;
 
-/// Multiply-adds of each chain between two looks at the clock. What they compute stays 0.5; a black box keeps the
-/// compiler from knowing.
+/// Multiply-adds of each chain between two readings of the clock. Their value stays 0.5; a black box hides that from the
+/// compiler.
 const ROUNDS: usize = 20_000;
 
-/// The rate of fused multiply-adds that the threads of the current pool reach together, in GFLOP/s. A GFLOP is 1e9
-/// multiplications or additions: a multiply-add counts twice.
+/// The throughput of fused multiply-adds of all threads of the current pool, in GFLOP/s. A multiply-add counts as two
+/// operations.
 ///
-/// Short rounds are run for `seconds`, and each thread's fastest counts: what disturbs a round only slows it.
+/// Runs short rounds for `seconds` and adds up the fastest of each thread: interference only slows a round down.
 pub fn fma_gflops(seconds: f64) -> f64 {
     rayon::broadcast(|_| thread_gflops(Isa::current(), seconds)).iter().sum()
 }
 
-/// Values that a thread copies between two looks at the clock: 32 MiB, far more than its share of any cache.
+/// Values that a thread copies between two readings of the clock: 32 MiB, far more than its share of any cache.
 const COPIED: usize = 8 << 20;
 
-/// The rate at which the threads of the current pool copy memory together, in GB/s: bytes read and bytes written.
+/// The throughput of memory copies of all threads of the current pool, in GB/s; bytes read and bytes written both count.
 ///
-/// Copies are run for `seconds`, and each thread's fastest counts.
+/// Copies for `seconds` and adds up the fastest round of each thread.
 pub fn copy_gbytes(seconds: f64) -> f64 {
     rayon::broadcast(|_| {
         let (from, mut to) = (vec![1.0_f32; COPIED], vec![0.0_f32; COPIED]);
@@ -48,7 +48,7 @@ fn thread_gflops(isa: Isa, seconds: f64) -> f64 {
         let round = Instant::now();
         let lanes = match isa {
             Isa::Portable => portable(),
-            // SAFETY: an instruction set is only current on a machine that has it.
+            // SAFETY: `current` only returns sets that the machine supports.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { x86::avx2() },
             // SAFETY: as above.
@@ -62,7 +62,7 @@ fn thread_gflops(isa: Isa, seconds: f64) -> f64 {
     fastest
 }
 
-/// Runs the chains on vectors of four, and tells how many values a vector holds.
+/// Runs the chains on vectors of four values, and returns that number.
 fn portable() -> usize {
     let [factor, term] = black_box([0.5, 0.25]);
     let mut chains = [[0.5_f32; 4]; CHAINS];

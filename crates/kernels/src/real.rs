@@ -1,4 +1,4 @@
-//! The arithmetic that the references need, over `f32` and `f64`.
+//! The arithmetic of the references, generic over `f32` and `f64`.
 
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
@@ -24,7 +24,7 @@ pub trait Real:
     const ONE: Self;
     /// The nearest value to `x`.
     fn from_f64(x: f64) -> Self;
-    /// The same value, or for a narrower type the wider one.
+    /// The same value in double precision.
     fn to_f64(self) -> f64;
     /// `self` to the power `exponent`.
     fn powf(self, exponent: Self) -> Self;
@@ -34,7 +34,7 @@ pub trait Real:
     fn ln(self) -> Self;
     /// Hyperbolic tangent.
     fn tanh(self) -> Self;
-    /// Whether this is not a number.
+    /// Whether this is NaN.
     fn is_nan(self) -> bool;
 }
 

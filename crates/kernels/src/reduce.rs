@@ -1,23 +1,23 @@
-//! Sums over the rows of a matrix: the gradients of biases.
+//! Sums over the rows of a matrix, `sums[j] += sum_i matrix[i, j]`: the bias gradients.
 
 use crate::isa::multiversioned;
 use crate::micro_batch::GRANULE;
 use rayon::prelude::*;
 
-/// Rows whose sum is a task, at most. Fixed, so that the order of the sum is.
+/// Rows that one task sums, at most. Fixed, so that the order of the sum is fixed.
 const BLOCK: usize = 1024;
 
-/// Columns summed together: their sums stay in the first-level cache.
+/// Columns summed at a time: their sums stay in the first-level cache.
 const COLUMNS: usize = 1024;
 
 /// `sums[j] += sum_i matrix[i, j]` for a `matrix` of `[images, rows, sums.len()]`, where `i` runs over the rows of all
-/// images: in blocks that end with a portion's images, so that parts of a batch have the same blocks.
+/// images. Blocks of rows end at granules, so that every split of a batch has the same blocks.
 ///
-/// In double precision: hundreds of thousands of values may be summed, and memory is the bottleneck anyway.
+/// Sums are in double precision: there may be hundreds of thousands of values, and memory is the bottleneck anyway.
 pub(crate) fn add_rows(matrix: &[f32], rows: usize, sums: &mut [f64]) {
     let columns = sums.len();
-    let portions = matrix.chunks((GRANULE * rows * columns).max(1));
-    let blocks: Vec<&[f32]> = portions.flat_map(|portion| portion.chunks(BLOCK * columns)).collect();
+    let granules = matrix.chunks((GRANULE * rows * columns).max(1));
+    let blocks: Vec<&[f32]> = granules.flat_map(|granule| granule.chunks(BLOCK * columns)).collect();
     let partial: Vec<Vec<f64>> = blocks
         .into_par_iter()
         .map(|block| {
@@ -33,7 +33,7 @@ pub(crate) fn add_rows(matrix: &[f32], rows: usize, sums: &mut [f64]) {
     }
 }
 
-/// The sums in single precision.
+/// Rounds sums to single precision.
 pub(crate) fn narrow(sums: &[f64], narrow: &mut [f32]) {
     narrow.iter_mut().zip(sums).for_each(|(narrow, &sum)| *narrow = sum as f32);
 }
@@ -53,12 +53,12 @@ multiversioned! {
 mod tests {
     use super::*;
 
-    /// In double precision the order of a sum shows that single precision would hide.
+    /// The sums are compared in double precision: single precision would hide their order.
     #[test]
-    fn sums_go_on_behind_a_portion() {
+    fn splits_at_granules_keep_the_bits() {
         const COLUMNS: usize = 3;
         for rows in [1, 130, 2000] {
-            // Of such different sizes that double precision rounds their sums.
+            // Magnitudes so different that sums round in double precision.
             let value = |i: usize| (i as f32).sin() * ((i % 61) as f32 - 30.0).exp2();
             let matrix: Vec<f32> = (0..40 * rows * COLUMNS).map(value).collect();
             let cut = |images: usize| {
@@ -67,8 +67,8 @@ mod tests {
                 sums.map(f64::to_bits)
             };
             let whole = cut(40);
-            assert!([1, 2, 3].iter().all(|portions| cut(portions * GRANULE) == whole), "{rows} rows");
-            assert!(cut(GRANULE + 1) != whole, "{rows} rows: the order does not show");
+            assert!([1, 2, 3].iter().all(|granules| cut(granules * GRANULE) == whole), "{rows} rows");
+            assert!(cut(GRANULE + 1) != whole, "{rows} rows: the order of the sum makes no difference");
         }
     }
 }

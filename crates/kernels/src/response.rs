@@ -1,19 +1,19 @@
-//! What the two response normalizations share: everything but the shape of the neighborhood.
+//! The two response normalizations, for any neighborhood (paper, section 3.3).
 //!
 //! With `s = k + alpha sum x^2` over a neighborhood, `y = x s^-beta`. For the gradient,
-//! `dx = dy s^-beta - 2 alpha beta x sum dy x s^(-beta - 1)`, summed over the elements in whose neighborhood
-//! this one lies: the same neighborhood, mirrored.
+//! `dx = dy s^-beta - 2 alpha beta x sum dy x s^(-beta - 1)`, summed over the elements whose neighborhood contains this
+//! one: the same neighborhood, mirrored.
 
-use crate::geometry::{NormGeometry, Normalization};
+use crate::geometry::{NormGeometry, Normalization, Reach};
 use crate::isa::multiversioned;
 use crate::scratch;
 use crate::slices::check_len;
 use rayon::prelude::*;
 
-/// How to sum over neighborhoods: `values`, how far they reach before and after an element, and the sums.
-pub(crate) type SumNeighbors = fn(&NormGeometry, &[f32], (usize, usize), &mut [f32]);
+/// Sums `values` over the neighborhood of each element.
+pub(crate) type SumNeighbors = fn(&NormGeometry, values: &[f32], Reach, sums: &mut [f32]);
 
-/// `y = x (k + alpha sum x^2)^-beta`, in parallel over blocks that hold whole neighborhoods.
+/// `y = x (k + alpha sum x^2)^-beta`, in parallel over blocks that contain whole neighborhoods.
 pub(crate) fn forward(
     g: &NormGeometry,
     batch: usize,
@@ -46,16 +46,16 @@ pub(crate) fn backward(
     check_len!(x, batch * g.maps.len());
     check_len!(dy, batch * g.maps.len());
     check_len!(dx, batch * g.maps.len());
-    let (before, after) = g.constants.reach();
+    let reach = g.constants.reach();
     let block = block.max(1);
     let blocks = x.par_chunks(block).zip(dy.par_chunks(block)).zip(dx.par_chunks_mut(block));
     blocks.for_each(|((x, dy), dx)| {
         scratch::with(2 * x.len(), |buffer| {
             let (s, products) = buffer.split_at_mut(x.len());
             square(x, dx);
-            sum(g, dx, (before, after), s);
+            sum(g, dx, reach, s);
             backward_scale(&g.constants, x, dy, s, products, dx);
-            sum(g, products, (after, before), s);
+            sum(g, products, reach.mirrored(), s);
             backward_subtract(&g.constants, x, s, dx);
         });
     });
@@ -116,7 +116,7 @@ multiversioned! {
     }
 }
 
-/// `s^(-3/4)`, the paper's exponent, from square roots: they are vector instructions, a power is a call.
+/// `s^(-3/4)`, the paper's exponent, from square roots, which are vector instructions; `powf` is a call.
 #[inline(always)]
 fn power_of_three_quarters(s: f32) -> f32 {
     let root = s.sqrt();

@@ -1,4 +1,4 @@
-//! Working memory that a thread keeps between calls, so that no kernel pays for fresh pages each time.
+//! Scratch memory that each thread keeps between calls, so that kernels do not pay for fresh pages.
 
 use crate::memory::Buffer;
 use std::cell::Cell;
@@ -9,11 +9,11 @@ thread_local! {
 
 /// Lends `work` a buffer of `len` values, aligned to a cache line, with unspecified contents.
 ///
-/// The buffer is taken out of the thread's store for the time of the call: should `work` wait for other
-/// threads, and rayon run another kernel on this one meanwhile, that kernel finds a buffer of its own.
+/// The buffer is removed from the thread's store during the call: if `work` waits for other threads and rayon runs
+/// another kernel on this one, that kernel gets a different buffer.
 ///
 /// # Panics
-/// When there is not that much memory.
+/// If there is not enough memory.
 pub(crate) fn with<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     let mut buffer = take(len);
     let result = work(&mut buffer[..len]);
@@ -23,7 +23,7 @@ pub(crate) fn with<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     result
 }
 
-/// The smallest kept buffer that is large enough; or the largest of all, which is replaced by a larger one.
+/// Takes the smallest kept buffer that is large enough, or replaces the largest one by a new buffer.
 fn take(len: usize) -> Buffer {
     let mut kept = KEPT.take();
     kept.sort_by_key(|buffer| buffer.len());
@@ -34,7 +34,8 @@ fn take(len: usize) -> Buffer {
         Some(buffer) if buffer.len() >= len => buffer,
         found => {
             drop(found);
-            Buffer::zeros(len).unwrap_or_else(|| panic!("no memory for {len} values to work with"))
+            Buffer::zeros(len)
+                .unwrap_or_else(|| panic!("not enough memory for {len} values of scratch space"))
         }
     }
 }

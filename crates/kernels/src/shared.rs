@@ -1,15 +1,15 @@
-//! A slice that the jobs of one call write together, each its own elements.
+//! A slice that several jobs write at the same time, each its own elements.
 
 use std::marker::PhantomData;
 
-/// A mutable slice whose elements several threads reach through a pointer.
+/// A mutable slice whose elements several threads access through a pointer.
 pub(crate) struct Shared<'a> {
     values: *mut f32,
     len: usize,
     slice: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: reaching an element is unsafe, and whoever does vouches that nobody else uses it meanwhile.
+// SAFETY: accessing an element is unsafe, and callers guarantee that no other thread accesses it at the same time.
 unsafe impl Sync for Shared<'_> {}
 
 impl<'a> Shared<'a> {
@@ -20,7 +20,7 @@ impl<'a> Shared<'a> {
     /// The address of element `index`.
     ///
     /// # Safety
-    /// What is read or written through it lies inside the slice, and nobody else uses it meanwhile.
+    /// Accesses through the pointer stay inside the slice, to elements that no other thread accesses at the same time.
     pub(crate) unsafe fn at(&self, index: usize) -> *mut f32 {
         debug_assert!(index <= self.len);
         // SAFETY: guaranteed by the caller.
@@ -30,7 +30,7 @@ impl<'a> Shared<'a> {
     /// `len` elements from `first` on.
     ///
     /// # Safety
-    /// They lie inside the slice, and nobody else uses them meanwhile.
+    /// They lie inside the slice, and no other thread accesses them while the result is alive.
     #[allow(clippy::mut_from_ref)]
     pub(crate) unsafe fn range(&self, first: usize, len: usize) -> &mut [f32] {
         debug_assert!(first + len <= self.len);

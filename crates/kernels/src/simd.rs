@@ -1,64 +1,68 @@
-//! A register of `f32` values, for kernels that compilers do not vectorize by themselves.
+//! Vector registers of `f32` values, for kernels that compilers do not vectorize.
 
-/// A register. Every function compiles to one instruction where the register's set is enabled, and is only sound
-/// to call on a machine that has it.
+use crate::f16::to_f32;
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64 as x86;
+
+/// A vector register. Every function compiles to one or two instructions where its instruction set is enabled, and is
+/// only sound to call on a machine that supports the set.
 pub(crate) trait Vector: Copy {
     /// Values in the register.
     const LANES: usize;
 
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn splat(value: f32) -> Self;
 
     /// # Safety
-    /// The machine has the instructions; `LANES` values can be read at `from`.
+    /// The machine supports the instructions; `LANES` values can be read at `from`.
     unsafe fn load(from: *const f32) -> Self;
 
-    /// Loads values in half precision.
+    /// Loads values that are stored in half precision.
     ///
     /// # Safety
-    /// The machine has the instructions; `LANES` halves can be read at `from`.
+    /// The machine supports the instructions; `LANES` halves can be read at `from`.
     unsafe fn load_f16(from: *const u16) -> Self;
 
     /// # Safety
-    /// The machine has the instructions; `LANES` values can be written at `to`.
+    /// The machine supports the instructions; `LANES` values can be written at `to`.
     unsafe fn store(self, to: *mut f32);
 
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn add(self, other: Self) -> Self;
 
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn sub(self, other: Self) -> Self;
 
-    /// `self * factor + term`, rounded once where the set can.
+    /// `self * factor + term`, with a single rounding if the set has fused multiply-adds.
     ///
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
 
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn mul(self, other: Self) -> Self;
 
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn div(self, other: Self) -> Self;
 
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn sqrt(self) -> Self;
 
     /// Whether every value is zero.
     ///
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     #[inline(always)]
     unsafe fn is_zero(self) -> bool {
         let mut values = [f32::NAN; 16];
         assert!(Self::LANES <= values.len());
-        // SAFETY: there is room for the lanes; the instructions are the caller's promise.
+        // SAFETY: the array has room for the lanes; the instructions are guaranteed by the caller.
         unsafe { self.store(values.as_mut_ptr()) };
         values[..Self::LANES].iter().all(|&value| value == 0.0)
     }
@@ -66,22 +70,20 @@ pub(crate) trait Vector: Copy {
     /// `self` where `x > 0`, zero elsewhere.
     ///
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn where_positive(self, x: Self) -> Self;
 
-    /// The larger of each pair; `self` where it is not a number.
+    /// The larger of each pair; `self` where that is NaN.
     ///
     /// # Safety
-    /// The machine has the instructions.
+    /// The machine supports the instructions.
     unsafe fn at_least(self, floor: Self) -> Self;
 }
 
-use crate::f16::to_f32;
-
-/// Values to a cache line.
+/// `f32` values per cache line.
 pub(crate) const LINE: usize = 16;
 
-/// Asks for the cache line at an address, which need not exist, to be at hand soon.
+/// Prefetches the cache line at an address, which may be invalid.
 #[inline(always)]
 pub(crate) fn prefetch(at: *const f32) {
     #[cfg(target_arch = "x86_64")]
@@ -93,7 +95,7 @@ pub(crate) fn prefetch(at: *const f32) {
     let _ = at;
 }
 
-/// Four values, in code that compilers turn into the target's baseline vectors.
+/// Four values, in code that compilers turn into baseline vector instructions.
 #[derive(Clone, Copy)]
 pub(crate) struct Four([f32; 4]);
 
@@ -171,7 +173,7 @@ impl Vector for Four {
     }
 }
 
-/// Implements [`Vector`] for a register of x86: one instruction, or two, for each function.
+/// Implements [`Vector`] for an x86 register.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_vector {
     ($register:ident, $lanes:literal, $splat:ident, $load:ident, $load_f16:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
@@ -181,7 +183,7 @@ macro_rules! x86_vector {
 
             #[inline(always)]
             unsafe fn splat(value: f32) -> Self {
-                // SAFETY: guaranteed by the caller, as in all that follow.
+                // SAFETY: guaranteed by the caller, as in all functions below.
                 unsafe { x86::$splat(value) }
             }
 
@@ -241,7 +243,7 @@ macro_rules! x86_vector {
 
             #[inline(always)]
             unsafe fn at_least(self, floor: Self) -> Self {
-                // Of two operands, x86 gives the second when one is not a number.
+                // If an operand is NaN, x86 returns the second.
                 // SAFETY: see above.
                 unsafe { x86::$max(floor, self) }
             }
@@ -254,9 +256,6 @@ macro_rules! x86_vector {
         }
     };
 }
-
-#[cfg(target_arch = "x86_64")]
-use std::arch::x86_64 as x86;
 
 /// # Safety
 /// Eight halves can be read.

@@ -1,4 +1,4 @@
-//! The fast kernels agree with the references in `f64`, on shapes drawn at random.
+//! The fast kernels agree with the references in `f64`, on random shapes.
 
 mod kit;
 
@@ -6,7 +6,7 @@ use alexnet_kernels::geometry::{Maps, NormGeometry, Normalization};
 use alexnet_kernels::isa::Isa;
 use alexnet_kernels::sgd::SgdSettings;
 use alexnet_kernels::{activation, activation::Epilogue, conv, dropout, f16, fc, loss, lrn, sgd};
-use kit::{Case, bits, cases::*, check_agreement, check_short_agreement, double, shapes, single, spread};
+use kit::{Case, bits, cases::*, check_agreement, check_winograd_agreement, double, shapes, single, spread};
 use proptest::prelude::*;
 
 /// The paper's settings (section 5).
@@ -31,7 +31,7 @@ proptest! {
         check_agreement(&Fc::new(batch, inputs, outputs));
     }
 
-    /// A gradient that goes into the update at once changes the weights as one that is written out first, to the bit.
+    /// The fused step has the bits of the gradient followed by the update.
     #[test]
     fn fc_step(batch in 1..20_usize, inputs in 1..1500_usize, outputs in 1..150_usize) {
         let case = Fc::new(batch, inputs, outputs);
@@ -48,7 +48,7 @@ proptest! {
         prop_assert_eq!(bits(&apart), bits(&fused));
     }
 
-    /// Weights in half precision give the bits of their values in single precision, but for the order of the sums.
+    /// Weights in half precision give the results of the same values in single precision.
     #[test]
     fn fc_f16(batch in 1..20_usize, inputs in 1..150_usize, outputs in 1..80_usize) {
         let case = Fc::new(batch, inputs, outputs);
@@ -65,7 +65,7 @@ proptest! {
         check_agreement(&MaxPool { g, batch });
     }
 
-    /// Values on a coarse grid, so that most windows have several maxima, and zeros among them.
+    /// Values on a coarse grid, so that most windows have several maxima.
     #[test]
     fn max_pool_with_ties(g in shapes::pool(), batch in 1..4_usize) {
         let case = MaxPool { g, batch };
@@ -96,7 +96,7 @@ proptest! {
         }
     }
 
-    /// Bit for bit: which units fall, and the product of those that do not.
+    /// To the bit: which units are dropped, and the values of the others.
     #[test]
     fn dropout(keys in prop::collection::vec(any::<u64>(), 1..4), units in 1..200_usize, rate in 0.0..=1.0_f32) {
         let case = Dropout { keys, units, rate, scale: 1.0 / (1.0 - rate.min(0.9)) };
@@ -140,22 +140,22 @@ proptest! {
     #![proptest_config(shapes::draw(64))]
 
     #[test]
-    fn short_conv((g, batch) in shapes::short_conv()) {
-        check_short_agreement(&Conv { g, batch });
+    fn winograd_conv((g, batch) in shapes::winograd_conv()) {
+        check_winograd_agreement(&Conv { g, batch });
     }
 
     #[test]
-    fn folding_conv((g, batch) in shapes::folding_conv()) {
-        check_short_agreement(&Conv { g, batch });
+    fn folded_conv((g, batch) in shapes::folded_conv()) {
+        check_winograd_agreement(&Conv { g, batch });
     }
 }
 
 proptest! {
     #![proptest_config(shapes::draw(64))]
 
-    /// A rectifier taken into its neighbors gives the bits of one by itself.
+    /// A rectifier fused into its neighbors gives the bits of a separate one.
     #[test]
-    fn fused_rectifiers(g in shapes::norm(), (conv, batch) in shapes::short_conv(), folds in shapes::conv()) {
+    fn fused_rectifiers(g in shapes::norm(), (conv, batch) in shapes::winograd_conv(), other in shapes::conv()) {
         let x = &single(&[spread(g.maps.len(), 1)])[0];
         let dy = &single(&[spread(g.maps.len(), 2)])[0];
         let mut rectified = x.clone();
@@ -165,7 +165,7 @@ proptest! {
         activation::relu_backward(&rectified, &mut apart);
         lrn::backward(&g, 1, &rectified, dy, Epilogue::Relu, &mut fused);
         prop_assert_eq!(&apart, &fused);
-        for (g, batch) in [(conv, batch), (folds, 2)] {
+        for (g, batch) in [(conv, batch), (other, 2)] {
             let inputs = single(&[
                 spread(batch * g.input.len(), 1),
                 spread(g.weights(), 2),
@@ -180,7 +180,7 @@ proptest! {
         }
     }
 
-    /// Maps that fill whole registers, which the draws above seldom do.
+    /// Maps that fill whole registers, which random shapes seldom do.
     #[test]
     fn wide_lrn(eighths in 1..9_usize, groups in 1..3_usize, side in 1..8_usize, size in 1..10_usize) {
         let constants = Normalization { size, alpha: 0.2, beta: 0.75, k: 2.0 };
@@ -190,14 +190,14 @@ proptest! {
 }
 
 #[test]
-fn dropout_keeps_the_right_share() {
+fn dropout_keeps_the_right_fraction() {
     let mut values = vec![1.0; 400_000];
     for rate in [0.0, 0.2, 0.5, 1.0] {
         values.fill(1.0);
         dropout::apply(&mut values, 4, &[1, 2, 3, 4], rate, 1.0);
         for image in values.chunks(100_000) {
             let kept = image.iter().sum::<f32>() / 100_000.0;
-            // Four standard deviations of a binomial share.
+            // Four standard deviations of a binomial distribution.
             assert!(
                 (kept - (1.0 - rate)).abs() <= 4.0 * (rate * (1.0 - rate) / 100_000.0).sqrt(),
                 "rate {rate}: {kept}"
@@ -210,7 +210,7 @@ fn dropout_keeps_the_right_share() {
     assert!(values.iter().all(|&value| value == 0.5));
 }
 
-/// Nothing above depends on the instructions: the tests run again with each of the other sets.
+/// Runs all tests of this file again with each of the other instruction sets.
 #[test]
 fn every_instruction_set_passes() {
     const GUARD: &str = "ALEXNET_KERNELS_TESTED_AGAIN";

@@ -1,4 +1,4 @@
-//! Every backward pass of the references is the derivative of its forward pass, by central differences in `f64`.
+//! The backward passes of the references are the derivatives of their forward passes, by central differences in `f64`.
 
 mod kit;
 

@@ -1,4 +1,4 @@
-//! A batch cut into parts gives the bits of the whole batch: each image's values, and the sums over images.
+//! A batch split into micro-batches gives the bits of the whole batch: the values of each image, and the sums over images.
 
 mod kit;
 
@@ -11,21 +11,21 @@ use kit::{bits, shapes, single, spread};
 use proptest::prelude::*;
 use std::ops::Range;
 
-/// A layer that learns, as each part of a batch is computed.
-trait Learns: Sync {
-    /// Values of an image that enter and leave, weights, biases.
+/// A layer with weights, computed one micro-batch at a time.
+trait LayerWithWeights: Sync {
+    /// Values of an image's input and output, weights, biases.
     fn lens(&self) -> [usize; 4];
-    fn carry(&self, batch: usize) -> GradAccumulator;
-    fn forward(&self, part: MicroBatch, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]);
-    fn backward_input(&self, part: MicroBatch, dy: &[f32], w: &[f32], dx: &mut [f32]);
-    fn learn(
+    fn accumulator(&self, batch: usize) -> GradAccumulator;
+    fn forward(&self, micro_batch: MicroBatch, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]);
+    fn backward_input(&self, micro_batch: MicroBatch, dy: &[f32], w: &[f32], dx: &mut [f32]);
+    fn accumulate(
         &self,
-        part: MicroBatch,
+        micro_batch: MicroBatch,
         x: &[f32],
         dy: &[f32],
         dw: &mut [f32],
         dbias: &mut [f32],
-        carry: &mut GradAccumulator,
+        accumulator: &mut GradAccumulator,
     );
 }
 
@@ -33,33 +33,33 @@ struct Conv {
     g: ConvGeometry,
 }
 
-impl Learns for Conv {
+impl LayerWithWeights for Conv {
     fn lens(&self) -> [usize; 4] {
         [self.g.input.len(), self.g.output.len(), self.g.weights(), self.g.output.channels]
     }
 
-    fn carry(&self, batch: usize) -> GradAccumulator {
-        carry(conv::accumulator_len(&self.g, batch))
+    fn accumulator(&self, batch: usize) -> GradAccumulator {
+        with_buffer(conv::accumulator_len(&self.g, batch))
     }
 
-    fn forward(&self, part: MicroBatch, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
-        conv::forward(&self.g, part, x, w, bias, Epilogue::Relu, y);
+    fn forward(&self, micro_batch: MicroBatch, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+        conv::forward(&self.g, micro_batch, x, w, bias, Epilogue::Relu, y);
     }
 
-    fn backward_input(&self, part: MicroBatch, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-        conv::backward_input(&self.g, part, dy, w, dx);
+    fn backward_input(&self, micro_batch: MicroBatch, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+        conv::backward_input(&self.g, micro_batch, dy, w, dx);
     }
 
-    fn learn(
+    fn accumulate(
         &self,
-        part: MicroBatch,
+        micro_batch: MicroBatch,
         x: &[f32],
         dy: &[f32],
         dw: &mut [f32],
         dbias: &mut [f32],
-        carry: &mut GradAccumulator,
+        accumulator: &mut GradAccumulator,
     ) {
-        conv::accumulate_gradients(&self.g, part, x, dy, dw, dbias, carry);
+        conv::accumulate_gradients(&self.g, micro_batch, x, dy, dw, dbias, accumulator);
     }
 }
 
@@ -67,33 +67,33 @@ struct Local {
     g: ConvGeometry,
 }
 
-impl Learns for Local {
+impl LayerWithWeights for Local {
     fn lens(&self) -> [usize; 4] {
         [self.g.input.len(), self.g.output.len(), self.g.local_weights(), self.g.output.len()]
     }
 
-    fn carry(&self, _: usize) -> GradAccumulator {
+    fn accumulator(&self, _: usize) -> GradAccumulator {
         GradAccumulator::default()
     }
 
-    fn forward(&self, part: MicroBatch, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
-        local::forward(&self.g, part.images(), x, w, bias, y);
+    fn forward(&self, micro_batch: MicroBatch, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+        local::forward(&self.g, micro_batch.images(), x, w, bias, y);
     }
 
-    fn backward_input(&self, part: MicroBatch, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-        local::backward_input(&self.g, part.images(), dy, w, dx);
+    fn backward_input(&self, micro_batch: MicroBatch, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+        local::backward_input(&self.g, micro_batch.images(), dy, w, dx);
     }
 
-    fn learn(
+    fn accumulate(
         &self,
-        part: MicroBatch,
+        micro_batch: MicroBatch,
         x: &[f32],
         dy: &[f32],
         dw: &mut [f32],
         dbias: &mut [f32],
-        carry: &mut GradAccumulator,
+        accumulator: &mut GradAccumulator,
     ) {
-        local::accumulate_gradients(&self.g, part, x, dy, dw, dbias, carry);
+        local::accumulate_gradients(&self.g, micro_batch, x, dy, dw, dbias, accumulator);
     }
 }
 
@@ -101,64 +101,70 @@ struct Fc {
     g: FcGeometry,
 }
 
-impl Learns for Fc {
+impl LayerWithWeights for Fc {
     fn lens(&self) -> [usize; 4] {
         [self.g.inputs, self.g.outputs, self.g.weights(), self.g.outputs]
     }
 
-    fn carry(&self, _: usize) -> GradAccumulator {
+    fn accumulator(&self, _: usize) -> GradAccumulator {
         GradAccumulator::default()
     }
 
-    fn forward(&self, part: MicroBatch, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
-        fc::forward(&self.g, part, x, w, bias, y);
+    fn forward(&self, micro_batch: MicroBatch, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+        fc::forward(&self.g, micro_batch, x, w, bias, y);
     }
 
-    fn backward_input(&self, part: MicroBatch, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-        fc::backward_input(&self.g, part.images(), dy, w, dx);
+    fn backward_input(&self, micro_batch: MicroBatch, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+        fc::backward_input(&self.g, micro_batch.images(), dy, w, dx);
     }
 
-    fn learn(
+    fn accumulate(
         &self,
-        part: MicroBatch,
+        micro_batch: MicroBatch,
         x: &[f32],
         dy: &[f32],
         dw: &mut [f32],
         dbias: &mut [f32],
-        carry: &mut GradAccumulator,
+        accumulator: &mut GradAccumulator,
     ) {
-        fc::accumulate_gradients(&self.g, part, x, dy, dw, dbias, carry);
+        fc::accumulate_gradients(&self.g, micro_batch, x, dy, dw, dbias, accumulator);
     }
 }
 
-fn carry(len: usize) -> GradAccumulator {
+fn with_buffer(len: usize) -> GradAccumulator {
     GradAccumulator::new(Buffer::zeros(len).unwrap())
 }
 
-/// Inputs, weights, biases and gradients of the outputs, of both signs.
-fn inputs(layer: &impl Learns, batch: usize) -> Vec<Vec<f32>> {
+/// Inputs, weights, biases and output gradients, of both signs.
+fn inputs(layer: &impl LayerWithWeights, batch: usize) -> Vec<Vec<f32>> {
     let [x, y, w, bias] = layer.lens();
     single(&[spread(batch * x, 1), spread(w, 2), spread(bias, 3), spread(batch * y, 4)])
 }
 
-/// `y`, `dx`, `dw` and `dbias` of a batch that comes in these parts.
-fn in_parts(layer: &impl Learns, batch: usize, inputs: &[Vec<f32>], parts: &[MicroBatch]) -> Vec<Vec<f32>> {
+/// `y`, `dx`, `dw` and `dbias` of a batch, computed in these micro-batches.
+fn in_micro_batches(
+    layer: &impl LayerWithWeights,
+    batch: usize,
+    inputs: &[Vec<f32>],
+    micro_batches: &[MicroBatch],
+) -> Vec<Vec<f32>> {
     let [x_len, y_len, ..] = layer.lens();
     let [x, w, bias, dy] = inputs else { unreachable!() };
     let [mut y, mut dx, mut dw, mut dbias] = [dy, x, w, bias].map(|like| vec![f32::NAN; like.len()]);
-    let mut carry = layer.carry(batch);
-    for &part in parts {
-        let of = |len: usize| -> Range<usize> { part.range().start * len..part.range().end * len };
+    let mut accumulator = layer.accumulator(batch);
+    for &micro_batch in micro_batches {
+        let of =
+            |len: usize| -> Range<usize> { micro_batch.range().start * len..micro_batch.range().end * len };
         let (x, dy) = (&x[of(x_len)], &dy[of(y_len)]);
-        layer.forward(part, x, w, bias, &mut y[of(y_len)]);
-        layer.backward_input(part, dy, w, &mut dx[of(x_len)]);
-        layer.learn(part, x, dy, &mut dw, &mut dbias, &mut carry);
+        layer.forward(micro_batch, x, w, bias, &mut y[of(y_len)]);
+        layer.backward_input(micro_batch, dy, w, &mut dx[of(x_len)]);
+        layer.accumulate(micro_batch, x, dy, &mut dw, &mut dbias, &mut accumulator);
     }
     vec![y, dx, dw, dbias]
 }
 
-/// Cuts a batch where `cuts` say: any numbers, made to fit.
-fn parts(batch: usize, cuts: &[usize]) -> Vec<MicroBatch> {
+/// Splits a batch at `cuts`, arbitrary numbers that are mapped to granules.
+fn split(batch: usize, cuts: &[usize]) -> Vec<MicroBatch> {
     let mut at: Vec<usize> = cuts.iter().map(|cut| cut * GRANULE % batch / GRANULE * GRANULE).collect();
     at.extend([0, batch]);
     at.sort_unstable();
@@ -166,19 +172,22 @@ fn parts(batch: usize, cuts: &[usize]) -> Vec<MicroBatch> {
     at.windows(2).map(|ends| MicroBatch::new(ends[0]..ends[1], batch)).collect()
 }
 
-fn check(layer: &impl Learns, batch: usize, cuts: &[usize]) {
-    let (inputs, parts) = (inputs(layer, batch), parts(batch, cuts));
-    let whole = bits(&in_parts(layer, batch, &inputs, &[batch.into()]));
+fn check(layer: &impl LayerWithWeights, batch: usize, cuts: &[usize]) {
+    let (inputs, split) = (inputs(layer, batch), split(batch, cuts));
+    let whole = bits(&in_micro_batches(layer, batch, &inputs, &[batch.into()]));
     for threads in [1, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let cut = bits(&pool.install(|| in_parts(layer, batch, &inputs, &parts)));
+        let cut = bits(&pool.install(|| in_micro_batches(layer, batch, &inputs, &split)));
         for (i, (cut, whole)) in cut.iter().zip(&whole).enumerate() {
-            assert!(cut == whole, "output {i}: bits depend on the parts {parts:?}, {threads} threads");
+            assert!(
+                cut == whole,
+                "output {i}: bits depend on the micro-batches {split:?}, {threads} threads"
+            );
         }
     }
 }
 
-/// Where a batch is cut.
+/// Positions to split a batch at.
 fn cuts() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(1..100_usize, 1..5)
 }
@@ -192,12 +201,12 @@ proptest! {
     }
 
     #[test]
-    fn short_convolutions((g, batch) in shapes::short_conv(), more in 0..40_usize, cuts in cuts()) {
+    fn winograd_convolutions((g, batch) in shapes::winograd_conv(), more in 0..40_usize, cuts in cuts()) {
         check(&Conv { g }, batch + more, &cuts);
     }
 
     #[test]
-    fn folded_convolutions((g, batch) in shapes::folding_conv(), more in 9..30_usize, cuts in cuts()) {
+    fn folded_convolutions((g, batch) in shapes::folded_conv(), more in 9..30_usize, cuts in cuts()) {
         check(&Conv { g }, batch + more, &cuts);
     }
 
@@ -219,11 +228,11 @@ proptest! {
         let (mut whole, mut cut) = (vec![0.0; logits.len()], vec![0.0; logits.len()]);
         let loss = loss::softmax_loss(&logits, &labels, batch, classes, &mut whole);
         let mut sum = 0.0;
-        for part in parts(batch, &cuts) {
-            let images = part.range();
+        for micro_batch in split(batch, &cuts) {
+            let images = micro_batch.range();
             let of = images.start * classes..images.end * classes;
             let (logits, dlogits) = (&logits[of.clone()], &mut cut[of]);
-            loss::accumulate_softmax_loss(logits, &labels[images], part.batch(), classes, dlogits, &mut sum);
+            loss::accumulate_softmax_loss(logits, &labels[images], micro_batch.batch(), classes, dlogits, &mut sum);
         }
         prop_assert_eq!((sum / batch as f64).to_bits(), loss.to_bits());
         prop_assert_eq!(bits(&[cut]), bits(&[whole]));
@@ -239,8 +248,8 @@ fn fc_layer(inputs: usize, outputs: usize) -> Fc {
     Fc { g: FcGeometry::new(inputs, outputs).unwrap() }
 }
 
-/// Sums so large that there is one for the whole batch, and so small that there is one for each portion; longer sums
-/// than a block of depth; a last part of one image.
+/// Weight gradients so large that there is one sum for the whole batch, and so small that there is one per granule; sums
+/// longer than a block of depth; a last micro-batch of one image.
 #[test]
 fn large_shapes() {
     check(&Conv { g: conv_layer(13, 160, 136, [3, 1, 1]) }, 28, &[1]);
@@ -251,44 +260,44 @@ fn large_shapes() {
     check(&fc_layer(40, 700), 2500, &[5, 99]);
 }
 
-/// An image whose values overflow spoils the short algorithms' outputs for its neighbors: they are found otherwise,
-/// and are the same however the batch is cut.
+/// A non-finite value in one image spoils Winograd's results for others in its plane: those are recomputed, and have the
+/// same bits however the batch is split.
 #[test]
-fn values_that_are_not_finite() {
+fn non_finite_values() {
     let layer = Conv { g: conv_layer(13, 32, 32, [3, 1, 1]) };
     let mut inputs = inputs(&layer, 40);
     inputs[0][20 * layer.g.input.len() + 5] = f32::INFINITY;
     inputs[3][30 * layer.g.output.len() + 5] = f32::MAX;
-    let whole = in_parts(&layer, 40, &inputs, &[40.into()]);
-    let cut = in_parts(&layer, 40, &inputs, &parts(40, &[1, 3]));
+    let whole = in_micro_batches(&layer, 40, &inputs, &[40.into()]);
+    let cut = in_micro_batches(&layer, 40, &inputs, &split(40, &[1, 3]));
     assert!(whole[0].iter().any(|y| y.is_infinite()) && whole[1].iter().any(|dx| dx.abs() > 1e37));
     assert!(bits(&cut[..2]) == bits(&whole[..2]));
 }
 
-/// The gradients of some images as a batch of their own.
-fn gradients(layer: &impl Learns, inputs: &[Vec<f32>], images: Range<usize>) -> Vec<Vec<f32>> {
+/// The gradients of some images as a separate batch.
+fn gradients(layer: &impl LayerWithWeights, inputs: &[Vec<f32>], images: Range<usize>) -> Vec<Vec<f32>> {
     let [x_len, y_len, w, bias] = layer.lens();
     let x = &inputs[0][images.start * x_len..images.end * x_len];
     let dy = &inputs[3][images.start * y_len..images.end * y_len];
     let (mut dw, mut dbias) = (vec![0.0; w], vec![0.0; bias]);
-    layer.learn(images.len().into(), x, dy, &mut dw, &mut dbias, &mut GradAccumulator::default());
+    layer.accumulate(images.len().into(), x, dy, &mut dw, &mut dbias, &mut GradAccumulator::default());
     vec![dw, dbias]
 }
 
-/// The sum of the gradients of two halves has other bits than the gradient of the whole.
-fn check_order_shows(layer: &impl Learns) {
+/// Checks that the sum of the gradients of two halves differs from the gradient of the whole.
+fn check_order_matters(layer: &impl LayerWithWeights) {
     let inputs = inputs(layer, 36);
     let [mut sum, half, whole] = [0..18, 18..36, 0..36].map(|images| gradients(layer, &inputs, images));
     sum[0].iter_mut().zip(&half[0]).for_each(|(sum, half)| *sum += half);
     assert!(bits(&sum[..1]) != bits(&whole[..1]));
 }
 
-/// A test of the tests above.
+/// A test of the tests above: a different order of summation changes bits.
 #[test]
-fn the_order_of_sums_shows() {
-    check_order_shows(&Conv { g: conv_layer(13, 160, 136, [3, 1, 1]) });
-    check_order_shows(&Conv { g: conv_layer(13, 32, 64, [3, 1, 1]) });
-    check_order_shows(&Conv { g: conv_layer(9, 4, 6, [3, 2, 1]) });
-    check_order_shows(&Local { g: conv_layer(5, 4, 6, [3, 1, 1]) });
-    check_order_shows(&fc_layer(70, 40));
+fn the_order_of_sums_matters() {
+    check_order_matters(&Conv { g: conv_layer(13, 160, 136, [3, 1, 1]) });
+    check_order_matters(&Conv { g: conv_layer(13, 32, 64, [3, 1, 1]) });
+    check_order_matters(&Conv { g: conv_layer(9, 4, 6, [3, 2, 1]) });
+    check_order_matters(&Local { g: conv_layer(5, 4, 6, [3, 1, 1]) });
+    check_order_matters(&fc_layer(70, 40));
 }

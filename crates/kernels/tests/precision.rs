@@ -1,4 +1,4 @@
-//! How exact the paper's convolutions are, at their full sizes: `cargo test -p alexnet-kernels --release --test
+//! The accuracy of the paper's convolutions at full size: `cargo test -p alexnet-kernels --release --test
 //! precision -- --nocapture` prints the errors.
 
 mod kit;
@@ -6,7 +6,7 @@ mod kit;
 use alexnet_kernels::geometry::{ConvGeometry, Maps, Rounding, Window};
 use kit::{Case, cases::Conv, double, relative_error, spread};
 
-/// Relative root mean square errors that are allowed: forward, input gradient, weight gradient.
+/// The largest relative RMS errors: forward, input gradient, weight gradient.
 const BOUNDS: [f64; 3] = [5e-6, 5e-6, 1e-5];
 
 fn check(
@@ -20,7 +20,7 @@ fn check(
     let window = Window { kernel, stride, pad, rounding: Rounding::Up };
     let g = ConvGeometry::new(input, maps, window, groups).unwrap();
     let case = Conv { g, batch };
-    // Values of both signs, so that sums cancel and errors show.
+    // Values of both signs, so that sums partly cancel and errors become visible.
     let lens = [batch * g.input.len(), g.weights(), g.output.channels, batch * g.output.len()];
     let inputs: Vec<Vec<f64>> = lens.into_iter().zip(1..).map(|(len, seed)| spread(len, seed)).collect();
     let inputs = kit::single(&inputs);
@@ -49,7 +49,7 @@ fn conv2() {
     check("conv2", Maps::new(27, 27, 96), 256, [5, 1, 2], 2, 1);
 }
 
-/// Four images, which share a plane.
+/// The four images of conv5 share a Winograd plane.
 #[test]
 fn conv3_to_conv5() {
     check("conv3", Maps::new(13, 13, 256), 384, [3, 1, 1], 1, 1);

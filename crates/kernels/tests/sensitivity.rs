@@ -1,4 +1,4 @@
-//! Tests of the tests: an operation that is slightly wrong is told from the right one by the tolerance in use.
+//! Tests of the tests: the tolerance in use detects an operation that is slightly wrong.
 
 mod kit;
 
@@ -14,19 +14,19 @@ fn lrn(constants: Normalization) -> Lrn {
     Lrn { g: NormGeometry::new(Maps::new(5, 5, 24), 2, constants).unwrap(), batch: 2 }
 }
 
-/// Panics unless each output of the first case differs from the second's by more than the tolerance.
-fn assert_told_apart(one: &impl Case, other: &impl Case) {
+/// Panics unless each output of the first case differs from that of the second by more than the tolerance.
+fn assert_distinguishable(one: &impl Case, other: &impl Case) {
     let inputs = single(&one.inputs());
     let (fast, reference) = (one.fast(&inputs), other.reference(&double(&inputs)));
     for (i, (fast, reference)) in fast.into_iter().zip(reference).enumerate() {
         let differ = fast.len() != reference.len() || agree(&[fast], &[reference]).is_err();
-        assert!(differ, "output {i} of {one:?} passes for {other:?}");
+        assert!(differ, "output {i} of {one:?} agrees with {other:?}");
     }
 }
 
 #[test]
 fn lrn_is_not_the_identity() {
-    // With k = 1 what remains is the normalization itself, whose effect is a part in ten thousand.
+    // With k = 1 only the normalization itself remains, an effect of about 1e-4.
     for k in [1.0, 2.0] {
         let case = lrn(Normalization { k, ..PAPER });
         let inputs = single(&case.inputs());
@@ -39,25 +39,25 @@ fn lrn_is_not_the_identity() {
 
 #[test]
 fn lrn_constants_matter() {
-    assert_told_apart(&lrn(Normalization { alpha: PAPER.alpha / 5.0, ..PAPER }), &lrn(PAPER));
-    assert_told_apart(&lrn(Normalization { size: 4, ..PAPER }), &lrn(PAPER));
-    assert_told_apart(&lrn(Normalization { size: 3, ..PAPER }), &lrn(PAPER));
-    assert_told_apart(&lrn(Normalization { beta: 0.7501, ..PAPER }), &lrn(PAPER));
-    assert_told_apart(&lrn(Normalization { k: 2.0001, ..PAPER }), &lrn(PAPER));
+    assert_distinguishable(&lrn(Normalization { alpha: PAPER.alpha / 5.0, ..PAPER }), &lrn(PAPER));
+    assert_distinguishable(&lrn(Normalization { size: 4, ..PAPER }), &lrn(PAPER));
+    assert_distinguishable(&lrn(Normalization { size: 3, ..PAPER }), &lrn(PAPER));
+    assert_distinguishable(&lrn(Normalization { beta: 0.7501, ..PAPER }), &lrn(PAPER));
+    assert_distinguishable(&lrn(Normalization { k: 2.0001, ..PAPER }), &lrn(PAPER));
 }
 
 #[test]
 fn lrn_stays_in_its_group() {
     let ungrouped = Lrn { g: NormGeometry { groups: 1, ..lrn(PAPER).g }, batch: 2 };
-    assert_told_apart(&lrn(PAPER), &ungrouped);
+    assert_distinguishable(&lrn(PAPER), &ungrouped);
 }
 
 #[test]
 fn within_a_map_is_not_across_maps() {
     let Lrn { g, batch } = lrn(PAPER);
-    assert_told_apart(&MapNorm { g, batch }, &lrn(PAPER));
+    assert_distinguishable(&MapNorm { g, batch }, &lrn(PAPER));
     let smaller = NormGeometry { constants: Normalization { size: 4, ..PAPER }, ..g };
-    assert_told_apart(&MapNorm { g, batch }, &MapNorm { g: smaller, batch });
+    assert_distinguishable(&MapNorm { g, batch }, &MapNorm { g: smaller, batch });
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn groups_of_a_convolution_matter() {
         g: ConvGeometry::new(Maps::new(6, 6, 4), 6, window, groups).unwrap(),
         batch: 2,
     });
-    // Two groups are one whose kernels are zero between the groups. Without the zeros the results differ.
+    // Two groups are equivalent to one group with zero weights between them; with other weights the results differ.
     let [x, w, bias, dy] = &double(&single(&two.inputs()))[..] else { unreachable!() };
     let spread_out = |cross: f64| -> Vec<f64> {
         let g = &one.g;
@@ -98,7 +98,7 @@ fn rounding_matters() {
     let [pool_down, pool_up] =
         [down, up].map(|window| AvgPool { g: PoolGeometry::new(maps, window).unwrap(), batch: 1 });
     assert_ne!(pool_down.g.output, pool_up.g.output);
-    // And where the window hangs over the edge, an average over nine pixels is not one over those inside.
+    // Where the window extends past the edge, an average over nine pixels differs from one over those inside.
     let inputs = single(&pool_up.inputs());
     let mut wrong = pool_up.reference(&double(&inputs));
     let last = wrong[0].len() - 1;
@@ -107,7 +107,7 @@ fn rounding_matters() {
 }
 
 #[test]
-fn one_tie_given_to_another_pixel_is_seen() {
+fn a_gradient_at_the_wrong_pixel_of_a_tie_is_detected() {
     let window = Window { kernel: 3, stride: 2, pad: 0, rounding: Rounding::Down };
     let case = MaxPool { g: PoolGeometry::new(Maps::new(13, 13, 8), window).unwrap(), batch: 2 };
     let mut inputs = single(&case.inputs());
@@ -123,12 +123,12 @@ fn dropout_scale_is_exact() {
     let case = |scale| Dropout { keys: vec![7], units: 64, rate: 0.5, scale };
     let inputs = single(&case(2.0).inputs());
     assert_ne!(bits(&case(2.0).fast(&inputs)), bits(&case(2.0_f32.next_up()).reference(&inputs)));
-    assert_told_apart(&case(1.0), &case(2.0));
-    assert_told_apart(&Dropout { keys: vec![8], ..case(2.0) }, &case(2.0));
+    assert_distinguishable(&case(1.0), &case(2.0));
+    assert_distinguishable(&Dropout { keys: vec![8], ..case(2.0) }, &case(2.0));
 }
 
 #[test]
-fn a_bias_counted_twice_is_seen() {
+fn a_slightly_wrong_bias_is_detected() {
     let window = Window { kernel: 3, stride: 1, pad: 1, rounding: Rounding::Down };
     let case = Conv { g: ConvGeometry::new(Maps::new(6, 6, 4), 6, window, 1).unwrap(), batch: 2 };
     let inputs = single(&case.inputs());

@@ -1,4 +1,4 @@
-//! Values at the ends of the number line, and empty batches.
+//! Non-finite, subnormal and very large values, and empty batches.
 
 mod kit;
 
@@ -18,11 +18,9 @@ fn conv(window: Window, groups: usize) -> ConvGeometry {
     ConvGeometry::new(Maps::new(7, 7, 4), 6, window, groups).unwrap()
 }
 
-/// One element of one input is poisoned at a time: every output that is not finite in the reference is the same
-/// here, and no other is poisoned, save in the outputs named by `wider`.
-///
-/// In those a product with the zeros outside the map is computed, where the reference has no connection: zero
-/// times infinity is not a number.
+/// Makes one element of one input non-finite at a time. Outputs must be non-finite exactly where those of the reference
+/// are, except that outputs in `wider` may have more NaNs: there the kernel multiplies the zeros outside the map, where
+/// the reference has no connection, and zero times infinity is NaN.
 fn check_poison(case: &impl Case, wider: &[usize]) {
     let clean = single(&case.inputs());
     for input in 0..clean.len() {
@@ -37,7 +35,7 @@ fn check_poison(case: &impl Case, wider: &[usize]) {
                         let near = (fast - reference).abs() <= 1e-4 * (1.0 + reference.abs());
                         assert!(
                             same || near || fast.is_nan() && wider.contains(&output),
-                            "{fast} for {reference} in output {output}, {poison} in input {input}: {case:?}"
+                            "{fast}, expected {reference}, in output {output} for {poison} in input {input}: {case:?}"
                         );
                     }
                 }
@@ -47,10 +45,10 @@ fn check_poison(case: &impl Case, wider: &[usize]) {
 }
 
 #[test]
-fn poison_spreads_as_in_the_reference() {
+fn non_finite_values_spread_as_in_the_reference() {
     check_poison(&Conv { g: conv(window(3, 2, 0), 2), batch: 2 }, &[1]);
     check_poison(&Conv { g: conv(window(3, 2, 1), 2), batch: 2 }, &[0, 1, 2]);
-    // Convolutions by Winograd's algorithms: one that sees no padding, one that does, one that is folded.
+    // Winograd's algorithms: without padding, with padding, folded.
     let wide = |window| ConvGeometry::new(Maps::new(11, 11, 32), 32, window, 2).unwrap();
     check_poison(&Conv { g: wide(window(3, 1, 0)), batch: 2 }, &[1]);
     check_poison(&Conv { g: wide(window(5, 1, 2)), batch: 1 }, &[0, 1, 2]);
@@ -75,7 +73,7 @@ fn poison_spreads_as_in_the_reference() {
     check_poison(&Dropout { keys: vec![3], units: 50, rate: 0.5, scale: 2.0 }, &[]);
 }
 
-/// Sums of subnormal numbers are exact, unless they are flushed to zero.
+/// Sums of subnormal numbers are exact unless they are flushed to zero.
 #[test]
 fn subnormal_numbers_are_kept() {
     let tiny =
@@ -90,7 +88,7 @@ fn subnormal_numbers_are_kept() {
     assert_eq!(bits(&fast[..2]), bits(&reference[..2]));
     assert!(fast[0].iter().any(|y| y.is_subnormal()));
 
-    // Winograd's factors divide what cannot be divided any more, so a few digits go; they are not flushed.
+    // Winograd's transforms divide, which costs subnormal numbers a few digits; they are still not flushed.
     let g = ConvGeometry::new(Maps::new(12, 12, 32), 32, window(3, 1, 1), 2).unwrap();
     let case = Conv { g, batch: 2 };
     let mut inputs = single(&case.inputs());
@@ -126,7 +124,7 @@ fn large_logits_neither_overflow_nor_vanish() {
     let value = loss::softmax_loss(&logits, &[0, 1], 2, 3, &mut dlogits);
     assert!((value - (-1.0_f64).exp().ln_1p() / 2.0).abs() < 1e-12, "{value}");
     assert!(dlogits.iter().all(|value| value.is_finite()));
-    // A confident network's loss is below the resolution of single precision beside 1.
+    // The loss of a confident network is below the resolution of single precision near 1.
     let value = loss::softmax_loss(&[20.0, 0.0], &[0], 1, 2, &mut dlogits[..2]);
     assert!((value / (-20.0_f64).exp() - 1.0).abs() < 1e-6, "{value:e}");
     let value = loss::softmax_loss(&[f32::NAN, 0.0], &[1], 1, 2, &mut dlogits[..2]);
@@ -134,8 +132,8 @@ fn large_logits_neither_overflow_nor_vanish() {
 }
 
 #[test]
-#[should_panic(expected = "label 3 of 3 classes")]
-fn labels_are_classes() {
+#[should_panic(expected = "label 3 with 3 classes")]
+fn labels_must_be_classes() {
     loss::softmax_loss(&[0.0; 3], &[3], 1, 3, &mut [0.0; 3]);
 }
 
@@ -148,7 +146,7 @@ fn lengths_are_checked() {
     case.fast(&inputs);
 }
 
-/// An empty batch writes nothing, and its weights have the gradient zero.
+/// An empty batch writes nothing and has zero gradients.
 #[test]
 fn empty_batches() {
     let case = Conv { g: conv(window(3, 1, 1), 2), batch: 0 };

@@ -1,4 +1,4 @@
-//! The number of threads changes no bit of any result. The shapes are large enough to be cut.
+//! Results have the same bits at any number of threads, on shapes large enough to be split between them.
 
 mod kit;
 
@@ -56,9 +56,9 @@ fn elementwise() {
     check_threads(&SoftmaxLoss { labels: (0..200).collect(), classes: 1000 });
 }
 
-/// One weight that is not a finite number is told, wherever it is and however it came about.
+/// A single non-finite weight is reported, wherever it is and whatever caused it.
 #[test]
-fn a_spoilt_weight_is_told() {
+fn steps_report_non_finite_weights() {
     let len = 40_000;
     for (value, gradient) in [(f32::NAN, 0.0), (0.0, f32::INFINITY), (f32::MAX, -f32::MAX)] {
         for at in [0, 7, 16_383, 16_384, len - 1] {

@@ -12,6 +12,7 @@ use crate::net::Network;
 /// Returns an error if an option is invalid, memory is insufficient (the message includes the memory table), or the
 /// threads cannot be started.
 pub fn open(device: Device, network: Network, options: &Options) -> Result<Box<dyn Engine>> {
+    log::debug!("opening an engine for {} parameters on {device:?}: {options:?}", network.parameters());
     match device {
         Device::Cpu => Ok(Box::new(CpuEngine::open(network, options)?)),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::topk::{add_softmax, rank};
-use crate::data::{Batch, Loader, Preprocess, Skip, Split};
+use crate::data::{LoadedBatch, Loader, Preprocess, Skip, Split};
 use crate::engine::Engine;
 use crate::{Error, Result};
 
@@ -87,7 +87,9 @@ pub fn ensemble(
     let mut found = Evaluation::default();
     let weight = 1.0 / (views * judges.len()) as f64;
     // The loaders take the same images in the same order; only the squares and crops differ.
-    while let Some(batches) = loaders.iter_mut().map(Iterator::next).collect::<Option<Result<Vec<Batch>>>>() {
+    while let Some(batches) =
+        loaders.iter_mut().map(Iterator::next).collect::<Option<Result<Vec<LoadedBatch>>>>()
+    {
         let mut batches = batches?;
         let mut probabilities = vec![0.0; batches[0].labels.len() * classes];
         for (judge, batch) in judges.iter_mut().zip(&batches) {

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::file::{FORMAT_VERSION, Model};
 use super::{Golden, Summary};
-use crate::data::source::hex;
+use crate::data::digest::hex;
 use crate::data::{Image, Preprocess, square};
 use crate::engine::Tensor;
 use crate::error::Kind;

@@ -1,4 +1,4 @@
-//! Trainings by the program itself: images, a recipe and run folders below one folder.
+//! Trainings by the program: images, a recipe, and run folders in one temporary folder.
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::support::every_layer;
 
 pub(crate) const CLASSES: [&str; 5] = ["ant", "bee", "cat", "dog", "eel"];
 
-/// An image that is mostly its class's.
+/// An image that looks like its class.
 pub(crate) fn image(class: usize, salt: usize) -> Vec<u8> {
     let (width, height) = (20 + class, 19);
     let own = pixels(width, height, 1 << 20 | class);
@@ -27,14 +27,14 @@ pub(crate) fn image(class: usize, salt: usize) -> Vec<u8> {
     encode(&image::DynamicImage::ImageRgb8(image))
 }
 
-/// Images, a recipe and run folders below one folder.
+/// A temporary folder with images, a recipe, and run folders.
 pub(crate) struct Place {
     folder: tempfile::TempDir,
 }
 
 impl Place {
     pub(crate) fn new(epochs: usize) -> Self {
-        // In memory where there is such a folder: the tests wait for the disk more than for anything else.
+        // In memory if possible: the tests would mostly wait for the disk.
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let place = Self { folder: folder.unwrap() };
@@ -72,7 +72,7 @@ impl Place {
         self.root().join(name).to_str().unwrap().to_owned()
     }
 
-    /// The program, before its arguments are run.
+    /// A command that runs the program, under `program` if that is not empty.
     pub(crate) fn command(&self, program: &[&str], args: &[String]) -> Command {
         let binary = cargo_bin!("alexnet").display().to_string();
         let mut words: Vec<String> = program.iter().map(ToString::to_string).collect();
@@ -83,28 +83,28 @@ impl Place {
         command
     }
 
-    /// Arguments that begin a training in `run`.
+    /// Arguments that start a training in `run`.
     pub(crate) fn train(&self, run: &str, more: &[&str]) -> Vec<String> {
         let [data, recipe, run] = [self.path("data"), self.path("recipe.toml"), self.path(run)];
-        often(&["train", &data, "--recipe", &recipe, "--run", &run, "--exist-ok"], more)
+        with_checkpoints(&["train", &data, "--recipe", &recipe, "--run", &run, "--exist-ok"], more)
     }
 
-    /// Arguments that go on with the training in `run`, or begin it if it was stopped before it could be gone on with.
-    pub(crate) fn go_on(&self, run: &str, more: &[&str]) -> Vec<String> {
+    /// Arguments that resume the training in `run`, or start it if it was stopped before it could be resumed.
+    pub(crate) fn resume(&self, run: &str, more: &[&str]) -> Vec<String> {
         if !self.root().join(run).join("run.json").exists() {
             return self.train(run, more);
         }
-        often(&["train", "--resume", &self.path(run)], more)
+        with_checkpoints(&["train", "--resume", &self.path(run)], more)
     }
 
-    /// Arguments that resume the training in `run` with what it was asked for.
+    /// Arguments that resume the training in `run` with its own options.
     pub(crate) fn train_resume(&self, run: &str) -> Vec<String> {
         vec!["train".to_owned(), "--resume".to_owned(), self.path(run)]
     }
 
-    /// Checks that the best model of a run is the one that its metrics show to be the best: the first with the largest share
-    /// of validation images right, among these with the lowest loss.
-    pub(crate) fn best_is_that_of_metrics(&self, run: &str) {
+    /// Checks that the best model of a run is the best in its metrics: highest validation top-1, then lowest loss, then
+    /// first.
+    pub(crate) fn check_best(&self, run: &str) {
         let folder = self.root().join(run);
         let number = |line: &Value, name: &str| line[name].as_f64().unwrap();
         let mut best: Option<Value> = None;
@@ -126,12 +126,12 @@ impl Place {
         finished(self.command(&[], args).output().unwrap(), code)
     }
 
-    pub(crate) fn words(&self, args: &[&str], code: i32) -> (String, String) {
+    pub(crate) fn run_words(&self, args: &[&str], code: i32) -> (String, String) {
         self.run(&args.iter().map(ToString::to_string).collect::<Vec<_>>(), code)
     }
 
-    /// What the numbers of a finished run are: its models, and its metrics but for times.
-    pub(crate) fn numbers(&self, run: &str) -> (BTreeMap<&str, Vec<u8>>, Vec<Value>) {
+    /// The results of a run: its models, and its metrics without times.
+    pub(crate) fn results(&self, run: &str) -> (BTreeMap<&str, Vec<u8>>, Vec<Value>) {
         let folder = self.root().join(run);
         let models = ["best.safetensors", "last.safetensors"];
         let models = models.map(|name| (name, std::fs::read(folder.join(name)).unwrap()));
@@ -139,8 +139,8 @@ impl Place {
     }
 }
 
-/// The arguments, on one thread, and with checkpoints every second step unless they say otherwise.
-pub(crate) fn often(args: &[&str], more: &[&str]) -> Vec<String> {
+/// The arguments, with one thread, and a checkpoint every second step by default.
+pub(crate) fn with_checkpoints(args: &[&str], more: &[&str]) -> Vec<String> {
     let steps: &[&str] =
         if more.contains(&"--checkpoint-steps") { &[] } else { &["--checkpoint-steps", "2"] };
     args.iter().chain(&["--threads", "1"]).chain(steps).chain(more).map(ToString::to_string).collect()
@@ -154,7 +154,7 @@ pub(crate) fn finished(output: Output, code: i32) -> (String, String) {
     (out, err)
 }
 
-/// The metrics of a run without what the clock says.
+/// The metrics of a run without times.
 pub(crate) fn lines(folder: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
     let read = |line: &str| {
@@ -173,7 +173,7 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(status.success());
 }
 
-/// Waits until a training has written so many lines of metrics.
+/// Waits until a training has written `n` lines of metrics.
 pub(crate) fn wait_for_lines(run: &Path, n: usize) {
     for _ in 0..3000 {
         let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
@@ -182,5 +182,5 @@ pub(crate) fn wait_for_lines(run: &Path, n: usize) {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("{}: no {n} lines of metrics", run.display());
+    panic!("{}: fewer than {n} lines of metrics", run.display());
 }

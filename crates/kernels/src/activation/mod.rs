@@ -1,7 +1,8 @@
-//! Non-linearities, in place: the rectifier (paper, section 3.1) and the saturating ones it is compared with.
+//! Non-linearities, in place: the rectifier `max(x, 0)` and the saturating functions it is compared with (paper, section
+//! 3.1).
 //!
-//! Every derivative is a function of the output, so a backward pass needs only what the forward pass left:
-//! `y` is that, and `dy` becomes the gradient with respect to the input.
+//! Every derivative is a function of the output, so a backward pass needs only the result `y` of the forward pass; it
+//! turns `dy` into the gradient with respect to the input.
 
 pub mod reference;
 
@@ -9,17 +10,17 @@ use crate::isa::multiversioned;
 use crate::slices::{GRAIN, check_len};
 use rayon::prelude::*;
 
-/// What happens to a layer's outputs while they are at hand.
+/// An operation fused into a kernel, applied to its outputs while they are in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Epilogue {
-    /// Nothing.
+    /// No operation.
     Identity,
-    /// They are rectified, as by [`relu`].
+    /// The rectifier, [`relu`].
     Relu,
 }
 
 impl Epilogue {
-    /// What no output is below.
+    /// The lower bound that it puts on outputs.
     pub(crate) const fn floor(self) -> f32 {
         match self {
             Self::Identity => f32::NEG_INFINITY,
@@ -27,7 +28,7 @@ impl Epilogue {
         }
     }
 
-    /// Does it to outputs that are written already.
+    /// Applies it to outputs in memory.
     pub(crate) fn apply(self, values: &mut [f32]) {
         if self == Self::Relu {
             relu(values);
@@ -35,17 +36,17 @@ impl Epilogue {
     }
 }
 
-/// `a = max(a, 0)`; not a number stays so.
+/// `a = max(a, 0)`; NaN stays NaN.
 pub fn relu(values: &mut [f32]) {
-    values.par_chunks_mut(GRAIN).for_each(relu_part);
+    values.par_chunks_mut(GRAIN).for_each(relu_chunk);
 }
 
 /// `dy = dy` where `y > 0`, else 0: the gradient at 0 is 0.
 ///
 /// # Panics
-/// When the slices differ in length.
+/// If the slices differ in length.
 pub fn relu_backward(y: &[f32], dy: &mut [f32]) {
-    backward(y, dy, relu_backward_part);
+    backward(y, dy, relu_backward_chunk);
 }
 
 /// `a = tanh(a)`.
@@ -56,9 +57,9 @@ pub fn tanh(values: &mut [f32]) {
 /// `dy = dy (1 - y^2)`.
 ///
 /// # Panics
-/// When the slices differ in length.
+/// If the slices differ in length.
 pub fn tanh_backward(y: &[f32], dy: &mut [f32]) {
-    backward(y, dy, tanh_backward_part);
+    backward(y, dy, tanh_backward_chunk);
 }
 
 /// `a = 1 / (1 + e^-a)`.
@@ -69,36 +70,36 @@ pub fn logistic(values: &mut [f32]) {
 /// `dy = dy y (1 - y)`.
 ///
 /// # Panics
-/// When the slices differ in length.
+/// If the slices differ in length.
 pub fn logistic_backward(y: &[f32], dy: &mut [f32]) {
-    backward(y, dy, logistic_backward_part);
+    backward(y, dy, logistic_backward_chunk);
 }
 
-fn backward(y: &[f32], dy: &mut [f32], part: fn(&[f32], &mut [f32])) {
+fn backward(y: &[f32], dy: &mut [f32], chunk: fn(&[f32], &mut [f32])) {
     check_len!(y, dy.len());
-    y.par_chunks(GRAIN).zip(dy.par_chunks_mut(GRAIN)).for_each(|(y, dy)| part(y, dy));
+    y.par_chunks(GRAIN).zip(dy.par_chunks_mut(GRAIN)).for_each(|(y, dy)| chunk(y, dy));
 }
 
-// Adding zero changes no value, only the sign of -0. Without it the compiler stores under a mask, to spare the
-// values that stay as they are, and such stores are slow on AMD's machines.
+// Adding zero changes no value except the sign of -0. Without it the compiler emits masked stores, to skip values that do
+// not change, and those are slow on AMD processors.
 multiversioned! {
-    fn relu_part(values: &mut [f32]) {
+    fn relu_chunk(values: &mut [f32]) {
         for a in values {
             *a = if *a < 0.0 { 0.0 } else { *a + 0.0 };
         }
     }
 
-    fn relu_backward_part(y: &[f32], dy: &mut [f32]) {
+    fn relu_backward_chunk(y: &[f32], dy: &mut [f32]) {
         for (y, dy) in y.iter().zip(dy) {
             *dy = if *y > 0.0 { *dy + 0.0 } else { 0.0 };
         }
     }
 
-    fn tanh_backward_part(y: &[f32], dy: &mut [f32]) {
+    fn tanh_backward_chunk(y: &[f32], dy: &mut [f32]) {
         reference::tanh_backward(y, dy);
     }
 
-    fn logistic_backward_part(y: &[f32], dy: &mut [f32]) {
+    fn logistic_backward_chunk(y: &[f32], dy: &mut [f32]) {
         reference::logistic_backward(y, dy);
     }
 }

@@ -1,8 +1,8 @@
-//! The non-linearities as their definitions.
+//! The non-linearities, written as their definitions.
 
 use crate::real::Real;
 
-/// `a = max(a, 0)`; not a number stays so.
+/// `a = max(a, 0)`; NaN stays NaN.
 pub fn relu<T: Real>(values: &mut [T]) {
     for a in values {
         if *a <= T::ZERO {

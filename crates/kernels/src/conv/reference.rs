@@ -1,10 +1,10 @@
-//! The convolution as its definition: a list of connections.
+//! The convolution, written as its definition: a sum over connections.
 
 use crate::geometry::ConvGeometry;
 use crate::real::Real;
 use crate::slices::check_len;
 
-/// One connection of a convolution: indices into the slices of inputs, outputs and weights.
+/// One connection of a convolution, as indices into inputs, outputs and weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connection {
     /// Index into `[batch, height, width, channels]` of the input.
@@ -15,19 +15,19 @@ pub struct Connection {
     pub weight: usize,
 }
 
-/// Calls `visit` for every connection. Taps outside the map are none: they see zero.
+/// Calls `visit` for every connection. Taps outside the map see zero and are skipped.
 pub fn connections(g: &ConvGeometry, batch: usize, mut visit: impl FnMut(Connection)) {
     let (kernel, stride, pad) = (g.window.kernel, g.window.stride, g.window.pad);
     let (inputs, outputs) = (g.group_inputs(), g.group_outputs());
     for b in 0..batch {
         for oy in 0..g.output.height {
-            let (top, bottom) = g.window.covers(oy, g.input.height);
+            let rows = g.window.covered(oy, g.input.height);
             for ox in 0..g.output.width {
-                let (left, right) = g.window.covers(ox, g.input.width);
+                let columns = g.window.covered(ox, g.input.width);
                 let output = ((b * g.output.height + oy) * g.output.width + ox) * g.output.channels;
-                for iy in top..bottom {
+                for iy in rows.clone() {
                     let ky = iy + pad - oy * stride;
-                    for ix in left..right {
+                    for ix in columns.clone() {
                         let kx = ix + pad - ox * stride;
                         let input = ((b * g.input.height + iy) * g.input.width + ix) * g.input.channels;
                         for group in 0..g.groups {

@@ -1,10 +1,10 @@
-//! Dropout as its definition.
+//! Dropout, written as its definition.
 
-use super::{Threshold, is_kept};
+use super::mask::{Threshold, is_kept};
 use crate::hash::mix;
 use crate::real::Real;
 
-/// Element `i` of image `b` is multiplied by `scale` if it is kept, and becomes 0 if not.
+/// Multiplies element `i` of image `b` by `scale` if it is kept, and sets it to 0 otherwise.
 pub fn apply<T: Real>(values: &mut [T], batch: usize, keys: &[u64], rate: f32, scale: T) {
     let threshold = Threshold::of(rate);
     let per_image = values.len() / batch;

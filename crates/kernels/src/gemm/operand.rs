@@ -1,14 +1,14 @@
-//! What a matrix has to know in order to be multiplied: how to pack a block of itself.
+//! Operands of a product: matrices that can pack a block of themselves into panels.
 
 use std::ops::Range;
 
-/// Lines that are spread over panels at a time: they stay in the first-level cache.
+/// Lines distributed over panels at a time: they stay in the first-level cache.
 pub(crate) const LINES: usize = 16;
 
-/// One side of a product. The word "row" means a row of `A`, or a column of `B`: an index of the result.
+/// An operand of a product. "Row" means a row of `A` or a column of `B`: an index of the result.
 pub trait Operand: Sync {
-    /// Packs the block `rows` x `depth` into panels of `width` rows: `block` is `[panel, depth, width]`, and
-    /// the last panel is filled up with zeros.
+    /// Packs the block `rows` x `depth` into panels of `width` rows, `block: [panel, depth, width]`. The last panel is
+    /// padded with zeros.
     fn pack(&self, rows: Range<usize>, depth: Range<usize>, width: usize, block: &mut [f32]);
 }
 
@@ -21,12 +21,12 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// A left operand stored `[m, k]`, or a right one stored `[n, k]`: sums run along contiguous values.
+    /// A left operand stored as `[m, k]` or a right one stored as `[n, k]`: sums run along contiguous values.
     pub fn along_rows(values: &'a [f32], row_stride: usize) -> Self {
         Self { values, row_stride, depth_stride: 1 }
     }
 
-    /// A left operand stored `[k, m]`, or a right one stored `[k, n]`: sums run across the stored rows.
+    /// A left operand stored as `[k, m]` or a right one stored as `[k, n]`: sums run across the stored rows.
     pub fn across_rows(values: &'a [f32], row_stride: usize) -> Self {
         Self { values, row_stride: 1, depth_stride: row_stride }
     }
@@ -53,9 +53,8 @@ impl Operand for Matrix<'_> {
     }
 }
 
-/// Writes lines of values, one for each depth in `lines` of `0..depth`, into panels, and zeros past the last.
-///
-/// `block[p, i, r] = line(i)[p * width + r]`.
+/// Distributes lines of values, one per depth, over panels: `block[p, i, r] = line(i)[p * width + r]` for `i` in `lines`,
+/// zero past the end of a line.
 pub(crate) fn spread<'a>(
     line: impl Fn(usize) -> &'a [f32],
     lines: Range<usize>,
@@ -78,7 +77,7 @@ pub(crate) fn spread<'a>(
     }
 }
 
-/// Fills a panel's row. A call of `memcpy` costs more than the copy, so the usual widths are spelled out.
+/// Fills a row of a panel. A call to `memcpy` costs more than the copy, so the usual widths are compile-time constants.
 #[inline]
 fn copy<const N: usize>(values: &[f32], target: &mut [f32]) {
     match (values.first_chunk::<N>(), target.first_chunk_mut::<N>()) {
@@ -93,10 +92,10 @@ fn copy_any(values: &[f32], target: &mut [f32]) {
     target[count..].fill(0.0);
 }
 
-/// Packs one panel from rows that are contiguous along the depth: `panel[d, r] = row(r)[d]`, a transposition.
+/// Packs one panel from rows that are contiguous along the depth, `panel[d, r] = row(r)[d]`: a transposition.
 ///
 /// # Panics
-/// When the rows and the panel differ in depth.
+/// If a row is shorter than the depth of the panel.
 pub(crate) fn interleave<'a>(width: usize, row: impl Fn(usize) -> &'a [f32], panel: &mut [f32]) {
     let depth = panel.len() / width;
     let mut done = 0;
@@ -125,7 +124,7 @@ fn interleave_few<const N: usize>(rows: [&[f32]; N], width: usize, panel: &mut [
 #[cfg(not(target_arch = "x86_64"))]
 use interleave_few as interleave_four;
 
-/// Four rows, in squares of 4 x 4 that are transposed in registers (SSE2 is part of x86-64).
+/// Packs four rows, in 4 x 4 squares that are transposed in registers (every x86-64 has SSE2).
 #[cfg(target_arch = "x86_64")]
 fn interleave_four(rows: [&[f32]; 4], width: usize, panel: &mut [f32]) {
     use std::arch::x86_64::{_MM_TRANSPOSE4_PS, _mm_loadu_ps, _mm_storeu_ps};
@@ -156,16 +155,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_orders_pack_alike() {
+    fn both_storage_orders_pack_identically() {
         let (m, k) = (15, 11);
         let values: Vec<f32> = (0..m * k).map(|i| i as f32).collect();
-        let turned: Vec<f32> = (0..m * k).map(|i| values[i % m * k + i / m]).collect();
+        let transposed: Vec<f32> = (0..m * k).map(|i| values[i % m * k + i / m]).collect();
         for width in [4, 6, 12, 16, 32, 7] {
             let (rows, depth) = (2..13_usize, 3..10_usize);
             let mut one = vec![f32::NAN; rows.len().next_multiple_of(width) * depth.len()];
             let mut two = one.clone();
             Matrix::along_rows(&values, k).pack(rows.clone(), depth.clone(), width, &mut one);
-            Matrix::across_rows(&turned, m).pack(rows.clone(), depth.clone(), width, &mut two);
+            Matrix::across_rows(&transposed, m).pack(rows.clone(), depth.clone(), width, &mut two);
             assert_eq!(one, two, "width {width}");
             assert_eq!(one[1], values[3 * k + 3], "width {width}: depth 3 of row 3 comes second");
         }

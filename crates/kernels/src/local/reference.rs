@@ -1,4 +1,4 @@
-//! The locally connected layer as its definition: the connections of a convolution, a weight for each.
+//! The locally connected layer, written as its definition: the connections of a convolution, each with its own weight.
 
 use crate::conv::reference::{Connection, connections};
 use crate::geometry::ConvGeometry;

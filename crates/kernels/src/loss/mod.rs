@@ -1,7 +1,8 @@
-//! Softmax and the multinomial logistic loss (paper, section 3.5).
+//! Softmax and cross-entropy, the paper's multinomial logistic regression objective (section 3.5):
+//! `p[b, c] = e^z[b, c] / sum_j e^z[b, j]`, `loss = -1/batch sum_b ln p[b, labels[b]]`.
 //!
-//! Every image is one task and is summed in order, in double precision: a batch has at most some hundred
-//! thousand logits, so this costs nothing, and the loss of a confident network keeps its digits.
+//! Each image is one task, summed in order and in double precision: a batch has at most a few hundred thousand logits,
+//! so this costs nothing, and the loss of a confident network keeps its digits.
 //!
 //! # Shapes
 //! `logits, dlogits, probabilities: [batch, classes]`, `labels: [batch]`.
@@ -14,7 +15,7 @@ use rayon::prelude::*;
 /// `p[b, c] = e^z[b, c] / sum_j e^z[b, j]`.
 ///
 /// # Panics
-/// When a slice's length is not the shape's.
+/// If a slice's length does not match the shape.
 pub fn softmax(logits: &[f32], batch: usize, classes: usize, probabilities: &mut [f32]) {
     check_len!(logits, batch * classes);
     check_len!(probabilities, batch * classes);
@@ -31,10 +32,10 @@ pub fn softmax(logits: &[f32], batch: usize, classes: usize, probabilities: &mut
 }
 
 /// Returns the mean over the batch of `-ln p[b, labels[b]]`, and writes its gradient,
-/// `dlogits[b, c] = (p[b, c] - (c == labels[b])) / batch`. The loss of an empty batch is 0.
+/// `dlogits[b, c] = (p[b, c] - (c == labels[b])) / batch`. Returns 0 for an empty batch.
 ///
 /// # Panics
-/// When a slice's length is not the shape's, or a label is not below `classes`.
+/// If a slice's length does not match the shape, or a label is not less than `classes`.
 pub fn softmax_loss(
     logits: &[f32],
     labels: &[u32],
@@ -51,7 +52,7 @@ pub fn softmax_loss(
     sum / batch as f64
 }
 
-/// [`softmax_loss`] for some images of a batch of `batch`: adds their losses to `sum`, and writes the gradient of the mean
+/// [`softmax_loss`] of some images of a batch of `batch`: adds their losses to `sum`, and writes the gradient of the mean
 /// over the batch.
 ///
 /// # Shapes
@@ -89,7 +90,7 @@ pub fn accumulate_softmax_loss(
     losses.iter().for_each(|loss| *sum += loss);
 }
 
-/// What turns an image's logits into probabilities. The largest is subtracted first, so that no exponential
+/// Turns the logits of an image into probabilities. The largest logit is subtracted first, so that no exponential
 /// overflows.
 struct Normalizer {
     max: f64,
@@ -99,7 +100,7 @@ struct Normalizer {
 
 impl Normalizer {
     fn of(z: &[f32]) -> Self {
-        // Once not a number, the maximum stays so: nothing compares above it.
+        // A NaN maximum stays NaN: nothing compares greater.
         let larger = |max: f32, &z: &f32| if z > max || z.is_nan() { z } else { max };
         let max = f64::from(z.iter().fold(z[0], larger));
         Self { max, sum: z.iter().map(|&z| (f64::from(z) - max).exp()).sum() }

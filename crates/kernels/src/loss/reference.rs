@@ -1,4 +1,4 @@
-//! Softmax and the logistic loss as their definitions, made safe for large logits.
+//! Softmax and cross-entropy, written as their definitions with the maximum subtracted so that no exponential overflows.
 
 use crate::real::Real;
 
@@ -48,7 +48,7 @@ pub fn softmax_loss<T: Real>(
     (loss / images).to_f64()
 }
 
-/// The largest logit; not a number if one of them is not.
+/// The largest logit; NaN if one of them is NaN.
 fn maximum<T: Real>(z: &[T]) -> T {
     let mut max = z[0];
     for &z in z {

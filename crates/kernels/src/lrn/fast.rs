@@ -1,28 +1,28 @@
-//! Normalization with the paper's exponent, 3/4, over maps that fill whole registers: each value is read and written
-//! once, everything between stays in the first-level cache.
+//! Normalization with the paper's exponent 3/4, where the maps fill whole registers: `y = x (k + alpha sum x^2)^(-3/4)`.
+//! Each value is read and written once; intermediate values stay in the first-level cache.
 
 use crate::activation::Epilogue;
-use crate::geometry::NormGeometry;
+use crate::geometry::{NormGeometry, Reach};
 use crate::isa::Isa;
 use crate::scratch;
 use crate::simd::{Four, Vector};
 use rayon::prelude::*;
 
-/// Values treated together: they, their squares and their products stay in the first-level cache.
+/// Values processed together: they, their squares and their products stay in the first-level cache.
 const BLOCK: usize = 1536;
 
-/// Whether [`forward`] and [`backward`] can be used.
+/// Whether [`forward`] and [`backward`] support a geometry.
 pub(super) fn fits(g: &NormGeometry) -> bool {
     let width = g.maps.channels / g.groups;
     g.constants.beta == 0.75 && width.is_multiple_of(8) && width <= BLOCK && g.constants.size <= width
 }
 
-/// Constants of a call.
+/// The constants of a call.
 #[derive(Clone, Copy)]
 struct Line {
     /// Maps of a group.
     width: usize,
-    /// Values from group to group in the squares, margins included.
+    /// Values from group to group in the squares, including margins.
     step: usize,
     before: usize,
     after: usize,
@@ -32,7 +32,7 @@ struct Line {
 
 impl Line {
     fn of(g: &NormGeometry) -> Self {
-        let (before, after) = g.constants.reach();
+        let Reach { before, after } = g.constants.reach();
         let width = g.maps.channels / g.groups;
         let (k, alpha) = (g.constants.k as f32, g.constants.alpha as f32);
         Self { width, step: width + before + after, before, after, k, alpha }
@@ -43,14 +43,14 @@ impl Line {
         BLOCK / self.width * self.width
     }
 
-    /// Values that the squares of a block take.
+    /// Values of a block's squares.
     fn squares(&self) -> usize {
         BLOCK / self.width * self.step
     }
 
-    /// Calls `work` with the widest registers that the groups fill.
+    /// Runs `work` with the widest registers that the groups fill.
     fn run(&self, work: &mut Block) {
-        // SAFETY: a set of instructions is only current on a machine that has it; the slices belong to one block.
+        // SAFETY: `current` only returns sets that the machine supports; the slices belong to one block.
         unsafe {
             match Isa::current() {
                 #[cfg(target_arch = "x86_64")]
@@ -75,7 +75,7 @@ pub(super) fn forward(g: &NormGeometry, x: &[f32], y: &mut [f32]) {
     });
 }
 
-/// The gradient of [`forward`]; through a rectifier that made `x`, if `before` is one.
+/// The gradient of [`forward`], passed through the rectifier that produced `x` if `before` is one.
 pub(super) fn backward(g: &NormGeometry, x: &[f32], dy: &[f32], before: Epilogue, dx: &mut [f32]) {
     let line = Line::of(g);
     let slope = (2.0 * g.constants.alpha * g.constants.beta) as f32;
@@ -103,7 +103,7 @@ enum Pass<'a> {
     Forward {
         y: &'a mut [f32],
     },
-    /// Where `x` was rectified, `dx` is 0 unless `x` is positive.
+    /// If `x` was rectified, `dx` is 0 where `x` is not positive.
     Backward {
         dy: &'a [f32],
         dx: &'a mut [f32],
@@ -133,13 +133,13 @@ mod x86 {
 
 impl Block<'_> {
     /// # Safety
-    /// The machine has the instructions; slices are as long as `x`, or as its squares.
+    /// The machine supports the instructions; slices have the length of `x` or of its squares.
     #[inline(always)]
     unsafe fn run<V: Vector>(&mut self, line: &Line) {
         let groups = self.x.len() / line.width;
-        // The sum for a map begins `before` maps earlier, and the squares of a group as much later.
-        // SAFETY: each loop stays inside a group of `width` values, a multiple of the lanes, or inside its squares,
-        // margins included.
+        // The window of a map starts `before` maps earlier, so the squares of a group start `before` values later.
+        // SAFETY: each loop stays inside a group of `width` values, a multiple of the lanes, or inside its squares and
+        // their margins.
         unsafe {
             for group in 0..groups {
                 let x = self.x.as_ptr().add(group * line.width);
@@ -167,7 +167,7 @@ impl Block<'_> {
                         let (at, margin) = (group * line.width, group * line.step);
                         let (x, dy) = (self.x.as_ptr().add(at), dy.as_ptr().add(at));
                         let (dx, squares) = (dx.as_mut_ptr().add(at), self.squares.as_ptr().add(margin));
-                        // Seen from a neighbor, the window is mirrored.
+                        // The windows that contain an element mirror its own.
                         let products = products.as_mut_ptr().add(margin + line.after);
                         for c in (0..line.width).step_by(V::LANES) {
                             let s = window::<V>(squares.add(c), line.before, line.after).mul_add(alpha, k);
@@ -195,12 +195,12 @@ impl Block<'_> {
     }
 }
 
-/// The sums of the windows that begin at `values` and after, one to a lane.
+/// The sums of the windows that start at consecutive values from `values` on, one per lane.
 #[inline(always)]
 unsafe fn window<V: Vector>(values: *const f32, before: usize, after: usize) -> V {
     // SAFETY: guaranteed by the caller.
     unsafe {
-        // The paper's window, written out.
+        // The paper's window of 5, unrolled.
         if (before, after) == (2, 2) {
             let load = |i: usize| V::load(values.add(i));
             return load(0).add(load(1)).add(load(2)).add(load(3)).add(load(4));

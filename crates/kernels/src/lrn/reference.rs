@@ -1,12 +1,12 @@
-//! Normalization across maps as its definition.
+//! Normalization across maps, written as its definition.
 
-use crate::geometry::NormGeometry;
+use crate::geometry::{NormGeometry, Reach};
 use crate::real::Real;
 use std::ops::Range;
 
-/// The maps that enter the sum of map `i`, cut at the edges of its group.
+/// The maps in the sum of map `i`, cut off at the edges of its group.
 fn neighbors(g: &NormGeometry, i: usize) -> Range<usize> {
-    let (before, after) = g.constants.reach();
+    let Reach { before, after } = g.constants.reach();
     let width = g.maps.channels / g.groups;
     let edge = i / width * width;
     i.saturating_sub(before).max(edge)..(i + after + 1).min(edge + width)

@@ -1,12 +1,12 @@
-//! Normalization within a map as its definition.
+//! Normalization within maps, written as its definition.
 
-use crate::geometry::{Maps, NormGeometry};
+use crate::geometry::{Maps, NormGeometry, Reach};
 use crate::real::Real;
 
-/// The elements of one image that enter the sum of element `i`: the pixels of its map around it, row by row.
+/// The elements of one image in the sum of element `i`: the pixels around it in its map, in row-major order.
 fn neighbors(g: &NormGeometry, i: usize) -> impl Iterator<Item = usize> {
     let Maps { height, width, channels } = g.maps;
-    let (before, after) = g.constants.reach();
+    let Reach { before, after } = g.constants.reach();
     let (y, x, c) = (i / channels / width, i / channels % width, i % channels);
     let rows = y.saturating_sub(before)..(y + after + 1).min(height);
     let columns = x.saturating_sub(before)..(x + after + 1).min(width);

@@ -1,5 +1,6 @@
-//! Pooling with windows that may overlap (paper, section 3.4). Pixels outside the map do not exist: they
-//! never are the maximum, and do not count in an average (cuda-convnet's rule).
+//! Max and average pooling, `y[b, oy, ox, c] = max or mean of x[b, iy, ix, c]` over the window of `(oy, ox)`; windows may
+//! overlap (paper, section 3.4). Pixels outside the map are ignored: they are never the maximum and do not count in an
+//! average, as in cuda-convnet.
 //!
 //! # Shapes
 //! `x, dx: [batch, input]`, `y, dy: [batch, output]`.
@@ -12,22 +13,22 @@ use crate::slices::check_len;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Channels that a search for maxima treats at a time: what it knows of them stays in registers.
+/// Channels processed at a time by the search for maxima, whose state stays in registers.
 const CHANNELS: usize = 16;
 
-/// `y = max x` over the window; not a number if a pixel of the window is not.
+/// `y = max x` over the window; NaN if a pixel of the window is NaN.
 ///
 /// # Panics
-/// When a slice's length is not the geometry's.
+/// If a slice's length does not match the geometry.
 pub fn max_forward(g: &PoolGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
     forward(g, batch, x, y, max_window);
 }
 
-/// `dx = sum dy` over the windows whose largest pixel this is. Of equal pixels the first, row by row, takes
-/// all; of those that are not a number, the last. The maxima are found again from `x`.
+/// `dx = sum dy` over the windows whose maximum this pixel is. Among equal pixels the first in row-major order receives
+/// the gradient, among NaNs the last. The maxima are recomputed from `x`.
 ///
 /// # Panics
-/// When a slice's length is not the geometry's.
+/// If a slice's length does not match the geometry.
 pub fn max_backward(g: &PoolGeometry, batch: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
     check_len!(x, batch * g.input.len());
     check_len!(dy, batch * g.output.len());
@@ -39,15 +40,15 @@ pub fn max_backward(g: &PoolGeometry, batch: usize, x: &[f32], dy: &[f32], dx: &
 /// `y = 1/n sum x` over the `n` pixels of the window that lie inside the map.
 ///
 /// # Panics
-/// When a slice's length is not the geometry's.
+/// If a slice's length does not match the geometry.
 pub fn avg_forward(g: &PoolGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
     forward(g, batch, x, y, avg_window);
 }
 
-/// `dx = sum dy / n` over the windows that hold this pixel.
+/// `dx = sum dy / n` over the windows that contain this pixel.
 ///
 /// # Panics
-/// When a slice's length is not the geometry's.
+/// If a slice's length does not match the geometry.
 pub fn avg_backward(g: &PoolGeometry, batch: usize, dy: &[f32], dx: &mut [f32]) {
     check_len!(dy, batch * g.output.len());
     check_len!(dx, batch * g.input.len());
@@ -55,10 +56,10 @@ pub fn avg_backward(g: &PoolGeometry, batch: usize, dy: &[f32], dx: &mut [f32]) 
     images.for_each(|(dx, dy)| avg_backward_image(g, dy, dx));
 }
 
-/// Writes a pixel of the output, `[channels]`, from the image and the window's rows and columns.
+/// Computes one output pixel, `[channels]`, from an image and the rows and columns of its window.
 type PoolWindow = fn(&PoolGeometry, &[f32], Range<usize>, Range<usize>, &mut [f32]);
 
-/// Runs `pool` over all windows, in parallel over the rows of the output.
+/// Runs `pool` on every window, in parallel over the rows of the output.
 fn forward(g: &PoolGeometry, batch: usize, x: &[f32], y: &mut [f32], pool: PoolWindow) {
     check_len!(x, batch * g.input.len());
     check_len!(y, batch * g.output.len());
@@ -73,12 +74,10 @@ fn forward(g: &PoolGeometry, batch: usize, x: &[f32], y: &mut [f32], pool: PoolW
     });
 }
 
-/// Rows and columns of the window of an output pixel.
+/// The rows and columns of the window of an output pixel.
 #[inline(always)]
 fn covered(g: &PoolGeometry, oy: usize, ox: usize) -> (Range<usize>, Range<usize>) {
-    let (top, bottom) = g.window.covers(oy, g.input.height);
-    let (left, right) = g.window.covers(ox, g.input.width);
-    (top..bottom, left..right)
+    (g.window.covered(oy, g.input.height), g.window.covered(ox, g.input.width))
 }
 
 /// The input pixels of a window, row by row.
@@ -88,7 +87,7 @@ fn pixels(g: &PoolGeometry, rows: Range<usize>, columns: Range<usize>) -> impl I
     rows.flat_map(move |iy| columns.clone().map(move |ix| iy * width + ix))
 }
 
-/// The input pixels of a window with their places in it.
+/// The input pixels of a window, each with its place in the window.
 #[inline(always)]
 fn places(
     g: &PoolGeometry,
@@ -101,12 +100,12 @@ fn places(
 multiversioned! {
     fn max_window(g: &PoolGeometry, x: &[f32], rows: Range<usize>, columns: Range<usize>, y: &mut [f32]) {
         let (blocks, rest) = y.as_chunks_mut::<CHANNELS>();
-        let together = blocks.len() * CHANNELS;
+        let done = blocks.len() * CHANNELS;
         for (i, y) in blocks.iter_mut().enumerate() {
             *y = Largest::of(g, x, &rows, &columns, i * CHANNELS).value;
         }
         for (i, y) in rest.iter_mut().enumerate() {
-            [*y] = Largest::of(g, x, &rows, &columns, together + i).value;
+            [*y] = Largest::of(g, x, &rows, &columns, done + i).value;
         }
     }
 
@@ -130,10 +129,10 @@ multiversioned! {
             let (rows, columns) = covered(g, output / g.output.width, output % g.output.width);
             let (blocks, rest) = dy.as_chunks::<CHANNELS>();
             for (i, dy) in blocks.iter().enumerate() {
-                give_to_largest(g, x, &rows, &columns, i * CHANNELS, dy, dx);
+                add_to_largest(g, x, &rows, &columns, i * CHANNELS, dy, dx);
             }
             for (i, &dy) in rest.iter().enumerate() {
-                give_to_largest(g, x, &rows, &columns, blocks.len() * CHANNELS + i, &[dy], dx);
+                add_to_largest(g, x, &rows, &columns, blocks.len() * CHANNELS + i, &[dy], dx);
             }
         }
     }
@@ -156,15 +155,15 @@ multiversioned! {
 /// The largest pixels of a window in `N` neighboring maps.
 struct Largest<const N: usize> {
     value: [f32; N],
-    /// The pixel's place in the window, row by row: a float, so that it moves by the instruction that moves the value.
+    /// The place of the maximum in the window: a float, so that it moves by the same instruction as the value.
     place: [f32; N],
 }
 
 impl<const N: usize> Largest<N> {
-    /// Looks for the largest pixels in the maps from `channel` on.
+    /// Finds the largest pixels in the maps from `channel` on.
     #[inline(always)]
     fn of(g: &PoolGeometry, x: &[f32], rows: &Range<usize>, columns: &Range<usize>, channel: usize) -> Self {
-        // Where all pixels are minus infinity, none is larger than this, and the first is it.
+        // If all pixels are minus infinity, none is larger than this and the first remains the maximum.
         let mut largest = Self { value: [f32::NEG_INFINITY; N], place: [0.0; N] };
         for (place, pixel) in places(g, rows, columns) {
             let x = &x[pixel * g.input.channels + channel..][..N];
@@ -180,7 +179,7 @@ impl<const N: usize> Largest<N> {
 
 /// Adds the gradients of an output pixel, in the `N` maps from `channel` on, to the largest pixels of its window.
 #[inline(always)]
-fn give_to_largest<const N: usize>(
+fn add_to_largest<const N: usize>(
     g: &PoolGeometry,
     x: &[f32],
     rows: &Range<usize>,

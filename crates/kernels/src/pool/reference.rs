@@ -1,22 +1,22 @@
-//! Pooling as its definition.
+//! Pooling, written as its definition.
 
 use crate::geometry::PoolGeometry;
 use crate::real::Real;
 
-/// Calls `visit(output, inputs)` for every output: its index, and those of its window's pixels inside the map,
-/// row by row.
+/// Calls `visit(output, inputs)` for every output, with its index and those of the pixels of its window inside the map,
+/// in row-major order.
 fn windows(g: &PoolGeometry, batch: usize, mut visit: impl FnMut(usize, &[usize])) {
     let channels = g.input.channels;
     let mut inputs = Vec::new();
     for b in 0..batch {
         for oy in 0..g.output.height {
-            let (top, bottom) = g.window.covers(oy, g.input.height);
+            let rows = g.window.covered(oy, g.input.height);
             for ox in 0..g.output.width {
-                let (left, right) = g.window.covers(ox, g.input.width);
+                let columns = g.window.covered(ox, g.input.width);
                 for c in 0..channels {
                     inputs.clear();
-                    for iy in top..bottom {
-                        for ix in left..right {
+                    for iy in rows.clone() {
+                        for ix in columns.clone() {
                             inputs.push(((b * g.input.height + iy) * g.input.width + ix) * channels + c);
                         }
                     }
@@ -27,7 +27,7 @@ fn windows(g: &PoolGeometry, batch: usize, mut visit: impl FnMut(usize, &[usize]
     }
 }
 
-/// The index of the largest input: the first of equals, but the last that is not a number.
+/// The index of the largest input: the first of equal ones, or the last NaN.
 fn largest<T: Real>(x: &[T], inputs: &[usize]) -> usize {
     let mut best = inputs[0];
     for &i in inputs {
@@ -43,7 +43,7 @@ pub fn max_forward<T: Real>(g: &PoolGeometry, batch: usize, x: &[T], y: &mut [T]
     windows(g, batch, |output, inputs| y[output] = x[largest(x, inputs)]);
 }
 
-/// The gradient of an output goes to the first of its window's largest inputs.
+/// The gradient of an output goes to the first maximum of its window.
 pub fn max_backward<T: Real>(g: &PoolGeometry, batch: usize, x: &[T], dy: &[T], dx: &mut [T]) {
     dx.fill(T::ZERO);
     windows(g, batch, |output, inputs| dx[largest(x, inputs)] += dy[output]);
@@ -60,7 +60,7 @@ pub fn avg_forward<T: Real>(g: &PoolGeometry, batch: usize, x: &[T], y: &mut [T]
     });
 }
 
-/// The gradient of an output is shared equally by the pixels of its window.
+/// The gradient of an output is divided equally among the pixels of its window.
 pub fn avg_backward<T: Real>(g: &PoolGeometry, batch: usize, dy: &[T], dx: &mut [T]) {
     dx.fill(T::ZERO);
     windows(g, batch, |output, inputs| {

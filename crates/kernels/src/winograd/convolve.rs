@@ -1,89 +1,137 @@
-//! One pass of a convolution: blocks of tiles, each through all three stages.
+//! The forward pass and the input gradient: blocks of tiles, each through all three stages.
 
-use super::*;
+use super::layout::Layout;
+use super::plan::{TILES, Winograd};
+use super::transform::{Finish, Square};
+use crate::activation::Epilogue;
+use crate::gemm::{MicroKernel, Tile};
+use crate::scratch;
+use crate::shared::Shared;
+use rayon::prelude::*;
+use std::ops::Range;
 
-/// Tiles that a block is a multiple of: micro-kernels compute 4, 6, 8 or 12 rows together.
+/// A block holds a multiple of this many tiles: micro-kernels compute 4, 6, 8 or 12 rows at a time.
 const STRIP: usize = 4;
 
 /// Columns of `M` that a block computes at a time, at least.
 const COLUMNS: usize = 64;
 
-/// Jobs for each thread, so that the last to finish is not waited for long.
+/// Jobs per thread, so that no thread waits long for the last one.
 const JOBS: usize = 4;
 
+/// The outputs that one thread computes together.
+#[derive(Clone)]
+struct Job {
+    group: usize,
+    tiles: Range<usize>,
+    /// Panels of output channels.
+    panels: Range<usize>,
+}
+
+/// Rows of `V` and `M`, and panels of `U`, of one round of products.
+struct Round<'a> {
+    kernel: &'a MicroKernel,
+    rows: usize,
+    panels: &'a Range<usize>,
+}
+
 impl Winograd {
-    /// `y = bias + sum w x`, for transformed weights. Tells whether all of it is finite.
-    pub(super) fn convolve(
+    /// `y = bias + sum w x`, then the epilogue. Returns whether all of `y` is finite: one non-finite value spoils all
+    /// outputs of the tiles that contain it.
+    pub(crate) fn forward(
         &self,
         x: &[f32],
-        u: &[f32],
-        bias: Option<&[f32]>,
+        w: &[f32],
+        bias: &[f32],
         epilogue: Epilogue,
         y: &mut [f32],
     ) -> bool {
-        let finish = Finish { bias, floor: epilogue.floor() };
-        assert!(
-            x.len() == self.part.images() * self.image && y.len() == self.part.images() * self.output.len()
-        );
+        scratch::with(self.transformed_weights(), |u| {
+            self.transform(w, u);
+            self.forward_transformed(x, u, bias, epilogue, y)
+        })
+    }
+
+    /// [`Self::forward`] with weights that were transformed before.
+    pub(crate) fn forward_transformed(
+        &self,
+        x: &[f32],
+        u: &[f32],
+        bias: &[f32],
+        epilogue: Epilogue,
+        y: &mut [f32],
+    ) -> bool {
+        self.convolve(x, u, Finish { bias: Some(bias), floor: epilogue.floor() }, y)
+    }
+
+    /// `dx = sum w dy` with the kernel rotated, by the algorithm of the input gradient. Returns whether it is finite.
+    pub(crate) fn backward_input(&self, dy: &[f32], w: &[f32], dx: &mut [f32]) -> bool {
+        scratch::with(w.len() + self.transformed_weights(), |buffer| {
+            let (rotated, u) = buffer.split_at_mut(w.len());
+            self.rotate(w, rotated);
+            self.transform_weights(rotated, u);
+            self.convolve(dy, u, Finish::NONE, dx)
+        })
+    }
+
+    /// `y = finish(sum w x)` for transformed weights. Returns whether all of it is finite.
+    fn convolve(&self, x: &[f32], u: &[f32], finish: Finish, y: &mut [f32]) -> bool {
+        let images = self.micro_batch.images();
+        assert!(x.len() == images * self.image_len && y.len() == images * self.output.len());
         assert_eq!(u.len(), self.transformed_weights());
         let y = Shared::new(y);
-        let tiles = self.tiling.tiles();
-        // Blocks of nearly equal numbers of tiles.
-        let block = tiles.div_ceil(tiles.div_ceil(TILES)).next_multiple_of(STRIP);
-        let blocks = self.groups * tiles.div_ceil(block);
-        // Few tiles are cut by output channels as well, though each job then transforms its inputs again.
-        let jobs = JOBS * rayon::current_num_threads();
-        let parts = if blocks < jobs { jobs.div_ceil(blocks).min(self.panels()) } else { 1 };
-        let step = self.panels().div_ceil(parts);
-        let blocks = (0..tiles).step_by(block).map(|start| start..(start + block).min(tiles));
-        let jobs = blocks.flat_map(|tiles| {
-            let parts = (0..self.panels()).step_by(step);
-            let panels = parts.map(move |start| start..(start + step).min(self.panels()));
-            (0..self.groups).flat_map(move |group| {
-                let tiles = tiles.clone();
-                panels.clone().map(move |panels| (group, tiles.clone(), panels))
-            })
-        });
-        let jobs = jobs.collect::<Vec<_>>().into_par_iter();
-        let finite = jobs.map(|(group, tiles, panels)| {
+        let finite = self.jobs().into_par_iter().map(|job| {
             let len = self.panels() * self.panel_len();
-            let u = &u[group * len..][..len];
-            self.block(group, tiles, panels, x, u, finish, &y)
+            let u = &u[job.group * len..][..len];
+            self.block(&job, x, u, finish, &y)
         });
         finite.reduce(|| true, |a, b| a & b)
     }
 
-    /// The outputs of some tiles in some panels of one group's channels. Tells whether they are finite.
-    fn block(
-        &self,
-        group: usize,
-        tiles: Range<usize>,
-        panels: Range<usize>,
-        x: &[f32],
-        u: &[f32],
-        finish: Finish,
-        y: &Shared,
-    ) -> bool {
-        let kernel = self.kernel().for_rows(tiles.len());
-        let rows = tiles.len().next_multiple_of(kernel.rows);
-        let together = COLUMNS.div_ceil(kernel.columns).min(panels.len());
+    /// Blocks of nearly equal numbers of tiles. Where there are few, they are cut by output channels as well, though
+    /// each job then transforms its inputs again.
+    fn jobs(&self) -> Vec<Job> {
+        let tiles = self.tiling.tiles();
+        let block = tiles.div_ceil(tiles.div_ceil(TILES)).next_multiple_of(STRIP);
+        let blocks = self.groups * tiles.div_ceil(block);
+        let wanted = JOBS * rayon::current_num_threads();
+        let parts = if blocks < wanted { wanted.div_ceil(blocks).min(self.panels()) } else { 1 };
+        let step = self.panels().div_ceil(parts);
+        let mut jobs = Vec::new();
+        for start in (0..tiles).step_by(block) {
+            for group in 0..self.groups {
+                for panel in (0..self.panels()).step_by(step) {
+                    let panels = panel..(panel + step).min(self.panels());
+                    jobs.push(Job { group, tiles: start..(start + block).min(tiles), panels });
+                }
+            }
+        }
+        jobs
+    }
+
+    /// The outputs of one job. Returns whether they are finite.
+    fn block(&self, job: &Job, x: &[f32], u: &[f32], finish: Finish, y: &Shared) -> bool {
+        let kernel = self.kernel().for_rows(job.tiles.len());
+        let rows = job.tiles.len().next_multiple_of(kernel.rows);
+        let together = COLUMNS.div_ceil(kernel.columns).min(job.panels.len());
         let (v_layout, m_layout) =
             (Layout::new(rows, self.inputs), Layout::new(rows, together * kernel.columns));
         let elements = self.algorithm.elements();
         scratch::with(elements * (v_layout.element + m_layout.element), |buffer| {
             let (v, m) = buffer.split_at_mut(elements * v_layout.element);
-            self.transform_inputs(group * self.inputs, &tiles, x, v, v_layout);
+            self.transform_inputs(job.group * self.inputs, &job.tiles, x, v, v_layout);
             let mut finite = true;
-            for start in panels.clone().step_by(together) {
-                let panels = start..(start + together).min(panels.end);
-                self.multiply(kernel, rows, &panels, v, v_layout, u, m, m_layout);
-                finite &= self.transform_outputs(group, &tiles, &panels, m, m_layout, finish, y);
+            for start in job.panels.clone().step_by(together) {
+                let panels = start..(start + together).min(job.panels.end);
+                self.multiply(&Round { kernel, rows, panels: &panels }, v, v_layout, u, m, m_layout);
+                let round = Job { panels, ..job.clone() };
+                finite &= self.transform_outputs(&round, m, m_layout, finish, y);
             }
             finite
         })
     }
 
-    /// `V = B^T x B` for some tiles of one group, whose channels begin at `first`.
+    /// `V = B^T x B` for some tiles of the group whose channels begin at `first`.
     pub(super) fn transform_inputs(
         &self,
         first: usize,
@@ -93,7 +141,7 @@ impl Winograd {
         layout: Layout,
     ) {
         let (mut from, mut next) = (Vec::new(), Vec::new());
-        let (to, channels) = (layout.places(self.algorithm.elements()), self.inputs);
+        let (to, channels) = (layout.offsets(self.algorithm.elements()), self.inputs);
         let gathered: Vec<usize> = (0..self.algorithm.elements()).map(|i| i * channels).collect();
         scratch::with(gathered.len() * channels, |pixels| {
             self.tiling.inputs(tiles.start, &mut next);
@@ -111,7 +159,7 @@ impl Winograd {
                 };
                 let y = v.as_mut_ptr();
                 let square = Square { x, from, y, to: &to, channels, finish: Finish::NONE, next };
-                // SAFETY: the last place was checked; the set of instructions is this machine's.
+                // SAFETY: the last offset was checked; the machine supports `self.isa`.
                 unsafe { (self.algorithm.input)(self.isa, &square) };
             }
         });
@@ -120,15 +168,14 @@ impl Winograd {
     /// `M[e] = V[e] U[e]` for some panels of `U`.
     fn multiply(
         &self,
-        kernel: &MicroKernel,
-        rows: usize,
-        panels: &Range<usize>,
+        round: &Round,
         v: &[f32],
         v_layout: Layout,
         u: &[f32],
         m: &mut [f32],
         m_layout: Layout,
     ) {
+        let &Round { kernel, rows, panels } = round;
         let panel = self.inputs * kernel.columns;
         for e in 0..self.algorithm.elements() {
             let (v, m) = (&v[e * v_layout.element..], &mut m[e * m_layout.element..]);
@@ -148,37 +195,28 @@ impl Winograd {
                         c: m[row * m_layout.row + j * kernel.columns..].as_mut_ptr(),
                         c_row: m_layout.row,
                     };
-                    // SAFETY: the last rows of V and M end inside them, and the panel of U is whole.
+                    // SAFETY: the last rows of V and M end inside them, and the panel of U is complete.
                     unsafe { kernel.overwrite_along(&tile) };
                 }
             }
         }
     }
 
-    /// `y = bias + A^T M A` for some tiles and panels of one group. Tells whether they are finite.
-    fn transform_outputs(
-        &self,
-        group: usize,
-        tiles: &Range<usize>,
-        panels: &Range<usize>,
-        m: &[f32],
-        layout: Layout,
-        finish: Finish,
-        y: &Shared,
-    ) -> bool {
+    /// `y = finish(A^T M A)` for a job whose panels are those of `m`. Returns whether it is finite.
+    fn transform_outputs(&self, job: &Job, m: &[f32], layout: Layout, finish: Finish, y: &Shared) -> bool {
         let columns = self.kernel().columns;
-        let (first, end) = (panels.start * columns, (panels.end * columns).min(self.outputs));
+        let (first, end) = (job.panels.start * columns, (job.panels.end * columns).min(self.outputs));
         let channels = end - first;
-        let first = group * self.outputs + first;
+        let first = job.group * self.outputs + first;
         let bias = finish.bias.map(|bias| &bias[first..][..channels]);
         let finish = Finish { bias, ..finish };
-        let (from, mut to) = (layout.places(self.algorithm.elements()), Vec::new());
+        let (from, mut to) = (layout.offsets(self.algorithm.elements()), Vec::new());
         let mut finite = true;
-        for (t, tile) in tiles.clone().enumerate() {
+        for (t, tile) in job.tiles.clone().enumerate() {
             self.tiling.outputs(tile, &mut to);
             let x = &m[t * layout.row..];
-            // SAFETY: a tile's places lie in the batch, `first..first + channels` in a pixel, and no other tile has
-            // these pixels, nor another panel these channels; the set of instructions is this machine's.
+            // SAFETY: a tile's pixels lie in the batch, `first..first + channels` in a pixel; no other tile has these
+            // pixels and no other panel these channels; the machine supports `self.isa`.
             unsafe {
                 let square = Square { x, from: &from, y: y.at(first), to: &to, channels, finish, next: &[] };
                 finite &= (self.algorithm.output)(self.isa, &square);

@@ -1,83 +1,101 @@
-//! A convolution with a stride as one without: pixels of a square of `stride x stride` become channels of one.
+//! A convolution of stride `s` as one of stride 1: the `s x s` pixels of a square become channels of one pixel.
 //!
-//! `w[ky, kx, c, o]` goes to `folded[ky / s, kx / s, (ky % s, kx % s, c), o]`, with zeros where the kernel ends before
-//! the square does: 11 x 11 x 3 at stride 4 becomes 3 x 3 x 48.
+//! `w[ky, kx, c, o] = folded[ky / s, kx / s, (ky % s, kx % s, c), o]`, padded with zeros where the kernel does not fill
+//! the last square: the paper's 11 x 11 x 3 at stride 4 becomes 3 x 3 x 48.
 
 use super::transform::NOWHERE;
 use crate::geometry::{ConvGeometry, Maps, Rounding, Window};
 
-/// A convolution as it was before folding.
+/// A convolution before folding, and the folded one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fold {
     maps: Maps,
     window: Window,
-    /// The maps as the folded convolution sees them, padding included.
-    folded: Maps,
+    /// The convolution of stride 1; its input includes the padding.
+    pub(super) geometry: ConvGeometry,
+}
+
+/// Weights of one kernel row that are contiguous before and after folding.
+struct Run {
+    /// Offset in the weights.
+    plain: usize,
+    /// Offset in the folded weights.
+    folded: usize,
+    len: usize,
+}
+
+/// A pixel of the folded maps.
+struct Pixel {
+    image: usize,
+    row: usize,
+    column: usize,
 }
 
 impl Fold {
-    /// Folds a convolution with a stride and without groups; gives the convolution without stride as well.
-    pub(super) fn of(g: &ConvGeometry) -> Option<(Self, ConvGeometry)> {
+    /// Folds a convolution that has a stride and no groups.
+    pub(super) fn of(g: &ConvGeometry) -> Option<Self> {
         let Window { kernel, stride, .. } = g.window;
         if stride == 1 || g.groups != 1 {
             return None;
         }
         let kernel = kernel.div_ceil(stride);
         let (height, width) = (g.output.height + kernel - 1, g.output.width + kernel - 1);
-        let folded = Maps::new(height, width, stride * stride * g.input.channels);
+        let input = Maps::new(height, width, stride * stride * g.input.channels);
         let window = Window { kernel, stride: 1, pad: 0, rounding: Rounding::Down };
-        let geometry = ConvGeometry { input: folded, output: g.output, window, groups: 1 };
-        Some((Self { maps: g.input, window: g.window, folded }, geometry))
+        let geometry = ConvGeometry { input, output: g.output, window, groups: 1 };
+        Some(Self { maps: g.input, window: g.window, geometry })
     }
 
-    /// For each row of the kernel: where its weights begin, where they go, and how many follow each other there.
-    fn rows(&self, outputs: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    /// The runs that make up the weights.
+    fn runs(&self, outputs: usize) -> impl Iterator<Item = Run> {
         let Window { kernel, stride, .. } = self.window;
         let (channels, across) = (self.maps.channels, kernel.div_ceil(stride));
         (0..kernel).flat_map(move |ky| {
             (0..across).map(move |tap| {
-                let from = (ky * kernel + tap * stride) * channels * outputs;
                 let square = (ky / stride * across + tap) * stride + ky % stride;
-                let len = stride.min(kernel - tap * stride) * channels * outputs;
-                (from, square * stride * channels * outputs, len)
+                Run {
+                    plain: (ky * kernel + tap * stride) * channels * outputs,
+                    folded: square * stride * channels * outputs,
+                    len: stride.min(kernel - tap * stride) * channels * outputs,
+                }
             })
         })
     }
 
-    /// The folded weights.
-    pub(super) fn weights(&self, w: &[f32], outputs: usize, folded: &mut [f32]) {
+    /// Folds weights.
+    pub(super) fn fold_weights(&self, w: &[f32], outputs: usize, folded: &mut [f32]) {
         folded.fill(0.0);
-        for (from, to, len) in self.rows(outputs) {
-            folded[to..to + len].copy_from_slice(&w[from..from + len]);
+        for run in self.runs(outputs) {
+            folded[run.folded..run.folded + run.len].copy_from_slice(&w[run.plain..run.plain + run.len]);
         }
     }
 
-    /// The weights, or their gradient, from the folded ones.
-    pub(super) fn unfold(&self, folded: &[f32], outputs: usize, w: &mut [f32]) {
-        for (to, from, len) in self.rows(outputs) {
-            w[to..to + len].copy_from_slice(&folded[from..from + len]);
+    /// Unfolds weights or their gradient.
+    pub(super) fn unfold_weights(&self, folded: &[f32], outputs: usize, w: &mut [f32]) {
+        for run in self.runs(outputs) {
+            w[run.plain..run.plain + run.len].copy_from_slice(&folded[run.folded..run.folded + run.len]);
         }
     }
 
-    /// Puts together the folded pixels at `places` of the folded maps, `side` to a row, one after another.
-    pub(super) fn gather(&self, x: &[f32], places: &[usize], side: usize, pixels: &mut [f32]) {
-        let pixel = self.folded.channels;
-        for (places, pixels) in places.chunks_exact(side).zip(pixels.chunks_exact_mut(side * pixel)) {
-            // Neighboring pixels of a row, far from the edges, are runs that follow each other in the map.
-            let last = places[side - 1];
-            let neighbors = last != NOWHERE && last - places[0] == (side - 1) * pixel;
-            if !neighbors || !self.gather_row(x, places[0] / pixel, side, pixels) {
-                for (&place, pixel) in places.iter().zip(pixels.chunks_exact_mut(pixel)) {
-                    self.gather_pixel(x, place, pixel);
+    /// Gathers the folded pixels at `offsets` into the folded maps, `side` to a row, into contiguous `pixels`.
+    pub(super) fn gather(&self, x: &[f32], offsets: &[usize], side: usize, pixels: &mut [f32]) {
+        let pixel = self.geometry.input.channels;
+        for (offsets, pixels) in offsets.chunks_exact(side).zip(pixels.chunks_exact_mut(side * pixel)) {
+            // Away from the edges, the pixels of a row are adjacent in the map.
+            let last = offsets[side - 1];
+            let adjacent = last != NOWHERE && last - offsets[0] == (side - 1) * pixel;
+            if !adjacent || !self.gather_row(x, offsets[0] / pixel, side, pixels) {
+                for (&offset, pixel) in offsets.iter().zip(pixels.chunks_exact_mut(pixel)) {
+                    self.gather_pixel(x, offset, pixel);
                 }
             }
         }
     }
 
-    /// The folded pixels of a row from pixel `at` on, if none reaches into the padding: this tells.
-    fn gather_row(&self, x: &[f32], at: usize, side: usize, pixels: &mut [f32]) -> bool {
+    /// Gathers a row of folded pixels from number `first` on, and returns true, unless it touches the padding.
+    fn gather_row(&self, x: &[f32], first: usize, side: usize, pixels: &mut [f32]) -> bool {
         let Window { stride, pad, .. } = self.window;
-        let (image, row, column) = self.position(at);
+        let Pixel { image, row, column } = self.pixel(first);
         let (top, left) = (row * stride, column * stride);
         let inside = top >= pad
             && left >= pad
@@ -97,23 +115,23 @@ impl Fold {
         true
     }
 
-    /// Image, row and column of a folded pixel.
-    fn position(&self, at: usize) -> (usize, usize, usize) {
-        let Maps { height, width, .. } = self.folded;
-        (at / (height * width), at / width % height, at % width)
+    /// The folded pixel of a number.
+    fn pixel(&self, number: usize) -> Pixel {
+        let Maps { height, width, .. } = self.geometry.input;
+        Pixel { image: number / (height * width), row: number / width % height, column: number % width }
     }
 
-    /// The folded pixel at a place, with zeros where it reaches into the padding.
-    fn gather_pixel(&self, x: &[f32], place: usize, pixel: &mut [f32]) {
+    /// Gathers the folded pixel at an offset, with zeros for the padding.
+    fn gather_pixel(&self, x: &[f32], offset: usize, pixel: &mut [f32]) {
         pixel.fill(0.0);
-        if place == NOWHERE {
+        if offset == NOWHERE {
             return;
         }
         let Window { stride, pad, .. } = self.window;
         let channels = self.maps.channels;
-        let (image, row, column) = self.position(place / self.folded.channels);
+        let Pixel { image, row, column } = self.pixel(offset / self.geometry.input.channels);
         let x = &x[image * self.maps.len()..][..self.maps.len()];
-        // The pixels from `left` to `right`, counted with the padding, exist.
+        // Columns `left..right`, counted from the edge of the padding, exist in the map.
         let first = column * stride;
         let right = (first + stride).min(self.maps.width + pad);
         let left = first.max(pad).min(right);
@@ -127,7 +145,7 @@ impl Fold {
     }
 }
 
-/// Copies as much as there is room for; a run of four pixels of three colors, the paper's, without a call.
+/// Fills `to` from the start of `from`; the paper's run of four RGB pixels without a call to `memcpy`.
 #[inline]
 fn copy(from: &[f32], to: &mut [f32]) {
     match (from.first_chunk::<12>(), to.len()) {

@@ -1,79 +1,94 @@
-//! The gradient by the weights.
+//! The weight gradient, summed in the transformed domain: `dU[e] = sum_tiles V[e]^T Z[e]`, then `dw = A'^T dU A'`.
 
-use super::*;
-use crate::simd::prefetch;
+use super::layout::Layout;
+use super::matrices::ONE;
+use super::plan::{TILES, Winograd};
+use super::transform::{Finish, Square};
+use crate::gemm::{MicroKernel, Summation, Tile};
+use crate::scratch;
+use crate::shared::Shared;
+use crate::simd::{LINE, prefetch};
 use crate::slices::GRAIN;
+use rayon::prelude::*;
+use std::ops::Range;
 
-/// Values of all the partial sums of `dU` at a time, at most.
+/// Values of all partial sums of `dU` held at a time, at most.
 const SUMS: usize = 4 << 20;
 
-/// Partial sums of which fewer would leave threads idle.
+/// Fewer partial sums than this would leave threads idle.
 const FEW: usize = 4;
 
-/// Blocks that the threads transform, then multiply, where there are few partial sums to share between threads.
+/// Blocks that all threads transform, then multiply, where there are too few partial sums to give each thread its own.
 const TOGETHER: usize = 4;
 
+/// The tiles of one group that are summed into one `dU`.
+struct Section {
+    group: usize,
+    tiles: Range<usize>,
+    sum: Summation<'static>,
+    /// Blocks that are transformed before any is multiplied.
+    together: usize,
+}
+
+/// The images of a micro-batch and the gradients of their outputs.
+#[derive(Clone, Copy)]
+struct Images<'a> {
+    x: &'a [f32],
+    dy: &'a [f32],
+}
+
+/// `V` and `Z` of one block, for one element.
+struct BlockElement<'a> {
+    tiles: usize,
+    v: &'a [f32],
+    z: &'a [f32],
+}
+
 impl Winograd {
-    /// Values of `dU`, `[groups][elements][inputs][outputs]`.
-    pub(crate) fn sums(&self) -> usize {
-        self.groups * self.group_sums()
-    }
-
-    /// Values of `dU` for any algorithm that may be chosen for a batch, or for one that is smaller.
-    pub(crate) fn most_sums(g: &ConvGeometry, batch: usize) -> usize {
-        Self::all(g, batch.into()).filter(Self::is_wide).map(|one| one.sums()).max().unwrap_or(0)
-    }
-
-    fn group_sums(&self) -> usize {
-        self.algorithm.elements() * self.sums_layout().element
-    }
-
-    fn sums_layout(&self) -> Layout {
-        let kernel = self.kernel();
-        Layout::new(self.inputs.next_multiple_of(kernel.rows), self.outputs.next_multiple_of(kernel.columns))
-    }
-
-    /// Adds the images of a part to `dU`, and `dy` to the sums that [`Self::bias_scale`] makes those of the biases; the
-    /// first part overwrites `dU`.
+    /// Adds the images of a micro-batch to `dU`, and `dy` to the sums that [`Self::bias_scale`] turns into the bias
+    /// gradients; the first micro-batch overwrites `dU`.
     ///
-    /// Where there is room for many partial sums, each portion of the batch has its own, in the order of its tiles, by
-    /// one thread, and they are added in order. Else there is one sum over all tiles, in order, whose elements the threads
-    /// share. Neither depends on the number of threads, nor on where a part ends.
+    /// Where there is memory for many partial sums, each granule has its own, summed in the order of its tiles by one
+    /// thread, and they are added in order. Otherwise there is one sum over all tiles, in order, whose elements the
+    /// threads share. Neither depends on the number of threads or on where a micro-batch ends.
     pub(crate) fn add_gradient(&self, x: &[f32], dy: &[f32], u: &mut [f32], biases: &mut [f64]) {
-        assert!(x.len() == self.part.images() * self.image);
-        assert!(dy.len() == self.part.images() * self.output.len());
+        assert!(x.len() == self.micro_batch.images() * self.image_len);
+        assert!(dy.len() == self.micro_batch.images() * self.output.len());
+        let images = Images { x, dy };
         let groups = u.chunks_exact_mut(self.group_sums()).zip(biases.chunks_exact_mut(self.outputs));
-        let tiles = self.tiling.tiles();
         for (group, (u, biases)) in groups.enumerate() {
             if SUMS / u.len() < FEW {
-                self.section(group, 0..tiles, x, dy, u, biases, Summation::chained(self.part), TOGETHER);
+                let (tiles, sum) = (0..self.tiling.tiles(), Summation::chained(self.micro_batch));
+                self.sum_section(&Section { group, tiles, sum, together: TOGETHER }, images, u, biases);
             } else {
-                self.add_sections(group, x, dy, u, biases);
+                self.add_granules(group, images, u, biases);
             }
         }
     }
 
-    /// The sums of one group, portion by portion.
-    fn add_sections(&self, group: usize, x: &[f32], dy: &[f32], u: &mut [f32], biases: &mut [f64]) {
-        let (tiles, portion) = (self.tiling.tiles(), self.tiling.portion());
-        let sections: Vec<_> =
-            (0..tiles).step_by(portion).map(|start| start..(start + portion).min(tiles)).collect();
+    /// Adds the sums of one group, granule by granule.
+    fn add_granules(&self, group: usize, images: Images, u: &mut [f32], biases: &mut [f64]) {
+        let (tiles, granule) = (self.tiling.tiles(), self.tiling.granule_tiles());
+        let granules: Vec<_> =
+            (0..tiles).step_by(granule).map(|start| start..(start + granule).min(tiles)).collect();
         let len = u.len();
-        // Waves of nearly equal numbers of sections.
-        let wave = sections.len().div_ceil(sections.len().div_ceil(SUMS / len));
+        // Waves of nearly equal numbers of granules.
+        let wave = granules.len().div_ceil(granules.len().div_ceil(SUMS / len));
         let together = if wave < rayon::current_num_threads() { TOGETHER } else { 1 };
         scratch::with(wave * len, |sums| {
-            for (i, sections) in sections.chunks(wave).enumerate() {
-                let sums = &mut sums[..sections.len() * len];
-                let jobs = sums.par_chunks_exact_mut(len).zip(sections).map(|(u, tiles)| {
+            for (i, granules) in granules.chunks(wave).enumerate() {
+                let sums = &mut sums[..granules.len() * len];
+                let jobs = sums.par_chunks_exact_mut(len).zip(granules).map(|(u, tiles)| {
+                    let section =
+                        Section { group, tiles: tiles.clone(), sum: Summation::Overwrite, together };
                     let mut biases = vec![0.0; self.outputs];
-                    self.section(group, tiles.clone(), x, dy, u, &mut biases, Summation::Overwrite, together);
+                    self.sum_section(&section, images, u, &mut biases);
                     biases
                 });
                 for partial in jobs.collect::<Vec<_>>() {
                     biases.iter_mut().zip(partial).for_each(|(sum, partial)| *sum += partial);
                 }
-                let is_first = self.part.is_first() && i == 0;
+                let is_first = self.micro_batch.is_first() && i == 0;
                 u.par_chunks_mut(GRAIN).enumerate().for_each(|(i, u)| {
                     for (j, sums) in sums.chunks_exact(len).enumerate() {
                         let sums = &sums[i * GRAIN..][..u.len()];
@@ -87,18 +102,9 @@ impl Winograd {
         });
     }
 
-    /// Adds some tiles to `dU`, or stores their sum if they are the first, and adds `Z` at point 1 to the biases' sums.
-    fn section(
-        &self,
-        group: usize,
-        tiles: Range<usize>,
-        x: &[f32],
-        dy: &[f32],
-        u: &mut [f32],
-        biases: &mut [f64],
-        sum: Summation,
-        together: usize,
-    ) {
+    /// Sums a section into `dU`, and adds `Z` at point 1 to the bias sums.
+    fn sum_section(&self, section: &Section, images: Images, u: &mut [f32], biases: &mut [f64]) {
+        let Section { group, ref tiles, sum, together } = *section;
         let (kernel, u_layout) = (self.kernel(), self.sums_layout());
         let (rows, columns) =
             (self.inputs.next_multiple_of(kernel.rows), self.outputs.next_multiple_of(kernel.columns));
@@ -114,8 +120,8 @@ impl Winograd {
                 let transformed = &mut buffer[..blocks.len() * block_len];
                 transformed.par_chunks_exact_mut(block_len).zip(blocks).for_each(|(block, tiles)| {
                     let (v, z) = block.split_at_mut(elements * v_layout.element);
-                    self.transform_inputs(group * self.inputs, tiles, x, v, v_layout);
-                    self.transform_output_gradients(group, tiles, dy, z, z_layout);
+                    self.transform_inputs(group * self.inputs, tiles, images.x, v, v_layout);
+                    self.transform_output_gradients(group, tiles, images.dy, z, z_layout);
                 });
                 for (block, tiles) in transformed.chunks_exact(block_len).zip(blocks) {
                     let at_one = ONE * self.algorithm.side + ONE;
@@ -128,11 +134,11 @@ impl Winograd {
                 u.par_chunks_exact_mut(u_layout.element).enumerate().for_each(|(e, u)| {
                     let blocks = transformed.chunks_exact(block_len).zip(blocks).map(|(block, tiles)| {
                         let (v, z) = block.split_at(elements * v_layout.element);
-                        (tiles.len(), &v[e * v_layout.element..], &z[e * z_layout.element..])
+                        let (v, z) = (&v[e * v_layout.element..], &z[e * z_layout.element..]);
+                        BlockElement { tiles: tiles.len(), v, z }
                     });
-                    let rows_of = [v_layout.row, z_layout.row, u_layout.row];
-                    let blocks: Vec<_> = blocks.collect();
-                    accumulate(kernel, &blocks, [rows, columns], rows_of, u, sum);
+                    let strides = [v_layout.row, z_layout.row, u_layout.row];
+                    accumulate(kernel, &blocks.collect::<Vec<_>>(), [rows, columns], strides, u, sum);
                 });
             }
         });
@@ -148,7 +154,7 @@ impl Winograd {
         layout: Layout,
     ) {
         let (mut from, mut next) = (Vec::new(), Vec::new());
-        let (to, channels) = (layout.places(self.algorithm.elements()), self.outputs);
+        let (to, channels) = (layout.offsets(self.algorithm.elements()), self.outputs);
         self.tiling.outputs(tiles.start, &mut next);
         for (t, tile) in tiles.clone().enumerate() {
             std::mem::swap(&mut from, &mut next);
@@ -157,17 +163,17 @@ impl Winograd {
             assert!(z.len() >= to[to.len() - 1] + channels);
             let (x, y) = (&dy[group * channels..], z.as_mut_ptr());
             let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE, next: &next };
-            // SAFETY: the last place was checked; the set of instructions is this machine's.
+            // SAFETY: the last offset was checked; the machine supports `self.isa`.
             unsafe { (self.algorithm.output_gradient)(self.isa, &square) };
         }
     }
 
-    /// `dw[ky, kx, i, o] = sum x dy`, laid out as the weights, from `dU`. Tells whether it is finite.
+    /// `dw[ky, kx, i, o] = sum x dy`, laid out like the weights, from `dU`. Returns whether it is finite.
     pub(crate) fn finish_gradient(&self, u: &[f32], dw: &mut [f32]) -> bool {
         if let Some(fold) = self.fold {
             return scratch::with(self.weights(), |folded| {
                 let finite = self.transform_gradient(u, folded);
-                fold.unfold(folded, self.outputs, dw);
+                fold.unfold_weights(folded, self.outputs, dw);
                 finite
             });
         }
@@ -176,23 +182,23 @@ impl Winograd {
         groups.fold(true, |finite, (dw, u)| finite & self.transform_gradient(u, dw))
     }
 
-    /// What the sums of `Z` at point 1 are multiplied by to be those of `dy`.
+    /// The factor that turns sums of `Z` at point 1 into sums of `dy`.
     pub(crate) fn bias_scale(&self) -> f64 {
         f64::from(self.algorithm.at_one).powi(2).recip()
     }
 
-    /// `dw = A'^T dU A'` of one group. Tells whether it is finite.
+    /// `dw = A'^T dU A'` of one group. Returns whether it is finite.
     fn transform_gradient(&self, u: &[f32], dw: &mut [f32]) -> bool {
         let layout = self.sums_layout();
-        let taps = self.algorithm.kernel * self.algorithm.kernel;
+        let taps = self.algorithm.taps();
         let matrix = self.inputs * self.outputs;
         assert_eq!(dw.len(), taps * matrix);
         let to: Vec<usize> = (0..taps).map(|tap| tap * matrix).collect();
-        let from = layout.places(self.algorithm.elements());
+        let from = layout.offsets(self.algorithm.elements());
         let dw = Shared::new(dw);
         let finite = (0..self.inputs).into_par_iter().map(|i| {
             let (x, channels) = (&u[i * layout.row..], self.outputs);
-            // SAFETY: row `i` of every tap's matrix is this job's alone; the set of instructions is this machine's.
+            // SAFETY: row `i` of every tap's matrix belongs to this job alone; the machine supports `self.isa`.
             unsafe {
                 let y = dw.at(i * self.outputs);
                 let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE, next: &[] };
@@ -203,23 +209,22 @@ impl Winograd {
     }
 }
 
-/// `U += V^T Z` for some blocks: `u[i, o] += sum_t v[t, i] z[t, o]`, each with its row stride. The first block begins
-/// in one way, those after it in another.
+/// `u[i, o] = u0[i, o] + sum_t v[t, i] z[t, o]` over the tiles of some blocks, each matrix with its row stride.
 fn accumulate(
     kernel: &MicroKernel,
-    blocks: &[(usize, &[f32], &[f32])],
+    blocks: &[BlockElement],
     [rows, columns]: [usize; 2],
     [v_row, z_row, u_row]: [usize; 3],
     u: &mut [f32],
     sum: Summation,
 ) {
-    for &(depth, v, z) in blocks {
-        assert!(v.len() >= (depth - 1) * v_row + rows && z.len() >= (depth - 1) * z_row + columns);
+    for &BlockElement { tiles, v, z } in blocks {
+        assert!(v.len() >= (tiles - 1) * v_row + rows && z.len() >= (tiles - 1) * z_row + columns);
     }
     assert!(u.len() >= (rows - 1) * u_row + columns);
     for column in (0..columns).step_by(kernel.columns) {
         for row in (0..rows).step_by(kernel.rows) {
-            // A tile of U stays in the first-level cache from block to block; the next one is fetched meanwhile.
+            // A tile of U stays in the first-level cache from block to block while the next one is fetched.
             let below = row + kernel.rows;
             let next_tile = if below < rows { below * u_row + column } else { column + kernel.columns };
             for i in 0..kernel.rows {
@@ -227,9 +232,9 @@ fn accumulate(
                     prefetch(u.as_ptr().wrapping_add(next_tile + i * u_row + j));
                 }
             }
-            for (i, &(depth, v, z)) in blocks.iter().enumerate() {
+            for (i, &BlockElement { tiles, v, z }) in blocks.iter().enumerate() {
                 let tile = Tile {
-                    depth,
+                    depth: tiles,
                     a: v[row..].as_ptr(),
                     a_row: 1,
                     a_step: v_row,

@@ -1,18 +1,18 @@
-//! The matrices of Winograd's short convolutions, from their points.
+//! The matrices of `y = A^T ((G w) * (B^T x))`, generated from interpolation points.
 //!
-//! A polynomial of degree `side - 1` is known by its values at `side` points, infinity among them. Correlating
-//! `side` inputs with `r` weights to `m = side - r + 1` outputs is the transpose of multiplying polynomials with `m`
-//! and `r` coefficients, so `y = A^T ((G w) * (B^T x))` with one product a point (Winograd, "Arithmetic Complexity
-//! of Computations", 1980; Lavin and Gray, arXiv:1509.09308). Which of the two factors is longer does not matter to
-//! `B^T`: it depends on the points alone.
+//! A polynomial of degree `side - 1` is determined by its values at `side` points, one of which may be infinity.
+//! Correlating `side` inputs with `r` weights into `m = side - r + 1` outputs is the transpose of multiplying
+//! polynomials with `m` and `r` coefficients, so it takes one multiplication per point (Winograd, "Arithmetic
+//! Complexity of Computations", 1980; Lavin and Gray, arXiv:1509.09308). `B^T` depends on the points alone, not on how
+//! `side` splits into `m` and `r`.
 
 /// The longest side of a transform.
 pub(super) const LONGEST: usize = 8;
 
-/// The points besides infinity, in the order in which they are taken: small, and opposite ones beside each other.
+/// The finite points, in order of use: small ones first, opposite ones adjacent.
 const POINTS: [f64; LONGEST - 1] = [0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5];
 
-/// Which of them is 1.
+/// The index of point 1.
 pub(super) const ONE: usize = 1;
 
 /// A small matrix whose structure is known at compile time.
@@ -21,9 +21,9 @@ pub(super) struct Matrix {
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) at: [[f32; LONGEST]; LONGEST],
-    /// Row `i + 1` is row `i` with every other sign turned: opposite points of `B^T` and `G`.
+    /// Whether row `i + 1` is row `i` with every other sign flipped: opposite points of `B^T` and `G`.
     pub(super) mirrored_rows: [bool; LONGEST],
-    /// Column `j + 1` is column `j` with every other sign turned: opposite points of `A^T`.
+    /// Whether column `j + 1` is column `j` with every other sign flipped: opposite points of `A^T`.
     pub(super) mirrored_columns: [bool; LONGEST],
 }
 
@@ -42,7 +42,7 @@ impl Matrix {
         }
         let mut line = 0;
         while line + 1 < LONGEST {
-            // Pairs begin at odd places: the point 0 comes before them.
+            // Pairs start at odd indices: point 0 precedes them.
             let (mut same_rows, mut same_columns) = (line % 2 == 1, line % 2 == 1);
             let mut along = 0;
             while along < LONGEST {
@@ -58,8 +58,8 @@ impl Matrix {
         Self { rows, columns, at, mirrored_rows, mirrored_columns }
     }
 
-    /// `B^T`, `side x side`: row `j` holds the coefficients of the product of all `x - p` but point `j`'s own; of all
-    /// for the point at infinity.
+    /// `B^T`, `side x side`: row `j` holds the coefficients of the product of `x - p` over all points `p` but `j`; the
+    /// row of infinity, over all points.
     pub(super) const fn input(side: usize) -> Self {
         let mut at = [[0.0; LONGEST]; LONGEST];
         let mut row = 0;
@@ -83,7 +83,7 @@ impl Matrix {
         Self::new(side, side, at)
     }
 
-    /// `G`, `side x length`: powers of the points, over what the rows of `B^T` are too large by.
+    /// `G`, `side x length`: powers of the points, divided by the excess factor of the rows of `B^T`.
     pub(super) const fn kernel(side: usize, length: usize) -> Self {
         let mut at = [[0.0; LONGEST]; LONGEST];
         let mut row = 0;
@@ -129,14 +129,14 @@ impl Matrix {
 mod tests {
     use super::*;
 
-    /// `m x`, in the matrix's own single precision or better.
+    /// `m x` in double precision.
     fn apply(m: &Matrix, x: &[f64]) -> Vec<f64> {
         let row = |i: usize| x.iter().zip(m.at[i]).map(|(x, m)| x * f64::from(m)).sum();
         (0..m.rows).map(row).collect()
     }
 
     #[test]
-    fn all_lengths_correlate() {
+    fn every_size_computes_a_correlation() {
         for (m, r) in [(2, 3), (4, 3), (3, 4), (6, 3), (3, 6), (5, 3), (3, 5), (4, 5), (5, 4), (2, 5)] {
             let side = m + r - 1;
             let x: Vec<f64> = (0..side).map(|i| (i as f64 * 1.7).sin()).collect();
@@ -146,16 +146,16 @@ mod tests {
                 .zip(apply(&Matrix::input(side), &x))
                 .map(|(w, x)| w * x)
                 .collect();
-            let found = apply(&Matrix::output(side, m), &products);
-            for (i, found) in found.into_iter().enumerate() {
+            let outputs = apply(&Matrix::output(side, m), &products);
+            for (i, output) in outputs.into_iter().enumerate() {
                 let expected: f64 = w.iter().zip(&x[i..]).map(|(w, x)| w * x).sum();
-                assert!((found - expected).abs() < 3e-6, "F({m}, {r}): {found} for {expected}");
+                assert!((output - expected).abs() < 3e-6, "F({m}, {r}): {output}, expected {expected}");
             }
         }
     }
 
     #[test]
-    fn input_matrix_is_the_published_one() {
+    fn input_matrix_matches_lavin_and_gray() {
         let expected = [
             [4.0, 0.0, -5.0, 0.0, 1.0, 0.0],
             [0.0, -4.0, -4.0, 1.0, 1.0, 0.0],

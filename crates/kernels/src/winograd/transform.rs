@@ -1,19 +1,19 @@
-//! `Y = M X M^T` for squares whose elements are runs of channels.
+//! `Y = M X M^T`, where each element of the squares `X` and `Y` is a vector of channels.
 
 use super::matrices::{LONGEST, Matrix};
 use crate::isa::Isa;
 use crate::simd::{Four, LINE, Vector, prefetch};
 use std::mem::MaybeUninit;
 
-/// The place of an element that does not exist: it reads as zero, and is not written.
+/// The offset of an element that does not exist: it reads as zero and is not written.
 pub(super) const NOWHERE: usize = usize::MAX;
 
-/// A matrix known at compile time, so that its zeros and ones cost nothing.
+/// A matrix known at compile time, so that multiplications by 0 and 1 cost nothing.
 pub(super) trait Linear {
     const MATRIX: Matrix;
 }
 
-/// `B^T` of a side.
+/// `B^T` for a side.
 pub(super) struct Input<const SIDE: usize>;
 /// `G` for a number of weights.
 pub(super) struct Kernel<const SIDE: usize, const LENGTH: usize>;
@@ -32,7 +32,7 @@ impl<const SIDE: usize, const LENGTH: usize> Linear for Output<SIDE, LENGTH> {
     const MATRIX: Matrix = Matrix::output(SIDE, LENGTH);
 }
 
-/// What happens to a result before it is stored: a term for each channel is added, then it is cut off below.
+/// What happens to a result before it is stored: `max(result + bias, floor)`.
 #[derive(Clone, Copy)]
 pub(super) struct Finish<'a> {
     pub(super) bias: Option<&'a [f32]>,
@@ -40,11 +40,11 @@ pub(super) struct Finish<'a> {
 }
 
 impl Finish<'_> {
-    /// Nothing happens.
+    /// The result is stored unchanged.
     pub(super) const NONE: Self = Self { bias: None, floor: f32::NEG_INFINITY };
 }
 
-/// One square: where each element's channels begin, row by row.
+/// One square to transform; `from` and `to` are the offsets of its elements, row by row.
 #[derive(Clone, Copy)]
 pub(super) struct Square<'a> {
     pub(super) x: &'a [f32],
@@ -53,19 +53,19 @@ pub(super) struct Square<'a> {
     pub(super) to: &'a [usize],
     pub(super) channels: usize,
     pub(super) finish: Finish<'a>,
-    /// Elements of `x` that the next square reads.
+    /// Elements of `x` that the next square reads: they are prefetched.
     pub(super) next: &'a [usize],
 }
 
-/// Transforms a square, and tells whether all that is written is finite, before it is cut off. All elements of `from`
-/// are read inside `x`, which is checked.
+/// Transforms a square. Returns whether all results are finite, before the floor is applied. The offsets in `from` are
+/// checked against `x`.
 ///
 /// # Safety
-/// The machine has the instructions. `channels` values can be written at each place `to` after `y`, and nobody else
-/// uses them meanwhile.
+/// The machine supports the instruction set. `channels` values can be written at each offset `to` from `y`, and no other
+/// thread accesses them during the call.
 pub(super) type Transform = unsafe fn(Isa, &Square) -> bool;
 
-/// Calls the widest code that divides the channels.
+/// Runs the widest code whose vectors divide the channels.
 ///
 /// # Safety
 /// As [`Transform`].
@@ -75,7 +75,7 @@ pub(super) unsafe fn transform<L: Linear>(isa: Isa, square: &Square) -> bool {
     assert!(from.iter().all(|&from| from == NOWHERE || from + channels <= x.len()));
     assert!(from.len() == L::MATRIX.columns.pow(2) && to.len() == L::MATRIX.rows.pow(2));
     assert!(finish.bias.is_none_or(|bias| bias.len() == channels));
-    // SAFETY: places and lengths were checked, the instructions and what is written are the caller's promise.
+    // SAFETY: offsets and lengths were checked; the instructions and `y` are guaranteed by the caller.
     unsafe {
         match isa {
             #[cfg(target_arch = "x86_64")]
@@ -105,8 +105,8 @@ mod x86 {
     }
 }
 
-/// Columns first, then rows.
-#[allow(clippy::needless_range_loop)] // Matrices read best by their indices.
+/// Multiplies by `M` along the columns, then along the rows.
+#[allow(clippy::needless_range_loop)] // Indices mirror the formulas.
 #[inline(always)]
 unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) -> bool {
     let Square { x, from, y, to, channels, finish, next } = *square;
@@ -119,7 +119,7 @@ unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) -> bool {
             }
         }
         let (floor, zero) = (V::splat(finish.floor), V::splat(0.0));
-        // Zero, as long as every value is finite.
+        // Stays zero while every value is finite.
         let mut trace = zero;
         let mut half = [[MaybeUninit::<V>::uninit(); LONGEST]; LONGEST];
         for c in (0..channels).step_by(V::LANES) {
@@ -140,7 +140,7 @@ unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) -> bool {
             for (i, half) in half[..rows].iter().enumerate() {
                 let mut row = [V::splat(0.0); LONGEST];
                 for j in 0..columns {
-                    // The first pass has written `rows x columns` of them.
+                    // The first pass has initialized `rows x columns` of them.
                     row[j] = half[j].assume_init();
                 }
                 let row = line::<L, V>(row);
@@ -158,13 +158,13 @@ unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) -> bool {
     }
 }
 
-/// `y = M x`. Everything about `M` is known to the compiler: zeros vanish, ones are additions, and the rows or
-/// columns of opposite points share their sums. Loops are written out, lest they look up at run time what is known.
+/// `y = M x`. `M` is a compile-time constant: zeros vanish, ones become additions, and the rows or columns of opposite
+/// points share their sums. Loops are written out so that nothing is looked up at run time.
 #[inline(always)]
 unsafe fn line<L: Linear, V: Vector>(x: [V; LONGEST]) -> [V; LONGEST] {
     // SAFETY: guaranteed by the caller.
     unsafe {
-        // Sums and differences of what opposite points share a factor of, up to its sign.
+        // Opposite points have equal factors up to sign: add and subtract first, multiply once.
         let (mut even, mut odd) = (x, x);
         for j in 0..LONGEST - 1 {
             if L::MATRIX.mirrored_columns[j] {
@@ -185,7 +185,7 @@ unsafe fn line<L: Linear, V: Vector>(x: [V; LONGEST]) -> [V; LONGEST] {
     }
 }
 
-/// Row `I` of `M` times `x`; `FIRST` is the first of the two rows that may belong to opposite points.
+/// Row `I` of `M` times `x`; `FIRST` is the first row of the pair that may belong to opposite points.
 #[inline(always)]
 unsafe fn row<L: Linear, V: Vector, const I: usize, const FIRST: usize>(x: &[V; LONGEST]) -> V {
     // SAFETY: guaranteed by the caller.
@@ -198,7 +198,7 @@ unsafe fn row<L: Linear, V: Vector, const I: usize, const FIRST: usize>(x: &[V; 
     }
 }
 
-/// Row `I` of `M` times `x`, over the even or the odd columns or both.
+/// Row `I` of `M` times `x`, over the even columns, the odd ones or both.
 #[inline(always)]
 unsafe fn sum<L: Linear, V: Vector, const I: usize, const EVEN: bool, const ODD: bool>(
     x: &[V; LONGEST],
@@ -218,7 +218,8 @@ unsafe fn sum<L: Linear, V: Vector, const I: usize, const EVEN: bool, const ODD:
     }
 }
 
-/// `sum + m[I, J] x[J]`, where `None` is an empty sum. The second of two columns of opposite points is in the first.
+/// `sum + m[I, J] x[J]`, where `None` is an empty sum. The second column of a pair of opposite points is skipped: the
+/// first already includes it.
 #[inline(always)]
 unsafe fn term<L: Linear, V: Vector, const I: usize, const J: usize>(
     sum: Option<V>,

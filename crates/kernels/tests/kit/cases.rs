@@ -11,7 +11,7 @@ fn zeros<T: Real>(len: usize) -> Vec<T> {
     vec![T::ZERO; len]
 }
 
-/// A case with weights and a bias.
+/// An operation with weights and a bias.
 macro_rules! convolution {
     ($case:ident, $kernels:ident, $weights:ident, $biases:expr $(, $epilogue:expr)?) => {
         #[derive(Clone, Debug)]
@@ -255,7 +255,7 @@ impl Case for Dropout {
     }
 }
 
-/// The logistic loss; its `dy` is 1.
+/// The cross-entropy loss; its `dy` is 1.
 #[derive(Clone, Debug)]
 pub struct SoftmaxLoss {
     pub labels: Vec<u32>,

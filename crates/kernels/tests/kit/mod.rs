@@ -1,6 +1,6 @@
-//! The test kit: an operation is described once as a [`Case`], and every check is written once for all cases.
+//! The test kit: each operation is a [`Case`], and each check is written once for all cases.
 
-#![allow(dead_code, unreachable_pub)] // Shared by test programs, each of which uses a part.
+#![allow(dead_code, unreachable_pub)] // Shared by test programs that each use a part of it.
 
 pub mod cases;
 pub mod shapes;
@@ -8,7 +8,7 @@ pub mod shapes;
 use alexnet_kernels::hash::combine;
 use alexnet_kernels::real::Real;
 
-/// The relative error (root of the mean square) that a fast kernel may have against the reference in `f64`.
+/// The largest relative RMS error of a fast kernel, compared with the reference in `f64`.
 pub const TOLERANCE: f64 = 1e-6;
 
 /// An operation of a given shape.
@@ -16,23 +16,22 @@ pub const TOLERANCE: f64 = 1e-6;
 /// The last input is the gradient of the first output, `dy`. The outputs are `y`, then the gradients of the other
 /// inputs, in order.
 pub trait Case: std::fmt::Debug + Sync {
-    /// Values for all inputs, away from the operation's kinks.
+    /// Values for all inputs, away from points where the operation is not differentiable.
     fn inputs(&self) -> Vec<Vec<f64>>;
-    /// What the fast kernels make of them.
+    /// The outputs of the fast kernels.
     fn fast(&self, inputs: &[Vec<f32>]) -> Vec<Vec<f32>>;
-    /// What the reference makes of them.
+    /// The outputs of the reference.
     fn reference<T: Real>(&self, inputs: &[Vec<T>]) -> Vec<Vec<T>>;
 }
 
-/// Values in `-0.5..1`, all different and nowhere closer than about `0.5 / len`, in an order that depends on `seed`.
+/// Values in `-0.5..1`, all distinct, evenly spaced and none of them 0, in an order that depends on `seed`.
 pub fn spread(len: usize, seed: u64) -> Vec<f64> {
     let mut ranks: Vec<usize> = (0..len).collect();
     ranks.sort_by_key(|&i| combine(seed, i as u64));
     ranks.iter().map(|&rank| (rank as f64 + 0.5) / len as f64 * 1.5 - 0.5).collect()
 }
 
-/// The same, all above zero, for operations that sum products: no sum cancels by accident, which would leave nothing
-/// but rounding errors to compare.
+/// Positive values, for operations that sum products: no sum cancels, which would leave only rounding errors to compare.
 pub fn positive(len: usize, seed: u64) -> Vec<f64> {
     spread(len, seed).iter().map(|value| value + 0.6).collect()
 }
@@ -54,18 +53,18 @@ pub fn relative_error(a: impl IntoIterator<Item = f64>, b: &[f64]) -> f64 {
     if distance == 0.0 { 0.0 } else { (distance / size).sqrt() }
 }
 
-/// Whether outputs agree within the tolerance.
+/// Checks that outputs agree within the tolerance.
 ///
 /// # Errors
-/// Says which output does not, and by how much.
+/// Returns the output that does not agree, and its error.
 pub fn agree(fast: &[Vec<f32>], reference: &[Vec<f64>]) -> Result<(), String> {
     agree_within(&vec![TOLERANCE; fast.len()], fast, reference)
 }
 
-/// Whether each output agrees within its own tolerance.
+/// Checks that each output agrees within its own tolerance.
 ///
 /// # Errors
-/// Says which output does not, and by how much.
+/// Returns the output that does not agree, and its error.
 pub fn agree_within(tolerances: &[f64], fast: &[Vec<f32>], reference: &[Vec<f64>]) -> Result<(), String> {
     assert!(fast.len() == reference.len() && fast.len() == tolerances.len());
     for (i, (fast, reference)) in fast.iter().zip(reference).enumerate() {
@@ -78,26 +77,25 @@ pub fn agree_within(tolerances: &[f64], fast: &[Vec<f32>], reference: &[Vec<f64>
     Ok(())
 }
 
-/// The fast kernels agree with the reference.
+/// Checks that the fast kernels agree with the reference.
 pub fn check_agreement(case: &impl Case) {
     let inputs = single(&case.inputs());
     let result = agree(&case.fast(&inputs), &case.reference(&double(&inputs)));
     assert!(result.is_ok(), "{}: {case:?}", result.unwrap_err());
 }
 
-/// Short convolution algorithms agree with the reference as well as they can: what they add and take away again
-/// costs digits (`y`, `dx`, `dw`, `dbias`).
-pub fn check_short_agreement(case: &impl Case) {
+/// [`check_agreement`] for Winograd's algorithms, whose sums and differences lose a few digits of `y`, `dx` and `dw`.
+pub fn check_winograd_agreement(case: &impl Case) {
     let inputs = single(&case.inputs());
     let tolerances = [5e-6, 5e-6, 1e-5, TOLERANCE];
     let result = agree_within(&tolerances, &case.fast(&inputs), &case.reference(&double(&inputs)));
     assert!(result.is_ok(), "{}: {case:?}", result.unwrap_err());
 }
 
-/// The reference's gradients are the central differences of its first output.
+/// Checks the gradients of the reference against central differences of its first output.
 pub fn check_gradients(case: &impl Case) {
     const STEP: f64 = 1e-5;
-    /// At most this many elements of an input are moved.
+    /// Elements of an input that are varied, at most.
     const PROBES: usize = 60;
 
     let mut inputs = case.inputs();
@@ -119,11 +117,11 @@ pub fn check_gradients(case: &impl Case) {
             claims.push(gradients[1 + input][i]);
         }
         let error = relative_error(differences, &claims);
-        assert!(error < 1e-6, "gradient of input {input} is off by {error:e}: {case:?}");
+        assert!(error < 1e-6, "the gradient of input {input} has relative error {error:e}: {case:?}");
     }
 }
 
-/// The fast kernels give the same bits on pools of 1, 2 and 4 threads.
+/// Checks that the fast kernels return the same bits on 1, 2 and 4 threads.
 pub fn check_threads(case: &impl Case) {
     let inputs = single(&case.inputs());
     let [one, two, four] = [1, 2, 4].map(|threads| {
@@ -133,7 +131,7 @@ pub fn check_threads(case: &impl Case) {
     assert!(one == two && one == four, "bits depend on the number of threads: {case:?}");
 }
 
-/// The bits of outputs.
+/// The bits of some outputs.
 pub fn bits(outputs: &[Vec<f32>]) -> Vec<Vec<u32>> {
     outputs.iter().map(|values| values.iter().map(|value| value.to_bits()).collect()).collect()
 }

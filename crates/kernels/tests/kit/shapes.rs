@@ -1,4 +1,4 @@
-//! Strategies for shapes: every combination that the geometry accepts, the awkward ones included.
+//! Strategies for shapes: every combination that the geometry accepts, including degenerate ones.
 
 use alexnet_kernels::geometry::{
     ConvGeometry, Maps, NormGeometry, Normalization, PoolGeometry, Rounding, Window,
@@ -6,7 +6,7 @@ use alexnet_kernels::geometry::{
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// Draws `cases` shapes, the same in every run: `ALEXNET_SHAPES=<number>` draws others.
+/// Draws `cases` shapes with a fixed seed; `ALEXNET_SHAPES=<seed>` selects another.
 pub fn draw(cases: u32) -> ProptestConfig {
     let seed = std::env::var("ALEXNET_SHAPES").ok().and_then(|seed| seed.parse().ok()).unwrap_or(2012);
     ProptestConfig {
@@ -17,7 +17,7 @@ pub fn draw(cases: u32) -> ProptestConfig {
     }
 }
 
-/// Windows up to 7 pixels wide, overlapping or with gaps.
+/// Windows of up to 7 pixels per side, overlapping or with gaps.
 fn window() -> impl Strategy<Value = Window> {
     let rounding = prop_oneof![Just(Rounding::Down), Just(Rounding::Up)];
     (1..8_usize, 1..6_usize, 0..7_usize, rounding).prop_map(|(kernel, stride, pad, rounding)| Window {
@@ -28,7 +28,7 @@ fn window() -> impl Strategy<Value = Window> {
     })
 }
 
-/// Convolutions of up to five groups. A geometry that is refused is replaced by drawing again.
+/// Convolutions of up to five groups. Invalid geometries are drawn again.
 pub fn conv() -> impl Strategy<Value = ConvGeometry> {
     let channels = || prop_oneof![1..5_usize, Just(7), Just(19)];
     (1..14_usize, 1..14_usize, channels(), channels(), 1..6_usize, window()).prop_filter_map(
@@ -49,7 +49,7 @@ pub fn pool() -> impl Strategy<Value = PoolGeometry> {
     )
 }
 
-/// Normalizations whose window may be wider than the maps.
+/// Normalizations, with windows that may be wider than the maps.
 pub fn norm() -> impl Strategy<Value = NormGeometry> {
     let constants = (1..12_usize, 0.0..2.0_f64, prop_oneof![Just(0.75), 0.1..1.5_f64], 0.5..3.0_f64)
         .prop_map(|(size, alpha, beta, k)| Normalization { size, alpha, beta, k });
@@ -60,8 +60,8 @@ pub fn norm() -> impl Strategy<Value = NormGeometry> {
     )
 }
 
-/// Convolutions of stride 1 with enough channels for Winograd's algorithms, at every place of an image in a plane.
-pub fn short_conv() -> impl Strategy<Value = (ConvGeometry, usize)> {
+/// Convolutions of stride 1 with enough channels for Winograd's algorithms, and images at every place in a plane.
+pub fn winograd_conv() -> impl Strategy<Value = (ConvGeometry, usize)> {
     let channels = || (2..7_usize).prop_map(|eighths| 8 * eighths);
     let kernel = prop_oneof![Just(3_usize), Just(5)];
     (4..18_usize, 4..18_usize, channels(), channels(), 1..3_usize, kernel, 0..5_usize, 1..11_usize)
@@ -76,13 +76,13 @@ pub fn short_conv() -> impl Strategy<Value = (ConvGeometry, usize)> {
         )
 }
 
-/// Convolutions with a stride that fold to Winograd's algorithms: kernels of up to three or five strides.
-pub fn folding_conv() -> impl Strategy<Value = (ConvGeometry, usize)> {
+/// Convolutions with a stride that are folded for Winograd's algorithms: kernels of up to three or five strides.
+pub fn folded_conv() -> impl Strategy<Value = (ConvGeometry, usize)> {
     let rounding = prop_oneof![Just(Rounding::Down), Just(Rounding::Up)];
     let kernel = (2..5_usize, prop_oneof![Just(3_usize), Just(5)], 0..4_usize)
         .prop_map(|(stride, squares, less)| (stride, squares * stride - less % stride));
     (9..40_usize, 9..40_usize, 2..6_usize, kernel, 0..20_usize, rounding, 1..4_usize).prop_filter_map(
-        "the window does not fit, or its folded pixels are no whole vectors",
+        "the window does not fit, or its folded pixels do not fill vectors",
         |(height, width, outputs, (stride, kernel), pad, rounding, batch)| {
             let window = Window { kernel, stride, pad: pad % kernel, rounding };
             let channels = if stride == 4 { 3 } else { 8 };

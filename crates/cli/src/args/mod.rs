@@ -1,0 +1,92 @@
+//! The command line: definitions only. Completions, man pages, and `--help` come from them.
+//!
+//! | file | commands |
+//! |---|---|
+//! | `recipe` | `recipe` |
+//! | `data` | `data` |
+//! | `training` | `demo`, `train`, `edit`, `lr-find` |
+//! | `model` | `eval`, `classify`, `bench` |
+//! | `shell` | `completions`, `man` |
+//! | `common` | options that several commands share |
+//! | `values` | parsers of values |
+
+pub(crate) mod common;
+pub(crate) mod data;
+pub(crate) mod model;
+pub(crate) mod recipe;
+pub(crate) mod shell;
+pub(crate) mod training;
+pub(crate) mod values;
+
+use clap::{Parser, Subcommand};
+
+use super::output::Format;
+use common::GlobalArgs;
+use data::DataCommand;
+use model::{BenchArgs, ClassifyArgs, EvalArgs};
+use recipe::RecipeCommand;
+use shell::{CompletionsArgs, ManArgs};
+use training::{DemoArgs, EditArgs, LrFindArgs, TrainArgs};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "alexnet",
+    version,
+    about = "Train, evaluate, and use the 2012 ImageNet network on your own images",
+    after_help = "Getting started:\n  \
+                  alexnet demo                          # train, evaluate, and classify in two minutes\n  \
+                  alexnet train pets/ --recipe small    # pets/ has one folder of images per class\n  \
+                  alexnet classify runs/small-1 photo.jpg\n\n\
+                  Exit codes: 0 success, 1 failure, 2 usage, 3 data, 4 model file or checkpoint, 5 diverged,\n\
+                  130 stopped by SIGINT, 143 by SIGTERM.\n\n\
+                  Environment: ALEXNET_LOG=debug prints what the library does, NO_COLOR turns colors off."
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a small network on built-in images, evaluate it, and classify with it
+    Demo(DemoArgs),
+    /// List, show, and compare recipes: a network and how to train it
+    #[command(subcommand)]
+    Recipe(RecipeCommand),
+    /// Check, fix, pack, and benchmark a set of images
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Train a network on labeled images, or resume a run
+    Train(TrainArgs),
+    /// Change a run while it trains: learning rate, frozen layers, last epoch
+    Edit(EditArgs),
+    /// Find a learning rate by training briefly at increasing rates
+    LrFind(LrFindArgs),
+    /// Evaluate a model or an ensemble on labeled images
+    Eval(EvalArgs),
+    /// Classify images
+    Classify(ClassifyArgs),
+    /// Measure training and inference speed on this machine
+    Bench(BenchArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Write the man pages
+    Man(ManArgs),
+}
+
+impl Cli {
+    /// How results are printed.
+    pub(crate) fn format(&self) -> Format {
+        match &self.command {
+            Command::Classify(args) if args.json_lines => Format::JsonLines,
+            Command::Train(args) if args.json_events => Format::JsonLines,
+            _ if self.global.json => Format::Json,
+            _ => Format::Text,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! `alexnet eval`, `classify`, `bench`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::common::{MachineArgs, PrecisionArgs, ViewArgs};
+use super::values::{at_least_one, whole};
+
+/// `alexnet eval`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  alexnet eval runs/pets --data pets/ --split val\n  \
+                        alexnet eval runs/a runs/b runs/c --data pets/ --views 10    # an ensemble")]
+pub(crate) struct EvalArgs {
+    /// Model files or run folders; several form an ensemble, whose probabilities are averaged
+    #[arg(value_name = "MODEL", required = true)]
+    pub(crate) models: Vec<PathBuf>,
+    /// The labeled images, as in `alexnet train`
+    #[arg(long, value_name = "SRC")]
+    pub(crate) data: PathBuf,
+    /// Split to evaluate: train, val, test, or all [default: val; without splits the held-out images, or all if the
+    /// model was trained on other images]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Option<String>,
+    #[command(flatten)]
+    pub(crate) views: ViewArgs,
+    /// Views per batch: changes speed, memory, and at most the last bits of results
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole::<u32>(1..=65536))]
+    pub(crate) batch: u32,
+    #[command(flatten)]
+    pub(crate) precision: PrecisionArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+}
+
+/// `alexnet classify`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  alexnet classify runs/pets photo.jpg\n  \
+                        alexnet classify runs/pets photos/ --json-lines | jq .\n  \
+                        curl -s https://example.org/cat.jpg | alexnet classify runs/pets - --json")]
+pub(crate) struct ClassifyArgs {
+    /// A model file or a run folder
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: PathBuf,
+    /// Image files; `-` reads standard input, a folder stands for the images directly in it
+    #[arg(value_name = "IMAGE", required = true)]
+    pub(crate) images: Vec<PathBuf>,
+    /// Number of classes to print per image [default: 5]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) top: Option<u32>,
+    /// Print one JSON object per image, each as soon as the image is classified
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) json_lines: bool,
+    #[command(flatten)]
+    pub(crate) views: ViewArgs,
+    #[command(flatten)]
+    pub(crate) precision: PrecisionArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+}
+
+/// `alexnet bench`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  alexnet bench --recipe paper --batch 32")]
+pub(crate) struct BenchArgs {
+    /// A built-in recipe or a TOML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "paper")]
+    pub(crate) recipe: String,
+    /// Images per step [default: the recipe's]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1..=65536))]
+    pub(crate) batch: Option<u32>,
+    /// Also time each pass through each layer
+    #[arg(long)]
+    pub(crate) layers: bool,
+    #[command(flatten)]
+    pub(crate) precision: PrecisionArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+}

@@ -1,0 +1,66 @@
+//! `alexnet recipe ...`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::values::{at_least_one, setting};
+
+/// `alexnet recipe ...`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecipeCommand {
+    /// List the built-in recipes
+    #[command(after_help = "Example:\n  alexnet recipe list")]
+    List,
+    /// Show a recipe: layers, parameters, multiply-adds, training, and differences from the paper
+    Show(ShowArgs),
+    /// Compare two recipes and say why each difference matters
+    Diff(DiffArgs),
+    /// Print the recipe of a run with its edits, to train the same model again
+    FromJournal(FromJournalArgs),
+}
+
+/// `alexnet recipe show`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  alexnet recipe show paper\n  \
+                  alexnet recipe show small --toml > mine.toml    # edit it, then train with --recipe mine.toml")]
+pub(crate) struct ShowArgs {
+    /// A built-in recipe, a TOML file, or a run folder
+    #[arg(value_name = "NAME|FILE")]
+    pub(crate) recipe: String,
+    /// Compute shapes for N classes instead of the recipe's
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) classes: Option<u32>,
+    /// Print the recipe as TOML
+    #[arg(long, conflicts_with_all = ["json", "classes"])]
+    pub(crate) toml: bool,
+    /// Change a value first, as in `train`; can be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) set: Vec<(String, String)>,
+}
+
+/// `alexnet recipe diff`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  alexnet recipe diff paper caffe\n  \
+                        alexnet recipe diff small small --set layer.norm1,norm2=none")]
+pub(crate) struct DiffArgs {
+    /// A built-in recipe, a TOML file, or a run folder
+    #[arg(value_name = "A")]
+    pub(crate) a: String,
+    /// The recipe to compare it with
+    #[arg(value_name = "B")]
+    pub(crate) b: String,
+    /// Change a value of B first, as in `train`; can be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) set: Vec<(String, String)>,
+}
+
+/// `alexnet recipe from-journal`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  alexnet recipe from-journal runs/pets > again.toml\n  \
+                        alexnet train pets/ --recipe again.toml")]
+pub(crate) struct FromJournalArgs {
+    /// The run folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+}

@@ -1,0 +1,81 @@
+//! Parsers of option values.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
+
+use alexnet::train::origin::newest;
+
+/// Where a training stops before its schedule ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StepLimit {
+    /// Nowhere.
+    None,
+    /// After this many steps.
+    Steps(usize),
+}
+
+pub(super) fn step_limit(text: &str) -> Result<StepLimit, String> {
+    match (text, text.parse::<u32>()) {
+        ("none", _) => Ok(StepLimit::None),
+        (_, Ok(steps)) if steps > 0 => Ok(StepLimit::Steps(steps as usize)),
+        _ => Err("expected a number of steps, 1 or more, or `none`".into()),
+    }
+}
+
+/// A run folder, or a folder of runs, which stands for the newest of them.
+pub(super) fn run_folder() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(|folder| newest(&folder))
+}
+
+pub(super) fn views() -> impl TypedValueParser<Value = usize> {
+    PossibleValuesParser::new(["1", "10"]).map(|views| if views == "10" { 10 } else { 1 })
+}
+
+/// A whole number in `range`.
+pub(super) fn whole<T: TryFrom<u32>>(
+    range: RangeInclusive<u32>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| match *range.end() {
+            u32::MAX => format!("expected a whole number, {} or more", range.start()),
+            end => format!("expected a whole number from {} to {end}", range.start()),
+        })
+    }
+}
+
+pub(super) fn at_least_one(text: &str) -> Result<u32, String> {
+    whole(1..=u32::MAX)(text)
+}
+
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.01..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("expected seconds, 0.01 to 3600".into()),
+    }
+}
+
+/// Minutes between two checkpoints.
+pub(super) fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(minutes) if (0.01..=1e6).contains(&minutes) => Ok(minutes),
+        _ => Err("expected minutes, 0.01 or more".into()),
+    }
+}
+
+pub(super) fn learning_rate(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
+        _ => Err("expected a learning rate above 0 and at most 1000000".into()),
+    }
+}
+
+/// `KEY=VALUE`, as in `optimizer.rate=0.005`.
+pub(super) fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().into(), value.trim().into())),
+        _ => Err("expected KEY=VALUE, as in optimizer.rate=0.005".into()),
+    }
+}

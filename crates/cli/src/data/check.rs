@@ -1,0 +1,72 @@
+//! `alexnet data check`.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::progress::SharedProgress;
+use crate::args::data::CheckArgs;
+use crate::exit::CommandResult;
+use crate::output::{Output, escaped, printable};
+use alexnet::data::check::{Diagnosis, KindSummary, check};
+use alexnet::data::checksums;
+use alexnet::data::fix::FixPlan;
+use alexnet::error::{Kind, shell};
+use alexnet::format::grouped;
+
+pub(super) fn run(args: &CheckArgs, out: &mut Output) -> CommandResult {
+    let progress = SharedProgress::new(out.display());
+    let found =
+        check(&args.source, args.machine.threads(), &|done, all| progress.advance("check", done, all))?;
+    drop(progress);
+    let digests = if args.digests { checksums::verify(&args.source)? } else { Vec::new() };
+    if let Some(path) = &args.plan {
+        let plan = FixPlan::of(&found, &args.source);
+        plan.write(path)?;
+        let (steps, path) = (plan.steps.len(), shell(path));
+        out.note(&format!(
+            "wrote a plan of {steps} steps: edit {path} if you like, then run `alexnet data fix {path} OUT`"
+        ));
+    }
+    let text = || {
+        let digests = digests.iter().map(|file| format!("digest    {}\n", printable(&file.to_string())));
+        text(&found) + &digests.collect::<String>()
+    };
+    out.result(text, || json(&found, json!(digests)))?;
+    let failed = args.strict && !found.problems.is_empty();
+    Ok(if failed { Kind::Data.exit_code() } else { 0 })
+}
+
+fn json(found: &Diagnosis, digests: Value) -> Value {
+    let mut value = serde_json::to_value(found).expect("strings and numbers are JSON");
+    value["splits"] = found.splits.iter().map(|split| (split.name.clone(), json!(split.images))).collect();
+    value["class_names"] = std::mem::replace(&mut value["classes"], json!(found.classes.len()));
+    value["digests"] = digests;
+    value
+}
+
+/// One line per kind of problem.
+fn text(found: &Diagnosis) -> String {
+    let mut text = format!("source    {}\n", escaped(&found.source));
+    let splits: Vec<String> =
+        found.splits.iter().map(|split| format!("{} {}", split.name, grouped(split.images))).collect();
+    let _ = writeln!(text, "images    {}: {}", grouped(found.images), splits.join(", "));
+    let _ = writeln!(text, "classes   {}", grouped(found.classes.len()));
+    for note in &found.notes {
+        let _ = writeln!(text, "note      {}", escaped(note));
+    }
+    let kinds = found.by_kind();
+    if kinds.is_empty() {
+        text += "problems  none\n";
+        return text;
+    }
+    let _ = writeln!(text, "problems  {}\n", grouped(found.problems.len()));
+    let width = kinds.iter().map(|summary| summary.kind.name().len()).max().unwrap_or(0);
+    for KindSummary { kind, count, first } in kinds {
+        let more = if count == 1 { String::new() } else { format!(" (and {} more)", grouped(count - 1)) };
+        let (file, detail) = (escaped(&first.file), escaped(&first.detail));
+        let _ = writeln!(text, "{count:>8}  {:<width$}  {file}: {detail}{more}", kind.name());
+    }
+    text += "\n--json lists all problems; --plan FILE writes a plan to fix them\n";
+    text
+}

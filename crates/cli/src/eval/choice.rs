@@ -1,0 +1,112 @@
+//! Which images are evaluated: without `--split`, images that the models were not trained on.
+
+use std::path::Path;
+
+use alexnet::Result;
+use alexnet::data::{Dataset, Split, identity};
+use alexnet::eval::Predictor;
+use alexnet::format::grouped;
+use alexnet::train::origin::Origin;
+
+/// What the models have seen of a dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// One was trained on its training images.
+    Train,
+    /// One was trained on images at the same path, which have changed since.
+    EarlierTrain,
+    /// All were trained on other images.
+    Nothing,
+    /// The model files do not say.
+    Unknown,
+}
+
+impl Seen {
+    fn of(models: &[Predictor], data: &Dataset, source: &Path) -> Self {
+        let Ok(train) = data.train() else { return Self::Unknown };
+        let digest = identity::digest_of(train);
+        if models.iter().any(|model| model.trained_on.as_ref() == Some(&digest)) {
+            return Self::Train;
+        }
+        let here = source.canonicalize().ok();
+        let came_from =
+            |model: &Predictor| Origin::read(model.path.parent()?).ok()?.source?.canonicalize().ok();
+        if here.is_some() && models.iter().any(|model| came_from(model) == here) {
+            return Self::EarlierTrain;
+        }
+        match models.iter().all(|model| model.trained_on.is_some()) {
+            true => Self::Nothing,
+            false => Self::Unknown,
+        }
+    }
+
+    /// Whether a model was trained on the dataset, for JSON; `None` if that is not known.
+    pub(super) fn json(self) -> Option<bool> {
+        match self {
+            Self::Train | Self::EarlierTrain => Some(true),
+            Self::Nothing => Some(false),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// The images to evaluate.
+pub(super) struct Choice<'a> {
+    pub(super) split: &'a Split,
+    /// What the models have seen of their dataset.
+    pub(super) seen: Seen,
+    /// Why this split, or what is wrong with it.
+    pub(super) note: Option<String>,
+}
+
+/// Chooses the split that was `requested`. By default that is `val`; in a dataset without splits the held-out part,
+/// or all if the models were trained on other images.
+pub(super) fn choose<'a>(
+    data: &'a Dataset,
+    source: &Path,
+    requested: Option<&str>,
+    models: &[Predictor],
+) -> Result<Choice<'a>> {
+    let seen = Seen::of(models, data, source);
+    if let Some(name) = requested {
+        let split = data.split(name)?;
+        let trained_on = matches!(seen, Seen::Train | Seen::EarlierTrain) && matches!(name, "all" | "train");
+        let note =
+            trained_on.then(|| format!("--split {name} includes images that the model was trained on"));
+        return Ok(Choice { split, seen, note });
+    }
+    let (Ok(all), Ok(val)) = (data.split("all"), data.split("val")) else {
+        let split = data.val().map_or_else(|| data.train(), Ok)?;
+        return Ok(Choice { split, seen, note: None });
+    };
+    let (images, held_out) = (grouped(all.len()), grouped(val.len()));
+    let instead = format!("`--split all` evaluates all {images}");
+    let (split, note) = match seen {
+        _ if val.is_empty() => {
+            (all, format!("no images are held out for validation: evaluating all {images}"))
+        }
+        Seen::Train => (val, format!("evaluating the {held_out} images held out of training; {instead}")),
+        Seen::EarlierTrain => (
+            val,
+            format!(
+                "the images have changed since the model was trained on them: evaluating the {held_out} that would be \
+                 held out now, of which it may have been trained on some; {instead}"
+            ),
+        ),
+        Seen::Unknown => (
+            val,
+            format!(
+                "the model file does not record its training images: assuming these, and evaluating the {held_out} \
+                 held out of training; {instead}"
+            ),
+        ),
+        Seen::Nothing => (
+            all,
+            format!(
+                "the model was trained on other images: evaluating all {images}; `--split val` evaluates the \
+                 {held_out} that training on this source would hold out"
+            ),
+        ),
+    };
+    Ok(Choice { split, seen, note: Some(note) })
+}

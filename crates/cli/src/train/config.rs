@@ -1,0 +1,157 @@
+//! The arguments of `alexnet train` as the configuration of a training.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::edits;
+use crate::args::training::{DivergenceAction, PlateauAction, TrainArgs};
+use crate::args::values::StepLimit;
+use crate::command_line::command_line;
+use crate::output::Output;
+use crate::recipe::run_recipe;
+use crate::{classes, settings};
+use alexnet::data::{Dataset, embedded};
+use alexnet::error::shell;
+use alexnet::eval::model_path;
+use alexnet::model::Model;
+use alexnet::net::{Change, Edit, Purpose, Recipe};
+use alexnet::train::checkpoint_writer::Frequency;
+use alexnet::train::origin::{Origin, Requests, is_run};
+use alexnet::train::signals::Interrupt;
+use alexnet::train::watch::{OnDivergence, OnPlateau};
+use alexnet::train::{Config, RunFolder};
+use alexnet::{Error, Result};
+
+/// Minutes between two checkpoints by default.
+const CHECKPOINT_MINUTES: f64 = 10.0;
+
+/// Checks the arguments and builds the configuration. The recipe comes first: a mistake in it shows at once, while
+/// listing a large source takes time.
+pub(super) fn of(args: &TrainArgs, out: &Output) -> Result<Config> {
+    let resumed = resumed_run(args);
+    let recipe = recipe(args, resumed, out)?;
+    let origin = resumed.map(Origin::read).transpose()?;
+    if let Some(run) = resumed.filter(|_| !args.accept_changes) {
+        edits::check_unchanged(args, run)?;
+    }
+    let source = source(args, origin.as_ref())?;
+    let requests = requests(args, origin.as_ref().map(|origin| &origin.requests));
+    let dataset = match &source {
+        Some(source) => Dataset::open(source)?,
+        None => embedded::fashion_mnist()?,
+    };
+    settings::check_training(args, resumed.is_some(), &recipe, &dataset, out)?;
+    if let Some(run) = resumed {
+        out.note(&format!("resuming {}", run.display()));
+    }
+    // A run with one class was allowed to have one when it started.
+    classes::introduce(&dataset, args.allow_one_class || resumed.is_some(), out)?;
+    let threads = requests.threads.unwrap_or_else(|| args.machine.threads());
+    let minutes = Duration::from_secs_f64(60.0 * requests.checkpoint_minutes.unwrap_or(CHECKPOINT_MINUTES));
+    let on_divergence = action::<DivergenceAction>(requests.on_divergence.as_deref(), "on_divergence")?;
+    let on_plateau = action::<PlateauAction>(requests.on_plateau.as_deref(), "on_plateau")?;
+    Ok(Config {
+        source,
+        run: folder(args, resumed),
+        init: args.init.clone(),
+        command: command_line(),
+        seed: args.seed.or(origin.map(|origin| origin.seed)).unwrap_or(0),
+        micro_batch: requests.micro_batch,
+        threads,
+        workers: requests.workers.unwrap_or(threads),
+        max_steps: requests.steps,
+        checkpoints: Frequency { time: Some(minutes), steps: requests.checkpoint_steps },
+        on_divergence: on_divergence.map_or_else(OnDivergence::default, Into::into),
+        on_plateau: on_plateau.map_or_else(OnPlateau::default, Into::into),
+        requests,
+        only_forecast: args.forecast,
+        interrupt: Interrupt::on_signals(),
+        ..Config::new(recipe, dataset)
+    })
+}
+
+/// The run to resume, if any.
+fn resumed_run(args: &TrainArgs) -> Option<&Path> {
+    args.resume.as_deref().or(args.resume_or_start.as_deref().filter(|folder| is_run(folder)))
+}
+
+/// Where the images are: as given, or where the resumed run had them.
+fn source(args: &TrainArgs, origin: Option<&Origin>) -> Result<Option<PathBuf>> {
+    let (None, Some(Origin { source, .. }), Some(run)) = (&args.source, origin, &args.resume) else {
+        return Ok(args.source.clone());
+    };
+    match source {
+        Some(source) if !source.exists() => {
+            Err(Error::data(format!("{}: the images of this run do not exist any more", source.display()))
+                .help(format!("if they have moved: `alexnet train NEW/PATH --resume {}`", shell(run))))
+        }
+        source => Ok(source.clone()),
+    }
+}
+
+/// The run-time options given now, and those of the resumed run where none are given.
+fn requests(args: &TrainArgs, before: Option<&Requests>) -> Requests {
+    let now = Requests {
+        steps: match args.steps {
+            Some(StepLimit::Steps(steps)) => Some(steps),
+            Some(StepLimit::None) | None => None,
+        },
+        threads: args.machine.threads.map(usize::from),
+        workers: args.workers.map(usize::from),
+        micro_batch: args.micro_batch.map(|n| n as usize),
+        checkpoint_minutes: args.checkpoint_minutes,
+        checkpoint_steps: args.checkpoint_steps.map(|steps| steps as usize),
+        on_divergence: args.on_divergence.map(name),
+        on_plateau: args.on_plateau.map(name),
+    };
+    let Some(before) = before else { return now };
+    let steps = if args.steps == Some(StepLimit::None) { None } else { before.steps };
+    now.or(&Requests { steps, ..before.clone() })
+}
+
+/// The name of an option's value.
+fn name<T: ValueEnum>(value: T) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// The option's value of this name: given now, or recorded in `run.json`.
+fn action<T: ValueEnum>(name: Option<&str>, field: &str) -> Result<Option<T>> {
+    let parse = |name| {
+        T::from_str(name, false)
+            .map_err(|_| Error::model(format!("run.json: unknown value `{name}` of `{field}`")))
+    };
+    name.map(parse).transpose()
+}
+
+fn folder(args: &TrainArgs, resumed: Option<&Path>) -> RunFolder {
+    match (resumed, &args.resume_or_start, &args.run) {
+        (Some(run), _, _) => {
+            RunFolder::Resume { folder: run.to_owned(), accept_changes: args.accept_changes }
+        }
+        (None, Some(folder), _) => RunFolder::New(Some(folder.clone())),
+        (None, None, Some(folder)) if args.exist_ok => RunFolder::Over(folder.clone()),
+        (None, None, folder) => RunFolder::New(folder.clone()),
+    }
+}
+
+/// The recipe with `--set`, `--epochs`, and `--freeze` applied, and validated as a whole.
+fn recipe(args: &TrainArgs, resumed: Option<&Path>, out: &Output) -> Result<Recipe> {
+    let mut recipe = match (&args.recipe, &args.init, resumed) {
+        (Some(recipe), _, _) => Recipe::load(recipe)?,
+        (None, Some(model), _) => Model::load(model_path(model)?)?.recipe,
+        (None, None, Some(run)) => {
+            Origin::read(run)?;
+            run_recipe(run)?
+        }
+        (None, None, None) => return Err(Error::usage("no recipe given").help("pass `--recipe small`")),
+    };
+    settings::apply(&mut recipe, &args.set, args.epochs, Purpose::Training, out)?;
+    for (i, layer) in args.freeze.iter().enumerate() {
+        let change = Change::Freeze(layer.clone());
+        change.check(&recipe).map_err(|error| error.context(format!("--freeze {layer}")))?;
+        recipe.edits.insert(i, Edit { step: 0, change });
+    }
+    Ok(recipe)
+}

@@ -1,0 +1,176 @@
+//! Usage errors in a few lines: what is wrong, what works instead, and one line of usage.
+
+mod peers;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, CommandFactory};
+
+use super::args::Cli;
+use alexnet::Error;
+
+/// Arguments that do not make a command.
+#[derive(Debug)]
+pub(crate) struct UsageError {
+    /// What is wrong, and what works instead.
+    pub(crate) error: Error,
+    /// One line: how the command is used, and where its help is.
+    pub(crate) usage: String,
+}
+
+/// Explains why `args` (without the program's name) were rejected.
+pub(crate) fn explain(error: &clap::Error, args: &[String]) -> UsageError {
+    let mut root = Cli::command();
+    root.build();
+    let command = Named::find(&root, args);
+    let (message, help) = match error.kind() {
+        ErrorKind::UnknownArgument => unknown_argument(error, &command, args),
+        ErrorKind::InvalidSubcommand => unknown_command(error, &command),
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => invalid_value(error),
+        ErrorKind::MissingRequiredArgument => missing(error),
+        ErrorKind::ArgumentConflict => conflict(error, &command),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            ("no command given".to_owned(), Some(format!("`{} --help` lists them", command.full_name())))
+        }
+        _ => (first_line(error), None),
+    };
+    let error = Error { help, ..Error::usage(message) };
+    UsageError { error, usage: command.usage() }
+}
+
+/// A command with the names that lead to it.
+struct Named<'a> {
+    /// Without `alexnet`: `data check`, empty for the program itself.
+    path: String,
+    command: &'a Command,
+}
+
+impl<'a> Named<'a> {
+    /// The command that `args` name, as far as they name one.
+    fn find(root: &'a Command, args: &[String]) -> Self {
+        let mut found = Self { path: String::new(), command: root };
+        for arg in args.iter().filter(|arg| !arg.starts_with('-')) {
+            let Some(next) = found.command.find_subcommand(arg) else { break };
+            let path = format!("{} {}", found.path, next.get_name());
+            found = Self { path: path.trim_start().to_owned(), command: next };
+        }
+        found
+    }
+
+    /// `alexnet data check`.
+    fn full_name(&self) -> String {
+        format!("alexnet {}", self.path).trim_end().to_owned()
+    }
+
+    /// One line of usage, and where the help is.
+    fn usage(&self) -> String {
+        let usage = self.command.clone().render_usage().to_string();
+        let line = usage.lines().next().unwrap_or_default();
+        format!("{} (see `{} --help`)", line.trim_start_matches("Usage: "), self.full_name())
+    }
+
+    /// Whether the command has this option, named without hyphens in front.
+    fn has_option(&self, name: &str) -> bool {
+        self.command.get_arguments().any(|arg| arg.get_long() == Some(name))
+    }
+}
+
+fn unknown_argument(error: &clap::Error, command: &Named<'_>, args: &[String]) -> (String, Option<String>) {
+    let typed = text(error, ContextKind::InvalidArg);
+    let Some(name) = typed.strip_prefix("--") else {
+        let message = if typed.starts_with('-') {
+            format!("unknown option `{typed}`")
+        } else {
+            format!("unexpected argument `{typed}`")
+        };
+        return (message, peers::short(&typed, &command.path));
+    };
+    let hyphens = name.replace('_', "-").to_lowercase();
+    let help = if command.has_option(&hyphens) {
+        Some(format!("use `--{hyphens}`"))
+    } else {
+        peers::advice(&hyphens, &command.path, value_of(&typed, args).as_deref()).or_else(|| {
+            let near = text(error, ContextKind::SuggestedArg);
+            (!near.is_empty()).then(|| format!("did you mean `{near}`?"))
+        })
+    };
+    (format!("unknown option `{typed}`"), help)
+}
+
+/// The value that was typed with an unknown option: `--lr=0.1` or `--lr 0.1`.
+fn value_of(option: &str, args: &[String]) -> Option<String> {
+    let with_value = |arg: &String| arg.strip_prefix(option)?.strip_prefix('=').map(str::to_owned);
+    if let Some(value) = args.iter().find_map(with_value) {
+        return Some(value);
+    }
+    let next = args.get(1 + args.iter().position(|arg| arg == option)?)?;
+    (!next.starts_with('-')).then(|| next.clone())
+}
+
+fn unknown_command(error: &clap::Error, command: &Named<'_>) -> (String, Option<String>) {
+    let typed = text(error, ContextKind::InvalidSubcommand);
+    let help = match text(error, ContextKind::SuggestedSubcommand) {
+        near if near.is_empty() => peers::command(&typed).map(str::to_owned),
+        near => Some(format!("did you mean `{near}`?")),
+    };
+    let kind = if command.path.is_empty() { String::new() } else { format!("{} ", command.path) };
+    (format!("unknown {kind}command `{typed}`"), help)
+}
+
+fn invalid_value(error: &clap::Error) -> (String, Option<String>) {
+    let (option, value) = (text(error, ContextKind::InvalidArg), text(error, ContextKind::InvalidValue));
+    let option = option.split(" <").next().unwrap_or_default().trim_start_matches('<').trim_end_matches('>');
+    if value.is_empty() {
+        return (format!("`{option}` needs a value"), None);
+    }
+    let expected = match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(values)) => format!("expected {}", values.join(" or ")),
+        _ => std::error::Error::source(error).map_or_else(String::new, ToString::to_string),
+    };
+    let help = text(error, ContextKind::SuggestedValue);
+    (
+        format!("invalid value `{value}` for `{option}`: {expected}"),
+        (!help.is_empty()).then(|| format!("did you mean `{help}`?")),
+    )
+}
+
+fn missing(error: &clap::Error) -> (String, Option<String>) {
+    let Some(ContextValue::Strings(names)) = error.get(ContextKind::InvalidArg) else {
+        return (first_line(error), None);
+    };
+    let plain = |name: &String| name.trim_end_matches("...").replace(['<', '>'], "");
+    let names: Vec<String> = names.iter().map(plain).collect();
+    let help = names.iter().find_map(|name| peers::when_missing(name)).map(str::to_owned);
+    (format!("missing `{}`", names.join("`, `")), help)
+}
+
+fn conflict(error: &clap::Error, command: &Named<'_>) -> (String, Option<String>) {
+    let option = |name: &str| name.split([' ', '=']).next().unwrap_or_default().to_owned();
+    let first = option(&text(error, ContextKind::InvalidArg));
+    let others = match error.get(ContextKind::PriorArg) {
+        Some(ContextValue::String(other)) => vec![option(other)],
+        Some(ContextValue::Strings(others)) => others.iter().map(|other| option(other)).collect(),
+        _ => Vec::new(),
+    };
+    if others.contains(&first) {
+        return (format!("`{first}` is given twice"), Some("keep one of the two".to_owned()));
+    }
+    let help = others.iter().chain([&first]).find_map(|name| peers::in_conflict(name, &command.path));
+    let others: Vec<String> = others.iter().map(|other| format!("`{other}`")).collect();
+    (format!("`{first}` cannot be combined with {}", others.join(", ")), help.map(str::to_owned))
+}
+
+/// A value of the error's context as text; empty if it has none.
+fn text(error: &clap::Error, kind: ContextKind) -> String {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.first().cloned().unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+/// What clap says, for the kinds that say nothing more.
+fn first_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}

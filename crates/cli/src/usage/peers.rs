@@ -1,0 +1,366 @@
+//! Option names of other programs, and what to use here instead.
+
+/// Options of other programs with the same meaning, and what replaces them in some commands.
+struct Peer {
+    /// Without the hyphens in front, words separated by hyphens.
+    options: &'static [&'static str],
+    /// The commands this holds for; empty: all.
+    commands: &'static [&'static str],
+    instead: Instead,
+}
+
+/// What replaces an option.
+enum Instead {
+    /// Other arguments; `{}` is the typed value, or the example if none was typed.
+    Arguments(&'static str, &'static str),
+    /// Nothing: a sentence that says why, or what does it.
+    Sentence(&'static str),
+}
+
+use Instead::{Arguments, Sentence};
+
+const TRAINING: &[&str] = &["train"];
+const EPOCHS: &[&str] = &["epochs", "num-epochs", "n-epochs", "max-epochs"];
+const BATCH: &[&str] =
+    &["batch-size", "bs", "batch", "batchsize", "train-batch-size", "per-device-train-batch-size"];
+const LEARNING_RATE: &[&str] = &["lr", "learning-rate", "rate", "base-lr", "lr0"];
+const DATA: &[&str] =
+    &["data", "data-dir", "data-path", "dataset", "dataset-dir", "train-dir", "src", "source", "input"];
+const MODEL: &[&str] = &["model", "weights", "checkpoint", "ckpt", "model-path", "resume"];
+const OUTPUT: &[&str] =
+    &["output", "output-dir", "out", "out-dir", "save-dir", "logdir", "log-dir", "work-dir", "name"];
+
+const PEERS: &[Peer] = &[
+    Peer {
+        options: LEARNING_RATE,
+        commands: &["train", "recipe show", "recipe diff"],
+        instead: Arguments("--set optimizer.rate={}", "0.01"),
+    },
+    Peer { options: LEARNING_RATE, commands: &["edit"], instead: Arguments("lr={}", "0.001") },
+    Peer {
+        options: &["lr", "learning-rate", "min-lr", "start-lr", "start"],
+        commands: &["lr-find"],
+        instead: Arguments("--from {}", "1e-6"),
+    },
+    Peer {
+        options: &["max-lr", "end-lr", "end"],
+        commands: &["lr-find"],
+        instead: Arguments("--to {}", "1"),
+    },
+    Peer {
+        options: BATCH,
+        commands: &["train", "lr-find", "recipe show", "recipe diff"],
+        instead: Arguments("--set optimizer.batch={}", "64"),
+    },
+    Peer { options: BATCH, commands: &["eval", "bench"], instead: Arguments("--batch {}", "64") },
+    Peer {
+        options: BATCH,
+        commands: &["demo", "classify"],
+        instead: Sentence("the batch size is fixed in this command"),
+    },
+    Peer { options: BATCH, commands: &["data bench"], instead: Sentence("the recipe sets the batch size") },
+    Peer {
+        options: DATA,
+        commands: &["train", "lr-find", "data check", "data pack", "data bench"],
+        instead: Arguments("{}", "SRC"),
+    },
+    Peer { options: DATA, commands: &["eval"], instead: Arguments("--data {}", "SRC") },
+    Peer { options: DATA, commands: &["classify"], instead: Arguments("{}", "IMAGE") },
+    Peer {
+        options: DATA,
+        commands: &["demo"],
+        instead: Sentence("the demo uses built-in images; for your own: `alexnet train SRC --recipe small`"),
+    },
+    Peer { options: EPOCHS, commands: TRAINING, instead: Arguments("--epochs {}", "10") },
+    Peer {
+        options: EPOCHS,
+        commands: &["lr-find"],
+        instead: Sentence("the length is set in steps: `--steps 100`"),
+    },
+    Peer { options: EPOCHS, commands: &["edit"], instead: Arguments("stop-after={}", "30") },
+    Peer {
+        options: EPOCHS,
+        commands: &["recipe show", "recipe diff"],
+        instead: Arguments("--set schedule.epochs={}", "30"),
+    },
+    Peer {
+        options: EPOCHS,
+        commands: &["demo"],
+        instead: Sentence(
+            "the demo's length is fixed; for your own images: `alexnet train SRC --recipe small --epochs 10`",
+        ),
+    },
+    Peer {
+        options: &["max-steps", "iterations", "max-iter", "num-steps"],
+        commands: TRAINING,
+        instead: Arguments("--steps {}", "1000"),
+    },
+    Peer {
+        options: &["num-workers", "dataloader-num-workers", "loader-threads", "j"],
+        commands: &["train", "data bench"],
+        instead: Arguments("--workers {}", "4"),
+    },
+    Peer {
+        options: &["num-workers", "workers", "jobs", "num-threads", "n-jobs", "cpus"],
+        commands: &[],
+        instead: Arguments("--threads {}", "4"),
+    },
+    Peer {
+        options: &["device", "cuda", "gpu", "gpus", "use-cuda", "no-cuda"],
+        commands: &[],
+        instead: Sentence(
+            "there is nothing to choose: everything runs on the CPU, on all cores or `--threads N`",
+        ),
+    },
+    Peer {
+        options: &["amp", "fp16", "bf16", "precision", "dtype"],
+        commands: &["eval", "classify", "bench"],
+        instead: Sentence("`--half` keeps fully connected weights in half precision"),
+    },
+    Peer {
+        options: &["amp", "fp16", "bf16", "precision", "dtype"],
+        commands: TRAINING,
+        instead: Sentence("training is in single precision"),
+    },
+    Peer {
+        options: &["pretrained", "weights", "finetune", "model-path", "init-weights", "transfer"],
+        commands: TRAINING,
+        instead: Arguments("--init {}", "MODEL"),
+    },
+    Peer {
+        options: &[
+            "checkpoint",
+            "ckpt",
+            "resume-from",
+            "resume-from-checkpoint",
+            "load",
+            "continue",
+            "auto-resume",
+        ],
+        commands: TRAINING,
+        instead: Arguments("--resume {}", "RUN"),
+    },
+    Peer {
+        options: &["model", "arch", "network", "config", "cfg", "solver"],
+        commands: &["train", "lr-find", "bench", "data bench"],
+        instead: Arguments("--recipe {}", "small"),
+    },
+    Peer { options: MODEL, commands: &["eval", "classify"], instead: Arguments("{}", "MODEL") },
+    Peer { options: OUTPUT, commands: &["train", "demo"], instead: Arguments("--run {}", "runs/pets") },
+    Peer { options: OUTPUT, commands: &["data pack", "data fix"], instead: Arguments("{}", "OUT") },
+    Peer { options: OUTPUT, commands: &["lr-find"], instead: Arguments("--plot {}", "rates.svg") },
+    Peer { options: OUTPUT, commands: &["data check"], instead: Arguments("--plan {}", "plan.json") },
+    Peer {
+        options: OUTPUT,
+        commands: &["eval", "classify", "bench", "recipe show", "recipe diff", "recipe from-journal"],
+        instead: Sentence("results go to standard output: redirect it with `> FILE`"),
+    },
+    Peer {
+        options: &["momentum"],
+        commands: TRAINING,
+        instead: Arguments("--set optimizer.momentum={}", "0.9"),
+    },
+    Peer {
+        options: &["weight-decay", "wd", "decay", "l2"],
+        commands: TRAINING,
+        instead: Arguments("--set optimizer.decay={}", "0.0005"),
+    },
+    Peer {
+        options: &["optimizer", "opt", "optim"],
+        commands: TRAINING,
+        instead: Sentence(
+            "the optimizer is SGD with momentum; `--set optimizer.KEY=VALUE` sets its rate, momentum, decay, batch",
+        ),
+    },
+    Peer {
+        options: &["num-classes", "n-classes", "classes", "nb-classes"],
+        commands: &["train", "lr-find", "eval", "classify"],
+        instead: Sentence("the number of classes comes from the images or the model"),
+    },
+    Peer {
+        options: &["topk", "top-k", "k", "top5"],
+        commands: &["classify"],
+        instead: Arguments("--top {}", "5"),
+    },
+    Peer {
+        options: &["topk", "top-k", "top5", "top1"],
+        commands: &["eval"],
+        instead: Sentence("top-1 and top-5 are always printed"),
+    },
+    Peer {
+        options: &["ten-crop", "tencrop", "tta", "crops"],
+        commands: &["eval", "classify"],
+        instead: Arguments("--views 10", ""),
+    },
+    Peer {
+        options: &["save-every", "save-steps", "checkpoint-every", "save-interval"],
+        commands: TRAINING,
+        instead: Arguments("--checkpoint-steps {}", "1000"),
+    },
+    Peer {
+        options: &["tensorboard", "report-to", "wandb"],
+        commands: TRAINING,
+        instead: Sentence("the run folder always holds TensorBoard events: `tensorboard --logdir RUN`"),
+    },
+    Peer { options: &["dry-run", "estimate"], commands: TRAINING, instead: Arguments("--forecast", "") },
+    Peer {
+        options: &["accumulate", "gradient-accumulation-steps", "grad-accum", "accum-iter"],
+        commands: TRAINING,
+        instead: Arguments("--micro-batch 36", ""),
+    },
+    Peer {
+        options: &["random-seed", "manual-seed"],
+        commands: &["train", "lr-find"],
+        instead: Arguments("--seed {}", "1"),
+    },
+    Peer {
+        options: &["overwrite", "force"],
+        commands: TRAINING,
+        instead: Arguments("--run DIR --exist-ok", ""),
+    },
+    Peer {
+        options: &["verbose", "debug", "log-level", "loglevel"],
+        commands: &[],
+        instead: Sentence("set the environment variable `ALEXNET_LOG=debug`"),
+    },
+    Peer {
+        options: &["silent", "no-progress", "disable-tqdm"],
+        commands: &[],
+        instead: Arguments("--quiet", ""),
+    },
+    Peer { options: &["format", "output-format"], commands: &[], instead: Arguments("--json", "") },
+];
+
+/// Commands of other programs.
+const COMMANDS: &[(&[&str], &str)] = &[
+    (&["predict", "infer", "inference", "detect"], "use `alexnet classify MODEL IMAGE...`"),
+    (&["test", "validate", "val", "evaluate", "score"], "use `alexnet eval MODEL --data SRC`"),
+    (&["resume", "continue"], "use `alexnet train --resume RUN`"),
+    (&["fit", "finetune", "fine-tune"], "use `alexnet train SRC --recipe NAME`"),
+    (&["benchmark", "speed", "profile"], "use `alexnet bench`"),
+    (&["models", "list", "recipes", "config"], "use `alexnet recipe list`"),
+    (&["check", "fix", "pack", "prepare"], "use `alexnet data check SRC`, `fix`, or `pack`"),
+    (&["version"], "use `alexnet --version`"),
+];
+
+/// What to use instead of an unknown option, named without hyphens in front, in `command`.
+pub(super) fn advice(option: &str, command: &str, value: Option<&str>) -> Option<String> {
+    let fits = |peer: &&Peer| {
+        peer.options.contains(&option) && (peer.commands.is_empty() || peer.commands.contains(&command))
+    };
+    PEERS.iter().find(fits).map(|peer| match peer.instead {
+        Arguments(arguments, example) => {
+            let typed = value.map_or_else(|| example.to_owned(), alexnet::error::shell_word);
+            match arguments {
+                "{}" => format!("give it without the option: `alexnet {command} {typed}`"),
+                _ => format!("use `{}`", arguments.replace("{}", &typed)),
+            }
+        }
+        Sentence(text) => text.to_owned(),
+    })
+}
+
+/// What to use instead of an unknown one-letter option.
+pub(super) fn short(option: &str, command: &str) -> Option<String> {
+    let long = match option {
+        "-b" => "batch-size",
+        "-e" => "epochs",
+        "-j" => "num-workers",
+        "-o" => "output",
+        "-v" => "verbose",
+        "-k" => "topk",
+        "-d" => "data",
+        "-m" => "model",
+        _ => return None,
+    };
+    advice(long, command, None)
+}
+
+/// What to use instead of an unknown command.
+pub(super) fn command(name: &str) -> Option<&'static str> {
+    COMMANDS.iter().find(|(names, _)| names.contains(&name)).map(|(_, instead)| *instead)
+}
+
+/// What to give for a missing argument.
+pub(super) fn when_missing(argument: &str) -> Option<&'static str> {
+    match argument {
+        "--recipe NAME|FILE" => {
+            Some("`--recipe small` is a quick start; `alexnet recipe list` lists all recipes")
+        }
+        _ => None,
+    }
+}
+
+/// Why an option cannot be combined with others, and what to use instead.
+pub(super) fn in_conflict(option: &str, command: &str) -> Option<&'static str> {
+    match (command, option) {
+        ("train", "--seed") => Some("a resumed run keeps its seed"),
+        ("train", "--init") => Some("a resumed run continues from its own weights"),
+        ("train", "--freeze") => Some("use `alexnet edit RUN freeze=LAYER`, then resume"),
+        ("train", "--run" | "--exist-ok") => Some("the run folder is that of the resumed run"),
+        ("train", "--forecast") => Some("the estimate of a run is in its log.txt"),
+        ("train", "--tui") => Some("the dashboard shows progress, `--quiet` hides it: keep one of the two"),
+        ("data fix", "--in-place") => {
+            Some("give OUT to leave the originals alone, or `--in-place` to change them")
+        }
+        ("recipe show", "--toml") => {
+            Some("`--toml` prints the recipe file, `--json` its layers: keep one of the two")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::args::Cli;
+    use super::*;
+    use clap::CommandFactory;
+
+    /// Looks a command up by its path, such as `data check`.
+    fn find<'a>(root: &'a clap::Command, path: &str) -> &'a clap::Command {
+        path.split(' ').fold(root, |command, name| {
+            command.find_subcommand(name).unwrap_or_else(|| panic!("no command `{path}`"))
+        })
+    }
+
+    #[test]
+    fn advice_names_options_that_the_command_has() {
+        let mut root = Cli::command();
+        root.build();
+        for peer in PEERS {
+            for path in peer.commands {
+                let command = find(&root, path);
+                let long: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+                let (Arguments(text, _) | Sentence(text)) = peer.instead;
+                let named = text.split(['`', ' ']).filter_map(|word| word.strip_prefix("--"));
+                // A whole command in a sentence is another command's.
+                for option in named.filter(|_| !text.contains("`alexnet ") && !text.contains("`tensorboard "))
+                {
+                    assert!(long.contains(&option), "`{path}` has no `--{option}`: {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn settings_in_advice_exist() {
+        for peer in PEERS {
+            let Arguments(text, example) = peer.instead else { continue };
+            let Some(setting) = text.strip_prefix("--set ") else { continue };
+            let setting = setting.replace("{}", example);
+            let (key, value) = setting.split_once('=').unwrap();
+            let mut recipe = alexnet::net::Recipe::load("paper").unwrap();
+            recipe.set_all([(key, value)]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_typed_value_is_quoted_for_a_shell() {
+        assert_eq!(
+            advice("data", "train", Some("my pets")).unwrap(),
+            "give it without the option: `alexnet train 'my pets'`"
+        );
+        assert_eq!(advice("lr", "train", Some("0.5")).unwrap(), "use `--set optimizer.rate=0.5`");
+        assert_eq!(advice("lr", "bench", None), None);
+    }
+}

@@ -1,0 +1,48 @@
+//! `alexnet classify`.
+
+use std::process::Command;
+
+use assert_cmd::cargo::cargo_bin;
+use serde_json::Value;
+
+use crate::support::{COLORS, images, path, run, run_json, save_model, write_png};
+
+#[test]
+fn images_are_classified_and_bad_ones_are_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = save_model(folder.path(), "m.safetensors", &COLORS);
+    let data = images(&folder.path().join("data"), &COLORS, 2);
+    let red = format!("{data}/red/00.png");
+    let (value, _) = run_json(&["classify", &model, &red, "--json", "--top", "2"], 0);
+    let predictions = value["images"][0]["predictions"].as_array().unwrap();
+    assert_eq!((predictions.len(), &predictions[0]["label"]), (2, &"red".into()));
+    assert!(
+        predictions[0]["probability"].as_f64().unwrap() > predictions[1]["probability"].as_f64().unwrap()
+    );
+    let bad = path(&folder.path().join("m.safetensors"));
+    let (value, err) =
+        run_json(&["classify", &model, &bad, "/nowhere.png", &format!("{data}/blue"), "--json"], 3);
+    let images = value["images"].as_array().unwrap();
+    assert_eq!(images.len(), 4);
+    assert!(images[0]["error"].is_string() && images[1]["error"].is_string());
+    assert_eq!(images[3]["predictions"][0]["label"], "blue");
+    assert_eq!(err.matches("error: ").count(), 2, "{err}");
+    let (out, _) = run(&["classify", &model, &bad, &red], 3);
+    assert!(out.starts_with(&format!("{red}\tred\t")), "{out}");
+}
+
+#[test]
+fn an_image_can_come_from_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = save_model(folder.path(), "m.safetensors", &COLORS);
+    let image = folder.path().join("green.png");
+    write_png(&image, 1, 3);
+    let output = Command::new(cargo_bin!("alexnet"))
+        .args(["classify", &model, "-", "--json"])
+        .stdin(std::fs::File::open(image).unwrap())
+        .output()
+        .unwrap();
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["images"][0]["predictions"][0]["label"], "green");
+    assert_eq!(value["images"][0]["file"], "-");
+}

@@ -1,0 +1,15 @@
+//! The program as users run it: what it prints where, and its exit codes.
+
+mod bench;
+mod classify;
+mod data;
+mod evaluate;
+mod lr_find;
+mod output;
+mod recipes;
+mod resume;
+mod settings;
+mod shell;
+mod support;
+mod train;
+mod usage;

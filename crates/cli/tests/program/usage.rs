@@ -1,0 +1,170 @@
+//! Help and usage errors.
+
+use std::process::Command;
+
+use assert_cmd::cargo::cargo_bin;
+
+use crate::support::{Colors, run, text};
+
+/// Every command, as it is typed.
+const COMMANDS: [&[&str]; 17] = [
+    &["demo"],
+    &["recipe", "list"],
+    &["recipe", "show"],
+    &["recipe", "diff"],
+    &["recipe", "from-journal"],
+    &["data", "check"],
+    &["data", "fix"],
+    &["data", "pack"],
+    &["data", "bench"],
+    &["train"],
+    &["edit"],
+    &["lr-find"],
+    &["eval"],
+    &["classify"],
+    &["bench"],
+    &["completions"],
+    &["man"],
+];
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let (out, _) = run(&["--help"], 0);
+    for command in COMMANDS {
+        assert!(out.contains(command[0]), "{out}");
+        let (help, _) = run(&[command, &["--help"]].concat(), 0);
+        assert!(help.contains(&format!("\n  alexnet {}", command.join(" "))), "{help}");
+        assert!(help.contains("--json") && help.contains("--quiet"), "{help}");
+    }
+    let (out, _) = run(&["--version"], 0);
+    assert_eq!(out, format!("alexnet {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_usage_error_has_a_message_help_and_one_line_of_usage() {
+    let (out, err) = run(&["train", "pets/", "--recipe", "small", "--lr", "0.001"], 2);
+    let expected = "error: unknown option `--lr`\n help: use `--set optimizer.rate=0.001`\n\
+                    usage: alexnet train [OPTIONS] <SRC> --recipe <NAME|FILE> (see `alexnet train --help`)\n";
+    assert_eq!((out.as_str(), err.as_str()), ("", expected));
+    for args in [vec!["trian"], vec!["classify", "m"], vec!["train"], vec!["eval"], vec!["edit", "r"]] {
+        let (out, err) = run(&args, 2);
+        assert!(out.is_empty() && err.lines().count() <= 3, "{args:?}: {err}");
+        assert!(err.lines().last().unwrap().starts_with("usage: alexnet"), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn typing_errors_get_a_suggestion() {
+    for (args, expected) in [
+        (vec!["trian"], "did you mean `train`?"),
+        (vec!["data", "chekc"], "unknown data command `chekc`"),
+        (vec!["recipe", "show", "papr"], "`paper`"),
+        (vec!["recipe", "show", "paper", "--jsn"], "did you mean `--json`?"),
+        (vec!["recipe", "diff", "paper", "cafe"], "`caffe`"),
+        (
+            vec!["eval", "m", "--data", "d", "--views", "3"],
+            "invalid value `3` for `--views`: expected 1 or 10",
+        ),
+        (
+            vec!["eval", "m", "--data", "d", "--batch", "0"],
+            "invalid value `0` for `--batch`: expected a whole number from 1 to 65536",
+        ),
+        (vec!["eval", "m", "--data"], "`--data` needs a value"),
+        (vec!["classify", "m"], "missing `IMAGE`"),
+        (vec!["train", "x"], "missing `--recipe NAME|FILE`"),
+        (vec!["train", "x", "--recipe", "small", "--set", "rate"], "expected KEY=VALUE"),
+        (vec!["train", "x", "--recipe", "small", "--seed", "1", "--seed", "2"], "`--seed` is given twice"),
+        (vec!["train", "--seed", "1", "--resume", "r"], "`--seed` cannot be combined with `--resume`"),
+        (vec!["edit"], "missing `RUN`, `KEY=VALUE`"),
+        (vec!["recipe", "list", "all"], "unexpected argument `all`"),
+        (vec!["train", "x", "--recipe", "small", "--epochs", "ten"], "expected a whole number, 1 or more"),
+        (vec![], "Usage: alexnet [OPTIONS] <COMMAND>"),
+        (vec!["data"], "Usage: alexnet data [OPTIONS] <COMMAND>"),
+    ] {
+        let (out, err) = run(&args, 2);
+        assert!(out.is_empty() && err.contains(expected), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn names_from_other_programs_lead_to_ours() {
+    let train = ["train", "pets/", "--recipe", "small"];
+    for (args, expected) in [
+        (["--learning-rate=0.5", ""], "use `--set optimizer.rate=0.5`"),
+        (["--lr", "$(reboot)"], "use `--set optimizer.rate='$(reboot)'`"),
+        (["--batch-size", "32"], "use `--set optimizer.batch=32`"),
+        (["--batch_size", "32"], "use `--set optimizer.batch=32`"),
+        (["--data", "my pets"], "`alexnet train 'my pets'`"),
+        (["--num-workers", "4"], "use `--workers 4`"),
+        (["--device", "cuda"], "runs on the CPU"),
+        (["--pretrained", ""], "use `--init MODEL`"),
+        (["--output", "runs/x"], "use `--run runs/x`"),
+        (["--model", "paper"], "use `--recipe paper`"),
+        (["--num-epochs", "5"], "use `--epochs 5`"),
+        (["--micro_batch", "9"], "use `--micro-batch`"),
+        (["--weight-decay", ""], "use `--set optimizer.decay=0.0005`"),
+        (["--verbose", ""], "ALEXNET_LOG=debug"),
+        (["-b", "32"], "use `--set optimizer.batch=64`"),
+    ] {
+        let args: Vec<&str> = args.into_iter().filter(|arg| !arg.is_empty()).collect();
+        let (_, err) = run(&[&train[..], &args].concat(), 2);
+        assert!(err.contains("unknown option `-") && err.contains(expected), "{args:?}: {err}");
+    }
+    for (args, expected) in [
+        (vec!["lr-find", "pets/", "--recipe", "small", "--epochs", "2"], "`--steps 100`"),
+        (vec!["lr-find", "pets/", "--recipe", "small", "--lr", "1e-3"], "use `--from 1e-3`"),
+        (vec!["eval", "m", "--data", "d", "--batch-size", "8"], "use `--batch 8`"),
+        (vec!["eval", "--model", "m", "--data", "d"], "`alexnet eval m`"),
+        (vec!["classify", "m", "x.jpg", "--topk", "3"], "use `--top 3`"),
+        (vec!["data", "pack", "a", "--out", "b"], "`alexnet data pack b`"),
+        (vec!["predict", "m", "x.jpg"], "`alexnet classify MODEL IMAGE...`"),
+        (vec!["test", "m"], "`alexnet eval MODEL --data SRC`"),
+    ] {
+        let (_, err) = run(&args, 2);
+        assert!(err.contains(expected), "{args:?}: {err}");
+    }
+}
+
+/// What changes a recipe is an edit of a run that exists.
+#[test]
+fn settings_of_a_resumed_run_lead_to_edit() {
+    let place = Colors::new(10);
+    let to = place.path("my run");
+    let rate = ["--set", "optimizer.rate=1e-5"];
+    run(&[&["train", &place.data, "--recipe", &place.recipe, "--run", &to][..], &rate].concat(), 0);
+    for (option, value, expected) in [
+        ("--epochs", "3", "stop-after=3`, then `alexnet train --resume"),
+        ("--set", "optimizer.rate=1e-6", "lr=1e-6`"),
+        ("--set", "augment.color_noise=0.1", "color-noise=0.1`"),
+        ("--set", "optimizer.momentum=0.8", "start a new run, or pass `--accept-changes`"),
+    ] {
+        let (_, err) = run(&["train", "--resume", &to, option, value], 2);
+        assert!(err.contains(&format!("`{option} {value}` changes the recipe")), "{err}");
+        assert!(err.contains(expected), "{err}");
+        assert!(!err.contains("alexnet edit") || err.contains(&format!("alexnet edit '{to}' ")), "{err}");
+    }
+    run(&["train", "--resume", &to, "--epochs", "2"], 0);
+    run(&["edit", &to, "stop-after=3"], 0);
+    assert!(run(&["train", "--resume", &to], 0).1.contains("epoch 3"));
+}
+
+/// A typo must not silently run another set of kernels.
+#[test]
+fn unknown_instruction_sets_are_usage_errors() {
+    let run = |value: &str| {
+        let mut command = Command::new(cargo_bin!("alexnet"));
+        command.args(["recipe", "list"]).env("ALEXNET_KERNELS", value).output().unwrap()
+    };
+    let output = run("sse9");
+    assert_eq!(output.status.code(), Some(2));
+    let err = text(&output.stderr);
+    for part in
+        ["ALEXNET_KERNELS", "`sse9` is not a known instruction set", "portable", "unset ALEXNET_KERNELS"]
+    {
+        assert!(err.contains(part), "{part:?} is missing in: {err}");
+    }
+    assert!(output.stdout.is_empty());
+    for value in ["portable", ""] {
+        assert_eq!(run(value).status.code(), Some(0), "ALEXNET_KERNELS={value:?}");
+    }
+}

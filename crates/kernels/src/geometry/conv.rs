@@ -1,0 +1,84 @@
+//! The shape of a convolution: `[height, width, inputs] -> [height, width, outputs]`.
+
+use super::error::GeometryError;
+use super::maps::Maps;
+use super::window::Window;
+
+/// A convolution, or a locally connected layer (the same connections, but kernels not shared between positions).
+///
+/// Channels are split into `groups` that do not see each other: the two columns of the paper's figure 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConvGeometry {
+    /// Input of one image.
+    pub input: Maps,
+    /// Output of one image.
+    pub output: Maps,
+    /// The sliding window.
+    pub window: Window,
+    /// Number of groups; divides input and output channels.
+    pub groups: usize,
+}
+
+impl ConvGeometry {
+    /// A convolution of `input` into `maps` output channels.
+    ///
+    /// # Errors
+    /// Returns an error if the window does not fit, or the groups do not divide the channels.
+    pub fn new(input: Maps, maps: usize, window: Window, groups: usize) -> Result<Self, GeometryError> {
+        let undivided = groups == 0 || maps == 0 || input.channels == 0;
+        if undivided || !input.channels.is_multiple_of(groups) || !maps.is_multiple_of(groups) {
+            return Err(GeometryError {
+                problem: format!(
+                    "{groups} groups must divide {} input and {maps} output channels",
+                    input.channels
+                ),
+            });
+        }
+        let output = Maps::new(window.positions(input.height)?, window.positions(input.width)?, maps);
+        Ok(Self { input, output, window, groups })
+    }
+
+    /// Input channels of one group.
+    pub const fn group_inputs(&self) -> usize {
+        self.input.channels / self.groups
+    }
+
+    /// Output channels of one group.
+    pub const fn group_outputs(&self) -> usize {
+        self.output.channels / self.groups
+    }
+
+    /// Products summed for one output, the fan-in: `kernel * kernel * group_inputs`.
+    pub const fn depth(&self) -> usize {
+        self.window.kernel * self.window.kernel * self.group_inputs()
+    }
+
+    /// Weights of a convolution, laid out `[groups, kernel, kernel, group_inputs, group_outputs]`.
+    pub const fn weights(&self) -> usize {
+        self.groups * self.depth() * self.group_outputs()
+    }
+
+    /// Weights of a locally connected layer: one set of [`Self::weights`] per output pixel.
+    pub const fn local_weights(&self) -> usize {
+        self.output.pixels() * self.weights()
+    }
+
+    /// Multiply-adds per image.
+    pub const fn macs(&self) -> usize {
+        self.output.pixels() * self.weights()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::window::Rounding;
+
+    #[test]
+    fn groups_must_divide_channels() {
+        let w = Window { kernel: 3, stride: 1, pad: 1, rounding: Rounding::Down };
+        assert!(ConvGeometry::new(Maps::new(5, 5, 6), 9, w, 2).is_err());
+        let g = ConvGeometry::new(Maps::new(5, 5, 6), 8, w, 2).unwrap();
+        assert_eq!((g.weights(), g.macs()), (27 * 8, 25 * 27 * 8));
+    }
+}

@@ -1,0 +1,17 @@
+//! Shapes: one validated struct per kind of operation. Sizes are per image; the batch is a separate argument.
+
+mod conv;
+mod error;
+mod fc;
+mod maps;
+mod norm;
+mod pool;
+mod window;
+
+pub use conv::ConvGeometry;
+pub use error::GeometryError;
+pub use fc::FcGeometry;
+pub use maps::Maps;
+pub use norm::{NormGeometry, Normalization, Reach};
+pub use pool::PoolGeometry;
+pub use window::{Rounding, Window};
