@@ -4,7 +4,9 @@
 mod support;
 
 use alexnet::engine::reference::{self, Gradients, Weights};
-use alexnet::engine::{Batch, Device, Engine, LayerGradient, Mode, Options, Tensor, Update, open};
+use alexnet::engine::{
+    Batch, Device, Engine, LayerGradient, Mode, Options, Tensor, TensorKind, Update, open,
+};
 use alexnet::net::{Network, Recipe};
 use support::{every_layer, lively_parameters, normals, relative_rms};
 
@@ -66,20 +68,25 @@ fn gradients_of_a_whole_network_are_those_of_central_differences() {
     let (mut checked, mut kinks) = (0, 0);
     for layer in 0..network.layers.len() {
         for biases in [false, true] {
-            let count = if biases { weights.layers[layer].1.len() } else { weights.layers[layer].0.len() };
+            let values = |weights: &Weights<f64>| {
+                let pair = weights.layers[layer].clone()?;
+                Some(if biases { pair.biases } else { pair.weights })
+            };
+            let Some(gradients) = values(&here.weights) else { continue };
+            let count = gradients.len();
             let stride = (count / 12).max(1);
             for at in (0..count).step_by(stride) {
                 let value = |weights: &mut Weights<f64>, change: f64| {
-                    let (w, b) = &mut weights.layers[layer];
-                    if biases { b[at] += change } else { w[at] += change }
+                    let pair = weights.layers[layer].as_mut().unwrap();
+                    let values = if biases { &mut pair.biases } else { &mut pair.weights };
+                    values[at] += change;
                 };
                 value(&mut weights, step);
                 let above = loss(&weights);
                 value(&mut weights, -2.0 * step);
                 let below = loss(&weights);
                 value(&mut weights, step);
-                let (w, b) = &here.weights.layers[layer];
-                let gradient = if biases { b[at] } else { w[at] };
+                let gradient = gradients[at];
                 let numeric = (above - below) / (2.0 * step);
                 let (right, left) = ((above - here.loss) / step, (here.loss - below) / step);
                 let scale = gradient.abs().max(1e-3);
@@ -250,6 +257,31 @@ fn parameters_come_back_as_they_went_in() {
     assert_eq!(engine.parameters().unwrap(), parameters);
     engine.load_velocities(&parameters).unwrap();
     assert_eq!(engine.velocities().unwrap(), parameters);
+}
+
+#[test]
+fn single_tensors_are_read_and_written() {
+    let network = Network::new(&every_layer(), 5).unwrap();
+    let (old, new) = (lively_parameters(&network, 3), lively_parameters(&network, 4));
+    for options in [Options::inference(2, 1), Options::training(2, 1)] {
+        let mut engine = open(Device::Cpu, network.clone(), &options).unwrap();
+        engine.load(&old).unwrap();
+        for tensor in &new {
+            engine.set_tensor(TensorKind::Parameters, tensor).unwrap();
+            assert_eq!(engine.tensor(TensorKind::Parameters, &tensor.name).unwrap(), *tensor);
+        }
+        let images = sample(&network, 2).0;
+        let logits = engine.forward(&images).unwrap().to_vec();
+        let mut other = open(Device::Cpu, network.clone(), &options).unwrap();
+        other.load(&new).unwrap();
+        assert_eq!(other.forward(&images).unwrap(), logits, "a weight is not used as it was written");
+    }
+    let mut inference = open(Device::Cpu, network.clone(), &Options::inference(2, 1)).unwrap();
+    assert!(inference.tensor(TensorKind::Velocities, &new[0].name).is_err());
+    assert!(inference.tensor(TensorKind::Parameters, "conv1.weights").is_err());
+    assert!(inference.tensor(TensorKind::Parameters, "pool1.weight").is_err());
+    let wrong = Tensor { shape: vec![1], data: vec![0.0], ..new[0].clone() };
+    assert!(inference.set_tensor(TensorKind::Parameters, &wrong).is_err());
 }
 
 #[test]

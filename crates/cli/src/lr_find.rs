@@ -1,6 +1,6 @@
 //! `alexnet lr-find`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::training::LrFindArgs;
 use super::exit::CommandResult;
@@ -8,19 +8,22 @@ use super::output::Output;
 use super::settings;
 use super::ui::TrainingView;
 use alexnet::data::Dataset;
-use alexnet::error::shell;
+use alexnet::error::{shell, shell_word};
 use alexnet::net::{Purpose, Recipe};
-use alexnet::train::rates::{Found, Options, find};
+use alexnet::train::lr_search::{LrSearch, Options, Trial, find};
 use alexnet::train::signals::Interrupt;
+
+/// Most rows of the text; the JSON has every step.
+const ROWS: usize = 24;
+
+/// Columns of the longest bar.
+const BAR: f64 = 40.0;
 
 pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
     let mut recipe = Recipe::load(&args.recipe)?;
     settings::apply(&mut recipe, &args.set, None, Purpose::RateSearch, out)?;
     if !recipe.edits.is_empty() {
-        out.note(&format!(
-            "the {} [[edit]] tables of the recipe are ignored: lr-find makes no changes",
-            recipe.edits.len()
-        ));
+        out.note(&format!("lr-find ignores the {} [[edit]] tables of the recipe", recipe.edits.len()));
     }
     let threads = args.machine.threads();
     let options = Options {
@@ -37,47 +40,57 @@ pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
     if let Some(path) = &args.plot {
         found.draw(path)?;
     }
-    if out.is_json() {
-        let tries = found
-            .tries
-            .iter()
-            .map(|tried| json!({ "lr": tried.rate, "loss": tried.loss, "smooth": tried.smooth }));
-        out.json(&json!({
-            "tries": tries.collect::<Vec<_>>(),
-            "lr": found.suggestion,
-            "explodes": found.explodes,
-        }))?;
-    } else {
-        out.text(&text(&found, &args.recipe))?;
-    }
+    out.result(|| table(&found) + &conclusion(&found, args), || json(&found))?;
     Ok(0)
 }
 
-/// Some twenty of the rates, with the loss as a bar, and what follows.
-fn text(found: &Found, recipe: &str) -> String {
-    const ROWS: usize = 24;
-    const BAR: f64 = 40.0;
-    let losses = || found.tries.iter().map(|tried| tried.smooth);
-    // From the lowest to a little above the first: an explosion would make all others look the same.
+fn json(found: &LrSearch) -> Value {
+    let tries = found
+        .trials
+        .iter()
+        .map(|tried| json!({ "lr": tried.lr, "loss": tried.loss, "smooth": tried.smooth }));
+    json!({ "tries": tries.collect::<Vec<_>>(), "lr": found.suggestion, "explodes": found.explodes })
+}
+
+/// Some of the learning rates with the loss as a bar. The row nearest to the suggestion is marked.
+fn table(found: &LrSearch) -> String {
+    let losses = || found.trials.iter().map(|tried| tried.smooth);
+    // From the lowest loss to a little above the first: an explosion would make all others look the same.
     let least = losses().fold(f64::INFINITY, f64::min);
     let most = losses().next().map_or(1.0, |first| first + 0.2 * (first - least).max(0.01));
-    let every = found.tries.len().div_ceil(ROWS).max(1);
-    let rows = found.tries.iter().step_by(every).map(|tried| {
+    let every = found.trials.len().div_ceil(ROWS).max(1);
+    let rows: Vec<_> = found.trials.iter().step_by(every).collect();
+    let distance = |rate: f32, to: f32| (rate / to).ln().abs();
+    let suggested = found.suggestion.and_then(|suggestion| {
+        let nearer = |&a: &usize, &b: &usize| {
+            distance(rows[a].lr, suggestion).total_cmp(&distance(rows[b].lr, suggestion))
+        };
+        (0..rows.len()).min_by(nearer)
+    });
+    let row = |(i, tried): (usize, &&Trial)| {
         let share = ((tried.smooth - least) / (most - least)).clamp(0.0, 1.0);
         let bar = "#".repeat(1 + (BAR * share).round() as usize);
-        format!("{:>9.1e}  {:>8.4}  {bar}\n", tried.rate, tried.smooth)
-    });
-    let mut text = format!("{:>9}  {:>8}\n", "rate", "loss") + &rows.collect::<String>();
-    if let Some(rate) = found.explodes {
-        text += &format!("\nthe loss explodes at a rate of {rate:.1e}\n");
-    }
-    text += &match found.suggestion {
-        Some(rate) => format!(
-            "a good one to begin with is {rate:.1e}: alexnet train SRC --recipe {} --set optimizer.rate={rate:.1e}\n",
-            shell(recipe)
-        ),
-        None => "it falls nowhere: more steps, or other initial weights (`alexnet recipe show` has them)\n"
-            .to_owned(),
+        let mark = if suggested == Some(i) { "  <- suggested" } else { "" };
+        format!("{:>9.1e}  {:>8.4}  {bar}{mark}\n", tried.lr, tried.smooth)
     };
-    text
+    format!("{:>9}  {:>8}\n", "lr", "loss") + &rows.iter().enumerate().map(row).collect::<String>()
+}
+
+/// What follows from the table.
+fn conclusion(found: &LrSearch, args: &LrFindArgs) -> String {
+    let mut text = String::new();
+    if let Some(rate) = found.explodes {
+        text += &format!("\nthe loss explodes at a learning rate of {rate:.1e}\n");
+    }
+    let Some(rate) = found.suggestion else {
+        return text
+            + "\nno learning rate reduced the loss: try more `--steps`, or other initial weights (`alexnet recipe show`)\n";
+    };
+    let set = args.set.iter().map(|(key, value)| format!(" --set {}", shell_word(format!("{key}={value}"))));
+    text + &format!(
+        "\nsuggested learning rate: {rate:.1e}\nuse it  alexnet train {} --recipe {}{} --set optimizer.rate={rate:.1e}\n",
+        shell(&args.source),
+        shell(&args.recipe),
+        set.collect::<String>(),
+    )
 }

@@ -24,7 +24,7 @@ impl Format {
     /// The format that the arguments ask for, as far as can be told from arguments that are wrong.
     pub(crate) fn asked_for(args: &[String]) -> Self {
         let options = || args.iter().take_while(|arg| *arg != "--").map(String::as_str);
-        if options().any(|arg| arg == "--json-lines") {
+        if options().any(|arg| ["--json-lines", "--json-events"].contains(&arg)) {
             Self::JsonLines
         } else if options().any(|arg| arg == "--json") {
             Self::Json

@@ -52,6 +52,7 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>
         return Err(failed(&error).help(format!("{help} {}", folder.display())));
     }
     drop(beside);
+    log::trace!("{}: replaced", path.display());
     flush_folder(folder).map_err(|error| {
         let what = "flush the folder to the disk";
         Error::io(folder, what, &error)

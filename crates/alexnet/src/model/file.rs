@@ -99,6 +99,7 @@ impl Model {
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = container::bytes(path)?;
+        log::debug!("{}: loading a model of {} bytes", path.display(), bytes.len());
         load::model(&bytes).map_err(|error| error.context(path.display()))
     }
 

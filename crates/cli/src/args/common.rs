@@ -10,7 +10,7 @@ pub(crate) struct GlobalArgs {
     /// Print one JSON object to standard output, also on failure
     #[arg(long, global = true, display_order = 900)]
     pub(crate) json: bool,
-    /// Print only results and errors: no progress, no notes
+    /// Print only results, warnings, and errors: no progress, no notes
     #[arg(long, short, global = true, display_order = 901)]
     pub(crate) quiet: bool,
 }

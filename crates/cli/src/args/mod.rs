@@ -84,6 +84,7 @@ impl Cli {
     pub(crate) fn format(&self) -> Format {
         match &self.command {
             Command::Classify(args) if args.json_lines => Format::JsonLines,
+            Command::Train(args) if args.json_events => Format::JsonLines,
             _ if self.global.json => Format::Json,
             _ => Format::Text,
         }

@@ -69,6 +69,9 @@ pub(crate) struct TrainArgs {
     /// Run 20 steps, print estimates of time, memory, and disk space, and delete the run folder
     #[arg(long, conflicts_with = "exist_ok")]
     pub(crate) forecast: bool,
+    /// Print every event of the training as one JSON object per line, the result last
+    #[arg(long, conflicts_with_all = ["json", "tui"])]
+    pub(crate) json_events: bool,
     /// Show a full-screen dashboard, if there is a terminal: curves, layers, messages, keys to stop and edit
     #[arg(long, conflicts_with = "quiet")]
     pub(crate) tui: bool,

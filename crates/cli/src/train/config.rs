@@ -17,7 +17,7 @@ use alexnet::error::shell;
 use alexnet::eval::model_path;
 use alexnet::model::Model;
 use alexnet::net::{Change, Edit, Purpose, Recipe};
-use alexnet::train::keeper::Frequency;
+use alexnet::train::checkpoint_writer::Frequency;
 use alexnet::train::origin::{Origin, Requests, is_run};
 use alexnet::train::signals::Interrupt;
 use alexnet::train::watch::{OnDivergence, OnPlateau};

@@ -1,5 +1,6 @@
 //! The events of a training or a learning rate search, on the dashboard or as progress.
 
+use std::io::Write;
 use std::ops::ControlFlow;
 
 use alexnet::Result;
@@ -7,7 +8,7 @@ use alexnet::data::Skip;
 use alexnet::format::grouped;
 use alexnet::net::Change;
 use alexnet::train::journal::request_edit;
-use alexnet::train::observer::{Event, Observer, PhaseStarted, Started};
+use alexnet::train::observer::{Event, Level, Message, Observer, PhaseStarted, Started};
 use alexnet::train::signals::Interrupt;
 
 use super::dashboard::{Controls, Dashboard, Title};
@@ -98,6 +99,18 @@ impl TrainingView {
         }
     }
 
+    /// Shows a message; warnings even when nothing else is shown.
+    fn message(&self, message: &Message<'_>) {
+        match (self.display, message.level) {
+            (Display::Quiet, Level::Warning) => {
+                let _ = writeln!(std::io::stderr(), "{message}");
+            }
+            (Display::Quiet | Display::Lines | Display::Bar | Display::Dashboard, _) => {
+                self.say(&message.to_string());
+            }
+        }
+    }
+
     /// Lists the first skipped images; `log.txt` has all of them.
     fn skipped(&self, skipped: &[Skip]) {
         let (first, more) = skipped.split_at(skipped.len().min(SKIPPED_SHOWN));
@@ -123,7 +136,7 @@ impl Observer for TrainingView {
                 }
             }
             Event::Skipped(skipped) => self.skipped(skipped),
-            Event::Message(message) => self.say(&message.to_string()),
+            Event::Message(message) => self.message(message),
             // Their messages say the same.
             _ => {}
         }

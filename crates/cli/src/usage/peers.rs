@@ -297,7 +297,7 @@ pub(super) fn in_conflict(option: &str, command: &str) -> Option<&'static str> {
         ("train", "--seed") => Some("a resumed run keeps its seed"),
         ("train", "--init") => Some("a resumed run continues from its own weights"),
         ("train", "--freeze") => Some("use `alexnet edit RUN freeze=LAYER`, then resume"),
-        ("train", "--run" | "--exist-ok") => Some("a resumed run stays in its folder"),
+        ("train", "--run" | "--exist-ok") => Some("the run folder is that of the resumed run"),
         ("train", "--forecast") => Some("the estimate of a run is in its log.txt"),
         ("train", "--tui") => Some("the dashboard shows progress, `--quiet` hides it: keep one of the two"),
         ("data fix", "--in-place") => {

@@ -59,7 +59,7 @@ fn json_reports_failures_on_standard_output() {
         (vec!["edit", &nowhere, "lr=1"], 2, "usage"),
         (vec!["lr-find", &nowhere, "--recipe", "small"], 3, "data"),
         (vec!["data", "check", &nowhere], 3, "data"),
-        (vec!["data", "fix", &plan, "--in-place"], 1, "runtime"),
+        (vec!["data", "fix", &plan, "--in-place"], 3, "data"),
         (vec!["data", "pack", &nowhere, &plan], 3, "data"),
         (vec!["data", "bench", &nowhere], 3, "data"),
         (vec!["recipe", "show", "papr"], 2, "usage"),
@@ -134,4 +134,23 @@ fn quiet_leaves_results_and_errors() {
     }
     let (_, err) = run(&["eval", &to, "--data", "/nowhere", "--quiet"], 3);
     assert!(err.starts_with("error: /nowhere"), "{err}");
+}
+
+#[test]
+fn the_environment_selects_messages_of_the_library() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = save_model(folder.path(), "m.safetensors", &COLORS);
+    let messages = |filter: &str| {
+        let output = Command::new(cargo_bin!("alexnet"))
+            .args(["classify", &model, "/nowhere.png"])
+            .env("ALEXNET_LOG", filter)
+            .output()
+            .unwrap();
+        text(&output.stderr)
+    };
+    assert!(messages("debug").contains("m.safetensors: loading a model of "));
+    assert!(messages("alexnet::engine=debug").contains("opening an engine for 579 parameters"));
+    for quiet in ["error", "alexnet::data=debug", "off"] {
+        assert!(!messages(quiet).contains("loading a model"), "{quiet}");
+    }
 }

@@ -16,7 +16,7 @@ fn the_same_command_starts_resumes_and_finishes_a_run() {
     assert_eq!(value["steps"], 5);
     assert!(!err.contains("resuming"), "{err}");
     for _ in 0..2 {
-        let (value, err) = run_json(&[&job[..], &["--steps", "14", "--json"]].concat(), 0);
+        let (value, err) = run_json(&[&job[..], &["--steps", "none", "--json"]].concat(), 0);
         assert_eq!((&value["steps"], &value["epochs"]), (&14.into(), &2.into()));
         assert!(err.contains(&format!("resuming {requeued}")), "{err}");
     }

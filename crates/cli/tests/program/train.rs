@@ -216,3 +216,29 @@ fn a_removed_layer_is_recorded_in_the_model_and_the_run() {
     let (value, _) = run_json(&["eval", &without, "--data", &data, "--json"], 0);
     assert_eq!((&value["images"], &value["split"]), (&3.into(), &"val".into()));
 }
+
+#[test]
+fn events_are_json_lines_with_the_result_last() {
+    let place = Colors::new(10);
+    let to = place.path("run");
+    let train =
+        ["train", &place.data, "--recipe", &place.recipe, "--set", "optimizer.rate=1e-5", "--json-events"];
+    let (out, err) = run(&[&train[..], &["--run", &to]].concat(), 0);
+    assert!(err.contains("epoch 1: "), "{err}");
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |event: &str| lines.iter().filter(|line| line["event"] == event).collect::<Vec<_>>();
+    assert_eq!(of("started").len(), 1);
+    assert_eq!((&of("started")[0]["recipe"], &of("started")[0]["epochs"]), (&"colors".into(), &2.into()));
+    let steps: Vec<u64> = of("step").iter().map(|line| line["step"].as_u64().unwrap()).collect();
+    assert_eq!(steps, (1..=14).collect::<Vec<u64>>());
+    assert_eq!(of("validated").len(), 2);
+    assert_eq!(of("validated")[1]["epoch"], 2);
+    assert!(of("metrics").iter().all(|line| line["train/loss"].is_number()), "{out}");
+    assert_eq!((&of("ended")[0]["reason"], &of("ended")[0]["steps"]), (&"schedule".into(), &14.into()));
+    let last = lines.last().unwrap();
+    assert_eq!((&last["event"], &last["steps"], &last["run"]), (&"result".into(), &14.into(), &to.into()));
+    // A failure is a line too.
+    let (out, _) = run(&[&train[..], &["--run", &place.path("run")]].concat(), 2);
+    let line: Value = serde_json::from_str(&out).unwrap();
+    assert!(out.lines().count() == 1 && line["error"]["kind"] == "usage", "{out}");
+}

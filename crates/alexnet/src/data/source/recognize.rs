@@ -16,7 +16,11 @@ impl Dataset {
     /// # Errors
     /// Returns an error if the source is none of these or incomplete; the message names what was found and what is expected.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::recognize(path, &mut Findings::default())
+        let dataset = Self::recognize(path, &mut Findings::default())?;
+        for split in &dataset.splits {
+            log::debug!("{}: split {}, {} images", path.display(), split.name, split.len());
+        }
+        Ok(dataset)
     }
 
     /// Opens as much of a source as possible, and returns the problems with the rest.

@@ -6,13 +6,12 @@ use super::backward::Gradients;
 use super::forward::{Dropout, Forward};
 use super::parameters::Weights;
 use super::state::CpuEngine;
-use super::tensors::Values;
 use crate::engine::batch::{Batch, StepOutcome, Update};
 use crate::engine::health::{Health, NonFinite};
 use crate::engine::interface::{Engine, Objective, OnGradient};
 use crate::engine::memory::MemoryTable;
 use crate::engine::options::Mode;
-use crate::engine::tensor::Tensor;
+use crate::engine::tensor::{self, Tensor, TensorKind};
 use crate::engine::timings::LayerTimings;
 use crate::error::Kind;
 use crate::net::Network;
@@ -132,27 +131,24 @@ impl Engine for CpuEngine {
         &self.timings
     }
 
-    fn parameters(&self) -> Result<Vec<Tensor>> {
-        Ok(self.tensors(Values::Parameters))
+    fn tensor(&self, kind: TensorKind, name: &str) -> Result<Tensor> {
+        self.read_tensor(kind, name)
     }
 
-    fn gradients(&self) -> Result<Vec<Tensor>> {
-        self.require_training()?;
-        Ok(self.tensors(Values::Gradients))
-    }
-
-    fn velocities(&self) -> Result<Vec<Tensor>> {
-        self.require_training()?;
-        Ok(self.tensors(Values::Velocities))
+    fn set_tensor(&mut self, kind: TensorKind, tensor: &Tensor) -> Result<()> {
+        tensor::check_one(&self.network, tensor)?;
+        self.write_tensors(kind, std::slice::from_ref(tensor))
     }
 
     fn load(&mut self, parameters: &[Tensor]) -> Result<()> {
-        self.load_parameters(parameters)
+        tensor::check(&self.network, parameters)?;
+        self.write_tensors(TensorKind::Parameters, parameters)
     }
 
     fn load_velocities(&mut self, velocities: &[Tensor]) -> Result<()> {
         self.require_training()?;
-        self.load_momentum(velocities)
+        tensor::check(&self.network, velocities)?;
+        self.write_tensors(TensorKind::Velocities, velocities)
     }
 
     fn convert_fc_to_f16(&mut self) -> Result<()> {

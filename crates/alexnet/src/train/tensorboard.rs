@@ -1,8 +1,8 @@
-//! `events.out.tfevents.*`: what a training measured, for TensorBoard.
+//! `events.out.tfevents.*`: the measurements of a training, for TensorBoard.
 //!
-//! Each value has the name that it has in `metrics.jsonl`. A line of an epoch stands at the step of the last of its steps,
-//! where TensorBoard keeps one value of a name: there `train/loss` becomes `epoch/loss`, `lr` becomes `epoch/lr` and so
-//! on, and `val/loss`, `val/top1` and `val/top5` stay as they are.
+//! Each value has the same name as in `metrics.jsonl`. The line of an epoch has the step of its last step, and TensorBoard keeps
+//! one value per name and step: so there `train/loss` becomes `epoch/loss`, `lr` becomes `epoch/lr` and so on; `val/loss`,
+//! `val/top1` and `val/top5` keep their names.
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
@@ -17,27 +17,26 @@ use super::metrics::Line;
 use crate::files::append::Append;
 use crate::{Error, Result};
 
-/// What the names of event files begin with.
+/// Prefix of the names of event files.
 pub const PREFIX: &str = "events.out.tfevents.";
 
-/// The format's version: with it TensorBoard goes by [`Start`] and not by the order of steps.
+/// The format version. With it TensorBoard relies on [`SessionLog`] instead of the order of steps.
 const VERSION: &str = "brain.Event:2";
 
-/// Writes an event file. Each run, and each one that goes on after a stop, has a file of its own.
+/// Writes an event file. Each process of a run has its own.
 #[derive(Debug)]
-pub struct Events {
+pub struct EventFile {
     path: PathBuf,
     file: Append,
     clock: Clock,
 }
 
-impl Events {
-    /// Starts a file in `folder`. `first_step` is that of the first update that is to come, counted from 1: when
-    /// TensorBoard has read other files of the folder, it forgets what they hold from this step on, because those steps
-    /// are made again.
+impl EventFile {
+    /// Creates a file in `folder`. `first_step` is the next step, counted from 1: what other files of the folder hold from this
+    /// step on, TensorBoard drops, because those steps are repeated.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// Returns an error if the file cannot be created.
     pub fn create(folder: &Path, first_step: usize) -> Result<Self> {
         Self::create_at(folder, first_step, Clock::now())
     }
@@ -46,39 +45,46 @@ impl Events {
         let (path, file) = create(folder, clock.started as u64)?;
         let mut events = Self { path, file: Append::new(file), clock };
         let time = events.clock.time();
-        let version = Event { time, step: 0, version: Some(VERSION.to_owned()), ..Event::default() };
-        let start =
-            Event { time, step: first_step as i64, start: Some(Start { status: 1 }), ..Event::default() };
-        // On a full disk both are kept, and the first line tells if it still is.
+        let version =
+            TensorEvent { time, step: 0, version: Some(VERSION.to_owned()), ..TensorEvent::default() };
+        let start = TensorEvent {
+            time,
+            step: first_step as i64,
+            start: Some(SessionLog { status: 1 }),
+            ..TensorEvent::default()
+        };
+        // On a full disk both are kept; the first line reports it.
         let _ = events.file.add(&[record(&version), record(&start)].concat());
         Ok(events)
     }
 
-    /// Adds all numbers of a line.
+    /// Appends all values of a line.
     ///
     /// # Errors
-    /// When they cannot be written: a full disk. They are then kept, and written before the next.
+    /// Returns an error if they cannot be written, for example because the disk is full. They are then kept, and written before
+    /// the next.
     pub fn write(&mut self, line: &Line) -> Result<()> {
-        let value = |(name, value)| Value { tag: tag(line, name).into_owned(), value: Some(value) };
-        let summary = Summary { values: line.scalars().into_iter().map(value).collect() };
+        let value = |(name, value)| Scalar { tag: tag(line, name).into_owned(), value: Some(value) };
+        let summary = Summaries { values: line.scalars().into_iter().map(value).collect() };
         let time = self.clock.time();
-        let event = Event { time, step: line.step as i64, summary: Some(summary), ..Event::default() };
+        let event =
+            TensorEvent { time, step: line.step as i64, summary: Some(summary), ..TensorEvent::default() };
         self.file.add(&record(&event)).map_err(|e| Error::io(&self.path, "write an event", &e))
     }
 
-    /// Writes what was kept.
+    /// Writes the values that could not be written before.
     ///
     /// # Errors
-    /// When it still cannot be written.
+    /// Returns an error if they still cannot be written.
     pub fn flush(&mut self) -> Result<()> {
         self.file.add(&[]).map_err(|e| Error::io(&self.path, "write an event", &e))
     }
 }
 
-/// The event files in `folder`, in the order in which TensorBoard reads them.
+/// Returns the event files in `folder`, in the order in which TensorBoard reads them.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// Returns an error if the folder cannot be read.
 pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let list = || -> io::Result<Vec<PathBuf>> {
         let paths = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
@@ -90,7 +96,7 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     list().map_err(|e| Error::io(folder, "list the event files", &e))
 }
 
-/// What a line's number is called in TensorBoard.
+/// The name of a line's value in TensorBoard.
 fn tag<'a>(line: &Line, name: &'a str) -> Cow<'a, str> {
     match line.validation {
         Some(_) if !name.starts_with("val/") => {
@@ -100,8 +106,8 @@ fn tag<'a>(line: &Line, name: &'a str) -> Cow<'a, str> {
     }
 }
 
-/// A new file whose name stands behind those that are there, even when the clock has been put back: TensorBoard reads
-/// files in the order of their names, and each takes back steps of those before it.
+/// Creates a file whose name sorts after all others, even if the clock was set back: TensorBoard reads files in the order of
+/// their names, and each replaces steps of those before it.
 fn create(folder: &Path, now: u64) -> Result<(PathBuf, File)> {
     let seconds = |path: &PathBuf| name(path)[PREFIX.len()..].split('.').next()?.parse::<u64>().ok();
     let newest = files(folder)?.iter().filter_map(seconds).max();
@@ -122,7 +128,7 @@ fn name(path: &Path) -> Cow<'_, str> {
     path.file_name().unwrap_or_default().to_string_lossy()
 }
 
-/// The machine's name, as far as it can be in that of a file. It only tells files apart that several machines write.
+/// The host name, as far as a file name allows. It only keeps the files of several machines apart.
 fn host() -> String {
     let known = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let known =
@@ -132,7 +138,7 @@ fn host() -> String {
     if host.is_empty() { "localhost".to_owned() } else { host }
 }
 
-/// The time of day at the start, and from there on a clock that never goes back.
+/// The time of day at the start, and a monotonic clock from there on.
 #[derive(Debug)]
 struct Clock {
     /// Seconds since 1970.
@@ -151,9 +157,9 @@ impl Clock {
     }
 }
 
-/// The fields of TensorFlow's `event.proto` that are used, numbered as there.
+/// `Event`: the fields of TensorFlow's `event.proto` that are used, with its numbers.
 #[derive(Clone, PartialEq, Message)]
-struct Event {
+struct TensorEvent {
     /// Seconds since 1970.
     #[prost(double, tag = "1")]
     time: f64,
@@ -162,28 +168,28 @@ struct Event {
     #[prost(string, optional, tag = "3")]
     version: Option<String>,
     #[prost(message, optional, tag = "5")]
-    summary: Option<Summary>,
+    summary: Option<Summaries>,
     #[prost(message, optional, tag = "7")]
-    start: Option<Start>,
+    start: Option<SessionLog>,
 }
 
-/// `SessionLog` with `status` 1, START: TensorBoard drops what files before this one hold from the event's step on.
+/// `SessionLog`. Status 1, START, makes TensorBoard drop what earlier files hold from the event's step on.
 #[derive(Clone, PartialEq, Message)]
-struct Start {
+struct SessionLog {
     #[prost(int32, tag = "1")]
     status: i32,
 }
 
 /// `Summary`.
 #[derive(Clone, PartialEq, Message)]
-struct Summary {
+struct Summaries {
     #[prost(message, repeated, tag = "1")]
-    values: Vec<Value>,
+    values: Vec<Scalar>,
 }
 
-/// `Summary.Value` with its `simple_value`, which TensorBoard takes for a scalar. It is optional so that 0 is written too.
+/// `Summary.Value` with its `simple_value`, which TensorBoard shows as a scalar. It is optional so that 0 is written too.
 #[derive(Clone, PartialEq, Message)]
-struct Value {
+struct Scalar {
     #[prost(string, tag = "1")]
     tag: String,
     #[prost(float, optional, tag = "2")]
@@ -197,7 +203,7 @@ fn record(message: &impl Message) -> Vec<u8> {
     [&length[..], &masked(&length).to_le_bytes(), &bytes, &masked(&bytes).to_le_bytes()].concat()
 }
 
-/// CRC32C, turned and moved so that the checksum of data that hold checksums is no trivial one.
+/// The masked CRC32C of TFRecord, which stays meaningful for data that contain checksums.
 fn masked(bytes: &[u8]) -> u32 {
     const CASTAGNOLI: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
     CASTAGNOLI.checksum(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
@@ -223,13 +229,13 @@ mod tests {
         }
     }
 
-    /// The events of a file whose checksums are right.
-    fn read(path: &Path) -> Vec<Event> {
+    /// Reads the events of a file, and checks their checksums.
+    fn read(path: &Path) -> Vec<TensorEvent> {
         let bytes = std::fs::read(path).unwrap();
         let (mut events, mut rest) = (Vec::new(), &bytes[..]);
         while !rest.is_empty() {
             let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
-            let event = Event::decode(&rest[12..12 + length]).unwrap();
+            let event = TensorEvent::decode(&rest[12..12 + length]).unwrap();
             assert_eq!(record(&event), rest[..length + 16]);
             events.push(event);
             rest = &rest[length + 16..];
@@ -241,15 +247,15 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// By the writer of TensorBoard 2.21.0: `tensorboard.summary.writer.record_writer.RecordWriter`.
+    /// Reference data from TensorBoard 2.21.0: `tensorboard.summary.writer.record_writer.RecordWriter`.
     #[test]
-    fn records_are_those_of_tensorboards_own_writer() {
-        let event = Event { time: 1000.5, ..Event::default() };
-        let version = Event { version: Some(VERSION.to_owned()), ..event.clone() };
-        let start = Event { step: 21, start: Some(Start { status: 1 }), ..event.clone() };
+    fn records_match_tensorboards_own_writer() {
+        let event = TensorEvent { time: 1000.5, ..TensorEvent::default() };
+        let version = TensorEvent { version: Some(VERSION.to_owned()), ..event.clone() };
+        let start = TensorEvent { step: 21, start: Some(SessionLog { status: 1 }), ..event.clone() };
         let values = [("train/loss", 2.25), ("waiting", 0.0)];
-        let values = values.map(|(tag, value)| Value { tag: tag.to_owned(), value: Some(value) }).to_vec();
-        let summary = Event { step: 40, summary: Some(Summary { values }), ..event };
+        let values = values.map(|(tag, value)| Scalar { tag: tag.to_owned(), value: Some(value) }).to_vec();
+        let summary = TensorEvent { step: 40, summary: Some(Summaries { values }), ..event };
         for (event, golden) in [
             (version, "1800000000000000a37f4b22090000000000448f401a0d627261696e2e4576656e743a32aba33345"),
             (start, "0f000000000000006d532b09090000000000448f4010153a020801fc684730"),
@@ -264,16 +270,16 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_is_castagnolis_and_masked() {
-        // CRC32C of these digits is 0xe3069283, the check value of every catalog.
+    fn the_checksum_is_masked_crc32c() {
+        // The check value of CRC32C for these digits is 0xe3069283.
         assert_eq!(masked(b"123456789"), 0xe306_9283_u32.rotate_right(15).wrapping_add(0xa282_ead8));
         assert_eq!(masked(b"123456789"), 0xc78a_b0e5);
     }
 
     #[test]
-    fn a_file_begins_with_its_version_and_the_first_step() {
+    fn a_file_starts_with_its_version_and_first_step() {
         let folder = tempfile::tempdir().unwrap();
-        let mut events = Events::create(folder.path(), 21).unwrap();
+        let mut events = EventFile::create(folder.path(), 21).unwrap();
         let mut epoch = line(40);
         epoch.validation = Some(Validation { loss: 0.5, top1: 0.75, top5: 1.0 });
         events.write(&line(40)).unwrap();
@@ -281,8 +287,8 @@ mod tests {
         let found = read(&files(folder.path()).unwrap()[0]);
         assert_eq!(found.iter().map(|event| event.step).collect::<Vec<_>>(), [0, 21, 40, 40]);
         assert_eq!(found[0].version.as_deref(), Some(VERSION));
-        assert_eq!(found[1].start, Some(Start { status: 1 }));
-        let values = |event: &Event| -> Vec<(String, f32)> {
+        assert_eq!(found[1].start, Some(SessionLog { status: 1 }));
+        let values = |event: &TensorEvent| -> Vec<(String, f32)> {
             let values = event.summary.clone().unwrap().values.into_iter();
             values.map(|value| (value.tag, value.value.unwrap())).collect()
         };
@@ -307,12 +313,12 @@ mod tests {
     }
 
     #[test]
-    fn each_start_has_a_file_behind_the_others_whatever_the_clock_says() {
+    fn each_file_sorts_last_whatever_the_clock_says() {
         let folder = tempfile::tempdir().unwrap();
         let mut made = Vec::new();
         for started in [2e9, 2e9, 1e9, 0.0, 3e9] {
             let clock = Clock { started, since: Instant::now() };
-            made.push(Events::create_at(folder.path(), 1, clock).unwrap().path);
+            made.push(EventFile::create_at(folder.path(), 1, clock).unwrap().path);
         }
         assert_eq!(files(folder.path()).unwrap(), made);
         let numbers: Vec<String> =
@@ -321,11 +327,11 @@ mod tests {
     }
 
     #[test]
-    fn times_go_on_from_the_start_and_never_back() {
+    fn times_are_monotonic() {
         let folder = tempfile::tempdir().unwrap();
-        // The time of day is asked for once: it may say what it likes afterwards.
+        // The time of day is read once; later changes of the clock do not matter.
         let clock = Clock { started: 1e9, since: Instant::now() };
-        let mut events = Events::create_at(folder.path(), 1, clock).unwrap();
+        let mut events = EventFile::create_at(folder.path(), 1, clock).unwrap();
         for step in 1..50 {
             events.write(&line(step)).unwrap();
         }
@@ -335,8 +341,8 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_named() {
-        let error = Events::create(Path::new("/nowhere/at/all"), 1).unwrap_err();
+    fn a_missing_folder_is_named() {
+        let error = EventFile::create(Path::new("/nowhere/at/all"), 1).unwrap_err();
         assert!(error.message.contains("/nowhere/at/all"), "{error}");
     }
 }

@@ -1,13 +1,15 @@
 //! `alexnet recipe`: list, show, diff, from-journal.
 
+mod difference;
+
 use std::path::Path;
 
 use serde_json::json;
 
-use super::args::recipe::{DiffArgs, FromJournalArgs, RecipeCommand, ShowArgs};
-use super::exit::CommandResult;
-use super::output::{Output, escaped};
-use super::settings;
+use crate::args::recipe::{DiffArgs, FromJournalArgs, RecipeCommand, ShowArgs};
+use crate::exit::CommandResult;
+use crate::output::{Output, escaped};
+use crate::settings;
 use alexnet::error::shell;
 use alexnet::net::{Network, Purpose, Recipe, diff, show};
 use alexnet::train::journal::Journal;
@@ -53,7 +55,7 @@ fn show_one(args: &ShowArgs, out: &mut Output) -> CommandResult {
 
 fn compare(args: &DiffArgs, out: &mut Output) -> CommandResult {
     let (a, b) = (load(&args.a)?, changed(&args.b, &args.set, out)?);
-    out.result(|| diff(&a, &b), || json!({ "text": diff(&a, &b) }))?;
+    out.result(|| diff(&a, &b), || difference::json(&a, &b))?;
     Ok(0)
 }
 
@@ -73,7 +75,7 @@ fn from_journal(args: &FromJournalArgs, out: &mut Output) -> CommandResult {
                 escaped(&run.display().to_string())
             )
         },
-        || json!({ "recipe": recipe, "toml": toml, "seed": origin.seed, "command": command }),
+        || json!({ "recipe": difference::recipe(&recipe), "toml": toml, "seed": origin.seed, "command": command }),
     )?;
     Ok(0)
 }

@@ -1,0 +1,18 @@
+//! `alexnet lr-find`.
+
+use crate::support::{COLORS, Colors, images, run, run_json};
+
+#[test]
+fn the_suggestion_is_marked_and_its_command_is_complete() {
+    let place = Colors::new(2);
+    let data = images(&place.folder.path().join("my images"), &COLORS, 10);
+    let find = ["lr-find", &data, "--recipe", &place.recipe, "--steps", "40", "--set", "optimizer.batch=9"];
+    let (value, _) = run_json(&[&find[..], &["--json"]].concat(), 0);
+    let suggestion = value["lr"].as_f64().unwrap();
+    let (out, _) = run(&find, 0);
+    let marked: Vec<&str> = out.lines().filter(|line| line.ends_with("<- suggested")).collect();
+    let rate: f64 = marked[0].split_whitespace().next().unwrap().parse().unwrap();
+    assert!(marked.len() == 1 && (rate / suggestion).ln().abs() < 0.5, "{suggestion}: {out}");
+    let command = format!("alexnet train '{data}' --recipe {} --set optimizer.batch=9 --set ", place.recipe);
+    assert!(out.contains(&command), "{out}");
+}
