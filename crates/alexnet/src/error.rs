@@ -87,10 +87,10 @@ impl fmt::Display for Cause {
                 write!(f, "not enough memory: {} needed", Bytes(*needed))?;
                 available.map_or(Ok(()), |available| write!(f, ", {} available", Bytes(available)))
             }
-            Self::Threads { requested } => {
-                let threads = if *requested == 1 { "thread" } else { "threads" };
-                write!(f, "cannot start {requested} {threads}")
-            }
+            Self::Threads { requested } => match requested {
+                1 => f.write_str("cannot start a thread"),
+                _ => write!(f, "cannot start {requested} threads"),
+            },
             Self::Shape { what, found, expected } => write!(f, "{what}: {found}, expected {expected}"),
         }
     }

@@ -67,7 +67,7 @@ pub fn pack(
     prepare(&config.out, &settings)?;
     check_space(&splits, config)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(config.workers.max(1)).build();
-    let pool = pool.map_err(|error| Error::data(format!("cannot start threads: {error}")))?;
+    let pool = pool.map_err(|error| Error::threads(config.workers.max(1), &error))?;
     let mut manifest = Manifest {
         format_version: FORMAT_VERSION,
         store: config.store,
