@@ -1,4 +1,4 @@
-//! IDX files, compressed or not: the first two bytes are the length of the images, the rest are labels.
+//! IDX files, gzip-compressed or not. The first two bytes are the size of the images file; the labels file follows.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Lists of labels beside images, and class names: the first two bytes are the length of `classes.txt`, the rest is the list.
+//! Lists of labels next to images, and class names. The first two bytes are the size of `classes.txt`; the list follows.
 #![no_main]
 
 use std::path::PathBuf;
@@ -7,12 +7,12 @@ use std::sync::LazyLock;
 use alexnet::data::Dataset;
 use libfuzzer_sys::fuzz_target;
 
-/// Images that the lists may name.
+/// The images that lists may name.
 const IMAGES: [&str; 7] = [
     "a 1.jpg", "b.jpg", "sub/c.jpg", "sub/b.png", "train/1.jpg", "val/images/1.jpg", "val/images/ILSVRC2012_val_00000002.JPEG",
 ];
 
-/// Folders in memory for each process: one with split folders, one without.
+/// In-memory folders of this process: one with split folders, one without.
 static FOLDERS: LazyLock<[PathBuf; 2]> = LazyLock::new(|| {
     ["flat", "split"].map(|kind| {
         let folder = PathBuf::from(format!("/dev/shm/alexnet-fuzz-list-{}-{kind}", std::process::id()));
@@ -37,7 +37,7 @@ fuzz_target!(|bytes: &[u8]| {
         for set in [Dataset::open(folder), Dataset::examine(folder).map(|(set, _)| set)].into_iter().flatten() {
             for split in &set.splits {
                 for index in 0..split.len() {
-                    assert!((split.label(index) as usize) < set.classes.len(), "a label that is no class");
+                    assert!((split.label(index) as usize) < set.classes.len(), "label out of range");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The development kit's `meta.mat`.
+//! `meta.mat` of the development kit.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Packed squares. The first byte says which of the files the rest is: manifest, statistics or a shard of either kind.
+//! Packed squares. The first byte selects the file that follows: manifest, statistics, or a shard of either format.
 #![no_main]
 
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use alexnet::data::Dataset;
 use libfuzzer_sys::fuzz_target;
 
-/// What the fuzzer's file does not replace: `fuzz/seeds.py` wrote them.
+/// The other files, written by `fuzz/seeds.py`.
 const MANIFESTS: [&[u8]; 2] = [include_bytes!("../seeds/raw/pack.json"), include_bytes!("../seeds/jpeg/pack.json")];
 const STATISTICS: &[u8] = include_bytes!("../seeds/raw/statistics.safetensors");
 const SHARDS: [&[u8]; 2] =

@@ -1,4 +1,4 @@
-//! Archives: as a tar of class folders or of samples with their classes, and as ImageNet's archive of archives.
+//! Archives: as a tar of class folders or of samples with label files, and as ImageNet's archive of archives.
 #![no_main]
 
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use alexnet::data::Dataset;
 use libfuzzer_sys::fuzz_target;
 
-/// A folder in memory, one for each process.
+/// An in-memory folder of this process.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = PathBuf::from(format!("/dev/shm/alexnet-fuzz-tar-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -26,6 +26,6 @@ fuzz_target!(|bytes: &[u8]| {
             }
         }
     }
-    let there = std::fs::read_dir(&*FOLDER).unwrap().count();
-    assert_eq!(there, 1, "something was written");
+    let files = std::fs::read_dir(&*FOLDER).unwrap().count();
+    assert_eq!(files, 1, "a file was written");
 });

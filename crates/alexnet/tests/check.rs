@@ -1,4 +1,4 @@
-//! The doctor: every kind of problem is found where it is and nowhere else, and what it plans is done and undone.
+//! `data check` finds every kind of problem and no others, and its plans are applied and undone.
 
 #[path = "support/images.rs"]
 mod images;
@@ -6,10 +6,11 @@ mod images;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use alexnet::data::check::plan::{Action, Plan};
-use alexnet::data::check::{Diagnosis, ProblemKind, check};
+use alexnet::data::ProblemKind;
+use alexnet::data::check::{Diagnosis, check};
 use alexnet::data::decode::{decode, inspect};
-use alexnet::data::pack::{Coding, Config, pack};
+use alexnet::data::fix::{Action, FixPlan};
+use alexnet::data::pack::{PackConfig, Storage, pack};
 use alexnet::data::{Dataset, Image};
 use images::{encode, jpeg, pixels, png, put, tree};
 use jpeg_encoder::{ColorType, Encoder};
@@ -22,7 +23,7 @@ fn found(diagnosis: &Diagnosis) -> BTreeSet<(ProblemKind, &str)> {
     diagnosis.problems.iter().map(|problem| (problem.kind, problem.file.as_str())).collect()
 }
 
-/// A JPEG that EXIF turns.
+/// A JPEG with an EXIF orientation.
 fn rotated(salt: usize) -> Vec<u8> {
     let bytes = jpeg(90, 80, salt);
     let tiff = [b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0".as_slice(), &[0; 4]].concat();
@@ -53,10 +54,10 @@ fn print(salt: usize, colors: ColorType) -> Vec<u8> {
     bytes
 }
 
-/// A set with one of everything; what is found in it.
+/// A set with every kind of problem, and the expected problems.
 fn odd_set(root: &Path) -> Vec<(ProblemKind, &'static str)> {
     let names = |class: &str, i: usize| format!("train/{class}/{i:02}.jpg");
-    // Thirty sound images of a class, ten of another, two of a third.
+    // Thirty valid images of a class, ten of another, two of a third.
     (0..30).for_each(|i| put(root, &names("cat", i), &jpeg(90, 80, i)));
     (30..40).for_each(|i| put(root, &names("dog", i), &jpeg(80, 90, i)));
     (40..42).for_each(|i| put(root, &names("2", i), &jpeg(80, 90, i)));
@@ -117,40 +118,40 @@ fn odd_set(root: &Path) -> Vec<(ProblemKind, &'static str)> {
 }
 
 #[test]
-fn everything_is_found_and_nothing_else() {
+fn exactly_the_expected_problems_are_found() {
     let dir = tempfile::tempdir().unwrap();
     let expected: BTreeSet<(ProblemKind, &str)> = odd_set(dir.path()).into_iter().collect();
     let diagnosis = diagnose(dir.path());
     let found = found(&diagnosis);
     let (lost, invented): (Vec<_>, Vec<_>) =
         (expected.difference(&found).collect(), found.difference(&expected).collect());
-    assert!(lost.is_empty() && invented.is_empty(), "not found: {lost:?}\nnot there: {invented:?}");
+    assert!(lost.is_empty() && invented.is_empty(), "not found: {lost:?}\nunexpected: {invented:?}");
     let detail = |file: &str| &diagnosis.problems.iter().find(|problem| problem.file == file).unwrap().detail;
     assert!(detail("train/cat/long.jpg").contains("78 %"), "{}", detail("train/cat/long.jpg"));
     assert!(detail("train/dog/copy.jpg").contains("in another class"));
     assert!(detail("train/dog/35.jpg").contains("which is in val"));
-    // To train on it as it is, it must be mended first.
+    // It cannot be used without repair.
     assert!(Dataset::open(dir.path()).unwrap_err().message.contains("nothing"));
 }
 
 #[test]
-fn a_sound_set_has_no_problems() {
+fn a_valid_set_has_no_problems() {
     let dir = tempfile::tempdir().unwrap();
     (0..40).for_each(|i| put(dir.path(), &format!("{}/{i}.jpg", ["a", "b"][i % 2]), &jpeg(90, 80, i)));
     assert_eq!(diagnose(dir.path()).problems, []);
 }
 
-/// Tiny is a matter of the set: CIFAR's images are not.
+/// Images are tiny compared with their set: those of CIFAR are not.
 #[test]
-fn a_set_of_small_images_is_sound() {
+fn a_set_of_small_images_has_no_problems() {
     let dir = tempfile::tempdir().unwrap();
     (0..40).for_each(|i| put(dir.path(), &format!("{}/{i}.jpg", ["a", "b"][i % 2]), &jpeg(32, 32, i)));
     assert_eq!(diagnose(dir.path()).problems, []);
 }
 
-/// Only where folder names gave the order of the classes could another program have found another.
+/// Only if folder names determine the order of the classes may other programs use another.
 #[test]
-fn the_order_of_classes_is_told_where_it_comes_of_folder_names() {
+fn class_order_is_reported_only_for_folder_names() {
     let dir = tempfile::tempdir().unwrap();
     let orders = |path: &Path| -> Vec<String> {
         let found = diagnose(path).problems.into_iter();
@@ -174,9 +175,9 @@ fn the_order_of_classes_is_told_where_it_comes_of_folder_names() {
     assert_eq!(orders(&folders), ["10"]);
     assert_eq!(orders(&tar), ["10"]);
     assert_eq!(orders(&list), [""; 0]);
-    let config = Config {
+    let config = PackConfig {
         out: packed.clone(),
-        store: Coding::Raw,
+        store: Storage::Raw,
         side: 16,
         orientation: alexnet::net::Orientation::Exif,
         workers: 1,
@@ -187,20 +188,20 @@ fn the_order_of_classes_is_told_where_it_comes_of_folder_names() {
         std::env::var_os("ALEXNET_SHARED").map(|shared| Path::new(&shared).join("../faults/fashion"));
     match shared.filter(|fashion| fashion.is_dir()) {
         Some(fashion) => assert_eq!(orders(&fashion), [""; 0]),
-        None => println!("skipped: ALEXNET_SHARED names no folder with faults/fashion beside it"),
+        None => println!("skipped: no faults/fashion next to ALEXNET_SHARED"),
     }
 }
 
 #[test]
-fn a_plan_makes_a_sound_copy_and_leaves_the_originals() {
+fn a_plan_makes_a_valid_copy_and_keeps_the_originals() {
     let dir = tempfile::tempdir().unwrap();
     let (root, out) = (dir.path().join("set"), dir.path().join("out"));
     odd_set(&root);
     let before = tree(&root);
     let diagnosis = diagnose(&root);
     let path = dir.path().join("plan.json");
-    Plan::of(&diagnosis, &root).write(&path).unwrap();
-    let plan = Plan::read(&path).unwrap();
+    FixPlan::of(&diagnosis, &root).write(&path).unwrap();
+    let plan = FixPlan::read(&path).unwrap();
     let actions: Vec<(&str, Action)> =
         plan.steps.iter().map(|step| (step.file.as_str(), step.action)).collect();
     assert!(actions.contains(&("train/cat/cut.jpg", Action::LeaveOut)), "{actions:?}");
@@ -208,7 +209,7 @@ fn a_plan_makes_a_sound_copy_and_leaves_the_originals() {
     let done = plan.copy_to(&out, &|_, _| ()).unwrap();
     assert_eq!((done.mended, done.left_out), (6, 6));
     assert_eq!(tree(&root), before, "the originals changed");
-    // What is left to find in the copy is what no plan can change.
+    // The copy only has problems that no plan can repair.
     let after = diagnose(&out);
     let kinds: BTreeSet<ProblemKind> = after.problems.iter().map(|problem| problem.kind).collect();
     let allowed = [
@@ -223,7 +224,7 @@ fn a_plan_makes_a_sound_copy_and_leaves_the_originals() {
     assert!(kinds.iter().all(|kind| allowed.contains(kind)), "{:?}", after.problems);
     assert_eq!(after.images, diagnosis.images - done.left_out);
     Dataset::open(&out).unwrap();
-    // Mended, the colors are those that were decoded before, and the turned image is upright.
+    // The repaired colors are those decoded before, and the rotated image is upright.
     let turned = decode(&std::fs::read(out.join("train/cat/turned.jpg")).unwrap()).unwrap();
     assert_eq!((turned.width, turned.height), (80, 90));
     assert_eq!(inspect(&std::fs::read(out.join("train/cat/cmyk.jpg")).unwrap()).unwrap().print, None);
@@ -231,12 +232,12 @@ fn a_plan_makes_a_sound_copy_and_leaves_the_originals() {
     let (one, other) = (colors(&root.join("train/cat/cmyk.jpg")), colors(&out.join("train/cat/cmyk.jpg")));
     assert!(mean_difference(&one, &other) < 3.0);
     assert!(out.join("train/cat/named.png").is_file());
-    // A file of the user's in the copy survives the undoing.
+    // A file that the user added to the copy survives.
     put(&out, "train/cat/mine.txt", b"mine");
     plan.undo(Some(&out)).unwrap();
     assert_eq!(tree(&out).keys().collect::<Vec<_>>(), ["train/cat/mine.txt"]);
     assert_eq!(tree(&root), before);
-    assert!(plan.undo(Some(&out)).unwrap_err().message.contains("no plan was carried out"));
+    assert!(plan.undo(Some(&out)).unwrap_err().message.contains("no plan was applied"));
 }
 
 fn mean_difference(a: &Image, b: &Image) -> f64 {
@@ -245,13 +246,13 @@ fn mean_difference(a: &Image, b: &Image) -> f64 {
 }
 
 #[test]
-fn a_plan_is_carried_out_in_place_and_undone() {
+fn a_plan_is_applied_in_place_and_undone() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("set");
     odd_set(&root);
     let before = tree(&root);
     let diagnosis = diagnose(&root);
-    let plan = Plan::of(&diagnosis, &root);
+    let plan = FixPlan::of(&diagnosis, &root);
     let done = plan.apply_in_place(&|_, _| ()).unwrap();
     assert_eq!((done.mended, done.left_out), (6, 6));
     assert!(!root.join("train/cat/cut.jpg").exists() && root.join(".set-aside/train/cat/cut.jpg").is_file());
@@ -261,7 +262,7 @@ fn a_plan_is_carried_out_in_place_and_undone() {
     assert!(plan.apply_in_place(&|_, _| ()).unwrap_err().message.contains("already"));
     plan.undo(None).unwrap();
     assert_eq!(tree(&root), before);
-    // Stopped halfway, with the record written and one original moved, it is undone as well.
+    // An interrupted call, with the record written and one original moved, is undone as well.
     plan.apply_in_place(&|_, _| ()).unwrap();
     for file in ["train/cat/cmyk.jpg", "train/cat/named.png"] {
         std::fs::remove_file(root.join(file)).unwrap();
@@ -273,40 +274,41 @@ fn a_plan_is_carried_out_in_place_and_undone() {
 }
 
 #[test]
-fn plans_that_cannot_be_carried_out_say_so() {
+fn plans_that_cannot_be_applied_are_errors() {
     let dir = tempfile::tempdir().unwrap();
     let tar = dir.path().join("set.tar");
     let (a, b) = (jpeg(80, 80, 1), jpeg(80, 80, 2));
     let members = [("cat/1.jpg", a.as_slice()), ("cat/2.jpg", &a), ("dog/1.jpg", &b)];
     std::fs::write(&tar, images::archive(members)).unwrap();
-    let plan = Plan::of(&diagnose(&tar), &tar);
+    let plan = FixPlan::of(&diagnose(&tar), &tar);
     assert_eq!(plan.steps.len(), 1);
     let error = plan.apply_in_place(&|_, _| ()).unwrap_err();
-    assert!(error.message.contains("not files of a folder") && error.help.unwrap().contains("data fix"));
-    // From an archive, images are written out.
+    assert!(error.message.contains("not files in a folder") && error.help.unwrap().contains("data fix"));
+    // Images in an archive are written as files.
     let out = dir.path().join("out");
     assert_eq!(plan.copy_to(&out, &|_, _| ()).unwrap().kept, 2);
     assert!(tree(&out).values().any(|bytes| *bytes == a));
-    assert!(plan.copy_to(&out, &|_, _| ()).unwrap_err().message.contains("already carried out there"));
+    assert!(plan.copy_to(&out, &|_, _| ()).unwrap_err().message.contains("already applied there"));
     let taken = dir.path().join("taken");
     put(&taken, "mine.txt", b"mine");
     assert!(plan.copy_to(&taken, &|_, _| ()).unwrap_err().message.contains("taken is not empty"));
-    // A folder in the source itself, however it is called; an image that is not there.
+    // A folder inside the source by any path; an image that does not exist.
     let set = dir.path().join("set");
     put(&set, "cat/1.jpg", &a);
     put(&set, "dog/1.jpg", &b);
-    let plan_of = |steps| Plan { format_version: 1, source: set.canonicalize().unwrap(), steps };
+    let plan_of = |steps| FixPlan { format_version: 1, source: set.canonicalize().unwrap(), steps };
     for inside in [set.join("new"), dir.path().join("set/../set/new/deeper")] {
         let error = plan_of(Vec::new()).copy_to(&inside, &|_, _| ()).unwrap_err();
-        assert!(error.message.contains("is in the source itself"), "{error}");
+        assert!(error.message.contains("is inside the source"), "{error}");
     }
     let mut lost = plan.steps[0].clone();
     lost.file = "cat/9.jpg".to_owned();
     let error = plan_of(vec![lost]).copy_to(&dir.path().join("new"), &|_, _| ()).unwrap_err();
     assert!(
-        error.message.contains("1 of the plan's 1 images are not in") && error.message.contains("cat/9.jpg")
+        error.message.contains("1 of the 1 images in the plan are not in")
+            && error.message.contains("cat/9.jpg")
     );
-    // An image that is a link is followed from where it is.
+    // Links are resolved relative to their own folder.
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink("../cat/1.jpg", set.join("dog/link.jpg")).unwrap();
@@ -314,28 +316,28 @@ fn plans_that_cannot_be_carried_out_say_so() {
         plan_of(Vec::new()).copy_to(&out, &|_, _| ()).unwrap();
         assert_eq!(tree(&out)["dog/link.jpg"], a);
     }
-    // A mended image takes no other's place, and nothing is moved before that is known.
+    // A repaired image does not replace another, which is detected before anything is moved.
     let clash = dir.path().join("clash");
     put(&clash, "cat/a.jpg", &png(80, 80, 3));
     put(&clash, "cat/a.png", &png(80, 80, 4));
     put(&clash, "dog/cut.jpg", &jpeg(80, 80, 5)[..500]);
     let before = tree(&clash);
-    let error = Plan::of(&diagnose(&clash), &clash).apply_in_place(&|_, _| ()).unwrap_err();
-    assert!(error.message.contains("cat/a.png, which is there already"), "{error}");
+    let error = FixPlan::of(&diagnose(&clash), &clash).apply_in_place(&|_, _| ()).unwrap_err();
+    assert!(error.message.contains("cat/a.png, which already exists"), "{error}");
     assert_eq!(tree(&clash), before);
-    // A record that points elsewhere removes nothing.
+    // A record that points outside the folder removes nothing.
     let victim = dir.path().join("victim");
     std::fs::write(&victim, "mine").unwrap();
     for text in [r#"{"made": ["../victim"], "set_aside": []}"#, "{\"set_aside\":\"../victim\"}\n"] {
         std::fs::write(out.join(".fixed.json"), text).unwrap();
-        assert!(plan.undo(Some(&out)).unwrap_err().message.contains("../victim is not in the folder"));
+        assert!(plan.undo(Some(&out)).unwrap_err().message.contains("../victim is outside the folder"));
         assert!(victim.exists());
     }
     for (text, what) in
-        [("{", "not a plan"), (r#"{"format_version": 9, "source": "x", "steps": []}"#, "format 9")]
+        [("{", "not a plan"), (r#"{"format_version": 9, "source": "x", "steps": []}"#, "format version 9")]
     {
         let path = dir.path().join("plan.json");
         std::fs::write(&path, text).unwrap();
-        assert!(Plan::read(&path).unwrap_err().message.contains(what));
+        assert!(FixPlan::read(&path).unwrap_err().message.contains(what));
     }
 }

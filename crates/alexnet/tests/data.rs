@@ -1,18 +1,19 @@
-//! Every kind of source and every bad input, from files made on the spot.
+//! Every kind of source and every invalid input, from generated files.
 
 use std::fs::{create_dir_all, write};
 use std::path::Path;
 use std::sync::Arc;
 
 use alexnet::data::decode::{decode, inspect};
+use alexnet::data::loader::TrainingEpoch;
 use alexnet::data::square::square;
-use alexnet::data::{Batch, Dataset, Image, Loader, Preprocess, Statistics, embedded};
+use alexnet::data::{Dataset, Image, LoadedBatch, Loader, Preprocess, Statistics, embedded};
 use alexnet::net::{Augment, Input, Mean, Orientation};
 use jpeg_encoder::{ColorType, Encoder};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-/// A JPEG of one color with a little structure.
+/// A JPEG of one color with some structure.
 fn jpeg(width: u16, height: u16, color: [u8; 3]) -> Vec<u8> {
     let pixel = |i: usize| color.map(|c| c.saturating_add((i % 7) as u8));
     let pixels: Vec<u8> = (0..usize::from(width) * usize::from(height)).flat_map(pixel).collect();
@@ -39,7 +40,7 @@ fn class_folders(root: &Path, classes: &[&str], count: usize) {
 }
 
 fn open_error(path: &Path) -> String {
-    let error = Dataset::open(path).expect_err("this must not open");
+    let error = Dataset::open(path).expect_err("opening must fail");
     assert_eq!(error.kind.exit_code(), 3, "{error}");
     error.to_string()
 }
@@ -87,18 +88,22 @@ fn train_and_val_folders_and_their_tar_are_the_same_set() {
 }
 
 #[test]
-fn splits_with_other_classes_are_told() {
+fn splits_with_other_classes_are_reported() {
     let dir = TempDir::new().unwrap();
     class_folders(&dir.path().join("train"), &["cat", "dog"], 2);
     class_folders(&dir.path().join("val"), &["cat"], 2);
     let set = Dataset::open(dir.path()).unwrap();
-    assert!(set.notes.iter().any(|note| note.contains("no images of 1 class: dog")), "{:?}", set.notes);
+    assert!(
+        set.notes.iter().any(|note| note.contains("no images of 1 class in val/: dog")),
+        "{:?}",
+        set.notes
+    );
     class_folders(&dir.path().join("val"), &["horse"], 2);
     assert!(open_error(dir.path()).contains("horse"));
 }
 
 #[test]
-fn split_folders_are_known_in_any_case_and_need_training_images() {
+fn split_folders_ignore_case_and_training_needs_training_images() {
     let dir = TempDir::new().unwrap();
     class_folders(&dir.path().join("Test"), &["cat", "dog"], 2);
     class_folders(&dir.path().join("Val"), &["cat", "dog"], 2);
@@ -112,7 +117,7 @@ fn split_folders_are_known_in_any_case_and_need_training_images() {
 
 #[cfg(unix)]
 #[test]
-fn links_to_nowhere_are_left_out_and_told() {
+fn broken_links_are_skipped_and_reported() {
     let dir = TempDir::new().unwrap();
     class_folders(dir.path(), &["cat", "dog"], 3);
     std::os::unix::fs::symlink("nowhere", dir.path().join("cat/link.jpg")).unwrap();
@@ -134,12 +139,12 @@ fn labels_follow_a_models_classes() {
 }
 
 #[test]
-fn what_is_not_a_set_of_images_is_refused() {
+fn sources_without_images_are_rejected() {
     let dir = TempDir::new().unwrap();
     assert!(open_error(&dir.path().join("nowhere")).contains("nowhere"));
     assert!(open_error(dir.path()).contains("it is empty"));
     write(dir.path().join("1.jpg"), jpeg(8, 8, [1, 2, 3])).unwrap();
-    assert!(open_error(dir.path()).contains("no class folders"));
+    assert!(open_error(dir.path()).contains("in no class folder"));
     class_folders(dir.path(), &["cat"], 1);
     create_dir_all(dir.path().join("dog")).unwrap();
     let message = open_error(dir.path());
@@ -150,7 +155,7 @@ fn what_is_not_a_set_of_images_is_refused() {
 }
 
 #[test]
-fn a_tar_cut_short_is_refused() {
+fn a_truncated_tar_is_rejected() {
     let dir = TempDir::new().unwrap();
     let root = dir.path().join("set");
     class_folders(&root, &["cat", "dog"], 4);
@@ -160,13 +165,13 @@ fn a_tar_cut_short_is_refused() {
     let bytes = builder.into_inner().unwrap();
     let last = bytes.iter().rposition(|&b| b != 0).unwrap();
     write(&path, &bytes[..last - 20]).unwrap();
-    assert!(open_error(&path).contains("not a whole tar archive"));
+    assert!(open_error(&path).contains("not a complete tar archive"));
     write(&path, &bytes[..bytes.len() / 2 / 512 * 512 + 100]).unwrap();
     open_error(&path);
 }
 
 #[test]
-fn names_that_leave_an_archive_are_left_out_and_nothing_is_written() {
+fn names_that_leave_an_archive_are_skipped_and_nothing_is_written() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("evil.tar");
     let mut builder = tar::Builder::new(std::fs::File::create(&path).unwrap());
@@ -204,7 +209,7 @@ fn cifar_binaries_are_read_and_checked() {
     assert_eq!(train.image(3).unwrap().unwrap().pixels[..6], [42, 2, 3, 42, 2, 3]);
 
     write(dir.path().join("test_batch.bin"), &record(0, 7)[..3000]).unwrap();
-    assert!(open_error(dir.path()).contains("cut short"));
+    assert!(open_error(dir.path()).contains("truncated"));
     write(dir.path().join("test_batch.bin"), record(10, 7)).unwrap();
     assert!(open_error(dir.path()).contains("label 10"));
     write(dir.path().join("batches.meta.txt"), "\n").unwrap();
@@ -247,9 +252,9 @@ fn idx_files_are_read_and_checked() {
     write(file("train-labels-idx1-ubyte"), idx(1, &[3], &[4, 1, 0])).unwrap();
     assert!(open_error(dir.path()).contains("3 labels"));
     write(file("train-labels-idx1-ubyte"), idx(1, &[200], &[4, 1])).unwrap();
-    assert!(open_error(dir.path()).contains("cut short"));
+    assert!(open_error(dir.path()).contains("truncated"));
     write(file("train-images-idx3-ubyte"), idx(3, &[u32::MAX, u32::MAX, u32::MAX], &[])).unwrap();
-    assert!(open_error(dir.path()).contains("cut short"));
+    assert!(open_error(dir.path()).contains("truncated"));
     write(file("train-images-idx3-ubyte"), "text").unwrap();
     assert!(open_error(dir.path()).contains("not an IDX file"));
     std::fs::remove_file(file("train-labels-idx1-ubyte")).unwrap();
@@ -257,7 +262,7 @@ fn idx_files_are_read_and_checked() {
 }
 
 #[test]
-fn the_embedded_set_is_whole() {
+fn the_embedded_set_is_complete() {
     let set = embedded::fashion_mnist().unwrap();
     assert_eq!((set.train().unwrap().len(), set.val().unwrap().len()), (10_000, 2_000));
     for (split, each) in [(set.train().unwrap(), 1000), (set.val().unwrap(), 200)] {
@@ -268,10 +273,10 @@ fn the_embedded_set_is_whole() {
 }
 
 #[test]
-fn images_that_do_not_decode_say_why() {
+fn undecodable_images_report_the_reason() {
     let whole = jpeg(40, 30, [200, 100, 50]);
     let says = |bytes: &[u8], what: &str| {
-        let message = decode(bytes).expect_err("this must not decode").message;
+        let message = decode(bytes).expect_err("decoding must fail").message;
         assert!(message.contains(what), "{message} does not say {what}");
     };
     says(b"", "empty");
@@ -279,24 +284,24 @@ fn images_that_do_not_decode_say_why() {
     says(&whole[..whole.len() / 2], "truncated JPEG");
     says(&whole[..3], "truncated JPEG");
     says(&whole[..whole.len() - 8], "truncated JPEG");
-    // The end mark alone is no part of the image.
+    // The end marker alone is not part of the image.
     assert_eq!(decode(&whole[..whole.len() - 2]).unwrap(), decode(&whole).unwrap());
     says(&png(&image::DynamicImage::new_rgb8(9, 9))[..50], "broken PNG");
 
-    // A gzip file in a gzip file, which may have no end; one that is broken; a sound one.
+    // A gzip file in a gzip file, a broken one, and a valid one.
     let gzip = |bytes: &[u8]| {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut packed, bytes).unwrap();
         packed.finish().unwrap()
     };
-    says(&gzip(b""), "a gzip file that holds nothing");
-    says(&gzip(&gzip(&whole)), "a gzip file in a gzip file");
+    says(&gzip(b""), "empty gzip file");
+    says(&gzip(&gzip(&whole)), "gzip file inside a gzip file");
     assert!(inspect(&gzip(&gzip(&whole))).is_err());
-    says(&gzip(&whole)[..40], "a broken gzip file");
-    says(&gzip(&vec![0; 65 << 20]), "a gzip file of more than");
+    says(&gzip(&whole)[..40], "broken gzip file");
+    says(&gzip(&vec![0; 65 << 20]), "gzip file decompresses to more than");
     assert_eq!(decode(&gzip(&whole)).unwrap(), decode(&whole).unwrap());
 
-    // Palettes of a byte too many, and of more colors than a byte can tell apart.
+    // Palettes with an extra byte, and with more than 256 colors.
     for length in [4, 258 * 3] {
         let rest = [(b"PLTE", vec![7; length]), (b"IDAT", Vec::new())].map(|(kind, data)| {
             let mut crc = flate2::Crc::new();
@@ -309,7 +314,7 @@ fn images_that_do_not_decode_say_why() {
         let mut crc = flate2::Crc::new();
         crc.update(&paletted[12..29]);
         paletted[29..33].copy_from_slice(&crc.sum().to_be_bytes());
-        says(&[paletted, rest.concat()].concat(), &format!("a palette of {length} bytes"));
+        says(&[paletted, rest.concat()].concat(), &format!("palette of {length} bytes"));
     }
 
     // A JPEG and a PNG whose headers claim 20,000 x 20,000 pixels.
@@ -326,7 +331,7 @@ fn images_that_do_not_decode_say_why() {
 }
 
 #[test]
-fn odd_images_decode_as_in_pillow() {
+fn unusual_images_decode_as_in_pillow() {
     let close = |bytes: &[u8], expected: [u8; 3]| {
         let Image { pixels, .. } = decode(bytes).unwrap();
         let worst = pixels.chunks(3).flat_map(|p| (0..3).map(move |c| p[c].abs_diff(expected[c]))).max();
@@ -353,23 +358,23 @@ fn odd_images_decode_as_in_pillow() {
     close(&png(&image::DynamicImage::ImageLuma16(gray)), [99; 3]);
     let alpha = image::ImageBuffer::from_pixel(4, 4, image::Rgba([10u8, 20, 30, 0]));
     close(&png(&image::DynamicImage::ImageRgba8(alpha)), [10, 20, 30]);
-    // A PNG named JPEG is what its bytes say.
+    // A PNG named JPEG is a PNG.
     close(
         &png(&image::DynamicImage::ImageRgb8(image::RgbImage::from_pixel(1, 1, image::Rgb([1, 2, 3])))),
         [1, 2, 3],
     );
 }
 
-/// Mean and largest difference of two images' values.
+/// The mean and largest difference of the values of two images.
 fn difference(a: &[u8], b: &[u8]) -> (f64, u8) {
     assert_eq!(a.len(), b.len());
     let apart = || a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
     (apart().map(f64::from).sum::<f64>() / a.len() as f64, apart().max().unwrap_or(0))
 }
 
-/// Every odd coding, and squares, against what Pillow makes of them (`tests/data/make.py`).
+/// Unusual encodings, and squares, compared with Pillow (`tests/data/make.py`).
 #[test]
-fn odd_images_and_squares_are_pillows() {
+fn unusual_images_and_squares_match_pillow() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     let file = std::fs::read(folder.join("expected.safetensors")).unwrap();
     let expected = safetensors::SafeTensors::deserialize(&file).unwrap();
@@ -388,10 +393,10 @@ fn odd_images_and_squares_are_pillows() {
             assert_eq!((image.width, image.height), (width, height), "{name}");
             let (mean, most) = difference(&image.pixels, tensor.data());
             eprintln!("{name}: mean {mean:.3}, most {most}");
-            // A PNG has one meaning; JPEG decoders round, and smooth colors, each in its way.
+            // PNG is exact; JPEG decoders differ in rounding and chroma upsampling.
             let limit = if name.ends_with(".png") { 0.0 } else { 2.0 };
             assert!(mean <= limit, "{name}: mean {mean}, most {most}");
-            // The test of the test: without its inversion, CMYK is far off.
+            // Check of the test itself: without inversion, CMYK differs a lot.
             let inverted: Vec<u8> = image.pixels.iter().map(|value| 255 - value).collect();
             assert!(difference(&inverted, tensor.data()).0 > 20.0, "{name}");
             images += 1;
@@ -416,22 +421,30 @@ proptest! {
 }
 
 fn input(square: usize, crop: usize, mean: Mean) -> Input {
-    Input { square, crop, orientation: Orientation::Exif, mean, divisor: 1.0, deviations: None }
+    Input { square, crop, orientation: Orientation::Exif, mean, divisor: 1.0, std: None }
 }
 
 fn augment() -> Augment {
     Augment { random_crop: true, flip: true, color_noise: 0.1 }
 }
 
-fn epoch(set: &Dataset, batch: usize, first: usize, workers: usize, epoch: u64) -> Vec<Batch> {
+fn epoch(set: &Dataset, batch: usize, first: usize, workers: usize, epoch: u64) -> Vec<LoadedBatch> {
     let split = set.train().unwrap();
     let statistics = Statistics::measure(split, 16, 2, &|_| Ok(())).unwrap();
     let preprocess = Arc::new(Preprocess::new(&input(16, 12, Mean::Image), &statistics));
     let basis = statistics.color_basis();
-    let usable = &statistics.usable;
-    Loader::training(split, usable, &preprocess, &augment(), &basis, (7, epoch), batch, first, workers)
-        .map(Result::unwrap)
-        .collect()
+    let epoch = TrainingEpoch {
+        split,
+        usable: &statistics.usable,
+        preprocess: &preprocess,
+        augment: &augment(),
+        basis: &basis,
+        seed: 7,
+        epoch: epoch,
+        batch_size: batch,
+        first_batch: first,
+    };
+    Loader::training(&epoch, workers).map(Result::unwrap).collect()
 }
 
 #[test]
@@ -444,7 +457,7 @@ fn batches_do_not_depend_on_the_workers() {
     for workers in [1, 3] {
         assert!(epoch(&set, 8, 0, workers, 3) == inline, "{workers} workers");
     }
-    assert!(epoch(&set, 8, 2, 2, 3) == inline[2..], "from the third batch on");
+    assert!(epoch(&set, 8, 2, 2, 3) == inline[2..], "from the third batch");
     let mut seen: Vec<usize> = inline.iter().flat_map(|batch| batch.indices.clone()).collect();
     assert_eq!(seen.len(), set.train().unwrap().len() - 1);
     seen.sort_unstable();
@@ -454,7 +467,7 @@ fn batches_do_not_depend_on_the_workers() {
 }
 
 #[test]
-fn broken_images_are_listed_and_left_out() {
+fn broken_images_are_listed_and_skipped() {
     let dir = TempDir::new().unwrap();
     class_folders(dir.path(), &["cat", "dog"], 4);
     write(dir.path().join("cat/zero.jpg"), "").unwrap();
@@ -466,7 +479,8 @@ fn broken_images_are_listed_and_left_out() {
     let files: Vec<&str> = statistics.skipped.iter().map(|skip| skip.file.as_str()).collect();
     assert_eq!((files, statistics.usable.len()), (vec!["cat/zero.jpg", "dog/half.jpg"], 8));
     let preprocess = Arc::new(Preprocess::new(&input(16, 12, Mean::Channels), &statistics));
-    let batches: Vec<Batch> = Loader::evaluation(all, &preprocess, 10, 3, 2).map(Result::unwrap).collect();
+    let batches: Vec<LoadedBatch> =
+        Loader::evaluation(all, &preprocess, 10, 3, 2).map(Result::unwrap).collect();
     assert_eq!(batches.iter().map(|b| b.skipped.len()).sum::<usize>(), 2);
     assert_eq!(batches[0].images.len(), batches[0].labels.len() * 10 * 12 * 12 * 3);
 
@@ -475,11 +489,11 @@ fn broken_images_are_listed_and_left_out() {
     write(dir.path().join("cat/a.jpg"), "text").unwrap();
     let set = Dataset::open(dir.path()).unwrap();
     let error = Statistics::measure(set.split("all").unwrap(), 16, 1, &|_| Ok(())).unwrap_err();
-    assert!(error.message.contains("none of the 1 images decodes"), "{error}");
+    assert!(error.message.contains("none of the 1 images can be decoded"), "{error}");
 }
 
 #[test]
-fn a_image_that_vanishes_stops_the_epoch() {
+fn a_deleted_image_ends_the_epoch() {
     let dir = TempDir::new().unwrap();
     class_folders(dir.path(), &["cat", "dog"], 6);
     let set = Dataset::open(dir.path()).unwrap();
@@ -497,7 +511,7 @@ fn a_image_that_vanishes_stops_the_epoch() {
 }
 
 #[test]
-fn statistics_are_those_of_a_plain_sum() {
+fn statistics_match_a_plain_sum() {
     let set = embedded::fashion_mnist().unwrap();
     let split = set.val().unwrap();
     let statistics = Statistics::measure(split, 28, 3, &|_| Ok(())).unwrap();
@@ -515,13 +529,13 @@ fn statistics_are_those_of_a_plain_sum() {
     assert!(basis.vectors[0].iter().all(|v| (v - 1.0 / 3f64.sqrt()).abs() < 1e-9));
 }
 
-/// A file of real images, where there are any: in the folder that `ALEXNET_SHARED` names, or beside the repository.
+/// A file of real images in `ALEXNET_SHARED` or next to the repository, if it exists.
 fn real_images(name: &str) -> Option<std::path::PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let folder = std::env::var_os("ALEXNET_SHARED").map_or(beside, Into::into);
     let path = folder.join(name);
     if !path.is_file() {
-        println!("skipped: no {name}; ALEXNET_SHARED names the folder that holds it");
+        println!("skipped: no {name}; set ALEXNET_SHARED to the folder that holds it");
         return None;
     }
     Some(path)
@@ -550,9 +564,9 @@ fn cifar_10_is_read_from_a_tar_of_jpegs() {
     assert_eq!(test.image(0).unwrap().unwrap().width, 32);
 }
 
-/// A training that is interrupted goes on with the batches it has not used: each image once an epoch.
+/// A training run that is interrupted resumes with the remaining batches: each image once per epoch.
 #[test]
-fn every_image_comes_once_in_each_of_50_interrupted_epochs() {
+fn every_image_is_used_once_in_each_of_50_interrupted_epochs() {
     let dir = TempDir::new().unwrap();
     class_folders(dir.path(), &["cat", "dog", "owl"], 15);
     let (set, batch) = (Dataset::open(dir.path()).unwrap(), 3);
@@ -566,7 +580,7 @@ fn every_image_comes_once_in_each_of_50_interrupted_epochs() {
             let workers = [0, 1, 2, 3, 7][(chance % 5) as usize];
             let used = 1 + (chance >> 8) as usize % 4;
             let batches = epoch(&set, batch, first, workers, number).into_iter().take(used);
-            let batches: Vec<Batch> = batches.collect();
+            let batches: Vec<LoadedBatch> = batches.collect();
             batches.iter().flat_map(|batch| &batch.indices).for_each(|&index| seen[index] += 1);
             first += batches.len();
             interruptions += 1;
@@ -576,10 +590,10 @@ fn every_image_comes_once_in_each_of_50_interrupted_epochs() {
     }
 }
 
-/// The pixels of an image as a camera would store them for an EXIF orientation of 1 to 8, with the stored width.
+/// The pixels of an image as a camera would store them with an EXIF orientation of 1 to 8, and the stored width.
 fn as_stored(upright: &[u8], width: usize, height: usize, orientation: u8) -> (Vec<u8>, usize) {
     let (stored_width, stored_height) = if orientation < 5 { (width, height) } else { (height, width) };
-    // Where the stored row and column show, after the table of orientations in the EXIF standard.
+    // What the stored first row and column are, by the table of orientations in the EXIF standard.
     let shown = |row: usize, column: usize| match orientation {
         1 => (column, row),
         2 => (width - 1 - column, row),
@@ -595,7 +609,7 @@ fn as_stored(upright: &[u8], width: usize, height: usize, orientation: u8) -> (V
     (pixels, stored_width)
 }
 
-/// A PNG whose EXIF orientation makes it `upright`.
+/// A PNG that is `upright` after applying its EXIF orientation.
 fn oriented_png(upright: &[u8], width: usize, height: usize, orientation: u8) -> Vec<u8> {
     let (pixels, stored_width) = as_stored(upright, width, height, orientation);
     let stored_height = pixels.len() / 3 / stored_width;
@@ -607,13 +621,13 @@ fn oriented_png(upright: &[u8], width: usize, height: usize, orientation: u8) ->
     crc.update(b"eXIf");
     crc.update(&tiff);
     let chunk = [&(tiff.len() as u32).to_be_bytes()[..], b"eXIf", &tiff, &crc.sum().to_be_bytes()].concat();
-    // Behind the header's 8 + 25 bytes.
+    // After the 8 + 25 bytes of the header.
     [&bytes[..33], &chunk, &bytes[33..]].concat()
 }
 
-/// Every orientation gives the upright image, wherever pixels are looked at; as stored, they stay as they are.
+/// Every orientation yields the upright image wherever pixels are used; as stored, they stay unchanged.
 #[test]
-fn images_are_upright_where_a_recipe_asks_for_it() {
+fn images_are_upright_if_the_recipe_requires_it() {
     const WIDTH: usize = 13;
     const HEIGHT: usize = 9;
     let dir = TempDir::new().unwrap();
@@ -643,13 +657,24 @@ fn images_are_upright_where_a_recipe_asks_for_it() {
     let expected: Vec<f32> = square(&image, 8).pixels.iter().map(|&value| f32::from(value)).collect();
     assert_eq!(found.mean_image(), expected);
     assert_ne!(Statistics::measure(stored, 8, 2, &|_| Ok(())).unwrap().mean_image(), expected);
-    // The loader goes by the preprocessing, whatever split it is given.
+    // The loader uses the orientation of the preprocessing, not of the split.
     let augment = Augment { random_crop: false, flip: false, color_noise: 0.0 };
     let first = |split, orientation| -> Vec<Vec<f32>> {
         let preprocess =
             Preprocess::new(&Input { orientation, ..input(8, 8, Mean::Fixed([0.0; 3])) }, &found);
         let (preprocess, basis) = (Arc::new(preprocess), found.color_basis());
-        let training = Loader::training(split, &found.usable, &preprocess, &augment, &basis, (1, 1), 4, 0, 2);
+        let epoch = TrainingEpoch {
+            split,
+            usable: &found.usable,
+            preprocess: &preprocess,
+            augment: &augment,
+            basis: &basis,
+            seed: 1,
+            epoch: 1,
+            batch_size: 4,
+            first_batch: 0,
+        };
+        let training = Loader::training(&epoch, 2);
         let evaluation = Loader::evaluation(split, &preprocess, 1, 4, 0);
         let images = training.chain(evaluation).flat_map(|batch| batch.unwrap().images);
         images.collect::<Vec<f32>>().chunks(8 * 8 * 3).map(<[f32]>::to_vec).collect()

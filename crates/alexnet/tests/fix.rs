@@ -1,4 +1,4 @@
-//! Plans carried out and undone: nothing is lost, whatever happened in between.
+//! Plans are applied and undone without losing anything, whatever happens in between.
 
 #[path = "support/images.rs"]
 mod images;
@@ -6,12 +6,11 @@ mod images;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use alexnet::data::Dataset;
-use alexnet::data::check::ProblemKind;
-use alexnet::data::check::plan::{Action, Left, Plan, Step};
+use alexnet::data::fix::{Action, FixPlan, FixStep, Remaining};
+use alexnet::data::{Dataset, ProblemKind};
 use images::{jpeg, png, put, tree};
 
-/// All below a folder: bytes of files, and where links lead.
+/// Everything below a folder: the bytes of files and the targets of links.
 fn everything(root: &Path) -> BTreeMap<PathBuf, String> {
     fn walk(root: &Path, folder: &Path, out: &mut BTreeMap<PathBuf, String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -41,29 +40,29 @@ fn set(root: &Path) {
     put(root, "cat/wrong.jpg", &png(40, 40, 20));
 }
 
-fn plan(source: &Path, steps: &[(&str, Action)]) -> Plan {
-    let step = |&(file, action): &(&str, Action)| Step {
+fn plan(source: &Path, steps: &[(&str, Action)]) -> FixPlan {
+    let step = |&(file, action): &(&str, Action)| FixStep {
         file: file.to_owned(),
         action,
         because: vec![ProblemKind::Duplicate],
         detail: String::new(),
     };
     let source = source.canonicalize().unwrap();
-    Plan { format_version: 1, source, steps: steps.iter().map(step).collect() }
+    FixPlan { format_version: 1, source, steps: steps.iter().map(step).collect() }
 }
 
-fn apply(plan: &Plan) {
+fn apply(plan: &FixPlan) {
     plan.apply_in_place(&|_, _| ()).unwrap();
 }
 
-/// What an undoing could not do, as `file: reason`.
-fn left(found: &[Left]) -> Vec<String> {
+/// What could not be undone, as `file: reason`.
+fn left(found: &[Remaining]) -> Vec<String> {
     found.iter().map(|left| format!("{}: {}", left.file, left.reason)).collect()
 }
 
 #[cfg(unix)]
 #[test]
-fn links_come_back_as_they_were() {
+fn links_are_restored() {
     use std::os::unix::fs::symlink;
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("set");
@@ -90,20 +89,20 @@ fn links_come_back_as_they_were() {
     for _ in 0..2 {
         let done = plan.apply_in_place(&|_, _| ()).unwrap();
         assert_eq!((done.mended, done.left_out, done.kept), (2, 4, 8));
-        // What was made of a link is a file, and of its own.
+        // A repaired link becomes a file of its own.
         assert!(root.join("dog/mended.png").is_file() && !root.join("dog/mended.png").is_symlink());
         assert!(!root.join("cat/relative.jpg").is_symlink() && !root.join("dog/inside.jpg").is_symlink());
         let undone = plan.undo(None).unwrap();
         assert_eq!((undone.undone, undone.left.len()), (8, 0));
         assert_eq!(everything(&root), before);
-        assert!(plan.undo(None).unwrap_err().message.contains("no plan was carried out"));
+        assert!(plan.undo(None).unwrap_err().message.contains("no plan was applied"));
     }
     assert!(root.join("dog/hard.jpg").metadata().unwrap().len() > 0);
 }
 
 #[cfg(unix)]
 #[test]
-fn what_others_lead_to_is_not_moved() {
+fn targets_of_links_are_not_moved() {
     use std::os::unix::fs::symlink;
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("set");
@@ -122,7 +121,7 @@ fn what_others_lead_to_is_not_moved() {
         assert!(error.message.contains(problem), "{error}");
         assert_eq!(everything(dir.path()), before);
     }
-    // With all of them it can be done; a file that keeps its name can be mended.
+    // With all of them it works; and a file that keeps its name can be repaired.
     let all = plan(&root, &["cat/1.jpg", "dog/one.jpg", "dog/two.jpg"].map(|file| (file, Action::LeaveOut)));
     apply(&all);
     assert_eq!(Dataset::open(&root).unwrap().split("all").unwrap().len(), 9);
@@ -135,7 +134,7 @@ fn what_others_lead_to_is_not_moved() {
 }
 
 #[test]
-fn what_the_user_did_in_between_stays_and_is_told() {
+fn changes_by_the_user_are_kept_and_reported() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("set");
     set(&root);
@@ -146,7 +145,7 @@ fn what_the_user_did_in_between_stays_and_is_told() {
     let plan = plan(&root, &steps);
     apply(&plan);
     let aside = root.join(".set-aside");
-    // The name is taken; the mended image was retouched; an original was deleted, another brought back; a folder is gone.
+    // A name is taken, a repaired image was edited, an original was deleted, another restored, a folder renamed.
     put(&root, "cat/0.jpg", b"mine");
     put(&root, "cat/wrong.png", b"retouched");
     std::fs::remove_file(aside.join("cat/1.jpg")).unwrap();
@@ -156,12 +155,12 @@ fn what_the_user_did_in_between_stays_and_is_told() {
     let undone = plan.undo(None).unwrap();
     let kept = aside.canonicalize().unwrap();
     let expected = [
-        "cat/wrong.png: kept: it was changed since".to_owned(),
+        "cat/wrong.png: kept: it has been changed since".to_owned(),
         format!(
-            "cat/0.jpg: there is another file of that name, or it was changed since; the original stays at {}",
+            "cat/0.jpg: a file of that name exists, or was changed since; the original stays at {}",
             kept.join("cat/0.jpg").display()
         ),
-        format!("cat/1.jpg: gone: it is not at {} any more", kept.join("cat/1.jpg").display()),
+        format!("cat/1.jpg: not found: it is no longer at {}", kept.join("cat/1.jpg").display()),
     ];
     assert_eq!(left(&undone.left), expected);
     assert_eq!(undone.undone, 3);
@@ -176,7 +175,7 @@ fn what_the_user_did_in_between_stays_and_is_told() {
     ] {
         assert_eq!(now[Path::new(name)], before[Path::new(file)], "{file}");
     }
-    // When the name is free, the rest comes back, and the user's file stays where it is.
+    // When the name is free, the rest is restored, and the user's file stays.
     std::fs::remove_file(root.join("cat/0.jpg")).unwrap();
     let undone = plan.undo(None).unwrap();
     assert_eq!((undone.undone, undone.left.len()), (1, 0));
@@ -184,10 +183,10 @@ fn what_the_user_did_in_between_stays_and_is_told() {
     assert_eq!(now[Path::new("cat/0.jpg")], before[Path::new("cat/0.jpg")]);
     let aside: Vec<_> = now.keys().filter(|path| path.starts_with(".set-aside")).collect();
     assert_eq!(aside, [Path::new(".set-aside"), Path::new(".set-aside/mine.txt")]);
-    assert!(plan.undo(None).unwrap_err().message.contains("no plan was carried out"));
+    assert!(plan.undo(None).unwrap_err().message.contains("no plan was applied"));
 }
 
-/// A mended image of the same name that was changed: neither it nor the original is lost.
+/// If a repaired image with the same name was changed, neither it nor the original is lost.
 #[test]
 fn a_changed_file_in_the_place_of_an_original_is_kept() {
     let dir = tempfile::tempdir().unwrap();
@@ -203,15 +202,15 @@ fn a_changed_file_in_the_place_of_an_original_is_kept() {
 }
 
 #[test]
-fn a_copy_is_undone_without_losing_what_is_only_there() {
+fn undoing_a_copy_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (root, out) = (dir.path().join("set"), dir.path().join("out"));
     set(&root);
     let plan = plan(&root, &[("cat/wrong.jpg", Action::Mend), ("cat/0.jpg", Action::LeaveOut)]);
     plan.copy_to(&out, &|_, _| ()).unwrap();
     let again = plan.copy_to(&out, &|_, _| ()).unwrap_err();
-    assert!(again.message.contains("already carried out there"), "{again}");
-    // Saved anew by an editor, the original deleted, retouched, copied, added.
+    assert!(again.message.contains("already applied there"), "{again}");
+    // Edited, the original deleted, edited after repair, copied, added.
     std::fs::remove_file(out.join("cat/1.jpg")).unwrap();
     put(&out, "cat/1.jpg", b"retouched");
     std::fs::remove_file(root.join("cat/2.jpg")).unwrap();
@@ -221,9 +220,9 @@ fn a_copy_is_undone_without_losing_what_is_only_there() {
     put(&out, "dog/added.jpg", b"added");
     let undone = plan.undo(Some(&out)).unwrap();
     let expected = [
-        "cat/1.jpg: kept: it was changed since",
-        "cat/2.jpg: kept: its original is gone, so this may be the only copy",
-        "cat/wrong.png: kept: it was changed since",
+        "cat/1.jpg: kept: it has been changed since",
+        "cat/2.jpg: kept: its original no longer exists, so this may be the only copy",
+        "cat/wrong.png: kept: it has been changed since",
     ];
     assert_eq!(left(&undone.left), expected);
     assert_eq!(undone.undone, 5);
@@ -241,9 +240,9 @@ fn a_copy_is_undone_without_losing_what_is_only_there() {
     assert!(now.iter().all(|(name, bytes)| whole[name] == *bytes) && now.len() == 8);
 }
 
-/// Ended after each change, as by SIGKILL, it can be undone and done again.
+/// A call that is killed after any change can be undone and repeated.
 #[test]
-fn half_a_plan_is_undone_or_done_again() {
+fn an_interrupted_plan_is_undone_or_repeated() {
     let dir = tempfile::tempdir().unwrap();
     let (root, out) = (dir.path().join("set"), dir.path().join("out"));
     set(&root);
@@ -260,7 +259,7 @@ fn half_a_plan_is_undone_or_done_again() {
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let progress = |_, _| {
                 calls.set(calls.get() + 1);
-                // Where the program is killed, nothing after this happens.
+                // A killed program does nothing more.
                 if calls.get() > most {
                     std::panic::resume_unwind(Box::new(()));
                 }
@@ -289,7 +288,7 @@ fn half_a_plan_is_undone_or_done_again() {
     whole.remove(".fixed.json");
     for most in 0..9 {
         ends(most, Some(&out));
-        // Half of the file that was being written, and half a line of the record.
+        // Half of the current file, and half a line of the record.
         let record = std::fs::read_to_string(out.join(".fixed.json")).unwrap();
         if let Some(last) = record.lines().last().filter(|line| line.contains("sha256")) {
             let last: serde_json::Value = serde_json::from_str(last).unwrap();
@@ -310,7 +309,7 @@ fn half_a_plan_is_undone_or_done_again() {
     assert_eq!(everything(&root), before);
 }
 
-/// What version 0.1.0 left behind is undone as well, its relative links too.
+/// Records of version 0.1.0 are undone as well, including relative links.
 #[cfg(unix)]
 #[test]
 fn an_earlier_record_is_undone() {
@@ -326,7 +325,7 @@ fn an_earlier_record_is_undone() {
     let record = r#"{"made": ["cat/wrong.png"], "set_aside": ["cat/wrong.jpg", "dog/link.jpg"]}"#;
     put(&root, ".set-aside/.fixed.json", record.as_bytes());
     let plan = plan(&root, &[]);
-    assert!(plan.apply_in_place(&|_, _| ()).unwrap_err().message.contains("already carried out there"));
+    assert!(plan.apply_in_place(&|_, _| ()).unwrap_err().message.contains("already applied there"));
     assert_eq!(plan.undo(None).unwrap().left, []);
     let mut now = everything(&root);
     assert_eq!(now.remove(Path::new("dog/link.jpg")).unwrap(), "-> ../cat/1.jpg");
@@ -334,16 +333,16 @@ fn an_earlier_record_is_undone() {
 }
 
 #[test]
-fn what_is_set_aside_already_is_not_overwritten() {
+fn files_that_are_already_set_aside_are_not_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("set");
     set(&root);
     put(&root, ".set-aside/cat/0.jpg", b"an older one");
     let before = everything(&root);
     let error = plan(&root, &[("cat/0.jpg", Action::LeaveOut)]).apply_in_place(&|_, _| ()).unwrap_err();
-    assert!(error.message.contains("there is a file of that name already"), "{error}");
+    assert!(error.message.contains("the file already exists"), "{error}");
     assert_eq!(everything(&root), before);
-    // A file where a folder has to be: what was begun is undone.
+    // A file in place of a folder: what was started is undone.
     std::fs::remove_dir_all(root.join(".set-aside")).unwrap();
     put(&root, ".set-aside/dog", b"in the way");
     let before = everything(&root);
@@ -357,7 +356,7 @@ fn what_is_set_aside_already_is_not_overwritten() {
 
 #[cfg(unix)]
 #[test]
-fn names_of_any_characters_are_carried_out_and_undone() {
+fn any_file_name_is_handled() {
     use std::os::unix::ffi::OsStrExt;
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join(std::ffi::OsStr::from_bytes(b"my \xff set"));
@@ -367,7 +366,7 @@ fn names_of_any_characters_are_carried_out_and_undone() {
     let before = everything(&root);
     let (path, out) = (dir.path().join("plan.json"), dir.path().join("out"));
     plan(&root, &[(name, Action::LeaveOut), ("cat/wrong.jpg", Action::Mend)]).write(&path).unwrap();
-    let plan = Plan::read(&path).unwrap();
+    let plan = FixPlan::read(&path).unwrap();
     assert_eq!(plan.source, root.canonicalize().unwrap());
     apply(&plan);
     assert!(root.join(".set-aside").join(name).is_file() && !root.join(name).exists());

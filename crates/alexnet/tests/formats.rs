@@ -1,4 +1,4 @@
-//! Image formats: told by their first bytes, decoded or refused by name, mended without loss.
+//! Image formats: recognized by their first bytes, decoded or rejected by name, repaired without loss.
 
 #[path = "support/images.rs"]
 mod images;
@@ -6,8 +6,8 @@ mod images;
 use std::io::Cursor;
 
 use alexnet::data::check::check;
-use alexnet::data::check::plan::Plan;
 use alexnet::data::decode::{DefectKind, Format, decode, inspect, orientation};
+use alexnet::data::fix::FixPlan;
 use image::codecs::gif::GifEncoder;
 use image::{Delay, DynamicImage, Frame, ImageFormat, RgbImage};
 use images::{pixels, put};
@@ -22,7 +22,7 @@ fn written(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A GIF of several images.
+/// A GIF with several images.
 fn animation(images: &[DynamicImage]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = GifEncoder::new(&mut bytes);
@@ -34,7 +34,7 @@ fn animation(images: &[DynamicImage]) -> Vec<u8> {
 }
 
 #[test]
-fn every_format_is_known_by_sixteen_bytes_and_decoded() {
+fn every_format_is_recognized_by_sixteen_bytes_and_decoded() {
     let image = image(1);
     for (format, kind, exact) in [
         (Format::Png, ImageFormat::Png, true),
@@ -51,7 +51,7 @@ fn every_format_is_known_by_sixteen_bytes_and_decoded() {
         let mean = far as f64 / found.pixels.len() as f64;
         assert!(if exact { mean == 0.0 } else { mean < 12.0 }, "{format:?}: {mean}");
         assert_eq!((traits.format, traits.animated, traits.orientation), (format, false, 1));
-        // Every shorter file and many damaged ones: an answer, and no panic.
+        // Every shorter file and many damaged ones: no panic.
         for cut in 0..bytes.len().min(600) {
             let _ = (decode(&bytes[..cut]), inspect(&bytes[..cut]), orientation(&bytes[..cut]));
             let mut damaged = bytes.clone();
@@ -63,7 +63,7 @@ fn every_format_is_known_by_sixteen_bytes_and_decoded() {
 }
 
 #[test]
-fn transparency_is_dropped_and_the_color_under_it_kept() {
+fn transparency_is_dropped_and_its_color_kept() {
     let image = image::RgbaImage::from_pixel(66, 65, image::Rgba([10, 200, 30, 0]));
     for kind in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Tiff] {
         let found = decode(&written(&DynamicImage::ImageRgba8(image.clone()), kind)).unwrap();
@@ -72,7 +72,7 @@ fn transparency_is_dropped_and_the_color_under_it_kept() {
 }
 
 #[test]
-fn huge_images_are_refused_before_anything_is_allocated() {
+fn huge_images_are_rejected_before_allocation() {
     let side = 60_000u32;
     let mut bmp = written(&image(1), ImageFormat::Bmp);
     bmp[18..22].copy_from_slice(&side.to_le_bytes());
@@ -87,7 +87,7 @@ fn huge_images_are_refused_before_anything_is_allocated() {
 }
 
 #[test]
-fn several_images_in_a_file_are_told_and_the_first_is_used() {
+fn the_first_of_several_images_in_a_file_is_used() {
     let images = [image(1), image(2)];
     let bytes = animation(&images);
     assert!(inspect(&bytes).unwrap().animated);
@@ -95,13 +95,13 @@ fn several_images_in_a_file_are_told_and_the_first_is_used() {
     let (both, first) = (decode(&bytes).unwrap(), decode(&animation(&images[..1])).unwrap());
     assert_eq!(both, first);
 
-    // Mended, it is a PNG with the same pixels.
+    // Repaired, it is a PNG with the same pixels.
     let dir = tempfile::tempdir().unwrap();
     let (set, out) = (dir.path().join("set"), dir.path().join("out"));
     put(&set, "cat/a.gif", &bytes);
     put(&set, "cat/wrong.jpg", &written(&image(3), ImageFormat::WebP));
     put(&set, "dog/b.webp", &written(&image(4), ImageFormat::WebP));
-    let plan = Plan::of(&check(&set, 1, &|_, _| ()).unwrap(), &set);
+    let plan = FixPlan::of(&check(&set, 1, &|_, _| ()).unwrap(), &set);
     plan.copy_to(&out, &|_, _| ()).unwrap();
     let names: Vec<String> = images::tree(&out).into_keys().filter(|name| name.contains('/')).collect();
     assert_eq!(names, ["cat/a.png", "cat/wrong.webp", "dog/b.webp"]);
@@ -109,7 +109,7 @@ fn several_images_in_a_file_are_told_and_the_first_is_used() {
 }
 
 #[test]
-fn formats_that_are_not_decoded_are_named_with_a_way_out() {
+fn unsupported_formats_are_named_with_a_conversion() {
     let brand = |brand: &[u8; 4]| [b"\0\0\0\x18ftyp".as_slice(), brand, &[0; 12]].concat();
     for (format, bytes, says) in [
         (Format::Heic, brand(b"heic"), "HEIC images are not supported"),
@@ -138,14 +138,14 @@ fn formats_that_are_not_decoded_are_named_with_a_way_out() {
     }
 }
 
-/// Camera raw files start with a thumbnail, which is not the photo.
+/// Camera raw files start with a thumbnail instead of the photo.
 #[test]
-fn a_tiff_that_starts_with_a_thumbnail_is_refused() {
+fn a_tiff_that_starts_with_a_thumbnail_is_rejected() {
     let mut bytes = written(&image(1), ImageFormat::Tiff);
     let start = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize;
     let entries = usize::from(u16::from_le_bytes([bytes[start], bytes[start + 1]]));
     assert!(decode(&bytes).is_ok());
-    // Its directory once more at the end, with an entry that says "reduced".
+    // A copy of its directory at the end, with an entry that marks a reduced image.
     let directory = bytes[start + 2..start + 2 + 12 * entries].to_vec();
     let new = bytes.len() as u32;
     bytes.extend((entries as u16 + 1).to_le_bytes());

@@ -1,5 +1,5 @@
-//! Archives and images from strangers who mean harm: each a named error or a counted skip, in little memory, and
-//! nothing written anywhere.
+//! Malicious archives and images: each leads to a specific error or a counted skip, uses little memory, and writes
+//! nothing.
 
 #[path = "support/images.rs"]
 mod images;
@@ -15,10 +15,10 @@ use images::{archive, jpeg, png, put, resident, tree};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// All of this file's tests together stay below this.
+/// The peak memory of all tests in this file.
 const MOST_MEMORY: u64 = 700 << 20;
 
-/// A header of an entry with nothing checked.
+/// The header of an entry, without any checks.
 fn header(name: &[u8], kind: u8, size: &[u8]) -> [u8; 512] {
     let mut bytes = [0; 512];
     bytes[..name.len().min(100)].copy_from_slice(&name[..name.len().min(100)]);
@@ -39,13 +39,13 @@ fn entry(name: &[u8], kind: u8, data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Two hundred archives that mean harm, with what each tries.
+/// Two hundred malicious archives, with what each tries.
 fn hostile_archives() -> Vec<(String, Vec<u8>)> {
     let image = jpeg(20, 16, 1);
     let good = || [entry(b"cat/1.jpg", b'0', &image), entry(b"dog/1.jpg", b'0', &image)].concat();
     let mut all: Vec<(String, Vec<u8>)> = Vec::new();
     let mut add = |what: &str, bytes: Vec<u8>| all.push((what.to_owned(), bytes));
-    // Names that lead elsewhere.
+    // Names that leave the archive.
     for name in [
         "/etc/cron.d/evil.jpg",
         "../evil.jpg",
@@ -68,7 +68,7 @@ fn hostile_archives() -> Vec<(String, Vec<u8>)> {
     }
     add("a name that is not text", [good(), entry(b"cat/\xff\xfe.jpg", b'0', &image)].concat());
     add("nothing but an absolute name", entry(b"/etc/evil/1.jpg", b'0', &image));
-    // Everything that is no plain file: links, devices, pipes, sparse files, volumes, unknown kinds.
+    // Everything that is not a regular file: links, devices, pipes, sparse files, volumes, unknown types.
     for kind in 0..=255u8 {
         if [
             b'0', b'5', b'L', b'K', b'x', b'g', b'1', b'2', b'3', b'4', b'6', b'S', b'V', 0, 1, 0xff, b'A',
@@ -84,7 +84,7 @@ fn hostile_archives() -> Vec<(String, Vec<u8>)> {
             add(&format!("kind {kind}"), [good(), link.to_vec()].concat());
         }
     }
-    // Sizes that are not there.
+    // Sizes beyond the end.
     for size in [
         b"77777777777".as_slice(),
         b"00000010000",
@@ -109,7 +109,7 @@ fn hostile_archives() -> Vec<(String, Vec<u8>)> {
             [good(), header(b"pax", b'x', size).to_vec()].concat(),
         );
     }
-    // Attributes that say otherwise.
+    // Contradicting attributes.
     for (key, value) in [
         ("size", "99999999999999999999"),
         ("size", "-1"),
@@ -136,7 +136,7 @@ fn hostile_archives() -> Vec<(String, Vec<u8>)> {
             [good(), entry(b"pax", b'x', record.as_bytes()), entry(b"cat/2.jpg", b'0', &image)].concat(),
         );
     }
-    // Long names, too many of them, without an end, of nothing.
+    // Long names: too many, unterminated, empty.
     for count in [1, 2, 50] {
         add(
             &format!("{count} long names"),
@@ -151,13 +151,13 @@ fn hostile_archives() -> Vec<(String, Vec<u8>)> {
         "a deep name",
         [good(), entry(b"././@LongLink", b'L', &b"a/".repeat(20_000)), entry(b"x", b'0', &image)].concat(),
     );
-    // Cut short, everywhere in the third header and its data.
+    // Truncated anywhere in the third header and its data.
     let three = [good(), entry(b"cat/2.jpg", b'0', &image)].concat();
     let start = good().len();
     for cut in (1..512 + image.len()).step_by(24) {
         add(&format!("cut after {cut} bytes"), three[..start + cut].to_vec());
     }
-    // Checksums that do not fit, bytes that are no archive.
+    // Wrong checksums, and bytes that are not an archive.
     for at in (0..512).step_by(16) {
         let mut bytes = three.clone();
         bytes[start + at] ^= 0x5a;
@@ -167,17 +167,17 @@ fn hostile_archives() -> Vec<(String, Vec<u8>)> {
     add("zeros", vec![0; 10_240]);
     add("ones", vec![0xff; 10_240]);
     add("text", b"hello, I am a tar ".repeat(100));
-    // A bomb: a hundred thousand members, and as many classes.
+    // A bomb: a hundred thousand members in as many classes.
     let bomb: Vec<u8> =
         (0..100_000).flat_map(|i| header(format!("{i}/1.jpg").as_bytes(), b'0', b"00000000000")).collect();
     add("a hundred thousand classes", bomb);
-    // An archive in itself, again and again.
+    // Archives nested in archives.
     let mut nested = archive([("n01440764_1.JPEG", image.as_slice())]);
     for _ in 0..12 {
         nested = archive([("n01440764.tar", nested.as_slice())]);
     }
     add("archives in archives", nested);
-    // Chance.
+    // Random bytes.
     let mut generator = ChaCha8Rng::seed_from_u64(7);
     while all.len() < 240 {
         let mut bytes = three.clone();
@@ -190,7 +190,7 @@ fn hostile_archives() -> Vec<(String, Vec<u8>)> {
     all
 }
 
-/// Opens a source in every way, and reads all of it.
+/// Opens a source in every way and reads all of it.
 fn use_it(path: &Path) -> Result<(), Error> {
     let looked_at = check(path, 2, &|_, _| ()).map(drop);
     let set = Dataset::open(path)?;
@@ -211,7 +211,7 @@ fn two_hundred_hostile_archives() {
     let (mut refused, mut opened) = (0, 0);
     for (what, bytes) in &archives {
         let inside = dir.path().join("inside");
-        // As a tar of class folders, and as the archive that ImageNet hands out.
+        // As a tar of class folders, and as ImageNet's archive.
         for name in ["set.tar", "imagenet/ILSVRC2012_img_train.tar", "web/shards/train-0.tar"] {
             put(&inside, name, bytes);
             let path = inside.join(name);
@@ -226,7 +226,7 @@ fn two_hundred_hostile_archives() {
             }
             std::fs::remove_file(&path).unwrap();
         }
-        assert!(tree(dir.path()).is_empty(), "{what}: something was written");
+        assert!(tree(dir.path()).is_empty(), "{what}: a file was written");
     }
     assert!(opened > 40 && refused > 200, "{opened} opened, {refused} refused");
     assert_memory();
@@ -234,11 +234,11 @@ fn two_hundred_hostile_archives() {
 
 fn assert_memory() {
     if let Some((peak, _)) = resident() {
-        assert!(peak < MOST_MEMORY, "{} MB were needed", peak >> 20);
+        assert!(peak < MOST_MEMORY, "peak memory of {} MB", peak >> 20);
     }
 }
 
-/// Sizes that only the file system knows: nothing is there, and nothing is read.
+/// Sparse files: there is no data, and none is read.
 #[cfg(unix)]
 #[test]
 fn huge_holes_take_no_memory() {
@@ -252,10 +252,10 @@ fn huge_holes_take_no_memory() {
         file.set_len(65 << 30).unwrap();
         match Dataset::open(&path) {
             Ok(set) => assert_eq!(set.split("all").unwrap().len(), 1),
-            Err(error) => assert!(error.message.contains("more than"), "{error}"),
+            Err(error) => assert!(error.message.contains("exceed"), "{error}"),
         }
     }
-    // An image of three gigabytes of zeros is counted, and not decoded.
+    // An image of three gigabytes of zeros is skipped.
     let mut file = std::fs::File::create(&path).unwrap();
     file.write_all(&entry(b"cat/1.jpg", b'0', &jpeg(20, 16, 1))).unwrap();
     file.write_all(&header(b"cat/2.jpg", b'0', &[0x80, 0, 0, 0, 0, 0, 0, 0, 0xc0, 0, 0, 0])).unwrap();
@@ -267,9 +267,9 @@ fn huge_holes_take_no_memory() {
     assert_memory();
 }
 
-/// Small files that claim, or unpack to, a great deal.
+/// Small files that claim to be, or unpack to, large ones.
 #[test]
-fn bombs_are_refused_before_they_go_off() {
+fn decompression_bombs_are_rejected() {
     let refused = |bytes: &[u8], what: &str| {
         let message = decode(bytes).expect_err(what).message;
         assert!(message.len() < 400, "{message}");
@@ -296,14 +296,14 @@ fn bombs_are_refused_before_they_go_off() {
     {
         refused(&png_of(width, height, &[rows.clone(), end.clone()].concat()), "a huge PNG");
     }
-    // Text and profiles that unpack to gigabytes: read without them, or refused.
+    // Text and profiles that unpack to gigabytes are ignored or rejected.
     let zeros = deflate(&vec![0; 64 << 20]);
     for (kind, prefix) in [(b"zTXt", b"a\0\0".as_slice()), (b"iCCP", b"a\0\0"), (b"iTXt", b"a\0\x01\0\0\0")] {
         let text = chunk(kind, &[prefix, &zeros].concat());
         let small = png(2, 2, 1);
         let _ = decode(&[&small[..33], &text.repeat(20), &small[33..]].concat());
     }
-    // A JPEG of many scans, one of a huge frame, one of endless restarts.
+    // JPEGs with many scans, a huge frame, and endless restarts.
     let whole = jpeg(24, 16, 1);
     let frame = whole.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
     for (height, width) in [(0xffffu16, 0xffffu16), (20_000, 20_000), (0, 16), (16, 0)] {
@@ -317,7 +317,7 @@ fn bombs_are_refused_before_they_go_off() {
     let began = std::time::Instant::now();
     let _ = decode(&[&whole[..scan], &body.repeat(5000), &whole[whole.len() - 2..]].concat());
     let _ = decode(&[&whole[..scan], &[0xff, 0xd0].repeat(1 << 20), &whole[whole.len() - 2..]].concat());
-    // Not a matter of speed but of ending: a pass over the image for each of many scans would take hours.
+    // A pass over the image for each of the scans would take hours.
     assert!(began.elapsed().as_secs() < 60);
     assert_memory();
 }

@@ -1,4 +1,4 @@
-//! ImageNet's challenges as they are handed out, in small: archives of archives and a development kit whose `meta.mat`
+//! Small versions of ImageNet's challenges as distributed: archives of archives and a development kit whose `meta.mat`
 //! was written by scipy (`tests/ilsvrc/generate.py`).
 
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::path::Path;
 use alexnet::data::Dataset;
 
 const META: &[u8] = include_bytes!("ilsvrc/meta.mat");
-/// The classes in the order of WNIDs, and the challenge's identifiers of them.
+/// The classes in WNID order, and their identifiers in the challenge.
 const WNIDS: [&str; 6] = ["n02012849", "n02096294", "n02100735", "n02110185", "n02119789", "n03126707"];
 const IDS: [u32; 6] = [5, 4, 2, 3, 1, 6];
 const TRUTH: &str = "1\n2\n3\n4\n5\n6\n1\n";
 
-/// An image of one color, told apart by `salt`.
+/// An image of one color, which depends on `salt`.
 fn image(salt: usize) -> Vec<u8> {
     let pixels = vec![(30 * salt % 256) as u8; 3 * 20 * 24];
     let mut bytes = Vec::new();
@@ -31,7 +31,7 @@ fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-/// A challenge with two training images of each class and seven to validate on; their numbers give their colors.
+/// A challenge with two training images per class and seven validation images, colored by their numbers.
 fn challenge(folder: &Path) {
     let classes = WNIDS.iter().enumerate().map(|(class, wnid)| {
         let images = (0..2).map(|i| (format!("{wnid}_{i}.JPEG"), image(class)));
@@ -39,7 +39,7 @@ fn challenge(folder: &Path) {
     });
     std::fs::write(folder.join("ILSVRC2012_img_train.tar"), archive(&classes.collect::<Vec<_>>())).unwrap();
     let val = (1..8).map(|i| (format!("ILSVRC2012_val_{i:08}.JPEG"), image(i)));
-    // An archive need not be in order.
+    // Archives may be unordered.
     let val: Vec<_> = val.rev().collect();
     std::fs::write(folder.join("ILSVRC2012_img_val.tar"), archive(&val)).unwrap();
 }
@@ -52,7 +52,7 @@ fn unpacked_kit(folder: &Path, truth: &str) {
 }
 
 fn error(folder: &Path) -> String {
-    Dataset::open(folder).expect_err("it cannot be opened").to_string()
+    Dataset::open(folder).expect_err("opening must fail").to_string()
 }
 
 #[test]
@@ -88,9 +88,9 @@ fn a_challenge_is_read_in_place() {
     }
 }
 
-/// Published results are for the pixels as stored: no orientation is followed, in the archives or in a folder of them.
+/// Published results use the pixels as stored: no EXIF orientation is applied, in the archives or in a folder.
 #[test]
-fn images_of_a_challenge_stay_as_they_are_stored() {
+fn images_of_a_challenge_stay_as_stored() {
     let folder = tempfile::tempdir().unwrap();
     challenge(folder.path());
     unpacked_kit(folder.path(), TRUTH);
@@ -134,20 +134,20 @@ fn the_kit_may_stay_packed() {
 }
 
 #[test]
-fn without_a_kit_the_training_images_are_there() {
+fn without_a_kit_the_training_images_open() {
     let folder = tempfile::tempdir().unwrap();
     challenge(folder.path());
     let set = Dataset::open(folder.path()).unwrap();
     assert_eq!(set.classes, WNIDS);
     assert!(set.val().is_none());
     let notes = set.notes.join("\n");
-    assert!(notes.contains("ILSVRC2012_img_val.tar is left out") && notes.contains("devkit"), "{notes}");
+    assert!(notes.contains("ILSVRC2012_img_val.tar is not used") && notes.contains("devkit"), "{notes}");
     std::fs::remove_file(folder.path().join("ILSVRC2012_img_train.tar")).unwrap();
-    assert!(error(folder.path()).contains("ILSVRC2012_img_val.tar is left out"));
+    assert!(error(folder.path()).contains("ILSVRC2012_img_val.tar is not used"));
 }
 
 #[test]
-fn what_does_not_fit_is_refused() {
+fn inconsistent_files_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     challenge(path);
@@ -155,24 +155,24 @@ fn what_does_not_fit_is_refused() {
     let message = error(path);
     assert!(message.contains("7 images") && message.contains("3 lines"), "{message}");
     unpacked_kit(path, "1\n2\n3\n4\n5\n6\n70\n");
-    assert!(error(path).contains("70 is the identifier of no class"));
+    assert!(error(path).contains("70 is not the identifier of a class"));
     unpacked_kit(path, "1\ntwo\n");
-    assert!(error(path).contains("`two` is no number"));
-    // Places in the order of WNIDs, under the ground truth's own name: from 0 and from 1.
+    assert!(error(path).contains("`two` is not a number"));
+    // Indices in WNID order under the name of the ground truth, from 0 and from 1.
     for first in [0, 1] {
         let places =
             [65, 970, 230, 809, 516, 57, 334, 415, 674, 332].map(|place| (place + first).to_string());
         unpacked_kit(path, &places.join("\n"));
-        assert!(error(path).contains("places in the order of WNIDs"));
+        assert!(error(path).contains("indices in WNID order"));
     }
-    // As many lines as 2012's, and not its.
+    // As many lines as in 2012, but others.
     unpacked_kit(path, &"1\n".repeat(50_000));
-    assert!(error(path).contains("2012's begins [490, 361"));
+    assert!(error(path).contains("that of 2012 starts with [490, 361"));
 }
 
-/// What is no image is told, and so is what is missing.
+/// Files that are not images and missing classes are reported.
 #[test]
-fn nothing_is_left_out_in_silence() {
+fn everything_skipped_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     challenge(folder.path());
     unpacked_kit(folder.path(), TRUTH);
@@ -192,13 +192,16 @@ fn nothing_is_left_out_in_silence() {
     let set = Dataset::open(folder.path()).unwrap();
     assert_eq!(set.train().unwrap().len(), 1);
     let notes = set.notes.join("\n");
-    assert!(notes.contains("2 entries are no plain files and left out: n09999999.tar, README"), "{notes}");
-    assert!(notes.contains("has no images of 5 classes: Australian terrier"), "{notes}");
+    assert!(notes.contains("skipped 2 entries that are not regular files: n09999999.tar, README"), "{notes}");
+    assert!(
+        notes.contains("no images of 5 classes in ILSVRC2012_img_train.tar: Australian terrier"),
+        "{notes}"
+    );
 }
 
-/// What macOS adds to archives that are made there is skipped and told; it is no half download.
+/// Files that macOS adds to archives are skipped and reported, not taken for an incomplete download.
 #[test]
-fn hidden_members_are_skipped_and_told() {
+fn hidden_members_are_skipped_and_reported() {
     const DOUBLE: &[u8] = b"\0\x05\x16\x07\0\x02\0\0Mac OS X        ";
     let folder = tempfile::tempdir().unwrap();
     challenge(folder.path());
@@ -243,19 +246,19 @@ fn hidden_members_are_skipped_and_told() {
     let (set, problems) = Dataset::examine(folder.path()).unwrap();
     let found = content(&set);
     assert!(found == plain && found.len() == 19 && found.iter().all(|(.., pixels)| pixels.is_some()));
-    // Twelve images and six archives of training, the folder's own, what is in `__MACOSX`, and seven to validate on.
+    // Twelve training images, six archives, the folder, `__MACOSX`, and seven validation images.
     let notes = set.notes.join("\n");
     assert!(notes.contains("skipped 27 hidden or system files: train/._n02012849.tar, "), "{notes}");
     let junk = problems.iter().filter(|problem| problem.kind == alexnet::data::ProblemKind::Junk).count();
     assert_eq!(junk, 27, "{problems:?}");
-    // What is not whole is refused as before, and not called half a download where it is larger than one.
+    // Incomplete archives are still rejected, but not called an incomplete download if they are larger than the official one.
     let broken = [("n02012849.tar".to_owned(), DOUBLE.to_vec())];
     std::fs::write(folder.path().join("ILSVRC2012_img_train.tar"), archive(&broken)).unwrap();
     assert!(error(folder.path()).contains("n02012849.tar"));
 }
 
 #[test]
-fn an_empty_or_missing_ground_truth_is_called_that() {
+fn an_empty_or_missing_ground_truth_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     challenge(folder.path());
     for empty in ["", "\n \n"] {
@@ -271,18 +274,18 @@ fn an_empty_or_missing_ground_truth_is_called_that() {
     let set = Dataset::open(folder.path()).unwrap();
     assert!(set.val().is_none());
     let notes = set.notes.join("\n");
-    assert!(notes.contains("The development kit has no ground truth"), "{notes}");
+    assert!(notes.contains("the development kit has no ground truth"), "{notes}");
 }
 
-/// A kit that does not begin as the official one may be a translated one: that it was not is an assumption.
+/// A ground truth that does not start like the official one may be in another order; assuming the official one is reported.
 #[test]
-fn what_is_assumed_of_another_kit_is_told() {
+fn assumptions_about_other_kits_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     challenge(folder.path());
     unpacked_kit(folder.path(), TRUTH);
     let notes = Dataset::open(folder.path()).unwrap().notes.join("\n");
-    assert!(notes.contains("is assumed to hold the identifiers that meta.mat gives"), "{notes}");
-    // So it is told where the validation images are files in a folder.
+    assert!(notes.contains("is assumed to hold the identifiers in meta.mat"), "{notes}");
+    // The same for validation images in a folder.
     let flat = tempfile::tempdir().unwrap();
     for i in 1..8 {
         std::fs::write(flat.path().join(format!("ILSVRC2012_val_{i:08}.JPEG")), image(i)).unwrap();
@@ -293,7 +296,7 @@ fn what_is_assumed_of_another_kit_is_told() {
 }
 
 #[test]
-fn half_a_download_is_refused_with_the_size_that_is_expected() {
+fn incomplete_downloads_are_rejected_with_the_expected_size() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     challenge(path);
@@ -303,18 +306,15 @@ fn half_a_download_is_refused_with_the_size_that_is_expected() {
         for len in [whole.len() / 3, 700] {
             std::fs::write(path.join(name), &whole[..len]).unwrap();
             let message = error(path);
-            assert!(
-                message.contains(&format!("{len} bytes")) && message.contains("ImageNet hands out"),
-                "{message}"
-            );
+            assert!(message.contains(&format!("{len} bytes")) && message.contains("expected"), "{message}");
         }
         std::fs::write(path.join(name), &whole).unwrap();
     }
 }
 
-/// 2010: other names, test images with public labels, images that replace blank ones, and some that are gzipped.
+/// 2010: other names, test images with public labels, replacements of blank images, and gzip-compressed images.
 #[test]
-fn the_earlier_challenge_is_read_too() {
+fn the_challenge_of_2010_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let gzip = |bytes: &[u8]| {
@@ -358,14 +358,18 @@ fn the_earlier_challenge_is_read_too() {
     let test = set.split("test").unwrap();
     let ids: Vec<u32> = (0..7).map(|index| IDS[test.label(index) as usize]).collect();
     assert_eq!(ids, [6, 5, 4, 3, 2, 1, 1]);
-    assert!(set.notes.iter().any(|note| note.contains("1 images of patch_images.tar")), "{:?}", set.notes);
+    assert!(
+        set.notes.iter().any(|note| note.contains("patch_images.tar replaces 1 image")),
+        "{:?}",
+        set.notes
+    );
     put("ILSVRC2010_test_ground_truth.txt", b"6\n".to_vec());
     assert!(error(path).contains("has 1 lines"));
 }
 
-/// Cut anywhere or with any byte changed, a kit is read or refused, in little time and memory.
+/// A kit that is truncated anywhere or has any byte changed is read or rejected, in little time and memory.
 #[test]
-fn broken_kits_are_refused() {
+fn broken_kits_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     challenge(path);

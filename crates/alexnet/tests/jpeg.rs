@@ -1,5 +1,5 @@
-//! JPEG in all the ways in which it is written: decoded as libjpeg does, refused by name, or called damaged. The sweep against
-//! libjpeg-turbo itself is `tests/jpeg/sweep.py`.
+//! All variants of JPEG: decoded as libjpeg does, rejected by name, or reported as damaged. The comparison with
+//! libjpeg-turbo is `tests/jpeg/sweep.py`.
 
 #[path = "support/images.rs"]
 mod images;
@@ -9,9 +9,10 @@ mod markers;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use alexnet::data::check::plan::Plan;
-use alexnet::data::check::{ProblemKind, check};
+use alexnet::data::ProblemKind;
+use alexnet::data::check::check;
 use alexnet::data::decode::{self, DefectKind, apply_orientation, decode, inspect, jpeg};
+use alexnet::data::fix::FixPlan;
 use images::{pixels, put};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use markers::*;
@@ -27,14 +28,14 @@ const SAMPLINGS: [SamplingFactor; 8] = [
     SamplingFactor::F_2_4,
 ];
 
-/// A corner of a larger field, so that it is smooth: `[height, width, 3]`.
+/// A smooth image, `[height, width, 3]`: a corner of a larger field.
 fn smooth(width: u16, height: u16, salt: usize) -> Vec<u8> {
     let (width, height) = (usize::from(width), usize::from(height));
     let field = pixels(6 * width, 6 * height, salt);
     field.chunks(18 * width).take(height).flat_map(|row| row[..3 * width].to_vec()).collect()
 }
 
-/// An image in 4:2:0, of whole units.
+/// An image in 4:2:0 with whole units.
 fn whole(scans: Scans, restart: u16) -> Vec<u8> {
     coded(&pixels(64, 48, 3), (64, 48), SamplingFactor::F_2_2, scans, restart)
 }
@@ -44,13 +45,13 @@ fn scans_and_restarts_do_not_change_the_pixels() {
     for sampling in SAMPLINGS {
         for (width, height) in [(17, 33), (64, 48), (130, 70)] {
             let values = smooth(width, height, 5);
-            // One component a scan, without restarts: what all others have to give.
+            // One component per scan, without restarts: the reference.
             let truth = decode(&coded(&values, (width, height), sampling, Scans::Each, 0)).unwrap();
             let far = mean_difference(&truth.pixels, &values);
             assert!(far < 8.0, "{sampling:?}, {width} x {height}: {far} from what was coded");
             for scans in [Scans::One, Scans::Each, Scans::Progressive] {
                 for restart in [0, 1, 3, width.div_ceil(8)] {
-                    // The encoder's own codes do not know the restarts.
+                    // The encoder's optimized codes do not support restarts.
                     if scans == Scans::Each && restart > 0 {
                         continue;
                     }
@@ -63,15 +64,15 @@ fn scans_and_restarts_do_not_change_the_pixels() {
         }
     }
     let scans = whole(Scans::Each, 0).windows(2).filter(|pair| *pair == [0xff, 0xda]).count();
-    assert_eq!(scans, 3, "the encoder writes one scan each");
+    assert_eq!(scans, 3, "the encoder writes one scan per component");
 }
 
-/// Brightness and color differences, and what they are as red, green and blue.
+/// Luma and chroma, and the same as red, green and blue.
 const CODED: [u8; 3] = [100, 90, 200];
 const MEANT: [u8; 3] = [201, 62, 33];
 
 #[test]
-fn jfif_decides_over_adobe_and_adobe_over_names() {
+fn jfif_takes_precedence_over_adobe_and_adobe_over_names() {
     let mut plain = Vec::new();
     Encoder::new(&mut plain, 100).encode(&CODED.repeat(64 * 64), 64, 64, ColorType::Ycbcr).unwrap();
     let bare = bare(&plain);
@@ -105,7 +106,7 @@ fn jfif_decides_over_adobe_and_adobe_over_names() {
 }
 
 #[test]
-fn whole_files_that_are_oddly_written_are_read() {
+fn unusual_but_complete_files_are_decoded() {
     let bytes = whole(Scans::One, 0);
     let truth = decode(&bytes).unwrap();
     let (frame, first) = (place(&bytes, 0xc0), segments(&bytes).0[1].1);
@@ -115,9 +116,12 @@ fn whole_files_that_are_oddly_written_are_read() {
     without_height[frame + 5..frame + 7].fill(0);
     let height = segment(0xdc, &48u16.to_be_bytes());
     for (what, odd) in [
-        ("no end mark", head.to_vec()),
-        ("no end mark, progressive", whole(Scans::Progressive, 0)[..].strip_suffix(end).unwrap().to_vec()),
-        ("no end mark, a scan each", whole(Scans::Each, 0)[..].strip_suffix(end).unwrap().to_vec()),
+        ("no end marker", head.to_vec()),
+        ("no end marker, progressive", whole(Scans::Progressive, 0)[..].strip_suffix(end).unwrap().to_vec()),
+        (
+            "no end marker, a scan per component",
+            whole(Scans::Each, 0)[..].strip_suffix(end).unwrap().to_vec(),
+        ),
         ("the height after the scan", [&without_height, &height, end].concat()),
         ("stray bytes", put_in(first, b"\0\x01\x02\x03")),
         ("many stray bytes", put_in(frame, &[7; 300])),
@@ -134,11 +138,11 @@ fn whole_files_that_are_oddly_written_are_read() {
 }
 
 #[test]
-fn damaged_files_are_called_truncated() {
+fn damaged_files_are_reported_as_truncated() {
     let truncated = |what: &str, bytes: &[u8]| {
         let defect = decode(bytes).map(drop).expect_err(what);
-        // A header that is cut within takes the end mark for its own.
-        let cut_header = defect.message.contains("a scan header") || defect.message.contains("table");
+        // A truncated header swallows the end marker.
+        let cut_header = defect.message.contains("scan header") || defect.message.contains("table");
         assert!(defect.kind == DefectKind::Truncated || cut_header, "{what}: {}", defect.message);
     };
     for (scans, restart) in [(Scans::One, 0), (Scans::One, 2), (Scans::Each, 0), (Scans::Progressive, 0)] {
@@ -149,7 +153,7 @@ fn damaged_files_are_called_truncated() {
             cut -= usize::from(bytes[cut - 1] == 0xff);
             truncated(&format!("{scans:?}, {restart}, {eighth}/8"), &bytes[..cut]);
             let marked = [&bytes[..cut], &[0xff, 0xd9]].concat();
-            truncated(&format!("{scans:?}, {restart}, {eighth}/8 with an end mark"), &marked);
+            truncated(&format!("{scans:?}, {restart}, {eighth}/8 with an end marker"), &marked);
         }
         let last = bytes[..bytes.len() - 5].strip_suffix(&[0xff]).unwrap_or(&bytes[..bytes.len() - 5]);
         truncated("the last three bytes are missing", &[last, &[0xff, 0xd9]].concat());
@@ -164,14 +168,14 @@ fn damaged_files_are_called_truncated() {
     let mut exchanged = bytes.clone();
     exchanged[mark + 1] = 0xd0 | (exchanged[mark + 1] + 3) & 7;
     truncated("a restart marker of another number", &exchanged);
-    // Progressive, without the scans that add the last bits.
+    // Progressive, without the scans of the last bits.
     let bytes = whole(Scans::Progressive, 0);
     let last = bytes.windows(2).rposition(|pair| pair == [0xff, 0xda]).unwrap();
     truncated("the last scan is missing", &[&bytes[..last], &[0xff, 0xd9]].concat());
 }
 
 #[test]
-fn kinds_that_are_not_read_are_named() {
+fn unsupported_variants_are_named() {
     let bytes = whole(Scans::One, 0);
     let frame = place(&bytes, 0xc0);
     for (marker, name) in [
@@ -195,7 +199,7 @@ fn kinds_that_are_not_read_are_named() {
 }
 
 #[test]
-fn the_check_tells_what_is_wrong_and_nothing_else() {
+fn the_check_reports_exactly_the_defects() {
     let dir = tempfile::tempdir().unwrap();
     let image = |salt| coded(&pixels(96, 80, salt), (96, 80), SamplingFactor::F_2_2, Scans::One, 0);
     for salt in 0..8 {
@@ -216,9 +220,9 @@ fn the_check_tells_what_is_wrong_and_nothing_else() {
 }
 
 #[test]
-fn mended_files_keep_their_quality_and_sampling() {
+fn repaired_files_keep_their_quality_and_sampling() {
     for sampling in SAMPLINGS {
-        // Sides of whole units, whose blocks change places; and others, which are coded again.
+        // Whole units are rotated without loss; others are encoded again.
         for (width, height) in [(128, 96), (70, 45)] {
             let values = smooth(width, height, 9);
             for (orientation, scans) in
@@ -238,7 +242,7 @@ fn mended_files_keep_their_quality_and_sampling() {
                 let found = decode(&mended).unwrap();
                 assert_eq!((found.width, found.height), (upright.width, upright.height), "{what}");
                 let mean = mean_difference(&found.pixels, &upright.pixels);
-                // Where four pixels share a color, they are others than before.
+                // With subsampled chroma, other pixels share a sample than before.
                 let shared = jpeg::coding(&bytes).unwrap().chroma.unwrap().shared;
                 let most = match width {
                     128 => 0.5,
@@ -250,19 +254,19 @@ fn mended_files_keep_their_quality_and_sampling() {
     }
 }
 
-/// What carrying a plan out makes of a file.
+/// A file as repaired by a plan.
 fn mended(bytes: &[u8]) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let (set, out) = (dir.path().join("set"), dir.path().join("out"));
     put(&set, "cat/a.jpg", bytes);
     put(&set, "dog/b.jpg", &images::jpeg(90, 80, 77));
-    let plan = Plan::of(&check(&set, 1, &|_, _| ()).unwrap(), &set);
+    let plan = FixPlan::of(&check(&set, 1, &|_, _| ()).unwrap(), &set);
     plan.copy_to(&out, &|_, _| ()).unwrap();
     std::fs::read(out.join("cat/a.jpg")).unwrap()
 }
 
 #[test]
-fn turning_a_file_and_turning_it_back_loses_nothing() {
+fn rotating_a_file_and_back_is_lossless() {
     for sampling in SAMPLINGS {
         let bytes = coded(&pixels(64, 96, 4), (64, 96), sampling, Scans::Progressive, 0);
         for (there, back) in [(2, 2), (3, 3), (4, 4), (5, 5), (6, 8), (7, 7), (8, 6)] {
@@ -270,7 +274,7 @@ fn turning_a_file_and_turning_it_back_loses_nothing() {
             let same = jpeg::upright(&with(&turned, &exif(back))).unwrap().expect("whole units");
             let (found, truth) = (decode(&same).unwrap(), decode(&bytes).unwrap());
             assert!(mean_difference(&found.pixels, &truth.pixels) < 0.5, "{sampling:?}, {there}");
-            // Twice more: coefficients that were rounded anywhere would drift.
+            // Twice more: rounded coefficients would drift.
             let again = jpeg::upright(&with(&same, &exif(there))).unwrap().unwrap();
             assert_eq!(decode(&again).unwrap(), decode(&turned).unwrap(), "{sampling:?}, {there}");
         }
@@ -278,7 +282,7 @@ fn turning_a_file_and_turning_it_back_loses_nothing() {
 }
 
 #[test]
-fn the_colors_of_print_are_mended_at_their_own_quality() {
+fn print_colors_are_repaired_at_the_same_quality() {
     for (color, quality) in [(ColorType::Cmyk, 60), (ColorType::CmykAsYcck, 97)] {
         let ink: Vec<u8> = pixels(80, 64, 6).chunks(3).flat_map(|p| [p[0], p[1], p[2], 220]).collect();
         let mut bytes = Vec::new();
@@ -291,17 +295,17 @@ fn the_colors_of_print_are_mended_at_their_own_quality() {
     }
 }
 
-/// Files made by others, with what libjpeg-turbo makes of them beside them.
+/// Files from other programs, with libjpeg-turbo's results next to them.
 #[test]
-fn shared_faults_are_right() {
+fn shared_faults_decode_correctly() {
     let Some(folder) =
         std::env::var_os("ALEXNET_SHARED").map(|shared| Path::new(&shared).join("../faults/jpeg"))
     else {
-        println!("skipped: ALEXNET_SHARED names no folder with faults/jpeg beside it");
+        println!("skipped: no faults/jpeg next to ALEXNET_SHARED");
         return;
     };
     if !folder.is_dir() {
-        println!("skipped: {} is not there", folder.display());
+        println!("skipped: {} does not exist", folder.display());
         return;
     }
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap();

@@ -1,4 +1,4 @@
-//! Which files are images, which folders are classes, and that nothing is left out without a word.
+//! Which files are images, which folders are classes, and that everything skipped is reported.
 
 #[path = "support/images.rs"]
 mod images;
@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use alexnet::data::Dataset;
-use alexnet::data::check::{ProblemKind, check};
+use alexnet::data::ProblemKind;
+use alexnet::data::check::check;
 use alexnet::data::pack::check_outside;
 use images::{archive, jpeg, png, put};
 
@@ -25,12 +26,12 @@ fn open(dir: &Path) -> Dataset {
 }
 
 fn error(dir: &Path) -> String {
-    let error = Dataset::open(dir).expect_err("this must not open");
+    let error = Dataset::open(dir).expect_err("opening must fail");
     assert_eq!(error.kind.exit_code(), 3, "{error}");
     error.to_string()
 }
 
-/// Images of each class in all splits together, but `all`.
+/// The number of images of each class in all splits except `all`.
 fn counts(set: &Dataset) -> BTreeMap<&str, usize> {
     let mut counts: BTreeMap<&str, usize> = set.classes.iter().map(|class| (class.as_str(), 0)).collect();
     for split in set.splits.iter().filter(|split| split.name != "all") {
@@ -50,7 +51,7 @@ fn splits(set: &Dataset) -> Vec<(&str, usize)> {
 }
 
 fn says(set: &Dataset, what: &str) {
-    assert!(set.notes.iter().any(|note| note.contains(what)), "nothing says {what:?}: {:#?}", set.notes);
+    assert!(set.notes.iter().any(|note| note.contains(what)), "no note contains {what:?}: {:#?}", set.notes);
 }
 
 fn found(dir: &Path) -> Vec<(ProblemKind, String)> {
@@ -58,7 +59,7 @@ fn found(dir: &Path) -> Vec<(ProblemKind, String)> {
     diagnosis.problems.into_iter().map(|problem| (problem.kind, problem.file)).collect()
 }
 
-/// The same files as a tar, called as `tar -C set .` calls them.
+/// The same files as a tar, named as `tar -C set .` does.
 fn tarred(dir: &Path) -> PathBuf {
     let files = images::tree(dir);
     let names: Vec<String> = files.keys().map(|name| format!("./{name}")).collect();
@@ -69,7 +70,7 @@ fn tarred(dir: &Path) -> PathBuf {
     path
 }
 
-/// A run folder, as far as it is recognized by.
+/// The files by which a run folder is recognized.
 fn run(root: &Path, folder: &str) {
     for (file, text) in [("run.json", "{}"), ("recipe.toml", "x"), ("command.txt", "alexnet train .")] {
         put(root, &format!("{folder}/{file}"), text.as_bytes());
@@ -82,7 +83,7 @@ const CATS_AND_DOGS: [&str; 8] =
     ["cat/0.jpg", "cat/1.jpg", "cat/2.jpg", "cat/3.jpg", "dog/0.jpg", "dog/1.jpg", "dog/2.jpg", "dog/3.jpg"];
 
 #[test]
-fn what_this_program_made_is_no_class_wherever_it_lies() {
+fn folders_made_by_this_program_are_never_classes() {
     let dir = set(&CATS_AND_DOGS);
     let root = dir.path();
     run(root, "runs/small-1");
@@ -103,17 +104,17 @@ fn what_this_program_made_is_no_class_wherever_it_lies() {
     for folder in ["runs/small-1", "cat/mine", "packed"] {
         assert!(problems.contains(&(ProblemKind::NotUsed, folder.to_owned())), "{problems:?}");
     }
-    // One level too high, the data set beside the runs is gone into.
+    // The data set next to the runs is found from one level above.
     let dir = set_below("pets", &CATS_AND_DOGS);
     run(dir.path(), "runs/small-1");
     let set = open(dir.path());
     assert_eq!(counts(&set), BTreeMap::from([("cat", 4), ("dog", 4)]));
     says(&set, "using the folder pets/");
-    // Nothing but what this program made.
+    // Only folders made by this program.
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), "runs/small-1");
     let message = error(dir.path());
-    assert!(message.contains("no images in it") && !message.contains("empty"), "{message}");
+    assert!(message.contains("no images") && !message.contains("empty"), "{message}");
 }
 
 fn set_below(folder: &str, paths: &[&str]) -> tempfile::TempDir {
@@ -122,7 +123,7 @@ fn set_below(folder: &str, paths: &[&str]) -> tempfile::TempDir {
 }
 
 #[test]
-fn images_are_told_by_their_bytes_and_leftovers_by_their_names() {
+fn images_are_recognized_by_bytes_and_system_files_by_name() {
     let dir = set(&CATS_AND_DOGS);
     let root = dir.path();
     put(root, "cat/no_extension", &jpeg(20, 20, 50));
@@ -149,7 +150,7 @@ fn images_are_told_by_their_bytes_and_leftovers_by_their_names() {
         says(&set, "3 files that are not images (1 without an extension, 1 .json, 1 .txt)");
         says(&set, "1 HEIC image, a format that is not supported");
         says(&set, "1 camera raw image");
-        says(&set, "2 masks of the images beside them");
+        says(&set, "2 masks of images next to them");
     }
     let problems = found(root);
     assert!(problems.contains(&(ProblemKind::Unsupported, "dog/IMG_1.heic".to_owned())), "{problems:?}");
@@ -157,7 +158,7 @@ fn images_are_told_by_their_bytes_and_leftovers_by_their_names() {
 }
 
 #[test]
-fn splits_are_known_by_many_names_and_all_else_is_listed() {
+fn splits_have_many_names_and_other_folders_are_reported() {
     let dir = set(&[
         "Training/a/0.jpg",
         "Training/b/0.jpg",
@@ -175,14 +176,14 @@ fn splits_are_known_by_many_names_and_all_else_is_listed() {
     assert_eq!(splits(&set), [("train", 2), ("val", 1), ("test", 2)]);
     says(&set, "unlabeled/ (2 images): not used");
     says(&set, "more/ (1 image): not used");
-    says(&set, "dev/ (2 images): not used: validation/ holds the val images");
-    says(&set, "1 image that is in no class folder: 0.jpg");
+    says(&set, "dev/ (2 images): not used: validation/ holds the val split");
+    says(&set, "1 image in no class folder: 0.jpg");
     says(&set, "val");
     let problems = found(dir.path());
     for folder in ["unlabeled", "more", "dev"] {
         assert!(problems.contains(&(ProblemKind::NotUsed, folder.to_owned())), "{problems:?}");
     }
-    // A split whose class folders are one level down; one whose images nothing labels.
+    // A split with class folders one level down, and one without labels.
     let dir =
         self::set(&["training_set/training_set/a/0.jpg", "training_set/training_set/b/0.jpg", "test/0.jpg"]);
     let set = open(dir.path());
@@ -201,16 +202,16 @@ fn a_split_without_training_images_opens() {
         assert_eq!(set.classes, ["a", "b"]);
         let error = set.train().unwrap_err().to_string();
         assert!(error.contains("no training images") && error.contains("alexnet eval"), "{error}");
-        says(&set, "there is no train/ folder");
+        says(&set, "no train/ folder");
     }
 }
 
 #[test]
-fn a_class_that_is_called_like_a_split_stays_a_class_or_is_asked_for() {
+fn a_class_named_like_a_split_stays_a_class_or_is_an_error() {
     let dir = set(&["bus/2019/0.jpg", "car/2019/0.jpg", "train/2019/0.jpg", "train/2020/1.jpg"]);
     let set = open(dir.path());
     assert_eq!(counts(&set), BTreeMap::from([("bus", 1), ("car", 1), ("train", 2)]));
-    says(&set, "train/ is read as a class");
+    says(&set, "train/ is used as a class");
     let dir = self::set(&["bus/0.jpg", "car/0.jpg", "train/1.jpg"]);
     assert_eq!(open(dir.path()).classes, ["bus", "car", "train"]);
     for paths in [
@@ -221,7 +222,7 @@ fn a_class_that_is_called_like_a_split_stays_a_class_or_is_asked_for() {
         let message = error(dir.path());
         assert!(message.contains("may be a class or the") && message.contains("rename"), "{message}");
     }
-    // Beside training images, known names and other splits are no question.
+    // Next to training images, known names and other splits are not ambiguous.
     let dir = self::set(&["train/a/0.jpg", "train/b/0.jpg", "unlabeled/a/0.jpg"]);
     assert_eq!(open(dir.path()).classes, ["a", "b"]);
     let dir = self::set(&["train/a/0.jpg", "train/b/0.jpg", "val/a/0.jpg", "bus/a/0.jpg"]);
@@ -231,7 +232,7 @@ fn a_class_that_is_called_like_a_split_stays_a_class_or_is_asked_for() {
 }
 
 #[test]
-fn wrappers_are_gone_through_and_said() {
+fn wrapping_folders_are_descended_and_reported() {
     let dir = set_below("data/dataset/images", &CATS_AND_DOGS);
     put(dir.path(), "README.md", b"pets");
     put(dir.path(), "data/annotations/0.xml", b"<a/>");
@@ -247,7 +248,7 @@ fn wrappers_are_gone_through_and_said() {
     }
     let dir = set_below("pets", &["train/a/0.jpg", "train/b/0.jpg", "val/a/0.jpg"]);
     assert_eq!(splits(&open(dir.path())), [("train", 2), ("val", 1)]);
-    // An emptied class is no reason to take the folders of the other for classes.
+    // An empty class does not make the subfolders of the other one classes.
     let dir = set(&["cat/2019/0.jpg", "cat/2020/0.jpg"]);
     std::fs::create_dir_all(dir.path().join("dog")).unwrap();
     assert!(error(dir.path()).contains("no images: dog"));
@@ -260,20 +261,20 @@ fn wrappers_are_gone_through_and_said() {
 }
 
 #[test]
-fn several_data_sets_are_doubted() {
+fn several_data_sets_in_a_folder_are_reported() {
     let dir = set(&["pets/cat/0.jpg", "pets/dog/0.jpg", "plants/oak/0.jpg", "plants/rose/0.jpg"]);
     let set = open(dir.path());
-    says(&set, "check the classes: each class folder holds folders itself (pets/cat, pets/dog)");
+    says(&set, "check the classes: each class folder has subfolders (pets/cat, pets/dog)");
     let dir = self::set(&["images/0.jpg", "masks/0.jpg"]);
-    says(&open(dir.path()), "images, masks is an unusual name");
+    says(&open(dir.path()), "images, masks is an unusual class name");
 }
 
 #[test]
-fn only_what_is_empty_is_called_empty() {
+fn only_empty_folders_are_called_empty() {
     let dir = tempfile::tempdir().unwrap();
     assert!(error(dir.path()).contains("it is empty"));
     std::fs::create_dir_all(dir.path().join("cat")).unwrap();
-    assert!(error(dir.path()).contains("no images in it, only 1 folder: cat"), "{}", error(dir.path()));
+    assert!(error(dir.path()).contains("no images, only 1 folder: cat"), "{}", error(dir.path()));
     put(dir.path(), "cat/0.pdf", b"%PDF");
     put(dir.path(), "cat/.DS_Store", b"x");
     let message = error(dir.path());
@@ -285,7 +286,7 @@ fn only_what_is_empty_is_called_empty() {
 
 #[cfg(unix)]
 #[test]
-fn one_name_and_one_folder_that_cannot_be_read_cost_only_themselves() {
+fn unreadable_names_and_folders_are_skipped() {
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::{PermissionsExt, symlink};
     let dir = set(&CATS_AND_DOGS);
@@ -301,17 +302,17 @@ fn one_name_and_one_folder_that_cannot_be_read_cost_only_themselves() {
     std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o755)).unwrap();
     says(&set, "1 name not in UTF-8");
     says(&set, "cat/loop");
-    // The superuser reads everything.
+    // Root can read everything.
     assert_eq!(counts(&set)["cat"], if readable { 5 } else { 4 });
     if !readable {
-        says(&set, "cat/closed: it cannot be listed");
+        says(&set, "cat/closed, which cannot be listed");
         assert!(problems.contains(&(ProblemKind::NotUsed, "cat/closed".to_owned())), "{problems:?}");
     }
     assert!(problems.iter().any(|(kind, _)| *kind == ProblemKind::UnreadableName), "{problems:?}");
 }
 
 #[test]
-fn doubtful_classes_are_found() {
+fn suspicious_classes_are_reported() {
     let dir = set(&CATS_AND_DOGS);
     put(dir.path(), "cow/0.jpg", b"not an image");
     put(dir.path(), "cow/1.jpg", &jpeg(20, 20, 50)[..100]);
@@ -325,16 +326,16 @@ fn doubtful_classes_are_found() {
 }
 
 #[test]
-fn a_source_is_not_packed_into_itself() {
+fn packing_into_the_source_is_rejected() {
     let dir = set(&CATS_AND_DOGS);
     let root = dir.path();
     for inside in
         [root.join("packed"), root.to_path_buf(), root.join("cat/../new/packed"), root.join("a/b/c")]
     {
         let error = check_outside(root, &inside).unwrap_err();
-        assert!(error.message.contains("is in the source itself") && error.help.is_some(), "{error}");
+        assert!(error.message.contains("is inside the source") && error.help.is_some(), "{error}");
     }
-    assert!(!root.join("new").exists() && !root.join("a").exists(), "something was made");
+    assert!(!root.join("new").exists() && !root.join("a").exists(), "a folder was created");
     let beside = root.with_file_name(format!("{}-2", root.file_name().unwrap().to_string_lossy()));
     check_outside(root, &beside).unwrap();
     check_outside(&tarred(root), &root.join("packed")).unwrap();
@@ -347,13 +348,13 @@ fn a_source_is_not_packed_into_itself() {
     }
 }
 
-/// Inputs that failed, where they are: beside the data that `ALEXNET_SHARED` names.
+/// Inputs that once failed, if the folder next to `ALEXNET_SHARED` exists.
 #[test]
-fn sets_that_failed_are_right() {
+fn sets_that_once_failed_open() {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let faults = std::env::var_os("ALEXNET_SHARED").map_or(beside, PathBuf::from).join("../faults");
     if !faults.is_dir() {
-        println!("skipped: no folder {}; ALEXNET_SHARED names the folder beside it", faults.display());
+        println!("skipped: {} does not exist; set ALEXNET_SHARED to the folder next to it", faults.display());
         return;
     }
     let open = |name: &str| open(&faults.join(name));
@@ -365,7 +366,7 @@ fn sets_that_failed_are_right() {
     let set = open("two_wrappers");
     assert_eq!(counts(&set), BTreeMap::from([("cat", 4), ("cow", 4), ("dog", 4)]));
     says(&set, "using the folder data/pets/");
-    // WebP images that are called `.jpg`: they decode, so there is no such class.
+    // WebP images named `.jpg` decode, so there is no undecodable class.
     let problems = found(&faults.join("undecodable_class"));
     let kinds = |kind| problems.iter().filter(|problem| problem.0 == kind).count();
     assert_eq!((kinds(ProblemKind::UndecodableClass), kinds(ProblemKind::WrongName)), (0, 4), "{problems:?}");

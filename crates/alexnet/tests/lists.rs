@@ -1,4 +1,4 @@
-//! Lists of labels in every form that people's programs write, and the layouts that are made of them.
+//! Lists of labels in every form that programs write, and the layouts that use them.
 
 #[path = "support/images.rs"]
 mod images;
@@ -9,12 +9,12 @@ use alexnet::data::{Dataset, ProblemKind, Split};
 use images::{jpeg, put};
 
 fn error(path: &Path) -> String {
-    let error = Dataset::open(path).expect_err("this must not open");
+    let error = Dataset::open(path).expect_err("opening must fail");
     assert_eq!(error.kind.exit_code(), 3, "{error}");
     error.to_string()
 }
 
-/// Names and classes of a split's images.
+/// The names and classes of the images of a split.
 fn listed<'a>(set: &'a Dataset, split: &'a Split) -> Vec<(&'a str, &'a str)> {
     (0..split.len()).map(|i| (split.file(i), set.classes[split.label(i) as usize].as_str())).collect()
 }
@@ -33,9 +33,9 @@ fn folder(images: &[&str], name: &str, list: &[u8]) -> tempfile::TempDir {
 
 const THREE: [&str; 3] = ["a 1.jpg", "b.jpg", "sub/c.jpg"];
 
-/// The same list in every form: the same labels.
+/// A list yields the same labels in every form.
 #[test]
-fn a_list_may_be_written_in_many_ways() {
+fn lists_in_all_forms_yield_the_same_labels() {
     let utf16: Vec<u8> = "\u{feff}a 1.jpg,cat\r\nb.jpg,dog\r\nsub/c.jpg,cat"
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
@@ -71,13 +71,13 @@ fn a_list_may_be_written_in_many_ways() {
         let expected = [("a 1.jpg", "cat"), ("b.jpg", "dog"), ("sub/c.jpg", "cat")];
         assert_eq!(all(&set), expected, "{}", form.escape_ascii());
         assert_eq!(set.classes, ["cat", "dog"]);
-        let skipped = set.notes.iter().find(|note| note.contains("skipped") || note.contains("not there"));
+        let skipped = set.notes.iter().find(|note| note.contains("skipped") || note.contains("missing"));
         assert_eq!(skipped, None, "{}", form.escape_ascii());
     }
 }
 
 #[test]
-fn classes_may_hold_commas_spaces_and_letters_of_any_coding() {
+fn classes_may_contain_commas_spaces_and_any_encoding() {
     for (list, classes) in [
         (
             &b"a 1.jpg,\"Cat, domestic\"\nb.jpg,German shepherd\nsub/c.jpg,\"Cat, domestic\"\n"[..],
@@ -98,17 +98,17 @@ fn classes_may_hold_commas_spaces_and_letters_of_any_coding() {
 }
 
 #[test]
-fn what_is_not_used_is_told_with_its_lines() {
+fn skipped_lines_are_reported() {
     let list = b"file,label,width\na 1.jpg,cat,40\n\nb.jpg,,40\nsub/c.jpg,dog,40,7\nnone.jpg,cat,40\n";
     let dir = folder(&THREE, "labels.csv", list);
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(all(&set), [("a 1.jpg", "cat")]);
     let notes = set.notes.join("\n");
     for told in [
-        "labels.csv: files from column `file`, classes from `label`; not used: `width`",
+        "labels.csv: files from column `file`, classes from column `label`; not used: `width`",
         "labels.csv: skipped 2 lines: line 4 (no class), line 5 (4 cells, expected 3",
-        "labels.csv lists 1 file that is not there: line 6 (none.jpg)",
-        "skipped 2 images that no line of a list names: b.jpg, sub/c.jpg",
+        "labels.csv lists 1 missing file: line 6 (none.jpg)",
+        "skipped 2 images that no list names: b.jpg, sub/c.jpg",
     ] {
         assert!(notes.contains(told), "{told} is not in\n{notes}");
     }
@@ -124,28 +124,28 @@ fn what_is_not_used_is_told_with_its_lines() {
 }
 
 #[test]
-fn lists_that_do_not_say_enough_are_refused() {
+fn ambiguous_lists_are_rejected() {
     for (list, what) in [
         (
             &b"a 1.jpg,cat\nb.jpg,dog\na 1.jpg,dog\n"[..],
             "a 1.jpg has two classes: `cat` on line 1 and `dog` on line 3",
         ),
         (b"/x/a 1.jpg,cat\n/y/a 1.jpg,dog\n", "two classes: `cat` on line 1 and `dog` on line 2"),
-        (b"a 1.jpg,0,3\nb.jpg,1,2\n", "3 columns and no heading"),
+        (b"a 1.jpg,0,3\nb.jpg,1,2\n", "3 columns without a heading"),
         (
             b"file,left_label,right_label\na 1.jpg,cat,dog\nb.jpg,dog,dog\n",
-            "`left_label`, `right_label` could all hold the classes",
+            "several columns could be the class: `left_label`, `right_label`",
         ),
         (
             b"file,width,height\na 1.jpg,4,5\nb.jpg,4,5\n",
-            "which of the columns `width`, `height` holds the classes",
+            "which of the columns `width`, `height` is the class",
         ),
         (
             b"file,species,breed\na 1.jpg,cat,manx\nb.jpg,dog,pug\n",
-            "`species`, `breed` could all hold the classes",
+            "several columns could be the class: `species`, `breed`",
         ),
-        (b"file,label\n\"a 1.jpg,cat\nb.jpg,dog\n", "a quote is missing"),
-        (b"other.jpg,cat\n", "none of its files is in the folder; line 1 names `other.jpg`"),
+        (b"file,label\n\"a 1.jpg,cat\nb.jpg,dog\n", "missing quote"),
+        (b"other.jpg,cat\n", "none of its files are in the folder; line 1 names `other.jpg`"),
         (b"a 1.jpg\nb.jpg\n", "expected a file and its class"),
     ] {
         let dir = folder(&THREE, "labels.csv", list);
@@ -154,9 +154,9 @@ fn lists_that_do_not_say_enough_are_refused() {
     }
 }
 
-/// Two files of one name: only a list that says which is meant labels them.
+/// Of several files with the same name, a list labels only those it identifies.
 #[test]
-fn names_that_fit_several_images_are_not_guessed() {
+fn ambiguous_names_are_not_guessed() {
     let images = ["a/1.jpg", "b/1.jpg", "2.jpg"];
     let dir = folder(&images, "labels.csv", b"a/1.jpg,cat\nb/1.jpg,dog\n2.jpg,dog\n");
     assert_eq!(
@@ -167,14 +167,14 @@ fn names_that_fit_several_images_are_not_guessed() {
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(all(&set), [("2.jpg", "dog")]);
     assert!(
-        set.notes.iter().any(|note| note.contains("line 1 (`1.jpg` fits several images)")),
+        set.notes.iter().any(|note| note.contains("line 1 (`1.jpg` matches several images)")),
         "{:?}",
         set.notes
     );
 }
 
 #[test]
-fn a_column_may_say_the_split() {
+fn a_column_may_name_the_split() {
     let images = ["images/1.jpg", "images/2.jpg", "images/3.jpg"];
     for list in [
         &b"path,label,split\nimages/1.jpg,cat,train\nimages/2.jpg,dog,train\nimages/3.jpg,dog,Val\n"[..],
@@ -188,7 +188,7 @@ fn a_column_may_say_the_split() {
     }
 }
 
-/// Folders that have nothing to do with the classes do not become classes where a list knows better.
+/// Folders that are unrelated to the classes in a list are not classes.
 #[test]
 fn folders_that_only_store_images_are_not_classes() {
     let names: Vec<String> = (0..12).map(|i| format!("part_{}/{i:02}.jpg", i / 4)).collect();
@@ -198,7 +198,7 @@ fn folders_that_only_store_images_are_not_classes() {
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(set.classes, ["ant", "bee", "cat", "dog"]);
     assert_eq!(all(&set)[5], ("part_1/05.jpg", "bee"));
-    // Folders that do say it stay the classes, and the list is told.
+    // Folders that match the list stay the classes, and the list is reported.
     let list: String = (0..12).map(|i| format!("{i:02},{}\n", ["ant", "bee", "cat"][i / 4])).collect();
     put(dir.path(), "metadata.csv", format!("image_id,dx\n{list}").as_bytes());
     let set = Dataset::open(dir.path()).unwrap();
@@ -206,9 +206,9 @@ fn folders_that_only_store_images_are_not_classes() {
     assert!(set.notes.iter().any(|note| note.contains("metadata.csv")), "{:?}", set.notes);
 }
 
-/// Classes by number, with names that are numbered from one.
+/// Class numbers that start at one need numbered names.
 #[test]
-fn numbers_from_one_need_names_that_say_so() {
+fn numbers_from_one_need_numbered_names() {
     let dir = folder(&THREE, "labels.csv", b"a 1.jpg,1\nb.jpg,2\nsub/c.jpg,1\n");
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(set.classes, ["0", "1", "2"]);
@@ -249,7 +249,7 @@ fn tiny_imagenet(root: &Path) {
 }
 
 #[test]
-fn tiny_imagenet_opens_as_it_is_handed_out() {
+fn tiny_imagenet_opens_as_distributed() {
     let dir = tempfile::tempdir().unwrap();
     tiny_imagenet(dir.path());
     let set = Dataset::open(dir.path()).unwrap();
@@ -276,17 +276,17 @@ fn tiny_imagenet_opens_as_it_is_handed_out() {
         "{:?}",
         set.notes
     );
-    // A folder around it changes nothing.
+    // A wrapping folder makes no difference.
     let outer = tempfile::tempdir().unwrap();
     tiny_imagenet(&outer.path().join("tiny-imagenet-200"));
     let wrapped = Dataset::open(outer.path()).unwrap();
     assert_eq!((wrapped.classes.len(), wrapped.val().unwrap().len()), (2, 4));
-    // A class of the list that no folder has.
+    // A class in the list without a folder.
     put(dir.path(), "val/val_annotations.txt", b"val_0.JPEG\tn09999999\t0\t32\t44\t62\n");
     assert!(error(dir.path()).contains("1 image of classes that train/ does not have: n09999999"));
 }
 
-/// Caffe's lists: numbers, of which the training list says which folder they stand for.
+/// In Caffe's lists classes are numbers, and the training list assigns them to folders.
 #[test]
 fn caffes_lists_label_a_flat_val_folder() {
     let dir = tempfile::tempdir().unwrap();
@@ -300,7 +300,7 @@ fn caffes_lists_label_a_flat_val_folder() {
     };
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(val(&set), ["cat", "ant", "bee"]);
-    assert!(set.notes.iter().any(|note| note.contains("sorted list of train/'s folders")), "{:?}", set.notes);
+    assert!(set.notes.iter().any(|note| note.contains("sorted folders of train/")), "{:?}", set.notes);
     put(dir.path(), "train.txt", b"ant/0.jpg 1\nbee/1.jpg 0\nbee/2.jpg 0\ncat/3.jpg 2\n");
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(
@@ -308,7 +308,7 @@ fn caffes_lists_label_a_flat_val_folder() {
         (["cat", "bee", "ant"].map(str::to_owned).to_vec(), 4)
     );
     put(dir.path(), "train.txt", b"ant/0.jpg 1\nbee/1.jpg 0\nbee/2.jpg 1\ncat/3.jpg 2\n");
-    assert!(error(dir.path()).contains("images of one folder of train/ several numbers"));
+    assert!(error(dir.path()).contains("assigns several numbers to a folder of train/"));
     put(dir.path(), "synsets.txt", b"bee\nant\ncat\n");
     assert_eq!(val(&Dataset::open(dir.path()).unwrap()), ["cat", "bee", "ant"]);
     put(dir.path(), "val.txt", b"0.jpg 2\n1.jpg 0\n2.jpg 3\n");
@@ -328,25 +328,29 @@ fn lists_for_each_split_label_one_folder_or_flat_ones() {
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(listed(&set, set.train().unwrap()), [("images/1.jpg", "cat"), ("images/2.jpg", "dog")]);
     assert_eq!(listed(&set, set.val().unwrap()), [("images/3.jpg", "dog")]);
-    // Folders of the splits, with images of the same names: each list is about its own folder.
+    // Split folders with images of the same names: each list labels its own folder.
     let dir = folder(&["train/1.jpg", "train/2.jpg", "val/1.jpg"], "train.txt", b"1.jpg cat\n2.jpg dog\n");
     put(dir.path(), "val.txt", b"1.jpg dog\n");
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(listed(&set, set.train().unwrap()), [("train/1.jpg", "cat"), ("train/2.jpg", "dog")]);
     assert_eq!(listed(&set, set.val().unwrap()), [("val/1.jpg", "dog")]);
-    // One list for the training images, nothing for the others.
+    // One list for the training images, none for the others.
     let dir =
         folder(&["train/1.jpg", "train/2.jpg", "test/1.jpg"], "labels.csv", b"id,breed\n1,pug\n2,beagle\n");
     put(dir.path(), "sample_submission.csv", b"id,beagle,pug\n1,0.5,0.5\n");
     let set = Dataset::open(dir.path()).unwrap();
-    assert!(set.notes.iter().any(|note| note.contains("taken to be about train/")), "{:?}", set.notes);
+    assert!(
+        set.notes.iter().any(|note| note.contains("taken to list the images in train/")),
+        "{:?}",
+        set.notes
+    );
     assert_eq!(set.splits.len(), 1, "{:?}", set.notes);
     assert_eq!(listed(&set, set.train().unwrap()), [("train/1.jpg", "pug"), ("train/2.jpg", "beagle")]);
 }
 
-/// Kaggle's ImageNet: the classes of the list come with boxes.
+/// In Kaggle's ImageNet, classes are listed with boxes.
 #[test]
-fn kaggles_imagenet_opens_as_it_is_handed_out() {
+fn kaggles_imagenet_opens_as_distributed() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("ILSVRC/Data/CLS-LOC");
     for (wnid, i) in [("n01440764", 0), ("n02017213", 1)] {
@@ -367,9 +371,9 @@ fn kaggles_imagenet_opens_as_it_is_handed_out() {
     assert!(set.notes.iter().any(|note| note.contains("line 4 (several classes")), "{:?}", set.notes);
 }
 
-/// The kit beside `val/`, with training images in class folders.
+/// The kit next to `val/`, with training images in class folders.
 #[test]
-fn the_kit_labels_a_flat_val_folder_beside_class_folders() {
+fn the_kit_labels_a_flat_val_folder_next_to_class_folders() {
     let dir = tempfile::tempdir().unwrap();
     let kit = Dataset::open(&{
         put(dir.path(), "alone/ILSVRC2012_val_00000001.JPEG", &jpeg(20, 16, 1));
@@ -404,9 +408,9 @@ fn the_kit_labels_a_flat_val_folder_beside_class_folders() {
     );
 }
 
-/// Texts beside class folders are no lists, and change nothing.
+/// Text files next to class folders are not lists.
 #[test]
-fn texts_beside_class_folders_change_nothing() {
+fn text_files_next_to_class_folders_are_ignored() {
     let dir = folder(
         &["cat/1.jpg", "cat/2.jpg", "dog/1.jpg", "dog/2.jpg"],
         "requirements-dev.txt",

@@ -1,4 +1,4 @@
-//! Memory while a large set is read follows from the batch, not from the set.
+//! Memory use while reading a large set depends on the batch size, not on the set.
 
 #[path = "support/images.rs"]
 mod images;
@@ -6,6 +6,7 @@ mod images;
 use std::io::Write;
 use std::sync::Arc;
 
+use alexnet::data::loader::TrainingEpoch;
 use alexnet::data::{ColorBasis, Dataset, Loader, Preprocess};
 use alexnet::net::Augment;
 use images::resident;
@@ -14,7 +15,7 @@ const SIDE: usize = 256;
 const SHARD: usize = 1024;
 const SHARDS: usize = 8;
 
-/// Eight shards of bare pixels that are holes in the disk: 1.6 GB to read, nothing stored.
+/// Eight shards of raw pixels in sparse files: 1.6 GB to read, nothing stored.
 fn large_set(folder: &std::path::Path) {
     let mut shards = Vec::new();
     for number in 0..SHARDS {
@@ -41,9 +42,9 @@ fn large_set(folder: &std::path::Path) {
 }
 
 #[test]
-fn memory_stays_where_it_was() {
+fn memory_use_is_constant() {
     if resident().is_none() {
-        eprintln!("skipped: this system does not say how much memory is resident");
+        eprintln!("skipped: this system does not report resident memory");
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -64,7 +65,18 @@ fn memory_stays_where_it_was() {
     let basis =
         ColorBasis { vectors: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], deviations: [1.0; 3] };
     let all: Vec<usize> = (0..split.len()).collect();
-    let mut loader = Loader::training(split, &all, &preprocess, &augment, &basis, (1, 1), 16, 0, 2);
+    let epoch = TrainingEpoch {
+        split,
+        usable: &all,
+        preprocess: &preprocess,
+        augment: &augment,
+        basis: &basis,
+        seed: 1,
+        epoch: 1,
+        batch_size: 16,
+        first_batch: 0,
+    };
+    let mut loader = Loader::training(&epoch, 2);
     let mut readings = Vec::new();
     while let Some(batch) = loader.next() {
         let batch = batch.unwrap();
@@ -72,7 +84,7 @@ fn memory_stays_where_it_was() {
         readings.push(resident().unwrap().1);
         loader.recycle(batch);
     }
-    // The peaks of its eighths, the first left out, in which memory is first had.
+    // The peaks of each eighth, except the first, which allocates.
     let peaks: Vec<f64> = readings
         .chunks(readings.len().div_ceil(8))
         .skip(1)
@@ -83,6 +95,6 @@ fn memory_stays_where_it_was() {
     let read = split.len() * SIDE * SIDE * 3 / 1_000_000;
     eprintln!("peaks of {:.1} to {:.1} MB while {read} MB are read", least / 1e6, most / 1e6);
     assert!(most <= 1.05 * least, "from {least} to {most} bytes");
-    // The set is at least twenty times larger than what is resident.
+    // The set is at least twenty times larger than resident memory.
     assert!((split.len() * SIDE * SIDE * 3) as f64 >= 20.0 * most, "{most} bytes are resident");
 }

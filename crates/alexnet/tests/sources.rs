@@ -1,4 +1,4 @@
-//! Flat folders with labels, WebDataset's tars and ImageNet's validation images in a folder.
+//! Flat folders with labels, WebDataset tars, and ImageNet's validation images in a folder.
 
 #[path = "support/images.rs"]
 mod images;
@@ -9,12 +9,12 @@ use alexnet::data::{Dataset, Split};
 use images::{archive, jpeg, put};
 
 fn error(path: &Path) -> String {
-    let error = Dataset::open(path).expect_err("this must not open");
+    let error = Dataset::open(path).expect_err("opening must fail");
     assert_eq!(error.kind.exit_code(), 3, "{error}");
     error.to_string()
 }
 
-/// Names and classes of a split's images.
+/// The names and classes of the images of a split.
 fn listed(set: &Dataset, split: &Split) -> Vec<(String, String)> {
     let pair = |i: usize| (split.file(i).to_owned(), set.classes[split.label(i) as usize].clone());
     (0..split.len()).map(pair).collect()
@@ -29,8 +29,8 @@ fn a_folder_of_images_needs_labels() {
     let dir = tempfile::tempdir().unwrap();
     flat(dir.path(), 4);
     let message = error(dir.path());
-    assert!(message.contains("4 images") && message.contains("nothing says what they show"), "{message}");
-    // Names of classes, a heading, quotes, a folder before the name, an image that no line has.
+    assert!(message.contains("4 images") && message.contains("they have no labels"), "{message}");
+    // Class names, a heading, quotes, a folder in the name, an image that is not listed.
     put(dir.path(), "labels.csv", b"file,class\n\"0.jpg\",dog\n1.jpg,cat\nimages/2.jpg,dog\n9.jpg,cat\n");
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(set.classes, ["cat", "dog"]);
@@ -40,10 +40,10 @@ fn a_folder_of_images_needs_labels() {
         [("0.jpg", "dog"), ("1.jpg", "cat"), ("2.jpg", "dog")].map(|(f, c)| (f.into(), c.into()))
     );
     let notes = set.notes.join("\n");
-    assert!(notes.contains("3.jpg") && notes.contains("1 file that is not there: line 5 (9.jpg)"), "{notes}");
-    // Which of two files?
+    assert!(notes.contains("3.jpg") && notes.contains("1 missing file: line 5 (9.jpg)"), "{notes}");
+    // Two files.
     put(dir.path(), "more.txt", b"0.jpg 1\n");
-    assert!(error(dir.path()).contains("which file says"));
+    assert!(error(dir.path()).contains("several files may label the images"));
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn numbered_classes_have_names_in_a_list() {
     assert_eq!((set.classes.len(), set.classes[10].as_str()), (11, "10"));
     assert!(set.notes.iter().any(|note| note.contains("classes.txt")), "{:?}", set.notes);
     put(dir.path(), "classes.txt", b"a\nb\nc\n");
-    assert!(error(dir.path()).contains("`10`, which is none of the 3"));
+    assert!(error(dir.path()).contains("class `10` is not one of the 3"));
     put(dir.path(), "val.txt", b"0.jpg 2\n1.jpg 0\n2.jpg b\n");
     let set = Dataset::open(dir.path()).unwrap();
     let classes: Vec<String> =
@@ -63,7 +63,7 @@ fn numbered_classes_have_names_in_a_list() {
     assert_eq!(classes, ["c", "a", "b"]);
     for (text, what) in [
         ("0.jpg 2\n0.jpg 1\n", "two classes"),
-        ("0.jpg 99999999\n", "none of the 3"),
+        ("0.jpg 99999999\n", "not one of the 3"),
         ("x.jpg 1\n", "none of its files"),
         ("0.jpg\n", "expected a file and its class"),
     ] {
@@ -75,9 +75,9 @@ fn numbered_classes_have_names_in_a_list() {
     assert!(error(dir.path()).contains("99999999, expected at most"));
 }
 
-/// Names without endings, with a heading or without; classes that are called as numbers.
+/// Names without extensions, with or without a heading; classes named by numbers.
 #[test]
-fn lists_may_leave_endings_out() {
+fn lists_may_omit_extensions() {
     let dir = tempfile::tempdir().unwrap();
     flat(dir.path(), 3);
     put(dir.path(), "classes.txt", b"2\n1\n0\n");
@@ -90,9 +90,9 @@ fn lists_may_leave_endings_out() {
     }
 }
 
-/// ImageNet's training archive by itself is not what is meant.
+/// ImageNet's training archive alone is not a data set.
 #[test]
-fn an_archive_of_archives_leads_to_its_folder() {
+fn an_archive_of_archives_points_to_its_folder() {
     let dir = tempfile::tempdir().unwrap();
     let inner = archive([("n01440764_1.JPEG", jpeg(20, 16, 1).as_slice())]);
     put(dir.path(), "ILSVRC2012_img_train.tar", &archive([("n01440764.tar", inner.as_slice())]));
@@ -100,7 +100,7 @@ fn an_archive_of_archives_leads_to_its_folder() {
     assert!(message.contains("holds archives") && message.contains("folder"), "{message}");
 }
 
-/// ImageNet's validation images, unpacked, with the kit beside them.
+/// ImageNet's validation images, unpacked, with the kit next to them.
 #[test]
 fn the_kit_labels_a_folder_too() {
     let dir = tempfile::tempdir().unwrap();
@@ -131,7 +131,7 @@ fn shard(first: usize, count: usize) -> Vec<u8> {
 }
 
 #[test]
-fn samples_with_their_classes_beside_them() {
+fn samples_with_label_files() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "toy-train-000000.tar", &shard(0, 6));
     put(dir.path(), "toy-train-000001.tar", &shard(6, 5));
@@ -149,13 +149,13 @@ fn samples_with_their_classes_beside_them() {
             assert_eq!(split.image(i).unwrap().unwrap(), expected);
         }
     }
-    // One tar by itself: a tenth is held out.
+    // A single tar: a tenth is held out.
     let set = Dataset::open(&dir.path().join("toy-train-000000.tar")).unwrap();
     assert_eq!(set.split("all").unwrap().len(), 6);
 }
 
 #[test]
-fn samples_without_a_class_are_told() {
+fn samples_without_a_label_are_reported() {
     let dir = tempfile::tempdir().unwrap();
     let image = jpeg(20, 16, 1);
     let files = [("a.jpg", image.as_slice()), ("a.cls", b"dog"), ("b.jpg", &image), ("c.cls", b"cat")];
@@ -163,30 +163,28 @@ fn samples_without_a_class_are_told() {
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!((set.classes.len(), set.split("all").unwrap().len()), (1, 1));
     assert!(
-        set.notes
-            .iter()
-            .any(|note| note.contains("nothing beside it says what it shows") && note.contains("b.jpg")),
+        set.notes.iter().any(|note| note.contains("(no label)") && note.contains("b.jpg")),
         "{:?}",
         set.notes
     );
     put(dir.path(), "some.tar", &archive([("a.cls", b"4000000000".as_slice()), ("a.jpg", &image)]));
     assert!(error(dir.path()).contains("expected at most"));
     put(dir.path(), "some.tar", &archive([("a.cls", [b'9'; 5000].as_slice()), ("a.jpg", &image)]));
-    assert!(error(dir.path()).contains("expected a class"));
+    assert!(error(dir.path()).contains("too many for a class"));
 }
 
-/// What has no mark of an end may have been cut between two members.
+/// An archive without an end-of-archive mark may be truncated between two members.
 #[test]
-fn an_archive_without_an_end_is_told() {
+fn an_archive_without_an_end_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let image = jpeg(20, 16, 1);
     let whole = archive([("cat/1.jpg", image.as_slice()), ("cat/2.jpg", &image), ("dog/1.jpg", &image)]);
     let path = dir.path().join("pets.tar");
     std::fs::write(&path, &whole).unwrap();
-    assert!(!Dataset::open(&path).unwrap().notes.iter().any(|note| note.contains("no end")));
+    assert!(!Dataset::open(&path).unwrap().notes.iter().any(|note| note.contains("no end-of-archive")));
     let members = (whole.len() - 1024) / 3;
     std::fs::write(&path, &whole[..2 * members]).unwrap();
     let set = Dataset::open(&path).unwrap();
     assert_eq!(set.split("all").unwrap().len(), 2);
-    assert!(set.notes.iter().any(|note| note.contains("no end of the archive")), "{:?}", set.notes);
+    assert!(set.notes.iter().any(|note| note.contains("no end-of-archive mark")), "{:?}", set.notes);
 }

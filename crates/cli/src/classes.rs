@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::output::Output;
-use alexnet::data::check::alike;
+use alexnet::data::check::{AlikeNames, alike};
 use alexnet::data::{Dataset, Split};
 use alexnet::error::shell;
 use alexnet::format::grouped;
@@ -66,7 +66,7 @@ fn summary(dataset: &Dataset, counts: &[usize]) -> String {
 /// What looks wrong with the classes.
 fn doubts(dataset: &Dataset, counts: &[usize]) -> Vec<String> {
     let mut doubts = Vec::new();
-    for (class, other, how) in alike(&dataset.classes) {
+    for AlikeNames { name: class, other, difference: how } in alike(&dataset.classes) {
         doubts
             .push(format!("classes `{other}` and `{class}` differ only in {how}: are they the same class?"));
     }

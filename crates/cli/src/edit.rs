@@ -12,8 +12,8 @@ use super::recipe::run_recipe;
 use alexnet::error::shell;
 use alexnet::net::Change;
 use alexnet::train::journal::{self, Entry, Journal};
+use alexnet::train::lock::is_in_use;
 use alexnet::train::origin::Origin;
-use alexnet::train::run::is_in_use;
 use alexnet::{Error, Result};
 
 /// How long to wait for a running training, which applies edits between two steps.
@@ -41,7 +41,10 @@ pub(crate) fn run(args: &EditArgs, out: &mut Output) -> CommandResult {
         .collect::<Result<Vec<Requested>>>()?;
     let applied = wait(&args.run, &requested)?;
     let step = |request: &Requested| {
-        applied.iter().find(|entry| entry.asked == request.name).map(|entry| entry.edit.step)
+        applied
+            .iter()
+            .find(|entry| entry.request.as_ref() == Some(&request.name))
+            .map(|entry| entry.edit.step)
     };
     let text = || requested.iter().map(|request| line(request, step(request), &args.run)).collect();
     let json = || {
@@ -83,7 +86,7 @@ fn wait(run: &Path, requested: &[Requested]) -> Result<Vec<Entry>> {
     let begin = Instant::now();
     loop {
         let mut entries = Journal::read(run)?;
-        entries.retain(|entry| requested.iter().any(|request| request.name == entry.asked));
+        entries.retain(|entry| requested.iter().any(|request| entry.request.as_ref() == Some(&request.name)));
         if entries.len() == requested.len() || begin.elapsed() > PATIENCE || !is_in_use(run) {
             return Ok(entries);
         }

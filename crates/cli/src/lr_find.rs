@@ -9,8 +9,8 @@ use super::settings;
 use super::ui::TrainingView;
 use alexnet::data::Dataset;
 use alexnet::error::{shell, shell_word};
-use alexnet::net::{Purpose, Recipe};
-use alexnet::train::rates::{Found, Options, Try, find};
+use alexnet::net::{Recipe, RecipeUse};
+use alexnet::train::lr_search::{LrSearch, Options, Trial, find};
 use alexnet::train::signals::Interrupt;
 
 /// Most rows of the text; the JSON has every step.
@@ -21,7 +21,7 @@ const BAR: f64 = 40.0;
 
 pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
     let mut recipe = Recipe::load(&args.recipe)?;
-    settings::apply(&mut recipe, &args.set, None, Purpose::RateSearch, out)?;
+    settings::apply(&mut recipe, &args.set, None, RecipeUse::LrFind, out)?;
     if !recipe.edits.is_empty() {
         out.note(&format!("lr-find ignores the {} [[edit]] tables of the recipe", recipe.edits.len()));
     }
@@ -44,40 +44,40 @@ pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
     Ok(0)
 }
 
-fn json(found: &Found) -> Value {
+fn json(found: &LrSearch) -> Value {
     let tries = found
-        .tries
+        .trials
         .iter()
-        .map(|tried| json!({ "lr": tried.rate, "loss": tried.loss, "smooth": tried.smooth }));
+        .map(|tried| json!({ "lr": tried.lr, "loss": tried.loss, "smooth": tried.smooth }));
     json!({ "tries": tries.collect::<Vec<_>>(), "lr": found.suggestion, "explodes": found.explodes })
 }
 
 /// Some of the learning rates with the loss as a bar. The row nearest to the suggestion is marked.
-fn table(found: &Found) -> String {
-    let losses = || found.tries.iter().map(|tried| tried.smooth);
+fn table(found: &LrSearch) -> String {
+    let losses = || found.trials.iter().map(|tried| tried.smooth);
     // From the lowest loss to a little above the first: an explosion would make all others look the same.
     let least = losses().fold(f64::INFINITY, f64::min);
     let most = losses().next().map_or(1.0, |first| first + 0.2 * (first - least).max(0.01));
-    let every = found.tries.len().div_ceil(ROWS).max(1);
-    let rows: Vec<_> = found.tries.iter().step_by(every).collect();
+    let every = found.trials.len().div_ceil(ROWS).max(1);
+    let rows: Vec<_> = found.trials.iter().step_by(every).collect();
     let distance = |rate: f32, to: f32| (rate / to).ln().abs();
     let suggested = found.suggestion.and_then(|suggestion| {
         let nearer = |&a: &usize, &b: &usize| {
-            distance(rows[a].rate, suggestion).total_cmp(&distance(rows[b].rate, suggestion))
+            distance(rows[a].lr, suggestion).total_cmp(&distance(rows[b].lr, suggestion))
         };
         (0..rows.len()).min_by(nearer)
     });
-    let row = |(i, tried): (usize, &&Try)| {
+    let row = |(i, tried): (usize, &&Trial)| {
         let share = ((tried.smooth - least) / (most - least)).clamp(0.0, 1.0);
         let bar = "#".repeat(1 + (BAR * share).round() as usize);
         let mark = if suggested == Some(i) { "  <- suggested" } else { "" };
-        format!("{:>9.1e}  {:>8.4}  {bar}{mark}\n", tried.rate, tried.smooth)
+        format!("{:>9.1e}  {:>8.4}  {bar}{mark}\n", tried.lr, tried.smooth)
     };
     format!("{:>9}  {:>8}\n", "lr", "loss") + &rows.iter().enumerate().map(row).collect::<String>()
 }
 
 /// What follows from the table.
-fn conclusion(found: &Found, args: &LrFindArgs) -> String {
+fn conclusion(found: &LrSearch, args: &LrFindArgs) -> String {
     let mut text = String::new();
     if let Some(rate) = found.explodes {
         text += &format!("\nthe loss explodes at a learning rate of {rate:.1e}\n");

@@ -38,7 +38,7 @@ pub(crate) fn json(report: &Report) -> Value {
 
 /// The best model: its epoch and validation results, null without validation images.
 fn best(best: &Snapshot) -> Value {
-    let found = best.found.as_ref();
+    let found = best.evaluation.as_ref();
     json!({
         "epoch": best.epoch,
         "step": best.step,
@@ -62,7 +62,7 @@ pub(crate) fn text(report: &Report) -> String {
         let (top1, top5) = (percent(found.top1_share()), percent(found.top5_share()));
         let _ = writeln!(out, "top-1   {top1}\ntop-5   {top5}\nimages  {}", grouped(found.images));
     }
-    if let Some(Snapshot { found: Some(found), epoch, .. }) = &report.best {
+    if let Some(Snapshot { evaluation: Some(found), epoch, .. }) = &report.best {
         let _ =
             writeln!(out, "best    epoch {epoch}, selected on {} validation images", grouped(found.images));
     }

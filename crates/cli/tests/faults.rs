@@ -165,7 +165,7 @@ fn writer(child: &mut Child) -> String {
     while child.try_wait().unwrap().is_none() {
         for task in std::fs::read_dir(&tasks).into_iter().flatten().flatten() {
             let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
-            if name.trim() == alexnet::train::keeper::THREAD {
+            if name.trim() == alexnet::train::checkpoint_writer::THREAD {
                 return task.file_name().into_string().unwrap();
             }
         }
@@ -223,7 +223,7 @@ fn a_failed_checkpoint_is_retried() {
             let (_, err) = finished(output, 0);
             assert!(made, "{call} {n} is never called");
             // If an old one cannot be removed, one more is kept.
-            let told = err.contains("warning: the checkpoint of step") && err.contains("training goes on");
+            let told = err.contains("warning: the checkpoint of step") && err.contains("training continues");
             assert!(told || call == "unlink" || call == "openat", "{call} {n} {error}: {err}");
             assert!(place.results("run") == whole, "results differ: {call} {n} {error}");
             let checkpoints = std::fs::read_dir(place.root().join("run/checkpoints")).unwrap();

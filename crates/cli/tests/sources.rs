@@ -45,7 +45,7 @@ fn run_folders_inside_the_source_do_not_become_classes() {
     let text = stderr(alexnet(dir.path()).args(["train", "--resume"]), 0);
     assert!(text.contains(shown) && text.contains("resuming runs/small-2"), "{text}");
     let text = stderr(alexnet(dir.path()).args(["data", "pack", ".", "packed"]), 2);
-    assert!(text.contains("is in the source itself") && !dir.path().join("packed").exists(), "{text}");
+    assert!(text.contains("is inside the source") && !dir.path().join("packed").exists(), "{text}");
     let empty = tempfile::tempdir().unwrap();
     let text = stderr(alexnet(empty.path()).args(["train", "--resume"]), 2);
     assert!(text.contains("run.json"), "{text}");
@@ -80,10 +80,27 @@ fn a_single_class_and_a_class_without_decodable_images_are_rejected() {
     put(dir.path(), "cow/1.jpg", &jpeg(20, 20, 9)[..100]);
     put(dir.path(), "cow/2.jpg", b"");
     let text = stderr(&mut train(&[]), 3);
-    assert!(text.contains("no training image of this class decodes: `cow` (2)"), "{text}");
+    assert!(text.contains("no training image of this class can be decoded: `cow` (2)"), "{text}");
     let out = tempfile::tempdir().unwrap();
     let text = stderr(alexnet(dir.path()).args(["data", "pack", "."]).arg(out.path().join("packed")), 3);
     assert!(text.contains("`cow` (2)"), "{text}");
+}
+
+#[test]
+fn a_strict_check_fails_if_there_are_problems() {
+    let dir = set(&CATS_AND_DOGS);
+    let check = |more: &[&str], code: i32| -> Vec<u8> {
+        let mut command = alexnet(dir.path());
+        command.args(["data", "check", "."]).args(more).assert().code(code).get_output().stdout.clone()
+    };
+    check(&["--strict"], 0);
+    put(dir.path(), "cat/empty.jpg", b"");
+    check(&[], 0);
+    check(&["--strict"], 3);
+    // The problems are still printed.
+    let json: serde_json::Value = serde_json::from_slice(&check(&["--strict", "--json"], 3)).unwrap();
+    assert_eq!(json["problems"][0]["kind"], "empty", "{json}");
+    assert_eq!(json["splits"]["train"].as_u64().unwrap() + json["splits"]["val"].as_u64().unwrap(), 9);
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn signals_stop_or_save_a_run_that_then_resumes() {
     let mut child = place.command(&[], &place.train("run", &seldom)).spawn().unwrap();
     wait_for_lines(&run, 2);
     signal(&child, "HUP");
-    while !std::fs::read_to_string(run.join("log.txt")).unwrap().contains("a checkpoint of step") {
+    while !std::fs::read_to_string(run.join("log.txt")).unwrap().contains("checkpoint at step") {
         assert!(child.try_wait().unwrap().is_none(), "SIGHUP stopped the training");
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -118,7 +118,7 @@ fn signals_stop_or_save_a_run_that_then_resumes() {
     check_tensorboard(&run);
     // A complete run has nothing left to do.
     let (_, err) = place.run(&place.resume("run", &[]), 0);
-    assert!(err.contains("goes on after step 1,800"), "{err}");
+    assert!(err.contains("resumed after step 1,800"), "{err}");
 }
 
 #[test]
@@ -128,14 +128,17 @@ fn a_run_folder_is_locked_by_one_training() {
     wait_for_lines(&place.root().join("run"), 1);
     for args in [place.resume("run", &[]), place.train("run", &[])] {
         let (_, err) = place.run(&args, 1);
-        assert!(err.contains("another training uses") && err.contains(&child.id().to_string()), "{err}");
+        assert!(
+            err.contains("is in use by another training") && err.contains(&child.id().to_string()),
+            "{err}"
+        );
     }
     assert!(child.try_wait().unwrap().is_none());
     child.kill().unwrap();
     child.wait().unwrap();
     let (_, err) = place.run(&place.resume("run", &["--steps", "60"]), 0);
     assert!(
-        err.contains("goes on after step"),
+        err.contains("resumed after step"),
         "a lock left behind by a killed process must not hold: {err}"
     );
 }
@@ -179,16 +182,16 @@ fn changes_since_the_checkpoint_are_named_and_rejected() {
     let mut elsewhere = place.resume("run", &["--steps", "7"]);
     elsewhere.push(moved);
     let (_, err) = place.run(&elsewhere, 0);
-    assert!(err.contains("goes on after step 5"), "moving the images must not matter: {err}");
+    assert!(err.contains("resumed after step 5"), "moving the images must not matter: {err}");
     // The new place is remembered.
     let err = resume(&["--steps", "8"], 0);
-    assert!(err.contains("goes on after step 7"), "{err}");
+    assert!(err.contains("resumed after step 7"), "{err}");
     elsewhere.extend(["--set", "schedule.epochs=3", "--accept-changes"].map(String::from));
     let steps = elsewhere.iter().position(|word| word == "--steps").unwrap();
     elsewhere[steps + 1] = "none".to_owned();
     let (_, err) = place.run(&elsewhere, 0);
     assert!(
-        err.contains("goes on with what was changed") && err.contains("schedule.epochs: 2 -> 3"),
+        err.contains("resuming with changed settings") && err.contains("schedule.epochs: 2 -> 3"),
         "{err}"
     );
     assert!(err.contains("epoch 3: "), "{err}");
@@ -224,7 +227,7 @@ fn damaged_checkpoints_are_reported() {
         found[0].file_stem().unwrap().to_str().unwrap().trim_start_matches("step-").trim_start_matches('0');
     assert!(err.contains("step-000000006.safetensors: its checksum"), "{err}");
     assert!(
-        err.contains(&format!("goes on after step {}\n", if older.is_empty() { "0" } else { older })),
+        err.contains(&format!("resumed after step {}\n", if older.is_empty() { "0" } else { older })),
         "{err}"
     );
     for entry in std::fs::read_dir(&folder).unwrap() {
@@ -250,16 +253,16 @@ fn run_time_options_are_remembered() {
     assert_eq!((&asked["checkpoint_steps"], &asked["on_plateau"]), (&json!(2), &json!("stop")));
     let model = std::fs::read(place.root().join("run/last.safetensors")).unwrap();
     let err = resume(&[]);
-    assert!(err.contains("the limit of 5 steps is reached") && err.contains("--steps none"), "{err}");
+    assert!(err.contains("reached the limit of 5 steps") && err.contains("--steps none"), "{err}");
     assert!(
         std::fs::read(place.root().join("run/last.safetensors")).unwrap() == model,
         "no step was expected"
     );
     let err = resume(&["--steps", "7", "--workers", "1"]);
-    assert!(err.contains("differs from before: --steps 5 -> 7, --workers 0 -> 1\n"), "{err}");
-    assert!(err.contains("the limit of 7 steps is reached"), "{err}");
+    assert!(err.contains("changed options: --steps 5 -> 7, --workers 0 -> 1\n"), "{err}");
+    assert!(err.contains("reached the limit of 7 steps"), "{err}");
     let err = resume(&["--steps", "none"]);
-    assert!(err.contains("differs from before: --steps 7 -> none\n") && err.contains("epoch 1: "), "{err}");
+    assert!(err.contains("changed options: --steps 7 -> none\n") && err.contains("epoch 1: "), "{err}");
     let asked: Value = serde_json::from_str(&text("run.json")).unwrap();
     assert_eq!((asked.get("steps"), &asked["workers"]), (None, &json!(1)));
 }
@@ -316,7 +319,7 @@ fn the_best_model_is_the_best_in_the_metrics() {
         let whole = place.results("run");
         std::fs::remove_file(&newest).unwrap();
         let (_, err) = place.run(&place.train_resume("run"), 0);
-        assert!(err.contains(&format!("goes on after step {}\n", 12 * epochs - 1)), "{err}");
+        assert!(err.contains(&format!("resumed after step {}\n", 12 * epochs - 1)), "{err}");
         assert!(place.results("run") == whole, "epoch {epochs}");
         std::fs::remove_file(&newest).unwrap();
         let stop = format!("stop-after={}", epochs + 2);
@@ -339,7 +342,7 @@ fn a_damaged_best_model_is_reported() {
     place.run_words(&["edit", &place.path("run"), "lr=1e-9"], 0);
     let output = place.command(&[], &place.resume("run", &["--steps", "none"])).output().unwrap();
     let err = String::from_utf8_lossy(&output.stderr);
-    assert!(err.contains("warning: ") && err.contains("is gone: its file was changed or removed"), "{err}");
+    assert!(err.contains("warning: ") && err.contains("is lost: its file was changed or removed"), "{err}");
     assert!(err.contains("moved to "), "{err}");
     // The third epoch may be better; otherwise the exit code says that the best model is missing.
     match output.status.code() {
@@ -373,11 +376,11 @@ fn unusable_folders_are_reported() {
     let place = Place::new(1);
     let [data, recipe] = ["data", "recipe.toml"].map(|name| place.path(name));
     let (_, err) = place.run_words(&["train", &data, "--recipe", &recipe, "--run", "/proc/run"], 1);
-    assert!(err.contains("/proc/run: cannot make the run folder") && err.contains("--run DIR"), "{err}");
+    assert!(err.contains("/proc/run: cannot create the run folder") && err.contains("--run DIR"), "{err}");
     let (_, err) = place.run_words(&["train", "--resume", &data], 2);
-    assert!(err.contains("holds no run that can go on"), "{err}");
+    assert!(err.contains("is not a run folder"), "{err}");
     let (_, err) = place.run_words(&["edit", &data, "lr=1"], 2);
-    assert!(err.contains("holds no run"), "{err}");
+    assert!(err.contains("is not a run folder"), "{err}");
     let (_, err) = place.run_words(&["recipe", "from-journal", "/nowhere"], 2);
-    assert!(err.contains("is no folder"), "{err}");
+    assert!(err.contains("does not exist"), "{err}");
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use alexnet::train::events::{self, Events};
-use alexnet::train::metrics::{Line, Metrics, Validation};
+use alexnet::train::metrics::{Line, MetricsFile, Validation};
+use alexnet::train::tensorboard::{self, EventFile};
 
 /// A line whose numbers depend on all arguments, with zeros and numbers that are not round in decimal.
 fn line(step: usize, epoch: Option<usize>, salt: f32) -> Line {
@@ -25,7 +25,7 @@ fn line(step: usize, epoch: Option<usize>, salt: f32) -> Line {
 }
 
 /// Writes the lines of the steps after `from` up to `to`: one every ten steps, and an epoch every fifty.
-fn train(metrics: &mut Metrics, events: &mut Events, from: usize, to: usize, salt: f32) {
+fn train(metrics: &mut MetricsFile, events: &mut EventFile, from: usize, to: usize, salt: f32) {
     for step in (from + 1..=to).filter(|step| step.is_multiple_of(10)) {
         let epoch = step.is_multiple_of(50).then_some(step / 50);
         for line in [Some(line(step, None, salt)), epoch.map(|epoch| line(step, Some(epoch), salt))] {
@@ -57,8 +57,8 @@ fn tensorboard_reads_the_values_of_metrics_jsonl() {
     let path = folder.join("metrics.jsonl");
     std::fs::create_dir_all(&folder).unwrap();
 
-    let mut metrics = Metrics::create(&path).unwrap();
-    let mut events = Events::create(&folder, 1).unwrap();
+    let mut metrics = MetricsFile::create(&path).unwrap();
+    let mut events = EventFile::create(&folder, 1).unwrap();
     train(&mut metrics, &mut events, 0, 60, 0.25);
     // A checkpoint is written here.
     let kept = metrics.lines();
@@ -66,17 +66,17 @@ fn tensorboard_reads_the_values_of_metrics_jsonl() {
     println!("{}", compare(&folder).unwrap());
 
     // Training resumes from the checkpoint, and its steps have other values.
-    let mut metrics = Metrics::go_on(&path, kept).unwrap();
-    let mut events = Events::create(&folder, 61).unwrap();
+    let mut metrics = MetricsFile::resume(&path, kept).unwrap();
+    let mut events = EventFile::create(&folder, 61).unwrap();
     train(&mut metrics, &mut events, 60, 90, 0.5);
     println!("{}", compare(&folder).unwrap());
 
     // Again, from the same checkpoint and further than before.
-    let mut metrics = Metrics::go_on(&path, kept).unwrap();
-    let mut events = Events::create(&folder, 61).unwrap();
+    let mut metrics = MetricsFile::resume(&path, kept).unwrap();
+    let mut events = EventFile::create(&folder, 61).unwrap();
     train(&mut metrics, &mut events, 60, 160, 0.75);
     println!("{}", compare(&folder).unwrap());
-    assert_eq!(events::files(&folder).unwrap().len(), 3);
+    assert_eq!(tensorboard::files(&folder).unwrap().len(), 3);
 
     // The comparison must fail for a line that only one of the two has.
     metrics.write(&line(170, None, 0.75)).unwrap();

@@ -136,7 +136,8 @@ impl Case<'_> {
             let trace = std::fs::read_to_string(self.place.path("trace")).unwrap_or_default();
             add(&self.seen.refused, trace.contains("INJECTED"));
             let newest = checkpoint::newest(&self.place.root().join("run/checkpoints"));
-            let carries = newest.is_ok_and(|(found, _)| found.is_some_and(|found| found.best.is_some()));
+            let carries =
+                newest.is_ok_and(|newest| newest.checkpoint.is_some_and(|found| found.best.is_some()));
             add(&self.seen.carried, carries);
         }
         output
@@ -207,8 +208,8 @@ impl Case<'_> {
         let output = self.session(&self.resume(), false, None, None);
         self.check(&output);
         let err = String::from_utf8_lossy(&output.stderr);
-        let over = format!("goes on after step {}\n", 12 * EPOCHS);
-        add(&self.seen.midway, err.contains("goes on after step ") && !err.contains(&over));
+        let over = format!("resumed after step {}\n", 12 * EPOCHS);
+        add(&self.seen.midway, err.contains("resumed after step ") && !err.contains(&over));
         if self.has(Fault::MovedImages) {
             std::fs::rename(&moved, &data).unwrap();
         }

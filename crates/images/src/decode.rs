@@ -53,7 +53,7 @@ fn recognize(bytes: &[u8]) -> Result<Contents, Defect> {
         _ if bytes.is_empty() => Err(Defect::new(DefectKind::Empty, "the file is empty (0 bytes)")),
         _ if gzip::is_gzip(bytes) => Ok(Contents::Gzip),
         Some(format) if format.is_supported() => Ok(Contents::Image(format)),
-        Some(format) => Err(Defect::unsupported_format(format)),
+        Some(format) => Err(format.unsupported()),
         None => Err(Defect::new(
             DefectKind::Unsupported,
             format!("not an image: it starts with `{}`", bytes[..bytes.len().min(8)].escape_ascii()),

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::format::Format;
-
 /// The reason why an image file was not decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defect {
@@ -46,18 +44,6 @@ impl Defect {
         Self::new(
             DefectKind::Unsupported,
             format!("{what} is not supported: convert it, for example with `magick FILE.jpg FILE.png`"),
-        )
-    }
-
-    /// A format that is not supported, with a command that converts it.
-    pub(crate) fn unsupported_format(format: Format) -> Self {
-        Self::new(
-            DefectKind::Unsupported,
-            format!(
-                "{} images are not supported: convert it to JPEG or PNG, for example with `{}`",
-                format.name(),
-                format.conversion()
-            ),
         )
     }
 }

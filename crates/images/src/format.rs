@@ -1,5 +1,6 @@
 //! Image formats, recognized by the first bytes of a file and never by its name.
 
+use crate::defect::{Defect, DefectKind};
 use crate::gzip;
 
 /// Image formats that are recognized; [`Format::is_supported`] says which of them are decoded.
@@ -144,6 +145,18 @@ impl Format {
             | Self::Psd
             | Self::Raw => "png",
         }
+    }
+
+    /// The defect of a file in this unsupported format, with a command that converts it.
+    pub(crate) fn unsupported(self) -> Defect {
+        Defect::new(
+            DefectKind::Unsupported,
+            format!(
+                "{} images are not supported: convert it to JPEG or PNG, for example with `{}`",
+                self.name(),
+                self.conversion()
+            ),
+        )
     }
 
     /// A command that converts a file to a supported format.

@@ -45,7 +45,15 @@ pub(crate) fn inspect(format: Format, bytes: &[u8]) -> Result<Traits, Defect> {
         Format::Gif => has_second_frame(bytes),
         Format::WebP => webp_chunks(bytes).any(|(kind, _)| kind == *b"ANIM"),
         Format::Tiff => tiff::has_second_image(bytes),
-        _ => false,
+        Format::Bmp
+        | Format::Jpeg
+        | Format::Heic
+        | Format::Avif
+        | Format::Jpeg2000
+        | Format::JpegXl
+        | Format::Svg
+        | Format::Psd
+        | Format::Raw => false,
     };
     let orientation = orientation(format, bytes);
     Ok(Traits { format, print: None, sixteen_bit, animated, orientation, lacks_end: false })
@@ -57,7 +65,16 @@ pub(crate) fn orientation(format: Format, bytes: &[u8]) -> u8 {
         Format::Png => png_chunks(bytes).find(|(kind, _)| kind == b"eXIf").map(|(_, data)| data),
         Format::WebP => webp_chunks(bytes).find(|(kind, _)| kind == b"EXIF").map(|(_, data)| data),
         Format::Tiff => Some(bytes),
-        _ => None,
+        Format::Gif
+        | Format::Bmp
+        | Format::Jpeg
+        | Format::Heic
+        | Format::Avif
+        | Format::Jpeg2000
+        | Format::JpegXl
+        | Format::Svg
+        | Format::Psd
+        | Format::Raw => None,
     };
     let exif = exif.map(|exif| exif.strip_prefix(b"Exif\0\0").unwrap_or(exif));
     exif.and_then(Orientation::from_exif_chunk).map_or(1, Orientation::to_exif)
@@ -79,7 +96,15 @@ fn is_truncated(format: Format, bytes: &[u8]) -> bool {
             _ => true,
         },
         Format::Gif => !bytes.trim_ascii_end().ends_with(b";"),
-        _ => false,
+        Format::Tiff
+        | Format::Jpeg
+        | Format::Heic
+        | Format::Avif
+        | Format::Jpeg2000
+        | Format::JpegXl
+        | Format::Svg
+        | Format::Psd
+        | Format::Raw => false,
     }
 }
 
@@ -135,7 +160,7 @@ fn open(format: Format, bytes: &[u8]) -> Result<ImageResult<Box<dyn ImageDecoder
             tiff::check_first_image(bytes)?;
             boxed(TiffDecoder::new(reader))
         }
-        other => return Err(Defect::unsupported_format(other)),
+        other => return Err(other.unsupported()),
     })
 }
 

@@ -24,7 +24,7 @@ struct Directory {
 /// Returns an error for such files.
 pub(crate) fn check_first_image(bytes: &[u8]) -> Result<(), Defect> {
     match first_directory(bytes) {
-        Some(Directory { dng: true, .. }) => Err(Defect::unsupported_format(Format::Raw)),
+        Some(Directory { dng: true, .. }) => Err(Format::Raw.unsupported()),
         Some(Directory { reduced: true, .. }) => Err(Defect::new(
             DefectKind::Unsupported,
             "TIFF file that starts with a thumbnail, as camera raw files do, which are not supported: convert it to JPEG or PNG",

@@ -1,4 +1,4 @@
-//! The images that come with the program: 12,000 of Fashion-MNIST (Zalando SE, MIT; see assets/fashion-mnist).
+//! The images built into the program: 12,000 of Fashion-MNIST (Zalando SE, MIT; see assets/fashion-mnist).
 
 use super::source::{Dataset, idx_from_bytes};
 use crate::Result;
@@ -9,13 +9,13 @@ macro_rules! asset {
     };
 }
 
-/// The first 1,000 training and the first 200 test images of each class of Fashion-MNIST.
+/// Returns the first 1,000 training and the first 200 test images of each class of Fashion-MNIST.
 ///
 /// # Errors
-/// When the program was built from damaged assets.
+/// Returns an error if the program was built from damaged assets.
 pub fn fashion_mnist() -> Result<Dataset> {
     let train = [asset!("train-images-idx3-ubyte.gz"), asset!("train-labels-idx1-ubyte.gz")];
     let test = [asset!("t10k-images-idx3-ubyte.gz"), asset!("t10k-labels-idx1-ubyte.gz")];
-    let names = super::source::GARMENTS;
-    idx_from_bytes(train, test, &names, "Fashion-MNIST, 12,000 images that come with the program")
+    let names = super::source::FASHION_CLASSES;
+    idx_from_bytes(train, test, &names, "Fashion-MNIST, 12,000 built-in images")
 }

@@ -1,33 +1,33 @@
-//! What tells a set of images from another: classes, and each image's name and label. The images themselves are not
-//! read for it.
+//! The identity of a data set: classes, and the name and label of each image. The images themselves are not read.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::source::{Dataset, Split, hex};
+use super::source::{Dataset, Split};
+use crate::format::hex;
 
-/// What a set of images is known by.
+/// The identity of a data set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// Class names, in order.
+    /// The class names, in order.
     pub classes: Vec<String>,
     /// The splits.
     pub splits: Vec<SplitIdentity>,
 }
 
-/// What a split is known by.
+/// The identity of a split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitIdentity {
-    /// `train`, `val`, ...
+    /// The name: `train`, `val`, ...
     pub name: String,
-    /// Images of each class, in the classes' order.
+    /// The number of images of each class, in the order of the classes.
     pub images: Vec<usize>,
-    /// SHA-256 of each image's name and label, in order.
+    /// SHA-256 of the name and label of each image, in order.
     pub digest: String,
 }
 
 impl Identity {
-    /// That of a data set.
+    /// Computes the identity of a data set.
     pub fn of(dataset: &Dataset) -> Self {
         let splits = dataset.splits.iter().map(|split| SplitIdentity {
             name: split.name.clone(),
@@ -37,12 +37,12 @@ impl Identity {
         Self { classes: dataset.classes.clone(), splits: splits.collect() }
     }
 
-    /// The digest of the split with this name.
+    /// Returns the digest of a split.
     pub fn digest(&self, name: &str) -> Option<&str> {
         self.splits.iter().find(|split| split.name == name).map(|split| split.digest.as_str())
     }
 
-    /// What differs between this set and a later one, in words; `None` if they are the same.
+    /// Describes the difference between this set and a later one; `None` if they are the same.
     pub fn difference(&self, now: &Self) -> Option<String> {
         if let Some(difference) = list_difference("classes", &self.classes, &now.classes) {
             return Some(difference);
@@ -61,17 +61,18 @@ impl Identity {
             Some((class, (then, now))) => {
                 let more = match others.count() {
                     0 => String::new(),
+                    1 => ", and 1 more class".to_owned(),
                     n => format!(", and {n} more classes"),
                 };
                 format!("{name}: {before} images -> {after} (class {class}: {then} -> {now}{more})")
             }
-            None => format!("{name}: {before} images as before, but with other names or labels"),
+            None => format!("{name}: {before} images as before, but names or labels differ"),
         })
     }
 }
 
-/// For people: how many images each split has, and the first digits of a digest of all names and labels. The folder
-/// does not matter.
+/// A summary for logs: the number of images in each split, and the first digits of a digest of all names and labels. It does not
+/// depend on the path.
 impl std::fmt::Display for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut digest = Sha256::new();
@@ -94,7 +95,7 @@ fn list_difference(what: &str, then: &[String], now: &[String]) -> Option<String
     let first = (0..).find(|&i| then.get(i) != now.get(i)).unwrap_or(0);
     let (before, after) = (then.len(), now.len());
     let (old, new) = (name(then, first), name(now, first));
-    Some(format!("{what}: {before} -> {after}; number {first}: {old} -> {new}"))
+    Some(format!("{what}: {before} -> {after}; first difference at {first}: {old} -> {new}"))
 }
 
 fn images(split: &Split, classes: usize) -> Vec<usize> {
@@ -107,7 +108,7 @@ fn images(split: &Split, classes: usize) -> Vec<usize> {
     images
 }
 
-/// SHA-256 of all that is listed in a data set: classes, splits, and each image's name and label.
+/// SHA-256 of everything listed in a data set: classes, splits, and the name and label of each image.
 pub(super) fn digest(dataset: &Dataset) -> String {
     let mut digest = Sha256::new();
     dataset.classes.iter().for_each(|class| add(&mut digest, class));
@@ -118,7 +119,7 @@ pub(super) fn digest(dataset: &Dataset) -> String {
     hex(&digest.finalize())
 }
 
-/// SHA-256 of each image's name and label, in order.
+/// SHA-256 of the name and label of each image, in order.
 pub fn digest_of(split: &Split) -> String {
     let mut digest = Sha256::new();
     add_split(&mut digest, split);
@@ -148,15 +149,18 @@ mod tests {
     }
 
     #[test]
-    fn differences_are_told() {
+    fn describes_differences() {
         let then = identity(&["cat", "dog"], &[5, 6], "a");
         assert_eq!(then.difference(&then), None);
         for (now, expected) in [
-            (identity(&["cat", "eel", "dog"], &[5, 6], "a"), "classes: 2 -> 3; number 1: \"dog\" -> \"eel\""),
-            (identity(&["cat"], &[5], "a"), "classes: 2 -> 1; number 1: \"dog\" -> none"),
+            (
+                identity(&["cat", "eel", "dog"], &[5, 6], "a"),
+                "classes: 2 -> 3; first difference at 1: \"dog\" -> \"eel\"",
+            ),
+            (identity(&["cat"], &[5], "a"), "classes: 2 -> 1; first difference at 1: \"dog\" -> none"),
             (identity(&["cat", "dog"], &[5, 7], "b"), "train: 11 images -> 12 (class dog: 6 -> 7)"),
-            (identity(&["cat", "dog"], &[4, 7], "b"), "(class cat: 5 -> 4, and 1 more classes)"),
-            (identity(&["cat", "dog"], &[5, 6], "b"), "with other names or labels"),
+            (identity(&["cat", "dog"], &[4, 7], "b"), "(class cat: 5 -> 4, and 1 more class)"),
+            (identity(&["cat", "dog"], &[5, 6], "b"), "names or labels differ"),
         ] {
             let found = then.difference(&now).unwrap();
             assert!(found.contains(expected), "{found}");

@@ -1,47 +1,45 @@
-//! Images with labels, on their way to the network.
+//! Labeled images, from files to batches.
 //!
-//! | file | what it does |
+//! | module | what it does |
 //! |---|---|
-//! | [`source`] | recognizes where the images are: class folders, archives, ImageNet's files, CIFAR, IDX |
-//! | [`decode`] | bytes to a [`Image`] |
-//! | [`identity`] | what tells a set of images from another |
-//! | [`upright`] | the same, rotated as EXIF says where a recipe asks for it |
-//! | [`encode`] | a [`Image`] to bytes |
-//! | [`square`] | the short side resized, the center square cut |
-//! | [`statistics`] | one pass over the training set: mean image, covariance of colors |
-//! | [`check`] | what is wrong with images, and what to do about it |
-//! | [`digests`] | whole files against what they should be |
-//! | [`pack`] | squares, made once and kept in files that are read fast |
+//! | [`source`] | recognizes data sets: class folders, archives, ImageNet's files, CIFAR, IDX |
+//! | [`decode`], [`encode`], [`square`] | image files to pixels and back, squares (the `alexnet-images` crate) |
+//! | [`upright`] | decoding with the EXIF orientation applied |
+//! | [`identity`] | identifies a data set |
+//! | [`statistics`] | mean image and covariance of colors, from one pass over the training set |
+//! | [`check`] | finds problems in a data set |
+//! | [`fix`] | repairs problems: a plan, applied or undone |
+//! | [`checksums`] | verifies whole files |
+//! | [`pack`] | squares in files that are fast to read |
 //! | [`preprocess`] | mean subtraction, crops, flips, color noise, ten views |
 //! | [`loader`] | batches in order, made by worker threads |
-//! | [`mod@bench`] | how fast each of these steps is |
+//! | [`mod@bench`] | measures the throughput of each stage |
 
 pub mod bench;
 pub mod check;
+pub mod checksums;
 mod defect;
-pub mod digests;
+pub(crate) mod digest;
 pub mod embedded;
+pub mod fix;
 pub mod identity;
 pub mod loader;
+mod measure;
+mod own_files;
 pub mod pack;
 pub mod preprocess;
+mod problem;
+mod skip;
 pub mod source;
 pub mod statistics;
 pub mod upright;
+pub(crate) mod wording;
 
 pub use alexnet_images::{Image, decode, encode, square};
-pub use check::{Problem, ProblemKind};
 pub use identity::Identity;
-pub use loader::{Batch, Loader};
+pub use loader::{LoadedBatch, Loader};
 pub use preprocess::{Preprocess, View};
+pub use problem::{Problem, ProblemKind};
+pub use skip::Skip;
 pub use source::{Dataset, Split, Stored};
 pub use statistics::{ColorBasis, Statistics};
-
-/// An image that was left out, and why.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Skip {
-    /// The image's file, as the user knows it.
-    pub file: String,
-    /// What is wrong with it.
-    pub reason: String,
-}

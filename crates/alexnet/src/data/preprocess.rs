@@ -1,52 +1,52 @@
-//! From a square to what the network sees: the contract that training, evaluation and the model file share.
+//! From a square to the input of the network, as training, evaluation and the model file share it.
 
 use rand::RngExt;
 use rand_distr::{Distribution, Normal};
 use serde::{Deserialize, Serialize};
 
-use super::square::RESIZE;
+use super::Image;
+use super::square::{self, RESIZE};
 use super::statistics::{ColorBasis, Statistics};
-use super::{Image, square};
 use crate::net::{Augment, Input, Mean, Orientation};
 use crate::random::{Purpose, generator, key};
 
-/// How an image becomes the network's input. Everything that could differ between two programs is in here.
+/// How an image becomes the input of the network: everything in which two programs could differ.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocess {
-    /// The short side is resized to this, and the center square taken.
+    /// The short side is resized to this length, and the center square cropped.
     pub square: usize,
-    /// Side of the crop that enters the network.
+    /// The side of the crop that enters the network.
     pub crop: usize,
-    /// Which way up images are before the square is cut; absent: as stored.
+    /// Whether the EXIF orientation is applied before cropping; if absent, it is not.
     #[serde(default, skip_serializing_if = "Orientation::is_stored")]
     pub orientation: Orientation,
     /// How squares are resized.
     pub resize: String,
-    /// Order of the colors.
+    /// The order of the channels.
     pub channels: String,
     /// What the centered pixels are divided by.
     pub divisor: f32,
-    /// What they are then divided by, red, green, blue.
+    /// What each channel is then divided by.
     pub deviations: [f32; 3],
-    /// What is subtracted from the 0..255 pixels: `[square, square, 3]`, or `[3]`.
+    /// What is subtracted from the 0..255 pixels: `[square, square, 3]` or `[3]`.
     #[serde(skip)]
     pub mean: Vec<f32>,
 }
 
-/// Where a crop lies in the square, and whether it is mirrored.
+/// The position of a crop in the square, and whether it is mirrored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
-    /// First column.
+    /// The first column.
     pub x: usize,
-    /// First row.
+    /// The first row.
     pub y: usize,
-    /// Mirrored left to right.
+    /// Mirrored horizontally.
     pub flip: bool,
 }
 
 impl Preprocess {
-    /// The contract of a recipe, its means measured on the training set unless the recipe gives them.
+    /// The preprocessing of a recipe. Means are measured on the training set, unless the recipe fixes them.
     pub fn new(input: &Input, statistics: &Statistics) -> Self {
         let mean = match input.mean {
             Mean::Image => statistics.mean_image(),
@@ -56,7 +56,7 @@ impl Preprocess {
         Self { mean, ..Self::of(input) }
     }
 
-    /// The contract of a recipe, without its mean.
+    /// The preprocessing of a recipe, without its mean.
     pub(super) fn of(input: &Input) -> Self {
         Self {
             square: input.square,
@@ -65,26 +65,26 @@ impl Preprocess {
             resize: RESIZE.to_owned(),
             channels: "RGB".to_owned(),
             divisor: input.divisor,
-            deviations: input.deviations.unwrap_or([1.0; 3]),
+            deviations: input.std.unwrap_or([1.0; 3]),
             mean: Vec::new(),
         }
     }
 
-    /// The square of an image.
+    /// Returns the square of an image.
     pub fn square(&self, image: &Image) -> Image {
         square::square(image, self.square)
     }
 
-    /// Values of one view.
+    /// The number of values in a view.
     pub fn view_len(&self) -> usize {
         3 * self.crop * self.crop
     }
 
-    /// Writes one view of a square, `[crop, crop, 3]`: `(pixel + noise - mean) / divisor / deviation`. The mean
-    /// belongs to the place in the square, so a mirrored view is the mirror of the centered one.
+    /// Writes one view of a square, `[crop, crop, 3]`: `(pixel + noise - mean) / divisor / std`. The mean belongs to the position in
+    /// the square, so a mirrored view is the mirror image of the centered one.
     ///
     /// # Panics
-    /// When the square or the view has another size than the contract says.
+    /// Panics if the square or the view has another size.
     pub fn view(&self, square: &Image, view: View, noise: [f32; 3], out: &mut [f32]) {
         assert_eq!((square.width, square.height), (self.square, self.square), "size of the square");
         let scale = self.deviations.map(|deviation| 1.0 / (self.divisor * deviation));
@@ -111,7 +111,7 @@ impl View {
         Self { x: offset, y: offset, flip: false }
     }
 
-    /// The ten views of the paper's section 4.1: four corners and the center, then their mirror images.
+    /// The ten views of section 4.1 of the paper: four corners and the center, then their mirror images.
     pub fn ten(square: usize, crop: usize) -> [Self; 10] {
         let far = square - crop;
         let center = Self::center(square, crop);
@@ -120,8 +120,8 @@ impl View {
         std::array::from_fn(|i| Self { flip: i >= 5, ..five[i % 5] })
     }
 
-    /// The view that an image is trained on in an epoch (paper, section 4.1): any crop of the square, mirrored
-    /// or not, as far as `augment` allows. `image` is the image's index in the split.
+    /// A random crop of the square, mirrored or not, as `augment` allows (paper, section 4.1). `image` is the index of the image in
+    /// the split.
     pub fn random(augment: &Augment, square: usize, crop: usize, seed: u64, epoch: u64, image: u64) -> Self {
         let mut generator = generator(key(seed, epoch, image, Purpose::Crop));
         let (x, y) = (generator.random_range(0..=square - crop), generator.random_range(0..=square - crop));
@@ -132,8 +132,8 @@ impl View {
     }
 }
 
-/// The color noise of an image in an epoch (paper, section 4.1): along each eigenvector of the training pixels'
-/// covariance, `a ~ N(0, color_noise)` times the pixels' deviation along it. On the 0..255 scale.
+/// The color noise of an image in an epoch (paper, section 4.1): along each eigenvector of the covariance of the training pixels,
+/// `a ~ N(0, color_noise)` times the standard deviation along it. On the 0..255 scale.
 pub fn color_noise(augment: &Augment, basis: &ColorBasis, seed: u64, epoch: u64, image: u64) -> [f32; 3] {
     let Ok(normal) = Normal::new(0.0, augment.color_noise) else { return [0.0; 3] };
     if augment.color_noise == 0.0 {
@@ -152,8 +152,8 @@ mod tests {
         Augment { random_crop: true, flip: true, color_noise: 0.1 }
     }
 
-    /// A square whose pixel at (x, y) is (x, y, 7), with a mean image of (y, 0, 2).
-    fn contract(square: usize, crop: usize) -> (Preprocess, Image) {
+    /// A square whose pixel at (x, y) is (x, y, 7), and a mean image of (y, 0, 2).
+    fn example(square: usize, crop: usize) -> (Preprocess, Image) {
         let places = || (0..square * square).map(|i| (i % square, i / square));
         let mean = places().flat_map(|(_, y)| [y as f32, 0.0, 2.0]).collect();
         let preprocess = Preprocess {
@@ -171,8 +171,8 @@ mod tests {
     }
 
     #[test]
-    fn a_view_is_centerd_where_it_lies_and_then_mirrored() {
-        let (preprocess, square) = contract(9, 5);
+    fn view_is_centered_before_it_is_mirrored() {
+        let (preprocess, square) = example(9, 5);
         for flip in [false, true] {
             let mut out = vec![0.0; preprocess.view_len()];
             preprocess.view(&square, View { x: 3, y: 1, flip }, [0.5, 0.0, 0.0], &mut out);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn random_views_reach_every_offset_and_flip_every_second() {
+    fn random_views_cover_all_offsets_and_flip_half() {
         let views: Vec<View> = (0..4000).map(|i| View::random(&augment(), 256, 224, 1, 5, i)).collect();
         for offset in 0..=32 {
             assert!(views.iter().any(|v| v.x == offset) && views.iter().any(|v| v.y == offset), "{offset}");
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_square_no_larger_than_the_crop_has_one_place() {
+    fn square_of_the_crop_size_has_one_view() {
         let view = View::random(&augment(), 32, 32, 1, 1, 1);
         assert_eq!((view.x, view.y), (0, 0));
     }

@@ -1,128 +1,55 @@
-//! What one pass over the training set finds: the mean image, the covariance of colors, and the images that do
-//! not decode.
+//! The statistics of a training set: mean image, covariance of colors, and the images that do not decode.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nalgebra::{Matrix3, SymmetricEigen};
 use safetensors::Dtype;
 
-use super::{Image, Skip, Split, square};
-use crate::error::Kind;
+use super::Image;
+use super::skip::Skip;
 use crate::files::container::{self, Array, Header, Values};
 use crate::{Error, Result};
 
-/// Sums over the squares of a training set. All are integers, so no order of the images changes a bit.
+/// Sums over the squares of a training set. They are integers, so they do not depend on the order of the images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statistics {
-    /// Side of the squares.
+    /// The side of the squares.
     pub square: usize,
-    /// Images that decode, by their index in the split.
+    /// The indices in the split of the images that decode.
     pub usable: Vec<usize>,
-    /// Images that do not.
+    /// The images that do not decode.
     pub skipped: Vec<Skip>,
-    /// Sum of every value, `[square, square, 3]`.
+    /// The sum of each value, `[square, square, 3]`.
     pub(super) sums: Vec<u64>,
-    /// Sum of the products of two colors over all pixels, `[3, 3]`.
+    /// The sums of products of two channels over all pixels, `[3, 3]`.
     pub(super) products: [[u64; 3]; 3],
 }
 
-/// The principal directions of the training pixels' colors.
+/// The principal directions of the colors of the training pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ColorBasis {
-    /// Unit eigenvectors of the covariance, by falling eigenvalue; the largest component of each is positive.
+    /// Unit eigenvectors of the covariance, by decreasing eigenvalue; the largest component of each is positive.
     pub vectors: [[f64; 3]; 3],
-    /// Square roots of the eigenvalues: the pixels' deviations along the vectors, on the 0..255 scale.
+    /// Square roots of the eigenvalues: the standard deviations along the vectors, on the 0..255 scale.
     pub deviations: [f64; 3],
 }
 
 impl Statistics {
-    /// The file's name in a folder of packed squares.
+    /// The file name in a packed folder.
     const FILE: &'static str = "statistics.safetensors";
-
-    /// Reads every image of `split` once, on `workers` threads, unless its statistics are known. `progress` is told
-    /// how many are done, and ends the pass with the error that it returns.
-    ///
-    /// # Errors
-    /// When no image decodes, a file cannot be read, or `progress` says so.
-    pub fn measure(
-        split: &Split,
-        square: usize,
-        workers: usize,
-        progress: &(dyn Fn(usize) -> Result<()> + Sync),
-    ) -> Result<Self> {
-        if let Some(known) = split.known_statistics(square) {
-            progress(split.len())?;
-            return Ok(known.clone());
-        }
-        let next = AtomicUsize::new(0);
-        let parts = Mutex::new(Vec::new());
-        let work = || {
-            let mut part = Self::empty(square);
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= split.len() {
-                    break;
-                }
-                if let Err(error) = part.add(split, index).and_then(|()| progress(index + 1)) {
-                    next.store(split.len(), Ordering::Relaxed);
-                    return Err(error);
-                }
-            }
-            parts.lock().expect("no worker panics with the lock").push(part);
-            Ok(())
-        };
-        std::thread::scope(|scope| {
-            let spawn = |_| {
-                std::thread::Builder::new().spawn_scoped(scope, work).map_err(|error| {
-                    // Those that have started find nothing left to do.
-                    next.store(split.len(), Ordering::Relaxed);
-                    Error::new(Kind::Runtime, format!("cannot start a thread that reads images: {error}"))
-                        .help("fewer threads: --threads 1")
-                })
-            };
-            let workers = (0..workers.max(1)).map(spawn).collect::<Result<Vec<_>>>()?;
-            workers.into_iter().try_for_each(|worker| {
-                worker.join().unwrap_or_else(|_| Err(Error::data("a worker that read the images failed")))
-            })
-        })?;
-        let mut all = Self::empty(square);
-        parts.into_inner().expect("all workers are done").into_iter().for_each(|part| all.merge(part));
-        all.usable.sort_unstable();
-        all.skipped.sort_by(|a, b| a.file.cmp(&b.file));
-        match (all.usable.is_empty(), all.skipped.first()) {
-            (false, _) => Ok(all),
-            (true, Some(first)) => Err(Error::data(format!(
-                "none of the {} images decodes; the first, {}: {}",
-                all.skipped.len(),
-                first.file,
-                first.reason
-            ))),
-            (true, None) => Err(Error::data("there are no images to train on")),
-        }
-    }
 
     pub(super) fn empty(square: usize) -> Self {
         let sums = vec![0; 3 * square * square];
         Self { square, usable: Vec::new(), skipped: Vec::new(), sums, products: [[0; 3]; 3] }
     }
 
-    fn add(&mut self, split: &Split, index: usize) -> Result<()> {
-        match split.image(index)? {
-            Ok(image) => self.add_square(index, &square::square(&image, self.square)),
-            Err(skip) => self.skipped.push(skip),
-        }
-        Ok(())
-    }
-
     /// Adds the square of the image with this index.
     pub(super) fn add_square(&mut self, index: usize, image: &Image) {
         self.usable.push(index);
         self.sums.iter_mut().zip(&image.pixels).for_each(|(sum, &value)| *sum += u64::from(value));
-        // 32 bits hold the sums of the products of 66,000 pixels, 64 those of any set.
+        // 32 bits hold the products of 66,000 pixels, 64 bits those of any set.
         for part in image.pixels.as_chunks::<3>().0.chunks(1 << 16) {
             let mut products = [[0u32; 3]; 3];
             for pixel in part {
@@ -138,12 +65,8 @@ impl Statistics {
         }
     }
 
-    /// Adds what was found in images that follow these.
-    pub(super) fn append(&mut self, other: Self) {
-        self.merge(other);
-    }
-
-    fn merge(&mut self, other: Self) {
+    /// Adds the statistics of other images.
+    pub(super) fn merge(&mut self, other: Self) {
         self.usable.extend(other.usable);
         self.skipped.extend(other.skipped);
         self.sums.iter_mut().zip(other.sums).for_each(|(sum, value)| *sum += value);
@@ -152,10 +75,10 @@ impl Statistics {
         }
     }
 
-    /// Statistics from sums that were kept.
+    /// Creates statistics from stored sums.
     ///
     /// # Errors
-    /// When they cannot be those of so many images.
+    /// Returns an error if they are inconsistent with the number of images.
     pub(super) fn of_sums(
         square: usize,
         usable: Vec<usize>,
@@ -168,7 +91,7 @@ impl Statistics {
             sums.len() == 3 * square * square && products.len() == 9 && sums.iter().all(|&sum| sum <= most);
         if !fits {
             return Err(Error::data(format!(
-                "its sums are not those of {} squares of {square}",
+                "the sums are not those of {} squares of side {square}",
                 usable.len()
             )));
         }
@@ -176,12 +99,12 @@ impl Statistics {
         Ok(Self { square, usable, skipped, sums, products })
     }
 
-    /// Writes what stands in a folder of packed squares, and in a run folder: `sums` and `products`, from which all else
-    /// follows, and for other readers `mean`, `covariance`, `eigenvalues` and `eigenvectors` (rows), on the 0..255 scale;
-    /// and where some images were left out, `usable`, and which.
+    /// Writes the file of a packed folder or a run folder: `sums` and `products`, from which everything else follows; for other
+    /// readers `mean`, `covariance`, `eigenvalues` and `eigenvectors` (rows) on the 0..255 scale; and if images were skipped,
+    /// `usable` and their list.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
         let (basis, mean) = (self.color_basis(), self.mean_image());
         let covariance =
@@ -207,29 +130,29 @@ impl Statistics {
         container::write(&folder.join(Self::FILE), &metadata, &arrays)
     }
 
-    /// Reads what [`Statistics::save`] wrote for squares of this side of a training set of `images` images.
+    /// Reads the file written by [`Statistics::save`] for squares of this side and a training set of `images` images.
     ///
     /// # Errors
-    /// When there is no such file, or it is that of others.
+    /// Returns an error if the file does not exist or belongs to other images.
     pub fn load(folder: &Path, square: usize, images: usize) -> Result<Self> {
         let path = folder.join(Self::FILE);
         let read = || {
-            let cannot = |error: std::io::Error| Error::data(format!("cannot be read: {error}"));
+            let cannot = |error: std::io::Error| Error::data(format!("cannot read the file: {error}"));
             let file = File::open(&path).map_err(cannot)?;
             let header = Header::read(&file, file.metadata().map_err(cannot)?.len())?;
-            let (_, sums) = header.words(&file, "sums", Dtype::U64)?;
-            let (_, products) = header.words(&file, "products", Dtype::U64)?;
+            let (_, sums) = header.integers(&file, "sums", Dtype::U64)?;
+            let (_, products) = header.integers(&file, "products", Dtype::U64)?;
             let (usable, skipped) = match header.place("usable", Dtype::U64) {
-                Ok(_) => (header.words(&file, "usable", Dtype::U64)?.1, header.text("skipped")?),
+                Ok(_) => (header.integers(&file, "usable", Dtype::U64)?.1, header.text("skipped")?),
                 Err(_) => ((0..images as u64).collect(), "[]"),
             };
             let ascending = usable.is_sorted_by(|a, b| a < b);
             let inside = usable.last().is_some_and(|&last| last < images as u64);
             if !ascending || !inside || header.text("images")? != usable.len().to_string() {
-                return Err(Error::data(format!("they are those of other images than the {images} here")));
+                return Err(Error::data(format!("measured on other images than these {images}")));
             }
             let skipped = serde_json::from_str(skipped)
-                .map_err(|error| Error::data(format!("its list of skipped images: {error}")))?;
+                .map_err(|error| Error::data(format!("invalid list of skipped images: {error}")))?;
             let usable = usable.into_iter().map(|index| index as usize).collect();
             Self::of_sums(square, usable, skipped, sums, &products)
         };
@@ -247,7 +170,7 @@ impl Statistics {
         self.means().map(|mean| mean as f32)
     }
 
-    /// Covariance of red, green and blue over all pixels of all squares, on the 0..255 scale.
+    /// The covariance of red, green and blue over all pixels of all squares, on the 0..255 scale.
     pub fn covariance(&self) -> [[f64; 3]; 3] {
         let (pixels, means) = (self.pixels(), self.means());
         std::array::from_fn(|i| {
@@ -263,7 +186,7 @@ impl Statistics {
         order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
         let vectors = order.map(|i| {
             let vector = eigen.eigenvectors.column(i);
-            // An eigenvector's sign is arbitrary: its largest component is made positive, on every machine alike.
+            // The sign of an eigenvector is arbitrary: the largest component is made positive, so that all machines agree.
             let sign = if vector[vector.iamax()] < 0.0 { -1.0 } else { 1.0 };
             std::array::from_fn(|c| sign * vector[c])
         });

@@ -1,25 +1,21 @@
-//! Images the right way up.
+//! Decoding with the EXIF orientation applied.
 
 use super::{Image, decode};
 use crate::Result;
 use crate::net::Orientation;
 
-/// Decodes an image file, rotated and mirrored as its EXIF orientation says if `orientation` asks for that.
+/// Decodes an image file and, if required, rotates and mirrors it by its EXIF orientation.
 ///
 /// # Errors
-/// As [`decode::decode`].
+/// Returns an error if the image does not decode.
 pub fn decode(bytes: &[u8], orientation: Orientation) -> Result<Image> {
     let image = decode::decode(bytes)?;
-    Ok(match orientation {
-        Orientation::Stored => image,
-        Orientation::Exif => turn(image, decode::orientation(bytes)),
-    })
-}
-
-/// The image turned as an EXIF orientation of 1 to 8 says.
-fn turn(image: Image, orientation: u8) -> Image {
-    match orientation {
+    let exif = match orientation {
+        Orientation::Stored => 1,
+        Orientation::Exif => decode::orientation(bytes),
+    };
+    Ok(match exif {
         1 => image,
-        _ => decode::apply_orientation(image, orientation),
-    }
+        turned => decode::apply_orientation(image, turned),
+    })
 }

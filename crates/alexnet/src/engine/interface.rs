@@ -5,7 +5,7 @@ use std::fmt;
 use super::batch::{Batch, StepOutcome, Update};
 use super::health::{Health, NonFinite};
 use super::memory::MemoryTable;
-use super::tensor::Tensor;
+use super::tensor::{self, Tensor, TensorKind};
 use super::timings::LayerTimings;
 use crate::Result;
 use crate::net::Network;
@@ -38,7 +38,7 @@ pub type OnGradient<'a> = dyn FnMut(LayerGradient<'_>) -> Result<()> + Send + 'a
 
 /// Executes a network on a device.
 ///
-/// Engines are opened with [`open`](super::open). Any call can fail: an engine may run on a device that is lost, or wait
+/// Engines are opened with [`open`](super::open()). Any call can fail: an engine may run on a device that is lost, or wait
 /// for other processes.
 pub trait Engine: Send + fmt::Debug {
     /// The network.
@@ -125,23 +125,51 @@ pub trait Engine: Send + fmt::Debug {
     /// The time each layer took in the last forward pass or training step.
     fn timings(&self) -> &LayerTimings;
 
-    /// Returns weights and biases, first layer first, named and shaped as in the model file.
+    /// Returns a tensor by its name in the model file (`conv1.weight`), in the layout of the model file.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such tensor, or it is a gradient or momentum and the engine was not opened for
+    /// training.
+    fn tensor(&self, kind: TensorKind, name: &str) -> Result<Tensor>;
+
+    /// Writes a tensor.
+    ///
+    /// # Errors
+    /// Returns an error, and changes nothing, under the conditions of [`Engine::tensor`], if the tensor has the wrong shape
+    /// or a non-finite value, or if weights were converted to half precision.
+    fn set_tensor(&mut self, kind: TensorKind, tensor: &Tensor) -> Result<()>;
+
+    /// Returns all tensors of a kind, first layer first.
+    ///
+    /// # Errors
+    /// Returns an error under the conditions of [`Engine::tensor`].
+    fn tensors(&self, kind: TensorKind) -> Result<Vec<Tensor>> {
+        tensor::names(self.network()).iter().map(|(name, _)| self.tensor(kind, name)).collect()
+    }
+
+    /// Returns weights and biases, first layer first.
     ///
     /// # Errors
     /// Returns an error if the device fails.
-    fn parameters(&self) -> Result<Vec<Tensor>>;
+    fn parameters(&self) -> Result<Vec<Tensor>> {
+        self.tensors(TensorKind::Parameters)
+    }
 
-    /// Returns the gradients of the last [`Engine::forward_backward`], named and shaped like the parameters.
+    /// Returns the gradients of the last [`Engine::forward_backward`], first layer first.
     ///
     /// # Errors
     /// Returns an error if the engine was not opened for training.
-    fn gradients(&self) -> Result<Vec<Tensor>>;
+    fn gradients(&self) -> Result<Vec<Tensor>> {
+        self.tensors(TensorKind::Gradients)
+    }
 
-    /// Returns the momentum buffers, named and shaped like the parameters.
+    /// Returns the momentum buffers, first layer first.
     ///
     /// # Errors
     /// Returns an error if the engine was not opened for training.
-    fn velocities(&self) -> Result<Vec<Tensor>>;
+    fn velocities(&self) -> Result<Vec<Tensor>> {
+        self.tensors(TensorKind::Velocities)
+    }
 
     /// Loads weights and biases.
     ///

@@ -4,7 +4,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `interface` | the trait that trainer, predictor, benchmark and learning rate search use |
-//! | `options` | [`open`]: devices, modes, limits |
+//! | `open`, `options` | [`open()`]: devices, modes, limits |
 //! | `cpu` | the CPU engine |
 //! | [`reference`] | a slow and simple implementation that the tests compare engines with |
 
@@ -13,6 +13,7 @@ mod cpu;
 mod health;
 mod interface;
 mod memory;
+mod open;
 mod options;
 pub mod reference;
 mod tensor;
@@ -22,6 +23,7 @@ pub use batch::{Batch, Shard, StepOutcome, Update};
 pub use health::{Health, NonFinite, Place};
 pub use interface::{Engine, LayerGradient, Objective, OnGradient};
 pub use memory::MemoryTable;
-pub use options::{Device, Mode, Options, open};
-pub use tensor::Tensor;
+pub use open::open;
+pub use options::{Device, Mode, Options};
+pub use tensor::{Tensor, TensorKind};
 pub use timings::{LayerTiming, LayerTimings, Pass};

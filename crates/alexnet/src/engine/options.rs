@@ -1,10 +1,5 @@
 //! How an engine is opened: on which device, for what, and with which limits.
 
-use super::cpu::CpuEngine;
-use super::interface::Engine;
-use crate::Result;
-use crate::net::Network;
-
 /// Hardware that an engine can run on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Device {
@@ -25,7 +20,7 @@ pub enum Mode {
     Inspection,
 }
 
-/// Options of [`open`].
+/// Options of [`open`](super::open()).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The calls to plan for. Default: [`Mode::Inference`].
@@ -70,17 +65,5 @@ impl Options {
     /// Options for inference on up to `batch` images per call; other options have their defaults.
     pub fn inference(batch: usize, threads: usize) -> Self {
         Self { mode: Mode::Inference, batch, threads, ..Self::default() }
-    }
-}
-
-/// Opens an engine for `network`, with all parameters zero.
-///
-/// # Errors
-/// Returns an error if an option is invalid, memory is insufficient (the message includes the memory table), or the
-/// threads cannot be started.
-pub fn open(device: Device, network: Network, options: &Options) -> Result<Box<dyn Engine>> {
-    log::debug!("opening an engine for {} parameters on {device:?}: {options:?}", network.parameters());
-    match device {
-        Device::Cpu => Ok(Box::new(CpuEngine::open(network, options)?)),
     }
 }

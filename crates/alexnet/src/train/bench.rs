@@ -1,4 +1,4 @@
-//! `alexnet bench`: how fast a network trains and classifies on this machine, beside what the machine could do.
+//! `alexnet bench`: training and inference throughput on this machine, compared with its peak.
 
 use std::time::Instant;
 
@@ -11,39 +11,39 @@ use crate::engine::{self, Batch, Device, LayerTimings, Options, Pass, StepOutcom
 use crate::net::{Layer, Network, Recipe};
 use crate::random::{Purpose, key};
 
-/// Calls of which the median is taken, at least, after one that is not counted.
+/// Fewest calls for a median, after a warm-up call.
 const CALLS: usize = 5;
 
-/// Seconds that short calls are repeated for: what disturbs one of them disturbs its neighbors too.
-const LONG: f64 = 1.0;
+/// Seconds for which short calls are repeated: a disturbance affects several of them.
+const MIN_SECONDS: f64 = 1.0;
 
-/// What [`fn@bench`] measured.
+/// The result of [`fn@bench`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Speed {
     /// Name of the recipe.
     pub recipe: String,
-    /// Images in a step.
+    /// Images per step.
     pub batch: usize,
-    /// Threads that computed.
+    /// Compute threads.
     pub threads: usize,
-    /// Whether inference kept the weights of fully connected layers in half precision.
+    /// Whether inference used half-precision weights in fully connected layers.
     pub half: bool,
     /// Forward, backward and update.
     pub train_images_per_second: f64,
     /// Forward.
     pub infer_images_per_second: f64,
-    /// Multiply-adds this machine can do, in 1e9 multiplications or additions a second, measured in the same run.
+    /// Peak multiply-add throughput of this machine in GFLOP/s, measured in the same run.
     pub peak_gflops: f64,
-    /// What a direct convolution would have to do to be as fast, in training.
+    /// Training throughput in GFLOP/s, as if by direct convolution.
     pub train_gflops: f64,
-    /// The same, forward only.
+    /// Inference throughput in GFLOP/s, as if by direct convolution.
     pub infer_gflops: f64,
-    /// Memory this machine copies, in 1e9 bytes read or written a second, measured in the same run.
+    /// Copy bandwidth of this machine in GB/s, read plus written, measured in the same run.
     pub copy_gbytes: f64,
-    /// Most memory the process held, in bytes; 0 where the system does not say.
+    /// Peak resident memory of the process in bytes; 0 if unknown.
     pub resident_bytes: u64,
-    /// Every pass through every layer of a training step, in the order in which they run; what a layer does for its
-    /// neighbor counts as its own.
+    /// Every pass through every layer of a training step, in the order in which they run. Work that is fused into a layer
+    /// counts as that layer's.
     pub train_layers: Vec<LayerSpeed>,
     /// Every layer of inference.
     pub infer_layers: Vec<LayerSpeed>,
@@ -58,17 +58,17 @@ pub struct LayerSpeed {
     pub pass: Pass,
     /// Median duration.
     pub milliseconds: f64,
-    /// What a direct computation would have to do to be as fast; 0 for a pass that is bound by memory.
+    /// GFLOP/s, as if computed directly; 0 for a pass without multiplications.
     pub gflops: f64,
-    /// Bytes of what has to be read and written, each once, in 1e9 a second.
+    /// GB/s of what has to be read and written at least once.
     pub gbytes: f64,
 }
 
-/// Measures training and inference of `recipe` on random images; inference with the weights of fully connected layers
-/// in half precision, if `half`.
+/// Measures training and inference of `recipe` on random images; with `half`, inference uses half-precision weights in fully
+/// connected layers.
 ///
 /// # Errors
-/// When the recipe's layers do not fit, memory cannot be had, or the loss is not finite.
+/// Returns an error if the recipe's layers do not fit, there is too little memory, or the loss is not finite.
 pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Result<Speed> {
     let network = Network::new(recipe, recipe.classes)?;
     let images: Vec<f32> = (0..batch * network.input.len()).map(|i| pixel(i as u64)).collect();
@@ -98,16 +98,18 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
         drop(parameters);
         let mut timings = Vec::new();
         let batch_of = Batch::whole(&images, &labels, &keys);
-        // A rate of 0 keeps the numbers of the first step, whatever they are, from growing.
+        // A learning rate of 0 keeps the values of the first step from growing.
         let update = Update { rate: 0.0, momentum: recipe.optimizer.momentum, decay: recipe.optimizer.decay };
         let step = || {
             let StepOutcome { loss, .. } = engine.step(&batch_of, &update)?;
-            // Nothing is learned from such a loss, so there would be half a step to measure.
+            // Such a step is cut short, so it cannot be measured.
             if !loss.is_finite() {
-                let message =
-                    format!("the loss of random images is {loss}: `{}` cannot be measured", recipe.name);
+                let message = format!(
+                    "recipe `{}`: the loss on random images is {loss}, so it cannot be measured",
+                    recipe.name
+                );
                 return Err(crate::Error::new(crate::error::Kind::Diverged, message)
-                    .help("smaller initial weights in the recipe"));
+                    .help("use smaller initial weights in the recipe"));
             }
             timings.push(engine.timings().clone());
             Ok(())
@@ -131,7 +133,7 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
     })
 }
 
-/// GFLOP of a training step per image: forward, weight gradients, and input gradients of all layers but the first.
+/// GFLOP per image of a training step: forward, weight gradients, and input gradients of all layers but the first.
 fn training_gflop(network: &Network) -> f64 {
     let first = network.layers.iter().find(|layer| layer.macs() > 0).map_or(0, |layer| layer.macs());
     2.0 * (3 * network.macs() - first) as f64 / 1e9
@@ -158,13 +160,13 @@ fn layer_speeds(network: &Network, batch: usize, timings: &[LayerTimings]) -> Ve
     speeds.collect()
 }
 
-/// Bytes that a pass has to read or write at least once.
+/// Bytes that a pass has to read and write at least once.
 fn traffic(layer: &Layer, pass: Pass, batch: usize) -> usize {
     let (inputs, outputs) = (batch * layer.input.len(), batch * layer.output.len());
     let parameters = layer.parameters();
     let values = match pass {
         Pass::Forward | Pass::WeightGradient => inputs + parameters + outputs,
-        // A layer that learns nothing looks at its inputs again.
+        // A layer without weights reads its inputs again.
         Pass::InputGradient if parameters == 0 => 2 * inputs + outputs,
         Pass::InputGradient => inputs + parameters + outputs,
         // Weights and momentum are read and written, the gradient is read.
@@ -189,7 +191,7 @@ fn median(mut call: impl FnMut() -> Result<()>) -> Result<f64> {
     call()?;
     let mut seconds = Vec::with_capacity(CALLS);
     let first = Instant::now();
-    while seconds.len() < CALLS || first.elapsed().as_secs_f64() < LONG {
+    while seconds.len() < CALLS || first.elapsed().as_secs_f64() < MIN_SECONDS {
         let begin = Instant::now();
         call()?;
         seconds.push(begin.elapsed().as_secs_f64());
@@ -198,7 +200,7 @@ fn median(mut call: impl FnMut() -> Result<()>) -> Result<f64> {
     Ok(seconds[seconds.len() / 2])
 }
 
-/// The process's high-water mark of resident memory, as Linux tells it.
+/// The peak resident memory of the process, on Linux; 0 elsewhere.
 pub(super) fn peak_resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

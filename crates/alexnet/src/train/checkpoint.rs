@@ -1,15 +1,16 @@
-//! Checkpoints: everything from which a training goes on to the same bits.
+//! Checkpoints: everything that a bit-identical resume needs.
 //!
-//! A checkpoint is a sealed safetensors file, `checkpoints/step-000012000.safetensors`. Tensors, 32-bit: the parameters as in
-//! a model file, and beside each the momentum, `momentum.conv1.weight`, and `mean`; while the best model is not saved, its
-//! parameters, `best.conv1.weight`; the last array is the SHA-256 of all bytes before it. Metadata: `format_version`, `state` ([`State`]) and `lineage` ([`Lineage`]), JSON.
+//! A checkpoint is a sealed safetensors file, `checkpoints/step-000012000.safetensors`. Its tensors are f32: the parameters as
+//! in a model file, the momentum of each, `momentum.conv1.weight`, and `mean`; while the best model is not saved, its
+//! parameters, `best.conv1.weight`. The last array is the SHA-256 of all bytes before it. Metadata: `format_version`, and as
+//! JSON `state` ([`State`]) and `lineage` ([`Lineage`]).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::schedule::Pace;
+use super::schedule::LrState;
 use super::settings::Settings;
 use super::snapshot::Snapshot;
 use super::tally::Tally;
@@ -19,82 +20,82 @@ use crate::files::container::{self, Array, Values};
 use crate::net::{Recipe, diff};
 use crate::{Error, Result};
 
-/// Version of the checkpoints that this program writes, and the newest that it reads. Version 1 says of the best model only
-/// how it was judged.
+/// The format version that this program writes, and the newest that it reads. Version 1 has only the evaluation of the best
+/// model.
 pub const FORMAT_VERSION: u32 = 2;
 
-/// What the momentum of a parameter is called: this, and the parameter's name.
+/// Prefix of a parameter's name for its momentum.
 const MOMENTUM: &str = "momentum.";
-/// The same for the parameters of the best model.
+/// Prefix of a parameter's name for its value in the best model.
 const BEST: &str = "best.";
 const MEAN: &str = "mean";
 
-/// Where a training stands between two steps.
+/// The state of a training between two steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    /// Updates so far.
+    /// Steps so far.
     pub step: usize,
-    /// Batches of the epoch under way that have been used.
+    /// Batches of the current epoch that have been used.
     pub batches: usize,
-    /// Where the schedule stands.
-    pub pace: Pace,
-    /// What has been changed since the start.
+    /// The state of the schedule.
+    #[serde(rename = "pace")]
+    pub lr: LrState,
+    /// Settings changed by edits.
     pub settings: Settings,
     /// The best model so far, saved or not.
     pub best: Option<Snapshot>,
-    /// The model after the last epoch that is over.
+    /// The model after the last completed epoch.
     #[serde(default)]
     pub last: Option<Snapshot>,
-    /// The epoch under way.
+    /// The current epoch.
     pub epoch: Tally,
-    /// The last quarter of the epoch under way.
+    /// The last quarter of the current epoch.
     pub late: Tally,
     /// The steps since the last line of metrics.
     pub recent: Tally,
     /// Lines of metrics so far.
     pub lines: usize,
-    /// The last of them, as far as they could not be written.
+    /// The last of these, if they could not be written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unwritten: Vec<String>,
     /// Seconds of training so far.
     pub seconds: f64,
-    /// How often numbers that were not finite made it go back to a checkpoint.
+    /// Rollbacks after non-finite values.
     pub rollbacks: usize,
 }
 
-/// What a checkpoint belongs to: a training is only resumed with the same.
+/// What determines the result of a training: a checkpoint is only resumed with the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lineage {
     /// The recipe, as TOML.
     pub recipe: String,
     /// The images.
     pub data: Identity,
-    /// What all random numbers follow from.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// SHA-256 of the model that the training started from, if it did from one.
+    /// SHA-256 of the model file that the training started from, if any.
     pub init: Option<String>,
 }
 
-/// Everything from which a training goes on.
+/// Everything that a resume needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// Where it stands.
+    /// The state.
     pub state: State,
     /// What it belongs to.
     pub lineage: Lineage,
     /// Weights and biases.
     pub parameters: Vec<Tensor>,
-    /// Their momentum, named as they are.
+    /// Their momentum, under the same names.
     pub velocities: Vec<Tensor>,
     /// What is subtracted from images: see [`crate::data::Preprocess`].
     pub mean: Vec<f32>,
-    /// Weights and biases of the best model, while it is not saved.
+    /// Weights and biases of the best model, until it is saved.
     pub best: Option<Vec<Tensor>>,
 }
 
 impl Lineage {
-    /// What differs between a checkpoint's lineage and that of a training that would go on from it, in words; `None` if
-    /// nothing does.
+    /// Describes how the lineage of a training that would resume differs from this one; `None` if it does not.
     pub fn difference(&self, now: &Self) -> Option<String> {
         let mut differences = Vec::new();
         // Parsed, because an earlier version may have written the same recipe differently.
@@ -120,10 +121,10 @@ impl Lineage {
 }
 
 impl Checkpoint {
-    /// Writes the checkpoint into the folder, whole or not at all, and gives its path.
+    /// Writes the checkpoint into a folder atomically, and returns its path.
     ///
     /// # Errors
-    /// When the file cannot be written; those that are there stay as they are.
+    /// Returns an error if the file cannot be written; other checkpoints are unchanged.
     pub fn save(&self, folder: &Path) -> Result<PathBuf> {
         let path = folder.join(name(self.state.step));
         let json = |value: serde_json::Result<String>| value.expect("strings and numbers are JSON");
@@ -151,16 +152,22 @@ impl Checkpoint {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// When the file cannot be read, is cut short, has changed since it was written, or was written by a newer version.
+    /// Returns an error if the file cannot be read, is truncated, has changed since it was written, or was written by a newer
+    /// version.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|error| {
-            Error::model(format!("{}: cannot read the checkpoint: {error}", path.display()))
-        })?;
-        Self::parse(&bytes).map_err(|error| Error { help: None, ..error }.context(path.display()))
+        Self::read(path).map_err(Unreadable::into_error)
     }
 
-    /// Reads a checkpoint's bytes. A newer version is told before anything else of it is looked at.
-    fn parse(bytes: &[u8]) -> Result<Self> {
+    fn read(path: &Path) -> std::result::Result<Self, Unreadable> {
+        let bytes = std::fs::read(path).map_err(|error| {
+            let shown = path.display();
+            Unreadable::Damaged(Error::model(format!("{shown}: cannot read the checkpoint: {error}")))
+        })?;
+        Self::parse(&bytes).map_err(|unreadable| unreadable.at(path))
+    }
+
+    /// Parses a checkpoint. The format version is checked before anything else.
+    fn parse(bytes: &[u8]) -> std::result::Result<Self, Unreadable> {
         let (file, header) = container::parse(bytes)?;
         container::check_seal(bytes)?;
         let text = |name: &str| {
@@ -180,9 +187,9 @@ impl Checkpoint {
             header.tensors().into_iter().filter(|(name, _)| name != container::SEAL).collect();
         infos.sort_by_key(|(_, info)| info.data_offsets);
         let (mut parameters, mut velocities, mut best) = (Vec::new(), Vec::new(), Vec::new());
-        let (_, mean) = container::numbers(&file, MEAN)?;
+        let (_, mean) = container::floats(&file, MEAN)?;
         for (name, _) in infos.into_iter().filter(|(name, _)| name != MEAN) {
-            let (shape, data) = container::numbers(&file, &name)?;
+            let (shape, data) = container::floats(&file, &name)?;
             let (group, name) = match (name.strip_prefix(MOMENTUM), name.strip_prefix(BEST)) {
                 (Some(name), _) => (&mut velocities, name),
                 (None, Some(name)) => (&mut best, name),
@@ -195,51 +202,97 @@ impl Checkpoint {
     }
 }
 
-fn newer(version: &str) -> Error {
-    Error::new(
-        crate::error::Kind::Model,
-        format!(
-            "written in format {version}, this program reads up to {FORMAT_VERSION}: use a newer program"
-        ),
-    )
+/// Why a checkpoint cannot be used.
+enum Unreadable {
+    /// It is damaged: an older one will do.
+    Damaged(Error),
+    /// A newer program wrote it: an older one would undo its work.
+    Newer(Error),
+}
+
+impl Unreadable {
+    fn into_error(self) -> Error {
+        match self {
+            Self::Damaged(error) | Self::Newer(error) => error,
+        }
+    }
+
+    fn at(self, path: &Path) -> Self {
+        let at = |error: Error| Error { help: None, ..error }.context(path.display());
+        match self {
+            Self::Damaged(error) => Self::Damaged(at(error)),
+            Self::Newer(error) => Self::Newer(at(error)),
+        }
+    }
+}
+
+impl From<Error> for Unreadable {
+    fn from(error: Error) -> Self {
+        Self::Damaged(error)
+    }
+}
+
+fn newer(version: &str) -> Unreadable {
+    Unreadable::Newer(Error::model(format!(
+        "checkpoint format version {version}; this program reads up to version {FORMAT_VERSION}: update the program"
+    )))
 }
 
 fn name(step: usize) -> String {
     format!("step-{step:09}.safetensors")
 }
 
-/// The checkpoints in a folder, newest first, each with its step.
-pub fn list(folder: &Path) -> Vec<(usize, PathBuf)> {
+/// A checkpoint file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CheckpointFile {
+    /// Its step.
+    pub step: usize,
+    /// Its path.
+    pub path: PathBuf,
+}
+
+/// Returns the checkpoints in a folder, newest first.
+pub fn list(folder: &Path) -> Vec<CheckpointFile> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let step = |path: &Path| -> Option<usize> {
         path.file_name()?.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()
     };
-    let mut found: Vec<_> = entries.filter_map(|entry| Some((step(&entry.path())?, entry.path()))).collect();
+    let mut found: Vec<_> = entries
+        .filter_map(|entry| Some(CheckpointFile { step: step(&entry.path())?, path: entry.path() }))
+        .collect();
     found.sort_unstable_by(|a, b| b.cmp(a));
     found
 }
 
-/// The newest checkpoint in a folder that is whole, and what is wrong with newer ones; `None` without any.
+/// The result of [`newest`].
+#[derive(Debug, Default)]
+pub struct Newest {
+    /// The newest intact checkpoint, if there is any checkpoint.
+    pub checkpoint: Option<Checkpoint>,
+    /// Why newer ones cannot be used.
+    pub damaged: Vec<Error>,
+}
+
+/// Loads the newest intact checkpoint in a folder.
 ///
 /// # Errors
-/// When all are damaged, or the newest was written by a newer version of the program: an older one would undo its work.
-pub fn newest(folder: &Path) -> Result<(Option<Checkpoint>, Vec<Error>)> {
+/// Returns an error if all are damaged, or if the newest was written by a newer version of the program: an older one would undo
+/// its work.
+pub fn newest(folder: &Path) -> Result<Newest> {
     let mut damaged = Vec::new();
-    for (_, path) in list(folder) {
-        match Checkpoint::load(&path) {
-            Ok(checkpoint) => return Ok((Some(checkpoint), damaged)),
-            Err(error) if error.message.contains("written in format") => return Err(error),
-            Err(error) => damaged.push(error),
+    for file in list(folder) {
+        match Checkpoint::read(&file.path) {
+            Ok(checkpoint) => return Ok(Newest { checkpoint: Some(checkpoint), damaged }),
+            Err(Unreadable::Newer(error)) => return Err(error),
+            Err(Unreadable::Damaged(error)) => damaged.push(error),
         }
     }
-    match damaged.is_empty() {
-        true => Ok((None, damaged)),
-        false => {
-            let messages: Vec<String> = damaged.into_iter().map(|error| error.message).collect();
-            Err(Error::model(messages.join("\n"))
-                .help("begin again, in another folder: `alexnet train SRC --recipe ... --run DIR`"))
-        }
+    if damaged.is_empty() {
+        return Ok(Newest::default());
     }
+    let messages: Vec<String> = damaged.into_iter().map(|error| error.message).collect();
+    Err(Error::model(messages.join("\n"))
+        .help("start again in another folder: `alexnet train SRC --recipe NAME --run DIR`"))
 }
 
 #[cfg(test)]
@@ -266,21 +319,21 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_comes_back_to_the_bit() {
+    fn a_checkpoint_is_read_back_bit_for_bit() {
         let folder = tempfile::tempdir().unwrap();
         let before = checkpoint(12);
         let path = before.save(folder.path()).unwrap();
         assert!(path.ends_with("step-000000012.safetensors"));
         let after = Checkpoint::load(&path).unwrap();
         assert_eq!(after, before);
-        assert!(after.parameters[1].data[0].is_sign_negative(), "-0 stays");
-        let best = Snapshot { found: None, epoch: 2, step: 10, file: None };
+        assert!(after.parameters[1].data[0].is_sign_negative(), "-0 is kept");
+        let best = Snapshot { evaluation: None, epoch: 2, step: 10, file: None };
         let state = State { best: Some(best), ..before.state.clone() };
         let unsaved = Checkpoint { state, best: Some(before.velocities.clone()), ..before };
         assert_eq!(Checkpoint::load(&unsaved.save(folder.path()).unwrap()).unwrap(), unsaved);
     }
 
-    /// As the first versions of the program wrote it.
+    /// As written by the first versions of the program.
     #[test]
     fn a_state_of_version_1_is_read() {
         let text = r#"{"step":8,"batches":1,"pace":{"epochs":1,"divided":0,"best_error":0.5,"waited":0},
@@ -292,24 +345,24 @@ mod tests {
             "lines":2,"seconds":1.5,"rollbacks":0}"#;
         let state: State = serde_json::from_str(text).unwrap();
         let best = state.best.unwrap();
-        assert_eq!((best.found.unwrap().top1, best.step, best.file), (3, 0, None));
+        assert_eq!((best.evaluation.unwrap().top1, best.step, best.file), (3, 0, None));
         assert_eq!(state.last, None);
     }
 
     #[test]
-    fn no_length_and_no_flipped_bit_goes_unseen() {
+    fn every_truncation_and_every_flipped_bit_is_detected() {
         let folder = tempfile::tempdir().unwrap();
         let path = checkpoint(12).save(folder.path()).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for length in 0..whole.len() {
-            let error = Checkpoint::parse(&whole[..length]).unwrap_err();
-            assert_eq!(error.kind, crate::error::Kind::Model, "cut at {length}");
+            let error = Checkpoint::parse(&whole[..length]).unwrap_err().into_error();
+            assert_eq!(error.kind, crate::error::Kind::Model, "truncated at {length}");
         }
-        // Length of the header, header with state and lineage, numbers, checksum: every byte, another bit of each.
+        // Header length, header with state and lineage, values, checksum: one bit of every byte.
         for at in 0..whole.len() {
             let mut bytes = whole.clone();
             bytes[at] ^= 1 << (at % 8);
-            let error = Checkpoint::parse(&bytes).unwrap_err();
+            let error = Checkpoint::parse(&bytes).unwrap_err().into_error();
             assert_eq!(error.kind, crate::error::Kind::Model, "flipped at {at}");
         }
         let mut longer = whole.clone();
@@ -318,14 +371,14 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_that_is_whole_is_found() {
+    fn the_newest_intact_checkpoint_is_loaded() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(newest(folder.path()).unwrap().0.is_none());
+        assert!(newest(folder.path()).unwrap().checkpoint.is_none());
         let paths = [8, 12, 100].map(|step| checkpoint(step).save(folder.path()).unwrap());
         std::fs::write(folder.path().join("step-x.safetensors"), "no checkpoint").unwrap();
-        assert_eq!(list(folder.path()).iter().map(|(step, _)| *step).collect::<Vec<_>>(), [100, 12, 8]);
+        assert_eq!(list(folder.path()).iter().map(|file| file.step).collect::<Vec<_>>(), [100, 12, 8]);
         std::fs::write(&paths[2], "cut").unwrap();
-        let (found, damaged) = newest(folder.path()).unwrap();
+        let Newest { checkpoint: found, damaged } = newest(folder.path()).unwrap();
         assert_eq!((found.unwrap().state.step, damaged.len()), (12, 1));
         assert!(damaged[0].message.contains("step-000000100.safetensors"), "{}", damaged[0]);
         paths.iter().for_each(|path| std::fs::write(path, "cut").unwrap());
@@ -333,7 +386,7 @@ mod tests {
         assert!(error.message.lines().count() == 3 && error.help.is_some(), "{error}");
     }
 
-    /// An older checkpoint is no way round a newer program's: it would undo its work.
+    /// Falling back to an older checkpoint would undo the newer program's work.
     #[test]
     fn a_newer_format_is_refused() {
         let folder = tempfile::tempdir().unwrap();
@@ -342,11 +395,14 @@ mod tests {
         let metadata = BTreeMap::from([("format_version", "3".to_owned())]);
         container::write_sealed(&path, &metadata, &[]).unwrap();
         let error = newest(folder.path()).unwrap_err();
-        assert!(error.message.contains("format 3") && error.message.contains("a newer program"), "{error}");
+        assert!(
+            error.message.contains("version 3") && error.message.contains("update the program"),
+            "{error}"
+        );
     }
 
     #[test]
-    fn what_differs_is_told() {
+    fn differences_are_described() {
         let then = checkpoint(1).lineage;
         assert_eq!(then.difference(&then), None);
         let mut recipe = Recipe::load("small").unwrap();

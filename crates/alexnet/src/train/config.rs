@@ -1,24 +1,24 @@
-//! What a training is told, and what it tells at its end.
+//! What to train.
 
 use std::path::PathBuf;
 
-use super::keeper::Frequency;
+use super::checkpoint_writer::Frequency;
 use super::origin::Requests;
 use super::signals::Interrupt;
 use super::watch::{OnDivergence, OnPlateau};
 use crate::data::Dataset;
 use crate::net::Recipe;
 
-/// What to train, on what, and how.
+/// What to train, on which images, and how.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The experiment.
+    /// The recipe.
     pub recipe: Recipe,
     /// Images with labels.
     pub dataset: Dataset,
-    /// Where they came from, so that the training can go on later; `None`: they come with the program.
+    /// Where the images are, so that the training can be resumed; `None` for those that are part of the program.
     pub source: Option<PathBuf>,
-    /// What was asked for explicitly, so that a later resume can use it again. The values that count are below.
+    /// Options that were given explicitly, so that a resumed run keeps them. The values in effect are below.
     pub requests: Requests,
     /// The run folder.
     pub run: RunFolder,
@@ -26,46 +26,46 @@ pub struct Config {
     pub init: Option<PathBuf>,
     /// The command line, for the records.
     pub command: String,
-    /// What all random numbers follow from.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// Threads that compute.
+    /// Compute threads.
     pub threads: usize,
-    /// Threads that load images; 0: none beside those that compute.
+    /// Image loading threads; 0 to load on the training's own thread.
     pub workers: usize,
-    /// Images that go through the network at once, if fewer than a batch: less memory, the same numbers.
+    /// Images per pass through the network, if fewer than a batch: less memory, the same bits.
     pub micro_batch: Option<usize>,
-    /// Ends training after so many steps.
+    /// Steps after which training stops.
     pub max_steps: Option<usize>,
-    /// How often checkpoints are made.
+    /// How often checkpoints are written.
     pub checkpoints: Frequency,
-    /// What is done when numbers stop being finite.
+    /// What to do when values become non-finite.
     pub on_divergence: OnDivergence,
-    /// What is done when the loss stays at that of a blind guess.
+    /// What to do when the loss stays at chance level.
     pub on_plateau: OnPlateau,
-    /// Ends after the forecast.
+    /// Stop after the forecast.
     pub only_forecast: bool,
-    /// Ends training early, with what was learned saved.
+    /// Stops the training early; what was learned is saved.
     pub interrupt: Interrupt,
 }
 
-/// Which run folder, and what for.
+/// Which run folder to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunFolder {
-    /// A new one: this, which must be empty or not there, or the first below `runs/` with a free number.
+    /// A new one: this, which must be empty or missing, or the first unused number below `runs/`.
     New(Option<PathBuf>),
-    /// This one; what an earlier run left in it is moved aside.
+    /// This one; the files of an earlier run are moved aside.
     Over(PathBuf),
-    /// The training in this one goes on.
+    /// Resume the run in this one.
     Resume {
         /// The folder.
         folder: PathBuf,
-        /// Whether it goes on even with another recipe, other images or another seed.
+        /// Whether to resume with another recipe, other images or another seed.
         accept_changes: bool,
     },
 }
 
 impl Config {
-    /// A training on all threads of this machine, into a new run folder.
+    /// A training on all threads of this machine, in a new run folder.
     pub fn new(recipe: Recipe, dataset: Dataset) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Self {

@@ -1,4 +1,4 @@
-//! What a training will need, from its first steps.
+//! What a training will need, measured in its first steps.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use crate::format::{duration, grouped, significant};
 /// Steps that are measured.
 pub const STEPS: usize = 20;
 
-/// Of these, those that only warm up.
-const WARMING: usize = 2;
+/// Of these, steps that are not measured: they warm up.
+const WARMUP: usize = 2;
 
-/// A measuring under way.
+/// Measurements of the first steps.
 #[derive(Clone, Debug, Default)]
 pub struct Measuring {
     steps: usize,
@@ -24,55 +24,58 @@ pub struct Measuring {
     waiting: f64,
     forward: f64,
     backward: f64,
-    /// The update by itself, in the steps that had it so, and their number.
-    update: (f64, usize),
+    update: f64,
+    /// Steps whose update was separate from the backward pass.
+    updates: usize,
 }
 
-/// What the first steps say.
+/// A forecast from the first steps.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Forecast {
-    /// Training images a second.
+    /// Training images per second.
     pub images_per_second: f64,
-    /// Seconds of a step.
+    /// Seconds per step.
     pub step_seconds: f64,
-    /// Of these: the forward pass.
+    /// Of these, the forward pass.
     pub forward_seconds: f64,
-    /// The backward pass, and the update where both are one.
+    /// The backward pass, including fused updates.
     pub backward_seconds: f64,
-    /// The update, where it was seen by itself; most of it is part of the backward pass otherwise.
+    /// The update, in steps where it was separate; otherwise most of it is part of the backward pass.
     pub update_seconds: f64,
     /// Waiting for images.
     pub waiting_seconds: f64,
-    /// What one image takes of one loading thread, in the order of [`STAGES`]: read, decode, square, augment.
+    /// Seconds of a loading thread per image, in the order of [`STAGES`]: read, decode, square, augment.
     pub image_seconds: [f64; STAGES.len()],
-    /// Threads that load.
+    /// Loading threads.
     pub workers: usize,
-    /// Seconds of an epoch, its validation included.
+    /// Seconds per epoch, including its validation.
     pub epoch_seconds: f64,
-    /// Seconds until the end, if all epochs are run.
+    /// Seconds until the end, if all epochs run.
     pub total_seconds: f64,
     /// Epochs until then.
     pub epochs: usize,
-    /// Memory that the engine has planned.
+    /// Memory that the engine has allocated.
     pub planned_bytes: u64,
-    /// Memory that the program has resident.
+    /// Peak resident memory of the program.
     pub resident_bytes: u64,
-    /// A checkpoint on disk; two are kept, and a third is written before one goes.
+    /// Size of a checkpoint; two are kept, and a third is written before one is removed.
     pub checkpoint_bytes: u64,
-    /// What else the run leaves: the best and the last model.
+    /// Size of a model; the best and the last are kept.
     pub model_bytes: u64,
-    /// Free space where the run folder is, if the system tells.
+    /// Free space on the disk of the run folder, if known.
     pub free_bytes: Option<u64>,
 }
 
-/// What is known beside the measured steps.
+/// What a forecast needs besides the measurements.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
-    /// Training images of an epoch, and validation images.
-    pub images: [usize; 2],
-    /// Training images that are left of this epoch.
+    /// Training images per epoch.
+    pub training_images: usize,
+    /// Validation images per epoch.
+    pub validation_images: usize,
+    /// Training images that remain in this epoch.
     pub left: usize,
-    /// Epochs to come, this one included.
+    /// Remaining epochs, including this one.
     pub epochs: usize,
     /// As in [`Forecast`].
     pub workers: usize,
@@ -87,10 +90,10 @@ pub struct Known {
 }
 
 impl Measuring {
-    /// Takes a step; tells whether there have been enough.
+    /// Adds a step; returns whether there are enough.
     pub fn add(&mut self, images: usize, seconds: f64, waiting: f64, timings: &LayerTimings) -> bool {
         self.steps += 1;
-        if self.steps <= WARMING {
+        if self.steps <= WARMUP {
             return false;
         }
         let sum = |wanted: &dyn Fn(Pass) -> bool| -> f64 {
@@ -104,25 +107,26 @@ impl Measuring {
         self.backward += sum(&|pass| matches!(pass, Pass::InputGradient | Pass::WeightGradient));
         let update = sum(&|pass| pass == Pass::Update);
         if update > 0.0 {
-            self.update = (self.update.0 + update, self.update.1 + 1);
+            self.update += update;
+            self.updates += 1;
         }
         self.steps >= STEPS
     }
 
-    /// The forecast. `stages` are the seconds of a loading thread that an image takes.
+    /// Computes the forecast. `stages` are the seconds of a loading thread per image.
     pub fn forecast(&self, stages: [f64; STAGES.len()], known: Known) -> Forecast {
         let steps = self.measured.max(1) as f64;
-        let rate = self.images as f64 / self.seconds.max(1e-9);
-        let [training, validation] = known.images.map(|images| images as f64);
+        let throughput = self.images as f64 / self.seconds.max(1e-9);
+        let (training, validation) = (known.training_images as f64, known.validation_images as f64);
         let validating = validation * self.forward / (self.images.max(1) as f64);
-        let epoch = training / rate.max(1e-9) + validating;
-        let now = known.left as f64 / rate.max(1e-9) + validating;
+        let epoch = training / throughput.max(1e-9) + validating;
+        let now = known.left as f64 / throughput.max(1e-9) + validating;
         Forecast {
-            images_per_second: rate,
+            images_per_second: throughput,
             step_seconds: self.seconds / steps,
             forward_seconds: self.forward / steps,
             backward_seconds: self.backward / steps,
-            update_seconds: self.update.0 / self.update.1.max(1) as f64,
+            update_seconds: self.update / self.updates.max(1) as f64,
             waiting_seconds: self.waiting / steps,
             image_seconds: stages,
             workers: known.workers,
@@ -139,12 +143,12 @@ impl Measuring {
 }
 
 impl Forecast {
-    /// The most that the run takes on disk.
+    /// The most disk space that the run needs.
     pub fn disk_bytes(&self) -> u64 {
         3 * self.checkpoint_bytes + 2 * self.model_bytes
     }
 
-    /// Whether the disk has no room for the run.
+    /// Whether the disk has too little space for the run.
     pub fn lacks_space(&self) -> bool {
         self.free_bytes.is_some_and(|free| free < self.disk_bytes())
     }
@@ -154,14 +158,14 @@ impl fmt::Display for Forecast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rest = match self.epochs {
             1 => String::new(),
-            epochs => format!(", what is left of {epochs} epochs at most {}", duration(self.total_seconds)),
+            epochs => format!("; {epochs} epochs: at most {}", duration(self.total_seconds)),
         };
-        let (rate, epoch) = (significant(self.images_per_second), duration(self.epoch_seconds));
-        writeln!(f, "forecast from {STEPS} steps: {rate} images/s; an epoch takes {epoch}{rest}")?;
+        let (throughput, epoch) = (significant(self.images_per_second), duration(self.epoch_seconds));
+        writeln!(f, "forecast from {STEPS} steps: {throughput} images/s; {epoch} per epoch{rest}")?;
         let share = |seconds: f64| 100.0 * seconds / self.step_seconds.max(1e-12);
         writeln!(
             f,
-            "  a step of {} ms: forward {:.0} %, backward and update {:.0} % (an update by itself {} ms), waiting for images {:.0} %",
+            "  step: {} ms; forward {:.0} %, backward and update {:.0} % (a separate update: {} ms), waiting for images {:.0} %",
             significant(1e3 * self.step_seconds),
             share(self.forward_seconds),
             share(self.backward_seconds),
@@ -173,25 +177,25 @@ impl fmt::Display for Forecast {
             .zip(self.image_seconds)
             .map(|(name, seconds)| format!("{name} {:.2} ms", 1e3 * seconds));
         let each: f64 = self.image_seconds.iter().sum();
-        let rate = self.workers.max(1) as f64 / each.max(1e-9);
-        let threads = if self.workers == 1 { "thread loads" } else { "threads load" };
+        let workers = self.workers.max(1);
+        let throughput = significant(workers as f64 / each.max(1e-9));
+        let threads = if workers == 1 { "thread loads" } else { "threads load" };
         writeln!(
             f,
-            "  an image takes of a loading thread: {}; {} {threads} at most {} a second beside the training",
+            "  loading, per image and thread: {}; {} {threads} at most {throughput} images/s",
             stages.collect::<Vec<_>>().join(", "),
-            grouped(self.workers.max(1)),
-            significant(rate)
+            grouped(workers)
         )?;
-        let mebi = |bytes: u64| grouped((bytes >> 20) as usize);
+        let mebibytes = |bytes: u64| grouped((bytes >> 20) as usize);
         write!(
             f,
-            "  memory: {} MiB, of which the network has {}; disk: {} MiB for checkpoints and models",
-            mebi(self.resident_bytes),
-            mebi(self.planned_bytes),
-            mebi(self.disk_bytes())
+            "  memory: {} MiB, {} MiB of it for the network; disk: {} MiB for checkpoints and models",
+            mebibytes(self.resident_bytes),
+            mebibytes(self.planned_bytes),
+            mebibytes(self.disk_bytes())
         )?;
         match self.free_bytes {
-            Some(free) => write!(f, ", {} are free", mebi(free)),
+            Some(free) => write!(f, ", {} MiB free", mebibytes(free)),
             None => Ok(()),
         }
     }

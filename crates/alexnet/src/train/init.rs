@@ -1,4 +1,4 @@
-//! The weights a training starts from.
+//! Initial weights.
 
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal, Uniform};
@@ -8,14 +8,14 @@ use crate::net::{Init, Layer, Network};
 use crate::random::{Purpose, generator, key};
 use crate::{Error, Result};
 
-/// Initial weights and biases of every layer that has them, first layer first, as
-/// [`crate::engine::Engine::load`] takes them (paper, section 5: weights from N(0, 0.01), biases 0 or 1).
+/// Returns the initial weights and biases of every layer that has them, first layer first, as for
+/// [`crate::engine::Engine::load`] (paper, section 5: weights from N(0, 0.01), biases 0 or 1).
 ///
-/// A layer's numbers follow from the seed and the layer's position alone: a layer added behind changes none of
-/// those before it.
+/// A layer's values depend only on the seed and the layer's position: a layer appended to the network changes none of the
+/// others.
 ///
 /// # Errors
-/// When a layer's standard deviation is negative or not a number.
+/// Returns an error if a layer's standard deviation is negative or not finite.
 pub fn initialize(network: &Network, seed: u64) -> Result<Vec<Tensor>> {
     let mut tensors = Vec::new();
     for (position, layer) in network.layers.iter().enumerate() {
@@ -25,7 +25,7 @@ pub fn initialize(network: &Network, seed: u64) -> Result<Vec<Tensor>> {
     Ok(tensors)
 }
 
-/// `NAME.weight` and `NAME.bias` of one layer; nothing for a layer without weights.
+/// `NAME.weight` and `NAME.bias` of a layer; nothing for a layer without weights.
 fn layer_parameters(layer: &Layer, random: &mut ChaCha8Rng) -> Result<Vec<Tensor>> {
     let (Some((weight_shape, bias_shape)), Some(spec)) = (layer.parameter_shapes(), layer.weights()) else {
         return Ok(Vec::new());
@@ -42,26 +42,26 @@ fn layer_parameters(layer: &Layer, random: &mut ChaCha8Rng) -> Result<Vec<Tensor
         }
     };
     Ok(vec![
-        Tensor { name: format!("{}.weight", layer.name), shape: weight_shape, data: weight },
-        Tensor { name: format!("{}.bias", layer.name), shape: bias_shape, data: bias },
+        Tensor { name: layer.weight_name(), shape: weight_shape, data: weight },
+        Tensor { name: layer.bias_name(), shape: bias_shape, data: bias },
     ])
 }
 
-/// `n` values from N(0, std). Drawn in double precision, so that the last bit of f32 is rounded, not truncated.
+/// `n` values from N(0, std), sampled as f64 so that they are rounded to f32, not truncated.
 fn normal(layer: &str, std: f64, n: usize, random: &mut ChaCha8Rng) -> Result<Vec<f32>> {
     if !(std.is_finite() && std >= 0.0) {
         return Err(Error::usage(format!(
-            "layer {layer}: initial standard deviation {std}, expected a number of 0 or more"
+            "layer {layer}: the standard deviation of the initial weights is {std}; expected a finite number of at least 0"
         ))
-        .help("the paper's value is `weights = { init = { normal = 0.01 } }`"));
+        .help("the paper uses `weights = { init = { normal = 0.01 } }`"));
     }
-    let distribution = Normal::new(0.0, std).expect("a finite deviation of 0 or more is a distribution");
+    let distribution = Normal::new(0.0, std).expect("a finite standard deviation of at least 0 is valid");
     Ok((0..n).map(|_| distribution.sample(random) as f32).collect())
 }
 
-/// `n` values spread evenly over `-bound..=bound`.
+/// `n` values uniform over `-bound..=bound`.
 fn uniform(bound: f64, n: usize, random: &mut ChaCha8Rng) -> Vec<f32> {
-    let distribution = Uniform::new_inclusive(-bound, bound).expect("a fan-in above 0 gives a finite bound");
+    let distribution = Uniform::new_inclusive(-bound, bound).expect("a positive fan-in gives a finite bound");
     (0..n).map(|_| distribution.sample(random) as f32).collect()
 }
 
@@ -97,8 +97,8 @@ mod tests {
     }
 
     #[test]
-    fn each_distribution_has_its_mean_and_deviation() {
-        // 200 x 500 = 100,000 values: the deviation of the sample's deviation is 0.22 %, of its mean 0.32 %.
+    fn each_distribution_has_its_mean_and_std() {
+        // 200 x 500 = 100,000 values: the standard error of the sample's std is 0.22 %, of its mean 0.32 %.
         let fan_in: f64 = 200.0;
         let cases = [
             (Init::Normal(0.01), 0.01),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_added_behind_changes_nothing_before() {
+    fn an_appended_layer_changes_no_other() {
         let layers = vec![fc("a", 20, 30, Init::Normal(0.01), 0.0), fc("b", 30, 10, Init::FanIn, 0.0)];
         let short = initialize(&network(layers[..1].to_vec()), 3).unwrap();
         let long = initialize(&network(layers), 3).unwrap();

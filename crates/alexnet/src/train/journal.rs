@@ -1,9 +1,9 @@
-//! The journal: what was changed in a training while it ran, when, and why. With the recipe and the seed, it says all that
-//! the numbers follow from: [`Journal::edits`] makes a schedule of it that gives the same bits.
+//! The journal: which settings of a running training were changed, when, and why. Together with the recipe and the seed it
+//! determines the result: [`Journal::edits`] turns it into a schedule of edits that gives the same bits.
 //!
-//! A change is asked for by a file in the run folder's `edits/` ([`request_edit`]), named by a number that counts up. The training takes it before its next step, writes
-//! it into `journal.jsonl`, makes it, and removes the file. A training that goes on from an earlier step makes the changes
-//! of the journal again at their steps.
+//! An edit is requested by a file in the run folder's `edits/` ([`request_edit`]), named by an increasing number. Before its
+//! next step the training writes it into `journal.jsonl`, applies it, and removes the file. A training that resumes from an
+//! earlier step applies the edits of the journal again at their steps.
 
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
@@ -16,43 +16,44 @@ use crate::files::{atomic, json};
 use crate::net::{Change, Edit, Recipe};
 use crate::{Error, Result};
 
-/// The journal's name in the run folder.
+/// The journal's file name in the run folder.
 pub const FILE: &str = "journal.jsonl";
 
-/// Where changes are asked for.
-pub const ASKED: &str = "edits";
+/// The folder of requested edits in the run folder.
+pub const REQUESTS: &str = "edits";
 
-/// Who made a change.
+/// Who made an edit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum By {
+pub enum Author {
     /// The user.
     User,
-    /// The training itself, after its numbers stopped being finite.
+    /// The training itself, after values became non-finite.
     Watch,
 }
 
-/// One line of the journal.
+/// A line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// The change, and the step before which it is made.
+    /// The change, and the step before which it is applied.
     #[serde(flatten)]
     pub edit: Edit,
     /// The epoch of that step, counted from 1.
     pub epoch: usize,
     /// Who made it.
-    pub by: By,
+    #[serde(rename = "by")]
+    pub author: Author,
     /// Why.
     pub reason: String,
-    /// The file that asked for it, so that it is not made twice.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub asked: String,
+    /// Name of the file that requested it, so that it is applied only once.
+    #[serde(rename = "asked", default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
 }
 
-/// A change that is asked for.
+/// A requested edit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Asked {
-    /// What shall change.
+pub struct EditRequest {
+    /// What to change.
     pub change: Change,
     /// Why.
     pub reason: String,
@@ -68,41 +69,41 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a run folder, or begins one. A last line that was cut short by a crash is removed: what it
-    /// asked for is asked for still.
+    /// Opens the journal of a run folder, or creates one. An incomplete last line, left by a crash, is removed: its edit is
+    /// still requested.
     ///
     /// # Errors
-    /// When the file cannot be read or written, or a line is none of a journal.
+    /// Returns an error if the file cannot be read or written, or a line is not a journal entry.
     pub fn open(run: &Path) -> Result<Self> {
         let path = run.join(FILE);
         let failed = |error: std::io::Error| Error::io(&path, "open the journal", &error);
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
         let file = file.map_err(failed)?;
         let text = std::fs::read_to_string(&path).map_err(failed)?;
-        let text = whole_lines(&text);
+        let text = complete_lines(&text);
         let entries = parse(text).map_err(|error| error.context(path.display()))?;
         let mut journal = Self { path, file, bytes: text.len() as u64, entries };
-        journal.cut().map_err(|error| Error::io(&journal.path, "open the journal", &error))?;
+        journal.truncate().map_err(|error| Error::io(&journal.path, "open the journal", &error))?;
         Ok(journal)
     }
 
-    /// Reads the entries of a run's journal; none, without a journal.
+    /// Reads the entries of a run's journal; none if there is no journal.
     ///
     /// # Errors
-    /// When a line is none of a journal.
+    /// Returns an error if a line is not a journal entry.
     pub fn read(run: &Path) -> Result<Vec<Entry>> {
         let path = run.join(FILE);
         if !path.exists() {
             return Ok(Vec::new());
         }
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read the journal", &e))?;
-        parse(whole_lines(&text)).map_err(|error| error.context(path.display()))
+        parse(complete_lines(&text)).map_err(|error| error.context(path.display()))
     }
 
-    /// Adds an entry; it is on the disk when this returns.
+    /// Appends an entry; it is on disk when this returns.
     ///
     /// # Errors
-    /// When it cannot be written; the journal is then as it was.
+    /// Returns an error if it cannot be written; the journal is then unchanged.
     pub fn append(&mut self, entry: Entry) -> Result<()> {
         let mut line = serde_json::to_vec(&entry).expect("strings and numbers are JSON");
         line.push(b'\n');
@@ -110,8 +111,8 @@ impl Journal {
         match written {
             Ok(()) => self.bytes += line.len() as u64,
             Err(error) => {
-                // Half a line would spoil the next.
-                let _ = self.cut();
+                // An incomplete line would corrupt the next.
+                let _ = self.truncate();
                 return Err(Error::io(&self.path, "write the journal", &error));
             }
         }
@@ -119,24 +120,25 @@ impl Journal {
         Ok(())
     }
 
-    fn cut(&mut self) -> std::io::Result<()> {
+    /// Cuts the file after the last complete entry.
+    fn truncate(&mut self) -> std::io::Result<()> {
         self.file.set_len(self.bytes)?;
         self.file.seek(SeekFrom::Start(self.bytes)).map(|_| ())
     }
 
-    /// The entries, in the order in which they were made.
+    /// The entries, in the order in which they were applied.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// Every change of the recipe and of these entries that counts, in the order of steps.
+    /// Returns the edits of the recipe and of these entries that are in effect, in the order of their steps.
     ///
-    /// When the training went back to an earlier step and lowered the rate, the rates that had been set for later
-    /// steps no longer count: they are what it went back from.
+    /// When a rollback lowered the learning rate, learning rates that had been set for later steps no longer apply: they are
+    /// what it rolled back from.
     pub fn edits(recipe: &Recipe, entries: &[Entry]) -> Vec<Edit> {
         let mut edits = recipe.edits.clone();
-        for Entry { edit, by, .. } in entries {
-            if *by == By::Watch && matches!(edit.change, Change::Rate(_)) {
+        for Entry { edit, author, .. } in entries {
+            if *author == Author::Watch && matches!(edit.change, Change::Rate(_)) {
                 edits.retain(|other| other.step <= edit.step || !matches!(other.change, Change::Rate(_)));
             }
             edits.push(edit.clone());
@@ -146,8 +148,8 @@ impl Journal {
     }
 }
 
-/// Without a last line that is not finished: it is being written, or was when the program was killed.
-fn whole_lines(text: &str) -> &str {
+/// Drops an incomplete last line: it is being written, or the program was killed.
+fn complete_lines(text: &str) -> &str {
     &text[..text.rfind('\n').map_or(0, |end| end + 1)]
 }
 
@@ -156,40 +158,41 @@ fn parse(text: &str) -> Result<Vec<Entry>> {
     lines
         .map(|(i, line)| {
             serde_json::from_str(line)
-                .map_err(|error| Error::model(format!("line {} is none of a journal: {error}", i + 1)))
+                .map_err(|error| Error::model(format!("line {} is not a journal entry: {error}", i + 1)))
         })
         .collect()
 }
 
-/// Asks the training in a run folder for a change, and gives the file that does: `000000000000000000000042-9f3c....json`. The
-/// number is one more than any asked for before, so the order does not depend on a clock; behind it stand digits by chance,
-/// so that two that are asked for at the same time have names of their own.
+/// Requests an edit of the training in a run folder, and returns the file that does, named like
+/// `000000000000000000000042-9f3c....json`. The number is one more than any before, so the order does not depend on a clock;
+/// the random digits keep the names of concurrent requests apart.
 ///
 /// # Errors
-/// When the folder cannot be written to, or the journal cannot be read.
+/// Returns an error if the folder cannot be written to, or the journal cannot be read.
 pub fn request_edit(run: &Path, change: Change, reason: &str) -> Result<PathBuf> {
-    let folder = run.join(ASKED);
-    std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, "make the folder", &error))?;
-    // The folder before the journal: a change is in the journal before its file goes.
-    let pending = asked(run).iter().filter_map(|path| number(&path.file_name()?.to_string_lossy())).max();
-    let made = Journal::read(run)?.iter().filter_map(|entry| number(&entry.asked)).max();
-    let next = pending.max(made).map_or(1, |last| last.saturating_add(1));
-    let chance = RandomState::new().hash_one(std::process::id());
-    let path = folder.join(format!("{next:024}-{chance:016x}.json"));
-    let asked = Asked { change, reason: reason.to_owned() };
-    // A training that is resumed right now removes what looks half-written.
-    json::write(&path, &asked).or_else(|_| json::write(&path, &asked))?;
+    let folder = run.join(REQUESTS);
+    std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, "create the folder", &error))?;
+    // The folder before the journal: an edit is in the journal before its file is removed.
+    let pending =
+        pending_requests(run).iter().filter_map(|path| number(&path.file_name()?.to_string_lossy())).max();
+    let applied = Journal::read(run)?.iter().filter_map(|entry| number(entry.request.as_deref()?)).max();
+    let next = pending.max(applied).map_or(1, |last| last.saturating_add(1));
+    let random = RandomState::new().hash_one(std::process::id());
+    let path = folder.join(format!("{next:024}-{random:016x}.json"));
+    let request = EditRequest { change, reason: reason.to_owned() };
+    // Retry once: a training that is being resumed removes temporary files.
+    json::write(&path, &request).or_else(|_| json::write(&path, &request))?;
     Ok(path)
 }
 
-/// The number in the name of a file that asks for a change.
+/// The number in the name of a request.
 fn number(name: &str) -> Option<u128> {
     name.split('-').next()?.parse().ok()
 }
 
-/// The files that ask for a change, in order.
-pub fn asked(run: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(run.join(ASKED)).into_iter().flatten().flatten();
+/// Returns the files of requested edits, in order.
+pub fn pending_requests(run: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(run.join(REQUESTS)).into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> = entries
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
@@ -205,16 +208,16 @@ pub fn asked(run: &Path) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    fn entry(step: usize, change: Change, by: By) -> Entry {
-        Entry { edit: Edit { step, change }, epoch: 1, by, reason: "a test".into(), asked: String::new() }
+    fn entry(step: usize, change: Change, author: Author) -> Entry {
+        Entry { edit: Edit { step, change }, epoch: 1, author, reason: "a test".into(), request: None }
     }
 
     #[test]
-    fn a_line_that_was_cut_short_is_not_there() {
+    fn an_incomplete_line_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(folder.path()).unwrap();
-        journal.append(entry(5, Change::Rate(0.1), By::User)).unwrap();
-        journal.append(entry(9, Change::Freeze("conv1".into()), By::User)).unwrap();
+        journal.append(entry(5, Change::Rate(0.1), Author::User)).unwrap();
+        journal.append(entry(9, Change::Freeze("conv1".into()), Author::User)).unwrap();
         let path = folder.path().join(FILE);
         let whole = std::fs::read(&path).unwrap();
         let first = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
@@ -222,26 +225,26 @@ mod tests {
             std::fs::write(&path, &whole[..cut]).unwrap();
             let seen = Journal::read(folder.path()).unwrap().len();
             let mut journal = Journal::open(folder.path()).unwrap();
-            assert_eq!(seen, journal.entries().len(), "a reader meets half a line while it is written");
+            assert_eq!(seen, journal.entries().len(), "a reader may see an incomplete line");
             let left = usize::from(cut >= first) + usize::from(cut == whole.len());
             assert_eq!(journal.entries().len(), left, "cut at {cut}");
-            journal.append(entry(10, Change::StopAfter(3), By::User)).unwrap();
+            journal.append(entry(10, Change::StopAfter(3), Author::User)).unwrap();
             assert_eq!(Journal::read(folder.path()).unwrap(), journal.entries());
         }
         std::fs::write(&path, "garbage\n").unwrap();
-        assert!(Journal::open(folder.path()).unwrap_err().message.contains("line 1 is none of a journal"));
+        assert!(Journal::open(folder.path()).unwrap_err().message.contains("line 1 is not a journal entry"));
     }
 
     #[test]
-    fn going_back_undoes_the_rates_of_later_steps() {
+    fn a_rollback_undoes_the_learning_rates_of_later_steps() {
         let mut recipe = Recipe::load("small").unwrap();
         recipe.edits = vec![Edit { step: 40, change: Change::Rate(0.5) }];
         let entries = [
-            entry(20, Change::Rate(0.02), By::User),
-            entry(30, Change::Freeze("conv1".into()), By::User),
-            entry(35, Change::Rate(9.0), By::User),
-            entry(25, Change::Rate(0.002), By::Watch),
-            entry(50, Change::Rate(0.001), By::User),
+            entry(20, Change::Rate(0.02), Author::User),
+            entry(30, Change::Freeze("conv1".into()), Author::User),
+            entry(35, Change::Rate(9.0), Author::User),
+            entry(25, Change::Rate(0.002), Author::Watch),
+            entry(50, Change::Rate(0.001), Author::User),
         ];
         let edits = Journal::edits(&recipe, &entries);
         let shown: Vec<String> = edits.iter().map(|e| format!("{} {}", e.step, e.change)).collect();
@@ -249,38 +252,40 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_asked_for_in_order() {
+    fn requests_are_applied_in_order() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(asked(folder.path()).is_empty());
+        assert!(pending_requests(folder.path()).is_empty());
         let paths = [Change::Rate(0.1), Change::ColorNoise(0.0)]
             .map(|change| request_edit(folder.path(), change, "").unwrap());
-        assert_eq!(asked(folder.path()), paths);
-        let back: Asked = json::read(&paths[1], "a change").unwrap();
+        assert_eq!(pending_requests(folder.path()), paths);
+        let back: EditRequest = json::read(&paths[1], "a change").unwrap();
         assert_eq!(back.change, Change::ColorNoise(0.0));
     }
 
-    /// Names that hold the time, as the first versions of the program made them, in a future that a clock was set back from.
+    /// Earlier versions put the time into the name; here it lies in the future of a clock that was set back.
     #[test]
-    fn no_clock_decides_the_order() {
+    fn the_order_does_not_depend_on_a_clock() {
         let folder = tempfile::tempdir().unwrap();
         let future = "000009999999999999999999-77";
-        let ask = |rate: f32| request_edit(folder.path(), Change::Rate(rate), "").unwrap();
-        std::fs::create_dir_all(folder.path().join(ASKED)).unwrap();
-        let old = folder.path().join(ASKED).join(format!("{future}.json"));
+        let request = |rate: f32| request_edit(folder.path(), Change::Rate(rate), "").unwrap();
+        std::fs::create_dir_all(folder.path().join(REQUESTS)).unwrap();
+        let old = folder.path().join(REQUESTS).join(format!("{future}.json"));
         std::fs::write(&old, r#"{"change":{"rate":0.5},"reason":""}"#).unwrap();
-        let first = ask(0.1);
-        assert_eq!(asked(folder.path()), [old.clone(), first.clone()]);
-        // Made and gone: what is asked for later still comes later.
+        let first = request(0.1);
+        assert_eq!(pending_requests(folder.path()), [old.clone(), first.clone()]);
+        // Applied and removed: later requests still come later.
         let mut journal = Journal::open(folder.path()).unwrap();
-        journal.append(Entry { asked: future.into(), ..entry(5, Change::Rate(0.5), By::User) }).unwrap();
+        journal
+            .append(Entry { request: Some(future.into()), ..entry(5, Change::Rate(0.5), Author::User) })
+            .unwrap();
         std::fs::remove_file(old).unwrap();
         std::fs::remove_file(&first).unwrap();
         let of = |path: &Path| number(&path.file_name().unwrap().to_string_lossy()).unwrap();
-        assert!(of(&ask(0.2)) > number(future).unwrap());
+        assert!(of(&request(0.2)) > number(future).unwrap());
     }
 
     #[test]
-    fn changes_asked_for_at_once_are_all_there() {
+    fn concurrent_requests_are_all_kept() {
         let folder = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             for thread in 0..4 {
@@ -292,6 +297,6 @@ mod tests {
                 });
             }
         });
-        assert_eq!(asked(folder.path()).len(), 100);
+        assert_eq!(pending_requests(folder.path()).len(), 100);
     }
 }

@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: what a training measured, one JSON object a line, for people and plotting programs.
+//! `metrics.jsonl`: the measurements of a training, one JSON object per line.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -11,44 +11,44 @@ use crate::engine::Health;
 use crate::files::append::Append;
 use crate::{Error, Result};
 
-/// One line: the steps since the line before, or a whole epoch when [`Line::validation`] is there. The names are
-/// an interface: `train/loss`, `train/top1`, `val/loss`, `val/top1`, `val/top5`, `lr`, `conv1/dead`, ... All but
-/// `step`, `epoch` and `seconds` are in single precision, so that every place where they are shown has the same numbers.
+/// A line: the steps since the previous line, or a whole epoch if [`Line::validation`] is set. The names are an interface:
+/// `train/loss`, `train/top1`, `val/loss`, `val/top1`, `val/top5`, `lr`, `conv1/dead`, ... All values but `step`, `epoch` and
+/// `seconds` are f32, so that every place that shows them has the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Line {
-    /// Updates made so far.
+    /// Steps so far.
     pub step: usize,
-    /// The epoch these steps belong to, counted from 1.
+    /// The epoch of these steps, counted from 1.
     pub epoch: usize,
-    /// Seconds of training so far, those before an interruption included.
+    /// Seconds of training so far, including those before an interruption.
     pub seconds: f64,
-    /// Mean multinomial logistic loss over the images of these steps, dropout and augmentation on.
+    /// Mean cross-entropy loss of the images of these steps, with dropout and augmentation.
     #[serde(rename = "train/loss")]
     pub loss: f32,
-    /// Share of these images classified right, dropout and augmentation on.
+    /// Share of these images classified correctly, with dropout and augmentation.
     #[serde(rename = "train/top1")]
     pub top1: f32,
     /// Learning rate.
     pub lr: f32,
-    /// Training images per second, loading included, validation not.
+    /// Training throughput, including loading, excluding validation.
     pub images_per_second: f32,
-    /// Share of the time that was spent waiting for images.
+    /// Share of the time spent waiting for images.
     pub waiting: f32,
     /// At the end of an epoch.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub validation: Option<Validation>,
-    /// Of each layer with weights, at the last of the steps: see [`Line::set_health`].
+    /// Statistics of each layer with weights at the last of the steps: see [`Line::set_health`].
     #[serde(flatten)]
     pub health: BTreeMap<String, f32>,
 }
 
-/// What a validation found.
+/// The result of a validation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
-    /// Mean multinomial logistic loss.
+    /// Mean cross-entropy loss.
     #[serde(rename = "val/loss")]
     pub loss: f32,
-    /// Share of images whose most probable class is right.
+    /// Share of images whose most probable class is correct.
     #[serde(rename = "val/top1")]
     pub top1: f32,
     /// Share of images whose class is among the five most probable.
@@ -57,8 +57,8 @@ pub struct Validation {
 }
 
 impl Line {
-    /// Takes what an engine tells of its layers: `LAYER/activation`, `LAYER/dead`, `LAYER/gradient`, `LAYER/weight` and
-    /// `LAYER/ratio`, the update beside the weights.
+    /// Sets the layer statistics: `LAYER/activation`, `LAYER/dead`, `LAYER/gradient`, `LAYER/weight` and `LAYER/ratio`, the
+    /// update relative to the weights.
     pub fn set_health(&mut self, layers: &[Health]) {
         for layer in layers {
             let values = [
@@ -73,7 +73,7 @@ impl Line {
         }
     }
 
-    /// Every number by its name, but for `step`, `epoch` and `seconds`.
+    /// Returns every value but `step`, `epoch` and `seconds`, by name.
     pub fn scalars(&self) -> Vec<(&str, f32)> {
         let mut scalars = vec![
             ("train/loss", self.loss),
@@ -90,34 +90,34 @@ impl Line {
     }
 }
 
-/// Writes `metrics.jsonl`. Every line goes to the file at once: a plot can follow. A line that does not fit on a full disk
-/// is kept, and written when there is space again.
+/// Writes `metrics.jsonl`. Every line is written at once, so that plots can follow. A line that does not fit on a full disk is
+/// kept, and written when there is space.
 #[derive(Debug)]
-pub struct Metrics {
+pub struct MetricsFile {
     path: PathBuf,
     file: Append,
     lines: usize,
-    /// The lines that could not be written whole, and those behind them.
+    /// The lines that could not be written completely, and those after them.
     unwritten: Vec<String>,
 }
 
-impl Metrics {
-    /// Starts the file at `path` afresh.
+impl MetricsFile {
+    /// Creates the file, replacing an earlier one.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// Returns an error if the file cannot be created.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let file = File::create(&path).map_err(|e| Error::io(&path, "create the file", &e))?;
         Ok(Self { path, file: Append::new(file), lines: 0, unwritten: Vec::new() })
     }
 
-    /// Goes on behind the first `lines` lines of the file at `path`, or behind as many as there are; those that follow
-    /// are cut off: their steps are made again.
+    /// Opens the file to append after its first `lines` lines, or after all of them if there are fewer. The others are removed:
+    /// their steps will be repeated.
     ///
     /// # Errors
-    /// When the file cannot be read or written.
-    pub fn go_on(path: impl AsRef<Path>, lines: usize) -> Result<Self> {
+    /// Returns an error if the file cannot be read or written.
+    pub fn resume(path: impl AsRef<Path>, lines: usize) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let open = || {
             let text = match std::fs::read(&path) {
@@ -131,7 +131,7 @@ impl Metrics {
             file.seek(SeekFrom::End(0))?;
             Ok((file, ends.len()))
         };
-        let (file, lines) = open().map_err(|e| Error::io(&path, "go on with the file", &e))?;
+        let (file, lines) = open().map_err(|e| Error::io(&path, "append to the file", &e))?;
         Ok(Self { path, file: Append::new(file), lines, unwritten: Vec::new() })
     }
 
@@ -140,62 +140,63 @@ impl Metrics {
         self.lines
     }
 
-    /// Adds one line. A value that is not finite is written as `null`, which is all that JSON has for it.
+    /// Appends a line. A non-finite value is written as `null`, since JSON has no other notation for it.
     ///
     /// # Errors
-    /// When the line cannot be written: a full disk. It is then kept, and written before the next.
+    /// Returns an error if the line cannot be written, for example because the disk is full. It is then kept, and written before
+    /// the next.
     pub fn write(&mut self, line: &Line) -> Result<()> {
         self.write_text(&serde_json::to_string(line).expect("numbers under fixed names are JSON"))
     }
 
-    /// Adds one line as [`Metrics::unwritten`] gave it.
+    /// Appends a line of [`MetricsFile::unwritten`].
     ///
     /// # Errors
-    /// As [`Metrics::write`].
+    /// As [`MetricsFile::write`].
     pub fn write_text(&mut self, text: &str) -> Result<()> {
         self.lines += 1;
         self.unwritten.push(text.to_owned());
-        let added = self.file.add(format!("{text}\n").as_bytes());
-        self.after(added)
+        let written = self.file.add(format!("{text}\n").as_bytes());
+        self.finish(written)
     }
 
-    /// The lines that are kept because they could not be written.
+    /// The lines that could not be written yet.
     pub fn unwritten(&self) -> &[String] {
         &self.unwritten
     }
 
-    /// Writes what was kept.
+    /// Writes the lines that could not be written before.
     ///
     /// # Errors
-    /// When it still cannot be written.
+    /// Returns an error if they still cannot be written.
     pub fn flush(&mut self) -> Result<()> {
-        let added = self.file.add(&[]);
-        self.after(added)
+        let written = self.file.add(&[]);
+        self.finish(written)
     }
 
-    fn after(&mut self, added: io::Result<()>) -> Result<()> {
-        added.map_err(|e| Error::io(&self.path, "write a line", &e))?;
+    fn finish(&mut self, written: io::Result<()>) -> Result<()> {
+        written.map_err(|e| Error::io(&self.path, "write a line", &e))?;
         self.unwritten.clear();
         Ok(())
     }
 }
 
-/// The lines of a run's `metrics.jsonl`; one that is cut short, or holds a `null`, is left out.
+/// Reads the lines of a `metrics.jsonl`, without incomplete ones and those that contain a `null`.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// Returns an error if the file cannot be read.
 pub fn read(path: &Path) -> Result<Vec<Line>> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the file", &e))?;
-    Ok(text.lines().filter_map(line).collect())
+    Ok(text.lines().filter_map(parse_line).collect())
 }
 
-/// The lines among these texts; as [`read`].
+/// Parses lines; as [`read`].
 pub fn parse(texts: &[String]) -> Vec<Line> {
-    texts.iter().filter_map(|text| line(text)).collect()
+    texts.iter().filter_map(|text| parse_line(text)).collect()
 }
 
-/// A line's text as numbers. A `null` in a validation would make it pass for a line without one.
-fn line(text: &str) -> Option<Line> {
+/// Parses a line. With a `null` in its validation it would look like one without.
+fn parse_line(text: &str) -> Option<Line> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
     if value.as_object()?.values().any(serde_json::Value::is_null) {
         return None;
@@ -211,7 +212,7 @@ mod tests {
     fn each_line_is_an_object_with_the_documented_names() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        let mut metrics = Metrics::create(&path).unwrap();
+        let mut metrics = MetricsFile::create(&path).unwrap();
         let mut line = Line {
             step: 20,
             epoch: 1,
@@ -249,7 +250,7 @@ mod tests {
         line.validation = Some(Validation { loss: 0.1, top1: 0.5, top5: 0.75 });
         metrics.write(&line).unwrap();
         let back = read(&path).unwrap();
-        assert_eq!((back.len(), back.last()), (2, Some(&line)), "the line with a null is left out");
+        assert_eq!((back.len(), back.last()), (2, Some(&line)), "the line with a null is skipped");
         let scalars = line.scalars();
         let value: serde_json::Value = serde_json::to_value(&line).unwrap();
         assert_eq!(scalars.len() + 3, value.as_object().unwrap().len());
@@ -258,15 +259,15 @@ mod tests {
     }
 
     #[test]
-    fn a_resumed_run_goes_on_behind_the_lines_it_had() {
+    fn a_resumed_run_appends_after_its_lines() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        assert_eq!(Metrics::go_on(&path, 3).unwrap().lines(), 0, "a file that is gone is begun again");
+        assert_eq!(MetricsFile::resume(&path, 3).unwrap().lines(), 0, "a missing file is created");
         for (text, lines, left) in
             [("a\nb\nc\nd", 2, "a\nb\n"), ("a\nb\ncut", 3, "a\nb\n"), ("a\n", 0, ""), ("", 1, "")]
         {
             std::fs::write(&path, text).unwrap();
-            let metrics = Metrics::go_on(&path, lines).unwrap();
+            let metrics = MetricsFile::resume(&path, lines).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), left);
             assert_eq!(metrics.lines(), left.lines().count());
         }

@@ -1,51 +1,56 @@
-//! The training loop, and all that makes it survive and explain itself.
+//! Training: the loop, and everything that makes it resumable and explains what happens.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | [`config`], [`report`] | what to train, and the result |
-//! | [`init`], [`transfer`] | the weights a training starts from: by chance, or a model's |
-//! | [`trainer`] | one pass after another over the training set: gradient, update, validation |
-//! | [`schedule`], [`settings`] | the rate from epoch to epoch; what was changed on the way |
-//! | [`checkpoint`], [`keeper`] | everything from which a training goes on; writing it beside the training |
-//! | [`journal`] | changes to a training under way, and when they were made |
-//! | [`watch`] | what is known to go wrong, and the cures |
-//! | [`forecast`] | what a training will need, from its first steps |
-//! | [`run`], [`origin`] | the run folder; what a run began with and was asked for |
+//! | [`session`] | the training loop of section 5 of the paper |
+//! | [`observer`] | events, and who receives them |
+//! | [`init`], [`transfer`] | initial weights: random, or a model's |
+//! | [`schedule`], [`settings`] | the learning rate from epoch to epoch; what edits have changed |
+//! | [`checkpoint`], [`checkpoint_writer`] | everything a resume needs; writing it in the background |
+//! | [`journal`] | edits of a running training |
+//! | [`watch`], [`remedy`] | known failures, and what helps |
+//! | [`forecast`] | time, memory and disk space, from the first steps |
+//! | [`run`], [`lock`], [`origin`] | the run folder, its lock, and `run.json` |
 //! | [`snapshot`], [`shelf`] | which model is the best, and the files of the best models |
-//! | `record`, [`metrics`], [`tally`] | messages and numbers, to every place that shows them |
-//! | [`events`], [`plots`] | the same for TensorBoard, and as images |
-//! | [`observer`] | what happens, as events |
+//! | `run_files`, `disk` | the files that follow the events, and outputs that fail |
+//! | [`log_file`], [`metrics`], [`tally`] | `log.txt` and `metrics.jsonl` |
+//! | [`tensorboard`], [`plots`] | the metrics for TensorBoard, and as images |
 //! | [`signals`] | stopping without losing anything |
-//! | [`rates`] | which learning rate: a little training at ever higher ones |
+//! | [`lr_search`] | `alexnet lr-find` |
 //! | [`mod@bench`] | images per second |
 
 pub mod bench;
 pub mod checkpoint;
+pub mod checkpoint_writer;
 pub mod config;
-pub mod events;
+mod disk;
 pub mod forecast;
 pub mod init;
 pub mod journal;
-pub mod keeper;
+pub mod lock;
+pub mod log_file;
+pub mod lr_search;
 pub mod metrics;
 pub mod observer;
 pub mod origin;
 pub mod plots;
-pub mod rates;
-mod record;
+pub mod remedy;
 pub mod report;
 pub mod run;
+mod run_files;
 pub mod schedule;
+pub mod session;
 pub mod settings;
 pub mod shelf;
 pub mod signals;
 pub mod snapshot;
 pub mod tally;
-pub mod trainer;
+pub mod tensorboard;
 pub mod transfer;
 pub mod watch;
 
 pub use config::{Config, RunFolder};
 pub use observer::{Event, Observer};
 pub use report::{Report, StopReason};
-pub use trainer::{Session, train};
+pub use session::{Session, train};

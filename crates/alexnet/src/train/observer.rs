@@ -259,13 +259,6 @@ pub enum Level {
     Warning,
 }
 
-impl<'a> Message<'a> {
-    /// What happens.
-    pub(crate) fn info(text: &'a str) -> Self {
-        Self { level: Level::Info, text }
-    }
-}
-
 impl fmt::Display for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.level {

@@ -1,4 +1,4 @@
-//! `run.json`: what a run began with and what it was asked for, beside its recipe.
+//! `run.json`: what a run was started with, besides its recipe.
 
 use std::path::{Path, PathBuf};
 
@@ -6,41 +6,42 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Kind, shell};
 use crate::files::json;
+use crate::model::layout;
 use crate::{Error, Result};
 
-/// What a run began with, beside its recipe: enough to resume it.
+/// What a run was started with, besides its recipe: enough to resume it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
     /// Version of this file.
     pub format_version: u32,
-    /// The images; `None`: those that come with the program.
+    /// The images; `None` for those that are part of the program.
     #[serde(with = "json::path::optional", default)]
     pub source: Option<PathBuf>,
-    /// What all random numbers follow from.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// The model that it started from, if it did from one.
+    /// The model that it started from, if any.
     #[serde(with = "json::path::optional", default)]
     pub init: Option<PathBuf>,
-    /// What was asked for beside these.
+    /// Further options.
     #[serde(flatten)]
     pub requests: Requests,
 }
 
-/// Arguments of a run that do not belong to the experiment. `None`: not given, so the default holds. A resumed run uses
-/// those of before unless they are given anew.
+/// Options of a run that are not part of the experiment. `None` stands for the default. A resumed run keeps them unless they
+/// are given again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Requests {
-    /// Updates after which training ends.
+    /// Steps after which training ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
-    /// Threads that compute.
+    /// Compute threads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
-    /// Threads that load images.
+    /// Image loading threads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
-    /// Images that go through the network at once, if fewer than a batch.
+    /// Images per pass through the network, if fewer than a batch.
     pub micro_batch: Option<usize>,
     /// Minutes between two checkpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,20 +49,20 @@ pub struct Requests {
     /// Steps between two checkpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_steps: Option<usize>,
-    /// What happens when numbers stop being finite, as it is typed.
+    /// What happens when values become non-finite, as on the command line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_divergence: Option<String>,
-    /// What happens when the loss stays at that of a blind guess, as it is typed.
+    /// What happens when the loss stays at chance level, as on the command line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_plateau: Option<String>,
 }
 
-/// Returns whether the folder holds a run that can be resumed.
+/// Whether the folder holds a run that can be resumed.
 pub fn is_run(folder: &Path) -> bool {
-    folder.join(Origin::FILE).is_file()
+    folder.join(layout::ORIGIN).is_file()
 }
 
-/// The newest run in a folder of runs; the folder itself, if it is a run or holds none.
+/// Returns the newest run in a folder of runs, or the folder itself if it is a run or contains none.
 pub fn newest(folder: &Path) -> PathBuf {
     let written = |run: &PathBuf| {
         let files = std::fs::read_dir(run).into_iter().flatten().flatten();
@@ -73,7 +74,7 @@ pub fn newest(folder: &Path) -> PathBuf {
 }
 
 impl Requests {
-    /// These, and what `before` asked for where these ask for nothing.
+    /// Returns these options, completed by those of `before`.
     #[must_use]
     pub fn or(self, before: &Self) -> Self {
         let before = before.clone();
@@ -89,7 +90,7 @@ impl Requests {
         }
     }
 
-    /// What `now` asks for otherwise than these, as arguments; `None` where nothing differs.
+    /// Describes how `now` differs from these options; `None` if it does not.
     pub fn difference(&self, now: &Self) -> Option<String> {
         let differences: Vec<String> = self
             .shown()
@@ -104,7 +105,7 @@ impl Requests {
         (!differences.is_empty()).then(|| differences.join(", "))
     }
 
-    /// Each argument's name and its value.
+    /// Each option's name and value.
     fn shown(&self) -> [(&'static str, Option<String>); 8] {
         let count = |value: Option<usize>| value.map(|value| value.to_string());
         [
@@ -122,15 +123,15 @@ impl Requests {
 
 impl Origin {
     /// The file's name in the run folder.
-    pub(super) const FILE: &str = "run.json";
+    pub(super) const FILE: &str = layout::ORIGIN;
 
-    /// Version of the file that this program writes, and the newest that it reads.
+    /// The format version that this program writes, and the newest that it reads.
     pub const FORMAT_VERSION: u32 = 1;
 
-    /// Reads what a run began with.
+    /// Reads `run.json`.
     ///
     /// # Errors
-    /// When the folder holds no run, one that was stopped before it had begun, or one of a newer program.
+    /// Returns an error if the folder holds no run, one that was stopped before it had started, or one of a newer program.
     pub fn read(folder: &Path) -> Result<Self> {
         if !is_run(folder) {
             return Err(missing(folder));
@@ -139,49 +140,50 @@ impl Origin {
             .map_err(|error| Error { kind: Kind::Model, ..error })?;
         if origin.format_version > Self::FORMAT_VERSION {
             return Err(Error::model(format!(
-                "{}: a run in format {}, this program reads up to {}",
+                "{}: run format version {}; this program reads up to version {}",
                 folder.display(),
                 origin.format_version,
                 Self::FORMAT_VERSION
             ))
-            .help("a newer version of the program"));
+            .help("update the program"));
         }
         Ok(origin)
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file atomically.
     ///
     /// # Errors
-    /// When it cannot be written; what stood there is then unchanged.
+    /// Returns an error if it cannot be written; an earlier file is then unchanged.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         json::write(&folder.join(Self::FILE), self)
     }
 }
 
-/// What is said of a folder without `run.json`. A run that was stopped while its folder was made has nothing to lose, and the
-/// command that began it works again.
+/// The error for a folder without `run.json`. A run that was stopped while its folder was created has nothing to lose, and can
+/// be started again with the same command.
 fn missing(folder: &Path) -> Error {
     let shown = folder.display();
-    let file = Origin::FILE;
+    let file = layout::ORIGIN;
+    let help =
+        "pass a run folder created by `alexnet train`, or start a run: `alexnet train SRC --recipe NAME`";
     if !folder.is_dir() {
-        return Error::usage(format!("{shown} is no folder: there is no {file}"))
-            .help("name a run folder, as `alexnet train` makes it; or start a run: `alexnet train SRC --recipe NAME`");
+        return match folder.exists() {
+            true => Error::usage(format!("{shown} is not a folder")).help(help),
+            false => Error::usage(format!("{shown} does not exist")).help(help),
+        };
     }
-    match super::run::began_only(folder) {
-        true => {
-            let command = std::fs::read_to_string(folder.join("command.txt")).unwrap_or_default();
-            let command = match command.lines().next() {
-                Some(line) if line.contains("train") => line.to_owned(),
-                _ => format!("alexnet train SRC --recipe NAME --run {}", shell(folder)),
-            };
-            Error::usage(format!(
-                "{shown} holds no run that can go on: it was stopped before its first step, and there is no {file}"
-            ))
-            .help(format!("start it again, in the same folder: `{command}`"))
-        }
-        false => Error::usage(format!("{shown} holds no run that can go on: there is no {file}"))
-            .help("name a run folder, as `alexnet train` makes it; or start a run: `alexnet train SRC --recipe NAME`"),
+    if !layout::is_unused(folder) {
+        return Error::usage(format!("{shown} is not a run folder: it has no {file}")).help(help);
     }
+    let commands = std::fs::read_to_string(folder.join(layout::COMMANDS)).unwrap_or_default();
+    let command = match commands.lines().next() {
+        Some(line) if line.contains("train") => line.to_owned(),
+        _ => format!("alexnet train SRC --recipe NAME --run {}", shell(folder)),
+    };
+    Error::usage(format!(
+        "{shown} cannot be resumed: the run was stopped before its first step and has no {file}"
+    ))
+    .help(format!("start it again in the same folder: `{command}`"))
 }
 
 #[cfg(test)]
@@ -197,17 +199,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
         let error = Origin::read(folder.path()).unwrap_err();
-        assert!(error.kind == Kind::Usage && error.message.contains("holds no run"), "{error}");
+        assert!(error.kind == Kind::Usage && error.message.contains("is not a run folder"), "{error}");
         Origin { format_version: 2, ..origin() }.write(folder.path()).unwrap();
         let error = Origin::read(folder.path()).unwrap_err();
-        assert!(error.kind == Kind::Model && error.message.contains("format 2"), "{error}");
+        assert!(error.kind == Kind::Model && error.message.contains("version 2"), "{error}");
         std::fs::write(folder.path().join(Origin::FILE), "{").unwrap();
         assert_eq!(Origin::read(folder.path()).unwrap_err().kind, Kind::Model);
     }
 
-    /// The file as the first versions of the program wrote it.
+    /// As written by the first versions of the program.
     #[test]
-    fn a_file_without_requests_is_read() {
+    fn a_file_without_options_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let text = r#"{"format_version": 1, "source": "/data", "seed": 7, "init": null, "micro_batch": 9}"#;
         std::fs::write(folder.path().join(Origin::FILE), text).unwrap();
@@ -217,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_outlive_a_resume_unless_they_are_given_anew() {
+    fn a_resumed_run_keeps_its_options() {
         let before = Requests {
             steps: Some(100),
             workers: Some(2),

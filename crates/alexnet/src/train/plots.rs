@@ -1,4 +1,4 @@
-//! The curves of a training as images: `loss.svg`, `accuracy.svg` and `rate.svg`.
+//! The curves of a training as SVG: `loss.svg`, `accuracy.svg` and `rate.svg`.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -21,29 +21,28 @@ const VALIDATION_TOP5: RGBColor = RGBColor(44, 140, 70);
 const INK: RGBColor = RGBColor(60, 60, 60);
 const PALE_INK: RGBColor = RGBColor(130, 130, 130);
 const GRID: RGBColor = RGBColor(230, 230, 230);
-/// Between marks of epochs.
+/// Marks of epochs.
 const EPOCH: RGBColor = RGBColor(200, 205, 215);
 
-/// Most points of one curve: as many as a screen shows.
+/// Most points of a curve: as many as a screen shows.
 const POINTS: usize = 400;
-/// A curve of no more points than these has dots on its points.
+/// A curve with at most this many points has dots.
 const DOTS: usize = 40;
-/// Most marks of epochs, and the pixels between two.
+/// Most marks of epochs, and the fewest pixels between two.
 const MARKS: f64 = 16.0;
 const BETWEEN_MARKS: i32 = 34;
 
 /// Steps and values.
 pub type Points = Vec<(f64, f64)>;
 
-/// Draws the curves of `lines`, the whole training so far, into `folder`, which is made if it is not there. Each file is
-/// there whole or not at all.
+/// Draws the curves of `lines`, the whole training so far, into `folder`, which is created if it is missing. Each file is
+/// replaced atomically.
 ///
 /// # Errors
-/// When a file cannot be written; what was there before is then unchanged.
+/// Returns an error if a file cannot be written; an earlier file is then unchanged.
 pub fn draw(folder: &Path, lines: &[Line]) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "make the folder", &e))?;
-    // An epoch's own line stands for all its steps. It is what there is when epochs are shorter than the distance
-    // between two lines.
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "create the folder", &e))?;
+    // The line of an epoch covers all its steps. If epochs are shorter than the distance between two lines, there are no others.
     let (epochs, steps): (Vec<&Line>, Vec<&Line>) = lines.iter().partition(|line| line.validation.is_some());
     let training = if steps.len() < epochs.len() { &epochs } else { &steps };
     let of = |value: fn(&Line) -> f32| -> Points {
@@ -63,12 +62,12 @@ pub fn draw(folder: &Path, lines: &[Line]) -> Result<()> {
         Curve::plain("validation, top-1", VALIDATION, val(|found| 100.0 * found.top1)),
         Curve::plain("validation, top-5", VALIDATION_TOP5, val(|found| 100.0 * found.top5)),
     ];
-    let rates: Points = of(|line| line.lr).into_iter().filter(|point| point.1 > 0.0).collect();
-    let rate =
-        [Curve::plain("", TRAINING, rates.into_iter().map(|(step, rate)| (step, rate.log10())).collect())];
+    let lrs: Points = of(|line| line.lr).into_iter().filter(|point| point.1 > 0.0).collect();
+    let lrs = lrs.into_iter().map(|(step, lr)| (step, lr.log10())).collect();
+    let lr = [Curve { points: steps_of(&lrs), ..Curve::plain("", TRAINING, Points::new()) }];
     let chart = |title, curves, axis, legend| {
         let (across, what) = (from_start(last), "step");
-        Chart { title, curves, axis, legend, across, what, marks: &marks }
+        Chart { title, curves, axis, legend, across, what, marks: &marks, highlight: None }
     };
     for (name, chart) in [
         (
@@ -78,13 +77,13 @@ pub fn draw(folder: &Path, lines: &[Line]) -> Result<()> {
         (
             "accuracy.svg",
             chart(
-                "Right, per cent",
+                "Accuracy, percent",
                 &accuracy,
                 from_zero(&accuracy, 100.0),
                 Some(SeriesLabelPosition::LowerRight),
             ),
         ),
-        ("rate.svg", chart("Learning rate", &rate, powers(rate[0].values()), None)),
+        ("rate.svg", chart("Learning rate", &lr, powers(lr[0].values(), Ends::Ticks), None)),
     ] {
         let svg = chart.svg().map_err(|e| Error::new(Kind::Runtime, format!("cannot draw {name}: {e}")))?;
         atomic::replace(&folder.join(name), |out| out.write_all(svg.as_bytes()))?;
@@ -92,29 +91,42 @@ pub fn draw(folder: &Path, lines: &[Line]) -> Result<()> {
     Ok(())
 }
 
-/// Draws losses against the learning rates at which they were found, into the file at `path`: each by itself, and smoothed.
+/// Draws the losses of a learning rate search, each and smoothed, and marks the suggestion. Both axes start where the losses do.
 ///
 /// # Errors
-/// When the file cannot be written; what was there before is then unchanged.
-pub fn draw_rates(path: &Path, losses: &[(f32, f64)], smooth: &[(f32, f64)]) -> Result<()> {
-    let points = |values: &[(f32, f64)]| -> Points {
-        values.iter().map(|&(rate, loss)| (f64::from(rate).log10(), loss)).collect()
-    };
+/// Returns an error if the file cannot be written; an earlier file is then unchanged.
+pub fn draw_lr_search(
+    path: &Path,
+    losses: &[(f64, f64)],
+    smooth: &[(f64, f64)],
+    suggestion: Option<f32>,
+) -> Result<()> {
+    let points =
+        |values: &[(f64, f64)]| -> Points { values.iter().map(|&(lr, loss)| (lr.log10(), loss)).collect() };
     let curve = Curve { raw: thinned(&points(losses)), ..Curve::plain("", TRAINING, points(smooth)) };
-    let across = powers(curve.points.iter().map(|point| point.0));
-    let axis = from_zero(std::slice::from_ref(&curve), f64::INFINITY);
-    let (title, what, marks) = ("Loss by learning rate", "learning rate", &BTreeMap::new());
-    let chart = Chart { title, curves: &[curve], axis, legend: None, across, what, marks };
-    let svg = chart.svg().map_err(|e| Error::new(Kind::Runtime, format!("cannot draw the rates: {e}")))?;
+    let lrs = points(losses).into_iter().map(|point| point.0);
+    let highlight =
+        suggestion.map(|lr| Highlight { x: f64::from(lr).log10(), label: format!("suggested: {lr:.1e}") });
+    let chart = Chart {
+        title: "Loss by learning rate",
+        axis: around(curve.values()),
+        curves: &[curve],
+        legend: None,
+        across: powers(lrs, Ends::Values),
+        what: "learning rate",
+        marks: &BTreeMap::new(),
+        highlight,
+    };
+    let svg = chart.svg().map_err(|e| Error::new(Kind::Runtime, format!("cannot draw the losses: {e}")))?;
     atomic::replace(path, |out| out.write_all(svg.as_bytes()))
 }
 
-/// A value at its line's step, if it is a number.
+/// A value at its line's step, if it is finite.
 fn point(line: &Line, value: f32) -> Option<(f64, f64)> {
     value.is_finite().then_some((line.step as f64, f64::from(value)))
 }
 
-/// Each epoch that is over, and its last step.
+/// Each completed epoch, and its last step.
 fn marks(lines: &[Line]) -> BTreeMap<usize, usize> {
     let mut marks: BTreeMap<usize, usize> = lines.iter().map(|line| (line.epoch, line.step)).collect();
     if lines.last().is_some_and(|line| line.validation.is_none()) {
@@ -123,12 +135,12 @@ fn marks(lines: &[Line]) -> BTreeMap<usize, usize> {
     marks
 }
 
-/// One line in a chart.
+/// A line in a chart.
 struct Curve {
     label: &'static str,
     color: RGBColor,
     points: Points,
-    /// What `points` smooth.
+    /// The values before smoothing.
     raw: Points,
 }
 
@@ -137,7 +149,7 @@ impl Curve {
         Self { label, color, points: thinned(&points), raw: Vec::new() }
     }
 
-    /// One that is drawn smooth, over the values themselves in a pale tone.
+    /// A smoothed curve, over the values themselves in a pale tone.
     fn measured(label: &'static str, color: RGBColor, points: Points) -> Self {
         let smooth = smooth(&points);
         let raw = if smooth == points { Vec::new() } else { thinned(&points) };
@@ -149,7 +161,7 @@ impl Curve {
     }
 }
 
-/// The mean of each value and its neighbors, a fortieth of all on either side.
+/// Averages each value with its neighbors, a fortieth of all on either side.
 fn smooth(points: &Points) -> Points {
     let reach = points.len() / 40;
     let sums: Vec<f64> = std::iter::once(0.0)
@@ -159,11 +171,23 @@ fn smooth(points: &Points) -> Points {
         }))
         .collect();
     let mean = |i: usize| {
-        // As far to one side as to the other: the ends are not drawn towards the middle.
+        // Symmetric, so that the ends are not biased.
         let reach = reach.min(i).min(points.len() - 1 - i);
         (sums[i + reach + 1] - sums[i - reach]) / (2 * reach + 1) as f64
     };
     if reach == 0 { points.clone() } else { (0..points.len()).map(|i| (points[i].0, mean(i))).collect() }
+}
+
+/// Turns a curve into steps: each value holds until the next.
+fn steps_of(points: &Points) -> Points {
+    let mut out = Points::new();
+    for &(x, y) in points {
+        match out.last() {
+            Some(&(_, before)) if before != y => out.extend([(x, before), (x, y)]),
+            Some(_) | None => out.push((x, y)),
+        }
+    }
+    thinned(&out)
 }
 
 /// Thins a curve out to as many points as a screen shows: of every few neighbors it keeps the lowest and the highest, so
@@ -183,7 +207,7 @@ pub fn thinned(points: &[(f64, f64)]) -> Points {
     points.chunks(few).flat_map(extremes).collect()
 }
 
-/// An axis, its ticks, and what is written at each of them.
+/// An axis with labeled ticks.
 #[derive(Clone)]
 struct Axis {
     ends: Range<f64>,
@@ -207,7 +231,7 @@ impl Ranged for Axis {
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        // The smaller ticks between the ticks, of which there are none, are asked for too.
+        // There are no minor ticks.
         if hint.weight().allow_light_points() {
             Vec::new()
         } else {
@@ -222,7 +246,7 @@ impl Ranged for Axis {
 
 impl ValueFormatter<f64> for Axis {
     fn format(_: &f64) -> String {
-        unreachable!("an axis formats by its ticks")
+        unreachable!("labels come from `format_ext`")
     }
 
     fn format_ext(&self, value: &f64) -> String {
@@ -238,7 +262,7 @@ fn from_start(last: usize) -> Axis {
     Axis { ends, ticks: ticks.map(|tick| (tick, grouped(tick as usize))).collect() }
 }
 
-/// From 0 to just above all values, and not beyond `end`.
+/// From 0 to just above all values, but at most `end`.
 fn from_zero(curves: &[Curve], end: f64) -> Axis {
     let most = curves.iter().flat_map(Curve::values).fold(0.0, f64::max);
     let most = if most > 0.0 { most } else { 1.0 };
@@ -249,10 +273,33 @@ fn from_zero(curves: &[Curve], end: f64) -> Axis {
     Axis::over(ticks.collect())
 }
 
-/// Powers of ten around all values, which are logarithms; of a few powers their doubles and fives too.
-fn powers(values: impl Iterator<Item = f64>) -> Axis {
+/// From a round value below all values to one above.
+fn around(values: impl Iterator<Item = f64>) -> Axis {
     let ends = (f64::INFINITY, f64::NEG_INFINITY);
-    let (least, most) = values.fold(ends, |(least, most), value| (least.min(value), most.max(value)));
+    let (least, most) = values
+        .filter(|value| value.is_finite())
+        .fold(ends, |(least, most), value| (least.min(value), most.max(value)));
+    let (least, most) = if least < most { (least, most) } else { (0.0, most.max(1.0)) };
+    let step = round_step(most - least, 8.0);
+    let decimals = (-step.log10().floor()).max(0.0) as usize;
+    let (first, last) = ((least / step).floor() as i64, (most / step).ceil() as i64);
+    let ticks = (first..=last).map(|i| i as f64 * step);
+    Axis::over(ticks.map(|tick| (tick, format!("{tick:.decimals$}"))).collect())
+}
+
+/// Where a logarithmic axis ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// At the ticks below and above all values.
+    Ticks,
+    /// At the smallest and the largest value.
+    Values,
+}
+
+/// A logarithmic axis for values that are logarithms: powers of ten, and if these are few, twice and five times each.
+fn powers(values: impl Iterator<Item = f64>, ends: Ends) -> Axis {
+    let start = (f64::INFINITY, f64::NEG_INFINITY);
+    let (least, most) = values.fold(start, |(least, most), value| (least.min(value), most.max(value)));
     let (least, most) = if least <= most { (least, most) } else { (-3.0, -2.0) };
     let (first, last) = (least.floor() as i32 - 1, most.ceil() as i32 + 1);
     let apart = f64::from(last - first);
@@ -265,7 +312,12 @@ fn powers(values: impl Iterator<Item = f64>) -> Axis {
     let from = ticks.iter().rposition(|tick| tick.log10() < least - 1e-6).unwrap_or(0);
     let to = ticks.iter().position(|tick| tick.log10() > most + 1e-6).unwrap_or(ticks.len() - 1);
     let label = |tick: f64| if tick < 1e-5 { format!("{tick:e}") } else { tick.to_string() };
-    Axis::over(ticks[from..=to].iter().map(|&tick| (tick.log10(), label(tick))).collect())
+    let mut axis = Axis::over(ticks[from..=to].iter().map(|&tick| (tick.log10(), label(tick))).collect());
+    if ends == Ends::Values && least < most {
+        axis.ends = least..most;
+        axis.ticks.retain(|tick| (least - 1e-6..=most + 1e-6).contains(&tick.0));
+    }
+    axis
 }
 
 /// 1, 2 or 5 times a power of ten, so that no more than `most` of them make `span`.
@@ -275,16 +327,24 @@ fn round_step(span: f64, most: f64) -> f64 {
     step.unwrap_or(10.0 * power)
 }
 
-/// One image.
+/// An image.
 struct Chart<'a> {
     title: &'static str,
     curves: &'a [Curve],
     axis: Axis,
     legend: Option<SeriesLabelPosition>,
-    /// The axis of steps, or what else it is.
+    /// The horizontal axis, and its name.
     across: Axis,
     what: &'static str,
+    /// Epochs and their last steps.
     marks: &'a BTreeMap<usize, usize>,
+    highlight: Option<Highlight>,
+}
+
+/// A labeled vertical line.
+struct Highlight {
+    x: f64,
+    label: String,
 }
 
 type Failed<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
@@ -299,7 +359,7 @@ impl Chart<'_> {
     fn draw<'a>(&self, svg: &'a mut String) -> std::result::Result<(), Failed<'a>> {
         let font = |size: i32, color: &RGBColor| ("sans-serif", size).into_font().color(color);
         let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-        // The ground is white whatever the viewer's.
+        // White, whatever the viewer's background.
         root.fill(&WHITE)?;
         root.draw(&Text::new(self.title, (24, 16), font(24, &INK)))?;
 
@@ -337,7 +397,7 @@ impl Chart<'_> {
             root.draw(&Text::new("epoch", (24, top.start - 8), small(HPos::Left)))?;
         }
 
-        // What is pale lies below all that is not.
+        // Pale curves first: the others cover them.
         for curve in self.curves {
             chart.draw_series(LineSeries::new(curve.raw.iter().copied(), curve.color.mix(0.3)))?;
         }
@@ -352,10 +412,16 @@ impl Chart<'_> {
                 chart.draw_series(curve.points.iter().map(|&point| Circle::new(point, 3, color.filled())))?;
             }
         }
+        if let Some(Highlight { x, label }) = &self.highlight {
+            let x = chart.backend_coord(&(*x, 0.0)).0;
+            root.draw(&PathElement::new(vec![(x, top.start - 5), (x, top.end)], VALIDATION.stroke_width(2)))?;
+            let style = font(16, &VALIDATION).pos(Pos::new(HPos::Center, VPos::Bottom));
+            root.draw(&Text::new(label.clone(), (x, top.start - 8), style))?;
+        }
         if self.curves.iter().all(|curve| curve.points.is_empty()) {
             let middle = font(20, &PALE_INK).pos(Pos::new(HPos::Center, VPos::Center));
             let at = (SIZE.0 as i32 / 2, SIZE.1 as i32 / 2);
-            root.draw(&Text::new("nothing has been measured yet", at, middle))?;
+            root.draw(&Text::new("no measurements yet", at, middle))?;
         } else if let Some(position) = &self.legend {
             chart
                 .configure_series_labels()
@@ -376,7 +442,7 @@ mod tests {
     use super::*;
     use crate::train::metrics::Validation;
 
-    /// A training of `epochs` epochs of `lines` lines and one for the epoch.
+    /// A training of `epochs` epochs, with `lines` lines each and one for the epoch.
     fn training(epochs: usize, lines: usize) -> Vec<Line> {
         let line = |step: usize, epoch: usize, validation| Line {
             step,
@@ -414,14 +480,14 @@ mod tests {
             for svg in drawn(&all[..lines]) {
                 assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
                 assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
-                assert_eq!(svg.contains("nothing has been measured yet"), lines == 0);
+                assert_eq!(svg.contains("no measurements yet"), lines == 0);
             }
         }
         let [loss, accuracy, rate] = drawn(&all);
         assert!(loss.contains("validation") && accuracy.contains("top-5") && rate.contains("0.001"));
     }
 
-    /// `ALEXNET_PLOTS=FOLDER` keeps the images, to be looked at.
+    /// `ALEXNET_PLOTS=FOLDER` keeps the images for inspection.
     #[test]
     fn real_trainings_are_drawn() {
         let temporary = tempfile::tempdir().unwrap();
@@ -432,7 +498,7 @@ mod tests {
             let text = std::fs::read_to_string(&path).unwrap();
             let line = |line: &str| -> Line {
                 let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
-                // The time of waiting was not measured from the beginning.
+                // Early versions did not measure the waiting time.
                 value.as_object_mut().unwrap().entry("waiting").or_insert(0.0.into());
                 serde_json::from_value(value).unwrap()
             };
@@ -485,8 +551,37 @@ mod tests {
         assert_eq!(labels(from_zero(&curve(&[2.3]), f64::INFINITY)), "0.0 0.5 1.0 1.5 2.0 2.5");
         assert_eq!(labels(from_zero(&curve(&[99.5]), 100.0)), "0 20 40 60 80 100");
         assert_eq!(labels(from_zero(&curve(&[]), 100.0)), "0.0 0.2 0.4 0.6 0.8 1.0 1.2");
-        assert_eq!(labels(powers([-2.0].into_iter())), "0.005 0.01 0.02");
-        assert_eq!(labels(powers([-2.0, -3.0].into_iter())), "0.0005 0.001 0.002 0.005 0.01 0.02");
-        assert_eq!(labels(powers([-7.0, -2.0].into_iter())), "1e-8 1e-7 1e-6 0.00001 0.0001 0.001 0.01 0.1");
+        assert_eq!(labels(powers([-2.0].into_iter(), Ends::Ticks)), "0.005 0.01 0.02");
+        assert_eq!(
+            labels(powers([-2.0, -3.0].into_iter(), Ends::Ticks)),
+            "0.0005 0.001 0.002 0.005 0.01 0.02"
+        );
+        assert_eq!(labels(powers([-2.2, -0.5].into_iter(), Ends::Values)), "0.01 0.02 0.05 0.1 0.2");
+        assert_eq!(
+            labels(around([6.51, 6.93].into_iter())),
+            "6.50 6.55 6.60 6.65 6.70 6.75 6.80 6.85 6.90 6.95"
+        );
+        assert_eq!(
+            labels(powers([-7.0, -2.0].into_iter(), Ends::Ticks)),
+            "1e-8 1e-7 1e-6 0.00001 0.0001 0.001 0.01 0.1"
+        );
+    }
+
+    #[test]
+    fn a_learning_rate_holds_until_the_next() {
+        let points = vec![(20.0, 1.0), (40.0, 1.0), (60.0, 0.1)];
+        assert_eq!(steps_of(&points), [(20.0, 1.0), (40.0, 1.0), (60.0, 1.0), (60.0, 0.1)]);
+    }
+
+    #[test]
+    fn a_search_is_drawn_with_its_suggestion() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lr.svg");
+        let losses: Points = (0..50).map(|i| (1e-4 * 1.2_f64.powi(i), 6.9 - 0.01 * f64::from(i))).collect();
+        draw_lr_search(&path, &losses, &losses, Some(0.02)).unwrap();
+        let svg = std::fs::read_to_string(&path).unwrap();
+        assert!(svg.contains("suggested: 2.0e-2") && svg.contains("0.001"), "{svg}");
+        assert!(svg.contains("6.5") && !svg.contains("\n0.0\n"), "the axis starts near the losses: {svg}");
+        draw_lr_search(&path, &[], &[], None).unwrap();
     }
 }

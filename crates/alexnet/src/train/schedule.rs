@@ -4,115 +4,124 @@ use serde::{Deserialize, Serialize};
 
 use crate::net::Schedule;
 
-/// Where a training stands in its [`Schedule`]: enough to go on after a stop.
+/// The state of a training's [`Schedule`], from which it can be resumed.
 ///
-/// The rate is divided after fixed epochs (`at_epochs`), or when the validation error has not improved for
+/// The learning rate is divided after fixed epochs (`at_epochs`), or when the validation error has not improved for
 /// `patience` epochs (`plateau`), which is what the authors did by hand: "divide the learning rate by 10 when
 /// the validation error rate stopped improving with the current learning rate ... reduced three times prior to
 /// termination" (paper, section 5).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Pace {
-    /// Epochs finished.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LrState {
+    /// Completed epochs.
     pub epochs: usize,
-    /// How often the rate has been divided.
+    /// How often the learning rate has been divided.
     pub divided: usize,
     /// Lowest validation error so far, if any.
     pub best_error: Option<f64>,
-    /// Epochs since the error or the rate last got lower.
-    pub waited: usize,
-    /// A rate that was set by hand, and how often the rate had been divided before.
+    /// Epochs since the error or the learning rate last decreased.
+    #[serde(rename = "waited")]
+    pub epochs_without_improvement: usize,
+    /// A learning rate that was set by an edit.
     #[serde(default)]
-    pub edited: Option<(f32, usize)>,
+    pub edited: Option<EditedLr>,
 }
 
-/// What the end of an epoch means for the next one.
+/// A learning rate that was set by an edit. Serialized as a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "(f32, usize)", into = "(f32, usize)")]
+pub struct EditedLr {
+    /// The learning rate.
+    pub lr: f32,
+    /// How often the schedule had divided the learning rate before the edit.
+    pub divided_before: usize,
+}
+
+impl From<(f32, usize)> for EditedLr {
+    fn from((lr, divided_before): (f32, usize)) -> Self {
+        Self { lr, divided_before }
+    }
+}
+
+impl From<EditedLr> for (f32, usize) {
+    fn from(edited: EditedLr) -> Self {
+        (edited.lr, edited.divided_before)
+    }
+}
+
+/// What follows an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Another epoch at the same rate.
+    /// Another epoch at the same learning rate.
     Same,
-    /// Another epoch at a lower rate.
+    /// Another epoch at a lower learning rate.
     Divided,
-    /// Training ends.
+    /// The end of the training.
     End(End),
 }
 
-/// Why training ends.
+/// Why a schedule is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// All the epochs of the schedule are done.
+    /// All its epochs are done.
     Epochs,
-    /// The error stopped improving at the lowest rate.
+    /// The error stopped improving at the lowest learning rate.
     Plateau,
 }
 
-impl Pace {
-    /// The start of a training.
-    pub const fn new() -> Self {
-        Self { epochs: 0, divided: 0, best_error: None, waited: 0, edited: None }
+impl LrState {
+    /// Sets the learning rate; the schedule will divide this one.
+    pub fn set_lr(&mut self, lr: f32) {
+        self.edited = Some(EditedLr { lr, divided_before: self.divided });
+        self.epochs_without_improvement = 0;
     }
 
-    /// Sets the rate by hand; the schedule goes on dividing it.
-    pub fn set_rate(&mut self, rate: f32) {
-        self.edited = Some((rate, self.divided));
-        self.waited = 0;
+    /// Returns the learning rate of the next step, where `initial` is that of the first. The divisions are carried out
+    /// one by one in double precision: .01 becomes .001 and not .00099999994.
+    pub fn lr(&self, schedule: &Schedule, initial: f32) -> f32 {
+        let start = self.edited.unwrap_or(EditedLr { lr: initial, divided_before: 0 });
+        divided(start.lr, schedule.divide_by, self.divided.saturating_sub(start.divided_before))
     }
 
-    /// The rate of the step to come, `first` being that of the first. The divisions are carried out one
-    /// after the other in double precision: .01 becomes .001 and not .00099999994.
-    pub fn rate(&self, schedule: &Schedule, first: f32) -> f32 {
-        let (first, before) = self.edited.unwrap_or((first, 0));
-        divided(first, schedule.divide_by, self.divided.saturating_sub(before))
-    }
-
-    /// Takes note of a finished epoch and its validation error (share of images wrong, 0 to 1).
+    /// Records a completed epoch and its validation error (share of images classified wrong, 0 to 1).
     pub fn finish_epoch(&mut self, schedule: &Schedule, error: f64) -> Next {
         self.epochs += 1;
-        let improved = self.best_error.is_none_or(|best| error < best);
-        if improved {
+        if self.best_error.is_none_or(|best| error < best) {
             self.best_error = Some(error);
-            self.waited = 0;
+            self.epochs_without_improvement = 0;
         } else {
-            self.waited += 1;
+            self.epochs_without_improvement += 1;
         }
-        if let Some(end) = self.ended(schedule) {
+        if let Some(end) = self.end(schedule) {
             return Next::End(end);
         }
-        match &schedule.plateau {
-            Some(plateau) if self.waited >= plateau.patience.max(1) => self.divide(),
-            None if schedule.at_epochs.contains(&self.epochs) => self.divide(),
-            _ => Next::Same,
+        let is_due = match &schedule.plateau {
+            Some(plateau) => self.epochs_without_improvement >= plateau.patience.max(1),
+            None => schedule.at_epochs.contains(&self.epochs),
+        };
+        if !is_due {
+            return Next::Same;
         }
-    }
-
-    /// Why there is no further epoch, if there is none.
-    pub fn ended(&self, schedule: &Schedule) -> Option<End> {
-        let plateau = schedule.plateau.as_ref();
-        let out_of_patience =
-            plateau.is_some_and(|p| self.waited >= p.patience.max(1) && self.divided >= p.times);
-        match self.epochs >= schedule.epochs {
-            true => Some(End::Epochs),
-            false => out_of_patience.then_some(End::Plateau),
-        }
-    }
-
-    fn divide(&mut self) -> Next {
         self.divided += 1;
-        self.waited = 0;
+        self.epochs_without_improvement = 0;
         Next::Divided
     }
-}
 
-/// `rate`, divided so many times. The shortest decimal that names an f32 is what people wrote; its f64 divides without a
-/// trace.
-pub fn divided(rate: f32, by: f32, times: usize) -> f32 {
-    let rate: f64 = rate.to_string().parse().unwrap_or_else(|_| f64::from(rate));
-    (0..times).fold(rate, |rate, _| rate / f64::from(by)) as f32
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self::new()
+    /// Why no further epoch follows; `None` if one does.
+    pub fn end(&self, schedule: &Schedule) -> Option<End> {
+        if self.epochs >= schedule.epochs {
+            return Some(End::Epochs);
+        }
+        let plateau = schedule.plateau.as_ref()?;
+        let out_of_patience = self.epochs_without_improvement >= plateau.patience.max(1);
+        (out_of_patience && self.divided >= plateau.times).then_some(End::Plateau)
     }
+}
+
+/// Divides a learning rate `times` times. The shortest decimal that names an f32 is what people wrote; as an f64 it divides
+/// exactly.
+pub fn divided(lr: f32, by: f32, times: usize) -> f32 {
+    let lr: f64 = lr.to_string().parse().unwrap_or_else(|_| f64::from(lr));
+    (0..times).fold(lr, |lr, _| lr / f64::from(by)) as f32
 }
 
 #[cfg(test)]
@@ -124,12 +133,12 @@ mod tests {
         Schedule { epochs, divide_by: 10.0, at_epochs, plateau }
     }
 
-    /// The rate of every epoch, for the given validation errors.
+    /// The learning rate of every epoch, for the given validation errors.
     fn rates(schedule: &Schedule, errors: &[f64]) -> (Vec<f32>, Option<End>) {
-        let (mut pace, mut rates) = (Pace::new(), Vec::new());
+        let (mut state, mut rates) = (LrState::default(), Vec::new());
         for &error in errors {
-            rates.push(pace.rate(schedule, 0.01));
-            if let Next::End(end) = pace.finish_epoch(schedule, error) {
+            rates.push(state.lr(schedule, 0.01));
+            if let Next::End(end) = state.finish_epoch(schedule, error) {
                 return (rates, Some(end));
             }
         }
@@ -137,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn divides_after_the_epochs_named() {
+    fn divides_after_the_given_epochs() {
         let (rates, end) = rates(&schedule(5, vec![2, 3], None), &[0.5; 9]);
         assert_eq!(rates, [0.01, 0.01, 0.001, 0.0001, 0.0001]);
         assert_eq!(end, Some(End::Epochs));
@@ -148,49 +157,52 @@ mod tests {
         let plateau = Plateau { patience: 2, times: 1 };
         let errors = [0.9, 0.8, 0.8, 0.85, 0.7, 0.71, 0.7, 0.1];
         let (rates, end) = rates(&schedule(90, vec![], Some(plateau)), &errors);
-        // No new best in epochs 3 and 4: divided. 0.7 is one; none in epochs 6 and 7: the end.
+        // No improvement in epochs 3 and 4: divided. 0.7 is one; none in epochs 6 and 7: the end.
         assert_eq!(rates, [0.01, 0.01, 0.01, 0.01, 0.001, 0.001, 0.001]);
         assert_eq!(end, Some(End::Plateau));
     }
 
     #[test]
-    fn a_plateau_still_ends_with_the_epochs() {
+    fn a_plateau_schedule_ends_with_its_epochs() {
         let plateau = Plateau { patience: 5, times: 3 };
         assert_eq!(rates(&schedule(3, vec![], Some(plateau)), &[0.5; 9]).1, Some(End::Epochs));
     }
 
     #[test]
-    fn an_error_that_is_not_a_number_is_no_improvement() {
-        let mut pace = Pace::new();
+    fn a_nan_error_is_no_improvement() {
+        let mut state = LrState::default();
         let schedule = schedule(9, vec![], None);
-        pace.finish_epoch(&schedule, 0.5);
-        pace.finish_epoch(&schedule, f64::NAN);
-        assert_eq!((pace.best_error, pace.waited), (Some(0.5), 1));
+        state.finish_epoch(&schedule, 0.5);
+        state.finish_epoch(&schedule, f64::NAN);
+        assert_eq!((state.best_error, state.epochs_without_improvement), (Some(0.5), 1));
     }
 
     #[test]
-    fn a_rate_set_by_hand_is_divided_further() {
+    fn an_edited_learning_rate_is_divided_further() {
         let schedule = schedule(9, vec![1, 3], None);
-        let mut pace = Pace::new();
-        pace.finish_epoch(&schedule, 0.5);
-        assert_eq!(pace.rate(&schedule, 0.01), 0.001);
-        pace.set_rate(0.05);
-        assert_eq!(pace.rate(&schedule, 0.01), 0.05);
-        pace.finish_epoch(&schedule, 0.5);
-        pace.finish_epoch(&schedule, 0.5);
-        assert_eq!(pace.rate(&schedule, 0.01), 0.005);
+        let mut state = LrState::default();
+        state.finish_epoch(&schedule, 0.5);
+        assert_eq!(state.lr(&schedule, 0.01), 0.001);
+        state.set_lr(0.05);
+        assert_eq!(state.lr(&schedule, 0.01), 0.05);
+        state.finish_epoch(&schedule, 0.5);
+        state.finish_epoch(&schedule, 0.5);
+        assert_eq!(state.lr(&schedule, 0.01), 0.005);
+        let json = serde_json::to_value(&state).unwrap();
+        assert_eq!((&json["edited"][1], &json["waited"]), (&1.into(), &2.into()));
+        assert_eq!(serde_json::from_value::<LrState>(json).unwrap(), state);
     }
 
     #[test]
-    fn goes_on_after_a_stop() {
+    fn a_resumed_schedule_continues_the_same() {
         let schedule = schedule(90, vec![], Some(Plateau { patience: 2, times: 3 }));
-        let mut pace = Pace::new();
+        let mut state = LrState::default();
         for error in [0.5, 0.6, 0.6, 0.4] {
-            pace.finish_epoch(&schedule, error);
+            state.finish_epoch(&schedule, error);
         }
-        let saved = serde_json::to_string(&pace).unwrap();
-        let mut resumed: Pace = serde_json::from_str(&saved).unwrap();
-        assert_eq!(resumed, pace);
-        assert_eq!(resumed.finish_epoch(&schedule, 0.5), pace.finish_epoch(&schedule, 0.5));
+        let saved = serde_json::to_string(&state).unwrap();
+        let mut resumed: LrState = serde_json::from_str(&saved).unwrap();
+        assert_eq!(resumed, state);
+        assert_eq!(resumed.finish_epoch(&schedule, 0.5), state.finish_epoch(&schedule, 0.5));
     }
 }

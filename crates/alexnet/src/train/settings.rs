@@ -1,15 +1,15 @@
-//! What has been changed in a training since its start.
+//! Settings that edits have changed since the start of a training.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What edits have changed, beside the rate, which is the schedule's ([`super::schedule::Pace`]).
+/// What edits have changed, besides the learning rate ([`super::schedule::LrState`]).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Layers that were frozen (`true`) or let loose (`false`) by their names.
+    /// Layers that were frozen (`true`) or unfrozen (`false`), by name.
     pub frozen: BTreeMap<String, bool>,
-    /// Deviation of the color noise.
+    /// Standard deviation of the color noise.
     pub color_noise: Option<f64>,
     /// The last epoch.
     pub stop_after: Option<usize>,

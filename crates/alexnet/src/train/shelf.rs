@@ -1,37 +1,35 @@
-//! The files of the best models: `best.safetensors`, and beside the checkpoints the best models that these refer to.
+//! The files of the best models: `best.safetensors`, and in the folder of checkpoints the earlier ones that these refer to.
 //!
-//! A checkpoint names the best model of its steps by a digest. When a better one is saved, the one before moves to
-//! `checkpoints/best-000000120.safetensors`, where 120 is its step, for as long as a kept checkpoint may refer to it: a
-//! training that goes back to that checkpoint, and is changed there, may never find the better one again.
+//! A checkpoint refers to the best model of its steps by a digest. When a better one is saved, the previous one moves to
+//! `checkpoints/best-000000120.safetensors`, where 120 is its step, for as long as a checkpoint may refer to it: a training
+//! that is resumed from that checkpoint with an edit may never reach the better one again.
 
 use std::path::{Path, PathBuf};
 
 use super::checkpoint;
-use super::run::CHECKPOINTS;
 use super::snapshot::Snapshot;
+use crate::model::layout::{BEST, CHECKPOINTS};
 use crate::model::{Model, Summary};
 use crate::{Error, Result};
-
-const BEST: &str = "best.safetensors";
 
 /// Where the best model is after [`Shelf::restore`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// There is none in this state of the training.
+    /// This state of the training has none.
     None,
-    /// Where it is expected.
+    /// In `best.safetensors`.
     Expected,
-    /// Nowhere: its file was changed or removed.
+    /// Its file was changed or removed.
     Lost,
 }
 
-/// What [`Shelf::restore`] did.
+/// The result of [`Shelf::restore`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
     /// Where the best model is.
     pub place: Place,
-    /// Where the file has moved that stood in its place.
-    pub aside: Option<PathBuf>,
+    /// Where an unexpected `best.safetensors` was moved.
+    pub moved_to: Option<PathBuf>,
 }
 
 /// The best models in a run folder.
@@ -46,119 +44,124 @@ impl Shelf {
         Self { run: run.to_path_buf() }
     }
 
-    /// Where the best model is expected.
+    /// The path of the best model.
     pub fn best(&self) -> PathBuf {
         self.run.join(BEST)
     }
 
-    /// Saves a model as the best, and returns its digest. The one before stays beside the checkpoints.
+    /// Saves a model as the best, and returns its digest. The previous one is kept with the checkpoints.
     ///
     /// # Errors
-    /// As [`Model::save`]; the best model is then the one before.
+    /// As [`Model::save`]; the previous model then stays the best.
     pub fn save(&self, model: &Model) -> Result<String> {
-        let (best, before) = (self.best(), self.keep_before()?);
+        let (best, previous) = (self.best(), self.keep_previous()?);
         let saved = model.save(&best);
         if saved.is_err()
             && !best.exists()
-            && let Some(before) = before
+            && let Some(previous) = previous
         {
-            std::fs::rename(&before, &best).map_err(|error| Error::io(&before, "move it back", &error))?;
+            rename(&previous, &best)?;
         }
         let digest = saved?;
-        self.forget_copy(model.summary.steps, &digest);
+        self.remove_copy(model.summary.steps, &digest);
         Ok(digest)
     }
 
-    /// Gives the best model a second name beside the checkpoints, or that name alone where files can have only one.
-    fn keep_before(&self) -> Result<Option<PathBuf>> {
+    /// Links the best model into the folder of checkpoints, or moves it there if the file system has no links.
+    fn keep_previous(&self) -> Result<Option<PathBuf>> {
         let best = self.best();
         let Ok(summary) = Summary::read(&best) else { return Ok(None) };
         let folder = self.run.join(CHECKPOINTS);
-        std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, "make the folder", &error))?;
+        std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, "create the folder", &error))?;
         let kept = folder.join(name(summary.steps));
         let _ = std::fs::remove_file(&kept);
         std::fs::hard_link(&best, &kept)
             .or_else(|_| std::fs::rename(&best, &kept))
-            .map_err(|error| Error::io(&kept, "keep the best model so far", &error))?;
+            .map_err(|error| Error::io(&kept, "keep the previous best model", &error))?;
         Ok(Some(kept))
     }
 
-    /// Removes what was set aside of the same step, if it is the same file: the training has come there again.
-    fn forget_copy(&self, step: usize, digest: &str) {
-        let aside = self.aside(step);
-        if aside.exists() && Model::digest(&aside).is_ok_and(|other| other == digest) {
-            let _ = std::fs::remove_file(aside);
+    /// Removes a file that was moved out of the way at the same step if it is identical: the training has reached it again.
+    fn remove_copy(&self, step: usize, digest: &str) {
+        let moved = self.moved(step);
+        if moved.exists() && Model::digest(&moved).is_ok_and(|other| other == digest) {
+            let _ = std::fs::remove_file(moved);
         }
     }
 
-    /// Puts the best model of a checkpoint where it is expected. What stands there instead, the best of steps that the
-    /// training has gone back from, or a damaged file, is set aside.
+    /// Restores the best model of a checkpoint. A different file in its place, of steps that were rolled back or damaged, is
+    /// moved out of the way.
     ///
     /// # Errors
-    /// When a file cannot be moved.
+    /// Returns an error if a file cannot be moved.
     pub fn restore(&self, best: Option<&Snapshot>) -> Result<Restored> {
         let expected = self.best();
         let digest = best.and_then(|best| best.file.as_deref());
         let is_it = |path: &Path| digest.is_some() && Model::digest(path).ok().as_deref() == digest;
         if is_it(&expected) {
-            return Ok(Restored { place: Place::Expected, aside: None });
+            return Ok(Restored { place: Place::Expected, moved_to: None });
         }
-        let mut aside = None;
+        let mut moved_to = None;
         if expected.exists() {
             let step = Summary::read(&expected).map_or(0, |summary| summary.steps);
-            let to = self.aside(step);
-            move_file(&expected, &to)?;
-            aside = Some(to);
+            let to = self.moved(step);
+            rename(&expected, &to)?;
+            moved_to = Some(to);
         }
-        let Some(best) = best else { return Ok(Restored { place: Place::None, aside }) };
+        let Some(best) = best else { return Ok(Restored { place: Place::None, moved_to }) };
         let kept = self.run.join(CHECKPOINTS).join(name(best.step));
         let place = match is_it(&kept) {
             true => {
-                move_file(&kept, &expected)?;
+                rename(&kept, &expected)?;
                 Place::Expected
             }
             false => Place::Lost,
         };
-        Ok(Restored { place, aside })
+        Ok(Restored { place, moved_to })
     }
 
-    /// Where the best model of steps that the training has gone back from is set aside.
-    fn aside(&self, step: usize) -> PathBuf {
+    /// Where the best model of steps that were rolled back is moved.
+    fn moved(&self, step: usize) -> PathBuf {
         self.run.join(name(step))
     }
 }
 
-fn move_file(from: &Path, to: &Path) -> Result<()> {
-    std::fs::rename(from, to).map_err(|error| Error::io(from, "move it", &error))
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    std::fs::rename(from, to).map_err(|error| Error::io(from, "rename the file", &error))
 }
 
 fn name(step: usize) -> String {
     format!("best-{step:09}.safetensors")
 }
 
-/// Removes the best models in a folder of checkpoints that none of these refers to any more, `best` being the step of the
-/// best model now.
+/// Removes the best models in a folder of checkpoints that none of these refers to, where `best` is the step of the current
+/// best model.
 ///
-/// A checkpoint of step `s` refers to the best model of a step up to `s`; one that was made right before a validation at
-/// `s`, to the one before. So of the models before the oldest checkpoint, the last is needed, and no other.
+/// A checkpoint of step `s` refers to the best model of a step up to `s`, or to the one before if it was written right before a
+/// validation at `s`. So of the models before the oldest checkpoint, only the last is needed.
 pub fn prune(folder: &Path, best: Option<usize>) {
     let kept = list(folder);
-    let Some(&(oldest, _)) = checkpoint::list(folder).last() else { return };
-    let steps = kept.iter().map(|(step, _)| *step).chain(best);
-    let needed = steps.filter(|&step| step < oldest).max().unwrap_or(0);
-    for (_, path) in kept.into_iter().filter(|(step, _)| *step < needed) {
+    let Some(oldest) = checkpoint::list(folder).pop() else { return };
+    let steps = kept.iter().map(|model| model.step).chain(best);
+    let needed = steps.filter(|&step| step < oldest.step).max().unwrap_or(0);
+    for model in kept.into_iter().filter(|model| model.step < needed) {
         // A file that cannot be removed takes space and does no harm.
-        let _ = std::fs::remove_file(path);
+        let _ = std::fs::remove_file(model.path);
     }
 }
 
-/// The best models in a folder of checkpoints, with their steps.
-fn list(folder: &Path) -> Vec<(usize, PathBuf)> {
+/// A best model in a folder of checkpoints.
+struct Kept {
+    step: usize,
+    path: PathBuf,
+}
+
+fn list(folder: &Path) -> Vec<Kept> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let step = |path: &Path| -> Option<usize> {
         path.file_name()?.to_str()?.strip_prefix("best-")?.strip_suffix(".safetensors")?.parse().ok()
     };
-    entries.filter_map(|entry| Some((step(&entry.path())?, entry.path()))).collect()
+    entries.filter_map(|entry| Some(Kept { step: step(&entry.path())?, path: entry.path() })).collect()
 }
 
 #[cfg(test)]
@@ -173,7 +176,7 @@ mod tests {
     }
 
     fn snapshot(step: usize, file: &str) -> Snapshot {
-        Snapshot { found: None, epoch: 1, step, file: Some(file.to_owned()) }
+        Snapshot { evaluation: None, epoch: 1, step, file: Some(file.to_owned()) }
     }
 
     fn step(path: &Path) -> usize {
@@ -181,22 +184,22 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_gets_its_best_model_back() {
+    fn the_best_model_of_a_checkpoint_is_restored() {
         let run = tempfile::tempdir().unwrap();
         let shelf = Shelf::new(run.path());
         let [first, second] = [20, 40].map(|step| shelf.save(&of_step(step)).unwrap());
         assert_eq!(step(&shelf.best()), 40);
         let there = shelf.restore(Some(&snapshot(40, &second))).unwrap();
-        assert_eq!(there, Restored { place: Place::Expected, aside: None });
-        let aside = run.path().join("best-000000040.safetensors");
+        assert_eq!(there, Restored { place: Place::Expected, moved_to: None });
+        let moved = run.path().join("best-000000040.safetensors");
         let back = shelf.restore(Some(&snapshot(20, &first))).unwrap();
-        assert_eq!(back, Restored { place: Place::Expected, aside: Some(aside.clone()) });
-        assert_eq!((step(&shelf.best()), step(&aside)), (20, 40));
-        // The same steps lead to the same model: the copy goes.
+        assert_eq!(back, Restored { place: Place::Expected, moved_to: Some(moved.clone()) });
+        assert_eq!((step(&shelf.best()), step(&moved)), (20, 40));
+        // The same steps lead to the same model: the copy is removed.
         assert_eq!(shelf.save(&of_step(40)).unwrap(), second);
-        assert!(!aside.exists() && step(&shelf.best()) == 40);
+        assert!(!moved.exists() && step(&shelf.best()) == 40);
         let none = shelf.restore(None).unwrap();
-        assert_eq!(none, Restored { place: Place::None, aside: Some(aside) });
+        assert_eq!(none, Restored { place: Place::None, moved_to: Some(moved) });
         assert!(!shelf.best().exists());
     }
 
@@ -211,7 +214,7 @@ mod tests {
         std::fs::write(shelf.best(), bytes).unwrap();
         let lost = shelf.restore(Some(&snapshot(20, &digest))).unwrap();
         assert_eq!(lost.place, Place::Lost);
-        assert!(lost.aside.is_some_and(|path| path.exists()) && !shelf.best().exists());
+        assert!(lost.moved_to.is_some_and(|path| path.exists()) && !shelf.best().exists());
     }
 
     #[test]
@@ -225,7 +228,7 @@ mod tests {
             std::fs::write(folder.join(format!("{name}.safetensors")), "").unwrap();
         }
         prune(folder, None);
-        let mut left: Vec<usize> = list(folder).into_iter().map(|(step, _)| step).collect();
+        let mut left: Vec<usize> = list(folder).into_iter().map(|model| model.step).collect();
         left.sort_unstable();
         assert_eq!(
             left,

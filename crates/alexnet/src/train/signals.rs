@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+#[cfg(unix)]
+use signal_hook::consts::{SIGHUP, SIGUSR1, SIGUSR2};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -10,15 +12,14 @@ use crate::error::Kind;
 use crate::files::atomic;
 use crate::{Error, Result};
 
-/// Whether an [`Interrupt`] listens to this process's signals.
-static ATTENDED: AtomicBool = AtomicBool::new(false);
+/// Whether an [`Interrupt`] handles this process's signals.
+static HANDLED: AtomicBool = AtomicBool::new(false);
 
-/// From now on SIGINT (Ctrl-C) and SIGTERM end the process at once with exit code 128 + signal, and remove the files that are
-/// half written, as long as no [`Interrupt`] listens to them. A process that is the first of a container ignores them
-/// otherwise.
+/// Makes SIGINT (Ctrl-C) and SIGTERM end the process at once with exit code 128 + signal after removing temporary files, as long
+/// as no [`Interrupt`] handles them. Without this, the first process of a container would ignore them.
 ///
 /// # Errors
-/// When the system refuses to register a handler.
+/// Returns an error if the system refuses to register a handler.
 #[cfg(unix)]
 pub fn end_on_signals() -> Result<()> {
     let failed =
@@ -27,40 +28,40 @@ pub fn end_on_signals() -> Result<()> {
         .map_err(|error| failed("register signal handlers", error))?;
     let work = move || {
         for signal in signals.forever() {
-            if !ATTENDED.load(Ordering::SeqCst) {
+            if !HANDLED.load(Ordering::SeqCst) {
                 atomic::remove_unfinished();
                 signal_hook::low_level::exit(128 + signal);
             }
         }
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(work).map(drop).map_err(|error| {
-        failed("start a thread that handles signals", error)
-            .help("more memory or threads for this process: see `ulimit -v` and `ulimit -u`")
+        failed("start a thread for signals", error)
+            .help("raise the limits of memory or threads: see `ulimit -v` and `ulimit -u`")
     })
 }
 
 /// Elsewhere the system ends the process.
 ///
 /// # Errors
-/// Never.
+/// None.
 #[cfg(not(unix))]
 pub fn end_on_signals() -> Result<()> {
     Ok(())
 }
 
-/// A request to stop that the training loop looks at between steps. Clones share the request.
+/// A request to stop, which the training loop checks between steps. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
-    /// The signal's number; 0 until one comes.
+    /// The signal's number; 0 for none.
     signal: Arc<AtomicUsize>,
-    /// Whether a checkpoint is asked for.
+    /// Whether a checkpoint is requested.
     checkpoint: Arc<AtomicBool>,
-    /// Whether the process's signals count.
+    /// Whether the process's signals are handled.
     listens: bool,
 }
 
 impl Interrupt {
-    /// A request that only [`Interrupt::request`] makes: for use as a library.
+    /// A request that only [`Interrupt::request`] makes: for use in a library.
     pub fn new() -> Self {
         Self::default()
     }
@@ -70,62 +71,60 @@ impl Interrupt {
         Self { listens: true, ..Self::default() }
     }
 
-    /// From now on a first SIGINT or SIGTERM asks for a stop, and a second one ends the process at once with exit code
-    /// 128 + signal; SIGHUP asks for a checkpoint, and training goes on. Call it when there is something to save; what runs from then on has to
-    /// look at the request.
+    /// From now on a first SIGINT or SIGTERM requests a stop, and a second one ends the process at once with exit code
+    /// 128 + signal. SIGHUP, SIGUSR1 and SIGUSR2 request a checkpoint, and training continues. Call it when there is something
+    /// to save; what runs from then on has to check the request.
     ///
     /// # Errors
-    /// When the system refuses to register a handler.
+    /// Returns an error if the system refuses to register a handler.
     pub fn listen(&self) -> Result<()> {
         if !self.listens {
             return Ok(());
         }
-        ATTENDED.store(true, Ordering::SeqCst);
-        let asked = Arc::new(AtomicBool::new(false));
+        HANDLED.store(true, Ordering::SeqCst);
+        let requested = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            // Handlers run in this order: `asked` is still false when the first signal passes the shutdown.
-            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))
-                .and_then(|_| flag::register(signal, Arc::clone(&asked)))
+            // Handlers run in this order: `requested` is still false when the first signal passes the shutdown.
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&requested))
+                .and_then(|_| flag::register(signal, Arc::clone(&requested)))
                 .and_then(|_| flag::register_usize(signal, Arc::clone(&self.signal), signal as usize))
-                .map_err(|e| {
-                    Error::new(Kind::Runtime, format!("cannot register a handler for signal {signal}: {e}"))
-                })?;
+                .map_err(|error| cannot_handle(signal, &error))?;
         }
         #[cfg(unix)]
-        flag::register(signal_hook::consts::SIGHUP, Arc::clone(&self.checkpoint))
-            .map_err(|e| Error::new(Kind::Runtime, format!("cannot register a handler for SIGHUP: {e}")))?;
+        for signal in [SIGHUP, SIGUSR1, SIGUSR2] {
+            flag::register(signal, Arc::clone(&self.checkpoint))
+                .map_err(|error| cannot_handle(signal, &error))?;
+        }
         Ok(())
     }
 
-    /// Asks for a checkpoint, as SIGHUP would.
+    /// Requests a checkpoint, as SIGHUP does.
     pub fn request_checkpoint(&self) {
         self.checkpoint.store(true, Ordering::SeqCst);
     }
 
-    /// Whether a checkpoint is asked for; the request is then met.
+    /// Returns whether a checkpoint is requested, and clears the request.
     pub fn take_checkpoint_request(&self) -> bool {
         self.checkpoint.swap(false, Ordering::SeqCst)
     }
 
-    /// Asks for a stop, as SIGINT would.
+    /// Requests a stop, as SIGINT does.
     pub fn request(&self) {
         self.signal.store(SIGINT as usize, Ordering::SeqCst);
     }
 
-    /// The signal that asked for a stop, if one did: 2 for SIGINT, 15 for SIGTERM.
+    /// The signal that requested a stop, if any: 2 for SIGINT, 15 for SIGTERM.
     pub fn signal(&self) -> Option<u8> {
         match self.signal.load(Ordering::SeqCst) {
             0 => None,
             signal => u8::try_from(signal).ok(),
         }
     }
-}
 
-impl Interrupt {
-    /// Nothing, until a stop is asked for.
+    /// Checks for a request to stop.
     ///
     /// # Errors
-    /// From then on, of kind [`Kind::Interrupted`].
+    /// Returns an error of kind [`Kind::Interrupted`] if there is one.
     pub fn check(&self) -> Result<()> {
         let Some(signal) = self.signal() else { return Ok(()) };
         let name = match i32::from(signal) {
@@ -135,6 +134,10 @@ impl Interrupt {
         };
         Err(Error::new(Kind::Interrupted(signal), format!("interrupted by {name}")))
     }
+}
+
+fn cannot_handle(signal: i32, error: &std::io::Error) -> Error {
+    Error::new(Kind::Runtime, format!("cannot register a handler for signal {signal}: {error}"))
 }
 
 #[cfg(test)]
@@ -159,7 +162,10 @@ mod tests {
         let error = interrupt.check().unwrap_err();
         assert_eq!((error.kind.exit_code(), error.message.as_str()), (143, "interrupted by SIGTERM"));
         assert!(!interrupt.take_checkpoint_request());
-        signal_hook::low_level::raise(signal_hook::consts::SIGHUP).unwrap();
-        assert!(interrupt.take_checkpoint_request() && !interrupt.take_checkpoint_request());
+        #[cfg(unix)]
+        for signal in [SIGHUP, SIGUSR1, SIGUSR2] {
+            signal_hook::low_level::raise(signal).unwrap();
+            assert!(interrupt.take_checkpoint_request() && !interrupt.take_checkpoint_request());
+        }
     }
 }

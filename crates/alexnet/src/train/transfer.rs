@@ -1,72 +1,87 @@
-//! Starting from a model: what of its weights is taken, and what is new.
+//! Starting from a model: which of its weights are used, and which are new.
+
+use std::fmt;
 
 use crate::engine::Tensor;
 use crate::model::Model;
 use crate::{Error, Result};
 
-/// Initial parameters with those of a model in them, where they fit.
+/// Initial parameters, with those of a model where they fit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Transfer {
     /// Weights and biases, first layer first.
     pub parameters: Vec<Tensor>,
-    /// Names of those that were taken from the model.
-    pub taken: Vec<String>,
-    /// Names of those that were not, and why.
-    pub fresh: Vec<(String, String)>,
-    /// What the model has beside them.
+    /// Names of the tensors from the model.
+    pub loaded: Vec<String>,
+    /// The other tensors.
+    pub new: Vec<NewTensor>,
+    /// Names of the model's tensors that are not used.
     pub unused: Vec<String>,
 }
 
+/// A tensor that does not come from the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTensor {
+    /// Its name.
+    pub name: String,
+    /// Why not.
+    pub reason: String,
+}
+
 impl Transfer {
-    /// Takes every tensor of `model` that has the name and the shape of one of `fresh`, the new network's initial
-    /// parameters. The last layer's are taken only if its outputs mean the same `classes`.
+    /// Replaces every tensor of `initial`, the network's initial parameters, by the tensor of `model` with the same name and
+    /// shape. The last layer's are replaced only if its outputs mean the same `classes`.
     ///
     /// # Errors
-    /// When nothing fits.
-    pub fn new(model: &Model, classes: &[String], fresh: Vec<Tensor>) -> Result<Self> {
-        let head = fresh.len().saturating_sub(2);
+    /// Returns an error if no tensor fits.
+    pub fn new(model: &Model, classes: &[String], initial: Vec<Tensor>) -> Result<Self> {
+        let head = initial.len().saturating_sub(2);
         let mut transfer = Self::default();
-        for (i, tensor) in fresh.into_iter().enumerate() {
+        for (i, tensor) in initial.into_iter().enumerate() {
             let name = tensor.name.clone();
             let found = model.parameters.iter().find(|other| other.name == name);
-            let why = match found {
-                None => "the model has none of that name".to_owned(),
+            let reason = match found {
+                None => "not in the model".to_owned(),
                 Some(other) if other.shape != tensor.shape => {
-                    format!("{:?} in the model, {:?} here", other.shape, tensor.shape)
+                    format!("shape {:?} in the model, {:?} here", other.shape, tensor.shape)
                 }
-                Some(_) if i >= head && model.classes != classes => {
-                    "its outputs are other classes".to_owned()
-                }
+                Some(_) if i >= head && model.classes != classes => "the model has other classes".to_owned(),
                 Some(other) => {
                     transfer.parameters.push(other.clone());
-                    transfer.taken.push(name);
+                    transfer.loaded.push(name);
                     continue;
                 }
             };
             transfer.parameters.push(tensor);
-            transfer.fresh.push((name, why));
+            transfer.new.push(NewTensor { name, reason });
         }
         let names: Vec<&str> = transfer.parameters.iter().map(|tensor| tensor.name.as_str()).collect();
         let unused = model.parameters.iter().map(|tensor| &tensor.name);
         transfer.unused = unused.filter(|name| !names.contains(&name.as_str())).cloned().collect();
-        if transfer.taken.is_empty() {
-            let (name, why) = transfer.fresh.first().cloned().unwrap_or_default();
-            return Err(Error::usage(format!("nothing of the model fits the recipe: {name}: {why}"))
-                .help("the model's own recipe: leave --recipe out"));
+        if transfer.loaded.is_empty() {
+            let why = transfer.new.first().map_or(String::new(), NewTensor::to_string);
+            return Err(Error::usage(format!("no tensor of the model fits the recipe: {why}"))
+                .help("leave out --recipe to use the model's own recipe"));
         }
         Ok(transfer)
     }
 
-    /// What is told of it.
-    pub fn told(&self) -> Vec<String> {
-        if self.taken.is_empty() {
+    /// Describes the transfer, one message per line.
+    pub fn messages(&self) -> Vec<String> {
+        if self.loaded.is_empty() {
             return Vec::new();
         }
-        let mut lines = vec![format!("taken from the model: {}", self.taken.join(", "))];
-        lines.extend(self.fresh.iter().map(|(name, why)| format!("new: {name}: {why}")));
+        let mut lines = vec![format!("loaded from the model: {}", self.loaded.join(", "))];
+        lines.extend(self.new.iter().map(|tensor| format!("initialized: {tensor}")));
         if !self.unused.is_empty() {
-            lines.push(format!("not used of the model: {}", self.unused.join(", ")));
+            lines.push(format!("unused tensors of the model: {}", self.unused.join(", ")));
         }
         lines
+    }
+}
+
+impl fmt::Display for NewTensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.reason)
     }
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::common::MachineArgs;
 use super::values::{seconds, whole};
-use alexnet::data::pack::Coding;
+use alexnet::data::pack::Storage;
 use alexnet::net::Orientation;
 
 /// `alexnet data ...`.
@@ -36,6 +36,9 @@ pub(crate) struct CheckArgs {
     /// Verify files against known digests: ImageNet's (MD5) and those of packed sets (SHA-256)
     #[arg(long)]
     pub(crate) digests: bool,
+    /// Exit with code 3 if there are problems
+    #[arg(long)]
+    pub(crate) strict: bool,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
 }
@@ -94,7 +97,7 @@ pub(crate) enum Store {
     Jpeg,
 }
 
-impl From<Store> for Coding {
+impl From<Store> for Storage {
     fn from(store: Store) -> Self {
         match store {
             Store::Raw => Self::Raw,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::args::data::DataBenchArgs;
 use crate::exit::CommandResult;
 use crate::output::{Output, printable};
-use alexnet::data::bench::{Speed, bench};
+use alexnet::data::bench::{BenchOptions, LoadingSpeed, bench};
 use alexnet::data::{Dataset, Split};
 use alexnet::net::Recipe;
 
@@ -17,7 +17,8 @@ pub(super) fn run(args: &DataBenchArgs, out: &mut Output) -> CommandResult {
     dataset.prepare(&recipe.input)?;
     let workers = args.workers.map_or_else(|| args.machine.threads(), usize::from);
     let split = dataset.train().or_else(|_| dataset.split(&dataset.splits[0].name))?;
-    let speed = bench(split, &recipe.input, &recipe.augment, recipe.optimizer.batch, workers, args.seconds)?;
+    let options = BenchOptions { batch: recipe.optimizer.batch, workers, seconds: args.seconds };
+    let speed = bench(split, &recipe.input, &recipe.augment, options)?;
     out.result(
         || text(&speed, split, &dataset.origin, &recipe.name, workers),
         || json(&speed, &dataset.origin, &recipe.name),
@@ -25,14 +26,14 @@ pub(super) fn run(args: &DataBenchArgs, out: &mut Output) -> CommandResult {
     Ok(0)
 }
 
-fn json(speed: &Speed, source: &str, recipe: &str) -> Value {
+fn json(speed: &LoadingSpeed, source: &str, recipe: &str) -> Value {
     let mut value = serde_json::to_value(speed).expect("numbers and names are JSON");
     value["recipe"] = json!(recipe);
     value["source"] = json!(source);
     value
 }
 
-fn text(speed: &Speed, split: &Split, source: &str, recipe: &str, workers: usize) -> String {
+fn text(speed: &LoadingSpeed, split: &Split, source: &str, recipe: &str, workers: usize) -> String {
     let mut text = format!(
         "split {} of {}, {:.0} KB per image, recipe {recipe}\n\n",
         split.name,

@@ -8,10 +8,10 @@ use super::progress::SharedProgress;
 use crate::args::data::CheckArgs;
 use crate::exit::CommandResult;
 use crate::output::{Output, escaped, printable};
-use alexnet::data::check::plan::Plan;
-use alexnet::data::check::{Diagnosis, check};
-use alexnet::data::digests;
-use alexnet::error::shell;
+use alexnet::data::check::{Diagnosis, KindSummary, check};
+use alexnet::data::checksums;
+use alexnet::data::fix::FixPlan;
+use alexnet::error::{Kind, shell};
 use alexnet::format::grouped;
 
 pub(super) fn run(args: &CheckArgs, out: &mut Output) -> CommandResult {
@@ -19,9 +19,9 @@ pub(super) fn run(args: &CheckArgs, out: &mut Output) -> CommandResult {
     let found =
         check(&args.source, args.machine.threads(), &|done, all| progress.advance("check", done, all))?;
     drop(progress);
-    let digests = if args.digests { digests::compare(&args.source)? } else { Vec::new() };
+    let digests = if args.digests { checksums::verify(&args.source)? } else { Vec::new() };
     if let Some(path) = &args.plan {
-        let plan = Plan::of(&found, &args.source);
+        let plan = FixPlan::of(&found, &args.source);
         plan.write(path)?;
         let (steps, path) = (plan.steps.len(), shell(path));
         out.note(&format!(
@@ -33,12 +33,13 @@ pub(super) fn run(args: &CheckArgs, out: &mut Output) -> CommandResult {
         text(&found) + &digests.collect::<String>()
     };
     out.result(text, || json(&found, json!(digests)))?;
-    Ok(0)
+    let failed = args.strict && !found.problems.is_empty();
+    Ok(if failed { Kind::Data.exit_code() } else { 0 })
 }
 
 fn json(found: &Diagnosis, digests: Value) -> Value {
     let mut value = serde_json::to_value(found).expect("strings and numbers are JSON");
-    value["splits"] = found.splits.iter().map(|(name, images)| (name.clone(), json!(images))).collect();
+    value["splits"] = found.splits.iter().map(|split| (split.name.clone(), json!(split.images))).collect();
     value["class_names"] = std::mem::replace(&mut value["classes"], json!(found.classes.len()));
     value["digests"] = digests;
     value
@@ -48,7 +49,7 @@ fn json(found: &Diagnosis, digests: Value) -> Value {
 fn text(found: &Diagnosis) -> String {
     let mut text = format!("source    {}\n", escaped(&found.source));
     let splits: Vec<String> =
-        found.splits.iter().map(|(name, n)| format!("{name} {}", grouped(*n))).collect();
+        found.splits.iter().map(|split| format!("{} {}", split.name, grouped(split.images))).collect();
     let _ = writeln!(text, "images    {}: {}", grouped(found.images), splits.join(", "));
     let _ = writeln!(text, "classes   {}", grouped(found.classes.len()));
     for note in &found.notes {
@@ -60,8 +61,8 @@ fn text(found: &Diagnosis) -> String {
         return text;
     }
     let _ = writeln!(text, "problems  {}\n", grouped(found.problems.len()));
-    let width = kinds.iter().map(|(kind, ..)| kind.name().len()).max().unwrap_or(0);
-    for (kind, count, first) in kinds {
+    let width = kinds.iter().map(|summary| summary.kind.name().len()).max().unwrap_or(0);
+    for KindSummary { kind, count, first } in kinds {
         let more = if count == 1 { String::new() } else { format!(" (and {} more)", grouped(count - 1)) };
         let (file, detail) = (escaped(&first.file), escaped(&first.detail));
         let _ = writeln!(text, "{count:>8}  {:<width$}  {file}: {detail}{more}", kind.name());

@@ -7,7 +7,7 @@ use super::progress::SharedProgress;
 use crate::args::data::FixArgs;
 use crate::exit::CommandResult;
 use crate::output::{Output, escaped};
-use alexnet::data::check::plan::{Done, Left, Plan, Undone};
+use alexnet::data::fix::{FixCounts, FixPlan, Remaining, Undone};
 use alexnet::error::{Kind, shell};
 use alexnet::format::grouped;
 
@@ -15,7 +15,7 @@ use alexnet::format::grouped;
 const LISTED: usize = 20;
 
 pub(super) fn run(args: &FixArgs, out: &mut Output) -> CommandResult {
-    let plan = Plan::read(&args.plan)?;
+    let plan = FixPlan::read(&args.plan)?;
     let folder = args.out.as_deref();
     let undo = undo_command(args);
     if args.undo {
@@ -50,7 +50,7 @@ fn undo_command(args: &FixArgs) -> String {
     format!("alexnet data fix {} {target} --undo", shell(&args.plan))
 }
 
-fn done_text(done: &Done, folder: Option<&Path>, undo: &str) -> String {
+fn done_text(done: &FixCounts, folder: Option<&Path>, undo: &str) -> String {
     let next = match folder {
         Some(folder) => format!("use it    alexnet train {} --recipe small\n", shell(folder)),
         None => format!("undo it   {undo}\n"),
@@ -70,7 +70,7 @@ fn undone_text(undone: &Undone, again: &str) -> String {
         return text;
     }
     let _ = writeln!(text, "left      {} files, none of them lost:", grouped(undone.left.len()));
-    for Left { file, reason } in undone.left.iter().take(LISTED) {
+    for Remaining { file, reason } in undone.left.iter().take(LISTED) {
         let _ = writeln!(text, "  {}: {}", escaped(file), escaped(reason));
     }
     if undone.left.len() > LISTED {

@@ -10,7 +10,7 @@ use crate::args::data::PackArgs;
 use crate::exit::CommandResult;
 use crate::output::{Output, escaped};
 use alexnet::data::Dataset;
-use alexnet::data::pack::{Config, Manifest, check_outside, pack, recipe_of};
+use alexnet::data::pack::{Manifest, PackConfig, check_outside, pack, recipe_of};
 use alexnet::error::{Kind, shell};
 use alexnet::format::grouped;
 use alexnet::net::Orientation;
@@ -23,7 +23,7 @@ pub(super) fn run(args: &PackArgs, out: &mut Output) -> CommandResult {
     check_outside(&args.source, &args.out)?;
     let dataset = Dataset::open(&args.source)?;
     dataset.notes.iter().for_each(|text| out.note(text));
-    let config = Config {
+    let config = PackConfig {
         out: args.out.clone(),
         store: args.store.into(),
         side: args.side as usize,

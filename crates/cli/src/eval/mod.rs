@@ -10,9 +10,9 @@ use super::args::model::EvalArgs;
 use super::exit::CommandResult;
 use super::output::Output;
 use super::ui::Progress;
-use alexnet::data::pack::Asker;
+use alexnet::data::pack::SquaresUser;
 use alexnet::data::{Dataset, Preprocess, Split};
-use alexnet::eval::{Evaluation, Judge, Predictor, ensemble, model_path, same_classes};
+use alexnet::eval::{Classifier, Evaluation, Predictor, ensemble, model_path, same_classes};
 use alexnet::{Error, Result};
 use choice::{Choice, choose};
 use report::Report;
@@ -33,7 +33,10 @@ pub(crate) fn run(args: &EvalArgs, out: &mut Output) -> CommandResult {
     let split = split.relabel(&data.classes, &models[0].classes)?;
     for model in &models {
         let Preprocess { square, orientation, .. } = *model.preprocess;
-        split.check_packed(square, orientation, Asker::Model)?.into_iter().for_each(|text| out.note(&text));
+        split
+            .check_packed(square, orientation, SquaresUser::Model)?
+            .into_iter()
+            .for_each(|text| out.note(&text));
     }
     let views = args.views.views.unwrap_or(models[0].views);
     let evaluation = evaluate(&mut models, &split, views, threads, Progress::new(out.display()))?;
@@ -61,7 +64,7 @@ fn evaluate(
     threads: usize,
     mut progress: Progress,
 ) -> Result<Evaluation> {
-    let mut judges: Vec<Judge<'_>> = models.iter_mut().map(Predictor::judge).collect();
+    let mut judges: Vec<Classifier<'_>> = models.iter_mut().map(Predictor::classifier).collect();
     progress.start("evaluation", split.len());
     let mut before = 0;
     let evaluation = ensemble(&mut judges, split, views, threads, &mut |done| {

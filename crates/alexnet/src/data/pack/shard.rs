@@ -1,4 +1,4 @@
-//! One shard: made from images, written, or found there.
+//! One shard: made from images, written, or read back.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,16 +10,21 @@ use safetensors::Dtype;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Coding, Config, FORMAT_VERSION, PackedShard, Settings};
-use crate::data::square::RESIZE;
-use crate::data::{Dataset, Skip, Split, Statistics, decode, digests, encode, source, square};
+use super::config::{PackConfig, PackSettings};
+use super::manifest::{FORMAT_VERSION, PackedShard, Storage};
+use crate::data::digest::FileDigest;
+use crate::data::skip::Skip;
+use crate::data::source::{Dataset, Split, Stored};
+use crate::data::square::{self, RESIZE};
+use crate::data::statistics::Statistics;
+use crate::data::{decode, encode};
 use crate::files::container::{self, Array, Header, Values};
 use crate::{Error, Result};
 
-/// Images that one thread makes in one go.
+/// The number of images that a thread processes at once.
 const TURN: usize = 16;
 
-/// A shard that is made, not yet written.
+/// A shard that is not yet written.
 pub(super) struct Shard {
     path: PathBuf,
     split: String,
@@ -28,15 +33,15 @@ pub(super) struct Shard {
     digests: Vec<u8>,
     pieces: Vec<Vec<u8>>,
     statistics: Statistics,
-    /// Images whose EXIF orientation is not that of the pixels.
+    /// The number of images whose EXIF orientation is not 1.
     rotated: usize,
 }
 
-/// What a written shard adds to the whole.
-pub(super) struct Written {
+/// A written shard with its statistics.
+pub(super) struct WrittenShard {
     pub(super) shard: PackedShard,
     pub(super) statistics: Statistics,
-    /// Images whose EXIF orientation is not that of the pixels; `None` in shards that do not say.
+    /// The number of images whose EXIF orientation is not 1; `None` if the shard does not say.
     pub(super) rotated: Option<usize>,
 }
 
@@ -44,12 +49,12 @@ pub(super) fn name(split: &Split, number: usize) -> String {
     format!("{}-{number:05}.safetensors", split.name)
 }
 
-/// Decodes, squares and, if asked for, encodes the images of a shard.
+/// Decodes, crops and, if required, encodes the images of a shard.
 pub(super) fn make(
     split: &Split,
     range: Range<usize>,
     path: PathBuf,
-    config: &Config,
+    config: &PackConfig,
     progress: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<Shard> {
     let empty = || Shard {
@@ -75,14 +80,14 @@ pub(super) fn make(
 }
 
 impl Shard {
-    fn add(&mut self, split: &Split, index: usize, config: &Config) -> Result<()> {
+    fn add(&mut self, split: &Split, index: usize, config: &PackConfig) -> Result<()> {
         let stored = split.stored(index)?;
         let digest = match &stored {
-            source::Stored::Pixels(image) => Sha256::digest(&image.pixels),
-            source::Stored::File(bytes) => Sha256::digest(bytes),
-            source::Stored::TooLarge(_) => Sha256::digest([]),
+            Stored::Pixels(image) => Sha256::digest(&image.pixels),
+            Stored::File(bytes) => Sha256::digest(bytes),
+            Stored::TooLarge(_) => Sha256::digest([]),
         };
-        let rotated = split.turn(&stored) != 1;
+        let rotated = split.exif_orientation(&stored) != 1;
         let square = match split.decode(stored) {
             Ok(image) => square::square(&image, config.side),
             Err(error) => {
@@ -92,13 +97,13 @@ impl Shard {
             }
         };
         let piece = match config.store {
-            Coding::Raw => {
+            Storage::Raw => {
                 self.statistics.add_square(index, &square);
                 square.pixels
             }
-            Coding::Jpeg => {
+            Storage::Jpeg => {
                 let bytes = encode::jpeg(&square)?;
-                // What training will see is what the file decodes to.
+                // The statistics are those of the images that training will see.
                 self.statistics.add_square(index, &decode::decode(&bytes)?);
                 bytes
             }
@@ -116,7 +121,7 @@ impl Shard {
         self.labels.extend(other.labels);
         self.digests.extend(other.digests);
         self.pieces.extend(other.pieces);
-        self.statistics.append(other.statistics);
+        self.statistics.merge(other.statistics);
         self.rotated += other.rotated;
         self
     }
@@ -124,10 +129,10 @@ impl Shard {
 
 pub(super) fn write(
     shard: Shard,
-    config: &Config,
+    config: &PackConfig,
     dataset: &Dataset,
-    settings: &Settings,
-) -> Result<Written> {
+    settings: &PackSettings,
+) -> Result<WrittenShard> {
     let Shard { path, split, files, labels, digests, pieces, statistics, rotated } = shard;
     let metadata = BTreeMap::from([
         ("format_version", FORMAT_VERSION.to_string()),
@@ -135,7 +140,7 @@ pub(super) fn write(
         ("classes", text(&dataset.classes)),
         ("files", text(&files)),
         ("skipped", text(&statistics.skipped)),
-        ("orientation", settings.orientation.word().to_owned()),
+        ("orientation", settings.orientation.name().to_owned()),
         ("rotated", rotated.to_string()),
         ("source", settings.source.clone()),
         ("source_digest", settings.source_digest.clone()),
@@ -159,45 +164,45 @@ pub(super) fn write(
         Array { name: "digests", shape: &pairs, values: Values::U8(&digests) },
     ];
     match config.store {
-        Coding::Raw => arrays.push(Array { name: "images", shape: &all, values: Values::Pieces(&pieces) }),
-        Coding::Jpeg => {
+        Storage::Raw => arrays.push(Array { name: "images", shape: &all, values: Values::Chunks(&pieces) }),
+        Storage::Jpeg => {
             arrays.push(Array { name: "offsets", shape: &ends, values: Values::U64(&offsets) });
-            arrays.push(Array { name: "bytes", shape: &bytes, values: Values::Pieces(&pieces) });
+            arrays.push(Array { name: "bytes", shape: &bytes, values: Values::Chunks(&pieces) });
         }
     }
     container::write(&path, &metadata, &arrays)?;
-    Ok(Written { shard: describe(&path, count)?, statistics, rotated: Some(rotated) })
+    Ok(WrittenShard { shard: describe(&path, count)?, statistics, rotated: Some(rotated) })
 }
 
-/// Name, size and digest of a written file.
+/// Returns the name, size and digest of a written file.
 fn describe(path: &Path, images: usize) -> Result<PackedShard> {
-    let (bytes, sha256) = digests::of::<Sha256>(path)?;
+    let FileDigest { bytes, hex: sha256 } = FileDigest::of::<Sha256>(path)?;
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(PackedShard { file, images, bytes, sha256 })
 }
 
-/// What a shard of an earlier, interrupted packing holds.
+/// Reads back a shard of an interrupted packing.
 pub(super) fn read_back(
     path: &Path,
     split: &Split,
     range: Range<usize>,
-    config: &Config,
-    settings: &Settings,
-) -> Result<Written> {
+    config: &PackConfig,
+    settings: &PackSettings,
+) -> Result<WrittenShard> {
     let cannot = |error: std::io::Error| Error::io(path, "read the file", &error);
     let file = File::open(path).map_err(cannot)?;
     let header = Header::read(&file, file.metadata().map_err(cannot)?.len())?;
     if header.text("source_digest")? != settings.source_digest {
         return Err(Error::data("packed from other images"));
     }
-    let broken = |error: serde_json::Error| Error::data(format!("its metadata is broken: {error}"));
+    let broken = |error: serde_json::Error| Error::data(format!("broken metadata: {error}"));
     let files: Vec<String> = serde_json::from_str(header.text("files")?).map_err(broken)?;
     let skipped: Vec<Skip> = serde_json::from_str(header.text("skipped")?).map_err(broken)?;
     if files.len() + skipped.len() != range.len() {
         return Err(Error::data(format!("{} images, expected {}", files.len() + skipped.len(), range.len())));
     }
-    let (_, sums) = header.words(&file, "sums", Dtype::U64)?;
-    let (_, products) = header.words(&file, "products", Dtype::U64)?;
+    let (_, sums) = header.integers(&file, "sums", Dtype::U64)?;
+    let (_, products) = header.integers(&file, "products", Dtype::U64)?;
     let mut packed = files.iter().peekable();
     let usable: Vec<usize> =
         range.filter(|&index| packed.next_if(|file| *file == split.file(index)).is_some()).collect();
@@ -206,7 +211,7 @@ pub(super) fn read_back(
     }
     let statistics = Statistics::of_sums(config.side, usable, skipped, sums, &products)?;
     let rotated = header.text("rotated").ok().and_then(|count| count.parse().ok());
-    Ok(Written { shard: describe(path, files.len())?, statistics, rotated })
+    Ok(WrittenShard { shard: describe(path, files.len())?, statistics, rotated })
 }
 
 fn text(value: &impl Serialize) -> String {

@@ -1,38 +1,37 @@
-//! Whether packed squares are those that a recipe or a model needs.
+//! Checks that packed squares suit a recipe or a model.
 
 use std::path::Path;
 
-use super::Manifest;
+use super::manifest::Manifest;
 use crate::net::{Orientation, Recipe};
 use crate::{Error, Result};
 
 /// How the squares of a packed set were made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Squares {
-    /// The folder, as the user knows it.
+pub struct PackedSquares {
+    /// The folder, as named by the user.
     folder: String,
-    /// What was packed, as the user called it then.
+    /// The source that was packed, as named then.
     source: String,
     side: usize,
     orientation: Orientation,
-    /// Images whose EXIF orientation made, or would have made, a difference; `None`: packed by a version that did not
-    /// count them.
+    /// The number of images whose EXIF orientation makes a difference; `None` if packed by a version that did not count them.
     rotated: Option<usize>,
 }
 
-/// Who needs squares.
+/// Who needs the squares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asker {
+pub enum SquaresUser {
     /// A recipe, which can be changed.
     Recipe,
-    /// A trained model, which cannot.
+    /// A trained model, which cannot be changed.
     Model,
-    /// Squares that are packed once more.
+    /// Packing again.
     Packing,
 }
 
-impl Squares {
-    /// Those of a packed folder.
+impl PackedSquares {
+    /// The squares of a packed folder.
     pub(in crate::data) fn of(manifest: &Manifest, folder: &Path) -> Self {
         Self {
             folder: folder.display().to_string(),
@@ -43,33 +42,34 @@ impl Squares {
         }
     }
 
-    /// Checks that squares of this side and orientation are what was packed: squares of another size, resized once
-    /// more, would not give the bits of the source, and images that lie on their side would be learned or judged so.
-    /// Gives what the user should know where the folder does not say.
+    /// Checks that the packed squares have this side and orientation. Resizing squares again would not give the same pixels as the
+    /// source, and rotated images would be learned or evaluated sideways. Returns a note for the user if the folder does not say.
     pub(in crate::data) fn check(
         &self,
         side: usize,
         orientation: Orientation,
-        asker: Asker,
+        user: SquaresUser,
     ) -> Result<Option<String>> {
         let Self { folder, source, .. } = self;
-        let who = match asker {
-            Asker::Recipe => "the recipe",
-            Asker::Model => "the model",
-            Asker::Packing => "the new packing",
+        let who = match user {
+            SquaresUser::Recipe => "the recipe",
+            SquaresUser::Model => "the model",
+            SquaresUser::Packing => "packing",
         };
         if side != self.side {
             let packed = self.side;
-            let message =
-                format!("{folder} is packed at {packed} x {packed} pixels, {who} needs {side} x {side}");
-            let pack = format!("pack {source} again at that size: `alexnet data pack SRC OUT --side {side}`");
-            return Err(Error::data(message).help(match asker {
-                Asker::Recipe => {
+            let message = format!(
+                "{folder} is packed at {packed} x {packed} pixels, but {who} requires {side} x {side}"
+            );
+            let pack =
+                format!("pack {source} again with that side: `alexnet data pack SRC OUT --side {side}`");
+            return Err(Error::data(message).help(match user {
+                SquaresUser::Recipe => {
                     let other =
                         recipe_of(packed).map_or(String::new(), |name| format!("; or `--recipe {name}`"));
                     format!("{pack}{other}; or change the recipe: `--set input.square={packed}`")
                 }
-                Asker::Model | Asker::Packing => pack,
+                SquaresUser::Model | SquaresUser::Packing => pack,
             }));
         }
         if orientation == self.orientation {
@@ -78,35 +78,35 @@ impl Squares {
         match self.rotated {
             Some(0) => Ok(None),
             Some(rotated) => {
-                let images = if rotated == 1 { "image is" } else { "images are" };
+                let images = if rotated == 1 { "image differs" } else { "images differ" };
                 let how = |orientation| match orientation {
-                    Orientation::Exif => "rotated as EXIF says",
-                    Orientation::Stored => "as stored, whatever EXIF says",
+                    Orientation::Exif => "with EXIF orientation applied",
+                    Orientation::Stored => "as stored",
                 };
                 let message = format!(
-                    "{folder} is packed with images {}, {who} needs them {}: {rotated} {images} another way up",
+                    "{folder} is packed {}, but {who} requires images {}: {rotated} {images}",
                     how(self.orientation),
                     how(orientation)
                 );
-                let word = orientation.word();
+                let word = orientation.name();
                 let pack = format!("pack {source} again: `alexnet data pack SRC OUT --orientation {word}`");
-                Err(Error::data(message).help(match asker {
-                    Asker::Recipe => format!(
+                Err(Error::data(message).help(match user {
+                    SquaresUser::Recipe => format!(
                         "{pack}; or change the recipe: `--set input.orientation={}`",
-                        self.orientation.word()
+                        self.orientation.name()
                     ),
-                    Asker::Model | Asker::Packing => pack,
+                    SquaresUser::Model | SquaresUser::Packing => pack,
                 }))
             }
             None => Ok(Some(format!(
-                "{folder} was packed by an earlier version, which ignored EXIF orientation: photos that rely on it are \
-                 not upright; to fix that, pack the source again"
+                "{folder} was packed by an earlier version, which ignored EXIF orientation: photos that rely on it are rotated; to fix \
+                 that, pack the source again"
             ))),
         }
     }
 }
 
-/// The first built-in recipe whose squares have this side.
+/// Returns the first built-in recipe with squares of this side.
 pub fn recipe_of(side: usize) -> Option<&'static str> {
     Recipe::builtin_names().find(|name| Recipe::load(name).is_ok_and(|recipe| recipe.input.square == side))
 }
@@ -114,20 +114,20 @@ pub fn recipe_of(side: usize) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Asker::Model;
     use Orientation::{Exif, Stored};
+    use SquaresUser::Model;
 
-    fn squares(orientation: Orientation, rotated: Option<usize>) -> Squares {
-        Squares { folder: "packed".into(), source: "pets".into(), side: 28, orientation, rotated }
+    fn squares(orientation: Orientation, rotated: Option<usize>) -> PackedSquares {
+        PackedSquares { folder: "packed".into(), source: "pets".into(), side: 28, orientation, rotated }
     }
 
     #[test]
-    fn another_side_is_refused_with_both_and_the_way_out() {
-        let error = squares(Exif, Some(0)).check(256, Exif, Asker::Recipe).unwrap_err();
-        assert_eq!(error.message, "packed is packed at 28 x 28 pixels, the recipe needs 256 x 256");
+    fn another_side_is_rejected_with_help() {
+        let error = squares(Exif, Some(0)).check(256, Exif, SquaresUser::Recipe).unwrap_err();
+        assert_eq!(error.message, "packed is packed at 28 x 28 pixels, but the recipe requires 256 x 256");
         let help = error.help.unwrap();
         assert!(
-            help.contains("pack pets again at that size: `alexnet data pack SRC OUT --side 256`"),
+            help.contains("pack pets again with that side: `alexnet data pack SRC OUT --side 256`"),
             "{help}"
         );
         assert!(help.contains("--set input.square=28") && help.contains("`--recipe small`"), "{help}");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn another_orientation_is_refused_only_where_it_makes_a_difference() {
+    fn another_orientation_is_rejected_only_if_it_makes_a_difference() {
         for (packed, rotated, asked) in [
             (Exif, Some(3), Exif),
             (Stored, Some(3), Stored),
@@ -153,12 +153,13 @@ mod tests {
                 "{packed:?} {asked:?}"
             );
         }
-        let error = squares(Stored, Some(1)).check(28, Exif, Asker::Recipe).unwrap_err();
-        assert!(error.message.contains("1 image is another way up"), "{error}");
+        let error = squares(Stored, Some(1)).check(28, Exif, SquaresUser::Recipe).unwrap_err();
+        assert!(error.message.contains("1 image differs"), "{error}");
         assert!(error.help.unwrap().contains("--orientation exif"));
         let error = squares(Exif, Some(2)).check(28, Stored, Model).unwrap_err();
         assert!(
-            error.message.contains("the model needs them as stored") && error.message.contains("2 images")
+            error.message.contains("the model requires images as stored")
+                && error.message.contains("2 images differ")
         );
         assert!(error.help.unwrap().contains("--orientation stored"));
         let note = squares(Stored, None).check(28, Exif, Model).unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Archives of images, read in place: one pass lists where each member's bytes are, nothing is unpacked.
+//! Tar archives of images, read in place: one pass lists the offset of each member, nothing is unpacked.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -10,61 +10,61 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tar::EntryType;
 
-use super::Place;
+use super::catalog::{ByteRange, Location};
 use super::naming::{HEAD, hidden_part};
 use super::text::lossless;
-use super::tree::some;
+use crate::data::wording::{count, first_few};
 use crate::files::read_at;
 
-/// Most bytes that an entry's own description, its long name above all, may take.
-const MOST_DESCRIPTION: u64 = 1 << 20;
+/// The maximum size of an entry's extended header, mainly its long name.
+const MAX_DESCRIPTION: u64 = 1 << 20;
 
-/// The size in which tars count.
+/// The block size of tar.
 const BLOCK: u64 = 512;
 
-/// Most zeros that are looked behind for another archive.
-const MOST_ZEROS: u64 = 64 << 20;
+/// The maximum number of zero bytes searched for another archive.
+const MAX_ZEROS: u64 = 64 << 20;
 
-/// Bytes of them that are read at a time.
+/// The number of bytes read at a time while searching.
 const PIECE: usize = 1 << 16;
 
-/// Most files that are kept open.
-const MOST_OPEN: usize = 256;
+/// The maximum number of files kept open.
+const MAX_OPEN: usize = 256;
 
-/// A plain file in an archive.
+/// A regular file in an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Member {
-    /// Its path; in an archive of archives, behind the path of its archive.
+    /// Its path; in a nested archive, prefixed with the path of that archive.
     pub(super) name: String,
-    /// Where its bytes begin in the outermost archive.
+    /// The offset of its bytes in the outermost archive.
     pub(super) offset: u64,
     pub(super) len: u32,
 }
 
-/// What an archive holds.
+/// The contents of an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Contents {
     pub(super) files: Vec<Member>,
     pub(super) folders: Vec<String>,
-    /// Members that are neither, links and devices, and those whose names leave the archive.
+    /// Members that are neither, such as links and devices, and members whose names leave the archive.
     pub(super) odd: Vec<String>,
-    /// Whether an archive ends without the mark of an end: cut short between two members, or put together without.
+    /// Whether the end-of-archive mark is missing: the archive may be truncated between two members.
     pub(super) unended: bool,
     pub(super) oddities: Oddities,
 }
 
-/// What is unusual about an archive that can be read all the same.
+/// Unusual properties of an archive that can still be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Oddities {
-    /// Members whose names begin with `/`, which is left out.
+    /// The number of members with a leading `/`, which is removed.
     absolute: usize,
-    /// Members that come again later; the last one counts.
+    /// Members that appear again later; the last one is used.
     replaced: Vec<String>,
-    /// Archives that are joined to the first.
+    /// The number of archives concatenated to the first.
     joined: usize,
     /// Members whose names are not UTF-8.
     not_utf8: Vec<String>,
-    /// Bytes after the end that are not an archive.
+    /// The number of bytes after the end that are not an archive.
     trailing: u64,
 }
 
@@ -77,25 +77,23 @@ impl Oddities {
         self.not_utf8.extend(not_utf8);
         self.trailing += trailing;
     }
-}
 
-impl Oddities {
-    /// What to tell of an archive that is not as most are.
+    /// Returns notes for the user.
     pub(super) fn notes(&self, path: &Path) -> Vec<String> {
         let archive = path.display();
         let Self { absolute, replaced, joined, not_utf8, trailing } = self;
-        let list = |names: &[String]| some(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let list = |names: &[String]| first_few(&names.iter().map(String::as_str).collect::<Vec<_>>());
         let mut notes = Vec::new();
         if *absolute > 0 {
             notes.push(format!("{archive}: removed the leading / from {absolute} member names"));
         }
         if *joined > 0 {
-            notes.push(format!("{archive}: {} archives joined into one; all of them are read", joined + 1));
+            notes.push(format!("{archive}: {} concatenated archives; all are read", joined + 1));
         }
         if !replaced.is_empty() {
             notes.push(format!(
-                "{archive}: {} members are in it more than once; the last one counts: {}",
-                replaced.len(),
+                "{archive}: {} more than once; the last one is used: {}",
+                count(replaced.len(), "member"),
                 list(replaced)
             ));
         }
@@ -107,21 +105,19 @@ impl Oddities {
             ));
         }
         if *trailing > 0 {
-            notes.push(format!(
-                "{archive}: {trailing} bytes after the end of the archive are not part of it and were ignored"
-            ));
+            notes.push(format!("{archive}: ignored {trailing} bytes after the end of the archive"));
         }
         notes
     }
 }
 
 impl Contents {
-    /// What to tell of the archive; not of `odd`.
+    /// Returns notes for the user, except about `odd`.
     pub(super) fn notes(&self, path: &Path) -> Vec<String> {
         let mut notes = self.oddities.notes(path);
         if self.unended {
             notes.push(format!(
-                "{}: no end of the archive: if it was cut short between two members, some are missing",
+                "{}: no end-of-archive mark; if the archive is truncated, members are missing",
                 path.display()
             ));
         }
@@ -129,21 +125,21 @@ impl Contents {
     }
 }
 
-/// What the tar at `path` holds, in its order.
+/// Lists the tar at `path`, in order.
 ///
 /// # Errors
-/// When it is not a tar, or a member is not whole.
+/// Returns an error if it is not a tar, or a member is incomplete.
 pub(super) fn contents(path: &Path) -> Result<Contents> {
     let file = File::open(path)?;
     let len = file.metadata()?.len();
-    members(Part { file, start: 0, len, at: 0, since_seek: 0 })
+    members(Section { file, start: 0, len, at: 0, since_seek: 0 })
 }
 
-/// What the archives in the tar at `path` hold: a member `1.JPEG` of a member `a.tar` is called `a.tar/1.JPEG`. What is no
-/// archive is odd, and so is a hidden member such as `._a.tar`, which holds what macOS knows of `a.tar`.
+/// Lists the archives in the tar at `path`: a member `1.JPEG` of a member `a.tar` is named `a.tar/1.JPEG`. Other members are odd,
+/// including hidden ones such as `._a.tar`, which holds macOS metadata of `a.tar`.
 ///
 /// # Errors
-/// As [`contents`], for every archive.
+/// Returns an error as [`contents`] does, for every archive.
 pub(super) fn nested_contents(path: &Path) -> Result<Contents> {
     let outer = contents(path)?;
     let (tars, others): (Vec<Member>, Vec<Member>) = outer
@@ -151,9 +147,9 @@ pub(super) fn nested_contents(path: &Path) -> Result<Contents> {
         .into_iter()
         .partition(|member| member.name.ends_with(".tar") && hidden_part(&member.name).is_none());
     let inner = tars.par_iter().map(|tar| {
-        let part =
-            Part { file: File::open(path)?, start: tar.offset, len: tar.len.into(), at: 0, since_seek: 0 };
-        members(part).map_err(|error| Error::new(error.kind(), format!("{}: {error}", tar.name)))
+        let section =
+            Section { file: File::open(path)?, start: tar.offset, len: tar.len.into(), at: 0, since_seek: 0 };
+        members(section).map_err(|error| Error::new(error.kind(), format!("{}: {error}", tar.name)))
     });
     let inner: Vec<Contents> = inner.collect::<Result<_>>()?;
     let mut all =
@@ -169,17 +165,17 @@ pub(super) fn nested_contents(path: &Path) -> Result<Contents> {
     Ok(all)
 }
 
-/// What an archive holds, and those that are joined to it: after the end of one comes the beginning of the next.
-fn members(mut part: Part) -> Result<Contents> {
+/// Lists an archive and those concatenated to it.
+fn members(mut section: Section) -> Result<Contents> {
     let mut all = Contents::default();
-    let end = part.start + part.len;
+    let end = section.start + section.len;
     loop {
-        part = one_archive(part, end, &mut all)?;
-        match next_archive(&mut part, end)? {
+        section = one_archive(section, end, &mut all)?;
+        match next_archive(&mut section, end)? {
             Next::Nothing => break,
             Next::Archive(at) => {
                 all.oddities.joined += 1;
-                part = Part { file: part.file, start: at, len: end - at, at: 0, since_seek: 0 };
+                section = Section { file: section.file, start: at, len: end - at, at: 0, since_seek: 0 };
             }
             Next::Other(at) => {
                 all.oddities.trailing = end - at;
@@ -192,10 +188,10 @@ fn members(mut part: Part) -> Result<Contents> {
     Ok(all)
 }
 
-/// Adds the members of the archive at a part's start; `end` is that of the outermost part.
-fn one_archive(part: Part, end: u64, all: &mut Contents) -> Result<Part> {
-    let start = part.start;
-    let mut archive = tar::Archive::new(part);
+/// Adds the members of the archive at the start of a section; `end` is that of the outermost section.
+fn one_archive(section: Section, end: u64, all: &mut Contents) -> Result<Section> {
+    let start = section.start;
+    let mut archive = tar::Archive::new(section);
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
         let bytes = entry.path_bytes();
@@ -209,7 +205,7 @@ fn one_archive(part: Part, end: u64, all: &mut Contents) -> Result<Part> {
         } else if kind.is_file() {
             let (offset, len) = (start.saturating_add(entry.raw_file_position()), entry.size());
             if offset.checked_add(len).is_none_or(|last| last > end) {
-                let cut = format!("{name} would end past the end of its archive");
+                let cut = format!("{name} extends past the end of the archive");
                 return Err(Error::new(ErrorKind::UnexpectedEof, cut));
             }
             match u32::try_from(len) {
@@ -220,36 +216,40 @@ fn one_archive(part: Part, end: u64, all: &mut Contents) -> Result<Part> {
             all.odd.push(name);
         }
     }
-    let part = archive.into_inner();
-    // After the last member comes a block of zeros, or nothing was left to read.
-    all.unended = part.since_seek == 0;
-    Ok(part)
+    let section = archive.into_inner();
+    // The last member is followed by a block of zeros, unless the archive is truncated.
+    all.unended = section.since_seek == 0;
+    Ok(section)
 }
 
-/// What comes after the end of an archive and the zeros there.
+/// What follows the end of an archive and its zeros.
 enum Next {
     Nothing,
-    /// Another archive, from this place of the file.
+    /// Another archive at this offset.
     Archive(u64),
-    /// Something else.
+    /// Something else at this offset.
     Other(u64),
 }
 
-/// Looks behind the zeros at a part's end, which are read in larger pieces than headers are.
-fn next_archive(part: &mut Part, end: u64) -> Result<Next> {
-    let mut at = part.start + part.at;
-    let last = end.min(at.saturating_add(MOST_ZEROS));
+/// Searches for data after the end of a section, in larger pieces than headers are read in.
+fn next_archive(section: &mut Section, end: u64) -> Result<Next> {
+    let mut at = section.start + section.at;
+    let last = end.min(at.saturating_add(MAX_ZEROS));
     let mut piece = vec![0; PIECE];
     while at < last {
         let len = usize::try_from(last - at).unwrap_or(PIECE).min(PIECE);
-        read_at(&part.file, at, &mut piece[..len])?;
+        read_at(&section.file, at, &mut piece[..len])?;
         match piece[..len].iter().position(|&byte| byte != 0) {
             None => at += len as u64,
             Some(first) => {
-                // Blocks are counted from the archive's start.
+                // Blocks are aligned to the start of the archive.
                 at += first as u64;
-                at -= (at - part.start) % BLOCK;
-                return Ok(if is_header(&part.file, at, end) { Next::Archive(at) } else { Next::Other(at) });
+                at -= (at - section.start) % BLOCK;
+                return Ok(if is_header(&section.file, at, end) {
+                    Next::Archive(at)
+                } else {
+                    Next::Other(at)
+                });
             }
         }
     }
@@ -263,12 +263,12 @@ fn is_header(file: &File, at: u64, end: u64) -> bool {
     }
     let bytes = header.as_bytes();
     let sum = bytes[..148].iter().chain(&bytes[156..]).fold(8 * 32, |sum, &byte| sum + u32::from(byte));
-    header.cksum().is_ok_and(|told| told == sum)
+    header.cksum().is_ok_and(|declared| declared == sum)
 }
 
 impl Contents {
-    /// Where all names begin with `/`, as of an archive that was made of a folder by its whole path, that is removed. One among
-    /// others leads out of the archive.
+    /// Removes a leading `/` from all names, if every name has one: then the archive was made from an absolute path. Otherwise such
+    /// a name leaves the archive.
     fn relative(&mut self) {
         if self.files.iter().all(|file| file.name.starts_with('/')) {
             self.oddities.absolute = self.files.len();
@@ -285,11 +285,14 @@ impl Contents {
         self.odd.extend(outside.into_iter().map(|file| file.name));
     }
 
-    /// Where members have the same name, `./` or not, the last one replaces the others, as when it is unpacked.
+    /// Keeps the last of several members with the same name, with or without `./`, as unpacking would.
     fn keep_last(&mut self) {
         let mut seen = HashSet::new();
         let key = |name: &str| {
-            name.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/")
+            name.split('/')
+                .filter(|section| !section.is_empty() && *section != ".")
+                .collect::<Vec<_>>()
+                .join("/")
         };
         let keep: Vec<bool> = self.files.iter().rev().map(|file| seen.insert(key(&file.name))).collect();
         if keep.iter().all(|keep| *keep) {
@@ -305,43 +308,52 @@ impl Contents {
     }
 }
 
-/// Whether a name points out of the archive. Nothing is ever written there, but such a member is no image of a class.
+/// Returns whether a name points out of the archive. Nothing is ever written there, but such a member is not an image of a class.
 fn leaves_root(name: &str) -> bool {
-    name.split('/').any(|part| part == "..")
+    name.split('/').any(|section| section == "..")
 }
 
-/// Files whose parts are read from anywhere, by any thread.
+/// Files that any thread can read from at any offset.
 #[derive(Debug)]
-pub(super) struct Archives(Vec<(PathBuf, OnceLock<File>)>);
+pub(super) struct Archives {
+    files: Vec<ArchiveFile>,
+}
+
+/// A file that is opened when it is first read.
+#[derive(Debug)]
+struct ArchiveFile {
+    path: PathBuf,
+    file: OnceLock<File>,
+}
 
 impl Archives {
     pub(super) fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        Self(paths.into_iter().map(|path| (path, OnceLock::new())).collect())
+        Self { files: paths.into_iter().map(|path| ArchiveFile { path, file: OnceLock::new() }).collect() }
     }
 
     pub(super) fn path(&self, archive: u32) -> &Path {
-        &self.0[archive as usize].0
+        &self.files[archive as usize].path
     }
 
-    /// The first bytes of a member.
-    pub(super) fn head(&self, place: &Place) -> Result<Vec<u8>> {
-        match *place {
-            Place::Bytes { archive, offset, len } => self.read(archive, offset, len.min(HEAD as u32)),
-            Place::Named | Place::Raw(_) => Ok(Vec::new()),
+    /// Reads the first bytes of a member.
+    pub(super) fn head(&self, location: &Location) -> Result<Vec<u8>> {
+        match *location {
+            Location::Bytes(range) => self.read(ByteRange { len: range.len.min(HEAD as u32), ..range }),
+            Location::File | Location::Raw(_) => Ok(Vec::new()),
         }
     }
 
-    /// `len` bytes of an archive at `offset`.
-    pub(super) fn read(&self, archive: u32, offset: u64, len: u32) -> Result<Vec<u8>> {
+    /// Reads a range of bytes.
+    pub(super) fn read(&self, ByteRange { archive, offset, len }: ByteRange) -> Result<Vec<u8>> {
         let mut bytes = vec![0; len as usize];
-        let (path, kept) = &self.0[archive as usize];
+        let ArchiveFile { path, file: kept } = &self.files[archive as usize];
         match kept.get() {
             Some(file) => read_at(file, offset, &mut bytes)?,
             None => {
                 let file = File::open(path)?;
                 read_at(&file, offset, &mut bytes)?;
-                if self.0.len() <= MOST_OPEN {
-                    // Another thread may have been faster: then this one is closed.
+                if self.files.len() <= MAX_OPEN {
+                    // If another thread was faster, this file is closed.
                     let _ = kept.set(file);
                 }
             }
@@ -350,22 +362,22 @@ impl Archives {
     }
 }
 
-/// A part of a file, as a file of its own.
-struct Part {
+/// A section of a file, as a file of its own.
+struct Section {
     file: File,
     start: u64,
     len: u64,
     at: u64,
-    /// Bytes read in one go. Between members there is a seek, so these are a description.
+    /// The number of bytes read since the last seek. There is a seek between members, so this is an extended header.
     since_seek: u64,
 }
 
-impl Read for Part {
+impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let left = self.len.saturating_sub(self.at);
         let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        if self.since_seek > MOST_DESCRIPTION {
-            let what = format!("a member's name and attributes take more than {MOST_DESCRIPTION} bytes");
+        if self.since_seek > MAX_DESCRIPTION {
+            let what = format!("the name and attributes of a member exceed {MAX_DESCRIPTION} bytes");
             return Err(Error::new(ErrorKind::InvalidData, what));
         }
         self.file.seek(SeekFrom::Start(self.start + self.at))?;
@@ -376,14 +388,14 @@ impl Read for Part {
     }
 }
 
-impl Seek for Part {
+impl Seek for Section {
     fn seek(&mut self, to: SeekFrom) -> Result<u64> {
         let at = match to {
             SeekFrom::Start(at) => Some(at),
             SeekFrom::Current(by) => self.at.checked_add_signed(by),
             SeekFrom::End(by) => self.len.checked_add_signed(by),
         };
-        self.at = at.ok_or_else(|| Error::other("a place before the beginning"))?;
+        self.at = at.ok_or_else(|| Error::other("seek before the start"))?;
         self.since_seek = 0;
         Ok(self.at)
     }

@@ -1,44 +1,53 @@
-//! The images of a split, in columns: the 1.28 million of ImageNet take some 60 MB.
+//! The images of a split in columns: the 1.28 million images of ImageNet take about 60 MB.
 
 use std::ops::Range;
 
-/// One image, as a source lists it.
+/// An image, as listed by a source.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
-    /// What the user knows it by.
+    /// Its name for the user.
     pub(super) file: String,
     pub(super) label: u32,
-    pub(super) place: Place,
+    pub(super) location: Location,
 }
 
-/// Where an image's bytes are.
+/// Where the bytes of an image are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In a file below the store's folder that is called as the image is.
-    Named,
-    /// Bytes of one of the store's archives.
-    Bytes { archive: u32, offset: u64, len: u32 },
-    /// Position among raw images.
+pub(super) enum Location {
+    /// In the file of the image's name in the folder of the store.
+    File,
+    /// A range of bytes in an archive of the store.
+    Bytes(ByteRange),
+    /// An index among raw images.
     Raw(u32),
 }
 
-/// What the images are called, and where they are.
+/// A range of bytes in an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ByteRange {
+    /// The index of the archive in its store.
+    pub(super) archive: u32,
+    pub(super) offset: u64,
+    pub(super) len: u32,
+}
+
+/// The names and locations of images.
 #[derive(Debug, Default)]
 pub(super) struct Catalog {
-    /// All names, one after the other, and where each ends.
+    /// All names, concatenated, and the end of each.
     names: String,
     ends: Vec<usize>,
-    places: Vec<Place>,
+    locations: Vec<Location>,
 }
 
 impl Catalog {
-    /// The catalog and the labels of some items.
+    /// Builds the catalog and the labels of some items.
     pub(super) fn new(items: impl IntoIterator<Item = Item>) -> (Self, Vec<u32>) {
         let (mut all, mut labels) = (Self::default(), Vec::new());
         for item in items {
             all.names.push_str(&item.file);
             all.ends.push(all.names.len());
-            all.places.push(item.place);
+            all.locations.push(item.location);
             labels.push(item.label);
         }
         all.names.shrink_to_fit();
@@ -50,7 +59,7 @@ impl Catalog {
         &self.names[Range { start: begin, end: self.ends[index] }]
     }
 
-    pub(super) fn place(&self, index: usize) -> Place {
-        self.places[index]
+    pub(super) fn location(&self, index: usize) -> Location {
+        self.locations[index]
     }
 }

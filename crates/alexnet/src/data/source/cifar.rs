@@ -1,24 +1,28 @@
-//! CIFAR-10 and CIFAR-100 as their authors hand them out: records of one or two label bytes and 3 x 32 x 32 pixels.
+//! CIFAR-10 and CIFAR-100 in their binary format: records of one or two label bytes and 3 x 32 x 32 pixels.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use super::catalog::{Item, Location};
+use super::dataset::Dataset;
 use super::raw::{RawImages, not_used};
+use super::split::Split;
+use super::store::Store;
 use super::text::Text;
-use super::{Dataset, Item, Place, Split, Store};
 use crate::{Error, Result};
 
-/// File names, label bytes a record, and the file of class names.
-struct Layout {
+/// The files of a data set.
+struct CifarFiles {
     train: &'static [&'static str],
     test: &'static str,
     names: &'static str,
+    /// The number of label bytes in a record; the last one is used.
     labels: usize,
-    /// What comes with them and is not needed.
+    /// Files that belong to the data set, but are not needed.
     extras: &'static [&'static str],
 }
 
-const CIFAR_10: Layout = Layout {
+const CIFAR_10: CifarFiles = CifarFiles {
     train: &[
         "data_batch_1.bin",
         "data_batch_2.bin",
@@ -32,8 +36,8 @@ const CIFAR_10: Layout = Layout {
     extras: &[],
 };
 
-/// A record has a coarse and a fine label; the fine one is used.
-const CIFAR_100: Layout = Layout {
+/// A record has a coarse and a fine label.
+const CIFAR_100: CifarFiles = CifarFiles {
     train: &["train.bin"],
     test: "test.bin",
     names: "fine_label_names.txt",
@@ -41,14 +45,14 @@ const CIFAR_100: Layout = Layout {
     extras: &["coarse_label_names.txt"],
 };
 
-/// Whether a folder holds the binaries of either set, or a part of them.
+/// Returns whether a folder holds the binary files of either data set, or some of them.
 pub(super) fn is_cifar(folder: &Path) -> bool {
     layout(folder).is_some()
 }
 
-fn layout(folder: &Path) -> Option<Layout> {
+fn layout(folder: &Path) -> Option<CifarFiles> {
     let there = |file: &str| folder.join(file).is_file();
-    // CIFAR-100's `test.bin` may be anything by itself.
+    // `test.bin` alone may be anything.
     [CIFAR_10, CIFAR_100]
         .into_iter()
         .find(|layout| there(layout.train[0]) || there(layout.test) && there(layout.names))
@@ -60,11 +64,11 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     let text = Text::read(&names).map_err(|error| {
         error
             .context("the class names")
-            .help(format!("{} comes with the images: unpack the whole archive", layout.names))
+            .help(format!("{} belongs to the data set: unpack the whole archive", layout.names))
     })?;
     let classes = text.words();
     if classes.is_empty() {
-        return Err(Error::data(format!("{}: no class names, expected one a line", names.display())));
+        return Err(Error::data(format!("{}: no class names, expected one per line", names.display())));
     }
     let mut notes: Vec<String> = text.note(names.display()).into_iter().collect();
     let there = |file: &&&str| folder.join(file).is_file();
@@ -73,7 +77,7 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
         let missing: Vec<&str> = layout.train.iter().filter(|file| !there(file)).copied().collect();
         if !missing.is_empty() {
             return Err(Error::data(format!(
-                "{}: {} missing of the {} files of training images",
+                "{}: missing {} of the {} files of training images",
                 folder.display(),
                 missing.join(", "),
                 layout.train.len()
@@ -84,7 +88,7 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     }
     match there(&&layout.test) {
         true => splits.push(split("test", folder, &[layout.test], layout.labels, classes.len())?),
-        false => notes.push(format!("there is no {}: nothing to validate on", layout.test)),
+        false => notes.push(format!("no {}, so nothing to validate on", layout.test)),
     }
     let used = |name: &str| layout.train.contains(&name) || [layout.test, layout.names].contains(&name);
     notes.extend(not_used(folder, &[layout.extras, &["readme.html"]].concat(), used));
@@ -97,11 +101,11 @@ fn split(name: &str, folder: &Path, files: &[&str], labels: usize, classes: usiz
     for file in files {
         let path = folder.join(file);
         let bytes = std::fs::read(&path)
-            .map_err(|error| Error::data(format!("{}: cannot be read: {error}", path.display())))?;
+            .map_err(|error| Error::data(format!("{}: cannot read the file: {error}", path.display())))?;
         let record = images.record();
         if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
             return Err(Error::data(format!(
-                "{}: {} bytes are not a whole number of records of {record}: the file is cut short",
+                "{}: {} bytes are not a multiple of the record size {record}: the file is truncated",
                 path.display(),
                 bytes.len()
             )));
@@ -117,7 +121,7 @@ fn split(name: &str, folder: &Path, files: &[&str], labels: usize, classes: usiz
                 )));
             }
             let file = format!("{file}:{i}");
-            items.push(Item { file, label: u32::from(label), place: Place::Raw((first + i) as u32) });
+            items.push(Item { file, label: u32::from(label), location: Location::Raw((first + i) as u32) });
         }
         images.bytes.extend(bytes);
     }

@@ -1,14 +1,14 @@
-//! What the columns of a list hold: files, classes, splits.
+//! Recognizes the columns of a list: files, classes, splits.
 
 use std::collections::HashSet;
 
-use super::lookup::Found;
-use super::naming::Kind;
-use super::table::{Record, Row, Separator, shortened};
-use super::tree::split_name;
+use super::lookup::Match;
+use super::naming::FileKind;
+use super::row::{Cells, Row, Separator, shortened};
+use super::split_names::split_name;
 use crate::{Error, Result};
 
-/// Headings of columns of files, the surest first; small letters and digits only, as [`plain`] makes them.
+/// Headings of file columns, most specific first, in lower case without punctuation, as [`plain`] returns them.
 const FILES: [&str; 18] = [
     "filename",
     "file",
@@ -30,7 +30,7 @@ const FILES: [&str; 18] = [
     "name",
 ];
 
-/// Headings of columns of classes in general, the surest first. Of these the first that is there is used.
+/// Headings of general class columns, most specific first. The first one present is used.
 const CLASSES: [&str; 15] = [
     "classname",
     "labelname",
@@ -49,14 +49,14 @@ const CLASSES: [&str; 15] = [
     "predictionstring",
 ];
 
-/// Words for classes of one kind. Where a list has several of these, it does not say which is meant.
+/// Headings of specific class columns. If a list has several of these, it is ambiguous.
 const KINDS: [&str; 11] =
     ["species", "breed", "variety", "genus", "family", "diagnosis", "dx", "type", "tag", "y", "object"];
 
-/// Words that may be a part of the heading of a column of classes.
+/// Words that may be part of the heading of a class column.
 const PARTS: [&str; 7] = ["label", "labels", "class", "category", "target", "species", "breed"];
 
-/// Headings of columns that say which split an image belongs to.
+/// Headings of columns that name the split of an image.
 const SPLITS: [&str; 8] = ["split", "subset", "set", "partition", "phase", "usage", "datasplit", "dataset"];
 
 /// Headings of columns that say whether an image belongs to a split.
@@ -67,16 +67,16 @@ pub(super) fn is_number(word: &str) -> bool {
     word.parse::<f64>().is_ok()
 }
 
-/// A heading's letters and digits, small.
+/// The letters and digits of a heading, in lower case.
 fn plain(heading: &str) -> String {
     heading.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Whether the first line is a heading: it names no image, and either is made of words that headings are made of or stands
-/// above lines that name images.
-pub(super) fn heading(records: &[Record], find: &dyn Fn(&str) -> Found) -> bool {
-    let Some(((_, first), rest)) = records.split_first() else { return false };
-    if rest.is_empty() || first.iter().any(|cell| find(cell) != Found::Nothing) {
+/// Returns whether the first line is a heading: it names no image, and either has known headings or looks like words above lines
+/// that name images.
+pub(super) fn heading(records: &[Cells], find: &dyn Fn(&str) -> Match) -> bool {
+    let Some((Cells { cells: first, .. }, rest)) = records.split_first() else { return false };
+    if rest.is_empty() || first.iter().any(|cell| find(cell) != Match::Nothing) {
         return false;
     }
     let known = |cell: &String| {
@@ -87,39 +87,45 @@ pub(super) fn heading(records: &[Record], find: &dyn Fn(&str) -> Found) -> bool 
     first.iter().any(known) || first.iter().all(|cell| !cell.contains(['.', '/', '\\']) && !is_number(cell))
 }
 
-/// What the columns of a list hold.
+/// The columns of a list.
 pub(super) struct Columns {
     file: usize,
     class: usize,
-    split: Option<(usize, SplitColumn)>,
-    /// How many there are.
+    split: Option<SplitColumn>,
+    /// The number of columns.
     count: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SplitColumn {
-    /// Its cells are names of splits.
+struct SplitColumn {
+    column: usize,
+    values: SplitValues,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SplitValues {
+    /// The cells are names of splits.
     Names,
-    /// Its cells say whether an image is in this split; validation's opposite is training, and that of training validation.
+    /// The cells say whether an image is in this split. Otherwise it is in training, or in validation if this is training.
     Is(&'static str),
 }
 
 impl Columns {
     pub(super) fn of(
         heading: Option<&[String]>,
-        records: &[Record],
-        find: &dyn Fn(&str) -> Found,
+        records: &[Cells],
+        find: &dyn Fn(&str) -> Match,
     ) -> Result<Self> {
         let count =
-            heading.map_or_else(|| most_common(records.iter().map(|(_, cells)| cells.len())), <[_]>::len);
+            heading.map_or_else(|| most_common(records.iter().map(|record| record.cells.len())), <[_]>::len);
         let plain: Vec<String> = heading.unwrap_or_default().iter().map(|cell| self::plain(cell)).collect();
         let named = |names: &[&str], column: usize| {
             plain.get(column).and_then(|cell| names.iter().position(|name| name == cell))
         };
         let weight = |column: usize| {
             let cells: HashSet<&str> = cells(records, column).collect();
-            // Images that are not there have names of images all the same.
-            let named = |cell: &str| usize::from(Kind::of_name(cell) == Kind::Image);
+            // Missing images still have image names.
+            let named = |cell: &str| usize::from(FileKind::of_name(cell) == FileKind::Image);
             cells.into_iter().map(|cell| find(cell).weight().max(named(cell))).sum::<usize>()
         };
         let sureness = |column: &usize| {
@@ -132,17 +138,17 @@ impl Columns {
         let file = (0..count).max_by_key(sureness).unwrap_or(0);
         let split = (0..count).filter(|&column| column != file).find_map(|column| {
             let is = IS_SPLIT.iter().find(|(name, _)| plain.get(column).is_some_and(|cell| cell == name));
-            let is = is.map(|&(_, split)| SplitColumn::Is(split));
+            let is = is.map(|&(_, split)| SplitValues::Is(split));
             let names = || {
-                let told = if heading.is_some() { named(&SPLITS, column).is_some() } else { count > 2 };
+                let expected = if heading.is_some() { named(&SPLITS, column).is_some() } else { count > 2 };
                 let mut cells = cells(records, column).peekable();
-                (told && cells.peek().is_some() && cells.all(|cell| split_name(cell).is_some()))
-                    .then_some(SplitColumn::Names)
+                (expected && cells.peek().is_some() && cells.all(|cell| split_name(cell).is_some()))
+                    .then_some(SplitValues::Names)
             };
-            Some((column, is.or_else(names)?))
+            Some(SplitColumn { column, values: is.or_else(names)? })
         });
         let others: Vec<usize> = (0..count)
-            .filter(|&column| column != file && Some(column) != split.map(|split| split.0))
+            .filter(|&column| column != file && Some(column) != split.map(|split| split.column))
             .collect();
         let class = match (&others[..], heading) {
             ([], _) => return Err(expected_class(records)),
@@ -154,9 +160,9 @@ impl Columns {
                     [&only] => only,
                     _ => {
                         return Err(Error::data(format!(
-                            "{count} columns and no heading: which of them is the class?"
+                            "{count} columns without a heading: which one is the class?"
                         ))
-                        .help("a first line that names the columns: file,label,..."));
+                        .help("add a first line that names the columns: file,label,..."));
                     }
                 }
             }
@@ -164,46 +170,46 @@ impl Columns {
         Ok(Self { file, class, split, count })
     }
 
-    /// Which columns were used, where there are more than two.
+    /// Notes which columns were used, if there are more than two.
     pub(super) fn notes(&self, heading: Option<&[String]>) -> Vec<String> {
         let Some(heading) = heading.filter(|heading| heading.len() > 2) else { return Vec::new() };
-        let used = [Some(self.file), Some(self.class), self.split.map(|split| split.0)];
+        let used = [Some(self.file), Some(self.class), self.split.map(|split| split.column)];
         let unused = (0..heading.len()).filter(|column| !used.contains(&Some(*column)));
         let unused: Vec<String> = unused.map(|column| format!("`{}`", heading[column])).collect();
         let split =
-            self.split.map_or(String::new(), |(column, _)| format!(", splits from `{}`", heading[column]));
+            self.split.map_or(String::new(), |split| format!(", splits from `{}`", heading[split.column]));
         let unused = if unused.is_empty() {
             String::new()
         } else {
             format!("; not used: {}", shortened(&unused.join(", ")))
         };
         vec![format!(
-            "files from column `{}`, classes from `{}`{split}{unused}",
+            "files from column `{}`, classes from column `{}`{split}{unused}",
             heading[self.file], heading[self.class]
         )]
     }
 
-    /// What a line says, or why it says nothing.
+    /// Parses a line, or returns the reason why it is skipped.
     pub(super) fn row(
         &self,
         line: usize,
         mut cells: Vec<String>,
         separator: Separator,
-        find: &dyn Fn(&str) -> Found,
+        find: &dyn Fn(&str) -> Match,
     ) -> std::result::Result<Row, String> {
         if cells.len() > self.count && self.file == 0 {
-            // A file name with separators in it, without quotes.
+            // An unquoted file name with separators in it.
             if let Separator::Byte(byte) = separator {
                 let pieces = cells.len() - self.count + 1;
                 let name = cells[..pieces].join(&char::from(byte).to_string());
-                if matches!(find(&name), Found::Sure(_)) {
+                if matches!(find(&name), Match::Sure(_)) {
                     cells.splice(..pieces, [name]);
                 }
             }
         }
         if cells.len() > self.count {
             return Err(format!(
-                "{} cells, expected {}; names with separators in them need quotes",
+                "{} cells, expected {}; quote names that contain separators",
                 cells.len(),
                 self.count
             ));
@@ -214,19 +220,20 @@ impl Columns {
             return Err("no file".to_owned());
         }
         if file.contains('\n') || class.contains('\n') {
-            return Err("a name with a line break in it; is a quote missing?".to_owned());
+            return Err("line break in a name; is a quote missing?".to_owned());
         }
         let split = match self.split {
             None => None,
-            Some((column, kind)) => {
-                Some(kind.split(cell(column)).ok_or_else(|| format!("`{}` is not a split", cell(column)))?)
+            Some(SplitColumn { column, values }) => {
+                Some(values.split(cell(column)).ok_or_else(|| format!("`{}` is not a split", cell(column)))?)
             }
         };
         Ok(Row { line, file: file.to_owned(), class: class.to_owned(), split })
     }
 }
 
-impl SplitColumn {
+impl SplitValues {
+    /// Returns the split that a cell stands for.
     fn split(self, cell: &str) -> Option<&'static str> {
         let is = match cell.to_lowercase().as_str() {
             "true" | "1" | "yes" | "y" | "t" => true,
@@ -247,7 +254,7 @@ impl SplitColumn {
     }
 }
 
-/// The class of a cell. Kaggle's ImageNet has classes with boxes, `n02017213 115 49 448 294`, once for each object.
+/// Returns the class in a cell. Kaggle's ImageNet has one class and box per object: `n02017213 115 49 448 294`.
 fn class_of(cell: &str) -> std::result::Result<&str, String> {
     let words: Vec<&str> = cell.split_whitespace().collect();
     let boxes = !words.is_empty()
@@ -261,12 +268,12 @@ fn class_of(cell: &str) -> std::result::Result<&str, String> {
     }
 }
 
-/// Whether a word is one of WordNet's identifiers, as ImageNet's classes are called: `n01440764`.
+/// Returns whether a word is a WordNet identifier, as ImageNet's class names are: `n01440764`.
 fn is_wnid(word: &str) -> bool {
     word.len() == 9 && word.starts_with('n') && word[1..].bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The column of classes among some, by what the heading calls them.
+/// Chooses the class column among some by their headings.
 fn class_column(columns: &[usize], heading: &[String], plain: &[String]) -> Result<usize> {
     let called = |name: &str| columns.iter().copied().find(|&column| plain[column] == name);
     if let Some(column) = CLASSES.iter().find_map(|name| called(name)) {
@@ -283,22 +290,19 @@ fn class_column(columns: &[usize], heading: &[String], plain: &[String]) -> Resu
     };
     match candidates[..] {
         [only] => Ok(only),
-        [] => {
-            Err(Error::data(format!("which of the columns {} holds the classes?", shortened(&list(columns))))
-                .help("call it `label` in the first line"))
+        [] => Err(Error::data(format!("which of the columns {} is the class?", shortened(&list(columns))))
+            .help("name it `label` in the first line")),
+        _ => {
+            Err(Error::data(format!("several columns could be the class: {}", shortened(&list(&candidates))))
+                .help("name the one to use `label` in the first line"))
         }
-        _ => Err(Error::data(format!(
-            "the columns {} could all hold the classes",
-            shortened(&list(&candidates))
-        ))
-        .help("call the one to use `label` in the first line")),
     }
 }
 
-fn cells(records: &[Record], column: usize) -> impl Iterator<Item = &str> {
+fn cells(records: &[Cells], column: usize) -> impl Iterator<Item = &str> {
     records
         .iter()
-        .filter_map(move |(_, cells)| cells.get(column))
+        .filter_map(move |record| record.cells.get(column))
         .map(String::as_str)
         .filter(|cell| !cell.is_empty())
 }
@@ -312,8 +316,9 @@ fn most_common(counts: impl Iterator<Item = usize>) -> usize {
         .map_or(0, |(count, _)| count)
 }
 
-fn expected_class(records: &[Record]) -> Error {
-    let (line, cells) =
-        records.first().map_or((1, ""), |(line, cells)| (*line, cells.first().map_or("", String::as_str)));
+fn expected_class(records: &[Cells]) -> Error {
+    let (line, cells) = records
+        .first()
+        .map_or((1, ""), |record| (record.line, record.cells.first().map_or("", String::as_str)));
     Error::data(format!("line {line}, `{}`: expected a file and its class", shortened(cells)))
 }

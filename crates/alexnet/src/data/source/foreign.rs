@@ -1,5 +1,5 @@
-//! Files that hold images in ways that are not read here, recognized by their bytes, and the command or the download that leads
-//! to what is.
+//! Recognizes, by their first bytes, files that hold images in formats that are not supported, and suggests a conversion or
+//! download.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,24 +8,25 @@ use std::path::{Path, PathBuf};
 use flate2::read::GzDecoder;
 
 use super::archive::{Archives, Member};
+use super::catalog::ByteRange;
 use crate::Error;
 use crate::error::shell;
 
-/// Bytes from the start of a file by which it is recognized.
+/// The number of bytes by which a file is recognized.
 const HEAD: usize = 512;
 
-/// Files of a folder that are looked at.
+/// The maximum number of files inspected in a folder.
 const SAMPLE: usize = 64;
 
-/// Where CIFAR's binaries are.
+/// Where the CIFAR binaries are.
 const CIFAR: &str = "https://www.cs.toronto.edu/~kriz";
 
-/// What a file is.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    /// A compressed tar, or what may be one, by the compression's name.
+enum ForeignFormat {
+    /// A compressed file that is or may be a tar, with the name of the compression.
     CompressedTar(&'static str),
-    /// One compressed file.
+    /// A compressed file that is not a tar.
     Gzip,
     Zip,
     NumpyArchive,
@@ -44,7 +45,7 @@ enum Format {
     Text,
 }
 
-impl Format {
+impl ForeignFormat {
     fn of(head: &[u8]) -> Option<Self> {
         let at = |place: usize, bytes: &[u8]| head.get(place..).is_some_and(|rest| rest.starts_with(bytes));
         Some(match head {
@@ -54,7 +55,7 @@ impl Format {
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::CompressedTar("xz"),
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Self::CompressedTar("bzip2"),
             [0x04, 0x22, 0x4d, 0x18, ..] => Self::CompressedTar("lz4"),
-            // The first member's name says what the archive is.
+            // NumPy archives are recognized by the name of the first member.
             [b'P', b'K', 3, 4, ..] if head.windows(4).take(120).any(|name| name == b".npy") => {
                 Self::NumpyArchive
             }
@@ -62,7 +63,7 @@ impl Format {
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Self::NumpyArray,
             [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Self::SevenZip,
             [b'R', b'a', b'r', b'!', 0x1a, 7, ..] => Self::Rar,
-            // The protocol, then a dictionary, a frame of one, or a tuple.
+            // The protocol, then a dictionary, a frame or a tuple.
             [0x80, 2..=5, b'}' | b'c' | b']' | b'(' | 0x95, ..] => Self::Pickle,
             [0x89, b'H', b'D', b'F', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Self::Hdf5,
             [b'P', b'A', b'R', b'1', ..] => Self::Parquet,
@@ -82,10 +83,10 @@ impl Format {
         })
     }
 
-    /// What it is called, and what to do.
+    /// Returns the name of the format, and what to do.
     fn explain(self, path: &Path) -> (String, String) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let stem = name.split_once('.').map_or(name.as_ref(), |parts| parts.0);
+        let stem = name.split_once('.').map_or(name.as_ref(), |(start, _)| start);
         let (file, folder) = (shell(path), shell(if stem == name { "unpacked" } else { stem }));
         let unpack = |command: String| format!("mkdir -p {folder} && {command}");
         let convert = |how: &str| format!("{how}, one folder for each class");
@@ -101,7 +102,7 @@ impl Format {
             }
             Self::Gzip => (
                 "a gzip-compressed file".to_owned(),
-                format!("gunzip -k {file}; or, for IDX files (MNIST), the folder that they are in"),
+                format!("gunzip -k {file}; or, for IDX files (MNIST), use the folder that holds them"),
             ),
             Self::Zip => ("a zip archive".to_owned(), format!("unzip {file} -d {folder}")),
             Self::SevenZip => ("a 7z archive".to_owned(), format!("7z x {file} -o{folder}")),
@@ -113,8 +114,8 @@ impl Format {
                 ("CIFAR-10 as Python pickles".to_owned(), binaries("cifar-10-binary.tar.gz"))
             }
             Self::Pickle => (
-                "a Python pickle, which may run any code when it is loaded".to_owned(),
-                convert("save its images as files from Python"),
+                "a Python pickle, which can run arbitrary code when loaded".to_owned(),
+                convert("save its images as files in Python"),
             ),
             Self::Matlab if name.contains("batch") => {
                 ("CIFAR-10 for MATLAB".to_owned(), binaries("cifar-10-binary.tar.gz"))
@@ -129,7 +130,7 @@ impl Format {
                 "NumPy arrays".to_owned(),
                 convert("save the images as files: PIL.Image.fromarray(x[i]).save(...)"),
             ),
-            Self::Hdf5 => ("an HDF5 file".to_owned(), convert("save its images as files, with h5py")),
+            Self::Hdf5 => ("an HDF5 file".to_owned(), convert("save its images as files with h5py")),
             Self::Parquet => (
                 "a Parquet file".to_owned(),
                 convert("save its images as files: datasets.load_dataset(...), then image.save(...)"),
@@ -139,23 +140,23 @@ impl Format {
                 convert("save its images as files: datasets.load_from_disk(...), then image.save(...)"),
             ),
             Self::TfRecord => {
-                ("a TFRecord file".to_owned(), convert("save its images as files, with tensorflow_datasets"))
+                ("a TFRecord file".to_owned(), convert("save its images as files with tensorflow_datasets"))
             }
             Self::Lmdb => (
                 "an LMDB database".to_owned(),
                 convert(
-                    "save its images as files; for Caffe's, use the files and the lists it was made from",
+                    "save its images as files; for a Caffe database, use the files and lists it was made from",
                 ),
             ),
             Self::Sqlite => ("an SQLite database".to_owned(), convert("save its images as files")),
             Self::Idx => (
                 "an IDX file".to_owned(),
-                "the folder that it is in, with train-images-idx3-ubyte and train-labels-idx1-ubyte"
+                "use the folder that holds it, with train-images-idx3-ubyte and train-labels-idx1-ubyte"
                     .to_owned(),
             ),
             Self::Text => (
                 "a text file".to_owned(),
-                "the folder of the images; a list of `FILE,CLASS` lines is found there".to_owned(),
+                "use the folder of the images, with the list of `FILE,CLASS` lines in it".to_owned(),
             ),
         };
         (what, help)
@@ -169,34 +170,35 @@ fn binaries(name: &str) -> String {
     )
 }
 
-/// The error for a tar that cannot be listed: what it is instead, or what is wrong with it.
+/// Returns the error for a tar that cannot be listed: its actual format, or what is wrong with it.
 pub(super) fn not_a_tar(path: &Path, error: &std::io::Error) -> Error {
     file(path).unwrap_or_else(|| {
-        Error::data(format!("{}: not a whole tar archive: {error}", path.display())).help(
-            "a folder, or an uncompressed tar, with one folder of images for each class; for IDX and CIFAR files, their folder",
+        Error::data(format!("{}: not a complete tar archive: {error}", path.display())).help(
+            "use a folder or an uncompressed tar with one folder of images per class; for IDX and CIFAR files, their folder",
         )
     })
 }
 
-/// The error for a file that is not a tar.
+/// Returns the error for a file that is not a tar.
 fn file(path: &Path) -> Option<Error> {
-    let format = Format::of(&head(path)?)?;
+    let format = ForeignFormat::of(&head(path)?)?;
     let (what, help) = format.explain(path);
-    Some(Error::data(format!("{}: {what}, which is not read directly", path.display())).help(help))
+    Some(Error::data(format!("{}: {what}, which is not supported directly", path.display())).help(help))
 }
 
-/// The error for a tar in which no image was found, but files that hold some in another way.
+/// Returns the error for a tar without images that holds files in another format.
 pub(super) fn member(tar: &Path, archives: &Archives, members: &[Member]) -> Option<Error> {
     let known = members.iter().take(SAMPLE).find_map(|member| {
-        let head = archives.read(0, member.offset, member.len.min(HEAD as u32)).ok()?;
-        let format = Format::of(&head).filter(|format| *format != Format::Text)?;
+        let len = member.len.min(HEAD as u32);
+        let head = archives.read(ByteRange { archive: 0, offset: member.offset, len }).ok()?;
+        let format = ForeignFormat::of(&head).filter(|format| *format != ForeignFormat::Text)?;
         Some((member, format))
     });
     let (member, format) = known?;
     let (what, help) = format.explain(Path::new(&member.name));
     Some(
         Error::data(format!(
-            "{}: no images, but {}: {what}, which is not read directly",
+            "{}: no images found, but {}: {what}, which is not supported directly",
             tar.display(),
             member.name
         ))
@@ -204,25 +206,26 @@ pub(super) fn member(tar: &Path, archives: &Archives, members: &[Member]) -> Opt
     )
 }
 
-/// The error for a folder in which no image was found, but files that hold some in another way.
+/// Returns the error for a folder without images that holds files in another format.
 pub(super) fn folder(folder: &Path) -> Option<Error> {
     let mut files = files_in(folder);
     if files.is_empty() {
-        // One folder further in, as archives are unpacked.
+        // Archives are often unpacked to a folder in the folder.
         let folders =
             std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
         files = folders.take(SAMPLE).flat_map(|folder| files_in(&folder)).take(SAMPLE).collect();
     }
-    let known = files.iter().filter_map(|path| Some((path, Format::of(&head(path)?)?)));
-    let known: Vec<(&PathBuf, Format)> = known.filter(|(_, format)| *format != Format::Text).collect();
+    let known = files.iter().filter_map(|path| Some((path, ForeignFormat::of(&head(path)?)?)));
+    let known: Vec<(&PathBuf, ForeignFormat)> =
+        known.filter(|(_, format)| *format != ForeignFormat::Text).collect();
     let &(path, format) =
         known.iter().find(|(path, _)| path.to_string_lossy().contains("batch_")).or(known.first())?;
     let same = known.iter().filter(|(_, other)| *other == format).count();
     let (what, help) = format.explain(path);
-    let more = if same > 1 { format!(" (and {} more of the kind)", same - 1) } else { String::new() };
+    let more = if same > 1 { format!(" (and {} more like it)", same - 1) } else { String::new() };
     Some(
         Error::data(format!(
-            "{}: no images, but {}: {what}{more}, which is not read directly",
+            "{}: no images found, but {}: {what}{more}, which is not supported directly",
             folder.display(),
             path.display()
         ))
@@ -247,20 +250,20 @@ fn head(path: &Path) -> Option<Vec<u8>> {
     Some(head)
 }
 
-/// The beginning of what is compressed by gzip.
+/// Decompresses the start of a gzip file.
 fn unzipped(head: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // An error is the end of what there is of it.
+    // An error marks the end of the available data.
     let _ = GzDecoder::new(head).take(HEAD as u64).read_to_end(&mut bytes);
     bytes
 }
 
-/// Whether bytes are a tar's first header, as far as they go.
+/// Returns whether the bytes start a tar.
 fn is_tar(bytes: &[u8]) -> bool {
     bytes.get(257..262) == Some(b"ustar")
 }
 
-/// Whether a TFRecord begins here: a length and its checksum, CRC32C masked as TensorFlow does.
+/// Returns whether the bytes start a TFRecord: a length and its checksum, CRC32C masked as TensorFlow does.
 fn is_record(head: &[u8]) -> bool {
     let Some((length, rest)) = head.split_first_chunk::<8>() else { return false };
     let Some(told) = rest.first_chunk::<4>() else { return false };
@@ -268,7 +271,7 @@ fn is_record(head: &[u8]) -> bool {
     sum.rotate_right(15).wrapping_add(0xa282_ead8) == u32::from_le_bytes(*told)
 }
 
-/// CIFAR-100's files are called `train`, `test` and `meta`, with or without an ending.
+/// Returns whether a file is one of CIFAR-100's `train`, `test` and `meta`, with or without an extension.
 fn is_cifar_100(path: &Path) -> bool {
     let there =
         |stem: &str| ["", ".mat"].iter().any(|end| path.with_file_name(format!("{stem}{end}")).is_file());

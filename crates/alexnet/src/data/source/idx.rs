@@ -1,4 +1,4 @@
-//! IDX files: MNIST, Fashion-MNIST and their like, compressed or not.
+//! IDX files: MNIST, Fashion-MNIST and similar sets, gzip-compressed or not.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -6,19 +6,22 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
+use super::catalog::{Item, Location};
+use super::dataset::Dataset;
 use super::labels::{ClassList, Labels};
 use super::raw::{RawImages, not_used};
-use super::{Dataset, Item, Place, Split, Store};
+use super::split::Split;
+use super::store::Store;
 use crate::{Error, Result};
 
-/// Beginning of the files' names, and the split.
+/// The start of the file names, and the split.
 const SPLITS: [(&str, &str); 2] = [("train", "train"), ("t10k", "test")];
 
-/// Most bytes a file may unpack to: a gigabyte, twenty times MNIST.
-const MOST_BYTES: u64 = 1 << 30;
+/// The maximum size of an unpacked file: a gigabyte, twenty times MNIST.
+const MAX_BYTES: u64 = 1 << 30;
 
-/// The garments of Fashion-MNIST, which come as numbers (its README).
-pub(crate) const GARMENTS: [&str; 10] = [
+/// The class names of Fashion-MNIST, which has only numbers (from its README).
+pub(crate) const FASHION_CLASSES: [&str; 10] = [
     "T-shirt/top",
     "Trouser",
     "Pullover",
@@ -35,7 +38,7 @@ pub(super) fn is_idx(folder: &Path) -> bool {
     SPLITS.iter().any(|(files, _)| find(folder, files, "images-idx3").is_some())
 }
 
-/// `train-images-idx3-ubyte`, or with a dot before `idx`, with `.gz` or without.
+/// Finds `train-images-idx3-ubyte`, also with a dot before `idx`, with or without `.gz`.
 fn find(folder: &Path, split: &str, what: &str) -> Option<PathBuf> {
     let dotted = what.replacen("-idx", ".idx", 1);
     let names = [what, &dotted].map(|what| format!("{split}-{what}-ubyte"));
@@ -51,17 +54,13 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     let mut unlabeled = None;
     for (files, name) in SPLITS {
         let Some(images) = find(folder, files, "images-idx3") else {
-            notes.push(format!("there is no {files}-images-idx3-ubyte, so no {name} split"));
+            notes.push(format!("no {files}-images-idx3-ubyte, so no {name} split"));
             continue;
         };
         let Some(labels) = find(folder, files, "labels-idx1") else {
-            let error =
-                Error::data(format!("{}: there is no {files}-labels-idx1-ubyte beside it", images.display()));
-            unlabeled.get_or_insert(error.help("both files of the set, as they are handed out"));
-            notes.push(format!(
-                "{} is not used: there is no {files}-labels-idx1-ubyte beside it",
-                images.display()
-            ));
+            let error = Error::data(format!("{}: no {files}-labels-idx1-ubyte next to it", images.display()));
+            unlabeled.get_or_insert(error.help("use both files of the data set"));
+            notes.push(format!("{} is not used: no {files}-labels-idx1-ubyte next to it", images.display()));
             continue;
         };
         let read = |path: &Path| {
@@ -73,7 +72,7 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
             [images, labels].iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())),
         );
     }
-    // Without its labels a training split is not just missing.
+    // A training split without its labels is an error.
     let has_train = splits.iter().any(|split| split.name == "train");
     if let Some(error) = unlabeled.filter(|_| !has_train) {
         return Err(error);
@@ -84,13 +83,13 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     Ok(Dataset { classes, splits, origin: folder.display().to_string(), notes })
 }
 
-/// Whether a file is the compressed or the unpacked form of one that was read.
+/// Returns whether a file is the compressed or the unpacked form of one that was read.
 fn is_copy(name: &str, used: &[String]) -> bool {
     let plain = |name: &str| name.trim_end_matches(".gz").replacen(".idx", "-idx", 1);
     used.iter().any(|file| plain(file) == plain(name))
 }
 
-/// A dataset of two splits held in memory, as IDX files compressed by gzip.
+/// Builds a data set of two splits from gzip-compressed IDX files in memory.
 pub(crate) fn from_bytes(
     train: [&[u8]; 2],
     test: [&[u8]; 2],
@@ -110,7 +109,7 @@ pub(crate) fn from_bytes(
 }
 
 fn cannot(path: &Path, error: &std::io::Error) -> Error {
-    Error::data(format!("{}: cannot be read: {error}", path.display()))
+    Error::data(format!("{}: cannot read the file: {error}", path.display()))
 }
 
 fn unpack(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -118,9 +117,9 @@ fn unpack(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
         return Ok(bytes.to_vec());
     }
     let mut unpacked = Vec::new();
-    MultiGzDecoder::new(bytes).take(MOST_BYTES + 1).read_to_end(&mut unpacked)?;
-    if unpacked.len() as u64 > MOST_BYTES {
-        return Err(std::io::Error::other(format!("it unpacks to more than {MOST_BYTES} bytes")));
+    MultiGzDecoder::new(bytes).take(MAX_BYTES + 1).read_to_end(&mut unpacked)?;
+    if unpacked.len() as u64 > MAX_BYTES {
+        return Err(std::io::Error::other(format!("it unpacks to more than {MAX_BYTES} bytes")));
     }
     Ok(unpacked)
 }
@@ -129,18 +128,18 @@ fn split(name: &str, files: &str, images: Vec<u8>, labels: &[u8]) -> Result<Spli
     let [count, height, width] = header::<3>(&images, 3).map_err(|e| e.context(format!("{files} images")))?;
     let [label_count] = header::<1>(labels, 1).map_err(|e| e.context(format!("{files} labels")))?;
     if count != label_count {
-        return Err(Error::data(format!("{count} {files} images came with {label_count} labels")));
+        return Err(Error::data(format!("{count} {files} images, but {label_count} labels")));
     }
     if count == 0 || height == 0 || width == 0 {
         return Err(Error::data(format!(
-            "{count} {files} images of {width} x {height} pixels: there is nothing"
+            "{count} {files} images of {width} x {height} pixels: expected at least one pixel"
         )));
     }
     let labels = &labels[8..];
     let item = |i: usize| Item {
         file: format!("{files}:{i}"),
         label: u32::from(labels[i]),
-        place: Place::Raw(i as u32),
+        location: Location::Raw(i as u32),
     };
     let items: Vec<Item> = (0..count).map(item).collect();
     let pixels = images[16..].to_vec();
@@ -148,7 +147,7 @@ fn split(name: &str, files: &str, images: Vec<u8>, labels: &[u8]) -> Result<Spli
     Ok(Split::new(name, items, Arc::new(Store::Raw(images))))
 }
 
-/// The extents in a header of unsigned bytes with `N` dimensions, checked against the file's length.
+/// Parses the header of an array of unsigned bytes with `N` dimensions and checks it against the file size.
 fn header<const N: usize>(bytes: &[u8], dimensions: u8) -> Result<[usize; N]> {
     let magic = [0, 0, 8, dimensions];
     if !bytes.starts_with(&magic) || bytes.len() < 4 + 4 * N {
@@ -164,21 +163,21 @@ fn header<const N: usize>(bytes: &[u8], dimensions: u8) -> Result<[usize; N]> {
     let values = extents.iter().try_fold(1usize, |all, &extent| all.checked_mul(extent));
     if values.is_none_or(|values| values != bytes.len() - 4 - 4 * N) {
         return Err(Error::data(format!(
-            "the header says {extents:?} values, the file has {}: it is cut short or has more",
+            "the header declares {extents:?} values, but the file has {}: it is truncated or too long",
             bytes.len() - 4 - 4 * N
         )));
     }
     Ok(extents)
 }
 
-/// `classes.txt`, one name a line; else the garments for Fashion-MNIST, which its folder's name gives away; else the
-/// numbers. With what to tell of the list.
+/// Returns `classes.txt`, one name per line; otherwise the Fashion-MNIST names, if the folder is named like it; otherwise numbers.
+/// Also returns notes about the list.
 fn class_names(folder: &Path, splits: &[Split]) -> Result<(Vec<String>, Vec<String>)> {
     let most =
         splits.iter().flat_map(|split| (0..split.len()).map(|i| split.label(i) as usize)).max().unwrap_or(0);
     let list = ClassList::of(folder)?;
-    if list.is_none() && is_fashion(folder) && most < GARMENTS.len() {
-        return Ok((GARMENTS.map(str::to_owned).to_vec(), Vec::new()));
+    if list.is_none() && is_fashion(folder) && most < FASHION_CLASSES.len() {
+        return Ok((FASHION_CLASSES.map(str::to_owned).to_vec(), Vec::new()));
     }
     let labels = Labels::of(folder, &[most.to_string().as_str()].into())?;
     Ok((labels.names, list.map_or(Vec::new(), |list| list.notes)))

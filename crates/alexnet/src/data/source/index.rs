@@ -1,8 +1,7 @@
-//! What large archives hold, kept between runs: listing ImageNet's training images means a visit to 1.28 million places
-//! of 148 GB.
+//! Cached indexes of large archives: listing ImageNet's training images means reading 1.28 million positions in 148 GB.
 //!
-//! An index is a safetensors file in the cache folder, called after the archive's path; it is used as long as the archive
-//! has the size and the time of change that it had. See `docs/decisions/0008-index-files.md`.
+//! An index is a safetensors file in the cache folder, named after the archive's path, and valid while the archive has the same
+//! size and modification time. See `docs/decisions/0008-index-files.md`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,82 +13,82 @@ use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
 use super::archive::{self, Contents, Member};
-use super::hex;
 use crate::files::container::{self, Array, Header, Values};
+use crate::format::hex;
 
-/// Smaller archives are listed faster than an index is worth.
+/// Smaller archives are listed faster than an index would be worth.
 const WORTH_KEEPING: u64 = 1 << 30;
 
-/// What the archive at `path` holds, or what the archives in it do, from its index or listed now.
+/// Lists the archive at `path`, or the archives in it, from its index if there is a valid one.
 ///
 /// # Errors
-/// When it is not a whole tar. An index that cannot be written, or is not what it should be, is passed over.
-pub(super) fn kept(path: &Path, listing: Listing) -> Result<Contents> {
-    let list = match listing {
-        Listing::Plain => archive::contents,
-        Listing::Nested => archive::nested_contents,
+/// Returns an error if it is not a complete tar. An index that is invalid or cannot be written is ignored.
+pub(super) fn kept(path: &Path, depth: Depth) -> Result<Contents> {
+    let list = match depth {
+        Depth::Plain => archive::contents,
+        Depth::Nested => archive::nested_contents,
     };
     match folder() {
         Some(folder) if std::fs::metadata(path)?.len() >= WORTH_KEEPING => {
-            kept_in(&folder, path, listing, list)
+            kept_in(&folder, path, depth, list)
         }
         _ => list(path),
     }
 }
 
-/// Which list of an archive is meant; each has an index of its own.
+/// What to list of an archive; each has an index of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Listing {
+pub(super) enum Depth {
     /// Its members.
     Plain,
-    /// Those of the archives in it.
+    /// The members of the archives in it.
     Nested,
 }
 
 fn kept_in(
     folder: &Path,
     path: &Path,
-    listing: Listing,
+    depth: Depth,
     list: impl FnOnce(&Path) -> Result<Contents>,
 ) -> Result<Contents> {
     let archive = path.canonicalize()?;
     let state = state(&archive)?;
-    let index = folder.join(name(&archive, listing));
+    let index = folder.join(name(&archive, depth));
     if let Ok(contents) = load(&index, &state) {
         return Ok(contents);
     }
     let contents = list(path)?;
     if std::fs::create_dir_all(folder).is_ok() {
-        // Without an index the next run lists once more.
+        // Without an index, the next run lists the archive again.
         let _ = save(&index, &archive, &state, &contents);
     }
     Ok(contents)
 }
 
-/// What an archive's index is called.
-fn name(archive: &Path, listing: Listing) -> String {
+/// Returns the file name of the index of an archive.
+fn name(archive: &Path, depth: Depth) -> String {
     let digest = hex(&Sha256::digest(archive.as_os_str().as_encoded_bytes()));
-    match listing {
-        Listing::Plain => format!("{digest}.safetensors"),
-        Listing::Nested => format!("{digest}-nested.safetensors"),
+    match depth {
+        Depth::Plain => format!("{digest}.safetensors"),
+        Depth::Nested => format!("{digest}-nested.safetensors"),
     }
 }
 
-/// `ALEXNET_CACHE`, or the place for such files on this system.
+/// Returns `ALEXNET_CACHE`, or the cache folder of this system.
 fn folder() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = || set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
     set("ALEXNET_CACHE").or_else(|| Some(cache().or_else(|| set("LOCALAPPDATA"))?.join("alexnet")))
 }
 
-/// Size and time of change: what tells another archive from the one that was listed.
+/// Returns the size and modification time, which identify the state of an archive.
 fn state(archive: &Path) -> Result<String> {
     let metadata = std::fs::metadata(archive)?;
     let changed = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     Ok(format!("{} bytes, changed {changed}", metadata.len()))
 }
 
-/// Texts one after the other, and where each ends.
+/// Concatenates texts, and returns where each ends.
 fn columns<'a>(texts: impl Iterator<Item = &'a str>) -> (String, Vec<u64>) {
     let (mut all, mut ends) = (String::new(), Vec::new());
     for text in texts {
@@ -120,7 +119,7 @@ fn save(index: &Path, archive: &Path, state: &str, contents: &Contents) -> crate
     container::write(index, &metadata, &arrays)
 }
 
-/// The index's contents, if it is whole and that of an archive in this state.
+/// Loads an index, if it is complete and belongs to the archive in this state.
 fn load(index: &Path, state: &str) -> crate::Result<Contents> {
     let stale = || crate::Error::data("not this archive's index");
     let file = File::open(index).map_err(|_| stale())?;
@@ -129,7 +128,7 @@ fn load(index: &Path, state: &str) -> crate::Result<Contents> {
     if header.text("state")? != state {
         return Err(stale());
     }
-    let words = |name| header.words(&file, name, Dtype::U64).map(|(_, words)| words);
+    let words = |name| header.integers(&file, name, Dtype::U64).map(|(_, words)| words);
     let (ends, offsets, lens) = (words("ends")?, words("offsets")?, words("lengths")?);
     let (_, at, len) = header.place("names", Dtype::U8)?;
     let mut names = vec![0; len];
@@ -168,15 +167,15 @@ mod tests {
         }
     }
 
-    /// The archive is listed once, and again only when it has changed or the index has.
+    /// The archive is listed once, and again only after it or the index has changed.
     #[test]
-    fn an_index_is_used_until_the_archive_changes() {
+    fn index_is_used_until_the_archive_changes() {
         let folder = tempfile::tempdir().unwrap();
         let (archive, cache) = (folder.path().join("train.tar"), folder.path().join("cache"));
         std::fs::write(&archive, "some bytes").unwrap();
         let listed = std::cell::Cell::new(0);
         let open = || {
-            kept_in(&cache, &archive, Listing::Plain, |_| {
+            kept_in(&cache, &archive, Depth::Plain, |_| {
                 listed.set(listed.get() + 1);
                 Ok(contents())
             })
@@ -186,11 +185,11 @@ mod tests {
             assert_eq!(open(), contents());
         }
         assert_eq!(listed.get(), 1);
-        // The archives in it are another list.
-        let nested = kept_in(&cache, &archive, Listing::Nested, |_| Ok(Contents::default())).unwrap();
+        // Nested archives have an index of their own.
+        let nested = kept_in(&cache, &archive, Depth::Nested, |_| Ok(Contents::default())).unwrap();
         assert_eq!((nested, open()), (Contents::default(), contents()));
-        std::fs::remove_file(cache.join(name(&archive.canonicalize().unwrap(), Listing::Nested))).unwrap();
-        // The same size, another time.
+        std::fs::remove_file(cache.join(name(&archive.canonicalize().unwrap(), Depth::Nested))).unwrap();
+        // The same size, another modification time.
         File::options().write(true).open(&archive).unwrap().set_modified(UNIX_EPOCH).unwrap();
         assert_eq!((open(), open()), (contents(), contents()));
         assert_eq!(listed.get(), 2);
@@ -198,7 +197,7 @@ mod tests {
         File::options().write(true).open(&archive).unwrap().set_modified(UNIX_EPOCH).unwrap();
         open();
         assert_eq!(listed.get(), 3);
-        // Whatever happens to the index, it is the archive that counts.
+        // A damaged index is ignored.
         let index = std::fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
         let whole = std::fs::read(&index).unwrap();
         for len in 0..whole.len() {
@@ -209,10 +208,10 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_can_be_kept_the_archive_is_listed() {
+    fn archive_is_listed_if_no_index_can_be_written() {
         let folder = tempfile::tempdir().unwrap();
         let archive = folder.path().join("train.tar");
         std::fs::write(&archive, "some bytes").unwrap();
-        assert_eq!(kept_in(&archive, &archive, Listing::Plain, |_| Ok(contents())).unwrap(), contents());
+        assert_eq!(kept_in(&archive, &archive, Depth::Plain, |_| Ok(contents())).unwrap(), contents());
     }
 }

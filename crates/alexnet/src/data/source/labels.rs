@@ -1,4 +1,4 @@
-//! Classes as lists and small files give them: by number or by name.
+//! Class names and labels from lists and small files, by number or by name.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -6,64 +6,66 @@ use std::path::Path;
 use super::text::Text;
 use crate::{Error, Result};
 
-/// Largest number of a class where nothing names the classes: a number that is no class would make names without end.
-const MOST: usize = 1_000_000;
+/// The maximum class number without class names: a wrong number must not create names without end.
+const MAX_NUMBER: usize = 1_000_000;
 
 /// The file of class names.
 const FILE: &str = "classes.txt";
 
-/// What classes are called, and the label of each way to say one.
+/// The class names, and the label for each way to refer to a class.
 pub(super) struct Labels {
-    /// Their names.
+    /// The class names.
     pub(super) names: Vec<String>,
-    /// Whether these are bare numbers, because nothing says more.
+    /// Whether the names are numbers, because there are no others.
     numbered: bool,
     by_name: HashMap<String, u32>,
-    /// Whether classes are said by number.
+    /// Whether lists refer to classes by number.
     by_number: bool,
     /// The number of the first class.
     first: usize,
-    /// The smallest number that is said.
+    /// The smallest number in use.
     least: usize,
     notes: Vec<String>,
 }
 
 impl Labels {
-    /// The names in `classes.txt` of a folder, one a line; without it, the `said` words in the order of their bytes, or the
-    /// numbers up to the largest that is said.
+    /// Returns the names in `classes.txt` of a folder, one per line. Without this file, returns the words in `used` in the order of
+    /// their bytes, or the numbers up to the largest in use.
     ///
     /// # Errors
-    /// When there are fewer names than numbers, or one that is said is not among them.
-    pub(super) fn of(folder: &Path, said: &BTreeSet<&str>) -> Result<Self> {
-        let numbers: Option<Vec<usize>> = said.iter().map(|class| class.parse().ok()).collect();
+    /// Returns an error if a class in use is not among the names.
+    pub(super) fn of(folder: &Path, used: &BTreeSet<&str>) -> Result<Self> {
+        let numbers: Option<Vec<usize>> = used.iter().map(|class| class.parse().ok()).collect();
         let most = numbers.as_ref().and_then(|numbers| numbers.iter().max().copied());
         let least = numbers.and_then(|numbers| numbers.into_iter().min()).unwrap_or(0);
         let list = ClassList::of(folder)?;
         let (first, notes) = list.as_ref().map_or((0, Vec::new()), |list| (list.first, list.notes.clone()));
         let (names, numbered) = match (list, most) {
             (Some(list), _) => (list.names, false),
-            (None, None) => (said.iter().map(|&class| class.to_owned()).collect(), false),
-            (None, Some(most)) if most <= MOST => ((0..=most).map(|label| label.to_string()).collect(), true),
+            (None, None) => (used.iter().map(|&class| class.to_owned()).collect(), false),
+            (None, Some(most)) if most <= MAX_NUMBER => {
+                ((0..=most).map(|label| label.to_string()).collect(), true)
+            }
             (None, Some(most)) => {
                 let folder = folder.display();
                 return Err(Error::data(format!(
-                    "{folder}: an image's class is {most}, expected at most {MOST}"
+                    "{folder}: class number {most}, expected at most {MAX_NUMBER}"
                 )));
             }
         };
         let by_name = names.iter().cloned().zip(0..).collect();
         let labels = Self { names, numbered, by_name, by_number: most.is_some(), first, least, notes };
-        match said.iter().find(|class| labels.label(class).is_none()) {
+        match used.iter().find(|class| labels.label(class).is_none()) {
             None => Ok(labels),
             Some(class) => {
                 let help = match labels.by_number && labels.first == 0 && least == 1 {
                     true => {
-                        "numbers are counted from 0; for numbers from 1, put them in classes.txt: `1 cat`, `2 dog`"
+                        "numbers are counted from 0; to count from 1, number the lines of classes.txt: `1 cat`, `2 dog`"
                     }
-                    false => "one class name a line, in the order of their numbers",
+                    false => "list one class name per line, in the order of their numbers",
                 };
                 Err(Error::data(format!(
-                    "{}: an image's class is `{class}`, which is none of the {} in {FILE}",
+                    "{}: class `{class}` is not one of the {} in {FILE}",
                     folder.display(),
                     labels.names.len()
                 ))
@@ -72,8 +74,8 @@ impl Labels {
         }
     }
 
-    /// The label of a class that is a number counted from zero, or a name. Where all are numbers, they are no names, even
-    /// if a class is called as one.
+    /// Returns the label of a class, by number counted from zero or by name. If all classes in use are numbers, a name that is a
+    /// number does not count.
     pub(super) fn label(&self, class: &str) -> Option<u32> {
         let number = class.parse::<usize>().ok().and_then(|number| number.checked_sub(self.first));
         let number = number.filter(|&number| number < self.names.len()).map(|number| number as u32);
@@ -81,19 +83,19 @@ impl Labels {
         if self.by_number { number } else { name.or(number) }
     }
 
-    /// What to tell of how classes are called.
+    /// Returns notes for the user.
     pub(super) fn notes(&self, folder: &Path) -> Vec<String> {
         let mut notes = self.notes.clone();
         if self.numbered {
             let file = folder.join(FILE);
             notes.push(format!(
-                "classes are numbers without names: {}, one name a line, gives them",
+                "classes have no names, only numbers; to name them, add {} with one name per line",
                 file.display()
             ));
         }
         if self.by_number && self.least > self.first {
             notes.push(format!(
-                "no image has class {}: the smallest number is {}, and classes are counted from {}",
+                "no image has class {}: the smallest number is {}, but classes are counted from {}",
                 self.first, self.least, self.first
             ));
         }
@@ -105,16 +107,16 @@ impl Labels {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ClassList {
     pub(super) names: Vec<String>,
-    /// The number of the first, where the list numbers them.
+    /// The number of the first class, if the lines are numbered.
     first: usize,
     pub(super) notes: Vec<String>,
 }
 
 impl ClassList {
-    /// The lines of `classes.txt`, if there is one.
+    /// Reads `classes.txt`, if it exists.
     ///
     /// # Errors
-    /// When it cannot be read, or names a class twice.
+    /// Returns an error if it cannot be read, or names a class twice.
     pub(super) fn of(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(FILE);
         if !path.is_file() {
@@ -133,7 +135,7 @@ impl ClassList {
         let (first, names) = match without_numbers(&names) {
             Some((first, names)) => {
                 notes.push(format!(
-                    "{FILE}: its lines begin with numbers from {first}, which are not part of the names"
+                    "{FILE}: lines start with numbers from {first}, which are not part of the names"
                 ));
                 (first, names)
             }
@@ -143,14 +145,14 @@ impl ClassList {
         for (name, &number) in names.iter().zip(&numbers) {
             if let Some(before) = lines.insert(name, number) {
                 return Err(Error::data(format!("lines {before} and {number} are the same class, `{name}`"))
-                    .help("one name for each class"));
+                    .help("list each class once"));
             }
         }
         Ok(Self { names, first, notes })
     }
 }
 
-/// Names behind numbers that count up from 0 or 1: `0 cat`, `1: dog`.
+/// Splits numbers that count up from 0 or 1 off the names: `0 cat`, `1: dog`.
 fn without_numbers(lines: &[String]) -> Option<(usize, Vec<String>)> {
     let split = |line: &String| {
         let end = line.find(|c: char| !c.is_ascii_digit())?;
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn names_may_be_numbered() {
+    fn class_names_may_be_numbered() {
         for (text, first, names) in [
             ("cat\r\n\r\nbig dog\r\n", 0, ["cat", "big dog"]),
             ("0 cat\n1 big dog\n", 0, ["cat", "big dog"]),

@@ -1,45 +1,52 @@
-//! The files and folders below a root, on disk or in an archive, and what of them is not used.
+//! The files and folders below a root, on disk or in an archive, and which of them are skipped.
 
 use std::collections::BTreeSet;
 
-use super::naming::{self, Marks, Skipped};
-use super::tree::some;
-use super::{Findings, Place};
-use crate::data::ProblemKind;
+use super::catalog::Location;
+use super::naming::{self, ListedFile, OwnFolderMarks, Skipped};
+use crate::data::problem::{Findings, ProblemKind};
+use crate::data::wording::{count, first_few};
 
-/// The files and folders below a root, by path, `/` between the parts.
+/// A folder that cannot be listed.
+#[derive(Debug)]
+pub(super) struct ClosedFolder {
+    pub path: String,
+    pub reason: String,
+}
+
+/// The files and folders below a root, by path with `/` between the parts.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
-    /// All files at first; after [`Listing::sort`] the images, by their paths.
-    pub files: Vec<(String, Place)>,
+    /// All files at first; after [`Listing::sort`] only the images, sorted by path.
+    pub files: Vec<ListedFile<Location>>,
     pub folders: BTreeSet<String>,
-    /// What is neither: links that lead nowhere, pipes, names that leave an archive.
+    /// Entries that are neither: broken links, pipes, names that leave an archive.
     pub odd: Vec<String>,
-    /// Files and folders whose names are not UTF-8, as far as they can be shown.
+    /// Files and folders whose names are not UTF-8, in lossy form.
     pub names: Vec<String>,
     /// Folders that cannot be listed, and why.
-    pub closed: Vec<(String, String)>,
+    pub closed: Vec<ClosedFolder>,
     /// Images outside the folder that holds the class folders.
     pub outside: Vec<String>,
-    /// What is not used, and why.
+    /// What is skipped, and why.
     pub skipped: Skipped,
-    pub marks: Marks,
+    pub marks: OwnFolderMarks,
 }
 
 impl Listing {
     /// Adds a file and the folders above it, unless it is hidden.
-    pub(super) fn add_file(&mut self, path: &str, place: Place) {
+    pub(super) fn add_file(&mut self, path: &str, location: Location) {
         let path = plain(path);
         self.marks.see(&path);
         if self.is_visible(&path) {
             if let Some((folder, _)) = path.rsplit_once('/') {
                 self.add_folder(folder);
             }
-            self.files.push((path, place));
+            self.files.push(ListedFile { path, location });
         }
     }
 
-    /// Adds a folder and those above it. Returns whether it is to be looked into.
+    /// Adds a folder and those above it. Returns whether to search it.
     pub(super) fn add_folder(&mut self, path: &str) -> bool {
         let path = plain(path);
         if !self.is_visible(&path) {
@@ -52,7 +59,7 @@ impl Listing {
         true
     }
 
-    /// Whether a path is neither hidden, which is counted, nor empty.
+    /// Returns whether a path is neither hidden, which is recorded, nor empty.
     fn is_visible(&mut self, path: &str) -> bool {
         let hidden = naming::hidden_part(path).is_some();
         if hidden {
@@ -61,47 +68,48 @@ impl Listing {
         !hidden && !path.is_empty()
     }
 
-    /// Leaves the images in `files`; all else is counted in `skipped`. `head` reads the first bytes of a file.
-    pub(super) fn sort(mut self, head: &dyn Fn(&str, &Place) -> std::io::Result<Vec<u8>>) -> Self {
-        self.skipped.made = naming::without_made(&mut self.files, &mut self.folders, &self.marks);
-        self.files.sort_by(|a, b| a.0.cmp(&b.0));
+    /// Keeps only the images in `files`; everything else is recorded in `skipped`. `head` reads the first bytes of a file.
+    pub(super) fn sort(mut self, head: &dyn Fn(&str, &Location) -> std::io::Result<Vec<u8>>) -> Self {
+        self.skipped.made = naming::remove_own_folders(&mut self.files, &mut self.folders, &self.marks);
+        self.files.sort_by(|a, b| a.path.cmp(&b.path));
         self.files = naming::images(self.files, head, &mut self.skipped);
         self
     }
 
-    /// Reports what is not used, file by file to `findings`. Returns a line for each reason.
+    /// Reports each skipped file. Returns a note for each reason.
     pub(super) fn report(&self, findings: &mut Findings) -> Vec<String> {
-        self.skipped.tell(findings);
+        self.skipped.report(findings);
         let mut notes = self.skipped.notes();
         for path in &self.odd {
-            findings.tell(ProblemKind::Junk, path, "neither a regular file nor a folder");
+            findings.report(ProblemKind::Junk, path, "neither a regular file nor a folder");
         }
         if !self.odd.is_empty() {
             let odd: Vec<&str> = self.odd.iter().map(String::as_str).collect();
-            let entries = if odd.len() == 1 {
-                "entry that is not a regular file"
-            } else {
-                "entries that are not regular files"
-            };
-            notes.push(format!("skipped {} {entries}: {}", odd.len(), some(&odd)));
+            notes.push(format!(
+                "skipped {} that {} not {}: {}",
+                count(odd.len(), "entry"),
+                if odd.len() == 1 { "is" } else { "are" },
+                if odd.len() == 1 { "a regular file" } else { "regular files" },
+                first_few(&odd)
+            ));
         }
         for path in &self.names {
-            findings.tell(ProblemKind::UnreadableName, path, "the name is not UTF-8; skipped");
+            findings.report(ProblemKind::UnreadableName, path, "the name is not UTF-8; skipped");
         }
         if !self.names.is_empty() {
             let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-            let what = naming::count(names.len(), "name");
-            notes.push(format!("skipped {what} not in UTF-8 (rename to use): {}", some(&names)));
+            let what = count(names.len(), "name");
+            notes.push(format!("skipped {what} not in UTF-8 (rename to use): {}", first_few(&names)));
         }
-        for (folder, why) in &self.closed {
-            findings.tell(ProblemKind::NotUsed, folder, format!("cannot be listed: {why}"));
-            notes.push(format!("skipped the folder {folder}: it cannot be listed: {why}"));
+        for ClosedFolder { path: folder, reason: why } in &self.closed {
+            findings.report(ProblemKind::NotUsed, folder, format!("cannot list the folder: {why}"));
+            notes.push(format!("skipped the folder {folder}, which cannot be listed: {why}"));
         }
         notes
     }
 }
 
-/// The path without `.` and empty parts: archives often begin every name with `./`.
+/// Removes `.` and empty parts of a path: in archives names often start with `./`.
 fn plain(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     parts.join("/")

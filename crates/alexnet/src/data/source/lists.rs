@@ -1,23 +1,22 @@
-//! The lists of a folder: which files they are, and what they say of the images there.
+//! The lists in a folder, and how they label its images.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use super::Findings;
 use super::ilsvrc;
-use super::lookup::{Found, Lookup};
-use super::naming::count;
-use super::table::{Row, Table};
+use super::lookup::{Lookup, Match};
+use super::row::{Dropped, Row};
+use super::split_names::split_word;
+use super::table::ListTable;
 use super::text::Text;
-use super::tree::some;
-use super::webdataset::split_word;
-use crate::data::{Problem, ProblemKind};
+use crate::data::problem::{Findings, Problem, ProblemKind};
+use crate::data::wording::{count, first_few};
 use crate::{Error, Result};
 
-/// Endings of lists.
+/// The extensions of lists.
 const ENDINGS: [&str; 5] = ["txt", "csv", "tsv", "lst", "list"];
 
-/// Texts that come with images and are no lists of them, by their names without endings.
+/// Text files that are not lists of images, by their names without extensions.
 const OTHERS: [&str; 12] = [
     "classes",
     "readme",
@@ -33,34 +32,41 @@ const OTHERS: [&str; 12] = [
     "sample_submission",
 ];
 
-/// A list, and what it says.
+/// A list of images.
 #[derive(Debug)]
 pub(super) struct List {
-    /// Its path below the source's folder.
+    /// Its path relative to the source folder.
     pub(super) path: String,
-    /// The split that its name says.
+    /// The split in its name.
     pub(super) split: Option<&'static str>,
-    /// What it says of images, by their places among all.
-    pub(super) said: BTreeMap<usize, Said>,
-    /// How many rows name a file that is not there.
-    pub(super) missing: Vec<(usize, String)>,
-    /// The other lines that are not used, and why.
-    dropped: Vec<(usize, String)>,
+    /// What it says about images, by their index.
+    pub(super) said: BTreeMap<usize, ListEntry>,
+    /// Lines that name a file that does not exist.
+    pub(super) missing: Vec<Dropped>,
+    /// Other lines that are skipped, and why.
+    dropped: Vec<Dropped>,
     contradictions: Vec<Contradiction>,
-    /// Why it cannot be read, though it names images.
+    /// Why it cannot be parsed, although it names images.
     broken: Option<Error>,
     notes: Vec<String>,
 }
 
-/// What a list says of an image.
+/// The path of an image, and its index in the source.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ImagePath<'a> {
+    pub(super) index: usize,
+    pub(super) path: &'a str,
+}
+
+/// What a list says about an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct ListEntry {
     pub(super) line: usize,
     pub(super) class: String,
     pub(super) split: Option<&'static str>,
 }
 
-/// Whether a path below a folder may be a list, by its name.
+/// Returns whether a path may be a list, by its name.
 pub(super) fn may_be_list(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
     let Some((stem, ending)) = name.rsplit_once('.') else { return false };
@@ -68,15 +74,15 @@ pub(super) fn may_be_list(path: &str) -> bool {
 }
 
 impl List {
-    /// Reads the list at `path` below `root`. `images` are the paths of the images that it may name, with their places; `None`
-    /// when it is no list of files.
-    pub(super) fn read(root: &Path, path: &str, images: &[(usize, &str)]) -> Option<Self> {
+    /// Reads the list at `path` below `root`. `images` are the paths of the images that it may name, with their indices. `None` if it
+    /// is not a list of files.
+    pub(super) fn read(root: &Path, path: &str, images: &[ImagePath<'_>]) -> Option<Self> {
         let text = Text::read(&root.join(path)).ok()?;
-        let lookup = Lookup::new(images.iter().map(|image| image.1));
+        let lookup = Lookup::new(images.iter().map(|image| image.path));
         let find = |name: &str| lookup.find(name);
-        let (table, broken) = match Table::parse(&text, &find) {
+        let (table, broken) = match ListTable::parse(&text, &find) {
             Ok(table) => (table, None),
-            Err(error) if names_images(&text, &find) => (Table::default(), Some(error)),
+            Err(error) if names_images(&text, &find) => (ListTable::default(), Some(error)),
             Err(_) => return None,
         };
         let name = path.rsplit('/').next().unwrap_or(path);
@@ -95,34 +101,35 @@ impl List {
         Some(list)
     }
 
-    /// Whether every row leads to an image of its own.
+    /// Returns whether every row names a different image.
     pub(super) fn is_whole(&self) -> bool {
         self.missing.is_empty() && self.dropped.is_empty() && !self.said.is_empty()
     }
 
-    /// Finds the images of the rows: first the sure ones, so that no other row takes their images.
-    fn resolve(&mut self, rows: Vec<Row>, lookup: &Lookup, images: &[(usize, &str)]) {
-        let found: Vec<Found> = rows.iter().map(|row| lookup.find(&row.file)).collect();
+    /// Finds the images of the rows, exact matches first, so that no other row takes their images.
+    fn resolve(&mut self, rows: Vec<Row>, lookup: &Lookup, images: &[ImagePath<'_>]) {
+        let found: Vec<Match> = rows.iter().map(|row| lookup.find(&row.file)).collect();
         let sure =
-            found.iter().filter_map(|found| if let Found::Sure(at) = found { Some(*at) } else { None });
+            found.iter().filter_map(|found| if let Match::Sure(at) = found { Some(*at) } else { None });
         let sure: BTreeSet<usize> = sure.collect();
         let mut repeated = 0;
         for (row, found) in rows.into_iter().zip(found) {
             let at = match found {
-                Found::Sure(at) => at,
-                Found::Likely(at) if !sure.contains(&at) => at,
-                Found::Ambiguous => {
-                    self.dropped.push((row.line, format!("`{}` fits several images", row.file)));
+                Match::Sure(at) => at,
+                Match::Likely(at) if !sure.contains(&at) => at,
+                Match::Ambiguous => {
+                    let what = format!("`{}` matches several images", row.file);
+                    self.dropped.push(Dropped { line: row.line, what });
                     continue;
                 }
-                Found::Likely(_) | Found::Nothing => {
-                    self.missing.push((row.line, row.file));
+                Match::Likely(_) | Match::Nothing => {
+                    self.missing.push(Dropped { line: row.line, what: row.file });
                     continue;
                 }
             };
-            let said = Said { line: row.line, class: row.class, split: row.split };
-            match self.said.get(&images[at].0) {
-                None => drop(self.said.insert(images[at].0, said)),
+            let said = ListEntry { line: row.line, class: row.class, split: row.split };
+            match self.said.get(&images[at].index) {
+                None => drop(self.said.insert(images[at].index, said)),
                 Some(before) if before.class == said.class => repeated += 1,
                 Some(before) => {
                     self.contradictions.push(Contradiction {
@@ -137,32 +144,32 @@ impl List {
         self.said.retain(|_, said| !doubted.contains(&said.line));
         match repeated {
             0 => {}
-            1 => self.notes.push("1 line names an image again, with the same class".to_owned()),
-            n => self.notes.push(format!("{n} lines name an image again, with the same class")),
+            1 => self.notes.push("1 line repeats an image with the same class".to_owned()),
+            n => self.notes.push(format!("{n} lines repeat an image with the same class")),
         }
     }
 
-    /// Refuses a list that names images, but does not say what they show, or says two things of one.
+    /// Rejects a list that names images but does not label them, or contradicts itself.
     pub(super) fn check(&self, root: &Path, findings: &mut Findings) -> Result<()> {
         if let Some(broken) = &self.broken {
             return Err(broken.clone());
         }
         let Some(first) = self.contradictions.first() else { return Ok(()) };
         let error = || first.error(&root.join(&self.path), self.contradictions.len() - 1);
-        findings.refuse(error, self.contradictions.iter().map(|doubt| doubt.problem(&self.path)))
+        findings.reject(error, self.contradictions.iter().map(|doubt| doubt.problem(&self.path)))
     }
 
-    /// Tells what was assumed and what is not used.
-    pub(super) fn tell(&self, findings: &mut Findings, notes: &mut Vec<String>) {
+    /// Reports assumptions and skipped lines.
+    pub(super) fn report(&self, findings: &mut Findings, notes: &mut Vec<String>) {
         let path = &self.path;
         notes.extend(self.notes.iter().map(|note| format!("{path}: {note}")));
-        let lines = |lines: &[(usize, String)]| {
+        let lines = |lines: &[Dropped]| {
             let each: Vec<String> =
-                lines.iter().map(|(line, what)| format!("line {line} ({what})")).collect();
-            some(&each.iter().map(String::as_str).collect::<Vec<_>>())
+                lines.iter().map(|line| format!("line {} ({})", line.line, line.what)).collect();
+            first_few(&each.iter().map(String::as_str).collect::<Vec<_>>())
         };
-        for (line, reason) in &self.dropped {
-            findings.tell(ProblemKind::NotUsed, format!("{path}:{line}"), reason);
+        for Dropped { line, what: reason } in &self.dropped {
+            findings.report(ProblemKind::NotUsed, format!("{path}:{line}"), reason);
         }
         if !self.dropped.is_empty() {
             notes.push(format!(
@@ -171,45 +178,42 @@ impl List {
                 lines(&self.dropped)
             ));
         }
-        for (line, file) in &self.missing {
-            findings.tell(
+        for Dropped { line, what: file } in &self.missing {
+            findings.report(
                 ProblemKind::Missing,
                 file,
-                format!("line {line} of {path} lists it, but it is not there"),
+                format!("line {line} of {path} lists it, but it does not exist"),
             );
         }
         if !self.missing.is_empty() {
-            let files = match self.missing.len() {
-                1 => "1 file that is".to_owned(),
-                n => format!("{n} files that are"),
-            };
-            notes.push(format!("{path} lists {files} not there: {}", lines(&self.missing)));
+            let files = count(self.missing.len(), "missing file");
+            notes.push(format!("{path} lists {files}: {}", lines(&self.missing)));
         }
     }
 }
 
-/// Whether some words of a text are images' names.
-fn names_images(text: &Text, find: &dyn Fn(&str) -> Found) -> bool {
+/// Returns whether a text contains names of images.
+fn names_images(text: &Text, find: &dyn Fn(&str) -> Match) -> bool {
     let words = |line: &str| {
-        line.split([',', ';', '\t', '|']).any(|cell| matches!(find(cell.trim()), Found::Sure(_)))
+        line.split([',', ';', '\t', '|']).any(|cell| matches!(find(cell.trim()), Match::Sure(_)))
     };
     text.lines().take(100).any(|(_, line)| {
-        words(line) || line.split_whitespace().any(|word| matches!(find(word), Found::Sure(_)))
+        words(line) || line.split_whitespace().any(|word| matches!(find(word), Match::Sure(_)))
     })
 }
 
-/// An image of which a list says two things.
+/// An image with two classes in a list.
 #[derive(Debug)]
 struct Contradiction {
     file: String,
-    one: Said,
-    two: Said,
+    one: ListEntry,
+    two: ListEntry,
 }
 
 impl Contradiction {
     fn error(&self, path: &Path, more: usize) -> Error {
         let Self { file, one, two } = self;
-        let more = if more == 0 { String::new() } else { format!(" ({more} more images have two)") };
+        let more = if more == 0 { String::new() } else { format!(" ({more} more images have two classes)") };
         Error::data(format!(
             "{}: {file} has two classes: `{}` on line {} and `{}` on line {}{more}",
             path.display(),
@@ -218,7 +222,7 @@ impl Contradiction {
             two.class,
             two.line
         ))
-        .help("one class for each image: remove the wrong line")
+        .help("remove the wrong line")
     }
 
     fn problem(&self, list: &str) -> Problem {
@@ -234,7 +238,7 @@ impl Contradiction {
     }
 }
 
-/// Which folder each number of a list stands for, where a list names images in class folders by number.
+/// Returns the folder that each number in a list stands for, if the list names images in class folders.
 pub(super) fn numbers_of<'a>(
     list: &List,
     folder_of: impl Fn(usize) -> Option<&'a str>,

@@ -1,31 +1,31 @@
-//! Finds the images that a list names: by whole paths, by paths on another machine, by names without folders or endings.
+//! Finds the images that a list names: by full path, by a path on another machine, by name without folder or extension.
 
 use std::collections::HashMap;
 
-/// Images by the ways in which a list may name them.
+/// Index of images by the ways in which a list may name them.
 pub(super) struct Lookup<'a> {
     paths: Vec<&'a str>,
     exact: HashMap<&'a str, usize>,
-    /// By the last part of the path; by that without its ending; and by both in small letters.
+    /// By file name; by file name without extension; and by both in lower case.
     by_name: HashMap<&'a str, Vec<usize>>,
     by_stem: HashMap<&'a str, Vec<usize>>,
     by_folded: HashMap<String, Vec<usize>>,
 }
 
-/// What a list's name leads to.
+/// The image that a name in a list refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// An image whose path fits all that the list says.
+pub(super) enum Match {
+    /// An image whose path matches everything in the list.
     Sure(usize),
-    /// The only image of this name, in another folder than the list says, or whose ending the list leaves out.
+    /// The only image of this name, although the folder differs or the list omits the extension.
     Likely(usize),
-    /// Several images fit as well.
+    /// Several images match equally well.
     Ambiguous,
     Nothing,
 }
 
-impl Found {
-    /// How much a column of such names looks like one of files.
+impl Match {
+    /// How much a column of such names looks like a file column.
     pub(super) fn weight(self) -> usize {
         match self {
             Self::Sure(_) => 2,
@@ -36,7 +36,7 @@ impl Found {
 }
 
 impl<'a> Lookup<'a> {
-    /// For the images with these paths, `/` between the parts.
+    /// Indexes images by their paths, with `/` between the parts.
     pub(super) fn new(paths: impl IntoIterator<Item = &'a str>) -> Self {
         let paths: Vec<&str> = paths.into_iter().collect();
         let mut all = Self {
@@ -60,17 +60,17 @@ impl<'a> Lookup<'a> {
         all
     }
 
-    /// The image that a list calls so. Windows' backslashes, drives, `./` and the folders above the images do not matter.
-    pub(super) fn find(&self, listed: &str) -> Found {
+    /// Finds an image by its name in a list. Backslashes, drive letters, `./` and the folders above the images are ignored.
+    pub(super) fn find(&self, listed: &str) -> Match {
         if let Some(&at) = self.exact.get(listed) {
-            return Found::Sure(at);
+            return Match::Sure(at);
         }
         let slashes = listed.replace('\\', "/");
         let parts: Vec<&str> =
             slashes.split('/').filter(|part| !part.is_empty() && *part != "." && *part != "..").collect();
-        let Some((&name, folders)) = parts.split_last() else { return Found::Nothing };
+        let Some((&name, folders)) = parts.split_last() else { return Match::Nothing };
         if let Some(&at) = self.exact.get(parts.join("/").as_str()) {
-            return Found::Sure(at);
+            return Match::Sure(at);
         }
         let exact = self.by_name.get(name);
         if let Some(places) = exact {
@@ -78,30 +78,26 @@ impl<'a> Lookup<'a> {
         }
         match self.by_stem.get(name).or_else(|| self.by_folded.get(&name.to_lowercase())) {
             Some(places) => self.best(folders, places, false),
-            None => Found::Nothing,
+            None => Match::Nothing,
         }
     }
 
-    /// The image among some of the right name whose folders fit best.
-    fn best(&self, folders: &[&str], places: &[usize], whole_name: bool) -> Found {
-        // The folders that list and path share, counted from the file, and whether that is all of one of them.
-        let shared = |at: usize| {
+    /// Returns the image with the best-matching folders among those with a matching name.
+    fn best(&self, folders: &[&str], places: &[usize], whole_name: bool) -> Match {
+        // The number of trailing folders that list and path share, and whether those are all folders of one of them.
+        let shared = |&at: &usize| {
             let own = self.paths[at].split('/').rev().skip(1);
             let shared = own.zip(folders.iter().rev()).take_while(|(own, listed)| own == *listed).count();
-            (shared, shared == folders.len() || shared == self.paths[at].matches('/').count())
+            let all = shared == folders.len() || shared == self.paths[at].matches('/').count();
+            all.then_some((shared, at))
         };
-        let fits: Vec<(usize, usize)> = places
-            .iter()
-            .map(|&at| (shared(at), at))
-            .filter(|((_, all), _)| *all)
-            .map(|((n, _), at)| (n, at))
-            .collect();
+        let fits: Vec<(usize, usize)> = places.iter().filter_map(shared).collect();
         let most = fits.iter().map(|&(shared, _)| shared).max();
         let mut best = fits.iter().filter(|&&(shared, _)| Some(shared) == most).map(|&(_, at)| at);
         match (best.next(), best.next(), places) {
-            (Some(at), None, _) if whole_name => Found::Sure(at),
-            (Some(at), None, _) | (None, _, &[at]) => Found::Likely(at),
-            (Some(_), Some(_), _) | (None, ..) => Found::Ambiguous,
+            (Some(at), None, _) if whole_name => Match::Sure(at),
+            (Some(at), None, _) | (None, _, &[at]) => Match::Likely(at),
+            (Some(_), Some(_), _) | (None, ..) => Match::Ambiguous,
         }
     }
 }
@@ -111,7 +107,7 @@ fn last(path: &str) -> &str {
 }
 
 fn stem(name: &str) -> &str {
-    name.rsplit_once('.').map_or(name, |parts| parts.0)
+    name.rsplit_once('.').map_or(name, |(start, _)| start)
 }
 
 #[cfg(test)]
@@ -119,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_may_name_images_in_many_ways() {
+    fn finds_images_by_many_kinds_of_names() {
         let lookup = Lookup::new([
             "train/1.jpg",
             "train/2.png",
@@ -129,23 +125,23 @@ mod tests {
             "4.a.jpg",
         ]);
         for (listed, found) in [
-            ("train/1.jpg", Found::Sure(0)),
-            ("./train/1.jpg", Found::Sure(0)),
-            ("/home/x/pets/val/1.jpg", Found::Sure(2)),
-            ("C:\\pets\\val\\1.jpg", Found::Sure(2)),
-            ("2.png", Found::Sure(1)),
-            ("2", Found::Likely(1)),
-            ("imgs/2.png", Found::Likely(1)),
-            ("TRAIN/2.PNG", Found::Likely(1)),
-            ("a/3", Found::Likely(3)),
-            ("b/3.JPG", Found::Sure(4)),
-            ("4.a", Found::Likely(5)),
-            ("1.jpg", Found::Ambiguous),
-            ("test/1.jpg", Found::Ambiguous),
-            ("3.jpg", Found::Ambiguous),
-            ("5.jpg", Found::Nothing),
-            ("", Found::Nothing),
-            ("/", Found::Nothing),
+            ("train/1.jpg", Match::Sure(0)),
+            ("./train/1.jpg", Match::Sure(0)),
+            ("/home/x/pets/val/1.jpg", Match::Sure(2)),
+            ("C:\\pets\\val\\1.jpg", Match::Sure(2)),
+            ("2.png", Match::Sure(1)),
+            ("2", Match::Likely(1)),
+            ("imgs/2.png", Match::Likely(1)),
+            ("TRAIN/2.PNG", Match::Likely(1)),
+            ("a/3", Match::Likely(3)),
+            ("b/3.JPG", Match::Sure(4)),
+            ("4.a", Match::Likely(5)),
+            ("1.jpg", Match::Ambiguous),
+            ("test/1.jpg", Match::Ambiguous),
+            ("3.jpg", Match::Ambiguous),
+            ("5.jpg", Match::Nothing),
+            ("", Match::Nothing),
+            ("/", Match::Nothing),
         ] {
             assert_eq!(lookup.find(listed), found, "{listed}");
         }

@@ -1,4 +1,4 @@
-//! Packed squares, as [`crate::data::pack`] writes them: shards in which each image's bytes have a known place.
+//! Packed squares as written by [`crate::data::pack`]: shards in which the offset of each image is known.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,48 +7,54 @@ use std::sync::Arc;
 use safetensors::Dtype;
 
 use super::archive::Archives;
-use super::{Dataset, Exif, Item, Place, Split, Store};
-use crate::data::Statistics;
-use crate::data::pack::{Coding, FORMAT_VERSION, MOST_SIDE, Manifest, PackedSplit, Squares, UNFINISHED};
+use super::catalog::{ByteRange, Item, Location};
+use super::dataset::Dataset;
+use super::split::Split;
+use super::store::Store;
+use crate::data::own_files::UNFINISHED_PACK;
+use crate::data::pack::{FORMAT_VERSION, MAX_SIDE, Manifest, PackedSplit, PackedSquares, Storage};
+use crate::data::statistics::Statistics;
+use crate::data::wording::count;
 use crate::files::container::Header;
 use crate::{Error, Result};
 
-/// Whether a folder holds packed squares, finished or not.
+/// Returns whether a folder holds packed squares, finished or not.
 pub(super) fn is_packed(folder: &Path) -> bool {
-    [Manifest::FILE, UNFINISHED].iter().any(|name| folder.join(name).is_file())
+    [Manifest::FILE, UNFINISHED_PACK].iter().any(|name| folder.join(name).is_file())
 }
 
 pub(super) fn open(folder: &Path) -> Result<Dataset> {
     let manifest = Manifest::read(folder)?;
     if manifest.format_version > FORMAT_VERSION {
         return Err(Error::data(format!(
-            "{}: packed in format {}, this program reads up to {FORMAT_VERSION}",
+            "{}: packed in format version {}, expected at most {FORMAT_VERSION}",
             folder.display(),
             manifest.format_version
         ))
-        .help("a newer version of the program, or pack the images again"));
+        .help("use a newer version of alexnet, or pack the images again"));
     }
-    if !(1..=MOST_SIDE).contains(&manifest.side) {
+    if !(1..=MAX_SIDE).contains(&manifest.side) {
         return Err(Error::data(format!(
-            "{}: squares of side {}, expected 1 to {MOST_SIDE}",
+            "{}: squares of side {}, expected 1 to {MAX_SIDE}",
             folder.display(),
             manifest.side
         )));
     }
-    let squares = Arc::new(Squares::of(&manifest, folder));
+    let squares = Arc::new(PackedSquares::of(&manifest, folder));
     let mut splits = Vec::new();
     for packed in &manifest.splits {
         let mut split = split(folder, &manifest, &squares, packed)?;
         if packed.name == "train" {
-            split.statistics = Some(Arc::new(Statistics::load(folder, manifest.side, split.len())?));
+            let statistics = Statistics::load(folder, manifest.side, split.len())?;
+            split.set_statistics(Arc::new(statistics));
         }
         splits.push(split);
     }
     let mut notes = Vec::new();
     if !manifest.skipped.is_empty() {
         notes.push(format!(
-            "{} images of {} were left out when it was packed: {} lists them",
-            manifest.skipped.len(),
+            "packing skipped {} of {}: {} lists them",
+            count(manifest.skipped.len(), "image"),
             manifest.source,
             folder.join(Manifest::FILE).display()
         ));
@@ -56,14 +62,19 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     Ok(Dataset { classes: manifest.classes, splits, origin: folder.display().to_string(), notes })
 }
 
-fn split(folder: &Path, manifest: &Manifest, squares: &Arc<Squares>, packed: &PackedSplit) -> Result<Split> {
+fn split(
+    folder: &Path,
+    manifest: &Manifest,
+    squares: &Arc<PackedSquares>,
+    packed: &PackedSplit,
+) -> Result<Split> {
     let paths: Vec<PathBuf> = packed.shards.iter().map(|shard| folder.join(&shard.file)).collect();
     let mut items = Vec::new();
     for (archive, (path, shard)) in (0..).zip(paths.iter().zip(&packed.shards)) {
         let made = read_shard(path, archive, manifest).map_err(|error| error.context(path.display()))?;
         if made.len() != shard.images {
             return Err(Error::data(format!(
-                "{}: {} images, but {} says {}",
+                "{}: {} images, but {} declares {}",
                 path.display(),
                 made.len(),
                 Manifest::FILE,
@@ -74,48 +85,47 @@ fn split(folder: &Path, manifest: &Manifest, squares: &Arc<Squares>, packed: &Pa
     }
     let archives = Archives::new(paths);
     let store = match manifest.store {
-        Coding::Raw => Store::Squares(archives, manifest.side),
-        Coding::Jpeg => Store::Archives(archives),
+        Storage::Raw => Store::Squares { files: archives, side: manifest.side },
+        Storage::Jpeg => Store::Archives(archives),
     };
-    let exif = Exif::Packed(Arc::clone(squares));
-    Ok(Split { exif, ..Split::new(&packed.name, items, Arc::new(store)) })
+    Ok(Split::new(&packed.name, items, Arc::new(store)).packed(Arc::clone(squares)))
 }
 
-/// The images of a shard.
+/// Reads the list of images in a shard.
 fn read_shard(path: &Path, archive: u32, manifest: &Manifest) -> Result<Vec<Item>> {
-    let cannot = |error: std::io::Error| Error::data(format!("cannot be read: {error}"));
+    let cannot = |error: std::io::Error| Error::data(format!("cannot read the file: {error}"));
     let file = File::open(path).map_err(cannot)?;
     let size = file.metadata().map_err(cannot)?.len();
     let header = Header::read(&file, size)?;
     let files: Vec<String> = serde_json::from_str(header.text("files")?)
-        .map_err(|error| Error::data(format!("its list of files is broken: {error}")))?;
-    let (_, labels) = header.words(&file, "labels", Dtype::I64)?;
-    let places = match manifest.store {
-        Coding::Raw => squares(&header, manifest.side)?,
-        Coding::Jpeg => pieces(&header, &file)?,
+        .map_err(|error| Error::data(format!("invalid list of files: {error}")))?;
+    let (_, labels) = header.integers(&file, "labels", Dtype::I64)?;
+    let ranges = match manifest.store {
+        Storage::Raw => squares(&header, manifest.side, archive)?,
+        Storage::Jpeg => pieces(&header, &file, archive)?,
     };
-    if labels.len() != files.len() || places.len() != files.len() {
+    if labels.len() != files.len() || ranges.len() != files.len() {
         return Err(Error::data(format!(
             "{} names, {} labels and {} images",
             files.len(),
             labels.len(),
-            places.len()
+            ranges.len()
         )));
     }
     let classes = manifest.classes.len() as u64;
     if let Some(label) = labels.iter().find(|&&label| label >= classes) {
-        return Err(Error::data(format!("a label is {label}, expected less than {classes}")));
+        return Err(Error::data(format!("label {label}, expected less than {classes}")));
     }
-    let item = |((file, label), (offset, len)): ((String, u64), (u64, u32))| Item {
+    let item = |((file, label), range): ((String, u64), ByteRange)| Item {
         file,
         label: label as u32,
-        place: Place::Bytes { archive, offset, len },
+        location: Location::Bytes(range),
     };
-    Ok(files.into_iter().zip(labels).zip(places).map(item).collect())
+    Ok(files.into_iter().zip(labels).zip(ranges).map(item).collect())
 }
 
-/// Where each of the squares of bare pixels begins, and its bytes.
-fn squares(header: &Header, side: usize) -> Result<Vec<(u64, u32)>> {
+/// Returns the bytes of each square of raw pixels.
+fn squares(header: &Header, side: usize, archive: u32) -> Result<Vec<ByteRange>> {
     let (shape, start, _) = header.place("images", Dtype::U8)?;
     let [count, height, width, 3] = shape[..] else {
         return Err(Error::data(format!(
@@ -124,18 +134,18 @@ fn squares(header: &Header, side: usize) -> Result<Vec<(u64, u32)>> {
     };
     let len = u32::try_from(3 * side * side).ok().filter(|&len| len > 0 && height == side && width == side);
     let len = len.ok_or_else(|| Error::data(format!("squares of {height} x {width}, expected {side}")))?;
-    Ok((0..count as u64).map(|i| (start + i * u64::from(len), len)).collect())
+    Ok((0..count as u64).map(|i| ByteRange { archive, offset: start + i * u64::from(len), len }).collect())
 }
 
-/// Where each of the JPEG files begins, and its bytes.
-fn pieces(header: &Header, file: &File) -> Result<Vec<(u64, u32)>> {
+/// Returns the bytes of each JPEG file.
+fn pieces(header: &Header, file: &File, archive: u32) -> Result<Vec<ByteRange>> {
     let (_, start, len) = header.place("bytes", Dtype::U8)?;
-    let (_, offsets) = header.words(file, "offsets", Dtype::U64)?;
+    let (_, offsets) = header.integers(file, "offsets", Dtype::U64)?;
     let piece = |pair: &[u64]| {
         let bytes = pair[1].checked_sub(pair[0]).and_then(|bytes| u32::try_from(bytes).ok());
         let bytes = bytes.filter(|_| pair[1] <= len as u64);
         bytes
-            .map(|bytes| (start + pair[0], bytes))
+            .map(|len| ByteRange { archive, offset: start + pair[0], len })
             .ok_or_else(|| Error::data(format!("an image is at bytes {} to {} of {len}", pair[0], pair[1])))
     };
     offsets.windows(2).map(piece).collect()

@@ -1,25 +1,25 @@
-//! Images that come as bare pixels in one block: CIFAR and IDX files.
+//! Raw pixels in one block: CIFAR and IDX files.
 
 use std::path::Path;
 
 use super::naming;
-use super::tree::some;
 use crate::data::Image;
+use crate::data::wording::first_few;
 
 /// Images of one size in one block.
 #[derive(Debug)]
 pub(super) struct RawImages {
     pub width: usize,
     pub height: usize,
-    /// Whether each image is three planes, red, green, blue, or one of gray.
+    /// Whether each image is three planes, red, green and blue, instead of one of gray.
     pub color: bool,
-    /// Bytes before each image that are not pixels.
+    /// The number of bytes before each image that are not pixels.
     pub prefix: usize,
     pub bytes: Vec<u8>,
 }
 
 impl RawImages {
-    /// Bytes from one image to the next.
+    /// The number of bytes from one image to the next.
     pub(super) fn record(&self) -> usize {
         self.prefix + self.width * self.height * if self.color { 3 } else { 1 }
     }
@@ -34,7 +34,7 @@ impl RawImages {
     }
 }
 
-/// What to tell of the files and folders of a set that are not used, but for those that are known to come with it.
+/// Notes the files and folders of a set that are not used, except for those that are expected.
 pub(super) fn not_used(folder: &Path, expected: &[&str], used: impl Fn(&str) -> bool) -> Option<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -45,5 +45,5 @@ pub(super) fn not_used(folder: &Path, expected: &[&str], used: impl Fn(&str) -> 
         .collect();
     unused.sort();
     let names: Vec<&str> = unused.iter().map(String::as_str).collect();
-    (!names.is_empty()).then(|| format!("not used: {}", some(&names)))
+    (!names.is_empty()).then(|| format!("not used: {}", first_few(&names)))
 }

@@ -1,46 +1,25 @@
 //! Lists of files with their classes: separated by commas, semicolons, tabs or spaces, quoted or not, with a heading or not.
 //!
-//! How a list is separated and which column holds the files, the images that are there decide; which column holds the
-//! classes, the heading decides. Where several could, the list is refused.
+//! The separator and the file column are recognized by the images that exist, the class column by the heading. An ambiguous list
+//! is rejected.
 
 use super::columns::{Columns, heading, is_number};
-use super::lookup::Found;
+use super::lookup::Match;
+use super::row::{Cells, Dropped, Row, Separator, shortened};
 use super::text::Text;
 use crate::{Error, Result};
 
-/// Lines by which the separator is chosen.
+/// The number of lines used to choose the separator.
 const SAMPLE: usize = 500;
 
-/// One line of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    /// The line it begins on, counted from one.
-    pub(super) line: usize,
-    pub(super) file: String,
-    pub(super) class: String,
-    /// What a column says about the split.
-    pub(super) split: Option<&'static str>,
-}
-
-/// A list.
+/// A parsed list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Table {
+pub(super) struct ListTable {
     pub(super) rows: Vec<Row>,
-    /// Lines that are not used, with the reason.
-    pub(super) dropped: Vec<(usize, String)>,
-    /// What was assumed to read it.
+    /// Skipped lines, with the reason.
+    pub(super) dropped: Vec<Dropped>,
+    /// Assumptions made to read it.
     pub(super) notes: Vec<String>,
-}
-
-/// The cells of a line, and its number.
-pub(super) type Record = (usize, Vec<String>);
-
-/// What is between cells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Separator {
-    Byte(u8),
-    /// Spaces, of which file names and classes may have some too.
-    Spaces,
 }
 
 const SEPARATORS: [Separator; 5] = [
@@ -51,40 +30,40 @@ const SEPARATORS: [Separator; 5] = [
     Separator::Spaces,
 ];
 
-impl Table {
-    /// Reads a list. `find` tells what image a cell names.
+impl ListTable {
+    /// Parses a list. `find` looks up the image that a cell names.
     ///
     /// # Errors
-    /// When it is not a list of files with their classes, or does not say which column is which.
-    pub(super) fn parse(text: &Text, find: &dyn Fn(&str) -> Found) -> Result<Self> {
+    /// Returns an error if it is not a list of files with their classes, or is ambiguous.
+    pub(super) fn parse(text: &Text, find: &dyn Fn(&str) -> Match) -> Result<Self> {
         let lines: Vec<&str> = text.lines().map(|(_, line)| line).collect();
         let separator = separator(&lines, find)?;
         let mut records = records(&lines, separator, find)?;
-        let heading = heading(&records, find).then(|| records.remove(0).1);
+        let heading = heading(&records, find).then(|| records.remove(0).cells);
         let columns = Columns::of(heading.as_deref(), &records, find)?;
         let mut table = Self { notes: columns.notes(heading.as_deref()), ..Self::default() };
-        for (line, cells) in records {
+        for Cells { line, cells } in records {
             match columns.row(line, cells, separator, find) {
                 Ok(row) => table.rows.push(row),
-                Err(reason) => table.dropped.push((line, reason)),
+                Err(what) => table.dropped.push(Dropped { line, what }),
             }
         }
         Ok(table)
     }
 }
 
-/// The separator by which most lines name an image that is there; then that by which most lines have several cells; then
+/// Chooses the separator with which most lines name an existing image; then that with which most lines have several cells; then
 /// that which comes first in a line.
-fn separator(lines: &[&str], find: &dyn Fn(&str) -> Found) -> Result<Separator> {
+fn separator(lines: &[&str], find: &dyn Fn(&str) -> Match) -> Result<Separator> {
     let sample: Vec<&str> =
         lines.iter().filter(|line| !line.trim().is_empty()).take(SAMPLE).copied().collect();
     let score = |separator: Separator| {
-        // A quote may be missing, or its other half be behind the sample.
+        // A quote may be missing, or closed after the sample.
         let records =
             records(&sample, separator, find).unwrap_or_else(|_| unquoted_records(&sample, separator));
-        let several = records.iter().filter(|(_, cells)| cells.len() > 1);
+        let several = records.iter().filter(|record| record.cells.len() > 1);
         let named =
-            several.clone().filter(|(_, cells)| cells.iter().any(|cell| find(cell) != Found::Nothing));
+            several.clone().filter(|record| record.cells.iter().any(|cell| find(cell) != Match::Nothing));
         let first = match separator {
             Separator::Byte(byte) => sample.first().and_then(|line| line.find(char::from(byte))),
             Separator::Spaces => None,
@@ -102,47 +81,41 @@ fn separator(lines: &[&str], find: &dyn Fn(&str) -> Found) -> Result<Separator> 
     }
 }
 
-/// Cells as they are without regard to quotes.
-fn unquoted_records(lines: &[&str], separator: Separator) -> Vec<Record> {
+/// Splits lines without regard to quotes.
+fn unquoted_records(lines: &[&str], separator: Separator) -> Vec<Cells> {
     let cells = |line: &&str| match separator {
         Separator::Byte(byte) => {
             line.split(char::from(byte)).map(|cell| cell.trim_matches(['"', ' ']).to_owned()).collect()
         }
         Separator::Spaces => line.split_whitespace().map(str::to_owned).collect(),
     };
-    (1..).zip(lines.iter().map(cells)).collect()
+    (1..).zip(lines.iter().map(cells)).map(|(line, cells)| Cells { line, cells }).collect()
 }
 
-pub(super) fn shortened(line: &str) -> String {
-    match line.char_indices().nth(80) {
-        Some((end, _)) => format!("{}...", &line[..end]),
-        None => line.to_owned(),
-    }
-}
-
-/// The cells of all lines that are not blank.
-fn records(lines: &[&str], separator: Separator, find: &dyn Fn(&str) -> Found) -> Result<Vec<Record>> {
+/// Splits all lines that are not blank.
+fn records(lines: &[&str], separator: Separator, find: &dyn Fn(&str) -> Match) -> Result<Vec<Cells>> {
     let mut records = match separator {
         Separator::Byte(byte) => quoted(lines, byte)?,
         Separator::Spaces => {
             let filled = (1..).zip(lines).filter(|(_, line)| !line.trim().is_empty());
-            let mut all: Vec<Record> =
-                filled.map(|(number, line)| (number, words(line.trim(), find))).collect();
+            let mut all: Vec<Cells> = filled
+                .map(|(number, line)| Cells { line: number, cells: words(line.trim(), find) })
+                .collect();
             split_numbers(&mut all);
             all
         }
     };
-    for (_, cells) in &mut records {
+    for Cells { cells, .. } in &mut records {
         while cells.len() > 1 && cells.last().is_some_and(|cell| cell.is_empty()) {
             cells.pop();
         }
     }
-    records.retain(|(_, cells)| cells.iter().any(|cell| !cell.is_empty()));
+    records.retain(|record| record.cells.iter().any(|cell| !cell.is_empty()));
     Ok(records)
 }
 
-/// Cells with a separator between them, some in quotes.
-fn quoted(lines: &[&str], separator: u8) -> Result<Vec<Record>> {
+/// Splits text at a separator, with quotes.
+fn quoted(lines: &[&str], separator: u8) -> Result<Vec<Cells>> {
     let text = lines.join("\n");
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
@@ -159,7 +132,7 @@ fn quoted(lines: &[&str], separator: u8) -> Result<Vec<Record>> {
         if !more {
             return Ok(records);
         }
-        // The place that is given may be on blank lines before the record.
+        // The reported position may be on blank lines before the record.
         let given = record.position().map_or(0, |position| position.byte() as usize);
         let start = given + text[given..].len() - text[given..].trim_start_matches('\n').len();
         let end = (reader.position().byte() as usize).clamp(start, text.len());
@@ -168,42 +141,43 @@ fn quoted(lines: &[&str], separator: u8) -> Result<Vec<Record>> {
         let raw = text[start..end].trim_end_matches('\n');
         if raw.contains('\n') && !raw.matches('"').count().is_multiple_of(2) {
             return Err(Error::data(format!(
-                "line {line}, `{}`: a quote is missing",
+                "line {line}, `{}`: missing quote",
                 shortened(raw.lines().next().unwrap_or(raw))
             ))
-            .help("quotes come in pairs: \"Cat, domestic\""));
+            .help("close the quote: \"Cat, domestic\""));
         }
-        records.push((line, record.iter().map(|cell| unquoted(cell).to_owned()).collect()));
+        let cells = record.iter().map(|cell| unquoted(cell).to_owned()).collect();
+        records.push(Cells { line, cells });
     }
 }
 
-/// A file and what follows it, or, where no image fits, what is before the last word and that word.
-fn words(line: &str, find: &dyn Fn(&str) -> Found) -> Vec<String> {
+/// Splits a line after the longest name of an image, or before the last word if there is none.
+fn words(line: &str, find: &dyn Fn(&str) -> Match) -> Vec<String> {
     let plain = |text: &str| unquoted(text).to_owned();
     let gaps: Vec<usize> = line.match_indices(char::is_whitespace).map(|(at, _)| at).collect();
-    // The longest name that is an image's; most lists have one gap only.
-    let sure = |at: &&usize| matches!(find(&plain(&line[..**at])), Found::Sure(_) | Found::Likely(_));
+    // Most lists have only one gap.
+    let sure = |at: &&usize| matches!(find(&plain(&line[..**at])), Match::Sure(_) | Match::Likely(_));
     match gaps.iter().rev().find(sure).or(gaps.last()) {
         Some(&at) => vec![plain(&line[..at]), plain(&line[at..])],
         None => vec![plain(line)],
     }
 }
 
-/// A cell without quotes around it; those behind a space are no quotes to the reader of cells.
+/// Removes quotes around a cell; the csv reader ignores quotes after a space.
 fn unquoted(cell: &str) -> &str {
     let cell = cell.trim();
     cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')).unwrap_or(cell)
 }
 
-/// Where numbers follow the class in every line, they are columns of their own.
-fn split_numbers(records: &mut [Record]) {
-    let has_numbers = |(_, cells): &Record| {
-        let Some(rest) = cells.get(1) else { return false };
+/// If numbers follow the class in every line, splits them into columns.
+fn split_numbers(records: &mut [Cells]) {
+    let has_numbers = |record: &Cells| {
+        let Some(rest) = record.cells.get(1) else { return false };
         let mut words = rest.split_whitespace().skip(1).peekable();
         words.peek().is_some() && words.all(is_number)
     };
     if !records.is_empty() && records.iter().all(has_numbers) {
-        for (_, cells) in records {
+        for Cells { cells, .. } in records {
             let rest = cells.split_off(1);
             cells.extend(rest.iter().flat_map(|rest| rest.split_whitespace()).map(str::to_owned));
         }

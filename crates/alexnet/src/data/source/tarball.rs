@@ -1,21 +1,25 @@
-//! A tar of class folders, or of images with their classes beside them (WebDataset), read in place.
+//! A tar of class folders, or of images with label files next to them (WebDataset), read in place.
 
 use std::path::Path;
 
 use super::archive::Archives;
-use super::tree::{self, Listing};
-use super::{Dataset, Findings, Place, Store, foreign, index, webdataset};
+use super::catalog::{ByteRange, Location};
+use super::dataset::Dataset;
+use super::listing::Listing;
+use super::store::Store;
+use super::{foreign, index, tree, webdataset};
+use crate::data::problem::Findings;
 use crate::{Error, Result};
 
 pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
     let contents =
-        index::kept(path, index::Listing::Plain).map_err(|error| foreign::not_a_tar(path, &error))?;
+        index::kept(path, index::Depth::Plain).map_err(|error| foreign::not_a_tar(path, &error))?;
     if webdataset::has_classes(&contents) {
         return webdataset::single(path, contents, findings);
     }
     if !contents.files.is_empty() && contents.files.iter().all(|file| file.name.ends_with(".tar")) {
-        return Err(Error::data(format!("{}: it holds archives, not images", path.display()))
-            .help("for ImageNet, the folder that this archive is in, with the development kit"));
+        return Err(Error::data(format!("{}: holds archives instead of images", path.display()))
+            .help("for ImageNet, use the folder that holds this archive and the development kit"));
     }
     let notes = contents.notes(path);
     let mut listing = Listing { odd: contents.odd, ..Listing::default() };
@@ -24,10 +28,11 @@ pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
     }
     let members = contents.files;
     for file in &members {
-        listing.add_file(&file.name, Place::Bytes { archive: 0, offset: file.offset, len: file.len });
+        let range = ByteRange { archive: 0, offset: file.offset, len: file.len };
+        listing.add_file(&file.name, Location::Bytes(range));
     }
     let archives = Archives::new([path.to_owned()]);
-    let listing = listing.sort(&|_, place| archives.head(place));
+    let listing = listing.sort(&|_, location| archives.head(location));
     if listing.files.is_empty()
         && let Some(error) = foreign::member(path, &archives, &members)
     {

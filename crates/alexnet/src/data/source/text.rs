@@ -1,5 +1,4 @@
-//! Text files as people's programs write them: with a byte-order mark or without, in UTF-8, UTF-16 or Windows-1252, with any
-//! line endings.
+//! Text files as written by any program: UTF-8, UTF-16 or Windows-1252, with or without a byte-order mark, with any line endings.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -10,28 +9,28 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use crate::{Error, Result};
 
-/// Most bytes of a text file: a list of ten million images.
-pub(super) const MOST: u64 = 1 << 30;
+/// The maximum size of a text file: a list of ten million images.
+pub(super) const MAX_SIZE: u64 = 1 << 30;
 
-/// Bytes that are looked at to tell UTF-16 without a mark.
+/// The number of bytes used to recognize UTF-16 without a byte-order mark.
 const SAMPLE: usize = 4096;
 
-/// A text and what had to be assumed to read it.
+/// A text and its encoding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Text {
     /// The text, without a byte-order mark.
     pub(super) text: String,
-    /// How it was encoded.
-    pub(super) coding: Coding,
+    /// Its encoding.
+    pub(super) encoding: TextEncoding,
 }
 
-/// How a text was encoded.
+/// The encoding of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
+pub(super) enum TextEncoding {
     Utf8,
-    /// UTF-16 in either byte order, by the encoding's name.
+    /// UTF-16 in either byte order, with the name of the encoding.
     Utf16(&'static str),
-    /// UTF-8, but for some lines that are not; those are read as Windows-1252, of which Latin-1's letters are a part.
+    /// UTF-8 except for some lines, which were read as Windows-1252, a superset of Latin-1.
     Windows1252 {
         lines: usize,
         /// The first of these lines, counted from one.
@@ -43,25 +42,25 @@ impl Text {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it cannot be read, has more than [`MOST`] bytes, or is not text.
+    /// Returns an error if it cannot be read, is larger than [`MAX_SIZE`], or is not text.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let failed = |what: &dyn Display| Error::data(format!("{}: {what}", path.display()));
-        let file = File::open(path).map_err(|error| failed(&format!("cannot be read: {error}")))?;
+        let file = File::open(path).map_err(|error| failed(&format!("cannot read the file: {error}")))?;
         let mut bytes = Vec::new();
-        let read = file.take(MOST + 1).read_to_end(&mut bytes);
-        read.map_err(|error| failed(&format!("cannot be read: {error}")))?;
-        if bytes.len() as u64 > MOST {
-            return Err(failed(&format!("more than {MOST} bytes, expected a text file")));
+        let read = file.take(MAX_SIZE + 1).read_to_end(&mut bytes);
+        read.map_err(|error| failed(&format!("cannot read the file: {error}")))?;
+        if bytes.len() as u64 > MAX_SIZE {
+            return Err(failed(&format!("more than {MAX_SIZE} bytes, expected a text file")));
         }
         Self::decode(&bytes).map_err(|error| error.context(path.display()))
     }
 
-    /// The text of some bytes.
+    /// Decodes bytes.
     ///
     /// # Errors
-    /// When they hold zeros or broken UTF-16: then they are not text.
+    /// Returns an error if they contain zeros or invalid UTF-16: then they are not text.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
-        let (text, coding) = match Encoding::for_bom(bytes) {
+        let (text, encoding) = match Encoding::for_bom(bytes) {
             Some((encoding, mark)) if encoding == UTF_8 => utf8_or_windows(&bytes[mark..]),
             Some((encoding, mark)) => utf16(encoding, &bytes[mark..])?,
             None => match looks_like_utf16(bytes) {
@@ -72,39 +71,39 @@ impl Text {
         match text.find('\0') {
             Some(at) => {
                 let line = lines(&text[..at]).count().max(1);
-                Err(Error::data(format!("not a text file: line {line} holds a zero byte")))
+                Err(Error::data(format!("not a text file: line {line} contains a zero byte")))
             }
-            None => Ok(Self { text, coding }),
+            None => Ok(Self { text, encoding }),
         }
     }
 
-    /// The lines, with their numbers, counted from one; LF, CRLF and a lone CR end a line.
+    /// Iterates over the lines with their numbers, counted from one. LF, CRLF and CR end a line.
     pub(super) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         (1..).zip(lines(&self.text))
     }
 
-    /// Lines that are not blank, trimmed.
+    /// Returns the lines that are not blank, trimmed.
     pub(super) fn words(&self) -> Vec<String> {
         let trimmed = self.lines().map(|(_, line)| line.trim());
         trimmed.filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
 
-    /// What to tell of a file that is not UTF-8.
+    /// Returns a note if the file is not UTF-8.
     pub(super) fn note(&self, file: impl Display) -> Option<String> {
-        match self.coding {
-            Coding::Utf8 => None,
-            Coding::Utf16(name) => Some(format!("{file}: read as {name}")),
-            Coding::Windows1252 { lines: 1, first } => {
+        match self.encoding {
+            TextEncoding::Utf8 => None,
+            TextEncoding::Utf16(name) => Some(format!("{file}: read as {name}")),
+            TextEncoding::Windows1252 { lines: 1, first } => {
                 Some(format!("{file}: line {first} is not UTF-8 and was read as Windows-1252 (Latin-1)"))
             }
-            Coding::Windows1252 { lines, first } => Some(format!(
-                "{file}: {lines} lines are not UTF-8 and were read as Windows-1252 (Latin-1), the first is line {first}"
+            TextEncoding::Windows1252 { lines, first } => Some(format!(
+                "{file}: {lines} lines are not UTF-8 and were read as Windows-1252 (Latin-1), first line {first}"
             )),
         }
     }
 }
 
-/// Some bytes as text, whatever they are: UTF-8, or else Windows-1252, in which no two bytes are the same character.
+/// Decodes any bytes as text: UTF-8, or otherwise Windows-1252, which maps all bytes to different characters.
 pub(super) fn lossless(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
@@ -112,18 +111,18 @@ pub(super) fn lossless(bytes: &[u8]) -> String {
     }
 }
 
-fn utf16(encoding: &'static Encoding, bytes: &[u8]) -> Result<(String, Coding)> {
+fn utf16(encoding: &'static Encoding, bytes: &[u8]) -> Result<(String, TextEncoding)> {
     let (text, broken) = encoding.decode_without_bom_handling(bytes);
     match broken {
-        true => Err(Error::data(format!("not a text file: broken {}", encoding.name()))),
-        false => Ok((text.into_owned(), Coding::Utf16(encoding.name()))),
+        true => Err(Error::data(format!("not a text file: invalid {}", encoding.name()))),
+        false => Ok((text.into_owned(), TextEncoding::Utf16(encoding.name()))),
     }
 }
 
-/// Line by line, so that one line of another program's does not spoil the rest.
-fn utf8_or_windows(bytes: &[u8]) -> (String, Coding) {
+/// Decodes line by line, so that one line in another encoding does not affect the rest.
+fn utf8_or_windows(bytes: &[u8]) -> (String, TextEncoding) {
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return (text.to_owned(), Coding::Utf8);
+        return (text.to_owned(), TextEncoding::Utf8);
     }
     let mut text = String::with_capacity(bytes.len() + bytes.len() / 8);
     let (mut lines, mut first, mut number) = (0, 0, 1);
@@ -138,13 +137,13 @@ fn utf8_or_windows(bytes: &[u8]) -> (String, Coding) {
                 }
             }
         }
-        // The LF of a CRLF is a piece by itself, and no line.
+        // The LF of a CRLF is a piece of its own, but not a line.
         number += usize::from(line != b"\n" || !text[..text.len() - 1].ends_with('\r'));
     }
-    (text, Coding::Windows1252 { lines, first })
+    (text, TextEncoding::Windows1252 { lines, first })
 }
 
-/// UTF-16 without a mark, where every second byte of nearly all is zero: Latin letters, as file names are.
+/// Recognizes UTF-16 without a byte-order mark by zeros in nearly every second byte, as in Latin text.
 fn looks_like_utf16(bytes: &[u8]) -> Option<&'static Encoding> {
     let sample = &bytes[..bytes.len().min(SAMPLE)];
     let pairs = sample.len() / 2;
@@ -188,37 +187,37 @@ mod tests {
     }
 
     #[test]
-    fn every_coding_gives_the_same_text() {
+    fn all_encodings_decode_to_the_same_text() {
         let latin: Vec<u8> = WORDS.chars().map(|c| c as u8).collect();
         let marked = |mark: &[u8], text: Vec<u8>| [mark, &text].concat();
-        for (bytes, coding) in [
-            (WORDS.as_bytes().to_vec(), Coding::Utf8),
-            (marked(b"\xef\xbb\xbf", WORDS.into()), Coding::Utf8),
-            (marked(b"\xff\xfe", utf16_bytes(WORDS, true)), Coding::Utf16("UTF-16LE")),
-            (marked(b"\xfe\xff", utf16_bytes(WORDS, false)), Coding::Utf16("UTF-16BE")),
-            (utf16_bytes(WORDS, true), Coding::Utf16("UTF-16LE")),
-            (utf16_bytes(WORDS, false), Coding::Utf16("UTF-16BE")),
-            (latin, Coding::Windows1252 { lines: 1, first: 1 }),
+        for (bytes, encoding) in [
+            (WORDS.as_bytes().to_vec(), TextEncoding::Utf8),
+            (marked(b"\xef\xbb\xbf", WORDS.into()), TextEncoding::Utf8),
+            (marked(b"\xff\xfe", utf16_bytes(WORDS, true)), TextEncoding::Utf16("UTF-16LE")),
+            (marked(b"\xfe\xff", utf16_bytes(WORDS, false)), TextEncoding::Utf16("UTF-16BE")),
+            (utf16_bytes(WORDS, true), TextEncoding::Utf16("UTF-16LE")),
+            (utf16_bytes(WORDS, false), TextEncoding::Utf16("UTF-16BE")),
+            (latin, TextEncoding::Windows1252 { lines: 1, first: 1 }),
         ] {
             let text = Text::decode(&bytes).unwrap();
-            assert_eq!((text.text.as_str(), text.coding), (WORDS, coding));
+            assert_eq!((text.text.as_str(), text.encoding), (WORDS, encoding));
         }
     }
 
     #[test]
-    fn one_line_of_another_coding_does_not_spoil_the_rest() {
+    fn one_line_in_another_encoding_does_not_affect_the_rest() {
         let text = Text::decode(b"a\r\nK\xc3\xb6ln\r\nM\xfcnchen\r\nB\xf6blingen").unwrap();
         assert_eq!(text.words(), ["a", "Köln", "München", "Böblingen"]);
-        assert_eq!(text.coding, Coding::Windows1252 { lines: 2, first: 3 });
+        assert_eq!(text.encoding, TextEncoding::Windows1252 { lines: 2, first: 3 });
         let note = text.note("labels.csv").unwrap();
         assert!(
-            note.contains("2 lines") && note.contains("Windows-1252") && note.contains("line 3"),
+            note.contains("2 lines") && note.contains("Windows-1252") && note.contains("first line 3"),
             "{note}"
         );
     }
 
     #[test]
-    fn lines_end_in_every_way() {
+    fn splits_lines_at_all_line_endings() {
         for end in ["\n", "\r\n", "\r"] {
             let text = Text::decode(["a", "", "b"].join(end).as_bytes()).unwrap();
             assert_eq!(text.lines().collect::<Vec<_>>(), [(1, "a"), (2, ""), (3, "b")]);
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_text_is_refused() {
+    fn rejects_what_is_not_text() {
         for bytes in [&b"a\nb\0c"[..], b"\xff\xfe\0\0a\0\0\0", b"\xff\xfe\x00\xd8", b"\0\0\0\0"] {
             let error = Text::decode(bytes).unwrap_err();
             assert!(error.message.contains("not a text file"), "{error}");
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn names_stay_apart_in_any_coding() {
+    fn names_stay_distinct_in_any_encoding() {
         let all: std::collections::BTreeSet<String> =
             (128..=255).map(|byte| lossless(&[b'M', byte])).collect();
         assert_eq!(all.len(), 128);

@@ -1,24 +1,27 @@
-//! Class folders, wherever they are listed from: a disk or an archive.
+//! Class folders, on disk or in an archive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub(super) use super::layout::split_name;
-use super::layout::{self, Layout};
-pub(super) use super::listing::Listing;
-use super::naming;
-use super::{Dataset, Findings, Item, Place, Split, Store};
-use crate::data::{Problem, ProblemKind};
+use super::catalog::{Item, Location};
+use super::dataset::Dataset;
+use super::layout::{self, Layout, SplitFolder, UnusedFolder};
+use super::listing::Listing;
+use super::naming::ListedFile;
+use super::split::Split;
+use super::store::Store;
+use crate::data::problem::{Findings, Problem, ProblemKind};
+use crate::data::wording::{count, first_few};
 use crate::random::{Purpose, key};
 use crate::{Error, Result};
 
-/// What a source of class folders looks like.
+/// The expected layout.
 const LAYOUT: &str = "one folder of images for each class: cats/1.jpg, cats/2.jpg, dogs/1.jpg";
 
-/// One image in how many is held out for validation when no split is given.
+/// One image in this many is held out for validation if there are no splits.
 const HELD_OUT: usize = 10;
 
-/// Makes a dataset of class folders, with or without split folders above them.
+/// Builds a data set from class folders, with or without split folders above them.
 pub(super) fn dataset(
     listing: Listing,
     store: Store,
@@ -50,46 +53,48 @@ pub(super) fn dataset(
     }
 }
 
-/// The error for a source without images: what there is instead.
+/// Returns the error for a source without images, which says what it holds instead.
 fn no_images(listing: &Listing, origin: &str, notes: &[String]) -> Error {
     let nothing = notes.is_empty() && listing.folders.is_empty();
     let found = match (nothing, notes.is_empty()) {
         (true, _) => "it is empty".to_owned(),
         (false, true) => {
             let folders: Vec<&str> = listing.folders.iter().map(String::as_str).collect();
-            format!("no images in it, only {}: {}", naming::count(folders.len(), "folder"), some(&folders))
+            format!("no images, only {}: {}", count(folders.len(), "folder"), first_few(&folders))
         }
-        (false, false) => format!("no images in it: {}", notes.join("; ")),
+        (false, false) => format!("no images: {}", notes.join("; ")),
     };
     Error::data(format!("{origin}: {found}")).help(match listing.skipped.made.keys().next() {
-        Some(made) => format!("to use what alexnet made, name it: {origin}/{made}; expected is {LAYOUT}"),
-        None => format!("expected is {LAYOUT}"),
+        Some(made) => {
+            format!("to use a folder made by alexnet, name it: {origin}/{made}; otherwise use {LAYOUT}")
+        }
+        None => format!("use {LAYOUT}"),
     })
 }
 
-/// Reports folders with images, and images outside all folders, that are not used.
+/// Reports folders and images that are not used.
 fn leave_out(
     listing: &Listing,
     below: &str,
-    unused: Vec<(String, String)>,
+    unused: Vec<UnusedFolder>,
     notes: &mut Vec<String>,
     findings: &mut Findings,
 ) {
-    for (folder, why) in unused {
+    for UnusedFolder { folder, reason } in unused {
         let prefix = format!("{folder}/");
-        let images = listing.files.iter().filter(|(path, _)| path.starts_with(&prefix)).count();
-        notes.push(format!("{below}{folder}/ ({}): {why}", naming::count(images, "image")));
-        findings.tell(ProblemKind::NotUsed, format!("{below}{folder}"), why);
+        let images = listing.files.iter().filter(|file| file.path.starts_with(&prefix)).count();
+        notes.push(format!("{below}{folder}/ ({}): {reason}", count(images, "image")));
+        findings.report(ProblemKind::NotUsed, format!("{below}{folder}"), reason);
     }
     let outside: Vec<&str> = listing.outside.iter().map(String::as_str).collect();
-    outside.iter().for_each(|&path| findings.tell(ProblemKind::Loose, path, "in no class folder"));
+    outside.iter().for_each(|&path| findings.report(ProblemKind::Loose, path, "in no class folder"));
     if !outside.is_empty() {
-        let images = naming::count(outside.len(), "image");
-        notes.push(format!("skipped {images} outside {below}: {}", some(&outside)));
+        let images = count(outside.len(), "image");
+        notes.push(format!("skipped {images} outside {below}: {}", first_few(&outside)));
     }
 }
 
-/// A dataset without splits of its own: a part of each class is held out.
+/// Builds a data set without its own splits: a part of each class is held out.
 pub(super) fn held_out_dataset(
     names: Vec<String>,
     all: Vec<Item>,
@@ -103,7 +108,7 @@ pub(super) fn held_out_dataset(
     };
     let (train, val) = (part(false), part(true));
     notes.push(format!(
-        "no train/ and val/ folders: {} of {} images, one in {HELD_OUT} of each class, are held out for validation",
+        "no train/ and val/ folders: {} of {} images are held out for validation, one in {HELD_OUT} of each class",
         val.len(),
         all.len()
     ));
@@ -114,90 +119,104 @@ pub(super) fn held_out_dataset(
 
 fn in_splits(
     listing: &Listing,
-    splits: &[(String, &str)],
+    splits: &[SplitFolder],
     store: &Arc<Store>,
     origin: String,
     mut notes: Vec<String>,
     findings: &mut Findings,
 ) -> Result<Dataset> {
     let loose: Vec<&str> =
-        listing.files.iter().map(|(path, _)| path.as_str()).filter(|path| !path.contains('/')).collect();
+        listing.files.iter().map(|file| file.path.as_str()).filter(|path| !path.contains('/')).collect();
     report_loose(&loose, &mut notes, findings);
-    let mut parts: Vec<(&str, &str, Classes)> = Vec::new();
-    for (folder, name) in splits {
+    let mut parts: Vec<SplitClasses> = Vec::new();
+    for SplitFolder { folder, split: name } in splits {
         let below = layout::split_folder(listing, folder);
         let place = format!("{origin}, {below}");
         if *name != "train" && !has_class_folders(listing, &below) {
-            let why = "it has no class folders, so nothing says what its images show";
+            let why = "it has no class folders, so its images have no labels";
             notes.push(format!("{below} is not used: {why}"));
-            findings.tell(ProblemKind::NotUsed, folder.as_str(), why);
+            findings.report(ProblemKind::NotUsed, folder.as_str(), why);
             continue;
         }
-        parts.push((folder, name, Classes::of(listing, &below, &place, &mut notes, findings)?));
+        let classes = Classes::of(listing, &below, &place, &mut notes, findings)?;
+        parts.push(SplitClasses { folder, name, classes });
     }
-    let Some((first, ..)) = parts.first() else {
-        return Err(Error::data(format!("{origin}: {}", notes.join("; "))).help(LAYOUT));
+    let Some(SplitClasses { folder: first, .. }) = parts.first() else {
+        return Err(Error::data(format!("{origin}: {}", notes.join("; "))).help(format!("use {LAYOUT}")));
     };
-    let names = match parts.iter().find(|(_, name, _)| *name == "train") {
-        Some((.., classes)) => classes.names(),
+    let names = match parts.iter().find(|part| part.name == "train") {
+        Some(train) => train.classes.names(),
         None => {
-            notes.push(format!("there is no train/ folder: {first}/ can be evaluated on, not trained on"));
-            let all: BTreeSet<String> = parts.iter().flat_map(|(.., classes)| classes.names()).collect();
+            notes.push(format!("no train/ folder, so {first}/ can be evaluated on, but not trained on"));
+            let all: BTreeSet<String> = parts.iter().flat_map(|part| part.classes.names()).collect();
             all.into_iter().collect()
         }
     };
     let mut made: Vec<Split> = Vec::new();
-    for (folder, name, mut classes) in parts {
-        let unknown: Vec<&str> = classes.0.keys().copied().filter(|class| !is_among(class, &names)).collect();
+    for SplitClasses { folder, name, mut classes } in parts {
+        let unknown: Vec<&str> =
+            classes.files.keys().copied().filter(|class| !is_among(class, &names)).collect();
         if !unknown.is_empty() {
             let error = || {
                 Error::data(format!(
                     "{origin}: {folder}/ has classes that train/ does not have: {}",
-                    some(&unknown)
+                    first_few(&unknown)
                 ))
                 .help("use the same class folders in both, with the same names")
             };
-            let detail = "the training images do not have this class";
-            findings.refuse(
+            let detail = "not a class of the training images";
+            findings.reject(
                 error,
                 unknown.iter().map(|class| problem(folder, class, ProblemKind::UnknownClass, detail)),
             )?;
         }
-        classes.0.retain(|class, _| is_among(class, &names));
+        classes.files.retain(|class, _| is_among(class, &names));
         let missing: Vec<&str> =
-            names.iter().map(String::as_str).filter(|n| !classes.0.contains_key(n)).collect();
+            names.iter().map(String::as_str).filter(|n| !classes.files.contains_key(n)).collect();
         for class in &missing {
             let file = format!("{folder}/{class}");
-            findings.tell(ProblemKind::MissingClass, file, format!("{folder}/ has no images of this class"));
+            findings.report(ProblemKind::MissingClass, file, format!("no images of this class in {folder}/"));
         }
         if !missing.is_empty() {
-            let classes = if missing.len() == 1 { "class" } else { "classes" };
-            notes.push(format!("{folder}/ has no images of {} {classes}: {}", missing.len(), some(&missing)));
+            notes.push(format!(
+                "no images of {} in {folder}/: {}",
+                count(missing.len(), "class"),
+                first_few(&missing)
+            ));
         }
         made.push(Split::new(name, classes.items(&names), Arc::clone(store)));
     }
     if made.len() == 1 && made[0].name == "train" {
-        notes.push("there is no val/ or test/ folder, so nothing to validate on".to_owned());
+        notes.push("no val/ or test/ folder, so nothing to validate on".to_owned());
     }
     Ok(Dataset { classes: names, splits: made, origin, notes })
 }
 
-/// Whether any image below a prefix is in a folder there.
+/// Returns whether any image below a prefix is in a folder there.
 fn has_class_folders(listing: &Listing, below: &str) -> bool {
-    listing.files.iter().filter_map(|(path, _)| path.strip_prefix(below)).any(|path| path.contains('/'))
+    listing.files.iter().filter_map(|file| file.path.strip_prefix(below)).any(|path| path.contains('/'))
 }
 
 fn report_loose(loose: &[&str], notes: &mut Vec<String>, findings: &mut Findings) {
-    loose.iter().for_each(|&path| findings.tell(ProblemKind::Loose, path, "in no class folder"));
+    loose.iter().for_each(|&path| findings.report(ProblemKind::Loose, path, "in no class folder"));
     match loose.len() {
         0 => {}
-        1 => notes.push(format!("skipped 1 image that is in no class folder: {}", loose[0])),
-        n => notes.push(format!("skipped {n} images that are in no class folder: {}", some(loose))),
+        1 => notes.push(format!("skipped 1 image in no class folder: {}", loose[0])),
+        n => notes.push(format!("skipped {n} images in no class folder: {}", first_few(loose))),
     }
 }
 
 /// The class folders below a prefix, with their images.
-struct Classes<'a>(BTreeMap<&'a str, Vec<&'a (String, Place)>>);
+struct Classes<'a> {
+    files: BTreeMap<&'a str, Vec<&'a ListedFile<Location>>>,
+}
+
+/// The class folders of a split.
+struct SplitClasses<'a> {
+    folder: &'a str,
+    name: &'static str,
+    classes: Classes<'a>,
+}
 
 impl<'a> Classes<'a> {
     fn of(
@@ -213,20 +232,20 @@ impl<'a> Classes<'a> {
         let mut classes: BTreeMap<&str, Vec<_>> = folders.map(|name| (name, Vec::new())).collect();
         let mut loose = Vec::new();
         for file in &listing.files {
-            let Some(path) = below(&file.0) else { continue };
+            let Some(path) = below(&file.path) else { continue };
             match path.split_once('/') {
-                None => loose.push(file.0.as_str()),
+                None => loose.push(file.path.as_str()),
                 Some((class, _)) => classes.entry(class).or_default().push(file),
             }
         }
         if classes.is_empty() {
             let found = match loose.len() {
-                0 => "no images in it".to_owned(),
-                1 => "its image has no class folders, so nothing says what it shows".to_owned(),
-                n => format!("its {n} images have no class folders, so nothing says what they show"),
+                0 => "no images".to_owned(),
+                1 => "its image is in no class folder, so it has no label".to_owned(),
+                n => format!("its {n} images are in no class folders, so they have no labels"),
             };
             return Err(Error::data(format!("{origin}: {found}")).help(format!(
-                "{LAYOUT}; or, beside images in one folder, labels.csv with `FILE,CLASS` a line"
+                "use {LAYOUT}; or add labels.csv with `FILE,CLASS` lines next to images in one folder"
             )));
         }
         report_loose(&loose, notes, findings);
@@ -236,47 +255,51 @@ impl<'a> Classes<'a> {
             empty.into_iter().partition(|name| prefix.is_empty() && layout::is_no_class(listing, name));
         for name in beside {
             notes.push(format!("{name}/ has no images and is not used as a class"));
-            findings.tell(ProblemKind::NotUsed, name, "it has no images");
+            findings.report(ProblemKind::NotUsed, name, "no images");
         }
         if !empty.is_empty() {
             let each: Vec<String> =
                 empty.iter().map(|name| listing.skipped.instead(name, &format!("{prefix}{name}/"))).collect();
             let each: Vec<&str> = each.iter().map(String::as_str).collect();
             let error = || {
-                Error::data(format!("{origin}: class folders with no images: {}", some(&each)))
-                    .help(format!("remove them, or put images into them; expected is {LAYOUT}"))
+                Error::data(format!("{origin}: class folders with no images: {}", first_few(&each)))
+                    .help(format!("remove them, or add images to them; expected {LAYOUT}"))
             };
-            let detail = "a class folder without images";
+            let detail = "class folder without images";
             let prefix = prefix.trim_end_matches('/');
-            findings.refuse(
+            findings.reject(
                 error,
                 empty.iter().map(|class| problem(prefix, class, ProblemKind::EmptyClass, detail)),
             )?;
         }
         classes.retain(|_, files| !files.is_empty());
         if classes.is_empty() {
-            return Err(Error::data(format!("{origin}: no class folder has images")).help(LAYOUT));
+            return Err(
+                Error::data(format!("{origin}: no class folder has images")).help(format!("use {LAYOUT}"))
+            );
         }
-        Ok(Self(classes))
+        Ok(Self { files: classes })
     }
 
     fn names(&self) -> Vec<String> {
-        self.0.keys().map(|&name| name.to_owned()).collect()
+        self.files.keys().map(|&name| name.to_owned()).collect()
     }
 
     fn items(&self, names: &[String]) -> Vec<Item> {
-        let labeled =
-            names.iter().zip(0u32..).filter_map(|(name, label)| Some((self.0.get(name.as_str())?, label)));
+        let labeled = names
+            .iter()
+            .zip(0u32..)
+            .filter_map(|(name, label)| Some((self.files.get(name.as_str())?, label)));
         labeled
             .flat_map(|(files, label)| {
-                files.iter().map(move |(file, place)| Item { file: file.clone(), label, place: *place })
+                files.iter().map(move |file| Item { file: file.path.clone(), label, location: file.location })
             })
             .collect()
     }
 }
 
-/// Which images are held out: of each class the tenth with the smallest hash of their names, at least one of two.
-/// An image keeps its side when others come or go, as far as the share allows.
+/// Selects the images to hold out: of each class the tenth with the smallest hash of their names, at least one of two. An image
+/// stays on its side when others come or go, as far as the share allows.
 fn held_out(items: &[Item], classes: usize) -> Vec<bool> {
     let mut by_class: Vec<Vec<(u64, usize)>> = vec![Vec::new(); classes];
     for (index, item) in items.iter().enumerate() {
@@ -292,7 +315,7 @@ fn held_out(items: &[Item], classes: usize) -> Vec<bool> {
     held
 }
 
-/// Whether a name is among names in the order of their bytes.
+/// Returns whether a name is among sorted names.
 fn is_among(name: &str, names: &[String]) -> bool {
     names.binary_search_by(|other| other.as_str().cmp(name)).is_ok()
 }
@@ -300,13 +323,4 @@ fn is_among(name: &str, names: &[String]) -> bool {
 fn problem(folder: &str, class: &str, kind: ProblemKind, detail: &str) -> Problem {
     let file = if folder.is_empty() { class.to_owned() } else { format!("{folder}/{class}") };
     Problem { file, kind, detail: detail.to_owned() }
-}
-
-/// The first few names of a list.
-pub(super) fn some(names: &[&str]) -> String {
-    let shown = names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(5) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }

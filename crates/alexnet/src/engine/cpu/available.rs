@@ -1,12 +1,12 @@
-//! How much memory can still be had.
+//! The memory that is available.
 
 use std::fs::read_to_string;
 
-/// Bytes that programs can still take, or `None` where the system does not say. The system promises memory that it
-/// does not have, and ends a program that uses it: so a plan is compared with this before it is begun.
+/// The number of bytes available to this process; `None` where the system does not report it. Linux grants memory that it
+/// does not have and kills a process that uses it, so plans are compared with this before anything is allocated.
 pub(super) fn memory() -> Option<usize> {
     let of_machine = || meminfo(&read_to_string("/proc/meminfo").ok()?);
-    // A container may have less than the machine.
+    // The limit of a container may be below the machine's memory.
     let of_group = || {
         let read = |file: &str| read_to_string(format!("/sys/fs/cgroup/{file}")).ok();
         group(&read("memory.max")?, &read("memory.current")?, &read("memory.stat")?)
@@ -18,7 +18,7 @@ pub(super) fn memory() -> Option<usize> {
     [of_machine(), of_group(), of_process()].into_iter().flatten().min()
 }
 
-/// What is left of the limit that a shell sets by `ulimit -v`.
+/// The remainder of the limit that `ulimit -v` sets.
 fn limit(limits: &str, status: &str) -> Option<usize> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
     let limit: usize = line.split_whitespace().next()?.parse().ok()?;
@@ -27,14 +27,14 @@ fn limit(limits: &str, status: &str) -> Option<usize> {
     Some(limit.saturating_sub(used))
 }
 
-/// The available memory, in bytes, that Linux's table tells in KiB.
+/// The available memory in `/proc/meminfo`, in bytes.
 fn meminfo(table: &str) -> Option<usize> {
     let line = table.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()?.checked_mul(1024)
 }
 
-/// What a control group has left. Pages of files count as used there, though the system drops them when asked for memory:
-/// whoever has read a large archive would have none.
+/// The remainder of a control group's limit. Cached pages of files count as used there, but the system drops them when memory
+/// is requested; otherwise no memory would seem available after reading a large archive.
 fn group(max: &str, current: &str, stat: &str) -> Option<usize> {
     let (max, current): (usize, usize) = (max.trim().parse().ok()?, current.trim().parse().ok()?);
     let stat = |name: &str| -> Option<usize> {
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn linux_is_understood() {
+    fn the_files_of_linux_are_parsed() {
         let table = "MemTotal:       24576000 kB\nMemFree:         1000 kB\nMemAvailable:   20000000 kB\n";
         assert_eq!(meminfo(table), Some(20_000_000 * 1024));
         assert_eq!(meminfo("nothing"), None);

@@ -6,43 +6,15 @@ use super::backward::Gradients;
 use super::forward::{Dropout, Forward};
 use super::parameters::Weights;
 use super::state::CpuEngine;
-use super::tensors::Values;
 use crate::engine::batch::{Batch, StepOutcome, Update};
 use crate::engine::health::{Health, NonFinite};
 use crate::engine::interface::{Engine, Objective, OnGradient};
 use crate::engine::memory::MemoryTable;
-use crate::engine::options::Mode;
-use crate::engine::tensor::Tensor;
+use crate::engine::tensor::{self, Tensor, TensorKind};
 use crate::engine::timings::LayerTimings;
 use crate::error::Kind;
 use crate::net::Network;
 use crate::{Error, Result};
-
-impl CpuEngine {
-    /// The number of images in `images`.
-    pub(super) fn count(&self, images: &[f32]) -> Result<usize> {
-        let image = self.network.input.len();
-        let n = images.len() / image;
-        if n == 0 || n * image != images.len() || n > self.plan.batch {
-            let expected =
-                format!("1 to {} images of {} ({image} values each)", self.plan.batch, self.network.input);
-            return Err(Error::shape("images", format!("{} values", images.len()), expected));
-        }
-        Ok(n)
-    }
-
-    /// # Errors
-    /// Returns an error unless the engine was opened for training.
-    pub(super) fn require_training(&self) -> Result<()> {
-        match self.plan.mode {
-            Mode::Training => Ok(()),
-            Mode::Inference | Mode::Inspection => {
-                let message = "this engine was not opened for training";
-                Err(Error::new(Kind::Runtime, message).help("open it with Mode::Training"))
-            }
-        }
-    }
-}
 
 impl Engine for CpuEngine {
     fn network(&self) -> &Network {
@@ -132,27 +104,24 @@ impl Engine for CpuEngine {
         &self.timings
     }
 
-    fn parameters(&self) -> Result<Vec<Tensor>> {
-        Ok(self.tensors(Values::Parameters))
+    fn tensor(&self, kind: TensorKind, name: &str) -> Result<Tensor> {
+        self.read_tensor(kind, name)
     }
 
-    fn gradients(&self) -> Result<Vec<Tensor>> {
-        self.require_training()?;
-        Ok(self.tensors(Values::Gradients))
-    }
-
-    fn velocities(&self) -> Result<Vec<Tensor>> {
-        self.require_training()?;
-        Ok(self.tensors(Values::Velocities))
+    fn set_tensor(&mut self, kind: TensorKind, tensor: &Tensor) -> Result<()> {
+        tensor::check_one(&self.network, tensor)?;
+        self.write_tensors(kind, std::slice::from_ref(tensor))
     }
 
     fn load(&mut self, parameters: &[Tensor]) -> Result<()> {
-        self.load_parameters(parameters)
+        tensor::check(&self.network, parameters)?;
+        self.write_tensors(TensorKind::Parameters, parameters)
     }
 
     fn load_velocities(&mut self, velocities: &[Tensor]) -> Result<()> {
         self.require_training()?;
-        self.load_momentum(velocities)
+        tensor::check(&self.network, velocities)?;
+        self.write_tensors(TensorKind::Velocities, velocities)
     }
 
     fn convert_fc_to_f16(&mut self) -> Result<()> {

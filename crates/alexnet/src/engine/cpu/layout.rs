@@ -1,4 +1,4 @@
-//! Weights between the model file's order and the kernels' order.
+//! Conversion of weights between the layout of the model file and that of the kernels.
 //!
 //! | layer | model file | kernels |
 //! |---|---|---|
@@ -6,13 +6,13 @@
 //! | locally connected | `[pixels, groups, out, in, kh, kw]` | `[pixels, groups, kh, kw, in, out]` |
 //! | fully connected | `[out, channels, pixels]` | `[out, pixels, channels]` |
 //!
-//! `out` and `in` are those of one group. Kernels have channels last, as the activations do.
+//! `out` and `in` are those of one group. The kernels have channels last, like the activations.
 
 use rayon::prelude::*;
 
 use crate::net::{Layer, Operation};
 
-/// The extents in the model file's order, and for each axis of the kernels' order the axis it is there.
+/// The dimensions in the model file, and for each axis of the kernels' layout the corresponding axis there.
 fn axes(layer: &Layer) -> Option<(Vec<usize>, Vec<usize>)> {
     match &layer.operation {
         Operation::Conv(g, _) => {
@@ -31,12 +31,12 @@ fn axes(layer: &Layer) -> Option<(Vec<usize>, Vec<usize>)> {
     }
 }
 
-/// Weights in the kernels' order from weights in the model file's order; a layer without weights gives none.
+/// Converts weights to the kernels' layout; empty for a layer without weights.
 pub(in crate::engine) fn to_kernels<T: Copy + Send + Sync>(layer: &Layer, weights: &[T]) -> Vec<T> {
     axes(layer).map_or_else(Vec::new, |(extents, order)| permute(weights, &extents, &order))
 }
 
-/// Weights in the model file's order from weights in the kernels' order.
+/// Converts weights to the layout of the model file; empty for a layer without weights.
 pub(in crate::engine) fn to_file<T: Copy + Send + Sync>(layer: &Layer, weights: &[T]) -> Vec<T> {
     let Some((extents, order)) = axes(layer) else { return Vec::new() };
     let permuted: Vec<usize> = order.iter().map(|&axis| extents[axis]).collect();
@@ -47,10 +47,15 @@ pub(in crate::engine) fn to_file<T: Copy + Send + Sync>(layer: &Layer, weights: 
     permute(weights, &permuted, &inverse)
 }
 
-/// `result[i_order[0], i_order[1], ...] = values[i_0, i_1, ...]`, both row-major. What is the same in both orders is copied
-/// as it is, and what the first axis divides is permuted by all threads.
+/// `result[i_order[0], i_order[1], ...] = values[i_0, i_1, ...]`, both row-major. Values are copied if the order is the same,
+/// and permuted in parallel along a first axis that stays first.
 fn permute<T: Copy + Send + Sync>(values: &[T], extents: &[usize], order: &[usize]) -> Vec<T> {
-    assert_eq!(values.len(), extents.iter().product::<usize>(), "extents {extents:?} do not fit");
+    assert_eq!(
+        values.len(),
+        extents.iter().product::<usize>(),
+        "dimensions {extents:?} of {} values",
+        values.len()
+    );
     if order.iter().filter(|&&axis| extents[axis] != 1).is_sorted() {
         return values.to_vec();
     }
@@ -96,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn permute_moves_the_right_axis() {
+    fn permute_rotates_three_axes() {
         let extents = [2, 3, 4];
         let values: Vec<usize> = (0..24).collect();
         let moved = permute(&values, &extents, &[2, 0, 1]);

@@ -4,72 +4,86 @@ use super::layout;
 use super::parameters::{Parameters, Weights};
 use super::state::CpuEngine;
 use crate::engine::options::Mode;
-use crate::engine::tensor::{self, Tensor};
+use crate::engine::tensor::{self, Part, Tensor, TensorKind};
 use crate::net::{Layer, Operation};
 use crate::{Error, Result};
-use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::{conv, f16};
 
-/// Values of a layer with weights.
-#[derive(Clone, Copy)]
-pub(super) enum Values {
-    Parameters,
-    Gradients,
-    Velocities,
-}
-
 impl CpuEngine {
-    /// The named tensors of every layer with weights.
-    pub(super) fn tensors(&self, values: Values) -> Vec<Tensor> {
-        let mut tensors = Vec::new();
-        let layers = self.network.layers.iter().zip(&self.parameters);
-        self.pool.install(|| {
-            for (layer, parameters) in layers {
-                let (Some(parameters), Some(shapes)) = (parameters, layer.parameter_shapes()) else {
-                    continue;
-                };
-                let Some((weights, biases)) = layer_values(layer, parameters, values) else { continue };
-                tensors.push(Tensor {
-                    name: format!("{}.weight", layer.name),
-                    shape: shapes.0,
-                    data: weights,
-                });
-                tensors.push(Tensor { name: format!("{}.bias", layer.name), shape: shapes.1, data: biases });
-            }
-        });
-        tensors
+    /// Reads a tensor.
+    pub(super) fn read_tensor(&self, kind: TensorKind, name: &str) -> Result<Tensor> {
+        self.require_kind(kind)?;
+        let (position, part) = tensor::locate(&self.network, name)?;
+        let layer = &self.network.layers[position];
+        let unknown = || Error::model(format!("tensor `{name}` does not belong to the network"));
+        let parameters = self.parameters[position].as_ref().ok_or_else(unknown)?;
+        let (weight_shape, bias_shape) = layer.parameter_shapes().ok_or_else(unknown)?;
+        let to_file = |weights: &[f32]| self.pool.install(|| layout::to_file(layer, weights));
+        let pair = match kind {
+            TensorKind::Parameters => None,
+            TensorKind::Gradients => parameters.training.as_ref().map(|training| &training.gradient),
+            TensorKind::Velocities => parameters.training.as_ref().map(|training| &training.velocity),
+        };
+        let (shape, data) = match (part, pair) {
+            (Part::Weights, Some(pair)) => (weight_shape, to_file(&pair.weights)),
+            (Part::Weights, None) => (weight_shape, parameters.weights.with_f32(to_file)),
+            (Part::Biases, Some(pair)) => (bias_shape, pair.biases.to_vec()),
+            (Part::Biases, None) => (bias_shape, parameters.biases.to_vec()),
+        };
+        Ok(Tensor { name: name.to_owned(), shape, data })
     }
 
-    /// Loads weights and biases, and transforms the weights where the plan says so.
-    pub(super) fn load_parameters(&mut self, tensors: &[Tensor]) -> Result<()> {
+    /// Writes tensors that were checked.
+    pub(super) fn write_tensors(&mut self, kind: TensorKind, tensors: &[Tensor]) -> Result<()> {
+        self.require_kind(kind)?;
         if self.parameters.iter().flatten().any(|layer| matches!(layer.weights, Weights::F16(_))) {
             return Err(Error::usage("the weights of this engine were converted to half precision")
                 .help("open a new engine, load, then convert"));
         }
-        self.write(tensors, |parameters| match &mut parameters.weights {
-            Weights::F32(weights) => Some((weights, &mut parameters.biases)),
-            Weights::F16(_) => None,
-        })?;
-        let Self { network, plan, pool, parameters, .. } = self;
-        pool.install(|| {
-            for (layer, parameters) in network.layers.iter().zip(parameters) {
-                if let (Operation::Conv(g, _), Some(parameters)) = (&layer.operation, parameters)
-                    && let (Weights::F32(weights), Some(transformed)) =
-                        (&parameters.weights, &mut parameters.transformed)
-                {
-                    conv::transform_weights(g, plan.algorithm_batch(), weights, transformed);
-                }
-            }
-        });
+        let locate = |tensor: &Tensor| tensor::locate(&self.network, &tensor.name);
+        let places = tensors.iter().map(locate).collect::<Result<Vec<(usize, Part)>>>()?;
+        for (tensor, (position, part)) in tensors.iter().zip(places) {
+            self.write(kind, position, part, &tensor.data);
+        }
         Ok(())
     }
 
-    /// Loads momentum.
-    pub(super) fn load_momentum(&mut self, tensors: &[Tensor]) -> Result<()> {
-        self.write(tensors, |parameters| {
-            let velocity = &mut parameters.training.as_mut()?.velocity;
-            Some((&mut velocity.weights, &mut velocity.biases))
-        })
+    /// Writes the values of a part of a layer with weights, in the layout of the model file.
+    fn write(&mut self, kind: TensorKind, position: usize, part: Part, values: &[f32]) {
+        let Self { network, plan, pool, parameters, .. } = self;
+        let (layer, Some(parameters)) = (&network.layers[position], &mut parameters[position]) else {
+            return;
+        };
+        let Parameters { weights, biases, transformed, training } = parameters;
+        let pair = match (kind, training) {
+            (TensorKind::Gradients, Some(training)) => Some(&mut training.gradient),
+            (TensorKind::Velocities, Some(training)) => Some(&mut training.velocity),
+            (TensorKind::Parameters, _) | (_, None) => None,
+        };
+        // In the engine's own thread pool: outside of it, rayon would start a second set of threads.
+        let to_kernels = || pool.install(|| layout::to_kernels(layer, values));
+        match (part, pair, weights) {
+            (Part::Weights, Some(pair), _) => pair.weights.copy_from_slice(&to_kernels()),
+            (Part::Biases, Some(pair), _) => pair.biases.copy_from_slice(values),
+            (Part::Biases, None, _) => biases.copy_from_slice(values),
+            (Part::Weights, None, Weights::F16(_)) => {}
+            (Part::Weights, None, Weights::F32(weights)) => {
+                weights.copy_from_slice(&to_kernels());
+                if let (Operation::Conv(g, _), Some(transformed)) = (&layer.operation, transformed) {
+                    let batch = plan.algorithm_batch();
+                    pool.install(|| conv::transform_weights(g, batch, weights, transformed));
+                }
+            }
+        }
+    }
+
+    /// # Errors
+    /// Returns an error if the engine has no values of this kind.
+    fn require_kind(&self, kind: TensorKind) -> Result<()> {
+        match kind {
+            TensorKind::Parameters => Ok(()),
+            TensorKind::Gradients | TensorKind::Velocities => self.require_training(),
+        }
     }
 
     /// Converts the weights of fully connected layers to half precision.
@@ -103,38 +117,4 @@ impl CpuEngine {
         }
         Ok(())
     }
-
-    /// Checks tensors and copies them to the buffers that `target` selects of each layer with weights.
-    fn write(
-        &mut self,
-        tensors: &[Tensor],
-        target: impl Fn(&mut Parameters) -> Option<(&mut Buffer, &mut Buffer)>,
-    ) -> Result<()> {
-        tensor::check(&self.network, tensors)?;
-        let (pairs, _) = tensors.as_chunks::<2>();
-        let Self { network, pool, parameters, .. } = self;
-        let layers = network.layers.iter().zip(parameters);
-        let layers = layers.filter_map(|(layer, parameters)| Some((layer, parameters.as_mut()?)));
-        for ((layer, parameters), [weights, biases]) in layers.zip(pairs) {
-            let Some((weight_buffer, bias_buffer)) = target(parameters) else { continue };
-            // In the engine's own thread pool: outside of it, rayon would start a second set of threads.
-            let ordered = pool.install(|| layout::to_kernels(layer, &weights.data));
-            weight_buffer.copy_from_slice(&ordered);
-            bias_buffer.copy_from_slice(&biases.data);
-        }
-        Ok(())
-    }
-}
-
-/// Weights in the model file's layout, and biases.
-fn layer_values(layer: &Layer, parameters: &Parameters, values: Values) -> Option<(Vec<f32>, Vec<f32>)> {
-    let pair = match values {
-        Values::Parameters => {
-            let weights = parameters.weights.with_f32(|weights| layout::to_file(layer, weights));
-            return Some((weights, parameters.biases.to_vec()));
-        }
-        Values::Gradients => &parameters.training.as_ref()?.gradient,
-        Values::Velocities => &parameters.training.as_ref()?.velocity,
-    };
-    Some((layout::to_file(layer, &pair.weights), pair.biases.to_vec()))
 }

@@ -1,22 +1,26 @@
-//! The labels of all images, by what folders, lists or the kit say, and the dataset of them.
+//! Labels all images by folders, lists or the development kit, and builds the data set.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::super::labels::{ClassList, Labels};
-use super::super::lists::numbers_of;
-use super::super::naming::count;
-use super::super::text::Text;
-use super::super::tree::{held_out_dataset, some};
-use super::super::{Dataset, Item, Split, Store};
-use super::{By, Flat, number};
-use crate::data::{Problem, ProblemKind};
+use super::part::{By, Flat, number};
+use crate::data::problem::{Problem, ProblemKind};
+use crate::data::source::catalog::Item;
+use crate::data::source::dataset::Dataset;
+use crate::data::source::labels::{ClassList, Labels};
+use crate::data::source::lists::numbers_of;
+use crate::data::source::naming::ListedFile;
+use crate::data::source::split::Split;
+use crate::data::source::store::Store;
+use crate::data::source::text::Text;
+use crate::data::source::tree::held_out_dataset;
+use crate::data::wording::{count, first_few};
 use crate::{Error, Result};
 
-/// Lists of the names that numbers stand for, in their order.
+/// Files that list the names of numbered classes, in order.
 const NUMBERED: [&str; 3] = ["synsets.txt", "wnids.txt", "classes.txt"];
 
-/// An image with what is said of it.
+/// An image with its class.
 pub(super) struct Labeled {
     split: Option<&'static str>,
     pub(super) image: usize,
@@ -25,16 +29,16 @@ pub(super) struct Labeled {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
-    /// The class of this name.
+    /// The name of a class folder.
     Folder(String),
-    /// What a list says: a name or a number.
+    /// The name or number in a list.
     Said(String),
-    /// The place of a class among the kit's.
+    /// The index of a class in the development kit.
     Kit(u32),
 }
 
 impl Flat<'_> {
-    /// Every image with what is said of it.
+    /// Returns every image with its class.
     pub(super) fn labeled(&self, how: &[By]) -> Vec<Labeled> {
         let mut all = Vec::new();
         for (part, by) in self.parts.iter().zip(how) {
@@ -92,8 +96,12 @@ impl Flat<'_> {
         let mut splits: BTreeMap<Option<&str>, Vec<Item>> = BTreeMap::new();
         for (labeled, label) in labeled.iter().zip(labels) {
             let Some(label) = label else { continue };
-            let (file, place) = &self.listing.files[labeled.image];
-            splits.entry(labeled.split).or_default().push(Item { file: file.clone(), label, place: *place });
+            let ListedFile { path: file, location } = &self.listing.files[labeled.image];
+            splits.entry(labeled.split).or_default().push(Item {
+                file: file.clone(),
+                label,
+                location: *location,
+            });
         }
         let store = Arc::new(Store::Folder(self.root.to_owned()));
         let origin = self.root.display().to_string();
@@ -108,32 +116,32 @@ impl Flat<'_> {
         let mut made: Vec<Split> = Vec::new();
         for (name, items) in splits {
             let split = Split::new(name.unwrap_or_default(), items, Arc::clone(&store));
-            // What comes with the kit is ImageNet, whose images are never rotated.
-            made.push(if by_kit { split.never_turned() } else { split });
+            // With the development kit it is ImageNet, whose EXIF orientation is not applied.
+            made.push(if by_kit { split.ignoring_exif() } else { split });
         }
         made.sort_by_key(|split| (split.name != "train", split.name != "val"));
         if made.len() == 1 && made[0].name == "train" {
-            self.notes.push("there is no val/ or test/ folder: nothing to validate on".to_owned());
+            self.notes.push("no val/ or test/ folder, so nothing to validate on".to_owned());
         }
         Ok(Dataset { classes: names, splits: made, origin, notes: self.notes })
     }
 
-    /// Every image with a number has to have a line in the kit's ground truth.
+    /// Checks that every numbered image has a line in the ground truth of the kit.
     fn check_numbers(&self, labeled: &[Labeled]) -> Result<()> {
         let has: BTreeSet<usize> = labeled.iter().map(|labeled| labeled.image).collect();
         let without = self.parts.iter().flat_map(|part| &part.images).find(|image| !has.contains(image));
         let lines = self.kit.as_ref().map_or(0, |kit| kit.validation.len());
         without.map_or(Ok(()), |&image| {
             Err(Error::data(format!(
-                "{}: the ground truth, {lines} lines, has none for {}",
+                "{}: the ground truth has {lines} lines, but none for {}",
                 self.root.display(),
                 self.path(image)
             ))
-            .help("files called as ImageNet calls them: ILSVRC2012_val_00000001.JPEG"))
+            .help("name the files as ImageNet does: ILSVRC2012_val_00000001.JPEG"))
         })
     }
 
-    /// Labels where nothing but lists names classes.
+    /// Labels the images if only lists name classes.
     fn by_name(&mut self, labeled: &[Labeled]) -> Result<(Vec<String>, Vec<Option<u32>>)> {
         let said = |labeled: &Labeled| {
             if let Class::Said(class) = &labeled.class { Some(class.clone()) } else { None }
@@ -145,7 +153,7 @@ impl Flat<'_> {
         Ok((labels.names, found))
     }
 
-    /// Labels where class folders name the classes.
+    /// Labels the images if class folders name the classes.
     fn by_folder(
         &mut self,
         labeled: &[Labeled],
@@ -176,10 +184,10 @@ impl Flat<'_> {
             unknown.partition(|labeled| matches!(labeled.class, Class::Kit(_)));
         if !by_kit.is_empty() {
             by_kit.iter().for_each(|labeled| {
-                self.findings.tell(
+                self.findings.report(
                     ProblemKind::UnknownClass,
-                    &self.listing.files[labeled.image].0,
-                    "of a class that train/ does not have",
+                    &self.listing.files[labeled.image].path,
+                    "class that train/ does not have",
                 );
             });
             self.notes.push(format!(
@@ -197,20 +205,27 @@ impl Flat<'_> {
                 .collect();
             let list: Vec<&str> = classes.iter().map(String::as_str).collect();
             let error = || {
-                Error::data(format!("{}: {} of classes that train/ does not have: {}", self.root.display(), count(others.len(), "image"), some(&list)))
-                .help("the same classes in both: names of train/'s folders in the list, or numbers of lines in classes.txt")
+                Error::data(format!(
+                    "{}: {} of classes that train/ does not have: {}",
+                    self.root.display(),
+                    count(others.len(), "image"),
+                    first_few(&list)
+                ))
+                .help(
+                    "use the names of the folders in train/ in the list, or numbers of lines in classes.txt",
+                )
             };
             let problems = list.iter().map(|class| Problem {
                 file: (*class).to_owned(),
                 kind: ProblemKind::UnknownClass,
-                detail: "a class that train/ does not have".to_owned(),
+                detail: "class that train/ does not have".to_owned(),
             });
-            self.findings.refuse(error, problems)?;
+            self.findings.reject(error, problems)?;
         }
         Ok((names, labels))
     }
 
-    /// The folders that numbers stand for: by a list of names, by a list of the images in the folders, or in their order.
+    /// Maps numbers to folders: by a file of names, by a list of the images in the folders, or by their order.
     fn numbers(&mut self, names: &[String]) -> Result<HashMap<String, String>> {
         for file in NUMBERED {
             let path = self.root.join(file);
@@ -220,7 +235,7 @@ impl Flat<'_> {
                 _ => None,
             };
             if let Some(listed) = listed {
-                self.notes.push(format!("numbers in lists are lines of {file}, counted from 0"));
+                self.notes.push(format!("numbers in lists are line numbers of {file}, counted from 0"));
                 return Ok(listed
                     .into_iter()
                     .zip(0usize..)
@@ -233,15 +248,15 @@ impl Flat<'_> {
         if let Some(list) = lists.find(|list| list.split == Some("train") && !list.said.is_empty()) {
             let folder = |image: usize| train.and_then(|part| self.class_folder(part, image));
             let Some(numbers) = numbers_of(list, folder) else {
-                return Err(Error::data(format!("{}: {} gives images of one folder of train/ several numbers, or several folders one", self.root.display(), list.path))
-                    .help("classes.txt with the names of train/'s folders, one a line, in the order of their numbers"));
+                return Err(Error::data(format!("{}: {} assigns several numbers to a folder of train/, or several folders to a number", self.root.display(), list.path))
+                    .help("add classes.txt with the folder names of train/, one per line, in the order of their numbers"));
             };
             self.notes
-                .push(format!("numbers in lists stand for the folders in which {} has them", list.path));
+                .push(format!("numbers in lists stand for the folders to which {} assigns them", list.path));
             return Ok(numbers);
         }
         self.notes.push(format!(
-            "numbers in lists are taken for places in the sorted list of train/'s folders, from 0 (`{}`) to {} (`{}`); classes.txt, one name a line, says otherwise",
+            "numbers in lists are taken as indices of the sorted folders of train/, from 0 (`{}`) to {} (`{}`); to change that, add classes.txt with one name per line",
             names.first().map_or("", String::as_str),
             names.len() - 1,
             names.last().map_or("", String::as_str)

@@ -1,16 +1,15 @@
-//! What was assumed to label images, and what is not used.
+//! Reports how images were labeled, and what is not used.
 
 use std::collections::BTreeSet;
 
-use super::super::naming::count;
-use super::super::tree::some;
 use super::labels::Labeled;
-use super::{By, Flat};
+use super::part::{By, Flat};
 use crate::Result;
-use crate::data::ProblemKind;
+use crate::data::problem::ProblemKind;
+use crate::data::wording::{count, first_few};
 
 impl Flat<'_> {
-    pub(super) fn tell_lists(&mut self, how: &[By], candidates: &[String]) -> Result<()> {
+    pub(super) fn report_lists(&mut self, how: &[By], candidates: &[String]) -> Result<()> {
         let used: BTreeSet<usize> = how
             .iter()
             .filter_map(|by| if let By::Lists(lists) = by { Some(lists) } else { None })
@@ -19,26 +18,26 @@ impl Flat<'_> {
             .collect();
         for &list in &used {
             self.lists[list].check(self.root, self.findings)?;
-            self.lists[list].tell(self.findings, &mut self.notes);
+            self.lists[list].report(self.findings, &mut self.notes);
         }
         let names: BTreeSet<&str> = used.iter().map(|&list| self.lists[list].path.as_str()).collect();
         let unused: Vec<&str> =
             candidates.iter().map(String::as_str).filter(|path| !names.contains(path)).collect();
         if !unused.is_empty() {
-            self.notes.push(format!("not used to label images: {}", some(&unused)));
+            self.notes.push(format!("not used to label images: {}", first_few(&unused)));
         }
         Ok(())
     }
 
-    /// Images that nothing is said of: single ones, and whole parts.
-    pub(super) fn tell_unlabeled(&mut self, how: &[By], labeled: &[Labeled]) {
+    /// Reports images without a label: single ones, and whole parts.
+    pub(super) fn report_unlabeled(&mut self, how: &[By], labeled: &[Labeled]) {
         let has: BTreeSet<usize> = labeled.iter().map(|labeled| labeled.image).collect();
         for (part, by) in self.parts.iter().zip(how) {
             let without: Vec<&str> = part
                 .images
                 .iter()
                 .filter(|image| !has.contains(image))
-                .map(|&image| self.listing.files[image].0.as_str())
+                .map(|&image| self.listing.files[image].path.as_str())
                 .collect();
             if without.is_empty() {
                 continue;
@@ -47,40 +46,40 @@ impl Flat<'_> {
             let (kind, detail, note) = match by {
                 By::Nothing => (
                     ProblemKind::NotUsed,
-                    "nothing says what it shows",
-                    format!("{} is not used: nothing says what its {images} show", part.prefix),
+                    "no label",
+                    format!("{} is not used: its {images} have no labels", part.prefix),
                 ),
                 By::Folders | By::Lists(_) | By::Kit => (
                     ProblemKind::Loose,
-                    "no line says what it shows",
-                    format!("skipped {images} that no line of a list names: {}", some(&without)),
+                    "no list names it",
+                    format!("skipped {images} that no list names: {}", first_few(&without)),
                 ),
             };
-            without.iter().for_each(|&file| self.findings.tell(kind, file, detail));
+            without.iter().for_each(|&file| self.findings.report(kind, file, detail));
             self.notes.push(note);
         }
         let outside: Vec<&str> = self
             .listing
             .files
             .iter()
-            .map(|file| file.0.as_str())
+            .map(|file| file.path.as_str())
             .filter(|path| !self.parts.iter().any(|part| path.starts_with(&part.prefix)))
             .collect();
         if !outside.is_empty() {
             outside.iter().for_each(|&file| {
-                self.findings.tell(ProblemKind::NotUsed, file, "beside the folders of the splits")
+                self.findings.report(ProblemKind::NotUsed, file, "outside the split folders")
             });
             self.notes.push(format!(
-                "skipped {} beside the folders of the splits: {}",
+                "skipped {} outside the split folders: {}",
                 count(outside.len(), "image"),
-                some(&outside)
+                first_few(&outside)
             ));
         }
         let twice = labeled.len() - has.len();
         if twice > 0 {
             self.notes.push(format!(
-                "{} in several lists, and so in several splits",
-                count(twice, "image is").replace("image iss", "images are")
+                "{} in several lists, and therefore in several splits",
+                if twice == 1 { "1 image is".to_owned() } else { format!("{twice} images are") }
             ));
         }
         let listed: BTreeSet<&str> = self.lists.iter().map(|list| list.path.as_str()).collect();

@@ -1,48 +1,48 @@
-//! The development kit: what the classes are called, and what the validation images show.
+//! The development kit: names of the classes, and the classes of the validation images.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::mat::{self, Record, Value};
+use super::mat::{self, Struct, Value};
 use crate::data::source::text::Text;
 use crate::{Error, Result};
 
-/// Most bytes of a file of the kit.
-const MOST: u64 = 64 << 20;
+/// The maximum size of a file of the kit.
+const MAX_SIZE: u64 = 64 << 20;
 
-/// The first ten of the 50,000 identifiers of 2012's ground truth, and the places of their classes in the order of
-/// WNIDs, counted from zero.
+/// The first ten of the 50,000 identifiers in the ground truth of 2012, and the indices of these classes in WNID order, from
+/// zero.
 const GOLDEN: [u32; 10] = [490, 361, 171, 822, 297, 482, 13, 704, 599, 164];
 const GOLDEN_SORTED: [u32; 10] = [65, 970, 230, 809, 516, 57, 334, 415, 674, 332];
 
-/// Validation images of 2012.
+/// The number of validation images of 2012.
 const VALIDATION: usize = 50_000;
 
-/// The kit of one year's challenge.
+/// The development kit of a challenge.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::data::source) struct Devkit {
-    /// The classes, in the order of their WNIDs.
+    /// The classes in WNID order.
     classes: Vec<Synset>,
-    /// For each validation image the place of its class in that order.
+    /// The index of the class of each validation image.
     pub(in crate::data::source) validation: Vec<u32>,
-    /// What was assumed to read it.
+    /// Assumptions made to read it.
     pub(in crate::data::source) notes: Vec<String>,
 }
 
 /// A class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Synset {
-    /// WordNet's identifier, the name of its archive: `n01440764`.
+    /// The WordNet identifier, the name of its archive: `n01440764`.
     wnid: String,
-    /// What it is called: `tench, Tinca tinca`.
+    /// Its name: `tench, Tinca tinca`.
     words: String,
-    /// The challenge's own number for it, which is not its place in the order of WNIDs.
+    /// The challenge's own number, which is not its index in WNID order.
     id: u32,
 }
 
-/// The files of a kit, wherever they are.
+/// The files of a kit.
 struct Files {
     origin: String,
     meta: Vec<u8>,
@@ -50,10 +50,10 @@ struct Files {
 }
 
 impl Devkit {
-    /// The kit in a folder: unpacked, or as the archive that ImageNet hands out; `None`, if there is none.
+    /// Finds the kit in a folder, unpacked or as ImageNet's archive; `None` if there is none.
     ///
     /// # Errors
-    /// When its files are not what they should be.
+    /// Returns an error if its files are invalid.
     pub(in crate::data::source) fn find(folder: &Path) -> Result<Option<Self>> {
         let Some(files) = unpacked(folder)?.map_or_else(|| packed(folder), |files| Ok(Some(files)))? else {
             return Ok(None);
@@ -72,12 +72,12 @@ impl Devkit {
         classes.sort_by(|a, b| a.wnid.cmp(&b.wnid));
         let mut kit = Self { classes, validation: Vec::new(), notes: Vec::new() };
         if let Some(truth) = &files.truth {
-            let (validation, verified) = labels(&kit.classes, truth, is_2012)?;
-            kit.validation = validation;
-            if !verified {
+            let truth = labels(&kit.classes, truth, is_2012)?;
+            kit.validation = truth.labels;
+            if !truth.is_official {
                 kit.notes.push(format!(
-                    "{}: the ground truth is assumed to hold the identifiers that meta.mat gives the classes, not places in the \
-                     order of WNIDs. This could not be verified: it does not begin as that of the official ILSVRC2012 kit",
+                    "{}: the ground truth is assumed to hold the identifiers in meta.mat, not indices in WNID order. This could not be \
+                     verified: it does not start like the official ILSVRC2012 ground truth",
                     files.origin
                 ));
             }
@@ -85,7 +85,7 @@ impl Devkit {
         Ok(kit)
     }
 
-    /// Names that tell every class from every other: its words, and its WNID where the words are another's too.
+    /// Returns unique class names: the words, and the WNID where several classes have the same words.
     pub(in crate::data::source) fn names(&self) -> Vec<String> {
         let mut times: HashMap<&str, usize> = HashMap::new();
         for class in &self.classes {
@@ -98,24 +98,24 @@ impl Devkit {
         self.classes.iter().map(name).collect()
     }
 
-    /// The places of the classes that a list of identifiers names, one a line.
+    /// Converts a list of identifiers, one per line, to class indices.
     pub(super) fn labels(&self, truth: &str) -> Result<Vec<u32>> {
-        labels(&self.classes, truth, false).map(|(labels, _)| labels)
+        labels(&self.classes, truth, false).map(|truth| truth.labels)
     }
 
-    /// The WNID of the class at a place.
+    /// Returns the WNID of a class.
     pub(in crate::data::source) fn wnid(&self, place: u32) -> &str {
         &self.classes[place as usize].wnid
     }
 
-    /// The place of a class.
+    /// Returns the index of a class.
     pub(super) fn label(&self, wnid: &str) -> Option<u32> {
         self.classes.binary_search_by(|class| class.wnid.as_str().cmp(wnid)).ok().map(|at| at as u32)
     }
 }
 
-/// The class of a record; `None` for one that other classes belong to.
-fn leaf(record: &Record) -> Result<Option<Synset>> {
+/// Parses the class of a record; `None` if it has children.
+fn leaf(record: &Struct) -> Result<Option<Synset>> {
     let find = |names: &[&str]| {
         record.iter().find(|(name, _)| names.contains(&name.as_str())).map(|(_, value)| value)
     };
@@ -141,12 +141,21 @@ fn leaf(record: &Record) -> Result<Option<Synset>> {
     Ok(Some(Synset { wnid, words, id: id as u32 }))
 }
 
-/// The validation images' classes, from identifiers, one a line; and whether they begin as those of 2012's official kit do.
-fn labels(classes: &[Synset], truth: &str, is_2012: bool) -> Result<(Vec<u32>, bool)> {
+/// The classes in a ground truth file.
+#[derive(Debug)]
+struct GroundTruth {
+    /// The index of the class of each image.
+    labels: Vec<u32>,
+    /// Whether the file starts like the official one of 2012.
+    is_official: bool,
+}
+
+/// Converts identifiers, one per line, to class indices, and returns whether they start like the official ones of 2012.
+fn labels(classes: &[Synset], truth: &str, is_2012: bool) -> Result<GroundTruth> {
     let places: HashMap<u32, u32> = classes.iter().zip(0..).map(|(class, place)| (class.id, place)).collect();
     let ids: Vec<u32> = truth
         .split_whitespace()
-        .map(|word| word.parse().map_err(|_| Error::data(format!("ground truth: `{word}` is no number"))))
+        .map(|word| word.parse().map_err(|_| Error::data(format!("ground truth: `{word}` is not a number"))))
         .collect::<Result<_>>()?;
     if ids.is_empty() {
         return Err(Error::data("the ground truth is empty, expected a number for each image")
@@ -156,37 +165,37 @@ fn labels(classes: &[Synset], truth: &str, is_2012: bool) -> Result<(Vec<u32>, b
     let label = |id: &u32| {
         places.get(id).copied().ok_or_else(|| {
             Error::data(format!(
-                "ground truth: {id} is the identifier of no class; there are {}",
+                "ground truth: {id} is not the identifier of a class; there are {}",
                 places.len()
             ))
         })
     };
     let labels: Vec<u32> = ids.iter().map(label).collect::<Result<_>>()?;
-    // What is as long as 2012's has to be 2012's, and to lead to the classes that it is known to lead to.
+    // A list as long as that of 2012 must be the official one and lead to the known classes.
     let is_official = is_2012 && ids.starts_with(&GOLDEN) && labels.starts_with(&GOLDEN_SORTED);
     if is_2012 && ids.len() == VALIDATION && !is_official {
         return Err(Error::data(format!(
-            "ground truth: it begins {:?}, classes {:?} in the order of WNIDs; 2012's begins {GOLDEN:?}, classes \
+            "ground truth: it starts with {:?}, classes {:?} in WNID order; that of 2012 starts with {GOLDEN:?}, classes \
              {GOLDEN_SORTED:?}",
             &ids[..10],
             &labels[..10]
         ))
-        .help("the kit of 2012, both files of it: ILSVRC2012_devkit_t12.tar.gz"));
+        .help("use both files of the 2012 kit: ILSVRC2012_devkit_t12.tar.gz"));
     }
-    Ok((labels, is_official))
+    Ok(GroundTruth { labels, is_official })
 }
 
-/// Refuses places in the order of WNIDs, which some hand out under the ground truth's own name: joined with the kit
-/// they would label nearly every image wrongly.
+/// Rejects indices in WNID order, which some distribute under the same file name: combined with the kit, nearly every label would
+/// be wrong.
 fn check_order(ids: &[u32]) -> Result<()> {
     let Some(first) = ids.first_chunk::<10>() else { return Ok(()) };
     let sorted = GOLDEN_SORTED;
     if *first == sorted || *first == sorted.map(|place| place + 1) {
         return Err(Error::data(format!(
-            "ground truth: it begins {first:?}: those are places in the order of WNIDs, not the challenge's identifiers, \
-             which begin {GOLDEN:?}"
+            "ground truth: it starts with {first:?}: these are indices in WNID order, not the identifiers of the challenge, which \
+             start with {GOLDEN:?}"
         ))
-        .help("the file of the development kit itself: data/ILSVRC2012_validation_ground_truth.txt"));
+        .help("use the file of the development kit: data/ILSVRC2012_validation_ground_truth.txt"));
     }
     Ok(())
 }
@@ -199,13 +208,13 @@ pub(in crate::data::source) fn is_truth(name: &str) -> bool {
     name.ends_with("validation_ground_truth.txt") && !name.starts_with('.')
 }
 
-/// The kit's files in the folder, in `data/` of it, or in a kit's folder of it.
+/// Finds the unpacked kit in the folder, in its `data/`, or in a kit folder.
 fn unpacked(folder: &Path) -> Result<Option<Files>> {
     let mut places = vec![folder.to_path_buf(), folder.join("data")];
     let listed = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut kits: Vec<PathBuf> = listed.filter(|path| path.is_dir() && is_kit(path)).collect();
     kits.sort();
-    // Some programs unpack an archive into a folder of its name, in which there is the archive's own.
+    // Some programs unpack an archive into a folder of the same name.
     let inner: Vec<PathBuf> = kits.iter().filter_map(|kit| Some(kit.join(kit.file_name()?))).collect();
     places.extend(kits.iter().chain(&inner).flat_map(|kit| [kit.join("data"), kit.clone()]));
     let Some(place) = places.into_iter().find(|place| place.join("meta.mat").is_file()) else {
@@ -213,7 +222,7 @@ fn unpacked(folder: &Path) -> Result<Option<Files>> {
     };
     let read = |path: &Path| -> Result<Vec<u8>> {
         let cannot =
-            |error: std::io::Error| Error::data(format!("{}: cannot be read: {error}", path.display()));
+            |error: std::io::Error| Error::data(format!("{}: cannot read the file: {error}", path.display()));
         read_most(File::open(path).map_err(cannot)?).map_err(cannot)
     };
     let truth = std::fs::read_dir(&place).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -232,7 +241,7 @@ fn is_kit(path: &Path) -> bool {
     name.contains("devkit") && !name.starts_with('.')
 }
 
-/// How a kit's archive is stored, by its bytes: browsers unpack `.gz` and keep the name, or the other way.
+/// How the archive of a kit is stored, by its bytes: browsers may unpack `.gz` and keep the name, or vice versa.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Packing {
     Gzip,
@@ -246,7 +255,7 @@ impl Packing {
         match head {
             _ if head.starts_with(&[0x1f, 0x8b]) => Some(Self::Gzip),
             _ if head.get(257..262) == Some(b"ustar") => Some(Self::Tar),
-            // An empty or broken archive is still the kit, and reading it says what is wrong.
+            // An empty or broken archive is still the kit: reading it reports the error.
             _ if path.extension().is_some_and(|end| end == "tar") => Some(Self::Tar),
             _ if path.extension().is_some_and(|end| end == "gz" || end == "tgz") => Some(Self::Gzip),
             _ => None,
@@ -254,7 +263,7 @@ impl Packing {
     }
 }
 
-/// The archive of a kit.
+/// Finds the archive of a kit.
 fn archive(folder: &Path) -> Option<(PathBuf, Packing)> {
     let listed = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut kits: Vec<PathBuf> = listed.filter(|path| path.is_file() && is_kit(path)).collect();
@@ -262,16 +271,16 @@ fn archive(folder: &Path) -> Option<(PathBuf, Packing)> {
     kits.into_iter().find_map(|path| Packing::of(&path).map(|packing| (path, packing)))
 }
 
-/// The kit's files in the archive that is handed out.
+/// Reads the kit from its archive.
 fn packed(folder: &Path) -> Result<Option<Files>> {
     let Some((path, packing)) = archive(folder) else { return Ok(None) };
     let cannot = |error: std::io::Error| {
-        Error::data(format!("{}: not a whole archive: {error}", path.display())).help("download it again")
+        Error::data(format!("{}: not a complete archive: {error}", path.display())).help("download it again")
     };
     let file = File::open(&path).map_err(cannot)?;
     let reader: Box<dyn Read> = match packing {
         Packing::Tar => Box::new(file),
-        Packing::Gzip => Box::new(flate2::read::GzDecoder::new(file).take(8 * MOST)),
+        Packing::Gzip => Box::new(flate2::read::GzDecoder::new(file).take(8 * MAX_SIZE)),
     };
     let (mut meta, mut truth) = (None, None);
     for entry in tar::Archive::new(reader).entries().map_err(cannot)? {
@@ -287,21 +296,21 @@ fn packed(folder: &Path) -> Result<Option<Files>> {
             );
         }
     }
-    let meta = meta.ok_or_else(|| Error::data(format!("{}: there is no meta.mat in it", path.display())))?;
+    let meta = meta.ok_or_else(|| Error::data(format!("{}: no meta.mat in it", path.display())))?;
     Ok(Some(Files { origin: path.display().to_string(), meta, truth }))
 }
 
-/// The ground truth's text.
+/// Decodes the text of the ground truth.
 fn text(bytes: &[u8]) -> Result<String> {
     Text::decode(bytes).map(|text| text.text).map_err(|error| error.context("the ground truth"))
 }
 
-/// A file's bytes, if they are not too many.
+/// Reads a file that must not be too large.
 fn read_most(reader: impl Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    reader.take(MOST + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > MOST {
-        true => Err(std::io::Error::other(format!("more than {MOST} bytes"))),
+    reader.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > MAX_SIZE {
+        true => Err(std::io::Error::other(format!("more than {MAX_SIZE} bytes"))),
         false => Ok(bytes),
     }
 }
@@ -310,7 +319,7 @@ fn read_most(reader: impl Read) -> std::io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// A thousand classes, whose identifiers lead where the official ones do as far as that is known.
+    /// A thousand classes with the known official identifiers.
     fn classes() -> Vec<Synset> {
         let known: HashMap<u32, u32> = GOLDEN_SORTED.into_iter().zip(GOLDEN).collect();
         let mut rest = (1..=1000).filter(|id| !GOLDEN.contains(id));
@@ -327,20 +336,22 @@ mod tests {
     }
 
     #[test]
-    fn only_the_official_beginning_is_verified() {
+    fn only_the_official_start_is_verified() {
         let classes = classes();
-        let (places, verified) = labels(&classes, &lines(&GOLDEN), true).unwrap();
-        assert_eq!((places, verified), (GOLDEN_SORTED.to_vec(), true));
-        assert!(!labels(&classes, &lines(&GOLDEN[..9]), true).unwrap().1);
-        assert!(!labels(&classes, &lines(&GOLDEN), false).unwrap().1);
+        let truth = labels(&classes, &lines(&GOLDEN), true).unwrap();
+        assert_eq!((truth.labels, truth.is_official), (GOLDEN_SORTED.to_vec(), true));
+        assert!(!labels(&classes, &lines(&GOLDEN[..9]), true).unwrap().is_official);
+        assert!(!labels(&classes, &lines(&GOLDEN), false).unwrap().is_official);
         let mut other = GOLDEN;
         other.swap(0, 1);
-        assert!(!labels(&classes, &lines(&other), true).unwrap().1);
-        // The whole one has to be the official one.
+        assert!(!labels(&classes, &lines(&other), true).unwrap().is_official);
+        // A list of full length must be the official one.
         let mut whole = GOLDEN.to_vec();
         whole.resize(VALIDATION, 1);
-        assert!(labels(&classes, &lines(&whole), true).unwrap().1);
+        assert!(labels(&classes, &lines(&whole), true).unwrap().is_official);
         whole.swap(0, 1);
-        assert!(labels(&classes, &lines(&whole), true).unwrap_err().message.contains("2012's begins"));
+        assert!(
+            labels(&classes, &lines(&whole), true).unwrap_err().message.contains("that of 2012 starts with")
+        );
     }
 }

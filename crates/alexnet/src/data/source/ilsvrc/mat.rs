@@ -1,17 +1,17 @@
-//! As much of MATLAB's MAT files, version 5, as the development kit's `meta.mat` needs: arrays of structs whose fields
-//! are text or numbers. Written after "MAT-File Format" (The MathWorks). Every length is checked before it is used.
+//! A reader for MATLAB's MAT files, version 5, limited to what `meta.mat` of the development kit needs: arrays of structs with
+//! text or number fields. Follows "MAT-File Format" (The MathWorks). Every length is checked before it is used.
 
 use std::io::Read;
 
 use crate::{Error, Result};
 
-/// Bytes before the first element: text, and a version.
+/// The size of the file header: text and a version.
 const HEADER: usize = 128;
 
-/// Most bytes that a compressed element may unpack to: the kit's file has less than one million.
-const MOST: u64 = 64 << 20;
+/// The maximum size of an unpacked element: the kit's file has less than one million bytes.
+const MAX_SIZE: u64 = 64 << 20;
 
-// Kinds of data.
+// Data types.
 const INT8: u32 = 1;
 const UINT8: u32 = 2;
 const INT16: u32 = 3;
@@ -24,29 +24,29 @@ const MATRIX: u32 = 14;
 const COMPRESSED: u32 = 15;
 const UTF8: u32 = 16;
 
-// Classes of arrays.
+// Array classes.
 const STRUCT: u8 = 2;
 const CHAR: u8 = 4;
 
-/// One value of a field.
+/// The value of a field.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     Text(String),
     Numbers(Vec<f64>),
-    /// What this reader does not need.
+    /// A value that is not needed.
     Other,
 }
 
-/// One struct: its fields' names and values.
-pub(super) type Record = Vec<(String, Value)>;
+/// A struct: the names and values of its fields.
+pub(super) type Struct = Vec<(String, Value)>;
 
-/// The structs of the first array of that name.
+/// Reads the structs of the first array of that name.
 ///
 /// # Errors
-/// When the file is not of this format, is cut short, or has no such array.
-pub(super) fn structs(file: &[u8], name: &str) -> Result<Vec<Record>> {
+/// Returns an error if the file is in another format, is truncated, or has no such array.
+pub(super) fn structs(file: &[u8], name: &str) -> Result<Vec<Struct>> {
     if file.len() < HEADER || file[126..128] != *b"IM" || file[124..126] != [0, 1] {
-        return Err(broken("it does not begin as a MAT file of version 5, little-endian"));
+        return Err(broken("it does not start like a little-endian MAT file of version 5"));
     }
     let mut rest = &file[HEADER..];
     while !rest.is_empty() {
@@ -66,7 +66,7 @@ pub(super) fn structs(file: &[u8], name: &str) -> Result<Vec<Record>> {
         }
         rest = after;
     }
-    Err(broken(&format!("it has no array of structs named `{name}`")))
+    Err(broken(&format!("no array of structs named `{name}`")))
 }
 
 fn broken(what: &str) -> Error {
@@ -75,47 +75,47 @@ fn broken(what: &str) -> Error {
 
 fn inflate(data: &[u8]) -> Result<Vec<u8>> {
     let mut unpacked = Vec::new();
-    let read = flate2::read::ZlibDecoder::new(data).take(MOST + 1).read_to_end(&mut unpacked);
-    read.map_err(|error| broken(&format!("a compressed part does not unpack: {error}")))?;
-    if unpacked.len() as u64 > MOST {
-        return Err(broken(&format!("a part unpacks to more than {MOST} bytes")));
+    let read = flate2::read::ZlibDecoder::new(data).take(MAX_SIZE + 1).read_to_end(&mut unpacked);
+    read.map_err(|error| broken(&format!("cannot unpack a compressed element: {error}")))?;
+    if unpacked.len() as u64 > MAX_SIZE {
+        return Err(broken(&format!("an element unpacks to more than {MAX_SIZE} bytes")));
     }
     Ok(unpacked)
 }
 
-/// Kind and data of the first element, and what follows it.
+/// Splits off the first element: its type, its data, and the rest.
 fn element(bytes: &[u8]) -> Result<(u32, &[u8], &[u8])> {
     let word = |at: usize| -> Result<u32> {
-        let word = bytes.get(at..at + 4).ok_or_else(|| broken("it is cut short"))?;
+        let word = bytes.get(at..at + 4).ok_or_else(|| broken("it is truncated"))?;
         Ok(u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
     };
     let first = word(0)?;
-    // Up to four bytes stand in the tag itself.
+    // Up to four bytes are stored in the tag itself.
     if first >> 16 != 0 {
         let len = (first >> 16) as usize;
         if len > 4 || bytes.len() < 8 {
-            return Err(broken("a small element is larger than its place"));
+            return Err(broken("a small element has more than four bytes"));
         }
         return Ok((first & 0xffff, &bytes[4..4 + len], &bytes[8..]));
     }
     let len = word(4)? as usize;
-    let data = bytes.get(8..).and_then(|rest| rest.get(..len)).ok_or_else(|| broken("it is cut short"))?;
-    // Compressed elements are not padded, others are to eight bytes; the last may lack the padding.
+    let data = bytes.get(8..).and_then(|rest| rest.get(..len)).ok_or_else(|| broken("it is truncated"))?;
+    // Compressed elements are not padded, others to eight bytes; the last may lack the padding.
     let padded = if first == COMPRESSED { len } else { len.div_ceil(8) * 8 };
     Ok((first, data, &bytes[(8 + padded).min(bytes.len())..]))
 }
 
-/// The next element, which has to be of a kind.
+/// Splits off the next element, which must have this type.
 fn expect<'a>(rest: &mut &'a [u8], kind: u32, what: &str) -> Result<&'a [u8]> {
     let (found, data, after) = element(rest)?;
     if found != kind {
-        return Err(broken(&format!("{what} is of kind {found}, not {kind}")));
+        return Err(broken(&format!("{what} has type {found}, expected {kind}")));
     }
     *rest = after;
     Ok(data)
 }
 
-/// Class, number of elements and name of an array, and what follows.
+/// Parses the class, number of elements and name of an array, and returns the rest.
 fn array(data: &[u8]) -> Result<(u8, usize, String, &[u8])> {
     let mut rest = data;
     let flags = expect(&mut rest, UINT32, "an array's flags")?;
@@ -124,14 +124,13 @@ fn array(data: &[u8]) -> Result<(u8, usize, String, &[u8])> {
     let sizes = sizes.as_chunks::<4>().0.iter().map(|&size| i32::from_le_bytes(size));
     let count =
         sizes.map(|size| usize::try_from(size).ok()).try_fold(1usize, |all, size| all.checked_mul(size?));
-    let count =
-        count.filter(|&count| count <= data.len()).ok_or_else(|| broken("an array's size is impossible"))?;
+    let count = count.filter(|&count| count <= data.len()).ok_or_else(|| broken("invalid array size"))?;
     let name = expect(&mut rest, INT8, "an array's name")?;
     Ok((class, count, String::from_utf8_lossy(name).into_owned(), rest))
 }
 
-/// The structs of an array; `None`, if it is another array or has another name.
-fn records(data: &[u8], name: &str) -> Result<Option<Vec<Record>>> {
+/// Parses the structs of an array; `None` if it is another array.
+fn records(data: &[u8], name: &str) -> Result<Option<Vec<Struct>>> {
     let (class, count, found, mut rest) = array(data)?;
     if class != STRUCT || name != found {
         return Ok(None);
@@ -139,16 +138,16 @@ fn records(data: &[u8], name: &str) -> Result<Option<Vec<Record>>> {
     let width = expect(&mut rest, INT32, "the length of field names")?;
     let width = width.first_chunk().map_or(0, |&width| i32::from_le_bytes(width));
     let width = usize::try_from(width).ok().filter(|&width| width > 0);
-    let width = width.ok_or_else(|| broken("field names have no length"))?;
+    let width = width.ok_or_else(|| broken("field names without a length"))?;
     let names: Vec<String> = expect(&mut rest, INT8, "field names")?
         .chunks(width)
         .map(|name| {
             String::from_utf8_lossy(name.split(|&byte| byte == 0).next().unwrap_or(name)).into_owned()
         })
         .collect();
-    // A value takes a tag of eight bytes at least.
+    // A value takes at least a tag of eight bytes.
     if names.is_empty() || count.checked_mul(8 * names.len()).is_none_or(|least| least > rest.len()) {
-        return Err(broken("there are fewer values than are promised"));
+        return Err(broken("fewer values than declared"));
     }
     let mut all = Vec::with_capacity(count);
     for _ in 0..count {
@@ -161,9 +160,9 @@ fn records(data: &[u8], name: &str) -> Result<Option<Vec<Record>>> {
     Ok(Some(all))
 }
 
-/// The value of a field.
+/// Parses the value of a field.
 fn value(data: &[u8]) -> Result<Value> {
-    // An empty array may have nothing at all.
+    // An empty array may have no data at all.
     if data.is_empty() {
         return Ok(Value::Other);
     }
@@ -173,12 +172,12 @@ fn value(data: &[u8]) -> Result<Value> {
             let (kind, data, _) = element(rest)?;
             Ok(Value::Text(text(kind, data)))
         }
-        // Numbers, in whatever kind is short enough for them.
+        // Numbers may be stored in a shorter type.
         6..=13 if count > 0 => {
             let (kind, data, _) = element(rest)?;
             let numbers = numbers(kind, data)?;
             if numbers.len() != count {
-                return Err(broken(&format!("{} numbers where {count} are promised", numbers.len())));
+                return Err(broken(&format!("{} numbers, expected {count}", numbers.len())));
             }
             Ok(Value::Numbers(numbers))
         }
@@ -193,7 +192,7 @@ fn text(kind: u32, data: &[u8]) -> String {
                 data.as_chunks::<2>().0.iter().map(|&unit| u16::from_le_bytes(unit)).collect();
             String::from_utf16_lossy(&units)
         }
-        // Single bytes are Latin letters.
+        // Single bytes are Latin-1.
         INT8 | UINT8 => data.iter().map(|&byte| char::from(byte)).collect(),
         _ => String::from_utf8_lossy(data).into_owned(),
     }
@@ -210,7 +209,7 @@ fn numbers(kind: u32, data: &[u8]) -> Result<Vec<f64>> {
         UINT32 => words.iter().map(|&word| f64::from(u32::from_le_bytes(word))).collect(),
         SINGLE => words.iter().map(|&word| f64::from(f32::from_le_bytes(word))).collect(),
         DOUBLE => longs.iter().map(|&long| f64::from_le_bytes(long)).collect(),
-        UTF8 => return Err(broken("letters where numbers are expected")),
-        other => return Err(broken(&format!("numbers of an unknown kind, {other}"))),
+        UTF8 => return Err(broken("text where numbers are expected")),
+        other => return Err(broken(&format!("numbers of unknown type {other}"))),
     })
 }

@@ -1,8 +1,8 @@
-//! ImageNet's challenges as they are handed out: archives of archives, read in place, and a development kit.
+//! ImageNet's challenges as distributed: archives of archives, read in place, and a development kit.
 //!
-//! `ILSVRC2012_img_train.tar` holds a tar for each class, `ILSVRC2012_img_val.tar` the validation images in the order
-//! of their numbers; what those show stands in the kit. 2010's files have the same layout; their test images are public,
-//! and `patch_images.tar` replaces some that were blank.
+//! `ILSVRC2012_img_train.tar` holds a tar per class, `ILSVRC2012_img_val.tar` the validation images in the order of their numbers;
+//! their classes are in the kit. The files of 2010 have the same layout; their test labels are public, and `patch_images.tar`
+//! replaces some images that were blank.
 
 mod devkit;
 mod mat;
@@ -12,43 +12,61 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::archive::{Archives, Member};
-use super::index::Listing;
+use super::catalog::{ByteRange, Item, Location};
+use super::dataset::Dataset;
+use super::index::{self, Depth};
 use super::naming::hidden_part;
+use super::split::Split;
+use super::store::Store;
 use super::text::Text;
-use super::tree::some;
-use super::{Dataset, Findings, Item, Place, Split, Store, index};
-use crate::data::ProblemKind;
+use crate::data::problem::{Findings, ProblemKind};
+use crate::data::wording::{count, first_few};
 use crate::{Error, Result};
 pub(super) use devkit::{Devkit, is_truth};
 
-/// The archives of a year: its name, those of training and validation, and their sizes in bytes, where known.
+/// The archives of a year: names and, if known, sizes in bytes.
 struct Year {
     name: &'static str,
-    train: (&'static str, Option<u64>),
-    val: (&'static str, Option<u64>),
-    /// Test images, and the file that says what they show, where that is public.
-    test: Option<(&'static str, &'static str)>,
+    train: ImageArchive,
+    val: ImageArchive,
+    /// The test images and the file of their labels, if that is public.
+    test: Option<TestFiles>,
     kit: &'static str,
+}
+
+#[derive(Clone, Copy)]
+struct ImageArchive {
+    file: &'static str,
+    bytes: Option<u64>,
+}
+
+#[derive(Clone, Copy)]
+struct TestFiles {
+    images: &'static str,
+    labels: &'static str,
 }
 
 const YEARS: [Year; 2] = [
     Year {
         name: "ILSVRC2012",
-        train: ("ILSVRC2012_img_train.tar", Some(147_897_477_120)),
-        val: ("ILSVRC2012_img_val.tar", Some(6_744_924_160)),
+        train: ImageArchive { file: "ILSVRC2012_img_train.tar", bytes: Some(147_897_477_120) },
+        val: ImageArchive { file: "ILSVRC2012_img_val.tar", bytes: Some(6_744_924_160) },
         test: None,
         kit: "ILSVRC2012_devkit_t12.tar.gz",
     },
     Year {
         name: "ILSVRC2010",
-        train: ("ILSVRC2010_images_train.tar", None),
-        val: ("ILSVRC2010_images_val.tar", None),
-        test: Some(("ILSVRC2010_images_test.tar", "ILSVRC2010_test_ground_truth.txt")),
+        train: ImageArchive { file: "ILSVRC2010_images_train.tar", bytes: None },
+        val: ImageArchive { file: "ILSVRC2010_images_val.tar", bytes: None },
+        test: Some(TestFiles {
+            images: "ILSVRC2010_images_test.tar",
+            labels: "ILSVRC2010_test_ground_truth.txt",
+        }),
         kit: "ILSVRC2010_devkit-1.0.tar.gz",
     },
 ];
 
-/// 2010's images that take the place of blank ones of the same names.
+/// Images of 2010 that replace blank ones of the same names.
 const PATCHES: &str = "patch_images.tar";
 
 /// A challenge that is being opened.
@@ -56,27 +74,30 @@ struct Challenge<'a> {
     folder: &'a Path,
     year: &'static Year,
     kit: Option<Devkit>,
-    /// Where the images of [`PATCHES`] are, by name.
+    /// The images in [`PATCHES`], by name.
     patches: HashMap<String, Member>,
     classes: Vec<String>,
     notes: Vec<String>,
-    /// Entries that are no plain files, or no archives of a class.
+    /// Entries that are not regular files, or not archives of a class.
     odd: Vec<String>,
-    /// Members that a system added, such as `._n01440764.tar`.
+    /// System files in the archives, such as `._n01440764.tar`.
     hidden: Vec<String>,
 }
 
 fn year(folder: &Path) -> Option<&'static Year> {
-    YEARS.iter().find(|year| [year.train.0, year.val.0].iter().any(|name| folder.join(name).is_file()))
+    YEARS
+        .iter()
+        .find(|year| [&year.train, &year.val].iter().any(|archive| folder.join(archive.file).is_file()))
 }
 
-/// Whether a folder holds a challenge's archives.
+/// Returns whether a folder holds the archives of a challenge.
 pub(super) fn is_ilsvrc(folder: &Path) -> bool {
     year(folder).is_some()
 }
 
 pub(super) fn open(folder: &Path, findings: &mut Findings) -> Result<Dataset> {
-    let year = year(folder).ok_or_else(|| Error::data(format!("{}: no archives", folder.display())))?;
+    let year =
+        year(folder).ok_or_else(|| Error::data(format!("{}: no ImageNet archives", folder.display())))?;
     let kit = Devkit::find(folder)?;
     let classes = kit.as_ref().map(Devkit::names).unwrap_or_default();
     let notes = kit.as_ref().map(|kit| kit.notes.clone()).unwrap_or_default();
@@ -94,29 +115,29 @@ impl Challenge<'_> {
     fn find_patches(&mut self) -> Result<()> {
         let path = self.folder.join(PATCHES);
         if path.is_file() {
-            let members = self.list(&path, None, Listing::Plain)?;
+            let members = self.list(&path, None, Depth::Plain)?;
             let name = |member: &Member| member.name.rsplit('/').next().unwrap_or_default().to_owned();
             self.patches = members.into_iter().map(|member| (name(&member), member)).collect();
         }
         Ok(())
     }
 
-    /// The training images, if they are there.
+    /// Opens the training images, if they exist.
     fn train(&mut self) -> Result<Option<Split>> {
-        let path = self.folder.join(self.year.train.0);
+        let path = self.folder.join(self.year.train.file);
         if !path.is_file() {
             return Ok(None);
         }
-        let mut members = self.list(&path, self.year.train.1, Listing::Nested)?;
+        let mut members = self.list(&path, self.year.train.bytes, Depth::Nested)?;
         if members.is_empty() {
-            return Err(Error::data(format!("{}: it holds no archive of a class", path.display()))
-                .help("the archive as ImageNet hands it out: a n01440764.tar and so on in it"));
+            return Err(Error::data(format!("{}: no class archives in it", path.display()))
+                .help("use the archive as distributed by ImageNet, which holds n01440764.tar and so on"));
         }
         if self.kit.is_none() {
             let wnids: BTreeSet<&str> = members.iter().map(wnid).collect();
             self.classes = wnids.into_iter().map(str::to_owned).collect();
             self.notes.push(format!(
-                "no development kit, so classes have no names but their WNIDs: {} beside the archives",
+                "no development kit, so classes are named by their WNIDs; to get names, put {} next to the archives",
                 self.year.kit
             ));
         }
@@ -129,43 +150,43 @@ impl Challenge<'_> {
         if !unknown.is_empty() {
             let unknown: Vec<&str> = unknown.into_iter().collect();
             return Err(Error::data(format!(
-                "{}: archives of classes that the development kit does not have: {}",
+                "{}: archives of classes that are not in the development kit: {}",
                 path.display(),
-                some(&unknown)
+                first_few(&unknown)
             ))
-            .help("the development kit of the same year"));
+            .help("use the development kit of the same year"));
         }
         let item = |member: Member| {
-            let name = member.name.split_once(".tar/").map_or("", |parts| parts.1);
+            let name = member.name.split_once(".tar/").map_or("", |(_, end)| end);
             let file = format!("{}/{}", wnid(&member), name.trim_start_matches("./"));
-            Item { label: label(wnid(&member)).unwrap_or(0), place: self.place(&member), file }
+            Item { label: label(wnid(&member)).unwrap_or(0), location: self.location(&member), file }
         };
-        Ok(Some(Split::new("train", members.into_iter().map(item), self.store(path)).never_turned()))
+        Ok(Some(Split::new("train", members.into_iter().map(item), self.store(path)).ignoring_exif()))
     }
 
-    /// The validation images, if they are there and the kit says what they show.
+    /// Opens the validation images, if they exist and the kit has their labels.
     fn val(&mut self) -> Result<Option<Split>> {
-        let (name, expected) = self.year.val;
+        let ImageArchive { file: name, bytes: expected } = self.year.val;
         let path = self.folder.join(name);
         let labels = self.kit.as_mut().map(|kit| std::mem::take(&mut kit.validation)).unwrap_or_default();
         if !path.is_file() {
-            self.notes.push(format!("there is no {name}: nothing to validate on"));
+            self.notes.push(format!("no {name}, so nothing to validate on"));
             return Ok(None);
         }
         if labels.is_empty() {
-            let way_out = match self.kit {
-                Some(_) => "The development kit has no ground truth: unpack it again".to_owned(),
-                None => format!("{} beside it, or unpacked, does", self.year.kit),
+            let help = match self.kit {
+                Some(_) => "the development kit has no ground truth: unpack it again".to_owned(),
+                None => format!("put {} next to it, or unpack it there", self.year.kit),
             };
-            self.notes.push(format!("{name} is left out: nothing says what its images show. {way_out}"));
+            self.notes.push(format!("{name} is not used: its images have no labels; {help}"));
             return Ok(None);
         }
         self.numbered("val", path, expected, labels, "the development kit's ground truth").map(Some)
     }
 
-    /// The test images, where what they show is public and there.
+    /// Opens the test images, if they and their labels exist.
     fn test(&mut self) -> Result<Option<Split>> {
-        let Some((name, truth)) = self.year.test else { return Ok(None) };
+        let Some(TestFiles { images: name, labels: truth }) = self.year.test else { return Ok(None) };
         let (path, truth) = (self.folder.join(name), self.folder.join(truth));
         let Some(kit) = self.kit.as_ref().filter(|_| path.is_file() && truth.is_file()) else {
             return Ok(None);
@@ -174,7 +195,7 @@ impl Challenge<'_> {
         self.numbered("test", path, None, labels, &truth.display().to_string()).map(Some)
     }
 
-    /// A split whose images are numbered, and their labels in that order, which `truth` gave.
+    /// Builds a split of numbered images with labels in that order, read from `truth`.
     fn numbered(
         &mut self,
         name: &str,
@@ -183,7 +204,7 @@ impl Challenge<'_> {
         labels: Vec<u32>,
         truth: &str,
     ) -> Result<Split> {
-        let mut members = self.list(&path, expected, Listing::Plain)?;
+        let mut members = self.list(&path, expected, Depth::Plain)?;
         members.sort_by(|a, b| a.name.cmp(&b.name));
         if members.len() != labels.len() {
             return Err(Error::data(format!(
@@ -192,29 +213,29 @@ impl Challenge<'_> {
                 members.len(),
                 labels.len()
             ))
-            .help("the archive and the kit of the same year, both whole"));
+            .help("use the complete archive and the kit of the same year"));
         }
         let item = |(member, label): (Member, u32)| Item {
-            place: self.place(&member),
+            location: self.location(&member),
             file: member.name.trim_start_matches("./").to_owned(),
             label,
         };
-        Ok(Split::new(name, members.into_iter().zip(labels).map(item), self.store(path)).never_turned())
+        Ok(Split::new(name, members.into_iter().zip(labels).map(item), self.store(path)).ignoring_exif())
     }
 
-    /// Where an image's bytes are, or those of the one that replaces it.
-    fn place(&self, member: &Member) -> Place {
+    /// Returns the location of an image, or of the one that replaces it.
+    fn location(&self, member: &Member) -> Location {
         let patch = self.patches.get(member.name.rsplit('/').next().unwrap_or_default());
         let (archive, Member { offset, len, .. }) = patch.map_or((0, member), |patch| (1, patch));
-        Place::Bytes { archive, offset: *offset, len: *len }
+        Location::Bytes(ByteRange { archive, offset: *offset, len: *len })
     }
 
-    /// What an archive holds: images, or archives of them.
-    fn list(&mut self, path: &Path, expected: Option<u64>, listing: Listing) -> Result<Vec<Member>> {
-        let contents = index::kept(path, listing).map_err(|error| not_whole(path, expected, &error))?;
+    /// Lists the images in an archive.
+    fn list(&mut self, path: &Path, expected: Option<u64>, depth: Depth) -> Result<Vec<Member>> {
+        let contents = index::kept(path, depth).map_err(|error| incomplete(path, expected, &error))?;
         let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         if contents.unended && expected.is_some_and(|expected| size < expected) {
-            return Err(not_whole(path, expected, &std::io::Error::other("it has no end")));
+            return Err(incomplete(path, expected, &std::io::Error::other("no end-of-archive mark")));
         }
         self.notes.extend(contents.oddities.notes(path));
         let (hidden, odd): (Vec<String>, Vec<String>) =
@@ -233,70 +254,79 @@ impl Challenge<'_> {
 
     fn finish(mut self, splits: Vec<Split>, findings: &mut Findings) -> Result<Dataset> {
         if let Some(train) = splits.iter().find(|split| split.name == "train") {
-            self.tell_missing(train, findings);
+            self.report_missing(train, findings);
         }
         let Self { folder, year, patches, classes, mut notes, odd, hidden, .. } = self;
         if !patches.is_empty() {
-            notes.push(format!(
-                "{} images of {PATCHES} take the place of others of their names",
-                patches.len()
-            ));
+            notes.push(format!("{PATCHES} replaces {}", count(patches.len(), "image")));
         }
         odd.iter().for_each(|name| {
-            findings.tell(ProblemKind::Junk, name, "no plain file, or no archive of a class")
+            findings.report(ProblemKind::Junk, name, "not a regular file, or not the archive of a class")
         });
         if !odd.is_empty() {
             let odd: Vec<&str> = odd.iter().map(String::as_str).collect();
-            notes.push(format!("{} entries are no plain files and left out: {}", odd.len(), some(&odd)));
+            notes.push(format!(
+                "skipped {} that are not regular files: {}",
+                count(odd.len(), "entry"),
+                first_few(&odd)
+            ));
         }
         hidden.iter().for_each(|name| {
-            findings.tell(ProblemKind::Junk, name, "hidden, or left by a system or an editor; skipped")
+            findings.report(ProblemKind::Junk, name, "hidden, system or editor file; ignored")
         });
         if !hidden.is_empty() {
             let names: Vec<&str> = hidden.iter().map(String::as_str).collect();
-            notes.push(format!("skipped {} hidden or system files: {}", hidden.len(), some(&names)));
+            notes.push(format!(
+                "skipped {}: {}",
+                count(hidden.len(), "hidden or system file"),
+                first_few(&names)
+            ));
         }
         if splits.is_empty() {
             return Err(Error::data(format!("{}: {}", folder.display(), notes.join("; "))).help(format!(
-                "{}, {} and {} in one folder, as ImageNet hands them out",
-                year.train.0, year.val.0, year.kit
+                "put {}, {} and {} as distributed by ImageNet in one folder",
+                year.train.file, year.val.file, year.kit
             )));
         }
         Ok(Dataset { classes, splits, origin: format!("{} in {}", year.name, folder.display()), notes })
     }
 
-    /// Classes without training images.
-    fn tell_missing(&mut self, train: &Split, findings: &mut Findings) {
+    /// Reports classes without training images.
+    fn report_missing(&mut self, train: &Split, findings: &mut Findings) {
         let present: BTreeSet<u32> = (0..train.len()).map(|index| train.label(index)).collect();
         let classes = (0..).zip(&self.classes);
         let missing: Vec<&str> =
             classes.filter(|(label, _)| !present.contains(label)).map(|(_, name)| name.as_str()).collect();
-        let archive = self.year.train.0;
+        let archive = self.year.train.file;
         for class in &missing {
-            findings.tell(ProblemKind::MissingClass, *class, format!("{archive} has no images of it"));
+            findings.report(
+                ProblemKind::MissingClass,
+                *class,
+                format!("no images of this class in {archive}"),
+            );
         }
         if !missing.is_empty() {
             self.notes.push(format!(
-                "{archive} has no images of {} classes: {}",
-                missing.len(),
-                some(&missing)
+                "no images of {} in {archive}: {}",
+                count(missing.len(), "class"),
+                first_few(&missing)
             ));
         }
     }
 }
 
-/// The WNID of a training image: its archive's name.
+/// Returns the WNID of a training image: the name of its archive.
 fn wnid(member: &Member) -> &str {
-    let archive = member.name.split_once(".tar/").map_or("", |parts| parts.0);
+    let archive = member.name.split_once(".tar/").map_or("", |(start, _)| start);
     archive.rsplit('/').next().unwrap_or(archive)
 }
 
-fn not_whole(path: &Path, expected: Option<u64>, error: &std::io::Error) -> Error {
+fn incomplete(path: &Path, expected: Option<u64>, error: &std::io::Error) -> Error {
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    let message = format!("{}: not a whole tar archive: {error}", path.display());
+    let message = format!("{}: not a complete tar archive: {error}", path.display());
     match expected {
         Some(expected) if expected > size => {
-            Error::data(format!("{message}. It has {size} bytes; what ImageNet hands out has {expected}"))
+            Error::data(format!("{message}. It has {size} bytes, expected {expected}"))
                 .help("to download the rest: `curl -C - -O URL`")
         }
         _ => Error::data(message).help("download it again"),

@@ -1,39 +1,48 @@
-//! What is not used of a source, counted and reported.
+//! Counts and reports what is skipped in a source.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::Findings;
-use super::super::tree::some;
-use super::{Made, extension, file_name, hidden_part};
-use crate::data::ProblemKind;
-use crate::data::check::plan;
+use super::kind::{extension, file_name, hidden_part};
+use super::made::OwnFolder;
+use crate::data::own_files::{FIX_RECORD, SET_ASIDE};
+use crate::data::problem::{Findings, ProblemKind};
+use crate::data::wording::{count, first_few};
 
-/// What is not used of a source, and why.
+/// An image in an unsupported format.
+#[derive(Clone, Debug)]
+pub(crate) struct UnsupportedFile {
+    pub(crate) path: String,
+    pub(crate) format: &'static str,
+}
+
+/// What is skipped in a source, and why.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Skipped {
-    /// Hidden files and folders, and what systems leave behind.
+    /// Hidden, system and editor files.
     pub(crate) hidden: BTreeSet<String>,
-    /// Folders that this program made.
-    pub(crate) made: BTreeMap<String, Made>,
+    /// Folders made by this program.
+    pub(crate) made: BTreeMap<String, OwnFolder>,
     /// Files that are not images.
     pub(crate) others: Vec<String>,
-    /// Images in formats that are not decoded.
-    pub(crate) unsupported: Vec<(String, &'static str)>,
-    /// Masks of the images beside them.
+    /// Images in unsupported formats.
+    pub(crate) unsupported: Vec<UnsupportedFile>,
+    /// Masks of images next to them.
     pub(crate) masks: Vec<String>,
 }
 
 impl Skipped {
-    /// Notes a hidden path: the part of it that is hidden, once.
+    /// Records the hidden part of a path once.
     pub(crate) fn hide(&mut self, path: &str) {
-        if let Some(part) = hidden_part(path).filter(|part| !plan::OWN.contains(&file_name(part))) {
+        if let Some(part) =
+            hidden_part(path).filter(|part| ![SET_ASIDE, FIX_RECORD].contains(&file_name(part)))
+        {
             self.hidden.insert(part.to_owned());
         }
     }
 
-    /// A line for each reason.
+    /// Returns a note for each reason.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let list = |names: &mut dyn Iterator<Item = &str>| some(&names.collect::<Vec<_>>());
+        let list = |names: &mut dyn Iterator<Item = &str>| first_few(&names.collect::<Vec<_>>());
         let mut notes = Vec::new();
         if !self.hidden.is_empty() {
             let names = list(&mut self.hidden.iter().map(String::as_str));
@@ -58,18 +67,18 @@ impl Skipped {
             notes.push(format!(
                 "skipped {}, a format that is not supported (convert to JPEG or PNG): {}",
                 count(files.len(), &what),
-                some(&files)
+                first_few(&files)
             ));
         }
         if !self.masks.is_empty() {
             let names = list(&mut self.masks.iter().map(String::as_str));
             let what = count(self.masks.len(), "mask");
-            notes.push(format!("skipped {what} of the images beside them: {names}"));
+            notes.push(format!("skipped {what} of images next to them: {names}"));
         }
         notes
     }
 
-    /// What a folder without images holds instead, behind its name.
+    /// Describes what a folder without images holds instead, after its name.
     pub(in crate::data) fn instead(&self, name: &str, below: &str) -> String {
         let hidden = self.hidden.iter().filter(|path| path.starts_with(below)).count();
         let others = self.others.iter().filter(|path| path.starts_with(below)).count();
@@ -89,27 +98,27 @@ impl Skipped {
         if parts.is_empty() { name.to_owned() } else { format!("{name} (only {})", parts.join(", ")) }
     }
 
-    /// Tells each file.
-    pub(in crate::data) fn tell(&self, findings: &mut Findings) {
+    /// Reports each file.
+    pub(in crate::data) fn report(&self, findings: &mut Findings) {
         for path in &self.hidden {
-            findings.tell(ProblemKind::Junk, path, "hidden, or left by a system or an editor; skipped");
+            findings.report(ProblemKind::Junk, path, "hidden, system or editor file; ignored");
         }
         for (folder, made) in &self.made {
-            findings.tell(
+            findings.report(
                 ProblemKind::NotUsed,
                 folder,
                 format!("made by alexnet ({}); skipped", made.name()),
             );
         }
         for path in &self.others {
-            findings.tell(ProblemKind::Junk, path, "not an image; skipped");
+            findings.report(ProblemKind::Junk, path, "not an image; skipped");
         }
-        for (path, format) in &self.unsupported {
+        for UnsupportedFile { path, format } in &self.unsupported {
             let detail = format!("{format} is not supported; skipped. Convert it to JPEG or PNG");
-            findings.tell(ProblemKind::Unsupported, path, detail);
+            findings.report(ProblemKind::Unsupported, path, detail);
         }
         for path in &self.masks {
-            findings.tell(ProblemKind::NotUsed, path, "a mask of the image beside it; skipped");
+            findings.report(ProblemKind::NotUsed, path, "mask of the image next to it; skipped");
         }
     }
 
@@ -131,12 +140,7 @@ impl Skipped {
 
     fn by_format(&self) -> BTreeMap<&'static str, Vec<&str>> {
         let mut formats: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        self.unsupported.iter().for_each(|(path, format)| formats.entry(format).or_default().push(path));
+        self.unsupported.iter().for_each(|file| formats.entry(file.format).or_default().push(&file.path));
         formats
     }
-}
-
-/// `1 mask`, `2 masks`.
-pub(crate) fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

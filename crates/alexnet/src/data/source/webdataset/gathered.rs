@@ -1,15 +1,13 @@
-//! The samples of all tars, and what is not used of them.
+//! The samples of all tars, and what is skipped.
 
 use std::collections::BTreeMap;
 
-use super::super::Findings;
-use super::super::naming::{Skipped, count};
-use super::super::tree::some;
-use super::Sample;
-use super::samples::Source;
-use crate::data::ProblemKind;
+use super::samples::{LabelKind, Sample};
+use crate::data::problem::{Findings, ProblemKind};
+use crate::data::source::naming::Skipped;
+use crate::data::wording::{count, first_few};
 
-/// Keys of JSON files that hold the class, the surest first.
+/// Keys of JSON files that hold the class, most specific first.
 pub(super) const KEYS: [&str; 17] = [
     "label",
     "cls",
@@ -30,20 +28,20 @@ pub(super) const KEYS: [&str; 17] = [
     "synset",
 ];
 
-/// What is gathered from all tars.
+/// The contents of all tars.
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) splits: BTreeMap<Option<&'static str>, Vec<Sample>>,
-    /// Images that are left out, by the reason.
+    /// Skipped images, by reason.
     pub(super) left_out: BTreeMap<&'static str, Vec<String>>,
-    /// Images that are in the sample of another image.
+    /// Images that belong to the sample of another image.
     pub(super) beside: Vec<String>,
-    /// Labels that no image has.
+    /// The number of labels without an image.
     pub(super) unused: usize,
-    /// Files of other kinds that may hold labels, and do not where a surer kind is there.
-    pub(super) other_sources: BTreeMap<Source, usize>,
+    /// Label files of other kinds, which are not used if a more specific kind exists.
+    pub(super) other_sources: BTreeMap<LabelKind, usize>,
     pub(super) skipped: Skipped,
-    /// How many JSON files had each of the keys.
+    /// The number of JSON files with each of the keys.
     pub(super) keys: BTreeMap<usize, usize>,
     pub(super) codings: Vec<String>,
 }
@@ -53,12 +51,12 @@ impl Gathered {
         self.left_out.entry(reason).or_default().push(file);
     }
 
-    /// Of the values of a JSON file's keys, which are still all in `class`, leaves that of one key for all files.
-    pub(super) fn choose_key(&mut self, source: Source) {
-        if source != Source::Json {
+    /// Chooses one key for all JSON files. Until then, `class` of a sample holds the values of all keys.
+    pub(super) fn choose_key(&mut self, source: LabelKind) {
+        if source != LabelKind::Json {
             return;
         }
-        // The key that most files have; of several the surest.
+        // The key that most files have; of several the most specific.
         let best = self.keys.iter().max_by_key(|&(&key, &files)| (files, std::cmp::Reverse(key)));
         let Some((&key, _)) = best else { return };
         self.codings.push(format!("classes from key `{}` of the .json files", KEYS[key]));
@@ -78,21 +76,21 @@ impl Gathered {
         without.into_iter().for_each(|file| self.leave_out("a .json without that key", file));
     }
 
-    pub(super) fn tell(&self, source: Source, findings: &mut Findings, notes: &mut Vec<String>) {
+    pub(super) fn report(&self, source: LabelKind, findings: &mut Findings, notes: &mut Vec<String>) {
         for (reason, files) in &self.left_out {
-            files.iter().for_each(|file| findings.tell(ProblemKind::Loose, file, *reason));
+            files.iter().for_each(|file| findings.report(ProblemKind::Loose, file, *reason));
             let names: Vec<&str> = files.iter().map(String::as_str).collect();
-            notes.push(format!("skipped {} ({reason}): {}", count(names.len(), "image"), some(&names)));
+            notes.push(format!("skipped {} ({reason}): {}", count(names.len(), "image"), first_few(&names)));
         }
         if !self.beside.is_empty() {
             let names: Vec<&str> = self.beside.iter().map(String::as_str).collect();
             names.iter().for_each(|&file| {
-                findings.tell(ProblemKind::NotUsed, file, "beside the image of its sample; skipped")
+                findings.report(ProblemKind::NotUsed, file, "accompanies the image of its sample; skipped")
             });
             notes.push(format!(
-                "skipped {} that only accompany the image of a sample, as masks do: {}",
+                "skipped {} that accompany the image of a sample, as masks do: {}",
                 count(names.len(), "image"),
-                some(&names)
+                first_few(&names)
             ));
         }
         if self.unused > 0 {
@@ -103,7 +101,7 @@ impl Gathered {
             notes.push(format!("not used: {files}; classes are read from {} files", source.name()));
         }
         notes.extend(self.codings.iter().cloned());
-        self.skipped.tell(findings);
+        self.skipped.report(findings);
         notes.extend(self.skipped.notes());
     }
 }

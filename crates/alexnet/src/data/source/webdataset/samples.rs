@@ -1,42 +1,50 @@
-//! Which label belongs to which image in a WebDataset's tar: members of one sample share the beginning of their names.
+//! Which label belongs to which image in a WebDataset tar: members of a sample share the start of their names.
 //!
-//! Officially that is the name up to its first dot, so that `0001.jpg` and `0001.cls` are one sample. Many sets have dots in
-//! their names, `img.0.jpg` and `img.0.cls`: there the longest name in common counts.
+//! Officially that is the name up to its first dot: `0001.jpg` and `0001.cls` are one sample. Many sets have dots in their names,
+//! `img.0.jpg` and `img.0.cls`; there the longest common name counts.
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::data::source::catalog::Location;
 use crate::{Error, Result};
 
-/// Endings of files that say what an image shows, the surest first.
+/// An image with the contents of its label file.
+pub(super) struct Sample {
+    pub(super) class: String,
+    pub(super) file: String,
+    pub(super) location: Location,
+}
+
+/// The kinds of label files, most specific first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Source {
-    /// A file that holds nothing but the class.
+pub(super) enum LabelKind {
+    /// A file that holds only the class.
     Class,
-    /// `.index`, which may hold the class or the place in some list.
+    /// `.index`, which may hold the class or a position in some list.
     Index,
-    /// A key of a JSON file.
+    /// A JSON file with a key for the class.
     Json,
     /// A text, which may be a caption.
     Text,
 }
 
-/// The longest first: `.cls.txt` is not a `.txt`.
-const ENDINGS: [(&str, Source); 11] = [
-    (".target.txt", Source::Class),
-    (".class.txt", Source::Class),
-    (".label.txt", Source::Class),
-    (".cls.txt", Source::Class),
-    (".target", Source::Class),
-    (".class", Source::Class),
-    (".label", Source::Class),
-    (".index", Source::Index),
-    (".json", Source::Json),
-    (".cls", Source::Class),
-    (".txt", Source::Text),
+/// Extensions, the longest first: `.cls.txt` is not a `.txt`.
+const ENDINGS: [(&str, LabelKind); 11] = [
+    (".target.txt", LabelKind::Class),
+    (".class.txt", LabelKind::Class),
+    (".label.txt", LabelKind::Class),
+    (".cls.txt", LabelKind::Class),
+    (".target", LabelKind::Class),
+    (".class", LabelKind::Class),
+    (".label", LabelKind::Class),
+    (".index", LabelKind::Index),
+    (".json", LabelKind::Json),
+    (".cls", LabelKind::Class),
+    (".txt", LabelKind::Text),
 ];
 
-impl Source {
-    /// What a member's name says it is, and the name without the ending.
+impl LabelKind {
+    /// Returns the kind of a label file by its name, and the name without the extension.
     pub(super) fn of(name: &str) -> Option<(Self, &str)> {
         let file = name.rfind('/').map_or(0, |slash| slash + 1);
         let found =
@@ -44,7 +52,7 @@ impl Source {
         found.map(|&(ending, source)| (source, &name[..name.len() - ending.len()]))
     }
 
-    /// What to call it.
+    /// Returns the extension to show to the user.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Class => ".cls",
@@ -58,37 +66,39 @@ impl Source {
 /// What an image belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Belongs {
-    /// To these labels, by their places; more than one have to say the same.
+    /// To these labels, by their indices, which must agree.
     To(Vec<usize>),
-    /// To the sample of another image: a mask, a depth map.
+    /// To the sample of another image, as a mask or a depth map.
     Beside,
-    /// To none.
+    /// To no label.
     Alone,
 }
 
-/// For each image what it belongs to, among labels by their names without endings.
+/// Pairs images with labels, both given by name, labels without extensions.
 ///
 /// # Errors
-/// When several images could be the one that a label belongs to.
+/// Returns an error if several images could belong to a label.
 pub(super) fn pair(images: &[&str], labels: &[&str]) -> Result<Vec<Belongs>> {
-    let mut groups: BTreeMap<&str, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
-    images.iter().zip(0..).for_each(|(name, at)| groups.entry(key(name)).or_default().0.push(at));
-    labels.iter().zip(0..).for_each(|(name, at)| groups.entry(key(name)).or_default().1.push(at));
+    let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
+    images.iter().zip(0..).for_each(|(name, at)| groups.entry(key(name)).or_default().images.push(at));
+    labels.iter().zip(0..).for_each(|(name, at)| groups.entry(key(name)).or_default().labels.push(at));
     let mut found = vec![Belongs::Alone; images.len()];
-    for (members, said) in groups.into_values().filter(|(_, said)| !said.is_empty()) {
-        pair_group(images, labels, &members, &said, &mut found)?;
+    for group in groups.into_values().filter(|group| !group.labels.is_empty()) {
+        pair_group(images, labels, &group, &mut found)?;
     }
     Ok(found)
 }
 
-/// Pairs members whose names are the same up to the first dot.
-fn pair_group(
-    images: &[&str],
-    labels: &[&str],
-    members: &[usize],
-    said: &[usize],
-    found: &mut [Belongs],
-) -> Result<()> {
+/// Images and labels, by index, whose names are equal up to the first dot.
+#[derive(Default)]
+struct Group {
+    images: Vec<usize>,
+    labels: Vec<usize>,
+}
+
+/// Pairs the members of a group.
+fn pair_group(images: &[&str], labels: &[&str], group: &Group, found: &mut [Belongs]) -> Result<()> {
+    let Group { images: members, labels: said } = group;
     let mut exact: HashMap<&str, Vec<usize>> = HashMap::new();
     said.iter().for_each(|&label| exact.entry(labels[label]).or_default().push(label));
     let taken: std::collections::HashSet<&str> =
@@ -115,7 +125,7 @@ fn pair_group(
                 if !longer.is_empty() {
                     wanted.entry(longer).or_default().push(image);
                 } else if alone {
-                    found[image] = Belongs::To(said.to_vec());
+                    found[image] = Belongs::To(said.clone());
                 }
             }
         }
@@ -124,18 +134,18 @@ fn pair_group(
         let [image] = images_of[..] else {
             let names: Vec<&str> = images_of.iter().take(3).map(|&image| images[image]).collect();
             return Err(Error::data(format!(
-                "{} could all be the image that {}'s label belongs to",
-                names.join(", "),
-                labels[labels_of[0]]
+                "several images could belong to the label of {}: {}",
+                labels[labels_of[0]],
+                names.join(", ")
             ))
-            .help("one image for each label: a.jpg and a.cls"));
+            .help("use one image per label: a.jpg and a.cls"));
         };
         found[image] = Belongs::To(labels_of);
     }
     Ok(())
 }
 
-/// A name's beginnings that end before a dot of its last part, the longest first.
+/// Returns the starts of a name that end before a dot of its last part, longest first.
 fn prefixes(name: &str) -> impl Iterator<Item = &str> {
     let file = name.rfind('/').map_or(0, |slash| slash + 1);
     name[file..].rmatch_indices('.').map(move |(dot, _)| &name[..file + dot])
@@ -145,7 +155,7 @@ fn stem(name: &str) -> &str {
     prefixes(name).next().unwrap_or(name)
 }
 
-/// The path up to the first dot of its last part.
+/// Returns the path up to the first dot of its last part.
 fn key(name: &str) -> &str {
     prefixes(name).last().unwrap_or(name)
 }
@@ -155,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_belong_to_the_images_with_the_longest_name_in_common() {
+    fn labels_belong_to_images_with_the_longest_common_name() {
         use Belongs::{Alone, Beside};
         let to = |label: usize| Belongs::To(vec![label]);
         for (images, labels, expected) in [
@@ -178,11 +188,11 @@ mod tests {
     }
 
     #[test]
-    fn endings_say_what_a_label_is() {
-        assert_eq!(Source::of("a/1.cls.txt"), Some((Source::Class, "a/1")));
-        assert_eq!(Source::of("1.a.txt"), Some((Source::Text, "1.a")));
-        assert_eq!(Source::of("1.json"), Some((Source::Json, "1")));
-        assert_eq!(Source::of("1.jpg"), None);
-        assert_eq!(Source::of("a/.cls"), None);
+    fn recognizes_label_files_by_extension() {
+        assert_eq!(LabelKind::of("a/1.cls.txt"), Some((LabelKind::Class, "a/1")));
+        assert_eq!(LabelKind::of("1.a.txt"), Some((LabelKind::Text, "1.a")));
+        assert_eq!(LabelKind::of("1.json"), Some((LabelKind::Json, "1")));
+        assert_eq!(LabelKind::of("1.jpg"), None);
+        assert_eq!(LabelKind::of("a/.cls"), None);
     }
 }

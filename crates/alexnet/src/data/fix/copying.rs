@@ -1,0 +1,142 @@
+//! Applies a plan to a new folder: links to unchanged images, repaired copies of the others.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::mend::{ending_kept, mend};
+use super::plan::{Action, FixCounts, FixStep};
+use super::record::{FileContents, FixRecord, RecordEntry};
+use crate::data::encode;
+use crate::data::source::{Split, Stored};
+use crate::{Error, Result};
+
+/// A folder that is being filled.
+pub(super) struct CopyWriter<'a> {
+    source: &'a Path,
+    out: &'a Path,
+    record: FixRecord,
+    /// Names in use, relative to the folder.
+    taken: BTreeSet<String>,
+    done: FixCounts,
+}
+
+impl<'a> CopyWriter<'a> {
+    /// Starts filling an empty folder.
+    pub(super) fn begin(source: &'a Path, out: &'a Path) -> Result<Self> {
+        let record = FixRecord::begin(out)?;
+        Ok(Self { source, out, record, taken: BTreeSet::new(), done: FixCounts::default() })
+    }
+
+    /// Records that everything is done.
+    pub(super) fn finish(mut self) -> Result<FixCounts> {
+        self.record.add(&RecordEntry::Complete)?;
+        Ok(self.done)
+    }
+
+    /// Adds an image to a class folder, as its step demands.
+    pub(super) fn copy(
+        &mut self,
+        split: &Split,
+        index: usize,
+        step: Option<&FixStep>,
+        folder: &str,
+    ) -> Result<()> {
+        let file = split.file(index);
+        let (name, content) = match step.map(|step| step.action) {
+            Some(Action::LeaveOut) => {
+                self.done.left_out += 1;
+                return Ok(());
+            }
+            Some(Action::Mend) => {
+                self.done.mended += 1;
+                let (bytes, ending) = mend(split, index)?;
+                (self.name(folder, file, Some(ending)), Content::Bytes(bytes))
+            }
+            None => {
+                self.done.kept += 1;
+                match split.path(index) {
+                    Some(original) => (self.name(folder, file, None), Content::Original(original)),
+                    None => match split.stored(index)? {
+                        Stored::Pixels(image) => {
+                            (self.name(folder, file, Some("png")), Content::Bytes(encode::png(&image)?))
+                        }
+                        Stored::File(bytes) => (self.name(folder, file, None), Content::Bytes(bytes)),
+                        Stored::TooLarge(bytes) => {
+                            return Err(Error::data(format!(
+                                "{file}: {bytes} bytes is too large for an image"
+                            ))
+                            .help("set its action to `leave-out` in the plan"));
+                        }
+                    },
+                }
+            }
+        };
+        self.make(name, &content)
+    }
+
+    /// Returns a unique name for a file, relative to the folder.
+    fn name(&mut self, folder: &str, file: &str, ending: Option<&str>) -> String {
+        let name = file.rsplit('/').next().unwrap_or(file);
+        let (stem, old) = name.rsplit_once('.').unwrap_or((name, "jpg"));
+        let ending = ending.filter(|ending| ending_kept(name, ending).is_none()).unwrap_or(old);
+        let candidate = |n: usize| match n {
+            1 => format!("{folder}/{stem}.{ending}"),
+            n => format!("{folder}/{stem}-{n}.{ending}"),
+        };
+        let free = (1..).map(candidate).find(|name| !self.taken.contains(name)).expect("numbers do not end");
+        self.taken.insert(free.clone());
+        free
+    }
+
+    fn make(&mut self, name: String, content: &Content) -> Result<()> {
+        let path = self.out.join(&name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| Error::io(folder, "create the folder", &error))?;
+        }
+        let holds = match content {
+            Content::Bytes(bytes) => FileContents::of(bytes),
+            Content::Original(original) => {
+                let below = original.strip_prefix(self.source).ok().and_then(Path::to_str);
+                below.map_or(FileContents::Unknown, |below| FileContents::CopyOf(below.to_owned()))
+            }
+        };
+        self.record.add(&RecordEntry::Made { file: name, holds })?;
+        let made = match content {
+            Content::Bytes(bytes) => std::fs::write(&path, bytes),
+            Content::Original(original) => {
+                // If the image is a symbolic link, link to its target: a relative link would not work elsewhere.
+                let linked = original.canonicalize().and_then(|original| std::fs::hard_link(original, &path));
+                linked.or_else(|_| std::fs::copy(original, &path).map(drop))
+            }
+        };
+        made.map_err(|error| Error::io(&path, "write the file", &error))
+    }
+}
+
+/// The contents of a new file.
+enum Content {
+    Bytes(Vec<u8>),
+    /// Same as this file.
+    Original(PathBuf),
+}
+
+/// Returns a valid, unique folder name for each class.
+pub(super) fn class_folders(classes: &[String]) -> Result<Vec<String>> {
+    let plain = |class: &String| -> String {
+        let name: String =
+            class.chars().map(|c| if c.is_control() || "/\\:".contains(c) { '-' } else { c }).collect();
+        match name.trim_start_matches('.').trim() {
+            "" => "-".to_owned(),
+            name => name.to_owned(),
+        }
+    };
+    let folders: Vec<String> = classes.iter().map(plain).collect();
+    let different: BTreeSet<&String> = folders.iter().collect();
+    if different.len() < folders.len() {
+        return Err(Error::data(
+            "two classes would get the same folder: their names differ only in characters that folder names cannot contain",
+        ));
+    }
+    Ok(folders)
+}

@@ -1,0 +1,263 @@
+//! Packs a data set.
+
+use std::path::Path;
+
+use crossbeam_channel::bounded;
+
+use super::config::{PackConfig, PackSettings};
+use super::manifest::{FORMAT_VERSION, Manifest, PackedSplit, SHARD, Storage, read_json};
+use super::shard::{self, Shard, WrittenShard};
+use super::squares::SquaresUser;
+use crate::data::own_files::UNFINISHED_PACK;
+use crate::data::source::{Dataset, Split};
+use crate::data::square::{self, RESIZE};
+use crate::data::statistics::Statistics;
+use crate::data::{check, decode, encode, identity};
+use crate::error::{Kind, shell};
+use crate::files::{atomic, json, real_path};
+use crate::{Error, Result};
+
+/// Rejects an output folder inside the source, of which it would become a part.
+///
+/// # Errors
+/// Returns an error if `out` is the source or inside it, with links resolved.
+pub fn check_outside(source: &Path, out: &Path) -> Result<()> {
+    let real = source.canonicalize().unwrap_or_else(|_| source.to_owned());
+    if !real.is_dir() || !real_path(out).starts_with(&real) {
+        return Ok(());
+    }
+    let name = real.file_name().map_or("images".into(), |name| name.to_string_lossy().into_owned());
+    let beside = real.with_file_name(format!("{name}-packed"));
+    Err(Error::usage(format!("{} is inside the source {}", out.display(), source.display())).help(format!(
+        "pack to a folder outside it: `alexnet data pack {} {}`",
+        shell(source),
+        shell(beside)
+    )))
+}
+
+/// Packs every split of a data set and returns the contents of the folder. Finished shards of an interrupted call are kept.
+/// `progress` receives the number of images just done, and stops the packing if it returns an error.
+///
+/// # Errors
+/// Returns an error if the folder is used for something else, there is not enough disk space, a file cannot be read or written,
+/// or `progress` fails. Finished shards stay.
+pub fn pack(
+    dataset: &Dataset,
+    config: &PackConfig,
+    progress: &(dyn Fn(usize) -> Result<()> + Sync),
+) -> Result<Manifest> {
+    let splits: Vec<Split> = dataset
+        .splits
+        .iter()
+        .filter(|split| split.name != "all")
+        .map(|split| split.oriented(config.orientation))
+        .collect();
+    let splits: Vec<&Split> = splits.iter().collect();
+    for split in &splits {
+        split.check_packed(config.side, config.orientation, SquaresUser::Packing)?;
+    }
+    let settings = PackSettings {
+        format_version: FORMAT_VERSION,
+        store: config.store,
+        side: config.side,
+        orientation: config.orientation,
+        source: dataset.origin.clone(),
+        source_digest: identity::digest(dataset),
+    };
+    prepare(&config.out, &settings)?;
+    check_space(&splits, config)?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(config.workers.max(1)).build();
+    let pool = pool.map_err(|error| Error::threads(config.workers.max(1), &error))?;
+    let mut manifest = Manifest {
+        format_version: FORMAT_VERSION,
+        store: config.store,
+        side: config.side,
+        orientation: config.orientation,
+        rotated: Some(0),
+        resize: RESIZE.to_owned(),
+        decoder: decode::DECODER.to_owned(),
+        source: dataset.origin.clone(),
+        source_digest: settings.source_digest.clone(),
+        classes: dataset.classes.clone(),
+        splits: Vec::new(),
+        skipped: Vec::new(),
+    };
+    let mut statistics = None;
+    for split in splits {
+        let written = pack_split(split, dataset, config, &settings, &pool, progress)?;
+        let mut all = Statistics::empty(config.side);
+        let mut shards = Vec::new();
+        for WrittenShard { shard, statistics, rotated } in written {
+            all.merge(statistics);
+            manifest.rotated = manifest.rotated.zip(rotated).map(|(sum, more)| sum + more);
+            shards.push(shard);
+        }
+        if split.name == "train" {
+            check::every_class_decodes(split, &all.usable, &dataset.classes)?;
+        }
+        manifest.skipped.extend(all.skipped.iter().cloned());
+        let images = shards.iter().map(|shard| shard.images).sum();
+        manifest.splits.push(PackedSplit { name: split.name.clone(), images, shards });
+        statistics = statistics.or((split.name == "train").then_some(all));
+    }
+    if let Some(statistics) = statistics {
+        if statistics.usable.is_empty() {
+            return Err(Error::data(format!("{}: no training images", dataset.origin)));
+        }
+        // Images that were left out have no index in the packed set.
+        let (usable, skipped) = ((0..statistics.usable.len()).collect(), Vec::new());
+        Statistics { usable, skipped, ..statistics }.save(&config.out)?;
+    }
+    json::write(&config.out.join(Manifest::FILE), &manifest)?;
+    let _ = std::fs::remove_file(config.out.join(UNFINISHED_PACK));
+    Ok(manifest)
+}
+
+/// Creates the folder, or finds it started with the same settings.
+fn prepare(out: &Path, settings: &PackSettings) -> Result<()> {
+    std::fs::create_dir_all(out).map_err(|error| Error::io(out, "create the folder", &error))?;
+    let begun = out.join(UNFINISHED_PACK);
+    if begun.is_file() {
+        let before: PackSettings = read_json(&begun)?;
+        if before != *settings {
+            return Err(Error::usage(format!(
+                "{}: packing was started with other settings: {:?}, side {}, orientation {}, of {}{}",
+                out.display(),
+                before.store,
+                before.side,
+                before.orientation.name(),
+                before.source,
+                if before.source_digest == settings.source_digest { "" } else { " with other images" }
+            ))
+            .help("use the settings of the first call, or another folder"));
+        }
+        return atomic::remove_leftovers(out);
+    }
+    if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(
+            Error::usage(format!("{} is not empty", out.display())).help("use a new or an empty folder")
+        );
+    }
+    json::write(&begun, settings)
+}
+
+/// Rejects packing without enough disk space.
+fn check_space(splits: &[&Split], config: &PackConfig) -> Result<()> {
+    let images: usize = splits.iter().map(|split| split.len()).sum();
+    let each = match config.store {
+        Storage::Raw => 3 * config.side * config.side,
+        Storage::Jpeg => typical_jpeg(splits, config.side),
+    };
+    let there = |split: &&Split| -> u64 {
+        let shards = 0..split.len().div_ceil(SHARD);
+        let size =
+            |k| std::fs::metadata(config.out.join(shard::name(split, k))).map_or(0, |found| found.len());
+        shards.map(size).sum()
+    };
+    let done: u64 = splits.iter().map(there).sum();
+    let needed = (images as u64 * (each as u64 + 100)).saturating_sub(done);
+    let free = fs4::available_space(&config.out)
+        .map_err(|error| Error::io(&config.out, "determine the free space", &error))?;
+    enough(&config.out, needed, free)
+}
+
+fn enough(out: &Path, needed: u64, free: u64) -> Result<()> {
+    if needed <= free {
+        return Ok(());
+    }
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    Err(Error::new(
+        Kind::Runtime,
+        format!(
+            "{}: {:.1} GB free, packing requires about {:.1} GB",
+            out.display(),
+            gigabytes(free),
+            gigabytes(needed)
+        ),
+    )
+    .help("use a folder on a larger disk, or --store jpeg, which requires about a sixth of --store raw"))
+}
+
+/// Estimates the size of a packed JPEG from a sample, with a margin.
+fn typical_jpeg(splits: &[&Split], side: usize) -> usize {
+    let some =
+        splits.iter().flat_map(|split| (0..split.len()).step_by(split.len() / 16 + 1).map(|i| (*split, i)));
+    let sizes: Vec<usize> = some
+        .filter_map(|(split, i)| split.image(i).ok()?.ok())
+        .filter_map(|image| Some(encode::jpeg(&square::square(&image, side)).ok()?.len()))
+        .collect();
+    sizes.iter().sum::<usize>() / sizes.len().max(1) * 11 / 10
+}
+
+/// Makes the missing shards of a split. One is written while the next is made.
+fn pack_split(
+    split: &Split,
+    dataset: &Dataset,
+    config: &PackConfig,
+    settings: &PackSettings,
+    pool: &rayon::ThreadPool,
+    progress: &(dyn Fn(usize) -> Result<()> + Sync),
+) -> Result<Vec<WrittenShard>> {
+    let numbers = 0..split.len().div_ceil(SHARD);
+    let path = |number: usize| config.out.join(shard::name(split, number));
+    let range = |number: usize| number * SHARD..split.len().min((number + 1) * SHARD);
+    let (send, shards) = bounded::<Shard>(0);
+    let mut fresh = std::thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            shards
+                .into_iter()
+                .map(|shard| shard::write(shard, config, dataset, settings))
+                .collect::<Result<Vec<_>>>()
+        });
+        let mut failed = None;
+        for number in numbers.clone().filter(|&number| !path(number).is_file()) {
+            let made = pool.install(|| shard::make(split, range(number), path(number), config, progress));
+            let sent = match made {
+                // If the channel is closed, the writer has failed and returns the error.
+                Ok(shard) => send.send(shard).is_ok(),
+                Err(error) => {
+                    failed = Some(error);
+                    false
+                }
+            };
+            if !sent {
+                break;
+            }
+        }
+        drop(send);
+        let written =
+            writer.join().unwrap_or_else(|_| Err(Error::data("the thread that writes shards panicked")));
+        failed.map_or(written, Err)
+    })?
+    .into_iter();
+    let mut all = Vec::new();
+    for number in numbers {
+        // `fresh` holds only the shards that did not exist before, in order.
+        let name = shard::name(split, number);
+        if fresh.as_slice().first().is_some_and(|written| written.shard.file == name) {
+            all.extend(fresh.next());
+        } else {
+            let path = path(number);
+            let kept = shard::read_back(&path, split, range(number), config, settings);
+            all.push(kept.map_err(|error| {
+                error.context(path.display()).help("delete this file; it will be created again")
+            })?);
+            progress(range(number).len())?;
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_small_disk_is_reported_with_both_sizes() {
+        let out = Path::new("packed");
+        assert!(enough(out, 5_000_000_000, 5_000_000_000).is_ok());
+        let error = enough(out, 252_000_000_000, 69_000_000_000).unwrap_err();
+        assert!(error.message.contains("69.0 GB free, packing requires about 252.0 GB"), "{error}");
+        assert!(error.help.is_some_and(|help| help.contains("--store jpeg")), "{}", error.message);
+    }
+}

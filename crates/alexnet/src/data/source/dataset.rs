@@ -1,0 +1,80 @@
+//! A data set: classes and splits.
+
+use std::sync::Arc;
+
+use super::split::Split;
+use crate::data::pack::SquaresUser;
+use crate::data::statistics::Statistics;
+use crate::error::shell;
+use crate::net::Input;
+use crate::{Error, Result};
+
+/// Labeled images in splits.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// The class names; a label is an index into them. Names of folders are sorted by their bytes.
+    pub classes: Vec<String>,
+    /// The splits: `train`, and if present `val`, `test` and `all`.
+    pub splits: Vec<Split>,
+    /// The path or name of the source, recorded with each run.
+    pub origin: String,
+    /// Notes for the user on how the source was read.
+    pub notes: Vec<String>,
+}
+
+impl Dataset {
+    /// Returns the split with this name.
+    ///
+    /// # Errors
+    /// Returns an error that lists the existing splits if there is none.
+    pub fn split(&self, name: &str) -> Result<&Split> {
+        self.splits.iter().find(|split| split.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.splits.iter().map(|split| split.name.as_str()).collect();
+            Error::data(format!("{} has no split `{name}`, only {}", self.origin, names.join(", ")))
+                .help(format!("--split {}", names.first().unwrap_or(&"train")))
+        })
+    }
+
+    /// Returns the training images.
+    ///
+    /// # Errors
+    /// Returns an error if there are none.
+    pub fn train(&self) -> Result<&Split> {
+        self.splits.iter().find(|split| split.name == "train").ok_or_else(|| {
+            let names: Vec<&str> = self.splits.iter().map(|split| split.name.as_str()).collect();
+            Error::data(format!("{}: no training images, only {}", self.origin, names.join(" and "))).help(
+                format!(
+                    "to train, add a train/ folder next to it; to evaluate a model on these images: \
+                    `alexnet eval MODEL --data {} --split {}`",
+                    shell(&self.origin),
+                    names.first().unwrap_or(&"test")
+                ),
+            )
+        })
+    }
+
+    /// Decodes all splits with the orientation of a recipe's `input`, after checking that packed squares suit it.
+    ///
+    /// # Errors
+    /// Returns an error as [`Split::check_packed`] does.
+    pub fn prepare(&mut self, input: &Input) -> Result<()> {
+        for split in &mut self.splits {
+            let note = split.check_packed(input.square, input.orientation, SquaresUser::Recipe)?;
+            self.notes.extend(note.filter(|note| !self.notes.contains(note)));
+            *split = split.oriented(input.orientation);
+        }
+        Ok(())
+    }
+
+    /// Sets the statistics of the training images, so that they are not measured again.
+    pub fn set_statistics(&mut self, statistics: Statistics) {
+        if let Some(train) = self.splits.iter_mut().find(|split| split.name == "train") {
+            train.set_statistics(Arc::new(statistics));
+        }
+    }
+
+    /// Returns the validation images: `val`, or otherwise `test`.
+    pub fn val(&self) -> Option<&Split> {
+        self.split("val").or_else(|_| self.split("test")).ok()
+    }
+}

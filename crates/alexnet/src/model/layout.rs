@@ -1,0 +1,48 @@
+//! The layout of a run folder: the names of its files.
+
+use std::path::{Path, PathBuf};
+
+use crate::files::atomic;
+
+/// What the run was started with, besides the recipe.
+pub const ORIGIN: &str = "run.json";
+/// The recipe.
+pub const RECIPE: &str = "recipe.toml";
+/// The command lines.
+pub const COMMANDS: &str = "command.txt";
+/// The messages.
+pub const LOG: &str = "log.txt";
+/// The metrics.
+pub const METRICS: &str = "metrics.jsonl";
+/// The folder of curves.
+pub const PLOTS: &str = "plots";
+/// The folder of checkpoints.
+pub const CHECKPOINTS: &str = "checkpoints";
+/// The best model.
+pub const BEST: &str = "best.safetensors";
+/// The model of the last step.
+pub const LAST: &str = "last.safetensors";
+/// The lock, held while a training uses the folder.
+pub const LOCK: &str = "lock";
+
+/// What is written before `run.json`: all that a run leaves if it is stopped before its first step.
+const BEFORE_ORIGIN: [&str; 4] = [LOCK, RECIPE, COMMANDS, LOG];
+
+/// Returns the model to use for the run in `folder`: the best one, or the last one if training ended before its first
+/// validation; `None` if neither exists.
+pub fn model(folder: &Path) -> Option<PathBuf> {
+    [BEST, LAST].map(|name| folder.join(name)).into_iter().find(|path| path.is_file())
+}
+
+/// Returns whether a folder has nothing worth keeping: it is missing or empty, or contains only what a run leaves that was
+/// stopped while its folder was created.
+pub fn is_unused(folder: &Path) -> bool {
+    let is_ours = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            BEFORE_ORIGIN.contains(&&*name) || atomic::is_leftover(&name)
+        })
+    };
+    std::fs::read_dir(folder).map_or(true, |mut entries| entries.all(is_ours))
+}

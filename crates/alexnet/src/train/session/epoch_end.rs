@@ -1,0 +1,153 @@
+//! The end of an epoch: validation, models, learning rate, advice.
+
+use super::models::Which;
+use super::training::Training;
+use crate::data::Split;
+use crate::error::Kind;
+use crate::eval::{Classifier, Evaluation, evaluate};
+use crate::format::{duration, significant};
+use crate::net::Recipe;
+use crate::train::metrics::{Line, Validation};
+use crate::train::observer::{Event, Phase, Validated};
+use crate::train::remedy::Remedy;
+use crate::train::schedule::Next;
+use crate::train::snapshot::Snapshot;
+use crate::train::tally::Tally;
+use crate::train::watch::{OnPlateau, Watch};
+use crate::{Error, Result};
+
+/// Share of an epoch spent waiting for images that is worth reporting.
+const WAITING_SHARE: f64 = 0.05;
+
+/// Seconds of an epoch spent waiting for images that are worth reporting: a short epoch waits for its first batches.
+const WAITING_SECONDS: f64 = 10.0;
+
+impl Training<'_> {
+    /// Evaluates the validation images by their center view.
+    pub(super) fn validate(&mut self) -> Result<Option<Evaluation>> {
+        let Some(split) = self.learner.config.dataset.val().cloned() else { return Ok(None) };
+        self.evaluate(&split, 1)
+    }
+
+    /// Evaluates a split; returns `None` if it is empty, or if the training is interrupted.
+    pub(super) fn evaluate(&mut self, split: &Split, views: usize) -> Result<Option<Evaluation>> {
+        let (learner, reporter) = (&mut self.learner, &mut self.reporter);
+        reporter.start_phase(Phase::Validation, split.len(), 0);
+        let judge = Classifier { engine: &mut *learner.engine, preprocess: &learner.images.preprocess };
+        let interrupt = &learner.config.interrupt;
+        let mut before = 0;
+        let evaluation = evaluate(judge, split, views, learner.config.workers, &mut |done| {
+            reporter.advance(done - before, None);
+            before = done;
+            match reporter.wants_stop() {
+                true => Err(Error::new(Kind::Runtime, "stopped by an observer")),
+                false => interrupt.check(),
+            }
+        });
+        reporter.end_phase();
+        match self.interruption() {
+            Some(_) => Ok(None),
+            None => Ok(Some(evaluation?).filter(|evaluation| evaluation.images > 0)),
+        }
+    }
+
+    /// Reports an epoch, saves its models, and advances the schedule. Returns a recipe to restart with if the loss is at chance
+    /// level and a restart is wanted.
+    pub(super) fn end_epoch(&mut self, evaluation: Option<Evaluation>) -> Result<Option<Box<Recipe>>> {
+        let (epoch, step) = (self.learner.epoch(), self.learner.state.step);
+        let (tally, late) = (self.learner.state.epoch, self.learner.state.late);
+        if let Some(evaluation) = &evaluation {
+            self.reporter.emit(&Event::Validated(Validated { epoch, step, evaluation }));
+        }
+        self.report_epoch(epoch, &tally, evaluation.as_ref());
+        self.keep_models(epoch, &tally, evaluation.clone())?;
+        let error = evaluation.as_ref().map_or(tally.mean_loss(), |evaluation| 1.0 - evaluation.top1_share());
+        let schedule = self.learner.schedule();
+        match self.learner.state.lr.finish_epoch(&schedule, error) {
+            Next::Divided => {
+                let lr = self.learner.lr();
+                self.reporter.info(&format!("the learning rate is divided: {lr} from now on"));
+            }
+            Next::Same | Next::End(_) => {}
+        }
+        let state = &mut self.learner.state;
+        let before = state.step.saturating_sub(state.batches);
+        state.batches = 0;
+        (state.epoch, state.late, state.recent) = Default::default();
+        self.checkpoints.save(&mut self.learner, &self.models, &mut self.reporter)?;
+        self.reporter.report_recovery();
+        if !Watch::is_due(before, step) {
+            return Ok(None);
+        }
+        let classes = self.learner.engine.network().classes;
+        let seen = Watch::evidence(late, tally, classes);
+        self.check_loss(&seen);
+        match Watch::is_flat(&seen, classes) {
+            true => self.on_plateau(),
+            false => Ok(None),
+        }
+    }
+
+    fn keep_models(&mut self, epoch: usize, tally: &Tally, evaluation: Option<Evaluation>) -> Result<()> {
+        let (learner, reporter) = (&mut self.learner, &mut self.reporter);
+        let classes = learner.engine.network().classes;
+        let diverged = Watch::has_diverged(tally.mean_loss(), classes)
+            || evaluation.as_ref().is_some_and(|found| Watch::has_diverged(found.loss, classes));
+        let model = self.models.capture(epoch, learner.state.step, evaluation.as_ref(), learner)?;
+        if !diverged && Snapshot::is_improved_by(learner.state.best.as_ref(), evaluation.as_ref()) {
+            self.models.keep(Which::Best, model.clone(), evaluation.clone(), learner, reporter)?;
+        }
+        self.models.keep(Which::Last, model, evaluation, learner, reporter)
+    }
+
+    fn report_epoch(&mut self, epoch: usize, tally: &Tally, evaluation: Option<&Evaluation>) {
+        let validation = evaluation.map(|evaluation| Validation {
+            loss: evaluation.loss as f32,
+            top1: evaluation.top1_share() as f32,
+            top5: evaluation.top5_share() as f32,
+        });
+        let line = self.learner.line(tally, validation);
+        self.reporter.info(&epoch_text(epoch, tally, &line));
+        // Without validation, the lines of the steps say the same.
+        if line.validation.is_some() {
+            self.reporter.emit(&Event::Metrics(&line));
+        }
+    }
+
+    fn on_plateau(&mut self) -> Result<Option<Box<Recipe>>> {
+        let remedy = match self.learner.config.on_plateau {
+            OnPlateau::Tell => return Ok(None),
+            OnPlateau::RestartWithHe => Remedy::He,
+            OnPlateau::RestartWithSmallBiases => Remedy::SmallBiases,
+            OnPlateau::Stop => {
+                let last = self.watch.advice().last();
+                let (finding, remedy) = last.map_or(("the loss is at chance level", ""), |advice| {
+                    (advice.finding.as_str(), advice.remedy.as_str())
+                });
+                return Err(Error::new(Kind::Diverged, finding).help(remedy));
+            }
+        };
+        let recipe = remedy.apply(&self.learner.config.recipe)?;
+        self.reporter
+            .info("restarting with the remedy; the files so far move to `earlier-1` in the run folder, or the next number");
+        // One restart: if the loss is flat again, only name remedies.
+        self.learner.config.on_plateau = OnPlateau::Tell;
+        Ok(Some(Box::new(recipe)))
+    }
+}
+
+fn epoch_text(epoch: usize, tally: &Tally, line: &Line) -> String {
+    let mut text =
+        format!("epoch {epoch}: lr {}, loss {:.4}, top-1 {:.2} %", line.lr, line.loss, 100.0 * line.top1);
+    if let Some(found) = &line.validation {
+        let (top1, top5) = (100.0 * found.top1, 100.0 * found.top5);
+        text += &format!("; validation: loss {:.4}, top-1 {top1:.2} %, top-5 {top5:.2} %", found.loss);
+    }
+    text += &format!("; {} images/s, {}", significant(tally.throughput()), duration(line.seconds));
+    let waiting = tally.waiting_share();
+    if waiting > WAITING_SHARE && tally.waiting > WAITING_SECONDS {
+        text +=
+            &format!("; {:.0} % of the time waiting for images: see `alexnet data bench`", 100.0 * waiting);
+    }
+    text
+}

@@ -1,0 +1,220 @@
+//! The end of a training: its last models, the final evaluation, the report.
+
+use std::time::Instant;
+
+use super::models::Which;
+use super::training::Training;
+use crate::error::{Kind, shell};
+use crate::eval::Evaluation;
+use crate::format::grouped;
+use crate::model::Model;
+use crate::train::observer::{Ended, Event};
+use crate::train::report::{Report, StopReason};
+use crate::train::schedule::{End, divided};
+use crate::train::snapshot::Snapshot;
+use crate::train::watch::{ROLLBACK_DIVISOR, Watch};
+use crate::{Error, Result};
+
+/// Which model the final evaluation used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Evaluated {
+    Best,
+    Last,
+}
+
+impl Training<'_> {
+    /// Saves what an unfinished epoch has learned, or evaluates the best model with the recipe's views.
+    pub(super) fn finish(mut self, started: Instant, reason: StopReason) -> Result<Report> {
+        let only_forecast = self.learner.config.only_forecast;
+        let is_unfinished = match reason {
+            StopReason::Signal(_) | StopReason::Observer | StopReason::StepLimit => !only_forecast,
+            StopReason::Schedule(_) | StopReason::Forecast => false,
+        };
+        if is_unfinished && !self.models.last_is_current(self.learner.state.step) {
+            self.save_unfinished(reason)?;
+        }
+        self.checkpoints.wait(&mut self.reporter);
+        self.models.save(&mut self.learner.state, &mut self.reporter)?;
+        let evaluation = match reason {
+            StopReason::Schedule(End::Plateau) => {
+                self.reporter.info("the validation error no longer improves: training ends");
+                self.final_evaluation(reason)?
+            }
+            StopReason::Schedule(End::Epochs) => self.final_evaluation(reason)?,
+            StopReason::StepLimit => {
+                self.report_step_limit();
+                self.final_evaluation(reason)?
+            }
+            StopReason::Signal(_) | StopReason::Observer | StopReason::Forecast => None,
+        };
+        // An interruption of the final evaluation counts, too.
+        let reason = match &evaluation {
+            Some(_) => reason,
+            None => self.interruption().unwrap_or(reason),
+        };
+        let skipped = evaluation.iter().flat_map(|found| found.skipped.iter().cloned());
+        self.learner.images.skipped.extend(skipped);
+        self.report_best();
+        let (steps, evaluated) = (self.learner.state.step, evaluation.as_ref());
+        self.reporter.emit(&Event::Ended(Ended { reason, steps, evaluation: evaluated }));
+        self.reporter.report_recovery();
+        if let Some(error) = self.failure(reason) {
+            return Err(error);
+        }
+        let run = self.reporter.folder().to_path_buf();
+        if only_forecast {
+            self.reporter.run.remove();
+        }
+        Ok(Report {
+            epochs: self.learner.state.lr.epochs,
+            steps,
+            seconds: started.elapsed().as_secs_f64(),
+            run,
+            best: self.learner.state.best,
+            skipped: self.learner.images.skipped,
+            stop_reason: reason,
+            evaluation,
+            forecast: self.forecaster.forecast().cloned(),
+            advice: self.watch.advice().to_vec(),
+        })
+    }
+
+    /// Why a training that has ended has failed nevertheless.
+    fn failure(&self, reason: StopReason) -> Option<Error> {
+        if let Some(error) = self.models.unsaved_error() {
+            return Some(error);
+        }
+        if let lines @ 1.. = self.reporter.unwritten().len() {
+            let run = self.reporter.folder();
+            let message =
+                format!("{}: the last {lines} lines of metrics.jsonl could not be written", run.display());
+            return Some(Error::new(Kind::Runtime, message).help(format!(
+                "free some disk space; `alexnet train --resume {}` then writes them",
+                shell(run)
+            )));
+        }
+        match reason {
+            StopReason::Signal(_) | StopReason::Observer | StopReason::Forecast => None,
+            StopReason::Schedule(_) | StopReason::StepLimit => {
+                self.models.lost_error(&self.learner.state).or_else(|| self.divergence())
+            }
+        }
+    }
+
+    /// The error of a training whose last loss is far above chance level, if it is.
+    fn divergence(&self) -> Option<Error> {
+        let (loss, classes) = (self.last_loss()?, self.learner.engine.network().classes);
+        if !Watch::has_diverged(loss, classes) {
+            return None;
+        }
+        let best = match &self.learner.state.best {
+            Some(best) => format!("best.safetensors is the model of epoch {}, from before", best.epoch),
+            None => "no best model has been saved".to_owned(),
+        };
+        let message = format!(
+            "diverged: the final loss is {loss:.3e}; chance level for {classes} classes is {:.3}; {best}",
+            (classes as f64).ln()
+        );
+        let lower = divided(self.learner.lr(), ROLLBACK_DIVISOR, 1);
+        let help = format!("try a lower learning rate: --set optimizer.rate={lower}");
+        Some(Error::new(Kind::Diverged, message).help(help))
+    }
+
+    /// The training loss of the last steps: up to [`super::learner::LOG_EVERY`] of them.
+    fn last_loss(&self) -> Option<f64> {
+        match self.learner.state.recent.images {
+            0 => self.reporter.history().last().map(|line| f64::from(line.loss)),
+            _ => Some(self.learner.state.recent.mean_loss()),
+        }
+    }
+
+    fn report_step_limit(&mut self) {
+        let Some(limit) = self.learner.config.max_steps else { return };
+        let (limit, run) = (grouped(limit), shell(self.reporter.folder()));
+        self.reporter.info(&format!(
+            "reached the limit of {limit} steps (--steps); to continue: `alexnet train --resume {run} --steps N`, or \
+             `--steps none` for the whole schedule"
+        ));
+    }
+
+    /// Reports which model is the best, and why.
+    fn report_best(&mut self) {
+        let Some(Snapshot { evaluation: Some(found), epoch, .. }) = &self.learner.state.best else { return };
+        let images = if found.images == 1 { "image" } else { "images" };
+        let text = format!(
+            "best.safetensors is the model of epoch {epoch}, chosen on {} validation {images}: top-1 {:.2} %, loss {:.4}",
+            grouped(found.images),
+            100.0 * found.top1_share(),
+            found.loss
+        );
+        self.reporter.info(&text);
+    }
+
+    fn save_unfinished(&mut self, reason: StopReason) -> Result<()> {
+        let (learner, reporter) = (&mut self.learner, &mut self.reporter);
+        let steps = grouped(learner.state.step);
+        let resume = format!("`alexnet train --resume {}`", shell(reporter.folder()));
+        self.checkpoints.save_last(learner, &self.models, reporter).map_err(|error| {
+            error
+                .context(format!("stopped after {steps} steps"))
+                .help(format!("earlier checkpoints are intact: {resume} continues from the last"))
+        })?;
+        // The checkpoint does not count this line: a resumed training writes it with all its steps.
+        if learner.state.recent.images > 0 {
+            let line = learner.line(&learner.state.recent, None);
+            reporter.emit(&Event::Metrics(&line));
+        }
+        let (epochs, step) = (learner.state.lr.epochs, learner.state.step);
+        let model = self.models.capture(epochs, step, None, learner)?;
+        self.models.keep(Which::Last, model, None, learner, reporter)?;
+        if self.models.is_saved() {
+            let resume = match reason {
+                // The message on the limit says how to continue.
+                StopReason::StepLimit => String::new(),
+                StopReason::Signal(_)
+                | StopReason::Observer
+                | StopReason::Schedule(_)
+                | StopReason::Forecast => format!("; to resume: {resume}"),
+            };
+            reporter
+                .info(&format!("stopped after {steps} steps; the model so far is last.safetensors{resume}"));
+        }
+        Ok(())
+    }
+
+    fn final_evaluation(&mut self, reason: StopReason) -> Result<Option<Evaluation>> {
+        let Some(split) = self.learner.config.dataset.val().cloned() else { return Ok(None) };
+        let which = self.load_for_evaluation(reason)?;
+        let views = self.learner.config.recipe.evaluation.views;
+        let Some(found) = self.evaluate(&split, views)? else { return Ok(None) };
+        self.reporter.skipped(&found.skipped);
+        self.reporter.info(&format!(
+            "{} model on {} {} images, {views} {}: top-1 {:.2} %, top-5 {:.2} %",
+            match which {
+                Evaluated::Best => "best",
+                Evaluated::Last => "last",
+            },
+            grouped(found.images),
+            split.name,
+            if views == 1 { "view" } else { "views" },
+            100.0 * found.top1_share(),
+            100.0 * found.top5_share()
+        ));
+        Ok(Some(found))
+    }
+
+    /// Loads the best model, if there is one and the schedule is complete; otherwise the engine holds the last.
+    fn load_for_evaluation(&mut self, reason: StopReason) -> Result<Evaluated> {
+        if reason == StopReason::StepLimit {
+            return Ok(Evaluated::Last);
+        }
+        let file = self.models.path(Which::Best);
+        let parameters = match self.models.unsaved_best() {
+            Some(best) => best.parameters.clone(),
+            None if file.is_file() => Model::load(file)?.parameters,
+            None => return Ok(Evaluated::Last),
+        };
+        self.learner.engine.load(&parameters)?;
+        Ok(Evaluated::Best)
+    }
+}

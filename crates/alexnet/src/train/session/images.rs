@@ -1,0 +1,122 @@
+//! The training images of a session.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::reporter::Reporter;
+use crate::data::loader::TrainingEpoch;
+use crate::data::{ColorBasis, Image, Loader, Preprocess, Skip, Split, Statistics};
+use crate::error::{Kind, shell};
+use crate::net::Augment;
+use crate::train::config::{Config, RunFolder};
+use crate::train::observer::Phase;
+use crate::{Error, Result};
+
+/// Number of sample images in a model file.
+const GOLDEN: usize = 2;
+
+/// The training images, and how they become batches.
+pub(super) struct TrainingImages {
+    pub(super) split: Split,
+    /// Indices of the images that can be decoded.
+    pub(super) usable: Vec<usize>,
+    /// Training and validation images that were skipped.
+    pub(super) skipped: Vec<Skip>,
+    pub(super) preprocess: Arc<Preprocess>,
+    pub(super) basis: ColorBasis,
+}
+
+/// Which batches a loader returns.
+pub(super) struct Batches<'a> {
+    pub(super) augment: &'a Augment,
+    pub(super) seed: u64,
+    /// Counted from 1.
+    pub(super) epoch: usize,
+    pub(super) size: usize,
+    /// Batches of the epoch that have been used.
+    pub(super) used: usize,
+    pub(super) workers: usize,
+}
+
+impl TrainingImages {
+    /// Loads the batches of an epoch that have not been used.
+    pub(super) fn load(&self, batches: &Batches<'_>) -> Loader {
+        let epoch = TrainingEpoch {
+            split: &self.split,
+            usable: &self.usable,
+            preprocess: &self.preprocess,
+            augment: batches.augment,
+            basis: &self.basis,
+            seed: batches.seed,
+            epoch: batches.epoch as u64,
+            batch_size: batches.size,
+            first_batch: batches.used,
+        };
+        Loader::training(&epoch, batches.workers)
+    }
+
+    /// The squares of the first images, for the model file.
+    pub(super) fn golden(&self) -> Result<Vec<Image>> {
+        let mut squares = Vec::new();
+        for &index in self.usable.iter().take(GOLDEN) {
+            if let Ok(image) = self.split.image(index)? {
+                squares.push(self.preprocess.square(&image));
+            }
+        }
+        Ok(squares)
+    }
+}
+
+/// Refuses validation images of which none can be decoded. Stops at the first that can: reading all of them would take as long
+/// as a validation.
+pub(super) fn check_validation(config: &Config) -> Result<()> {
+    let Some(split) = config.dataset.val().filter(|split| !split.is_empty()) else { return Ok(()) };
+    let mut first = None;
+    for index in 0..split.len() {
+        match split.image(index)? {
+            Ok(_) => return Ok(()),
+            Err(skip) => first = first.or(Some(skip)),
+        }
+    }
+    let Skip { file, reason } = first.expect("a split that is not empty has a first image");
+    let (origin, name, images) = (&config.dataset.origin, &split.name, split.len());
+    Err(Error::data(format!(
+        "{origin}: none of the {images} images of split `{name}` can be decoded; the first, {file}: {reason}"
+    ))
+    .help(format!(
+        "replace them, or remove the {name} images to train without validation; `alexnet data check SRC` lists them"
+    )))
+}
+
+/// The statistics of the training images: from the run folder, or measured now and saved there.
+pub(super) fn statistics(config: &Config, reporter: &mut Reporter<'_>) -> Result<Statistics> {
+    let (train, side) = (config.dataset.train()?, config.recipe.input.square);
+    let folder = reporter.folder().to_path_buf();
+    let resumes_unchanged = matches!(config.run, RunFolder::Resume { accept_changes: false, .. });
+    if resumes_unchanged && let Ok(known) = Statistics::load(&folder, side, train.len()) {
+        return Ok(known);
+    }
+    reporter.start_phase(Phase::Statistics, train.len(), 0);
+    let shared = Mutex::new(&mut *reporter);
+    let advance = |_| {
+        let mut reporter = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        reporter.advance(1, None);
+        match reporter.wants_stop() {
+            true => Err(Error::new(Kind::Runtime, "stopped by an observer")),
+            false => config.interrupt.check(),
+        }
+    };
+    let statistics = Statistics::measure(train, side, config.threads, &advance);
+    reporter.end_phase();
+    let statistics = statistics.map_err(|error| match error.kind {
+        Kind::Interrupted(_) if !config.only_forecast => {
+            let resume = format!("to resume: `alexnet train --resume {}`", shell(&folder));
+            error.context("before the first step").help(resume)
+        }
+        _ => error,
+    })?;
+    reporter.skipped(&statistics.skipped);
+    if let Err(error) = statistics.save(&folder) {
+        reporter.warn_once(&error.help("training continues; if it is resumed, they are measured again"));
+    }
+    Ok(statistics)
+}

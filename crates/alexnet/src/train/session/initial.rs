@@ -1,0 +1,195 @@
+//! Initial values of a session: random, from a model, or from a checkpoint.
+
+use sha2::{Digest, Sha256};
+
+use super::reporter::Reporter;
+use crate::data::{Identity, Preprocess};
+use crate::engine::Tensor;
+use crate::error::shell;
+use crate::eval::model_path;
+use crate::format::hex;
+use crate::model::Model;
+use crate::model::layout::CHECKPOINTS;
+use crate::net::{Mean, Network, Orientation, Recipe};
+use crate::train::checkpoint::{self, Checkpoint, Lineage, Newest, State};
+use crate::train::config::{Config, RunFolder};
+use crate::train::init::initialize;
+use crate::train::origin::Origin;
+use crate::train::tally::Tally;
+use crate::train::transfer::Transfer;
+use crate::{Error, Result};
+
+/// Where the values come from.
+pub(super) enum Source {
+    Weights(Transfer),
+    Checkpoint(Box<Checkpoint>),
+}
+
+/// The values of a training at its first step in this process.
+pub(super) struct InitialValues {
+    pub(super) state: State,
+    pub(super) parameters: Vec<Tensor>,
+    /// `None` for zeros.
+    pub(super) velocities: Option<Vec<Tensor>>,
+    pub(super) preprocess: Preprocess,
+    /// Parameters of a best model that could not be saved before.
+    pub(super) best: Option<Vec<Tensor>>,
+}
+
+/// The model that a training starts from.
+pub(super) struct InitModel {
+    pub(super) model: Model,
+    /// Of its file.
+    pub(super) digest: String,
+}
+
+impl InitModel {
+    /// Loads the model that the training starts from, if any. A resumed training needs it only if it has no checkpoint.
+    pub(super) fn load(config: &Config, resumed: Option<&Origin>) -> Result<Option<Self>> {
+        let path = match (resumed, &config.run) {
+            (Some(origin), RunFolder::Resume { folder, .. })
+                if checkpoint::list(&folder.join(CHECKPOINTS)).is_empty() =>
+            {
+                &origin.init
+            }
+            (Some(_), _) => &None,
+            (None, _) => &config.init,
+        };
+        let Some(path) = path else { return Ok(None) };
+        let path = model_path(path)?;
+        let bytes = std::fs::read(&path).map_err(|error| Error::io(&path, "read the model", &error))?;
+        Ok(Some(Self { model: Model::load(&path)?, digest: hex(&Sha256::digest(&bytes)) }))
+    }
+}
+
+impl Source {
+    /// Random weights, with those of a model where they fit.
+    pub(super) fn weights(config: &Config, network: &Network, init: Option<&InitModel>) -> Result<Self> {
+        let random = initialize(network, config.seed)?;
+        Ok(Self::Weights(match init {
+            Some(init) => Transfer::new(&init.model, &config.dataset.classes, random)?,
+            None => Transfer { parameters: random, ..Transfer::default() },
+        }))
+    }
+
+    /// Returns the initial values. `preprocess` is that of the images' statistics; a checkpoint, and a model where possible,
+    /// bring their own mean.
+    pub(super) fn values(
+        self,
+        init: Option<&InitModel>,
+        preprocess: Preprocess,
+        mean: Mean,
+        reporter: &mut Reporter<'_>,
+    ) -> InitialValues {
+        match self {
+            Self::Checkpoint(checkpoint) => InitialValues {
+                preprocess: match checkpoint.mean {
+                    mean if mean.is_empty() => preprocess,
+                    mean => Preprocess { mean, ..preprocess },
+                },
+                state: checkpoint.state,
+                parameters: checkpoint.parameters,
+                velocities: Some(checkpoint.velocities),
+                best: checkpoint.best,
+            },
+            Self::Weights(transfer) => {
+                transfer.messages().iter().for_each(|line| reporter.info(line));
+                let model = init.map(|init| &init.model);
+                let model = model.filter(|model| has_suitable_mean(model, &preprocess, mean));
+                let preprocess = match model {
+                    None => preprocess,
+                    Some(model) => {
+                        reporter.info("using the mean of the model, with which its weights were learned");
+                        Preprocess { mean: model.preprocess.mean.clone(), ..preprocess }
+                    }
+                };
+                let (state, parameters) = (State::default(), transfer.parameters);
+                InitialValues { state, parameters, velocities: None, preprocess, best: None }
+            }
+        }
+    }
+}
+
+/// Whether a model's mean fits: it is preprocessed the same, and the recipe gives no other mean.
+fn has_suitable_mean(model: &Model, preprocess: &Preprocess, mean: Mean) -> bool {
+    // The orientation of a few images does not matter for the mean of many.
+    let without = |preprocess: &Preprocess| Preprocess {
+        mean: Vec::new(),
+        orientation: Orientation::default(),
+        ..preprocess.clone()
+    };
+    without(&model.preprocess) == without(preprocess)
+        && model.preprocess.mean.len() == preprocess.mean.len()
+        && !matches!(mean, Mean::Fixed(_))
+}
+
+/// Loads the checkpoint from which a run is resumed; `None` if it was stopped before its first. Completes `lineage` with what
+/// only the checkpoint knows.
+pub(super) fn find_checkpoint(
+    config: &Config,
+    lineage: &mut Lineage,
+    reporter: &mut Reporter<'_>,
+) -> Result<Option<Checkpoint>> {
+    let RunFolder::Resume { folder, accept_changes } = &config.run else { return Ok(None) };
+    let Newest { checkpoint, damaged } = checkpoint::newest(&reporter.run.checkpoints())?;
+    for error in damaged {
+        reporter.note(&format!("{error}; using the checkpoint before"));
+    }
+    let Some(mut checkpoint) = checkpoint else { return Ok(None) };
+    // The values of a model that it started from are in the checkpoint already.
+    lineage.init.clone_from(&checkpoint.lineage.init);
+    let Some(difference) = checkpoint.lineage.difference(lineage) else {
+        if *accept_changes {
+            reporter.note("--accept-changes has no effect: nothing has changed");
+        }
+        return Ok(Some(checkpoint));
+    };
+    if !accept_changes {
+        let shown = folder.display();
+        let message =
+            format!("cannot resume {shown}: these settings differ from the saved run: {difference}");
+        return Err(Error::usage(message).help(format!(
+            "restore the original settings, or pass --accept-changes: `alexnet train --resume {} --accept-changes`",
+            shell(folder)
+        )));
+    }
+    reporter.info(&format!("resuming with changed settings: {difference}"));
+    reporter.run.set_recipe(&config.recipe)?;
+    adapt(&mut checkpoint, config, lineage, reporter)?;
+    Ok(Some(checkpoint))
+}
+
+/// Drops what a checkpoint of another lineage holds that no longer applies.
+fn adapt(
+    checkpoint: &mut Checkpoint,
+    config: &Config,
+    lineage: &Lineage,
+    reporter: &mut Reporter<'_>,
+) -> Result<()> {
+    let before = Recipe::parse(&checkpoint.lineage.recipe, "the checkpoint's recipe")?;
+    let state = &mut checkpoint.state;
+    if checkpoint.lineage.data != lineage.data || before.optimizer.batch != config.recipe.optimizer.batch {
+        // The position in the order of the old images means nothing in that of the new ones.
+        state.batches = 0;
+        (state.epoch, state.late, state.recent) = (Tally::default(), Tally::default(), Tally::default());
+    }
+    if !have_same_validation(&checkpoint.lineage, lineage) {
+        reporter.note("the validation images have changed: the best model is chosen anew from here");
+        (state.best, checkpoint.best) = (None, None);
+    }
+    if before.input != config.recipe.input {
+        // The old mean may have another size, or belong to other pixels.
+        checkpoint.mean.clear();
+    }
+    Ok(())
+}
+
+/// Whether the evaluations of models of two lineages can be compared: the same classes, and the same validation images.
+fn have_same_validation(before: &Lineage, now: &Lineage) -> bool {
+    let val = |lineage: &Lineage| -> Option<_> {
+        let split =
+            |data: &Identity, name: &str| data.splits.iter().find(|split| split.name == name).cloned();
+        split(&lineage.data, "val").or_else(|| split(&lineage.data, "test"))
+    };
+    before.data.classes == now.data.classes && val(before) == val(now)
+}

@@ -1,0 +1,158 @@
+//! The network, its state, and a step.
+
+use std::time::Instant;
+
+use super::images::{Batches, TrainingImages};
+use crate::Result;
+use crate::data::{LoadedBatch, Loader};
+use crate::engine::{Batch, Engine, NonFinite, StepOutcome, Update};
+use crate::net::{Augment, Recipe, Schedule};
+use crate::train::checkpoint::{Lineage, State};
+use crate::train::config::Config;
+use crate::train::metrics::{Line, Validation};
+use crate::train::tally::{StepStats, Tally};
+
+/// Steps between two lines of metrics, each with layer statistics.
+pub(super) const LOG_EVERY: usize = 20;
+
+/// The network and what it has learned so far.
+pub(super) struct Learner {
+    pub(super) config: Config,
+    pub(super) lineage: Lineage,
+    pub(super) engine: Box<dyn Engine>,
+    pub(super) images: TrainingImages,
+    pub(super) state: State,
+    pub(super) clock: Clock,
+}
+
+/// Seconds of training, across interruptions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    resumed_at: Instant,
+    seconds_before: f64,
+}
+
+impl Clock {
+    pub(super) fn resume(seconds_before: f64) -> Self {
+        Self { resumed_at: Instant::now(), seconds_before }
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.seconds_before + self.resumed_at.elapsed().as_secs_f64()
+    }
+}
+
+/// The result of a step.
+pub(super) enum Stepped {
+    /// The parameters have been updated.
+    Updated(StepOutcome),
+    /// Values have become non-finite.
+    Failed(FailedStep),
+}
+
+/// A step whose values have become non-finite.
+pub(super) struct FailedStep {
+    pub(super) at: NonFinite,
+    pub(super) outcome: StepOutcome,
+}
+
+impl Learner {
+    /// The current epoch, counted from 1.
+    pub(super) fn epoch(&self) -> usize {
+        self.state.lr.epochs + 1
+    }
+
+    /// The current learning rate.
+    pub(super) fn lr(&self) -> f32 {
+        let Recipe { schedule, optimizer, .. } = &self.config.recipe;
+        self.state.lr.lr(schedule, optimizer.rate)
+    }
+
+    /// The schedule, with the last epoch as edited.
+    pub(super) fn schedule(&self) -> Schedule {
+        let schedule = &self.config.recipe.schedule;
+        let epochs = self.state.settings.stop_after.unwrap_or(schedule.epochs);
+        Schedule { epochs, ..schedule.clone() }
+    }
+
+    /// The remaining batches of the current epoch.
+    pub(super) fn load(&self) -> Loader {
+        let Config { recipe, seed, workers, .. } = &self.config;
+        let augment = Augment {
+            color_noise: self.state.settings.color_noise.unwrap_or(recipe.augment.color_noise),
+            ..recipe.augment.clone()
+        };
+        self.images.load(&Batches {
+            augment: &augment,
+            seed: *seed,
+            epoch: self.epoch(),
+            size: recipe.optimizer.batch,
+            used: self.state.batches,
+            workers: *workers,
+        })
+    }
+
+    /// Updates the parameters with the gradient of a batch. For layer statistics the gradients are kept, which gives the same
+    /// values.
+    pub(super) fn step(&mut self, batch: &LoadedBatch) -> Result<Stepped> {
+        let optimizer = &self.config.recipe.optimizer;
+        let update = Update { rate: self.lr(), momentum: optimizer.momentum, decay: optimizer.decay };
+        let batch = Batch::whole(&batch.images, &batch.labels, &batch.keys);
+        let outcome = if (self.state.step + 1).is_multiple_of(LOG_EVERY) {
+            let outcome = self.engine.forward_backward(&batch, &mut |_| Ok(()))?;
+            if outcome.loss.is_finite() {
+                self.engine.apply(&update)?;
+            }
+            outcome
+        } else {
+            self.engine.step(&batch, &update)?
+        };
+        if let Some(at) = self.engine.non_finite()? {
+            return Ok(Stepped::Failed(FailedStep { at, outcome }));
+        }
+        self.state.step += 1;
+        self.state.batches += 1;
+        Ok(Stepped::Updated(outcome))
+    }
+
+    /// Adds a step to the tallies. `is_late` marks the last quarter of an epoch.
+    pub(super) fn tally(&mut self, step: &StepStats, is_late: bool) {
+        self.state.epoch.add(step);
+        self.state.recent.add(step);
+        if is_late {
+            self.state.late.add(step);
+        }
+    }
+
+    /// A line of metrics of these steps.
+    pub(super) fn line(&self, tally: &Tally, validation: Option<Validation>) -> Line {
+        Line {
+            step: self.state.step,
+            epoch: self.epoch(),
+            seconds: self.clock.seconds(),
+            loss: tally.mean_loss() as f32,
+            top1: tally.top1() as f32,
+            lr: self.lr(),
+            images_per_second: tally.throughput() as f32,
+            waiting: tally.waiting_share() as f32,
+            validation,
+            health: Default::default(),
+        }
+    }
+
+    /// Freezes and unfreezes layers as the state says. Parameters and momentum are loaded afterwards.
+    pub(super) fn restore_frozen_layers(&mut self) -> Result<()> {
+        for (i, layer) in self.engine.network().clone().layers.iter().enumerate() {
+            if let Some(spec) = layer.weights() {
+                let edited = self.state.settings.frozen.get(&layer.name).copied();
+                self.engine.freeze(i, edited.unwrap_or(spec.is_frozen()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the step limit is reached.
+    pub(super) fn is_at_step_limit(&self) -> bool {
+        self.config.max_steps.is_some_and(|limit| self.state.step >= limit)
+    }
+}

@@ -1,0 +1,209 @@
+//! From a configuration to the first step.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::checkpoints::Checkpoints;
+use super::edits::Edits;
+use super::forecaster::Forecaster;
+use super::images::{TrainingImages, check_validation, statistics};
+use super::initial::{InitModel, InitialValues, Source, find_checkpoint};
+use super::learner::{Clock, Learner};
+use super::models::Models;
+use super::reporter::Reporter;
+use super::training::Training;
+use crate::Result;
+use crate::data::check;
+use crate::data::{Identity, Preprocess, Split, Statistics};
+use crate::engine::{self, Device, Engine, Options};
+use crate::error::Kind;
+use crate::format::grouped;
+use crate::net::Network;
+use crate::train::checkpoint::Lineage;
+use crate::train::checkpoint_writer::CheckpointWriter;
+use crate::train::config::{Config, RunFolder};
+use crate::train::journal::Journal;
+use crate::train::observer::{Event, Observers, Started};
+use crate::train::origin::Origin;
+use crate::train::run::Run;
+use crate::train::watch::Watch;
+
+impl<'a> Training<'a> {
+    pub(super) fn set_up(mut config: Config, observers: Observers<'a>) -> Result<Self> {
+        config.dataset.prepare(&config.recipe.input)?;
+        // Memory is allocated before the first pass over the images, which can take long, and the run folder is created when
+        // the recipe has been checked: a corrected command finds it unused.
+        let engine = open_engine(&config)?;
+        config.dataset.train()?;
+        check_validation(&config)?;
+        let resumed = match &config.run {
+            RunFolder::Resume { folder, .. } => Some(Origin::read(folder)?),
+            RunFolder::New(_) | RunFolder::Over(_) => None,
+        };
+        let init = InitModel::load(&config, resumed.as_ref())?;
+        let fresh = match &resumed {
+            None => Some(Source::weights(&config, engine.network(), init.as_ref())?),
+            Some(_) => None,
+        };
+        // From here on there is something to resume: signals request a stop.
+        config.interrupt.listen()?;
+        let mut reporter = Reporter::open(open_folder(&config)?, observers)?;
+        let mut lineage = Lineage {
+            recipe: config.recipe.to_toml(),
+            data: Identity::of(&config.dataset),
+            seed: config.seed,
+            init: init.as_ref().map(|init| init.digest.clone()),
+        };
+        let source = match fresh {
+            Some(source) => source,
+            None => match find_checkpoint(&config, &mut lineage, &mut reporter)? {
+                Some(checkpoint) => Source::Checkpoint(Box::new(checkpoint)),
+                None => Source::weights(&config, engine.network(), init.as_ref())?,
+            },
+        };
+        if let Some(before) = &resumed {
+            reporter.run.add_command(&config.command)?;
+            update_origin(&config, before, &mut reporter)?;
+        }
+        introduce(&config, &*engine, &mut reporter);
+        let statistics = match statistics(&config, &mut reporter) {
+            Err(error) if matches!(error.kind, Kind::Interrupted(_)) && config.only_forecast => {
+                reporter.run.remove();
+                return Err(error);
+            }
+            statistics => statistics?,
+        };
+        check::every_class_decodes(config.dataset.train()?, &statistics.usable, &config.dataset.classes)?;
+        let preprocess = Preprocess::new(&config.recipe.input, &statistics);
+        let values = source.values(init.as_ref(), preprocess, config.recipe.input.mean, &mut reporter);
+        Self::assemble(config, lineage, engine, values, statistics, resumed.is_some(), reporter)
+    }
+
+    fn assemble(
+        mut config: Config,
+        lineage: Lineage,
+        engine: Box<dyn Engine>,
+        values: InitialValues,
+        statistics: Statistics,
+        is_resumed: bool,
+        mut reporter: Reporter<'a>,
+    ) -> Result<Self> {
+        let InitialValues { state, parameters, velocities, preprocess, best } = values;
+        reporter.rewind(state.lines, &state.unwritten)?;
+        let images = TrainingImages {
+            split: config.dataset.train()?.clone(),
+            usable: statistics.usable.clone(),
+            skipped: statistics.skipped.clone(),
+            preprocess: Arc::new(preprocess),
+            basis: statistics.color_basis(),
+        };
+        let resumed_at = is_resumed.then_some(state.step);
+        let models = Models::new(reporter.folder(), images.golden()?, resumed_at);
+        let writer = CheckpointWriter::start(&reporter.run.checkpoints(), config.checkpoints, state.step)?;
+        let edits = Edits::new(Journal::open(reporter.folder())?, &config.recipe);
+        config.dataset.set_statistics(statistics);
+        let clock = Clock::resume(state.seconds);
+        let mut training = Self {
+            learner: Learner { config, lineage, engine, images, state, clock },
+            models,
+            checkpoints: Checkpoints::new(writer),
+            edits,
+            watch: Watch::default(),
+            forecaster: Forecaster::new(),
+            reporter,
+        };
+        training.announce(resumed_at);
+        let (learner, reporter) = (&mut training.learner, &mut training.reporter);
+        training.edits.seek(learner.state.step);
+        learner.restore_frozen_layers()?;
+        if is_resumed {
+            training.models.restore_best(best, learner, reporter)?;
+        }
+        learner.engine.load(&parameters)?;
+        velocities.map_or(Ok(()), |velocities| learner.engine.load_velocities(&velocities))?;
+        training.models.restore_last(learner, reporter)?;
+        if is_resumed {
+            reporter.info(&format!("resumed after step {}", grouped(learner.state.step)));
+        }
+        // There is always a checkpoint to roll back to and to resume from.
+        if learner.state.step == 0 && learner.state.lr.epochs == 0 {
+            training.checkpoints.save(learner, &training.models, reporter)?;
+        }
+        Ok(training)
+    }
+
+    fn announce(&mut self, resumed_at: Option<usize>) {
+        let learner = &self.learner;
+        let (run, history) = (self.reporter.folder().to_path_buf(), self.reporter.history().to_vec());
+        self.reporter.emit(&Event::Started(Started {
+            run: &run,
+            recipe: &learner.config.recipe,
+            epochs: learner.schedule().epochs,
+            epoch_steps: learner.images.usable.len().div_ceil(learner.config.recipe.optimizer.batch),
+            resumed_at,
+            history: &history,
+        }));
+    }
+}
+
+fn open_engine(config: &Config) -> Result<Box<dyn Engine>> {
+    let network = Network::new(&config.recipe, config.dataset.classes.len())?;
+    let batch = config.recipe.optimizer.batch;
+    let options = Options { micro_batch: config.micro_batch, ..Options::training(batch, config.threads) };
+    engine::open(Device::Cpu, network, &options)
+}
+
+fn open_folder(config: &Config) -> Result<Run> {
+    let origin = origin(config);
+    let create = |folder: Option<&Path>, exist_ok| {
+        Run::create(folder, &config.recipe, &origin, &config.command, exist_ok)
+    };
+    match &config.run {
+        RunFolder::New(folder) => create(folder.as_deref(), false),
+        RunFolder::Over(folder) => create(Some(folder), true),
+        RunFolder::Resume { folder, .. } => Run::resume(folder),
+    }
+}
+
+/// The contents of `run.json` for a configuration.
+fn origin(config: &Config) -> Origin {
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    Origin {
+        format_version: Origin::FORMAT_VERSION,
+        source: config.source.as_ref().map(absolute),
+        seed: config.seed,
+        init: config.init.as_ref().map(absolute),
+        requests: config.requests.clone(),
+    }
+}
+
+/// Updates `run.json` with the place of the images and the options, and reports what differs from before.
+fn update_origin(config: &Config, before: &Origin, reporter: &mut Reporter<'_>) -> Result<()> {
+    let now = Origin { init: before.init.clone(), ..origin(config) };
+    if let Some(difference) = before.requests.difference(&now.requests) {
+        reporter.info(&format!("changed options: {difference}"));
+    }
+    if let (true, Some(source)) = (now.source != before.source, &now.source) {
+        reporter.info(&format!("the images are now in {}", source.display()));
+    }
+    reporter.run.set_origin(&now)
+}
+
+fn introduce(config: &Config, engine: &dyn Engine, reporter: &mut Reporter<'_>) {
+    let Config { recipe, dataset, .. } = config;
+    reporter.info(&format!(
+        "recipe {}, {} classes of {}",
+        recipe.name,
+        dataset.classes.len(),
+        dataset.origin
+    ));
+    dataset.notes.iter().for_each(|note| reporter.note(note));
+    reporter.info(&format!(
+        "{} parameters, {} multiply-adds per image; {} training images, {} validation images",
+        grouped(engine.network().parameters()),
+        grouped(engine.network().macs()),
+        grouped(dataset.train().map_or(0, Split::len)),
+        grouped(dataset.val().map_or(0, Split::len))
+    ));
+    reporter.info(&engine.memory().to_string());
+}
