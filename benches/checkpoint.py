@@ -50,7 +50,7 @@ def main():
         begin = time.monotonic()
         go_on = [arguments.program, "train", "--resume", str(run)]
         with subprocess.Popen(go_on, stderr=subprocess.PIPE, text=True) as process:
-            next(line for line in process.stderr if line.startswith("goes on after step"))
+            next(line for line in process.stderr if line.startswith("resumed after step"))
             times.append(time.monotonic() - begin)
             process.kill()
     print("seconds until it goes on:", ", ".join(f"{value:.2f}" for value in times))

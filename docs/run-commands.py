@@ -168,33 +168,38 @@ def is_any(line):
 
 def align(expected, actual):
     """Returns the cheapest alignment of expected and actual lines, as pairs (expected or None, actual or None), and its cost, which
-    is 0 if all lines match. A changed line is a pair that does not match."""
+    is 0 if all lines match. A changed line is a pair that does not match. Of equal costs, the fewest lines match `...`."""
     rows, columns = len(expected), len(actual)
-    cost = [[0] * (columns + 1) for _ in range(rows + 1)]
+    cost = [[(0, 0)] * (columns + 1) for _ in range(rows + 1)]
     move = [[None] * (columns + 1) for _ in range(rows + 1)]
     for i in range(rows, -1, -1):
         for j in range(columns, -1, -1):
             options = []
+
+            def add(step, down, right, mismatches, skipped=0):
+                later = cost[i + down][j + right]
+                options.append(((later[0] + mismatches, later[1] + skipped), step))
+
             if i < rows and is_any(expected[i]):
-                options.append((cost[i + 1][j], "gone"))
+                add("gone", 1, 0, 0)
                 if j < columns:
-                    options.append((cost[i][j + 1], "skip"))
+                    add("skip", 0, 1, 0, 1)
             elif i < rows:
-                options.append((cost[i + 1][j] + 1, "gone"))
+                add("gone", 1, 0, 1)
                 if j < columns and matches(expected[i], actual[j]):
-                    options.append((cost[i + 1][j + 1], "pair"))
+                    add("pair", 1, 1, 0)
                 elif j < columns and is_similar(expected[i], actual[j]):
-                    options.append((cost[i + 1][j + 1] + 0.9, "pair"))
+                    add("pair", 1, 1, 0.9)
             if j < columns:
-                options.append((cost[i][j + 1] + 1, "new"))
-            cost[i][j], move[i][j] = min(options, key=lambda option: option[0], default=(0, None))
+                add("new", 0, 1, 1)
+            cost[i][j], move[i][j] = min(options, key=lambda option: option[0], default=((0, 0), None))
     pairs, i, j = [], 0, 0
     while step := move[i][j]:
         if step != "skip":
             pairs.append((expected[i] if step in ("pair", "gone") else None, actual[j] if step in ("pair", "new") else None))
         i += step in ("pair", "gone")
         j += step in ("pair", "new", "skip")
-    return pairs, cost[0][0]
+    return pairs, cost[0][0][0]
 
 
 def is_kept(expected, actual):
@@ -222,7 +227,7 @@ def words_of(line):
 
 
 def is_similar(first, second):
-    return difflib.SequenceMatcher(None, words_of(first), words_of(second), autojunk=False).ratio() > 0.6
+    return difflib.SequenceMatcher(None, words_of(first), words_of(second), autojunk=False).ratio() > 0.5
 
 
 def masked(line, other):

@@ -421,7 +421,7 @@ proptest! {
 }
 
 fn input(square: usize, crop: usize, mean: Mean) -> Input {
-    Input { square, crop, orientation: Orientation::Exif, mean, divisor: 1.0, deviations: None }
+    Input { square, crop, orientation: Orientation::Exif, mean, divisor: 1.0, std: None }
 }
 
 fn augment() -> Augment {
