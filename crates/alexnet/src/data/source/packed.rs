@@ -53,7 +53,7 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     let mut notes = Vec::new();
     if !manifest.skipped.is_empty() {
         notes.push(format!(
-            "{} of {} were skipped when it was packed: {} lists them",
+            "packing skipped {} of {}: {} lists them",
             count(manifest.skipped.len(), "image"),
             manifest.source,
             folder.join(Manifest::FILE).display()
