@@ -197,12 +197,7 @@ fn recipes_as_a_table() {
     let conv2: Vec<&str> = conv2.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect();
     let settings = "5x5/1, pad 2, 2 groups, N(0, 0.01), bias 1";
     assert_eq!(conv2, ["conv2", "conv", "256 x 27 x 27", "307,456", "223,948,800", settings]);
-    assert!(
-        text.contains(
-            "learning rate divided by 10 when the validation error has not improved for 5 epochs, 3 times"
-        ),
-        "{text}"
-    );
+    assert!(text.contains("learning rate divided by 10 when the validation error has not"), "{text}");
 }
 
 #[test]
@@ -481,7 +476,7 @@ fn values_out_of_range() {
     refused(
         "crop = 224",
         "crop = 257",
-        "`input.crop` is 257, expected at most input.square, 256",
+        "`input.crop` is 257, expected at most 256, the size of input.square",
         "crop = 256",
     );
     refused("mean = \"image\"", "mean = \"image\"\ndivisor = 0", "`input.divisor` is 0", "divisor = 1");
@@ -545,8 +540,8 @@ fn layers_that_do_not_fit_are_refused() {
     let error = Network::with_crop(&paper, 1000, 32).unwrap_err();
     assert_eq!(
         error.message,
-        "layer pool5 (3x3/2), input 256 x 1 x 1: kernel 3 does not fit 1 pixels with pad 0: at least 3 are \
-         needed"
+        "layer pool5 (3x3/2), input 256 x 1 x 1: kernel 3 does not fit 1 pixels with pad 0: \
+         expected at least 3 pixels"
     );
     let help = error.help.unwrap();
     let fits: usize = help.split(' ').find_map(|word| word.parse().ok()).unwrap();
@@ -602,7 +597,7 @@ fn aliases_of_keys_are_read() {
     let text = Recipe::builtin_text("torchvision").unwrap();
     let recipe = Recipe::parse(text, "torchvision.toml").unwrap();
     let other = text.replace("[[deviation]]", "[[difference]]").replace("\ndeviations = ", "\nstd = ");
-    assert!(!other.contains("deviation") && other.contains("\nstd = "), "{other}");
+    assert!(!other.contains("[[deviation]]") && other.contains("\nstd = "), "{other}");
     assert_eq!(Recipe::parse(&other, "other.toml").unwrap(), recipe);
     assert!(recipe.to_toml().contains("[[deviation]]") && recipe.to_toml().contains("\ndeviations = "));
     let error = Recipe::parse(&other.replace("\nstd = [", "\nstd = [-"), "bad.toml").unwrap_err();
