@@ -10,14 +10,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::lineage::Lineage;
 use super::schedule::LrState;
 use super::settings::Settings;
 use super::snapshot::Snapshot;
 use super::tally::Tally;
-use crate::data::Identity;
 use crate::engine::Tensor;
 use crate::files::container::{self, Array, Values};
-use crate::net::{Recipe, diff};
 use crate::{Error, Result};
 
 /// The format version that this program writes, and the newest that it reads. Version 1 has only the evaluation of the best
@@ -64,19 +63,6 @@ pub struct State {
     pub rollbacks: usize,
 }
 
-/// What determines the result of a training: a checkpoint is only resumed with the same.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Lineage {
-    /// The recipe, as TOML.
-    pub recipe: String,
-    /// The images.
-    pub data: Identity,
-    /// The seed of all random numbers.
-    pub seed: u64,
-    /// SHA-256 of the model file that the training started from, if any.
-    pub init: Option<String>,
-}
-
 /// Everything that a resume needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
@@ -92,32 +78,6 @@ pub struct Checkpoint {
     pub mean: Vec<f32>,
     /// Weights and biases of the best model, until it is saved.
     pub best: Option<Vec<Tensor>>,
-}
-
-impl Lineage {
-    /// Describes how the lineage of a training that would resume differs from this one; `None` if it does not.
-    pub fn difference(&self, now: &Self) -> Option<String> {
-        let mut differences = Vec::new();
-        // Parsed, because an earlier version may have written the same recipe differently.
-        let read = |text: &str| Recipe::parse(text, "the checkpoint's recipe");
-        match (read(&self.recipe), read(&now.recipe)) {
-            (Ok(then), Ok(now)) if then == now => {}
-            (Ok(then), Ok(now)) => differences.push(format!("the recipe:\n{}", diff(&then, &now).trim_end())),
-            (Err(_), _) | (_, Err(_)) => {
-                differences.push("the recipe, which this version cannot read".to_owned());
-            }
-        }
-        if let Some(difference) = self.data.difference(&now.data) {
-            differences.push(format!("the images: {difference}"));
-        }
-        if self.seed != now.seed {
-            differences.push(format!("the seed: {} -> {}", self.seed, now.seed));
-        }
-        if self.init != now.init {
-            differences.push("the model that the training started from".to_owned());
-        }
-        (!differences.is_empty()).then(|| differences.join("\n"))
-    }
 }
 
 impl Checkpoint {
@@ -298,6 +258,8 @@ pub fn newest(folder: &Path) -> Result<Newest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Identity;
+    use crate::net::Recipe;
 
     fn checkpoint(step: usize) -> Checkpoint {
         let tensor =
@@ -399,21 +361,5 @@ mod tests {
             error.message.contains("version 3") && error.message.contains("update the program"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn differences_are_described() {
-        let then = checkpoint(1).lineage;
-        assert_eq!(then.difference(&then), None);
-        let mut recipe = Recipe::load("small").unwrap();
-        recipe.set("optimizer.rate", "0.5").unwrap();
-        let mut data = then.data.clone();
-        data.classes.push("dog".into());
-        let now = Lineage { recipe: recipe.to_toml(), data, seed: 8, init: Some("x".into()) };
-        let told = then.difference(&now).unwrap();
-        for expected in ["optimizer.rate: 0.01 -> 0.5", "classes: 1 -> 2", "the seed: 7 -> 8", "started from"]
-        {
-            assert!(told.contains(expected), "{told}");
-        }
     }
 }

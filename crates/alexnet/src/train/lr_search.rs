@@ -11,7 +11,7 @@ use super::watch::Watch;
 use crate::data::check;
 use crate::data::loader::TrainingEpoch;
 use crate::data::{Dataset, LoadedBatch, Loader, Preprocess, Statistics};
-use crate::engine::{self, Batch, Device, Engine, Update};
+use crate::engine::{self, Batch, Device, Engine, Health, Update};
 use crate::net::{Network, Recipe};
 use crate::{Error, Result};
 
@@ -174,6 +174,8 @@ struct Search {
     explodes: Option<f32>,
     /// The lowest learning rate from which on some layer calls for a lower one.
     too_high: Option<f32>,
+    /// Layers that do so from the start, whatever the learning rate.
+    ignored: Vec<String>,
 }
 
 impl Search {
@@ -203,15 +205,25 @@ impl Search {
             self.explodes = Some(lr);
         }
         if checks_layers {
-            let bad = engine.health()?.iter().any(Watch::needs_lower_lr);
-            self.too_high = if bad { self.too_high.or(Some(lr)) } else { None };
+            self.check_layers(&engine.health()?, lr);
         }
         Ok(loss)
     }
 
+    fn check_layers(&mut self, layers: &[Health], lr: f32) {
+        let bad = layers.iter().filter(|layer| Watch::needs_lower_lr(layer)).map(|layer| &layer.layer);
+        if self.trials.len() <= 1 {
+            self.ignored = bad.cloned().collect();
+        } else if bad.into_iter().any(|name| !self.ignored.contains(name)) {
+            self.too_high = self.too_high.or(Some(lr));
+        } else {
+            self.too_high = None;
+        }
+    }
+
     /// The steepest decrease over a tenth of the steps, before the lowest loss, within the limits of what failed.
     fn result(self) -> LrSearch {
-        let Self { trials, explodes, too_high } = self;
+        let Self { trials, explodes, too_high, ignored: _ } = self;
         let span = (trials.len() / 10).max(1);
         let lowest =
             (0..trials.len()).min_by(|&a, &b| trials[a].smooth.total_cmp(&trials[b].smooth)).unwrap_or(0);
@@ -251,7 +263,7 @@ mod tests {
 
     fn search(explodes: Option<f32>, too_high: Option<f32>, loss: fn(usize) -> f64) -> LrSearch {
         let trials = (0..100).map(|i| Trial { lr: i as f32, loss: loss(i), smooth: loss(i) }).collect();
-        Search { trials, explodes, too_high }.result()
+        Search { trials, explodes, too_high, ignored: Vec::new() }.result()
     }
 
     fn valley(i: usize) -> f64 {
@@ -272,6 +284,30 @@ mod tests {
         assert_eq!(search(None, Some(900.0), valley).suggestion, Some(free));
         assert_eq!(search(None, None, |i| i as f64).suggestion, None);
         assert_eq!(Search::default().result().suggestion, None);
+    }
+
+    #[test]
+    fn layers_limit_the_learning_rate_unless_it_makes_no_difference_to_them() {
+        let layer = |name: &str, dead: f32| Health {
+            layer: name.into(),
+            activation: 1.0,
+            dead_fraction: Some(dead),
+            gradient: 0.1,
+            weight: 0.01,
+            update: 1e-5,
+        };
+        let mut search = Search::default();
+        let step = |search: &mut Search, lr: f32, dead: [f32; 2]| {
+            search.trials.push(Trial { lr, loss: 1.0, smooth: 1.0 });
+            search.check_layers(&[layer("conv1", dead[0]), layer("conv2", dead[1])], lr);
+            search.too_high
+        };
+        assert_eq!(step(&mut search, 0.1, [0.9, 0.1]), None);
+        assert_eq!(step(&mut search, 0.2, [0.9, 0.1]), None);
+        assert_eq!(step(&mut search, 0.3, [0.9, 0.6]), Some(0.3));
+        assert_eq!(step(&mut search, 0.4, [0.9, 0.1]), None, "it has recovered");
+        assert_eq!(step(&mut search, 0.5, [0.9, 0.6]), Some(0.5));
+        assert_eq!(step(&mut search, 0.6, [0.1, 0.6]), Some(0.5));
     }
 
     #[test]

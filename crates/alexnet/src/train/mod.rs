@@ -7,7 +7,7 @@
 //! | [`observer`] | events, and who receives them |
 //! | [`init`], [`transfer`] | initial weights: random, or a model's |
 //! | [`schedule`], [`settings`] | the learning rate from epoch to epoch; what edits have changed |
-//! | [`checkpoint`], [`checkpoint_writer`] | everything a resume needs; writing it in the background |
+//! | [`checkpoint`], [`lineage`], [`checkpoint_writer`] | everything a resume needs; writing it in the background |
 //! | [`journal`] | edits of a running training |
 //! | [`watch`], [`remedy`] | known failures, and what helps |
 //! | [`forecast`] | time, memory and disk space, from the first steps |
@@ -28,6 +28,7 @@ mod disk;
 pub mod forecast;
 pub mod init;
 pub mod journal;
+pub mod lineage;
 pub mod lock;
 pub mod log_file;
 pub mod lr_search;

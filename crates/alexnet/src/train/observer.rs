@@ -1,4 +1,4 @@
-//! Observers: who is told what happens in a training, and may stop it.
+//! Observers receive the events of a training, and may stop it.
 //!
 //! A closure is an observer:
 //!

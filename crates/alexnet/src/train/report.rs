@@ -56,7 +56,7 @@ pub enum StopReason {
     StepLimit,
     /// A signal, or [`super::signals::Interrupt::request`].
     Signal(u8),
-    /// An observer asked for it.
+    /// An observer returned `Break`.
     Observer,
     /// Only a forecast was wanted.
     Forecast,

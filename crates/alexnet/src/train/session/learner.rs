@@ -7,8 +7,9 @@ use crate::Result;
 use crate::data::{LoadedBatch, Loader};
 use crate::engine::{Batch, Engine, NonFinite, StepOutcome, Update};
 use crate::net::{Augment, Recipe, Schedule};
-use crate::train::checkpoint::{Lineage, State};
+use crate::train::checkpoint::State;
 use crate::train::config::Config;
+use crate::train::lineage::Lineage;
 use crate::train::metrics::{Line, Validation};
 use crate::train::tally::{StepStats, Tally};
 

@@ -1,0 +1,67 @@
+//! What determines the result of a training.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::Identity;
+use crate::net::{Recipe, diff};
+
+/// What determines the result of a training: a checkpoint is only resumed with the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// The recipe, as TOML.
+    pub recipe: String,
+    /// The images.
+    pub data: Identity,
+    /// The seed of all random numbers.
+    pub seed: u64,
+    /// SHA-256 of the model file that the training started from, if any.
+    pub init: Option<String>,
+}
+
+impl Lineage {
+    /// Describes how the lineage of a training that would resume differs from this one; `None` if it does not.
+    pub fn difference(&self, now: &Self) -> Option<String> {
+        let mut differences = Vec::new();
+        // Parsed, because an earlier version may have written the same recipe differently.
+        let read = |text: &str| Recipe::parse(text, "the checkpoint's recipe");
+        match (read(&self.recipe), read(&now.recipe)) {
+            (Ok(then), Ok(now)) if then == now => {}
+            (Ok(then), Ok(now)) => differences.push(format!("the recipe:\n{}", diff(&then, &now).trim_end())),
+            (Err(_), _) | (_, Err(_)) => {
+                differences.push("the recipe, which this version cannot read".to_owned());
+            }
+        }
+        if let Some(difference) = self.data.difference(&now.data) {
+            differences.push(format!("the images: {difference}"));
+        }
+        if self.seed != now.seed {
+            differences.push(format!("the seed: {} -> {}", self.seed, now.seed));
+        }
+        if self.init != now.init {
+            differences.push("the model that the training started from".to_owned());
+        }
+        (!differences.is_empty()).then(|| differences.join("\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_described() {
+        let mut recipe = Recipe::load("small").unwrap();
+        let data = Identity { classes: vec!["cat".into()], splits: Vec::new() };
+        let then = Lineage { recipe: recipe.to_toml(), data, seed: 7, init: None };
+        assert_eq!(then.difference(&then), None);
+        recipe.set("optimizer.rate", "0.5").unwrap();
+        let mut data = then.data.clone();
+        data.classes.push("dog".into());
+        let now = Lineage { recipe: recipe.to_toml(), data, seed: 8, init: Some("x".into()) };
+        let difference = then.difference(&now).unwrap();
+        for expected in ["optimizer.rate: 0.01 -> 0.5", "classes: 1 -> 2", "the seed: 7 -> 8", "started from"]
+        {
+            assert!(difference.contains(expected), "{difference}");
+        }
+    }
+}
