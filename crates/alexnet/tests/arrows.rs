@@ -33,7 +33,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("alexnet_kernels", &[]),
     ("alexnet_images", &[]),
     ("alexnet", &["alexnet_images", "alexnet_kernels"]),
-    ("cli", &["alexnet", "alexnet_kernels"]),
+    // Images are used through the library.
+    ("cli", &["alexnet", "alexnet_images", "alexnet_kernels"]),
 ];
 
 /// All that a network's description needs of the kernels: shapes, no numerics.

@@ -10,7 +10,7 @@ use super::ui::TrainingView;
 use alexnet::data::Dataset;
 use alexnet::error::{shell, shell_word};
 use alexnet::net::{Recipe, RecipeUse};
-use alexnet::train::lr_search::{LrSearch, Options, Trial, find};
+use alexnet::train::lr_search::{LrSearch, LrSearchOptions, Trial, find};
 use alexnet::train::signals::Interrupt;
 
 /// Most rows of the text; the JSON has every step.
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
         out.note(&format!("lr-find ignores the {} [[edit]] tables of the recipe", recipe.edits.len()));
     }
     let threads = args.machine.threads();
-    let options = Options {
+    let options = LrSearchOptions {
         from: args.from,
         to: args.to,
         steps: args.steps as usize,

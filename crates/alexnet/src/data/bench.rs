@@ -44,7 +44,7 @@ pub struct StageSpeed {
 /// The measurement gives up after this many images if none decodes.
 const MAX_BROKEN: usize = 1000;
 
-/// Options of [`bench`].
+/// Options of [`bench()`].
 #[derive(Clone, Copy, Debug)]
 pub struct BenchOptions {
     /// The batch size of the loader.

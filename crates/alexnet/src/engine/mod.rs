@@ -6,7 +6,7 @@
 //! | `interface` | the trait that trainer, predictor, benchmark and learning rate search use |
 //! | `open`, `options` | [`open()`]: devices, modes, limits |
 //! | `cpu` | the CPU engine |
-//! | [`reference`] | a slow and simple implementation that the tests compare engines with |
+//! | [`mod@reference`] | a slow and simple implementation that the tests compare engines with |
 
 mod batch;
 mod cpu;

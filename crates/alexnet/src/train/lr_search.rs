@@ -29,7 +29,7 @@ const SAFETY_DIVISOR: f32 = 10.0;
 
 /// Which learning rates to try, and how.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct LrSearchOptions {
     /// The first learning rate.
     pub from: f32,
     /// The last.
@@ -76,7 +76,7 @@ pub struct LrSearch {
 pub fn find(
     recipe: &Recipe,
     dataset: &Dataset,
-    options: &Options,
+    options: &LrSearchOptions,
     observer: &mut dyn Observer,
 ) -> Result<LrSearch> {
     if options.to <= options.from {
@@ -109,7 +109,7 @@ pub fn find(
     Ok(search.result())
 }
 
-impl Options {
+impl LrSearchOptions {
     /// The learning rate of a step, counted from 0.
     fn lr(&self, step: usize) -> f32 {
         let intervals = self.steps.saturating_sub(1).max(1) as f64;
@@ -122,7 +122,7 @@ impl Options {
 struct Batches<'a> {
     recipe: &'a Recipe,
     dataset: &'a Dataset,
-    options: &'a Options,
+    options: &'a LrSearchOptions,
     statistics: Statistics,
     preprocess: Arc<Preprocess>,
     epoch: u64,
@@ -130,7 +130,7 @@ struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
-    fn open(recipe: &'a Recipe, dataset: &'a Dataset, options: &'a Options) -> Result<Self> {
+    fn open(recipe: &'a Recipe, dataset: &'a Dataset, options: &'a LrSearchOptions) -> Result<Self> {
         let train = dataset.train()?;
         let statistics = Statistics::measure(train, recipe.input.square, options.threads, &|_| Ok(()))?;
         check::every_class_decodes(train, &statistics.usable, &dataset.classes)?;
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn learning_rates_grow_in_equal_ratios() {
-        let options = Options { from: 0.001, to: 1.0, steps: 4, seed: 0, threads: 1, workers: 0 };
+        let options = LrSearchOptions { from: 0.001, to: 1.0, steps: 4, seed: 0, threads: 1, workers: 0 };
         let lrs = [0, 1, 2, 3].map(|step| options.lr(step));
         for (lr, expected) in lrs.into_iter().zip([0.001, 0.01, 0.1, 1.0]) {
             assert!((lr / expected - 1.0).abs() < 1e-5, "{lrs:?}");

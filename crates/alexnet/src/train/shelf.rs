@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 /// Where the best model is after [`Shelf::restore`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum BestModel {
     /// This state of the training has none.
     None,
     /// In `best.safetensors`.
@@ -27,7 +27,7 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
     /// Where the best model is.
-    pub place: Place,
+    pub place: BestModel,
     /// Where an unexpected `best.safetensors` was moved.
     pub moved_to: Option<PathBuf>,
 }
@@ -99,7 +99,7 @@ impl Shelf {
         let digest = best.and_then(|best| best.file.as_deref());
         let is_it = |path: &Path| digest.is_some() && Model::digest(path).ok().as_deref() == digest;
         if is_it(&expected) {
-            return Ok(Restored { place: Place::Expected, moved_to: None });
+            return Ok(Restored { place: BestModel::Expected, moved_to: None });
         }
         let mut moved_to = None;
         if expected.exists() {
@@ -108,14 +108,14 @@ impl Shelf {
             rename(&expected, &to)?;
             moved_to = Some(to);
         }
-        let Some(best) = best else { return Ok(Restored { place: Place::None, moved_to }) };
+        let Some(best) = best else { return Ok(Restored { place: BestModel::None, moved_to }) };
         let kept = self.run.join(CHECKPOINTS).join(name(best.step));
         let place = match is_it(&kept) {
             true => {
                 rename(&kept, &expected)?;
-                Place::Expected
+                BestModel::Expected
             }
-            false => Place::Lost,
+            false => BestModel::Lost,
         };
         Ok(Restored { place, moved_to })
     }
@@ -190,16 +190,16 @@ mod tests {
         let [first, second] = [20, 40].map(|step| shelf.save(&of_step(step)).unwrap());
         assert_eq!(step(&shelf.best()), 40);
         let there = shelf.restore(Some(&snapshot(40, &second))).unwrap();
-        assert_eq!(there, Restored { place: Place::Expected, moved_to: None });
+        assert_eq!(there, Restored { place: BestModel::Expected, moved_to: None });
         let moved = run.path().join("best-000000040.safetensors");
         let back = shelf.restore(Some(&snapshot(20, &first))).unwrap();
-        assert_eq!(back, Restored { place: Place::Expected, moved_to: Some(moved.clone()) });
+        assert_eq!(back, Restored { place: BestModel::Expected, moved_to: Some(moved.clone()) });
         assert_eq!((step(&shelf.best()), step(&moved)), (20, 40));
         // The same steps lead to the same model: the copy is removed.
         assert_eq!(shelf.save(&of_step(40)).unwrap(), second);
         assert!(!moved.exists() && step(&shelf.best()) == 40);
         let none = shelf.restore(None).unwrap();
-        assert_eq!(none, Restored { place: Place::None, moved_to: Some(moved) });
+        assert_eq!(none, Restored { place: BestModel::None, moved_to: Some(moved) });
         assert!(!shelf.best().exists());
     }
 
@@ -213,7 +213,7 @@ mod tests {
         bytes[middle] ^= 1;
         std::fs::write(shelf.best(), bytes).unwrap();
         let lost = shelf.restore(Some(&snapshot(20, &digest))).unwrap();
-        assert_eq!(lost.place, Place::Lost);
+        assert_eq!(lost.place, BestModel::Lost);
         assert!(lost.moved_to.is_some_and(|path| path.exists()) && !shelf.best().exists());
     }
 

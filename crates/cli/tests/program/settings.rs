@@ -15,13 +15,13 @@ fn options_without_effect_are_rejected_or_noted() {
         (vec!["--set", "optimizer.rate=1e-4"], "`optimizer.rate` is set twice"),
         (vec!["--epochs", "1", "--set", "schedule.epochs=2"], "are the same setting"),
         (vec!["--set", "schedule.divide_by=3"], "setting `schedule.divide_by` has no effect"),
-        (vec!["--set", "augment.random_crop=true"], "the crop is the whole square"),
-        (vec!["--set", "classes=4"], "how many classes there are"),
+        (vec!["--set", "augment.random_crop=true"], "the crop covers the whole square"),
+        (vec!["--set", "classes=4"], "determines the number of classes"),
         (vec!["--set", "schedule.platau=none"], "unknown key `schedule.platau`"),
         (vec!["--micro-batch", "9"], "a batch has 4 images"),
         (vec!["--freeze", "fc1,fc1"], "--freeze names `fc1` twice"),
         (vec!["--freeze", "fc1"], "all layers are frozen"),
-        (vec!["--freeze", "fc2"], "no layer with weights is called `fc2`"),
+        (vec!["--freeze", "fc2"], "no layer with weights is named `fc2`"),
         (vec!["--steps", "none"], "--steps none has no effect"),
     ] {
         let (out, err) = run(&[&train[..], &more].concat(), 2);
@@ -29,9 +29,9 @@ fn options_without_effect_are_rejected_or_noted() {
     }
     let find = ["lr-find", &data, "--recipe", &recipe, "--steps", "10", "--set"];
     for (setting, expected) in [
-        ("optimizer.rate=1", "lr-find tries the rates"),
-        ("schedule.epochs=3", "lr-find follows no schedule"),
-        ("evaluation.views=1", "lr-find evaluates nothing"),
+        ("optimizer.rate=1", "lr-find tries learning rates"),
+        ("schedule.epochs=3", "lr-find does not use the schedule"),
+        ("evaluation.views=1", "lr-find does not evaluate"),
     ] {
         let (_, err) = run(&[&find[..], &[setting]].concat(), 2);
         assert!(err.contains(expected), "{setting}: {err}");

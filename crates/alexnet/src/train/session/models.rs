@@ -12,7 +12,7 @@ use crate::model::layout::{BEST, LAST};
 use crate::model::{Golden, Model, Summary};
 use crate::train::checkpoint::State;
 use crate::train::disk::Output;
-use crate::train::shelf::{Place, Restored, Shelf};
+use crate::train::shelf::{BestModel, Restored, Shelf};
 use crate::train::snapshot::Snapshot;
 use crate::{Error, Result};
 
@@ -181,8 +181,8 @@ impl Models {
             ));
         }
         match place {
-            Place::None | Place::Expected => {}
-            Place::Lost => {
+            BestModel::None | BestModel::Expected => {}
+            BestModel::Lost => {
                 self.best_is_lost = true;
                 let lost = self.lost_message(state);
                 reporter.warning(&format!("{lost}; the next better model replaces it"));
