@@ -1,5 +1,5 @@
-//! The CPU engine against the naive reference in f64, the reference against central differences, and the engine
-//! against itself on other numbers of threads.
+//! The CPU engine against the naive reference in f64, the reference against central differences, and the engine against
+//! itself with other numbers of threads and other micro-batches.
 
 mod support;
 
@@ -52,9 +52,9 @@ fn worst_difference(network: &Network, expected: &Gradients<f64>, n: usize, thre
 
 /// Central differences of the loss by some coordinates of every parameter, against the reference's gradient.
 ///
-/// A coordinate whose one-sided differences disagree sits on a kink (of a ReLU or a maximum) and is left out.
+/// A coordinate whose one-sided differences disagree sits on a kink (of a ReLU or a maximum) and is skipped.
 #[test]
-fn gradients_of_a_whole_network_are_those_of_central_differences() {
+fn reference_gradients_agree_with_central_differences() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let n = 3;
     let (images, labels) = sample(&network, n);
@@ -113,7 +113,7 @@ fn engine_agrees_with_the_reference_on_every_layer() {
 }
 
 #[test]
-fn engine_agrees_with_the_reference_on_the_small_images_recipes() {
+fn engine_agrees_with_the_reference_on_recipes_for_small_images() {
     for name in ["small", "cifar-18pct", "cifar-13pct", "cifar-11pct", "four-layer-tanh"] {
         let network = Network::new(&Recipe::load(name).unwrap(), 10).unwrap();
         let expected = reference_gradients(&network, 2);
@@ -122,9 +122,9 @@ fn engine_agrees_with_the_reference_on_the_small_images_recipes() {
     }
 }
 
-/// The tolerance above must see a network that is almost the same.
+/// The tolerance above must distinguish networks that are almost the same.
 #[test]
-fn neighboring_networks_are_told_apart() {
+fn similar_networks_are_distinguished() {
     let recipe = every_layer();
     let network = Network::new(&recipe, 5).unwrap();
     let expected = reference_gradients(&network, 3);
@@ -141,13 +141,13 @@ fn neighboring_networks_are_told_apart() {
         let mut other = recipe.clone();
         other.set(key, value).unwrap();
         let (_, difference) = worst_difference(&Network::new(&other, 5).unwrap(), &expected, 3, 2);
-        assert!(difference > 1e-4, "{key} = {value} goes unseen: {difference:e}");
+        assert!(difference > 1e-4, "{key} = {value} makes no difference: {difference:e}");
     }
 }
 
-/// Gradients applied where they are found give the same weights as gradients that are kept and applied afterwards.
+/// Gradients that are applied at once lead to the same weights as gradients that are kept and applied afterwards.
 #[test]
-fn a_step_is_its_two_halves() {
+fn a_step_in_one_call_has_the_bits_of_two_calls() {
     for recipe in [every_layer(), Recipe::load("small").unwrap()] {
         let network = Network::new(&recipe, 5).unwrap();
         let (images, labels) = sample(&network, 4);
@@ -171,7 +171,7 @@ fn a_step_is_its_two_halves() {
 }
 
 #[test]
-fn a_loss_that_is_not_finite_changes_nothing() {
+fn a_non_finite_loss_changes_nothing() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let (mut images, labels) = sample(&network, 3);
     images[7] = f32::NAN;
@@ -184,7 +184,7 @@ fn a_loss_that_is_not_finite_changes_nothing() {
 }
 
 #[test]
-fn same_bits_on_any_number_of_threads() {
+fn bits_do_not_depend_on_the_number_of_threads() {
     for recipe in [every_layer(), Recipe::load("small").unwrap()] {
         let network = Network::new(&recipe, 5).unwrap();
         let n = 4;
@@ -205,7 +205,7 @@ fn same_bits_on_any_number_of_threads() {
 }
 
 #[test]
-fn a_part_of_a_batch_gives_the_same_logits() {
+fn an_image_has_the_same_logits_alone_and_in_a_batch() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let (images, _) = sample(&network, 4);
     let parameters = lively_parameters(&network, 1);
@@ -220,7 +220,7 @@ fn a_part_of_a_batch_gives_the_same_logits() {
 }
 
 #[test]
-fn training_and_inference_plans_give_the_same_logits() {
+fn training_and_inference_have_the_same_logits() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let (images, _) = sample(&network, 3);
     let logits = |mode| {
@@ -232,7 +232,7 @@ fn training_and_inference_plans_give_the_same_logits() {
 }
 
 #[test]
-fn gradients_are_announced_last_layer_first() {
+fn gradients_become_final_last_layer_first() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let (images, labels) = sample(&network, 2);
     let mut engine = open(Device::Cpu, network.clone(), &Options::training(2, 1)).unwrap();
@@ -249,7 +249,7 @@ fn gradients_are_announced_last_layer_first() {
 }
 
 #[test]
-fn parameters_come_back_as_they_went_in() {
+fn loaded_parameters_are_read_back_unchanged() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let parameters = lively_parameters(&network, 3);
     let mut engine = open(Device::Cpu, network, &Options::training(1, 1)).unwrap();
@@ -285,25 +285,25 @@ fn single_tensors_are_read_and_written() {
 }
 
 #[test]
-fn parameters_that_do_not_fit_are_refused() {
+fn parameters_that_do_not_fit_are_rejected() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let parameters = lively_parameters(&network, 3);
     let mut engine = open(Device::Cpu, network, &Options::inference(1, 1)).unwrap();
-    let refuses =
+    let rejects =
         |engine: &mut dyn Engine, change: &dyn Fn(&mut Vec<alexnet::engine::Tensor>), says: &str| {
             let mut changed = parameters.clone();
             change(&mut changed);
             let error = engine.load(&changed).unwrap_err();
             assert!(error.message.contains(says), "{error} does not say {says}");
         };
-    refuses(&mut *engine, &|t| drop(t.remove(2)), "conv2.weight");
-    refuses(&mut *engine, &|t| t[0].shape.swap(0, 1), "conv1.weight");
-    refuses(&mut *engine, &|t| t[3].data[1] = f32::NAN, "conv2.bias");
-    refuses(&mut *engine, &|t| t.push(t[0].clone()), "does not belong");
+    rejects(&mut *engine, &|t| drop(t.remove(2)), "conv2.weight");
+    rejects(&mut *engine, &|t| t[0].shape.swap(0, 1), "conv1.weight");
+    rejects(&mut *engine, &|t| t[3].data[1] = f32::NAN, "conv2.bias");
+    rejects(&mut *engine, &|t| t.push(t[0].clone()), "does not belong");
 }
 
 #[test]
-fn wrong_batches_are_refused() {
+fn invalid_batches_are_rejected() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let (images, labels) = sample(&network, 3);
     let mut engine = open(Device::Cpu, network.clone(), &Options::training(2, 1)).unwrap();
@@ -320,7 +320,7 @@ fn wrong_batches_are_refused() {
 }
 
 #[test]
-fn halved_weights_change_logits_in_the_fourth_digit() {
+fn half_precision_weights_change_logits_in_the_fourth_digit() {
     let network = Network::new(&Recipe::load("small").unwrap(), 10).unwrap();
     let (images, _) = sample(&network, 12);
     let mut engine = open(Device::Cpu, network.clone(), &Options::inference(12, 2)).unwrap();
@@ -345,15 +345,15 @@ fn halved_weights_change_logits_in_the_fourth_digit() {
     engine.load(&large).unwrap();
     let message = engine.convert_fc_to_f16().unwrap_err().to_string();
     assert!(message.contains("fc5") && message.contains("70000"), "{message}");
-    assert!(engine.parameters().unwrap() == large, "a refusal changes nothing");
+    assert!(engine.parameters().unwrap() == large, "an error must change nothing");
     let mut training = open(Device::Cpu, network, &Options::training(2, 1)).unwrap();
     assert!(training.convert_fc_to_f16().is_err());
 }
 
 #[test]
-fn memory_that_cannot_be_had_is_an_error_with_the_table() {
+fn insufficient_memory_is_an_error_with_the_memory_table() {
     let network = Network::new(&every_layer(), 5).unwrap();
-    // The system would promise the second, and end the program in its first step.
+    // The system would grant the second, and kill the program in its first step.
     for batch in [1 << 46, 1 << 30] {
         let error =
             open(Device::Cpu, network.clone(), &Options::training(batch, 1)).expect_err("too many images");
@@ -364,7 +364,7 @@ fn memory_that_cannot_be_had_is_an_error_with_the_table() {
 /// The gradient of a large batch is the mean of those of its parts: sums over many images run through paths of
 /// the kernels that a few images do not reach.
 #[test]
-fn a_large_batch_has_the_mean_gradient_of_its_parts() {
+fn the_gradient_of_a_large_batch_is_the_mean_of_those_of_its_parts() {
     let mut recipe = Recipe::load("small").unwrap();
     recipe.set_all([("layer.drop4.rate", "0"), ("layer.drop5.rate", "0")]).unwrap();
     let network = Network::new(&recipe, 10).unwrap();
@@ -398,7 +398,7 @@ fn in_micro_batches(mode: Mode, batch: usize, micro_batch: usize, threads: usize
     Options { mode, batch, micro_batch: Some(micro_batch), threads, ..Options::default() }
 }
 
-/// What a training leaves: losses, images that were right, the last gradients, weights and momentum.
+/// The results of a training: losses and correct images, the last gradients, weights and momentum.
 type Trace = (Vec<(u64, usize)>, Vec<Tensor>, Vec<Tensor>, Vec<Tensor>);
 
 /// Three steps of 40 images and one of 23, computed `micro_batch` at a time.
@@ -430,7 +430,7 @@ fn train(network: &Network, micro_batch: usize, threads: usize, in_one: bool) ->
         };
         outcomes.push((outcome.loss.to_bits(), outcome.correct));
     }
-    // A step in one need not keep the gradients that it applies.
+    // A step in one call does not have to keep gradients.
     let gradients = if in_one { Vec::new() } else { engine.gradients().unwrap() };
     (outcomes, gradients, engine.parameters().unwrap(), engine.velocities().unwrap())
 }
@@ -453,7 +453,7 @@ fn micro_batches_change_no_bit() {
     }
 }
 
-/// A test of the test above: gradients of micro-batches that are averaged afterwards have other bits.
+/// Shows that the test above can fail: averaged gradients of micro-batches have other bits.
 #[test]
 fn averaged_gradients_have_other_bits() {
     let mut recipe = Recipe::load("small").unwrap();
@@ -472,7 +472,7 @@ fn averaged_gradients_have_other_bits() {
     let [whole, one, other] = [0..36, 0..18, 18..36].map(gradients);
     for ((whole, one), other) in whole.iter().zip(one).zip(other) {
         let average: Vec<f32> = one.data.iter().zip(&other.data).map(|(a, b)| (a + b) / 2.0).collect();
-        assert!(average != whole.data, "{}: the order of the sum does not show", whole.name);
+        assert!(average != whole.data, "{}: the order of the sum makes no difference", whole.name);
         assert!(relative_rms(wide(&average), wide(&whole.data)) < 1e-5);
     }
 }
@@ -495,9 +495,9 @@ fn logits_of_micro_batches_are_gathered() {
     }
 }
 
-/// Nothing is learned where the loss of any micro-batch is not finite.
+/// A step applies nothing if the loss of any micro-batch is non-finite.
 #[test]
-fn a_loss_that_is_not_finite_in_one_micro_batch_changes_nothing() {
+fn a_non_finite_loss_in_one_micro_batch_changes_nothing() {
     let network = Network::new(&every_layer(), 5).unwrap();
     let parameters = lively_parameters(&network, 1);
     for spoilt in [2, 14, 29] {

@@ -1,5 +1,5 @@
-//! The engine against PyTorch: forward, every gradient, ten steps of the paper's update. The numbers, the script
-//! that made them and its versions stand in `tests/golden/`.
+//! The engine against PyTorch: forward pass, every gradient, ten steps of the paper's update. `tests/golden/` has the numbers, the
+//! script that generated them, and its versions.
 
 mod support;
 
@@ -58,7 +58,7 @@ impl Golden {
 
     fn parameters(&self, network: &Network) -> Vec<Tensor> {
         let learning = network.layers.iter().filter(|layer| layer.weights().is_some());
-        let names = learning.flat_map(|l| [format!("{}.weight", l.name), format!("{}.bias", l.name)]);
+        let names = learning.flat_map(|l| [l.weight_name(), l.bias_name()]);
         names.map(|name| self.tensor(&name).clone()).collect()
     }
 }
@@ -98,13 +98,13 @@ fn first_step_difference(recipe: &Recipe, golden: &Golden) -> (String, f64) {
 }
 
 #[test]
-fn forward_and_every_gradient_are_pytorchs() {
+fn forward_pass_and_gradients_agree_with_pytorch() {
     let (name, difference) = first_step_difference(&recipe(), &Golden::load());
     assert!(difference < TOLERANCE, "{name} differs by {difference:e}");
 }
 
 #[test]
-fn ten_steps_are_pytorchs() {
+fn ten_steps_agree_with_pytorch() {
     let golden = Golden::load();
     let recipe = recipe();
     let mut engine = engine(&recipe, &golden);
@@ -125,7 +125,7 @@ fn ten_steps_are_pytorchs() {
 }
 
 #[test]
-fn dropout_halves_at_test_time() {
+fn dropout_halves_activations_at_test_time() {
     let golden = Golden::load();
     let mut recipe = recipe();
     recipe.set("layer.drop6.rate", "0.5").unwrap();
@@ -136,7 +136,7 @@ fn dropout_halves_at_test_time() {
 }
 
 #[test]
-fn the_reference_is_pytorchs_to_single_precision() {
+fn the_reference_agrees_with_pytorch_to_single_precision() {
     let golden = Golden::load();
     let network = Network::new(&recipe(), 10).unwrap();
     let weights = Weights::<f64>::from_tensors(&network, &golden.parameters(&network));
@@ -145,9 +145,9 @@ fn the_reference_is_pytorchs_to_single_precision() {
     assert!(difference < 1e-7, "logits differ by {difference:e}");
 }
 
-/// The tolerance must see each of the paper's ingredients replaced by its neighbor.
+/// The tolerance must distinguish networks in which one of the paper's details is replaced by a common variant.
 #[test]
-fn neighbors_of_the_paper_are_told_apart() {
+fn variants_of_the_paper_are_distinguished() {
     let golden = Golden::load();
     let neighbors: [(&str, &[(&str, &str)]); 6] = [
         ("alpha divided by the window", &[("layer.norm1.alpha_over_size", "true")]),
@@ -163,13 +163,13 @@ fn neighbors_of_the_paper_are_told_apart() {
             other.set(key, value).unwrap();
         }
         let (_, difference) = first_step_difference(&other, &golden);
-        assert!(difference > 10.0 * TOLERANCE, "{what} goes unseen: {difference:e}");
+        assert!(difference > 10.0 * TOLERANCE, "{what} makes no difference: {difference:e}");
     }
 }
 
-/// Another rounding or grouping changes shapes, which the parameters then do not fit.
+/// Another rounding or grouping changes shapes, so that the parameters no longer fit.
 #[test]
-fn other_shapes_do_not_take_the_parameters() {
+fn parameters_of_other_shapes_are_rejected() {
     let golden = Golden::load();
     let network = Network::new(&recipe(), 10).unwrap();
     let parameters = golden.parameters(&network);

@@ -60,7 +60,8 @@ fn activations_of_micro_batches_are_those_of_the_batch() {
     let images = normals(7, 20 * network.input.len());
     let [whole, parts] = [None, Some(9)].map(|micro_batch| {
         let options = Options { micro_batch, ..options(Mode::Inference, 20) };
-        engine(&network, &options).activations(&images, &["conv1", "relu1"]).unwrap()
+        let layers = [&*network.layers[0].name, &*network.layers[1].name];
+        engine(&network, &options).activations(&images, &layers).unwrap()
     });
     assert!(whole == parts && whole[0].data != whole[1].data);
 }

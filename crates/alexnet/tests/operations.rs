@@ -154,7 +154,7 @@ fn check_conv(case: &Case<'_>, is_local: bool) {
 }
 
 #[test]
-fn every_operation_is_pytorchs() {
+fn every_operation_agrees_with_pytorch() {
     let file = SafeTensors::deserialize(FILE).expect("the golden file is a safetensors file");
     let (_, header) = SafeTensors::read_metadata(FILE).expect("the golden file has a header");
     let metadata = header.metadata().as_ref().expect("the golden file says how it was made");

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::source::Split;
 use super::square;
 use super::statistics::Statistics;
-use crate::error::Kind;
 use crate::{Error, Result};
 
 impl Statistics {
@@ -47,8 +46,7 @@ impl Statistics {
                 std::thread::Builder::new().spawn_scoped(scope, work).map_err(|error| {
                     // Threads that have started find nothing left to do.
                     next.store(split.len(), Ordering::Relaxed);
-                    Error::new(Kind::Runtime, format!("cannot start a thread that reads images: {error}"))
-                        .help("use fewer threads: --threads 1")
+                    Error::threads(1, &error).context("reading images").help("use fewer threads: --threads 1")
                 })
             };
             let workers = (0..workers.max(1)).map(spawn).collect::<Result<Vec<_>>>()?;

@@ -63,7 +63,7 @@ pub fn check(path: &Path, workers: usize, progress: &(dyn Fn(usize, usize) + Syn
     let splits: Vec<&Split> = dataset.splits.iter().filter(|split| split.name != "all").collect();
     let images = splits.iter().map(|split| split.len()).sum();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(workers.max(1)).build();
-    let pool = pool.map_err(|error| Error::data(format!("cannot start threads: {error}")))?;
+    let pool = pool.map_err(|error| Error::threads(workers.max(1), &error))?;
     let mut probes: Vec<Probe> = Vec::with_capacity(images);
     for (number, split) in (0..).zip(&splits) {
         let fingerprint = |index: usize| {

@@ -7,7 +7,6 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::batch::LoadedBatch;
 use super::job::{Job, Square};
-use crate::error::Kind;
 use crate::{Error, Result};
 
 /// The threads that make batches ahead of their use.
@@ -85,8 +84,7 @@ fn start_worker(job: &Arc<Job>, first: usize, step: usize) -> Result<(Receiver<S
 
 fn spawn(work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     std::thread::Builder::new().name("images".to_owned()).spawn(work).map_err(|error| {
-        Error::new(Kind::Runtime, format!("cannot start a thread that loads images: {error}"))
-            .help("use fewer threads: --workers 1 --threads 1")
+        Error::threads(1, &error).context("loading images").help("use fewer threads: --workers 1 --threads 1")
     })
 }
 

@@ -67,7 +67,7 @@ pub fn pack(
     prepare(&config.out, &settings)?;
     check_space(&splits, config)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(config.workers.max(1)).build();
-    let pool = pool.map_err(|error| Error::data(format!("cannot start threads: {error}")))?;
+    let pool = pool.map_err(|error| Error::threads(config.workers.max(1), &error))?;
     let mut manifest = Manifest {
         format_version: FORMAT_VERSION,
         store: config.store,
@@ -125,7 +125,7 @@ fn prepare(out: &Path, settings: &PackSettings) -> Result<()> {
                 out.display(),
                 before.store,
                 before.side,
-                before.orientation.word(),
+                before.orientation.name(),
                 before.source,
                 if before.source_digest == settings.source_digest { "" } else { " with other images" }
             ))
