@@ -188,8 +188,8 @@ def align(expected, actual):
                 add("gone", 1, 0, 1)
                 if j < columns and matches(expected[i], actual[j]):
                     add("pair", 1, 1, 0)
-                elif j < columns and is_similar(expected[i], actual[j]):
-                    add("pair", 1, 1, 0.9)
+                elif j < columns and (similarity := similar(expected[i], actual[j])) > 0.5:
+                    add("pair", 1, 1, 1 - similarity / 10)
             if j < columns:
                 add("new", 0, 1, 1)
             cost[i][j], move[i][j] = min(options, key=lambda option: option[0], default=((0, 0), None))
@@ -226,8 +226,9 @@ def words_of(line):
     return re.findall(r"\.\.\.|\d[\d.,]*\d|\d|\s+|[^\s\d.]+|\.", line)
 
 
-def is_similar(first, second):
-    return difflib.SequenceMatcher(None, words_of(first), words_of(second), autojunk=False).ratio() > 0.5
+def similar(first, second):
+    """Returns how much two lines have in common, from 0 to 1."""
+    return difflib.SequenceMatcher(None, words_of(first), words_of(second), autojunk=False).ratio()
 
 
 def masked(line, other):
@@ -242,15 +243,15 @@ def masked(line, other):
     return "".join(out)
 
 
-def updated(pairs, again):
+def updated(pairs, output, again):
     """Returns the lines that the page should show; `again` is the output of a second run."""
-    lines = []
+    lines, same_length = [], len(output) == len(again)
     for expected, actual in pairs:
         if is_kept(expected, actual):
             lines.append(expected)
         elif actual is not None:
             line = re.sub(r"\d[\d.,]*(?= (images/s|ms|s|GFLOP/s|GB/s)\b)", "...", actual)
-            closest = difflib.get_close_matches(actual, again, n=1, cutoff=0.3)
+            closest = again[output.index(actual) :][:1] if same_length else difflib.get_close_matches(actual, again, n=1)
             for other in [*closest, *filter(None, [expected])]:
                 line = masked(line, other)
             lines.append(line)
@@ -280,7 +281,7 @@ def run_page(page, program, update):
         pairs, cost = align(expected, output)
         if cost and update:
             begin = command.begin + shift
-            fresh = updated(pairs, again)
+            fresh = updated(pairs, output, again)
             lines[begin : begin + len(expected)] = fresh
             shift += len(fresh) - len(expected)
         elif cost:

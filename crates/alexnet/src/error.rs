@@ -1,31 +1,31 @@
-//! One error type: what failed, with its value and what was expected, and the way out.
+//! The error type of the crate: what failed, the value, what was expected, and how to fix it.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 
-/// The crate's result.
+/// A `Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What a failure is about; each kind is an exit code of the program.
+/// The category of an error. Each one has its own exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Anything that is none of the below: exit code 1.
+    /// Any other failure: exit code 1.
     Runtime,
-    /// Arguments, recipes and settings: exit code 2.
+    /// Invalid arguments, recipes or settings: exit code 2.
     Usage,
-    /// Images, labels and the files that hold them: exit code 3.
+    /// Unusable images, labels, or the files that hold them: exit code 3.
     Data,
-    /// Model files and checkpoints: exit code 4.
+    /// Unusable model files or checkpoints: exit code 4.
     Model,
-    /// The loss is not a number any more: exit code 5.
+    /// Training diverged, with non-finite values: exit code 5.
     Diverged,
-    /// Ended by a signal of this number: exit code 128 + the number, as shells have it.
+    /// Interrupted by the signal with this number: exit code 128 + the number, as in shells.
     Interrupted(u8),
 }
 
 impl Kind {
-    /// The program's exit code.
+    /// Returns the exit code of a program that fails with an error of this kind.
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Runtime => 1,
@@ -38,16 +38,14 @@ impl Kind {
     }
 }
 
-/// A failure, told in the user's terms.
-///
-/// `message` names the thing, its value and what was expected; `help` is the command or the edit that works.
+/// An error that its user can act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// What it is about.
+    /// The category, which determines the exit code.
     pub kind: Kind,
-    /// The thing, its value, what was expected.
+    /// What failed: the thing, its value, and what was expected.
     pub message: String,
-    /// The way out, if one is known.
+    /// The command or the edit that fixes it, if one is known.
     pub help: Option<String>,
     /// The underlying cause, if a caller may want to react to it.
     pub cause: Option<Cause>,
@@ -112,27 +110,27 @@ impl fmt::Display for Bytes {
 }
 
 impl Error {
-    /// A failure of the given kind.
+    /// Creates an error of the given kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), help: None, cause: None }
     }
 
-    /// A failure in arguments, recipes or settings.
+    /// Creates an error about arguments, recipes or settings.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Kind::Usage, message)
     }
 
-    /// A failure in images, labels or their files.
+    /// Creates an error about images, labels, or their files.
     pub fn data(message: impl Into<String>) -> Self {
         Self::new(Kind::Data, message)
     }
 
-    /// A failure in a model file or checkpoint.
+    /// Creates an error about a model file or checkpoint.
     pub fn model(message: impl Into<String>) -> Self {
         Self::new(Kind::Model, message)
     }
 
-    /// A failure of the file system at `path`.
+    /// Creates an error from a failed file operation: `PATH: cannot DOING: ERROR`.
     pub fn io(path: impl AsRef<Path>, doing: &str, error: &std::io::Error) -> Self {
         let message = format!("{}: cannot {doing}: {error}", shown(path.as_ref()));
         Self { cause: Some(Cause::Io(error.kind())), ..Self::new(Kind::Runtime, message) }
@@ -166,14 +164,14 @@ impl Error {
         self
     }
 
-    /// The same failure with the way out.
+    /// Sets the help.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// The same failure with what was being done put in front.
+    /// Prepends a description of what was being done to the message.
     #[must_use]
     pub fn context(mut self, doing: impl fmt::Display) -> Self {
         self.message = format!("{doing}: {}", self.message);
@@ -193,23 +191,23 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A path on one line: what steers a terminal, or ends the line, as escapes such as `\n`.
+/// Formats a path on one line, with control characters escaped.
 fn shown(path: &Path) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     path.to_string_lossy().chars().map(escape).collect()
 }
 
-/// A path as a word of a command that a shell reads back: in quotes, where it holds anything but plain characters.
+/// Quotes a path for use in a shell command, if it needs quotes. A leading `-` gets a `./` in front.
 pub fn shell(path: impl AsRef<Path>) -> String {
     let path = path.as_ref();
     match path.as_os_str().as_encoded_bytes().first() {
-        // Without it, it would be read as an option.
+        // It would be read as an option.
         Some(b'-') => shell_word(Path::new(".").join(path)),
         _ => shell_word(path),
     }
 }
 
-/// A word of a command, as a shell reads it back: in quotes, where it holds anything but plain characters.
+/// Quotes a word for use in a shell command, if it needs quotes.
 pub fn shell_word(word: impl AsRef<OsStr>) -> String {
     let word = word.as_ref();
     let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
@@ -220,7 +218,7 @@ pub fn shell_word(word: impl AsRef<OsStr>) -> String {
     }
 }
 
-/// A byte between `$'` and `'`.
+/// Escapes a byte between `$'` and `'`.
 fn escaped(byte: u8) -> String {
     match byte {
         b'\'' | b'\\' => format!("\\{}", byte as char),
@@ -248,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shell_reads_words_back() {
+    fn words_are_quoted_for_a_shell() {
         for (text, expected) in [
             ("runs/pets-1", "runs/pets-1"),
             ("my pets", "'my pets'"),
@@ -265,7 +263,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn bash_reads_back_any_path() {
+    fn bash_reads_any_quoted_path() {
         use std::os::unix::ffi::OsStrExt;
         for bytes in [b"a b\xff\n'\\\"$x`".as_slice(), b"-n", b"~", "é*".as_bytes()] {
             let path = std::ffi::OsStr::from_bytes(bytes);

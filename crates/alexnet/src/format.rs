@@ -1,4 +1,4 @@
-//! Numbers and durations as messages show them.
+//! Numbers, durations and bytes in messages.
 
 /// Returns `number` with thousands separators: `1,281,167`.
 pub fn grouped(number: usize) -> String {
@@ -11,6 +11,16 @@ pub fn grouped(number: usize) -> String {
         out.push(digit);
     }
     out
+}
+
+/// Returns a count of things: `1 image`, `12,000 images`.
+pub fn counted(number: usize, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// Returns bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Returns a measured value with three significant figures: `0.52`, `31.4`, `8,120`.
@@ -45,6 +55,8 @@ mod tests {
     #[test]
     fn numbers_and_durations_are_short() {
         assert_eq!([grouped(7), grouped(1_000), grouped(1_281_167)], ["7", "1,000", "1,281,167"]);
+        assert_eq!([1, 2, 1200].map(|n| counted(n, "image")), ["1 image", "2 images", "1,200 images"]);
+        assert_eq!(hex(&[0, 0xa5, 0xff]), "00a5ff");
         assert_eq!([significant(0.517), significant(31.42), significant(8_120.4)], ["0.52", "31.4", "8,120"]);
         let durations = [41.0, 125.0, 725.0, 9_665.0, 792_000.0].map(duration);
         assert_eq!(durations, ["41 s", "2 min 05 s", "12 min", "2 h 41 min", "9 d 4 h"]);

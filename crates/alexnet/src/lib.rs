@@ -1,19 +1,69 @@
-//! The network and the training system of Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep
-//! Convolutional Neural Networks" (NIPS 2012), as a program and a library.
+//! The network of Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep Convolutional Neural Networks"
+//! (NIPS 2012), and everything needed to train, evaluate and use it on a CPU.
 //!
-//! The folders stand in the order in which the data flows:
+//! # Training
+//! A closure can observe a training, and stop it:
 //!
-//! | module | what it does |
+//! ```no_run
+//! use std::ops::ControlFlow;
+//! use std::path::Path;
+//!
+//! use alexnet::data::Dataset;
+//! use alexnet::net::Recipe;
+//! use alexnet::train::{Config, Event, Session};
+//!
+//! # fn main() -> alexnet::Result<()> {
+//! let config = Config::new(Recipe::load("small")?, Dataset::open(Path::new("photos"))?);
+//! let report = Session::new(config)
+//!     .observe(|event: &Event<'_>| match event {
+//!         Event::Step(step) if step.loss < 0.1 => ControlFlow::Break(()),
+//!         _ => ControlFlow::Continue(()),
+//!     })
+//!     .run()?;
+//! println!("{} steps, models in {}", report.steps, report.run.display());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Classifying
+//! A model file contains its class names and preprocessing:
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use alexnet::eval::Predictor;
+//! use alexnet::eval::classify::{Outcome, classify};
+//!
+//! # fn main() -> alexnet::Result<()> {
+//! let (batch, threads) = (1, 4);
+//! let mut model = Predictor::load(Path::new("runs/small-1"), batch, threads, false)?;
+//! let views = model.views;
+//! match classify(&mut model, Path::new("cat.jpg"), views, 5).outcome {
+//!     Outcome::Predictions(best) => {
+//!         for prediction in best {
+//!             println!("{:.3} {}", prediction.probability, prediction.label);
+//!         }
+//!     }
+//!     Outcome::Error(message) => eprintln!("cat.jpg: {message}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Modules
+//! In the order of the data flow:
+//!
+//! | module | contents |
 //! |---|---|
-//! | [`data`] | images with labels: sources, decoding, 256-pixel squares, mean image, augmentation, loading |
-//! | [`net`] | what a network is: recipes, layers, shapes. No numerics |
-//! | [`engine`] | how a network runs: a plan, and an engine that carries it out |
-//! | [`train`] | the training loop: momentum and decay, schedules, run folders |
-//! | [`eval`] | top-1 and top-5, ten views, ensembles, classifying single images |
-//! | [`model`] | the model file |
+//! | [`data`] | labeled images: sources, decoding, squares, augmentation, loading; checking and packing data sets |
+//! | [`net`] | networks: recipes, layers, shapes. No numerics |
+//! | [`engine`] | engines that execute networks |
+//! | [`model`] | the model file, the layout of run folders |
+//! | [`train`] | training: the session, schedules, checkpoints, edits, observers |
+//! | [`eval`] | evaluation and classification, with views and ensembles |
 //!
-//! Beside them, [`files`] keeps what is saved, [`error`] says how a failure is told to the user, and [`random`] makes every random number a
-//! pure function of the seed and of what it is for.
+//! Used by all of them: [`error`], [`mod@format`] for numbers in messages, [`files`], and [`random`], which makes random
+//! numbers a pure function of the seed and their purpose. The arithmetic is in the crate `alexnet-kernels`.
 #![forbid(unsafe_code)]
 
 pub mod data;

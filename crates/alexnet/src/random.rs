@@ -1,33 +1,33 @@
-//! Randomness as a pure function of (seed, epoch, image, purpose): no generator is shared or saved, so the
-//! numbers depend neither on threads, nor on workers, nor on where a run was interrupted.
+//! Random numbers as a pure function of seed, epoch, image and purpose. No generator is shared or saved, so the
+//! numbers do not depend on the number of threads or loader workers, or on where a run was interrupted.
 
 use alexnet_kernels::hash::combine;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// What a random number is for. Numbers for different purposes are independent.
+/// What a random number is used for. Numbers for different purposes are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Initial weights; the image is the layer's position in the network.
+    /// Initial weights; the layer's position in the network takes the place of the image.
     Weights,
     /// The order of the images in an epoch.
     Order,
-    /// An image's crop and flip.
+    /// The crop and flip of an image.
     Crop,
-    /// An image's color noise.
+    /// The color noise of an image.
     Color,
-    /// Which images are held out for validation.
+    /// The selection of held-out images.
     HeldOut,
-    /// An image's dropout masks.
+    /// The dropout masks of an image.
     Dropout,
 }
 
-/// The key of a random number.
+/// Returns the key that determines a random number.
 pub fn key(seed: u64, epoch: u64, image: u64, purpose: Purpose) -> u64 {
     combine(combine(combine(seed, purpose as u64), epoch), image)
 }
 
-/// A generator that starts at the given key.
+/// Returns a generator seeded with a key.
 pub fn generator(key: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(key)
 }

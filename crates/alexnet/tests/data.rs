@@ -93,7 +93,11 @@ fn splits_with_other_classes_are_reported() {
     class_folders(&dir.path().join("train"), &["cat", "dog"], 2);
     class_folders(&dir.path().join("val"), &["cat"], 2);
     let set = Dataset::open(dir.path()).unwrap();
-    assert!(set.notes.iter().any(|note| note.contains("no images of 1 class: dog")), "{:?}", set.notes);
+    assert!(
+        set.notes.iter().any(|note| note.contains("no images of 1 class in val/: dog")),
+        "{:?}",
+        set.notes
+    );
     class_folders(&dir.path().join("val"), &["horse"], 2);
     assert!(open_error(dir.path()).contains("horse"));
 }
@@ -417,7 +421,7 @@ proptest! {
 }
 
 fn input(square: usize, crop: usize, mean: Mean) -> Input {
-    Input { square, crop, orientation: Orientation::Exif, mean, divisor: 1.0, deviations: None }
+    Input { square, crop, orientation: Orientation::Exif, mean, divisor: 1.0, std: None }
 }
 
 fn augment() -> Augment {

@@ -58,7 +58,7 @@ impl Golden {
 
     fn parameters(&self, network: &Network) -> Vec<Tensor> {
         let learning = network.layers.iter().filter(|layer| layer.weights().is_some());
-        let names = learning.flat_map(|l| [format!("{}.weight", l.name), format!("{}.bias", l.name)]);
+        let names = learning.flat_map(|l| [l.weight_name(), l.bias_name()]);
         names.map(|name| self.tensor(&name).clone()).collect()
     }
 }

@@ -359,7 +359,7 @@ fn the_challenge_of_2010_is_read() {
     let ids: Vec<u32> = (0..7).map(|index| IDS[test.label(index) as usize]).collect();
     assert_eq!(ids, [6, 5, 4, 3, 2, 1, 1]);
     assert!(
-        set.notes.iter().any(|note| note.contains("1 images are replaced by those of patch_images.tar")),
+        set.notes.iter().any(|note| note.contains("patch_images.tar replaces 1 image")),
         "{:?}",
         set.notes
     );

@@ -160,7 +160,7 @@ fn batches_are_those_of_the_source() {
         orientation: Orientation::Exif,
         mean: Mean::Image,
         divisor: 1.0,
-        deviations: None,
+        std: None,
     };
     let batches = |set: &Dataset, workers: usize| -> Vec<LoadedBatch> {
         let split = set.train().unwrap();
@@ -314,7 +314,7 @@ fn photos_are_packed_upright_and_it_is_recorded() {
     let set = Dataset::open(&root).unwrap();
     let train = set.train().unwrap();
     for orientation in [Orientation::Exif, Orientation::Stored] {
-        let out = dir.path().join(orientation.word());
+        let out = dir.path().join(orientation.name());
         let config =
             PackConfig { out: out.clone(), store: Storage::Raw, side: SIDE, orientation, workers: 2 };
         let manifest = pack(&set, &config, &|_| Ok(())).unwrap();

@@ -9,7 +9,7 @@ use super::settings;
 use super::ui::TrainingView;
 use alexnet::data::Dataset;
 use alexnet::error::{shell, shell_word};
-use alexnet::net::{Purpose, Recipe};
+use alexnet::net::{Recipe, RecipeUse};
 use alexnet::train::lr_search::{LrSearch, Options, Trial, find};
 use alexnet::train::signals::Interrupt;
 
@@ -21,7 +21,7 @@ const BAR: f64 = 40.0;
 
 pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
     let mut recipe = Recipe::load(&args.recipe)?;
-    settings::apply(&mut recipe, &args.set, None, Purpose::RateSearch, out)?;
+    settings::apply(&mut recipe, &args.set, None, RecipeUse::LrFind, out)?;
     if !recipe.edits.is_empty() {
         out.note(&format!("lr-find ignores the {} [[edit]] tables of the recipe", recipe.edits.len()));
     }

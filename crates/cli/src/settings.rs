@@ -5,7 +5,7 @@ use super::args::values::StepLimit;
 use super::output::Output;
 use alexnet::data::{Dataset, Split};
 use alexnet::format::grouped;
-use alexnet::net::{Change, Purpose, Recipe};
+use alexnet::net::{Change, Recipe, RecipeUse};
 use alexnet::{Error, Result};
 
 /// Applies `--set` to a recipe, and `--epochs` if the command has it.
@@ -13,7 +13,7 @@ pub(crate) fn apply(
     recipe: &mut Recipe,
     set: &[(String, String)],
     epochs: Option<u32>,
-    purpose: Purpose,
+    purpose: RecipeUse,
     out: &Output,
 ) -> Result<()> {
     let epochs = epochs.map(|epochs| epochs.to_string());
@@ -36,7 +36,7 @@ pub(crate) fn apply(
     {
         out.note(&format!("--set {setting} has no effect: recipe {} already has this value", recipe.name));
     }
-    if purpose == Purpose::Training {
+    if purpose == RecipeUse::Training {
         note_late_divisions(recipe, out);
     }
     Ok(())

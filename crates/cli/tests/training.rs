@@ -33,7 +33,7 @@ fn edits_are_replayed_to_the_same_bits() {
     let (out, _) = edit(&["freeze=conv1"], 0);
     assert!(out.contains("freeze=conv1  applied after step "), "{out}");
     let (_, err) = edit(&["freeze=conv7"], 2);
-    assert!(err.contains("no layer with weights is called `conv7`"), "{err}");
+    assert!(err.contains("no layer with weights is named `conv7`"), "{err}");
     child.kill().unwrap();
     child.wait().unwrap();
     let (out, _) = edit(&["stop-after=300"], 0);

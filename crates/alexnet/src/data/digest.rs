@@ -6,6 +6,7 @@ use std::path::Path;
 
 use sha2::digest::Digest;
 
+use crate::format::hex;
 use crate::{Error, Result};
 
 /// The size and digest of a file.
@@ -35,9 +36,4 @@ impl FileDigest {
             }
         }
     }
-}
-
-/// Formats bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -65,7 +65,7 @@ impl Preprocess {
             resize: RESIZE.to_owned(),
             channels: "RGB".to_owned(),
             divisor: input.divisor,
-            deviations: input.deviations.unwrap_or([1.0; 3]),
+            deviations: input.std.unwrap_or([1.0; 3]),
             mean: Vec::new(),
         }
     }

@@ -140,10 +140,10 @@ impl Statistics {
             let cannot = |error: std::io::Error| Error::data(format!("cannot read the file: {error}"));
             let file = File::open(&path).map_err(cannot)?;
             let header = Header::read(&file, file.metadata().map_err(cannot)?.len())?;
-            let (_, sums) = header.words(&file, "sums", Dtype::U64)?;
-            let (_, products) = header.words(&file, "products", Dtype::U64)?;
+            let (_, sums) = header.integers(&file, "sums", Dtype::U64)?;
+            let (_, products) = header.integers(&file, "products", Dtype::U64)?;
             let (usable, skipped) = match header.place("usable", Dtype::U64) {
-                Ok(_) => (header.words(&file, "usable", Dtype::U64)?.1, header.text("skipped")?),
+                Ok(_) => (header.integers(&file, "usable", Dtype::U64)?.1, header.text("skipped")?),
                 Err(_) => ((0..images as u64).collect(), "[]"),
             };
             let ascending = usable.is_sorted_by(|a, b| a < b);

@@ -50,8 +50,8 @@ impl<T: Real> Weights<T> {
         };
         let pair = |layer: &Layer| {
             layer.weights()?;
-            let weights = layout::to_kernels(layer, &find(format!("{}.weight", layer.name)));
-            Some(Pair { weights, biases: find(format!("{}.bias", layer.name)) })
+            let weights = layout::to_kernels(layer, &find(layer.weight_name()));
+            Some(Pair { weights, biases: find(layer.bias_name()) })
         };
         Self { layers: network.layers.iter().map(pair).collect() }
     }
@@ -63,8 +63,8 @@ impl<T: Real> Weights<T> {
             .filter_map(|(layer, pair)| Some((layer, pair.as_ref()?)))
             .flat_map(|(layer, pair)| {
                 let weights = layout::to_file(layer, &pair.weights);
-                let weights = (format!("{}.weight", layer.name), weights);
-                [weights, (format!("{}.bias", layer.name), pair.biases.clone())]
+                let weights = (layer.weight_name(), weights);
+                [weights, (layer.bias_name(), pair.biases.clone())]
             })
             .collect()
     }

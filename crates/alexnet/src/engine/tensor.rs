@@ -37,9 +37,7 @@ pub(crate) enum Part {
 pub(crate) fn names(network: &Network) -> Vec<(String, Vec<usize>)> {
     let shapes = network.layers.iter().filter_map(|layer| Some((layer, layer.parameter_shapes()?)));
     shapes
-        .flat_map(|(layer, (weights, biases))| {
-            [(format!("{}.weight", layer.name), weights), (format!("{}.bias", layer.name), biases)]
-        })
+        .flat_map(|(layer, (weights, biases))| [(layer.weight_name(), weights), (layer.bias_name(), biases)])
         .collect()
 }
 

@@ -1,4 +1,5 @@
-//! The likeliest classes of images: files, standard input, folders. An image that fails does not stop the others.
+//! The most probable classes of images from files, folders or standard input. An unreadable image does not stop the
+//! others.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,40 +12,41 @@ use crate::data::source::images_in;
 use crate::data::upright;
 use crate::{Error, Result};
 
-/// Largest image file that is read, in bytes: far above any photograph.
-const LARGEST_FILE: u64 = 1 << 30;
+/// The largest image file that is read, in bytes: far larger than any photograph.
+const MAX_FILE: u64 = 1 << 30;
 
-/// What classifying one image found. As JSON: `file`, and either `predictions` or `error`.
+/// The result for one image. As JSON: `file`, and either `predictions` or `error`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Classified {
-    /// The image's path, `-` for standard input.
+    /// The path of the image; `-` for standard input.
     pub file: String,
-    /// The likeliest classes, or why there are none.
+    /// The most probable classes, or an error.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
-/// The likeliest classes of an image, or why there are none.
+/// The most probable classes of an image, or an error.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Best first.
+    /// The most probable classes, best first.
     Predictions(Vec<Prediction>),
-    /// Why the image could not be judged.
+    /// Why the image could not be classified.
     Error(String),
 }
 
-/// A class and how probable it is.
+/// A class and its probability.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Prediction {
-    /// Class name.
+    /// The class name.
     pub label: String,
-    /// 0 to 1; all classes together 1.
+    /// The probability, from 0 to 1.
     pub probability: f64,
 }
 
-/// The images that the user means: each path itself, `-` for standard input, and for a folder the images right in it by
-/// name. A folder without images stays in the list, for [`classify`] to refuse. What is skipped of folders is noted.
+/// Expands folders to the images directly in them, sorted by name. Other paths are kept, including `-` for standard input,
+/// and so are folders without images, for which [`classify`] returns an error. `note` receives a description of skipped
+/// files.
 pub fn images(paths: &[PathBuf], note: &mut dyn FnMut(String)) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for path in paths {
@@ -56,14 +58,14 @@ pub fn images(paths: &[PathBuf], note: &mut dyn FnMut(String)) -> Vec<PathBuf> {
                 }
                 all.extend(images);
             }
-            // No folder: a file, or nothing; reading it says what is wrong.
+            // Not a folder; reading it reports what is wrong.
             Err(_) => all.push(path.clone()),
         }
     }
     all
 }
 
-/// The `k` likeliest classes of the image `file`, from `views` views (1 or 10).
+/// Classifies an image: returns its `k` most probable classes, from `views` views (1 or 10).
 pub fn classify(model: &mut Predictor, file: &Path, views: usize, k: usize) -> Classified {
     let outcome = predictions(model, file, views, k).unwrap_or_else(|error| Outcome::Error(error.message));
     Classified { file: file.display().to_string(), outcome }
@@ -80,18 +82,18 @@ fn predictions(model: &mut Predictor, file: &Path, views: usize, k: usize) -> Re
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {
-    let failed = |error: std::io::Error| Error::data(format!("cannot be read: {error}"));
+    let failed = |error: std::io::Error| Error::data(format!("cannot read the file: {error}"));
     let source: Box<dyn Read> = if file == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else if file.is_dir() {
-        return Err(Error::data("no images right in this folder"));
+        return Err(Error::data("this folder contains no images"));
     } else {
         Box::new(std::fs::File::open(file).map_err(failed)?)
     };
     let mut bytes = Vec::new();
-    source.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(Error::data(format!("more than {LARGEST_FILE} bytes, expected an image")));
+    source.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(Error::data(format!("the file has more than {MAX_FILE} bytes, expected an image")));
     }
     Ok(bytes)
 }

@@ -1,4 +1,4 @@
-//! Top-1, top-5 and loss on a split, of one model or of several together.
+//! Top-1, top-5 and loss of a model or an ensemble on a split.
 
 use std::sync::Arc;
 
@@ -9,36 +9,36 @@ use crate::data::{LoadedBatch, Loader, Preprocess, Skip, Split};
 use crate::engine::Engine;
 use crate::{Error, Result};
 
-/// What judges images: an engine that holds a model, and the model's preprocessing.
-pub struct Judge<'a> {
-    /// Holds the parameters.
+/// An engine that has loaded a model, and the preprocessing of the model.
+pub struct Classifier<'a> {
+    /// Computes the logits.
     pub engine: &'a mut dyn Engine,
-    /// How an image becomes the network's input.
+    /// How an image becomes the input of the network.
     pub preprocess: &'a Arc<Preprocess>,
 }
 
-/// What an evaluation found.
+/// The results of an evaluation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Images judged.
+    /// The number of images that were evaluated.
     pub images: usize,
-    /// Images whose most probable class is right.
+    /// The number of images whose most probable class is correct.
     pub top1: usize,
-    /// Images whose class is among the five most probable.
+    /// The number of images whose class is among the five most probable.
     pub top5: usize,
-    /// Minus the logarithm of the true class's probability, mean over the images.
+    /// The mean cross-entropy loss.
     pub loss: f64,
-    /// Images that were left out, and why.
+    /// The images that were skipped, with reasons.
     pub skipped: Vec<Skip>,
 }
 
 impl Evaluation {
-    /// Share of images whose most probable class is right, 0 to 1; 0 without images.
+    /// Returns the top-1 accuracy, from 0 to 1; 0 without images.
     pub fn top1_share(&self) -> f64 {
         self.share(self.top1)
     }
 
-    /// Share of images whose class is among the five most probable, 0 to 1; 0 without images.
+    /// Returns the top-5 accuracy, from 0 to 1; 0 without images.
     pub fn top5_share(&self) -> f64 {
         self.share(self.top5)
     }
@@ -48,52 +48,52 @@ impl Evaluation {
     }
 }
 
-/// Judges every image of `split` by the mean of the softmax over its `views`: 1 (the center) or 10 (corners,
-/// center, and their flips; paper, section 4.1). Labels index the network's outputs. Images are loaded by `workers`
-/// threads; their number changes no result. `on_batch` is told the images done so far, and ends the evaluation with
-/// the error it returns.
+/// Evaluates a model on all images of `split`, with the softmax averaged over `views`: 1 (center), or 10 (corners and
+/// center, and their flips; paper, section 4.1). Labels are indices of outputs. `workers` threads load images; their number
+/// does not affect the results. `on_batch` receives the number of images processed so far; an error from it ends the
+/// evaluation.
 ///
 /// # Errors
-/// As [`ensemble`].
+/// See [`ensemble`].
 pub fn evaluate(
-    judge: Judge<'_>,
+    model: Classifier<'_>,
     split: &Split,
     views: usize,
     workers: usize,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Evaluation> {
-    ensemble(&mut [judge], split, views, workers, on_batch)
+    ensemble(&mut [model], split, views, workers, on_batch)
 }
 
-/// As [`evaluate`], by the mean of several models' probabilities (paper, section 6.1), each model with its own
-/// preprocessing.
+/// Evaluates an ensemble: probabilities are averaged over the models, each with its own preprocessing (paper, section 6.1).
 ///
 /// # Errors
-/// When there is no model, a label is none of a model's classes, a file cannot be read, or an engine fails.
+/// Returns an error if there are no models, if a label is not one of their classes, if a file cannot be read, or if an
+/// engine fails.
 pub fn ensemble(
-    judges: &mut [Judge<'_>],
+    models: &mut [Classifier<'_>],
     split: &Split,
     views: usize,
     workers: usize,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Evaluation> {
-    let classes = common_classes(judges, split)?;
-    let smallest = judges.iter().map(|judge| judge.engine.batch()).min().unwrap_or(1);
+    let classes = common_classes(models, split)?;
+    let smallest = models.iter().map(|model| model.engine.batch()).min().unwrap_or(1);
     let images = (smallest / views).max(1);
-    let mut loaders: Vec<Loader> = judges
+    let mut loaders: Vec<Loader> = models
         .iter()
-        .map(|judge| Loader::evaluation(split, judge.preprocess, views, images, workers))
+        .map(|model| Loader::evaluation(split, model.preprocess, views, images, workers))
         .collect();
     let mut found = Evaluation::default();
-    let weight = 1.0 / (views * judges.len()) as f64;
-    // The loaders take the same images in the same order; only the squares and crops differ.
+    let weight = 1.0 / (views * models.len()) as f64;
+    // The loaders load the same images in the same order; only preprocessing differs.
     while let Some(batches) =
         loaders.iter_mut().map(Iterator::next).collect::<Option<Result<Vec<LoadedBatch>>>>()
     {
         let mut batches = batches?;
         let mut probabilities = vec![0.0; batches[0].labels.len() * classes];
-        for (judge, batch) in judges.iter_mut().zip(&batches) {
-            add_probabilities(judge, &batch.images, views, weight, &mut probabilities)?;
+        for (model, batch) in models.iter_mut().zip(&batches) {
+            add_probabilities(model, &batch.images, views, weight, &mut probabilities)?;
         }
         found.add(&probabilities, &batches[0].labels, classes);
         found.skipped.append(&mut batches[0].skipped);
@@ -105,33 +105,33 @@ pub fn ensemble(
 }
 
 impl Evaluation {
-    /// Adds images with probabilities `[labels, classes]`; the loss is a sum until the end.
+    /// Adds images with probabilities `[labels, classes]`. The loss is a sum until the end.
     fn add(&mut self, probabilities: &[f64], labels: &[u32], classes: usize) {
         for (probabilities, &label) in probabilities.chunks_exact(classes).zip(labels) {
             let rank = rank(probabilities, label as usize);
             self.images += 1;
             self.top1 += usize::from(rank == 0);
             self.top5 += usize::from(rank < 5);
-            // A probability too small for f64 counts as the smallest there is: the loss stays finite.
+            // Clamped, so that the loss stays finite.
             self.loss -= probabilities[label as usize].max(f64::MIN_POSITIVE).ln();
         }
     }
 }
 
-/// Adds `weight` times the softmax of each view of `images` `[images, views, crop, crop, 3]` to its image's
-/// probabilities, `[images, classes]`.
+/// Adds `weight` times the softmax of each view in `images` `[images, views, crop, crop, 3]` to the probabilities of its
+/// image, `[images, classes]`.
 pub(super) fn add_probabilities(
-    judge: &mut Judge<'_>,
+    model: &mut Classifier<'_>,
     images: &[f32],
     views: usize,
     weight: f64,
     probabilities: &mut [f64],
 ) -> Result<()> {
-    let classes = judge.engine.network().classes;
-    let most = judge.engine.batch().max(1);
+    let classes = model.engine.network().classes;
+    let batch = model.engine.batch().max(1);
     let mut view = 0;
-    for images in images.chunks(most * judge.preprocess.view_len()) {
-        for logits in judge.engine.forward(images)?.chunks_exact(classes) {
+    for images in images.chunks(batch * model.preprocess.view_len()) {
+        for logits in model.engine.forward(images)?.chunks_exact(classes) {
             let image = view / views;
             add_softmax(logits, weight, &mut probabilities[image * classes..][..classes]);
             view += 1;
@@ -140,12 +140,14 @@ pub(super) fn add_probabilities(
     Ok(())
 }
 
-/// Outputs of every network; every label of the split is one of them.
-fn common_classes(judges: &[Judge<'_>], split: &Split) -> Result<usize> {
-    let mut counts = judges.iter().map(|judge| judge.engine.network().classes);
+/// Returns the number of classes, which must be the same for all models and include all labels of the split.
+fn common_classes(models: &[Classifier<'_>], split: &Split) -> Result<usize> {
+    let mut counts = models.iter().map(|model| model.engine.network().classes);
     let classes = counts.next().ok_or_else(|| Error::usage("no model to evaluate, expected at least one"))?;
     if let Some(other) = counts.find(|&other| other != classes) {
-        return Err(Error::model(format!("models of {classes} and of {other} classes in one ensemble")));
+        return Err(Error::model(format!(
+            "the models of the ensemble have {classes} and {other} classes, expected the same classes"
+        )));
     }
     match (0..split.len()).map(|i| split.label(i) as usize).enumerate().find(|&(_, label)| label >= classes) {
         Some((index, label)) => Err(Error::data(format!(

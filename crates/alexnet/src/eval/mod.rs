@@ -1,18 +1,18 @@
-//! How good a model is, and what it sees in an image.
+//! Evaluation and classification.
 //!
-//! | file | what it does |
+//! | file | contents |
 //! |---|---|
-//! | [`topk`] | softmax, and which classes come first |
-//! | [`evaluate`](evaluate()) | top-1, top-5 and loss of one model or an ensemble on a split |
-//! | [`Predictor`] | a model file with an engine that holds it |
-//! | [`classify`] | the likeliest classes of images |
+//! | [`topk`] | softmax, and ranking of classes |
+//! | [`evaluate`](evaluate()) | top-1, top-5 and loss of a model or an ensemble on a split |
+//! | [`Predictor`] | a model loaded from a file |
+//! | [`classify`] | the most probable classes of image files |
 
 pub mod classify;
 mod evaluate;
 mod predictor;
 pub mod topk;
 
-pub use evaluate::{Evaluation, Judge, ensemble, evaluate};
+pub use evaluate::{Classifier, Evaluation, ensemble, evaluate};
 pub use predictor::{Predictor, model_path, same_classes};
 
 #[cfg(test)]

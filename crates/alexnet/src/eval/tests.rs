@@ -1,4 +1,4 @@
-//! Ties, softmax, evaluation against a calculation by hand, ensembles, and images that fail.
+//! Ties, softmax, evaluation compared to a simple implementation, ensembles, and unreadable images.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::model::tests::{model, noise};
 use crate::net::Orientation;
 
 #[test]
-fn of_equal_scores_the_lower_class_comes_first() {
+fn ties_are_broken_by_index() {
     let scores = [0.1, 0.4, 0.4, 0.1];
     assert_eq!([0, 1, 2, 3].map(|class| rank(&scores, class)), [2, 0, 1, 3]);
     assert_eq!(top(&scores, 3), [(1, 0.4), (2, 0.4), (0, 0.1)]);
@@ -20,14 +20,14 @@ fn of_equal_scores_the_lower_class_comes_first() {
 }
 
 #[test]
-fn what_is_not_a_number_is_right_for_nobody() {
+fn nan_ranks_last() {
     let scores = [f64::NAN, 0.2, f64::NAN];
     assert_eq!([0, 1, 2].map(|class| rank(&scores, class)), [3, 0, 3]);
     assert_eq!(top(&scores, 1), [(1, 0.2)]);
 }
 
 #[test]
-fn softmax_neither_overflows_nor_loses_its_sum() {
+fn softmax_does_not_overflow_and_sums_to_one() {
     let mut sum = [0.0; 3];
     add_softmax(&[1000.0, 1000.0, -1000.0], 0.5, &mut sum);
     add_softmax(&[-1e30, -1e30, -1e30], 0.5, &mut sum);
@@ -37,7 +37,7 @@ fn softmax_neither_overflows_nor_loses_its_sum() {
     }
 }
 
-/// A folder of three classes with four images of 9 x 7 each, and one file that is no image.
+/// Creates a folder with three classes of four 9 x 7 images each, and a file that is not an image.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (c, class) in model().classes.iter().enumerate() {
@@ -55,7 +55,7 @@ fn write_png(path: &Path, salt: usize) {
     image::save_buffer(path, &pixels, 9, 7, image::ColorType::Rgb8).unwrap();
 }
 
-/// The model as a file in `folder`, loaded; `scale` makes its weights another model's.
+/// Saves the model in `folder`, with weights multiplied by `scale`, and loads it.
 fn predictor(folder: &Path, scale: f32, batch: usize) -> Predictor {
     let mut model = model();
     model.parameters[0].data.iter_mut().for_each(|weight| *weight *= scale);
@@ -79,11 +79,11 @@ fn all(folder: &Path) -> Split {
 }
 
 fn run(model: &mut Predictor, split: &Split, views: usize, workers: usize) -> Evaluation {
-    evaluate(model.judge(), split, views, workers, &mut |_| Ok(())).unwrap()
+    evaluate(model.classifier(), split, views, workers, &mut |_| Ok(())).unwrap()
 }
 
 #[test]
-fn evaluation_counts_what_single_images_give() {
+fn evaluation_agrees_with_single_images() {
     let (data, models) = (folder(), tempfile::tempdir().unwrap());
     let split = all(data.path());
     let mut one = predictor(models.path(), 1.0, 8);
@@ -108,7 +108,7 @@ fn evaluation_counts_what_single_images_give() {
 }
 
 #[test]
-fn workers_change_no_bit_and_batches_only_the_last_ones() {
+fn results_do_not_depend_on_workers_or_batch() {
     let (data, models) = (folder(), tempfile::tempdir().unwrap());
     let split = all(data.path());
     let at = |batch, workers| run(&mut predictor(models.path(), 1.0, batch), &split, 10, workers);
@@ -122,15 +122,15 @@ fn workers_change_no_bit_and_batches_only_the_last_ones() {
     }
 }
 
-/// The same but for the rounding of 32-bit sums.
+/// Equal up to rounding of 32-bit sums.
 fn close(a: f64, b: f64) -> bool {
     (a - b).abs() < 1e-6 * b.abs()
 }
 
-/// A photo that lies on its side is judged as its upright copy is, by `eval` and by `classify` alike, if the model was
-/// trained on upright photos; by a model of before, as it is stored.
+/// Models trained on upright photos evaluate and classify a rotated photo like its upright copy; models of earlier versions
+/// use it as stored.
 #[test]
-fn photos_are_judged_upright_by_models_that_learned_them_so() {
+fn photos_are_rotated_for_models_trained_on_upright_photos() {
     let models = tempfile::tempdir().unwrap();
     let data = tempfile::tempdir().unwrap();
     let mut upright = Vec::new();
@@ -165,8 +165,8 @@ fn photos_are_judged_upright_by_models_that_learned_them_so() {
     let mut stored = predictor(models.path(), 1.0, 4);
     for (predictor, is_upright) in [(&mut exif, true), (&mut stored, false)] {
         let mut loss = 0.0;
-        for (index, (path, turned, as_it_is)) in upright.iter().enumerate() {
-            let image = if is_upright { turned } else { as_it_is };
+        for (index, (path, rotated, stored_image)) in upright.iter().enumerate() {
+            let image = if is_upright { rotated } else { stored_image };
             let expected = predictor.probabilities(image, 1).unwrap();
             let found = classify(predictor, path, 1, 3);
             let Outcome::Predictions(found) = found.outcome else { panic!("{found:?}") };
@@ -177,7 +177,7 @@ fn photos_are_judged_upright_by_models_that_learned_them_so() {
         let found = run(predictor, &split, 1, 1);
         assert!(close(found.loss, loss / 3.0), "{} {}", found.loss, loss / 3.0);
     }
-    // The same photos, another answer.
+    // The models differ in their answers.
     assert!(!close(run(&mut exif, &split, 1, 0).loss, run(&mut stored, &split, 1, 0).loss));
     let mut odd = model();
     odd.preprocess.orientation = Orientation::Exif;
@@ -186,7 +186,7 @@ fn photos_are_judged_upright_by_models_that_learned_them_so() {
 }
 
 #[test]
-fn an_ensemble_is_the_mean_of_the_probabilities() {
+fn an_ensemble_averages_probabilities() {
     let (data, models) = (folder(), tempfile::tempdir().unwrap());
     let split = all(data.path());
     let mut members = [predictor(models.path(), 1.0, 4), predictor(models.path(), -0.5, 6)];
@@ -198,14 +198,14 @@ fn an_ensemble_is_the_mean_of_the_probabilities() {
         loss -= ((a[label] + b[label]) / 2.0).ln();
     }
     same_classes(&members).unwrap();
-    let mut judges: Vec<Judge<'_>> = members.iter_mut().map(Predictor::judge).collect();
-    let found = ensemble(&mut judges, &split, 1, 1, &mut |_| Ok(())).unwrap();
+    let mut classifiers: Vec<Classifier<'_>> = members.iter_mut().map(Predictor::classifier).collect();
+    let found = ensemble(&mut classifiers, &split, 1, 1, &mut |_| Ok(())).unwrap();
     assert!(close(found.loss, loss / 12.0), "{} {}", found.loss, loss / 12.0);
     assert_eq!((found.images, found.skipped.len()), (12, 1));
 }
 
 #[test]
-fn what_does_not_belong_together_is_refused() {
+fn mismatched_classes_are_refused() {
     let (data, models) = (folder(), tempfile::tempdir().unwrap());
     let mut members = [predictor(models.path(), 1.0, 4), predictor(models.path(), 2.0, 4)];
     members[1].classes.swap(0, 2);
@@ -214,24 +214,24 @@ fn what_does_not_belong_together_is_refused() {
         error.message.contains("class 0 is \"cat\" in") && error.message.contains("\"größe\""),
         "{error}"
     );
-    let stopped = evaluate(members[0].judge(), &all(data.path()), 1, 0, &mut |done| {
+    let stopped = evaluate(members[0].classifier(), &all(data.path()), 1, 0, &mut |done| {
         Err(crate::Error::new(Kind::Runtime, format!("stopped after {done}")))
     });
     assert_eq!(stopped.unwrap_err().message, "stopped after 4");
     assert_eq!(ensemble(&mut [], &all(data.path()), 1, 0, &mut |_| Ok(())).unwrap_err().kind, Kind::Usage);
     std::fs::create_dir(data.path().join("zebra")).unwrap();
     write_png(&data.path().join("zebra/0.png"), 1);
-    let error = evaluate(members[0].judge(), &all(data.path()), 1, 0, &mut |_| Ok(())).unwrap_err();
+    let error = evaluate(members[0].classifier(), &all(data.path()), 1, 0, &mut |_| Ok(())).unwrap_err();
     assert_eq!(error.kind, Kind::Data);
     assert!(error.message.contains("zebra/0.png"), "{error}");
 }
 
 #[test]
-fn a_image_that_fails_does_not_stop_the_others() {
+fn an_unreadable_image_does_not_stop_the_others() {
     let (data, models) = (folder(), tempfile::tempdir().unwrap());
     let mut model = predictor(models.path(), 1.0, 4);
     let (cats, empty) = (data.path().join("cat"), models.path().to_path_buf());
-    // What is left behind beside images is no failure; an image may have any name.
+    // Files that are not images are skipped in folders.
     std::fs::write(cats.join("._0.png"), "resource fork").unwrap();
     std::fs::write(cats.join("notes.txt"), "a text").unwrap();
     let mut notes = Vec::new();
@@ -253,10 +253,10 @@ fn a_image_that_fails_does_not_stop_the_others() {
 }
 
 #[test]
-fn a_run_folder_means_its_best_model() {
+fn a_run_folder_stands_for_its_best_model() {
     let folder = tempfile::tempdir().unwrap();
     let error = model_path(folder.path()).unwrap_err();
-    assert!(error.message.contains("no best.safetensors"), "{error}");
+    assert!(error.message.contains("neither best.safetensors nor last.safetensors"), "{error}");
     let last = folder.path().join("last.safetensors");
     std::fs::write(&last, b"").unwrap();
     assert_eq!(model_path(folder.path()).unwrap(), last);

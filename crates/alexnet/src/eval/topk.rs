@@ -1,8 +1,7 @@
-//! Softmax, and which classes come first. Of classes with equal scores the one with the lower index comes first, so
-//! that a network that says nothing is right for class 0 only.
+//! Softmax and ranking of classes. Ties are broken by index, so that a network with constant outputs is correct for one
+//! class only.
 
-/// How many classes come before `class`: 0 is top-1, below 5 is top-5. A score that is not a number comes last, also
-/// behind every other class.
+/// Returns the number of classes ranked before `class`: 0 for top-1, below 5 for top-5. NaN ranks last.
 pub fn rank(scores: &[f64], class: usize) -> usize {
     let own = scores[class];
     if own.is_nan() {
@@ -12,18 +11,18 @@ pub fn rank(scores: &[f64], class: usize) -> usize {
     scores.iter().enumerate().filter(before).count()
 }
 
-/// The `k` classes that come first, with their scores, best first; fewer when there are fewer.
+/// Returns up to `k` classes with the highest scores, best first.
 pub fn top(scores: &[f64], k: usize) -> Vec<(usize, f64)> {
     let mut order: Vec<(usize, f64)> = scores.iter().copied().enumerate().collect();
     let score = |value: f64| if value.is_nan() { f64::NEG_INFINITY } else { value };
-    // A stable sort keeps the lower index first.
-    order.sort_by(|a, b| score(b.1).total_cmp(&score(a.1)));
+    // A stable sort keeps lower indices first.
+    order.sort_by(|&(_, a), &(_, b)| score(b).total_cmp(&score(a)));
     order.truncate(k);
     order
 }
 
-/// Adds `weight` times the softmax of `logits` to `sum`, in double precision. Shifted by the largest logit, so that
-/// no exponential overflows.
+/// Adds `weight` times the softmax of `logits` to `sum`, in double precision. Logits are shifted by their maximum to
+/// avoid overflow.
 pub fn add_softmax(logits: &[f32], weight: f64, sum: &mut [f64]) {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let exponential = |logit: f32| (f64::from(logit) - f64::from(largest)).exp();

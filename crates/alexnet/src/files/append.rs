@@ -1,35 +1,35 @@
-//! Files that grow record by record and outlive a full disk.
+//! Files that grow by records and survive a full disk.
 
 use std::fs::File;
 use std::io::{self, Write};
 
 use super::atomic;
 
-/// A file that records are added to. Each goes to the file at once: who follows it sees it. What does not fit is kept and
-/// written before the next record, so that the file never holds part of a record with another behind it.
+/// A file to append records to. Each record is written immediately. If the disk is full, the rest is kept in memory and
+/// written before the next record, so that a partial record is never followed by another one.
 #[derive(Debug)]
 pub(crate) struct Append<W = File> {
     file: W,
-    /// What could not be written yet.
-    kept: Vec<u8>,
+    /// Bytes that could not be written yet.
+    pending: Vec<u8>,
 }
 
 impl<W: Write> Append<W> {
-    /// Adds behind what `file` holds: its cursor stands at the end.
+    /// Appends to `file`, whose cursor must be at its end.
     pub(crate) fn new(file: W) -> Self {
-        Self { file, kept: Vec::new() }
+        Self { file, pending: Vec::new() }
     }
 
-    /// Adds one record, in one go where that is possible: a reader never sees part of it for long.
+    /// Appends a record, in one write if possible.
     ///
     /// # Errors
-    /// When it, or what was kept before it, cannot be written whole. The rest is then kept.
+    /// Returns an error if the record and the pending bytes before it cannot be written completely. The rest stays pending.
     pub(crate) fn add(&mut self, record: &[u8]) -> io::Result<()> {
-        self.kept.extend_from_slice(record);
-        while !self.kept.is_empty() {
-            match self.file.write(&self.kept) {
+        self.pending.extend_from_slice(record);
+        while !self.pending.is_empty() {
+            match self.file.write(&self.pending) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => drop(self.kept.drain(..written)),
+                Ok(written) => drop(self.pending.drain(..written)),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -39,10 +39,10 @@ impl<W: Write> Append<W> {
 }
 
 impl Append<File> {
-    /// Flushes what was written to the disk, where there is such a call.
+    /// Flushes the file to the disk.
     ///
     /// # Errors
-    /// When the disk fails.
+    /// Returns an error if that fails.
     pub(crate) fn flush(&self) -> io::Result<()> {
         atomic::flush(&self.file)
     }
@@ -52,7 +52,7 @@ impl Append<File> {
 pub(crate) mod tests {
     use super::*;
 
-    /// A disk with `space` bytes left, which takes at most three at a time.
+    /// A disk with `space` bytes left, which accepts at most three bytes per write.
     #[derive(Debug)]
     pub(crate) struct Disk {
         pub(crate) space: usize,
@@ -76,7 +76,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_written_before_the_next_record() {
+    fn pending_bytes_are_written_before_the_next_record() {
         let mut out = Append::new(Disk { space: 6, holds: Vec::new() });
         out.add(b"one.").unwrap();
         assert_eq!(out.add(b"two.").unwrap_err().kind(), io::ErrorKind::StorageFull);

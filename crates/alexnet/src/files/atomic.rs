@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all.
+//! Atomic replacement of files.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -9,25 +9,26 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::{Error, Result};
 
-/// Most links that lead to each other before a file is reached, as on Linux.
-const MOST_LINKS: usize = 40;
+/// The longest chain of symbolic links that is followed, as on Linux.
+const MAX_LINKS: usize = 40;
 
-/// Most bytes of a file's own name in the name of the file beside it: file systems allow 255 in all.
-const MOST_NAME: usize = 180;
+/// How many bytes of a file name the name of its temporary file contains. File systems allow 255 bytes in total.
+const MAX_NAME: usize = 180;
 
-/// Files that are being written, for [`remove_unfinished`].
+/// Temporary files being written, for [`remove_unfinished`].
 static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// Writes the file at `path` so that, whatever happens, it holds either what it held before or all of what `write` writes: a
-/// new file beside it, flushed to the disk, takes its name, and the folder is flushed too.
+/// Replaces the file at `path` atomically: after a crash or power failure, it has either its old content or everything that
+/// `write` writes. A temporary file in the same folder is written, flushed to the disk and renamed, and the folder is
+/// flushed.
 ///
-/// The new file has the permissions of the old one. A symbolic link stays, and the file that it leads to is replaced. Pipes
-/// and devices are written to directly.
+/// The permissions of an existing file are kept. For a symbolic link, the file it points to is replaced. Pipes and devices
+/// are written to directly.
 ///
 /// # Errors
-/// When the folder is missing, not writable or full, the old file is read-only, or `write` fails: what was at `path` is then
-/// unchanged, and the half-written file is gone. Also when the folder cannot be flushed: the new file is then there, and the
-/// message says so.
+/// Returns an error if the folder is missing, not writable or full, if the existing file is read-only, or if `write` fails.
+/// An existing file is then unchanged, and the temporary file is removed. Also returns an error if the folder cannot be
+/// flushed; the message then says that the file has been written.
 pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let failed = |error: &io::Error| Error::io(path, "write the file", error);
     let (file, before) = match target(path).map_err(|error| failed(&error))? {
@@ -40,30 +41,30 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>
         return Err(Error::io(path, "replace the file", &io::Error::other("it is read-only"))
             .help(format!("to allow it: `{command}`")));
     }
-    let beside = Beside::new(&file);
-    let written = beside.write(before.as_ref(), write).and_then(|()| fs::rename(&beside.path, &file));
+    let temporary = Temporary::new(&file);
+    let written = temporary.write(before.as_ref(), write).and_then(|()| fs::rename(&temporary.path, &file));
     if let Err(error) = written {
-        // Best effort: the first failure is the one to report.
-        let _ = fs::remove_file(&beside.path);
+        // Best effort: the first error is the one to report.
+        let _ = fs::remove_file(&temporary.path);
         let help = match &before {
-            Some(_) => "the file is unchanged; check the space and the permissions of",
-            None => "nothing was written; check the space and the permissions of",
+            Some(_) => "the file is unchanged; check free space and permissions of",
+            None => "nothing was written; check free space and permissions of",
         };
         return Err(failed(&error).help(format!("{help} {}", folder.display())));
     }
-    drop(beside);
+    drop(temporary);
     log::trace!("{}: replaced", path.display());
     flush_folder(folder).map_err(|error| {
         let what = "flush the folder to the disk";
         Error::io(folder, what, &error)
-            .help(format!("{} is written; a power failure could still undo that", path.display()))
+            .help(format!("{} has been written, but a power failure could undo that", path.display()))
     })
 }
 
-/// Removes what was being written into a folder when an earlier program was killed.
+/// Removes temporary files that a killed process left in a folder.
 ///
 /// # Errors
-/// When a file cannot be removed.
+/// Returns an error if a file cannot be removed.
 pub fn remove_leftovers(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if is_leftover(&entry.file_name().to_string_lossy()) {
@@ -74,7 +75,8 @@ pub fn remove_leftovers(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes every file that [`replace`] is writing now, and lets no other call begin: for a process that is about to end.
+/// Removes the temporary files of all running calls of [`replace`], and blocks further calls. For a process that is about
+/// to exit.
 pub fn remove_unfinished() {
     let unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
     for path in unfinished.iter() {
@@ -83,17 +85,17 @@ pub fn remove_unfinished() {
     std::mem::forget(unfinished);
 }
 
-/// What a path names.
+/// What a path refers to.
 enum Target {
-    /// A plain file, links followed, which may not be there yet.
+    /// A regular file, with links resolved, which may not exist yet.
     File { path: PathBuf, before: Option<Metadata> },
-    /// What cannot be replaced, only written to: a pipe, a device, an open file of this process.
+    /// A pipe, a device, or an open file of this process: it cannot be replaced, only written to.
     Stream,
 }
 
 fn target(path: &Path) -> io::Result<Target> {
     let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         let found = match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Ok(Target::File { path, before: None });
@@ -106,13 +108,13 @@ fn target(path: &Path) -> io::Result<Target> {
         if found.is_file() {
             return Ok(Target::File { path, before: Some(found) });
         }
-        // `/dev/stdout` leads there: what it shows as a link is not a path.
+        // `/dev/stdout` resolves to a link there that is not a path.
         if !found.is_symlink() || folder(&path).canonicalize()?.starts_with("/proc") {
             return Ok(Target::Stream);
         }
         path = folder(&path).join(fs::read_link(&path)?);
     }
-    Err(io::Error::other(format!("more than {MOST_LINKS} symbolic links lead to each other")))
+    Err(io::Error::other(format!("more than {MAX_LINKS} levels of symbolic links")))
 }
 
 fn write_stream(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
@@ -121,18 +123,17 @@ fn write_stream(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()
     out.flush()
 }
 
-/// A file with a hidden name in the same folder as another, so that the rename stays within one file system; no two calls
-/// share one.
-struct Beside {
+/// A temporary file with a unique hidden name, in the same folder and so on the same file system as its target.
+struct Temporary {
     path: PathBuf,
 }
 
-impl Beside {
+impl Temporary {
     fn new(file: &Path) -> Self {
         static CALLS: AtomicU64 = AtomicU64::new(0);
         let call = CALLS.fetch_add(1, Ordering::Relaxed);
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        let name = &name[..name.floor_char_boundary(MOST_NAME)];
+        let name = &name[..name.floor_char_boundary(MAX_NAME)];
         let path = file.with_file_name(format!(".{name}.{}-{call}.tmp", std::process::id()));
         UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
         Self { path }
@@ -150,20 +151,20 @@ impl Beside {
         write(&mut out)?;
         let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
         if let Some(before) = before {
-            // Some file systems have no permissions to set.
+            // Some file systems do not support permissions.
             let _ = file.set_permissions(before.permissions());
         }
         flush(&file)
     }
 }
 
-impl Drop for Beside {
+impl Drop for Temporary {
     fn drop(&mut self) {
         UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
     }
 }
 
-/// Whether [`replace`] gives files that it is still writing names like this one: `.NAME.PROCESS-CALL.tmp`.
+/// Returns whether this is the name of a temporary file of [`replace`]: `.NAME.PROCESS-CALL.tmp`.
 pub fn is_leftover(name: &str) -> bool {
     let numbers = name
         .strip_prefix('.')
@@ -173,7 +174,7 @@ pub fn is_leftover(name: &str) -> bool {
     numbers.is_some_and(|(process, call)| is_number(process) && is_number(call))
 }
 
-/// What nobody else may read is not readable for a moment either.
+/// Restricts a temporary file to the permissions of its target from the start.
 #[cfg(unix)]
 fn private(options: &mut OpenOptions, before: Option<&Metadata>) {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -192,8 +193,7 @@ fn folder(path: &Path) -> &Path {
     }
 }
 
-/// Flushes a file to the disk. Some network, shared and user-space file systems have no such call: better a file that a power
-/// failure may undo than none.
+/// Flushes a file to the disk. File systems that do not support this, such as some network file systems, are ignored.
 pub(crate) fn flush(file: &File) -> io::Result<()> {
     match file.sync_all() {
         Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
@@ -201,17 +201,17 @@ pub(crate) fn flush(file: &File) -> io::Result<()> {
     }
 }
 
-/// A rename is on the disk only when its folder is.
+/// Flushes a folder to the disk, which makes a rename in it durable.
 #[cfg(unix)]
 fn flush_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder) {
-        // A folder may be writable and not readable.
+        // A folder can be writable without being readable.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
         opened => flush(&opened?),
     }
 }
 
-/// Folders cannot be opened.
+/// Folders cannot be opened on this system.
 #[cfg(not(unix))]
 fn flush_folder(_: &Path) -> io::Result<()> {
     Ok(())
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_folder_and_a_folder_in_the_place_are_named() {
+    fn a_missing_folder_and_a_folder_as_target_are_errors() {
         let error = write(Path::new("/nowhere/at/all.safetensors"), "").unwrap_err();
         assert!(error.message.contains("/nowhere/at/all.safetensors"), "{error}");
         let folder = tempfile::tempdir().unwrap();
@@ -262,13 +262,13 @@ mod tests {
     }
 
     #[test]
-    fn only_files_of_this_module_are_leftovers() {
+    fn only_temporary_files_are_leftovers() {
         let folder = tempfile::tempdir().unwrap();
         for name in [".a.txt.12-0.tmp", ".mine.tmp", "a.tmp", ".a.12-.tmp", ".12-0.tmp"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        let beside = Beside::new(&folder.path().join("model é.safetensors"));
-        fs::write(&beside.path, "").unwrap();
+        let temporary = Temporary::new(&folder.path().join("model é.safetensors"));
+        fs::write(&temporary.path, "").unwrap();
         remove_leftovers(folder.path()).unwrap();
         assert_eq!(names(folder.path()), [".12-0.tmp", ".a.12-.tmp", ".mine.tmp", "a.tmp"]);
     }
@@ -325,7 +325,7 @@ mod tests {
             fs::create_dir(folder.path().join("large")).unwrap();
             symlink("second", &link).unwrap();
             symlink("large/model", &second).unwrap();
-            // Where it leads to is not there yet, and then it is.
+            // First the target of the link does not exist, then it does.
             for text in ["one", "two"] {
                 write(&link, text).unwrap();
                 assert_eq!(fs::read_to_string(folder.path().join("large/model")).unwrap(), text);

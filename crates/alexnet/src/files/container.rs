@@ -1,5 +1,5 @@
-//! Safetensors files: named arrays and string metadata. Written here, so that the same content gives the same
-//! bytes (the crate's writer orders metadata by chance) and is flushed to the disk; read through the crate.
+//! Safetensors files: named arrays and string metadata. They are parsed by the `safetensors` crate and written here, so that
+//! the same content produces the same bytes (the crate writes metadata in random order).
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -13,14 +13,15 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::atomic;
+use crate::format::hex;
 use crate::{Error, Result};
 
-/// One array to be written.
+/// An array to be written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Array<'a> {
-    /// Its name in the file.
+    /// The name in the file.
     pub(crate) name: &'a str,
-    /// Extents, slowest first.
+    /// The dimensions, slowest first.
     pub(crate) shape: &'a [usize],
     /// The values, row-major.
     pub(crate) values: Values<'a>,
@@ -29,16 +30,16 @@ pub(crate) struct Array<'a> {
 /// The values of an array.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Values<'a> {
-    /// 32-bit numbers.
+    /// 32-bit floats.
     F32(&'a [f32]),
-    /// Whole numbers.
+    /// Signed 64-bit integers.
     I64(&'a [i64]),
-    /// Whole numbers that are never negative.
+    /// Unsigned 64-bit integers.
     U64(&'a [u64]),
     /// Bytes.
     U8(&'a [u8]),
-    /// Bytes in pieces that follow each other.
-    Pieces(&'a [Vec<u8>]),
+    /// Bytes in consecutive chunks.
+    Chunks(&'a [Vec<u8>]),
 }
 
 impl Values<'_> {
@@ -48,7 +49,7 @@ impl Values<'_> {
             Self::I64(values) => size_of_val(values),
             Self::U64(values) => size_of_val(values),
             Self::U8(values) => values.len(),
-            Self::Pieces(pieces) => pieces.iter().map(Vec::len).sum(),
+            Self::Chunks(chunks) => chunks.iter().map(Vec::len).sum(),
         }
     }
 
@@ -57,14 +58,14 @@ impl Values<'_> {
             Self::F32(_) => Dtype::F32,
             Self::I64(_) => Dtype::I64,
             Self::U64(_) => Dtype::U64,
-            Self::U8(_) | Self::Pieces(_) => Dtype::U8,
+            Self::U8(_) | Self::Chunks(_) => Dtype::U8,
         }
     }
 
     fn write(self, out: &mut dyn Write) -> io::Result<()> {
         match self {
             Self::U8(values) => out.write_all(values),
-            Self::Pieces(pieces) => pieces.iter().try_for_each(|piece| out.write_all(piece)),
+            Self::Chunks(chunks) => chunks.iter().try_for_each(|chunk| out.write_all(chunk)),
             Self::F32(values) => write_numbers(values, |value| value.to_le_bytes(), out),
             Self::I64(values) => write_numbers(values, |value| value.to_le_bytes(), out),
             Self::U64(values) => write_numbers(values, |value| value.to_le_bytes(), out),
@@ -84,11 +85,10 @@ fn write_numbers<T: Copy, const N: usize>(
     })
 }
 
-/// Writes arrays and metadata to `path`, whole or not at all. The largest numbers come first and bytes last, so that all
-/// are aligned.
+/// Writes arrays and metadata to `path` atomically. Arrays with the largest elements come first, so that all are aligned.
 ///
 /// # Errors
-/// When the file cannot be written; what was there before is then unchanged.
+/// Returns an error if the file cannot be written. An existing file is then unchanged.
 pub(crate) fn write(path: &Path, metadata: &BTreeMap<&str, String>, arrays: &[Array<'_>]) -> Result<()> {
     let mut arrays = arrays.to_vec();
     arrays.sort_by_key(|array| Reverse(array.values.dtype().bitsize()));
@@ -100,14 +100,14 @@ pub(crate) fn write(path: &Path, metadata: &BTreeMap<&str, String>, arrays: &[Ar
     })
 }
 
-/// The last array of a sealed file: the SHA-256 of all bytes before it.
+/// The name of the last array of a sealed file: the SHA-256 of all bytes before it.
 pub(crate) const SEAL: &str = "sha256";
 
-/// [`write()`], with an array behind all others that shows whether a bit of the file has changed since. Returns the
-/// digest in that array, in hexadecimal: it names the content of the file.
+/// Writes a file as [`write()`] does, with a final array that contains the digest of the file. Returns the digest in
+/// hexadecimal.
 ///
 /// # Errors
-/// As [`write()`].
+/// See [`write()`].
 pub(crate) fn write_sealed(
     path: &Path,
     metadata: &BTreeMap<&str, String>,
@@ -119,11 +119,11 @@ pub(crate) fn write_sealed(
     let header = header(metadata, &arrays);
     let mut written = String::new();
     atomic::replace(path, |out| {
-        let mut sealed = Sealed { out, digest: Sha256::new() };
+        let mut sealed = Digesting { out, digest: Sha256::new() };
         sealed.write_all(&(header.len() as u64).to_le_bytes())?;
         sealed.write_all(&header)?;
         arrays[..arrays.len() - 1].iter().try_for_each(|array| array.values.write(&mut sealed))?;
-        let Sealed { out, digest } = sealed;
+        let Digesting { out, digest } = sealed;
         let digest = digest.finalize();
         written = hex(&digest);
         out.write_all(&digest)
@@ -131,17 +131,13 @@ pub(crate) fn write_sealed(
     Ok(written)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Takes the digest of what is written.
-struct Sealed<'a> {
+/// Computes the digest of the bytes written.
+struct Digesting<'a> {
     out: &'a mut dyn Write,
     digest: Sha256,
 }
 
-impl Write for Sealed<'_> {
+impl Write for Digesting<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.out.write(bytes)?;
         self.digest.update(&bytes[..written]);
@@ -153,19 +149,19 @@ impl Write for Sealed<'_> {
     }
 }
 
-/// The digest of a sealed file, in hexadecimal, when its bytes are still those that were written.
+/// Verifies the digest of a sealed file, and returns it in hexadecimal.
 ///
 /// # Errors
-/// When the file has no seal, or its bytes have changed.
+/// Returns an error if the file has no digest, or if it does not match.
 pub(crate) fn check_seal(bytes: &[u8]) -> Result<String> {
     let (body, seal) = bytes.split_at(bytes.len().saturating_sub(32));
     if Sha256::digest(body).as_slice() == seal {
         return Ok(hex(seal));
     }
-    Err(Error::model("its checksum is not that of its bytes: they have changed since they were written"))
+    Err(Error::model("checksum mismatch: the file has changed since it was written"))
 }
 
-/// JSON, padded with spaces to a multiple of 8 bytes.
+/// Formats the header: JSON, padded with spaces to a multiple of 8 bytes.
 fn header(metadata: &BTreeMap<&str, String>, arrays: &[Array<'_>]) -> Vec<u8> {
     let mut entries = Map::new();
     entries.insert("__metadata__".into(), json!(metadata));
@@ -182,28 +178,29 @@ fn header(metadata: &BTreeMap<&str, String>, arrays: &[Array<'_>]) -> Vec<u8> {
     header
 }
 
-/// The whole file at `path`.
+/// Reads the whole file at `path`.
 ///
 /// # Errors
-/// When there is none, it is not a plain file, or it cannot be read.
+/// Returns an error if it does not exist, is not a regular file, or cannot be read.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>> {
     let read = || {
-        // A device or a pipe may never end.
+        // A device or a pipe may be endless.
         if !std::fs::metadata(path)?.is_file() {
-            return Err(io::Error::other("it is not a plain file"));
+            return Err(io::Error::other("not a regular file"));
         }
         std::fs::read(path)
     };
     read().map_err(|error| {
-        Error::model(format!("{}: cannot read the model: {error}", path.display()))
-            .help("name a model file or a run folder: `alexnet eval runs/NAME/best.safetensors --data SRC`")
+        Error::model(format!("{}: cannot read the model: {error}", path.display())).help(
+            "specify a model file or a run folder: `alexnet eval runs/NAME/best.safetensors --data SRC`",
+        )
     })
 }
 
-/// Arrays and metadata of a whole file.
+/// Parses the bytes of a file.
 ///
 /// # Errors
-/// When the bytes are not a safetensors file, or not a whole one.
+/// Returns an error if they are not a complete safetensors file.
 pub(crate) fn parse(bytes: &[u8]) -> Result<(SafeTensors<'_>, Metadata)> {
     let header =
         SafeTensors::read_metadata(bytes).and_then(|(_, m)| Ok((SafeTensors::deserialize(bytes)?, m)));
@@ -213,34 +210,38 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<(SafeTensors<'_>, Metadata)> {
     })
 }
 
-/// What is wrong with the file, with the sizes it announces and those it has.
+/// Explains what is wrong with a file, with the expected and actual sizes.
 fn explain(bytes: &[u8], error: &SafeTensorError) -> String {
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
-        return format!("{} bytes, expected a safetensors file, which has at least 8", bytes.len());
+        return format!(
+            "the file has {} bytes, expected a safetensors file of at least 8 bytes",
+            bytes.len()
+        );
     };
-    let announced = u64::from_le_bytes(*length);
+    let expected = u64::from_le_bytes(*length);
     match error {
         SafeTensorError::HeaderTooLarge | SafeTensorError::InvalidHeaderLength => format!(
-            "the first 8 bytes announce a header of {announced} bytes, {} follow: not a safetensors file, or cut short",
+            "not a safetensors file, or truncated: the first 8 bytes specify a header of {expected} bytes, but {} bytes follow",
             rest.len()
         ),
         SafeTensorError::MetadataIncompleteBuffer => {
-            let header = usize::try_from(announced).ok().and_then(|n| rest.split_at_checked(n));
+            let header = usize::try_from(expected).ok().and_then(|n| rest.split_at_checked(n));
             let (expected, found) = header.map_or((0, rest.len()), |(header, data)| {
                 (serde_json::from_slice::<Metadata>(header).map_or(0, |m| m.data_len()), data.len())
             });
-            let problem = if found < expected { "cut short" } else { "something stands behind its end" };
-            format!("the header announces {expected} bytes of tensors, the file holds {found}: {problem}")
+            let problem =
+                if found < expected { "the file is truncated" } else { "extra bytes after the end" };
+            format!("{problem}: the header specifies {expected} bytes of tensors, the file has {found}")
         }
         other => format!("not a safetensors file: {other}"),
     }
 }
 
-/// The array `name` as numbers, shape and values.
+/// Returns the shape and values of an array of 32-bit floats.
 ///
 /// # Errors
-/// When it is missing, of another type, or holds a value that is not finite.
-pub(crate) fn numbers(file: &SafeTensors<'_>, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
+/// Returns an error if it is missing, has another type, or contains non-finite values.
+pub(crate) fn floats(file: &SafeTensors<'_>, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
     let (shape, bytes) = array(file, name, Dtype::F32)?;
     let (values, _) = bytes.as_chunks::<4>();
     let values: Vec<f32> = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
@@ -248,83 +249,87 @@ pub(crate) fn numbers(file: &SafeTensors<'_>, name: &str) -> Result<(Vec<usize>,
     Ok((shape, values))
 }
 
-/// No value of the tensor `name` is infinite or not a number.
+/// Returns an error if a value of the tensor `name` is not finite.
 pub(crate) fn check_finite(name: &str, values: &[f32]) -> Result<()> {
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
         Some(index) => Err(Error::model(format!(
-            "tensor `{name}` holds {} at index {index} of {}, expected finite numbers",
+            "tensor `{name}` contains {} at index {index} of {}, expected finite values",
             values[index],
             values.len()
         ))
-        .help("the training diverged or the file is damaged: use an earlier model of the run")),
+        .help("training diverged, or the file is damaged: use an earlier model of the run")),
     }
 }
 
-/// The array `name` of the given type, as bytes.
+/// Returns the shape and bytes of an array of the given type.
 ///
 /// # Errors
-/// When it is missing or of another type.
+/// Returns an error if it is missing or has another type.
 pub(crate) fn array<'a>(file: &SafeTensors<'a>, name: &str, dtype: Dtype) -> Result<(Vec<usize>, &'a [u8])> {
     let view = file.tensor(name).map_err(|_| Error::model(format!("tensor `{name}` is missing")))?;
     if view.dtype() != dtype {
-        return Err(Error::model(format!("tensor `{name}` is of type {}, expected {dtype}", view.dtype())));
+        return Err(Error::model(format!("tensor `{name}` has type {}, expected {dtype}", view.dtype())));
     }
     Ok((view.shape().to_vec(), view.data()))
 }
 
-/// Most bytes of a header that is read by itself.
-const MOST_HEADER: u64 = 100 << 20;
+/// The largest header that [`Header::read`] reads, in bytes.
+const MAX_HEADER: u64 = 100 << 20;
 
-/// What a file holds and where, without what it holds: for files whose arrays are read piece by piece.
+/// The header of a file, for reading its arrays one at a time.
 #[derive(Debug)]
 pub(crate) struct Header {
     metadata: Metadata,
-    /// Where the arrays begin in the file, and their bytes.
+    /// The offset of the arrays in the file.
     start: u64,
+    /// The size of all arrays, in bytes.
     len: u64,
 }
 
 impl Header {
-    /// Reads the header of the file, which has `size` bytes.
+    /// Reads the header of a file of `size` bytes.
     ///
     /// # Errors
-    /// When it is not a safetensors file, or what it announces is not there.
+    /// Returns an error if the file is not a complete safetensors file.
     pub(crate) fn read(mut file: &File, size: u64) -> Result<Self> {
-        let cut = |what: &str| Error::data(format!("not a safetensors file, or cut short: {what}"));
+        let invalid = |what: &str| Error::data(format!("not a safetensors file, or truncated: {what}"));
         let mut length = [0; 8];
-        file.read_exact(&mut length).map_err(|_| cut(&format!("it has {size} bytes")))?;
+        file.read_exact(&mut length).map_err(|_| invalid(&format!("the file has {size} bytes")))?;
         let length = u64::from_le_bytes(length);
-        let start = length.checked_add(8).filter(|&start| start <= size && length <= MOST_HEADER);
+        let start = length.checked_add(8).filter(|&start| start <= size && length <= MAX_HEADER);
         let start = start.ok_or_else(|| {
-            cut(&format!("the first 8 bytes announce a header of {length} bytes, the file has {size}"))
+            invalid(&format!(
+                "the first 8 bytes specify a header of {length} bytes, the file has {size} bytes"
+            ))
         })?;
         let mut header = Vec::new();
-        file.take(length).read_to_end(&mut header).map_err(|error| cut(&error.to_string()))?;
-        let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| cut(&error.to_string()))?;
-        let (len, announced) = (size - start, metadata.data_len() as u64);
-        if announced != len {
+        file.take(length).read_to_end(&mut header).map_err(|error| invalid(&error.to_string()))?;
+        let metadata: Metadata =
+            serde_json::from_slice(&header).map_err(|error| invalid(&error.to_string()))?;
+        let (len, expected) = (size - start, metadata.data_len() as u64);
+        if expected != len {
             return Err(Error::data(format!(
-                "the header announces {announced} bytes of tensors, the file holds {len}: it is cut short, or not this file's header"
+                "the file is truncated or damaged: the header specifies {expected} bytes of tensors, the file has {len}"
             )));
         }
         Ok(Self { metadata, start, len })
     }
 
-    /// A string of the metadata.
+    /// Returns a string of the metadata.
     ///
     /// # Errors
-    /// When there is none of that name.
+    /// Returns an error if it is missing.
     pub(crate) fn text(&self, name: &str) -> Result<&str> {
         let all = self.metadata.metadata().as_ref();
         let text = all.and_then(|all| all.get(name)).map(String::as_str);
-        text.ok_or_else(|| Error::data(format!("the metadata has no `{name}`")))
+        text.ok_or_else(|| Error::data(format!("`{name}` is missing from the metadata")))
     }
 
-    /// Shape of the array `name`, and where its values are in the file: offset and bytes.
+    /// Returns the shape of the array `name`, and the offset and size of its bytes in the file.
     ///
     /// # Errors
-    /// When it is missing, of another type, or not where it could be.
+    /// Returns an error if it is missing, has another type, or has invalid offsets.
     pub(crate) fn place(&self, name: &str, dtype: Dtype) -> Result<(Vec<usize>, u64, usize)> {
         let info = self.metadata.info(name);
         let info = info.ok_or_else(|| Error::data(format!("tensor `{name}` is missing")))?;
@@ -333,23 +338,23 @@ impl Header {
         let fits = end as u64 <= self.len && end.checked_sub(begin) == values;
         if info.dtype != dtype || !fits {
             return Err(Error::data(format!(
-                "tensor `{name}` is of type {} and shape {:?} at bytes {begin} to {end}, which does not fit",
+                "tensor `{name}` of type {} and shape {:?} does not fit its bytes {begin} to {end}",
                 info.dtype, info.shape
             )));
         }
         Ok((info.shape.clone(), self.start + begin as u64, end - begin))
     }
 
-    /// The values of the array `name` of 64-bit numbers, with its shape.
+    /// Reads the shape and values of an array of 64-bit integers.
     ///
     /// # Errors
-    /// As [`Header::place`], and when the file cannot be read.
-    pub(crate) fn words(&self, file: &File, name: &str, dtype: Dtype) -> Result<(Vec<usize>, Vec<u64>)> {
+    /// See [`Header::place`]; also returns an error if the file cannot be read.
+    pub(crate) fn integers(&self, file: &File, name: &str, dtype: Dtype) -> Result<(Vec<usize>, Vec<u64>)> {
         let (shape, offset, len) = self.place(name, dtype)?;
         let mut bytes = vec![0; len];
         super::read_at(file, offset, &mut bytes)
-            .map_err(|error| Error::data(format!("tensor `{name}` cannot be read: {error}")))?;
-        let words = bytes.as_chunks::<8>().0.iter().map(|&word| u64::from_le_bytes(word));
-        Ok((shape, words.collect()))
+            .map_err(|error| Error::data(format!("cannot read tensor `{name}`: {error}")))?;
+        let values = bytes.as_chunks::<8>().0.iter().map(|&bytes| u64::from_le_bytes(bytes));
+        Ok((shape, values.collect()))
     }
 }

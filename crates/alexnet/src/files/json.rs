@@ -1,4 +1,4 @@
-//! Values as JSON files.
+//! JSON files.
 
 use std::path::Path;
 
@@ -8,28 +8,28 @@ use serde::de::DeserializeOwned;
 use super::atomic;
 use crate::{Error, Result};
 
-/// Reads a value; `what` says what the file should be.
+/// Reads a value. `what` describes the expected content in messages.
 ///
 /// # Errors
-/// When the file cannot be read, or is not that.
+/// Returns an error if the file cannot be read or parsed.
 pub fn read<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T> {
     let shown = path.display();
     let bytes = std::fs::read(path)
         .map_err(|error| Error::data(format!("{shown}: cannot read the file: {error}")))?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::data(format!("{shown}: not {what}: {error}")))
+    serde_json::from_slice(&bytes).map_err(|error| Error::data(format!("{shown}: invalid {what}: {error}")))
 }
 
-/// Writes a value, whole or not at all.
+/// Writes a value atomically.
 ///
 /// # Errors
-/// When the value has no JSON, or the file cannot be written.
+/// Returns an error if the value has no JSON form, or if the file cannot be written.
 pub fn write(path: &Path, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Error::data(format!("{}: cannot write the file: {error}", path.display())))?;
     atomic::replace(path, |out| out.write_all(text.as_bytes()))
 }
 
-/// Paths in JSON, for `#[serde(with = "json::path")]`: text where they are UTF-8, else their bytes.
+/// Paths in JSON, for `#[serde(with = "json::path")]`: a string if the path is UTF-8, an array of bytes otherwise.
 pub(crate) mod path {
     use std::path::{Path, PathBuf};
 
@@ -53,24 +53,23 @@ pub(crate) mod path {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
         match Written::deserialize(from)? {
             Written::Text(text) => Ok(text.into()),
-            Written::Bytes(bytes) => {
-                of_bytes(bytes).ok_or_else(|| serde::de::Error::custom("a path of another system"))
-            }
+            Written::Bytes(bytes) => from_bytes(bytes)
+                .ok_or_else(|| serde::de::Error::custom("the path is from another operating system")),
         }
     }
 
     #[cfg(unix)]
-    fn of_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
+    fn from_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
         use std::os::unix::ffi::OsStringExt;
         Some(std::ffi::OsString::from_vec(bytes).into())
     }
 
     #[cfg(not(unix))]
-    fn of_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
+    fn from_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
         String::from_utf8(bytes).ok().map(PathBuf::from)
     }
 
-    /// The same, for paths that may be missing.
+    /// The same, for optional paths.
     pub(crate) mod optional {
         use std::path::PathBuf;
 
@@ -79,7 +78,7 @@ pub(crate) mod path {
         #[derive(Serialize, Deserialize)]
         struct Present(#[serde(with = "super")] PathBuf);
 
-        #[expect(clippy::ref_option, reason = "serde calls it so")]
+        #[expect(clippy::ref_option, reason = "the signature that serde requires")]
         pub(crate) fn serialize<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
             path.clone().map(Present).serialize(to)
         }
@@ -119,7 +118,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn paths_that_are_not_text_come_back_as_they_were() {
+    fn paths_that_are_not_utf8_round_trip() {
         use std::os::unix::ffi::OsStringExt;
         let odd = || PathBuf::from(std::ffi::OsString::from_vec(b"a/b\xff\n".to_vec()));
         let folder = tempfile::tempdir().unwrap();
@@ -127,7 +126,7 @@ mod tests {
         let paths = Paths { one: odd(), other: Some(odd()) };
         write(&file, &paths).unwrap();
         assert_eq!(read::<Paths>(&file, "paths").unwrap(), paths);
-        // Where nothing is said of it, it is an error and no panic.
+        // Without the attribute, it is an error.
         let error = write(&file, &odd()).unwrap_err();
         assert!(error.message.contains("paths.json: cannot write the file"), "{error}");
     }

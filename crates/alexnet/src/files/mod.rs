@@ -1,11 +1,11 @@
-//! Files as this program keeps them.
+//! Reading and writing files.
 //!
-//! | file | what it does |
+//! | file | contents |
 //! |---|---|
-//! | `append` | files that grow record by record and outlive a full disk |
-//! | [`atomic`] | files that are there whole or not at all |
-//! | `container` | safetensors: named arrays and string metadata |
-//! | [`json`] | values as JSON |
+//! | `append` | files that grow by records and survive a full disk |
+//! | [`atomic`] | files that are replaced atomically |
+//! | `container` | safetensors files |
+//! | [`json`] | JSON files |
 
 pub(crate) mod append;
 pub mod atomic;
@@ -16,29 +16,29 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The path from the root, links followed, of what may not be there yet.
+/// Returns the absolute path with symbolic links resolved, for a path that may not exist yet.
 pub(crate) fn real_path(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
-    match there {
+    let existing = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match existing {
         Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(Path::new(""))),
         None => path,
     }
 }
 
-/// Fills `buffer` from the file's bytes at `offset`, wherever others read it.
+/// Fills `buffer` from the bytes of the file at `offset`, independent of the position of other readers.
 ///
 /// # Errors
-/// When the file ends before, or cannot be read.
+/// Returns an error if the file is too short or cannot be read.
 #[cfg(unix)]
 pub(crate) fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
 }
 
-/// Fills `buffer` from the file's bytes at `offset`, wherever others read it.
+/// Fills `buffer` from the bytes of the file at `offset`, independent of the position of other readers.
 ///
 /// # Errors
-/// When the file ends before, or cannot be read.
+/// Returns an error if the file is too short or cannot be read.
 #[cfg(windows)]
 pub(crate) fn read_at(file: &File, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
     while !buffer.is_empty() {

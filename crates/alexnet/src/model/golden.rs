@@ -1,27 +1,27 @@
-//! Sample images with their logits. A model that gives them other logits elsewhere is not the same model there.
+//! Golden samples: images with their logits, which verify that a model computes the same on another machine.
 
 use crate::data::{Image, Preprocess, View};
 use crate::engine::Engine;
 use crate::{Error, Result};
 
-/// Largest relative root mean square difference of logits that counts as the same numbers. Orders of summation give
-/// some 1e-6; another mean, crop or order of colors gives 1e-2 and more.
+/// The largest relative root mean square difference of logits that is accepted. Another order of summation causes about
+/// 1e-6; a wrong mean, crop or channel order causes 1e-2 and more.
 const TOLERANCE: f64 = 1e-3;
 
-/// Sample images, as squares, with the logits of their center views.
+/// Sample images with the logits of their center views.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Golden {
-    /// Squares, as the preprocessing cuts them.
+    /// The images, as squares.
     pub images: Vec<Image>,
-    /// Logits of their center views, `[images, classes]`.
+    /// The logits of their center views, `[images, classes]`.
     pub logits: Vec<f32>,
 }
 
 impl Golden {
-    /// The logits that `engine` gives to these squares now.
+    /// Computes the logits of these squares with `engine`.
     ///
     /// # Errors
-    /// As [`Engine::forward`].
+    /// See [`Engine::forward`].
     pub fn record(engine: &mut dyn Engine, preprocess: &Preprocess, images: Vec<Image>) -> Result<Self> {
         let logits = logits(engine, preprocess, &images)?;
         Ok(Self { images, logits })
@@ -34,18 +34,18 @@ impl Golden {
             let difference = relative_difference(now, then);
             if difference.is_nan() || difference >= TOLERANCE {
                 return Err(Error::model(format!(
-                    "golden image {} of {} gets other logits here than where the model was saved: relative \
-                     difference {difference:.1e}, expected below {TOLERANCE:.0e}: this machine computes other numbers",
+                    "the logits of golden sample {} of {} differ from those in the file: relative difference \
+                     {difference:.1e}, expected below {TOLERANCE:.0e}",
                     i + 1,
                     self.images.len()
                 ))
-                .help("copy the file again; if that changes nothing, use the version of the program that saved it"));
+                .help("copy the file again; if that does not help, use the version of the program that saved it"));
             }
         }
         Ok(())
     }
 
-    /// Whether there are squares of side `square`, each with a logit per class.
+    /// Checks that there are images of `square` x `square` pixels, each with one logit per class.
     pub(super) fn check(&self, square: usize, classes: usize) -> Result<()> {
         let refuse = |message: String| Err(Error::model(format!("golden samples: {message}")));
         if self.images.is_empty() {
@@ -53,7 +53,7 @@ impl Golden {
         }
         if let Some(other) = self.images.iter().find(|p| (p.width, p.height) != (square, square)) {
             return refuse(format!(
-                "an image of {} x {}, expected {square} x {square}",
+                "an image has {} x {} pixels, expected {square} x {square}",
                 other.width, other.height
             ));
         }
@@ -68,7 +68,7 @@ impl Golden {
     }
 }
 
-/// Logits of the center views, as many images at once as the engine takes.
+/// Computes the logits of the center views, in batches of the size of the engine.
 fn logits(engine: &mut dyn Engine, preprocess: &Preprocess, images: &[Image]) -> Result<Vec<f32>> {
     let center = View::center(preprocess.square, preprocess.crop);
     let len = preprocess.view_len();
@@ -83,7 +83,7 @@ fn logits(engine: &mut dyn Engine, preprocess: &Preprocess, images: &[Image]) ->
     Ok(out)
 }
 
-/// Root mean square of the difference over that of `then`; 0 when both are zero.
+/// Returns the root mean square of the difference divided by that of `then`, or 0 if both are zero.
 fn relative_difference(now: &[f32], then: &[f32]) -> f64 {
     let square = |value: f64| value * value;
     let difference: f64 = now.iter().zip(then).map(|(&a, &b)| square(f64::from(a) - f64::from(b))).sum();

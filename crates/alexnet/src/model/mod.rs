@@ -1,16 +1,21 @@
-//! Models as files: one safetensors file that holds all that judging an image needs.
+//! Trained models: the model file with everything needed to classify images, and the layout of run folders.
 //!
-//! | file | what it does |
+//! | file | contents |
 //! |---|---|
-//! | [`Model`] | what stands in the file |
-//! | `load` | reading it, with every way in which it can be malformed |
-//! | [`Golden`] | sample images with their logits, which tell whether this machine computes the same numbers |
+//! | `contents` | [`Model`], [`Summary`] |
+//! | `load`, `save` | reading and writing the file |
+//! | `check` | whether the parts of a model fit each other |
+//! | [`Golden`] | sample images with their logits, to verify that this machine computes the same |
+//! | [`layout`] | the names of the files in a run folder |
 
-mod file;
+mod check;
+mod contents;
 mod golden;
+pub mod layout;
 mod load;
+mod save;
 
-pub use file::{FORMAT_VERSION, Model, Summary};
+pub use contents::{FORMAT_VERSION, Model, Summary};
 pub use golden::Golden;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What differs between two recipes, and why it matters.
+//! The differences between two recipes, and why they matter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -7,11 +7,11 @@ use toml::Value;
 
 use super::network::Network;
 use super::recipe::{Recipe, Spec};
-use super::show::{card_line, wrapped};
+use super::show::{difference_text, wrapped};
 use crate::format::grouped;
 
-/// What differs between two recipes: sizes, preparation, training, then layers by name; why each of those matters;
-/// then what the cards say that the other's does not.
+/// Describes the differences between two recipes: sizes, preprocessing and training, layers by name; why each of them
+/// matters; and the differences from the paper that only one of them documents.
 pub fn diff(a: &Recipe, b: &Recipe) -> String {
     let mut reasons = BTreeSet::new();
     let lines =
@@ -21,27 +21,27 @@ pub fn diff(a: &Recipe, b: &Recipe) -> String {
         out += &wrapped(line, "  ", "    ");
     }
     if lines.iter().all(Vec::is_empty) {
-        out += "  the same network, prepared and trained the same way\n";
+        out += "  no differences in network, preprocessing or training\n";
     }
     if !reasons.is_empty() {
-        out += "\nwhy it matters\n";
+        out += "\nwhy this matters\n";
     }
     for reason in reasons {
         out += &wrapped(reason, "- ", "  ");
     }
     for (recipe, other) in [(a, b), (b, a)] {
-        let own: Vec<_> = recipe.deviations.iter().filter(|line| !other.deviations.contains(line)).collect();
+        let own: Vec<_> = recipe.differences.iter().filter(|one| !other.differences.contains(one)).collect();
         if !own.is_empty() {
-            let _ = writeln!(out, "\nfrom the card of {}", recipe.name);
+            let _ = writeln!(out, "\nhow {} differs from the paper", recipe.name);
         }
-        for line in own {
-            out += &card_line(line);
+        for difference in own {
+            out += &difference_text(difference);
         }
     }
     out
 }
 
-/// Parameters and multiply-adds, where they differ.
+/// Lists the numbers of parameters and multiply-adds, if they differ.
 fn sizes(a: &Recipe, b: &Recipe) -> Vec<String> {
     let counts = |recipe: &Recipe| match Network::new(recipe, recipe.classes) {
         Ok(network) => [network.parameters(), network.macs()].map(grouped),
@@ -52,26 +52,26 @@ fn sizes(a: &Recipe, b: &Recipe) -> Vec<String> {
     differ.map(|i| format!("{}: {} -> {}", ["parameters", "multiply-adds"][i], from[i], to[i])).collect()
 }
 
-/// Values that differ. Layers with the same change share a line; layers that only one of them has are left out.
+/// Lists values that differ. Layers with the same change share a line; layers that only one recipe has are skipped.
 fn keys(a: &Recipe, b: &Recipe, reasons: &mut BTreeSet<&'static str>) -> Vec<String> {
     let (a_values, b_values) = (values(a), values(b));
+    let (a_names, b_names) = (names(a), names(b));
+    let is_common = |layer: &String| a_names.contains(&layer.as_str()) && b_names.contains(&layer.as_str());
+    // Changes outside of layers sort first.
     let mut changes: BTreeMap<(bool, String), Vec<&str>> = BTreeMap::new();
-    for (layer, key) in a_values.keys().chain(b_values.keys()).collect::<BTreeSet<_>>() {
-        let place = (layer.clone(), key.clone());
-        let (from, to) = (a_values.get(&place), b_values.get(&place));
-        if from == to
-            || !(layer.is_empty() || names(a).contains(&layer.as_str()) && names(b).contains(&layer.as_str()))
-        {
+    for place in a_values.keys().chain(b_values.keys()).collect::<BTreeSet<_>>() {
+        let (from, to) = (a_values.get(place), b_values.get(place));
+        if from == to || !place.layer.as_ref().is_none_or(is_common) {
             continue;
         }
-        let told = |value: Option<&String>| value.map_or("none", String::as_str).to_string();
-        let line = format!("{key}: {} -> {}", told(from), told(to));
-        let layers = changes.entry((!layer.is_empty(), line)).or_default();
-        if !layer.is_empty() {
-            layers.push(layer);
-        }
-        let spec = a.layers.iter().find(|spec| spec.name == *layer).map(|spec| &spec.spec);
-        reasons.extend(why(spec, key));
+        let shown = |value: Option<&String>| value.map_or("none", String::as_str).to_string();
+        let line = format!("{}: {} -> {}", place.key, shown(from), shown(to));
+        changes.entry((place.layer.is_some(), line)).or_default().extend(place.layer.as_deref());
+        let spec = place.layer.as_ref().and_then(|name| a.layers.iter().find(|layer| layer.name == *name));
+        reasons.extend(match spec {
+            Some(layer) => why_in_layer(&layer.spec, &place.key),
+            None => why(&place.key),
+        });
     }
     let in_layers = |layers: &[&str]| {
         if layers.is_empty() { String::new() } else { format!(" in {}", layers.join(", ")) }
@@ -79,7 +79,7 @@ fn keys(a: &Recipe, b: &Recipe, reasons: &mut BTreeSet<&'static str>) -> Vec<Str
     changes.iter().map(|((_, line), layers)| format!("{line}{}", in_layers(layers))).collect()
 }
 
-/// Layers that only one of the two has: those of `a` are removed on the way to `b`, those of `b` added.
+/// Lists layers that only one recipe has: removed from `a`, or added in `b`.
 fn layers(a: &Recipe, b: &Recipe, reasons: &mut BTreeSet<&'static str>) -> Vec<String> {
     let mut out = Vec::new();
     for (what, recipe, other) in [("removed", a, b), ("added", b, a)] {
@@ -94,7 +94,7 @@ fn layers(a: &Recipe, b: &Recipe, reasons: &mut BTreeSet<&'static str>) -> Vec<S
     out
 }
 
-/// The stretch in which the common layers stand in another order.
+/// Shows the part in which common layers have another order.
 fn order(a: &Recipe, b: &Recipe, reasons: &mut BTreeSet<&'static str>) -> Vec<String> {
     let (a_names, b_names) = (names(a), names(b));
     let a_order: Vec<&str> = a_names.iter().copied().filter(|name| b_names.contains(name)).collect();
@@ -103,7 +103,7 @@ fn order(a: &Recipe, b: &Recipe, reasons: &mut BTreeSet<&'static str>) -> Vec<St
     let (Some(&first), Some(&last)) = (moved.first(), moved.last()) else { return Vec::new() };
     reasons.insert(
         "Order of layers: pooling before normalization leaves a quarter of the pixels to normalize, but computes \
-         something else, so weights do not move between the two. ReLU and max pooling may swap freely.",
+         another function, which needs other weights. ReLU and max pooling can be swapped freely.",
     );
     vec![format!("order: {} -> {}", a_order[first..=last].join(", "), b_order[first..=last].join(", "))]
 }
@@ -112,29 +112,37 @@ fn names(recipe: &Recipe) -> Vec<&str> {
     recipe.layers.iter().map(|layer| layer.name.as_str()).collect()
 }
 
-/// Every value of the recipe by its layer's name (empty outside the layers) and its dotted key. What only
-/// describes is left out.
-fn values(recipe: &Recipe) -> BTreeMap<(String, String), String> {
+/// A key of a recipe.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    /// The name of the layer, for keys of layers.
+    layer: Option<String>,
+    /// The dotted key.
+    key: String,
+}
+
+/// Returns every value of the recipe, except descriptions.
+fn values(recipe: &Recipe) -> BTreeMap<Place, String> {
     let mut out = BTreeMap::new();
     let mut document = recipe.to_table();
-    for described in ["name", "summary", "source", "deviation"] {
-        document.remove(described);
+    for description in ["name", "summary", "source", "deviation"] {
+        document.remove(description);
     }
     if let Some(Value::Array(layers)) = document.remove("layer") {
         for (spec, layer) in recipe.layers.iter().zip(layers) {
-            flatten(&spec.name, "", &layer, &mut out);
+            flatten(Some(&spec.name), "", &layer, &mut out);
         }
     }
-    flatten("", "", &Value::Table(document), &mut out);
-    // Left out of the TOML where it is the default.
-    let orientation = format!("{:?}", recipe.input.orientation.word());
-    out.insert((String::new(), "input.orientation".to_owned()), orientation);
+    flatten(None, "", &Value::Table(document), &mut out);
+    // Omitted from the TOML if it is the default.
+    let orientation = format!("{:?}", recipe.input.orientation.name());
+    out.insert(Place { layer: None, key: "input.orientation".to_owned() }, orientation);
     out
 }
 
-fn flatten(layer: &str, path: &str, value: &Value, out: &mut BTreeMap<(String, String), String>) {
+fn flatten(layer: Option<&String>, path: &str, value: &Value, out: &mut BTreeMap<Place, String>) {
     let Value::Table(table) = value else {
-        out.insert((layer.to_string(), path.to_string()), value.to_string());
+        out.insert(Place { layer: layer.cloned(), key: path.to_string() }, value.to_string());
         return;
     };
     for (key, value) in table {
@@ -143,88 +151,101 @@ fn flatten(layer: &str, path: &str, value: &Value, out: &mut BTreeMap<(String, S
     }
 }
 
-/// Why a key matters, outside the layers or in a layer that is `spec`.
-fn why(spec: Option<&Spec>, key: &str) -> Option<&'static str> {
-    let last = key.rsplit('.').next().unwrap_or(key);
-    Some(match (spec.is_some(), last) {
-        (true, "groups") if matches!(spec, Some(Spec::Lrn { .. })) => {
-            "Groups of a normalization: whether its window crosses from one column into the other."
+/// Returns the last part of a dotted key.
+fn last(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}
+
+/// Explains why a key outside of layers matters.
+fn why(key: &str) -> Option<&'static str> {
+    Some(match last(key) {
+        "crop" => {
+            "Crop: in cuda-convnet the last window of conv1 extends past 224 pixels, Caffe rounds down and crops 227, \
+             torchvision pads by 2; all produce maps of 55 x 55."
         }
-        (false, "crop") => {
-            "Crop: the 2012 program lets the last window of conv1 reach past 224 pixels, Caffe rounds down and crops \
-             227, torchvision pads 2; all give maps of 55 x 55."
+        "orientation" => {
+            "Orientation: phones store photos unrotated and note the rotation in EXIF; a network trained on upright \
+             photos needs upright photos."
         }
-        (false, "orientation") => {
-            "Orientation: phones store photos as the sensor lay, and note in EXIF how to turn them; a network that is \
-             trained on upright photos has to be shown upright ones."
+        "color_noise" => "Color noise: reduces the top-1 error by over 1 % in the paper (section 4.1).",
+        "random_crop" | "flip" => {
+            "Crops and flips: without them the network of the paper overfits substantially (section 4.1)."
         }
-        (false, "color_noise") => {
-            "Color noise: the paper credits it with over 1 % of top-1 error (section 4.1)."
-        }
-        (false, "random_crop" | "flip") => {
-            "Crops and flips: without them the paper's network overfits substantially (section 4.1)."
-        }
-        (false, "mean" | "fixed" | "divisor" | "deviations") => {
-            "Pixel scale: rates and initial weights assume it; weights do not move between scales without scaling \
+        "mean" | "fixed" | "divisor" | "deviations" => {
+            "Pixel scale: learning rates and initial weights depend on it; to reuse weights at another scale, rescale \
              conv1."
         }
-        (false, "batch") => {
-            "Batch: at the same rate a larger batch makes fewer, less noisy steps; scale the rate with it."
+        "batch" => {
+            "Batch: at the same learning rate, a larger batch takes fewer, less noisy steps; scale the learning rate \
+             with it."
         }
-        (false, "decay") => "Decay: the paper found it lowers the training error too (section 5).",
-        (false, "epochs" | "divide_by" | "at_epochs" | "patience" | "times") => {
-            "Schedule: the error falls in a step at each division of the rate."
+        "decay" => "Decay: in the paper it also reduces the training error (section 5).",
+        "epochs" | "divide_by" | "at_epochs" | "patience" | "times" => {
+            "Schedule: the error drops each time the learning rate is divided."
         }
-        (false, "views") => "Views: ten instead of one gain about 1.5 % of top-1 error (39.0 against 37.5).",
-        (true, "groups") => {
-            "Groups: columns that do not see each other halve a layer's weights and work; the paper's two columns \
-             gain 1.7 % of top-1 error over one column of half the size (section 3.2)."
+        "views" => "Views: ten views reduce the top-1 error by about 1.5 % over one (37.5 % versus 39.0 %).",
+        _ => return None,
+    })
+}
+
+/// Explains why a key of a layer matters.
+fn why_in_layer(spec: &Spec, key: &str) -> Option<&'static str> {
+    Some(match (last(key), spec) {
+        ("groups", Spec::Lrn { .. }) => {
+            "Groups of a normalization: whether its window extends from one column into the other."
         }
-        (true, "rounding" | "pad") => {
-            "Rounding and padding: whether the last, partly covered window counts. The poolings of 55, 27 and 13 \
-             pixels come out the same either way."
+        ("groups", _) => {
+            "Groups: columns that are not connected to each other halve the weights and the work of a layer; the two \
+             columns of the paper reduce the top-1 error by 1.7 % over one column of half the size (section 3.2)."
         }
-        (true, "alpha" | "alpha_over_size" | "k" | "beta") => {
-            "Normalization constants: the paper's formula does not divide alpha by the window's size, the programs \
-             do; k is 2 in the paper, 1 in Caffe. Weights do not move between constants without loss."
+        ("rounding" | "pad", _) => {
+            "Rounding and padding: whether a last, partial window is used. Pooling of 55, 27 and 13 pixels has the \
+             same result either way."
         }
-        (true, "bias") => {
-            "Initial biases: 1 feeds the ReLUs positive inputs from the start (section 5); Caffe found 0.1 necessary, \
-             1 gave a flat loss."
+        ("alpha" | "alpha_over_size" | "k" | "beta", _) => {
+            "Normalization constants: the formula of the paper does not divide alpha by the window size, cuda-convnet \
+             and Caffe do; k is 2 in the paper, 1 in Caffe. Changing them makes trained weights less accurate."
         }
-        (true, "normal" | "init") => {
-            "Initial weights: too small and the loss stays at ln(classes) for epochs; He's deviation keeps the signal's \
-             size through any depth."
+        ("bias", _) => {
+            "Initial biases: 1 provides the ReLUs with positive inputs from the start (section 5); in Caffe the loss \
+             stayed flat at 1, so it uses 0.1."
         }
-        (true, "bias_rate") => "Bias rate: biases are few and safe to move twice as fast.",
-        (true, "scale") => {
-            "Dropout's scale: at test (paper) or in training (Caffe, PyTorch); the function computed at test is the \
-             same, the gradients in training differ by the factor."
+        ("normal" | "init", _) => {
+            "Initial weights: if too small, the loss stays at ln(classes) for epochs; He initialization preserves the \
+             size of the signal at any depth."
         }
-        (true, "kernel" | "stride") => {
-            "Windows: a pooling whose stride is smaller than its kernel overlaps, which gains 0.4 % (section 3.4)."
+        ("bias_rate", _) => "Bias rate: biases are few, and can safely learn twice as fast.",
+        ("scale", _) => {
+            "Dropout scale: in inference (paper) or in training (Caffe, PyTorch); inference computes the same \
+             function, gradients in training differ by the factor."
+        }
+        ("kernel" | "stride", _) => {
+            "Windows: pooling windows overlap if the stride is smaller than the kernel, which reduces the top-1 error \
+             by 0.4 % (section 3.4)."
         }
         _ => return None,
     })
 }
 
-/// Why a layer that only one of the two has matters.
+/// Explains why a layer that only one of the recipes has matters.
 fn why_layer(spec: &Spec) -> Option<&'static str> {
-    Some(match spec {
-        Spec::Lrn { .. } => "Normalization across maps gains 1.4 % of top-1 error (section 3.3).",
-        Spec::Dropout { .. } => {
-            "Dropout: without it the fully connected layers overfit substantially; with it convergence takes about \
-             twice the steps (section 4.2)."
+    match spec {
+        Spec::Lrn { .. } => {
+            Some("Normalization across channels: reduces the top-1 error by 1.4 % (section 3.3).")
         }
-        Spec::Relu {} | Spec::Tanh {} | Spec::Logistic {} => {
-            "Non-linearity: ReLUs reach 25 % training error on CIFAR-10 six times faster than tanh (Fig. 1)."
-        }
+        Spec::Dropout { .. } => Some(
+            "Dropout: without it the fully connected layers overfit substantially; with it training takes about twice \
+             as many steps (section 4.2).",
+        ),
+        Spec::Relu {} | Spec::Tanh {} | Spec::Logistic {} => Some(
+            "Activation: ReLUs reach 25 % training error on CIFAR-10 six times faster than tanh units (Fig. 1).",
+        ),
         Spec::MapNorm { .. } => {
-            "Normalization within maps: the programs of 2012 have it, the paper does not name it."
+            Some("Normalization within channels: cuda-convnet has it, the paper does not mention it.")
         }
         Spec::Local(_) => {
-            "Locally connected layers: kernels of their own at every position, many more weights."
+            Some("Locally connected layers: separate kernels for each position, and many more weights.")
         }
-        _ => return None,
-    })
+        Spec::Conv(_) | Spec::Fc { .. } | Spec::MaxPool(_) | Spec::AvgPool(_) => None,
+    }
 }

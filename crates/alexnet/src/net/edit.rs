@@ -1,102 +1,75 @@
-//! Changes to a training under way: what the authors did by hand ("we adjusted manually throughout training", paper,
-//! section 5), as data.
+//! Changes made to a training while it runs, as data. The authors made such changes by hand: the learning rate was
+//! "adjusted manually throughout training" (paper, section 5).
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::parse;
-use super::reader::nearest;
-use super::recipe::Recipe;
-use crate::{Error, Result};
-
-/// A change and when it is made. In a recipe, `[[edit]]` with `step` and one key of [`Change`].
+/// A change and when it takes effect. In a recipe, an `[[edit]]` table with `step` and one key of [`Change`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Edit {
-    /// Updates before it is made; 0: from the start.
+    /// The number of steps before the change; 0 is before the first step.
     pub step: usize,
-    /// What changes.
+    /// The change.
     #[serde(flatten)]
     pub change: Change,
 }
 
-/// What can change while a network is trained.
+/// A setting that can change during training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// The learning rate; the schedule goes on dividing it.
+    /// Sets the learning rate. The schedule continues to divide it.
     Rate(f32),
-    /// The layer of this name learns no more.
+    /// Freezes the parameters of the layer with this name.
     Freeze(String),
-    /// The layer of this name learns again, from a momentum of zero.
+    /// Unfreezes the parameters of the layer with this name. Their momentum starts from zero.
     Unfreeze(String),
-    /// The deviation of the color noise; 0 is off.
+    /// Sets the standard deviation of the color noise; 0 disables it.
     ColorNoise(f64),
-    /// Training ends after this epoch, or the one under way.
+    /// Ends training after this epoch, or after the current one if that is later.
     StopAfter(usize),
 }
 
-/// What a change is called, and an example.
-const CHANGES: [(&str, &str); 5] = [
-    ("rate", "0.001"),
-    ("freeze", "conv1"),
-    ("unfreeze", "conv1"),
-    ("color_noise", "off"),
-    ("stop_after", "91"),
-];
+/// The key of a [`Change`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChangeKey {
+    Rate,
+    Freeze,
+    Unfreeze,
+    ColorNoise,
+    StopAfter,
+}
 
-impl Change {
-    /// Reads what was typed: `lr=0.001` or `rate=0.001`, `freeze=conv1`, `unfreeze=conv1`, `color-noise=off`,
-    /// `stop-after=91`.
-    ///
-    /// # Errors
-    /// When it is none of these, the value is out of range, or no layer of `recipe` that learns has the name.
-    pub fn parse(text: &str, recipe: &Recipe) -> Result<Self> {
-        let (key, value) = text.split_once('=').unwrap_or((text, ""));
-        let (key, value) = (key.trim().replace('-', "_"), value.trim());
-        let key = if key == "lr" { "rate" } else { &key };
-        let Some((name, example)) = CHANGES.iter().find(|(name, _)| *name == key) else {
-            let guess = nearest(key, CHANGES.iter().map(|(name, _)| *name));
-            let guess = guess.map_or(String::new(), |guess| format!("did you mean `{guess}`? "));
-            let all: Vec<String> = CHANGES.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            return Err(Error::usage(format!("`{text}` is no change of a training"))
-                .help(format!("{guess}What can change: {}", all.join(", "))));
-        };
-        let refuse = |expected: &str| {
-            Err(Error::usage(format!("`{text}`: `{value}` is not {expected}"))
-                .help(format!("for example {name}={example}")))
-        };
-        let change = match *name {
-            "rate" => {
-                value.parse().map_or_else(|_| refuse("a learning rate"), |rate| Ok(Self::Rate(rate)))?
-            }
-            "freeze" => Self::Freeze(value.into()),
-            "unfreeze" => Self::Unfreeze(value.into()),
-            "color_noise" if value == "off" => Self::ColorNoise(0.0),
-            "color_noise" => value
-                .parse()
-                .map_or_else(|_| refuse("a deviation or `off`"), |noise| Ok(Self::ColorNoise(noise)))?,
-            _ => value.parse().map_or_else(|_| refuse("a number of epochs"), |n| Ok(Self::StopAfter(n)))?,
-        };
-        change.check(recipe)?;
-        Ok(change)
-    }
+impl ChangeKey {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Rate, Self::Freeze, Self::Unfreeze, Self::ColorNoise, Self::StopAfter];
 
-    /// Whether the change can be made to a training of `recipe`.
-    ///
-    /// # Errors
-    /// As [`Change::parse`].
-    pub fn check(&self, recipe: &Recipe) -> Result<()> {
-        let mut with = recipe.clone();
+    /// Returns the key in recipes and in the journal.
+    pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Rate(rate) => with.set("optimizer.rate", &rate.to_string()),
-            Self::ColorNoise(noise) => with.set("augment.color_noise", &noise.to_string()),
-            Self::StopAfter(epochs) => with.set("schedule.epochs", &epochs.to_string()),
-            Self::Freeze(name) | Self::Unfreeze(name) => parse::check_learns(&recipe.layers, name),
+            Self::Rate => "rate",
+            Self::Freeze => "freeze",
+            Self::Unfreeze => "unfreeze",
+            Self::ColorNoise => "color_noise",
+            Self::StopAfter => "stop_after",
         }
     }
 
-    /// Whether nothing is left of this change after `later`.
+    /// Returns a setting to show in help texts.
+    pub(super) fn example(self) -> String {
+        let value = match self {
+            Self::Rate => "0.001",
+            Self::Freeze | Self::Unfreeze => "conv1",
+            Self::ColorNoise => "off",
+            Self::StopAfter => "91",
+        };
+        format!("{}={value}", self.name())
+    }
+}
+
+impl Change {
+    /// Returns whether `later` overrides this change entirely.
     pub fn is_undone_by(&self, later: &Self) -> bool {
         match (self, later) {
             (Self::Freeze(a) | Self::Unfreeze(a), Self::Freeze(b) | Self::Unfreeze(b)) => a == b,
@@ -113,23 +86,19 @@ impl Change {
             ) => false,
         }
     }
-
-    /// The change as it is typed.
-    fn key_and_value(&self) -> (&'static str, String) {
-        match self {
-            Self::Rate(rate) => ("rate", rate.to_string()),
-            Self::Freeze(name) => ("freeze", name.clone()),
-            Self::Unfreeze(name) => ("unfreeze", name.clone()),
-            Self::ColorNoise(0.0) => ("color_noise", "off".into()),
-            Self::ColorNoise(noise) => ("color_noise", noise.to_string()),
-            Self::StopAfter(epochs) => ("stop_after", epochs.to_string()),
-        }
-    }
 }
 
+/// `KEY=VALUE`, as users type it.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (key, value) = self.key_and_value();
-        write!(f, "{key}={value}")
+        let (key, value) = match self {
+            Self::Rate(rate) => (ChangeKey::Rate, rate.to_string()),
+            Self::Freeze(layer) => (ChangeKey::Freeze, layer.clone()),
+            Self::Unfreeze(layer) => (ChangeKey::Unfreeze, layer.clone()),
+            Self::ColorNoise(0.0) => (ChangeKey::ColorNoise, "off".into()),
+            Self::ColorNoise(std) => (ChangeKey::ColorNoise, std.to_string()),
+            Self::StopAfter(epochs) => (ChangeKey::StopAfter, epochs.to_string()),
+        };
+        write!(f, "{}={value}", key.name())
     }
 }

@@ -1,11 +1,11 @@
-//! Where recipes come from and go to: the built-in ones, files, TOML text.
+//! Loads recipes, built in or from files, and writes them as TOML.
 
 use super::parse;
 use super::reader::{Source, guess};
 use super::recipe::Recipe;
 use crate::{Error, Result};
 
-/// The built-in recipes: name and text, the paper's first.
+/// Names and texts of the built-in recipes.
 const BUILTIN: &[(&str, &str)] = &[
     ("paper", include_str!("../../../../recipes/paper.toml")),
     ("original-2012", include_str!("../../../../recipes/original-2012.toml")),
@@ -21,24 +21,24 @@ const BUILTIN: &[(&str, &str)] = &[
     ("four-layer-tanh", include_str!("../../../../recipes/four-layer-tanh.toml")),
 ];
 
-/// The largest recipe file that is read; the built-in ones are below 10 KB.
-const LARGEST_FILE: u64 = 1 << 20;
+/// The largest recipe file that is read, in bytes. The built-in ones are below 10 KB.
+const MAX_FILE: u64 = 1 << 20;
 
 impl Recipe {
-    /// Names of the built-in recipes, the paper's first.
+    /// Returns the names of the built-in recipes, starting with `paper`.
     pub fn builtin_names() -> impl Iterator<Item = &'static str> {
         BUILTIN.iter().map(|(name, _)| *name)
     }
 
-    /// The commented text of a built-in recipe, as in `recipes/`.
+    /// Returns the text of a built-in recipe, with its comments.
     pub fn builtin_text(name: &str) -> Option<&'static str> {
         BUILTIN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
     }
 
-    /// The built-in recipe of that name, else the recipe in the file of that path.
+    /// Loads the built-in recipe with that name, or else the recipe in the file at that path.
     ///
     /// # Errors
-    /// When there is neither, or the file cannot be read, or it is not a recipe.
+    /// Returns an error if neither exists, or if the file cannot be read or parsed.
     pub fn load(name_or_path: &str) -> Result<Self> {
         if let Some(text) = Self::builtin_text(name_or_path) {
             return Self::parse(text, &format!("recipes/{name_or_path}.toml"));
@@ -51,51 +51,51 @@ impl Recipe {
         Self::read(path)
     }
 
-    /// Reads a recipe's file.
+    /// Reads a recipe from a file.
     ///
     /// # Errors
-    /// As [`Recipe::load`].
+    /// See [`Recipe::load`].
     pub fn read(path: &std::path::Path) -> Result<Self> {
         let shown = path.display().to_string();
         let size = std::fs::metadata(path).map_err(|e| unreadable(&shown, &e))?.len();
-        if size > LARGEST_FILE {
+        if size > MAX_FILE {
             return Err(Error::usage(format!(
-                "{shown}: {size} bytes, expected a recipe of at most {LARGEST_FILE}"
+                "{shown} has {size} bytes, expected a recipe of at most {MAX_FILE} bytes"
             ))
-            .help("name a recipe's TOML file, or one of `alexnet recipe list`"));
+            .help("specify a recipe file, or a name from `alexnet recipe list`"));
         }
         let text = std::fs::read_to_string(path).map_err(|e| unreadable(&shown, &e))?;
         Self::parse(&text, &shown)
     }
 
-    /// Reads a recipe from TOML. `origin` is what messages call the text: its file's name.
+    /// Parses a recipe from TOML. `origin` names the text in messages, such as its file name.
     ///
     /// # Errors
-    /// When the text is not TOML, a key is unknown or missing, or a value is out of range: the message names
-    /// origin, line, key and value, the help says what to write.
+    /// Returns an error if the text is not valid TOML, if a key is unknown or missing, or if a value is out of range. The
+    /// message states the line, key and value; the help says what to write.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         parse::recipe(&Source { origin, text, lines: true })
     }
 
-    /// The recipe as TOML, every value written out; [`Recipe::parse`] reads the same recipe back.
+    /// Formats the recipe as TOML, with all default values. [`Recipe::parse`] restores it exactly.
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("a recipe holds strings, numbers and tables only")
+        toml::to_string(self).expect("recipes consist of strings, numbers and tables")
     }
 
-    /// The recipe as TOML values. By way of the text, which writes single precision as people do: 0.1.
+    /// Converts the recipe to TOML values. By way of the text, so that 0.1 in single precision stays 0.1.
     pub(super) fn to_table(&self) -> toml::Table {
-        self.to_toml().parse().expect("a recipe's own text is TOML")
+        self.to_toml().parse().expect("recipes are written as valid TOML")
     }
 }
 
 fn unknown_name(name: &str) -> Error {
     let names: Vec<&str> = Recipe::builtin_names().collect();
     let guess = guess(name, names.iter().copied());
-    Error::usage(format!("no recipe and no file is called `{name}`"))
-        .help(format!("{guess}The built-in recipes are {}", names.join(", ")))
+    Error::usage(format!("no recipe or file is named `{name}`"))
+        .help(format!("{guess}Built-in recipes: {}", names.join(", ")))
 }
 
 fn unreadable(path: &str, error: &std::io::Error) -> Error {
     Error::usage(format!("{path}: cannot read the recipe: {error}"))
-        .help("name a recipe's TOML file, or one of `alexnet recipe list`")
+        .help("specify a recipe file, or a name from `alexnet recipe list`")
 }

@@ -1,12 +1,24 @@
-//! What a network is: recipes (data), layers and their shapes. No numerics.
+//! What a network is: recipes, layers and shapes. No numerics.
 //!
-//! A [`Recipe`] is the TOML file: network, preprocessing, augmentation, optimizer, schedule, evaluation. A
-//! [`Network`] is the recipe's list of layers with every shape worked out for an input size and a number of
-//! classes.
+//! A [`Recipe`] is the content of a TOML file: network, preprocessing, augmentation, optimizer, schedule and evaluation.
+//! A [`Network`] is the list of its layers with all shapes resolved for an input size and a number of classes.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `recipe` | the types of a recipe |
+//! | `reader`, `parse`, `check` | TOML to a recipe, with every key and value checked |
+//! | `library` | built-in recipes, recipe files |
+//! | `settings`, `effect` | `--set KEY=VALUE`, and settings without effect |
+//! | `edit`, `change` | changes during training |
+//! | `layer`, `network` | layers and networks with their shapes |
+//! | [`show`], [`diff()`] | recipes as text |
 
+mod change;
+mod check;
 mod diff;
 mod edit;
 mod effect;
+mod layer;
 mod library;
 mod network;
 mod parse;
@@ -17,10 +29,11 @@ pub mod show;
 
 pub use diff::diff;
 pub use edit::{Change, Edit};
-pub use effect::Purpose;
-pub use network::{Activation, Layer, Network, Operation};
+pub use effect::RecipeUse;
+pub use layer::{Activation, Layer, Operation};
+pub use network::Network;
 pub use recipe::{
-    Augment, ConvSpec, Deviation, DropoutScale, Evaluation, Init, Input, LayerSpec, Mean, Optimizer,
+    Augment, ConvSpec, Difference, DropoutScale, EvaluationSpec, Init, Input, LayerSpec, Mean, Optimizer,
     Orientation, Plateau, PoolKind, PoolSpec, Recipe, RoundingSpec, Schedule, Spec, WeightSpec,
 };
 

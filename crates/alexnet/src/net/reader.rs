@@ -1,5 +1,5 @@
-//! TOML values with their place in the text, so that every refusal can say where, what was found, what was
-//! expected, and what to write instead.
+//! TOML values with their position in the text, so that every error states the place, the value, what was expected, and
+//! what to write instead.
 
 use std::fmt::Display;
 use std::ops::{Bound, Range, RangeBounds, RangeInclusive};
@@ -9,18 +9,18 @@ use toml::de::{DeTable, DeValue};
 
 use crate::{Error, Result};
 
-/// A text and what to call it.
+/// A text and the name to use for it in messages.
 pub(super) struct Source<'a> {
-    /// File name, or whatever the text came from.
+    /// The file name, or where the text came from.
     pub(super) origin: &'a str,
     /// The TOML.
     pub(super) text: &'a str,
-    /// Whether the user can see the text, so that line numbers help.
+    /// Whether the user has the text, so that line numbers help.
     pub(super) lines: bool,
 }
 
 impl Source<'_> {
-    /// `origin:line` of the byte at `position`.
+    /// Formats the position of a byte as `origin:line`.
     fn place(&self, position: usize) -> String {
         if !self.lines {
             return self.origin.to_string();
@@ -33,29 +33,31 @@ impl Source<'_> {
     pub(super) fn parse(&self) -> Result<Spanned<DeTable<'_>>> {
         DeTable::parse(self.text).map_err(|error| {
             let place = self.place(error.span().map_or(0, |span| span.start));
-            Error::usage(format!("{place}: not TOML: {}", error.message()))
-                .help("strings stand in quotes, tables in [brackets], one `key = value` a line")
+            Error::usage(format!("{place}: invalid TOML: {}", error.message()))
+                .help("write one `key = value` per line, strings in quotes, table names in [brackets]")
         })
     }
 }
 
-/// Keys of recipes and models of earlier versions, and what they are called now.
-const FORMER_SPELLINGS: [(&str, &str); 1] = [("optimiser", "optimizer")];
+/// Other spellings of keys: of earlier versions, and what users of other programs expect.
+const ALIASES: [(&str, &str); 3] =
+    [("optimiser", "optimizer"), ("difference", "deviation"), ("std", "deviations")];
 
-/// What `key` is called now.
-fn current_spelling(key: &str) -> &str {
-    FORMER_SPELLINGS.iter().find(|(former, _)| *former == key).map_or(key, |(_, current)| current)
+/// Resolves an alias of a key.
+fn canonical(key: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, key)| key)
 }
 
-/// A dotted key with its first part as it is called now.
-pub(super) fn current_key(key: &str) -> String {
+/// Resolves the aliases in a dotted key. The second part of `layer.NAME` is a name, not a key.
+pub(super) fn canonical_key(key: &str) -> String {
     match key.split_once('.') {
-        Some((table, rest)) => format!("{}.{rest}", current_spelling(table)),
-        None => current_spelling(key).to_owned(),
+        Some(("layer", _)) => key.to_owned(),
+        Some((table, rest)) => format!("{}.{}", canonical(table), canonical(rest)),
+        None => canonical(key).to_owned(),
     }
 }
 
-/// A table and the dotted path that leads to it.
+/// A table and its dotted path.
 pub(super) struct Table<'a> {
     source: &'a Source<'a>,
     path: String,
@@ -64,21 +66,21 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// The whole document.
+    /// Returns the table of the whole document.
     pub(super) fn root(source: &'a Source<'a>, document: &'a Spanned<DeTable<'a>>) -> Self {
         Self { source, path: String::new(), start: document.span().start, values: document.get_ref() }
     }
 
-    /// The same table under another path: a layer is known by its name, not by its number.
+    /// Replaces the path in messages: layers are identified by name instead of number.
     pub(super) fn called(self, path: String) -> Self {
         Self { path, ..self }
     }
 
-    /// Refuses every key that is not in `known`.
+    /// Returns an error if the table has a key that is not in `known`.
     pub(super) fn only(self, known: &[&str]) -> Result<Self> {
         let is_known = |key: &str| {
-            let current = current_spelling(key);
-            known.contains(&current) && (key == current || !self.values.contains_key(current))
+            let name = canonical(key);
+            known.contains(&name) && (key == name || !self.values.contains_key(name))
         };
         let unknown = self.values.keys().filter(|key| !is_known(key.get_ref()));
         let Some(key) = unknown.min_by_key(|key| key.span().start) else { return Ok(self) };
@@ -86,14 +88,15 @@ impl<'a> Table<'a> {
         Err(unknown_key(&self.join(key.get_ref()), known).context(place))
     }
 
-    /// The value of `key`, if it is there.
+    /// Returns the value of `key`, if present.
     pub(super) fn find(&self, key: &str) -> Option<Entry<'a>> {
-        let former = FORMER_SPELLINGS.iter().find(|(_, current)| *current == key);
-        let value = self.values.get(key).or_else(|| self.values.get(former?.0))?;
+        let aliases = ALIASES.iter().filter(|(_, name)| *name == key).map(|(alias, _)| *alias);
+        let (key, value) =
+            [key].into_iter().chain(aliases).find_map(|key| Some((key, self.values.get(key)?)))?;
         Some(Entry { source: self.source, path: self.join(key), value })
     }
 
-    /// The value of `key`; `example` shows how it is written.
+    /// Returns the value of `key`, or an error that shows `example`.
     pub(super) fn get(&self, key: &str, example: &str) -> Result<Entry<'a>> {
         self.find(key).ok_or_else(|| {
             let place = self.source.place(self.start);
@@ -102,23 +105,23 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// The table at `key`.
+    /// Returns the table at `key`.
     pub(super) fn table(&self, key: &str) -> Result<Self> {
         match self.find(key) {
             Some(entry) => entry.table(),
             None => {
                 let place = self.source.place(self.start);
                 Err(Error::usage(format!("{place}: the table [{}] is missing", self.join(key)))
-                    .help("`alexnet recipe show paper` shows a whole recipe"))
+                    .help("see `alexnet recipe show paper` for a complete recipe"))
             }
         }
     }
 
-    /// The tables of the array at `key`; none when it is absent.
+    /// Returns the tables of the array at `key`; none if it is absent.
     pub(super) fn tables(&self, key: &str) -> Result<Vec<Self>> {
         let Some(entry) = self.find(key) else { return Ok(Vec::new()) };
         let DeValue::Array(items) = entry.value.get_ref() else {
-            return Err(entry.refuse("tables", format!("begin each with [[{key}]]")));
+            return Err(entry.refuse("an array of tables", format!("start each table with [[{key}]]")));
         };
         let numbered = items.iter().enumerate();
         numbered
@@ -131,7 +134,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// One value and the dotted path that leads to it.
+/// A value and its dotted path.
 pub(super) struct Entry<'a> {
     source: &'a Source<'a>,
     path: String,
@@ -139,7 +142,7 @@ pub(super) struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// "PLACE: PATH is VALUE, expected EXPECTED", with the way out.
+    /// Creates the error `PLACE: PATH is VALUE, expected EXPECTED`, with help.
     pub(super) fn refuse(&self, expected: impl Display, help: impl Into<String>) -> Error {
         let Range { start, end } = self.value.span();
         let written = self.source.text.get(start..end).unwrap_or_default();
@@ -151,12 +154,12 @@ impl<'a> Entry<'a> {
         Error::usage(format!("{place}: `{}` is {value}, expected {expected}", self.path)).help(help)
     }
 
-    /// The last part of the path.
+    /// Returns the last part of the path.
     fn key(&self) -> &str {
         self.path.rsplit('.').next().unwrap_or(&self.path)
     }
 
-    /// A string.
+    /// Returns a string.
     pub(super) fn text(&self) -> Result<String> {
         match self.value.get_ref() {
             DeValue::String(text) => Ok(text.to_string()),
@@ -164,7 +167,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// `true` or `false`.
+    /// Returns a boolean.
     pub(super) fn flag(&self) -> Result<bool> {
         match self.value.get_ref() {
             DeValue::Boolean(flag) => Ok(*flag),
@@ -172,7 +175,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// A whole number in `range`.
+    /// Returns an integer in `range`.
     pub(super) fn integer(&self, range: RangeInclusive<usize>) -> Result<usize> {
         let value = match self.value.get_ref() {
             DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix()).ok(),
@@ -185,14 +188,14 @@ impl<'a> Entry<'a> {
                 let (low, high) = (*range.start(), *range.end());
                 let closest = value.unwrap_or(low).clamp(low, high);
                 Err(self.refuse(
-                    format!("a whole number from {low} to {high}"),
+                    format!("an integer from {low} to {high}"),
                     format!("write `{} = {closest}`", self.key()),
                 ))
             }
         }
     }
 
-    /// A number in `range`; `example` is one.
+    /// Returns a number in `range`, or an error that shows `example`.
     pub(super) fn number(&self, range: impl RangeBounds<f64>, example: f64) -> Result<f64> {
         let value = match self.value.get_ref() {
             DeValue::Float(digits) => digits.as_str().parse().ok(),
@@ -201,39 +204,42 @@ impl<'a> Entry<'a> {
             }
             _ => None,
         };
-        // The network computes in single precision: what rounds out of the range is out of the range.
+        // The network computes in single precision: the rounded value must be in range too.
         let inside = |value: &f64| range.contains(value) && range.contains(&f64::from(*value as f32));
         value.filter(inside).ok_or_else(|| {
-            self.refuse(format!("a number {}", words(&range)), format!("write `{} = {example}`", self.key()))
+            self.refuse(
+                format!("a number {}", range_text(&range)),
+                format!("write `{} = {example}`", self.key()),
+            )
         })
     }
 
-    /// A number in `range`, in single precision.
+    /// Returns a number in `range`, in single precision.
     pub(super) fn single(&self, range: impl RangeBounds<f64>, example: f64) -> Result<f32> {
         self.number(range, example).map(|value| value as f32)
     }
 
-    /// One of a few words.
-    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T> {
+    /// Returns the value that belongs to one of several names.
+    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T> {
         let found = match self.value.get_ref() {
             DeValue::String(text) => text.as_ref(),
             _ => "",
         };
-        if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == found) {
+        if let Some((_, meaning)) = choices.iter().find(|(name, _)| *name == found) {
             return Ok(*meaning);
         }
-        let list: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-        let guess = nearest(found, words.iter().map(|(word, _)| *word)).unwrap_or(words[0].0);
+        let list: Vec<String> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        let guess = nearest(found, choices.iter().map(|(name, _)| *name)).unwrap_or(choices[0].0);
         Err(self
             .refuse(format!("one of {}", list.join(", ")), format!("write `{} = \"{guess}\"`", self.key())))
     }
 
-    /// Whole numbers in `range`.
+    /// Returns a list of integers in `range`.
     pub(super) fn integers(&self, range: RangeInclusive<usize>) -> Result<Vec<usize>> {
-        self.list("a list of whole numbers", "[20, 40]")?.iter().map(|e| e.integer(range.clone())).collect()
+        self.list("a list of integers", "[20, 40]")?.iter().map(|e| e.integer(range.clone())).collect()
     }
 
-    /// Red, green and blue numbers in `range`.
+    /// Returns red, green and blue in `range`.
     pub(super) fn rgb(&self, range: impl RangeBounds<f64> + Clone, example: f64) -> Result<[f32; 3]> {
         let example_list = format!("[{example}, {example}, {example}]");
         let items = self.list("three numbers: red, green, blue", &example_list)?;
@@ -244,17 +250,17 @@ impl<'a> Entry<'a> {
         })
     }
 
-    /// The table at this value.
+    /// Returns the table.
     pub(super) fn table(self) -> Result<Table<'a>> {
         match self.value.get_ref() {
             DeValue::Table(values) => {
                 Ok(Table { source: self.source, start: self.value.span().start, values, path: self.path })
             }
-            _ => Err(self.refuse("a table", format!("write `[{}]` and its keys below", self.path))),
+            _ => Err(self.refuse("a table", format!("write `[{}]` and its keys below it", self.path))),
         }
     }
 
-    /// Whether the value is a table, where a word would do too.
+    /// Returns whether the value is a table, for values that may also be names.
     pub(super) fn is_table(&self) -> bool {
         self.value.get_ref().is_table()
     }
@@ -270,8 +276,8 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// "above 0, at most 10".
-fn words(range: &impl RangeBounds<f64>) -> String {
+/// Formats a range: `above 0 and at most 10`.
+fn range_text(range: &impl RangeBounds<f64>) -> String {
     let low = match range.start_bound() {
         Bound::Included(low) => format!("at least {low}"),
         Bound::Excluded(low) => format!("above {low}"),
@@ -285,24 +291,23 @@ fn words(range: &impl RangeBounds<f64>) -> String {
     [low, high].iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join(" and ")
 }
 
-/// Refuses a dotted key whose last part is none of `known`.
+/// Creates the error for a dotted key whose last part is not in `known`.
 pub(super) fn unknown_key(key: &str, known: &[&str]) -> Error {
     let last = key.rsplit('.').next().unwrap_or(key);
     let guess = guess(last, known.iter().copied());
-    Error::usage(format!("unknown key `{key}`"))
-        .help(format!("{guess}The keys here are {}", known.join(", ")))
+    Error::usage(format!("unknown key `{key}`")).help(format!("{guess}Valid keys: {}", known.join(", ")))
 }
 
-/// "did you mean `conv1`? ", or nothing.
+/// Formats a suggestion, such as "did you mean `conv1`? ", or an empty string if no candidate is close.
 pub(super) fn guess<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
     nearest(word, candidates).map_or(String::new(), |guess| format!("did you mean `{guess}`? "))
 }
 
-/// The candidate that `word` was most likely meant to be, if any is close.
+/// Returns the candidate closest to `word`, if any is close.
 pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let scored = candidates.into_iter().map(|c| (strsim::normalized_damerau_levenshtein(word, c), c));
     scored
         .filter(|(score, _)| *score >= 0.4)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, candidate)| candidate)
 }

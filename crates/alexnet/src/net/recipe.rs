@@ -1,90 +1,90 @@
-//! The recipe: a whole experiment as data. The types only; `parse` reads them from TOML and checks every value.
+//! The recipe: a whole experiment as data. These are the types; `parse` reads and checks them.
 
 use serde::{Deserialize, Serialize};
 
 use super::edit::Edit;
 
-/// A whole experiment as data: `recipes/*.toml`, or a file of the user's.
+/// A whole experiment as data: a file in `recipes/`, or the user's own.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Recipe {
-    /// Short name; the file's name without `.toml`.
+    /// A short name: the file name without `.toml`.
     pub name: String,
-    /// One line: what this is.
+    /// A one-line description.
     pub summary: String,
-    /// Where its numbers come from.
+    /// Where the numbers come from.
     pub source: String,
-    /// Classes of the head when no data says otherwise.
+    /// The number of classes when no data determines it.
     pub classes: usize,
-    /// What the network sees of an image.
+    /// How an image becomes the input of the network.
     pub input: Input,
-    /// What is done to an image in training only.
+    /// Random changes to images in training.
     pub augment: Augment,
     /// Stochastic gradient descent.
     pub optimizer: Optimizer,
-    /// How the rate changes, and when training ends.
+    /// How the learning rate changes, and when training ends.
     pub schedule: Schedule,
-    /// How the trained network is judged.
-    pub evaluation: Evaluation,
-    /// The deviations card: where this recipe differs from the paper, and why.
+    /// How the trained network is evaluated.
+    pub evaluation: EvaluationSpec,
+    /// How this recipe differs from the paper, and why.
     #[serde(rename = "deviation")]
-    pub deviations: Vec<Deviation>,
-    /// Changes at certain steps: what was done by hand in a training that is to be repeated.
+    pub differences: Vec<Difference>,
+    /// Changes to make at given steps, for repeating a training that was changed by hand.
     #[serde(rename = "edit", skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
-    /// The layers, first to last. The last fully connected layer has no `units`: the data's classes decide.
+    /// The layers, first to last. The last one is fully connected and has no `units`: it has one output per class.
     #[serde(rename = "layer")]
     pub layers: Vec<LayerSpec>,
 }
 
-/// One line of the deviations card.
+/// One difference from the paper.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Deviation {
-    /// What differs from the paper.
+pub struct Difference {
+    /// What differs.
     pub what: String,
     /// Why.
     pub why: String,
 }
 
-/// What the network sees of an image: a square of it, then a crop of the square, centered by a mean.
+/// How an image becomes the input of the network: resized to a square, cropped, and normalized.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Input {
-    /// The short side is resized to this many pixels, and the center square taken (paper, section 2: 256).
+    /// The short side is resized to this many pixels, and the center square is cut out (256; paper, section 2).
     pub square: usize,
-    /// Side of the crop of the square that enters the network (224).
+    /// The side of the crop that enters the network, in pixels (224).
     pub crop: usize,
-    /// Which way up an image is before its square is cut. Left out of the TOML where images stay as stored, so that
-    /// recipes written before this key existed keep both their meaning and their text.
+    /// Whether images are rotated as their EXIF orientation says. Omitted from the TOML for stored orientation, so that
+    /// recipes from before this key existed keep their meaning and their text.
     #[serde(skip_serializing_if = "Orientation::is_stored")]
     pub orientation: Orientation,
-    /// What is subtracted from the 0..255 pixels.
+    /// The mean to subtract from pixels of 0 to 255.
     pub mean: Mean,
-    /// What the centered pixels are divided by: 1 keeps the paper's 0..255 scale, 255 gives 0..1.
+    /// The number to divide centered pixels by: 1 keeps the range of 0 to 255, as in the paper.
     pub divisor: f32,
-    /// Red, green and blue deviations to divide by after `divisor`, in units of the divided pixels.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deviations: Option<[f32; 3]>,
+    /// The standard deviations of red, green and blue to divide by, after `divisor`.
+    #[serde(rename = "deviations", skip_serializing_if = "Option::is_none")]
+    pub std: Option<[f32; 3]>,
 }
 
-/// Which way up an image is: cameras store the sensor's rows and note in EXIF how the camera was held.
+/// Whether images are rotated: cameras store the rows of the sensor, and note in EXIF how the camera was held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Orientation {
-    /// The pixels as they are stored.
+    /// Pixels are used as stored.
     #[default]
     Stored,
-    /// Rotated and mirrored as the file's EXIF orientation says. ImageNet's archives are never rotated: all published
-    /// results are for the pixels as stored.
+    /// Images are rotated and mirrored as the EXIF orientation says, except those in ImageNet's archives: all published
+    /// results are for pixels as stored.
     Exif,
 }
 
 impl Orientation {
-    /// Whether pixels stay as they are stored.
+    /// Returns whether pixels are used as stored.
     pub fn is_stored(&self) -> bool {
         *self == Self::Stored
     }
 
-    /// The word for it in a recipe.
-    pub fn word(self) -> &'static str {
+    /// Returns the name in recipes.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Stored => "stored",
             Self::Exif => "exif",
@@ -92,27 +92,27 @@ impl Orientation {
     }
 }
 
-/// What is subtracted from the pixels, measured on the training set unless given.
+/// The mean to subtract from pixels, computed from the training set unless given.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mean {
-    /// The training set's mean image, pixel by pixel (paper, section 2).
+    /// The mean image of the training set (paper, section 2).
     Image,
-    /// The training set's mean red, green and blue.
+    /// The mean color of the training set.
     Channels,
-    /// These red, green and blue values, on the 0..255 scale.
+    /// This red, green and blue, from 0 to 255.
     Fixed([f32; 3]),
 }
 
-/// What is done to an image in training only (paper, section 4.1).
+/// Random changes to images in training (paper, section 4.1).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Augment {
-    /// A random crop of the square instead of the center one.
+    /// Whether crops are random instead of centered.
     pub random_crop: bool,
-    /// A horizontal flip for every second image on average.
+    /// Whether half of the images are flipped horizontally, at random.
     pub flip: bool,
-    /// Standard deviation of the color noise along each eigenvector of the training pixels' covariance, in units
-    /// of the pixels' own deviation along it (the square root of the eigenvalue); 0 switches it off.
+    /// The standard deviation of the color noise along each principal component of the training pixels, relative to the
+    /// standard deviation of the pixels along it (the square root of the eigenvalue). 0 disables it.
     pub color_noise: f64,
 }
 
@@ -120,99 +120,100 @@ pub struct Augment {
 /// `v <- momentum v - decay rate w - rate gradient; w <- w + v`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Optimizer {
-    /// Images per step.
+    /// The number of images per step.
     pub batch: usize,
-    /// The first learning rate.
+    /// The initial learning rate.
     pub rate: f32,
-    /// Share of the last step's change that goes on.
+    /// The factor of the previous update.
     pub momentum: f32,
-    /// Weight decay; a layer may have its own. Biases never decay.
+    /// The weight decay; a layer may have its own. Biases do not decay.
     pub decay: f32,
 }
 
 /// How the learning rate changes, and when training ends.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Schedule {
-    /// Passes over the training set.
+    /// The number of passes over the training set.
     pub epochs: usize,
-    /// What the rate is divided by.
+    /// The number that the learning rate is divided by.
     pub divide_by: f32,
-    /// Epochs after which the rate is divided, counted from 1. Empty with `plateau` set.
+    /// The epochs after which the learning rate is divided, counted from 1. Empty if `plateau` is set.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub at_epochs: Vec<usize>,
-    /// Divide when the validation error stops improving, instead of at fixed epochs.
+    /// Divide the learning rate when the validation error stops improving, instead of after fixed epochs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plateau: Option<Plateau>,
 }
 
-/// Divide the rate when the validation error stops improving (paper, section 5: by hand).
+/// When to divide the learning rate because the validation error has stopped improving (by hand in the paper,
+/// section 5).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plateau {
-    /// Epochs without a new best before the rate is divided.
+    /// The number of epochs without improvement before the learning rate is divided.
     pub patience: usize,
-    /// How often the rate is divided; after the last, training ends when patience runs out again.
+    /// How many times the learning rate is divided. Training ends when patience runs out again after that.
     pub times: usize,
 }
 
-/// How the trained network is judged.
+/// How the trained network is evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Evaluation {
-    /// Views averaged per image: 1 (center) or 10 (corners, center, and their flips).
+pub struct EvaluationSpec {
+    /// The number of views averaged per image: 1 (center), or 10 (corners and center, and their flips).
     pub views: usize,
 }
 
-/// One layer of the recipe.
+/// A layer of the recipe.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerSpec {
-    /// Its name, unique in the network: `conv1`, `pool5`, `fc8`.
+    /// The name, unique in the network: `conv1`, `pool5`, `fc8`.
     pub name: String,
-    /// What it does.
+    /// The kind of layer and its settings.
     #[serde(flatten)]
     pub spec: Spec,
 }
 
-/// What a layer does, with its settings.
+/// The kind of a layer and its settings.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Spec {
     /// A convolution.
     Conv(ConvSpec),
-    /// A convolution whose kernels are not shared between positions (cuda-convnet's `local`).
+    /// A locally connected layer: a convolution with separate kernels for each position (`local` in cuda-convnet).
     Local(ConvSpec),
     /// A fully connected layer.
     Fc {
-        /// Outputs; absent in the head, which has one per class.
+        /// The number of outputs; absent in the last layer, which has one per class.
         #[serde(skip_serializing_if = "Option::is_none")]
         units: Option<usize>,
-        /// Initial values, rates and decay.
+        /// Initialization, learning rate factors and weight decay.
         weights: WeightSpec,
     },
     /// Max pooling.
     MaxPool(PoolSpec),
-    /// Average pooling, over the pixels inside the map.
+    /// Average pooling; padding is not counted.
     AvgPool(PoolSpec),
-    /// Local response normalization across maps (paper, section 3.3).
+    /// Local response normalization across channels (paper, section 3.3).
     Lrn {
-        /// Maps in the sum.
+        /// The number of channels in the sum.
         size: usize,
-        /// Factor of the sum of squares.
+        /// The factor of the sum of squares.
         alpha: f64,
-        /// Exponent.
+        /// The exponent.
         beta: f64,
-        /// Additive constant.
+        /// The additive constant.
         k: f64,
-        /// Whether alpha is divided by `size`, as the programs do and the paper's formula does not.
+        /// Whether alpha is divided by `size`, as in cuda-convnet and Caffe, unlike the formula of the paper.
         alpha_over_size: bool,
-        /// Columns the window does not cross.
+        /// The number of groups of channels that are normalized separately.
         groups: usize,
     },
-    /// Response normalization within each map (cuda-convnet's `rnorm`), alpha divided by the window's pixels.
+    /// Response normalization within each channel (`rnorm` in cuda-convnet); alpha is divided by the window's area.
     MapNorm {
-        /// Side of the window in the sum.
+        /// The side of the window.
         size: usize,
-        /// Factor of the mean of squares.
+        /// The factor of the mean square.
         alpha: f64,
-        /// Exponent.
+        /// The exponent.
         beta: f64,
     },
     /// max(0, x).
@@ -221,104 +222,111 @@ pub enum Spec {
     Tanh {},
     /// 1 / (1 + exp(-x)).
     Logistic {},
-    /// Each unit is silenced with probability `rate` in training.
+    /// Dropout.
     Dropout {
-        /// Share of units silenced.
+        /// The probability of dropping a unit in training.
         rate: f32,
-        /// Where the scale is made up for.
+        /// Where outputs are rescaled.
         scale: DropoutScale,
     },
 }
 
-/// The connections of a convolution or a locally connected layer.
+/// The settings of a convolution or a locally connected layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ConvSpec {
-    /// Output channels, all groups together.
+    /// The number of output channels of all groups.
     pub maps: usize,
-    /// Side of the kernels.
+    /// The side of the kernels.
     pub kernel: usize,
-    /// Step between positions.
+    /// The distance between positions.
     pub stride: usize,
-    /// Zeros on every side.
+    /// The width of the zero padding on each side.
     pub pad: usize,
-    /// Groups that do not see each other: the paper's columns.
+    /// The number of groups, which are not connected to each other: the columns of the paper.
     pub groups: usize,
-    /// Whether a last, partly covered position counts.
+    /// Whether a last, partial window is used.
     pub rounding: RoundingSpec,
-    /// Initial values, rates and decay.
+    /// Initialization, learning rate factors and weight decay.
     pub weights: WeightSpec,
 }
 
-/// The window of a pooling.
+/// The settings of a pooling layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PoolSpec {
-    /// Side of the window.
+    /// The side of the window.
     pub kernel: usize,
-    /// Step between windows; smaller than the kernel: overlapping (paper, section 3.4).
+    /// The distance between windows. Windows overlap if it is smaller than the kernel (paper, section 3.4).
     pub stride: usize,
-    /// Whether a last, partly covered window counts.
+    /// Whether a last, partial window is used.
     pub rounding: RoundingSpec,
 }
 
-/// Where dropout makes up for the silenced units; the function computed at test time is the same.
+/// Where dropout rescales outputs. The function computed in inference is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DropoutScale {
-    /// Outputs are multiplied by `1 - rate` at test time (paper, section 4.2).
+    /// Outputs are multiplied by `1 - rate` in inference (paper, section 4.2).
     Test,
-    /// Kept outputs are divided by `1 - rate` in training (Caffe, PyTorch).
+    /// Outputs that are kept are divided by `1 - rate` in training (Caffe, PyTorch).
     Train,
 }
 
-/// Which pooling.
+/// The kind of pooling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolKind {
-    /// The largest.
+    /// The maximum.
     Max,
     /// The mean.
     Average,
 }
 
-/// Whether a last, partly covered window counts.
+/// Whether a last, partial window is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RoundingSpec {
-    /// It does not.
+    /// The number of windows is rounded down: it is not.
     #[default]
     Down,
-    /// It does.
+    /// The number of windows is rounded up: it is.
     Up,
 }
 
-/// Initial values, rates and decay of a layer with weights.
+/// Initialization, learning rate factors and weight decay of a layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WeightSpec {
-    /// Distribution of the initial weights.
+    /// The distribution of the initial weights.
     pub init: Init,
-    /// Initial value of the biases.
+    /// The initial value of the biases.
     pub bias: f32,
-    /// Factor of the learning rate for the weights.
+    /// The learning rate factor of the weights.
     pub rate: f32,
-    /// Factor of the learning rate for the biases.
+    /// The learning rate factor of the biases.
     pub bias_rate: f32,
-    /// The layer's own weight decay, instead of the optimizer's.
+    /// The weight decay of this layer, instead of that of the optimizer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decay: Option<f32>,
 }
 
 impl Spec {
-    /// Initial values, rates and decay of a layer that has weights.
+    /// Returns the initialization, learning rate factors and weight decay, if the layer has weights.
     pub fn weights(&self) -> Option<&WeightSpec> {
         match self {
             Self::Conv(conv) | Self::Local(conv) => Some(&conv.weights),
             Self::Fc { weights, .. } => Some(weights),
-            _ => None,
+            Self::MaxPool(_)
+            | Self::AvgPool(_)
+            | Self::Lrn { .. }
+            | Self::MapNorm { .. }
+            | Self::Relu {}
+            | Self::Tanh {}
+            | Self::Logistic {}
+            | Self::Dropout { .. } => None,
         }
     }
 }
 
 impl WeightSpec {
-    /// Whether the layer learns nothing: both its rates are zero.
+    /// Returns whether the parameters are frozen: both learning rate factors are zero.
     pub fn is_frozen(&self) -> bool {
         self.rate == 0.0 && self.bias_rate == 0.0
     }
@@ -330,14 +338,14 @@ impl Default for WeightSpec {
     }
 }
 
-/// Distribution of initial weights, mean zero.
+/// The distribution of initial weights, with mean zero.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Init {
-    /// Normal with this standard deviation (paper, section 5: 0.01).
+    /// Normal, with this standard deviation (0.01; paper, section 5).
     Normal(f64),
-    /// Normal with standard deviation `sqrt(2 / fan_in)` (He et al. 2015).
+    /// Normal, with standard deviation `sqrt(2 / fan_in)` (He et al. 2015).
     He,
-    /// Uniform in `+-1 / sqrt(fan_in)`, weights and biases: what PyTorch does when nothing is said.
+    /// Uniform in `+-1 / sqrt(fan_in)`, for weights and biases: the default of PyTorch.
     FanIn,
 }

@@ -1,21 +1,22 @@
-//! A recipe and its network, told as text and as JSON.
+//! Recipes and networks as text and as JSON.
 
 use std::fmt::Write;
 
 use alexnet_kernels::geometry::Rounding;
 use serde_json::{Value, json};
 
-use super::network::{Layer, Network, Operation};
-use super::recipe::{Deviation, DropoutScale, Init, Mean, Orientation, Recipe, WeightSpec};
-use crate::format::grouped;
+use super::layer::{Layer, Operation, window_text};
+use super::network::Network;
+use super::recipe::{Difference, DropoutScale, Init, Mean, Orientation, Recipe, WeightSpec};
+use crate::format::{counted, grouped};
 
-/// The layer table, the totals, how images are prepared, how it trains, and the deviations card.
+/// Formats a recipe as text: the table of layers, preprocessing, training, and differences from the paper.
 pub fn text(recipe: &Recipe, network: &Network) -> String {
     let mut out = format!("{}: {}\nsource: {}\n\n", recipe.name, recipe.summary, recipe.source);
     out += &table(network);
     let views = match recipe.evaluation.views {
-        1 => "the center view".to_string(),
-        views => format!("the mean of {views} views"),
+        1 => "center view".to_string(),
+        views => format!("mean of {views} views"),
     };
     out.push('\n');
     for (name, line) in [
@@ -26,11 +27,11 @@ pub fn text(recipe: &Recipe, network: &Network) -> String {
     ] {
         out += &wrapped(&line, &format!("{name:<10}  "), "            ");
     }
-    out += &card(recipe);
+    out += &differences(recipe);
     out
 }
 
-/// Fields: `name`, `summary`, `source`, `classes`, `input` `[channels, height, width]`, `parameters`, `macs` per
+/// Converts a recipe to JSON. Fields: `name`, `summary`, `source`, `classes`, `input` `[channels, height, width]`, `parameters`, `macs` per
 /// image, `layers[]` of `name`, `kind`, `output` (`[channels, height, width]`, of fully connected layers and
 /// what follows them `[units]`), `parameters`, `macs`, and `deviations[]` of `what`, `why`.
 pub fn json(recipe: &Recipe, network: &Network) -> Value {
@@ -62,11 +63,11 @@ pub fn json(recipe: &Recipe, network: &Network) -> Value {
         "parameters": network.parameters(),
         "macs": network.macs(),
         "layers": layers,
-        "deviations": recipe.deviations,
+        "deviations": recipe.differences,
     })
 }
 
-/// The layers, a line each, numbers right-aligned, and their sum.
+/// Formats the layers as a table, with totals.
 pub fn table(network: &Network) -> String {
     let blank_zero = |n: usize| if n == 0 { String::new() } else { grouped(n) };
     let mut rows =
@@ -91,11 +92,11 @@ pub fn table(network: &Network) -> String {
             output,
             blank_zero(layer.parameters()),
             blank_zero(layer.macs()),
-            settings(layer),
+            layer_settings(layer),
         ]);
     }
     rows.push([
-        "sum".into(),
+        "total".into(),
         String::new(),
         String::new(),
         grouped(network.parameters()),
@@ -115,33 +116,21 @@ pub fn table(network: &Network) -> String {
     out
 }
 
-/// "11x11/4, pad 2, 2 groups": a window as people write it.
-pub(super) fn window_words(kernel: usize, stride: usize, pad: usize, groups: usize) -> String {
-    let mut out = format!("{kernel}x{kernel}/{stride}");
-    if pad > 0 {
-        let _ = write!(out, ", pad {pad}");
-    }
-    if groups > 1 {
-        let _ = write!(out, ", {groups} groups");
-    }
-    out
-}
-
-fn settings(layer: &Layer) -> String {
+fn layer_settings(layer: &Layer) -> String {
     let rounding = |rounding| if rounding == Rounding::Up { ", rounding up" } else { "" };
     match &layer.operation {
         Operation::Conv(g, weights) | Operation::Local(g, weights) => {
-            let window = window_words(g.window.kernel, g.window.stride, g.window.pad, g.groups);
-            format!("{window}{}, {}", rounding(g.window.rounding), weight_words(weights))
+            let window = window_text(g.window.kernel, g.window.stride, g.window.pad, g.groups);
+            format!("{window}{}, {}", rounding(g.window.rounding), weight_text(weights))
         }
-        Operation::Fc(_, weights) => weight_words(weights),
+        Operation::Fc(_, weights) => weight_text(weights),
         Operation::Pool(_, g) => {
-            format!("{}{}", window_words(g.window.kernel, g.window.stride, 0, 1), rounding(g.window.rounding))
+            format!("{}{}", window_text(g.window.kernel, g.window.stride, 0, 1), rounding(g.window.rounding))
         }
         Operation::Lrn(g) => {
             let c = g.constants;
             let groups = if g.groups > 1 { format!(", {} groups", g.groups) } else { String::new() };
-            format!("{} maps, alpha {}, beta {}, k {}{groups}", c.size, rounded(c.alpha), c.beta, c.k)
+            format!("{} channels, alpha {}, beta {}, k {}{groups}", c.size, rounded(c.alpha), c.beta, c.k)
         }
         Operation::MapNorm(g) => {
             let c = g.constants;
@@ -150,7 +139,7 @@ fn settings(layer: &Layer) -> String {
         Operation::Activation(_) => String::new(),
         Operation::Dropout { rate, scale } => {
             let scale = match scale {
-                DropoutScale::Test => "scaled at test",
+                DropoutScale::Test => "scaled in inference",
                 DropoutScale::Train => "scaled in training",
             };
             format!("rate {rate}, {scale}")
@@ -158,18 +147,17 @@ fn settings(layer: &Layer) -> String {
     }
 }
 
-fn weight_words(weights: &WeightSpec) -> String {
+fn weight_text(weights: &WeightSpec) -> String {
     let mut out = match weights.init {
         Init::Normal(std) => format!("N(0, {std})"),
         Init::He => "He init".to_string(),
         Init::FanIn => "fan-in init".to_string(),
     };
-    for (name, value, usual) in
-        [("bias", weights.bias, 0.0), ("rate x", weights.rate, 1.0), ("bias rate x", weights.bias_rate, 1.0)]
+    for (name, value, default) in
+        [("bias ", weights.bias, 0.0), ("rate x", weights.rate, 1.0), ("bias rate x", weights.bias_rate, 1.0)]
     {
-        if value != usual {
-            let gap = if name.ends_with('x') { "" } else { " " };
-            let _ = write!(out, ", {name}{gap}{value}");
+        if value != default {
+            let _ = write!(out, ", {name}{value}");
         }
     }
     if let Some(decay) = weights.decay {
@@ -182,12 +170,12 @@ fn preprocessing(recipe: &Recipe) -> String {
     let input = &recipe.input;
     let mut out = format!("{0} x {0} squares, ", input.square);
     let _ = match (recipe.augment.random_crop, input.crop == input.square) {
-        (_, true) => write!(out, "whole"),
+        (_, true) => write!(out, "not cropped"),
         (true, _) => write!(out, "random {0} x {0} crops in training", input.crop),
         (false, _) => write!(out, "center {0} x {0} crop", input.crop),
     };
     if input.orientation == Orientation::Exif {
-        out = format!("rotated as EXIF says (never those of ImageNet's archives), {out}");
+        out = format!("rotated by EXIF orientation (except in ImageNet archives), {out}");
     }
     if recipe.augment.flip {
         out += ", flips";
@@ -203,7 +191,7 @@ fn preprocessing(recipe: &Recipe) -> String {
     if input.divisor != 1.0 {
         let _ = write!(out, ", divided by {}", input.divisor);
     }
-    if let Some([r, g, b]) = input.deviations {
+    if let Some([r, g, b]) = input.std {
         let _ = write!(out, " and by ({r}, {g}, {b})");
     }
     out
@@ -211,44 +199,46 @@ fn preprocessing(recipe: &Recipe) -> String {
 
 fn optimizer(recipe: &Recipe) -> String {
     let o = &recipe.optimizer;
-    format!("SGD, batch {}, rate {}, momentum {}, decay {} on weights", o.batch, o.rate, o.momentum, o.decay)
+    format!(
+        "SGD, batch {}, learning rate {}, momentum {}, weight decay {}",
+        o.batch, o.rate, o.momentum, o.decay
+    )
 }
 
 fn schedule(recipe: &Recipe) -> String {
     let s = &recipe.schedule;
-    let epochs = format!("{} epochs", s.epochs);
+    let epochs = counted(s.epochs, "epoch");
     match (&s.plateau, s.at_epochs.as_slice()) {
         (Some(p), _) => format!(
-            "at most {epochs}, rate divided by {} when the validation error has no new best for {} epochs, {} time{}",
+            "at most {epochs}, learning rate divided by {} when the validation error has not improved for {}, {}",
             s.divide_by,
-            p.patience,
-            p.times,
-            plural(p.times)
+            counted(p.patience, "epoch"),
+            counted(p.times, "time")
         ),
-        (None, []) => format!("{epochs} at one rate"),
+        (None, []) => format!("{epochs}, constant learning rate"),
         (None, at) => {
             let at: Vec<String> = at.iter().map(usize::to_string).collect();
-            format!("{epochs}, rate divided by {} after epochs {}", s.divide_by, at.join(", "))
+            format!("{epochs}, learning rate divided by {} after epochs {}", s.divide_by, at.join(", "))
         }
     }
 }
 
-/// The deviations card, wrapped at 110 columns.
-fn card(recipe: &Recipe) -> String {
+/// Formats the differences from the paper.
+fn differences(recipe: &Recipe) -> String {
     let mut out = String::new();
-    if !recipe.deviations.is_empty() {
-        out += "\nwhere it differs from the paper, and why\n";
+    if !recipe.differences.is_empty() {
+        out += "\ndifferences from the paper\n";
     }
-    out.extend(recipe.deviations.iter().map(card_line));
+    out.extend(recipe.differences.iter().map(difference_text));
     out
 }
 
-/// "- What. Why".
-pub(super) fn card_line(deviation: &Deviation) -> String {
-    wrapped(&format!("{}. {}", deviation.what.trim_end_matches('.'), deviation.why), "- ", "  ")
+/// Formats a difference as a list item: "- What. Why".
+pub(super) fn difference_text(difference: &Difference) -> String {
+    wrapped(&format!("{}. {}", difference.what.trim_end_matches('.'), difference.why), "- ", "  ")
 }
 
-/// `text` in lines of at most 110 columns, the first behind `first`, the others behind `rest`.
+/// Wraps text at 110 columns. The first line starts with `first`, the others with `rest`.
 pub(super) fn wrapped(text: &str, first: &str, rest: &str) -> String {
     let mut out = String::new();
     let mut line = first.to_string();
@@ -269,11 +259,7 @@ pub(super) fn wrapped(text: &str, first: &str, rest: &str) -> String {
     out
 }
 
-/// A quotient to seven digits: alpha / 5 is told as 0.00002, not as 0.000020000000000000002.
+/// Rounds to seven digits: alpha / 5 is shown as 0.00002 instead of 0.000020000000000000002.
 fn rounded(value: f64) -> f64 {
     format!("{value:.6e}").parse().unwrap_or(value)
-}
-
-const fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
 }

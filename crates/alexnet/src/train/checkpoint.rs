@@ -187,9 +187,9 @@ impl Checkpoint {
             header.tensors().into_iter().filter(|(name, _)| name != container::SEAL).collect();
         infos.sort_by_key(|(_, info)| info.data_offsets);
         let (mut parameters, mut velocities, mut best) = (Vec::new(), Vec::new(), Vec::new());
-        let (_, mean) = container::numbers(&file, MEAN)?;
+        let (_, mean) = container::floats(&file, MEAN)?;
         for (name, _) in infos.into_iter().filter(|(name, _)| name != MEAN) {
-            let (shape, data) = container::numbers(&file, &name)?;
+            let (shape, data) = container::floats(&file, &name)?;
             let (group, name) = match (name.strip_prefix(MOMENTUM), name.strip_prefix(BEST)) {
                 (Some(name), _) => (&mut velocities, name),
                 (None, Some(name)) => (&mut best, name),

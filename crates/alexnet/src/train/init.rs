@@ -42,8 +42,8 @@ fn layer_parameters(layer: &Layer, random: &mut ChaCha8Rng) -> Result<Vec<Tensor
         }
     };
     Ok(vec![
-        Tensor { name: format!("{}.weight", layer.name), shape: weight_shape, data: weight },
-        Tensor { name: format!("{}.bias", layer.name), shape: bias_shape, data: bias },
+        Tensor { name: layer.weight_name(), shape: weight_shape, data: weight },
+        Tensor { name: layer.bias_name(), shape: bias_shape, data: bias },
     ])
 }
 

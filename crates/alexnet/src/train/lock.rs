@@ -4,8 +4,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::layout::LOCK;
 use crate::error::{Kind, shell};
+use crate::model::layout::LOCK;
 use crate::{Error, Result};
 
 /// Locks the folder for this training, as long as the returned file is open; the system releases it however the program

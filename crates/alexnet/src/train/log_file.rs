@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::layout::LOG;
 use super::observer::Event;
 use crate::data::Skip;
+use crate::model::layout::LOG;
 use crate::{Error, Result};
 
 /// Appends messages to `log.txt`, one line each, after the time in RFC 3339 (UTC): `2026-01-31T23:59:59Z epoch 1: ...`.

@@ -10,7 +10,7 @@ use super::plots;
 use super::watch::Watch;
 use crate::data::check;
 use crate::data::loader::TrainingEpoch;
-use crate::data::{Dataset, Loader, Preprocess, Statistics};
+use crate::data::{Dataset, LoadedBatch, Loader, Preprocess, Statistics};
 use crate::engine::{self, Batch, Device, Engine, Update};
 use crate::net::{Network, Recipe};
 use crate::{Error, Result};
@@ -138,7 +138,7 @@ impl<'a> Batches<'a> {
         Ok(Self { recipe, dataset, options, statistics, preprocess, epoch: 0, loader: None })
     }
 
-    fn next(&mut self) -> Result<crate::data::LoadedBatch> {
+    fn next(&mut self) -> Result<LoadedBatch> {
         loop {
             if let Some(batch) = self.loader.as_mut().and_then(Iterator::next) {
                 return batch;
@@ -159,7 +159,7 @@ impl<'a> Batches<'a> {
         }
     }
 
-    fn recycle(&mut self, batch: crate::data::LoadedBatch) {
+    fn recycle(&mut self, batch: LoadedBatch) {
         if let Some(loader) = &mut self.loader {
             loader.recycle(batch);
         }

@@ -11,7 +11,7 @@
 //! | [`journal`] | edits of a running training |
 //! | [`watch`], [`remedy`] | known failures, and what helps |
 //! | [`forecast`] | time, memory and disk space, from the first steps |
-//! | [`run`], [`layout`], [`lock`], [`origin`] | the run folder, its file names, its lock, and `run.json` |
+//! | [`run`], [`lock`], [`origin`] | the run folder, its lock, and `run.json` |
 //! | [`snapshot`], [`shelf`] | which model is the best, and the files of the best models |
 //! | `run_files`, `disk` | the files that follow the events, and outputs that fail |
 //! | [`log_file`], [`metrics`], [`tally`] | `log.txt` and `metrics.jsonl` |
@@ -28,7 +28,6 @@ mod disk;
 pub mod forecast;
 pub mod init;
 pub mod journal;
-pub mod layout;
 pub mod lock;
 pub mod log_file;
 pub mod lr_search;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::layout;
 use crate::error::{Kind, shell};
 use crate::files::json;
+use crate::model::layout;
 use crate::{Error, Result};
 
 /// What a run was started with, besides its recipe: enough to resume it.

@@ -37,7 +37,7 @@ impl Remedy {
                 Self::He | Self::SmallBiases => {}
             }
         }
-        let unscaled = recipe.input.divisor == 1.0 && recipe.input.deviations.is_none();
+        let unscaled = recipe.input.divisor == 1.0 && recipe.input.std.is_none();
         match self {
             Self::He if unscaled && !settings.is_empty() => {
                 settings.push(("input.divisor".into(), PIXEL_STD.to_string()));

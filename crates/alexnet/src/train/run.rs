@@ -7,12 +7,12 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::layout::{self, is_unused};
 use super::lock::{cannot_create, lock};
 use super::origin::Origin;
 use super::{journal, tensorboard};
 use crate::error::shell;
 use crate::files::atomic;
+use crate::model::layout::{self, is_unused};
 use crate::net::Recipe;
 use crate::{Error, Result};
 

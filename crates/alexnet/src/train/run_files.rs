@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::disk::Output;
-use super::layout::{METRICS, PLOTS};
 use super::log_file::LogFile;
 use super::metrics::{self, Line, MetricsFile};
 use super::observer::{Event, Observer};
 use super::plots;
 use super::tensorboard::EventFile;
+use crate::model::layout::{METRICS, PLOTS};
 use crate::{Error, Result};
 
 /// Time between two drawings of the curves, besides those at the end of every epoch.

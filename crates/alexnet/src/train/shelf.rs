@@ -7,8 +7,8 @@
 use std::path::{Path, PathBuf};
 
 use super::checkpoint;
-use super::layout::{BEST, CHECKPOINTS};
 use super::snapshot::Snapshot;
+use crate::model::layout::{BEST, CHECKPOINTS};
 use crate::model::{Model, Summary};
 use crate::{Error, Result};
 

@@ -40,15 +40,19 @@ impl File {
 }
 
 /// The crates whose sources are checked: names in paths, and folders of the workspace.
-const CRATES: [(&str, &str); 3] =
-    [("alexnet_kernels", "crates/kernels/src"), ("alexnet", "crates/alexnet/src"), ("cli", "crates/cli/src")];
+const CRATES: [(&str, &str); 4] = [
+    ("alexnet_kernels", "crates/kernels/src"),
+    ("alexnet_images", "crates/images/src"),
+    ("alexnet", "crates/alexnet/src"),
+    ("cli", "crates/cli/src"),
+];
 
 /// The folder that holds the workspace.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// All files of the three crates that are compiled outside of tests.
+/// All files of these crates that are compiled outside of tests.
 pub(crate) fn workspace() -> Vec<File> {
     let mut files = Vec::new();
     for (package, folder) in CRATES {

@@ -13,10 +13,10 @@ pub(crate) struct Import {
     pub(crate) path: Vec<String>,
     /// The name that it gives to the module; `None` for a glob.
     pub(crate) name: Option<String>,
-    /// Whether it is there for others: `pub use`, `pub(crate) use`.
+    /// Whether it is a re-export: `pub use` or `pub(crate) use`.
     pub(crate) is_export: bool,
-    /// Whether it stands in the module, not in a function.
-    pub(crate) is_item: bool,
+    /// Whether it is part of the public interface: `pub use`.
+    pub(crate) is_public: bool,
 }
 
 /// What the code of one module uses.
@@ -35,7 +35,7 @@ pub(crate) struct Uses {
 
 /// What `file` uses, outside of tests: the file's module first, then those inside it.
 pub(crate) fn uses(module: &[String], file: &syn::File) -> Vec<Uses> {
-    let mut visitor = Visitor { done: Vec::new(), current: vec![Uses::of(module)], depth: 0 };
+    let mut visitor = Visitor { done: Vec::new(), current: vec![Uses::of(module)] };
     visitor.visit_file(file);
     visitor.done.extend(visitor.current);
     visitor.done.reverse();
@@ -51,8 +51,6 @@ impl Uses {
 struct Visitor {
     done: Vec<Uses>,
     current: Vec<Uses>,
-    /// Blocks around the code.
-    depth: usize,
 }
 
 impl Visitor {
@@ -60,34 +58,33 @@ impl Visitor {
         self.current.last_mut().expect("the file's own module")
     }
 
-    fn tree(&mut self, before: &[String], tree: &syn::UseTree, is_export: bool) {
-        let is_item = self.depth == 0;
+    fn tree(&mut self, before: &[String], tree: &syn::UseTree, is_export: bool, is_public: bool) {
         let with = |name: &syn::Ident| [before, &[name.to_string()]].concat();
         match tree {
-            syn::UseTree::Path(path) => self.tree(&with(&path.ident), &path.tree, is_export),
+            syn::UseTree::Path(path) => self.tree(&with(&path.ident), &path.tree, is_export, is_public),
             syn::UseTree::Group(group) => {
-                group.items.iter().for_each(|tree| self.tree(before, tree, is_export));
+                group.items.iter().for_each(|tree| self.tree(before, tree, is_export, is_public));
             }
             syn::UseTree::Glob(_) => {
-                self.now().imports.push(Import { path: before.to_vec(), name: None, is_export, is_item });
+                self.now().imports.push(Import { path: before.to_vec(), name: None, is_export, is_public });
             }
             syn::UseTree::Name(name) if name.ident == "self" => {
                 let name = before.last().cloned();
-                self.now().imports.push(Import { path: before.to_vec(), name, is_export, is_item });
+                self.now().imports.push(Import { path: before.to_vec(), name, is_export, is_public });
             }
             syn::UseTree::Name(name) => {
                 let import = Import {
                     path: with(&name.ident),
                     name: Some(name.ident.to_string()),
                     is_export,
-                    is_item,
+                    is_public,
                 };
                 self.now().imports.push(import);
             }
             syn::UseTree::Rename(name) => {
                 let path = if name.ident == "self" { before.to_vec() } else { with(&name.ident) };
                 let name = Some(name.rename.to_string());
-                self.now().imports.push(Import { path, name, is_export, is_item });
+                self.now().imports.push(Import { path, name, is_export, is_public });
             }
         }
     }
@@ -108,7 +105,8 @@ impl<'ast> Visit<'ast> for Visitor {
             syn::Item::Use(item) => {
                 let root = item.leading_colon.map(|_| String::new());
                 let is_export = !matches!(item.vis, syn::Visibility::Inherited);
-                self.tree(&Vec::from_iter(root), &item.tree, is_export);
+                let is_public = matches!(item.vis, syn::Visibility::Public(_));
+                self.tree(&Vec::from_iter(root), &item.tree, is_export, is_public);
             }
             syn::Item::Mod(item) if item.content.is_some() => {
                 let mut module = self.now().module.clone();
@@ -131,12 +129,6 @@ impl<'ast> Visit<'ast> for Visitor {
         if !is_test(attributes) {
             visit::visit_impl_item(self, item);
         }
-    }
-
-    fn visit_block(&mut self, block: &'ast syn::Block) {
-        self.depth += 1;
-        visit::visit_block(self, block);
-        self.depth -= 1;
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {

@@ -6,10 +6,10 @@ use super::paths::{Uses, parts, uses};
 use super::{File, attributes, is_test};
 
 /// A module: its crate, then its path in the crate.
-type Place = (String, Vec<String>);
+pub(crate) type Place = (String, Vec<String>);
 
 /// A type: the module that defines it, and its name.
-type Type = (Place, String);
+pub(crate) type Type = (Place, String);
 
 /// What a name in a module means.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +43,14 @@ struct Module {
     file: usize,
 }
 
+/// A function or constant of a type.
+struct Method {
+    /// Whether it is called on a value.
+    has_receiver: bool,
+    /// Whether only its module and those inside it can use it.
+    is_private: bool,
+}
+
 /// An arrow from file to file, and the path that draws it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Arrow {
@@ -54,8 +62,8 @@ pub(crate) struct Arrow {
 /// The names of all modules of the workspace.
 pub(crate) struct Scopes {
     modules: BTreeMap<Place, Module>,
-    /// Files that implement a function or constant of a type, and whether it is a method.
-    methods: BTreeMap<(Type, String), BTreeMap<usize, bool>>,
+    /// Files that implement a function or constant of a type.
+    methods: BTreeMap<(Type, String), BTreeMap<usize, Method>>,
     uses: Vec<Vec<Uses>>,
 }
 
@@ -140,13 +148,16 @@ impl Scopes {
                         continue;
                     };
                     for item in &block.items {
-                        let (name, has_receiver) = match item {
-                            syn::ImplItem::Fn(item) => (&item.sig.ident, item.sig.receiver().is_some()),
-                            syn::ImplItem::Const(item) => (&item.ident, false),
+                        let (name, visibility, has_receiver) = match item {
+                            syn::ImplItem::Fn(item) => {
+                                (&item.sig.ident, &item.vis, item.sig.receiver().is_some())
+                            }
+                            syn::ImplItem::Const(item) => (&item.ident, &item.vis, false),
                             _ => continue,
                         };
                         let methods = self.methods.entry((owner.clone(), name.to_string())).or_default();
-                        methods.insert(file, has_receiver);
+                        let is_private = matches!(visibility, syn::Visibility::Inherited);
+                        methods.insert(file, Method { has_receiver, is_private });
                     }
                 }
                 _ => {}
@@ -177,6 +188,21 @@ impl Scopes {
             "" => self.outside(rest, imports),
             _ => self.lookup(place, parts, imports).or_else(|| self.outside(parts, imports)),
         }
+    }
+
+    /// Returns the item that a path names, with the file that defines it.
+    pub(crate) fn item(&self, place: &Place, path: &[String]) -> Option<(usize, Type)> {
+        match self.resolve(place, path)? {
+            Target::Item { file, item, rest } if rest.is_empty() => Some((file, item)),
+            Target::Item { .. } | Target::Module(_) => None,
+        }
+    }
+
+    /// Returns the names that the module at `place` of `file` re-exports publicly, with the paths they stand for.
+    pub(crate) fn public_imports(&self, file: usize, place: &Place) -> Vec<(String, Vec<String>)> {
+        let uses = self.uses[file].iter().filter(|uses| uses.module == place.1);
+        let imports = uses.flat_map(|uses| &uses.imports).filter(|import| import.is_public);
+        imports.filter_map(|import| Some((import.name.clone()?, import.path.clone()))).collect()
     }
 
     /// A path that begins with the name of another crate.
@@ -248,9 +274,12 @@ impl Scopes {
                 let calls = uses.methods.iter().map(|method| (method, true));
                 for (method, by_value) in calls.chain(uses.own_functions.iter().map(|name| (name, false))) {
                     for (item, path) in &named {
-                        let files = self.methods.get(&(item.clone(), method.clone())).into_iter().flatten();
-                        files
-                            .filter(|(_, has_receiver)| **has_receiver || !by_value)
+                        let found = self.methods.get(&(item.clone(), method.clone())).into_iter().flatten();
+                        found
+                            .filter(|(to, method)| {
+                                let sees = !method.is_private || file.module.starts_with(&files[**to].module);
+                                sees && (method.has_receiver || !by_value)
+                            })
                             .for_each(|(&to, _)| draw(to, format!("{}::{method}", path.join("::"))));
                     }
                 }

@@ -24,10 +24,10 @@ pub(crate) fn lively_parameters(network: &Network, seed: u64) -> Vec<Tensor> {
         let deviation = (2.0 / layer.fan_in() as f32).sqrt();
         let values = normals(combine(seed, i as u64), weights.iter().product());
         let data = values.into_iter().map(|value| value * deviation).collect();
-        tensors.push(Tensor { name: format!("{}.weight", layer.name), shape: weights, data });
+        tensors.push(Tensor { name: layer.weight_name(), shape: weights, data });
         let data = normals(combine(seed, 1000 + i as u64), biases.iter().product());
         let data = data.into_iter().map(|value| 0.1 * value + 0.1).collect();
-        tensors.push(Tensor { name: format!("{}.bias", layer.name), shape: biases, data });
+        tensors.push(Tensor { name: layer.bias_name(), shape: biases, data });
     }
     tensors
 }

@@ -12,7 +12,7 @@ use super::output::Output;
 use super::ui::Progress;
 use alexnet::data::pack::SquaresUser;
 use alexnet::data::{Dataset, Preprocess, Split};
-use alexnet::eval::{Evaluation, Judge, Predictor, ensemble, model_path, same_classes};
+use alexnet::eval::{Classifier, Evaluation, Predictor, ensemble, model_path, same_classes};
 use alexnet::{Error, Result};
 use choice::{Choice, choose};
 use report::Report;
@@ -64,7 +64,7 @@ fn evaluate(
     threads: usize,
     mut progress: Progress,
 ) -> Result<Evaluation> {
-    let mut judges: Vec<Judge<'_>> = models.iter_mut().map(Predictor::judge).collect();
+    let mut judges: Vec<Classifier<'_>> = models.iter_mut().map(Predictor::classifier).collect();
     progress.start("evaluation", split.len());
     let mut before = 0;
     let evaluation = ensemble(&mut judges, split, views, threads, &mut |done| {

@@ -11,7 +11,7 @@ use crate::exit::CommandResult;
 use crate::output::{Output, escaped};
 use crate::settings;
 use alexnet::error::shell;
-use alexnet::net::{Network, Purpose, Recipe, diff, show};
+use alexnet::net::{Network, Recipe, RecipeUse, diff, show};
 use alexnet::train::journal::Journal;
 use alexnet::train::origin::Origin;
 
@@ -97,7 +97,7 @@ fn load(name: &str) -> alexnet::Result<Recipe> {
 /// Loads a recipe and applies `--set`.
 fn changed(name: &str, set: &[(String, String)], out: &Output) -> alexnet::Result<Recipe> {
     let mut recipe = load(name)?;
-    settings::apply(&mut recipe, set, None, Purpose::Display, out)?;
+    settings::apply(&mut recipe, set, None, RecipeUse::Display, out)?;
     Ok(recipe)
 }
 

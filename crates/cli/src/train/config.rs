@@ -16,7 +16,7 @@ use alexnet::data::{Dataset, embedded};
 use alexnet::error::shell;
 use alexnet::eval::model_path;
 use alexnet::model::Model;
-use alexnet::net::{Change, Edit, Purpose, Recipe};
+use alexnet::net::{Change, Edit, Recipe, RecipeUse};
 use alexnet::train::checkpoint_writer::Frequency;
 use alexnet::train::origin::{Origin, Requests, is_run};
 use alexnet::train::signals::Interrupt;
@@ -147,7 +147,7 @@ fn recipe(args: &TrainArgs, resumed: Option<&Path>, out: &Output) -> Result<Reci
         }
         (None, None, None) => return Err(Error::usage("no recipe given").help("pass `--recipe small`")),
     };
-    settings::apply(&mut recipe, &args.set, args.epochs, Purpose::Training, out)?;
+    settings::apply(&mut recipe, &args.set, args.epochs, RecipeUse::Training, out)?;
     for (i, layer) in args.freeze.iter().enumerate() {
         let change = Change::Freeze(layer.clone());
         change.check(&recipe).map_err(|error| error.context(format!("--freeze {layer}")))?;

@@ -71,7 +71,7 @@ fn json(event: &Event<'_>) -> Option<Value> {
             "images": step.images,
             "loss": step.loss,
             "correct": step.correct,
-            "lr": step.lr,
+            "lr": shortest(&step.lr),
         }),
         Event::Metrics(line) => tagged("metrics", line),
         Event::Validated(validated) => {
@@ -89,7 +89,7 @@ fn json(event: &Event<'_>) -> Option<Value> {
         Event::Checkpoint(checkpoint) => json!({ "event": "checkpoint", "step": checkpoint.step }),
         Event::Edited(entry) => tagged("edited", entry),
         Event::RolledBack(back) => {
-            json!({ "event": "rolled_back", "from": back.from, "to": back.to, "lr": back.lr })
+            json!({ "event": "rolled_back", "from": back.from, "to": back.to, "lr": shortest(&back.lr) })
         }
         Event::Advice(advice) => tagged("advice", advice),
         Event::Skipped(skipped) => json!({ "event": "skipped", "images": skipped }),
@@ -109,9 +109,16 @@ fn json(event: &Event<'_>) -> Option<Value> {
     })
 }
 
+/// A value as JSON by way of its text, which has the shortest decimals of single-precision numbers: 0.1, not
+/// 0.10000000149.
+fn shortest(value: &impl serde::Serialize) -> Value {
+    let text = serde_json::to_string(value).expect("numbers and strings are JSON");
+    serde_json::from_str(&text).expect("what was just written is JSON")
+}
+
 /// A value that is an object in JSON, with the event's name.
 fn tagged(event: &str, value: &impl serde::Serialize) -> Value {
-    let mut value = serde_json::to_value(value).expect("a struct of numbers and strings is JSON");
+    let mut value = shortest(value);
     value["event"] = json!(event);
     value
 }

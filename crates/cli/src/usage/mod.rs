@@ -108,9 +108,10 @@ fn value_of(option: &str, args: &[String]) -> Option<String> {
 
 fn unknown_command(error: &clap::Error, command: &Named<'_>) -> (String, Option<String>) {
     let typed = text(error, ContextKind::InvalidSubcommand);
-    let help = match text(error, ContextKind::SuggestedSubcommand) {
-        near if near.is_empty() => peers::command(&typed).map(str::to_owned),
-        near => Some(format!("did you mean `{near}`?")),
+    let near = text(error, ContextKind::SuggestedSubcommand);
+    let help = match peers::command(&typed) {
+        Some(instead) => Some(instead.to_owned()),
+        None => (!near.is_empty()).then(|| format!("did you mean `{near}`?")),
     };
     let kind = if command.path.is_empty() { String::new() } else { format!("{} ", command.path) };
     (format!("unknown {kind}command `{typed}`"), help)

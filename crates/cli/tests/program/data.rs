@@ -19,7 +19,9 @@ fn images_are_checked_mended_packed_and_timed() {
         ["file", "kind", "detail"].map(|field| problem[field].as_str().unwrap_or_default().to_owned())
     };
     assert!(problems.iter().map(of).any(|[file, kind, detail]| {
-        file == "cat/broken.png" && kind == "undecodable" && detail.contains("no pictu")
+        file == "cat/broken.png"
+            && kind == "undecodable"
+            && detail.contains("not an image: it starts with `no image`")
     }));
     let (plan, out) = (path(&dir.path().join("plan.json")), path(&dir.path().join("fixed")));
     let (text, notes) = run(&["data", "check", &root, "--plan", &plan], 0);

@@ -6,9 +6,9 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::data::digest::hex;
 use crate::data::own_files::FIX_RECORD;
 use crate::files::append::Append;
+use crate::format::hex;
 use crate::{Error, Result};
 
 /// An entry of the record: a line of JSON.

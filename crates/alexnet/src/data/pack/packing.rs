@@ -125,7 +125,7 @@ fn prepare(out: &Path, settings: &PackSettings) -> Result<()> {
                 out.display(),
                 before.store,
                 before.side,
-                before.orientation.word(),
+                before.orientation.name(),
                 before.source,
                 if before.source_digest == settings.source_digest { "" } else { " with other images" }
             ))

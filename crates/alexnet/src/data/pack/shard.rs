@@ -140,7 +140,7 @@ pub(super) fn write(
         ("classes", text(&dataset.classes)),
         ("files", text(&files)),
         ("skipped", text(&statistics.skipped)),
-        ("orientation", settings.orientation.word().to_owned()),
+        ("orientation", settings.orientation.name().to_owned()),
         ("rotated", rotated.to_string()),
         ("source", settings.source.clone()),
         ("source_digest", settings.source_digest.clone()),
@@ -164,10 +164,10 @@ pub(super) fn write(
         Array { name: "digests", shape: &pairs, values: Values::U8(&digests) },
     ];
     match config.store {
-        Storage::Raw => arrays.push(Array { name: "images", shape: &all, values: Values::Pieces(&pieces) }),
+        Storage::Raw => arrays.push(Array { name: "images", shape: &all, values: Values::Chunks(&pieces) }),
         Storage::Jpeg => {
             arrays.push(Array { name: "offsets", shape: &ends, values: Values::U64(&offsets) });
-            arrays.push(Array { name: "bytes", shape: &bytes, values: Values::Pieces(&pieces) });
+            arrays.push(Array { name: "bytes", shape: &bytes, values: Values::Chunks(&pieces) });
         }
     }
     container::write(&path, &metadata, &arrays)?;
@@ -201,8 +201,8 @@ pub(super) fn read_back(
     if files.len() + skipped.len() != range.len() {
         return Err(Error::data(format!("{} images, expected {}", files.len() + skipped.len(), range.len())));
     }
-    let (_, sums) = header.words(&file, "sums", Dtype::U64)?;
-    let (_, products) = header.words(&file, "products", Dtype::U64)?;
+    let (_, sums) = header.integers(&file, "sums", Dtype::U64)?;
+    let (_, products) = header.integers(&file, "products", Dtype::U64)?;
     let mut packed = files.iter().peekable();
     let usable: Vec<usize> =
         range.filter(|&index| packed.next_if(|file| *file == split.file(index)).is_some()).collect();

@@ -88,12 +88,12 @@ impl PackedSquares {
                     how(self.orientation),
                     how(orientation)
                 );
-                let word = orientation.word();
+                let word = orientation.name();
                 let pack = format!("pack {source} again: `alexnet data pack SRC OUT --orientation {word}`");
                 Err(Error::data(message).help(match user {
                     SquaresUser::Recipe => format!(
                         "{pack}; or change the recipe: `--set input.orientation={}`",
-                        self.orientation.word()
+                        self.orientation.name()
                     ),
                     SquaresUser::Model | SquaresUser::Packing => pack,
                 }))

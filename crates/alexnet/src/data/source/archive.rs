@@ -13,7 +13,7 @@ use tar::EntryType;
 use super::catalog::{ByteRange, Location};
 use super::naming::{HEAD, hidden_part};
 use super::text::lossless;
-use crate::data::wording::first_few;
+use crate::data::wording::{count, first_few};
 use crate::files::read_at;
 
 /// The maximum size of an entry's extended header, mainly its long name.
@@ -92,8 +92,8 @@ impl Oddities {
         }
         if !replaced.is_empty() {
             notes.push(format!(
-                "{archive}: {} members appear more than once; the last one is used: {}",
-                replaced.len(),
+                "{archive}: {} more than once; the last one is used: {}",
+                count(replaced.len(), "member"),
                 list(replaced)
             ));
         }

@@ -156,7 +156,7 @@ impl ForeignFormat {
             ),
             Self::Text => (
                 "a text file".to_owned(),
-                "use the folder of the images; a list with `FILE,CLASS` lines in it is found".to_owned(),
+                "use the folder of the images, with the list of `FILE,CLASS` lines in it".to_owned(),
             ),
         };
         (what, help)

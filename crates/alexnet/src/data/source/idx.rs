@@ -132,7 +132,7 @@ fn split(name: &str, files: &str, images: Vec<u8>, labels: &[u8]) -> Result<Spli
     }
     if count == 0 || height == 0 || width == 0 {
         return Err(Error::data(format!(
-            "{count} {files} images of {width} x {height} pixels: expected at least 1"
+            "{count} {files} images of {width} x {height} pixels: expected at least one pixel"
         )));
     }
     let labels = &labels[8..];

@@ -13,8 +13,8 @@ use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
 use super::archive::{self, Contents, Member};
-use crate::data::digest::hex;
 use crate::files::container::{self, Array, Header, Values};
+use crate::format::hex;
 
 /// Smaller archives are listed faster than an index would be worth.
 const WORTH_KEEPING: u64 = 1 << 30;
@@ -128,7 +128,7 @@ fn load(index: &Path, state: &str) -> crate::Result<Contents> {
     if header.text("state")? != state {
         return Err(stale());
     }
-    let words = |name| header.words(&file, name, Dtype::U64).map(|(_, words)| words);
+    let words = |name| header.integers(&file, name, Dtype::U64).map(|(_, words)| words);
     let (ends, offsets, lens) = (words("ends")?, words("offsets")?, words("lengths")?);
     let (_, at, len) = header.place("names", Dtype::U8)?;
     let mut names = vec![0; len];

@@ -53,7 +53,7 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     let mut notes = Vec::new();
     if !manifest.skipped.is_empty() {
         notes.push(format!(
-            "{} of {} were skipped when it was packed: {} lists them",
+            "packing skipped {} of {}: {} lists them",
             count(manifest.skipped.len(), "image"),
             manifest.source,
             folder.join(Manifest::FILE).display()
@@ -99,7 +99,7 @@ fn read_shard(path: &Path, archive: u32, manifest: &Manifest) -> Result<Vec<Item
     let header = Header::read(&file, size)?;
     let files: Vec<String> = serde_json::from_str(header.text("files")?)
         .map_err(|error| Error::data(format!("invalid list of files: {error}")))?;
-    let (_, labels) = header.words(&file, "labels", Dtype::I64)?;
+    let (_, labels) = header.integers(&file, "labels", Dtype::I64)?;
     let ranges = match manifest.store {
         Storage::Raw => squares(&header, manifest.side, archive)?,
         Storage::Jpeg => pieces(&header, &file, archive)?,
@@ -140,7 +140,7 @@ fn squares(header: &Header, side: usize, archive: u32) -> Result<Vec<ByteRange>>
 /// Returns the bytes of each JPEG file.
 fn pieces(header: &Header, file: &File, archive: u32) -> Result<Vec<ByteRange>> {
     let (_, start, len) = header.place("bytes", Dtype::U8)?;
-    let (_, offsets) = header.words(file, "offsets", Dtype::U64)?;
+    let (_, offsets) = header.integers(file, "offsets", Dtype::U64)?;
     let piece = |pair: &[u64]| {
         let bytes = pair[1].checked_sub(pair[0]).and_then(|bytes| u32::try_from(bytes).ok());
         let bytes = bytes.filter(|_| pair[1] <= len as u64);

@@ -10,38 +10,11 @@ use crate::engine::batch::{Batch, StepOutcome, Update};
 use crate::engine::health::{Health, NonFinite};
 use crate::engine::interface::{Engine, Objective, OnGradient};
 use crate::engine::memory::MemoryTable;
-use crate::engine::options::Mode;
 use crate::engine::tensor::{self, Tensor, TensorKind};
 use crate::engine::timings::LayerTimings;
 use crate::error::Kind;
 use crate::net::Network;
 use crate::{Error, Result};
-
-impl CpuEngine {
-    /// The number of images in `images`.
-    pub(super) fn count(&self, images: &[f32]) -> Result<usize> {
-        let image = self.network.input.len();
-        let n = images.len() / image;
-        if n == 0 || n * image != images.len() || n > self.plan.batch {
-            let expected =
-                format!("1 to {} images of {} ({image} values each)", self.plan.batch, self.network.input);
-            return Err(Error::shape("images", format!("{} values", images.len()), expected));
-        }
-        Ok(n)
-    }
-
-    /// # Errors
-    /// Returns an error unless the engine was opened for training.
-    pub(super) fn require_training(&self) -> Result<()> {
-        match self.plan.mode {
-            Mode::Training => Ok(()),
-            Mode::Inference | Mode::Inspection => {
-                let message = "this engine was not opened for training";
-                Err(Error::new(Kind::Runtime, message).help("open it with Mode::Training"))
-            }
-        }
-    }
-}
 
 impl Engine for CpuEngine {
     fn network(&self) -> &Network {

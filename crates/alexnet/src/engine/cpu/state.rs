@@ -8,8 +8,11 @@ use super::lower::BackwardStep;
 use super::parameters::Parameters;
 use super::plan::Plan;
 use crate::engine::health::{NonFinite, OutputStatistics};
+use crate::engine::options::Mode;
 use crate::engine::timings::LayerTimings;
+use crate::error::Kind;
 use crate::net::Network;
+use crate::{Error, Result};
 use alexnet_kernels::memory::Buffer;
 
 /// Executes a network on the CPU: planned steps over buffers that are allocated before the first call, and a backward pass
@@ -51,6 +54,37 @@ pub(super) struct LastStep {
     pub(super) statistics: Option<Vec<OutputStatistics>>,
     /// Where values became non-finite.
     pub(super) non_finite: Option<NonFinite>,
+}
+
+impl CpuEngine {
+    /// Returns the number of images in `images`.
+    ///
+    /// # Errors
+    /// Returns an error if it is not a whole number of images from 1 to the batch size.
+    pub(super) fn count(&self, images: &[f32]) -> Result<usize> {
+        let image = self.network.input.len();
+        let n = images.len() / image;
+        if n == 0 || n * image != images.len() || n > self.plan.batch {
+            let expected =
+                format!("1 to {} images of {} ({image} values each)", self.plan.batch, self.network.input);
+            return Err(Error::shape("images", format!("{} values", images.len()), expected));
+        }
+        Ok(n)
+    }
+
+    /// Checks that the engine can train.
+    ///
+    /// # Errors
+    /// Returns an error unless the engine was opened for training.
+    pub(super) fn require_training(&self) -> Result<()> {
+        match self.plan.mode {
+            Mode::Training => Ok(()),
+            Mode::Inference | Mode::Inspection => {
+                let message = "this engine was not opened for training";
+                Err(Error::new(Kind::Runtime, message).help("open it with Mode::Training"))
+            }
+        }
+    }
 }
 
 impl fmt::Debug for CpuEngine {

@@ -3,17 +3,17 @@
 use sha2::{Digest, Sha256};
 
 use super::reporter::Reporter;
-use crate::data::digest::hex;
 use crate::data::{Identity, Preprocess};
 use crate::engine::Tensor;
 use crate::error::shell;
 use crate::eval::model_path;
+use crate::format::hex;
 use crate::model::Model;
+use crate::model::layout::CHECKPOINTS;
 use crate::net::{Mean, Network, Orientation, Recipe};
 use crate::train::checkpoint::{self, Checkpoint, Lineage, Newest, State};
 use crate::train::config::{Config, RunFolder};
 use crate::train::init::initialize;
-use crate::train::layout::CHECKPOINTS;
 use crate::train::origin::Origin;
 use crate::train::tally::Tally;
 use crate::train::transfer::Transfer;

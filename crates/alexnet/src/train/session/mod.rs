@@ -2,7 +2,8 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `training` | the loop of section 5 of the paper: epochs and steps |
+//! | `training` | a running training: its parts |
+//! | `epochs` | the loop of section 5 of the paper: epochs and steps |
 //! | `setup` | from a configuration to the first step, of a new or a resumed training |
 //! | `initial` | initial values: random, from a model, or from a checkpoint |
 //! | `images` | the training images: statistics, batches, samples for the model file |
@@ -19,6 +20,7 @@
 mod checkpoints;
 mod edits;
 mod epoch_end;
+mod epochs;
 mod finish;
 mod forecaster;
 mod images;
@@ -32,7 +34,8 @@ mod training;
 
 use std::time::Instant;
 
-use self::training::{Outcome, Training};
+use self::epochs::Outcome;
+use self::training::Training;
 use super::config::Config;
 use super::observer::{Observer, Observers};
 use super::report::Report;

@@ -258,7 +258,7 @@ impl Challenge<'_> {
         }
         let Self { folder, year, patches, classes, mut notes, odd, hidden, .. } = self;
         if !patches.is_empty() {
-            notes.push(format!("{} images are replaced by those of {PATCHES}", patches.len()));
+            notes.push(format!("{PATCHES} replaces {}", count(patches.len(), "image")));
         }
         odd.iter().for_each(|name| {
             findings.report(ProblemKind::Junk, name, "not a regular file, or not the archive of a class")
@@ -307,8 +307,8 @@ impl Challenge<'_> {
         }
         if !missing.is_empty() {
             self.notes.push(format!(
-                "no images of {} classes in {archive}: {}",
-                missing.len(),
+                "no images of {} in {archive}: {}",
+                count(missing.len(), "class"),
                 first_few(&missing)
             ));
         }

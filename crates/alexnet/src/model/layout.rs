@@ -1,10 +1,10 @@
-//! The file names of a run folder.
+//! The layout of a run folder: the names of its files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::files::atomic;
 
-/// What the run was started with: see [`super::origin`].
+/// What the run was started with, besides the recipe.
 pub const ORIGIN: &str = "run.json";
 /// The recipe.
 pub const RECIPE: &str = "recipe.toml";
@@ -28,9 +28,15 @@ pub const LOCK: &str = "lock";
 /// What is written before `run.json`: all that a run leaves if it is stopped before its first step.
 const BEFORE_ORIGIN: [&str; 4] = [LOCK, RECIPE, COMMANDS, LOG];
 
-/// Whether a folder is missing, empty, or holds only what a run leaves that was stopped while its folder was created: nothing
-/// worth keeping.
-pub(super) fn is_unused(folder: &Path) -> bool {
+/// Returns the model to use for the run in `folder`: the best one, or the last one if training ended before its first
+/// validation; `None` if neither exists.
+pub fn model(folder: &Path) -> Option<PathBuf> {
+    [BEST, LAST].map(|name| folder.join(name)).into_iter().find(|path| path.is_file())
+}
+
+/// Returns whether a folder has nothing worth keeping: it is missing or empty, or contains only what a run leaves that was
+/// stopped while its folder was created.
+pub fn is_unused(folder: &Path) -> bool {
     let is_ours = |entry: std::io::Result<std::fs::DirEntry>| {
         entry.is_ok_and(|entry| {
             let name = entry.file_name();
