@@ -334,7 +334,7 @@ fn plans_that_cannot_be_applied_are_errors() {
         assert!(victim.exists());
     }
     for (text, what) in
-        [("{", "not a plan"), (r#"{"format_version": 9, "source": "x", "steps": []}"#, "format version 9")]
+        [("{", "invalid plan"), (r#"{"format_version": 9, "source": "x", "steps": []}"#, "format version 9")]
     {
         let path = dir.path().join("plan.json");
         std::fs::write(&path, text).unwrap();

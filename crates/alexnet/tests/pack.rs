@@ -210,7 +210,7 @@ fn different_packings_are_not_mixed() {
     says(packed(&set, &out, Storage::Raw), "with other images");
     says(packed(&set, &out, Storage::Jpeg), "packing was started with other settings");
     std::fs::write(out.join("packing.json"), "{").unwrap();
-    says(packed(&set, &out, Storage::Raw), "not a file written by `alexnet data pack`");
+    says(packed(&set, &out, Storage::Raw), "invalid file of `alexnet data pack`");
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl FixPlan {
     /// # Errors
     /// Returns an error if the file does not exist or is not a plan.
     pub fn read(path: &Path) -> Result<Self> {
-        let plan: Self = json::read(path, "a plan")
+        let plan: Self = json::read(path, "plan")
             .map_err(|error| error.help("to create one: `alexnet data check SRC --plan FILE`"))?;
         match plan.format_version {
             FORMAT_VERSION => Ok(plan),

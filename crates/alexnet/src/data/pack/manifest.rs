@@ -107,5 +107,5 @@ impl Manifest {
 /// Reads a JSON file of a packed folder.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let help = "pack the images again into a new folder";
-    json::read(path, "a file written by `alexnet data pack`").map_err(|error| error.help(help))
+    json::read(path, "file of `alexnet data pack`").map_err(|error| error.help(help))
 }
