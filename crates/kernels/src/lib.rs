@@ -30,7 +30,6 @@
 //!
 //! # Instruction sets
 //! [`isa::Isa::current`] selects the instruction set at run time: one binary uses the best of every machine.
-#![warn(clippy::too_many_arguments)]
 
 pub mod activation;
 pub mod conv;
