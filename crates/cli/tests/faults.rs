@@ -59,7 +59,7 @@ fn a_failed_write_reports_the_state_of_the_file() {
         ("fsync", 1, false, "nothing was written"),
         ("fsync", 1, true, "the file is unchanged"),
         ("rename", 1, true, "the file is unchanged"),
-        ("fsync", 2, true, "plan.json is written; a power failure could still undo that"),
+        ("fsync", 2, true, "plan.json has been written, but a power failure could undo that"),
     ] {
         let _ = std::fs::remove_file(&plan);
         if there {

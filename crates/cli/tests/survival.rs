@@ -172,7 +172,7 @@ fn changes_since_the_checkpoint_are_named_and_rejected() {
     };
     renamed("cat", "cow");
     let err = resume(&[], 2);
-    assert!(err.contains("classes: 5 -> 5; number 2: \"cat\" -> \"cow\""), "{err}");
+    assert!(err.contains("classes: 5 -> 5; first difference at 2: \"cat\" -> \"cow\""), "{err}");
     renamed("cow", "cat");
     let moved = place.path("moved");
     std::fs::rename(place.root().join("data"), &moved).unwrap();

@@ -189,7 +189,7 @@ mod tests {
         state.finish_epoch(&schedule, 0.5);
         assert_eq!(state.lr(&schedule, 0.01), 0.005);
         let json = serde_json::to_value(&state).unwrap();
-        assert_eq!((&json["edited"][1], &json["waited"]), (&1.into(), &2.into()));
+        assert_eq!((&json["edited"][1], &json["waited"]), (&1.into(), &0.into()));
         assert_eq!(serde_json::from_value::<LrState>(json).unwrap(), state);
     }
 

@@ -71,7 +71,7 @@ pub fn accumulate_softmax_loss(
     check_len!(logits, labels.len() * classes);
     check_len!(dlogits, labels.len() * classes);
     let wrong = labels.iter().find(|&&label| label as usize >= classes);
-    assert!(wrong.is_none(), "label {} of {classes} classes", wrong.unwrap_or(&0));
+    assert!(wrong.is_none(), "label {} with {classes} classes", wrong.unwrap_or(&0));
     if labels.is_empty() {
         return;
     }

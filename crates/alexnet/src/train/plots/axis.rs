@@ -142,10 +142,7 @@ mod tests {
             "0.0005 0.001 0.002 0.005 0.01 0.02"
         );
         assert_eq!(labels(powers([-2.2, -0.5].into_iter(), Ends::Values)), "0.01 0.02 0.05 0.1 0.2");
-        assert_eq!(
-            labels(around([6.51, 6.93].into_iter())),
-            "6.50 6.55 6.60 6.65 6.70 6.75 6.80 6.85 6.90 6.95"
-        );
+        assert_eq!(labels(around([6.51, 6.93].into_iter())), "6.5 6.6 6.7 6.8 6.9 7.0");
         assert_eq!(
             labels(powers([-7.0, -2.0].into_iter(), Ends::Ticks)),
             "1e-8 1e-7 1e-6 0.00001 0.0001 0.001 0.01 0.1"
