@@ -77,7 +77,7 @@ fn non_finite_values_restore_the_last_checkpoint() {
     let args = place.train("run", &["--checkpoint-steps", "5", "--set", "optimizer.decay=1000"]);
     let (out, err) = place.run(&args, 0);
     assert!(err.contains("non-finite values: the ") || err.contains("the loss is"), "{err}");
-    assert!(err.contains("restored step 5; learning rate reduced tenfold to 0.0002 (rollback 2"), "{err}");
+    assert!(err.contains("restored step 5; learning rate lowered to 0.0002 (rollback 2"), "{err}");
     // Reported once, during training.
     assert!(!out.contains("not finite"), "{out}");
     let (again, _) = place.run_words(&["recipe", "from-journal", &place.path("run")], 0);

@@ -37,7 +37,7 @@ impl Training<'_> {
         let to = self.learner.state.step;
         self.reporter.emit(&Event::RolledBack(RolledBack { from: step, to, lr }));
         self.reporter.info(&format!(
-            "restored step {}; learning rate reduced tenfold to {lr} (rollback {} of at most {MAX_ROLLBACKS})",
+            "restored step {}; learning rate lowered to {lr} (rollback {} of at most {MAX_ROLLBACKS})",
             grouped(to),
             rollbacks + 1
         ));
