@@ -100,7 +100,8 @@ pub(super) fn powers(values: impl Iterator<Item = f64>, ends: Ends) -> Axis {
     let start = (f64::INFINITY, f64::NEG_INFINITY);
     let (least, most) = values.fold(start, |(least, most), value| (least.min(value), most.max(value)));
     let (least, most) = if least <= most { (least, most) } else { (-3.0, -2.0) };
-    let (first, last) = (least.floor() as i32 - 1, most.ceil() as i32 + 1);
+    // An f32 such as 1e-6 is not exactly that power of ten.
+    let (first, last) = ((least + 1e-6).floor() as i32 - 1, (most - 1e-6).ceil() as i32 + 1);
     let apart = f64::from(last - first);
     let digits: &[u32] = if apart > 5.0 { &[1] } else { &[1, 2, 5] };
     let every = (apart / 8.0).ceil() as i32;
