@@ -136,7 +136,7 @@ impl Origin {
         if !is_run(folder) {
             return Err(missing(folder));
         }
-        let origin: Self = json::read(&folder.join(Self::FILE), "what `alexnet train` writes")
+        let origin: Self = json::read(&folder.join(Self::FILE), "file of `alexnet train`")
             .map_err(|error| Error { kind: Kind::Model, ..error })?;
         if origin.format_version > Self::FORMAT_VERSION {
             return Err(Error::model(format!(
