@@ -48,7 +48,7 @@ pub struct Error {
     /// The command or the edit that fixes it, if one is known.
     pub help: Option<String>,
     /// The underlying cause, if a caller may want to react to it.
-    pub cause: Option<Cause>,
+    pub cause: Option<Box<Cause>>,
 }
 
 /// The underlying cause of a failure.
@@ -133,7 +133,7 @@ impl Error {
     /// Creates an error from a failed file operation: `PATH: cannot DOING: ERROR`.
     pub fn io(path: impl AsRef<Path>, doing: &str, error: &std::io::Error) -> Self {
         let message = format!("{}: cannot {doing}: {error}", shown(path.as_ref()));
-        Self { cause: Some(Cause::Io(error.kind())), ..Self::new(Kind::Runtime, message) }
+        Self { cause: Some(Box::new(Cause::Io(error.kind()))), ..Self::new(Kind::Runtime, message) }
     }
 
     /// Insufficient memory: `needed` bytes of `available`.
@@ -154,7 +154,7 @@ impl Error {
     }
 
     fn caused(kind: Kind, cause: Cause) -> Self {
-        Self { message: cause.to_string(), cause: Some(cause), ..Self::new(kind, "") }
+        Self { message: cause.to_string(), cause: Some(Box::new(cause)), ..Self::new(kind, "") }
     }
 
     /// The same failure with details on the lines after the message.
@@ -241,7 +241,10 @@ mod tests {
         assert_eq!(Error::out_of_memory(5 << 19, None).message, "not enough memory: 2.5 MiB needed");
         let error = Error::threads(1000, &"limit reached");
         assert_eq!(error.message, "cannot start 1000 threads: limit reached");
-        assert_eq!((error.kind, error.cause), (Kind::Runtime, Some(Cause::Threads { requested: 1000 })));
+        assert_eq!(
+            (error.kind, error.cause.as_deref()),
+            (Kind::Runtime, Some(&Cause::Threads { requested: 1000 }))
+        );
         assert_eq!(Error::shape("mean", "2 values", 3).message, "mean: 2 values, expected 3");
     }
 
