@@ -36,7 +36,7 @@ pub(super) fn of(shard: Shard, images: usize, leaves: usize) -> Result<Vec<Range
         return Err(Error::usage(format!("images {first} to {end} of a global batch of {global}")));
     }
     if leaves == 1 {
-        return Ok(vec![0..images]);
+        return Ok(std::iter::once(0..images).collect());
     }
     if global < leaves {
         let message =
