@@ -440,7 +440,7 @@ fn epoch(set: &Dataset, batch: usize, first: usize, workers: usize, epoch: u64) 
         augment: &augment(),
         basis: &basis,
         seed: 7,
-        epoch: epoch,
+        epoch,
         batch_size: batch,
         first_batch: first,
     };

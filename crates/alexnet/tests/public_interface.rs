@@ -75,7 +75,7 @@ impl<'a> Interface<'a> {
                 self.add_item(&home, &item, &mut listed);
             }
         }
-        self.modules.insert([&[place.0.clone()], &place.1[..]].concat().join("::"), listed);
+        self.modules.insert([std::slice::from_ref(&place.0), &place.1[..]].concat().join("::"), listed);
     }
 
     /// The items of a module, and the file they are in.

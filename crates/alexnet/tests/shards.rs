@@ -59,10 +59,16 @@ fn gradients(
     shards.iter().map(compute).collect()
 }
 
+/// The gradients of the whole batch, computed by one engine.
+fn whole_gradients(images: &Images, leaves: usize) -> (StepOutcome, Vec<Tensor>) {
+    let all = 0..images.labels.len();
+    gradients(images, leaves, std::slice::from_ref(&all)).remove(0)
+}
+
 #[test]
 fn gradients_of_shards_add_up_to_the_gradient_of_the_whole() {
     let images = Images::new(&every_layer(), 13);
-    let whole = gradients(&images, 1, &[0..13]).remove(0);
+    let whole = whole_gradients(&images, 1);
     let shards = gradients(&images, 1, &[0..5, 5..12, 12..13]);
     let loss: f64 = shards.iter().map(|(outcome, _)| outcome.loss).sum();
     assert!((loss - whole.0.loss).abs() < 1e-6 * whole.0.loss, "{loss}, {}", whole.0.loss);
@@ -81,7 +87,7 @@ fn sums_in_leaves_do_not_depend_on_the_number_of_engines() {
     for recipe in [every_layer(), Recipe::load("small").unwrap()] {
         for (n, leaves) in [(22, 2), (23, 2), (23, 4)] {
             let images = Images::new(&recipe, n);
-            let whole = gradients(&images, leaves, &[0..n]).remove(0).1;
+            let whole = whole_gradients(&images, leaves).1;
             let start = |leaf: usize| leaf * n / leaves;
             let each: Vec<_> = (0..leaves).map(|leaf| start(leaf)..start(leaf + 1)).collect();
             let [halves, quarters] = [vec![0..n / 2, n / 2..n], each].map(|shards| {
@@ -89,7 +95,7 @@ fn sums_in_leaves_do_not_depend_on_the_number_of_engines() {
                 sum_in_a_tree(&shards.into_iter().map(|(_, gradient)| gradient).collect::<Vec<_>>())
             });
             assert!(whole == halves && whole == quarters, "{} {n} images, {leaves} leaves", recipe.name);
-            let one = gradients(&images, 1, &[0..n]).remove(0).1;
+            let one = whole_gradients(&images, 1).1;
             assert!(whole != one, "the order of the sum makes no difference: the test shows nothing");
         }
     }

@@ -37,7 +37,7 @@ pub(super) fn json(a: &Recipe, b: &Recipe) -> Value {
         "changes": changes,
         "layers_removed": without(&a_layers, &b_layers),
         "layers_added": without(&b_layers, &a_layers),
-        "layer_order": (a_layers != b_layers).then(|| [&a_layers, &b_layers]),
+        "layer_order": (a_layers != b_layers).then_some([&a_layers, &b_layers]),
     })
 }
 
