@@ -10,7 +10,7 @@ use super::skipped::{Skipped, UnsupportedFile};
 const SAMPLE: usize = 100;
 
 /// Sorts files by what they are. Returns the images in the original order; the others go to `skipped`. `head` reads the first
-/// [`HEAD`] bytes of a file, and is only called if the name is not conclusive.
+/// `HEAD` bytes of a file, and is only called if the name is not conclusive.
 pub(crate) fn images<T>(
     files: Vec<ListedFile<T>>,
     head: &dyn Fn(&str, &T) -> std::io::Result<Vec<u8>>,
