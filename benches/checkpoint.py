@@ -53,7 +53,7 @@ def main():
             next(line for line in process.stderr if line.startswith("resumed after step"))
             times.append(time.monotonic() - begin)
             process.kill()
-    print("seconds until it goes on:", ", ".join(f"{value:.2f}" for value in times))
+    print("seconds until it resumes:", ", ".join(f"{value:.2f}" for value in times))
 
 
 if __name__ == "__main__":

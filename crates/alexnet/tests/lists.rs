@@ -92,8 +92,8 @@ fn classes_may_contain_commas_spaces_and_any_encoding() {
         let set = Dataset::open(dir.path()).unwrap();
         assert_eq!(set.classes, classes);
         assert_eq!(all(&set).len(), 3);
-        let told = set.notes.iter().any(|note| note.contains("Windows-1252") && note.contains("line 1"));
-        assert_eq!(told, std::str::from_utf8(list).is_err(), "{:?}", set.notes);
+        let reported = set.notes.iter().any(|note| note.contains("Windows-1252") && note.contains("line 1"));
+        assert_eq!(reported, std::str::from_utf8(list).is_err(), "{:?}", set.notes);
     }
 }
 
@@ -104,13 +104,13 @@ fn skipped_lines_are_reported() {
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(all(&set), [("a 1.jpg", "cat")]);
     let notes = set.notes.join("\n");
-    for told in [
+    for reported in [
         "labels.csv: files from column `file`, classes from column `label`; not used: `width`",
         "labels.csv: skipped 2 lines: line 4 (no class), line 5 (4 cells, expected 3",
         "labels.csv lists 1 missing file: line 6 (none.jpg)",
         "skipped 2 images that no list names: b.jpg, sub/c.jpg",
     ] {
-        assert!(notes.contains(told), "{told} is not in\n{notes}");
+        assert!(notes.contains(reported), "{reported} is not in\n{notes}");
     }
     let (_, problems) = Dataset::examine(dir.path()).unwrap();
     let found = |kind: ProblemKind, file: &str| {

@@ -345,8 +345,8 @@ fn photos_are_packed_upright_and_it_is_recorded() {
         text.lines().filter(|line| !line.contains("\"orientation\"") && !line.contains("\"rotated\""));
     std::fs::write(old.join(Manifest::FILE), lines.collect::<Vec<_>>().join("\n")).unwrap();
     let again = Dataset::open(&old).unwrap();
-    let told = again.train().unwrap().check_packed(SIDE, Orientation::Exif, SquaresUser::Recipe).unwrap();
-    assert!(told.is_some_and(|note| note.contains("earlier version")));
+    let reported = again.train().unwrap().check_packed(SIDE, Orientation::Exif, SquaresUser::Recipe).unwrap();
+    assert!(reported.is_some_and(|note| note.contains("earlier version")));
     assert_eq!(
         again.train().unwrap().check_packed(SIDE, Orientation::Stored, SquaresUser::Recipe).unwrap(),
         None

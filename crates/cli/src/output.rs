@@ -21,7 +21,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The format that the arguments ask for, as far as can be told from arguments that are wrong.
+    /// The format that the arguments ask for, as far as invalid arguments show it.
     pub(crate) fn asked_for(args: &[String]) -> Self {
         let options = || args.iter().take_while(|arg| *arg != "--").map(String::as_str);
         if options().any(|arg| ["--json-lines", "--json-events"].contains(&arg)) {

@@ -55,7 +55,7 @@ fn a_failed_write_reports_the_state_of_the_file() {
     let (data, plan) = (place.path("data"), place.path("plan.json"));
     let args = ["data", "check", &data, "--plan", &plan].map(str::to_owned);
     // The first fsync is of the file, the second of the folder.
-    for (call, n, there, told) in [
+    for (call, n, there, reported) in [
         ("fsync", 1, false, "nothing was written"),
         ("fsync", 1, true, "the file is unchanged"),
         ("rename", 1, true, "the file is unchanged"),
@@ -68,7 +68,7 @@ fn a_failed_write_reports_the_state_of_the_file() {
         let inject = format!("inject={call}:error=EIO:when={n}");
         let trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject];
         let (_, err) = finished(place.command(&trace, &args).output().unwrap(), 1);
-        assert!(err.contains(told), "{call} {n}: {err}");
+        assert!(err.contains(reported), "{call} {n}: {err}");
         let now = std::fs::read_to_string(&plan).ok();
         match (n, there) {
             (2, _) => assert!(now.unwrap().contains("format_version")),
@@ -128,7 +128,7 @@ fn a_run_survives_full_and_failing_disks() {
         ("unlink", "EROFS"),
         ("ftruncate", "EIO"),
     ] {
-        let (mut ended, mut told) = (0, 0);
+        let (mut ended, mut reported) = (0, 0);
         for n in 1.. {
             let inject = format!("inject={call}:error={error}:when={n}");
             let out = place.path("trace");
@@ -138,14 +138,14 @@ fn a_run_survives_full_and_failing_disks() {
             assert!(!err.contains("panicked"), "{call} {n} {error}: {err}");
             if !std::fs::read_to_string(&out).unwrap().contains("INJECTED") {
                 println!(
-                    "{call} {error}: {} calls failed, {told} with a warning, {ended} ended training",
+                    "{call} {error}: {} calls failed, {reported} with a warning, {ended} ended training",
                     n - 1
                 );
                 assert!(n > 1, "{call} is never called");
                 break;
             }
             if output.status.success() {
-                told += usize::from(err.contains("warning"));
+                reported += usize::from(err.contains("warning"));
             } else {
                 ended += 1;
                 assert!(err.contains("error: "), "{call} {n} {error}: {err}");
@@ -223,8 +223,9 @@ fn a_failed_checkpoint_is_retried() {
             let (_, err) = finished(output, 0);
             assert!(made, "{call} {n} is never called");
             // If an old one cannot be removed, one more is kept.
-            let told = err.contains("warning: the checkpoint of step") && err.contains("training continues");
-            assert!(told || call == "unlink" || call == "openat", "{call} {n} {error}: {err}");
+            let reported =
+                err.contains("warning: the checkpoint of step") && err.contains("training continues");
+            assert!(reported || call == "unlink" || call == "openat", "{call} {n} {error}: {err}");
             assert!(place.results("run") == whole, "results differ: {call} {n} {error}");
             let checkpoints = std::fs::read_dir(place.root().join("run/checkpoints")).unwrap();
             let found = checkpoints.map(|entry| entry.unwrap().path());

@@ -216,8 +216,8 @@ impl Case<'_> {
         match output.status.code() {
             Some(0) => Outcome::Same,
             _ => {
-                let told: Vec<&str> = err.lines().filter(|line| line.contains("error: ")).collect();
-                println!("{:?} {}: {}", self.faults, self.number, told.join(" "));
+                let reported: Vec<&str> = err.lines().filter(|line| line.contains("error: ")).collect();
+                println!("{:?} {}: {}", self.faults, self.number, reported.join(" "));
                 Outcome::Reported
             }
         }
@@ -315,10 +315,10 @@ fn two_faults_in_one_run_lose_no_model() {
             assert!(place.results("run").0 == place.results("whole").0, "files differ: {faults:?} {number}");
         }
     }
-    for (faults, [same, told]) in &counts {
-        println!("{faults:?}: {same} the same, {told} reported");
+    for (faults, [same, reported]) in &counts {
+        println!("{faults:?}: {same} the same, {reported} reported");
     }
-    let told: u32 = counts.values().map(|counts| counts[1]).sum();
-    println!("{trainings} trainings, {told} reported, {:.0} s; {seen:?}", begin.elapsed().as_secs_f64());
+    let reported: u32 = counts.values().map(|counts| counts[1]).sum();
+    println!("{trainings} trainings, {reported} reported, {:.0} s; {seen:?}", begin.elapsed().as_secs_f64());
     assert!(seen.midway.get() > 0 && (!strace || seen.refused.get() > 0), "no fault hit anything: {seen:?}");
 }

@@ -136,8 +136,8 @@ impl Findings {
         error: impl FnOnce() -> crate::Error,
         problems: impl IntoIterator<Item = Problem>,
     ) -> crate::Result<()> {
-        let Some(told) = &mut self.problems else { return Err(error()) };
-        told.extend(problems);
+        let Some(collected) = &mut self.problems else { return Err(error()) };
+        collected.extend(problems);
         Ok(())
     }
 }

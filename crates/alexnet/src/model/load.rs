@@ -1,4 +1,4 @@
-//! Reads model files. Every part is checked, by itself and against the others.
+//! Reads model files. Every part is checked, alone and against the others.
 
 use std::collections::HashMap;
 use std::fs::File;

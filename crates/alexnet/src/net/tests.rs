@@ -411,8 +411,8 @@ fn refused(from: &str, to: &str, message: &str, help: &str) {
     let error = Recipe::parse(&text.replacen(from, to, 1), "my.toml").expect_err(to);
     assert!(error.message.starts_with("my.toml"), "{error}");
     assert!(error.message.contains(message), "{error}");
-    let told = error.help.as_deref().unwrap_or_else(|| panic!("no help: {error}"));
-    assert!(told.contains(help), "{error}");
+    let shown = error.help.as_deref().unwrap_or_else(|| panic!("no help: {error}"));
+    assert!(shown.contains(help), "{error}");
 }
 
 #[test]

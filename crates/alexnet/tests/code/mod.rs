@@ -145,7 +145,7 @@ pub(crate) fn attributes(item: &syn::Item) -> &[syn::Attribute] {
     }
 }
 
-/// Compares `text` with the committed file `name` beside the tests, or rewrites that file when `UPDATE_SNAPSHOTS` is set.
+/// Compares `text` with the committed file `name` next to the tests, or rewrites that file when `UPDATE_SNAPSHOTS` is set.
 ///
 /// # Panics
 /// Panics when they differ, with the lines that do and the command that accepts them.

@@ -227,7 +227,7 @@ impl Scopes {
         let module = self.modules.get(place)?;
         let (first, rest) = parts.split_first()?;
         let mut meanings: Vec<&Meaning> = module.names.get(first).into_iter().flatten().collect();
-        // A path that goes on means the module, one that ends the item.
+        // A longer path means the module; one that ends here means the item.
         meanings.sort_by_key(|meaning| matches!(meaning, Meaning::Module(_)) == rest.is_empty());
         let found = meanings.into_iter().find_map(|meaning| match meaning {
             Meaning::Item(file) => {

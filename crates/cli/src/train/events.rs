@@ -23,7 +23,7 @@ impl<'a> EventLines<'a> {
 impl Observer for EventLines<'_> {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         if let Some(value) = json(event) {
-            // Training goes on if nobody reads its events; the result is printed last and reports a failure.
+            // Training continues if nobody reads its events; the result is printed last and reports a failure.
             let _ = self.out.json(&value);
         }
         ControlFlow::Continue(())

@@ -266,9 +266,9 @@ fn is_tar(bytes: &[u8]) -> bool {
 /// Returns whether the bytes start a TFRecord: a length and its checksum, CRC32C masked as TensorFlow does.
 fn is_record(head: &[u8]) -> bool {
     let Some((length, rest)) = head.split_first_chunk::<8>() else { return false };
-    let Some(told) = rest.first_chunk::<4>() else { return false };
+    let Some(checksum) = rest.first_chunk::<4>() else { return false };
     let sum = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI).checksum(length);
-    sum.rotate_right(15).wrapping_add(0xa282_ead8) == u32::from_le_bytes(*told)
+    sum.rotate_right(15).wrapping_add(0xa282_ead8) == u32::from_le_bytes(*checksum)
 }
 
 /// Returns whether a file is one of CIFAR-100's `train`, `test` and `meta`, with or without an extension.
