@@ -58,6 +58,7 @@
 //! | [`data`] | labeled images: sources, decoding, squares, augmentation, loading; checking and packing data sets |
 //! | [`net`] | networks: recipes, layers, shapes. No numerics |
 //! | [`engine`] | engines that execute networks |
+//! | [`parallel`] | several processes: messages, collective operations, schemes |
 //! | [`model`] | the model file, the layout of run folders |
 //! | [`train`] | training: the session, schedules, checkpoints, edits, observers |
 //! | [`eval`] | evaluation and classification, with views and ensembles |
@@ -74,6 +75,7 @@ pub mod files;
 pub mod format;
 pub mod model;
 pub mod net;
+pub mod parallel;
 pub mod random;
 pub mod train;
 

@@ -19,10 +19,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("net", &[]),
     ("data", &["files", "net", "random"]),
     ("engine", &["net", "random"]),
+    ("parallel", &["engine", "net"]),
     // The preprocessing stands in the model file.
     ("model", &["files", "engine", "data", "net"]),
     ("eval", &["model", "engine", "data", "net", "random"]),
-    ("train", &["files", "eval", "model", "engine", "data", "net", "random"]),
+    ("train", &["files", "eval", "model", "parallel", "engine", "data", "net", "random"]),
 ];
 
 /// Modules that all modules may use.

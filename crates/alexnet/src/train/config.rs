@@ -8,6 +8,7 @@ use super::signals::Interrupt;
 use super::watch::{OnDivergence, OnPlateau};
 use crate::data::Dataset;
 use crate::net::Recipe;
+use crate::parallel::Job;
 
 /// What to train, on which images, and how.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub struct Config {
     pub on_plateau: OnPlateau,
     /// Stop after the forecast.
     pub only_forecast: bool,
+    /// The processes that train together.
+    pub job: Job,
     /// Stops the training early; what was learned is saved.
     pub interrupt: Interrupt,
 }
@@ -85,6 +88,7 @@ impl Config {
             on_divergence: OnDivergence::default(),
             on_plateau: OnPlateau::default(),
             only_forecast: false,
+            job: Job::default(),
             interrupt: Interrupt::new(),
         }
     }

@@ -17,6 +17,7 @@ use alexnet::error::shell;
 use alexnet::eval::model_path;
 use alexnet::model::Model;
 use alexnet::net::{Change, Edit, Recipe, RecipeUse};
+use alexnet::parallel::Job;
 use alexnet::train::checkpoint_writer::Frequency;
 use alexnet::train::origin::{Origin, Requests, is_run};
 use alexnet::train::signals::Interrupt;
@@ -53,6 +54,7 @@ pub(super) fn of(args: &TrainArgs, out: &Output) -> Result<Config> {
     let on_divergence = action::<DivergenceAction>(requests.on_divergence.as_deref(), "on_divergence")?;
     let on_plateau = action::<PlateauAction>(requests.on_plateau.as_deref(), "on_plateau")?;
     Ok(Config {
+        job: Job::default(),
         source,
         run: folder(args, resumed),
         init: args.init.clone(),

@@ -1,0 +1,434 @@
+//! Collective operations of a group of ranks, built on messages between two.
+//!
+//! Sums are taken in a fixed binary tree over the ranks of the group, `((0 + 1) + (2 + 3)) + ...`, so that they have the same
+//! bits with every transport, and as one process that adds leaves in the same tree.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::traffic::{Purpose, Traffic};
+use super::transport::{Lane, Transport};
+use crate::error::Kind;
+use crate::{Error, Result};
+
+/// A group of ranks that communicate for one purpose. Every member calls the same operations in the same order.
+#[derive(Clone, Debug)]
+pub struct Collective {
+    transport: Arc<dyn Transport>,
+    lane: Lane,
+    purpose: Purpose,
+    traffic: Arc<Traffic>,
+    /// The ranks of the group, in the order of sums and concatenations.
+    members: Vec<usize>,
+    /// The position of this rank in the group.
+    index: usize,
+}
+
+impl Collective {
+    /// All ranks of a job.
+    pub fn world(
+        transport: &Arc<dyn Transport>,
+        lane: Lane,
+        purpose: Purpose,
+        traffic: &Arc<Traffic>,
+    ) -> Self {
+        Self {
+            transport: Arc::clone(transport),
+            lane,
+            purpose,
+            traffic: Arc::clone(traffic),
+            members: (0..transport.size()).collect(),
+            index: transport.rank(),
+        }
+    }
+
+    /// The group of those ranks of the job, which must include this one.
+    ///
+    /// # Errors
+    /// Returns an error if this rank is not among them.
+    pub fn group(&self, members: Vec<usize>) -> Result<Self> {
+        let rank = self.transport.rank();
+        let index = members.iter().position(|&member| member == rank).ok_or_else(|| {
+            Error::new(Kind::Runtime, format!("rank {rank} is not in the group of ranks {members:?}"))
+        })?;
+        Ok(Self { members, index, ..self.clone() })
+    }
+
+    /// The position of this rank in the group.
+    pub const fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The number of ranks in the group.
+    pub const fn size(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Replaces `values` of every member by their sum over the group.
+    ///
+    /// Every rank sends `2 (size - 1) / size` of the values: half of them to a neighbor, a quarter to the next, and so on,
+    /// which leaves each rank with the sum of a part, and the sums back the same way.
+    ///
+    /// # Errors
+    /// Returns an error if the size of the group is not a power of two, or the transport fails.
+    pub fn all_reduce(&self, values: &mut [f32]) -> Result<()> {
+        let own = self.reduce_scatter(values)?;
+        self.gather_halves(values, own)
+    }
+
+    /// The first half of [`Collective::all_reduce`]: sums over the group, of which this rank has those in the returned range.
+    /// The other values are left undefined.
+    ///
+    /// # Errors
+    /// As [`Collective::all_reduce`].
+    pub fn reduce_scatter(&self, values: &mut [f32]) -> Result<Range<usize>> {
+        self.check_power_of_two()?;
+        let mut part = 0..values.len();
+        let mut received = vec![0.0; values.len().div_ceil(2)];
+        for level in 0..self.size().trailing_zeros() {
+            let (kept, given) = halves(part, self.index >> level & 1);
+            let peer = self.index ^ 1 << level;
+            let memory = &mut received[..kept.len()];
+            self.exchange(peer, &values[given], memory)?;
+            values[kept.clone()].iter_mut().zip(&*memory).for_each(|(sum, value)| *sum += value);
+            part = kept;
+        }
+        Ok(part)
+    }
+
+    /// The second half of [`Collective::all_reduce`]: hands every rank's part of `values`, as [`Collective::reduce_scatter`]
+    /// divides them, to all ranks.
+    ///
+    /// # Errors
+    /// As [`Collective::all_reduce`].
+    pub fn gather_halves(&self, values: &mut [f32], own: Range<usize>) -> Result<()> {
+        let mut parts = vec![0..values.len()];
+        for level in 0..self.size().trailing_zeros() {
+            let (kept, _) = halves(parts[level as usize].clone(), self.index >> level & 1);
+            parts.push(kept);
+        }
+        debug_assert_eq!(parts.last(), Some(&own));
+        for level in (0..self.size().trailing_zeros()).rev() {
+            let Range { start, end } = parts[level as usize];
+            let (lower, upper) = values[start..end].split_at_mut((end - start) / 2);
+            let peer = self.index ^ 1 << level;
+            let (send, receive) = if self.index >> level & 1 == 0 { (lower, upper) } else { (upper, lower) };
+            self.exchange(peer, send, receive)?;
+        }
+        Ok(())
+    }
+
+    /// Hands every rank's part of `values` to all ranks: `parts[i]` is that of member `i`. Every rank sends its part to each
+    /// other.
+    ///
+    /// # Errors
+    /// Returns an error if the transport fails.
+    pub fn all_gather(&self, values: &mut [f32], parts: &[Range<usize>]) -> Result<()> {
+        let own = values[parts[self.index].clone()].to_vec();
+        for step in 1..self.size() {
+            let (to, from) = self.neighbors(step);
+            self.shift(to, &own, from, &mut values[parts[from].clone()])?;
+        }
+        Ok(())
+    }
+
+    /// Replaces the part of this rank in `values` by its sum over the group, in the order of the tree; `parts[i]` is that of
+    /// member `i`. The other values are left as they are.
+    ///
+    /// # Errors
+    /// Returns an error if the transport fails.
+    pub fn scatter_sums(&self, values: &mut [f32], parts: &[Range<usize>]) -> Result<()> {
+        let own = parts[self.index].clone();
+        let mut received = vec![Vec::new(); self.size()];
+        received[self.index] = values[own.clone()].to_vec();
+        for step in 1..self.size() {
+            let (to, from) = self.neighbors(step);
+            let mut memory = vec![0.0; own.len()];
+            self.shift(to, &values[parts[to].clone()], from, &mut memory)?;
+            received[from] = memory;
+        }
+        values[own].copy_from_slice(&tree_sum(received));
+        Ok(())
+    }
+
+    /// Returns the value of every rank, in order.
+    ///
+    /// # Errors
+    /// Returns an error if the transport fails, or a rank sends something else.
+    pub fn all_gather_values<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<Vec<T>> {
+        let own = encode(value)?;
+        let mut values = Vec::with_capacity(self.size());
+        let mut received: Vec<Vec<u8>> = vec![Vec::new(); self.size()];
+        for step in 1..self.size() {
+            let (to, from) = self.neighbors(step);
+            let mut len = [0; 8];
+            self.send_receive(to, &(own.len() as u64).to_le_bytes(), from, &mut len)?;
+            received[from] = self.memory(u64::from_le_bytes(len))?;
+            self.send_receive(to, &own, from, &mut received[from])?;
+        }
+        received[self.index] = own;
+        for (index, bytes) in received.iter().enumerate() {
+            values.push(decode(bytes, self.members[index])?);
+        }
+        Ok(values)
+    }
+
+    /// Returns the value of the first rank, which passes `Some`; the others pass `None`.
+    ///
+    /// # Errors
+    /// Returns an error if the transport fails, or a rank sends something else.
+    pub fn broadcast_value<T: Serialize + DeserializeOwned>(&self, value: Option<&T>) -> Result<T> {
+        let mut bytes = value.map(encode).transpose()?.unwrap_or_default();
+        let mut len = (bytes.len() as u64).to_le_bytes();
+        self.broadcast_bytes(&mut len)?;
+        if self.index > 0 {
+            bytes = self.memory(u64::from_le_bytes(len))?;
+        }
+        self.broadcast_bytes(&mut bytes)?;
+        decode(&bytes, self.members[0])
+    }
+
+    /// Copies the values of the first rank to all ranks.
+    ///
+    /// # Errors
+    /// Returns an error if the transport fails.
+    pub fn broadcast(&self, values: &mut [f32]) -> Result<()> {
+        self.broadcast_bytes(bytemuck::cast_slice_mut(values))
+    }
+
+    /// Sends values to a member.
+    ///
+    /// # Errors
+    /// Returns an error if the transport fails.
+    pub fn send(&self, to: usize, values: &[f32]) -> Result<()> {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        self.traffic.add(self.purpose, bytes.len());
+        self.transport.transfer(self.lane, Some((self.members[to], bytes)), None)
+    }
+
+    /// Receives values from a member.
+    ///
+    /// # Errors
+    /// Returns an error if the transport fails.
+    pub fn receive(&self, from: usize, values: &mut [f32]) -> Result<()> {
+        let bytes = bytemuck::cast_slice_mut(values);
+        self.transport.transfer(self.lane, None, Some((self.members[from], bytes)))
+    }
+
+    /// A binomial tree: in each round, every rank that has the bytes hands them to one that does not.
+    fn broadcast_bytes(&self, bytes: &mut [u8]) -> Result<()> {
+        let mut distance = 1;
+        while distance < self.size() {
+            if self.index < distance && self.index + distance < self.size() {
+                self.traffic.add(self.purpose, bytes.len());
+                let to = self.members[self.index + distance];
+                self.transport.transfer(self.lane, Some((to, bytes)), None)?;
+            } else if (distance..2 * distance).contains(&self.index) {
+                let from = self.members[self.index - distance];
+                self.transport.transfer(self.lane, None, Some((from, bytes)))?;
+            }
+            distance *= 2;
+        }
+        Ok(())
+    }
+
+    /// The members to send to and to receive from in a step of a cyclic exchange.
+    const fn neighbors(&self, step: usize) -> (usize, usize) {
+        let size = self.members.len();
+        ((self.index + step) % size, (self.index + size - step) % size)
+    }
+
+    fn exchange(&self, peer: usize, send: &[f32], receive: &mut [f32]) -> Result<()> {
+        self.shift(peer, send, peer, receive)
+    }
+
+    fn shift(&self, to: usize, send: &[f32], from: usize, receive: &mut [f32]) -> Result<()> {
+        self.send_receive(to, bytemuck::cast_slice(send), from, bytemuck::cast_slice_mut(receive))
+    }
+
+    fn send_receive(&self, to: usize, send: &[u8], from: usize, receive: &mut [u8]) -> Result<()> {
+        self.traffic.add(self.purpose, send.len());
+        let (to, from) = (self.members[to], self.members[from]);
+        self.transport.transfer(self.lane, Some((to, send)), Some((from, receive)))
+    }
+
+    /// Memory for a message whose length another rank has announced.
+    fn memory(&self, len: u64) -> Result<Vec<u8>> {
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let mut memory = Vec::new();
+        alexnet_kernels::memory::reserve(&mut memory, len).map_err(|_| Error::out_of_memory(len, None))?;
+        memory.resize(len, 0);
+        Ok(memory)
+    }
+
+    fn check_power_of_two(&self) -> Result<()> {
+        match self.size().is_power_of_two() {
+            true => Ok(()),
+            false => Err(Error::usage(format!(
+                "{} processes share gradients, expected a power of two",
+                self.size()
+            ))),
+        }
+    }
+}
+
+/// The half of a part that a rank keeps, and the other, by a bit of its position.
+fn halves(part: Range<usize>, bit: usize) -> (Range<usize>, Range<usize>) {
+    let middle = part.start + part.len() / 2;
+    match bit {
+        0 => (part.start..middle, middle..part.end),
+        _ => (middle..part.end, part.start..middle),
+    }
+}
+
+/// The sum of vectors in a binary tree.
+fn tree_sum(mut values: Vec<Vec<f32>>) -> Vec<f32> {
+    while values.len() > 1 {
+        let mut next = Vec::with_capacity(values.len().div_ceil(2));
+        let mut pairs = values.into_iter();
+        while let Some(mut left) = pairs.next() {
+            if let Some(right) = pairs.next() {
+                left.iter_mut().zip(&right).for_each(|(a, b)| *a += b);
+            }
+            next.push(left);
+        }
+        values = next;
+    }
+    values.pop().unwrap_or_default()
+}
+
+fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(value)
+        .map_err(|error| Error::new(Kind::Runtime, format!("cannot encode a message: {error}")))
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8], rank: usize) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        Error::new(Kind::Runtime, format!("cannot decode a message from rank {rank}: {error}"))
+            .help("start all ranks with the same program")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parallel::threads::ThreadTransport;
+
+    /// Runs `work` on every rank of a job of threads, and returns the results in order.
+    fn on_ranks<R: Send>(size: usize, work: impl Fn(Collective) -> R + Sync) -> Vec<R> {
+        std::thread::scope(|scope| {
+            let ranks: Vec<_> = ThreadTransport::job(size)
+                .into_iter()
+                .map(|transport| {
+                    let work = &work;
+                    scope.spawn(move || {
+                        let transport: Arc<dyn Transport> = Arc::new(transport);
+                        let traffic = Arc::new(Traffic::default());
+                        work(Collective::world(&transport, Lane::Main, Purpose::Gradients, &traffic))
+                    })
+                })
+                .collect();
+            ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
+        })
+    }
+
+    /// Values whose sum depends on its order.
+    fn values(rank: usize, len: usize) -> Vec<f32> {
+        (0..len).map(|i| 1.0 / (1 + (i * 7 + rank * 13) % 29) as f32).collect()
+    }
+
+    #[test]
+    fn sums_are_those_of_the_tree_on_every_rank() {
+        for (size, len) in [(1, 5), (2, 7), (4, 1), (4, 1001), (8, 64), (8, 3)] {
+            let expected = tree_sum((0..size).map(|rank| values(rank, len)).collect());
+            let sums = on_ranks(size, |group| {
+                let mut own = values(group.index(), len);
+                group.all_reduce(&mut own).unwrap();
+                (own, group.traffic.sent(Purpose::Gradients))
+            });
+            for (sum, sent) in sums {
+                assert_eq!(sum, expected);
+                if len.is_multiple_of(size) {
+                    assert_eq!(sent as usize, 2 * (size - 1) * len / size * size_of::<f32>());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_of_three_ranks_are_refused() {
+        for error in on_ranks(3, |group| group.all_reduce(&mut [1.0]).unwrap_err()) {
+            assert!(error.message.contains("3 processes"), "{error}");
+        }
+    }
+
+    #[test]
+    fn parts_of_any_size_are_gathered_and_scattered() {
+        for size in [1, 2, 3, 4, 6] {
+            let bounds: Vec<usize> = (0..=size).map(|i| i * 11 / size).collect();
+            let parts: Vec<Range<usize>> = bounds.windows(2).map(|pair| pair[0]..pair[1]).collect();
+            let whole = values(0, 11);
+            let gathered = on_ranks(size, |group| {
+                let mut values = vec![0.0; 11];
+                let own = parts[group.index()].clone();
+                values[own.clone()].copy_from_slice(&whole[own]);
+                group.all_gather(&mut values, &parts).unwrap();
+                values
+            });
+            assert!(gathered.iter().all(|values| *values == whole));
+            let expected = tree_sum((0..size).map(|rank| values(rank, 11)).collect());
+            let scattered = on_ranks(size, |group| {
+                let mut values = values(group.index(), 11);
+                group.scatter_sums(&mut values, &parts).unwrap();
+                let own = parts[group.index()].clone();
+                values[own.clone()] == expected[own]
+            });
+            assert!(scattered.iter().all(|&right| right));
+        }
+    }
+
+    #[test]
+    fn values_are_shared() {
+        for size in [1, 2, 5] {
+            let all =
+                on_ranks(size, |group| group.all_gather_values(&format!("rank {}", group.index())).unwrap());
+            let expected: Vec<String> = (0..size).map(|rank| format!("rank {rank}")).collect();
+            assert!(all.iter().all(|values| *values == expected));
+            let heard = on_ranks(size, |group| {
+                let own = (group.index() == 0).then(|| "a command".to_owned());
+                group.broadcast_value(own.as_ref()).unwrap()
+            });
+            assert!(heard.iter().all(|value| value == "a command"));
+        }
+    }
+
+    #[test]
+    fn a_rank_that_fails_ends_the_others() {
+        let errors = on_ranks(3, |group| match group.index() {
+            1 => {
+                let error = Error::data("no images");
+                group.transport.abort(&error);
+                error
+            }
+            _ => group.receive(1, &mut [0.0]).unwrap_err(),
+        });
+        for error in [&errors[0], &errors[2]] {
+            assert!(error.message.contains("rank 1 ended the job: no images"), "{error}");
+        }
+    }
+
+    #[test]
+    fn groups_are_ranks_of_the_job() {
+        let sums = on_ranks(4, |world| {
+            let rank = world.index();
+            let pair = world.group(vec![rank % 2, rank % 2 + 2]).unwrap();
+            let mut values = [rank as f32];
+            pair.all_reduce(&mut values).unwrap();
+            values[0]
+        });
+        assert_eq!(sums, [2.0, 4.0, 2.0, 4.0]);
+    }
+}

@@ -1,0 +1,21 @@
+//! Training on several processes.
+//!
+//! | file | contents |
+//! |---|---|
+//! | [`job`] | the processes of a job, and how they share the work |
+//! | [`transport`] | messages between two ranks; a job of one process |
+//! | [`threads`] | a job whose processes are threads |
+//! | [`patience`] | what is said of a rank that does not answer |
+//! | [`collective`] | sums, gathers and broadcasts of a group of ranks |
+//! | [`traffic`] | bytes sent |
+
+pub mod collective;
+pub mod job;
+pub mod patience;
+pub mod threads;
+pub mod traffic;
+pub mod transport;
+
+pub use collective::Collective;
+pub use job::{ExchangePrecision, FcExchange, Job, Scheme};
+pub use transport::{Solo, Transport};

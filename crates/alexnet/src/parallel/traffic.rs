@@ -1,0 +1,40 @@
+//! Bytes sent, by purpose.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+/// Bytes that this rank has sent. Shared by the collectives of a rank.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    sent: [AtomicU64; Purpose::ALL.len()],
+}
+
+/// What bytes are sent for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// Gradients of weights and biases.
+    Gradients,
+    /// Activations, and gradients with respect to them.
+    Activations,
+    /// Commands, labels, losses, parameters for a checkpoint.
+    Control,
+}
+
+impl Purpose {
+    /// All purposes.
+    pub const ALL: [Self; 3] = [Self::Gradients, Self::Activations, Self::Control];
+}
+
+impl Traffic {
+    /// Adds bytes.
+    pub fn add(&self, purpose: Purpose, bytes: usize) {
+        self.sent[purpose as usize].fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes sent so far for a purpose.
+    pub fn sent(&self, purpose: Purpose) -> u64 {
+        self.sent[purpose as usize].load(Ordering::Relaxed)
+    }
+}
