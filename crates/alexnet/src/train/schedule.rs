@@ -210,6 +210,50 @@ mod tests {
         assert_eq!(serde_json::from_value::<LrState>(json).unwrap(), state);
     }
 
+    /// The learning rates of the first `count` steps, 4 per epoch, with errors that do not improve.
+    fn step_rates(state: &mut LrState, schedule: &Schedule, count: usize) -> Vec<f32> {
+        let mut rates = Vec::new();
+        for i in 0..count {
+            rates.push(state.step_lr(schedule, 0.08, EpochStep { step: i % 4 + 1, steps: 4 }));
+            if i % 4 == 3 {
+                state.finish_epoch(schedule, 0.5);
+            }
+        }
+        rates
+    }
+
+    #[test]
+    fn a_warm_up_rises_in_every_step_to_the_full_learning_rate() {
+        let schedule = Schedule { warm_up_epochs: Some(2), ..schedule(9, vec![3], None) };
+        let rates = step_rates(&mut LrState::default(), &schedule, 14);
+        let rising = [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08];
+        assert_eq!(
+            (&rates[..8], &rates[8..12], &rates[12..]),
+            (&rising[..], &[0.08; 4][..], &[0.008; 2][..])
+        );
+    }
+
+    #[test]
+    fn divisions_apply_within_a_warm_up() {
+        let schedule = Schedule { warm_up_epochs: Some(2), ..schedule(9, vec![1], None) };
+        let rates = step_rates(&mut LrState::default(), &schedule, 9);
+        assert_eq!(rates, [0.01, 0.02, 0.03, 0.04, 0.005, 0.006, 0.007, 0.008, 0.008]);
+    }
+
+    #[test]
+    fn without_a_warm_up_every_step_has_the_learning_rate_of_its_epoch() {
+        let schedule = schedule(9, vec![1], None);
+        assert_eq!(step_rates(&mut LrState::default(), &schedule, 5), [0.08, 0.08, 0.08, 0.08, 0.008]);
+    }
+
+    #[test]
+    fn an_edit_ends_the_warm_up() {
+        let schedule = Schedule { warm_up_epochs: Some(2), ..schedule(9, vec![], None) };
+        let mut state = LrState::default();
+        state.set_lr(0.05);
+        assert_eq!(step_rates(&mut state, &schedule, 5), [0.05; 5]);
+    }
+
     #[test]
     fn a_resumed_schedule_continues_the_same() {
         let schedule = schedule(90, vec![], Some(Plateau { patience: 2, times: 3 }));
