@@ -45,7 +45,7 @@ impl<'a> Batch<'a> {
 
     /// The images, labels and keys of a range.
     pub(super) fn slice(&self, range: Range<usize>) -> Self {
-        let image = self.images.len() / self.labels.len();
+        let image = self.images.len() / self.labels.len().max(1);
         let images = &self.images[range.start * image..range.end * image];
         let shard = Shard { first: self.shard.first + range.start, ..self.shard };
         Self { images, labels: &self.labels[range.clone()], keys: &self.keys[range], shard }

@@ -57,10 +57,10 @@ impl Engine for CpuEngine {
         self.pixel_gradient(images, objective)
     }
 
-    fn forward_backward(
-        &mut self,
+    fn forward_backward<'a>(
+        &'a mut self,
         batch: &Batch<'_>,
-        on_gradient: &mut OnGradient<'_>,
+        on_gradient: &mut OnGradient<'_, 'a>,
     ) -> Result<StepOutcome> {
         self.train(batch, Gradients::Keep(on_gradient))
     }
@@ -84,8 +84,8 @@ impl Engine for CpuEngine {
         };
         if training.frozen != frozen {
             training.frozen = frozen;
-            training.gradient.fill(0.0);
             training.velocity.fill(0.0);
+            self.parameter_gradients[layer].iter_mut().for_each(|gradient| gradient.fill(0.0));
             self.lower_backward();
         }
         Ok(())
