@@ -123,9 +123,10 @@ impl JobEngine {
         }
     }
 
-    /// The magnitudes of each layer, after a step that kept its gradients. Those of activations are of this rank's images.
+    /// The magnitudes of each layer, after a step that kept its gradients.
     pub(in crate::train) fn health(&self) -> Result<Vec<Health>> {
-        self.member.engine.health()
+        self.team.tell(&Command::Health)?;
+        self.member.engine.health_of(&self.member.outputs()?)
     }
 
     /// Freezes a layer, or lets it learn again.
