@@ -158,7 +158,7 @@ impl Optimizer {
 }
 
 /// How the learning rate of each layer is determined.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "algorithm", rename_all = "kebab-case")]
 pub enum Algorithm {
     /// Stochastic gradient descent: all layers have the same, apart from the factors of the recipe.

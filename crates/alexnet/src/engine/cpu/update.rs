@@ -1,7 +1,7 @@
 //! The update of the paper, section 5, layer by layer.
 
 use super::learn::accumulate;
-use super::parameters::{Parameters, Trained};
+use super::parameters::{Pair, Parameters, Trained};
 use super::piece::Piece;
 use crate::engine::batch::Update;
 use crate::engine::health::Place;
@@ -10,12 +10,17 @@ use alexnet_kernels::sgd::{SgdSettings, SquaredNorms};
 use alexnet_kernels::{fc, sgd};
 
 /// Applies the gradient of a layer that learns. Returns which of its values are non-finite afterwards.
-pub(super) fn apply(layer: &Layer, parameters: &mut Parameters, update: &Update) -> Option<Place> {
+pub(super) fn apply(
+    layer: &Layer,
+    parameters: &mut Parameters,
+    gradient: &Pair,
+    update: &Update,
+) -> Option<Place> {
     let local_rate = match update.algorithm {
         Algorithm::Sgd => LocalRate::Common,
-        Algorithm::Lars { trust } => LocalRate::Lars { trust, norms: squared_norms(parameters)? },
+        Algorithm::Lars { trust } => LocalRate::Lars { trust, norms: squared_norms(parameters, gradient)? },
     };
-    apply_at(layer, parameters, update, local_rate)
+    apply_at(layer, parameters, gradient, update, local_rate)
 }
 
 /// The learning rate of a layer's weights.
@@ -33,20 +38,21 @@ pub(super) enum LocalRate {
 }
 
 /// The squared norms of a layer's weights and of their gradient, which must be final.
-pub(super) fn squared_norms(parameters: &mut Parameters) -> Option<SquaredNorms> {
-    let Trained { weights, training, .. } = parameters.trained()?;
-    Some(SquaredNorms::of(weights, &training.gradient.weights))
+pub(super) fn squared_norms(parameters: &mut Parameters, gradient: &Pair) -> Option<SquaredNorms> {
+    let Trained { weights, .. } = parameters.trained()?;
+    Some(SquaredNorms::of(weights, &gradient.weights))
 }
 
 /// Applies the gradient of a layer that learns, at a learning rate of its own. Returns as [`apply`] does.
 pub(super) fn apply_at(
     layer: &Layer,
     parameters: &mut Parameters,
+    gradient: &Pair,
     update: &Update,
     local_rate: LocalRate,
 ) -> Option<Place> {
     let (spec, Trained { weights, biases, training }) = (layer.weights()?, parameters.trained()?);
-    let (gradient, velocity) = (&training.gradient, &mut training.velocity);
+    let velocity = &mut training.velocity;
     let settings = local_rate.scale(weight_settings(spec, update));
     let weights_finite = sgd::step(weights, &mut velocity.weights, &gradient.weights, settings);
     let settings = bias_settings(spec, update);
@@ -60,6 +66,7 @@ pub(super) fn apply_at(
 pub(super) fn step(
     layer: &Layer,
     parameters: &mut Parameters,
+    gradient: &mut Pair,
     piece: &Piece<'_>,
     x: &[f32],
     dy: &[f32],
@@ -70,7 +77,7 @@ pub(super) fn step(
     match (&layer.operation, update.algorithm) {
         // The gradient goes from the product's blocks into the update, and is never stored. LARS needs its norm first.
         (Operation::Fc(g, spec), Algorithm::Sgd) if piece.is_only() && fc::supports_step(n) => {
-            let (gradient, velocity) = (&mut training.gradient, &mut training.velocity);
+            let velocity = &mut training.velocity;
             let settings = weight_settings(spec, update);
             let weights_finite = fc::step(g, n, x, dy, weights, &mut velocity.weights, settings);
             fc::backward_biases(g, n, dy, &mut gradient.biases);
@@ -79,9 +86,8 @@ pub(super) fn step(
             non_finite(weights_finite, biases_finite)
         }
         _ => {
-            accumulate(layer, training, piece.micro_batch, x, dy);
-            piece.finish_leaf(training);
-            if piece.is_last() { apply(layer, parameters, update) } else { None }
+            accumulate(layer, gradient, training, piece, x, dy);
+            if piece.is_last() { apply(layer, parameters, gradient, update) } else { None }
         }
     }
 }
