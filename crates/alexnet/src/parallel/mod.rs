@@ -6,10 +6,12 @@
 //! | [`transport`] | messages between two ranks; a job of one process |
 //! | [`threads`] | a job whose processes are threads |
 //! | [`patience`] | what is said of a rank that does not answer |
+//! | `half` | values in half precision for a message |
 //! | [`collective`] | sums, gathers and broadcasts of a group of ranks |
 //! | [`traffic`] | bytes sent |
 
 pub mod collective;
+mod half;
 pub mod job;
 pub mod patience;
 pub mod threads;

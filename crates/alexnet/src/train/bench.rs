@@ -99,7 +99,7 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
         let mut timings = Vec::new();
         let batch_of = Batch::whole(&images, &labels, &keys);
         // A learning rate of 0 keeps the values of the first step from growing.
-        let update = Update { rate: 0.0, momentum: recipe.optimizer.momentum, decay: recipe.optimizer.decay };
+        let update = Update::new(&recipe.optimizer, 0.0);
         let step = || {
             let StepOutcome { loss, .. } = engine.step(&batch_of, &update)?;
             // Such a step is cut short, so it cannot be measured.

@@ -8,7 +8,7 @@ use crate::random::{Purpose, key};
 use alexnet_kernels::memory::Buffer;
 
 const IMAGES: usize = 4;
-const UPDATE: Update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
+const UPDATE: Update = Update::sgd(0.01, 0.9, 0.0005);
 
 fn recipe() -> Recipe {
     let text = include_str!("../../../tests/support/every-layer.toml");
@@ -147,7 +147,7 @@ fn health_has_the_magnitudes_of_the_values() {
     let images: Vec<f32> = (0..IMAGES * engine.network.input.len()).map(|i| noise(9, i as u64)).collect();
     let batch = Batch::whole(&images, &[0, 1, 2, 3], &[5, 6, 7, 8]);
     engine.forward_backward(&batch, &mut |_| Ok(())).unwrap();
-    engine.apply(&Update { rate: 0.5, momentum: 0.9, decay: 0.0 }).unwrap();
+    engine.apply(&Update::sgd(0.5, 0.9, 0.0)).unwrap();
     let health = engine.health().unwrap();
     assert_eq!(health.len(), learning(&engine).len());
     for layer in &health {
