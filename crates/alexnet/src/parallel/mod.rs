@@ -8,8 +8,10 @@
 //! | [`patience`] | what is said of a rank that does not answer |
 //! | [`collective`] | sums, gathers and broadcasts of a group of ranks |
 //! | [`traffic`] | bytes sent |
+//! | [`cost`] | what a step costs on more machines than there are |
 
 pub mod collective;
+pub mod cost;
 pub mod job;
 pub mod patience;
 pub mod threads;
