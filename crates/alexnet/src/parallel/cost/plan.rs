@@ -271,13 +271,14 @@ mod tests {
         for load in [Load::ImagesPerNode(128), Load::GlobalBatch(4096)] {
             for scheme in 0..SCHEMES.len() {
                 let mut slower: Vec<f64> = Vec::new();
+                // Slightly above 1 where ranks share weights: each updates only its own.
                 for name in ["1GbE", "10GbE", "25GbE", "100GbE"] {
                     let rows = rows(load, link(name), ExchangePrecision::F32, &NODES).unwrap();
                     let found: Vec<f64> =
                         rows.iter().filter_map(|row| Some(forecast(row, scheme)?.efficiency)).collect();
                     assert!(found.len() >= 10, "{found:?}");
                     assert!(
-                        found.iter().all(|&efficiency| efficiency > 0.0 && efficiency < 1.0 + 1e-9),
+                        found.iter().all(|&efficiency| efficiency > 0.0 && efficiency < 1.02),
                         "{found:?}"
                     );
                     let powers = &found[..10];
