@@ -113,6 +113,55 @@ fn sum_in_a_tree(gradients: &[Vec<Tensor>]) -> Vec<Tensor> {
     left
 }
 
+/// The last batch of an epoch may have fewer images than there are leaves.
+#[test]
+fn leaves_without_images_change_no_bit() {
+    for (n, leaves) in [(1, 2), (3, 4), (2, 8), (5, 8)] {
+        let images = Images::new(&every_layer(), n);
+        let (outcome, whole) = whole_gradients(&images, leaves);
+        assert!(outcome.loss.is_finite());
+        for ranks in [2, leaves] {
+            let start = |rank: usize| rank * n / ranks;
+            let shards: Vec<_> = (0..ranks).map(|rank| start(rank)..start(rank + 1)).collect();
+            let parts = gradients(&images, leaves, &shards);
+            let loss: f64 = parts.iter().map(|(outcome, _)| outcome.loss).sum();
+            assert!((loss - outcome.loss).abs() < 1e-12);
+            let sum = sum_in_a_tree(&parts.into_iter().map(|(_, gradient)| gradient).collect::<Vec<_>>());
+            let bits = |tensors: &[Tensor]| -> Vec<u32> {
+                tensors.iter().flat_map(|tensor| tensor.data.iter().map(|value| value.to_bits())).collect()
+            };
+            assert!(bits(&sum) == bits(&whole), "{n} images, {leaves} leaves, {ranks} engines");
+        }
+    }
+}
+
+#[test]
+fn a_shard_without_images_has_gradients_of_zero() {
+    let images = Images::new(&every_layer(), 8);
+    for leaves in [1, 4] {
+        let mut engine = images.engine(leaves);
+        engine.forward_backward(&images.shard(0..8), &mut |_| Ok(())).unwrap();
+        let mut layers = Vec::new();
+        let mut on_gradient = |gradient: LayerGradient<'_>| {
+            let zeros = |values: &[f32]| values.iter().all(|value| value.to_bits() == 0);
+            assert!(zeros(gradient.weights) && zeros(gradient.biases));
+            layers.push(gradient.layer);
+            Ok(())
+        };
+        let outcome = engine.forward_backward(&images.shard(3..3), &mut on_gradient).unwrap();
+        assert_eq!(outcome, StepOutcome { loss: 0.0, correct: 0 });
+        let learning = images.network.layers.iter().filter(|layer| layer.weights().is_some()).count();
+        assert_eq!(layers.len(), learning);
+        assert_eq!(engine.non_finite().unwrap(), None);
+        assert!(engine.health().unwrap().iter().all(|layer| layer.gradient == 0.0));
+        // Momentum and weight decay act without images too.
+        engine.apply(&UPDATE).unwrap();
+        let before = engine.parameters().unwrap();
+        engine.step(&images.shard(3..3), &UPDATE).unwrap();
+        assert!(engine.parameters().unwrap() != before && engine.non_finite().unwrap().is_none());
+    }
+}
+
 /// A step in one call, in two calls and in micro-batches has the same bits, also with leaves.
 #[test]
 fn steps_with_leaves_are_the_same_in_one_call_and_in_two() {
@@ -166,6 +215,32 @@ fn gradients_reduced_in_place_are_applied() {
     assert!(first.parameters().unwrap() == whole.parameters().unwrap());
 }
 
+/// The memory of gradients outlives the call that hands it out: another thread doubles them while the pass continues.
+#[test]
+fn gradients_are_reduced_by_another_thread() {
+    let images = Images::new(&every_layer(), 8);
+    let mut whole = images.engine(2);
+    whole.forward_backward(&images.shard(0..8), &mut |_| Ok(())).unwrap();
+    let mut engine = images.engine(2);
+    let work = engine.as_mut();
+    std::thread::scope(|scope| {
+        let (to_reduce, gradients) = std::sync::mpsc::channel::<LayerGradient<'_>>();
+        scope.spawn(move || {
+            for gradient in gradients {
+                gradient.weights.iter_mut().for_each(|value| *value *= 2.0);
+            }
+        });
+        let mut send = move |gradient| {
+            to_reduce.send(gradient).map_err(|_| alexnet::Error::usage("the reducing thread ended"))
+        };
+        work.forward_backward(&images.shard(0..8), &mut send).unwrap();
+    });
+    for (once, twice) in whole.gradients().unwrap().iter().zip(engine.gradients().unwrap()) {
+        let factor = if once.name.ends_with("weight") { 2.0 } else { 1.0 };
+        assert!(once.data.iter().zip(&twice.data).all(|(a, b)| factor * a == *b), "{}", once.name);
+    }
+}
+
 #[test]
 fn a_failed_exchange_fails_the_step() {
     let images = Images::new(&every_layer(), 4);
@@ -183,8 +258,6 @@ fn shards_that_do_not_fit_are_rejected() {
         let result = images.engine(4).forward_backward(&images.shard(range.clone()), &mut |_| Ok(()));
         assert!(result.is_err(), "{range:?}");
     }
-    let few = Batch { shard: Shard::whole(3), ..images.shard(0..3) };
-    assert!(images.engine(4).step(&few, &UPDATE).is_err(), "fewer images than leaves");
     let options = Options { leaves: 3, ..Options::training(8, 1) };
     assert!(open(Device::Cpu, images.network.clone(), &options).is_err());
 }

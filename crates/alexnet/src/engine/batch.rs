@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 /// Images and labels of one training step, or of one process's share of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
@@ -43,7 +45,7 @@ impl<'a> Batch<'a> {
 
     /// The images, labels and keys of a range.
     pub(super) fn slice(&self, range: Range<usize>) -> Self {
-        let image = self.images.len() / self.labels.len();
+        let image = self.images.len() / self.labels.len().max(1);
         let images = &self.images[range.start * image..range.end * image];
         let shard = Shard { first: self.shard.first + range.start, ..self.shard };
         Self { images, labels: &self.labels[range.clone()], keys: &self.keys[range], shard }
@@ -63,7 +65,7 @@ pub struct StepOutcome {
 /// The settings of one update, `v <- momentum v - decay rate w - rate gradient; w <- w + v` (paper, section 5).
 ///
 /// Per-layer rate factors and weight decay come from the recipe; biases have no weight decay.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Update {
     /// Learning rate.
     pub rate: f32,

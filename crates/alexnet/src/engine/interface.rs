@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::batch::{Batch, StepOutcome, Update};
-use super::health::{Health, NonFinite};
+use super::health::{Health, NonFinite, OutputStatistics};
 use super::memory::MemoryTable;
 use super::tensor::{self, Tensor, TensorKind};
 use super::timings::LayerTimings;
@@ -12,7 +12,8 @@ use crate::net::Network;
 
 /// The final gradient of one layer, in the engine's own memory and layout.
 ///
-/// The receiver may reduce it in place across processes; the engine then applies the reduced values.
+/// The receiver may reduce it in place across processes; the engine then applies the reduced values. The memory outlives the
+/// call that hands it out, so that another thread can reduce it while the backward pass continues.
 #[derive(Debug)]
 pub struct LayerGradient<'a> {
     /// Position of the layer in the network.
@@ -33,8 +34,8 @@ pub enum Objective<'a> {
     Loss(&'a [u32]),
 }
 
-/// Receives the gradient of each layer as soon as it is final, last layer first.
-pub type OnGradient<'a> = dyn FnMut(LayerGradient<'_>) -> Result<()> + Send + 'a;
+/// Receives the gradient of each layer as soon as it is final, last layer first. `'a` is the borrow of the engine.
+pub type OnGradient<'f, 'a> = dyn FnMut(LayerGradient<'a>) -> Result<()> + Send + 'f;
 
 /// Executes a network on a device.
 ///
@@ -71,15 +72,16 @@ pub trait Engine: Send + fmt::Debug {
     fn input_gradient(&mut self, images: &[f32], objective: Objective<'_>) -> Result<Vec<f32>>;
 
     /// Computes loss and gradients of one batch. Calls `on_gradient` with each layer's gradient as soon as it is final,
-    /// last layer first, so that communication overlaps with the rest of the backward pass.
+    /// last layer first, so that communication overlaps with the rest of the backward pass. A shard without images has
+    /// gradients of zero.
     ///
     /// # Errors
     /// Returns an error if the batch does not fit the engine, the engine was not opened for training, or `on_gradient`
     /// fails.
-    fn forward_backward(
-        &mut self,
+    fn forward_backward<'a>(
+        &'a mut self,
         batch: &Batch<'_>,
-        on_gradient: &mut OnGradient<'_>,
+        on_gradient: &mut OnGradient<'_, 'a>,
     ) -> Result<StepOutcome>;
 
     /// Applies the gradients of the last [`Engine::forward_backward`].
@@ -116,11 +118,26 @@ pub trait Engine: Send + fmt::Debug {
     /// Returns an error if the device fails.
     fn non_finite(&self) -> Result<Option<NonFinite>>;
 
+    /// Returns the statistics of each layer's outputs for the images of the last step, one element per layer.
+    ///
+    /// # Errors
+    /// Returns an error if the engine was not opened for training.
+    fn output_statistics(&self) -> Result<Vec<OutputStatistics>>;
+
+    /// Returns the magnitudes of each layer with weights, with these statistics of outputs: those of the last step, or of all
+    /// processes that shared it.
+    ///
+    /// # Errors
+    /// Returns an error if the engine was not opened for training.
+    fn health_of(&self, outputs: &[OutputStatistics]) -> Result<Vec<Health>>;
+
     /// Returns the magnitudes of each layer with weights, after [`Engine::forward_backward`] and [`Engine::apply`].
     ///
     /// # Errors
     /// Returns an error if the engine was not opened for training.
-    fn health(&self) -> Result<Vec<Health>>;
+    fn health(&self) -> Result<Vec<Health>> {
+        self.health_of(&self.output_statistics()?)
+    }
 
     /// The time each layer took in the last forward pass or training step.
     fn timings(&self) -> &LayerTimings;

@@ -20,7 +20,7 @@ mod tensor;
 mod timings;
 
 pub use batch::{Batch, Shard, StepOutcome, Update};
-pub use health::{Health, NonFinite, Place};
+pub use health::{Health, NonFinite, OutputStatistics, Place};
 pub use interface::{Engine, LayerGradient, Objective, OnGradient};
 pub use memory::MemoryTable;
 pub use open::open;

@@ -3,7 +3,7 @@
 use super::forward::{Dropout, apply_dropout, read};
 use super::learn::accumulate;
 use super::lower::{BackwardStep, Destination};
-use super::parameters::{Parameters, Weights};
+use super::parameters::{Pair, Parameters, Training, Weights};
 use super::piece::Piece;
 use super::update;
 use crate::Result;
@@ -18,26 +18,32 @@ use alexnet_kernels::micro_batch::MicroBatch;
 use alexnet_kernels::{activation, conv, fc, local, lrn, map_norm, pool};
 
 /// What becomes of the gradients of weights and biases.
-pub(super) enum Gradients<'a> {
+pub(super) enum Gradients<'f, 'a> {
     /// They are kept, and handed out when they are final.
-    Keep(&'a mut OnGradient<'a>),
+    Keep(&'f mut OnGradient<'f, 'a>),
     /// They are applied as soon as they are final.
-    Apply(&'a Update),
+    Apply(&'f Update),
 }
 
 /// What a backward pass reads and writes. The first gradient slot starts with the gradient with respect to the logits.
-pub(super) struct Backward<'a> {
-    pub(super) network: &'a Network,
-    pub(super) steps: &'a [BackwardStep],
-    pub(super) parameters: &'a mut [Option<Parameters>],
-    pub(super) activations: &'a [Buffer],
-    pub(super) gradients: &'a mut [Buffer; 2],
-    pub(super) timings: &'a mut LayerTimings,
+pub(super) struct Backward<'b, 'a> {
+    pub(super) network: &'b Network,
+    pub(super) steps: &'b [BackwardStep],
+    pub(super) parameters: &'b mut [Option<Parameters>],
+    /// One element per layer; `None` where there is none, or it was handed out.
+    pub(super) parameter_gradients: &'b mut [Option<&'a mut Pair>],
+    pub(super) activations: &'b [Buffer],
+    pub(super) gradients: &'b mut [Buffer; 2],
+    pub(super) timings: &'b mut LayerTimings,
 }
 
-impl Backward<'_> {
+impl<'a> Backward<'_, 'a> {
     /// Adds the images of a piece to the gradients of all layers that learn. Returns where an update left non-finite values.
-    pub(super) fn train(&mut self, piece: &Piece<'_>, then: &mut Gradients<'_>) -> Result<Option<NonFinite>> {
+    pub(super) fn train(
+        &mut self,
+        piece: &Piece<'_>,
+        then: &mut Gradients<'_, 'a>,
+    ) -> Result<Option<NonFinite>> {
         let mut non_finite = None;
         let (images, dropout) = (piece.batch.images, Dropout::Training(piece.batch.keys));
         for step in self.steps {
@@ -46,18 +52,17 @@ impl Backward<'_> {
                     let (layer, n) = (&self.network.layers[position], piece.micro_batch.images());
                     let x = read(input, self.activations, images, n * layer.input.len());
                     let dy = &self.gradients[gradient][..n * layer.output.len()];
-                    if let Some(training) = training(self.parameters, position) {
-                        accumulate(layer, training, piece.micro_batch, x, dy);
-                        piece.finish_leaf(training);
+                    if let (Some(training), Some(kept)) =
+                        (training(self.parameters, position), &mut self.parameter_gradients[position])
+                    {
+                        accumulate(layer, kept, training, piece, x, dy);
                     }
                     self.timings.record(position, Pass::WeightGradient);
                 }
                 BackwardStep::Exchange { layer } => {
-                    if let (true, Gradients::Keep(on_gradient), Some(training)) =
-                        (piece.is_last(), &mut *then, training(self.parameters, layer))
+                    if let (true, Gradients::Keep(on_gradient)) = (piece.is_last(), &mut *then)
+                        && let Some(Pair { weights, biases }) = self.parameter_gradients[layer].take()
                     {
-                        let gradient = &mut training.gradient;
-                        let (weights, biases) = (&mut gradient.weights[..], &mut gradient.biases[..]);
                         on_gradient(LayerGradient { layer, weights, biases })?;
                         self.timings.resume();
                     }
@@ -66,15 +71,19 @@ impl Backward<'_> {
                     let (layer, n) = (&self.network.layers[position], piece.micro_batch.images());
                     let x = read(input, self.activations, images, n * layer.input.len());
                     let dy = &self.gradients[gradient][..n * layer.output.len()];
-                    if let (Gradients::Apply(update), Some(parameters)) =
-                        (&*then, &mut self.parameters[position])
+                    if let (Gradients::Apply(update), Some(parameters), Some(sum)) =
+                        (&*then, &mut self.parameters[position], &mut self.parameter_gradients[position])
                     {
-                        let place = update::step(layer, parameters, piece, x, dy, update);
+                        let place = update::step(layer, parameters, sum, piece, x, dy, update);
                         // Non-finite values spread downward: the highest layer is reported.
                         non_finite = non_finite.or(place.map(|place| NonFinite { layer: position, place }));
                     }
                     self.timings.record(position, Pass::WeightGradient);
                 }
+                BackwardStep::InPlace { .. }
+                | BackwardStep::InputGradient { .. }
+                | BackwardStep::CopyPixels { .. }
+                    if piece.is_empty() => {}
                 BackwardStep::InPlace { .. }
                 | BackwardStep::InputGradient { .. }
                 | BackwardStep::CopyPixels { .. } => {
@@ -137,7 +146,7 @@ impl Backward<'_> {
 }
 
 /// The training state of a layer.
-fn training(parameters: &mut [Option<Parameters>], layer: usize) -> Option<&mut super::parameters::Training> {
+fn training(parameters: &mut [Option<Parameters>], layer: usize) -> Option<&mut Training> {
     parameters[layer].as_mut()?.training.as_mut()
 }
 

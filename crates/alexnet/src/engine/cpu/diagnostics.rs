@@ -1,6 +1,6 @@
 //! Magnitudes and non-finite values of layers.
 
-use super::parameters::{Parameters, Training};
+use super::parameters::{Pair, Parameters};
 use super::plan::Plan;
 use super::state::CpuEngine;
 use crate::engine::health::{Health, NonFinite, OutputStatistics, Place};
@@ -9,27 +9,29 @@ use alexnet_kernels::measure;
 use alexnet_kernels::memory::Buffer;
 
 impl CpuEngine {
+    /// The statistics of each layer's outputs for the images of the last step.
+    pub(super) fn last_outputs(&self) -> Vec<OutputStatistics> {
+        let now = || {
+            let (plan, activations, images) = (&self.plan, &self.activations, self.last.images);
+            let mut statistics = Vec::new();
+            self.pool.install(|| {
+                add_statistics(&self.network, plan, activations, images, &mut statistics);
+            });
+            statistics
+        };
+        self.last.statistics.clone().unwrap_or_else(now)
+    }
+
     /// The magnitudes of each layer with weights.
-    pub(super) fn measure_health(&self) -> Vec<Health> {
+    pub(super) fn measure_health(&self, outputs: &[OutputStatistics]) -> Vec<Health> {
         self.pool.install(|| {
-            let now = || {
-                let mut statistics = Vec::new();
-                add_statistics(
-                    &self.network,
-                    &self.plan,
-                    &self.activations,
-                    self.last.images,
-                    &mut statistics,
-                );
-                statistics
-            };
-            let statistics = self.last.statistics.clone().unwrap_or_else(now);
-            let layers = self.network.layers.iter().zip(&self.parameters).enumerate();
-            let health = layers.filter_map(|(i, (layer, parameters))| {
-                let training = parameters.as_ref()?.training.as_ref()?;
+            let layers = self.network.layers.iter().zip(&self.parameters).zip(&self.parameter_gradients);
+            let health = layers.enumerate().filter_map(|(i, ((layer, parameters), gradient))| {
+                let velocity = &parameters.as_ref()?.training.as_ref()?.velocity;
+                let values = [gradient.as_ref()?, velocity];
                 let next = self.network.layers.get(i + 1).map(|next| &next.operation);
                 let has_relu = matches!(next, Some(Operation::Activation(Activation::Relu)));
-                Some(layer_health(layer, has_relu, parameters.as_ref()?, training, &statistics[i]))
+                Some(layer_health(layer, has_relu, parameters.as_ref()?, values, outputs.get(i)?))
             });
             health.collect()
         })
@@ -40,7 +42,7 @@ fn layer_health(
     layer: &Layer,
     has_relu: bool,
     parameters: &Parameters,
-    training: &Training,
+    [gradient, velocity]: [&Pair; 2],
     statistics: &OutputStatistics,
 ) -> Health {
     let rms = |values: &[f32]| measure::rms(values) as f32;
@@ -48,9 +50,9 @@ fn layer_health(
         layer: layer.name.clone(),
         activation: statistics.activation(layer.output.len()),
         dead_fraction: has_relu.then(|| statistics.dead_fraction()),
-        gradient: rms(&training.gradient.weights),
+        gradient: rms(&gradient.weights),
         weight: parameters.weights.with_f32(rms),
-        update: rms(&training.velocity.weights),
+        update: rms(&velocity.weights),
     }
 }
 

@@ -7,7 +7,7 @@ use super::forward::{Dropout, Forward};
 use super::parameters::Weights;
 use super::state::CpuEngine;
 use crate::engine::batch::{Batch, StepOutcome, Update};
-use crate::engine::health::{Health, NonFinite};
+use crate::engine::health::{Health, NonFinite, OutputStatistics};
 use crate::engine::interface::{Engine, Objective, OnGradient};
 use crate::engine::memory::MemoryTable;
 use crate::engine::tensor::{self, Tensor, TensorKind};
@@ -57,10 +57,10 @@ impl Engine for CpuEngine {
         self.pixel_gradient(images, objective)
     }
 
-    fn forward_backward(
-        &mut self,
+    fn forward_backward<'a>(
+        &'a mut self,
         batch: &Batch<'_>,
-        on_gradient: &mut OnGradient<'_>,
+        on_gradient: &mut OnGradient<'_, 'a>,
     ) -> Result<StepOutcome> {
         self.train(batch, Gradients::Keep(on_gradient))
     }
@@ -84,8 +84,8 @@ impl Engine for CpuEngine {
         };
         if training.frozen != frozen {
             training.frozen = frozen;
-            training.gradient.fill(0.0);
             training.velocity.fill(0.0);
+            self.parameter_gradients[layer].iter_mut().for_each(|gradient| gradient.fill(0.0));
             self.lower_backward();
         }
         Ok(())
@@ -95,9 +95,14 @@ impl Engine for CpuEngine {
         Ok(self.last.non_finite)
     }
 
-    fn health(&self) -> Result<Vec<Health>> {
+    fn output_statistics(&self) -> Result<Vec<OutputStatistics>> {
         self.require_training()?;
-        Ok(self.measure_health())
+        Ok(self.last_outputs())
+    }
+
+    fn health_of(&self, outputs: &[OutputStatistics]) -> Result<Vec<Health>> {
+        self.require_training()?;
+        Ok(self.measure_health(outputs))
     }
 
     fn timings(&self) -> &LayerTimings {

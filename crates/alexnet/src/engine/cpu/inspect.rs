@@ -92,8 +92,16 @@ impl CpuEngine {
                     }
                 }
                 timings.resume();
-                Backward { network, steps: &backward.pixels, parameters, activations, gradients, timings }
-                    .pixels(micro_batch, &images[values.clone()], &mut pixels[values]);
+                let mut backward = Backward {
+                    network,
+                    steps: &backward.pixels,
+                    parameters,
+                    parameter_gradients: &mut [],
+                    activations,
+                    gradients,
+                    timings,
+                };
+                backward.pixels(micro_batch, &images[values.clone()], &mut pixels[values]);
             }
         });
         Ok(pixels)

@@ -25,10 +25,13 @@ pub(super) const fn depth(leaves: usize) -> usize {
     leaves.ilog2() as usize
 }
 
-/// The ranges of a shard's images that are leaves of the global batch, in order. With one leaf, a shard is a leaf.
+/// The leaves that a call computes, as ranges of its images, in order. With one leaf, a shard is a leaf.
+///
+/// In a batch of fewer images than leaves, some leaves are empty, and every call adds all leaves, with those of other shards
+/// empty: adding zeros, wherever they stand in the tree, changes no value but -0.0, which becomes +0.0 in every shard.
 ///
 /// # Errors
-/// Returns an error if there are fewer images than leaves, or the shard is not a whole subtree of leaves.
+/// Returns an error if the shard is not a whole subtree of leaves.
 pub(super) fn of(shard: Shard, images: usize, leaves: usize) -> Result<Vec<Range<usize>>> {
     let Shard { first, global } = shard;
     let end = first + images;
@@ -38,19 +41,19 @@ pub(super) fn of(shard: Shard, images: usize, leaves: usize) -> Result<Vec<Range
     if leaves == 1 {
         return Ok(std::iter::once(0..images).collect());
     }
-    if global < leaves {
-        let message =
-            format!("a batch of {global} images in {leaves} leaves, expected at least one image each");
-        return Err(Error::usage(message).help("fewer leaves or a larger batch"));
-    }
     let start = |leaf: usize| leaf * global / leaves;
-    let all = (0..leaves).map(|leaf| start(leaf)..start(leaf + 1));
-    let inside: Vec<(usize, Range<usize>)> =
-        all.enumerate().filter(|(_, leaf)| first <= leaf.start && leaf.end <= end).collect();
-    let covered: usize = inside.iter().map(|(_, leaf)| leaf.len()).sum();
-    let count = inside.len();
-    let is_subtree = count.is_power_of_two() && inside[0].0.is_multiple_of(count) && covered == images;
-    if !is_subtree {
+    // In the shard's numbering; empty outside of it.
+    let inside = |leaf: usize| {
+        let within = |image: usize| image.clamp(first, end) - first;
+        within(start(leaf))..within(start(leaf + 1))
+    };
+    let nonempty: Vec<usize> = (0..leaves).filter(|&leaf| !inside(leaf).is_empty()).collect();
+    let subtree = match (nonempty.first(), nonempty.last()) {
+        (Some(&lowest), Some(&highest)) => smallest_subtree(lowest, highest),
+        _ => 0..1,
+    };
+    let is_whole = first <= start(subtree.start) && start(subtree.end) <= end;
+    if images > 0 && !is_whole {
         let message = format!(
             "images {first} to {end} of {global} are not a power-of-two share of {leaves} leaves of equal size"
         );
@@ -58,7 +61,15 @@ pub(super) fn of(shard: Shard, images: usize, leaves: usize) -> Result<Vec<Range
             Error::usage(message).help("split the batch evenly among a power-of-two number of processes")
         );
     }
-    Ok(inside.into_iter().map(|(_, leaf)| leaf.start - first..leaf.end - first).collect())
+    let computed = if global < leaves { 0..leaves } else { subtree };
+    Ok(computed.map(inside).collect())
+}
+
+/// The smallest subtree with two leaves.
+fn smallest_subtree(lowest: usize, highest: usize) -> Range<usize> {
+    let level = usize::BITS - (lowest ^ highest).leading_zeros();
+    let start = lowest >> level << level;
+    start..start + (1 << level)
 }
 
 /// The number of partial sums that the sum of a leaf is added to, those of the lowest levels: the tree's nodes that end
@@ -93,8 +104,19 @@ mod tests {
     }
 
     #[test]
+    fn leaves_may_be_empty() {
+        assert_eq!(of(Shard::whole(3), 3, 4).unwrap(), [0..0, 0..1, 1..2, 2..3]);
+        assert_eq!(of(Shard { first: 1, global: 3 }, 2, 4).unwrap(), [0..0, 0..0, 0..1, 1..2]);
+        assert_eq!(of(Shard { first: 0, global: 3 }, 0, 4).unwrap(), vec![0..0; 4]);
+        assert_eq!(of(Shard::whole(0), 0, 2).unwrap(), vec![0..0; 2]);
+        assert_eq!(of(Shard { first: 5, global: 23 }, 0, 4).unwrap(), vec![0..0]);
+    }
+
+    #[test]
     fn shards_that_split_a_subtree_are_rejected() {
-        for (first, images, global) in [(5, 12, 23), (0, 12, 23), (0, 17, 23), (11, 13, 23), (0, 3, 3)] {
+        for (first, images, global) in
+            [(5, 12, 23), (0, 12, 23), (0, 17, 23), (11, 13, 23), (0, 2, 3), (2, 2, 3)]
+        {
             assert!(of(Shard { first, global }, images, 4).is_err(), "{first}, {images} of {global}");
         }
         for leaves in [0, 3, 6] {

@@ -4,7 +4,7 @@ use rayon::ThreadPoolBuilder;
 
 use super::available;
 use super::lower::{Goal, backward};
-use super::parameters::Parameters;
+use super::parameters::{Pair, Parameters};
 use super::plan::Plan;
 use super::state::{BackwardPlans, CpuEngine, LastStep};
 use crate::engine::options::{Mode, Options};
@@ -35,6 +35,8 @@ impl CpuEngine {
         let buffers = || {
             let parameters = network.layers.iter().map(|layer| parameters(layer, &plan));
             let parameters = parameters.collect::<Option<Vec<Option<Parameters>>>>()?;
+            let gradients = network.layers.iter().map(|layer| parameter_gradient(layer, &plan));
+            let parameter_gradients = gradients.collect::<Option<Vec<Option<Pair>>>>()?;
             let slots = plan.slots.iter().map(|values| Buffer::zeros(values * plan.micro_batch));
             let gathered_logits = match plan.gathered_logits(&network) {
                 Some(len) => Some(Buffer::zeros(len)?),
@@ -43,12 +45,14 @@ impl CpuEngine {
             let gradient = || Buffer::zeros(plan.gradient * plan.micro_batch);
             Some((
                 parameters,
+                parameter_gradients,
                 slots.collect::<Option<Vec<_>>>()?,
                 gathered_logits,
                 [gradient()?, gradient()?],
             ))
         };
-        let Some((parameters, activations, gathered_logits, gradients)) = buffers() else {
+        let Some((parameters, parameter_gradients, activations, gathered_logits, gradients)) = buffers()
+        else {
             return Err(out_of_memory(&plan, &network));
         };
         let mut engine = Self {
@@ -57,6 +61,7 @@ impl CpuEngine {
             backward: BackwardPlans::default(),
             pool,
             parameters,
+            parameter_gradients,
             activations,
             gathered_logits,
             gradients,
@@ -85,11 +90,24 @@ impl CpuEngine {
 
 /// The parameters of a layer, `Some(None)` if it has none; `None` if memory is insufficient.
 fn parameters(layer: &Layer, plan: &Plan) -> Option<Option<Parameters>> {
-    let (Some((weights, biases)), Some(spec)) = (layer.parameter_shapes(), layer.weights()) else {
+    let (Some(sizes), Some(spec)) = (sizes(layer), layer.weights()) else {
         return Some(None);
     };
-    let sizes = [weights, biases].map(|shape| shape.iter().product());
     Parameters::zeros(layer, spec, sizes, plan).map(Some)
+}
+
+/// The gradient of a layer's parameters, `Some(None)` if it has none; `None` if memory is insufficient.
+fn parameter_gradient(layer: &Layer, plan: &Plan) -> Option<Option<Pair>> {
+    match (plan.mode, sizes(layer)) {
+        (Mode::Training, Some([weights, biases])) => Pair::zeros(weights, biases).map(Some),
+        (Mode::Training, None) | (Mode::Inference | Mode::Inspection, _) => Some(None),
+    }
+}
+
+/// The numbers of weights and biases of a layer that has them.
+fn sizes(layer: &Layer) -> Option<[usize; 2]> {
+    let (weights, biases) = layer.parameter_shapes()?;
+    Some([weights, biases].map(|shape| shape.iter().product()))
 }
 
 fn out_of_memory(plan: &Plan, network: &Network) -> Error {

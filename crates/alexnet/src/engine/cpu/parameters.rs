@@ -38,7 +38,6 @@ pub(super) struct Parameters {
 /// What training adds to the parameters of a layer.
 #[derive(Debug)]
 pub(super) struct Training {
-    pub(super) gradient: Pair,
     pub(super) velocity: Pair,
     /// Whether the parameters keep their values.
     pub(super) frozen: bool,
@@ -57,7 +56,7 @@ pub(super) struct Trained<'a> {
 
 impl Pair {
     /// Zeros; `None` if memory is insufficient.
-    fn zeros(weights: usize, biases: usize) -> Option<Self> {
+    pub(super) fn zeros(weights: usize, biases: usize) -> Option<Self> {
         Some(Self { weights: Buffer::zeros(weights)?, biases: Buffer::zeros(biases)? })
     }
 
@@ -80,7 +79,6 @@ impl Parameters {
         let training = match plan.mode {
             Mode::Inference | Mode::Inspection => None,
             Mode::Training => Some(Training {
-                gradient: pair()?,
                 velocity: pair()?,
                 frozen: spec.is_frozen(),
                 accumulator: GradAccumulator::new(Buffer::zeros(plan.accumulator_len(layer))?),
@@ -124,16 +122,16 @@ impl Weights {
 impl Training {
     /// Ends the sums over a leaf: adds the complete subtrees that end with it. Unless it is the last, the result is kept
     /// for a leaf to come.
-    pub(super) fn finish_leaf(&mut self, leaf: usize, is_last: bool) {
+    pub(super) fn finish_leaf(&mut self, gradient: &mut Pair, leaf: usize, is_last: bool) {
         let merges = leaves::merges(leaf);
         for below in &self.leaf_sums[..merges] {
-            add(&below.weights, &mut self.gradient.weights);
-            add(&below.biases, &mut self.gradient.biases);
+            add(&below.weights, &mut gradient.weights);
+            add(&below.biases, &mut gradient.biases);
         }
         if !is_last {
             let sums = &mut self.leaf_sums[merges];
-            sums.weights.copy_from_slice(&self.gradient.weights);
-            sums.biases.copy_from_slice(&self.gradient.biases);
+            sums.weights.copy_from_slice(&gradient.weights);
+            sums.biases.copy_from_slice(&gradient.biases);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::parameters::Training;
+use super::parameters::{Pair, Training};
 use crate::engine::batch::Batch;
 use alexnet_kernels::micro_batch::MicroBatch;
 
@@ -26,12 +26,19 @@ impl<'a> Piece<'a> {
         micro_batch: usize,
     ) -> impl Iterator<Item = Self> {
         leaves.iter().enumerate().flat_map(move |(leaf, range)| {
-            MicroBatch::split(range.len(), micro_batch).map(move |part| {
+            // A leaf without images is a piece too: its gradient is zero, and ends a sum as any other.
+            let empty = range.is_empty().then(|| MicroBatch::from(0));
+            MicroBatch::split(range.len(), micro_batch).chain(empty).map(move |part| {
                 let Range { start, end } = part.range();
                 let batch = batch.slice(range.start + start..range.start + end);
                 Self { micro_batch: part, batch, leaf, leaves: leaves.len() }
             })
         })
+    }
+
+    /// Whether the piece has no images.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.micro_batch.images() == 0
     }
 
     /// Whether the call has no other piece.
@@ -50,9 +57,9 @@ impl<'a> Piece<'a> {
     }
 
     /// Ends a layer's sums over the leaf, if this is its last piece.
-    pub(super) fn finish_leaf(&self, training: &mut Training) {
+    pub(super) fn finish_leaf(&self, training: &mut Training, gradient: &mut Pair) {
         if self.micro_batch.is_last() && self.leaves > 1 {
-            training.finish_leaf(self.leaf, self.leaf + 1 == self.leaves);
+            training.finish_leaf(gradient, self.leaf, self.leaf + 1 == self.leaves);
         }
     }
 }

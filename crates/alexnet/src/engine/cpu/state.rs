@@ -5,7 +5,7 @@ use std::fmt;
 use rayon::ThreadPool;
 
 use super::lower::BackwardStep;
-use super::parameters::Parameters;
+use super::parameters::{Pair, Parameters};
 use super::plan::Plan;
 use crate::engine::health::{NonFinite, OutputStatistics};
 use crate::engine::options::Mode;
@@ -24,6 +24,9 @@ pub(in crate::engine) struct CpuEngine {
     pub(super) pool: ThreadPool,
     /// One element per layer; `None` for layers without weights.
     pub(super) parameters: Vec<Option<Parameters>>,
+    /// The gradients of weights and biases, one element per layer; `None` for layers without weights, and in an engine that
+    /// does not train. Apart from the parameters, because a step hands them out while it continues with the layers below.
+    pub(super) parameter_gradients: Vec<Option<Pair>>,
     /// Activation slots, `[micro-batch, height, width, channels]` each.
     pub(super) activations: Vec<Buffer>,
     /// Logits of all micro-batches, `[batch, classes]`; `None` if the logits' slot holds the whole batch.
@@ -62,11 +65,16 @@ impl CpuEngine {
     /// # Errors
     /// Returns an error if it is not a whole number of images from 1 to the batch size.
     pub(super) fn count(&self, images: &[f32]) -> Result<usize> {
+        self.count_from(1, images)
+    }
+
+    /// [`Self::count`] with a lower bound.
+    pub(super) fn count_from(&self, least: usize, images: &[f32]) -> Result<usize> {
         let image = self.network.input.len();
         let n = images.len() / image;
-        if n == 0 || n * image != images.len() || n > self.plan.batch {
-            let expected =
-                format!("1 to {} images of {} ({image} values each)", self.plan.batch, self.network.input);
+        if n < least || n * image != images.len() || n > self.plan.batch {
+            let (batch, input) = (self.plan.batch, self.network.input);
+            let expected = format!("{least} to {batch} images of {input} ({image} values each)");
             return Err(Error::shape("images", format!("{} values", images.len()), expected));
         }
         Ok(n)

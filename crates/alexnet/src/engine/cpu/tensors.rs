@@ -21,7 +21,7 @@ impl CpuEngine {
         let to_file = |weights: &[f32]| self.pool.install(|| layout::to_file(layer, weights));
         let pair = match kind {
             TensorKind::Parameters => None,
-            TensorKind::Gradients => parameters.training.as_ref().map(|training| &training.gradient),
+            TensorKind::Gradients => self.parameter_gradients[position].as_ref(),
             TensorKind::Velocities => parameters.training.as_ref().map(|training| &training.velocity),
         };
         let (shape, data) = match (part, pair) {
@@ -50,15 +50,15 @@ impl CpuEngine {
 
     /// Writes the values of a part of a layer with weights, in the layout of the model file.
     fn write(&mut self, kind: TensorKind, position: usize, part: Part, values: &[f32]) {
-        let Self { network, plan, pool, parameters, .. } = self;
+        let Self { network, plan, pool, parameters, parameter_gradients, .. } = self;
         let (layer, Some(parameters)) = (&network.layers[position], &mut parameters[position]) else {
             return;
         };
         let Parameters { weights, biases, transformed, training } = parameters;
-        let pair = match (kind, training) {
-            (TensorKind::Gradients, Some(training)) => Some(&mut training.gradient),
-            (TensorKind::Velocities, Some(training)) => Some(&mut training.velocity),
-            (TensorKind::Parameters, _) | (_, None) => None,
+        let pair = match kind {
+            TensorKind::Gradients => parameter_gradients[position].as_mut(),
+            TensorKind::Velocities => training.as_mut().map(|training| &mut training.velocity),
+            TensorKind::Parameters => None,
         };
         // In the engine's own thread pool: outside of it, rayon would start a second set of threads.
         let to_kernels = || pool.install(|| layout::to_kernels(layer, values));

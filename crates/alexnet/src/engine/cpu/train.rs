@@ -3,6 +3,7 @@
 use super::backward::{Backward, Gradients};
 use super::diagnostics::{add_statistics, first_non_finite_layer};
 use super::forward::{Dropout, Forward};
+use super::parameters::Pair;
 use super::piece::Piece;
 use super::state::{CpuEngine, LastStep};
 use super::{leaves, update};
@@ -14,28 +15,37 @@ use alexnet_kernels::loss;
 
 impl CpuEngine {
     /// Forward pass, loss and backward pass. With [`Gradients::Apply`], nothing is applied where the loss is non-finite.
-    pub(super) fn train(&mut self, batch: &Batch<'_>, mut then: Gradients<'_>) -> Result<StepOutcome> {
+    pub(super) fn train<'a>(
+        &'a mut self,
+        batch: &Batch<'_>,
+        mut then: Gradients<'_, 'a>,
+    ) -> Result<StepOutcome> {
         self.require_training()?;
-        let n = self.count(batch.images)?;
+        let n = self.count_from(0, batch.images)?;
         self.check_labels(batch, n)?;
         let leaves = leaves::of(batch.shard, n, self.plan.leaves)?;
         let classes = self.network.classes;
         let Self { network, plan, backward, pool, parameters, activations, gradients, timings, last, .. } =
             self;
+        let mut parameter_gradients: Vec<Option<&mut Pair>> =
+            self.parameter_gradients.iter_mut().map(Option::as_mut).collect();
         *timings = LayerTimings::start();
         *last = LastStep::default();
         pool.install(|| {
             let (mut sums, mut correct) = (vec![0.0; leaves.len()], 0);
             for piece in Piece::all(batch, &leaves, plan.micro_batch) {
                 let (batch, n) = (&piece.batch, piece.micro_batch.images());
-                last.images = n;
-                Forward { network, plan, parameters, activations, timings }.run(
-                    piece.micro_batch,
-                    batch.images,
-                    Dropout::Training(batch.keys),
-                );
-                if let (false, Gradients::Keep(_)) = (piece.is_only(), &then) {
-                    add_statistics(network, plan, activations, n, last.statistics.get_or_insert_default());
+                if !piece.is_empty() {
+                    last.images = n;
+                    Forward { network, plan, parameters, activations, timings }.run(
+                        piece.micro_batch,
+                        batch.images,
+                        Dropout::Training(batch.keys),
+                    );
+                    if let (false, Gradients::Keep(_)) = (piece.is_only(), &then) {
+                        let statistics = last.statistics.get_or_insert_default();
+                        add_statistics(network, plan, activations, n, statistics);
+                    }
                 }
                 let logits = &activations[plan.logits()][..n * classes];
                 let gradient = &mut gradients[0][..n * classes];
@@ -50,8 +60,19 @@ impl CpuEngine {
                     Gradients::Apply(_) => is_finite.then_some(&backward.apply),
                 };
                 let found = match steps {
-                    Some(steps) => Backward { network, steps, parameters, activations, gradients, timings }
-                        .train(&piece, &mut then)?,
+                    Some(steps) => {
+                        let parameter_gradients = &mut parameter_gradients;
+                        let mut backward = Backward {
+                            network,
+                            steps,
+                            parameters,
+                            parameter_gradients,
+                            activations,
+                            gradients,
+                            timings,
+                        };
+                        backward.train(&piece, &mut then)?
+                    }
                     None => None,
                 };
                 if last.non_finite.is_none() && (!is_finite || found.is_some()) {
@@ -60,19 +81,22 @@ impl CpuEngine {
                     last.non_finite = outputs.or(found).or(Some(loss));
                 }
             }
-            Ok(StepOutcome { loss: leaves::sum(&sums) / batch.shard.global as f64, correct })
+            Ok(StepOutcome { loss: leaves::sum(&sums) / batch.shard.global.max(1) as f64, correct })
         })
     }
 
     /// Applies the gradients that the last step kept.
     pub(super) fn apply_gradients(&mut self, update: &Update) {
-        let Self { network, plan, pool, parameters, activations, timings, last, .. } = self;
+        let Self { network, plan, pool, parameters, parameter_gradients, activations, timings, last, .. } =
+            self;
         timings.resume();
         pool.install(|| {
             let was_finite = last.non_finite.is_none();
-            for (i, (layer, parameters)) in network.layers.iter().zip(parameters).enumerate().rev() {
-                if let Some(parameters) = parameters.as_mut().filter(|parameters| parameters.learns()) {
-                    let place = update::apply(layer, parameters, update);
+            let layers = network.layers.iter().zip(parameters).zip(parameter_gradients);
+            for (i, ((layer, parameters), gradient)) in layers.enumerate().rev() {
+                let parameters = parameters.as_mut().filter(|parameters| parameters.learns());
+                if let (Some(parameters), Some(gradient)) = (parameters, gradient) {
+                    let place = update::apply(layer, parameters, gradient, update);
                     last.non_finite = last.non_finite.or(place.map(|place| NonFinite { layer: i, place }));
                     timings.record(i, Pass::Update);
                 }

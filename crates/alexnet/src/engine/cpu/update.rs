@@ -1,7 +1,7 @@
 //! The update of the paper, section 5, layer by layer.
 
 use super::learn::accumulate;
-use super::parameters::{Parameters, Trained};
+use super::parameters::{Pair, Parameters, Trained};
 use super::piece::Piece;
 use crate::engine::batch::Update;
 use crate::engine::health::Place;
@@ -10,9 +10,14 @@ use alexnet_kernels::sgd::SgdSettings;
 use alexnet_kernels::{fc, sgd};
 
 /// Applies the gradient of a layer that learns. Returns which of its values are non-finite afterwards.
-pub(super) fn apply(layer: &Layer, parameters: &mut Parameters, update: &Update) -> Option<Place> {
+pub(super) fn apply(
+    layer: &Layer,
+    parameters: &mut Parameters,
+    gradient: &Pair,
+    update: &Update,
+) -> Option<Place> {
     let (spec, Trained { weights, biases, training }) = (layer.weights()?, parameters.trained()?);
-    let (gradient, velocity) = (&training.gradient, &mut training.velocity);
+    let velocity = &mut training.velocity;
     let settings = weight_settings(spec, update);
     let weights_finite = sgd::step(weights, &mut velocity.weights, &gradient.weights, settings);
     let settings = bias_settings(spec, update);
@@ -26,6 +31,7 @@ pub(super) fn apply(layer: &Layer, parameters: &mut Parameters, update: &Update)
 pub(super) fn step(
     layer: &Layer,
     parameters: &mut Parameters,
+    gradient: &mut Pair,
     piece: &Piece<'_>,
     x: &[f32],
     dy: &[f32],
@@ -36,7 +42,7 @@ pub(super) fn step(
     match &layer.operation {
         // The gradient goes from the product's blocks into the update, and is never stored.
         Operation::Fc(g, spec) if piece.is_only() && fc::supports_step(n) => {
-            let (gradient, velocity) = (&mut training.gradient, &mut training.velocity);
+            let velocity = &mut training.velocity;
             let settings = weight_settings(spec, update);
             let weights_finite = fc::step(g, n, x, dy, weights, &mut velocity.weights, settings);
             fc::backward_biases(g, n, dy, &mut gradient.biases);
@@ -45,9 +51,8 @@ pub(super) fn step(
             non_finite(weights_finite, biases_finite)
         }
         _ => {
-            accumulate(layer, training, piece.micro_batch, x, dy);
-            piece.finish_leaf(training);
-            if piece.is_last() { apply(layer, parameters, update) } else { None }
+            accumulate(layer, gradient, training, piece, x, dy);
+            if piece.is_last() { apply(layer, parameters, gradient, update) } else { None }
         }
     }
 }
