@@ -9,8 +9,10 @@
 //! | `half` | values in half precision for a message |
 //! | [`collective`] | sums, gathers and broadcasts of a group of ranks |
 //! | [`traffic`] | bytes sent |
+//! | [`cost`] | what a step costs on more machines than there are |
 
 pub mod collective;
+pub mod cost;
 mod half;
 pub mod job;
 pub mod patience;

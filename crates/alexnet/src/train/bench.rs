@@ -175,19 +175,19 @@ fn traffic(layer: &Layer, pass: Pass, batch: usize) -> usize {
     values * size_of::<f32>()
 }
 
-fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
+pub(super) fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| crate::Error::threads(threads, &error))?;
     Ok(pool.install(work))
 }
 
 /// A centered pixel, -128 to 127.
-fn pixel(i: u64) -> f32 {
+pub(super) fn pixel(i: u64) -> f32 {
     (key(0, 0, i, Purpose::Weights) >> 56) as f32 - 128.0
 }
 
 /// Median seconds of a call.
-fn median(mut call: impl FnMut() -> Result<()>) -> Result<f64> {
+pub(super) fn median(mut call: impl FnMut() -> Result<()>) -> Result<f64> {
     call()?;
     let mut seconds = Vec::with_capacity(CALLS);
     let first = Instant::now();
