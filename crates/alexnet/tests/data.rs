@@ -7,7 +7,7 @@ use std::sync::Arc;
 use alexnet::data::decode::{decode, inspect};
 use alexnet::data::loader::TrainingEpoch;
 use alexnet::data::square::square;
-use alexnet::data::{Dataset, Image, LoadedBatch, Loader, Preprocess, Statistics, embedded};
+use alexnet::data::{Dataset, Image, LoadedBatch, Loader, Preprocess, Share, Statistics, embedded};
 use alexnet::net::{Augment, Input, Mean, Orientation};
 use jpeg_encoder::{ColorType, Encoder};
 use proptest::prelude::*;
@@ -443,6 +443,7 @@ fn epoch(set: &Dataset, batch: usize, first: usize, workers: usize, epoch: u64) 
         epoch,
         batch_size: batch,
         first_batch: first,
+        share: Share::WHOLE,
     };
     Loader::training(&epoch, workers).map(Result::unwrap).collect()
 }
@@ -480,7 +481,7 @@ fn broken_images_are_listed_and_skipped() {
     assert_eq!((files, statistics.usable.len()), (vec!["cat/zero.jpg", "dog/half.jpg"], 8));
     let preprocess = Arc::new(Preprocess::new(&input(16, 12, Mean::Channels), &statistics));
     let batches: Vec<LoadedBatch> =
-        Loader::evaluation(all, &preprocess, 10, 3, 2).map(Result::unwrap).collect();
+        Loader::evaluation(all, &preprocess, 10, 3, Share::WHOLE, 2).map(Result::unwrap).collect();
     assert_eq!(batches.iter().map(|b| b.skipped.len()).sum::<usize>(), 2);
     assert_eq!(batches[0].images.len(), batches[0].labels.len() * 10 * 12 * 12 * 3);
 
@@ -502,7 +503,7 @@ fn a_deleted_image_ends_the_epoch() {
     let preprocess = Arc::new(Preprocess::new(&input(16, 12, Mean::Image), &statistics));
     std::fs::remove_file(dir.path().join("dog/005.jpg")).unwrap();
     for workers in [0, 2] {
-        let mut loader = Loader::evaluation(all, &preprocess, 1, 4, workers);
+        let mut loader = Loader::evaluation(all, &preprocess, 1, 4, Share::WHOLE, workers);
         assert!(loader.next().unwrap().is_ok() && loader.next().unwrap().is_ok());
         let error = loader.next().unwrap().unwrap_err();
         assert!(error.message.contains("dog/005.jpg"), "{error}");
@@ -673,9 +674,10 @@ fn images_are_upright_if_the_recipe_requires_it() {
             epoch: 1,
             batch_size: 4,
             first_batch: 0,
+            share: Share::WHOLE,
         };
         let training = Loader::training(&epoch, 2);
-        let evaluation = Loader::evaluation(split, &preprocess, 1, 4, 0);
+        let evaluation = Loader::evaluation(split, &preprocess, 1, 4, Share::WHOLE, 0);
         let images = training.chain(evaluation).flat_map(|batch| batch.unwrap().images);
         images.collect::<Vec<f32>>().chunks(8 * 8 * 3).map(<[f32]>::to_vec).collect()
     };

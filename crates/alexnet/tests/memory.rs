@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use alexnet::data::loader::TrainingEpoch;
-use alexnet::data::{ColorBasis, Dataset, Loader, Preprocess};
+use alexnet::data::{ColorBasis, Dataset, Loader, Preprocess, Share};
 use alexnet::net::Augment;
 use images::resident;
 
@@ -75,6 +75,7 @@ fn memory_use_is_constant() {
         epoch: 1,
         batch_size: 16,
         first_batch: 0,
+        share: Share::WHOLE,
     };
     let mut loader = Loader::training(&epoch, 2);
     let mut readings = Vec::new();

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use alexnet::data::loader::TrainingEpoch;
 use alexnet::data::pack::{Manifest, PackConfig, SquaresUser, Storage, pack};
 use alexnet::data::square::square;
-use alexnet::data::{Dataset, LoadedBatch, Loader, Preprocess, Statistics, checksums};
+use alexnet::data::{Dataset, LoadedBatch, Loader, Preprocess, Share, Statistics, checksums};
 use alexnet::net::{Augment, Input, Mean, Orientation};
 use alexnet::{Error, Result};
 use images::{jpeg, put, tree};
@@ -177,6 +177,7 @@ fn batches_are_those_of_the_source() {
             epoch: 5,
             batch_size: 7,
             first_batch: 1,
+            share: Share::WHOLE,
         };
         Loader::training(&epoch, workers).map(Result::unwrap).collect()
     };

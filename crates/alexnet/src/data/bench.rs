@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::loader::{STAGES, TrainingEpoch};
 use super::preprocess::color_noise;
-use super::{ColorBasis, Loader, Preprocess, Split, Stored, View};
+use super::{ColorBasis, Loader, Preprocess, Share, Split, Stored, View};
 use crate::net::{Augment, Input};
 use crate::{Error, Result};
 
@@ -148,6 +148,7 @@ fn loader(
             epoch,
             batch_size,
             first_batch: 0,
+            share: Share::WHOLE,
         };
         let mut loader = Loader::training(&training, options.workers);
         while let Some(batch) = loader.next() {

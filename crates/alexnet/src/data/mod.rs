@@ -37,7 +37,7 @@ pub(crate) mod wording;
 
 pub use alexnet_images::{Image, decode, encode, square};
 pub use identity::Identity;
-pub use loader::{LoadedBatch, Loader};
+pub use loader::{LoadedBatch, Loader, Share};
 pub use preprocess::{Preprocess, View};
 pub use problem::{Problem, ProblemKind};
 pub use skip::Skip;

@@ -7,6 +7,8 @@ use std::path::Path;
 use nalgebra::{Matrix3, SymmetricEigen};
 use safetensors::Dtype;
 
+use serde::{Deserialize, Serialize};
+
 use super::Image;
 use super::skip::Skip;
 use crate::files::container::{self, Array, Header, Values};
@@ -28,7 +30,7 @@ pub struct Statistics {
 }
 
 /// The principal directions of the colors of the training pixels.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColorBasis {
     /// Unit eigenvectors of the covariance, by decreasing eigenvalue; the largest component of each is positive.
     pub vectors: [[f64; 3]; 3],

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 /// Images and labels of one training step, or of one process's share of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
@@ -63,7 +65,7 @@ pub struct StepOutcome {
 /// The settings of one update, `v <- momentum v - decay rate w - rate gradient; w <- w + v` (paper, section 5).
 ///
 /// Per-layer rate factors and weight decay come from the recipe; biases have no weight decay.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Update {
     /// Learning rate.
     pub rate: f32,

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use alexnet_kernels::measure;
 
 /// Where values became non-finite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NonFinite {
     /// Position of the layer in the network.
     pub layer: usize,
@@ -14,7 +16,7 @@ pub struct NonFinite {
 }
 
 /// A kind of values of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Place {
     /// Its outputs.
     Outputs,

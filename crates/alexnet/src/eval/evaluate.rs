@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::topk::{add_softmax, rank};
-use crate::data::{LoadedBatch, Loader, Preprocess, Skip, Split};
+use crate::data::{LoadedBatch, Loader, Preprocess, Share, Skip, Split};
 use crate::engine::Engine;
 use crate::{Error, Result};
 
@@ -77,44 +77,111 @@ pub fn ensemble(
     workers: usize,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Evaluation> {
-    let classes = common_classes(models, split)?;
-    let smallest = models.iter().map(|model| model.engine.batch()).min().unwrap_or(1);
-    let images = (smallest / views).max(1);
-    let mut loaders: Vec<Loader> = models
-        .iter()
-        .map(|model| Loader::evaluation(split, model.preprocess, views, images, workers))
-        .collect();
-    let mut found = Evaluation::default();
-    let weight = 1.0 / (views * models.len()) as f64;
-    // The loaders load the same images in the same order; only preprocessing differs.
-    while let Some(batches) =
-        loaders.iter_mut().map(Iterator::next).collect::<Option<Result<Vec<LoadedBatch>>>>()
-    {
-        let mut batches = batches?;
-        let mut probabilities = vec![0.0; batches[0].labels.len() * classes];
-        for (model, batch) in models.iter_mut().zip(&batches) {
-            add_probabilities(model, &batch.images, views, weight, &mut probabilities)?;
-        }
-        found.add(&probabilities, &batches[0].labels, classes);
-        found.skipped.append(&mut batches[0].skipped);
-        loaders.iter_mut().zip(batches).for_each(|(loader, batch)| loader.recycle(batch));
-        on_batch(found.images + found.skipped.len())?;
+    let mut share = ShareEvaluation::new(models, split, Share::WHOLE, views, workers)?;
+    while share.step(models)? {
+        on_batch(share.images())?;
     }
-    found.loss /= found.images.max(1) as f64;
-    Ok(found)
+    Ok(Evaluation::of([share.finish()]))
 }
 
-impl Evaluation {
-    /// Adds images with probabilities `[labels, classes]`. The loss is a sum until the end.
+/// The evaluation of one process's share of a split, batch by batch.
+pub struct ShareEvaluation {
+    /// One for each model. They load the same images in the same order; only preprocessing differs.
+    loaders: Vec<Loader>,
+    views: usize,
+    classes: usize,
+    found: ShareResults,
+}
+
+/// The results of one process's share of an evaluation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ShareResults {
+    top1: usize,
+    top5: usize,
+    /// The loss of each image, which are added in order whatever the number of processes.
+    losses: Vec<f64>,
+    skipped: Vec<Skip>,
+}
+
+impl ShareEvaluation {
+    /// Starts the evaluation of a share of `split`: consecutive batches.
+    ///
+    /// # Errors
+    /// Returns an error if there are no models, or if a label is not one of their classes.
+    pub fn new(
+        models: &[Classifier<'_>],
+        split: &Split,
+        share: Share,
+        views: usize,
+        workers: usize,
+    ) -> Result<Self> {
+        let classes = common_classes(models, split)?;
+        let smallest = models.iter().map(|model| model.engine.batch()).min().unwrap_or(1);
+        let images = (smallest / views).max(1);
+        let loader = |model: &Classifier<'_>| {
+            Loader::evaluation(split, model.preprocess, views, images, share, workers)
+        };
+        let loaders = models.iter().map(loader).collect();
+        Ok(Self { loaders, views, classes, found: ShareResults::default() })
+    }
+
+    /// Evaluates the next batch; returns whether there was one.
+    ///
+    /// # Errors
+    /// Returns an error if a file cannot be read, or if an engine fails.
+    pub fn step(&mut self, models: &mut [Classifier<'_>]) -> Result<bool> {
+        let batches =
+            self.loaders.iter_mut().map(Iterator::next).collect::<Option<Result<Vec<LoadedBatch>>>>();
+        let Some(batches) = batches else { return Ok(false) };
+        let mut batches = batches?;
+        let weight = 1.0 / (self.views * models.len()) as f64;
+        let mut probabilities = vec![0.0; batches[0].labels.len() * self.classes];
+        for (model, batch) in models.iter_mut().zip(&batches) {
+            add_probabilities(model, &batch.images, self.views, weight, &mut probabilities)?;
+        }
+        self.found.add(&probabilities, &batches[0].labels, self.classes);
+        self.found.skipped.append(&mut batches[0].skipped);
+        self.loaders.iter_mut().zip(batches).for_each(|(loader, batch)| loader.recycle(batch));
+        Ok(true)
+    }
+
+    /// The number of images so far, skipped ones included.
+    pub fn images(&self) -> usize {
+        self.found.losses.len() + self.found.skipped.len()
+    }
+
+    /// Returns the results.
+    pub fn finish(self) -> ShareResults {
+        self.found
+    }
+}
+
+impl ShareResults {
+    /// Adds images with probabilities `[labels, classes]`.
     fn add(&mut self, probabilities: &[f64], labels: &[u32], classes: usize) {
         for (probabilities, &label) in probabilities.chunks_exact(classes).zip(labels) {
             let rank = rank(probabilities, label as usize);
-            self.images += 1;
             self.top1 += usize::from(rank == 0);
             self.top5 += usize::from(rank < 5);
             // Clamped, so that the loss stays finite.
-            self.loss -= probabilities[label as usize].max(f64::MIN_POSITIVE).ln();
+            self.losses.push(-probabilities[label as usize].max(f64::MIN_POSITIVE).ln());
         }
+    }
+}
+
+impl Evaluation {
+    /// Combines the results of all shares, given in order.
+    pub fn of(shares: impl IntoIterator<Item = ShareResults>) -> Self {
+        let mut all = Self::default();
+        for ShareResults { top1, top5, losses, mut skipped } in shares {
+            all.images += losses.len();
+            all.top1 += top1;
+            all.top5 += top5;
+            all.loss = losses.iter().fold(all.loss, |sum, loss| sum + loss);
+            all.skipped.append(&mut skipped);
+        }
+        all.loss /= all.images.max(1) as f64;
+        all
     }
 }
 

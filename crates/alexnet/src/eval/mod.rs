@@ -12,7 +12,7 @@ mod evaluate;
 mod predictor;
 pub mod topk;
 
-pub use evaluate::{Classifier, Evaluation, ensemble, evaluate};
+pub use evaluate::{Classifier, Evaluation, ShareEvaluation, ShareResults, ensemble, evaluate};
 pub use predictor::{Predictor, model_path, same_classes};
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The processes of a job, and how they share the work.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,35 @@ pub enum ExchangePrecision {
     F32,
     /// Half precision: half the bytes, and other bits.
     F16,
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Data => f.write_str("data"),
+            Self::Columns { columns } => write!(f, "{columns} columns"),
+            Self::Hybrid { exchange } => write!(f, "hybrid ({exchange})"),
+        }
+    }
+}
+
+impl fmt::Display for FcExchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gather => "gather",
+            Self::Turns => "turns",
+            Self::Shares => "shares",
+        })
+    }
+}
+
+impl fmt::Display for ExchangePrecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        })
+    }
 }
 
 /// The processes that train together, and how they share the work.

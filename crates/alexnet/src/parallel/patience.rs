@@ -2,10 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use super::transport::Lane;
 use crate::format::duration;
 
 /// Silence that is worth reporting the first time.
-const FIRST: Duration = Duration::from_secs(10);
+const fn first(lane: Lane) -> Duration {
+    match lane {
+        // The first rank may be measuring the images, or writing a checkpoint.
+        Lane::Commands => Duration::from_secs(120),
+        Lane::Main | Lane::Gradients => Duration::from_secs(10),
+    }
+}
 
 /// Silence between two reports.
 const NEXT: Duration = Duration::from_secs(60);
@@ -22,8 +29,8 @@ pub struct Patience {
 
 impl Patience {
     /// Starts to wait, as `rank`, for a message of `peer`.
-    pub fn new(rank: usize, peer: usize, now: Instant) -> Self {
-        Self { rank, peer, since: now, report_at: now + FIRST, reported: false }
+    pub fn new(rank: usize, peer: usize, lane: Lane, now: Instant) -> Self {
+        Self { rank, peer, since: now, report_at: now + first(lane), reported: false }
     }
 
     /// Reports the peer if it has been silent for long.
@@ -63,7 +70,7 @@ mod tests {
     #[test]
     fn a_silent_rank_is_named_again_and_again() {
         let start = Instant::now();
-        let mut patience = Patience::new(0, 3, start);
+        let mut patience = Patience::new(0, 3, Lane::Main, start);
         let after = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(patience.report(after(9)), None);
         let text = patience.report(after(10)).unwrap();

@@ -47,7 +47,7 @@ impl ThreadTransport {
     }
 
     fn receive(&self, lane: Lane, from: usize, memory: &mut [u8]) -> Result<()> {
-        let mut patience = Patience::new(self.rank, from, Instant::now());
+        let mut patience = Patience::new(self.rank, from, lane, Instant::now());
         let mut state = self.mail.lock();
         loop {
             if let Some(message) =

@@ -8,7 +8,9 @@ use crate::{Error, Result};
 /// thread can communicate while another one does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
-    /// Commands, activations and results: what the training waits for.
+    /// Commands, between which a rank may be idle for long.
+    Commands,
+    /// Activations and results: what a step waits for.
     Main,
     /// Gradients, which are reduced while the backward pass continues.
     Gradients,
@@ -16,7 +18,7 @@ pub enum Lane {
 
 impl Lane {
     /// All lanes.
-    pub const ALL: [Self; 2] = [Self::Main, Self::Gradients];
+    pub const ALL: [Self; 3] = [Self::Commands, Self::Main, Self::Gradients];
 }
 
 /// A message to send: to which rank, and its bytes.

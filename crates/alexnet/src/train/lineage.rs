@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Identity;
 use crate::net::{Recipe, diff};
+use crate::parallel::{ExchangePrecision, Scheme};
 
 /// What determines the result of a training: a checkpoint is only resumed with the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +17,20 @@ pub struct Lineage {
     pub seed: u64,
     /// SHA-256 of the model file that the training started from, if any.
     pub init: Option<String>,
+    /// The number of leaves that gradients are summed in.
+    #[serde(default = "one")]
+    pub leaves: usize,
+    /// How processes share the training. Their number does not matter.
+    #[serde(default)]
+    pub scheme: Scheme,
+    /// The precision of exchanged gradients.
+    #[serde(default)]
+    pub precision: ExchangePrecision,
+}
+
+/// The number of leaves of earlier versions.
+const fn one() -> usize {
+    1
 }
 
 impl Lineage {
@@ -40,6 +55,16 @@ impl Lineage {
         if self.init != now.init {
             differences.push("the model that the training started from".to_owned());
         }
+        if self.leaves != now.leaves {
+            differences.push(format!("the leaves: {} -> {}", self.leaves, now.leaves));
+        }
+        if self.scheme != now.scheme {
+            differences.push(format!("the parallel scheme: {} -> {}", self.scheme, now.scheme));
+        }
+        if self.precision != now.precision {
+            differences
+                .push(format!("the precision of the exchange: {} -> {}", self.precision, now.precision));
+        }
         (!differences.is_empty()).then(|| differences.join("\n"))
     }
 }
@@ -52,15 +77,35 @@ mod tests {
     fn differences_are_described() {
         let mut recipe = Recipe::load("small").unwrap();
         let data = Identity { classes: vec!["cat".into()], splits: Vec::new() };
-        let then = Lineage { recipe: recipe.to_toml(), data, seed: 7, init: None };
+        let then = Lineage {
+            recipe: recipe.to_toml(),
+            data,
+            seed: 7,
+            init: None,
+            leaves: 1,
+            scheme: Scheme::Data,
+            precision: ExchangePrecision::F32,
+        };
         assert_eq!(then.difference(&then), None);
         recipe.set("optimizer.rate", "0.5").unwrap();
         let mut data = then.data.clone();
         data.classes.push("dog".into());
-        let now = Lineage { recipe: recipe.to_toml(), data, seed: 8, init: Some("x".into()) };
+        let now = Lineage {
+            recipe: recipe.to_toml(),
+            data,
+            seed: 8,
+            init: Some("x".into()),
+            leaves: 2,
+            ..then.clone()
+        };
         let difference = then.difference(&now).unwrap();
-        for expected in ["optimizer.rate: 0.01 -> 0.5", "classes: 1 -> 2", "the seed: 7 -> 8", "started from"]
-        {
+        for expected in [
+            "optimizer.rate: 0.01 -> 0.5",
+            "classes: 1 -> 2",
+            "the seed: 7 -> 8",
+            "started from",
+            "the leaves: 1 -> 2",
+        ] {
             assert!(difference.contains(expected), "{difference}");
         }
     }

@@ -10,7 +10,7 @@ use super::plots;
 use super::watch::Watch;
 use crate::data::check;
 use crate::data::loader::TrainingEpoch;
-use crate::data::{Dataset, LoadedBatch, Loader, Preprocess, Statistics};
+use crate::data::{Dataset, LoadedBatch, Loader, Preprocess, Share, Statistics};
 use crate::engine::{self, Batch, Device, Engine, Health, Update};
 use crate::net::{Network, Recipe};
 use crate::{Error, Result};
@@ -154,6 +154,7 @@ impl<'a> Batches<'a> {
                 epoch: self.epoch,
                 batch_size: self.recipe.optimizer.batch,
                 first_batch: 0,
+                share: Share::WHOLE,
             };
             self.loader = Some(Loader::training(&epoch, self.options.workers));
         }

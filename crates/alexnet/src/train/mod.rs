@@ -6,6 +6,8 @@
 //! | [`session`] | the training loop of section 5 of the paper |
 //! | [`observer`] | events, and who receives them |
 //! | [`init`], [`transfer`] | initial weights: random, or a model's |
+//! | `training_images` | the training images, and how they become batches |
+//! | [`ranks`] | training on several processes |
 //! | [`schedule`], [`settings`] | the learning rate from epoch to epoch; what edits have changed |
 //! | [`checkpoint`], [`lineage`], [`checkpoint_writer`] | everything a resume needs; writing it in the background |
 //! | [`journal`] | edits of a running training |
@@ -36,6 +38,7 @@ pub mod metrics;
 pub mod observer;
 pub mod origin;
 pub mod plots;
+pub mod ranks;
 pub mod remedy;
 pub mod report;
 pub mod run;
@@ -48,10 +51,12 @@ pub mod signals;
 pub mod snapshot;
 pub mod tally;
 pub mod tensorboard;
+mod training_images;
 pub mod transfer;
 pub mod watch;
 
 pub use config::{Config, RunFolder};
 pub use observer::{Event, Observer};
+pub use ranks::follow;
 pub use report::{Report, StopReason};
 pub use session::{Session, train};

@@ -15,6 +15,10 @@ pub struct LoadedBatch {
     pub keys: Vec<u64>,
     /// Images that could not be decoded, and why.
     pub skipped: Vec<Skip>,
+    /// The position of the first image in the whole batch, of which these images may be one process's share.
+    pub first: usize,
+    /// The number of images in the whole batch.
+    pub global: usize,
 }
 
 impl LoadedBatch {

@@ -7,6 +7,7 @@ use rand::seq::SliceRandom;
 use super::batch::LoadedBatch;
 use super::job::{Job, Ranks, STAGES, StageTimer, Task};
 use super::prefetch::Prefetcher;
+use super::share::Share;
 use crate::data::preprocess::{Preprocess, View};
 use crate::data::source::Split;
 use crate::data::statistics::ColorBasis;
@@ -29,6 +30,30 @@ pub struct Loader {
     lent: bool,
     /// Without workers: recycled memory.
     recycled: Vec<f32>,
+    whole: Whole,
+}
+
+/// The batches of all processes, of which a loader makes one process's share.
+#[derive(Debug)]
+struct Whole {
+    share: Share,
+    /// The number of images that all processes use.
+    images: usize,
+    /// The number of images in a batch.
+    batch_size: usize,
+    /// The number of the next batch.
+    next: usize,
+}
+
+impl Whole {
+    /// The number of images in a batch.
+    fn batch(&self, number: usize) -> usize {
+        self.batch_size.min(self.images.saturating_sub(number * self.batch_size))
+    }
+
+    fn batches(&self) -> usize {
+        self.images.div_ceil(self.batch_size)
+    }
 }
 
 /// An epoch of training.
@@ -52,6 +77,8 @@ pub struct TrainingEpoch<'a> {
     pub batch_size: usize,
     /// The number of the first batch, to resume within an epoch.
     pub first_batch: usize,
+    /// This process's share of every batch. The number of processes divides `batch_size`.
+    pub share: Share,
 }
 
 impl Loader {
@@ -62,24 +89,29 @@ impl Loader {
     ///
     /// With 0 workers, batches are made on the calling thread.
     pub fn training(epoch: &TrainingEpoch<'_>, workers: usize) -> Self {
-        let TrainingEpoch { split, usable, preprocess, augment, basis, seed, epoch, batch_size, first_batch } =
+        let TrainingEpoch { split, usable, preprocess, augment, basis, seed, share, first_batch, .. } =
             *epoch;
+        let (number, batch_size) = (epoch.epoch, epoch.batch_size.max(1));
         let mut order = usable.to_vec();
-        order.shuffle(&mut generator(key(seed, epoch, 0, Purpose::Order)));
+        order.shuffle(&mut generator(key(seed, number, 0, Purpose::Order)));
+        let whole = Whole { share, images: order.len(), batch_size, next: first_batch };
+        let order =
+            order.chunks(batch_size).flat_map(|batch| &batch[share.range(batch.len())]).copied().collect();
         let job = Job {
             split: split.oriented(preprocess.orientation),
             preprocess: Arc::clone(preprocess),
             order,
             ranks: Ranks::of_usable(usable),
-            batch_size: batch_size.max(1),
-            task: Task::Training { augment: augment.clone(), basis: basis.clone(), seed, epoch },
+            batch_size: share.range(batch_size).len().max(1),
+            task: Task::Training { augment: augment.clone(), basis: basis.clone(), seed, epoch: number },
             timers: Default::default(),
         };
-        Self::start(job, first_batch, workers)
+        Self::start(job, whole, workers)
     }
 
     /// Loads every image of `split` in order, `batch_size` images at a time, each as `views` views (1 or 10). Images that do not
-    /// decode do not count: the last bits of an engine's results may depend on which images are in a batch.
+    /// decode do not count: the last bits of an engine's results may depend on which images are in a batch. Of several processes,
+    /// each loads consecutive batches.
     ///
     /// If `views` is another number, the first item is an error.
     pub fn evaluation(
@@ -87,8 +119,13 @@ impl Loader {
         preprocess: &Arc<Preprocess>,
         views: usize,
         batch_size: usize,
+        share: Share,
         workers: usize,
     ) -> Self {
+        let batch_size = batch_size.max(1);
+        let batches = share.range(split.len().div_ceil(batch_size));
+        let order = batches.start * batch_size..split.len().min(batches.end * batch_size);
+        let whole = Whole { share: Share::WHOLE, images: order.len(), batch_size, next: 0 };
         let (square, crop) = (preprocess.square, preprocess.crop);
         let (views, failed) = match views {
             1 => (vec![View::center(square, crop)], None),
@@ -98,21 +135,21 @@ impl Loader {
         let job = Job {
             split: split.oriented(preprocess.orientation),
             preprocess: Arc::clone(preprocess),
-            order: (0..split.len()).collect(),
+            order: order.collect(),
             ranks: Ranks::Identity,
-            batch_size: batch_size.max(1),
+            batch_size,
             task: Task::Evaluation { views },
             timers: Default::default(),
         };
         match failed {
-            None => Self::start(job, 0, workers),
-            Some(error) => Self { failed: Some(error), ..Self::start(job, 0, 0) },
+            None => Self::start(job, whole, workers),
+            Some(error) => Self { failed: Some(error), ..Self::start(job, whole, 0) },
         }
     }
 
     /// The total number of batches, including those before the first.
     pub fn batches(&self) -> usize {
-        self.job.batches()
+        self.whole.batches()
     }
 
     /// Returns the average time per image in each of [`STAGES`], in thread seconds.
@@ -134,8 +171,8 @@ impl Loader {
         }
     }
 
-    fn start(job: Job, first: usize, workers: usize) -> Self {
-        let job = Arc::new(job);
+    fn start(job: Job, whole: Whole, workers: usize) -> Self {
+        let (job, first) = (Arc::new(job), whole.next);
         let (prefetcher, failed) = match workers {
             0 => (None, None),
             _ => match Prefetcher::start(&job, first, workers) {
@@ -144,7 +181,7 @@ impl Loader {
             },
         };
         let position = first * job.batch_size;
-        Self { job, position, prefetcher, failed, lent: false, recycled: Vec::new() }
+        Self { job, position, prefetcher, failed, lent: false, recycled: Vec::new(), whole }
     }
 }
 
@@ -153,7 +190,7 @@ impl Iterator for Loader {
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.position >= self.job.order.len() {
-            return None;
+            return self.empty_share();
         }
         if let Some(error) = self.failed.take() {
             self.position = usize::MAX;
@@ -170,6 +207,39 @@ impl Iterator for Loader {
         };
         self.position = batch.as_ref().map_or(usize::MAX, |batch| self.position + batch.positions());
         self.lent = true;
-        Some(batch)
+        Some(batch.and_then(|batch| self.place(batch)))
+    }
+}
+
+impl Loader {
+    /// The share of a last batch that has too few images for every process: none.
+    fn empty_share(&mut self) -> Option<Result<LoadedBatch>> {
+        let is_left = self.whole.share != Share::WHOLE
+            && self.position == self.job.order.len()
+            && self.whole.next < self.whole.batches();
+        is_left.then(|| self.place(LoadedBatch::default()))
+    }
+
+    /// Completes a batch by its place in the whole batch.
+    ///
+    /// # Errors
+    /// Returns an error if an image of a shared batch could not be decoded: the other processes count on it.
+    fn place(&mut self, mut batch: LoadedBatch) -> Result<LoadedBatch> {
+        let number = self.whole.next;
+        self.whole.next += 1;
+        if self.whole.share == Share::WHOLE {
+            batch.global = batch.labels.len();
+            return Ok(batch);
+        }
+        if let Some(skip) = batch.skipped.first() {
+            return Err(Error::data(format!(
+                "{}: {}; it could be decoded when the training started",
+                skip.file, skip.reason
+            ))
+            .help("restore the file, and resume"));
+        }
+        batch.global = self.whole.batch(number);
+        batch.first = self.whole.share.range(batch.global).start;
+        Ok(batch)
     }
 }

@@ -99,10 +99,6 @@ pub(super) struct Job {
 pub(super) type Square = Result<std::result::Result<Image, Skip>>;
 
 impl Job {
-    pub(super) fn batches(&self) -> usize {
-        self.order.len().div_ceil(self.batch_size)
-    }
-
     /// Makes the square of the image at this position of the order.
     pub(super) fn square(&self, position: usize) -> Square {
         let index = self.order[position];

@@ -4,7 +4,7 @@ use super::models::Which;
 use super::training::Training;
 use crate::data::Split;
 use crate::error::Kind;
-use crate::eval::{Classifier, Evaluation, evaluate};
+use crate::eval::Evaluation;
 use crate::format::{duration, significant};
 use crate::net::Recipe;
 use crate::train::metrics::{Line, Validation};
@@ -33,17 +33,18 @@ impl Training<'_> {
     pub(super) fn evaluate(&mut self, split: &Split, views: usize) -> Result<Option<Evaluation>> {
         let (learner, reporter) = (&mut self.learner, &mut self.reporter);
         reporter.start_phase(Phase::Validation, split.len(), 0);
-        let judge = Classifier { engine: &mut *learner.engine, preprocess: &learner.images.preprocess };
+        let preprocess = &learner.images.preprocess;
         let interrupt = &learner.config.interrupt;
         let mut before = 0;
-        let evaluation = evaluate(judge, split, views, learner.config.workers, &mut |done| {
-            reporter.advance(done - before, None);
-            before = done;
-            match reporter.wants_stop() {
-                true => Err(Error::new(Kind::Runtime, "stopped by an observer")),
-                false => interrupt.check(),
-            }
-        });
+        let evaluation =
+            learner.engine.evaluate(preprocess, split, views, learner.config.workers, &mut |done| {
+                reporter.advance(done - before, None);
+                before = done;
+                match reporter.wants_stop() {
+                    true => Err(Error::new(Kind::Runtime, "stopped by an observer")),
+                    false => interrupt.check(),
+                }
+            });
         reporter.end_phase();
         match self.interruption() {
             Some(_) => Ok(None),

@@ -71,12 +71,12 @@ impl Training<'_> {
     }
 
     fn steps(&mut self) -> Result<EpochOutcome> {
-        let mut loader = self.learner.load();
+        let mut loader = self.learner.load()?;
         let mut last_step = Instant::now();
         while self.learner.state.batches < loader.batches() {
             match self.apply_edits()? {
                 LoadedAhead::Valid => {}
-                LoadedAhead::Stale => loader = self.learner.load(),
+                LoadedAhead::Stale => loader = self.learner.load()?,
             }
             let Some(batch) = loader.next() else { break };
             let (batch, waiting) = (batch?, last_step.elapsed().as_secs_f64());
@@ -84,7 +84,7 @@ impl Training<'_> {
                 self.reporter.skipped(&batch.skipped);
                 self.learner.images.skipped.extend(batch.skipped.iter().cloned());
             }
-            let images = batch.labels.len();
+            let images = batch.global;
             if images == 0 {
                 self.learner.state.batches += 1;
                 continue;

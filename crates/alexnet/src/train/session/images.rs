@@ -1,70 +1,13 @@
-//! The training images of a session.
+//! What a session measures of its images.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::reporter::Reporter;
-use crate::data::loader::TrainingEpoch;
-use crate::data::{ColorBasis, Image, Loader, Preprocess, Skip, Split, Statistics};
+use crate::data::{Skip, Statistics};
 use crate::error::{Kind, shell};
-use crate::net::Augment;
 use crate::train::config::{Config, RunFolder};
 use crate::train::observer::Phase;
 use crate::{Error, Result};
-
-/// Number of sample images in a model file.
-const GOLDEN: usize = 2;
-
-/// The training images, and how they become batches.
-pub(super) struct TrainingImages {
-    pub(super) split: Split,
-    /// Indices of the images that can be decoded.
-    pub(super) usable: Vec<usize>,
-    /// Training and validation images that were skipped.
-    pub(super) skipped: Vec<Skip>,
-    pub(super) preprocess: Arc<Preprocess>,
-    pub(super) basis: ColorBasis,
-}
-
-/// Which batches a loader returns.
-pub(super) struct Batches<'a> {
-    pub(super) augment: &'a Augment,
-    pub(super) seed: u64,
-    /// Counted from 1.
-    pub(super) epoch: usize,
-    pub(super) size: usize,
-    /// Batches of the epoch that have been used.
-    pub(super) used: usize,
-    pub(super) workers: usize,
-}
-
-impl TrainingImages {
-    /// Loads the batches of an epoch that have not been used.
-    pub(super) fn load(&self, batches: &Batches<'_>) -> Loader {
-        let epoch = TrainingEpoch {
-            split: &self.split,
-            usable: &self.usable,
-            preprocess: &self.preprocess,
-            augment: batches.augment,
-            basis: &self.basis,
-            seed: batches.seed,
-            epoch: batches.epoch as u64,
-            batch_size: batches.size,
-            first_batch: batches.used,
-        };
-        Loader::training(&epoch, batches.workers)
-    }
-
-    /// The squares of the first images, for the model file.
-    pub(super) fn golden(&self) -> Result<Vec<Image>> {
-        let mut squares = Vec::new();
-        for &index in self.usable.iter().take(GOLDEN) {
-            if let Ok(image) = self.split.image(index)? {
-                squares.push(self.preprocess.square(&image));
-            }
-        }
-        Ok(squares)
-    }
-}
 
 /// Refuses validation images of which none can be decoded. Stops at the first that can: reading all of them would take as long
 /// as a validation.

@@ -2,16 +2,17 @@
 
 use std::time::Instant;
 
-use super::images::{Batches, TrainingImages};
 use crate::Result;
 use crate::data::{LoadedBatch, Loader};
-use crate::engine::{Batch, Engine, NonFinite, StepOutcome, Update};
+use crate::engine::{NonFinite, StepOutcome, Update};
 use crate::net::{Augment, Recipe, Schedule};
 use crate::train::checkpoint::State;
 use crate::train::config::Config;
 use crate::train::lineage::Lineage;
 use crate::train::metrics::{Line, Validation};
+use crate::train::ranks::{JobEngine, Keep};
 use crate::train::tally::{StepStats, Tally};
+use crate::train::training_images::{Batches, TrainingImages};
 
 /// Steps between two lines of metrics, each with layer statistics.
 pub(super) const LOG_EVERY: usize = 20;
@@ -20,7 +21,7 @@ pub(super) const LOG_EVERY: usize = 20;
 pub(super) struct Learner {
     pub(super) config: Config,
     pub(super) lineage: Lineage,
-    pub(super) engine: Box<dyn Engine>,
+    pub(super) engine: JobEngine,
     pub(super) images: TrainingImages,
     pub(super) state: State,
     pub(super) clock: Clock,
@@ -76,21 +77,21 @@ impl Learner {
         Schedule { epochs, ..schedule.clone() }
     }
 
-    /// The remaining batches of the current epoch.
-    pub(super) fn load(&self) -> Loader {
+    /// The remaining batches of the current epoch, on all ranks.
+    pub(super) fn load(&self) -> Result<Loader> {
         let Config { recipe, seed, workers, .. } = &self.config;
-        let augment = Augment {
-            color_noise: self.state.settings.color_noise.unwrap_or(recipe.augment.color_noise),
-            ..recipe.augment.clone()
-        };
-        self.images.load(&Batches {
-            augment: &augment,
+        let color_noise = self.state.settings.color_noise.unwrap_or(recipe.augment.color_noise);
+        let (epoch, used) = (self.epoch(), self.state.batches);
+        self.engine.load_batches(epoch, used, color_noise)?;
+        Ok(self.images.load(&Batches {
+            augment: &Augment { color_noise, ..recipe.augment.clone() },
             seed: *seed,
-            epoch: self.epoch(),
+            epoch,
             size: recipe.optimizer.batch,
-            used: self.state.batches,
+            used,
             workers: *workers,
-        })
+            share: self.engine.share(),
+        }))
     }
 
     /// Updates the parameters with the gradient of a batch. For layer statistics the gradients are kept, which gives the same
@@ -98,16 +99,9 @@ impl Learner {
     pub(super) fn step(&mut self, batch: &LoadedBatch) -> Result<Stepped> {
         let optimizer = &self.config.recipe.optimizer;
         let update = Update { rate: self.lr(), momentum: optimizer.momentum, decay: optimizer.decay };
-        let batch = Batch::whole(&batch.images, &batch.labels, &batch.keys);
-        let outcome = if (self.state.step + 1).is_multiple_of(LOG_EVERY) {
-            let outcome = self.engine.forward_backward(&batch, &mut |_| Ok(()))?;
-            if outcome.loss.is_finite() {
-                self.engine.apply(&update)?;
-            }
-            outcome
-        } else {
-            self.engine.step(&batch, &update)?
-        };
+        let is_logged = (self.state.step + 1).is_multiple_of(LOG_EVERY);
+        let keep = if is_logged { Keep::Gradients } else { Keep::Nothing };
+        let outcome = self.engine.train(batch, &update, keep)?;
         if let Some(at) = self.engine.non_finite()? {
             return Ok(Stepped::Failed(FailedStep { at, outcome }));
         }

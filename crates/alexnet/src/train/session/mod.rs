@@ -81,7 +81,7 @@ impl<'a> Session<'a> {
         loop {
             let mut training = Training::set_up(config, observers)?;
             match training.run()? {
-                Outcome::Restart(recipe) => (config, observers) = training.into_restart(*recipe),
+                Outcome::Restart(recipe) => (config, observers) = training.into_restart(*recipe)?,
                 Outcome::Stopped(reason) => return training.finish(started, reason),
             }
         }

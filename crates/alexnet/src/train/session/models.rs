@@ -9,7 +9,7 @@ use crate::engine::Tensor;
 use crate::error::{Kind, shell};
 use crate::eval::Evaluation;
 use crate::model::layout::{BEST, LAST};
-use crate::model::{Golden, Model, Summary};
+use crate::model::{Model, Summary};
 use crate::train::checkpoint::State;
 use crate::train::disk::Output;
 use crate::train::shelf::{BestModel, Restored, Shelf};
@@ -126,7 +126,7 @@ impl Models {
         learner: &mut Learner,
     ) -> Result<Model> {
         let preprocess = &learner.images.preprocess;
-        let golden = Golden::record(&mut *learner.engine, preprocess, self.golden.clone())?;
+        let golden = learner.engine.golden(preprocess, self.golden.clone())?;
         Ok(Model {
             recipe: learner.config.recipe.clone(),
             classes: learner.config.dataset.classes.clone(),

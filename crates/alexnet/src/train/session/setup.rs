@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::checkpoints::Checkpoints;
 use super::edits::Edits;
 use super::forecaster::Forecaster;
-use super::images::{TrainingImages, check_validation, statistics};
+use super::images::{check_validation, statistics};
 use super::initial::{InitModel, InitialValues, Source, find_checkpoint};
 use super::learner::{Clock, Learner};
 use super::models::Models;
@@ -15,17 +15,17 @@ use super::training::Training;
 use crate::Result;
 use crate::data::check;
 use crate::data::{Identity, Preprocess, Split, Statistics};
-use crate::engine::{self, Device, Engine, Options};
 use crate::error::Kind;
 use crate::format::grouped;
-use crate::net::Network;
 use crate::train::checkpoint_writer::CheckpointWriter;
 use crate::train::config::{Config, RunFolder};
 use crate::train::journal::Journal;
 use crate::train::lineage::Lineage;
 use crate::train::observer::{Event, Observers, Started};
 use crate::train::origin::Origin;
+use crate::train::ranks::JobEngine;
 use crate::train::run::Run;
+use crate::train::training_images::TrainingImages;
 use crate::train::watch::Watch;
 
 impl<'a> Training<'a> {
@@ -33,7 +33,7 @@ impl<'a> Training<'a> {
         config.dataset.prepare(&config.recipe.input)?;
         // Memory is allocated before the first pass over the images, which can take long, and the run folder is created when
         // the recipe has been checked: a corrected command finds it unused.
-        let engine = open_engine(&config)?;
+        let engine = JobEngine::open(&config)?;
         config.dataset.train()?;
         check_validation(&config)?;
         let resumed = match &config.run {
@@ -53,6 +53,9 @@ impl<'a> Training<'a> {
             data: Identity::of(&config.dataset),
             seed: config.seed,
             init: init.as_ref().map(|init| init.digest.clone()),
+            leaves: engine.leaves(),
+            scheme: config.job.scheme,
+            precision: config.job.precision,
         };
         let source = match fresh {
             Some(source) => source,
@@ -65,7 +68,7 @@ impl<'a> Training<'a> {
             reporter.run.add_command(&config.command)?;
             update_origin(&config, before, &mut reporter)?;
         }
-        introduce(&config, &*engine, &mut reporter);
+        introduce(&config, &engine, &mut reporter);
         let statistics = match statistics(&config, &mut reporter) {
             Err(error) if matches!(error.kind, Kind::Interrupted(_)) && config.only_forecast => {
                 reporter.run.remove();
@@ -82,7 +85,7 @@ impl<'a> Training<'a> {
     fn assemble(
         mut config: Config,
         lineage: Lineage,
-        engine: Box<dyn Engine>,
+        engine: JobEngine,
         values: InitialValues,
         statistics: Statistics,
         is_resumed: bool,
@@ -97,6 +100,7 @@ impl<'a> Training<'a> {
             preprocess: Arc::new(preprocess),
             basis: statistics.color_basis(),
         };
+        engine.prepare(&images)?;
         let resumed_at = is_resumed.then_some(state.step);
         let models = Models::new(reporter.folder(), images.golden()?, resumed_at);
         let writer = CheckpointWriter::start(&reporter.run.checkpoints(), config.checkpoints, state.step)?;
@@ -146,13 +150,6 @@ impl<'a> Training<'a> {
     }
 }
 
-fn open_engine(config: &Config) -> Result<Box<dyn Engine>> {
-    let network = Network::new(&config.recipe, config.dataset.classes.len())?;
-    let batch = config.recipe.optimizer.batch;
-    let options = Options { micro_batch: config.micro_batch, ..Options::training(batch, config.threads) };
-    engine::open(Device::Cpu, network, &options)
-}
-
 fn open_folder(config: &Config) -> Result<Run> {
     let origin = origin(config);
     let create = |folder: Option<&Path>, exist_ok| {
@@ -189,7 +186,7 @@ fn update_origin(config: &Config, before: &Origin, reporter: &mut Reporter<'_>) 
     reporter.run.set_origin(&now)
 }
 
-fn introduce(config: &Config, engine: &dyn Engine, reporter: &mut Reporter<'_>) {
+fn introduce(config: &Config, engine: &JobEngine, reporter: &mut Reporter<'_>) {
     let Config { recipe, dataset, .. } = config;
     reporter.info(&format!(
         "recipe {}, {} classes of {}",

@@ -6,6 +6,7 @@ use super::forecaster::Forecaster;
 use super::learner::Learner;
 use super::models::Models;
 use super::reporter::Reporter;
+use crate::Result;
 use crate::net::Recipe;
 use crate::train::config::{Config, RunFolder};
 use crate::train::observer::Observers;
@@ -40,11 +41,15 @@ impl<'a> Training<'a> {
     }
 
     /// The configuration that restarts in the same folder with another recipe, and the observers.
-    pub(super) fn into_restart(self, recipe: Recipe) -> (Config, Observers<'a>) {
+    ///
+    /// # Errors
+    /// Returns an error if another rank is lost.
+    pub(super) fn into_restart(self, recipe: Recipe) -> Result<(Config, Observers<'a>)> {
+        self.learner.engine.restart(&recipe)?;
         let folder = self.reporter.folder().to_path_buf();
         let mut config = Config { recipe, run: RunFolder::Over(folder), ..self.learner.config };
         // The remedy is in the recipe now: a resumed run must not restart again.
         config.requests.on_plateau = None;
-        (config, self.reporter.into_observers())
+        Ok((config, self.reporter.into_observers()))
     }
 }

@@ -1,0 +1,66 @@
+//! What the root tells the other ranks.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::{ColorBasis, Preprocess};
+use crate::engine::Update;
+
+/// What the root tells the other ranks to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Command {
+    /// Prepare: how images become inputs.
+    Prepare(Box<Prepared>),
+    /// Load the batches of an epoch that have not been used.
+    Load(Load),
+    /// Train on the next batch.
+    Step(Update),
+    /// Freeze a layer, or let it learn again.
+    Freeze {
+        /// The position of the layer.
+        layer: usize,
+        /// Whether it keeps its values.
+        frozen: bool,
+    },
+    /// Take the values that follow.
+    Values(Values),
+    /// Evaluate the validation images, each as this many views.
+    Evaluate {
+        /// 1 or 10.
+        views: usize,
+    },
+    /// Start again with another recipe, in TOML.
+    Restart(String),
+    /// The training is over.
+    End,
+}
+
+/// What the root has measured of the images.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Prepared {
+    /// Indices of the training images that can be decoded.
+    pub(super) usable: Vec<usize>,
+    pub(super) preprocess: Preprocess,
+    /// The mean of the preprocessing, which is not part of its encoding.
+    pub(super) mean: Vec<f32>,
+    pub(super) basis: ColorBasis,
+}
+
+/// Which batches to load.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Load {
+    /// Counted from 1.
+    pub(super) epoch: usize,
+    /// Batches of the epoch that have been used.
+    pub(super) used: usize,
+    /// The strength of the color noise, which edits change.
+    pub(super) color_noise: f64,
+}
+
+/// Which values follow a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Values {
+    /// Weights and biases.
+    Parameters,
+    /// Momentum.
+    Velocities,
+}

@@ -1,0 +1,218 @@
+//! The engine of a session, on all ranks of its job.
+
+use std::sync::Arc;
+
+use super::command::{Command, Load, Prepared, Values};
+use super::introduction::Introduction;
+use super::member::Member;
+use super::shares::Shares;
+use super::team::Team;
+use crate::data::{Image, LoadedBatch, Preprocess, Share, Split};
+use crate::engine::{
+    self, Batch, Device, Health, LayerTimings, MemoryTable, NonFinite, Shard, StepOutcome, Tensor,
+    TensorKind, Update,
+};
+use crate::error::Kind;
+use crate::eval::Evaluation;
+use crate::model::Golden;
+use crate::net::{Network, Recipe};
+use crate::train::config::Config;
+use crate::train::training_images::TrainingImages;
+use crate::{Error, Result};
+
+/// The engine of a session. Whatever changes the network happens on all ranks of the job; with one process, this is its engine
+/// and nothing else.
+#[derive(Debug)]
+pub(in crate::train) struct JobEngine {
+    network: Network,
+    member: Member,
+    team: Team,
+}
+
+/// Whether a step keeps its gradients, which layer statistics need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::train) enum Keep {
+    Gradients,
+    Nothing,
+}
+
+impl JobEngine {
+    /// Opens the engine of rank 0, and checks that the other ranks train the same.
+    ///
+    /// # Errors
+    /// Returns an error if the ranks cannot share the training, a rank differs, or the engine cannot be opened.
+    pub(in crate::train) fn open(config: &Config) -> Result<Self> {
+        let (network, member, team) = join(config)?;
+        Ok(Self { network, member, team })
+    }
+
+    /// The network.
+    pub(in crate::train) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The planned memory of this rank.
+    pub(in crate::train) fn memory(&self) -> MemoryTable {
+        self.member.engine.memory()
+    }
+
+    /// The time each layer took on this rank in the last step.
+    pub(in crate::train) fn timings(&self) -> &LayerTimings {
+        self.member.engine.timings()
+    }
+
+    /// This rank's share of every batch.
+    pub(in crate::train) fn share(&self) -> Share {
+        self.member.shares.share
+    }
+
+    /// The number of leaves that gradients are summed in.
+    pub(in crate::train) fn leaves(&self) -> usize {
+        self.member.shares.leaves
+    }
+
+    /// Hands the other ranks what they need to load images.
+    pub(in crate::train) fn prepare(&self, images: &TrainingImages) -> Result<()> {
+        if !self.team.has_others() {
+            return Ok(());
+        }
+        let preprocess = (*images.preprocess).clone();
+        self.team.tell(&Command::Prepare(Box::new(Prepared {
+            usable: images.usable.clone(),
+            mean: preprocess.mean.clone(),
+            preprocess,
+            basis: images.basis.clone(),
+        })))
+    }
+
+    /// Makes the other ranks load their shares of the rest of an epoch.
+    pub(in crate::train) fn load_batches(&self, epoch: usize, used: usize, color_noise: f64) -> Result<()> {
+        self.team.tell(&Command::Load(Load { epoch, used, color_noise }))
+    }
+
+    /// Trains on a batch, of which this rank has its share.
+    pub(in crate::train) fn train(
+        &mut self,
+        batch: &LoadedBatch,
+        update: &Update,
+        keep: Keep,
+    ) -> Result<StepOutcome> {
+        let batch = as_batch(batch);
+        if self.team.has_others() {
+            self.team.tell(&Command::Step(*update))?;
+            return self.member.step(&batch, update);
+        }
+        let engine = &mut self.member.engine;
+        match keep {
+            Keep::Nothing => engine.step(&batch, update),
+            Keep::Gradients => {
+                let outcome = engine.forward_backward(&batch, &mut |_| Ok(()))?;
+                if outcome.loss.is_finite() {
+                    engine.apply(update)?;
+                }
+                Ok(outcome)
+            }
+        }
+    }
+
+    /// Where the numbers of the last step became non-finite.
+    pub(in crate::train) fn non_finite(&self) -> Result<Option<NonFinite>> {
+        match self.team.has_others() {
+            true => Ok(self.member.non_finite()),
+            false => self.member.engine.non_finite(),
+        }
+    }
+
+    /// The magnitudes of each layer, after a step that kept its gradients. Those of activations are of this rank's images.
+    pub(in crate::train) fn health(&self) -> Result<Vec<Health>> {
+        self.member.engine.health()
+    }
+
+    /// Freezes a layer, or lets it learn again.
+    pub(in crate::train) fn freeze(&mut self, layer: usize, frozen: bool) -> Result<()> {
+        self.team.tell(&Command::Freeze { layer, frozen })?;
+        self.member.engine.freeze(layer, frozen)
+    }
+
+    /// The weights and biases of the whole network.
+    pub(in crate::train) fn parameters(&self) -> Result<Vec<Tensor>> {
+        self.member.engine.tensors(TensorKind::Parameters)
+    }
+
+    /// The momentum buffers of the whole network.
+    pub(in crate::train) fn velocities(&self) -> Result<Vec<Tensor>> {
+        self.member.engine.tensors(TensorKind::Velocities)
+    }
+
+    /// Loads weights and biases.
+    pub(in crate::train) fn load(&mut self, parameters: &[Tensor]) -> Result<()> {
+        self.member.engine.load(parameters)?;
+        self.share_values(Values::Parameters, parameters)
+    }
+
+    /// Loads momentum buffers.
+    pub(in crate::train) fn load_velocities(&mut self, velocities: &[Tensor]) -> Result<()> {
+        self.member.engine.load_velocities(velocities)?;
+        self.share_values(Values::Velocities, velocities)
+    }
+
+    fn share_values(&self, values: Values, tensors: &[Tensor]) -> Result<()> {
+        if !self.team.has_others() {
+            return Ok(());
+        }
+        self.team.tell(&Command::Values(values))?;
+        self.member.share_values(&mut tensors.to_vec())
+    }
+
+    /// Records the logits of sample images for a model file.
+    pub(in crate::train) fn golden(&mut self, preprocess: &Preprocess, images: Vec<Image>) -> Result<Golden> {
+        Golden::record(&mut *self.member.engine, preprocess, images)
+    }
+
+    /// Evaluates a split with all ranks. `on_batch` receives the number of images evaluated so far.
+    pub(in crate::train) fn evaluate(
+        &mut self,
+        preprocess: &Arc<Preprocess>,
+        split: &Split,
+        views: usize,
+        workers: usize,
+        on_batch: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Evaluation> {
+        self.team.tell(&Command::Evaluate { views })?;
+        let found = self.member.evaluate(preprocess, split, views, workers, on_batch)?;
+        found.ok_or_else(|| Error::new(Kind::Runtime, "another rank has ended the evaluation"))
+    }
+
+    /// Makes the other ranks start again with another recipe. This engine must not be used afterwards.
+    pub(in crate::train) fn restart(&self, recipe: &Recipe) -> Result<()> {
+        self.team.dismiss(&Command::Restart(recipe.to_toml()))
+    }
+}
+
+impl Drop for JobEngine {
+    /// The other ranks wait for commands: without this one, they would wait forever.
+    fn drop(&mut self) {
+        // If a rank is lost, the job has ended.
+        let _ = self.team.dismiss(&Command::End);
+    }
+}
+
+/// Opens the engine of any rank, and checks that all ranks train the same.
+pub(super) fn join(config: &Config) -> Result<(Network, Member, Team)> {
+    let shares = Shares::new(config)?;
+    let network = Network::new(&config.recipe, config.dataset.classes.len())?;
+    let engine = engine::open(Device::Cpu, network.clone(), &shares.options(config))?;
+    let transport = &config.job.transport;
+    let team = Team::new(transport);
+    if team.has_others() {
+        Introduction::new(config, &shares).compare(&team.world)?;
+    }
+    let member = Member::new(engine, shares, transport, &team);
+    Ok((network, member, team))
+}
+
+/// A loaded batch, or a share of one, as engines take it.
+pub(super) fn as_batch(batch: &LoadedBatch) -> Batch<'_> {
+    let shard = Shard { first: batch.first, global: batch.global };
+    Batch { images: &batch.images, labels: &batch.labels, keys: &batch.keys, shard }
+}

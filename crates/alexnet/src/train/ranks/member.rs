@@ -1,0 +1,138 @@
+//! What every rank does.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::shares::Shares;
+use super::team::Team;
+use crate::Result;
+use crate::data::{Preprocess, Share, Split};
+use crate::engine::{Batch, Engine, NonFinite, StepOutcome, Tensor, Update};
+use crate::eval::{Classifier, Evaluation, ShareEvaluation, ShareResults};
+use crate::parallel::Collective;
+use crate::parallel::traffic::Purpose;
+use crate::parallel::transport::{Lane, Transport};
+
+/// One of the ranks of a job: its engine, and how it shares gradients and results.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) engine: Box<dyn Engine>,
+    pub(super) shares: Shares,
+    /// The ranks whose gradients are added up.
+    gradients: Collective,
+    /// The results of all ranks.
+    world: Collective,
+    non_finite: Option<NonFinite>,
+}
+
+/// The result of a rank's share of a step.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct ShareOutcome {
+    /// The bits of the loss: JSON has no NaN.
+    loss: u64,
+    correct: usize,
+    non_finite: Option<NonFinite>,
+}
+
+/// What a rank says after a batch of an evaluation.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Progress {
+    /// Images so far.
+    images: usize,
+    /// Whether it has more batches.
+    more: bool,
+    /// Whether it wants to stop.
+    stop: bool,
+}
+
+impl Member {
+    pub(super) fn new(
+        engine: Box<dyn Engine>,
+        shares: Shares,
+        transport: &Arc<dyn Transport>,
+        team: &Team,
+    ) -> Self {
+        let gradients = Collective::world(transport, Lane::Gradients, Purpose::Gradients, &team.traffic);
+        Self { engine, shares, gradients, world: team.world.clone(), non_finite: None }
+    }
+
+    /// Trains on this rank's share of a batch. Every rank returns the result of the whole batch.
+    pub(super) fn step(&mut self, batch: &Batch<'_>, update: &Update) -> Result<StepOutcome> {
+        let gradients = &self.gradients;
+        let own = self.engine.forward_backward(batch, &mut |gradient| {
+            gradients.all_reduce(gradient.weights)?;
+            gradients.all_reduce(gradient.biases)
+        })?;
+        let own = ShareOutcome {
+            loss: own.loss.to_bits(),
+            correct: own.correct,
+            non_finite: self.engine.non_finite()?,
+        };
+        let all = self.world.all_gather_values(&own)?;
+        let outcome = StepOutcome {
+            loss: tree_sum(&all.iter().map(|share| f64::from_bits(share.loss)).collect::<Vec<f64>>()),
+            correct: all.iter().map(|share| share.correct).sum(),
+        };
+        self.non_finite = all.iter().find_map(|share| share.non_finite);
+        if outcome.loss.is_finite() {
+            self.engine.apply(update)?;
+            // All ranks have applied the same gradients to the same values.
+            self.non_finite = self.non_finite.or(self.engine.non_finite()?);
+        }
+        Ok(outcome)
+    }
+
+    /// Where values became non-finite on any rank in the last step.
+    pub(super) fn non_finite(&self) -> Option<NonFinite> {
+        self.non_finite
+    }
+
+    /// Evaluates this rank's share of a split. `on_batch` receives the number of images that all ranks have evaluated; if it fails
+    /// on any rank, all ranks end the evaluation. Every rank returns the result of the whole split, or `None` if another rank
+    /// has ended the evaluation.
+    pub(super) fn evaluate(
+        &mut self,
+        preprocess: &Arc<Preprocess>,
+        split: &Split,
+        views: usize,
+        workers: usize,
+        on_batch: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Option<Evaluation>> {
+        let mut judge = [Classifier { engine: &mut *self.engine, preprocess }];
+        let share = Share { index: self.world.index(), of: self.world.size() };
+        let mut evaluation = ShareEvaluation::new(&judge, split, share, views, workers)?;
+        let mut wish = Ok(());
+        loop {
+            let more = evaluation.step(&mut judge)?;
+            let progress = Progress { images: evaluation.images(), more, stop: wish.is_err() };
+            let all = self.world.all_gather_values(&progress)?;
+            if all.iter().any(|rank| rank.stop) {
+                return wish.map(|()| None);
+            }
+            if !all.iter().any(|rank| rank.more) {
+                break;
+            }
+            wish = on_batch(all.iter().map(|rank| rank.images).sum());
+        }
+        let all: Vec<ShareResults> = self.world.all_gather_values(&evaluation.finish())?;
+        Ok(Some(Evaluation::of(all)))
+    }
+
+    /// Takes the values of rank 0, which has them already.
+    pub(super) fn share_values(&self, tensors: &mut [Tensor]) -> Result<()> {
+        tensors.iter_mut().try_for_each(|tensor| self.world.broadcast(&mut tensor.data))
+    }
+}
+
+/// The sum in a binary tree over the ranks, as gradients are added.
+fn tree_sum(values: &[f64]) -> f64 {
+    match values {
+        [] => 0.0,
+        [value] => *value,
+        _ => {
+            let (left, right) = values.split_at(values.len() / 2);
+            tree_sum(left) + tree_sum(right)
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Trainings on several ranks, which are threads here: the same results as with one process.
+
+#[path = "support/images.rs"]
+mod images;
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use alexnet::data::Dataset;
+use alexnet::model::Model;
+use alexnet::parallel::threads::ThreadTransport;
+use alexnet::parallel::{Job, Transport};
+use alexnet::train::{Config, Report, RunFolder, Session, follow};
+use alexnet::{Error, Result};
+
+/// Images of three classes: 22 to train on and 7 to validate on.
+fn photos(folder: &Path) {
+    for (split, images) in [("train", 22), ("val", 7)] {
+        for i in 0..images {
+            let class = ["cat", "dog", "fox"][i % 3];
+            let salt = i + 100 * images;
+            images::put(folder, &format!("{split}/{class}/{i}.png"), &images::png(32, 32, salt));
+        }
+    }
+}
+
+/// A training of 8 epochs in batches of 8, with the last of an epoch of 6.
+fn config(photos: &Path, run: &Path) -> Config {
+    let mut recipe = support::every_layer();
+    for (key, value) in [("optimizer.batch", "8"), ("schedule.epochs", "8")] {
+        recipe.set(key, value).unwrap();
+    }
+    let dataset = Dataset::open(photos).unwrap();
+    Config {
+        run: RunFolder::New(Some(run.to_path_buf())),
+        source: Some(photos.to_path_buf()),
+        threads: 2,
+        workers: 1,
+        ..Config::new(recipe, dataset)
+    }
+}
+
+/// Trains on `ranks` threads; `adapt` changes the configuration of a rank.
+fn train(
+    ranks: usize,
+    config: &Config,
+    adapt: impl Fn(usize, &mut Config) + Sync,
+) -> Vec<Result<Option<Report>>> {
+    std::thread::scope(|scope| {
+        let ranks: Vec<_> = ThreadTransport::job(ranks)
+            .into_iter()
+            .map(|transport| {
+                let adapt = &adapt;
+                scope.spawn(move || {
+                    let transport: Arc<dyn Transport> = Arc::new(transport);
+                    let rank = transport.rank();
+                    let mut config =
+                        Config { job: Job { transport, ..config.job.clone() }, ..config.clone() };
+                    adapt(rank, &mut config);
+                    let job = config.job.clone();
+                    let result = match rank {
+                        0 => Session::new(config).run().map(Some),
+                        _ => follow(config).map(|()| None),
+                    };
+                    result.inspect_err(|error| job.transport.abort(error))
+                })
+            })
+            .collect();
+        ranks.into_iter().map(|rank| rank.join().expect("no rank panics")).collect()
+    })
+}
+
+/// The report of a training that ends well on every rank.
+fn report(results: Vec<Result<Option<Report>>>) -> Report {
+    let mut reports = results.into_iter().map(|result| result.unwrap_or_else(|error| panic!("{error}")));
+    let report = reports.next().unwrap().expect("the root reports");
+    assert!(reports.all(|report| report.is_none()));
+    report
+}
+
+/// The values of the last model, and the lines of metrics without times.
+fn trained(run: &Path) -> (Vec<(String, Vec<u32>)>, Vec<String>) {
+    let model = Model::load(run.join("last.safetensors")).unwrap();
+    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect();
+    let tensors = model.parameters.iter().map(|tensor| (tensor.name.clone(), bits(&tensor.data))).collect();
+    let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines = metrics.lines().map(|line| {
+        let mut line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+        let timed = ["seconds", "images_per_second", "pictures_per_second", "waiting", "time"];
+        line.retain(|key, _| !timed.contains(&key.as_str()));
+        serde_json::to_string(&line).unwrap()
+    });
+    (tensors, lines.collect())
+}
+
+#[test]
+fn ranks_that_share_batches_train_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (photos_folder, run) = (folder.path().join("photos"), |name: &str| folder.path().join(name));
+    photos(&photos_folder);
+    let alone = |leaves: usize| {
+        let name = format!("alone-{leaves}");
+        let mut config = config(&photos_folder, &run(&name));
+        config.job.leaves = Some(leaves);
+        report(train(1, &config, |_, _| ()));
+        trained(&run(&name))
+    };
+    let (one, four) = (alone(1), alone(4));
+    assert_ne!(one.0, four.0, "leaves change the order of sums");
+    assert_eq!(one.1.len(), four.1.len());
+    for (ranks, micro_batch) in [(2, None), (4, None), (2, Some(9))] {
+        let name = format!("ranks-{ranks}-{micro_batch:?}");
+        let mut config = config(&photos_folder, &run(&name));
+        (config.job.leaves, config.micro_batch) = (Some(4), micro_batch);
+        report(train(ranks, &config, |_, _| ()));
+        let found = trained(&run(&name));
+        assert_eq!(found.1, four.1, "{ranks} ranks: metrics");
+        assert!(found.0 == four.0, "{ranks} ranks: values");
+    }
+}
+
+#[test]
+fn a_run_resumes_on_another_number_of_ranks() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos_folder = folder.path().join("photos");
+    photos(&photos_folder);
+    let start = |name: &str, steps: Option<usize>| {
+        let mut config = config(&photos_folder, &folder.path().join(name));
+        config.job.leaves = Some(4);
+        config.max_steps = steps;
+        config
+    };
+    report(train(4, &start("whole", None), |_, _| ()));
+    report(train(4, &start("parts", Some(4)), |_, _| ()));
+    let parts = folder.path().join("parts");
+    for (ranks, steps) in [(1, Some(5)), (2, None)] {
+        let mut config = start("parts", steps);
+        config.run = RunFolder::Resume { folder: parts.clone(), accept_changes: false };
+        report(train(ranks, &config, |_, _| ()));
+    }
+    assert!(trained(&parts).0 == trained(&folder.path().join("whole")).0);
+}
+
+/// The errors of a job, by rank; `None` for a rank that ends well.
+fn errors(ranks: usize, adapt: impl Fn(usize, &mut Config) + Sync) -> Vec<Option<Error>> {
+    let folder = tempfile::tempdir().unwrap();
+    let photos_folder = folder.path().join("photos");
+    photos(&photos_folder);
+    let config = config(&photos_folder, &folder.path().join("run"));
+    let results = train(ranks, &config, adapt);
+    assert!(!folder.path().join("run").exists(), "nothing is written before the ranks agree");
+    results.into_iter().map(Result::err).collect()
+}
+
+#[test]
+fn ranks_that_differ_are_refused_and_named() {
+    let other_photos = tempfile::tempdir().unwrap();
+    photos(other_photos.path());
+    std::fs::remove_file(other_photos.path().join("train/cat/0.png")).unwrap();
+    let cases: [(&str, &(dyn Fn(&mut Config) + Sync)); 4] = [
+        ("the seed: 0 -> 7", &|config| config.seed = 7),
+        ("optimizer.rate", &|config| config.recipe.set("optimizer.rate", "0.5").unwrap()),
+        ("the images", &|config| config.dataset = Dataset::open(other_photos.path()).unwrap()),
+        ("the leaves: 2 -> 4", &|config| config.job.leaves = Some(4)),
+    ];
+    for (expected, change) in cases {
+        let errors = errors(2, |rank, config| {
+            if rank == 1 {
+                change(config);
+            }
+        });
+        let error = errors[0].as_ref().expect("the root reports").to_string();
+        assert!(error.contains("rank 1 differs from rank 0") && error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn jobs_that_do_not_fit_are_refused() {
+    let batch =
+        |batch: &'static str| move |config: &mut Config| config.recipe.set("optimizer.batch", batch).unwrap();
+    let leaves = |leaves: usize| move |config: &mut Config| config.job.leaves = Some(leaves);
+    let check = |ranks: usize, change: &(dyn Fn(&mut Config) + Sync), expected: &str| {
+        let errors = errors(ranks, |_, config| change(config));
+        let error = errors[0].as_ref().expect("an error").to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    check(4, &batch("3"), "4 processes share a batch of 3 images");
+    check(3, &|_| (), "3 processes share batches, expected a power of two");
+    check(2, &batch("9"), "2 processes cannot share a batch of 9 images evenly");
+    check(4, &leaves(2), "2 leaves for 4 processes");
+    check(2, &leaves(6), "6 leaves for 2 processes");
+}
+
+#[test]
+fn a_lost_rank_ends_the_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos_folder = folder.path().join("photos");
+    photos(&photos_folder);
+    let config = config(&photos_folder, &folder.path().join("run"));
+    // Rank 1 has other images than it says: one of them cannot be decoded any more.
+    let broken = folder.path().join("broken");
+    photos(&broken);
+    let results = train(2, &config, |rank, config| {
+        if rank == 1 {
+            config.dataset = Dataset::open(&broken).unwrap();
+            for i in 0..22 {
+                let class = ["cat", "dog", "fox"][i % 3];
+                std::fs::write(broken.join(format!("train/{class}/{i}.png")), b"").unwrap();
+            }
+        }
+    });
+    let messages: Vec<String> =
+        results.into_iter().map(|result| result.expect_err("every rank fails").to_string()).collect();
+    assert!(messages[1].contains("it could be decoded when the training started"), "{}", messages[1]);
+    assert!(messages[0].contains("rank 1 ended the job"), "{}", messages[0]);
+}
