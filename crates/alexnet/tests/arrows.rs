@@ -34,8 +34,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("alexnet_kernels", &[]),
     ("alexnet_images", &[]),
     ("alexnet", &["alexnet_images", "alexnet_kernels"]),
+    ("alexnet_mpi", &["alexnet"]),
     // Images are used through the library.
-    ("cli", &["alexnet", "alexnet_images", "alexnet_kernels"]),
+    ("cli", &["alexnet", "alexnet_images", "alexnet_kernels", "alexnet_mpi"]),
 ];
 
 /// All that a network's description needs of the kernels: shapes, no numerics.

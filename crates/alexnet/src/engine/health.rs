@@ -56,33 +56,40 @@ pub struct Health {
     pub update: f32,
 }
 
-/// Statistics of a layer's outputs over the micro-batches of a step.
-#[derive(Clone, Debug, Default)]
-pub(super) struct OutputStatistics {
-    images: usize,
-    /// Sum of the squares of all outputs.
-    squares: f64,
-    /// The largest output of each channel.
+/// Statistics of a layer's outputs over the images of a step, or a part of them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct OutputStatistics {
+    /// The sum of the squares of each image's outputs. They are added in the order of the images, however these are divided.
+    squares: Vec<f64>,
+    /// The largest output of each channel; empty without images.
     largest: Vec<f32>,
 }
 
 impl OutputStatistics {
     /// Adds the outputs of some images: `values` per image, in `channels` channels.
     pub(super) fn add(&mut self, outputs: &[f32], values: usize, channels: usize) {
-        self.images += outputs.len() / values;
-        self.squares = measure::row_sums_of_squares(outputs, values)
-            .into_iter()
-            .fold(self.squares, |sum, square| sum + square);
-        let largest = measure::column_maxima(outputs, channels);
-        match self.largest.is_empty() {
-            true => self.largest = largest,
-            false => self.largest.iter_mut().zip(largest).for_each(|(a, b)| *a = a.max(b)),
+        if outputs.is_empty() {
+            return;
+        }
+        let (squares, largest) =
+            (measure::row_sums_of_squares(outputs, values), measure::column_maxima(outputs, channels));
+        self.merge(Self { squares, largest });
+    }
+
+    /// Adds the statistics of the images that follow.
+    pub fn merge(&mut self, next: Self) {
+        self.squares.extend(next.squares);
+        match (self.largest.is_empty(), next.largest.is_empty()) {
+            (true, _) => self.largest = next.largest,
+            (false, true) => {}
+            (false, false) => self.largest.iter_mut().zip(next.largest).for_each(|(a, b)| *a = a.max(b)),
         }
     }
 
     /// The RMS of the outputs, `values` per image.
     pub(super) fn activation(&self, values: usize) -> f32 {
-        (self.squares / (self.images * values).max(1) as f64).sqrt() as f32
+        let sum = self.squares.iter().fold(0.0, |sum, square| sum + square);
+        (sum / (self.squares.len() * values).max(1) as f64).sqrt() as f32
     }
 
     /// The fraction of channels without a positive output for any image.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::batch::{Batch, StepOutcome, Update};
-use super::health::{Health, NonFinite};
+use super::health::{Health, NonFinite, OutputStatistics};
 use super::memory::MemoryTable;
 use super::tensor::{self, Tensor, TensorKind};
 use super::timings::LayerTimings;
@@ -118,11 +118,26 @@ pub trait Engine: Send + fmt::Debug {
     /// Returns an error if the device fails.
     fn non_finite(&self) -> Result<Option<NonFinite>>;
 
+    /// Returns the statistics of each layer's outputs for the images of the last step, one element per layer.
+    ///
+    /// # Errors
+    /// Returns an error if the engine was not opened for training.
+    fn output_statistics(&self) -> Result<Vec<OutputStatistics>>;
+
+    /// Returns the magnitudes of each layer with weights, with these statistics of outputs: those of the last step, or of all
+    /// processes that shared it.
+    ///
+    /// # Errors
+    /// Returns an error if the engine was not opened for training.
+    fn health_of(&self, outputs: &[OutputStatistics]) -> Result<Vec<Health>>;
+
     /// Returns the magnitudes of each layer with weights, after [`Engine::forward_backward`] and [`Engine::apply`].
     ///
     /// # Errors
     /// Returns an error if the engine was not opened for training.
-    fn health(&self) -> Result<Vec<Health>>;
+    fn health(&self) -> Result<Vec<Health>> {
+        self.health_of(&self.output_statistics()?)
+    }
 
     /// The time each layer took in the last forward pass or training step.
     fn timings(&self) -> &LayerTimings;

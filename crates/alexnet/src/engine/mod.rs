@@ -23,7 +23,7 @@ mod timings;
 
 pub use batch::{Batch, Shard, StepOutcome, Update};
 pub use division::{Division, Exchange};
-pub use health::{Health, NonFinite, Place};
+pub use health::{Health, NonFinite, OutputStatistics, Place};
 pub use interface::{Engine, LayerGradient, Objective, OnGradient};
 pub use memory::MemoryTable;
 pub use open::{open, open_part};

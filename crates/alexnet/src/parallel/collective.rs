@@ -301,12 +301,12 @@ fn tree_sum(mut values: Vec<Vec<f32>>) -> Vec<f32> {
 }
 
 fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(value)
+    rmp_serde::to_vec_named(value)
         .map_err(|error| Error::new(Kind::Runtime, format!("cannot encode a message: {error}")))
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8], rank: usize) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    rmp_serde::from_slice(bytes).map_err(|error| {
         Error::new(Kind::Runtime, format!("cannot decode a message from rank {rank}: {error}"))
             .help("start all ranks with the same program")
     })

@@ -40,10 +40,11 @@ impl File {
 }
 
 /// The crates whose sources are checked: names in paths, and folders of the workspace.
-const CRATES: [(&str, &str); 4] = [
+const CRATES: [(&str, &str); 5] = [
     ("alexnet_kernels", "crates/kernels/src"),
     ("alexnet_images", "crates/images/src"),
     ("alexnet", "crates/alexnet/src"),
+    ("alexnet_mpi", "crates/mpi/src"),
     ("cli", "crates/cli/src"),
 ];
 

@@ -9,28 +9,29 @@ use alexnet_kernels::measure;
 use alexnet_kernels::memory::Buffer;
 
 impl CpuEngine {
+    /// The statistics of each layer's outputs for the images of the last step.
+    pub(super) fn last_outputs(&self) -> Vec<OutputStatistics> {
+        let now = || {
+            let (plan, activations, images) = (&self.plan, &self.activations, self.last.images);
+            let mut statistics = Vec::new();
+            self.pool.install(|| {
+                add_statistics(&self.network, plan, activations, images, &mut statistics);
+            });
+            statistics
+        };
+        self.last.statistics.clone().unwrap_or_else(now)
+    }
+
     /// The magnitudes of each layer with weights.
-    pub(super) fn measure_health(&self) -> Vec<Health> {
+    pub(super) fn measure_health(&self, outputs: &[OutputStatistics]) -> Vec<Health> {
         self.pool.install(|| {
-            let now = || {
-                let mut statistics = Vec::new();
-                add_statistics(
-                    &self.network,
-                    &self.plan,
-                    &self.activations,
-                    self.last.images,
-                    &mut statistics,
-                );
-                statistics
-            };
-            let statistics = self.last.statistics.clone().unwrap_or_else(now);
             let layers = self.network.layers.iter().zip(&self.parameters).zip(&self.parameter_gradients);
             let health = layers.enumerate().filter_map(|(i, ((layer, parameters), gradient))| {
                 let velocity = &parameters.as_ref()?.training.as_ref()?.velocity;
                 let values = [gradient.as_ref()?, velocity];
                 let next = self.network.layers.get(i + 1).map(|next| &next.operation);
                 let has_relu = matches!(next, Some(Operation::Activation(Activation::Relu)));
-                Some(layer_health(layer, has_relu, parameters.as_ref()?, values, &statistics[i]))
+                Some(layer_health(layer, has_relu, parameters.as_ref()?, values, outputs.get(i)?))
             });
             health.collect()
         })

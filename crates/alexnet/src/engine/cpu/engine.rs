@@ -7,7 +7,7 @@ use super::forward::{Dropout, Forward};
 use super::parameters::Weights;
 use super::state::CpuEngine;
 use crate::engine::batch::{Batch, StepOutcome, Update};
-use crate::engine::health::{Health, NonFinite};
+use crate::engine::health::{Health, NonFinite, OutputStatistics};
 use crate::engine::interface::{Engine, Objective, OnGradient};
 use crate::engine::memory::MemoryTable;
 use crate::engine::tensor::{self, Tensor, TensorKind};
@@ -97,9 +97,14 @@ impl Engine for CpuEngine {
         Ok(self.last.non_finite)
     }
 
-    fn health(&self) -> Result<Vec<Health>> {
+    fn output_statistics(&self) -> Result<Vec<OutputStatistics>> {
         self.require_training()?;
-        Ok(self.measure_health())
+        Ok(self.last_outputs())
+    }
+
+    fn health_of(&self, outputs: &[OutputStatistics]) -> Result<Vec<Health>> {
+        self.require_training()?;
+        Ok(self.measure_health(outputs))
     }
 
     fn timings(&self) -> &LayerTimings {

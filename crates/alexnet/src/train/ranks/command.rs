@@ -21,6 +21,8 @@ pub(super) enum Command {
         /// Whether it keeps its values.
         frozen: bool,
     },
+    /// Share the statistics of the last step's outputs.
+    Health,
     /// Take the values that follow.
     Values(Values),
     /// Evaluate the validation images, each as this many views.

@@ -59,6 +59,7 @@ impl Follower<'_> {
                     loader.recycle(batch);
                 }
                 Command::Freeze { layer, frozen } => self.member.engine.freeze(layer, frozen)?,
+                Command::Health => drop(self.member.outputs()?),
                 Command::Values(values) => self.take_values(values)?,
                 Command::Evaluate { views } => self.evaluate(&images.preprocess, views)?,
                 Command::Restart(recipe) => return restart(&recipe).map(Some),

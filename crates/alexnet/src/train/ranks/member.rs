@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::shares::Shares;
 use super::team::Team;
-use crate::Result;
 use crate::data::{Preprocess, Share, Split};
-use crate::engine::{Batch, Engine, NonFinite, StepOutcome, Tensor, Update};
+use crate::engine::{Batch, Engine, LayerGradient, NonFinite, OutputStatistics, StepOutcome, Tensor, Update};
+use crate::error::Kind;
 use crate::eval::{Classifier, Evaluation, ShareEvaluation, ShareResults};
 use crate::parallel::Collective;
 use crate::parallel::traffic::Purpose;
 use crate::parallel::transport::{Lane, Transport};
+use crate::{Error, Result};
 
 /// One of the ranks of a job: its engine, and how it shares gradients and results.
 #[derive(Debug)]
@@ -29,8 +30,7 @@ pub(super) struct Member {
 /// The result of a rank's share of a step.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct ShareOutcome {
-    /// The bits of the loss: JSON has no NaN.
-    loss: u64,
+    loss: f64,
     correct: usize,
     non_finite: Option<NonFinite>,
 }
@@ -59,19 +59,12 @@ impl Member {
 
     /// Trains on this rank's share of a batch. Every rank returns the result of the whole batch.
     pub(super) fn step(&mut self, batch: &Batch<'_>, update: &Update) -> Result<StepOutcome> {
-        let gradients = &self.gradients;
-        let own = self.engine.forward_backward(batch, &mut |gradient| {
-            gradients.all_reduce(gradient.weights)?;
-            gradients.all_reduce(gradient.biases)
-        })?;
-        let own = ShareOutcome {
-            loss: own.loss.to_bits(),
-            correct: own.correct,
-            non_finite: self.engine.non_finite()?,
-        };
+        let own = self.gradients(batch)?;
+        let own =
+            ShareOutcome { loss: own.loss, correct: own.correct, non_finite: self.engine.non_finite()? };
         let all = self.world.all_gather_values(&own)?;
         let outcome = StepOutcome {
-            loss: tree_sum(&all.iter().map(|share| f64::from_bits(share.loss)).collect::<Vec<f64>>()),
+            loss: tree_sum(&all.iter().map(|share| share.loss).collect::<Vec<f64>>()),
             correct: all.iter().map(|share| share.correct).sum(),
         };
         self.non_finite = all.iter().find_map(|share| share.non_finite);
@@ -81,6 +74,34 @@ impl Member {
             self.non_finite = self.non_finite.or(self.engine.non_finite()?);
         }
         Ok(outcome)
+    }
+
+    /// Computes the gradients of this rank's share, and adds those of the other ranks: layer by layer, while the backward pass
+    /// continues with the layers below.
+    fn gradients(&mut self, batch: &Batch<'_>) -> Result<StepOutcome> {
+        let (engine, gradients) = (&mut self.engine, &self.gradients);
+        let (send, receive) = crossbeam_channel::unbounded::<LayerGradient<'_>>();
+        std::thread::scope(|scope| {
+            let reduce = move || {
+                receive.into_iter().try_for_each(|gradient| {
+                    gradients.all_reduce(gradient.weights)?;
+                    gradients.all_reduce(gradient.biases)
+                })
+            };
+            let reducer = std::thread::Builder::new()
+                .name("gradients".to_owned())
+                .spawn_scoped(scope, reduce)
+                .map_err(|error| Error::threads(1, &error).context("exchanging gradients"))?;
+            // A reducer that has failed receives nothing any more; its error follows.
+            let own = engine.forward_backward(batch, &mut |gradient| {
+                let _ = send.send(gradient);
+                Ok(())
+            });
+            drop(send);
+            let panicked = || Error::new(Kind::Runtime, "the thread that exchanges gradients panicked");
+            reducer.join().unwrap_or_else(|_| Err(panicked()))?;
+            own
+        })
     }
 
     /// Where values became non-finite on any rank in the last step.
@@ -117,6 +138,16 @@ impl Member {
         }
         let all: Vec<ShareResults> = self.world.all_gather_values(&evaluation.finish())?;
         Ok(Some(Evaluation::of(all)))
+    }
+
+    /// The statistics of the last step's outputs, for the images of all ranks.
+    pub(super) fn outputs(&self) -> Result<Vec<OutputStatistics>> {
+        let mut ranks = self.world.all_gather_values(&self.engine.output_statistics()?)?.into_iter();
+        let mut all = ranks.next().unwrap_or_default();
+        for rank in ranks {
+            all.iter_mut().zip(rank).for_each(|(layer, next)| layer.merge(next));
+        }
+        Ok(all)
     }
 
     /// Takes the values of rank 0, which has them already.

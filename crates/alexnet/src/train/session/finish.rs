@@ -76,6 +76,7 @@ impl Training<'_> {
             evaluation,
             forecast: self.forecaster.forecast().cloned(),
             advice: self.watch.advice().to_vec(),
+            sent: self.learner.engine.sent(),
         })
     }
 
