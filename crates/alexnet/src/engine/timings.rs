@@ -16,6 +16,8 @@ pub enum Pass {
     InputGradient,
     /// The update of weights and biases.
     Update,
+    /// The exchange of activations, or of gradients with respect to them, with other processes.
+    Exchange,
 }
 
 impl Pass {
@@ -26,6 +28,7 @@ impl Pass {
             Self::WeightGradient => "weight gradient",
             Self::InputGradient => "input gradient",
             Self::Update => "update",
+            Self::Exchange => "exchange",
         }
     }
 }

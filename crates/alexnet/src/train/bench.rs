@@ -148,7 +148,10 @@ fn layer_speeds(network: &Network, batch: usize, timings: &[LayerTimings]) -> Ve
         seconds.sort_by(f64::total_cmp);
         let seconds = seconds[seconds.len() / 2];
         let layer = &network.layers[timing.layer];
-        let multiplies = if timing.pass == Pass::Update { 0 } else { layer.macs() };
+        let multiplies = match timing.pass {
+            Pass::Forward | Pass::WeightGradient | Pass::InputGradient => layer.macs(),
+            Pass::Update | Pass::Exchange => 0,
+        };
         LayerSpeed {
             layer: layer.name.clone(),
             pass: timing.pass,
@@ -171,6 +174,7 @@ fn traffic(layer: &Layer, pass: Pass, batch: usize) -> usize {
         Pass::InputGradient => inputs + parameters + outputs,
         // Weights and momentum are read and written, the gradient is read.
         Pass::Update => 5 * parameters,
+        Pass::Exchange => inputs,
     };
     values * size_of::<f32>()
 }
