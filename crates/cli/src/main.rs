@@ -29,6 +29,7 @@ mod exit;
 mod log;
 mod lr_find;
 mod output;
+mod plan_cluster;
 mod recipe;
 mod report;
 mod settings;
@@ -117,6 +118,7 @@ fn dispatch(command: &Command, out: &mut Output) -> CommandResult {
         Command::Eval(args) => eval::run(args, out),
         Command::Classify(args) => classify::run(args, out),
         Command::Bench(args) => bench::run(args, out),
+        Command::PlanCluster(args) => plan_cluster::run(args, out),
         Command::Completions(args) => shell::completions(args, out),
         Command::Man(args) => shell::man(args, out),
     }

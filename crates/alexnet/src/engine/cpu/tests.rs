@@ -2,7 +2,7 @@
 
 use super::parameters::{Parameters, Training, Weights};
 use super::state::CpuEngine;
-use crate::engine::{Batch, Engine, NonFinite, Options, Place, StepOutcome, Update};
+use crate::engine::{Batch, Division, Engine, NonFinite, Options, Place, StepOutcome, Update};
 use crate::net::{Network, Recipe};
 use crate::random::{Purpose, key};
 use alexnet_kernels::memory::Buffer;
@@ -17,7 +17,8 @@ fn recipe() -> Recipe {
 
 fn engine(recipe: &Recipe) -> CpuEngine {
     let network = Network::new(recipe, 5).unwrap();
-    let mut engine = CpuEngine::open(network, &Options::training(IMAGES, 2)).unwrap();
+    let mut engine =
+        CpuEngine::open(network.clone(), Division::none(&network), &Options::training(IMAGES, 2)).unwrap();
     for parameters in engine.parameters.iter_mut().flatten() {
         for (i, values) in values(parameters).into_iter().enumerate() {
             let scale = (values.len() as f32).powf(-0.5);

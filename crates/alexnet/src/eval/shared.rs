@@ -1,0 +1,71 @@
+//! Evaluation by several processes.
+
+use serde::{Deserialize, Serialize};
+
+use super::evaluate::{Classifier, Evaluation, ShareEvaluation, ShareResults};
+use crate::Result;
+use crate::data::{Share, Split};
+use crate::parallel::Collective;
+
+/// What a process says after a batch.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Progress {
+    /// Images so far.
+    images: usize,
+    /// Whether it has more batches.
+    more: bool,
+    /// Whether it wants to stop.
+    stop: bool,
+}
+
+/// The part of a process in an evaluation.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// All processes of the evaluation.
+    pub world: &'a Collective,
+    /// The share of the batches that this process evaluates.
+    pub share: Share,
+    /// Whether this process reports the results of its share, which others may evaluate together with it.
+    pub reports: bool,
+}
+
+impl<'a> Part<'a> {
+    /// The part of a process that evaluates its share alone.
+    pub const fn alone(world: &'a Collective) -> Self {
+        Self { world, share: Share { index: world.index(), of: world.size() }, reports: true }
+    }
+}
+
+/// Evaluates an ensemble with several processes, each of which evaluates consecutive batches of the split. Every process returns
+/// the result of the whole split, with the same bits as [`ensemble`](super::ensemble) if all images can be decoded. `on_batch`
+/// receives the number of images that all processes have evaluated; if it fails in any process, all end the evaluation, and the
+/// others return `None`.
+///
+/// # Errors
+/// As [`ensemble`](super::ensemble), or if a process is lost.
+pub fn evaluate_shared(
+    models: &mut [Classifier<'_>],
+    split: &Split,
+    views: usize,
+    workers: usize,
+    part: Part<'_>,
+    on_batch: &mut dyn FnMut(usize) -> Result<()>,
+) -> Result<Option<Evaluation>> {
+    let Part { world, share, reports } = part;
+    let mut evaluation = ShareEvaluation::new(models, split, share, views, workers)?;
+    let mut wish = Ok(());
+    loop {
+        let more = evaluation.step(models)?;
+        let images = if reports { evaluation.images() } else { 0 };
+        let all = world.all_gather_values(&Progress { images, more, stop: wish.is_err() })?;
+        if all.iter().any(|process| process.stop) {
+            return wish.map(|()| None);
+        }
+        if !all.iter().any(|process| process.more) {
+            break;
+        }
+        wish = on_batch(all.iter().map(|process| process.images).sum());
+    }
+    let own = if reports { evaluation.finish() } else { ShareResults::default() };
+    Ok(Some(Evaluation::of(world.all_gather_values(&own)?)))
+}
