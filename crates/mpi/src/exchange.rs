@@ -76,7 +76,7 @@ impl<'a, 's, 'env> Exchange<'a, 's, 'env> {
             };
             if backoff.pause() {
                 let (rank, now) = (self.ranks.rank(), Instant::now());
-                patience.get_or_insert_with(|| Patience::new(rank, peer, now)).check(now);
+                patience.get_or_insert_with(|| Patience::new(rank, peer, self.lane, now)).check(now);
             }
         }
         patience.iter().for_each(|patience| patience.answered(Instant::now()));

@@ -86,8 +86,9 @@ impl Ranks {
 /// Messages of different lanes have different tags, so that they do not wait for each other.
 const fn tag(lane: Lane) -> i32 {
     match lane {
-        Lane::Main => 1,
-        Lane::Gradients => 2,
+        Lane::Commands => 1,
+        Lane::Main => 2,
+        Lane::Gradients => 3,
     }
 }
 
