@@ -53,7 +53,7 @@ fn main() -> Result<()> {
 
 /// Images per second, after a first step that touches all memory.
 fn rate(engine: &mut dyn Engine, batch: &Batch<'_>, keep: bool) -> Result<f64> {
-    let update = Update { rate: 1e-6, momentum: 0.9, decay: 0.0005 };
+    let update = Update::sgd(1e-6, 0.9, 0.0005);
     let mut step = || -> Result<()> {
         if !keep {
             return engine.step(batch, &update).map(drop);

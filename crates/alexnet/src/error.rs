@@ -192,7 +192,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// Formats a path on one line, with control characters escaped.
-fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     path.to_string_lossy().chars().map(escape).collect()
 }

@@ -151,7 +151,7 @@ fn a_step_in_one_call_has_the_bits_of_two_calls() {
     for recipe in [every_layer(), Recipe::load("small").unwrap()] {
         let network = Network::new(&recipe, 5).unwrap();
         let (images, labels) = sample(&network, 4);
-        let update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
+        let update = Update::sgd(0.01, 0.9, 0.0005);
         let run = |in_one: bool| {
             let mut engine = open(Device::Cpu, network.clone(), &Options::training(4, 2)).unwrap();
             engine.load(&lively_parameters(&network, 1)).unwrap();
@@ -178,7 +178,7 @@ fn a_non_finite_loss_changes_nothing() {
     let mut engine = open(Device::Cpu, network.clone(), &Options::training(3, 2)).unwrap();
     let parameters = lively_parameters(&network, 1);
     engine.load(&parameters).unwrap();
-    let update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
+    let update = Update::sgd(0.01, 0.9, 0.0005);
     let outcome = engine.step(&batch(&images, &labels), &update).unwrap();
     assert!(!outcome.loss.is_finite() && engine.parameters().unwrap() == parameters);
 }
@@ -194,7 +194,7 @@ fn bits_do_not_depend_on_the_number_of_threads() {
             engine.load(&lively_parameters(&network, 1)).unwrap();
             for _ in 0..3 {
                 engine.forward_backward(&batch(&images, &labels), &mut |_| Ok(())).unwrap();
-                engine.apply(&Update { rate: 0.01, momentum: 0.9, decay: 0.0005 }).unwrap();
+                engine.apply(&Update::sgd(0.01, 0.9, 0.0005)).unwrap();
             }
             let logits = engine.forward(&images).unwrap().to_vec();
             (logits, engine.parameters().unwrap(), engine.velocities().unwrap())
@@ -409,7 +409,7 @@ fn train(network: &Network, micro_batch: usize, threads: usize, in_one: bool) ->
         open(Device::Cpu, network.clone(), &in_micro_batches(Mode::Training, 40, micro_batch, threads))
             .unwrap();
     engine.load(&lively_parameters(network, 1)).unwrap();
-    let update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
+    let update = Update::sgd(0.01, 0.9, 0.0005);
     let mut outcomes = Vec::new();
     for n in [40, 40, 23] {
         let images = &images[..n * network.input.len()];
@@ -506,7 +506,7 @@ fn a_non_finite_loss_in_one_micro_batch_changes_nothing() {
         let mut engine =
             open(Device::Cpu, network.clone(), &in_micro_batches(Mode::Training, 30, 9, 2)).unwrap();
         engine.load(&parameters).unwrap();
-        let update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
+        let update = Update::sgd(0.01, 0.9, 0.0005);
         let batch = Batch::whole(&images, &labels, &[7; 30]);
         let outcome = engine.step(&batch, &update).unwrap();
         assert!(!outcome.loss.is_finite() && engine.parameters().unwrap() == parameters);

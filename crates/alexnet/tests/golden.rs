@@ -110,11 +110,11 @@ fn ten_steps_agree_with_pytorch() {
     let mut engine = engine(&recipe, &golden);
     let (images, labels) = (golden.images(), golden.labels());
     let batch = Batch::whole(&images, &labels, &[1, 2, 3, 4]);
-    let alexnet::net::Optimizer { rate, momentum, decay, .. } = recipe.optimizer;
+    let update = Update::new(&recipe.optimizer, recipe.optimizer.rate);
     let mut losses = Vec::new();
     for _ in 0..10 {
         losses.push(engine.forward_backward(&batch, &mut |_| Ok(())).unwrap().loss);
-        engine.apply(&Update { rate, momentum, decay }).unwrap();
+        engine.apply(&update).unwrap();
     }
     let difference = relative_rms(losses, golden.values("losses"));
     assert!(difference < TOLERANCE, "the losses differ by {difference:e}");

@@ -113,7 +113,14 @@ fn ranks_that_share_batches_train_the_same_bits() {
         let name = format!("ranks-{ranks}-{micro_batch:?}");
         let mut config = config(&photos_folder, &run(&name));
         (config.job.leaves, config.micro_batch) = (Some(4), micro_batch);
-        report(train(ranks, &config, |_, _| ()));
+        let report = report(train(ranks, &config, |_, _| ()));
+        let parameters = Model::load(run(&name).join("last.safetensors")).unwrap().parameters;
+        let values: usize = parameters.iter().map(|tensor| tensor.data.len()).sum();
+        let expected = 2 * (ranks - 1) * values * size_of::<f32>() * report.steps / ranks;
+        let sent = report.sent.gradients as usize;
+        // Parts of an odd number of values differ by one.
+        assert!(sent.abs_diff(expected) <= 8 * ranks * parameters.len() * report.steps, "{sent}, {expected}");
+        assert_eq!(report.sent.activations, 0);
         let found = trained(&run(&name));
         assert_eq!(found.1, four.1, "{ranks} ranks: metrics");
         assert!(found.0 == four.0, "{ranks} ranks: values");

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
     if let Some(path) = &args.plot {
         found.draw(path)?;
     }
-    out.result(|| table(&found) + &conclusion(&found, args), || json(&found))?;
+    out.result(|| table(&found) + &conclusion(&found, args, &recipe), || json(&found))?;
     Ok(0)
 }
 
@@ -77,7 +77,7 @@ fn table(found: &LrSearch) -> String {
 }
 
 /// What follows from the table.
-fn conclusion(found: &LrSearch, args: &LrFindArgs) -> String {
+fn conclusion(found: &LrSearch, args: &LrFindArgs, recipe: &Recipe) -> String {
     let mut text = String::new();
     if let Some(rate) = found.explodes {
         text += &format!("\nthe loss explodes at a learning rate of {rate:.1e}\n");
@@ -88,9 +88,10 @@ fn conclusion(found: &LrSearch, args: &LrFindArgs) -> String {
     };
     let set = args.set.iter().map(|(key, value)| format!(" --set {}", shell_word(format!("{key}={value}"))));
     text + &format!(
-        "\nsuggested learning rate: {rate:.1e}\nuse it  alexnet train {} --recipe {}{} --set optimizer.rate={rate:.1e}\n",
+        "\nsuggested learning rate: {rate:.1e}\nuse it  alexnet train {} --recipe {}{} --set optimizer.rate={:.1e}\n",
         shell(&args.source),
         shell(&args.recipe),
         set.collect::<String>(),
+        recipe.optimizer.unscaled_rate(rate),
     )
 }

@@ -31,6 +31,7 @@ mod exit;
 mod log;
 mod lr_find;
 mod output;
+mod plan_cluster;
 mod recipe;
 mod report;
 mod settings;
@@ -142,6 +143,7 @@ fn dispatch(command: &Command, cluster: &Cluster, out: &mut Output) -> CommandRe
         Command::Eval(args) => eval::run(args, cluster, out),
         Command::Classify(args) => classify::run(args, out),
         Command::Bench(args) => bench::run(args, out),
+        Command::PlanCluster(args) => plan_cluster::run(args, out),
         Command::Completions(args) => shell::completions(args, out),
         Command::Man(args) => shell::man(args, out),
     }

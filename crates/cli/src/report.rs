@@ -33,6 +33,7 @@ pub(crate) fn json(report: &Report) -> Value {
         "interrupted": report.signal(),
         "forecast": report.forecast,
         "advice": report.advice,
+        "sent": report.sent,
     })
 }
 

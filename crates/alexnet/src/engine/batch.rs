@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::net::{Algorithm, Optimizer};
+
 /// Images and labels of one training step, or of one process's share of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
@@ -64,7 +66,8 @@ pub struct StepOutcome {
 
 /// The settings of one update, `v <- momentum v - decay rate w - rate gradient; w <- w + v` (paper, section 5).
 ///
-/// Per-layer rate factors and weight decay come from the recipe; biases have no weight decay.
+/// The algorithm may give each layer a rate of its own. Per-layer rate factors and weight decay come from the recipe; biases
+/// have no weight decay.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Update {
     /// Learning rate.
@@ -73,4 +76,19 @@ pub struct Update {
     pub momentum: f32,
     /// Weight decay of layers whose recipe sets none.
     pub decay: f32,
+    /// How the learning rate of each layer is determined.
+    pub algorithm: Algorithm,
+}
+
+impl Update {
+    /// An update with the settings of a recipe, at a learning rate.
+    pub const fn new(optimizer: &Optimizer, rate: f32) -> Self {
+        let Optimizer { momentum, decay, algorithm, .. } = *optimizer;
+        Self { rate, momentum, decay, algorithm }
+    }
+
+    /// Stochastic gradient descent.
+    pub const fn sgd(rate: f32, momentum: f32, decay: f32) -> Self {
+        Self { rate, momentum, decay, algorithm: Algorithm::Sgd }
+    }
 }

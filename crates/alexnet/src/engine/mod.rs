@@ -5,11 +5,13 @@
 //! |---|---|
 //! | `interface` | the trait that trainer, predictor, benchmark and learning rate search use |
 //! | `open`, `options` | [`open()`]: devices, modes, limits |
+//! | `division` | parts of a network, each computed by a process of its own |
 //! | `cpu` | the CPU engine |
 //! | [`mod@reference`] | a slow and simple implementation that the tests compare engines with |
 
 mod batch;
 mod cpu;
+mod division;
 mod health;
 mod interface;
 mod memory;
@@ -20,10 +22,11 @@ mod tensor;
 mod timings;
 
 pub use batch::{Batch, Shard, StepOutcome, Update};
+pub use division::{Division, Exchange};
 pub use health::{Health, NonFinite, OutputStatistics, Place};
 pub use interface::{Engine, LayerGradient, Objective, OnGradient};
 pub use memory::MemoryTable;
-pub use open::open;
+pub use open::{open, open_part};
 pub use options::{Device, Mode, Options};
 pub use tensor::{Tensor, TensorKind};
 pub use timings::{LayerTiming, LayerTimings, Pass};

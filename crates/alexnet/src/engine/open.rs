@@ -1,6 +1,7 @@
 //! Opening of engines.
 
 use super::cpu::CpuEngine;
+use super::division::Division;
 use super::interface::Engine;
 use super::options::{Device, Options};
 use crate::Result;
@@ -12,8 +13,24 @@ use crate::net::Network;
 /// Returns an error if an option is invalid, memory is insufficient (the message includes the memory table), or the
 /// threads cannot be started.
 pub fn open(device: Device, network: Network, options: &Options) -> Result<Box<dyn Engine>> {
+    let division = Division::none(&network);
+    open_part(device, network, division, options)
+}
+
+/// Opens an engine for the part of a network that this process computes: the layers of `network` have the output channels of
+/// `division`, and the inputs that they need for them. [`Network::classes`] is that of the whole. Calls that compute are
+/// collective: all processes of the division make them, with the same images.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_part(
+    device: Device,
+    network: Network,
+    division: Division,
+    options: &Options,
+) -> Result<Box<dyn Engine>> {
     log::debug!("opening an engine for {} parameters on {device:?}: {options:?}", network.parameters());
     match device {
-        Device::Cpu => Ok(Box::new(CpuEngine::open(network, options)?)),
+        Device::Cpu => Ok(Box::new(CpuEngine::open(network, division, options)?)),
     }
 }

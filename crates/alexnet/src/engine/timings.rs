@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A pass through a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pass {
     /// Outputs from inputs.
@@ -16,6 +16,8 @@ pub enum Pass {
     InputGradient,
     /// The update of weights and biases.
     Update,
+    /// The exchange of activations, or of gradients with respect to them, with other processes.
+    Exchange,
 }
 
 impl Pass {
@@ -26,6 +28,7 @@ impl Pass {
             Self::WeightGradient => "weight gradient",
             Self::InputGradient => "input gradient",
             Self::Update => "update",
+            Self::Exchange => "exchange",
         }
     }
 }

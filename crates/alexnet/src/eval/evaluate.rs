@@ -85,7 +85,7 @@ pub fn ensemble(
 }
 
 /// The evaluation of one process's share of a split, batch by batch.
-pub struct ShareEvaluation {
+pub(super) struct ShareEvaluation {
     /// One for each model. They load the same images in the same order; only preprocessing differs.
     loaders: Vec<Loader>,
     views: usize,
@@ -95,7 +95,7 @@ pub struct ShareEvaluation {
 
 /// The results of one process's share of an evaluation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ShareResults {
+pub(super) struct ShareResults {
     top1: usize,
     top5: usize,
     /// The loss of each image, which are added in order whatever the number of processes.
@@ -108,7 +108,7 @@ impl ShareEvaluation {
     ///
     /// # Errors
     /// Returns an error if there are no models, or if a label is not one of their classes.
-    pub fn new(
+    pub(super) fn new(
         models: &[Classifier<'_>],
         split: &Split,
         share: Share,
@@ -129,7 +129,7 @@ impl ShareEvaluation {
     ///
     /// # Errors
     /// Returns an error if a file cannot be read, or if an engine fails.
-    pub fn step(&mut self, models: &mut [Classifier<'_>]) -> Result<bool> {
+    pub(super) fn step(&mut self, models: &mut [Classifier<'_>]) -> Result<bool> {
         let batches =
             self.loaders.iter_mut().map(Iterator::next).collect::<Option<Result<Vec<LoadedBatch>>>>();
         let Some(batches) = batches else { return Ok(false) };
@@ -146,12 +146,12 @@ impl ShareEvaluation {
     }
 
     /// The number of images so far, skipped ones included.
-    pub fn images(&self) -> usize {
+    pub(super) fn images(&self) -> usize {
         self.found.losses.len() + self.found.skipped.len()
     }
 
     /// Returns the results.
-    pub fn finish(self) -> ShareResults {
+    pub(super) fn finish(self) -> ShareResults {
         self.found
     }
 }
@@ -171,7 +171,7 @@ impl ShareResults {
 
 impl Evaluation {
     /// Combines the results of all shares, given in order.
-    pub fn of(shares: impl IntoIterator<Item = ShareResults>) -> Self {
+    pub(super) fn of(shares: impl IntoIterator<Item = ShareResults>) -> Self {
         let mut all = Self::default();
         for ShareResults { top1, top5, losses, mut skipped } in shares {
             all.images += losses.len();

@@ -51,7 +51,11 @@ impl Change {
         match self {
             Self::Rate(rate) => changed.set("optimizer.rate", &rate.to_string()),
             Self::ColorNoise(std) => changed.set("augment.color_noise", &std.to_string()),
-            Self::StopAfter(epochs) => changed.set("schedule.epochs", &epochs.to_string()),
+            Self::StopAfter(epochs) => {
+                // A training may stop in its warm-up.
+                changed.schedule.warm_up_epochs = None;
+                changed.set("schedule.epochs", &epochs.to_string())
+            }
             Self::Freeze(layer) | Self::Unfreeze(layer) => check_has_weights(&recipe.layers, layer),
         }
     }

@@ -134,9 +134,13 @@ fn values(recipe: &Recipe) -> BTreeMap<Place, String> {
         }
     }
     flatten(None, "", &Value::Table(document), &mut out);
-    // Omitted from the TOML if it is the default.
-    let orientation = format!("{:?}", recipe.input.orientation.name());
-    out.insert(Place { layer: None, key: "input.orientation".to_owned() }, orientation);
+    // Omitted from the TOML if they are the default.
+    for (key, name) in [
+        ("input.orientation", recipe.input.orientation.name()),
+        ("optimizer.algorithm", recipe.optimizer.algorithm.name()),
+    ] {
+        out.insert(Place { layer: None, key: key.to_owned() }, format!("{name:?}"));
+    }
     out
 }
 
@@ -178,6 +182,17 @@ fn why(key: &str) -> Option<&'static str> {
         "batch" => {
             "Batch: at the same learning rate, a larger batch takes fewer, less noisy steps; scale the learning rate \
              with it."
+        }
+        "rate_for_batch" => {
+            "Scaled learning rate: in proportion to the batch, so that an epoch of fewer, larger steps moves the weights as \
+             far."
+        }
+        "algorithm" | "trust" => {
+            "LARS: the learning rate of a layer follows the ratio of its weights to its gradient, so that no layer diverges \
+             at the high learning rates of large batches."
+        }
+        "warm_up_epochs" => {
+            "Warm-up: the initial weights change fast, and a high learning rate from the first step on may diverge."
         }
         "decay" => "Decay: in the paper it also reduces the training error (section 5).",
         "epochs" | "divide_by" | "at_epochs" | "patience" | "times" => {

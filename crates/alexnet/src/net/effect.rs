@@ -31,7 +31,7 @@ impl Recipe {
 
     /// Returns why the value of `key` has no effect, if so.
     fn why_unused(&self, key: &str, usage: RecipeUse) -> Option<String> {
-        let Self { input, schedule, layers, .. } = self;
+        let Self { input, optimizer, schedule, layers, .. } = self;
         let edited =
             |is: fn(&Change) -> bool| self.edits.iter().any(|edit| edit.step == 0 && is(&edit.change));
         let by_edit = || Some("an [[edit]] of the recipe replaces it at step 0".to_owned());
@@ -68,7 +68,14 @@ impl Recipe {
             {
                 Some("every layer has its own decay, `layer.NAME.weights.decay`".to_owned())
             }
-            "optimizer.rate" if edited(|change| matches!(change, Change::Rate(_))) => by_edit(),
+            "optimizer.rate" | "optimizer.rate_for_batch" | "schedule.warm_up_epochs"
+                if edited(|change| matches!(change, Change::Rate(_))) =>
+            {
+                by_edit()
+            }
+            "optimizer.rate_for_batch" if optimizer.rate_for_batch == Some(optimizer.batch) => {
+                Some(format!("optimizer.batch is {}, too, so the learning rate stays the same", optimizer.batch))
+            }
             "augment.color_noise" if edited(|change| matches!(change, Change::ColorNoise(_))) => by_edit(),
             "schedule.epochs" if edited(|change| matches!(change, Change::StopAfter(_))) => by_edit(),
             _ => None,

@@ -33,8 +33,8 @@ pub use effect::RecipeUse;
 pub use layer::{Activation, Layer, Operation};
 pub use network::Network;
 pub use recipe::{
-    Augment, ConvSpec, Difference, DropoutScale, EvaluationSpec, Init, Input, LayerSpec, Mean, Optimizer,
-    Orientation, Plateau, PoolKind, PoolSpec, Recipe, RoundingSpec, Schedule, Spec, WeightSpec,
+    Algorithm, Augment, ConvSpec, Difference, DropoutScale, EvaluationSpec, Init, Input, LayerSpec, Mean,
+    Optimizer, Orientation, Plateau, PoolKind, PoolSpec, Recipe, RoundingSpec, Schedule, Spec, WeightSpec,
 };
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::edit::Edit;
+use crate::format::decimal;
 
 /// A whole experiment as data: a file in `recipes/`, or the user's own.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,7 +20,7 @@ pub struct Recipe {
     pub input: Input,
     /// Random changes to images in training.
     pub augment: Augment,
-    /// Stochastic gradient descent.
+    /// How gradients change the parameters.
     pub optimizer: Optimizer,
     /// How the learning rate changes, and when training ends.
     pub schedule: Schedule,
@@ -120,14 +121,71 @@ pub struct Augment {
 /// `v <- momentum v - decay rate w - rate gradient; w <- w + v`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Optimizer {
+    /// How the learning rate of each layer is determined.
+    #[serde(flatten, skip_serializing_if = "Algorithm::is_sgd")]
+    pub algorithm: Algorithm,
     /// The number of images per step.
     pub batch: usize,
-    /// The initial learning rate.
+    /// The initial learning rate, for batches of [`Optimizer::rate_for_batch`] images if that is set.
     pub rate: f32,
+    /// The batch size that `rate` is meant for: the learning rate in effect is `rate * batch / rate_for_batch` (Goyal et
+    /// al. 2017, "Accurate, Large Minibatch SGD", section 2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_for_batch: Option<usize>,
     /// The factor of the previous update.
     pub momentum: f32,
     /// The weight decay; a layer may have its own. Biases do not decay.
     pub decay: f32,
+}
+
+impl Optimizer {
+    /// Returns the initial learning rate in effect, scaled to the batch. The factor is applied in double precision to the
+    /// decimal that names `rate`: 0.01 for 128 images is 0.08 for 1024.
+    pub fn scaled_rate(&self) -> f32 {
+        match self.rate_for_batch {
+            None => self.rate,
+            Some(images) => (decimal(self.rate) * self.batch as f64 / images as f64) as f32,
+        }
+    }
+
+    /// Returns the value of `rate` for which `lr` is in effect: the inverse of [`Optimizer::scaled_rate`].
+    pub fn unscaled_rate(&self, lr: f32) -> f32 {
+        match self.rate_for_batch {
+            None => lr,
+            Some(images) => (decimal(lr) * images as f64 / self.batch as f64) as f32,
+        }
+    }
+}
+
+/// How the learning rate of each layer is determined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "algorithm", rename_all = "kebab-case")]
+pub enum Algorithm {
+    /// Stochastic gradient descent: all layers have the same, apart from the factors of the recipe.
+    #[default]
+    Sgd,
+    /// Layer-wise adaptive rate scaling (You, Gitman, Ginsburg 2017, "Large Batch Training of Convolutional Networks"): the
+    /// learning rate of a layer's weights is multiplied by `trust * ||w|| / (||gradient|| + decay ||w||)`, or by 1 if the
+    /// weights or the gradient are zero. Biases have the common learning rate.
+    Lars {
+        /// The size of an update relative to the weights, at a learning rate of 1 (0.001 in the publication).
+        trust: f32,
+    },
+}
+
+impl Algorithm {
+    /// Returns whether this is stochastic gradient descent.
+    pub fn is_sgd(&self) -> bool {
+        matches!(self, Self::Sgd)
+    }
+
+    /// Returns the name in recipes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sgd => "sgd",
+            Self::Lars { .. } => "lars",
+        }
+    }
 }
 
 /// How the learning rate changes, and when training ends.
@@ -135,6 +193,10 @@ pub struct Optimizer {
 pub struct Schedule {
     /// The number of passes over the training set.
     pub epochs: usize,
+    /// The number of epochs in which the learning rate rises: in step `t` of the first `n`, counted from 1, it is `t / n` of
+    /// the full one (Goyal et al. 2017, section 2.2, from 0 instead of the rate for a small batch).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_up_epochs: Option<usize>,
     /// The number that the learning rate is divided by.
     pub divide_by: f32,
     /// The epochs after which the learning rate is divided, counted from 1. Empty if `plateau` is set.

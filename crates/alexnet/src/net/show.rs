@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::layer::{Layer, Operation, window_text};
 use super::network::Network;
-use super::recipe::{Difference, DropoutScale, Init, Mean, Orientation, Recipe, WeightSpec};
+use super::recipe::{Algorithm, Difference, DropoutScale, Init, Mean, Orientation, Recipe, WeightSpec};
 use crate::format::{counted, grouped};
 
 /// Formats a recipe as text: the table of layers, preprocessing, training, and differences from the paper.
@@ -199,15 +199,29 @@ fn preprocessing(recipe: &Recipe) -> String {
 
 fn optimizer(recipe: &Recipe) -> String {
     let o = &recipe.optimizer;
+    let algorithm = match o.algorithm {
+        Algorithm::Sgd => "SGD".to_owned(),
+        Algorithm::Lars { trust } => format!("LARS with trust {trust}"),
+    };
+    let scaled = match o.rate_for_batch {
+        None => String::new(),
+        Some(images) => format!(" ({} for a batch of {images})", o.rate),
+    };
     format!(
-        "SGD, batch {}, learning rate {}, momentum {}, weight decay {}",
-        o.batch, o.rate, o.momentum, o.decay
+        "{algorithm}, batch {}, learning rate {}{scaled}, momentum {}, weight decay {}",
+        o.batch,
+        o.scaled_rate(),
+        o.momentum,
+        o.decay
     )
 }
 
 fn schedule(recipe: &Recipe) -> String {
     let s = &recipe.schedule;
-    let epochs = counted(s.epochs, "epoch");
+    let mut epochs = counted(s.epochs, "epoch");
+    if let Some(warm_up) = s.warm_up_epochs {
+        let _ = write!(epochs, ", {} of warm-up", counted(warm_up, "epoch"));
+    }
     match (&s.plateau, s.at_epochs.as_slice()) {
         (Some(p), _) => format!(
             "at most {epochs}, learning rate divided by {} when the validation error has not improved for {}, {}",

@@ -384,6 +384,99 @@ fn settings_without_effect_are_refused() {
 }
 
 #[test]
+fn recipes_for_large_batches() {
+    let small = builtin("small");
+    for key in ["algorithm", "trust", "rate_for_batch", "warm_up_epochs"] {
+        assert!(!small.to_toml().contains(key), "recipes of earlier versions keep their text");
+    }
+    let mut large = small.clone();
+    large
+        .set_all([
+            ("optimizer.algorithm", "lars"),
+            ("optimizer.batch", "1024"),
+            ("optimizer.rate_for_batch", "128"),
+            ("schedule.warm_up_epochs", "2"),
+        ])
+        .unwrap();
+    assert_eq!(large.optimizer.algorithm, Algorithm::Lars { trust: 0.001 });
+    assert_eq!((large.optimizer.rate, large.optimizer.scaled_rate()), (0.01, 0.08));
+    assert_eq!((large.optimizer.unscaled_rate(0.08), small.optimizer.unscaled_rate(0.08)), (0.01, 0.08));
+    assert_eq!(small.optimizer.scaled_rate(), 0.01);
+    let text = large.to_toml();
+    assert!(text.contains("algorithm = \"lars\"\ntrust = 0.001\n"), "{text}");
+    assert_eq!(Recipe::parse(&text, "back").unwrap(), large);
+    let text = show::text(&large, &network(&large));
+    for part in [
+        "LARS with trust 0.001, batch 1024, learning rate 0.08 (0.01 for a batch of 128), momentum 0.9",
+        "12 epochs, 2 epochs of warm-up, ",
+    ] {
+        assert!(text.contains(part), "{part}:\n{text}");
+    }
+    let text = diff(&small, &large);
+    for part in [
+        "optimizer.algorithm: \"sgd\" -> \"lars\"",
+        "optimizer.trust: none -> 0.001",
+        "optimizer.rate_for_batch: none -> 128",
+        "schedule.warm_up_epochs: none -> 2",
+        "- LARS: ",
+        "- Scaled learning rate: ",
+        "- Warm-up: ",
+    ] {
+        assert!(text.contains(part), "{part}:\n{text}");
+    }
+    // A training may be stopped in its warm-up.
+    Change::parse("stop-after=1", &large).unwrap();
+    large.set("optimizer.trust", "0.02").unwrap();
+    assert_eq!(large.optimizer.algorithm, Algorithm::Lars { trust: 0.02 });
+    let mut plain = large;
+    plain
+        .set_all([
+            ("optimizer.algorithm", "sgd"),
+            ("optimizer.trust", "none"),
+            ("optimizer.batch", "32"),
+            ("optimizer.rate_for_batch", "none"),
+            ("schedule.warm_up_epochs", "none"),
+        ])
+        .unwrap();
+    assert_eq!((&plain, plain.to_toml()), (&small, small.to_toml()));
+}
+
+#[test]
+fn settings_of_large_batches_without_effect_are_refused() {
+    let small = builtin("small");
+    for (key, value, message, help) in [
+        ("optimizer.algorithm", "lasr", "expected one of \"sgd\", \"lars\"", "algorithm = \"lars\""),
+        ("optimizer.trust", "0.001", "expected no `trust` with `algorithm = \"sgd\"`", "trust=none"),
+        ("optimizer.rate_for_batch", "0", "expected an integer from 1 to 65536", "rate_for_batch = 1"),
+        ("schedule.warm_up_epochs", "0", "expected an integer from 1", "warm_up_epochs=none"),
+        ("schedule.warm_up_epochs", "13", "expected at most 12", "warm_up_epochs = 12"),
+    ] {
+        let mut recipe = small.clone();
+        let error = recipe.set(key, value).unwrap_err();
+        assert!(error.message.contains(message), "{error}");
+        assert!(error.help.as_ref().unwrap().contains(help), "{error}");
+        assert_eq!((error.kind, &recipe), (Kind::Usage, &small));
+    }
+    let mut trust = small.clone();
+    let error = trust.set_all([("optimizer.algorithm", "lars"), ("optimizer.trust", "0")]).unwrap_err();
+    assert!(error.message.contains("`optimizer.trust` is 0, expected a number above 0"), "{error}");
+    let mut same = small.clone();
+    same.set("optimizer.rate_for_batch", "32").unwrap();
+    let error = same.check_effect(["optimizer.rate_for_batch"], RecipeUse::Training).unwrap_err();
+    assert!(error.message.contains("optimizer.batch is 32, too"), "{error}");
+    let mut default = small.clone();
+    assert_eq!(default.set_all([("optimizer.algorithm", "sgd")]).unwrap(), ["optimizer.algorithm=sgd"]);
+    // A learning rate that an edit sets is neither scaled nor warmed up.
+    let text = Recipe::builtin_text("small").unwrap().to_owned() + "[[edit]]\nstep = 0\nrate = 0.1\n";
+    let mut edited = Recipe::parse(&text, "mine.toml").unwrap();
+    for (key, value) in [("optimizer.rate_for_batch", "64"), ("schedule.warm_up_epochs", "2")] {
+        edited.set(key, value).unwrap();
+        let error = edited.check_effect([key], RecipeUse::Training).unwrap_err();
+        assert!(error.message.contains("replaces it at step 0"), "{error}");
+    }
+}
+
+#[test]
 fn the_default_orientation_is_stored() {
     let text = Recipe::builtin_text("small").unwrap();
     let old = Recipe::parse(&text.replace("orientation = \"exif\"\n", ""), "old.toml").unwrap();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::transport::{Solo, Transport};
+use super::collective::Collective;
+use super::traffic::Purpose;
+use super::transport::{Lane, Solo, Transport};
 
 /// How processes share a training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +102,11 @@ impl Job {
     /// A job that shares batches over a transport.
     pub fn new(transport: Arc<dyn Transport>) -> Self {
         Self { transport, scheme: Scheme::Data, leaves: None, precision: ExchangePrecision::F32 }
+    }
+
+    /// All processes of the job, for results.
+    pub fn world(&self) -> Collective {
+        Collective::world(&self.transport, Lane::Main, Purpose::Control, &Arc::default())
     }
 
     /// Whether this process is the one that reports, saves, and decides.

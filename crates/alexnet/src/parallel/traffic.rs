@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Bytes that this rank has sent. Shared by the collectives of a rank.
 #[derive(Debug, Default)]
@@ -37,4 +37,24 @@ impl Traffic {
     pub fn sent(&self, purpose: Purpose) -> u64 {
         self.sent[purpose as usize].load(Ordering::Relaxed)
     }
+
+    /// Bytes sent so far.
+    pub fn bytes(&self) -> SentBytes {
+        SentBytes {
+            gradients: self.sent(Purpose::Gradients),
+            activations: self.sent(Purpose::Activations),
+            control: self.sent(Purpose::Control),
+        }
+    }
+}
+
+/// Bytes that a rank has sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentBytes {
+    /// Gradients of weights and biases.
+    pub gradients: u64,
+    /// Activations, and gradients with respect to them.
+    pub activations: u64,
+    /// Everything else.
+    pub control: u64,
 }

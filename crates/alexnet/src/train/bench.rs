@@ -99,7 +99,7 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
         let mut timings = Vec::new();
         let batch_of = Batch::whole(&images, &labels, &keys);
         // A learning rate of 0 keeps the values of the first step from growing.
-        let update = Update { rate: 0.0, momentum: recipe.optimizer.momentum, decay: recipe.optimizer.decay };
+        let update = Update::new(&recipe.optimizer, 0.0);
         let step = || {
             let StepOutcome { loss, .. } = engine.step(&batch_of, &update)?;
             // Such a step is cut short, so it cannot be measured.
@@ -148,7 +148,10 @@ fn layer_speeds(network: &Network, batch: usize, timings: &[LayerTimings]) -> Ve
         seconds.sort_by(f64::total_cmp);
         let seconds = seconds[seconds.len() / 2];
         let layer = &network.layers[timing.layer];
-        let multiplies = if timing.pass == Pass::Update { 0 } else { layer.macs() };
+        let multiplies = match timing.pass {
+            Pass::Forward | Pass::WeightGradient | Pass::InputGradient => layer.macs(),
+            Pass::Update | Pass::Exchange => 0,
+        };
         LayerSpeed {
             layer: layer.name.clone(),
             pass: timing.pass,
@@ -171,23 +174,24 @@ fn traffic(layer: &Layer, pass: Pass, batch: usize) -> usize {
         Pass::InputGradient => inputs + parameters + outputs,
         // Weights and momentum are read and written, the gradient is read.
         Pass::Update => 5 * parameters,
+        Pass::Exchange => inputs,
     };
     values * size_of::<f32>()
 }
 
-fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
+pub(super) fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| crate::Error::threads(threads, &error))?;
     Ok(pool.install(work))
 }
 
 /// A centered pixel, -128 to 127.
-fn pixel(i: u64) -> f32 {
+pub(super) fn pixel(i: u64) -> f32 {
     (key(0, 0, i, Purpose::Weights) >> 56) as f32 - 128.0
 }
 
 /// Median seconds of a call.
-fn median(mut call: impl FnMut() -> Result<()>) -> Result<f64> {
+pub(super) fn median(mut call: impl FnMut() -> Result<()>) -> Result<f64> {
     call()?;
     let mut seconds = Vec::with_capacity(CALLS);
     let first = Instant::now();

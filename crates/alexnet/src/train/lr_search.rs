@@ -182,7 +182,7 @@ struct Search {
 impl Search {
     /// Makes a step; returns the loss before it.
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch<'_>, recipe: &Recipe, lr: f32) -> Result<f64> {
-        let update = Update { rate: lr, momentum: recipe.optimizer.momentum, decay: recipe.optimizer.decay };
+        let update = Update::new(&recipe.optimizer, lr);
         let checks_layers = self.trials.len().is_multiple_of(CHECK_LAYERS_EVERY);
         let loss = match checks_layers {
             true => {

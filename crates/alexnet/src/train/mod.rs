@@ -20,7 +20,7 @@
 //! | [`tensorboard`], [`plots`] | the metrics for TensorBoard, and as images |
 //! | [`signals`] | stopping without losing anything |
 //! | [`lr_search`] | `alexnet lr-find` |
-//! | [`mod@bench`] | images per second |
+//! | [`mod@bench`], [`layer_times`] | images per second; the time of each layer |
 
 pub mod bench;
 pub mod checkpoint;
@@ -30,6 +30,7 @@ mod disk;
 pub mod forecast;
 pub mod init;
 pub mod journal;
+pub mod layer_times;
 pub mod lineage;
 pub mod lock;
 pub mod log_file;

@@ -8,6 +8,7 @@ use super::snapshot::Snapshot;
 use super::watch::Advice;
 use crate::data::Skip;
 use crate::eval::Evaluation;
+use crate::parallel::traffic::SentBytes;
 
 /// The result of a training.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +34,8 @@ pub struct Report {
     pub forecast: Option<Forecast>,
     /// What did not look right, with known remedies.
     pub advice: Vec<Advice>,
+    /// Bytes that this rank has sent to the others of its job.
+    pub sent: SentBytes,
 }
 
 impl Report {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::format::decimal;
 use crate::net::Schedule;
 
 /// The state of a training's [`Schedule`], from which it can be resumed.
@@ -48,6 +49,15 @@ impl From<EditedLr> for (f32, usize) {
     }
 }
 
+/// A step and its epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochStep {
+    /// Its number in the epoch, counted from 1.
+    pub step: usize,
+    /// Steps per epoch.
+    pub steps: usize,
+}
+
 /// What follows an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -75,11 +85,20 @@ impl LrState {
         self.epochs_without_improvement = 0;
     }
 
-    /// Returns the learning rate of the next step, where `initial` is that of the first. The divisions are carried out
-    /// one by one in double precision: .01 becomes .001 and not .00099999994.
+    /// Returns the learning rate of the current epoch without warm-up, where `initial` is that of the first. The divisions
+    /// are carried out one by one in double precision: .01 becomes .001 and not .00099999994.
     pub fn lr(&self, schedule: &Schedule, initial: f32) -> f32 {
         let start = self.edited.unwrap_or(EditedLr { lr: initial, divided_before: 0 });
         divided(start.lr, schedule.divide_by, self.divided.saturating_sub(start.divided_before))
+    }
+
+    /// Returns the learning rate of a step of the current epoch. It rises linearly in the warm-up: in step `t` of its `n`
+    /// steps, counted from 1, it is `t / n` of that of [`LrState::lr`]. An edit of the learning rate ends the warm-up.
+    pub fn step_lr(&self, schedule: &Schedule, initial: f32, at: EpochStep) -> f32 {
+        let lr = self.lr(schedule, initial);
+        let (Some(warm_up), None) = (schedule.warm_up_epochs, self.edited) else { return lr };
+        let (step, steps) = (self.epochs * at.steps + at.step, warm_up * at.steps);
+        if step >= steps { lr } else { (decimal(lr) * step as f64 / steps as f64) as f32 }
     }
 
     /// Records a completed epoch and its validation error (share of images classified wrong, 0 to 1).
@@ -117,11 +136,9 @@ impl LrState {
     }
 }
 
-/// Divides a learning rate `times` times. The shortest decimal that names an f32 is what people wrote; as an f64 it divides
-/// exactly.
+/// Divides a learning rate `times` times, in double precision, starting from the decimal that names it.
 pub fn divided(lr: f32, by: f32, times: usize) -> f32 {
-    let lr: f64 = lr.to_string().parse().unwrap_or_else(|_| f64::from(lr));
-    (0..times).fold(lr, |lr, _| lr / f64::from(by)) as f32
+    (0..times).fold(decimal(lr), |lr, _| lr / f64::from(by)) as f32
 }
 
 #[cfg(test)]
@@ -130,7 +147,7 @@ mod tests {
     use crate::net::Plateau;
 
     fn schedule(epochs: usize, at_epochs: Vec<usize>, plateau: Option<Plateau>) -> Schedule {
-        Schedule { epochs, divide_by: 10.0, at_epochs, plateau }
+        Schedule { epochs, warm_up_epochs: None, divide_by: 10.0, at_epochs, plateau }
     }
 
     /// The learning rate of every epoch, for the given validation errors.
@@ -191,6 +208,50 @@ mod tests {
         let json = serde_json::to_value(&state).unwrap();
         assert_eq!((&json["edited"][1], &json["waited"]), (&1.into(), &0.into()));
         assert_eq!(serde_json::from_value::<LrState>(json).unwrap(), state);
+    }
+
+    /// The learning rates of the first `count` steps, 4 per epoch, with errors that do not improve.
+    fn step_rates(state: &mut LrState, schedule: &Schedule, count: usize) -> Vec<f32> {
+        let mut rates = Vec::new();
+        for i in 0..count {
+            rates.push(state.step_lr(schedule, 0.08, EpochStep { step: i % 4 + 1, steps: 4 }));
+            if i % 4 == 3 {
+                state.finish_epoch(schedule, 0.5);
+            }
+        }
+        rates
+    }
+
+    #[test]
+    fn a_warm_up_rises_in_every_step_to_the_full_learning_rate() {
+        let schedule = Schedule { warm_up_epochs: Some(2), ..schedule(9, vec![3], None) };
+        let rates = step_rates(&mut LrState::default(), &schedule, 14);
+        let rising = [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08];
+        assert_eq!(
+            (&rates[..8], &rates[8..12], &rates[12..]),
+            (&rising[..], &[0.08; 4][..], &[0.008; 2][..])
+        );
+    }
+
+    #[test]
+    fn divisions_apply_within_a_warm_up() {
+        let schedule = Schedule { warm_up_epochs: Some(2), ..schedule(9, vec![1], None) };
+        let rates = step_rates(&mut LrState::default(), &schedule, 9);
+        assert_eq!(rates, [0.01, 0.02, 0.03, 0.04, 0.005, 0.006, 0.007, 0.008, 0.008]);
+    }
+
+    #[test]
+    fn without_a_warm_up_every_step_has_the_learning_rate_of_its_epoch() {
+        let schedule = schedule(9, vec![1], None);
+        assert_eq!(step_rates(&mut LrState::default(), &schedule, 5), [0.08, 0.08, 0.08, 0.08, 0.008]);
+    }
+
+    #[test]
+    fn an_edit_ends_the_warm_up() {
+        let schedule = Schedule { warm_up_epochs: Some(2), ..schedule(9, vec![], None) };
+        let mut state = LrState::default();
+        state.set_lr(0.05);
+        assert_eq!(step_rates(&mut state, &schedule, 5), [0.05; 5]);
     }
 
     #[test]

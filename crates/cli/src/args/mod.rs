@@ -7,10 +7,12 @@
 //! | `training` | `demo`, `train`, `edit`, `lr-find` |
 //! | `job` | how several processes share a training |
 //! | `model` | `eval`, `classify`, `bench` |
+//! | `cluster` | `plan-cluster` |
 //! | `shell` | `completions`, `man` |
 //! | `common` | options that several commands share |
 //! | `values` | parsers of values |
 
+pub(crate) mod cluster;
 pub(crate) mod common;
 pub(crate) mod data;
 pub(crate) mod job;
@@ -23,6 +25,7 @@ pub(crate) mod values;
 use clap::{Parser, Subcommand};
 
 use super::output::Format;
+use cluster::PlanClusterArgs;
 use common::GlobalArgs;
 use data::DataCommand;
 use model::{BenchArgs, ClassifyArgs, EvalArgs};
@@ -75,6 +78,8 @@ pub(crate) enum Command {
     Classify(ClassifyArgs),
     /// Measure training and inference speed on this machine
     Bench(BenchArgs),
+    /// Predict training speed on 1 to 1,000 nodes, by network and by way of sharing
+    PlanCluster(PlanClusterArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Write the man pages

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 
+use alexnet::parallel::cost::link::{Link, parse_bandwidth, parse_latency};
 use alexnet::train::origin::newest;
 
 /// Where a training stops before its schedule ends.
@@ -54,6 +55,30 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.01..=3600.0).contains(&seconds) => Ok(seconds),
         _ => Err("expected seconds, 0.01 to 3600".into()),
+    }
+}
+
+/// Seconds, as in `30us`.
+pub(super) fn latency(text: &str) -> Result<f64, String> {
+    parse_latency(text)
+}
+
+/// Bytes per second, as in `10Gbit`.
+pub(super) fn bandwidth(text: &str) -> Result<f64, String> {
+    parse_bandwidth(text)
+}
+
+/// The name of a network.
+pub(super) fn network(text: &str) -> Result<(&'static str, Link), String> {
+    let known = || Link::presets().collect::<Vec<_>>().join(", ");
+    Link::preset(text).ok_or_else(|| format!("expected {}; or `--bandwidth 40Gbit`", known()))
+}
+
+/// A share below 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=0.9).contains(&share) => Ok(share),
+        _ => Err("expected a share from 0 to 0.9".into()),
     }
 }
 

@@ -169,8 +169,14 @@ const PEERS: &[Peer] = &[
         options: &["optimizer", "opt", "optim"],
         commands: TRAINING,
         instead: Sentence(
-            "the optimizer is SGD with momentum; `--set optimizer.KEY=VALUE` sets its rate, momentum, decay, batch",
+            "the optimizer is SGD with momentum, or LARS with `--set optimizer.algorithm=lars`; `--set optimizer.KEY=VALUE` \
+             sets its rate, momentum, decay, batch",
         ),
+    },
+    Peer {
+        options: &["warmup-epochs", "lr-warmup-epochs", "warmup", "warm-up"],
+        commands: TRAINING,
+        instead: Arguments("--set schedule.warm_up_epochs={}", "5"),
     },
     Peer {
         options: &["num-classes", "n-classes", "classes", "nb-classes"],

@@ -1,5 +1,6 @@
 //! Shapes: one validated struct per kind of operation. Sizes are per image; the batch is a separate argument.
 
+mod channels;
 mod conv;
 mod error;
 mod fc;
@@ -8,6 +9,7 @@ mod norm;
 mod pool;
 mod window;
 
+pub use channels::ChannelSlice;
 pub use conv::ConvGeometry;
 pub use error::GeometryError;
 pub use fc::FcGeometry;

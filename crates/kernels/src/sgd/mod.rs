@@ -4,11 +4,13 @@
 //! # Shapes
 //! Weights `w`, velocity `v` and gradient `g` have the same length.
 
+mod lars;
 pub mod reference;
 mod settings;
 
 use crate::isa::multiversioned;
 use crate::slices::{GRAIN, check_len};
+pub use lars::SquaredNorms;
 use rayon::prelude::*;
 pub use settings::SgdSettings;
 

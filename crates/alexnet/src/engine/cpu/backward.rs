@@ -8,11 +8,13 @@ use super::piece::Piece;
 use super::update;
 use crate::Result;
 use crate::engine::batch::Update;
+use crate::engine::division::Division;
 use crate::engine::health::NonFinite;
 use crate::engine::interface::{LayerGradient, OnGradient};
 use crate::engine::timings::{LayerTimings, Pass};
 use crate::net::{Activation, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
+use alexnet_kernels::geometry::ChannelSlice;
 use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::micro_batch::MicroBatch;
 use alexnet_kernels::{activation, conv, fc, local, lrn, map_norm, pool};
@@ -28,6 +30,7 @@ pub(super) enum Gradients<'f, 'a> {
 /// What a backward pass reads and writes. The first gradient slot starts with the gradient with respect to the logits.
 pub(super) struct Backward<'b, 'a> {
     pub(super) network: &'b Network,
+    pub(super) division: &'b Division,
     pub(super) steps: &'b [BackwardStep],
     pub(super) parameters: &'b mut [Option<Parameters>],
     /// One element per layer; `None` where there is none, or it was handed out.
@@ -82,12 +85,12 @@ impl<'a> Backward<'_, 'a> {
                 }
                 BackwardStep::InPlace { .. }
                 | BackwardStep::InputGradient { .. }
-                | BackwardStep::CopyPixels { .. }
-                    if piece.is_empty() => {}
-                BackwardStep::InPlace { .. }
-                | BackwardStep::InputGradient { .. }
+                | BackwardStep::ScatterSums { .. }
+                | BackwardStep::OwnLogits { .. }
                 | BackwardStep::CopyPixels { .. } => {
-                    self.propagate(step, piece.micro_batch, images, dropout, &mut []);
+                    if !piece.is_empty() {
+                        self.propagate(step, piece.micro_batch, images, dropout, &mut [])?;
+                    }
                 }
             }
         }
@@ -95,10 +98,15 @@ impl<'a> Backward<'_, 'a> {
     }
 
     /// Computes the gradient with respect to the pixels of a micro-batch's images.
-    pub(super) fn pixels(&mut self, micro_batch: MicroBatch, images: &[f32], pixels: &mut [f32]) {
-        for step in self.steps {
-            self.propagate(step, micro_batch, images, Dropout::Test, pixels);
-        }
+    pub(super) fn pixels(
+        &mut self,
+        micro_batch: MicroBatch,
+        images: &[f32],
+        pixels: &mut [f32],
+    ) -> Result<()> {
+        self.steps
+            .iter()
+            .try_for_each(|step| self.propagate(step, micro_batch, images, Dropout::Test, pixels))
     }
 
     /// Executes a step that computes a gradient with respect to activations.
@@ -109,22 +117,37 @@ impl<'a> Backward<'_, 'a> {
         images: &[f32],
         dropout: Dropout<'_>,
         pixels: &mut [f32],
-    ) {
+    ) -> Result<()> {
         let n = micro_batch.images();
         match *step {
+            BackwardStep::ScatterSums { at, gradient } => {
+                let layers = &self.network.layers;
+                let (whole, own) = slots(self.gradients, gradient);
+                let whole = &mut whole[..n * layers[at].input.len()];
+                let own = &mut own[..n * layers[at - 1].output.len()];
+                self.division.exchange.scatter_sums(at, whole, own)?;
+                self.timings.record(at, Pass::Exchange);
+            }
+            BackwardStep::OwnLogits { gradient } => {
+                let Some(&slice) = self.division.slices.last() else { return Ok(()) };
+                let (whole, own) = slots(self.gradients, gradient);
+                let rows = whole[..n * slice.whole].chunks_exact(slice.whole);
+                for (own, whole) in own[..n * slice.len].chunks_exact_mut(slice.len).zip(rows) {
+                    own.copy_from_slice(&whole[slice.range()]);
+                }
+            }
             BackwardStep::InPlace { layer: position, output, gradient } => {
                 let layer = &self.network.layers[position];
                 let len = n * layer.output.len();
                 let (y, dy) = (&self.activations[output][..len], &mut self.gradients[gradient][..len]);
-                in_place(position, layer, y, dy, dropout);
+                in_place(position, layer, y, dy, dropout, self.division.slices[position]);
                 self.timings.record(position, Pass::InputGradient);
             }
             BackwardStep::InputGradient { layer: position, input, gradient, to, fused_relu } => {
                 let layer = &self.network.layers[position];
                 let (inputs, outputs) = (n * layer.input.len(), n * layer.output.len());
                 let x = read(input, self.activations, images, inputs);
-                let [first, second] = &mut *self.gradients;
-                let (dy, other) = if gradient == 0 { (first, second) } else { (second, first) };
+                let (dy, other) = slots(self.gradients, gradient);
                 let dx = match to {
                     Destination::Slot(_) => &mut other[..inputs],
                     Destination::Pixels => pixels,
@@ -142,7 +165,14 @@ impl<'a> Backward<'_, 'a> {
             | BackwardStep::Exchange { .. }
             | BackwardStep::Update { .. } => {}
         }
+        Ok(())
     }
+}
+
+/// A gradient slot, and the other one.
+fn slots(gradients: &mut [Buffer; 2], gradient: usize) -> (&mut Buffer, &mut Buffer) {
+    let [first, second] = gradients;
+    if gradient == 0 { (first, second) } else { (second, first) }
 }
 
 /// The training state of a layer.
@@ -150,12 +180,19 @@ fn training(parameters: &mut [Option<Parameters>], layer: usize) -> Option<&mut 
     parameters[layer].as_mut()?.training.as_mut()
 }
 
-fn in_place(position: usize, layer: &Layer, y: &[f32], dy: &mut [f32], dropout: Dropout<'_>) {
+fn in_place(
+    position: usize,
+    layer: &Layer,
+    y: &[f32],
+    dy: &mut [f32],
+    dropout: Dropout<'_>,
+    slice: ChannelSlice,
+) {
     match &layer.operation {
         Operation::Activation(Activation::Relu) => activation::relu_backward(y, dy),
         Operation::Activation(Activation::Tanh) => activation::tanh_backward(y, dy),
         Operation::Activation(Activation::Logistic) => activation::logistic_backward(y, dy),
-        Operation::Dropout { rate, scale } => apply_dropout(position, dy, dropout, *rate, *scale),
+        Operation::Dropout { rate, scale } => apply_dropout(position, dy, dropout, *rate, *scale, slice),
         _ => unreachable!("the plan has only activations and dropout in place"),
     }
 }

@@ -27,24 +27,26 @@ impl Engine for CpuEngine {
 
     fn forward(&mut self, images: &[f32]) -> Result<&[f32]> {
         let n = self.count(images)?;
-        let Self { network, plan, pool, parameters, activations, gathered_logits, timings, .. } = self;
+        let Self { network, plan, division, pool, parameters, activations, gathered_logits, timings, .. } =
+            self;
         *timings = LayerTimings::start();
         let (image, classes) = (network.input.len(), network.classes);
         pool.install(|| {
             for micro_batch in plan.inference_batches(n) {
                 let Range { start, end } = micro_batch.range();
                 let images = &images[start * image..end * image];
-                let mut forward = Forward { network, plan, parameters, activations, timings };
-                forward.run(micro_batch, images, Dropout::Test);
+                let mut forward = Forward { network, plan, division, parameters, activations, timings };
+                forward.run(micro_batch, images, Dropout::Test)?;
                 if let Some(logits) = gathered_logits {
-                    let found = &activations[plan.logits()][..micro_batch.images() * classes];
+                    let found = &activations[plan.logits][..micro_batch.images() * classes];
                     logits[start * classes..end * classes].copy_from_slice(found);
                 }
             }
-        });
+            Ok::<(), Error>(())
+        })?;
         let logits = match gathered_logits {
             Some(logits) => logits,
-            None => &activations[plan.logits()],
+            None => &activations[plan.logits],
         };
         Ok(&logits[..n * classes])
     }

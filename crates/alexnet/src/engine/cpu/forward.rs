@@ -3,10 +3,13 @@
 use super::lower::{ForwardStep, Source};
 use super::parameters::{Parameters, Weights};
 use super::plan::Plan;
+use crate::Result;
+use crate::engine::division::Division;
 use crate::engine::timings::{LayerTimings, Pass};
 use crate::net::{Activation, DropoutScale, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::conv::ConvWeights;
+use alexnet_kernels::geometry::ChannelSlice;
 use alexnet_kernels::hash::combine;
 use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::micro_batch::MicroBatch;
@@ -25,6 +28,7 @@ pub(super) enum Dropout<'a> {
 pub(super) struct Forward<'a> {
     pub(super) network: &'a Network,
     pub(super) plan: &'a Plan,
+    pub(super) division: &'a Division,
     pub(super) parameters: &'a [Option<Parameters>],
     pub(super) activations: &'a mut [Buffer],
     pub(super) timings: &'a mut LayerTimings,
@@ -32,10 +36,13 @@ pub(super) struct Forward<'a> {
 
 impl Forward<'_> {
     /// Computes all layers for the images of a micro-batch.
-    pub(super) fn run(&mut self, micro_batch: MicroBatch, images: &[f32], dropout: Dropout<'_>) {
-        for step in &self.plan.forward {
-            self.execute(step, micro_batch, images, dropout);
-        }
+    pub(super) fn run(
+        &mut self,
+        micro_batch: MicroBatch,
+        images: &[f32],
+        dropout: Dropout<'_>,
+    ) -> Result<()> {
+        self.plan.forward.iter().try_for_each(|step| self.execute(step, micro_batch, images, dropout))
     }
 
     /// [`Self::run`], with a look at the outputs of every layer: a fused ReLU is computed as a step of its own, which has
@@ -45,7 +52,7 @@ impl Forward<'_> {
         micro_batch: MicroBatch,
         images: &[f32],
         observe: &mut dyn FnMut(usize, &[f32]),
-    ) {
+    ) -> Result<()> {
         let layers = &self.network.layers;
         for step in &self.plan.forward {
             let unfused = match *step {
@@ -53,24 +60,46 @@ impl Forward<'_> {
                     ForwardStep::Compute { layer, from, to, fused_relu: None },
                     ForwardStep::InPlace { layer: relu, slot: to },
                 ],
-                ForwardStep::Compute { fused_relu: None, .. } | ForwardStep::InPlace { .. } => vec![*step],
+                ForwardStep::Compute { fused_relu: None, .. }
+                | ForwardStep::InPlace { .. }
+                | ForwardStep::Gather { .. } => vec![*step],
             };
             for step in unfused {
-                self.execute(&step, micro_batch, images, Dropout::Test);
-                let (ForwardStep::Compute { layer, to: slot, .. } | ForwardStep::InPlace { layer, slot }) =
-                    step;
+                self.execute(&step, micro_batch, images, Dropout::Test)?;
+                let (layer, slot) = match step {
+                    ForwardStep::Compute { layer, to, .. } => (layer, to),
+                    ForwardStep::InPlace { layer, slot } => (layer, slot),
+                    ForwardStep::Gather { .. } => continue,
+                };
                 observe(layer, &self.activations[slot][..micro_batch.images() * layers[layer].output.len()]);
             }
         }
+        Ok(())
     }
 
-    fn execute(&mut self, step: &ForwardStep, micro_batch: MicroBatch, images: &[f32], dropout: Dropout<'_>) {
+    fn execute(
+        &mut self,
+        step: &ForwardStep,
+        micro_batch: MicroBatch,
+        images: &[f32],
+        dropout: Dropout<'_>,
+    ) -> Result<()> {
         let n = micro_batch.images();
         match *step {
+            ForwardStep::Gather { at, from, to } => {
+                let layers = &self.network.layers;
+                let whole = layers.get(at).map_or(self.network.classes, |layer| layer.input.len());
+                let mut gathered = std::mem::take(&mut self.activations[to]);
+                let own = &self.activations[from][..n * layers[at - 1].output.len()];
+                let result = self.division.exchange.gather(at, own, &mut gathered[..n * whole]);
+                self.activations[to] = gathered;
+                self.timings.record(at.min(layers.len() - 1), Pass::Exchange);
+                result?;
+            }
             ForwardStep::InPlace { layer: position, slot } => {
                 let layer = &self.network.layers[position];
                 let values = &mut self.activations[slot][..n * layer.output.len()];
-                in_place(position, layer, values, dropout);
+                in_place(position, layer, values, dropout, self.division.slices[position]);
                 self.timings.record(position, Pass::Forward);
             }
             ForwardStep::Compute { layer: position, from, to, fused_relu } => {
@@ -84,7 +113,7 @@ impl Forward<'_> {
                     (Some(parameters), _) => weighted(layer, epilogue, parameters, micro_batch, x, y),
                     (None, Operation::Activation(_) | Operation::Dropout { .. }) => {
                         y.copy_from_slice(x);
-                        in_place(position, layer, y, dropout);
+                        in_place(position, layer, y, dropout, self.division.slices[position]);
                     }
                     (None, _) => unweighted(layer, n, x, y),
                 }
@@ -92,6 +121,7 @@ impl Forward<'_> {
                 self.timings.record(position, Pass::Forward);
             }
         }
+        Ok(())
     }
 }
 
@@ -116,30 +146,32 @@ pub(super) fn training_scale(rate: f32, scale: DropoutScale) -> f32 {
     }
 }
 
-/// Multiplies values, or their gradients, by a dropout layer's masks in training and its factor at test time.
+/// Multiplies values of a slice of the channels, or their gradients, by a dropout layer's masks in training and its factor at
+/// test time.
 pub(super) fn apply_dropout(
     position: usize,
     values: &mut [f32],
     dropout: Dropout<'_>,
     rate: f32,
     scale: DropoutScale,
+    slice: ChannelSlice,
 ) {
     match (dropout, scale) {
         (Dropout::Training(keys), _) => {
             let keys = mask_keys(keys, position);
-            dropout::apply(values, keys.len(), &keys, rate, training_scale(rate, scale));
+            dropout::apply_slice(values, keys.len(), &keys, rate, training_scale(rate, scale), slice);
         }
         (Dropout::Test, DropoutScale::Test) => dropout::scale(values, 1.0 - rate),
         (Dropout::Test, DropoutScale::Train) => {}
     }
 }
 
-fn in_place(position: usize, layer: &Layer, values: &mut [f32], dropout: Dropout<'_>) {
+fn in_place(position: usize, layer: &Layer, values: &mut [f32], dropout: Dropout<'_>, slice: ChannelSlice) {
     match &layer.operation {
         Operation::Activation(Activation::Relu) => activation::relu(values),
         Operation::Activation(Activation::Tanh) => activation::tanh(values),
         Operation::Activation(Activation::Logistic) => activation::logistic(values),
-        Operation::Dropout { rate, scale } => apply_dropout(position, values, dropout, *rate, *scale),
+        Operation::Dropout { rate, scale } => apply_dropout(position, values, dropout, *rate, *scale, slice),
         _ => unreachable!("the plan has only activations and dropout in place"),
     }
 }

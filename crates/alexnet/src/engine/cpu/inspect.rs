@@ -29,21 +29,22 @@ impl CpuEngine {
                 Tensor { name, shape, data: Vec::with_capacity(n * maps.len()) }
             })
             .collect();
-        let Self { network, plan, pool, parameters, activations, timings, .. } = self;
+        let Self { network, plan, division, pool, parameters, activations, timings, .. } = self;
         *timings = LayerTimings::start();
         let image = network.input.len();
         pool.install(|| {
             for micro_batch in plan.inference_batches(n) {
                 let Range { start, end } = micro_batch.range();
                 let images = &images[start * image..end * image];
-                let mut forward = Forward { network, plan, parameters, activations, timings };
+                let mut forward = Forward { network, plan, division, parameters, activations, timings };
                 forward.run_observed(micro_batch, images, &mut |layer, values| {
                     for (_, tensor) in positions.iter().zip(&mut tensors).filter(|(at, _)| **at == layer) {
                         tensor.data.extend_from_slice(values);
                     }
-                });
+                })?;
             }
-        });
+            Ok::<(), Error>(())
+        })?;
         Ok(tensors)
     }
 
@@ -56,6 +57,10 @@ impl CpuEngine {
                 return Err(Error::new(Kind::Runtime, message).help("open it with Mode::Inspection"));
             }
         }
+        if self.division.is_divided() {
+            return Err(Error::usage("the gradients of pixels are not computed by several processes")
+                .help("use one process"));
+        }
         let (n, classes) = (self.count(images)?, self.network.classes);
         let (Objective::Logits(chosen) | Objective::Loss(chosen)) = objective;
         if chosen.len() != n {
@@ -64,7 +69,9 @@ impl CpuEngine {
         if let Some(class) = chosen.iter().find(|&&class| class as usize >= classes) {
             return Err(Error::usage(format!("class {class}, expected 0 to {}", classes - 1)));
         }
-        let Self { network, plan, backward, pool, parameters, activations, gradients, timings, .. } = self;
+        let Self {
+            network, plan, division, backward, pool, parameters, activations, gradients, timings, ..
+        } = self;
         *timings = LayerTimings::start();
         let image = network.input.len();
         let mut pixels = vec![0.0; images.len()];
@@ -73,13 +80,13 @@ impl CpuEngine {
                 let Range { start, end } = micro_batch.range();
                 let values = start * image..end * image;
                 let chosen = &chosen[start..end];
-                Forward { network, plan, parameters, activations, timings }.run(
+                Forward { network, plan, division, parameters, activations, timings }.run(
                     micro_batch,
                     &images[values.clone()],
                     Dropout::Test,
-                );
+                )?;
                 let len = chosen.len() * classes;
-                let (logits, gradient) = (&activations[plan.logits()][..len], &mut gradients[0][..len]);
+                let (logits, gradient) = (&activations[plan.logits][..len], &mut gradients[0][..len]);
                 match objective {
                     Objective::Logits(_) => {
                         gradient.fill(0.0);
@@ -94,6 +101,7 @@ impl CpuEngine {
                 timings.resume();
                 let mut backward = Backward {
                     network,
+                    division,
                     steps: &backward.pixels,
                     parameters,
                     parameter_gradients: &mut [],
@@ -101,9 +109,10 @@ impl CpuEngine {
                     gradients,
                     timings,
                 };
-                backward.pixels(micro_batch, &images[values.clone()], &mut pixels[values]);
+                backward.pixels(micro_batch, &images[values.clone()], &mut pixels[values])?;
             }
-        });
+            Ok::<(), Error>(())
+        })?;
         Ok(pixels)
     }
 }

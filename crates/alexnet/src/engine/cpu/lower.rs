@@ -35,6 +35,15 @@ pub(super) enum ForwardStep {
         /// The slot.
         slot: usize,
     },
+    /// Gathers the channels that the processes computed.
+    Gather {
+        /// Position of the layer whose input is gathered; the number of layers for the logits.
+        at: usize,
+        /// The slot with the channels of this process.
+        from: usize,
+        /// The slot for all channels; not the one it reads.
+        to: usize,
+    },
 }
 
 /// Where a gradient with respect to a layer's input goes.
@@ -85,6 +94,19 @@ pub(super) enum BackwardStep {
         /// Whether the derivative of the ReLU below is applied to the result as it is written.
         fused_relu: bool,
     },
+    /// Sums the gradients with respect to a gathered input over the processes, into the other gradient slot.
+    ScatterSums {
+        /// Position of the layer whose input was gathered.
+        at: usize,
+        /// The gradient slot.
+        gradient: usize,
+    },
+    /// Copies the gradient with respect to the logits of this process into the other gradient slot. All processes compute the
+    /// gradient with respect to all logits, so that there is nothing to sum.
+    OwnLogits {
+        /// The gradient slot.
+        gradient: usize,
+    },
     /// Hands the gradient with respect to the pixels to the caller, where it is in a gradient slot already.
     CopyPixels {
         /// The gradient slot.
@@ -117,37 +139,70 @@ pub(super) enum Goal {
 pub(super) struct Forward {
     /// Values per image of each activation slot.
     pub(super) slots: Vec<usize>,
+    /// Where each layer's inputs are.
+    pub(super) inputs: Vec<Source>,
     /// The slot with each layer's outputs.
     pub(super) outputs: Vec<usize>,
+    /// The slot with the logits of the whole network.
+    pub(super) logits: usize,
     /// The steps, in order.
     pub(super) steps: Vec<ForwardStep>,
 }
 
-/// Lowers the forward pass.
-pub(super) fn forward(network: &Network, mode: Mode) -> Forward {
-    let (mut slots, mut outputs, mut steps) = (Vec::<usize>::new(), Vec::<usize>::new(), Vec::new());
-    for layer in 0..network.layers.len() {
-        let from = outputs.last().copied();
-        let in_place = from.filter(|_| works_in_place(network, mode, layer));
-        let to = match (in_place, from, mode) {
-            (Some(slot), ..) => slot,
-            (None, Some(slot), Mode::Inference) => 1 - slot,
-            (None, None, Mode::Inference) => 0,
-            (None, _, Mode::Training | Mode::Inspection) => slots.len(),
+/// The slots of a forward pass as they are assigned.
+struct Slots {
+    mode: Mode,
+    /// Values per image.
+    sizes: Vec<usize>,
+}
+
+impl Slots {
+    /// A slot for `values` per image, which are computed from the ones in slot `from`.
+    fn next(&mut self, from: Option<usize>, values: usize) -> usize {
+        let slot = match (from, self.mode) {
+            (Some(slot), Mode::Inference) => 1 - slot,
+            (None, Mode::Inference) => 0,
+            (_, Mode::Training | Mode::Inspection) => self.sizes.len(),
         };
-        slots.resize(slots.len().max(to + 1), 0);
-        slots[to] = slots[to].max(network.layers[layer].output.len());
-        outputs.push(to);
-        match in_place {
-            Some(_) if steps.last_mut().is_some_and(|previous| fuse_relu(network, layer, previous)) => {}
-            Some(slot) => steps.push(ForwardStep::InPlace { layer, slot }),
+        self.sizes.resize(self.sizes.len().max(slot + 1), 0);
+        self.sizes[slot] = self.sizes[slot].max(values);
+        slot
+    }
+}
+
+/// Lowers the forward pass. `gathered` is that of [`Division`](crate::engine::Division).
+pub(super) fn forward(network: &Network, mode: Mode, gathered: &[bool]) -> Forward {
+    let mut slots = Slots { mode, sizes: Vec::new() };
+    let (mut inputs, mut outputs, mut steps) = (Vec::new(), Vec::new(), Vec::new());
+    // The slot with the values computed last.
+    let mut last: Option<usize> = None;
+    let gather = |at: usize, last: Option<usize>, values: usize, slots: &mut Slots, steps: &mut Vec<_>| {
+        let Some(from) = last.filter(|_| gathered[at]) else { return last };
+        let to = slots.next(last, values);
+        steps.push(ForwardStep::Gather { at, from, to });
+        Some(to)
+    };
+    for (layer, shape) in network.layers.iter().enumerate() {
+        last = gather(layer, last, shape.input.len(), &mut slots, &mut steps);
+        inputs.push(last.map_or(Source::Images, Source::Slot));
+        match last.filter(|_| works_in_place(network, mode, layer)) {
+            Some(slot) => {
+                let is_fused = steps.last_mut().is_some_and(|previous| fuse_relu(network, layer, previous));
+                if !is_fused {
+                    steps.push(ForwardStep::InPlace { layer, slot });
+                }
+            }
             None => {
-                let from = from.map_or(Source::Images, Source::Slot);
+                let from = inputs[layer];
+                let to = slots.next(last, shape.output.len());
                 steps.push(ForwardStep::Compute { layer, from, to, fused_relu: None });
+                last = Some(to);
             }
         }
+        outputs.push(last.unwrap_or(0));
     }
-    Forward { slots, outputs, steps }
+    let logits = gather(network.layers.len(), last, network.classes, &mut slots, &mut steps).unwrap_or(0);
+    Forward { slots: slots.sizes, inputs, outputs, logits, steps }
 }
 
 /// Fuses a layer into the step before it, if the layer is a ReLU and the step is a convolution, which has every value in a
@@ -181,10 +236,12 @@ fn works_in_place(network: &Network, mode: Mode, layer: usize) -> bool {
     }
 }
 
-/// Lowers the backward pass. `learns` are the layers with weights that are not frozen; `outputs` is that of [`Forward`].
+/// Lowers the backward pass. `learns` are the layers with weights that are not frozen; `inputs` and `outputs` are those of
+/// [`Forward`].
 pub(super) fn backward(
     network: &Network,
-    outputs: &[usize],
+    (inputs, outputs): (&[Source], &[usize]),
+    gathered: &[bool],
     learns: &[bool],
     goal: Goal,
 ) -> Vec<BackwardStep> {
@@ -196,10 +253,14 @@ pub(super) fn backward(
     let Some(lowest) = lowest else { return Vec::new() };
     let mut steps = Vec::new();
     let mut gradient = 0;
+    if gathered[network.layers.len()] {
+        steps.push(BackwardStep::OwnLogits { gradient });
+        gradient = 1 - gradient;
+    }
     for (layer, operation) in
         network.layers.iter().map(|layer| &layer.operation).enumerate().skip(lowest).rev()
     {
-        let input = if layer == 0 { Source::Images } else { Source::Slot(outputs[layer - 1]) };
+        let input = inputs[layer];
         if matches!(operation, Operation::Activation(_) | Operation::Dropout { .. }) {
             if !is_fused_backward(network, outputs, layer) {
                 steps.push(BackwardStep::InPlace { layer, output: outputs[layer], gradient });
@@ -227,6 +288,10 @@ pub(super) fn backward(
             steps.push(BackwardStep::Update { layer, input, gradient });
         }
         gradient = 1 - gradient;
+        if gathered[layer] && layer > lowest {
+            steps.push(BackwardStep::ScatterSums { at: layer, gradient });
+            gradient = 1 - gradient;
+        }
     }
     steps
 }
@@ -248,6 +313,10 @@ mod tests {
         Network::new(&Recipe::load(recipe).unwrap(), 10).unwrap()
     }
 
+    fn undivided(network: &Network) -> Vec<bool> {
+        vec![false; network.layers.len() + 1]
+    }
+
     fn name(network: &Network, layer: usize) -> &str {
         &network.layers[layer].name
     }
@@ -256,10 +325,12 @@ mod tests {
     fn relus_are_fused_into_convolutions() {
         let network = network("paper");
         for mode in [Mode::Training, Mode::Inference, Mode::Inspection] {
-            let Forward { steps, .. } = forward(&network, mode);
+            let Forward { steps, .. } = forward(&network, mode, &undivided(&network));
             let fused = |step: &ForwardStep| match *step {
                 ForwardStep::Compute { layer, fused_relu: Some(relu), .. } => Some((layer, relu)),
-                ForwardStep::Compute { fused_relu: None, .. } | ForwardStep::InPlace { .. } => None,
+                ForwardStep::Compute { fused_relu: None, .. }
+                | ForwardStep::InPlace { .. }
+                | ForwardStep::Gather { .. } => None,
             };
             let fused: Vec<(&str, &str)> = steps
                 .iter()
@@ -275,20 +346,57 @@ mod tests {
 
     #[test]
     fn inference_alternates_between_two_slots() {
-        assert_eq!(forward(&network("paper"), Mode::Inference).slots.len(), 2);
+        let network = network("paper");
+        assert_eq!(forward(&network, Mode::Inference, &undivided(&network)).slots.len(), 2);
+    }
+
+    /// A gather has a slot of its own, and the gradient with respect to its result is summed before the layer below.
+    #[test]
+    fn gathered_inputs_are_exchanged_in_both_passes() {
+        let network = network("small");
+        let fc = network.layers.iter().position(|layer| layer.name == "fc5").unwrap();
+        let mut gathered = undivided(&network);
+        gathered[fc] = true;
+        for mode in [Mode::Training, Mode::Inference] {
+            let Forward { slots, inputs, outputs, steps, .. } = forward(&network, mode, &gathered);
+            let at = steps.iter().position(|step| matches!(step, ForwardStep::Gather { .. })).unwrap();
+            let ForwardStep::Gather { from, to, .. } = steps[at] else { unreachable!() };
+            assert!(from == outputs[fc - 1] && inputs[fc] == Source::Slot(to) && from != to);
+            assert!(slots[to] >= network.layers[fc].input.len());
+            let next = matches!(steps[at + 1], ForwardStep::Compute { layer, .. } if layer == fc);
+            assert!(
+                next && steps.iter().filter(|step| matches!(step, ForwardStep::Gather { .. })).count() == 1
+            );
+        }
+        let Forward { inputs, outputs, .. } = forward(&network, Mode::Training, &gathered);
+        let learns: Vec<bool> = network.layers.iter().map(|layer| layer.weights().is_some()).collect();
+        let steps = backward(&network, (&inputs, &outputs), &gathered, &learns, Goal::Updates);
+        let scatter = steps.iter().position(|step| matches!(step, BackwardStep::ScatterSums { .. })).unwrap();
+        let BackwardStep::ScatterSums { at, gradient } = steps[scatter] else { unreachable!() };
+        assert_eq!(at, fc);
+        let written = steps[..scatter].iter().rev().find_map(|step| match step {
+            BackwardStep::InputGradient { layer, to, .. } => Some((*layer, *to)),
+            _ => None,
+        });
+        assert_eq!(written, Some((fc, Destination::Slot(gradient))));
+        let BackwardStep::InPlace { gradient: next, .. } = steps[scatter + 2] else {
+            panic!("{:?}", steps[scatter + 2])
+        };
+        assert_eq!(next, 1 - gradient);
     }
 
     #[test]
     fn the_backward_pass_ends_at_the_lowest_layer_that_learns() {
         let network = network("small");
-        let outputs = forward(&network, Mode::Training).outputs;
+        let gathered = undivided(&network);
+        let Forward { inputs, outputs, .. } = forward(&network, Mode::Training, &gathered);
         let learns: Vec<bool> = network.layers.iter().map(|layer| layer.weights().is_some()).collect();
-        let all = backward(&network, &outputs, &learns, Goal::KeptGradients);
+        let all = backward(&network, (&inputs, &outputs), &gathered, &learns, Goal::KeptGradients);
         let first = learns.iter().position(|&learns| learns).unwrap();
         assert_eq!(all.last(), Some(&BackwardStep::Exchange { layer: first }));
         let none = vec![false; learns.len()];
-        assert!(backward(&network, &outputs, &none, Goal::Updates).is_empty());
-        let pixels = backward(&network, &outputs, &none, Goal::Pixels);
+        assert!(backward(&network, (&inputs, &outputs), &gathered, &none, Goal::Updates).is_empty());
+        let pixels = backward(&network, (&inputs, &outputs), &gathered, &none, Goal::Pixels);
         let ends_at_pixels =
             matches!(pixels.last(), Some(BackwardStep::InputGradient { to: Destination::Pixels, .. }));
         assert!(ends_at_pixels, "{pixels:?}");

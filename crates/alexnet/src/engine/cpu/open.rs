@@ -7,6 +7,7 @@ use super::lower::{Goal, backward};
 use super::parameters::{Pair, Parameters};
 use super::plan::Plan;
 use super::state::{BackwardPlans, CpuEngine, LastStep};
+use crate::engine::division::Division;
 use crate::engine::options::{Mode, Options};
 use crate::engine::timings::LayerTimings;
 use crate::net::{Layer, Network};
@@ -18,16 +19,16 @@ impl CpuEngine {
     ///
     /// # Errors
     /// Returns an error if an option is invalid, memory is insufficient, or the threads cannot be started.
-    pub(in crate::engine) fn open(network: Network, options: &Options) -> Result<Self> {
-        let plan = Plan::new(&network, options)?;
+    pub(in crate::engine) fn open(network: Network, division: Division, options: &Options) -> Result<Self> {
+        let plan = Plan::new(&network, &division.gathered, options)?;
         // The system grants memory that it does not have, and kills a program that uses it.
         if available::memory().is_some_and(|available| plan.memory(&network).total() > available) {
             return Err(out_of_memory(&plan, &network));
         }
-        Self::allocate(network, plan, options.threads)
+        Self::allocate(network, division, plan, options.threads)
     }
 
-    fn allocate(network: Network, plan: Plan, threads: usize) -> Result<Self> {
+    fn allocate(network: Network, division: Division, plan: Plan, threads: usize) -> Result<Self> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
@@ -58,6 +59,7 @@ impl CpuEngine {
         let mut engine = Self {
             network,
             plan,
+            division,
             backward: BackwardPlans::default(),
             pool,
             parameters,
@@ -76,7 +78,8 @@ impl CpuEngine {
     pub(super) fn lower_backward(&mut self) {
         let learns: Vec<bool> =
             self.parameters.iter().map(|layer| layer.as_ref().is_some_and(Parameters::learns)).collect();
-        let lowered = |goal| backward(&self.network, &self.plan.outputs, &learns, goal);
+        let slots = (&self.plan.inputs[..], &self.plan.outputs[..]);
+        let lowered = |goal| backward(&self.network, slots, &self.division.gathered, &learns, goal);
         self.backward = match self.plan.mode {
             Mode::Inference => BackwardPlans::default(),
             Mode::Training | Mode::Inspection => BackwardPlans {

@@ -1,7 +1,7 @@
 //! The plan of a CPU engine: its buffers, and the forward pass lowered to steps that read and write them.
 
 use super::leaves;
-use super::lower::{self, ForwardStep};
+use super::lower::{self, ForwardStep, Source};
 use crate::engine::memory::MemoryTable;
 use crate::engine::options::{Mode, Options};
 use crate::net::{Layer, Network, Operation};
@@ -24,6 +24,10 @@ pub(super) struct Plan {
     pub(super) batch_invariant: bool,
     /// Values per image of each activation slot.
     pub(super) slots: Vec<usize>,
+    /// Where each layer's input is.
+    pub(super) inputs: Vec<Source>,
+    /// The slot with the logits after a forward pass.
+    pub(super) logits: usize,
     /// The slot with each layer's output, unless a later layer overwrote it.
     pub(super) outputs: Vec<usize>,
     /// The forward pass.
@@ -38,19 +42,32 @@ impl Plan {
     ///
     /// # Errors
     /// Returns an error if a size is invalid.
-    pub(super) fn new(network: &Network, options: &Options) -> Result<Self> {
+    pub(super) fn new(network: &Network, gathered: &[bool], options: &Options) -> Result<Self> {
         let Options { mode, batch, threads, leaves, batch_invariant, .. } = *options;
         if batch == 0 || threads == 0 {
             return Err(Error::usage(format!("batch {batch} and threads {threads} must be at least 1")));
         }
         leaves::check(leaves)?;
         let micro_batch = check_micro_batch(options.micro_batch.unwrap_or(batch), batch)?;
-        let lower::Forward { slots, outputs, steps: forward } = lower::forward(network, mode);
+        let lower::Forward { slots, inputs, outputs, logits, steps: forward } =
+            lower::forward(network, mode, gathered);
         let gradient = match mode {
             Mode::Training | Mode::Inspection => slots.iter().copied().max().unwrap_or(0),
             Mode::Inference => 0,
         };
-        Ok(Self { mode, batch, micro_batch, leaves, batch_invariant, slots, outputs, forward, gradient })
+        Ok(Self {
+            mode,
+            batch,
+            micro_batch,
+            leaves,
+            batch_invariant,
+            slots,
+            inputs,
+            logits,
+            outputs,
+            forward,
+            gradient,
+        })
     }
 
     /// Number of values a layer's gradient accumulator needs between micro-batches.
@@ -90,11 +107,6 @@ impl Plan {
         let independent = self.batch_invariant;
         MicroBatch::split(n, self.micro_batch)
             .map(move |part| if independent { part.independent() } else { part })
-    }
-
-    /// The slot with the logits after a forward pass.
-    pub(super) fn logits(&self) -> usize {
-        self.outputs.last().copied().unwrap_or(0)
     }
 
     /// The memory of the plan, including the network's parameters.
@@ -167,7 +179,7 @@ mod tests {
         let network = Network::new(&Recipe::load("paper").unwrap(), 1000).unwrap();
         let plan = |micro_batch| {
             let options = Options { micro_batch: Some(micro_batch), ..Options::training(128, 1) };
-            Plan::new(&network, &options)
+            Plan::new(&network, &vec![false; network.layers.len() + 1], &options)
         };
         let memory = |micro_batch| plan(micro_batch).unwrap().memory(&network).total() >> 20;
         assert!(memory(9) + 400 < memory(128), "{} MiB, {} MiB", memory(9), memory(128));

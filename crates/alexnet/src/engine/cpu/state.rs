@@ -7,6 +7,7 @@ use rayon::ThreadPool;
 use super::lower::BackwardStep;
 use super::parameters::{Pair, Parameters};
 use super::plan::Plan;
+use crate::engine::division::Division;
 use crate::engine::health::{NonFinite, OutputStatistics};
 use crate::engine::options::Mode;
 use crate::engine::timings::LayerTimings;
@@ -20,6 +21,7 @@ use alexnet_kernels::memory::Buffer;
 pub(in crate::engine) struct CpuEngine {
     pub(super) network: Network,
     pub(super) plan: Plan,
+    pub(super) division: Division,
     pub(super) backward: BackwardPlans,
     pub(super) pool: ThreadPool,
     /// One element per layer; `None` for layers without weights.

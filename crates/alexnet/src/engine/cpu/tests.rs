@@ -2,13 +2,13 @@
 
 use super::parameters::{Parameters, Training, Weights};
 use super::state::CpuEngine;
-use crate::engine::{Batch, Engine, NonFinite, Options, Place, StepOutcome, Update};
+use crate::engine::{Batch, Division, Engine, NonFinite, Options, Place, StepOutcome, Update};
 use crate::net::{Network, Recipe};
 use crate::random::{Purpose, key};
 use alexnet_kernels::memory::Buffer;
 
 const IMAGES: usize = 4;
-const UPDATE: Update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
+const UPDATE: Update = Update::sgd(0.01, 0.9, 0.0005);
 
 fn recipe() -> Recipe {
     let text = include_str!("../../../tests/support/every-layer.toml");
@@ -17,7 +17,8 @@ fn recipe() -> Recipe {
 
 fn engine(recipe: &Recipe) -> CpuEngine {
     let network = Network::new(recipe, 5).unwrap();
-    let mut engine = CpuEngine::open(network, &Options::training(IMAGES, 2)).unwrap();
+    let mut engine =
+        CpuEngine::open(network.clone(), Division::none(&network), &Options::training(IMAGES, 2)).unwrap();
     for parameters in engine.parameters.iter_mut().flatten() {
         for (i, values) in values(parameters).into_iter().enumerate() {
             let scale = (values.len() as f32).powf(-0.5);
@@ -147,7 +148,7 @@ fn health_has_the_magnitudes_of_the_values() {
     let images: Vec<f32> = (0..IMAGES * engine.network.input.len()).map(|i| noise(9, i as u64)).collect();
     let batch = Batch::whole(&images, &[0, 1, 2, 3], &[5, 6, 7, 8]);
     engine.forward_backward(&batch, &mut |_| Ok(())).unwrap();
-    engine.apply(&Update { rate: 0.5, momentum: 0.9, decay: 0.0 }).unwrap();
+    engine.apply(&Update::sgd(0.5, 0.9, 0.0)).unwrap();
     let health = engine.health().unwrap();
     assert_eq!(health.len(), learning(&engine).len());
     for layer in &health {

@@ -25,8 +25,19 @@ impl CpuEngine {
         self.check_labels(batch, n)?;
         let leaves = leaves::of(batch.shard, n, self.plan.leaves)?;
         let classes = self.network.classes;
-        let Self { network, plan, backward, pool, parameters, activations, gradients, timings, last, .. } =
-            self;
+        let Self {
+            network,
+            plan,
+            division,
+            backward,
+            pool,
+            parameters,
+            activations,
+            gradients,
+            timings,
+            last,
+            ..
+        } = self;
         let mut parameter_gradients: Vec<Option<&mut Pair>> =
             self.parameter_gradients.iter_mut().map(Option::as_mut).collect();
         *timings = LayerTimings::start();
@@ -37,17 +48,17 @@ impl CpuEngine {
                 let (batch, n) = (&piece.batch, piece.micro_batch.images());
                 if !piece.is_empty() {
                     last.images = n;
-                    Forward { network, plan, parameters, activations, timings }.run(
+                    Forward { network, plan, division, parameters, activations, timings }.run(
                         piece.micro_batch,
                         batch.images,
                         Dropout::Training(batch.keys),
-                    );
+                    )?;
                     if let (false, Gradients::Keep(_)) = (piece.is_only(), &then) {
                         let statistics = last.statistics.get_or_insert_default();
                         add_statistics(network, plan, activations, n, statistics);
                     }
                 }
-                let logits = &activations[plan.logits()][..n * classes];
+                let logits = &activations[plan.logits][..n * classes];
                 let gradient = &mut gradients[0][..n * classes];
                 correct += count_correct(logits, batch.labels, classes);
                 let sum = &mut sums[piece.leaf()];
@@ -64,6 +75,7 @@ impl CpuEngine {
                         let parameter_gradients = &mut parameter_gradients;
                         let mut backward = Backward {
                             network,
+                            division,
                             steps,
                             parameters,
                             parameter_gradients,

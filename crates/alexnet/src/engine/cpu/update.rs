@@ -5,8 +5,8 @@ use super::parameters::{Pair, Parameters, Trained};
 use super::piece::Piece;
 use crate::engine::batch::Update;
 use crate::engine::health::Place;
-use crate::net::{Layer, Operation, WeightSpec};
-use alexnet_kernels::sgd::SgdSettings;
+use crate::net::{Algorithm, Layer, Operation, WeightSpec};
+use alexnet_kernels::sgd::{SgdSettings, SquaredNorms};
 use alexnet_kernels::{fc, sgd};
 
 /// Applies the gradient of a layer that learns. Returns which of its values are non-finite afterwards.
@@ -16,9 +16,44 @@ pub(super) fn apply(
     gradient: &Pair,
     update: &Update,
 ) -> Option<Place> {
+    let local_rate = match update.algorithm {
+        Algorithm::Sgd => LocalRate::Common,
+        Algorithm::Lars { trust } => LocalRate::Lars { trust, norms: squared_norms(parameters, gradient)? },
+    };
+    apply_at(layer, parameters, gradient, update, local_rate)
+}
+
+/// The learning rate of a layer's weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum LocalRate {
+    /// That of the update.
+    Common,
+    /// That of the update, times the factor of LARS.
+    Lars {
+        /// See [`Algorithm::Lars`].
+        trust: f32,
+        /// The norms of the whole layer: of all its parts, where it is split between processes.
+        norms: SquaredNorms,
+    },
+}
+
+/// The squared norms of a layer's weights and of their gradient, which must be final.
+pub(super) fn squared_norms(parameters: &mut Parameters, gradient: &Pair) -> Option<SquaredNorms> {
+    let Trained { weights, .. } = parameters.trained()?;
+    Some(SquaredNorms::of(weights, &gradient.weights))
+}
+
+/// Applies the gradient of a layer that learns, at a learning rate of its own. Returns as [`apply`] does.
+pub(super) fn apply_at(
+    layer: &Layer,
+    parameters: &mut Parameters,
+    gradient: &Pair,
+    update: &Update,
+    local_rate: LocalRate,
+) -> Option<Place> {
     let (spec, Trained { weights, biases, training }) = (layer.weights()?, parameters.trained()?);
     let velocity = &mut training.velocity;
-    let settings = weight_settings(spec, update);
+    let settings = local_rate.scale(weight_settings(spec, update));
     let weights_finite = sgd::step(weights, &mut velocity.weights, &gradient.weights, settings);
     let settings = bias_settings(spec, update);
     let biases_finite = sgd::step(biases, &mut velocity.biases, &gradient.biases, settings);
@@ -39,9 +74,9 @@ pub(super) fn step(
 ) -> Option<Place> {
     let Trained { weights, biases, training } = parameters.trained()?;
     let n = piece.micro_batch.images();
-    match &layer.operation {
-        // The gradient goes from the product's blocks into the update, and is never stored.
-        Operation::Fc(g, spec) if piece.is_only() && fc::supports_step(n) => {
+    match (&layer.operation, update.algorithm) {
+        // The gradient goes from the product's blocks into the update, and is never stored. LARS needs its norm first.
+        (Operation::Fc(g, spec), Algorithm::Sgd) if piece.is_only() && fc::supports_step(n) => {
             let velocity = &mut training.velocity;
             let settings = weight_settings(spec, update);
             let weights_finite = fc::step(g, n, x, dy, weights, &mut velocity.weights, settings);
@@ -53,6 +88,19 @@ pub(super) fn step(
         _ => {
             accumulate(layer, gradient, training, piece, x, dy);
             if piece.is_last() { apply(layer, parameters, gradient, update) } else { None }
+        }
+    }
+}
+
+impl LocalRate {
+    fn scale(self, settings: SgdSettings) -> SgdSettings {
+        match self {
+            Self::Common => settings,
+            Self::Lars { trust, norms } => {
+                let factor = norms.local_rate(trust.into(), settings.weight_decay.into());
+                let learning_rate = (f64::from(settings.learning_rate) * factor) as f32;
+                SgdSettings { learning_rate, ..settings }
+            }
         }
     }
 }

@@ -17,8 +17,9 @@ pub(super) const RECIPE: &[&str] = &[
 pub(super) const INPUT: &[&str] = &["square", "crop", "orientation", "mean", "divisor", "deviations"];
 pub(super) const MEAN: &[&str] = &["fixed"];
 pub(super) const AUGMENT: &[&str] = &["random_crop", "flip", "color_noise"];
-pub(super) const OPTIMIZER: &[&str] = &["batch", "rate", "momentum", "decay"];
-pub(super) const SCHEDULE: &[&str] = &["epochs", "divide_by", "at_epochs", "plateau"];
+pub(super) const OPTIMIZER: &[&str] =
+    &["algorithm", "trust", "batch", "rate", "rate_for_batch", "momentum", "decay"];
+pub(super) const SCHEDULE: &[&str] = &["epochs", "warm_up_epochs", "divide_by", "at_epochs", "plateau"];
 pub(super) const PLATEAU: &[&str] = &["patience", "times"];
 pub(super) const EVALUATION: &[&str] = &["views"];
 pub(super) const CONV: &[&str] =

@@ -8,12 +8,16 @@ use super::check::{check_edits, check_layers};
 use super::edit::{Change, ChangeKey, Edit};
 use super::reader::{Entry, Source, Table};
 use super::recipe::{
-    Augment, Difference, EvaluationSpec, Input, Mean, Optimizer, Orientation, Plateau, Recipe, Schedule,
+    Algorithm, Augment, Difference, EvaluationSpec, Input, Mean, Optimizer, Orientation, Plateau, Recipe,
+    Schedule,
 };
 use crate::Result;
 use key::{AUGMENT, EVALUATION, INPUT, MEAN, OPTIMIZER, PLATEAU, RECIPE, SCHEDULE};
 use layer::layer;
-use range::{ABOVE_ZERO, EPOCHS, FRACTION, SIDE, WIDTH, ZERO_OR_MORE};
+use range::{ABOVE_ZERO, BATCH, EPOCHS, FRACTION, SIDE, WIDTH, ZERO_OR_MORE};
+
+/// The trust coefficient of LARS if a recipe sets none: that of the publication.
+const PUBLISHED_TRUST: f64 = 0.001;
 
 /// Parses a whole recipe.
 pub(super) fn recipe(source: &Source<'_>) -> Result<Recipe> {
@@ -81,15 +85,48 @@ fn augment(table: &Table<'_>) -> Result<Augment> {
 
 fn optimizer(table: &Table<'_>) -> Result<Optimizer> {
     Ok(Optimizer {
-        batch: table.get("batch", "128")?.integer(1..=65536)?,
+        algorithm: algorithm(table)?,
+        batch: table.get("batch", "128")?.integer(BATCH)?,
         rate: table.get("rate", "0.01")?.single(ABOVE_ZERO, 0.01)?,
+        rate_for_batch: table.find("rate_for_batch").map(|e| e.integer(BATCH)).transpose()?,
         momentum: table.get("momentum", "0.9")?.single(FRACTION, 0.9)?,
         decay: table.get("decay", "0.0005")?.single(ZERO_OR_MORE, 0.0005)?,
     })
 }
 
+fn algorithm(table: &Table<'_>) -> Result<Algorithm> {
+    let names = [Algorithm::Sgd, Algorithm::Lars { trust: PUBLISHED_TRUST as f32 }];
+    let names = names.map(|algorithm| (algorithm.name(), algorithm));
+    let algorithm = table.find("algorithm").map_or(Ok(Algorithm::Sgd), |e| e.choice(&names))?;
+    match (algorithm, table.find("trust")) {
+        (_, None) => Ok(algorithm),
+        (Algorithm::Lars { .. }, Some(trust)) => {
+            Ok(Algorithm::Lars { trust: trust.single(ABOVE_ZERO, PUBLISHED_TRUST)? })
+        }
+        (Algorithm::Sgd, Some(trust)) => Err(trust.refuse(
+            "no `trust` with `algorithm = \"sgd\"`, which does not use it",
+            "write `algorithm = \"lars\"`, or remove `trust`, as with `--set optimizer.trust=none`",
+        )),
+    }
+}
+
 fn schedule(table: &Table<'_>) -> Result<Schedule> {
     let epochs = table.get("epochs", "90")?.integer(EPOCHS)?;
+    let mut warm_up_epochs = None;
+    if let Some(entry) = table.find("warm_up_epochs") {
+        let warm_up = entry.integer(EPOCHS).map_err(|error| {
+            error.help("write `warm_up_epochs = 5`, or remove it: `--set schedule.warm_up_epochs=none`")
+        })?;
+        if warm_up > epochs {
+            return Err(entry.refuse(
+                format!("at most {epochs}, the value of schedule.epochs"),
+                format!(
+                    "write `warm_up_epochs = {epochs}`, or remove it: `--set schedule.warm_up_epochs=none`"
+                ),
+            ));
+        }
+        warm_up_epochs = Some(warm_up);
+    }
     let divide_by = table.get("divide_by", "10.0")?.single(1.0..=1e6, 10.0)?;
     let mut at_epochs = Vec::new();
     if let Some(entry) = table.find("at_epochs") {
@@ -110,7 +147,7 @@ fn schedule(table: &Table<'_>) -> Result<Schedule> {
             "remove one of them, as with `--set schedule.plateau=none` or `--set schedule.at_epochs=none`",
         ));
     }
-    Ok(Schedule { epochs, divide_by, at_epochs, plateau })
+    Ok(Schedule { epochs, warm_up_epochs, divide_by, at_epochs, plateau })
 }
 
 fn plateau(entry: Entry<'_>) -> Result<Plateau> {

@@ -7,6 +7,8 @@ use std::ops::{Bound, Range, RangeInclusive};
 pub(super) const SIDE: RangeInclusive<usize> = 1..=4096;
 /// Maps, units, classes.
 pub(super) const WIDTH: RangeInclusive<usize> = 1..=1 << 20;
+/// Images per step.
+pub(super) const BATCH: RangeInclusive<usize> = 1..=65536;
 /// Passes over the training set.
 pub(super) const EPOCHS: RangeInclusive<usize> = 1..=100_000;
 /// Numbers that may be zero, such as weight decay and learning rate factors.

@@ -3,6 +3,7 @@
 mod axis;
 mod chart;
 mod curve;
+mod scaling;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,6 +19,7 @@ use crate::files::atomic;
 use crate::{Error, Result};
 
 pub use self::curve::{Points, thinned};
+pub use self::scaling::draw_scaling;
 
 /// Draws the curves of `lines`, the whole training so far, into `folder`, which is created if it is missing. Each file is
 /// replaced atomically.

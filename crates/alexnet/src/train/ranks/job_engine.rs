@@ -16,6 +16,7 @@ use crate::error::Kind;
 use crate::eval::Evaluation;
 use crate::model::Golden;
 use crate::net::{Network, Recipe};
+use crate::parallel::traffic::SentBytes;
 use crate::train::config::Config;
 use crate::train::training_images::TrainingImages;
 use crate::{Error, Result};
@@ -182,6 +183,11 @@ impl JobEngine {
         self.team.tell(&Command::Evaluate { views })?;
         let found = self.member.evaluate(preprocess, split, views, workers, on_batch)?;
         found.ok_or_else(|| Error::new(Kind::Runtime, "another rank has ended the evaluation"))
+    }
+
+    /// The bytes that this rank has sent.
+    pub(in crate::train) fn sent(&self) -> SentBytes {
+        self.team.traffic.bytes()
     }
 
     /// Makes the other ranks start again with another recipe. This engine must not be used afterwards.

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::shares::Shares;
 use super::team::Team;
-use crate::data::{Preprocess, Share, Split};
+use crate::data::{Preprocess, Split};
 use crate::engine::{Batch, Engine, LayerGradient, NonFinite, OutputStatistics, StepOutcome, Tensor, Update};
 use crate::error::Kind;
-use crate::eval::{Classifier, Evaluation, ShareEvaluation, ShareResults};
+use crate::eval::{Classifier, Evaluation, evaluate_shared};
 use crate::parallel::Collective;
 use crate::parallel::traffic::Purpose;
 use crate::parallel::transport::{Lane, Transport};
@@ -33,17 +33,6 @@ struct ShareOutcome {
     loss: f64,
     correct: usize,
     non_finite: Option<NonFinite>,
-}
-
-/// What a rank says after a batch of an evaluation.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Progress {
-    /// Images so far.
-    images: usize,
-    /// Whether it has more batches.
-    more: bool,
-    /// Whether it wants to stop.
-    stop: bool,
 }
 
 impl Member {
@@ -120,24 +109,8 @@ impl Member {
         workers: usize,
         on_batch: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Option<Evaluation>> {
-        let mut judge = [Classifier { engine: &mut *self.engine, preprocess }];
-        let share = Share { index: self.world.index(), of: self.world.size() };
-        let mut evaluation = ShareEvaluation::new(&judge, split, share, views, workers)?;
-        let mut wish = Ok(());
-        loop {
-            let more = evaluation.step(&mut judge)?;
-            let progress = Progress { images: evaluation.images(), more, stop: wish.is_err() };
-            let all = self.world.all_gather_values(&progress)?;
-            if all.iter().any(|rank| rank.stop) {
-                return wish.map(|()| None);
-            }
-            if !all.iter().any(|rank| rank.more) {
-                break;
-            }
-            wish = on_batch(all.iter().map(|rank| rank.images).sum());
-        }
-        let all: Vec<ShareResults> = self.world.all_gather_values(&evaluation.finish())?;
-        Ok(Some(Evaluation::of(all)))
+        let judge = Classifier { engine: &mut *self.engine, preprocess };
+        evaluate_shared(&mut [judge], split, views, workers, &self.world, on_batch)
     }
 
     /// The statistics of the last step's outputs, for the images of all ranks.

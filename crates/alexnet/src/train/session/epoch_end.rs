@@ -66,7 +66,7 @@ impl Training<'_> {
         let schedule = self.learner.schedule();
         match self.learner.state.lr.finish_epoch(&schedule, error) {
             Next::Divided => {
-                let lr = self.learner.lr();
+                let lr = self.learner.full_lr();
                 self.reporter.info(&format!("the learning rate is divided: {lr} from now on"));
             }
             Next::Same | Next::End(_) => {}

@@ -10,9 +10,9 @@ use crate::format::grouped;
 use crate::model::Model;
 use crate::train::observer::{Ended, Event};
 use crate::train::report::{Report, StopReason};
-use crate::train::schedule::{End, divided};
+use crate::train::schedule::End;
 use crate::train::snapshot::Snapshot;
-use crate::train::watch::{ROLLBACK_DIVISOR, Watch};
+use crate::train::watch::Watch;
 use crate::{Error, Result};
 
 /// Which model the final evaluation used.
@@ -76,6 +76,7 @@ impl Training<'_> {
             evaluation,
             forecast: self.forecaster.forecast().cloned(),
             advice: self.watch.advice().to_vec(),
+            sent: self.learner.engine.sent(),
         })
     }
 
@@ -115,8 +116,7 @@ impl Training<'_> {
             "diverged: the final loss is {loss:.3e}; chance level for {classes} classes is {:.3}; {best}",
             (classes as f64).ln()
         );
-        let lower = divided(self.learner.lr(), ROLLBACK_DIVISOR, 1);
-        let help = format!("try a lower learning rate: --set optimizer.rate={lower}");
+        let help = format!("try a lower learning rate: --set optimizer.rate={}", self.learner.lower_rate());
         Some(Error::new(Kind::Diverged, message).help(help))
     }
 

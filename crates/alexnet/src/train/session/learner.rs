@@ -11,8 +11,10 @@ use crate::train::config::Config;
 use crate::train::lineage::Lineage;
 use crate::train::metrics::{Line, Validation};
 use crate::train::ranks::{JobEngine, Keep};
+use crate::train::schedule::{EpochStep, divided};
 use crate::train::tally::{StepStats, Tally};
 use crate::train::training_images::{Batches, TrainingImages};
+use crate::train::watch::ROLLBACK_DIVISOR;
 
 /// Steps between two lines of metrics, each with layer statistics.
 pub(super) const LOG_EVERY: usize = 20;
@@ -64,10 +66,36 @@ impl Learner {
         self.state.lr.epochs + 1
     }
 
-    /// The current learning rate.
+    /// Steps per epoch.
+    pub(super) fn epoch_steps(&self) -> usize {
+        self.images.usable.len().div_ceil(self.config.recipe.optimizer.batch)
+    }
+
+    /// The learning rate of the last step of the current epoch.
     pub(super) fn lr(&self) -> f32 {
+        self.step_lr(self.state.batches)
+    }
+
+    /// The learning rate of the next step.
+    pub(super) fn next_lr(&self) -> f32 {
+        self.step_lr(self.state.batches + 1)
+    }
+
+    /// The learning rate of the current epoch without warm-up.
+    pub(super) fn full_lr(&self) -> f32 {
         let Recipe { schedule, optimizer, .. } = &self.config.recipe;
-        self.state.lr.lr(schedule, optimizer.rate)
+        self.state.lr.lr(schedule, optimizer.scaled_rate())
+    }
+
+    fn step_lr(&self, step: usize) -> f32 {
+        let Recipe { schedule, optimizer, .. } = &self.config.recipe;
+        let at = EpochStep { step, steps: self.epoch_steps() };
+        self.state.lr.step_lr(schedule, optimizer.scaled_rate(), at)
+    }
+
+    /// The value of `optimizer.rate` whose learning rate is a tenth of the current one.
+    pub(super) fn lower_rate(&self) -> f32 {
+        self.config.recipe.optimizer.unscaled_rate(divided(self.full_lr(), ROLLBACK_DIVISOR, 1))
     }
 
     /// The schedule, with the last epoch as edited.
@@ -97,8 +125,7 @@ impl Learner {
     /// Updates the parameters with the gradient of a batch. For layer statistics the gradients are kept, which gives the same
     /// values.
     pub(super) fn step(&mut self, batch: &LoadedBatch) -> Result<Stepped> {
-        let optimizer = &self.config.recipe.optimizer;
-        let update = Update { rate: self.lr(), momentum: optimizer.momentum, decay: optimizer.decay };
+        let update = Update::new(&self.config.recipe.optimizer, self.next_lr());
         let is_logged = (self.state.step + 1).is_multiple_of(LOG_EVERY);
         let keep = if is_logged { Keep::Gradients } else { Keep::Nothing };
         let outcome = self.engine.train(batch, &update, keep)?;

@@ -17,7 +17,7 @@ impl Training<'_> {
     /// # Errors
     /// Returns an error if the training is to stop instead, if there were too many rollbacks, or if there is no checkpoint.
     pub(super) fn roll_back(&mut self, failed: &FailedStep) -> Result<()> {
-        let lr = self.learner.lr();
+        let lr = self.learner.next_lr();
         let (step, what) = (self.learner.state.step + 1, self.describe(failed));
         let finding = format!(
             "{what}: step {}, epoch {}, learning rate {lr}, loss {}",
@@ -25,8 +25,7 @@ impl Training<'_> {
             self.learner.epoch(),
             failed.outcome.loss
         );
-        let remedy =
-            format!("try a lower learning rate: --set optimizer.rate={}", divided(lr, ROLLBACK_DIVISOR, 1));
+        let remedy = format!("try a lower learning rate: --set optimizer.rate={}", self.learner.lower_rate());
         let rollbacks = self.learner.state.rollbacks;
         if let Some(why) = self.why_give_up(rollbacks) {
             let message = format!("{finding}{why}; earlier checkpoints and models are in the run folder");
@@ -75,7 +74,7 @@ impl Training<'_> {
         reporter.rewind(learner.state.lines, &learner.state.unwritten)?;
         learner.clock = Clock::resume(learner.state.seconds);
         // The learning rate of the checkpoint may differ from the one that failed.
-        let lower = divided(learner.lr().min(lr), ROLLBACK_DIVISOR, 1);
+        let lower = divided(learner.next_lr().min(lr), ROLLBACK_DIVISOR, 1);
         let reason = format!("rolled back from step {step}: {what}");
         self.edits.add_own(Change::Rate(lower), reason, learner, reporter).map_err(|_| {
             Error::new(Kind::Runtime, "the journal cannot be written").help("free some disk space")

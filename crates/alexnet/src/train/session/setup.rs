@@ -143,7 +143,7 @@ impl<'a> Training<'a> {
             run: &run,
             recipe: &learner.config.recipe,
             epochs: learner.schedule().epochs,
-            epoch_steps: learner.images.usable.len().div_ceil(learner.config.recipe.optimizer.batch),
+            epoch_steps: learner.epoch_steps(),
             resumed_at,
             history: &history,
         }));
