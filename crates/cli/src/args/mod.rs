@@ -107,6 +107,7 @@ impl Command {
             Self::LrFind(_) => "lr-find",
             Self::Classify(_) => "classify",
             Self::Bench(_) => "bench",
+            Self::PlanCluster(_) => "plan-cluster",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         })
