@@ -12,7 +12,7 @@ use alexnet::parallel::transport::Lane;
 use alexnet::parallel::{Collective, Grid, Scheme, Split, Transport};
 use support::{every_layer, lively_parameters, normals, relative_rms};
 
-const UPDATE: Update = Update { rate: 0.01, momentum: 0.9, decay: 0.0005 };
+const UPDATE: Update = Update::sgd(0.01, 0.9, 0.0005);
 
 /// A global batch.
 struct Images {

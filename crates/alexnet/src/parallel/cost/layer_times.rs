@@ -100,7 +100,7 @@ impl LayerTimes {
         let Some(sizes) = self.passes.get(&(layer, pass as usize)) else { return 0.0 };
         let above = sizes.partition_point(|size| size.0 < images);
         let beyond = |(size, seconds): (f64, f64)| match pass {
-            Pass::Update => seconds,
+            Pass::Update | Pass::Exchange => seconds,
             Pass::Forward | Pass::WeightGradient | Pass::InputGradient => seconds * images / size,
         };
         match (above.checked_sub(1).map(|below| sizes[below]), sizes.get(above).copied()) {
