@@ -46,7 +46,7 @@ fn mpirun(parts: &[Ranks]) -> Command {
     let mut command = Command::new("mpirun");
     command.args(["--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]);
     // Time for a checkpoint after SIGTERM; the default is one second.
-    command.args(["--mca", "odls_base_sigkill_timeout", "60"]);
+    command.args(["--mca", "odls_base_sigkill_timeout", "10"]);
     for (i, Ranks { count, words }) in parts.iter().enumerate() {
         command.args((i > 0).then_some(":")).args(["-n", &count.to_string()]).args(words);
     }
