@@ -449,7 +449,7 @@ mod tests {
         }
     }
 
-    /// Sums in half precision of these values of each rank, and bytes sent.
+    /// Sums in half precision of these values of each rank, and bytes that the first has sent.
     fn half_sums(ranks: &[Vec<f32>]) -> (Vec<f32>, u64) {
         let results = on_ranks(ranks.len(), |group| {
             let mut own = ranks[group.index()].clone();
@@ -457,9 +457,8 @@ mod tests {
             (own, group.traffic.sent(Purpose::Gradients))
         });
         let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-        for (sums, sent) in &results {
+        for (sums, _) in &results {
             assert_eq!(bits(sums), bits(&results[0].0), "the ranks have different bits");
-            assert_eq!(*sent, results[0].1);
         }
         results.into_iter().next().unwrap()
     }

@@ -13,8 +13,9 @@ use super::exit::CommandResult;
 use super::output::Output;
 use super::ui::Progress;
 use alexnet::data::pack::SquaresUser;
-use alexnet::data::{Dataset, Preprocess, Share, Split};
-use alexnet::eval::{Classifier, Evaluation, Predictor, ShareEvaluation, model_path, same_classes};
+use alexnet::data::{Dataset, Preprocess, Split};
+use alexnet::error::Kind;
+use alexnet::eval::{Classifier, Evaluation, Part, Predictor, evaluate_shared, model_path, same_classes};
 use alexnet::parallel::Collective;
 use alexnet::parallel::traffic::Purpose;
 use alexnet::parallel::transport::Lane;
@@ -75,7 +76,6 @@ fn evaluate(
     mut progress: Progress,
 ) -> Result<Evaluation> {
     let mut classifiers: Vec<Classifier<'_>> = models.iter_mut().map(Predictor::classifier).collect();
-    let share = Share { index: cluster.transport().rank(), of: cluster.size() };
     let ranks = Collective::world(cluster.transport(), Lane::Main, Purpose::Control, &Arc::default());
     let counts: Vec<usize> = ranks.all_gather_values(&split.len())?;
     if counts.iter().any(|&count| count != split.len()) {
@@ -83,17 +83,15 @@ fn evaluate(
             .help("all processes need the same images: use a folder that all of them share"));
     }
     progress.start("evaluation", split.len());
-    let mut own = ShareEvaluation::new(&classifiers, split, share, views, threads)?;
     let mut before = 0;
-    while own.step(&mut classifiers)? {
-        // The others are about as far.
-        let done = (own.images() * share.of).min(split.len());
+    let part = Part::alone(&ranks);
+    let evaluation = evaluate_shared(&mut classifiers, split, views, threads, part, &mut |done| {
         progress.advance(done - before, None);
         before = done;
-    }
-    let shares = ranks.all_gather_values(&own.finish())?;
+        Ok(())
+    })?;
     progress.finish();
-    Ok(Evaluation::of(shares))
+    evaluation.ok_or_else(|| Error::new(Kind::Runtime, "another process has ended the evaluation"))
 }
 
 /// Rejects a model that is named twice: it would count double in the average.
