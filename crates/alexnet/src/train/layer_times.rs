@@ -26,7 +26,7 @@ pub fn measure(recipe: &Recipe, batches: &[usize], threads: usize) -> Result<Vec
     let mut engine = engine::open(Device::Cpu, network.clone(), &Options::training(largest, threads))?;
     engine.load(&initialize(&network, 0)?)?;
     // A learning rate of 0 keeps the values from growing.
-    let update = Update { rate: 0.0, momentum: recipe.optimizer.momentum, decay: recipe.optimizer.decay };
+    let update = Update::new(&recipe.optimizer, 0.0);
     let mut measurements = Vec::with_capacity(batches.len());
     for &batch in batches {
         let (images, labels, keys) =
