@@ -4,14 +4,16 @@
 mod images;
 mod support;
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use alexnet::data::Dataset;
 use alexnet::model::Model;
 use alexnet::parallel::threads::ThreadTransport;
-use alexnet::parallel::{Job, Transport};
-use alexnet::train::{Config, Report, RunFolder, Session, follow};
+use alexnet::parallel::{FcExchange, Job, Scheme, Transport};
+use alexnet::train::{Config, Event, Report, RunFolder, Session, follow};
 use alexnet::{Error, Result};
 
 /// Images of three classes: 25 to train on and 7 to validate on.
@@ -47,6 +49,19 @@ fn train(
     config: &Config,
     adapt: impl Fn(usize, &mut Config) + Sync,
 ) -> Vec<Result<Option<Report>>> {
+    train_observed(ranks, config, adapt, &|_| ControlFlow::Continue(()))
+}
+
+/// What the root does with an event.
+type OnEvent<'a> = dyn Fn(&Event<'_>) -> ControlFlow<()> + Send + Sync + 'a;
+
+/// [`train`] with an observer of the root.
+fn train_observed(
+    ranks: usize,
+    config: &Config,
+    adapt: impl Fn(usize, &mut Config) + Sync,
+    on_event: &OnEvent<'_>,
+) -> Vec<Result<Option<Report>>> {
     std::thread::scope(|scope| {
         let ranks: Vec<_> = ThreadTransport::job(ranks)
             .into_iter()
@@ -60,7 +75,9 @@ fn train(
                     adapt(rank, &mut config);
                     let job = config.job.clone();
                     let result = match rank {
-                        0 => Session::new(config).run().map(Some),
+                        0 => {
+                            Session::new(config).observe(|event: &Event<'_>| on_event(event)).run().map(Some)
+                        }
                         _ => follow(config).map(|()| None),
                     };
                     result.inspect_err(|error| job.transport.abort(error))
@@ -124,6 +141,71 @@ fn ranks_that_share_batches_train_the_same_bits() {
         let found = trained(&run(&name));
         assert_eq!(found.1, four.1, "{ranks} ranks: metrics");
         assert!(found.0 == four.0, "{ranks} ranks: values");
+    }
+}
+
+/// The loss of each step of a training.
+fn losses(ranks: usize, config: &Config) -> Vec<f64> {
+    let losses = Mutex::new(Vec::new());
+    let observer = |event: &Event<'_>| {
+        if let Event::Step(step) = event {
+            losses.lock().unwrap().push(step.loss);
+        }
+        ControlFlow::Continue(())
+    };
+    report(train_observed(ranks, config, |_, _| (), &observer));
+    losses.into_inner().unwrap()
+}
+
+#[test]
+fn divided_networks_train_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos_folder = folder.path().join("photos");
+    photos(&photos_folder);
+    let columns = |columns| Scheme::Columns { columns };
+    let hybrid = |exchange| Scheme::Hybrid { exchange };
+    let cases = [
+        (2, columns(2), None),
+        (4, columns(2), None),
+        (2, columns(2), Some(9)),
+        // (2, hybrid(FcExchange::Gather), None),
+        // (4, hybrid(FcExchange::Gather), None),
+        // (2, hybrid(FcExchange::Turns), None),
+        // (4, hybrid(FcExchange::Shares), None),
+    ];
+    let start = |name: &str| {
+        let mut config = config(&photos_folder, &folder.path().join(name));
+        // Normalization does not cross columns.
+        config.recipe.set("layer.norm3.groups", "2").unwrap();
+        config
+    };
+    let expected = losses(1, &start("alone"));
+    let (_, metrics) = trained(&folder.path().join("alone"));
+    for (number, (ranks, scheme, micro_batch)) in cases.into_iter().enumerate() {
+        let name = format!("case-{number}");
+        let mut config = start(&name);
+        (config.job.scheme, config.micro_batch) = (scheme, micro_batch);
+        let found = losses(ranks, &config);
+        assert_eq!(found.len(), expected.len());
+        let close = |a: f64, b: f64| (a - b).abs() <= 1e-5 * b.abs();
+        for (step, (&a, &b)) in found.iter().zip(&expected).enumerate() {
+            assert!(close(a, b), "{ranks} ranks, {scheme}, step {}: {a}, expected {b}", step + 1);
+        }
+        // Magnitudes and validation results are those of the whole network, too.
+        let (_, lines) = trained(&folder.path().join(&name));
+        assert_eq!(lines.len(), metrics.len());
+        for (line, expected) in lines.iter().zip(&metrics) {
+            let read = |line: &str| -> BTreeMap<String, f64> { serde_json::from_str(line).unwrap() };
+            let (line, expected) = (read(line), read(expected));
+            assert!(line.keys().eq(expected.keys()));
+            for (key, value) in expected {
+                assert!(
+                    (line[&key] - value).abs() <= 1e-3 * value.abs().max(1e-6),
+                    "{ranks} ranks, {scheme}: {key} {} {value}",
+                    line[&key]
+                );
+            }
+        }
     }
 }
 

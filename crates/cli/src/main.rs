@@ -7,6 +7,7 @@
 //! | `usage` | usage errors |
 //! | `settings` | `--set`, and options that would have no effect |
 //! | `classes` | the summary of the classes before training |
+//! | `cluster` | the job of several processes that this one belongs to |
 //! | `output` | standard output, notes, errors |
 //! | `ui` | progress, the dashboard, colors |
 //! | `report` | the results of a training |
@@ -20,6 +21,7 @@ mod args;
 mod bench;
 mod classes;
 mod classify;
+mod cluster;
 mod command_line;
 mod data;
 mod demo;
@@ -46,7 +48,8 @@ use clap::error::ErrorKind;
 use alexnet::Error;
 use alexnet::error::Kind;
 use alexnet::train::signals;
-use args::{Cli, Command};
+use args::{Cli, Command, Processes};
+use cluster::{Cluster, Launch};
 use exit::{CommandResult, Stop};
 use output::{Format, Output};
 
@@ -55,30 +58,47 @@ static MEMORY: alexnet_kernels::memory::Allocator = alexnet_kernels::memory::All
 
 fn main() -> ExitCode {
     alexnet_kernels::memory::keep_freed_memory();
+    let launch = Launch::detect(|name| std::env::var(name).ok());
+    let rank = launch.map(|launch| launch.rank);
     match Cli::try_parse() {
-        Ok(cli) => run(&cli),
-        Err(error) if error.use_stderr() => reject(&error),
+        Ok(cli) => run(&cli, launch),
+        Err(error) if error.use_stderr() => reject(&error, rank),
         Err(help_or_version) => {
-            // Nothing to do if standard output is closed.
-            let _ = help_or_version.print();
+            if rank.is_none_or(|rank| rank == 0) {
+                // Nothing to do if standard output is closed.
+                let _ = help_or_version.print();
+            }
             ExitCode::SUCCESS
         }
     }
 }
 
-/// Runs the command and prints the error if it fails.
-fn run(cli: &Cli) -> ExitCode {
+/// Joins the other processes of the job, runs the command, and prints the error if it fails.
+fn run(cli: &Cli, launch: Option<Launch>) -> ExitCode {
     log::start(cli);
-    let mut out = Output::new(cli.format(), cli.global.quiet);
+    let rank = launch.map(|launch| launch.rank);
+    let mut out = Output::new(cli.format(), cli.global.quiet, rank);
+    let cluster = match Cluster::join(launch) {
+        Ok(cluster) => cluster,
+        Err(error) => return fail(&error, rank, &mut out),
+    };
     let ready = check_environment().and_then(|()| signals::end_on_signals()).map_err(Stop::from);
-    match ready.and_then(|()| dispatch(&cli.command, &mut out)) {
+    match ready.and_then(|()| dispatch(&cli.command, &cluster, &mut out)) {
         Ok(code) => ExitCode::from(code),
         Err(Stop::OutputClosed) => ExitCode::SUCCESS,
         Err(Stop::Failed(error)) => {
-            out.fail(&error);
-            ExitCode::from(error.kind.exit_code())
+            let code = fail(&error, rank, &mut out);
+            cluster.abort(&error);
+            code
         }
     }
+}
+
+/// Reports the error that ends this process.
+fn fail(error: &Error, rank: Option<usize>, out: &mut Output) -> ExitCode {
+    cluster::let_the_root_report(rank);
+    out.fail(error);
+    ExitCode::from(error.kind.exit_code())
 }
 
 /// Rejects values of environment variables that would otherwise have no effect.
@@ -92,7 +112,8 @@ fn check_environment() -> alexnet::Result<()> {
 }
 
 /// Prints a usage error, as JSON too if JSON was asked for. Without a command people get the help.
-fn reject(error: &clap::Error) -> ExitCode {
+fn reject(error: &clap::Error, rank: Option<usize>) -> ExitCode {
+    cluster::let_the_root_report(rank);
     let args: Vec<String> =
         std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
     let format = Format::asked_for(&args);
@@ -100,22 +121,26 @@ fn reject(error: &clap::Error) -> ExitCode {
         let _ = error.print();
     } else {
         let rejected = usage::explain(error, &args);
-        let mut out = Output::new(format, false);
+        let mut out = Output::new(format, false, rank);
         out.fail(&rejected.error);
         out.usage(&rejected.usage);
     }
     ExitCode::from(Kind::Usage.exit_code())
 }
 
-fn dispatch(command: &Command, out: &mut Output) -> CommandResult {
+fn dispatch(command: &Command, cluster: &Cluster, out: &mut Output) -> CommandResult {
+    match command.processes() {
+        Processes::Several => {}
+        Processes::One(name) => cluster.check_alone(name)?,
+    }
     match command {
         Command::Demo(args) => demo::run(args, out),
         Command::Recipe(command) => recipe::run(command, out),
         Command::Data(command) => data::run(command, out),
-        Command::Train(args) => train::run(args, out),
+        Command::Train(args) => train::run(args, cluster, out),
         Command::Edit(args) => edit::run(args, out),
         Command::LrFind(args) => lr_find::run(args, out),
-        Command::Eval(args) => eval::run(args, out),
+        Command::Eval(args) => eval::run(args, cluster, out),
         Command::Classify(args) => classify::run(args, out),
         Command::Bench(args) => bench::run(args, out),
         Command::PlanCluster(args) => plan_cluster::run(args, out),

@@ -41,11 +41,15 @@ pub(crate) struct Output {
     closed: bool,
     format: Format,
     quiet: bool,
+    /// The rank of this process, if there are several.
+    rank: Option<usize>,
 }
 
 impl Output {
-    pub(crate) fn new(format: Format, quiet: bool) -> Self {
-        Self { out: io::stdout(), closed: false, format, quiet }
+    /// The output of a process; `rank` is its number if there are several, of which only rank 0 prints more than errors.
+    pub(crate) fn new(format: Format, quiet: bool, rank: Option<usize>) -> Self {
+        let quiet = quiet || rank.is_some_and(|rank| rank > 0);
+        Self { out: io::stdout(), closed: false, format, quiet, rank }
     }
 
     /// How results are printed.
@@ -109,7 +113,9 @@ impl Output {
 
     /// Prints an error and its help to standard error.
     pub(crate) fn error(&self, error: &Error) {
-        let mut text = format!("{} {}\n", paint(&io::stderr(), "error:", "1;31"), printable(&error.message));
+        let rank = self.rank.map_or(String::new(), |rank| format!("rank {rank}: "));
+        let label = paint(&io::stderr(), "error:", "1;31");
+        let mut text = format!("{rank}{label} {}\n", printable(&error.message));
         if let Some(help) = &error.help {
             text += &format!(" {} {}\n", paint(&io::stderr(), "help:", "1;32"), printable(help));
         }
@@ -125,6 +131,7 @@ impl Output {
     pub(crate) fn fail(&mut self, error: &Error) {
         self.error(error);
         match self.format {
+            _ if self.rank.is_some_and(|rank| rank > 0) => {}
             Format::Text => {}
             Format::Json | Format::JsonLines => {
                 // The exit code says it failed, even if nobody reads this.

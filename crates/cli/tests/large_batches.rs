@@ -7,6 +7,7 @@ mod place;
 #[path = "../../alexnet/tests/support/mod.rs"]
 mod support;
 
+use alexnet::model::Model;
 use place::Place;
 use serde_json::Value;
 
@@ -83,5 +84,7 @@ fn an_edited_learning_rate_ends_the_warm_up() {
     }
     std::fs::write(place.root().join("recipe.toml"), &again).unwrap();
     place.run(&place.train("again", &[]), 0);
-    assert!(place.results("run") == place.results("again"));
+    let model = |run: &str| Model::load(place.root().join(run).join("last.safetensors")).unwrap().parameters;
+    assert!(model("run") == model("again"));
+    assert_eq!(place::lines(&place.root().join("run")), place::lines(&place.root().join("again")));
 }

@@ -1,5 +1,7 @@
 //! Image files to pixels.
 
+use std::cell::Cell;
+
 use image::metadata::Orientation;
 
 pub use crate::defect::{Defect, DefectKind};
@@ -17,6 +19,10 @@ pub const DECODER: &str = if cfg!(feature = "turbojpeg") {
     "zune-jpeg 0.5 (strict), image 0.25"
 };
 
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Decodes a JPEG, PNG, GIF, WebP, BMP or TIFF file, which may be gzip-compressed. The EXIF orientation is not applied:
 /// see [`orientation`] and [`apply_orientation`].
 ///
@@ -30,8 +36,15 @@ pub fn decode(bytes: &[u8]) -> Result<Image, Defect> {
         return decode_recognized(bytes);
     }
     // A bug in a decoder costs one image, not a training run of several days.
-    std::panic::catch_unwind(|| decode_recognized(bytes))
-        .unwrap_or_else(|_| Err(Defect::new(DefectKind::Broken, "broken image: the decoder panicked")))
+    GUARDED.set(true);
+    let decoded = std::panic::catch_unwind(|| decode_recognized(bytes));
+    GUARDED.set(false);
+    decoded.unwrap_or_else(|_| Err(Defect::new(DefectKind::Broken, "broken image: the decoder panicked")))
+}
+
+/// Returns whether this thread is in [`decode`], which catches panics: for panic hooks that end the program.
+pub fn is_guarded() -> bool {
+    GUARDED.get()
 }
 
 fn decode_recognized(bytes: &[u8]) -> Result<Image, Defect> {

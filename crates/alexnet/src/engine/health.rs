@@ -40,7 +40,7 @@ impl fmt::Display for Place {
 }
 
 /// Magnitudes of a layer with weights, as root mean squares (RMS). Activations are those of all images of the last step.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Health {
     /// Name of the layer.
     pub layer: String,
@@ -61,6 +61,8 @@ pub struct Health {
 pub struct OutputStatistics {
     /// The sum of the squares of each image's outputs. They are added in the order of the images, however these are divided.
     squares: Vec<f64>,
+    /// The number of outputs per image.
+    values: usize,
     /// The largest output of each channel; empty without images.
     largest: Vec<f32>,
 }
@@ -73,11 +75,12 @@ impl OutputStatistics {
         }
         let (squares, largest) =
             (measure::row_sums_of_squares(outputs, values), measure::column_maxima(outputs, channels));
-        self.merge(Self { squares, largest });
+        self.merge(Self { squares, values, largest });
     }
 
     /// Adds the statistics of the images that follow.
     pub fn merge(&mut self, next: Self) {
+        self.values = self.values.max(next.values);
         self.squares.extend(next.squares);
         match (self.largest.is_empty(), next.largest.is_empty()) {
             (true, _) => self.largest = next.largest,
@@ -86,10 +89,17 @@ impl OutputStatistics {
         }
     }
 
-    /// The RMS of the outputs, `values` per image.
-    pub(super) fn activation(&self, values: usize) -> f32 {
+    /// Adds the statistics of other channels for the same images.
+    pub fn join(&mut self, others: Self) {
+        self.values += others.values;
+        self.squares.iter_mut().zip(others.squares).for_each(|(square, other)| *square += other);
+        self.largest.extend(others.largest);
+    }
+
+    /// The RMS of the outputs.
+    pub(super) fn activation(&self) -> f32 {
         let sum = self.squares.iter().fold(0.0, |sum, square| sum + square);
-        (sum / (self.squares.len() * values).max(1) as f64).sqrt() as f32
+        (sum / (self.squares.len() * self.values).max(1) as f64).sqrt() as f32
     }
 
     /// The fraction of channels without a positive output for any image.
@@ -99,6 +109,22 @@ impl OutputStatistics {
 }
 
 impl Health {
+    /// The magnitudes of a layer whose weights are divided into parts, each given with its number of weights.
+    pub fn joined<'a>(parts: impl Iterator<Item = (usize, &'a Self)> + Clone) -> Option<Self> {
+        let whole = parts.clone().map(|(weights, _)| weights).sum::<usize>() as f64;
+        let rms = |of: fn(&Self) -> f32| {
+            let squares = parts.clone().map(|(weights, part)| weights as f64 * f64::from(of(part)).powi(2));
+            (squares.sum::<f64>() / whole.max(1.0)).sqrt() as f32
+        };
+        let (_, first) = parts.clone().next()?;
+        Some(Self {
+            gradient: rms(|part| part.gradient),
+            weight: rms(|part| part.weight),
+            update: rms(|part| part.update),
+            ..first.clone()
+        })
+    }
+
     /// The ratio of the last update to the weights: about 1e-3 in a network that learns well.
     pub fn ratio(&self) -> f32 {
         if self.weight > 0.0 { self.update / self.weight } else { 0.0 }

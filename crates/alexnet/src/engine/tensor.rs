@@ -1,5 +1,7 @@
 //! Named tensors, as in a model file.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Kind;
 use crate::net::{Layer, Network};
 use crate::{Error, Result};
@@ -16,7 +18,7 @@ pub struct Tensor {
 }
 
 /// Which of a layer's values a tensor holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TensorKind {
     /// Weights and biases.
     Parameters,

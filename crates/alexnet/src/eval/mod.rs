@@ -16,7 +16,7 @@ pub mod topk;
 
 pub use evaluate::{Classifier, Evaluation, ensemble, evaluate};
 pub use predictor::{Predictor, model_path, same_classes};
-pub use shared::evaluate_shared;
+pub use shared::{Part, evaluate_shared};
 
 #[cfg(test)]
 mod tests;

@@ -18,10 +18,28 @@ struct Progress {
     stop: bool,
 }
 
-/// Evaluates an ensemble with the processes of a group, each of which evaluates consecutive batches of the split. Every process
-/// returns the result of the whole split, with the same bits as [`ensemble`](super::ensemble) if all images can be decoded.
-/// `on_batch` receives the number of images that all processes have evaluated; if it fails in any process, all end the evaluation,
-/// and the others return `None`.
+/// The part of a process in an evaluation.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// All processes of the evaluation.
+    pub world: &'a Collective,
+    /// The share of the batches that this process evaluates.
+    pub share: Share,
+    /// Whether this process reports the results of its share, which others may evaluate together with it.
+    pub reports: bool,
+}
+
+impl<'a> Part<'a> {
+    /// The part of a process that evaluates its share alone.
+    pub const fn alone(world: &'a Collective) -> Self {
+        Self { world, share: Share { index: world.index(), of: world.size() }, reports: true }
+    }
+}
+
+/// Evaluates an ensemble with several processes, each of which evaluates consecutive batches of the split. Every process returns
+/// the result of the whole split, with the same bits as [`ensemble`](super::ensemble) if all images can be decoded. `on_batch`
+/// receives the number of images that all processes have evaluated; if it fails in any process, all end the evaluation, and the
+/// others return `None`.
 ///
 /// # Errors
 /// As [`ensemble`](super::ensemble), or if a process is lost.
@@ -30,16 +48,16 @@ pub fn evaluate_shared(
     split: &Split,
     views: usize,
     workers: usize,
-    group: &Collective,
+    part: Part<'_>,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Option<Evaluation>> {
-    let share = Share { index: group.index(), of: group.size() };
+    let Part { world, share, reports } = part;
     let mut evaluation = ShareEvaluation::new(models, split, share, views, workers)?;
     let mut wish = Ok(());
     loop {
         let more = evaluation.step(models)?;
-        let progress = Progress { images: evaluation.images(), more, stop: wish.is_err() };
-        let all = group.all_gather_values(&progress)?;
+        let images = if reports { evaluation.images() } else { 0 };
+        let all = world.all_gather_values(&Progress { images, more, stop: wish.is_err() })?;
         if all.iter().any(|process| process.stop) {
             return wish.map(|()| None);
         }
@@ -48,6 +66,6 @@ pub fn evaluate_shared(
         }
         wish = on_batch(all.iter().map(|process| process.images).sum());
     }
-    let all: Vec<ShareResults> = group.all_gather_values(&evaluation.finish())?;
-    Ok(Some(Evaluation::of(all)))
+    let own = if reports { evaluation.finish() } else { ShareResults::default() };
+    Ok(Some(Evaluation::of(world.all_gather_values(&own)?)))
 }

@@ -23,13 +23,28 @@ impl Golden {
     /// # Errors
     /// See [`Engine::forward`].
     pub fn record(engine: &mut dyn Engine, preprocess: &Preprocess, images: Vec<Image>) -> Result<Self> {
-        let logits = logits(engine, preprocess, &images)?;
+        let batch = engine.batch();
+        Self::record_with(batch, &mut |views| engine.forward(views).map(<[f32]>::to_vec), preprocess, images)
+    }
+
+    /// Computes the logits of these squares, up to `batch` at a time, with a function from views to logits.
+    ///
+    /// # Errors
+    /// Returns the errors of the function.
+    pub(crate) fn record_with(
+        batch: usize,
+        forward: &mut dyn FnMut(&[f32]) -> Result<Vec<f32>>,
+        preprocess: &Preprocess,
+        images: Vec<Image>,
+    ) -> Result<Self> {
+        let logits = logits(batch, forward, preprocess, &images)?;
         Ok(Self { images, logits })
     }
 
     pub(super) fn verify(&self, engine: &mut dyn Engine, preprocess: &Preprocess) -> Result<()> {
-        let now = logits(engine, preprocess, &self.images)?;
-        let classes = engine.network().classes;
+        let (batch, classes) = (engine.batch(), engine.network().classes);
+        let forward = &mut |views: &[f32]| engine.forward(views).map(<[f32]>::to_vec);
+        let now = logits(batch, forward, preprocess, &self.images)?;
         for (i, (now, then)) in now.chunks(classes).zip(self.logits.chunks(classes)).enumerate() {
             let difference = relative_difference(now, then);
             if difference.is_nan() || difference >= TOLERANCE {
@@ -68,17 +83,22 @@ impl Golden {
     }
 }
 
-/// Computes the logits of the center views, in batches of the size of the engine.
-fn logits(engine: &mut dyn Engine, preprocess: &Preprocess, images: &[Image]) -> Result<Vec<f32>> {
+/// Computes the logits of the center views.
+fn logits(
+    batch: usize,
+    forward: &mut dyn FnMut(&[f32]) -> Result<Vec<f32>>,
+    preprocess: &Preprocess,
+    images: &[Image],
+) -> Result<Vec<f32>> {
     let center = View::center(preprocess.square, preprocess.crop);
     let len = preprocess.view_len();
     let mut out = Vec::new();
-    for images in images.chunks(engine.batch().max(1)) {
+    for images in images.chunks(batch.max(1)) {
         let mut views = vec![0.0; images.len() * len];
         for (image, view) in images.iter().zip(views.chunks_exact_mut(len)) {
             preprocess.view(image, center, [0.0; 3], view);
         }
-        out.extend_from_slice(engine.forward(&views)?);
+        out.extend_from_slice(&forward(&views)?);
     }
     Ok(out)
 }

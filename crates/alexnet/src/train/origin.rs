@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Kind, shell};
 use crate::files::json;
 use crate::model::layout;
+use crate::parallel::{ExchangePrecision, Scheme};
 use crate::{Error, Result};
 
 /// What a run was started with, besides its recipe: enough to resume it.
@@ -55,6 +56,15 @@ pub struct Requests {
     /// What happens when the loss stays at chance level, as on the command line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_plateau: Option<String>,
+    /// How processes share the training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Scheme>,
+    /// Number of leaves that gradients are summed in; with several processes, also the default that was in effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaves: Option<usize>,
+    /// The precision of exchanged gradients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchange_precision: Option<ExchangePrecision>,
 }
 
 /// Whether the folder holds a run that can be resumed.
@@ -87,6 +97,9 @@ impl Requests {
             checkpoint_steps: self.checkpoint_steps.or(before.checkpoint_steps),
             on_divergence: self.on_divergence.or(before.on_divergence),
             on_plateau: self.on_plateau.or(before.on_plateau),
+            scheme: self.scheme.or(before.scheme),
+            leaves: self.leaves.or(before.leaves),
+            exchange_precision: self.exchange_precision.or(before.exchange_precision),
         }
     }
 
@@ -106,7 +119,7 @@ impl Requests {
     }
 
     /// Each option's name and value.
-    fn shown(&self) -> [(&'static str, Option<String>); 8] {
+    fn shown(&self) -> [(&'static str, Option<String>); 11] {
         let count = |value: Option<usize>| value.map(|value| value.to_string());
         [
             ("steps", count(self.steps)),
@@ -117,6 +130,9 @@ impl Requests {
             ("checkpoint-steps", count(self.checkpoint_steps)),
             ("on-divergence", self.on_divergence.clone()),
             ("on-plateau", self.on_plateau.clone()),
+            ("parallel", self.scheme.map(|scheme| scheme.to_string())),
+            ("leaves", count(self.leaves)),
+            ("exchange-precision", self.exchange_precision.map(|precision| precision.to_string())),
         ]
     }
 }

@@ -5,6 +5,7 @@
 //! | `recipe` | `recipe` |
 //! | `data` | `data` |
 //! | `training` | `demo`, `train`, `edit`, `lr-find` |
+//! | `job` | how several processes share a training |
 //! | `model` | `eval`, `classify`, `bench` |
 //! | `cluster` | `plan-cluster` |
 //! | `shell` | `completions`, `man` |
@@ -14,6 +15,7 @@
 pub(crate) mod cluster;
 pub(crate) mod common;
 pub(crate) mod data;
+pub(crate) mod job;
 pub(crate) mod model;
 pub(crate) mod recipe;
 pub(crate) mod shell;
@@ -82,6 +84,34 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Write the man pages
     Man(ManArgs),
+}
+
+/// How many processes can run a command together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Processes {
+    /// One; with the command's name.
+    One(&'static str),
+    /// Several, which a launcher such as `mpirun` starts.
+    Several,
+}
+
+impl Command {
+    /// How many processes can run this command together.
+    pub(crate) fn processes(&self) -> Processes {
+        Processes::One(match self {
+            Self::Train(_) | Self::Eval(_) => return Processes::Several,
+            Self::Demo(_) => "demo",
+            Self::Recipe(_) => "recipe",
+            Self::Data(_) => "data",
+            Self::Edit(_) => "edit",
+            Self::LrFind(_) => "lr-find",
+            Self::Classify(_) => "classify",
+            Self::Bench(_) => "bench",
+            Self::PlanCluster(_) => "plan-cluster",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+        })
+    }
 }
 
 impl Cli {

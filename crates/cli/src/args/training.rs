@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::common::MachineArgs;
+use super::job::JobArgs;
 use super::values::{
     StepLimit, at_least_one, learning_rate, minutes, run_folder, setting, step_limit, whole,
 };
@@ -30,7 +31,8 @@ pub(crate) struct DemoArgs {
                         alexnet train pets/ --recipe paper --epochs 30 --set optimizer.rate=0.005 --run runs/pets\n  \
                         alexnet train --resume runs/pets    # after Ctrl-C, a crash, a power failure\n  \
                         alexnet train pets/ --init imagenet.safetensors --freeze conv1,conv2\n  \
-                        alexnet train pets/ --recipe paper --resume-or-start runs/pets    # in a job that may be requeued\n\n\
+                        alexnet train pets/ --recipe paper --resume-or-start runs/pets    # in a job that may be requeued\n  \
+                        mpirun -n 2 alexnet train pets/ --recipe paper    # two processes (see docs/clusters.md)\n\n\
                         SRC is one of: a folder with one folder of images per class; train/ and val/ folders of those;\n\
                         a tar of either; a folder of images with a file of labels; WebDataset tars; the output of\n\
                         `alexnet data pack`; CIFAR-10 or CIFAR-100 binaries; IDX files such as MNIST's; a folder with\n\
@@ -118,6 +120,8 @@ pub(crate) struct TrainArgs {
     pub(crate) workers: Option<u16>,
     #[command(flatten, next_help_heading = "Performance")]
     pub(crate) machine: MachineArgs,
+    #[command(flatten, next_help_heading = "Several processes")]
+    pub(crate) job: JobArgs,
 }
 
 /// `--on-divergence`.

@@ -4,26 +4,32 @@ mod choice;
 mod report;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::model::EvalArgs;
+use super::cluster::Cluster;
 use super::exit::CommandResult;
 use super::output::Output;
 use super::ui::Progress;
 use alexnet::data::pack::SquaresUser;
 use alexnet::data::{Dataset, Preprocess, Split};
-use alexnet::eval::{Classifier, Evaluation, Predictor, ensemble, model_path, same_classes};
+use alexnet::error::Kind;
+use alexnet::eval::{Classifier, Evaluation, Part, Predictor, evaluate_shared, model_path, same_classes};
+use alexnet::parallel::Collective;
+use alexnet::parallel::traffic::Purpose;
+use alexnet::parallel::transport::Lane;
 use alexnet::{Error, Result};
 use choice::{Choice, choose};
 use report::Report;
 
-pub(crate) fn run(args: &EvalArgs, out: &mut Output) -> CommandResult {
+pub(crate) fn run(args: &EvalArgs, cluster: &Cluster, out: &mut Output) -> CommandResult {
     let begin = Instant::now();
     // Cheap checks come before loading models and listing images.
     args.models.iter().try_for_each(|path| model_path(path).map(drop))?;
     let data = Dataset::open(&args.data)?;
     data.notes.iter().for_each(|text| out.note(text));
-    let threads = args.machine.threads();
+    let threads = cluster.threads(args.machine.threads());
     let load = |path| Predictor::load(path, args.batch as usize, threads, args.precision.half);
     let mut models = args.models.iter().map(|path| load(path)).collect::<Result<Vec<Predictor>>>()?;
     same_classes(&models)?;
@@ -39,9 +45,12 @@ pub(crate) fn run(args: &EvalArgs, out: &mut Output) -> CommandResult {
             .for_each(|text| out.note(&text));
     }
     let views = args.views.views.unwrap_or(models[0].views);
-    let evaluation = evaluate(&mut models, &split, views, threads, Progress::new(out.display()))?;
+    let evaluation = evaluate(&mut models, &split, views, threads, cluster, Progress::new(out.display()))?;
     if evaluation.images == 0 {
         return Err(no_image_decoded(&data, &split, &evaluation).into());
+    }
+    if !cluster.is_root() {
+        return Ok(0);
     }
     let report = Report {
         evaluation: &evaluation,
@@ -57,23 +66,32 @@ pub(crate) fn run(args: &EvalArgs, out: &mut Output) -> CommandResult {
     Ok(0)
 }
 
+/// Evaluates this process's share of the split, and combines it with those of the others.
 fn evaluate(
     models: &mut [Predictor],
     split: &Split,
     views: usize,
     threads: usize,
+    cluster: &Cluster,
     mut progress: Progress,
 ) -> Result<Evaluation> {
-    let mut judges: Vec<Classifier<'_>> = models.iter_mut().map(Predictor::classifier).collect();
+    let mut classifiers: Vec<Classifier<'_>> = models.iter_mut().map(Predictor::classifier).collect();
+    let ranks = Collective::world(cluster.transport(), Lane::Main, Purpose::Control, &Arc::default());
+    let counts: Vec<usize> = ranks.all_gather_values(&split.len())?;
+    if counts.iter().any(|&count| count != split.len()) {
+        return Err(Error::data(format!("the processes find {counts:?} images, expected the same number"))
+            .help("all processes need the same images: use a folder that all of them share"));
+    }
     progress.start("evaluation", split.len());
     let mut before = 0;
-    let evaluation = ensemble(&mut judges, split, views, threads, &mut |done| {
+    let part = Part::alone(&ranks);
+    let evaluation = evaluate_shared(&mut classifiers, split, views, threads, part, &mut |done| {
         progress.advance(done - before, None);
         before = done;
         Ok(())
     })?;
     progress.finish();
-    Ok(evaluation)
+    evaluation.ok_or_else(|| Error::new(Kind::Runtime, "another process has ended the evaluation"))
 }
 
 /// Rejects a model that is named twice: it would count double in the average.

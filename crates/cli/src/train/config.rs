@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::edits;
+use super::{edits, job};
 use crate::args::training::{DivergenceAction, PlateauAction, TrainArgs};
 use crate::args::values::StepLimit;
+use crate::cluster::Cluster;
 use crate::command_line::command_line;
 use crate::output::Output;
 use crate::recipe::run_recipe;
@@ -17,7 +18,6 @@ use alexnet::error::shell;
 use alexnet::eval::model_path;
 use alexnet::model::Model;
 use alexnet::net::{Change, Edit, Recipe, RecipeUse};
-use alexnet::parallel::Job;
 use alexnet::train::checkpoint_writer::Frequency;
 use alexnet::train::origin::{Origin, Requests, is_run};
 use alexnet::train::signals::Interrupt;
@@ -30,7 +30,8 @@ const CHECKPOINT_MINUTES: f64 = 10.0;
 
 /// Checks the arguments and builds the configuration. The recipe comes first: a mistake in it shows at once, while
 /// listing a large source takes time.
-pub(super) fn of(args: &TrainArgs, out: &Output) -> Result<Config> {
+pub(super) fn of(args: &TrainArgs, cluster: &Cluster, out: &Output) -> Result<Config> {
+    let asked = job::asked(&args.job, cluster)?;
     let resumed = resumed_run(args);
     let recipe = recipe(args, resumed, out)?;
     let origin = resumed.map(Origin::read).transpose()?;
@@ -38,7 +39,8 @@ pub(super) fn of(args: &TrainArgs, out: &Output) -> Result<Config> {
         edits::check_unchanged(args, run)?;
     }
     let source = source(args, origin.as_ref())?;
-    let requests = requests(args, origin.as_ref().map(|origin| &origin.requests));
+    let mut requests = requests(args, asked, origin.as_ref().map(|origin| &origin.requests));
+    let job = job::of(&mut requests, cluster)?;
     let dataset = match &source {
         Some(source) => Dataset::open(source)?,
         None => embedded::fashion_mnist()?,
@@ -49,12 +51,12 @@ pub(super) fn of(args: &TrainArgs, out: &Output) -> Result<Config> {
     }
     // A run with one class was allowed to have one when it started.
     classes::introduce(&dataset, args.allow_one_class || resumed.is_some(), out)?;
-    let threads = requests.threads.unwrap_or_else(|| args.machine.threads());
+    let threads = requests.threads.unwrap_or_else(|| cluster.threads(args.machine.threads()));
     let minutes = Duration::from_secs_f64(60.0 * requests.checkpoint_minutes.unwrap_or(CHECKPOINT_MINUTES));
     let on_divergence = action::<DivergenceAction>(requests.on_divergence.as_deref(), "on_divergence")?;
     let on_plateau = action::<PlateauAction>(requests.on_plateau.as_deref(), "on_plateau")?;
     Ok(Config {
-        job: Job::default(),
+        job,
         source,
         run: folder(args, resumed),
         init: args.init.clone(),
@@ -94,7 +96,7 @@ fn source(args: &TrainArgs, origin: Option<&Origin>) -> Result<Option<PathBuf>> 
 }
 
 /// The run-time options given now, and those of the resumed run where none are given.
-fn requests(args: &TrainArgs, before: Option<&Requests>) -> Requests {
+fn requests(args: &TrainArgs, asked: job::Asked, before: Option<&Requests>) -> Requests {
     let now = Requests {
         steps: match args.steps {
             Some(StepLimit::Steps(steps)) => Some(steps),
@@ -107,6 +109,9 @@ fn requests(args: &TrainArgs, before: Option<&Requests>) -> Requests {
         checkpoint_steps: args.checkpoint_steps.map(|steps| steps as usize),
         on_divergence: args.on_divergence.map(name),
         on_plateau: args.on_plateau.map(name),
+        scheme: asked.scheme,
+        leaves: asked.leaves,
+        exchange_precision: asked.precision,
     };
     let Some(before) = before else { return now };
     let steps = if args.steps == Some(StepLimit::None) { None } else { before.steps };

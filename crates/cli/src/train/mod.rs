@@ -3,17 +3,26 @@
 mod config;
 mod edits;
 mod events;
+mod job;
 
 use super::args::training::TrainArgs;
+use super::cluster::Cluster;
 use super::exit::CommandResult;
 use super::output::Output;
 use super::report;
 use super::ui::{Display, TrainingView};
-use alexnet::train::Session;
+use alexnet::train::signals::Interrupt;
+use alexnet::train::{Session, follow};
 use events::EventLines;
 
-pub(crate) fn run(args: &TrainArgs, out: &mut Output) -> CommandResult {
-    let config = config::of(args, out)?;
+pub(crate) fn run(args: &TrainArgs, cluster: &Cluster, out: &mut Output) -> CommandResult {
+    if !cluster.is_root() {
+        // A first signal is for the root, which saves a checkpoint and ends the job; a second one ends this process.
+        Interrupt::on_signals().listen()?;
+        follow(config::of(args, cluster, out)?)?;
+        return Ok(0);
+    }
+    let config = config::of(args, cluster, out)?;
     let display = if args.tui { Display::dashboard() } else { out.display() };
     let view = TrainingView::new(display, config.interrupt.clone());
     let session = Session::new(config).observe(view);

@@ -48,7 +48,7 @@ fn layer_health(
     let rms = |values: &[f32]| measure::rms(values) as f32;
     Health {
         layer: layer.name.clone(),
-        activation: statistics.activation(layer.output.len()),
+        activation: statistics.activation(),
         dead_fraction: has_relu.then(|| statistics.dead_fraction()),
         gradient: rms(&gradient.weights),
         weight: parameters.weights.with_f32(rms),

@@ -100,10 +100,8 @@ impl LayerTimes {
         let Some(sizes) = self.passes.get(&(layer, pass as usize)) else { return 0.0 };
         let above = sizes.partition_point(|size| size.0 < images);
         let beyond = |(size, seconds): (f64, f64)| match pass {
-            Pass::Update => seconds,
-            Pass::Forward | Pass::WeightGradient | Pass::InputGradient | Pass::Exchange => {
-                seconds * images / size
-            }
+            Pass::Update | Pass::Exchange => seconds,
+            Pass::Forward | Pass::WeightGradient | Pass::InputGradient => seconds * images / size,
         };
         match (above.checked_sub(1).map(|below| sizes[below]), sizes.get(above).copied()) {
             (Some((x0, y0)), Some((x1, y1))) => y0 + (y1 - y0) * (images - x0) / (x1 - x0),

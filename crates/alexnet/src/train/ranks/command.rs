@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::{ColorBasis, Preprocess};
-use crate::engine::Update;
+use crate::engine::{TensorKind, Update};
 
 /// What the root tells the other ranks to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,8 +23,12 @@ pub(super) enum Command {
     },
     /// Share the statistics of the last step's outputs.
     Health,
-    /// Take the values that follow.
-    Values(Values),
+    /// Take the root's values, which follow.
+    TakeValues(TensorKind),
+    /// Send the values of the own parts of layers to the root.
+    SendValues(TensorKind),
+    /// Compute, with the root, the logits of these images.
+    Forward(Vec<f32>),
     /// Evaluate the validation images, each as this many views.
     Evaluate {
         /// 1 or 10.
@@ -56,13 +60,4 @@ pub(super) struct Load {
     pub(super) used: usize,
     /// The strength of the color noise, which edits change.
     pub(super) color_noise: f64,
-}
-
-/// Which values follow a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Values {
-    /// Weights and biases.
-    Parameters,
-    /// Momentum.
-    Velocities,
 }

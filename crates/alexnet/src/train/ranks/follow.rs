@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::command::{Command, Load, Prepared, Values};
+use super::command::{Command, Load, Prepared};
 use super::job_engine::{as_batch, join};
 use super::member::Member;
 use super::team::Team;
 use crate::data::{Loader, Preprocess};
-use crate::engine::TensorKind;
 use crate::error::Kind;
 use crate::net::{Augment, Recipe};
 use crate::train::config::Config;
@@ -59,8 +58,18 @@ impl Follower<'_> {
                     loader.recycle(batch);
                 }
                 Command::Freeze { layer, frozen } => self.member.engine.freeze(layer, frozen)?,
-                Command::Health => drop(self.member.outputs()?),
-                Command::Values(values) => self.take_values(values)?,
+                Command::Health => drop(self.member.health()?),
+                Command::TakeValues(kind) => {
+                    let mut tensors = self.member.zeros();
+                    self.member.broadcast(&mut tensors)?;
+                    self.member.take_values(kind, &tensors)?;
+                }
+                Command::SendValues(kind) => self.member.send_values(kind)?,
+                Command::Forward(images) => {
+                    if self.member.is_beside_root() {
+                        self.member.forward(&images)?;
+                    }
+                }
                 Command::Evaluate { views } => self.evaluate(&images.preprocess, views)?,
                 Command::Restart(recipe) => return restart(&recipe).map(Some),
                 Command::End => return Ok(None),
@@ -91,15 +100,6 @@ impl Follower<'_> {
             workers: *workers,
             share: self.member.shares.share,
         })
-    }
-
-    fn take_values(&mut self, values: Values) -> Result<()> {
-        let mut tensors = self.member.engine.tensors(TensorKind::Parameters)?;
-        self.member.share_values(&mut tensors)?;
-        match values {
-            Values::Parameters => self.member.engine.load(&tensors),
-            Values::Velocities => self.member.engine.load_velocities(&tensors),
-        }
     }
 
     fn evaluate(&mut self, preprocess: &Arc<Preprocess>, views: usize) -> Result<()> {

@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use super::command::{Command, Load, Prepared, Values};
+use super::command::{Command, Load, Prepared};
 use super::introduction::Introduction;
 use super::member::Member;
 use super::shares::Shares;
 use super::team::Team;
 use crate::data::{Image, LoadedBatch, Preprocess, Share, Split};
 use crate::engine::{
-    self, Batch, Device, Health, LayerTimings, MemoryTable, NonFinite, Shard, StepOutcome, Tensor,
-    TensorKind, Update,
+    Batch, Device, Health, LayerTimings, MemoryTable, NonFinite, Shard, StepOutcome, Tensor, TensorKind,
+    Update,
 };
 use crate::error::Kind;
 use crate::eval::Evaluation;
 use crate::model::Golden;
 use crate::net::{Network, Recipe};
 use crate::parallel::traffic::SentBytes;
+use crate::parallel::{self, Split as NetworkSplit};
 use crate::train::config::Config;
 use crate::train::training_images::TrainingImages;
 use crate::{Error, Result};
@@ -127,7 +128,7 @@ impl JobEngine {
     /// The magnitudes of each layer, after a step that kept its gradients.
     pub(in crate::train) fn health(&self) -> Result<Vec<Health>> {
         self.team.tell(&Command::Health)?;
-        self.member.engine.health_of(&self.member.outputs()?)
+        self.member.health()
     }
 
     /// Freezes a layer, or lets it learn again.
@@ -138,37 +139,53 @@ impl JobEngine {
 
     /// The weights and biases of the whole network.
     pub(in crate::train) fn parameters(&self) -> Result<Vec<Tensor>> {
-        self.member.engine.tensors(TensorKind::Parameters)
+        self.tensors(TensorKind::Parameters)
     }
 
     /// The momentum buffers of the whole network.
     pub(in crate::train) fn velocities(&self) -> Result<Vec<Tensor>> {
-        self.member.engine.tensors(TensorKind::Velocities)
+        self.tensors(TensorKind::Velocities)
+    }
+
+    fn tensors(&self, kind: TensorKind) -> Result<Vec<Tensor>> {
+        if self.member.is_divided() {
+            self.team.tell(&Command::SendValues(kind))?;
+        }
+        self.member.receive_values(kind)
     }
 
     /// Loads weights and biases.
     pub(in crate::train) fn load(&mut self, parameters: &[Tensor]) -> Result<()> {
-        self.member.engine.load(parameters)?;
-        self.share_values(Values::Parameters, parameters)
+        self.share_values(TensorKind::Parameters, parameters)
     }
 
     /// Loads momentum buffers.
     pub(in crate::train) fn load_velocities(&mut self, velocities: &[Tensor]) -> Result<()> {
-        self.member.engine.load_velocities(velocities)?;
-        self.share_values(Values::Velocities, velocities)
+        self.share_values(TensorKind::Velocities, velocities)
     }
 
-    fn share_values(&self, values: Values, tensors: &[Tensor]) -> Result<()> {
-        if !self.team.has_others() {
-            return Ok(());
+    /// Writes the tensors of the whole network on all ranks. They are checked first: other ranks must not fail where this one does
+    /// not.
+    fn share_values(&mut self, kind: TensorKind, tensors: &[Tensor]) -> Result<()> {
+        self.member.take_values(kind, tensors)?;
+        if self.team.has_others() {
+            self.team.tell(&Command::TakeValues(kind))?;
+            self.member.broadcast(&mut tensors.to_vec())?;
         }
-        self.team.tell(&Command::Values(values))?;
-        self.member.share_values(&mut tensors.to_vec())
+        Ok(())
     }
 
     /// Records the logits of sample images for a model file.
     pub(in crate::train) fn golden(&mut self, preprocess: &Preprocess, images: Vec<Image>) -> Result<Golden> {
-        Golden::record(&mut *self.member.engine, preprocess, images)
+        let Self { member, team, .. } = self;
+        let batch = member.engine.batch();
+        let forward = &mut |views: &[f32]| {
+            if member.is_divided() {
+                team.tell(&Command::Forward(views.to_vec()))?;
+            }
+            member.forward(views)
+        };
+        Golden::record_with(batch, forward, preprocess, images)
     }
 
     /// Evaluates a split with all ranks. `on_batch` receives the number of images evaluated so far.
@@ -208,13 +225,15 @@ impl Drop for JobEngine {
 pub(super) fn join(config: &Config) -> Result<(Network, Member, Team)> {
     let shares = Shares::new(config)?;
     let network = Network::new(&config.recipe, config.dataset.classes.len())?;
-    let engine = engine::open(Device::Cpu, network.clone(), &shares.options(config))?;
-    let transport = &config.job.transport;
-    let team = Team::new(transport);
+    let split = NetworkSplit::new(&network, shares.grid)?;
+    let (job, options) = (&config.job, shares.options(config));
+    let team = Team::new(&job.transport);
+    let channels = (&job.transport, &team.traffic);
+    let engine = parallel::open(Device::Cpu, &network, shares.grid, channels, &options)?;
     if team.has_others() {
         Introduction::new(config, &shares).compare(&team.world)?;
     }
-    let member = Member::new(engine, shares, transport, &team);
+    let member = Member::new(engine, split, shares, job, &team)?;
     Ok((network, member, team))
 }
 

@@ -6,23 +6,30 @@ use serde::{Deserialize, Serialize};
 
 use super::shares::Shares;
 use super::team::Team;
-use crate::data::{Preprocess, Split};
-use crate::engine::{Batch, Engine, LayerGradient, NonFinite, OutputStatistics, StepOutcome, Tensor, Update};
+use crate::data::{Preprocess, Share, Split as Images};
+use crate::engine::{
+    Batch, Engine, Health, LayerGradient, NonFinite, OutputStatistics, StepOutcome, Tensor, TensorKind,
+    Update,
+};
 use crate::error::Kind;
-use crate::eval::{Classifier, Evaluation, evaluate_shared};
-use crate::parallel::Collective;
+use crate::eval::{Classifier, Evaluation, Part, evaluate_shared};
 use crate::parallel::traffic::Purpose;
-use crate::parallel::transport::{Lane, Transport};
+use crate::parallel::transport::Lane;
+use crate::parallel::{Collective, ExchangePrecision, Grid, Job, Scheme, Split};
 use crate::{Error, Result};
 
-/// One of the ranks of a job: its engine, and how it shares gradients and results.
+/// One of the ranks of a job: its engine, and how it shares gradients, values and results.
 #[derive(Debug)]
 pub(super) struct Member {
+    /// Computes this rank's part of the network.
     pub(super) engine: Box<dyn Engine>,
     pub(super) shares: Shares,
-    /// The ranks whose gradients are added up.
+    split: Split,
+    /// The ranks that compute gradients of the same weights.
     gradients: Collective,
-    /// The results of all ranks.
+    precision: ExchangePrecision,
+    /// The ranks that compute the parts of the same layers.
+    columns: Collective,
     world: Collective,
     non_finite: Option<NonFinite>,
 }
@@ -38,12 +45,34 @@ struct ShareOutcome {
 impl Member {
     pub(super) fn new(
         engine: Box<dyn Engine>,
+        split: Split,
         shares: Shares,
-        transport: &Arc<dyn Transport>,
+        job: &Job,
         team: &Team,
-    ) -> Self {
-        let gradients = Collective::world(transport, Lane::Gradients, Purpose::Gradients, &team.traffic);
-        Self { engine, shares, gradients, world: team.world.clone(), non_finite: None }
+    ) -> Result<Self> {
+        let group = |lane, purpose, ranks| {
+            Collective::world(&job.transport, lane, purpose, &team.traffic).group(ranks)
+        };
+        let grid = split.grid();
+        Ok(Self {
+            gradients: group(Lane::Gradients, Purpose::Gradients, grid.data_peers())?,
+            columns: group(Lane::Main, Purpose::Control, grid.column_group())?,
+            world: team.world.clone(),
+            precision: job.precision,
+            non_finite: None,
+            engine,
+            shares,
+            split,
+        })
+    }
+
+    fn grid(&self) -> &Grid {
+        self.split.grid()
+    }
+
+    /// Whether layers are divided among ranks.
+    pub(super) fn is_divided(&self) -> bool {
+        self.grid().columns() > 1
     }
 
     /// Trains on this rank's share of a batch. Every rank returns the result of the whole batch.
@@ -52,38 +81,59 @@ impl Member {
         let own =
             ShareOutcome { loss: own.loss, correct: own.correct, non_finite: self.engine.non_finite()? };
         let all = self.world.all_gather_values(&own)?;
-        let outcome = StepOutcome {
-            loss: tree_sum(&all.iter().map(|share| share.loss).collect::<Vec<f64>>()),
-            correct: all.iter().map(|share| share.correct).sum(),
-        };
-        self.non_finite = all.iter().find_map(|share| share.non_finite);
+        self.non_finite = all.iter().find_map(|rank| rank.non_finite);
+        let outcome = self.sum(&all);
         if outcome.loss.is_finite() {
             self.engine.apply(update)?;
-            // All ranks have applied the same gradients to the same values.
-            self.non_finite = self.non_finite.or(self.engine.non_finite()?);
+            self.non_finite = match self.non_finite {
+                Some(place) => Some(place),
+                None => self.agree(self.engine.non_finite()?)?,
+            };
         }
         Ok(outcome)
+    }
+
+    /// The result of the whole batch.
+    fn sum(&self, ranks: &[ShareOutcome]) -> StepOutcome {
+        // The ranks of a column group return the result of the same images.
+        let shards: Vec<ShareOutcome> =
+            ranks.iter().step_by(ranks.len() / self.grid().shards()).copied().collect();
+        StepOutcome {
+            loss: tree_sum(&shards.iter().map(|shard| shard.loss).collect::<Vec<f64>>()),
+            correct: shards.iter().map(|shard| shard.correct).sum(),
+        }
+    }
+
+    /// Where an update left non-finite values on any rank. Ranks with the same layers have applied the same gradients to the same
+    /// values.
+    fn agree(&self, own: Option<NonFinite>) -> Result<Option<NonFinite>> {
+        match self.is_divided() {
+            true => Ok(self.world.all_gather_values(&own)?.into_iter().flatten().next()),
+            false => Ok(own),
+        }
     }
 
     /// Computes the gradients of this rank's share, and adds those of the other ranks: layer by layer, while the backward pass
     /// continues with the layers below.
     fn gradients(&mut self, batch: &Batch<'_>) -> Result<StepOutcome> {
-        let (engine, gradients) = (&mut self.engine, &self.gradients);
+        let Self { engine, gradients, split, precision, .. } = self;
         let (send, receive) = crossbeam_channel::unbounded::<LayerGradient<'_>>();
         std::thread::scope(|scope| {
             let reduce = move || {
                 receive.into_iter().try_for_each(|gradient| {
-                    gradients.all_reduce(gradient.weights)?;
-                    gradients.all_reduce(gradient.biases)
+                    all_reduce(gradients, *precision, gradient.weights)?;
+                    all_reduce(gradients, *precision, gradient.biases)
                 })
             };
             let reducer = std::thread::Builder::new()
                 .name("gradients".to_owned())
                 .spawn_scoped(scope, reduce)
                 .map_err(|error| Error::threads(1, &error).context("exchanging gradients"))?;
-            // A reducer that has failed receives nothing any more; its error follows.
             let own = engine.forward_backward(batch, &mut |gradient| {
-                let _ = send.send(gradient);
+                if split.is_shared(gradient.layer) {
+                    // A reducer that has failed receives nothing any more; its error follows.
+                    let _ = send.send(gradient);
+                }
                 Ok(())
             });
             drop(send);
@@ -104,32 +154,128 @@ impl Member {
     pub(super) fn evaluate(
         &mut self,
         preprocess: &Arc<Preprocess>,
-        split: &Split,
+        images: &Images,
         views: usize,
         workers: usize,
         on_batch: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Option<Evaluation>> {
+        let grid = *self.grid();
+        let share = match grid.scheme() {
+            Scheme::Data | Scheme::Columns { .. } => Share { index: grid.shard(), of: grid.shards() },
+            // All ranks compute the fully connected layers of the same images.
+            Scheme::Hybrid { .. } => Share::WHOLE,
+        };
+        let part = Part { world: &self.world, share, reports: grid.column() == 0 };
         let judge = Classifier { engine: &mut *self.engine, preprocess };
-        evaluate_shared(&mut [judge], split, views, workers, &self.world, on_batch)
+        evaluate_shared(&mut [judge], images, views, workers, part, on_batch)
     }
 
-    /// The statistics of the last step's outputs, for the images of all ranks.
+    /// The statistics of the last step's outputs, of all ranks: for all images, and for all channels.
     pub(super) fn outputs(&self) -> Result<Vec<OutputStatistics>> {
-        let mut ranks = self.world.all_gather_values(&self.engine.output_statistics()?)?.into_iter();
-        let mut all = ranks.next().unwrap_or_default();
-        for rank in ranks {
-            all.iter_mut().zip(rank).for_each(|(layer, next)| layer.merge(next));
-        }
-        Ok(all)
+        let ranks = self.world.all_gather_values(&self.engine.output_statistics()?)?;
+        let layer = |layer: usize| {
+            let is_divided = layer >= self.split.first_divided();
+            // Ranks with parts of the same layer come one after another.
+            let columns = if is_divided { self.grid().columns() } else { 1 };
+            let mut images = OutputStatistics::default();
+            for group in ranks.chunks(columns) {
+                let mut channels = group[0][layer].clone();
+                group[1..].iter().for_each(|rank| channels.join(rank[layer].clone()));
+                images.merge(channels);
+            }
+            images
+        };
+        Ok((0..self.split.whole().layers.len()).map(layer).collect())
     }
 
-    /// Takes the values of rank 0, which has them already.
-    pub(super) fn share_values(&self, tensors: &mut [Tensor]) -> Result<()> {
+    /// The magnitudes of each layer on all ranks, given the statistics of their outputs.
+    pub(super) fn health(&self) -> Result<Vec<Health>> {
+        let own = self.engine.health_of(&self.outputs()?)?;
+        if !self.is_divided() {
+            return Ok(own);
+        }
+        let sizes = self.engine.network().layers.iter().filter_map(|layer| layer.parameter_shapes());
+        let sizes: Vec<usize> = sizes.map(|(weights, _)| weights.iter().product()).collect();
+        let columns: Vec<(Vec<usize>, Vec<Health>)> = self.columns.all_gather_values(&(sizes, own))?;
+        let layers = columns.first().map_or(0, |(_, layers)| layers.len());
+        let parts = |layer: usize| columns.iter().map(move |(sizes, of)| (sizes[layer], &of[layer]));
+        Ok((0..layers).filter_map(|layer| Health::joined(parts(layer))).collect())
+    }
+
+    /// The logits of images that the root has: of the ranks that compute its network together, which all call this.
+    pub(super) fn forward(&mut self, images: &[f32]) -> Result<Vec<f32>> {
+        self.engine.forward(images).map(<[f32]>::to_vec)
+    }
+
+    /// Whether this rank computes a part of the root's network.
+    pub(super) fn is_beside_root(&self) -> bool {
+        self.grid().column_group().contains(&0)
+    }
+
+    /// Sends the values of this rank's parts of layers to the root.
+    pub(super) fn send_values(&self, kind: TensorKind) -> Result<()> {
+        if !self.is_beside_root() {
+            return Ok(());
+        }
+        self.engine.tensors(kind)?.iter().try_for_each(|tensor| self.columns.send_all(0, &tensor.data))
+    }
+
+    /// Returns the tensors of the whole network, on the root, while the others call [`Member::send_values`].
+    pub(super) fn receive_values(&self, kind: TensorKind) -> Result<Vec<Tensor>> {
+        let own = self.engine.tensors(kind)?;
+        if !self.is_divided() {
+            return Ok(own);
+        }
+        let mut parts: Vec<Vec<Tensor>> = own.into_iter().map(|tensor| vec![tensor]).collect();
+        for column in 1..self.columns.size() {
+            for tensor in &mut parts {
+                let data = self.columns.receive_all(column)?;
+                let name = tensor[0].name.clone();
+                tensor.push(Tensor { name, shape: Vec::new(), data });
+            }
+        }
+        parts.iter().map(|parts| self.split.join(parts)).collect()
+    }
+
+    /// Takes this rank's parts of the tensors of the whole network, which the root has.
+    pub(super) fn take_values(&mut self, kind: TensorKind, whole: &[Tensor]) -> Result<()> {
+        let own = whole.iter().map(|tensor| self.split.slice(tensor)).collect::<Result<Vec<Tensor>>>()?;
+        match kind {
+            TensorKind::Parameters => self.engine.load(&own),
+            TensorKind::Velocities => self.engine.load_velocities(&own),
+            TensorKind::Gradients => own.iter().try_for_each(|tensor| self.engine.set_tensor(kind, tensor)),
+        }
+    }
+
+    /// Copies the root's tensors of the whole network to all ranks.
+    pub(super) fn broadcast(&self, tensors: &mut [Tensor]) -> Result<()> {
         tensors.iter_mut().try_for_each(|tensor| self.world.broadcast(&mut tensor.data))
+    }
+
+    /// The tensors of the whole network, all zero.
+    pub(super) fn zeros(&self) -> Vec<Tensor> {
+        let layers = self.split.whole().layers.iter();
+        let tensors = layers.filter_map(|layer| {
+            let (weights, biases) = layer.parameter_shapes()?;
+            Some([(layer.weight_name(), weights), (layer.bias_name(), biases)])
+        });
+        let zeros = |(name, shape): (String, Vec<usize>)| Tensor {
+            name,
+            data: vec![0.0; shape.iter().product()],
+            shape,
+        };
+        tensors.flatten().map(zeros).collect()
     }
 }
 
-/// The sum in a binary tree over the ranks, as gradients are added.
+fn all_reduce(group: &Collective, precision: ExchangePrecision, values: &mut [f32]) -> Result<()> {
+    match precision {
+        ExchangePrecision::F32 => group.all_reduce(values),
+        ExchangePrecision::F16 => group.all_reduce_f16(values),
+    }
+}
+
+/// The sum in a binary tree over the shards, as gradients are added.
 fn tree_sum(values: &[f64]) -> f64 {
     match values {
         [] => 0.0,

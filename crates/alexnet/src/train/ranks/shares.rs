@@ -4,13 +4,14 @@ use alexnet_kernels::micro_batch::GRANULE;
 
 use crate::data::Share;
 use crate::engine::Options;
-use crate::parallel::Job;
+use crate::parallel::{Grid, Job};
 use crate::train::config::Config;
 use crate::{Error, Result};
 
 /// How the ranks of a job share batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::train) struct Shares {
+    pub(in crate::train) grid: Grid,
     /// This rank's share of every batch.
     pub(in crate::train) share: Share,
     /// The number of leaves that gradients are summed in.
@@ -23,8 +24,9 @@ impl Shares {
     /// # Errors
     /// Returns an error if the batch or the leaves cannot be shared evenly.
     pub(in crate::train) fn new(config: &Config) -> Result<Self> {
-        let Job { transport, leaves, .. } = &config.job;
-        let (index, of) = (transport.rank(), transport.size());
+        let Job { transport, scheme, leaves, .. } = &config.job;
+        let grid = Grid::new(*scheme, transport.rank(), transport.size())?;
+        let (index, of) = (grid.shard(), grid.shards());
         let leaves = leaves.unwrap_or(of);
         let batch = config.recipe.optimizer.batch;
         if batch < of {
@@ -34,11 +36,6 @@ impl Shares {
             .help(format!(
                 "start at most {batch} processes, or use a larger batch: `--set optimizer.batch={of}`"
             )));
-        }
-        if !of.is_power_of_two() {
-            return Err(Error::usage(format!("{of} processes share batches, expected a power of two")).help(
-                format!("start {} or {} processes", of.next_power_of_two() / 2, of.next_power_of_two()),
-            ));
         }
         if !leaves.is_power_of_two() || !leaves.is_multiple_of(of) {
             return Err(Error::usage(format!(
@@ -53,7 +50,7 @@ impl Shares {
             ))
             .help(format!("use a batch of {below} or {above}: `--set optimizer.batch={above}`")));
         }
-        Ok(Self { share: Share { index, of }, leaves })
+        Ok(Self { grid, share: Share { index, of }, leaves })
     }
 
     /// The options of this rank's engine. Its batch is the whole one, on which the algorithms of a validation depend; memory is
