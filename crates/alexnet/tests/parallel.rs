@@ -144,6 +144,36 @@ fn ranks_that_share_batches_train_the_same_bits() {
     }
 }
 
+/// The settings of an update reach all ranks, and norms are those of whole layers: of reduced gradients.
+#[test]
+fn lars_trains_the_same_bits_on_ranks_that_share_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos_folder = folder.path().join("photos");
+    photos(&photos_folder);
+    let start = |name: &str| {
+        let mut config = config(&photos_folder, &folder.path().join(name));
+        let settings = [
+            ("optimizer.algorithm", "lars"),
+            ("optimizer.trust", "0.02"),
+            ("optimizer.rate_for_batch", "4"),
+            ("schedule.warm_up_epochs", "2"),
+        ];
+        config.recipe.set_all(settings).unwrap();
+        config.job.leaves = Some(2);
+        config
+    };
+    for (name, ranks) in [("alone", 1), ("pair", 2)] {
+        report(train(ranks, &start(name), |_, _| ()));
+    }
+    assert!(trained(&folder.path().join("alone")) == trained(&folder.path().join("pair")));
+    let mut divided = start("divided");
+    (divided.job.scheme, divided.job.leaves) = (Scheme::Columns { columns: 2 }, None);
+    divided.recipe.set("layer.norm3.groups", "2").unwrap();
+    for result in train(2, &divided, |_, _| ()) {
+        assert!(result.unwrap_err().message.contains("lars"));
+    }
+}
+
 /// The loss of each step of a training.
 fn losses(ranks: usize, config: &Config) -> Vec<f64> {
     let losses = Mutex::new(Vec::new());
