@@ -370,7 +370,7 @@ mod tests {
             let scheme = Scheme::Columns { columns };
             let split = Split::new(&network, Grid::new(scheme, 0, columns).unwrap()).unwrap();
             let sent = step(&network, scheme, columns, 16).bytes_sent(Purpose::Activations).unwrap();
-            assert_eq!(sent, split.step_bytes(16) as f64, "{recipe}");
+            assert_eq!(sent, split.step_bytes(16, 16) as f64, "{recipe}");
         }
     }
 
