@@ -1,14 +1,14 @@
 """Compares `alexnet plan-cluster` with trainings on the nodes of a small network in this machine.
 
     python3 benches/cluster.py target/release/alexnet [--rates 500mbit,1gbit,5gbit,none] [--ranks 2,4]
-        [--schemes data,columns] [--batch 128] [--steps 8] [--write docs/results/cluster.md] [--plan]
+        [--schemes data,columns] [--recipe paper] [--batch 128] [--steps 8] [--write docs/results/cluster.md] [--plan]
 
 PROGRAM is built with `--features mpi`. Needs root, Open MPI, and the commands `ip` and `tc`. Each rank runs in a network namespace of
 its own, connected to a bridge by a virtual cable whose bandwidth `tc` limits (tbf; `none` leaves it unlimited). Latency cannot
 be added without the kernel module sch_netem.
 
 For each rate the script measures the link between two ranks with `plan-cluster --measure-link`, and the layers with as many copies
-of `plan-cluster` at the same time as there are ranks: ranks that share cores compute slower than one alone. Then it trains `paper` with
+of `plan-cluster` at the same time as there are ranks: ranks that share cores compute slower than one alone. Then it trains the recipe with
 one thread per rank on the images of `assets/fashion-mnist`, takes the median time between two steps, and prints it with the
 prediction for the same link and layers.
 
@@ -78,6 +78,8 @@ class Network:
 
     def remove(self):
         for node in range(self.nodes):
+            # The kernel removes the cables of a namespace only some time after it.
+            sh("ip", "link", "del", f"alexnet-v{node}", check=False)
             sh("ip", "netns", "del", f"alexnet-{node}", check=False)
         sh("ip", "link", "del", BRIDGE, check=False)
 
@@ -103,9 +105,10 @@ def measure_link(network, program):
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=120).stdout)
 
 
-def measure_layers(program, ranks, images, folder):
+def measure_layers(program, recipe, ranks, images, folder):
     """Measures the layers with as many processes at the same time as there will be ranks."""
-    command = [program, "plan-cluster", "--threads", "1", "--images-per-node", str(images), "--nodes", "1", "--json", "-q"]
+    command = [program, "plan-cluster", "--recipe", recipe, "--threads", "1", "--images-per-node", str(images)]
+    command += ["--nodes", "1", "--json", "-q"]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(ranks)]
     outputs = [process.communicate()[0] for process in running]
     files = [folder / f"layers-{ranks}-{images}-{i}.json" for i in range(ranks)]
@@ -115,19 +118,19 @@ def measure_layers(program, ranks, images, folder):
     return sorted(files, key=total)[len(files) // 2]
 
 
-def predict(program, layers, link, scheme, ranks, batch, slowdown):
+def predict(program, recipe, layers, link, scheme, ranks, batch, slowdown):
     link_options = ["--latency", f"{link['latency_seconds'] * 1e9:.0f}ns", "--bandwidth", f"{link['bytes_per_second'] / 1e6:.3f}MB/s"]
-    command = [program, "plan-cluster", "--json", "-q", "--layers", str(layers), "--nodes", str(ranks), "--parallel", scheme]
-    command += ["--global-batch", str(batch), "--slowdown", str(slowdown), *link_options]
+    command = [program, "plan-cluster", "--recipe", recipe, "--json", "-q", "--layers", str(layers)]
+    command += ["--nodes", str(ranks), "--parallel", scheme, "--global-batch", str(batch), "--slowdown", str(slowdown), *link_options]
     found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     return found["networks"][0]["rows"][0]["schemes"][0]
 
 
-def train(network, program, scheme, ranks, batch, steps):
+def train(network, program, recipe, scheme, ranks, batch, steps):
     """Returns the median seconds of a step."""
     run = network.folder / "run"
     shutil.rmtree(run, ignore_errors=True)
-    command = [*network.mpirun(ranks), program, "train", str(ROOT / "assets/fashion-mnist"), "--recipe", "paper"]
+    command = [*network.mpirun(ranks), program, "train", str(ROOT / "assets/fashion-mnist"), "--recipe", recipe]
     command += ["--run", str(run), "--threads", "1", "--workers", "1", "--json-events", "-q", "--parallel", scheme]
     command += ["--set", f"optimizer.batch={batch}", "--steps", str(steps + FIRST + 1)]
     times = []
@@ -167,6 +170,7 @@ def main():
     parser.add_argument("--rates", default="500mbit,1gbit,5gbit,none", type=lambda text: text.split(","))
     parser.add_argument("--ranks", default="2,4", type=lambda text: [int(ranks) for ranks in text.split(",")])
     parser.add_argument("--schemes", default="data,columns", type=lambda text: text.split(","))
+    parser.add_argument("--recipe", default="paper")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--slowdown", type=float, default=0.0, help="as in plan-cluster")
@@ -174,19 +178,21 @@ def main():
     parser.add_argument("--plan", action="store_true")
     arguments = parser.parse_args()
     program = arguments.program
+    # Namespaces are removed if the script is ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     rows = ["| ranks | limit | link, measured | scheme | measured, images/s | predicted | error |", "|---|---|---|---|---|---|---|"]
     print(*rows, sep="\n", flush=True)
     with Network(max(arguments.ranks)) as network:
         for ranks in arguments.ranks:
             network.limit("none")
-            layers = measure_layers(program, ranks, arguments.batch // ranks, network.folder)
+            layers = measure_layers(program, arguments.recipe, ranks, arguments.batch // ranks, network.folder)
             for rate in arguments.rates:
                 network.limit(rate)
                 link = measure_link(network, program)
                 shown = f"{link['latency_seconds'] * 1e6:.0f} us, {link['bytes_per_second'] * 8e-6:.0f} Mbit/s"
                 for scheme in arguments.schemes:
-                    forecast = predict(program, layers, link, scheme, ranks, arguments.batch, arguments.slowdown)
-                    seconds = train(network, program, scheme, ranks, arguments.batch, arguments.steps)
+                    forecast = predict(program, arguments.recipe, layers, link, scheme, ranks, arguments.batch, arguments.slowdown)
+                    seconds = train(network, program, arguments.recipe, scheme, ranks, arguments.batch, arguments.steps)
                     measured, predicted = arguments.batch / seconds, forecast["images_per_second"]
                     error = f"{100 * (predicted / measured - 1):+.0f} %"
                     rows.append(f"| {ranks} | {rate} | {shown} | {scheme} | {measured:.1f} | {predicted:.1f} | {error} |")

@@ -30,6 +30,17 @@ pub enum Scheme {
     },
 }
 
+impl Scheme {
+    /// The name of the scheme, without its settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Columns { .. } => "columns",
+            Self::Hybrid { .. } => "hybrid",
+        }
+    }
+}
+
 /// How the outputs of the convolutions reach the fully connected layers of a [`Scheme::Hybrid`]; section 4 of "One weird trick"
 /// numbers the schemes in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

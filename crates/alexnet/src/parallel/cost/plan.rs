@@ -144,17 +144,6 @@ impl Limit {
     }
 }
 
-impl Scheme {
-    /// The name of the scheme, without its settings.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Data => "data",
-            Self::Columns { .. } => "columns",
-            Self::Hybrid { .. } => "hybrid",
-        }
-    }
-}
-
 impl Plan<'_> {
     /// What is expected on each number of nodes.
     ///
