@@ -2,125 +2,12 @@
 
 mod support;
 
-use std::sync::Arc;
-
-use alexnet::engine::{Batch, Device, Engine, Options, Shard, Tensor, Update};
+use alexnet::engine::{Options, Tensor};
 use alexnet::net::{Network, Recipe};
-use alexnet::parallel::threads::ThreadTransport;
-use alexnet::parallel::traffic::{Purpose, Traffic};
-use alexnet::parallel::transport::Lane;
-use alexnet::parallel::{Collective, Grid, Scheme, Split, Transport};
-use support::{every_layer, lively_parameters, normals, relative_rms};
-
-const UPDATE: Update = Update::sgd(0.01, 0.9, 0.0005);
-
-/// A global batch.
-struct Images {
-    network: Network,
-    images: Vec<f32>,
-    labels: Vec<u32>,
-    keys: Vec<u64>,
-}
-
-impl Images {
-    fn new(recipe: &Recipe, classes: usize, n: usize) -> Self {
-        let network = Network::new(recipe, classes).unwrap();
-        let images = normals(7, n * network.input.len());
-        let labels = (0..n).map(|i| ((i * 3 + 1) % classes) as u32).collect();
-        Self { network, images, labels, keys: (100..100 + n as u64).collect() }
-    }
-
-    /// The images of one of several shards.
-    fn shard(&self, index: usize, shards: usize) -> Batch<'_> {
-        let (n, len) = (self.labels.len(), self.network.input.len());
-        let range = index * n / shards..(index + 1) * n / shards;
-        Batch {
-            images: &self.images[range.start * len..range.end * len],
-            labels: &self.labels[range.clone()],
-            keys: &self.keys[range.clone()],
-            shard: Shard { first: range.start, global: n },
-        }
-    }
-
-    fn options(&self) -> Options {
-        Options::training(self.labels.len(), 1)
-    }
-}
-
-/// A rank with its engine.
-struct Rank {
-    engine: Box<dyn Engine>,
-    split: Split,
-    peers: Collective,
-    traffic: Arc<Traffic>,
-}
-
-impl Rank {
-    fn open(transport: ThreadTransport, scheme: Scheme, network: &Network, options: &Options) -> Self {
-        let transport: Arc<dyn Transport> = Arc::new(transport);
-        let traffic = Arc::new(Traffic::default());
-        let grid = Grid::new(scheme, transport.rank(), transport.size()).unwrap();
-        let split = Split::new(network, grid).unwrap();
-        let parts = (&transport, &traffic);
-        let mut engine = alexnet::parallel::open(Device::Cpu, network, grid, parts, options).unwrap();
-        let own: Vec<Tensor> =
-            lively_parameters(network, 1).iter().map(|tensor| split.slice(tensor).unwrap()).collect();
-        engine.load(&own).unwrap();
-        let world = Collective::world(&transport, Lane::Gradients, Purpose::Gradients, &traffic);
-        let peers = world.group(grid.data_peers()).unwrap();
-        Self { engine, split, peers, traffic }
-    }
-
-    /// The loss of the global batch.
-    fn gradients(&mut self, images: &Images) -> f64 {
-        let Self { engine, split, peers, .. } = self;
-        let grid = split.grid();
-        let batch = images.shard(grid.shard(), grid.shards());
-        let mut reduce = |gradient: alexnet::engine::LayerGradient<'_>| {
-            if split.is_shared(gradient.layer) {
-                peers.all_reduce(gradient.weights)?;
-                peers.all_reduce(gradient.biases)?;
-            }
-            Ok(())
-        };
-        let loss = engine.forward_backward(&batch, &mut reduce).unwrap().loss;
-        peers.all_gather_values(&loss).unwrap().iter().sum()
-    }
-}
-
-/// Runs `work` on every rank, and returns the results in order.
-fn on_ranks<R: Send>(size: usize, work: impl Fn(ThreadTransport) -> R + Sync) -> Vec<R> {
-    std::thread::scope(|scope| {
-        let work = &work;
-        let ranks: Vec<_> =
-            ThreadTransport::job(size).into_iter().map(|rank| scope.spawn(move || work(rank))).collect();
-        ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
-    })
-}
-
-fn whole_engine(images: &Images, options: &Options) -> Box<dyn Engine> {
-    let mut engine = alexnet::engine::open(Device::Cpu, images.network.clone(), options).unwrap();
-    engine.load(&lively_parameters(&images.network, 1)).unwrap();
-    engine
-}
-
-/// Sums are taken in another order, which changes gradients of the lowest layers by about 1e-5.
-fn assert_close(found: &[f32], expected: &[f32], tolerance: f64, what: &str) {
-    let values = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
-    let difference = relative_rms(values(found), values(expected));
-    assert!(difference < tolerance, "{what} differs by {difference:e}");
-}
-
-/// The whole tensors of the parts that the first column group has.
-fn join(ranks: &[(Split, Vec<Tensor>)]) -> Vec<Tensor> {
-    let split = &ranks[0].0;
-    let tensor = |i: usize| {
-        let parts: Vec<Tensor> =
-            ranks[..split.grid().columns()].iter().map(|(_, tensors)| tensors[i].clone()).collect();
-        split.join(&parts).unwrap()
-    };
-    (0..ranks[0].1.len()).map(tensor).collect()
-}
+use alexnet::parallel::traffic::Purpose;
+use alexnet::parallel::{Grid, Scheme, Split};
+use support::ranks::{Images, Rank, UPDATE, assert_close, join, on_ranks, train, whole_engine};
+use support::{every_layer, lively_parameters};
 
 /// Logits, loss and gradients of one engine and of `columns` times `groups`.
 fn compare(recipe: &Recipe, classes: usize, n: usize, columns: usize, groups: usize) {
@@ -185,16 +72,6 @@ fn every_layer_in_columns() -> Recipe {
     recipe
 }
 
-/// Losses of training, one per step.
-fn train(rank: &mut Rank, images: &Images, steps: usize) -> Vec<f64> {
-    let mut step = || {
-        let loss = rank.gradients(images);
-        rank.engine.apply(&UPDATE).unwrap();
-        loss
-    };
-    (0..steps).map(|_| step()).collect()
-}
-
 #[test]
 fn training_in_columns_has_the_losses_of_one_engine() {
     for (recipe, columns, groups) in [("small", 2, 1), ("small", 2, 2), ("cifar-18pct", 4, 1)] {
@@ -241,10 +118,10 @@ fn the_traffic_of_columns_is_known() {
             let mut rank = Rank::open(transport, Scheme::Columns { columns }, &images.network, &options);
             rank.engine.forward(&images.images).unwrap();
             let forward = rank.traffic.sent(Purpose::Activations);
-            assert_eq!(forward, rank.split.forward_bytes(n), "{recipe}");
+            assert_eq!(forward, rank.split.forward_bytes(n, n), "{recipe}");
             rank.gradients(&images);
             let step = rank.traffic.sent(Purpose::Activations) - forward;
-            assert_eq!(step, rank.split.step_bytes(n), "{recipe}");
+            assert_eq!(step, rank.split.step_bytes(n, n), "{recipe}");
             step
         });
         assert_eq!(ranks.iter().sum::<u64>() > 0, columns > 1);
@@ -260,8 +137,8 @@ fn the_traffic_of_the_paper_is_that_of_its_figure() {
         let grid = Grid::new(Scheme::Columns { columns: 2 }, rank, 2).unwrap();
         let split = Split::new(&network, grid).unwrap();
         let (fc, conv3, logits) = (2 * (9216 + 4096 + 4096), 2 * 256 * 13 * 13, 1000);
-        assert_eq!(split.step_bytes(128), 128 * 4 * (fc + conv3 + logits) / 2);
-        assert_eq!(split.forward_bytes(1), 4 * (fc / 2 + conv3 / 2 + logits) / 2);
+        assert_eq!(split.step_bytes(128, 128), 128 * 4 * (fc + conv3 + logits) / 2);
+        assert_eq!(split.forward_bytes(1, 1), 4 * (fc / 2 + conv3 / 2 + logits) / 2);
     }
 }
 

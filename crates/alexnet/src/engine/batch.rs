@@ -45,12 +45,13 @@ impl<'a> Batch<'a> {
         Self { images, labels, keys, shard: Shard::whole(labels.len()) }
     }
 
-    /// The images, labels and keys of a range.
+    /// The images, labels (if any) and keys of a range.
     pub(super) fn slice(&self, range: Range<usize>) -> Self {
-        let image = self.images.len() / self.labels.len().max(1);
+        let image = self.images.len() / self.keys.len().max(1);
         let images = &self.images[range.start * image..range.end * image];
         let shard = Shard { first: self.shard.first + range.start, ..self.shard };
-        Self { images, labels: &self.labels[range.clone()], keys: &self.keys[range], shard }
+        let labels = self.labels.get(range.clone()).unwrap_or_default();
+        Self { images, labels, keys: &self.keys[range], shard }
     }
 }
 
@@ -91,4 +92,14 @@ impl Update {
     pub const fn sgd(rate: f32, momentum: f32, decay: f32) -> Self {
         Self { rate, momentum, decay, algorithm: Algorithm::Sgd }
     }
+}
+
+/// The number of images whose own class has the largest logit; of equal logits the first counts as the largest.
+pub(crate) fn count_correct(logits: &[f32], labels: &[u32], classes: usize) -> usize {
+    let own_is_largest = |(row, &label): (&[f32], &u32)| {
+        let own = row[label as usize];
+        let before = &row[..label as usize];
+        row.iter().all(|&other| own >= other) && before.iter().all(|&other| own > other)
+    };
+    logits.chunks_exact(classes).zip(labels).filter(|&pair| own_is_largest(pair)).count()
 }

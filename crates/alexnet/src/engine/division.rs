@@ -17,6 +17,27 @@ pub struct Division {
     pub gathered: Vec<bool>,
     /// Communication with the other processes.
     pub exchange: Arc<dyn Exchange>,
+    /// The position of the first layer in the whole network.
+    pub first_layer: usize,
+    /// How sums over the units of a fully connected layer are taken.
+    pub sums: UnitSums,
+}
+
+/// The slices of a fully connected layer's units that gradients with respect to its input are summed in. The sums are added in
+/// a binary tree, over the processes too, so that results do not depend on the number of processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnitSums {
+    /// The first slice of this process.
+    pub first: usize,
+    /// The slices of this process, a power of two.
+    pub count: usize,
+    /// The slices of the whole layer.
+    pub whole: usize,
+}
+
+impl UnitSums {
+    /// One sum over all units of each process.
+    pub const ONE: Self = Self { first: 0, count: 1, whole: 1 };
 }
 
 /// Exchanges activations with the processes that compute the other parts of a network. All of them make the same calls in the
@@ -62,6 +83,8 @@ impl Division {
             slices: network.layers.iter().map(|layer| ChannelSlice::all(layer.output.channels)).collect(),
             gathered: vec![false; network.layers.len() + 1],
             exchange: Arc::new(Alone),
+            first_layer: 0,
+            sums: UnitSums::ONE,
         }
     }
 

@@ -6,6 +6,8 @@
 //! | `interface` | the trait that trainer, predictor, benchmark and learning rate search use |
 //! | `open`, `options` | [`open()`]: devices, modes, limits |
 //! | `division` | parts of a network, each computed by a process of its own |
+//! | `stage` | a training step in two calls, for engines of consecutive layers |
+//! | `leaves` | the parts of a batch whose gradients are summed separately |
 //! | `cpu` | the CPU engine |
 //! | [`mod@reference`] | a slow and simple implementation that the tests compare engines with |
 
@@ -14,19 +16,24 @@ mod cpu;
 mod division;
 mod health;
 mod interface;
+pub(crate) mod leaves;
 mod memory;
 mod open;
 mod options;
 pub mod reference;
+mod stage;
 mod tensor;
 mod timings;
 
+pub(crate) use batch::count_correct;
 pub use batch::{Batch, Shard, StepOutcome, Update};
-pub use division::{Division, Exchange};
+pub use division::{Division, Exchange, UnitSums};
 pub use health::{Health, NonFinite, OutputStatistics, Place};
 pub use interface::{Engine, LayerGradient, Objective, OnGradient};
 pub use memory::MemoryTable;
-pub use open::{open, open_part};
+pub use open::{open, open_part, open_stage};
 pub use options::{Device, Mode, Options};
+pub use stage::{Stage, StageBatch, StagePart};
 pub use tensor::{Tensor, TensorKind};
+pub(crate) use tensor::{check as check_tensors, locate as locate_tensor};
 pub use timings::{LayerTiming, LayerTimings, Pass};

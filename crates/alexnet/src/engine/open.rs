@@ -4,6 +4,7 @@ use super::cpu::CpuEngine;
 use super::division::Division;
 use super::interface::Engine;
 use super::options::{Device, Options};
+use super::stage::Stage;
 use crate::Result;
 use crate::net::Network;
 
@@ -32,5 +33,20 @@ pub fn open_part(
     log::debug!("opening an engine for {} parameters on {device:?}: {options:?}", network.parameters());
     match device {
         Device::Cpu => Ok(Box::new(CpuEngine::open(network, division, options)?)),
+    }
+}
+
+/// [`open_part`] for consecutive layers of a network, which are trained in stages.
+///
+/// # Errors
+/// As [`open`], or if the options have micro-batches.
+pub fn open_stage(
+    device: Device,
+    network: Network,
+    division: Division,
+    options: &Options,
+) -> Result<Box<dyn Stage>> {
+    match device {
+        Device::Cpu => Ok(Box::new(CpuEngine::open_stage(network, division, options)?)),
     }
 }

@@ -53,7 +53,7 @@ pub struct LayerTimings {
 
 impl LayerTimings {
     /// Starts the clock, with no entries.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { last: Instant::now(), entries: Vec::new() }
     }
 
@@ -71,6 +71,12 @@ impl LayerTimings {
             None => self.entries.push(LayerTiming { layer, pass, seconds }),
         }
         self.last = now;
+    }
+
+    /// Adds the durations of an engine whose first layer is `first_layer`.
+    pub(crate) fn append(&mut self, other: &Self, first_layer: usize) {
+        let entries = other.entries.iter();
+        self.entries.extend(entries.map(|&entry| LayerTiming { layer: first_layer + entry.layer, ..entry }));
     }
 
     /// The durations, in execution order.

@@ -24,13 +24,13 @@ struct ChannelJunction {
 }
 
 impl ChannelExchange {
-    /// The exchanges of the ranks in `columns`, a column group.
-    pub(super) fn new(split: &Split, columns: &Collective, ranks: &[usize]) -> Result<Self> {
+    /// The exchanges of the ranks in `columns`, a column group, from layer `first` on.
+    pub(super) fn new(split: &Split, columns: &Collective, ranks: &[usize], first: usize) -> Result<Self> {
         let junction = |at: usize| -> Result<Option<ChannelJunction>> {
             let Some(Junction { columns: members, slices, .. }) = split.junction(at) else { return Ok(None) };
             Ok(Some(ChannelJunction { group: columns.group(ranks[members].to_vec())?, slices }))
         };
-        let junctions = (0..=split.whole().layers.len()).map(junction).collect::<Result<_>>()?;
+        let junctions = (first..=split.whole().layers.len()).map(junction).collect::<Result<_>>()?;
         Ok(Self { junctions })
     }
 

@@ -12,7 +12,8 @@
 //! | [`grid`] | which part of the work is done by which rank |
 //! | [`split`], `split_layer` | a network divided among ranks |
 //! | `exchange` | activations exchanged between the parts |
-//! | `split_open` | the engine of one rank |
+//! | `split_open`, `split_division` | the engine of one rank |
+//! | `split_hybrid`, `split_round`, `split_rounds` | convolutions of own images, a part of the fully connected layers for all |
 //! | [`cost`] | what a step costs on more machines than there are |
 
 pub mod collective;
@@ -23,8 +24,12 @@ mod half;
 pub mod job;
 pub mod patience;
 pub mod split;
+mod split_division;
+mod split_hybrid;
 mod split_layer;
 mod split_open;
+mod split_round;
+mod split_rounds;
 pub mod threads;
 pub mod traffic;
 pub mod transport;

@@ -163,31 +163,44 @@ impl Split {
         Some(Junction { columns, slices: slices.collect(), pixels })
     }
 
-    /// Bytes of activations that this rank sends to compute the logits of `images` images.
-    pub fn forward_bytes(&self, images: usize) -> u64 {
-        self.bytes(images, |values| values.gathered)
+    /// Bytes of activations that this rank sends to compute logits of images: its own, and those of the whole batch.
+    pub fn forward_bytes(&self, own: usize, global: usize) -> u64 {
+        self.bytes(own, global, |values| values.gathered)
     }
 
-    /// Bytes of activations, and of gradients with respect to them, that this rank sends in a training step of `images` images
-    /// in which all layers learn. In [`Scheme::Hybrid`] those between the divided layers only, for all images of the batch.
-    pub fn step_bytes(&self, images: usize) -> u64 {
-        self.bytes(images, |values| values.gathered + values.scattered)
+    /// Bytes of activations, and of gradients with respect to them, that this rank sends in a training step in which all
+    /// layers learn.
+    pub fn step_bytes(&self, own: usize, global: usize) -> u64 {
+        self.bytes(own, global, |values| values.gathered + values.scattered)
     }
 
-    fn bytes(&self, images: usize, values: impl Fn(Sent) -> usize) -> u64 {
-        let column = self.grid.column();
-        let sent = (0..=self.layers.len()).filter_map(|at| {
-            let Junction { columns, slices, pixels } = self.junction(at)?;
-            let own = slices[column - columns.start];
-            let is_logits = at == self.layers.len();
-            Some(values(Sent {
-                // Its own part to each other rank.
-                gathered: (columns.len() - 1) * own.len * pixels,
-                // To each other rank, its part of the gradient. All ranks compute that of the logits.
-                scattered: if is_logits { 0 } else { (own.whole - own.len) * pixels },
-            }))
-        });
-        (sent.sum::<usize>() * images * size_of::<f32>()) as u64
+    fn bytes(&self, own: usize, global: usize, values: impl Fn(Sent) -> usize) -> u64 {
+        let junctions = (0..=self.layers.len()).filter_map(|at| Some(values(self.sent(at)?)));
+        let sent = match self.grid.scheme() {
+            Scheme::Data => 0,
+            Scheme::Columns { .. } => own * junctions.sum::<usize>(),
+            Scheme::Hybrid { .. } => {
+                // The features of the own images go to each other rank, and the gradients of their images come from this one.
+                let layers = self.whole.layers[..self.first_divided].last();
+                let features = layers.map_or(0, |layer| layer.output.len());
+                let others = self.grid.columns() - 1;
+                let images = Sent { gathered: others * own * features, scattered: (global - own) * features };
+                global * junctions.sum::<usize>() + if others > 0 { values(images) } else { 0 }
+            }
+        };
+        (sent * size_of::<f32>()) as u64
+    }
+
+    /// The values per image that this rank sends at a junction.
+    fn sent(&self, at: usize) -> Option<Sent> {
+        let Junction { columns, slices, pixels } = self.junction(at)?;
+        let own = slices[self.grid.column() - columns.start];
+        Some(Sent {
+            // Its own part to each other rank.
+            gathered: (columns.len() - 1) * own.len * pixels,
+            // To each other rank, its part of the gradient. All ranks compute that of the logits.
+            scattered: if at == self.layers.len() { 0 } else { (own.whole - own.len) * pixels },
+        })
     }
 
     /// The layer of a tensor, and the axis of its output channels.
@@ -206,7 +219,7 @@ impl Split {
     }
 }
 
-/// Values per image that a rank sends at a junction.
+/// Values that a rank sends.
 struct Sent {
     gathered: usize,
     scattered: usize,

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use super::collective::Collective;
-use super::exchange::ChannelExchange;
 use super::grid::Grid;
 use super::job::Scheme;
 use super::split::Split;
+use super::split_division::division;
+use super::split_hybrid::HybridEngine;
 use super::traffic::{Purpose, Traffic};
 use super::transport::{Lane, Transport};
 use crate::Result;
-use crate::engine::{self, Device, Division, Engine, Options};
+use crate::engine::{self, Device, Engine, Options, UnitSums};
 use crate::net::Network;
 
 /// Opens the engine of this rank. It has the layers and tensors of [`Split::local`].
 ///
 /// Calls that compute are collective: all ranks of [`Grid::column_group`] make the same calls in the same order. With
-/// [`Scheme::Columns`] they pass the same images, and all return the logits and the loss of the whole network.
+/// [`Scheme::Columns`] they pass the same images, and all return the logits and the loss of the whole network. With
+/// [`Scheme::Hybrid`] each passes images of its own, maybe none, and has their logits and loss returned.
 ///
 /// # Errors
 /// Returns an error if the network cannot be divided, or the engine cannot be opened.
@@ -28,21 +30,17 @@ pub fn open(
     options: &Options,
 ) -> Result<Box<dyn Engine>> {
     let split = Split::new(network, grid)?;
-    let world = Collective::world(transport, Lane::Main, Purpose::Activations, traffic);
+    let world = |purpose| Collective::world(transport, Lane::Main, purpose, traffic);
     match grid.scheme() {
         Scheme::Data => engine::open(device, network.clone(), options),
-        Scheme::Hybrid { .. } | Scheme::Columns { .. } => {
-            let (part, division) = division(&split, &world)?;
-            engine::open_part(device, part, division, options)
+        Scheme::Columns { .. } => {
+            let division = division(&split, &world(Purpose::Activations), 0, UnitSums::ONE)?;
+            engine::open_part(device, split.local().clone(), division, options)
+        }
+        Scheme::Hybrid { .. } if grid.columns() == 1 => engine::open(device, network.clone(), options),
+        Scheme::Hybrid { exchange } => {
+            let groups = (world(Purpose::Activations), world(Purpose::Control));
+            Ok(Box::new(HybridEngine::open(device, split, exchange, groups, options)?))
         }
     }
-}
-
-/// The layers of this rank, and the exchanges between them.
-pub(super) fn division(split: &Split, world: &Collective) -> Result<(Network, Division)> {
-    let ranks = split.grid().column_group();
-    let exchange = ChannelExchange::new(split, &world.group(ranks.clone())?, &ranks)?;
-    let slices = (0..split.whole().layers.len()).map(|layer| split.own(layer)).collect();
-    let division = Division { slices, gathered: exchange.gathered(), exchange: Arc::new(exchange) };
-    Ok((split.local().clone(), division))
 }

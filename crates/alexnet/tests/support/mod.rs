@@ -1,6 +1,8 @@
 //! What several tests share.
 #![allow(dead_code)]
 
+pub(crate) mod ranks;
+
 use alexnet::engine::Tensor;
 use alexnet::net::{Network, Recipe};
 use alexnet_kernels::hash::combine;

@@ -17,6 +17,7 @@ use crate::sgd::{SgdSettings, step_chunk};
 use crate::shared::Shared;
 use crate::slices::check_len;
 use f16::F16Weights;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use transpose::transpose_into;
 
@@ -99,6 +100,33 @@ pub fn backward_input(g: &FcGeometry, batch: usize, dy: &[f32], w: &[f32], dx: &
     scratch::with(dx.len(), |transposed| {
         let shape = Shape { m: g.inputs, n: batch, k: g.outputs };
         let (w, dy) = (Matrix::across_rows(w, g.inputs), Matrix::along_rows(dy, g.outputs));
+        gemm(shape, &w, &dy, Summation::Overwrite, transposed, batch);
+        transpose_into(transposed, g.inputs, None, dx);
+    });
+}
+
+/// [`backward_input`] with the sum over some units only: `dx[b, i] = sum_o w[o, i] dy[b, o]` for `o` in `units`.
+///
+/// # Panics
+/// As [`backward_input`], or if there are not as many units.
+pub fn backward_input_of_units(
+    g: &FcGeometry,
+    batch: usize,
+    dy: &[f32],
+    w: &[f32],
+    units: Range<usize>,
+    dx: &mut [f32],
+) {
+    check_len!(dy, batch * g.outputs);
+    check_len!(w, g.weights());
+    check_len!(dx, batch * g.inputs);
+    if units.is_empty() || batch == 0 {
+        return dx.fill(0.0);
+    }
+    scratch::with(dx.len(), |transposed| {
+        let shape = Shape { m: g.inputs, n: batch, k: units.len() };
+        let w = Matrix::across_rows(&w[units.start * g.inputs..units.end * g.inputs], g.inputs);
+        let dy = Matrix::along_rows(&dy[units.start..], g.outputs);
         gemm(shape, &w, &dy, Summation::Overwrite, transposed, batch);
         transpose_into(transposed, g.inputs, None, dx);
     });
@@ -204,4 +232,29 @@ pub fn step(
         }
     });
     finite.into_inner()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_over_units_add_up() {
+        let (g, batch) = (FcGeometry::new(13, 7).unwrap(), 3);
+        let values = |len: usize| (0..len).map(|i| (i as f32 * 0.7).sin()).collect::<Vec<f32>>();
+        let (w, dy) = (values(g.weights()), values(batch * g.outputs));
+        let compute = |units: Range<usize>| {
+            let mut dx = vec![f32::NAN; batch * g.inputs];
+            backward_input_of_units(&g, batch, &dy, &w, units, &mut dx);
+            dx
+        };
+        let mut whole = vec![0.0; batch * g.inputs];
+        backward_input(&g, batch, &dy, &w, &mut whole);
+        assert_eq!(compute(0..7), whole);
+        let (parts, none) = ([compute(0..3), compute(3..7)], compute(3..3));
+        for (i, whole) in whole.iter().enumerate() {
+            assert!((parts[0][i] + parts[1][i] - whole).abs() < 1e-5);
+        }
+        assert!(none.iter().all(|&value| value == 0.0));
+    }
 }

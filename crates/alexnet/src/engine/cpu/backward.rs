@@ -1,6 +1,6 @@
 //! The backward pass.
 
-use super::forward::{Dropout, apply_dropout, read};
+use super::forward::{Dropout, apply_dropout, read, rows};
 use super::learn::accumulate;
 use super::lower::{BackwardStep, Destination};
 use super::parameters::{Pair, Parameters, Training, Weights};
@@ -8,13 +8,13 @@ use super::piece::Piece;
 use super::update;
 use crate::Result;
 use crate::engine::batch::Update;
-use crate::engine::division::Division;
+use crate::engine::division::{Division, UnitSums};
 use crate::engine::health::NonFinite;
 use crate::engine::interface::{LayerGradient, OnGradient};
 use crate::engine::timings::{LayerTimings, Pass};
 use crate::net::{Activation, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
-use alexnet_kernels::geometry::ChannelSlice;
+use alexnet_kernels::geometry::{ChannelSlice, FcGeometry};
 use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::micro_batch::MicroBatch;
 use alexnet_kernels::{activation, conv, fc, local, lrn, map_norm, pool};
@@ -36,6 +36,8 @@ pub(super) struct Backward<'b, 'a> {
     /// One element per layer; `None` where there is none, or it was handed out.
     pub(super) parameter_gradients: &'b mut [Option<&'a mut Pair>],
     pub(super) activations: &'b [Buffer],
+    /// Position of the first image in the activation slots.
+    pub(super) first: usize,
     pub(super) gradients: &'b mut [Buffer; 2],
     pub(super) timings: &'b mut LayerTimings,
 }
@@ -46,6 +48,7 @@ impl<'a> Backward<'_, 'a> {
         &mut self,
         piece: &Piece<'_>,
         then: &mut Gradients<'_, 'a>,
+        input_gradient: &mut [f32],
     ) -> Result<Option<NonFinite>> {
         let mut non_finite = None;
         let (images, dropout) = (piece.batch.images, Dropout::Training(piece.batch.keys));
@@ -53,7 +56,7 @@ impl<'a> Backward<'_, 'a> {
             match *step {
                 BackwardStep::WeightGradient { layer: position, input, gradient } => {
                     let (layer, n) = (&self.network.layers[position], piece.micro_batch.images());
-                    let x = read(input, self.activations, images, n * layer.input.len());
+                    let x = read(input, self.activations, images, rows(self.first, n, layer.input.len()));
                     let dy = &self.gradients[gradient][..n * layer.output.len()];
                     if let (Some(training), Some(kept)) =
                         (training(self.parameters, position), &mut self.parameter_gradients[position])
@@ -72,7 +75,7 @@ impl<'a> Backward<'_, 'a> {
                 }
                 BackwardStep::Update { layer: position, input, gradient } => {
                     let (layer, n) = (&self.network.layers[position], piece.micro_batch.images());
-                    let x = read(input, self.activations, images, n * layer.input.len());
+                    let x = read(input, self.activations, images, rows(self.first, n, layer.input.len()));
                     let dy = &self.gradients[gradient][..n * layer.output.len()];
                     if let (Gradients::Apply(update), Some(parameters), Some(sum)) =
                         (&*then, &mut self.parameters[position], &mut self.parameter_gradients[position])
@@ -89,7 +92,7 @@ impl<'a> Backward<'_, 'a> {
                 | BackwardStep::OwnLogits { .. }
                 | BackwardStep::CopyPixels { .. } => {
                     if !piece.is_empty() {
-                        self.propagate(step, piece.micro_batch, images, dropout, &mut [])?;
+                        self.propagate(step, piece.micro_batch, images, dropout, input_gradient)?;
                     }
                 }
             }
@@ -138,22 +141,26 @@ impl<'a> Backward<'_, 'a> {
             }
             BackwardStep::InPlace { layer: position, output, gradient } => {
                 let layer = &self.network.layers[position];
-                let len = n * layer.output.len();
-                let (y, dy) = (&self.activations[output][..len], &mut self.gradients[gradient][..len]);
-                in_place(position, layer, y, dy, dropout, self.division.slices[position]);
+                let values = layer.output.len();
+                let y = &self.activations[output][rows(self.first, n, values)];
+                let dy = &mut self.gradients[gradient][..n * values];
+                in_place(position, layer, y, dy, dropout, self.division);
                 self.timings.record(position, Pass::InputGradient);
             }
             BackwardStep::InputGradient { layer: position, input, gradient, to, fused_relu } => {
                 let layer = &self.network.layers[position];
                 let (inputs, outputs) = (n * layer.input.len(), n * layer.output.len());
-                let x = read(input, self.activations, images, inputs);
+                let x = read(input, self.activations, images, rows(self.first, n, layer.input.len()));
                 let (dy, other) = slots(self.gradients, gradient);
                 let dx = match to {
                     Destination::Slot(_) => &mut other[..inputs],
                     Destination::Pixels => pixels,
                 };
                 match &self.parameters[position] {
-                    Some(parameters) => weighted(layer, parameters, micro_batch, &dy[..outputs], dx),
+                    Some(parameters) => {
+                        let sums = (self.division.sums, self.division.slices[position]);
+                        weighted(layer, parameters, micro_batch, &dy[..outputs], sums, dx);
+                    }
                     None => unweighted(layer, fused_relu, n, x, &dy[..outputs], dx),
                 }
                 self.timings.record(position, Pass::InputGradient);
@@ -186,19 +193,26 @@ fn in_place(
     y: &[f32],
     dy: &mut [f32],
     dropout: Dropout<'_>,
-    slice: ChannelSlice,
+    division: &Division,
 ) {
     match &layer.operation {
         Operation::Activation(Activation::Relu) => activation::relu_backward(y, dy),
         Operation::Activation(Activation::Tanh) => activation::tanh_backward(y, dy),
         Operation::Activation(Activation::Logistic) => activation::logistic_backward(y, dy),
-        Operation::Dropout { rate, scale } => apply_dropout(position, dy, dropout, *rate, *scale, slice),
+        Operation::Dropout { rate, scale } => apply_dropout(position, dy, dropout, *rate, *scale, division),
         _ => unreachable!("the plan has only activations and dropout in place"),
     }
 }
 
 /// The gradient with respect to the input of a layer with weights.
-fn weighted(layer: &Layer, parameters: &Parameters, micro_batch: MicroBatch, dy: &[f32], dx: &mut [f32]) {
+fn weighted(
+    layer: &Layer,
+    parameters: &Parameters,
+    micro_batch: MicroBatch,
+    dy: &[f32],
+    (sums, units): (UnitSums, ChannelSlice),
+    dx: &mut [f32],
+) {
     let n = micro_batch.images();
     let Weights::F32(weights) = &parameters.weights else {
         unreachable!("engines with a backward pass have weights in single precision")
@@ -206,9 +220,33 @@ fn weighted(layer: &Layer, parameters: &Parameters, micro_batch: MicroBatch, dy:
     match &layer.operation {
         Operation::Conv(g, _) => conv::backward_input(g, micro_batch, dy, weights, dx),
         Operation::Local(g, _) => local::backward_input(g, n, dy, weights, dx),
-        Operation::Fc(g, _) => fc::backward_input(g, n, dy, weights, dx),
+        Operation::Fc(g, _) if sums == UnitSums::ONE => fc::backward_input(g, n, dy, weights, dx),
+        Operation::Fc(g, _) => sum_units(g, n, (dy, weights), sums, units, dx),
         _ => unreachable!("a layer without weights"),
     }
+}
+
+/// The gradient with respect to the input of a fully connected layer with `units` of the whole layer's, as a sum of slices.
+fn sum_units(
+    g: &FcGeometry,
+    n: usize,
+    (dy, weights): (&[f32], &[f32]),
+    sums: UnitSums,
+    units: ChannelSlice,
+    dx: &mut [f32],
+) {
+    let UnitSums { first, count, whole } = sums;
+    if count == 1 {
+        let ChannelSlice { first, len, .. } = ChannelSlice::share(units.whole, first, whole);
+        let start = first - units.first;
+        return fc::backward_input_of_units(g, n, dy, weights, start..start + len, dx);
+    }
+    let half = count / 2;
+    sum_units(g, n, (dy, weights), UnitSums { count: half, ..sums }, units, dx);
+    let mut right = vec![0.0; dx.len()];
+    let sums = UnitSums { first: first + half, count: half, whole };
+    sum_units(g, n, (dy, weights), sums, units, &mut right);
+    dx.iter_mut().zip(right).for_each(|(sum, value)| *sum += value);
 }
 
 /// The gradient with respect to the input of a layer without weights.

@@ -35,7 +35,8 @@ impl Engine for CpuEngine {
             for micro_batch in plan.inference_batches(n) {
                 let Range { start, end } = micro_batch.range();
                 let images = &images[start * image..end * image];
-                let mut forward = Forward { network, plan, division, parameters, activations, timings };
+                let mut forward =
+                    Forward { network, plan, division, parameters, activations, first: 0, timings };
                 forward.run(micro_batch, images, Dropout::Test)?;
                 if let Some(logits) = gathered_logits {
                     let found = &activations[plan.logits][..micro_batch.images() * classes];

@@ -1,5 +1,7 @@
 //! The forward pass.
 
+use std::ops::Range;
+
 use super::lower::{ForwardStep, Source};
 use super::parameters::{Parameters, Weights};
 use super::plan::Plan;
@@ -9,7 +11,6 @@ use crate::engine::timings::{LayerTimings, Pass};
 use crate::net::{Activation, DropoutScale, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::conv::ConvWeights;
-use alexnet_kernels::geometry::ChannelSlice;
 use alexnet_kernels::hash::combine;
 use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::micro_batch::MicroBatch;
@@ -31,6 +32,8 @@ pub(super) struct Forward<'a> {
     pub(super) division: &'a Division,
     pub(super) parameters: &'a [Option<Parameters>],
     pub(super) activations: &'a mut [Buffer],
+    /// Position of the first image in the slots.
+    pub(super) first: usize,
     pub(super) timings: &'a mut LayerTimings,
 }
 
@@ -71,7 +74,8 @@ impl Forward<'_> {
                     ForwardStep::InPlace { layer, slot } => (layer, slot),
                     ForwardStep::Gather { .. } => continue,
                 };
-                observe(layer, &self.activations[slot][..micro_batch.images() * layers[layer].output.len()]);
+                let range = rows(self.first, micro_batch.images(), layers[layer].output.len());
+                observe(layer, &self.activations[slot][range]);
             }
         }
         Ok(())
@@ -90,30 +94,31 @@ impl Forward<'_> {
                 let layers = &self.network.layers;
                 let whole = layers.get(at).map_or(self.network.classes, |layer| layer.input.len());
                 let mut gathered = std::mem::take(&mut self.activations[to]);
-                let own = &self.activations[from][..n * layers[at - 1].output.len()];
-                let result = self.division.exchange.gather(at, own, &mut gathered[..n * whole]);
+                let own = &self.activations[from][rows(self.first, n, layers[at - 1].output.len())];
+                let result =
+                    self.division.exchange.gather(at, own, &mut gathered[rows(self.first, n, whole)]);
                 self.activations[to] = gathered;
                 self.timings.record(at.min(layers.len() - 1), Pass::Exchange);
                 result?;
             }
             ForwardStep::InPlace { layer: position, slot } => {
                 let layer = &self.network.layers[position];
-                let values = &mut self.activations[slot][..n * layer.output.len()];
-                in_place(position, layer, values, dropout, self.division.slices[position]);
+                let values = &mut self.activations[slot][rows(self.first, n, layer.output.len())];
+                in_place(position, layer, values, dropout, self.division);
                 self.timings.record(position, Pass::Forward);
             }
             ForwardStep::Compute { layer: position, from, to, fused_relu } => {
                 let layer = &self.network.layers[position];
                 // A slot is taken out while it is written, so that another can be read; this moves no values.
                 let mut output = std::mem::take(&mut self.activations[to]);
-                let y = &mut output[..n * layer.output.len()];
-                let x = read(from, self.activations, images, n * layer.input.len());
+                let y = &mut output[rows(self.first, n, layer.output.len())];
+                let x = read(from, self.activations, images, rows(self.first, n, layer.input.len()));
                 let epilogue = if fused_relu.is_some() { Epilogue::Relu } else { Epilogue::Identity };
                 match (&self.parameters[position], &layer.operation) {
                     (Some(parameters), _) => weighted(layer, epilogue, parameters, micro_batch, x, y),
                     (None, Operation::Activation(_) | Operation::Dropout { .. }) => {
                         y.copy_from_slice(x);
-                        in_place(position, layer, y, dropout, self.division.slices[position]);
+                        in_place(position, layer, y, dropout, self.division);
                     }
                     (None, _) => unweighted(layer, n, x, y),
                 }
@@ -126,11 +131,21 @@ impl Forward<'_> {
 }
 
 /// The values that a step reads.
-pub(super) fn read<'a>(from: Source, slots: &'a [Buffer], images: &'a [f32], len: usize) -> &'a [f32] {
+pub(super) fn read<'a>(
+    from: Source,
+    slots: &'a [Buffer],
+    images: &'a [f32],
+    range: Range<usize>,
+) -> &'a [f32] {
     match from {
         Source::Images => images,
-        Source::Slot(slot) => &slots[slot][..len],
+        Source::Slot(slot) => &slots[slot][range],
     }
+}
+
+/// The values of `n` images from image `first` on, `values` each.
+pub(super) const fn rows(first: usize, n: usize, values: usize) -> Range<usize> {
+    first * values..(first + n) * values
 }
 
 /// The keys of a dropout layer, one per image.
@@ -154,11 +169,12 @@ pub(super) fn apply_dropout(
     dropout: Dropout<'_>,
     rate: f32,
     scale: DropoutScale,
-    slice: ChannelSlice,
+    division: &Division,
 ) {
     match (dropout, scale) {
         (Dropout::Training(keys), _) => {
-            let keys = mask_keys(keys, position);
+            let keys = mask_keys(keys, division.first_layer + position);
+            let slice = division.slices[position];
             dropout::apply_slice(values, keys.len(), &keys, rate, training_scale(rate, scale), slice);
         }
         (Dropout::Test, DropoutScale::Test) => dropout::scale(values, 1.0 - rate),
@@ -166,12 +182,14 @@ pub(super) fn apply_dropout(
     }
 }
 
-fn in_place(position: usize, layer: &Layer, values: &mut [f32], dropout: Dropout<'_>, slice: ChannelSlice) {
+fn in_place(position: usize, layer: &Layer, values: &mut [f32], dropout: Dropout<'_>, division: &Division) {
     match &layer.operation {
         Operation::Activation(Activation::Relu) => activation::relu(values),
         Operation::Activation(Activation::Tanh) => activation::tanh(values),
         Operation::Activation(Activation::Logistic) => activation::logistic(values),
-        Operation::Dropout { rate, scale } => apply_dropout(position, values, dropout, *rate, *scale, slice),
+        Operation::Dropout { rate, scale } => {
+            apply_dropout(position, values, dropout, *rate, *scale, division)
+        }
         _ => unreachable!("the plan has only activations and dropout in place"),
     }
 }

@@ -36,7 +36,8 @@ impl CpuEngine {
             for micro_batch in plan.inference_batches(n) {
                 let Range { start, end } = micro_batch.range();
                 let images = &images[start * image..end * image];
-                let mut forward = Forward { network, plan, division, parameters, activations, timings };
+                let mut forward =
+                    Forward { network, plan, division, parameters, activations, first: 0, timings };
                 forward.run_observed(micro_batch, images, &mut |layer, values| {
                     for (_, tensor) in positions.iter().zip(&mut tensors).filter(|(at, _)| **at == layer) {
                         tensor.data.extend_from_slice(values);
@@ -80,7 +81,7 @@ impl CpuEngine {
                 let Range { start, end } = micro_batch.range();
                 let values = start * image..end * image;
                 let chosen = &chosen[start..end];
-                Forward { network, plan, division, parameters, activations, timings }.run(
+                Forward { network, plan, division, parameters, activations, first: 0, timings }.run(
                     micro_batch,
                     &images[values.clone()],
                     Dropout::Test,
@@ -106,6 +107,7 @@ impl CpuEngine {
                     parameters,
                     parameter_gradients: &mut [],
                     activations,
+                    first: 0,
                     gradients,
                     timings,
                 };

@@ -129,6 +129,9 @@ pub(super) enum Goal {
     /// Gradients of weights and biases, which are kept. They come before the gradients of the layers' inputs, so that
     /// communication starts early.
     KeptGradients,
+    /// As [`Self::KeptGradients`], and the gradient with respect to the input of the first layer, for the layers below, which
+    /// are computed elsewhere.
+    KeptGradientsAndInput,
     /// Updates. They come after the gradients of the layers' inputs, which depend on the weights.
     Updates,
     /// The gradient with respect to the pixels, and no others.
@@ -248,7 +251,7 @@ pub(super) fn backward(
     // Below the lowest layer that learns, no gradient is needed.
     let lowest = match goal {
         Goal::KeptGradients | Goal::Updates => learns.iter().position(|&learns| learns),
-        Goal::Pixels => Some(0),
+        Goal::Pixels | Goal::KeptGradientsAndInput => Some(0),
     };
     let Some(lowest) = lowest else { return Vec::new() };
     let mut steps = Vec::new();
@@ -265,19 +268,19 @@ pub(super) fn backward(
             if !is_fused_backward(network, outputs, layer) {
                 steps.push(BackwardStep::InPlace { layer, output: outputs[layer], gradient });
             }
-            if layer == 0 && goal == Goal::Pixels {
+            if layer == 0 && matches!(goal, Goal::Pixels | Goal::KeptGradientsAndInput) {
                 steps.push(BackwardStep::CopyPixels { gradient });
             }
             continue;
         }
         let learns = learns[layer];
-        if learns && goal == Goal::KeptGradients {
+        if learns && matches!(goal, Goal::KeptGradients | Goal::KeptGradientsAndInput) {
             steps.push(BackwardStep::WeightGradient { layer, input, gradient });
             steps.push(BackwardStep::Exchange { layer });
         }
         let to = match (layer > lowest, goal) {
             (true, _) => Some(Destination::Slot(1 - gradient)),
-            (false, Goal::Pixels) => Some(Destination::Pixels),
+            (false, Goal::Pixels | Goal::KeptGradientsAndInput) => Some(Destination::Pixels),
             (false, Goal::KeptGradients | Goal::Updates) => None,
         };
         if let Some(to) = to {

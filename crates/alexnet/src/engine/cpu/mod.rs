@@ -6,7 +6,7 @@
 //! | `plan`, `lower` | buffers; a network's layers lowered to forward and backward steps |
 //! | `open`, `state`, `engine` | allocation; the state; the [`Engine`](super::Engine) interface |
 //! | `forward`, `backward`, `learn`, `update` | execution of steps |
-//! | `train`, `piece`, `leaves` | a training step, the micro-batches and leaves it is computed in |
+//! | `train`, `stage`, `piece` | a training step, in one call and in two; the micro-batches of leaves it is computed in |
 //! | `inspect`, `diagnostics` | activations of single layers, gradients of pixels; magnitudes, non-finite values |
 //! | `tensors`, `layout` | named tensors; the kernels' layout of weights |
 
@@ -18,12 +18,12 @@ mod forward;
 mod inspect;
 pub(super) mod layout;
 mod learn;
-mod leaves;
 mod lower;
 mod open;
 mod parameters;
 mod piece;
 mod plan;
+mod stage;
 mod state;
 mod tensors;
 #[cfg(test)]

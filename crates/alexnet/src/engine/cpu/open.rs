@@ -28,6 +28,24 @@ impl CpuEngine {
         Self::allocate(network, division, plan, options.threads)
     }
 
+    /// Opens an engine whose layers are trained in stages.
+    ///
+    /// # Errors
+    /// As [`CpuEngine::open`], or if the options have micro-batches: a stage keeps the activations of all images.
+    pub(in crate::engine) fn open_stage(
+        network: Network,
+        division: Division,
+        options: &Options,
+    ) -> Result<Self> {
+        match options.micro_batch {
+            Some(micro_batch) if micro_batch < options.batch => Err(Error::usage(
+                "micro-batches are not supported with fully connected layers divided among processes (hybrid)",
+            )
+            .help("omit --micro-batch, or use the data scheme")),
+            Some(_) | None => Self::open(network, division, options),
+        }
+    }
+
     fn allocate(network: Network, division: Division, plan: Plan, threads: usize) -> Result<Self> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -80,10 +98,14 @@ impl CpuEngine {
             self.parameters.iter().map(|layer| layer.as_ref().is_some_and(Parameters::learns)).collect();
         let slots = (&self.plan.inputs[..], &self.plan.outputs[..]);
         let lowered = |goal| backward(&self.network, slots, &self.division.gathered, &learns, goal);
+        let keep = match self.division.first_layer {
+            0 => Goal::KeptGradients,
+            _ => Goal::KeptGradientsAndInput,
+        };
         self.backward = match self.plan.mode {
             Mode::Inference => BackwardPlans::default(),
             Mode::Training | Mode::Inspection => BackwardPlans {
-                keep: lowered(Goal::KeptGradients),
+                keep: lowered(keep),
                 apply: lowered(Goal::Updates),
                 pixels: lowered(Goal::Pixels),
             },

@@ -1,7 +1,7 @@
 //! Weights and biases of a layer, with what training adds to them.
 
-use super::leaves;
 use super::plan::Plan;
+use crate::engine::leaves;
 use crate::engine::options::Mode;
 use crate::net::{Layer, WeightSpec};
 use alexnet_kernels::f16;

@@ -12,6 +12,8 @@ pub(super) struct Piece<'a> {
     pub(super) micro_batch: MicroBatch,
     /// Its images.
     pub(super) batch: Batch<'a>,
+    /// Position of the leaf's first image in the call.
+    pub(super) start: usize,
     /// Position of the leaf among those of this call.
     leaf: usize,
     /// Number of leaves of this call.
@@ -31,9 +33,14 @@ impl<'a> Piece<'a> {
             MicroBatch::split(range.len(), micro_batch).chain(empty).map(move |part| {
                 let Range { start, end } = part.range();
                 let batch = batch.slice(range.start + start..range.start + end);
-                Self { micro_batch: part, batch, leaf, leaves: leaves.len() }
+                Self { micro_batch: part, batch, start: range.start, leaf, leaves: leaves.len() }
             })
         })
+    }
+
+    /// A batch that is one of several rounds of a step.
+    pub(super) fn round(batch: Batch<'a>, index: usize, count: usize) -> Self {
+        Self { micro_batch: MicroBatch::from(batch.keys.len()), batch, start: 0, leaf: index, leaves: count }
     }
 
     /// Whether the piece has no images.

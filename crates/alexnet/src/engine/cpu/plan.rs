@@ -1,7 +1,7 @@
 //! The plan of a CPU engine: its buffers, and the forward pass lowered to steps that read and write them.
 
-use super::leaves;
 use super::lower::{self, ForwardStep, Source};
+use crate::engine::leaves;
 use crate::engine::memory::MemoryTable;
 use crate::engine::options::{Mode, Options};
 use crate::net::{Layer, Network, Operation};

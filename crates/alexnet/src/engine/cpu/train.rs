@@ -6,9 +6,10 @@ use super::forward::{Dropout, Forward};
 use super::parameters::Pair;
 use super::piece::Piece;
 use super::state::{CpuEngine, LastStep};
-use super::{leaves, update};
-use crate::engine::batch::{Batch, StepOutcome, Update};
+use super::update;
+use crate::engine::batch::{Batch, StepOutcome, Update, count_correct};
 use crate::engine::health::{NonFinite, Place};
+use crate::engine::leaves;
 use crate::engine::timings::{LayerTimings, Pass};
 use crate::{Error, Result};
 use alexnet_kernels::loss;
@@ -48,7 +49,7 @@ impl CpuEngine {
                 let (batch, n) = (&piece.batch, piece.micro_batch.images());
                 if !piece.is_empty() {
                     last.images = n;
-                    Forward { network, plan, division, parameters, activations, timings }.run(
+                    Forward { network, plan, division, parameters, activations, first: 0, timings }.run(
                         piece.micro_batch,
                         batch.images,
                         Dropout::Training(batch.keys),
@@ -80,10 +81,11 @@ impl CpuEngine {
                             parameters,
                             parameter_gradients,
                             activations,
+                            first: 0,
                             gradients,
                             timings,
                         };
-                        backward.train(&piece, &mut then)?
+                        backward.train(&piece, &mut then, &mut [])?
                     }
                     None => None,
                 };
@@ -132,14 +134,4 @@ impl CpuEngine {
             None => Ok(()),
         }
     }
-}
-
-/// The number of images whose own class has the largest logit; of equal logits the first counts as the largest.
-fn count_correct(logits: &[f32], labels: &[u32], classes: usize) -> usize {
-    let own_is_largest = |(row, &label): (&[f32], &u32)| {
-        let own = row[label as usize];
-        let before = &row[..label as usize];
-        row.iter().all(|&other| own >= other) && before.iter().all(|&other| own > other)
-    };
-    logits.chunks_exact(classes).zip(labels).filter(|&pair| own_is_largest(pair)).count()
 }

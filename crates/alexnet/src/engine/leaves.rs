@@ -12,7 +12,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// Returns an error unless it is a power of two: then any power-of-two number of processes computes whole subtrees.
-pub(super) fn check(leaves: usize) -> Result<()> {
+pub(crate) fn check(leaves: usize) -> Result<()> {
     if leaves.is_power_of_two() {
         return Ok(());
     }
@@ -21,7 +21,7 @@ pub(super) fn check(leaves: usize) -> Result<()> {
 }
 
 /// Number of partial sums that adding `leaves` leaves in order keeps at a time.
-pub(super) const fn depth(leaves: usize) -> usize {
+pub(crate) const fn depth(leaves: usize) -> usize {
     leaves.ilog2() as usize
 }
 
@@ -32,7 +32,7 @@ pub(super) const fn depth(leaves: usize) -> usize {
 ///
 /// # Errors
 /// Returns an error if the shard is not a whole subtree of leaves.
-pub(super) fn of(shard: Shard, images: usize, leaves: usize) -> Result<Vec<Range<usize>>> {
+pub(crate) fn of(shard: Shard, images: usize, leaves: usize) -> Result<Vec<Range<usize>>> {
     let Shard { first, global } = shard;
     let end = first + images;
     if end > global {
@@ -74,12 +74,12 @@ fn smallest_subtree(lowest: usize, highest: usize) -> Range<usize> {
 
 /// The number of partial sums that the sum of a leaf is added to, those of the lowest levels: the tree's nodes that end
 /// with this leaf.
-pub(super) const fn merges(leaf: usize) -> usize {
+pub(crate) const fn merges(leaf: usize) -> usize {
     leaf.trailing_ones() as usize
 }
 
 /// Adds the values of all leaves in the tree.
-pub(super) fn sum(values: &[f64]) -> f64 {
+pub(crate) fn sum(values: &[f64]) -> f64 {
     match values {
         [] => 0.0,
         [value] => *value,
