@@ -187,7 +187,7 @@ fn numbers_of_processes_that_do_not_fit_are_refused() {
         (8, &[][..], "8 processes share a batch of 4 images"),
         (3, &[][..], "3 processes"),
         (4, &["--leaves", "2"][..], "2 leaves for 4 processes"),
-        (3, &["--parallel", "columns"][..], "3 processes cannot form groups of 2 columns"),
+        (3, &["--parallel", "columns"][..], "3 processes in groups of 2 columns"),
         (2, &["--columns", "2"][..], "`--columns 2` has no effect without `--parallel columns`"),
         (2, &["--fc-exchange", "turns"][..], "`--fc-exchange` has no effect without `--parallel hybrid`"),
     ] {
