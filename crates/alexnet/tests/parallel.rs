@@ -16,11 +16,11 @@ use alexnet::parallel::{FcExchange, Job, Scheme, Transport};
 use alexnet::train::{Config, Event, Report, RunFolder, Session, follow};
 use alexnet::{Error, Result};
 
-/// Images of three classes: 25 to train on and 7 to validate on.
+/// Images of four classes: 25 to train on and 7 to validate on.
 fn photos(folder: &Path) {
     for (split, images) in [("train", 25), ("val", 7)] {
         for i in 0..images {
-            let class = ["cat", "dog", "fox"][i % 3];
+            let class = ["cat", "dog", "fox", "owl"][i % 4];
             let salt = i + 100 * images;
             images::put(folder, &format!("{split}/{class}/{i}.png"), &images::png(32, 32, salt));
         }
@@ -144,6 +144,36 @@ fn ranks_that_share_batches_train_the_same_bits() {
     }
 }
 
+/// The settings of an update reach all ranks, and norms are those of whole layers: of reduced gradients.
+#[test]
+fn lars_trains_the_same_bits_on_ranks_that_share_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos_folder = folder.path().join("photos");
+    photos(&photos_folder);
+    let start = |name: &str| {
+        let mut config = config(&photos_folder, &folder.path().join(name));
+        let settings = [
+            ("optimizer.algorithm", "lars"),
+            ("optimizer.trust", "0.02"),
+            ("optimizer.rate_for_batch", "4"),
+            ("schedule.warm_up_epochs", "2"),
+        ];
+        config.recipe.set_all(settings).unwrap();
+        config.job.leaves = Some(2);
+        config
+    };
+    for (name, ranks) in [("alone", 1), ("pair", 2)] {
+        report(train(ranks, &start(name), |_, _| ()));
+    }
+    assert!(trained(&folder.path().join("alone")) == trained(&folder.path().join("pair")));
+    let mut divided = start("divided");
+    (divided.job.scheme, divided.job.leaves) = (Scheme::Columns { columns: 2 }, None);
+    divided.recipe.set("layer.norm3.groups", "2").unwrap();
+    for result in train(2, &divided, |_, _| ()) {
+        assert!(result.unwrap_err().message.contains("lars"));
+    }
+}
+
 /// The loss of each step of a training.
 fn losses(ranks: usize, config: &Config) -> Vec<f64> {
     let losses = Mutex::new(Vec::new());
@@ -168,10 +198,10 @@ fn divided_networks_train_as_one() {
         (2, columns(2), None),
         (4, columns(2), None),
         (2, columns(2), Some(9)),
-        // (2, hybrid(FcExchange::Gather), None),
-        // (4, hybrid(FcExchange::Gather), None),
-        // (2, hybrid(FcExchange::Turns), None),
-        // (4, hybrid(FcExchange::Shares), None),
+        (2, hybrid(FcExchange::Gather), None),
+        (4, hybrid(FcExchange::Gather), None),
+        (2, hybrid(FcExchange::Turns), None),
+        (4, hybrid(FcExchange::Shares), None),
     ];
     let start = |name: &str| {
         let mut config = config(&photos_folder, &folder.path().join(name));
@@ -209,26 +239,33 @@ fn divided_networks_train_as_one() {
     }
 }
 
-#[test]
-fn a_run_resumes_on_another_number_of_ranks() {
+/// A training that is stopped twice and resumed on other numbers of ranks ends with the bits of one that is not stopped.
+fn resumes(scheme: Scheme, ranks: [usize; 3]) {
     let folder = tempfile::tempdir().unwrap();
     let photos_folder = folder.path().join("photos");
     photos(&photos_folder);
     let start = |name: &str, steps: Option<usize>| {
         let mut config = config(&photos_folder, &folder.path().join(name));
-        config.job.leaves = Some(4);
-        config.max_steps = steps;
+        config.recipe.set("layer.norm3.groups", "2").unwrap();
+        (config.job.leaves, config.job.scheme, config.max_steps) = (Some(4), scheme, steps);
         config
     };
-    report(train(4, &start("whole", None), |_, _| ()));
-    report(train(4, &start("parts", Some(4)), |_, _| ()));
+    report(train(ranks[0], &start("whole", None), |_, _| ()));
+    report(train(ranks[0], &start("parts", Some(4)), |_, _| ()));
     let parts = folder.path().join("parts");
-    for (ranks, steps) in [(1, Some(5)), (2, None)] {
+    for (ranks, steps) in [(ranks[1], Some(5)), (ranks[2], None)] {
         let mut config = start("parts", steps);
         config.run = RunFolder::Resume { folder: parts.clone(), accept_changes: false };
         report(train(ranks, &config, |_, _| ()));
     }
-    assert!(trained(&parts).0 == trained(&folder.path().join("whole")).0);
+    assert!(trained(&parts).0 == trained(&folder.path().join("whole")).0, "{scheme}, {ranks:?} ranks");
+}
+
+#[test]
+fn a_run_resumes_on_another_number_of_ranks() {
+    resumes(Scheme::Data, [4, 1, 2]);
+    resumes(Scheme::Columns { columns: 2 }, [4, 2, 8]);
+    resumes(Scheme::Hybrid { exchange: FcExchange::Gather }, [4, 2, 4]);
 }
 
 /// The errors of a job, by rank; `None` for a rank that ends well.
@@ -294,7 +331,7 @@ fn a_lost_rank_ends_the_job() {
         if rank == 1 {
             config.dataset = Dataset::open(&broken).unwrap();
             for i in 0..25 {
-                let class = ["cat", "dog", "fox"][i % 3];
+                let class = ["cat", "dog", "fox", "owl"][i % 4];
                 std::fs::write(broken.join(format!("train/{class}/{i}.png")), b"").unwrap();
             }
         }

@@ -143,7 +143,7 @@ fn dispatch(command: &Command, cluster: &Cluster, out: &mut Output) -> CommandRe
         Command::Eval(args) => eval::run(args, cluster, out),
         Command::Classify(args) => classify::run(args, out),
         Command::Bench(args) => bench::run(args, out),
-        Command::PlanCluster(args) => plan_cluster::run(args, out),
+        Command::PlanCluster(args) => plan_cluster::run(args, cluster, out),
         Command::Completions(args) => shell::completions(args, out),
         Command::Man(args) => shell::man(args, out),
     }

@@ -130,13 +130,13 @@ impl Output {
     /// Prints the error that ends the program: to standard error, and in the JSON formats to standard output too.
     pub(crate) fn fail(&mut self, error: &Error) {
         self.error(error);
+        let is_root = self.rank.is_none_or(|rank| rank == 0);
         match self.format {
-            _ if self.rank.is_some_and(|rank| rank > 0) => {}
-            Format::Text => {}
-            Format::Json | Format::JsonLines => {
+            Format::Json | Format::JsonLines if is_root => {
                 // The exit code says it failed, even if nobody reads this.
                 let _ = self.json(&error_json(error));
             }
+            Format::Text | Format::Json | Format::JsonLines => {}
         }
     }
 

@@ -1,19 +1,24 @@
 //! `alexnet plan-cluster`.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::args::cluster::{PlanClusterArgs, SchemeName};
+use super::args::cluster::PlanClusterArgs;
+use super::args::job::ParallelScheme;
+use super::cluster::Cluster;
 use super::exit::CommandResult;
 use super::output::Output;
 use alexnet::format::grouped;
 use alexnet::net::{Network, Recipe};
 use alexnet::parallel::cost::layer_times::{self, LayerTimes, Measurement};
 use alexnet::parallel::cost::link::{Link, Topology};
-use alexnet::parallel::cost::plan::{Entry, Load, NODES, Outcome, Plan, Row};
+use alexnet::parallel::cost::plan::{Expectation, Load, NODES, Plan, Row, SchemeRow};
 use alexnet::parallel::cost::published::{TwoCards, two_cards};
-use alexnet::parallel::{FcExchange, Scheme};
+use alexnet::parallel::traffic::Purpose;
+use alexnet::parallel::transport::Lane;
+use alexnet::parallel::{Collective, FcExchange, Scheme};
 use alexnet::train::layer_times::measure;
 use alexnet::train::plots::draw_scaling;
 
@@ -30,7 +35,10 @@ struct Table {
     rows: Vec<Row>,
 }
 
-pub(crate) fn run(args: &PlanClusterArgs, out: &mut Output) -> CommandResult {
+pub(crate) fn run(args: &PlanClusterArgs, cluster: &Cluster, out: &mut Output) -> CommandResult {
+    if args.measure_link {
+        return measure_link(cluster, out);
+    }
     let recipe = Recipe::load(&args.recipe)?;
     let network = Network::new(&recipe, recipe.classes)?;
     let load = match (args.global_batch, args.images_per_node) {
@@ -51,7 +59,7 @@ pub(crate) fn run(args: &PlanClusterArgs, out: &mut Output) -> CommandResult {
         files => files.iter().map(|file| layer_times::read(file)).collect::<Result<Vec<_>, _>>()?.concat(),
     };
     let layers = LayerTimes::new(&recipe, &network, &measurements)?;
-    let schemes: Vec<Scheme> = args.schemes.iter().map(|&name| scheme(name, args)).collect();
+    let schemes: Vec<Scheme> = args.parallel.iter().map(|&name| scheme(name, args)).collect();
     let table = |(name, outer): (String, Link)| {
         let inner = Link {
             latency_seconds: args.inner_latency.unwrap_or(Link::SHARED_MEMORY.latency_seconds),
@@ -59,7 +67,7 @@ pub(crate) fn run(args: &PlanClusterArgs, out: &mut Output) -> CommandResult {
         };
         let topology = Topology { ranks_per_node: args.ranks_per_node as usize, inner, outer };
         let (network, layers, schemes) = (&network, &layers, &schemes[..]);
-        let precision = args.exchange.into();
+        let precision = args.exchange_precision.into();
         let plan = Plan { network, layers, topology, slowdown: args.slowdown, schemes, load, precision };
         Ok(Table { name, link: outer, rows: plan.rows(&nodes)? })
     };
@@ -75,11 +83,31 @@ pub(crate) fn run(args: &PlanClusterArgs, out: &mut Output) -> CommandResult {
     Ok(0)
 }
 
-fn scheme(name: SchemeName, args: &PlanClusterArgs) -> Scheme {
+/// Measures the link between the first two processes of the job.
+fn measure_link(cluster: &Cluster, out: &mut Output) -> CommandResult {
+    let world = Collective::world(cluster.transport(), Lane::Main, Purpose::Control, &Arc::default());
+    let link = Link::measure(&world)?;
+    if cluster.is_root() {
+        let (latency, rate) = (1e6 * link.latency_seconds, rate(link.bytes_per_second));
+        let bandwidth = rate.replace(' ', "").replace("/s", "");
+        out.result(
+            || {
+                format!(
+                    "latency {latency:.1} us, bandwidth {rate} in each direction\n\
+                     use them  alexnet plan-cluster --latency {latency:.1}us --bandwidth {bandwidth}\n"
+                )
+            },
+            || serde_json::to_value(link).expect("numbers are JSON"),
+        )?;
+    }
+    Ok(0)
+}
+
+fn scheme(name: ParallelScheme, args: &PlanClusterArgs) -> Scheme {
     match name {
-        SchemeName::Data => Scheme::Data,
-        SchemeName::Columns => Scheme::Columns { columns: args.columns as usize },
-        SchemeName::Hybrid => Scheme::Hybrid { exchange: FcExchange::Gather },
+        ParallelScheme::Data => Scheme::Data,
+        ParallelScheme::Columns => Scheme::Columns { columns: args.columns as usize },
+        ParallelScheme::Hybrid => Scheme::Hybrid { exchange: FcExchange::Gather },
     }
 }
 
@@ -162,7 +190,7 @@ fn table_text(Table { name, link, rows }: &Table) -> String {
     let latency = 1e6 * link.latency_seconds;
     let mut text = format!("\n{name}: {latency:.0} us, {} of data\n{:>6} ", rate(link.bytes_per_second), "");
     let schemes = rows.first().map_or(&[][..], |row| &row.schemes);
-    for Entry { scheme, .. } in schemes {
+    for SchemeRow { scheme, .. } in schemes {
         let _ = write!(text, "  {scheme:^28}");
     }
     let _ = write!(text, "\n{:>6} ", "nodes");
@@ -174,13 +202,13 @@ fn table_text(Table { name, link, rows }: &Table) -> String {
         let _ = write!(text, "{:>6} ", grouped(row.nodes));
         for entry in &row.schemes {
             text += &match &entry.outcome {
-                Outcome::Forecast(found) => format!(
+                Expectation::Throughput(found) => format!(
                     "  {:>9.1} {:>11} {:>4.0} %",
                     1e3 * found.duration.step_seconds,
                     grouped(found.images_per_second.round() as usize),
                     100.0 * found.efficiency
                 ),
-                Outcome::Unavailable { .. } => format!("  {:>9} {:>11} {:>6}", "-", "-", "-"),
+                Expectation::Unavailable { .. } => format!("  {:>9} {:>11} {:>6}", "-", "-", "-"),
             };
         }
         let best = row.schemes.iter().find(|entry| Some(entry.scheme) == row.best);

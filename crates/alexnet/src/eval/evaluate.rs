@@ -145,6 +145,20 @@ impl ShareEvaluation {
         Ok(true)
     }
 
+    /// Takes part in a batch of other processes with the calls of [`ShareEvaluation::step`], without images.
+    ///
+    /// # Errors
+    /// Returns an error if an engine fails.
+    pub(super) fn take_part(&mut self, models: &mut [Classifier<'_>]) -> Result<()> {
+        for model in models {
+            // A batch of at least as many views as an image has is one call; a smaller one is filled by each image's views.
+            for _ in 0..self.views.div_ceil(model.engine.batch().max(1)) {
+                model.engine.forward(&[])?;
+            }
+        }
+        Ok(())
+    }
+
     /// The number of images so far, skipped ones included.
     pub(super) fn images(&self) -> usize {
         self.found.losses.len() + self.found.skipped.len()

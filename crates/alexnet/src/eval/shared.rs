@@ -27,12 +27,14 @@ pub struct Part<'a> {
     pub share: Share,
     /// Whether this process reports the results of its share, which others may evaluate together with it.
     pub reports: bool,
+    /// Whether the engines of all processes compute together, so that a process without images left has to take part.
+    pub in_step: bool,
 }
 
 impl<'a> Part<'a> {
     /// The part of a process that evaluates its share alone.
     pub const fn alone(world: &'a Collective) -> Self {
-        Self { world, share: Share { index: world.index(), of: world.size() }, reports: true }
+        Self { world, share: Share { index: world.index(), of: world.size() }, reports: true, in_step: false }
     }
 }
 
@@ -51,11 +53,14 @@ pub fn evaluate_shared(
     part: Part<'_>,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Option<Evaluation>> {
-    let Part { world, share, reports } = part;
+    let Part { world, share, reports, in_step } = part;
     let mut evaluation = ShareEvaluation::new(models, split, share, views, workers)?;
     let mut wish = Ok(());
     loop {
         let more = evaluation.step(models)?;
+        if in_step && !more {
+            evaluation.take_part(models)?;
+        }
         let images = if reports { evaluation.images() } else { 0 };
         let all = world.all_gather_values(&Progress { images, more, stop: wish.is_err() })?;
         if all.iter().any(|process| process.stop) {

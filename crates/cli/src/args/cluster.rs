@@ -2,18 +2,18 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use alexnet::parallel::ExchangePrecision;
 use alexnet::parallel::cost::link::Link;
 
 use super::common::MachineArgs;
+use super::job::{ParallelScheme, Precision};
 use super::values::{bandwidth, latency, network, share, whole};
 
 /// `alexnet plan-cluster`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  alexnet plan-cluster\n  \
-                        alexnet plan-cluster --network 25GbE --exchange f16 --svg plan.svg\n  \
+                        alexnet plan-cluster --network 25GbE --exchange-precision f16 --svg plan.svg\n  \
                         alexnet plan-cluster --global-batch 4096 --latency 30us --bandwidth 10Gbit\n  \
                         alexnet bench --layers --json > layers.json    # on a node of the cluster\n  \
                         alexnet plan-cluster --layers layers.json --nodes 1,2,4,8")]
@@ -30,10 +30,16 @@ pub(crate) struct PlanClusterArgs {
     /// Numbers of nodes [default: powers of two to 1024, and 1000]
     #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = whole::<u32>(1..=1 << 20))]
     pub(crate) nodes: Vec<u32>,
-    /// Ways to share a training
-    #[arg(long, value_name = "SCHEME,...", value_delimiter = ',', default_value = "data,columns,hybrid")]
-    pub(crate) schemes: Vec<SchemeName>,
-    /// Processes that share the network in the scheme `columns`
+    /// Ways to share a training, as in `alexnet train`
+    #[arg(
+        long,
+        value_name = "SCHEME,...",
+        value_delimiter = ',',
+        default_value = "data,columns,hybrid",
+        hide_possible_values = true
+    )]
+    pub(crate) parallel: Vec<ParallelScheme>,
+    /// Number of processes that share the network, in `columns`
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole::<u32>(2..=1024))]
     pub(crate) columns: u32,
     /// Networks between nodes: 1GbE, 10GbE, 25GbE, 100GbE [default: 1GbE,10GbE,25GbE,100GbE]
@@ -46,6 +52,9 @@ pub(crate) struct PlanClusterArgs {
     /// Bandwidths between nodes in each direction, in bits or bytes per second, as in 10Gbit or 1.2GB/s
     #[arg(long, value_name = "RATE,...", value_delimiter = ',', value_parser = bandwidth, allow_hyphen_values = true)]
     pub(crate) bandwidth: Vec<f64>,
+    /// Measure latency and bandwidth between two processes instead: `mpirun -n 2 alexnet plan-cluster --measure-link`
+    #[arg(long)]
+    pub(crate) measure_link: bool,
     /// Processes per node, which share its network and exchange through its memory first
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u32>(1..=1024))]
     pub(crate) ranks_per_node: u32,
@@ -57,7 +66,7 @@ pub(crate) struct PlanClusterArgs {
     pub(crate) inner_bandwidth: Option<f64>,
     /// Precision of exchanged gradients
     #[arg(long, value_name = "f32|f16", default_value = "f32", hide_possible_values = true)]
-    pub(crate) exchange: ExchangeName,
+    pub(crate) exchange_precision: Precision,
     /// Share of its speed, 0 to 0.9, that a process loses while it exchanges gradients: 0 if a core is free for that
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share, allow_hyphen_values = true)]
     pub(crate) slowdown: f64,
@@ -70,31 +79,4 @@ pub(crate) struct PlanClusterArgs {
     pub(crate) svg: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
-}
-
-/// The name of a scheme.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SchemeName {
-    /// Every process has the whole network and a part of each batch.
-    Data,
-    /// Groups of processes share the maps and units of every layer.
-    Columns,
-    /// Convolutions as in `data`, units of fully connected layers shared.
-    Hybrid,
-}
-
-/// The name of a precision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExchangeName {
-    F32,
-    F16,
-}
-
-impl From<ExchangeName> for ExchangePrecision {
-    fn from(name: ExchangeName) -> Self {
-        match name {
-            ExchangeName::F32 => Self::F32,
-            ExchangeName::F16 => Self::F16,
-        }
-    }
 }

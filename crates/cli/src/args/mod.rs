@@ -100,6 +100,7 @@ impl Command {
     pub(crate) fn processes(&self) -> Processes {
         Processes::One(match self {
             Self::Train(_) | Self::Eval(_) => return Processes::Several,
+            Self::PlanCluster(args) if args.measure_link => return Processes::Several,
             Self::Demo(_) => "demo",
             Self::Recipe(_) => "recipe",
             Self::Data(_) => "data",

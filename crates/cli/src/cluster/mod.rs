@@ -19,7 +19,7 @@ use launch::{Launcher, Tasks};
 
 /// How long a rank waits for the root before it reports an error: most errors happen on every rank, and one message is
 /// enough. The end of the root ends the others.
-const ROOT_FIRST: Duration = Duration::from_secs(1);
+const ROOT_FIRST: Duration = Duration::from_secs(3);
 
 /// The command that builds this program with MPI.
 pub(crate) const INSTALL: &str = "cargo install --path crates/cli --features mpi";

@@ -118,6 +118,27 @@ const PEERS: &[Peer] = &[
         instead: Sentence("`--half` keeps fully connected weights in half precision"),
     },
     Peer {
+        options: &[
+            "nproc",
+            "nproc-per-node",
+            "num-processes",
+            "num-nodes",
+            "nnodes",
+            "np",
+            "world-size",
+            "ranks",
+        ],
+        commands: &["train", "eval"],
+        instead: Sentence(
+            "a launcher starts several processes: `mpirun -n 2 alexnet ...`; see docs/clusters.md",
+        ),
+    },
+    Peer {
+        options: &["strategy", "distributed", "ddp", "data-parallel", "model-parallel", "tensor-parallel"],
+        commands: TRAINING,
+        instead: Sentence("use `--parallel data`, `--parallel columns`, or `--parallel hybrid`"),
+    },
+    Peer {
         options: &["amp", "fp16", "bf16", "precision", "dtype"],
         commands: TRAINING,
         instead: Sentence("training is in single precision"),

@@ -6,6 +6,7 @@ mod data;
 mod evaluate;
 mod lr_find;
 mod output;
+mod plan_cluster;
 mod recipes;
 mod resume;
 mod settings;

@@ -32,7 +32,7 @@ pub struct MeasuredPass {
     pub layer: String,
     /// The pass.
     pub pass: Pass,
-    /// Duration.
+    /// StepTime.
     pub milliseconds: f64,
 }
 

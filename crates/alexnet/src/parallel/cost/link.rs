@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::transfer::{Message, Peer, Transfer};
+use super::transfer::{CollectiveCall, Peer, SentMessage};
 use crate::parallel::Collective;
 use crate::{Error, Result};
 
@@ -146,7 +146,7 @@ impl Topology {
     }
 
     /// Seconds of latency, and of bytes on their way, of a transfer alone.
-    pub fn seconds(&self, transfer: &Transfer) -> (f64, f64) {
+    pub fn seconds(&self, transfer: &CollectiveCall) -> (f64, f64) {
         let inside = transfer.ranks * transfer.stride <= self.ranks_per_node;
         transfer.messages().iter().fold((0.0, 0.0), |(latency, wire), message| {
             let (link, sharing) = if inside { (&self.inner, 1) } else { self.route(message) };
@@ -155,7 +155,7 @@ impl Topology {
     }
 
     /// The slowest link that a message takes, and how many ranks of a node send over it at the same time.
-    fn route(&self, message: &Message) -> (&Link, usize) {
+    fn route(&self, message: &SentMessage) -> (&Link, usize) {
         match message.peer {
             Peer::Pair(distance) if 2 * distance <= self.ranks_per_node => (&self.inner, 1),
             Peer::Pair(_) => (&self.outer, self.ranks_per_node),
@@ -168,15 +168,21 @@ impl Topology {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::transfer::Operation;
+    use super::super::transfer::CollectiveKind;
     use super::*;
     use crate::parallel::threads::ThreadTransport;
     use crate::parallel::traffic::{Purpose, Traffic};
     use crate::parallel::transport::Lane;
     use crate::parallel::{Solo, Transport};
 
-    fn all_reduce(ranks: usize, bytes: f64) -> Transfer {
-        Transfer { operation: Operation::AllReduce, purpose: Purpose::Gradients, ranks, stride: 1, bytes }
+    fn all_reduce(ranks: usize, bytes: f64) -> CollectiveCall {
+        CollectiveCall {
+            kind: CollectiveKind::AllReduce,
+            purpose: Purpose::Gradients,
+            ranks,
+            stride: 1,
+            bytes,
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::layer_times::LayerTimes;
 use super::link::Topology;
 use super::step::{Task, Work};
-use super::transfer::Transfer;
+use super::transfer::CollectiveCall;
 
 /// The machines of a job, which are all alike.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub struct Machines<'a> {
 
 /// How long a step takes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Duration {
+pub struct StepTime {
     /// The whole step.
     pub step_seconds: f64,
     /// All computation, as if nothing else ran.
@@ -34,7 +34,7 @@ pub struct Duration {
     pub latency_seconds: f64,
 }
 
-impl Duration {
+impl StepTime {
     /// The time that transfers add to the step.
     pub fn exposed_seconds(&self) -> f64 {
         (self.step_seconds - self.compute_seconds).max(0.0)
@@ -43,10 +43,10 @@ impl Duration {
 
 impl Machines<'_> {
     /// Simulates the tasks of a step.
-    pub fn duration(&self, tasks: &[Task]) -> Duration {
+    pub fn duration(&self, tasks: &[Task]) -> StepTime {
         let mut clock = Clock { now: 0.0, queue: VecDeque::new(), slowdown: self.slowdown };
         let mut duration =
-            Duration { step_seconds: 0.0, compute_seconds: 0.0, transfer_seconds: 0.0, latency_seconds: 0.0 };
+            StepTime { step_seconds: 0.0, compute_seconds: 0.0, transfer_seconds: 0.0, latency_seconds: 0.0 };
         for task in tasks {
             match task {
                 Task::Compute(work) => {
@@ -60,7 +60,7 @@ impl Machines<'_> {
             }
         }
         clock.wait();
-        Duration { step_seconds: clock.now, ..duration }
+        StepTime { step_seconds: clock.now, ..duration }
     }
 
     fn work(&self, work: &Work) -> f64 {
@@ -68,7 +68,7 @@ impl Machines<'_> {
     }
 
     /// Seconds of a transfer alone, which are added to the totals.
-    fn transfer(&self, transfer: &Transfer, totals: &mut Duration) -> f64 {
+    fn transfer(&self, transfer: &CollectiveCall, totals: &mut StepTime) -> f64 {
         let (latency, wire) = self.topology.seconds(transfer);
         let seconds = latency + wire + transfer.memory_bytes() / self.layers.memory_bytes_per_second();
         totals.transfer_seconds += seconds;
@@ -153,7 +153,7 @@ mod tests {
                     let step = Step { network: &network, scheme, ranks, batch: 128 * ranks, precision };
                     let tasks = step.tasks().unwrap();
                     let found = Machines { layers: &layers, topology, slowdown: 0.0 }.duration(&tasks);
-                    let Duration { step_seconds, compute_seconds, transfer_seconds, .. } = found;
+                    let StepTime { step_seconds, compute_seconds, transfer_seconds, .. } = found;
                     assert!(
                         step_seconds >= compute_seconds.max(transfer_seconds) * (1.0 - 1e-9),
                         "{found:?}"

@@ -1,8 +1,10 @@
 //! What one rank computes and exchanges in a training step, in order.
 
+use super::super::grid::Grid;
 use super::super::job::{ExchangePrecision, Scheme};
+use super::super::split::Split;
 use super::super::traffic::Purpose;
-use super::transfer::{Operation, Transfer};
+use super::transfer::{CollectiveCall, CollectiveKind};
 use crate::engine::Pass;
 use crate::net::{Layer, Network, Operation as LayerOperation};
 use crate::{Error, Result};
@@ -10,8 +12,8 @@ use crate::{Error, Result};
 /// Bytes of an activation.
 const ACTIVATION: f64 = size_of::<f32>() as f64;
 
-/// Bytes of a command to all ranks, and of the losses that they return: as good as none, but messages.
-const CONTROL: f64 = 256.0;
+/// Bytes of a command or of a loss as JSON: as good as none, but each is two messages, its length and itself.
+const CONTROL: f64 = 64.0;
 
 /// A training step whose gradients are shared.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +36,9 @@ pub enum Task {
     /// A pass through a layer.
     Compute(Work),
     /// A transfer that the computation waits for.
-    Exchange(Transfer),
+    Exchange(CollectiveCall),
     /// A transfer that starts now, after earlier ones of this kind, while the computation continues.
-    Start(Transfer),
+    Start(CollectiveCall),
     /// Waits until all transfers have ended.
     WaitForGradients,
 }
@@ -74,19 +76,14 @@ impl Step<'_> {
         self.check()?;
         let layers = &self.network.layers;
         let mut tasks = Vec::new();
-        if self.ranks > 1 {
-            tasks.push(Task::Exchange(Transfer {
-                purpose: Purpose::Control,
-                ..self.all(Operation::Broadcast, CONTROL)
-            }));
-        }
+        tasks.extend(self.control(CollectiveKind::Broadcast));
         for (position, layer) in layers.iter().enumerate() {
-            tasks.extend(self.gather(position, Operation::AllGather));
+            tasks.extend(self.gather(position, CollectiveKind::AllGather));
             let Division { images, parts, .. } = self.division(position);
             tasks.push(compute(position, Pass::Forward, images, parts));
             if position + 1 == layers.len() && parts > 1 {
                 tasks.push(Task::Exchange(activations(
-                    Operation::AllGather,
+                    CollectiveKind::AllGather,
                     parts,
                     images * layer.output.len() as f64,
                 )));
@@ -101,17 +98,18 @@ impl Step<'_> {
             }
             if position > lowest {
                 tasks.push(compute(position, Pass::InputGradient, images, parts));
-                tasks.extend(self.gather(position, Operation::ScatterSums));
+                tasks.extend(self.gather(position, CollectiveKind::ScatterSums));
             }
         }
         tasks.push(Task::WaitForGradients);
-        if self.ranks > 1 {
-            let losses = Transfer { purpose: Purpose::Control, ..self.all(Operation::AllReduce, CONTROL) };
-            tasks.push(Task::Exchange(losses));
-        }
+        tasks.extend(self.control(CollectiveKind::AllGather));
         for (position, _) in layers.iter().enumerate().rev().filter(|(_, layer)| layer.parameters() > 0) {
             let Division { images, parts, .. } = self.division(position);
             tasks.push(compute(position, Pass::Update, images, parts));
+        }
+        if self.is_divided() {
+            // Whether the update left non-finite values in any part.
+            tasks.extend(self.control(CollectiveKind::AllGather));
         }
         Ok(tasks)
     }
@@ -146,7 +144,10 @@ impl Step<'_> {
         }
         let sharing = match scheme {
             Scheme::Data | Scheme::Hybrid { .. } => ranks,
-            Scheme::Columns { columns } if columns >= 2 && ranks.is_multiple_of(columns) => ranks / columns,
+            Scheme::Columns { columns } if columns >= 2 && ranks.is_multiple_of(columns) => {
+                Split::new(self.network, Grid::new(scheme, 0, columns)?)?;
+                ranks / columns
+            }
             Scheme::Columns { columns } => {
                 return Err(Error::usage(format!(
                     "{ranks} processes in groups of {columns} columns, expected a multiple of 2 or more"
@@ -201,15 +202,15 @@ impl Step<'_> {
 
     /// The exchange of the inputs of a layer that needs those of other ranks, or of the gradient with respect to them. The
     /// first layer reads images, which every rank has.
-    fn gather(&self, position: usize, operation: Operation) -> Option<Task> {
+    fn gather(&self, position: usize, kind: CollectiveKind) -> Option<Task> {
         let layer = &self.network.layers[position];
         let Division { images, parts, .. } = self.division(position);
         let needed = position > 0 && parts > 1 && mixes(layer, parts);
-        needed.then(|| Task::Exchange(activations(operation, parts, images * layer.input.len() as f64)))
+        needed.then(|| Task::Exchange(activations(kind, parts, images * layer.input.len() as f64)))
     }
 
     /// The sums of a layer's gradients, weights and biases.
-    fn gradients(&self, position: usize) -> Vec<Transfer> {
+    fn gradients(&self, position: usize) -> Vec<CollectiveCall> {
         let Division { parts, copies, .. } = self.division(position);
         let value = match self.precision {
             ExchangePrecision::F32 => 4.0,
@@ -219,8 +220,8 @@ impl Step<'_> {
         else {
             return Vec::new();
         };
-        let sum = |shape: &[usize]| Transfer {
-            operation: Operation::AllReduce,
+        let sum = |shape: &[usize]| CollectiveCall {
+            kind: CollectiveKind::AllReduce,
             purpose: Purpose::Gradients,
             ranks: copies,
             stride: parts,
@@ -229,15 +230,38 @@ impl Step<'_> {
         vec![sum(&weights), sum(&biases)]
     }
 
-    /// An operation of all ranks.
-    const fn all(&self, operation: Operation, bytes: f64) -> Transfer {
-        Transfer { operation, purpose: Purpose::Control, ranks: self.ranks, stride: 1, bytes }
+    /// A small value of the root or of each rank.
+    fn control(&self, kind: CollectiveKind) -> Vec<Task> {
+        let values = match kind {
+            CollectiveKind::Broadcast | CollectiveKind::AllReduce => 1,
+            CollectiveKind::AllGather | CollectiveKind::ScatterSums => self.ranks,
+        };
+        let message = |bytes: f64| {
+            let bytes = bytes * values as f64;
+            Task::Exchange(CollectiveCall {
+                kind,
+                purpose: Purpose::Control,
+                ranks: self.ranks,
+                stride: 1,
+                bytes,
+            })
+        };
+        if self.ranks == 1 { Vec::new() } else { vec![message(8.0), message(CONTROL)] }
+    }
+
+    /// Whether layers are divided among ranks.
+    fn is_divided(&self) -> bool {
+        match self.scheme {
+            Scheme::Data => false,
+            Scheme::Columns { .. } => true,
+            Scheme::Hybrid { .. } => self.ranks > 1 && self.first_fc() < self.network.layers.len(),
+        }
     }
 }
 
 impl Task {
     /// The transfer of this task, if it is one.
-    pub const fn transfer(self) -> Option<Transfer> {
+    pub const fn transfer(self) -> Option<CollectiveCall> {
         match self {
             Self::Exchange(transfer) | Self::Start(transfer) => Some(transfer),
             Self::Compute(_) | Self::WaitForGradients => None,
@@ -263,8 +287,8 @@ fn compute(layer: usize, pass: Pass, images: f64, parts: usize) -> Task {
 }
 
 /// An exchange of this many activations among neighbors.
-fn activations(operation: Operation, ranks: usize, values: f64) -> Transfer {
-    Transfer { operation, purpose: Purpose::Activations, ranks, stride: 1, bytes: ACTIVATION * values }
+fn activations(kind: CollectiveKind, ranks: usize, values: f64) -> CollectiveCall {
+    CollectiveCall { kind, purpose: Purpose::Activations, ranks, stride: 1, bytes: ACTIVATION * values }
 }
 
 #[cfg(test)]
@@ -308,7 +332,7 @@ mod tests {
     #[test]
     fn data_exchanges_all_gradients() {
         let network = paper();
-        for (ranks, levels) in [(1, 0), (2, 1), (8, 3), (64, 6)] {
+        for (ranks, levels) in [(1_usize, 0), (2, 1), (8, 3), (64, 6)] {
             let step = step(&network, Scheme::Data, ranks, 128 * ranks);
             let gradients = step.bytes_sent(Purpose::Gradients).unwrap();
             let expected = 8.0 * 60_965_224.0 * (ranks - 1) as f64 / ranks as f64;
@@ -316,8 +340,8 @@ mod tests {
             assert_eq!(step.bytes_sent(Purpose::Activations).unwrap(), 0.0);
             let half = Step { precision: ExchangePrecision::F16, ..step };
             assert_eq!(half.bytes_sent(Purpose::Gradients).unwrap(), gradients / 2.0);
-            // Weights and biases of eight layers, a command, and losses.
-            assert_eq!(step.messages().unwrap(), 16 * 2 * levels + 3 * levels);
+            // Weights and biases of eight layers; a command, and the losses of all ranks, each after its length.
+            assert_eq!(step.messages().unwrap(), 16 * 2 * levels + 2 * levels + 2 * (ranks - 1));
         }
     }
 
@@ -336,6 +360,18 @@ mod tests {
         // Two groups have half of the images each, and add the gradients of their halves of the network.
         assert_eq!(sent(4, Purpose::Activations), expected / 2.0);
         assert_eq!(sent(4, Purpose::Gradients), 4.0 * 60_965_224.0 / 2.0);
+    }
+
+    /// [`Split::step_bytes`] is compared with the bytes of real trainings.
+    #[test]
+    fn columns_exchange_what_a_division_does() {
+        for (recipe, columns) in [("paper", 2), ("small", 2), ("cifar-18pct", 4)] {
+            let network = Network::new(&Recipe::load(recipe).unwrap(), 12).unwrap();
+            let scheme = Scheme::Columns { columns };
+            let split = Split::new(&network, Grid::new(scheme, 0, columns).unwrap()).unwrap();
+            let sent = step(&network, scheme, columns, 16).bytes_sent(Purpose::Activations).unwrap();
+            assert_eq!(sent, split.step_bytes(16, 16) as f64, "{recipe}");
+        }
     }
 
     #[test]
@@ -365,7 +401,7 @@ mod tests {
             (Scheme::Data, 256, 128, "128 images for 256 processes"),
             (Scheme::Columns { columns: 2 }, 3, 128, "3 processes in groups of 2"),
             (Scheme::Columns { columns: 1 }, 1, 128, "groups of 1"),
-            (Scheme::Columns { columns: 128 }, 128, 128, "layer conv1: 96 maps"),
+            (Scheme::Columns { columns: 128 }, 128, 128, "layer conv1"),
             (HYBRID, 1024, 131_072, "layer fc8: 1000 maps or units for 1024"),
         ] {
             let error = step(&network, scheme, ranks, batch).tasks().unwrap_err();

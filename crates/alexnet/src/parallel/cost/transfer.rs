@@ -4,7 +4,7 @@ use super::super::traffic::Purpose;
 
 /// A collective operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub enum CollectiveKind {
     /// Sums by halving and doubling: [`Collective::all_reduce`](crate::parallel::Collective::all_reduce).
     AllReduce,
     /// Every rank sends its part to each other: [`Collective::all_gather`](crate::parallel::Collective::all_gather).
@@ -17,9 +17,9 @@ pub enum Operation {
 
 /// A collective operation of one group of ranks.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Transfer {
-    /// The operation.
-    pub operation: Operation,
+pub struct CollectiveCall {
+    /// Which one.
+    pub kind: CollectiveKind,
     /// What it is for.
     pub purpose: Purpose,
     /// The number of ranks in the group.
@@ -32,7 +32,7 @@ pub struct Transfer {
 
 /// One message of a rank, which all members of the group send at the same time.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Message {
+pub struct SentMessage {
     /// Bytes.
     pub bytes: f64,
     /// To whom.
@@ -48,29 +48,29 @@ pub enum Peer {
     Shift(usize),
 }
 
-impl Transfer {
+impl CollectiveCall {
     /// The messages that one rank sends, in order; for a broadcast those of the first rank, which sends most.
     ///
     /// An all-reduce exists for powers of two only. For other numbers of ranks this is what halving and doubling would take
     /// with parts of any size: `2 (ranks - 1) / ranks` of the bytes, in `2 log2(ranks)` messages, rounded up.
-    pub fn messages(&self) -> Vec<Message> {
-        let Self { operation, ranks, stride, bytes, .. } = *self;
+    pub fn messages(&self) -> Vec<SentMessage> {
+        let Self { kind, ranks, stride, bytes, .. } = *self;
         let levels = ranks.next_power_of_two().trailing_zeros();
         let part = |level: u32| bytes / ranks.min(1 << level) as f64;
-        match operation {
-            Operation::AllReduce => {
-                let halve = |level| Message {
+        match kind {
+            CollectiveKind::AllReduce => {
+                let halve = |level| SentMessage {
                     bytes: part(level) - part(level + 1),
                     peer: Peer::Pair(stride << level),
                 };
                 (0..levels).chain((0..levels).rev()).map(halve).collect()
             }
-            Operation::AllGather | Operation::ScatterSums => {
+            CollectiveKind::AllGather | CollectiveKind::ScatterSums => {
                 let bytes = bytes / ranks as f64;
-                (1..ranks).map(|step| Message { bytes, peer: Peer::Shift(stride * step) }).collect()
+                (1..ranks).map(|step| SentMessage { bytes, peer: Peer::Shift(stride * step) }).collect()
             }
-            Operation::Broadcast => {
-                (0..levels).map(|level| Message { bytes, peer: Peer::Shift(stride << level) }).collect()
+            CollectiveKind::Broadcast => {
+                (0..levels).map(|level| SentMessage { bytes, peer: Peer::Shift(stride << level) }).collect()
             }
         }
     }
@@ -82,12 +82,12 @@ impl Transfer {
 
     /// Bytes that one rank reads or writes in its own memory to add or copy what it receives.
     pub fn memory_bytes(&self) -> f64 {
-        let Self { operation, ranks, bytes, .. } = *self;
+        let Self { kind, ranks, bytes, .. } = *self;
         let received = bytes * (ranks - 1) as f64 / ranks as f64;
-        match operation {
+        match kind {
             // Two values are read and their sum is written.
-            Operation::AllReduce | Operation::ScatterSums => 3.0 * received,
-            Operation::AllGather | Operation::Broadcast => 0.0,
+            CollectiveKind::AllReduce | CollectiveKind::ScatterSums => 3.0 * received,
+            CollectiveKind::AllGather | CollectiveKind::Broadcast => 0.0,
         }
     }
 }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     /// The messages and bytes that the first rank really sends.
-    fn counted(ranks: usize, operation: Operation, values: usize) -> (usize, u64) {
+    fn counted(ranks: usize, kind: CollectiveKind, values: usize) -> (usize, u64) {
         let work = |inner: ThreadTransport| {
             let counting = Arc::new(Counting { inner, sent: AtomicUsize::new(0) });
             let (transport, traffic) =
@@ -144,11 +144,11 @@ mod tests {
             let group = Collective::world(&transport, Lane::Main, Purpose::Gradients, &traffic);
             let parts: Vec<_> = (0..ranks).map(|i| i * values / ranks..(i + 1) * values / ranks).collect();
             let mut memory = vec![1.0; values];
-            match operation {
-                Operation::AllReduce => group.all_reduce(&mut memory),
-                Operation::AllGather => group.all_gather(&mut memory, &parts),
-                Operation::ScatterSums => group.scatter_sums(&mut memory, &parts),
-                Operation::Broadcast => group.broadcast(&mut memory),
+            match kind {
+                CollectiveKind::AllReduce => group.all_reduce(&mut memory),
+                CollectiveKind::AllGather => group.all_gather(&mut memory, &parts),
+                CollectiveKind::ScatterSums => group.scatter_sums(&mut memory, &parts),
+                CollectiveKind::Broadcast => group.broadcast(&mut memory),
             }
             .unwrap();
             (counting.sent.load(Ordering::Relaxed), traffic.sent(Purpose::Gradients))
@@ -162,18 +162,18 @@ mod tests {
 
     #[test]
     fn messages_and_bytes_are_those_that_are_really_sent() {
-        use Operation::{AllGather, AllReduce, Broadcast, ScatterSums};
-        for operation in [AllReduce, AllGather, ScatterSums, Broadcast] {
+        use CollectiveKind::{AllGather, AllReduce, Broadcast, ScatterSums};
+        for kind in [AllReduce, AllGather, ScatterSums, Broadcast] {
             for ranks in [1_usize, 2, 3, 4, 6, 8] {
-                if operation == AllReduce && !ranks.is_power_of_two() {
+                if kind == AllReduce && !ranks.is_power_of_two() {
                     continue;
                 }
                 let values = 240;
                 let bytes = (values * size_of::<f32>()) as f64;
-                let transfer = Transfer { operation, purpose: Purpose::Gradients, ranks, stride: 1, bytes };
-                let (messages, sent) = counted(ranks, operation, values);
-                assert_eq!(transfer.messages().len(), messages, "{operation:?} of {ranks}");
-                assert!((transfer.bytes_sent() - sent as f64).abs() < 1e-6, "{operation:?} of {ranks}");
+                let transfer = CollectiveCall { kind, purpose: Purpose::Gradients, ranks, stride: 1, bytes };
+                let (messages, sent) = counted(ranks, kind, values);
+                assert_eq!(transfer.messages().len(), messages, "{kind:?} of {ranks}");
+                assert!((transfer.bytes_sent() - sent as f64).abs() < 1e-6, "{kind:?} of {ranks}");
             }
         }
     }
@@ -181,8 +181,8 @@ mod tests {
     #[test]
     fn other_numbers_of_ranks_lie_between_powers_of_two() {
         let sent = |ranks| {
-            let transfer = Transfer {
-                operation: Operation::AllReduce,
+            let transfer = CollectiveCall {
+                kind: CollectiveKind::AllReduce,
                 purpose: Purpose::Gradients,
                 ranks,
                 stride: 1,

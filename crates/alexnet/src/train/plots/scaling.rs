@@ -48,7 +48,7 @@ pub fn draw_scaling(path: &Path, rows: &[Row]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parallel::cost::plan::{Entry, Outcome};
+    use crate::parallel::cost::plan::{Expectation, SchemeRow};
 
     #[test]
     fn any_number_of_rows_can_be_drawn() {
@@ -58,9 +58,9 @@ mod tests {
             nodes,
             ranks: nodes,
             batch: nodes,
-            schemes: vec![Entry {
+            schemes: vec![SchemeRow {
                 scheme: "data",
-                outcome: Outcome::Unavailable { unavailable: "no".into() },
+                outcome: Expectation::Unavailable { unavailable: "no".into() },
             }],
             best: None,
         };

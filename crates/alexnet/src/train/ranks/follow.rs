@@ -65,11 +65,7 @@ impl Follower<'_> {
                     self.member.take_values(kind, &tensors)?;
                 }
                 Command::SendValues(kind) => self.member.send_values(kind)?,
-                Command::Forward(images) => {
-                    if self.member.is_beside_root() {
-                        self.member.forward(&images)?;
-                    }
-                }
+                Command::Forward(images) => self.member.help_forward(&images)?,
                 Command::Evaluate { views } => self.evaluate(&images.preprocess, views)?,
                 Command::Restart(recipe) => return restart(&recipe).map(Some),
                 Command::End => return Ok(None),

@@ -15,7 +15,7 @@ use crate::engine::{
 use crate::error::Kind;
 use crate::eval::Evaluation;
 use crate::model::Golden;
-use crate::net::{Network, Recipe};
+use crate::net::{Algorithm, Network, Recipe};
 use crate::parallel::traffic::SentBytes;
 use crate::parallel::{self, Split as NetworkSplit};
 use crate::train::config::Config;
@@ -226,6 +226,7 @@ pub(super) fn join(config: &Config) -> Result<(Network, Member, Team)> {
     let shares = Shares::new(config)?;
     let network = Network::new(&config.recipe, config.dataset.classes.len())?;
     let split = NetworkSplit::new(&network, shares.grid)?;
+    check_algorithm(config.recipe.optimizer.algorithm, &shares)?;
     let (job, options) = (&config.job, shares.options(config));
     let team = Team::new(&job.transport);
     let channels = (&job.transport, &team.traffic);
@@ -235,6 +236,17 @@ pub(super) fn join(config: &Config) -> Result<(Network, Member, Team)> {
     }
     let member = Member::new(engine, split, shares, job, &team)?;
     Ok((network, member, team))
+}
+
+/// Returns an error if the algorithm needs whole layers, and layers are divided among ranks.
+fn check_algorithm(algorithm: Algorithm, shares: &Shares) -> Result<()> {
+    match (algorithm, shares.grid.columns()) {
+        (Algorithm::Sgd, _) | (Algorithm::Lars { .. }, 1) => Ok(()),
+        (Algorithm::Lars { .. }, columns) => Err(Error::usage(format!(
+            "`optimizer.algorithm` is \"lars\", which needs the norms of whole layers; here {columns} processes share each layer"
+        ))
+        .help("share batches only (scheme `data`), or use `--set optimizer.algorithm=sgd --set optimizer.trust=none`")),
+    }
 }
 
 /// A loaded batch, or a share of one, as engines take it.

@@ -160,12 +160,15 @@ impl Member {
         on_batch: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Option<Evaluation>> {
         let grid = *self.grid();
-        let share = match grid.scheme() {
-            Scheme::Data | Scheme::Columns { .. } => Share { index: grid.shard(), of: grid.shards() },
-            // All ranks compute the fully connected layers of the same images.
-            Scheme::Hybrid { .. } => Share::WHOLE,
+        let (reports, in_step) = match grid.scheme() {
+            Scheme::Data => (true, false),
+            // The ranks of a column group evaluate the same images.
+            Scheme::Columns { .. } => (grid.column() == 0, false),
+            // All ranks compute the fully connected layers for the images of each.
+            Scheme::Hybrid { .. } => (true, true),
         };
-        let part = Part { world: &self.world, share, reports: grid.column() == 0 };
+        let share = Share { index: grid.shard(), of: grid.shards() };
+        let part = Part { world: &self.world, share, reports, in_step };
         let judge = Classifier { engine: &mut *self.engine, preprocess };
         evaluate_shared(&mut [judge], images, views, workers, part, on_batch)
     }
@@ -202,13 +205,22 @@ impl Member {
         Ok((0..layers).filter_map(|layer| Health::joined(parts(layer))).collect())
     }
 
-    /// The logits of images that the root has: of the ranks that compute its network together, which all call this.
+    /// The logits of images of the root.
     pub(super) fn forward(&mut self, images: &[f32]) -> Result<Vec<f32>> {
         self.engine.forward(images).map(<[f32]>::to_vec)
     }
 
+    /// Takes part in computing the logits of images of the root, if this rank computes a part of its network.
+    pub(super) fn help_forward(&mut self, images: &[f32]) -> Result<()> {
+        match self.grid().scheme() {
+            Scheme::Columns { .. } if self.is_beside_root() => self.engine.forward(images).map(drop),
+            Scheme::Hybrid { .. } => self.engine.forward(&[]).map(drop),
+            Scheme::Data | Scheme::Columns { .. } => Ok(()),
+        }
+    }
+
     /// Whether this rank computes a part of the root's network.
-    pub(super) fn is_beside_root(&self) -> bool {
+    fn is_beside_root(&self) -> bool {
         self.grid().column_group().contains(&0)
     }
 
