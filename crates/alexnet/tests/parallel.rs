@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use alexnet::data::Dataset;
 use alexnet::model::Model;
 use alexnet::parallel::threads::ThreadTransport;
-use alexnet::parallel::{FcExchange, Job, Scheme, Transport};
+use alexnet::parallel::{ExchangePrecision, FcExchange, Job, Scheme, Transport};
 use alexnet::train::{Config, Event, Report, RunFolder, Session, follow};
 use alexnet::{Error, Result};
 
@@ -239,6 +239,25 @@ fn divided_networks_train_as_one() {
     }
 }
 
+/// Gradients in half precision are close, take half the bytes, and are the same on all ranks: the losses do not drift apart.
+#[test]
+fn gradients_travel_in_half_precision() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos_folder = folder.path().join("photos");
+    photos(&photos_folder);
+    let run = |name: &str, precision| {
+        let mut config = config(&photos_folder, &folder.path().join(name));
+        config.job.precision = precision;
+        let report = report(train(2, &config, |_, _| ()));
+        (report.best.unwrap().evaluation.unwrap().loss, report.sent.gradients)
+    };
+    let (loss, bytes) = run("f32", ExchangePrecision::F32);
+    let (half_loss, half_bytes) = run("f16", ExchangePrecision::F16);
+    assert!(loss != half_loss && (half_loss - loss).abs() < 1e-3 * loss, "{half_loss}, {loss}");
+    // A few bytes more, which agree on a scale.
+    assert!((bytes / 2..bytes * 11 / 20).contains(&half_bytes), "{half_bytes}, {bytes}");
+}
+
 /// A training that is stopped twice and resumed on other numbers of ranks ends with the bits of one that is not stopped.
 fn resumes(scheme: Scheme, ranks: [usize; 3]) {
     let folder = tempfile::tempdir().unwrap();
@@ -316,6 +335,11 @@ fn jobs_that_do_not_fit_are_refused() {
     check(2, &batch("9"), "2 processes cannot share a batch of 9 images evenly");
     check(4, &leaves(2), "2 leaves for 4 processes");
     check(2, &leaves(6), "6 leaves for 2 processes");
+    let hybrid = |config: &mut Config| {
+        config.job.scheme = Scheme::Hybrid { exchange: FcExchange::Gather };
+        config.micro_batch = Some(9);
+    };
+    check(2, &hybrid, "a micro-batch of 9 images in a hybrid job");
 }
 
 #[test]
