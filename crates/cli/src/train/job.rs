@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::args::job::{JobArgs, ParallelScheme};
 use crate::cluster::{Cluster, INSTALL};
 use crate::command_line::command_line;
-use alexnet::parallel::{ExchangePrecision, FcExchange, Job, Scheme};
+use alexnet::parallel::{ExchangePrecision, FcExchange, Grid, Job, Scheme};
 use alexnet::train::origin::Requests;
 use alexnet::{Error, Result};
 
@@ -82,28 +82,17 @@ fn start_several() -> String {
 /// Returns an error if the number of processes does not fit the scheme.
 pub(super) fn of(requests: &mut Requests, cluster: &Cluster) -> Result<Job> {
     let scheme = requests.scheme.unwrap_or_default();
-    let size = cluster.size();
+    let (rank, size) = (cluster.transport().rank(), cluster.size());
     match scheme {
-        Scheme::Data => {}
         Scheme::Columns { .. } | Scheme::Hybrid { .. } if size == 1 => {
-            return Err(Error::usage(format!(
-                "this run has the parallel scheme `{scheme}`, but there is one process"
-            ))
-            .help(start_several()));
+            let message = format!("this run has the parallel scheme `{scheme}`, but there is one process");
+            return Err(Error::usage(message).help(start_several()));
         }
-        Scheme::Columns { columns } if !size.is_multiple_of(columns) => {
-            let (below, above) = (size / columns * columns, size.next_multiple_of(columns));
-            let fitting = if below == 0 { above.to_string() } else { format!("{below} or {above}") };
-            return Err(Error::usage(format!("{size} processes cannot form groups of {columns} columns"))
-                .help(format!("start {fitting} processes")));
-        }
-        Scheme::Columns { .. } | Scheme::Hybrid { .. } => {}
+        Scheme::Data | Scheme::Columns { .. } | Scheme::Hybrid { .. } => {}
     }
-    if size > 1 && requests.leaves.is_none() {
-        requests.leaves = Some(match scheme {
-            Scheme::Columns { columns } => size / columns,
-            Scheme::Data | Scheme::Hybrid { .. } => size,
-        });
+    let shards = Grid::new(scheme, rank, size)?.shards();
+    if size > 1 {
+        requests.leaves.get_or_insert(shards);
     }
     Ok(Job {
         scheme,

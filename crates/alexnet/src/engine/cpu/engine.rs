@@ -70,11 +70,13 @@ impl Engine for CpuEngine {
 
     fn apply(&mut self, update: &Update) -> Result<()> {
         self.require_training()?;
+        self.check_algorithm(update)?;
         self.apply_gradients(update);
         Ok(())
     }
 
     fn step(&mut self, batch: &Batch<'_>, update: &Update) -> Result<StepOutcome> {
+        self.check_algorithm(update)?;
         self.train(batch, Gradients::Apply(update))
     }
 

@@ -7,12 +7,13 @@ use rayon::ThreadPool;
 use super::lower::BackwardStep;
 use super::parameters::{Pair, Parameters};
 use super::plan::Plan;
+use crate::engine::batch::Update;
 use crate::engine::division::Division;
 use crate::engine::health::{NonFinite, OutputStatistics};
 use crate::engine::options::Mode;
 use crate::engine::timings::LayerTimings;
 use crate::error::Kind;
-use crate::net::Network;
+use crate::net::{Algorithm, Network};
 use crate::{Error, Result};
 use alexnet_kernels::memory::Buffer;
 
@@ -80,6 +81,20 @@ impl CpuEngine {
             return Err(Error::shape("images", format!("{} values", images.len()), expected));
         }
         Ok(n)
+    }
+
+    /// Checks that this process can apply an update: the rates of LARS follow from the norms of whole layers.
+    ///
+    /// # Errors
+    /// Returns an error if it has a part of them.
+    pub(super) fn check_algorithm(&self, update: &Update) -> Result<()> {
+        match update.algorithm {
+            Algorithm::Lars { .. } if self.division.is_divided() => {
+                Err(Error::usage("LARS is not supported with layers divided among processes")
+                    .help("use `--set optimizer.algorithm=sgd`, or the data scheme"))
+            }
+            Algorithm::Sgd | Algorithm::Lars { .. } => Ok(()),
+        }
     }
 
     /// Checks that the engine can train.
