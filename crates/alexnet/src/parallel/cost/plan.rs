@@ -260,7 +260,6 @@ mod tests {
         for load in [Load::ImagesPerNode(128), Load::GlobalBatch(4096)] {
             for scheme in 0..SCHEMES.len() {
                 let mut slower: Vec<f64> = Vec::new();
-                // Slightly above 1 where ranks share weights: each updates only its own.
                 for name in ["1GbE", "10GbE", "25GbE", "100GbE"] {
                     let rows = rows(load, link(name), ExchangePrecision::F32, &NODES).unwrap();
                     let found: Vec<f64> =
@@ -270,8 +269,10 @@ mod tests {
                         found.iter().all(|&efficiency| efficiency > 0.0 && efficiency < 1.1),
                         "{found:?}"
                     );
-                    let powers = &found[..10];
-                    assert!(powers.windows(2).all(|pair| pair[1] <= pair[0] + 1e-9), "{name}: {found:?}");
+                    // Ranks that share weights gain where each updates its own only.
+                    let gain = if scheme == 0 { 1e-9 } else { 0.05 };
+                    let falls = found[..10].windows(2).all(|pair| pair[1] <= pair[0] + gain);
+                    assert!(falls, "{name}: {found:?}");
                     assert!(slower.iter().zip(&found).all(|(slow, fast)| fast >= slow), "{name}");
                     slower = found;
                 }

@@ -120,10 +120,9 @@ impl Step<'_> {
     /// As [`Step::tasks`].
     pub fn bytes_sent(&self, purpose: Purpose) -> Result<f64> {
         let transfers = self.tasks()?.into_iter().filter_map(|task| task.transfer());
-        Ok(transfers
-            .filter(|transfer| transfer.purpose == purpose)
-            .map(|transfer| transfer.bytes_sent())
-            .sum())
+        let of_purpose = transfers.filter(|transfer| transfer.purpose == purpose);
+        // The sum of no numbers is -0.
+        Ok(of_purpose.fold(0.0, |sum, transfer| sum + transfer.bytes_sent()))
     }
 
     /// Messages that a rank sends in a step.
