@@ -4,8 +4,8 @@ mod support;
 
 use alexnet::engine::{Options, Tensor};
 use alexnet::net::{Network, Recipe};
-use alexnet::parallel::traffic::Purpose;
-use alexnet::parallel::{Grid, Scheme, Split};
+use alexnet::parallel::traffic::Payload;
+use alexnet::parallel::{Grid, NetworkSplit, Scheme};
 use support::ranks::{Images, Rank, UPDATE, assert_close, join, on_ranks, train, whole_engine};
 use support::{every_layer, lively_parameters};
 
@@ -117,10 +117,10 @@ fn the_traffic_of_columns_is_known() {
             let options = images.options();
             let mut rank = Rank::open(transport, Scheme::Columns { columns }, &images.network, &options);
             rank.engine.forward(&images.images).unwrap();
-            let forward = rank.traffic.sent(Purpose::Activations);
+            let forward = rank.traffic.sent(Payload::Activations);
             assert_eq!(forward, rank.split.forward_bytes(n, n), "{recipe}");
             rank.gradients(&images);
-            let step = rank.traffic.sent(Purpose::Activations) - forward;
+            let step = rank.traffic.sent(Payload::Activations) - forward;
             assert_eq!(step, rank.split.step_bytes(n, n), "{recipe}");
             step
         });
@@ -135,7 +135,7 @@ fn the_traffic_of_the_paper_is_that_of_its_figure() {
     let network = Network::new(&Recipe::load("paper").unwrap(), 1000).unwrap();
     for rank in 0..2 {
         let grid = Grid::new(Scheme::Columns { columns: 2 }, rank, 2).unwrap();
-        let split = Split::new(&network, grid).unwrap();
+        let split = NetworkSplit::new(&network, grid).unwrap();
         let (fc, conv3, logits) = (2 * (9216 + 4096 + 4096), 2 * 256 * 13 * 13, 1000);
         assert_eq!(split.step_bytes(128, 128), 128 * 4 * (fc + conv3 + logits) / 2);
         assert_eq!(split.forward_bytes(1, 1), 4 * (fc / 2 + conv3 / 2 + logits) / 2);
@@ -146,7 +146,8 @@ fn the_traffic_of_the_paper_is_that_of_its_figure() {
 fn tensors_are_sliced_and_joined_by_output() {
     for recipe in [every_layer_in_columns(), Recipe::load("small").unwrap()] {
         let network = Network::new(&recipe, 5).unwrap();
-        let split = |rank| Split::new(&network, Grid::new(Scheme::Columns { columns: 2 }, rank, 2).unwrap());
+        let split =
+            |rank| NetworkSplit::new(&network, Grid::new(Scheme::Columns { columns: 2 }, rank, 2).unwrap());
         let splits = [split(0).unwrap(), split(1).unwrap()];
         for tensor in lively_parameters(&network, 3) {
             let parts: Vec<Tensor> = splits.iter().map(|split| split.slice(&tensor).unwrap()).collect();
@@ -165,7 +166,7 @@ fn layers_that_cannot_be_divided_are_named() {
     let error = |recipe: &Recipe, classes: usize, columns: usize| {
         let network = Network::new(recipe, classes).unwrap();
         let grid = Grid::new(Scheme::Columns { columns }, 0, columns).unwrap();
-        let error = Split::new(&network, grid).unwrap_err();
+        let error = NetworkSplit::new(&network, grid).unwrap_err();
         format!("{} ({})", error.message, error.help.unwrap_or_default())
     };
     let paper = Recipe::load("paper").unwrap();

@@ -4,8 +4,8 @@ mod support;
 
 use alexnet::engine::{Device, Options, Tensor};
 use alexnet::net::{Network, Recipe};
-use alexnet::parallel::traffic::Purpose;
-use alexnet::parallel::{FcExchange, Grid, Scheme, Split};
+use alexnet::parallel::traffic::Payload;
+use alexnet::parallel::{FcExchange, Grid, NetworkSplit, Scheme};
 use support::every_layer;
 use support::ranks::{Images, Rank, UPDATE, assert_close, join, on_ranks, train, whole_engine};
 
@@ -129,10 +129,10 @@ fn the_traffic_is_known() {
                 let shard = images.shard(rank.split.grid().shard(), ranks);
                 let own = shard.labels.len();
                 rank.engine.forward(shard.images).unwrap();
-                let forward = rank.traffic.sent(Purpose::Activations);
+                let forward = rank.traffic.sent(Payload::Activations);
                 assert_eq!(forward, rank.split.forward_bytes(own, n), "{exchange}");
                 rank.gradients(&images);
-                let step = rank.traffic.sent(Purpose::Activations) - forward;
+                let step = rank.traffic.sent(Payload::Activations) - forward;
                 assert_eq!(step, rank.split.step_bytes(own, n), "{exchange}");
             });
         }
@@ -145,7 +145,7 @@ fn the_traffic_of_the_paper_is_that_of_its_fully_connected_layers() {
     let network = Network::new(&Recipe::load("paper").unwrap(), 1000).unwrap();
     let scheme = Scheme::Hybrid { exchange: FcExchange::Gather };
     for rank in 0..2 {
-        let split = Split::new(&network, Grid::new(scheme, rank, 2).unwrap()).unwrap();
+        let split = NetworkSplit::new(&network, Grid::new(scheme, rank, 2).unwrap()).unwrap();
         assert_eq!(split.step_bytes(64, 128), 128 * 4 * (2 * (9216 + 4096 + 4096) + 1000) / 2);
     }
 }

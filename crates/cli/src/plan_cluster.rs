@@ -16,7 +16,7 @@ use alexnet::parallel::cost::layer_times::{self, LayerTimes, Measurement};
 use alexnet::parallel::cost::link::{Link, Topology};
 use alexnet::parallel::cost::plan::{Expectation, Load, NODES, Plan, Row, SchemeRow};
 use alexnet::parallel::cost::published::{TwoCards, two_cards};
-use alexnet::parallel::traffic::Purpose;
+use alexnet::parallel::traffic::Payload;
 use alexnet::parallel::transport::Lane;
 use alexnet::parallel::{Collective, FcExchange, Scheme};
 use alexnet::train::layer_times::measure;
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &PlanClusterArgs, cluster: &Cluster, out: &mut Output) -
 
 /// Measures the link between the first two processes of the job.
 fn measure_link(cluster: &Cluster, out: &mut Output) -> CommandResult {
-    let world = Collective::world(cluster.transport(), Lane::Main, Purpose::Control, &Arc::default());
+    let world = Collective::world(cluster.transport(), Lane::Main, Payload::Control, &Arc::default());
     let link = Link::measure(&world)?;
     if cluster.is_root() {
         let (latency, rate) = (1e6 * link.latency_seconds, rate(link.bytes_per_second));

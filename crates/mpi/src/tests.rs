@@ -11,7 +11,7 @@ use crate::transport::PIECE;
 use alexnet::Error;
 use alexnet::parallel::Collective;
 use alexnet::parallel::threads::ThreadTransport;
-use alexnet::parallel::traffic::{Purpose, Traffic};
+use alexnet::parallel::traffic::{Payload, Traffic};
 use alexnet::parallel::transport::{Lane, Transport};
 
 /// Set in the processes that `mpirun` starts.
@@ -70,7 +70,7 @@ fn abort_on_panic(environment: &Environment) {
 }
 
 fn world(transport: &Arc<dyn Transport>) -> Collective {
-    Collective::world(transport, Lane::Main, Purpose::Gradients, &Arc::new(Traffic::default()))
+    Collective::world(transport, Lane::Main, Payload::Gradients, &Arc::new(Traffic::default()))
 }
 
 fn group(transport: Arc<MpiTransport>) -> Collective {

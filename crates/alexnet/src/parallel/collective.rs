@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::half::{self, Scale};
-use super::traffic::{Purpose, Traffic};
+use super::traffic::{Payload, Traffic};
 use super::transport::{Lane, Transport};
 use crate::error::Kind;
 use crate::{Error, Result};
@@ -21,7 +21,7 @@ use alexnet_kernels::f16;
 pub struct Collective {
     transport: Arc<dyn Transport>,
     lane: Lane,
-    purpose: Purpose,
+    purpose: Payload,
     traffic: Arc<Traffic>,
     /// The ranks of the group, in the order of sums and concatenations.
     members: Vec<usize>,
@@ -34,7 +34,7 @@ impl Collective {
     pub fn world(
         transport: &Arc<dyn Transport>,
         lane: Lane,
-        purpose: Purpose,
+        purpose: Payload,
         traffic: &Arc<Traffic>,
     ) -> Self {
         Self {
@@ -418,7 +418,7 @@ mod tests {
                     scope.spawn(move || {
                         let transport: Arc<dyn Transport> = Arc::new(transport);
                         let traffic = Arc::new(Traffic::default());
-                        work(Collective::world(&transport, Lane::Main, Purpose::Gradients, &traffic))
+                        work(Collective::world(&transport, Lane::Main, Payload::Gradients, &traffic))
                     })
                 })
                 .collect();
@@ -438,7 +438,7 @@ mod tests {
             let sums = on_ranks(size, |group| {
                 let mut own = values(group.index(), len);
                 group.all_reduce(&mut own).unwrap();
-                (own, group.traffic.sent(Purpose::Gradients))
+                (own, group.traffic.sent(Payload::Gradients))
             });
             for (sum, sent) in sums {
                 assert_eq!(sum, expected);
@@ -454,7 +454,7 @@ mod tests {
         let results = on_ranks(ranks.len(), |group| {
             let mut own = ranks[group.index()].clone();
             group.all_reduce_f16(&mut own).unwrap();
-            (own, group.traffic.sent(Purpose::Gradients))
+            (own, group.traffic.sent(Payload::Gradients))
         });
         let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
         for (sums, _) in &results {

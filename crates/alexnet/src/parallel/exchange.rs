@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use alexnet_kernels::geometry::ChannelSlice;
 
 use super::collective::Collective;
-use super::split::{Junction, Split};
+use super::split::{Junction, NetworkSplit};
 use crate::Result;
 use crate::engine::Exchange;
 
@@ -25,7 +25,12 @@ struct ChannelJunction {
 
 impl ChannelExchange {
     /// The exchanges of the ranks in `columns`, a column group, from layer `first` on.
-    pub(super) fn new(split: &Split, columns: &Collective, ranks: &[usize], first: usize) -> Result<Self> {
+    pub(super) fn new(
+        split: &NetworkSplit,
+        columns: &Collective,
+        ranks: &[usize],
+        first: usize,
+    ) -> Result<Self> {
         let junction = |at: usize| -> Result<Option<ChannelJunction>> {
             let Some(Junction { columns: members, slices, .. }) = split.junction(at) else { return Ok(None) };
             Ok(Some(ChannelJunction { group: columns.group(ranks[members].to_vec())?, slices }))

@@ -86,7 +86,7 @@ impl Grid {
     }
 
     /// The ranks that compute gradients of the same weights on other shards, in order; see
-    /// [`Split::is_shared`](super::Split::is_shared).
+    /// [`NetworkSplit::is_shared`](super::NetworkSplit::is_shared).
     pub fn data_peers(&self) -> Vec<usize> {
         match self.scheme {
             Scheme::Data | Scheme::Hybrid { .. } => (0..self.size).collect(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::collective::Collective;
-use super::traffic::Purpose;
+use super::traffic::Payload;
 use super::transport::{Lane, Solo, Transport};
 
 /// How processes share a training.
@@ -117,7 +117,7 @@ impl Job {
 
     /// All processes of the job, for results.
     pub fn world(&self) -> Collective {
-        Collective::world(&self.transport, Lane::Main, Purpose::Control, &Arc::default())
+        Collective::world(&self.transport, Lane::Main, Payload::Control, &Arc::default())
     }
 
     /// Whether this process is the one that reports, saves, and decides.

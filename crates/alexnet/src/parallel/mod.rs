@@ -37,6 +37,6 @@ pub mod transport;
 pub use collective::Collective;
 pub use grid::Grid;
 pub use job::{ExchangePrecision, FcExchange, Job, Scheme};
-pub use split::Split;
+pub use split::NetworkSplit;
 pub use split_open::open;
 pub use transport::{Solo, Transport};

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 ///
 /// A layer is either whole on every process, or each process computes consecutive output channels of it.
 #[derive(Clone, Debug)]
-pub struct Split {
+pub struct NetworkSplit {
     whole: Network,
     local: Network,
     grid: Grid,
@@ -35,7 +35,7 @@ pub(super) struct Junction {
     pub(super) pixels: usize,
 }
 
-impl Split {
+impl NetworkSplit {
     /// Divides `network` among the ranks of a grid.
     ///
     /// # Errors

@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use super::collective::Collective;
 use super::exchange::ChannelExchange;
-use super::split::Split;
+use super::split::NetworkSplit;
 use crate::Result;
 use crate::engine::{Division, UnitSums};
 
 /// The exchanges between the layers from `first` on.
-pub(super) fn division(split: &Split, world: &Collective, first: usize, sums: UnitSums) -> Result<Division> {
+pub(super) fn division(
+    split: &NetworkSplit,
+    world: &Collective,
+    first: usize,
+    sums: UnitSums,
+) -> Result<Division> {
     let ranks = split.grid().column_group();
     let exchange = ChannelExchange::new(split, &world.group(ranks.clone())?, &ranks, first)?;
     let slices = (first..split.whole().layers.len()).map(|layer| split.own(layer)).collect();

@@ -5,7 +5,7 @@ use alexnet_kernels::loss;
 
 use super::collective::Collective;
 use super::job::FcExchange;
-use super::split::Split;
+use super::split::NetworkSplit;
 use super::split_division::division;
 use super::split_round::{Found, OwnImages, Step, gather, rows};
 use super::split_rounds as rounds;
@@ -21,7 +21,7 @@ use crate::{Error, Result};
 /// Two engines: the layers below the first fully connected one, and the others.
 #[derive(Debug)]
 pub(super) struct HybridEngine {
-    split: Split,
+    split: NetworkSplit,
     exchange: FcExchange,
     leaves: usize,
     /// Whole layers, for the images of this rank.
@@ -44,7 +44,7 @@ impl HybridEngine {
     /// Returns an error if the network starts with a fully connected layer, or an engine cannot be opened.
     pub(super) fn open(
         device: Device,
-        split: Split,
+        split: NetworkSplit,
         exchange: FcExchange,
         (activations, control): (Collective, Collective),
         options: &Options,

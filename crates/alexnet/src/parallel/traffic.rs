@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 /// Bytes that this rank has sent. Shared by the collectives of a rank.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    sent: [AtomicU64; Purpose::ALL.len()],
+    sent: [AtomicU64; Payload::ALL.len()],
 }
 
 /// What bytes are sent for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Purpose {
+pub enum Payload {
     /// Gradients of weights and biases.
     Gradients,
     /// Activations, and gradients with respect to them.
@@ -22,28 +22,28 @@ pub enum Purpose {
     Control,
 }
 
-impl Purpose {
+impl Payload {
     /// All purposes.
     pub const ALL: [Self; 3] = [Self::Gradients, Self::Activations, Self::Control];
 }
 
 impl Traffic {
     /// Adds bytes.
-    pub fn add(&self, purpose: Purpose, bytes: usize) {
+    pub fn add(&self, purpose: Payload, bytes: usize) {
         self.sent[purpose as usize].fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Bytes sent so far for a purpose.
-    pub fn sent(&self, purpose: Purpose) -> u64 {
+    pub fn sent(&self, purpose: Payload) -> u64 {
         self.sent[purpose as usize].load(Ordering::Relaxed)
     }
 
     /// Bytes sent so far.
     pub fn bytes(&self) -> SentBytes {
         SentBytes {
-            gradients: self.sent(Purpose::Gradients),
-            activations: self.sent(Purpose::Activations),
-            control: self.sent(Purpose::Control),
+            gradients: self.sent(Payload::Gradients),
+            activations: self.sent(Payload::Activations),
+            control: self.sent(Payload::Control),
         }
     }
 }

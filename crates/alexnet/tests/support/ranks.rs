@@ -5,9 +5,9 @@ use std::sync::Arc;
 use alexnet::engine::{Batch, Device, Engine, LayerGradient, Options, Shard, Tensor, Update};
 use alexnet::net::{Network, Recipe};
 use alexnet::parallel::threads::ThreadTransport;
-use alexnet::parallel::traffic::{Purpose, Traffic};
+use alexnet::parallel::traffic::{Payload, Traffic};
 use alexnet::parallel::transport::Lane;
-use alexnet::parallel::{Collective, Grid, Scheme, Split, Transport};
+use alexnet::parallel::{Collective, Grid, NetworkSplit, Scheme, Transport};
 
 use super::{lively_parameters, normals, relative_rms};
 
@@ -49,7 +49,7 @@ impl Images {
 /// A rank with its engine.
 pub(crate) struct Rank {
     pub(crate) engine: Box<dyn Engine>,
-    pub(crate) split: Split,
+    pub(crate) split: NetworkSplit,
     pub(crate) peers: Collective,
     pub(crate) traffic: Arc<Traffic>,
 }
@@ -64,13 +64,13 @@ impl Rank {
         let transport: Arc<dyn Transport> = Arc::new(transport);
         let traffic = Arc::new(Traffic::default());
         let grid = Grid::new(scheme, transport.rank(), transport.size()).unwrap();
-        let split = Split::new(network, grid).unwrap();
+        let split = NetworkSplit::new(network, grid).unwrap();
         let parts = (&transport, &traffic);
         let mut engine = alexnet::parallel::open(Device::Cpu, network, grid, parts, options).unwrap();
         let own: Vec<Tensor> =
             lively_parameters(network, 1).iter().map(|tensor| split.slice(tensor).unwrap()).collect();
         engine.load(&own).unwrap();
-        let world = Collective::world(&transport, Lane::Gradients, Purpose::Gradients, &traffic);
+        let world = Collective::world(&transport, Lane::Gradients, Payload::Gradients, &traffic);
         let peers = world.group(grid.data_peers()).unwrap();
         Self { engine, split, peers, traffic }
     }
@@ -116,7 +116,7 @@ pub(crate) fn assert_close(found: &[f32], expected: &[f32], tolerance: f64, what
 }
 
 /// The whole tensors of the parts that the first column group has.
-pub(crate) fn join(ranks: &[(Split, Vec<Tensor>)]) -> Vec<Tensor> {
+pub(crate) fn join(ranks: &[(NetworkSplit, Vec<Tensor>)]) -> Vec<Tensor> {
     let split = &ranks[0].0;
     let tensor = |i: usize| {
         let parts: Vec<Tensor> =

@@ -17,7 +17,7 @@ use alexnet::data::{Dataset, Preprocess, Split};
 use alexnet::error::Kind;
 use alexnet::eval::{Classifier, Evaluation, Part, Predictor, evaluate_shared, model_path, same_classes};
 use alexnet::parallel::Collective;
-use alexnet::parallel::traffic::Purpose;
+use alexnet::parallel::traffic::Payload;
 use alexnet::parallel::transport::Lane;
 use alexnet::{Error, Result};
 use choice::{Choice, choose};
@@ -76,7 +76,7 @@ fn evaluate(
     mut progress: Progress,
 ) -> Result<Evaluation> {
     let mut classifiers: Vec<Classifier<'_>> = models.iter_mut().map(Predictor::classifier).collect();
-    let ranks = Collective::world(cluster.transport(), Lane::Main, Purpose::Control, &Arc::default());
+    let ranks = Collective::world(cluster.transport(), Lane::Main, Payload::Control, &Arc::default());
     let counts: Vec<usize> = ranks.all_gather_values(&split.len())?;
     if counts.iter().any(|&count| count != split.len()) {
         return Err(Error::data(format!("the processes find {counts:?} images, expected the same number"))

@@ -171,14 +171,14 @@ mod tests {
     use super::super::transfer::CollectiveKind;
     use super::*;
     use crate::parallel::threads::ThreadTransport;
-    use crate::parallel::traffic::{Purpose, Traffic};
+    use crate::parallel::traffic::{Payload, Traffic};
     use crate::parallel::transport::Lane;
     use crate::parallel::{Solo, Transport};
 
     fn all_reduce(ranks: usize, bytes: f64) -> CollectiveCall {
         CollectiveCall {
             kind: CollectiveKind::AllReduce,
-            purpose: Purpose::Gradients,
+            purpose: Payload::Gradients,
             ranks,
             stride: 1,
             bytes,
@@ -225,7 +225,7 @@ mod tests {
             Link::measure(&Collective::world(
                 &transport,
                 Lane::Main,
-                Purpose::Control,
+                Payload::Control,
                 &Arc::new(Traffic::default()),
             ))
         };

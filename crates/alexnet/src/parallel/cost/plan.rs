@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::super::job::{ExchangePrecision, Scheme};
-use super::super::traffic::Purpose;
+use super::super::traffic::Payload;
 use super::layer_times::LayerTimes;
 use super::link::Topology;
 use super::simulate::{Machines, StepTime};
@@ -202,8 +202,8 @@ impl Plan<'_> {
             exposed_seconds,
             images_per_second,
             efficiency: images_per_second / (ranks as f64 * self.alone(&machines)?),
-            gradient_bytes: step.bytes_sent(Purpose::Gradients)?,
-            activation_bytes: step.bytes_sent(Purpose::Activations)?,
+            gradient_bytes: step.bytes_sent(Payload::Gradients)?,
+            activation_bytes: step.bytes_sent(Payload::Activations)?,
             messages: step.messages()?,
             limit,
         })

@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 use super::super::job::{ExchangePrecision, Scheme};
-use super::super::traffic::Purpose;
+use super::super::traffic::Payload;
 use super::link::Link;
 use super::step::Step;
 use crate::Result;
@@ -57,7 +57,7 @@ pub fn two_cards() -> Result<TwoCards> {
     let card_images_per_second = share_of_peak * GTX_580_GFLOPS / gflop_per_image(&network);
     let scheme = Scheme::Columns { columns: 2 };
     let step = Step { network: &network, scheme, ranks: 2, batch: BATCH, precision: ExchangePrecision::F32 };
-    let bytes_sent = step.bytes_sent(Purpose::Activations)?;
+    let bytes_sent = step.bytes_sent(Payload::Activations)?;
     let exchange = step.messages()? as f64 * PCIE.latency_seconds + bytes_sent / PCIE.bytes_per_second;
     // Each card computes half of every layer, and nothing overlaps.
     let seconds = BATCH as f64 / card_images_per_second / 2.0 + exchange;

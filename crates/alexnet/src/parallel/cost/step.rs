@@ -2,8 +2,8 @@
 
 use super::super::grid::Grid;
 use super::super::job::{ExchangePrecision, Scheme};
-use super::super::split::Split;
-use super::super::traffic::Purpose;
+use super::super::split::NetworkSplit;
+use super::super::traffic::Payload;
 use super::transfer::{CollectiveCall, CollectiveKind};
 use crate::engine::Pass;
 use crate::net::{Layer, Network, Operation as LayerOperation};
@@ -118,7 +118,7 @@ impl Step<'_> {
     ///
     /// # Errors
     /// As [`Step::tasks`].
-    pub fn bytes_sent(&self, purpose: Purpose) -> Result<f64> {
+    pub fn bytes_sent(&self, purpose: Payload) -> Result<f64> {
         let transfers = self.tasks()?.into_iter().filter_map(|task| task.transfer());
         let of_purpose = transfers.filter(|transfer| transfer.purpose == purpose);
         // The sum of no numbers is -0.
@@ -144,7 +144,7 @@ impl Step<'_> {
         let sharing = match scheme {
             Scheme::Data | Scheme::Hybrid { .. } => ranks,
             Scheme::Columns { columns } if columns >= 2 && ranks.is_multiple_of(columns) => {
-                Split::new(self.network, Grid::new(scheme, 0, columns)?)?;
+                NetworkSplit::new(self.network, Grid::new(scheme, 0, columns)?)?;
                 ranks / columns
             }
             Scheme::Columns { columns } => {
@@ -221,7 +221,7 @@ impl Step<'_> {
         };
         let sum = |shape: &[usize]| CollectiveCall {
             kind: CollectiveKind::AllReduce,
-            purpose: Purpose::Gradients,
+            purpose: Payload::Gradients,
             ranks: copies,
             stride: parts,
             bytes: value * shape.iter().product::<usize>() as f64 / parts as f64,
@@ -239,7 +239,7 @@ impl Step<'_> {
             let bytes = bytes * values as f64;
             Task::Exchange(CollectiveCall {
                 kind,
-                purpose: Purpose::Control,
+                purpose: Payload::Control,
                 ranks: self.ranks,
                 stride: 1,
                 bytes,
@@ -287,7 +287,7 @@ fn compute(layer: usize, pass: Pass, images: f64, parts: usize) -> Task {
 
 /// An exchange of this many activations among neighbors.
 fn activations(kind: CollectiveKind, ranks: usize, values: f64) -> CollectiveCall {
-    CollectiveCall { kind, purpose: Purpose::Activations, ranks, stride: 1, bytes: ACTIVATION * values }
+    CollectiveCall { kind, purpose: Payload::Activations, ranks, stride: 1, bytes: ACTIVATION * values }
 }
 
 #[cfg(test)]
@@ -314,14 +314,14 @@ mod tests {
         let fc: usize =
             network.layers.iter().filter(|layer| layer.kind() == "fc").map(Layer::parameters).sum();
         // Data-parallel fully connected layers.
-        let all = step(&network, Scheme::Data, ranks, 128).bytes_sent(Purpose::Gradients).unwrap();
-        let convolutions = step(&network, HYBRID, ranks, 128).bytes_sent(Purpose::Gradients).unwrap();
+        let all = step(&network, Scheme::Data, ranks, 128).bytes_sent(Payload::Gradients).unwrap();
+        let convolutions = step(&network, HYBRID, ranks, 128).bytes_sent(Payload::Gradients).unwrap();
         assert!((all - convolutions - rest * 8.0 * fc as f64).abs() < 1.0);
         let per_step = (all - convolutions) / rest;
         assert!((per_step / 1e6 - 469.0).abs() < 0.1, "{per_step}");
         // Divided ones, without the logits, which the figure does not count.
         let batch = 1024;
-        let sent = step(&network, HYBRID, ranks, batch).bytes_sent(Purpose::Activations).unwrap();
+        let sent = step(&network, HYBRID, ranks, batch).bytes_sent(Payload::Activations).unwrap();
         let per_image = sent / rest / batch as f64 - 4.0 * 1000.0;
         assert!((per_image / 1e3 - 139.0).abs() < 0.5, "{per_image}");
         let crossover = per_step / per_image;
@@ -333,12 +333,12 @@ mod tests {
         let network = paper();
         for (ranks, levels) in [(1_usize, 0), (2, 1), (8, 3), (64, 6)] {
             let step = step(&network, Scheme::Data, ranks, 128 * ranks);
-            let gradients = step.bytes_sent(Purpose::Gradients).unwrap();
+            let gradients = step.bytes_sent(Payload::Gradients).unwrap();
             let expected = 8.0 * 60_965_224.0 * (ranks - 1) as f64 / ranks as f64;
             assert!((gradients - expected).abs() < 1.0, "{gradients} {expected}");
-            assert_eq!(step.bytes_sent(Purpose::Activations).unwrap(), 0.0);
+            assert_eq!(step.bytes_sent(Payload::Activations).unwrap(), 0.0);
             let half = Step { precision: ExchangePrecision::F16, ..step };
-            assert_eq!(half.bytes_sent(Purpose::Gradients).unwrap(), gradients / 2.0);
+            assert_eq!(half.bytes_sent(Payload::Gradients).unwrap(), gradients / 2.0);
             // Weights and biases of eight layers; a command, and the losses of all ranks, each after its length.
             assert_eq!(step.messages().unwrap(), 16 * 2 * levels + 2 * levels + 2 * (ranks - 1));
         }
@@ -354,21 +354,21 @@ mod tests {
         // Half of the inputs of conv3, fc6, fc7 and fc8, and back; half of the logits.
         let inputs = 13 * 13 * 256 + 9216 + 4096 + 4096;
         let expected = (4 * batch * (2 * inputs + 1000) / 2) as f64;
-        assert_eq!(sent(2, Purpose::Activations), expected);
-        assert_eq!(sent(2, Purpose::Gradients), 0.0);
+        assert_eq!(sent(2, Payload::Activations), expected);
+        assert_eq!(sent(2, Payload::Gradients), 0.0);
         // Two groups have half of the images each, and add the gradients of their halves of the network.
-        assert_eq!(sent(4, Purpose::Activations), expected / 2.0);
-        assert_eq!(sent(4, Purpose::Gradients), 4.0 * 60_965_224.0 / 2.0);
+        assert_eq!(sent(4, Payload::Activations), expected / 2.0);
+        assert_eq!(sent(4, Payload::Gradients), 4.0 * 60_965_224.0 / 2.0);
     }
 
-    /// [`Split::step_bytes`] is compared with the bytes of real trainings.
+    /// [`NetworkSplit::step_bytes`] is compared with the bytes of real trainings.
     #[test]
     fn columns_exchange_what_a_division_does() {
         for (recipe, columns) in [("paper", 2), ("small", 2), ("cifar-18pct", 4)] {
             let network = Network::new(&Recipe::load(recipe).unwrap(), 12).unwrap();
             let scheme = Scheme::Columns { columns };
-            let split = Split::new(&network, Grid::new(scheme, 0, columns).unwrap()).unwrap();
-            let sent = step(&network, scheme, columns, 16).bytes_sent(Purpose::Activations).unwrap();
+            let split = NetworkSplit::new(&network, Grid::new(scheme, 0, columns).unwrap()).unwrap();
+            let sent = step(&network, scheme, columns, 16).bytes_sent(Payload::Activations).unwrap();
             assert_eq!(sent, split.step_bytes(16, 16) as f64, "{recipe}");
         }
     }

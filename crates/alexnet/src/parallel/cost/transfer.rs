@@ -1,6 +1,6 @@
 //! The messages and bytes of collective operations, as [`Collective`](crate::parallel::Collective) sends them.
 
-use super::super::traffic::Purpose;
+use super::super::traffic::Payload;
 
 /// A collective operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct CollectiveCall {
     /// Which one.
     pub kind: CollectiveKind,
     /// What it is for.
-    pub purpose: Purpose,
+    pub purpose: Payload,
     /// The number of ranks in the group.
     pub ranks: usize,
     /// The distance between neighboring members of the group: 1 for consecutive ranks.
@@ -141,7 +141,7 @@ mod tests {
             let counting = Arc::new(Counting { inner, sent: AtomicUsize::new(0) });
             let (transport, traffic) =
                 (Arc::clone(&counting) as Arc<dyn Transport>, Arc::new(Traffic::default()));
-            let group = Collective::world(&transport, Lane::Main, Purpose::Gradients, &traffic);
+            let group = Collective::world(&transport, Lane::Main, Payload::Gradients, &traffic);
             let parts: Vec<_> = (0..ranks).map(|i| i * values / ranks..(i + 1) * values / ranks).collect();
             let mut memory = vec![1.0; values];
             match kind {
@@ -151,7 +151,7 @@ mod tests {
                 CollectiveKind::Broadcast => group.broadcast(&mut memory),
             }
             .unwrap();
-            (counting.sent.load(Ordering::Relaxed), traffic.sent(Purpose::Gradients))
+            (counting.sent.load(Ordering::Relaxed), traffic.sent(Payload::Gradients))
         };
         std::thread::scope(|scope| {
             let ranks = ThreadTransport::job(ranks).into_iter();
@@ -170,7 +170,7 @@ mod tests {
                 }
                 let values = 240;
                 let bytes = (values * size_of::<f32>()) as f64;
-                let transfer = CollectiveCall { kind, purpose: Purpose::Gradients, ranks, stride: 1, bytes };
+                let transfer = CollectiveCall { kind, purpose: Payload::Gradients, ranks, stride: 1, bytes };
                 let (messages, sent) = counted(ranks, kind, values);
                 assert_eq!(transfer.messages().len(), messages, "{kind:?} of {ranks}");
                 assert!((transfer.bytes_sent() - sent as f64).abs() < 1e-6, "{kind:?} of {ranks}");
@@ -183,7 +183,7 @@ mod tests {
         let sent = |ranks| {
             let transfer = CollectiveCall {
                 kind: CollectiveKind::AllReduce,
-                purpose: Purpose::Gradients,
+                purpose: Payload::Gradients,
                 ranks,
                 stride: 1,
                 bytes: 1000.0,

@@ -17,7 +17,7 @@ use crate::eval::Evaluation;
 use crate::model::Golden;
 use crate::net::{Algorithm, Network, Recipe};
 use crate::parallel::traffic::SentBytes;
-use crate::parallel::{self, Split as NetworkSplit};
+use crate::parallel::{self, NetworkSplit};
 use crate::train::config::Config;
 use crate::train::training_images::TrainingImages;
 use crate::{Error, Result};

@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use super::shares::Shares;
 use super::team::Team;
-use crate::data::{Preprocess, Share, Split as Images};
+use crate::data::{Preprocess, Share, Split};
 use crate::engine::{
     Batch, Engine, Health, LayerGradient, NonFinite, OutputStatistics, StepOutcome, Tensor, TensorKind,
     Update,
 };
 use crate::error::Kind;
 use crate::eval::{Classifier, Evaluation, Part, evaluate_shared};
-use crate::parallel::traffic::Purpose;
+use crate::parallel::traffic::Payload;
 use crate::parallel::transport::Lane;
-use crate::parallel::{Collective, ExchangePrecision, Grid, Job, Scheme, Split};
+use crate::parallel::{Collective, ExchangePrecision, Grid, Job, NetworkSplit, Scheme};
 use crate::{Error, Result};
 
 /// One of the ranks of a job: its engine, and how it shares gradients, values and results.
@@ -24,7 +24,7 @@ pub(super) struct Member {
     /// Computes this rank's part of the network.
     pub(super) engine: Box<dyn Engine>,
     pub(super) shares: Shares,
-    split: Split,
+    split: NetworkSplit,
     /// The ranks that compute gradients of the same weights.
     gradients: Collective,
     precision: ExchangePrecision,
@@ -45,7 +45,7 @@ struct ShareOutcome {
 impl Member {
     pub(super) fn new(
         engine: Box<dyn Engine>,
-        split: Split,
+        split: NetworkSplit,
         shares: Shares,
         job: &Job,
         team: &Team,
@@ -55,8 +55,8 @@ impl Member {
         };
         let grid = split.grid();
         Ok(Self {
-            gradients: group(Lane::Gradients, Purpose::Gradients, grid.data_peers())?,
-            columns: group(Lane::Main, Purpose::Control, grid.column_group())?,
+            gradients: group(Lane::Gradients, Payload::Gradients, grid.data_peers())?,
+            columns: group(Lane::Main, Payload::Control, grid.column_group())?,
             world: team.world.clone(),
             precision: job.precision,
             non_finite: None,
@@ -154,7 +154,7 @@ impl Member {
     pub(super) fn evaluate(
         &mut self,
         preprocess: &Arc<Preprocess>,
-        images: &Images,
+        images: &Split,
         views: usize,
         workers: usize,
         on_batch: &mut dyn FnMut(usize) -> Result<()>,

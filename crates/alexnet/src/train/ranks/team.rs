@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::command::Command;
 use crate::Result;
 use crate::parallel::Collective;
-use crate::parallel::traffic::{Purpose, Traffic};
+use crate::parallel::traffic::{Payload, Traffic};
 use crate::parallel::transport::{Lane, Transport};
 
 /// The ranks of a job, as rank 0 sees them. A job of one process has no others, and commands go nowhere.
@@ -23,7 +23,7 @@ pub(in crate::train) struct Team {
 impl Team {
     pub(super) fn new(transport: &Arc<dyn Transport>) -> Self {
         let traffic = Arc::new(Traffic::default());
-        let collective = |lane| Collective::world(transport, lane, Purpose::Control, &traffic);
+        let collective = |lane| Collective::world(transport, lane, Payload::Control, &traffic);
         Self {
             commands: collective(Lane::Commands),
             world: collective(Lane::Main),
