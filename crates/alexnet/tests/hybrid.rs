@@ -162,7 +162,7 @@ fn micro_batches_are_refused() {
         alexnet::parallel::open(Device::Cpu, &images.network, grid, (&transport, &traffic), &options)
             .unwrap_err()
     });
-    assert!(errors.iter().all(|error| error.message.contains("micro-batches are not supported")));
+    assert!(errors.iter().all(|error| error.message.contains("a micro-batch of 9 images in a hybrid job")));
 }
 
 /// Frozen layers, momentum and single tensors are those of the layer, whichever engine has it.

@@ -338,6 +338,7 @@ fn jobs_that_do_not_fit_are_refused() {
     let hybrid = |config: &mut Config| {
         config.job.scheme = Scheme::Hybrid { exchange: FcExchange::Gather };
         config.micro_batch = Some(9);
+        config.recipe.set("optimizer.batch", "32").unwrap();
     };
     check(2, &hybrid, "a micro-batch of 9 images in a hybrid job");
 }

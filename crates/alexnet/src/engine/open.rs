@@ -39,7 +39,7 @@ pub fn open_part(
 /// [`open_part`] for consecutive layers of a network, which are trained in stages.
 ///
 /// # Errors
-/// As [`open`], or if the options have micro-batches.
+/// As [`open`]. Calls return an error for more images than a micro-batch has.
 pub fn open_stage(
     device: Device,
     network: Network,
@@ -47,6 +47,6 @@ pub fn open_stage(
     options: &Options,
 ) -> Result<Box<dyn Stage>> {
     match device {
-        Device::Cpu => Ok(Box::new(CpuEngine::open_stage(network, division, options)?)),
+        Device::Cpu => Ok(Box::new(CpuEngine::open(network, division, options)?)),
     }
 }

@@ -59,6 +59,13 @@ impl HybridEngine {
             let message = format!("{} leaves for {ranks} processes, expected a multiple", options.leaves);
             return Err(Error::usage(message).help(format!("{ranks} leaves")));
         }
+        let share = options.batch.div_ceil(ranks);
+        if let Some(micro_batch) = options.micro_batch.filter(|&micro_batch| micro_batch < share) {
+            let message = format!(
+                "a micro-batch of {micro_batch} images in a hybrid job, expected whole shares, {share}"
+            );
+            return Err(Error::usage(message).help("omit --micro-batch, or use the data scheme"));
+        }
         let below = Network { classes: last.output.len(), layers: whole.layers[..first].to_vec(), ..*whole };
         let above = Network {
             input: last.output,

@@ -28,24 +28,6 @@ impl CpuEngine {
         Self::allocate(network, division, plan, options.threads)
     }
 
-    /// Opens an engine whose layers are trained in stages.
-    ///
-    /// # Errors
-    /// As [`CpuEngine::open`], or if the options have micro-batches: a stage keeps the activations of all images.
-    pub(in crate::engine) fn open_stage(
-        network: Network,
-        division: Division,
-        options: &Options,
-    ) -> Result<Self> {
-        match options.micro_batch {
-            Some(micro_batch) if micro_batch < options.batch => Err(Error::usage(
-                "micro-batches are not supported with fully connected layers divided among processes (hybrid)",
-            )
-            .help("omit --micro-batch, or use the data scheme")),
-            Some(_) | None => Self::open(network, division, options),
-        }
-    }
-
     fn allocate(network: Network, division: Division, plan: Plan, threads: usize) -> Result<Self> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)

@@ -96,9 +96,13 @@ impl Stage for CpuEngine {
 impl CpuEngine {
     fn check_stage(&self, batch: &StageBatch<'_>) -> Result<usize> {
         let n = self.count_from(0, batch.inputs)?;
-        match batch.keys.len() == n {
-            true => Ok(n),
-            false => Err(Error::shape("keys", batch.keys.len(), format!("{n}, one per image"))),
+        if batch.keys.len() != n {
+            return Err(Error::shape("keys", batch.keys.len(), format!("{n}, one per image")));
+        }
+        // The activations of all images stay until the second call.
+        match self.plan.micro_batch {
+            most if n > most => Err(Error::shape("images", n, format!("up to {most}, the micro-batch"))),
+            _ => Ok(n),
         }
     }
 }

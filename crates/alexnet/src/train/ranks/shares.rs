@@ -4,7 +4,7 @@ use alexnet_kernels::micro_batch::GRANULE;
 
 use crate::data::Share;
 use crate::engine::Options;
-use crate::parallel::{Grid, Job, Scheme};
+use crate::parallel::{Grid, Job};
 use crate::train::config::Config;
 use crate::{Error, Result};
 
@@ -49,13 +49,6 @@ impl Shares {
                 "{of} processes cannot share a batch of {batch} images evenly"
             ))
             .help(format!("use a batch of {below} or {above}: `--set optimizer.batch={above}`")));
-        }
-        if let (Scheme::Hybrid { .. }, Some(micro_batch)) = (scheme, config.micro_batch) {
-            let message =
-                format!("a micro-batch of {micro_batch} images in a hybrid job, expected whole shares");
-            return Err(
-                Error::usage(message).help("start more processes to save memory, or use `--parallel data`")
-            );
         }
         Ok(Self { grid, share: Share { index, of }, leaves })
     }
