@@ -8,11 +8,13 @@ mod place;
 #[path = "../../alexnet/tests/support/mod.rs"]
 mod support;
 
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alexnet::model::Model;
+use alexnet_kernels::hash::combine;
 use assert_cmd::cargo::cargo_bin;
 use place::{Place, finished, wait_for_lines};
 
@@ -56,16 +58,21 @@ fn run(parts: &[Ranks], code: i32) -> (String, String) {
     finished(mpirun(parts).output().unwrap(), code)
 }
 
+/// The ranks of a job and their processes, as far as they have started.
+fn found_processes(job: &Child) -> Vec<(usize, u32)> {
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let numbers = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let mut found: Vec<(usize, u32)> =
+        numbers.filter_map(|process| Some((rank_in(job.id(), process)?, process))).collect();
+    found.sort_unstable();
+    found
+}
+
 /// The processes of a job, by rank, once all have started.
 fn processes(job: &Child, count: usize) -> Vec<u32> {
     for _ in 0..1000 {
-        let mut found: Vec<(usize, u32)> = std::fs::read_dir("/proc")
-            .unwrap()
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .filter_map(|process| Some((rank_in(job.id(), process)?, process)))
-            .collect();
+        let found = found_processes(job);
         if found.len() == count {
-            found.sort_unstable();
             return found.into_iter().map(|(_, process)| process).collect();
         }
         std::thread::sleep(Duration::from_millis(10));
@@ -84,8 +91,14 @@ fn rank_in(job: u32, process: u32) -> Option<usize> {
 }
 
 fn signal(process: u32, name: &str) {
-    let status = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status().unwrap();
-    assert!(status.success());
+    assert!(kill(process, name), "process {process} has ended");
+}
+
+/// Sends a signal; returns whether there is such a process.
+fn kill(process: u32, name: &str) -> bool {
+    let mut command = Command::new("kill");
+    command.args([&format!("-{name}"), &process.to_string()]).stderr(Stdio::null());
+    command.status().unwrap().success()
 }
 
 /// Waits for the end of a job, which must come without help.
@@ -104,9 +117,9 @@ fn words(args: &[&str]) -> Vec<String> {
     args.iter().map(ToString::to_string).collect()
 }
 
-/// The parameters of a run's best model, as bits.
+/// The parameters of a run's last model, as bits.
 fn parameters(place: &Place, run: &str) -> Vec<(String, Vec<u32>)> {
-    let model = Model::load(place.root().join(run).join("best.safetensors")).unwrap();
+    let model = Model::load(place.root().join(run).join("last.safetensors")).unwrap();
     let bits = |data: &[f32]| data.iter().map(|value| value.to_bits()).collect();
     model.parameters.iter().map(|tensor| (tensor.name.clone(), bits(&tensor.data))).collect()
 }
@@ -139,6 +152,40 @@ fn two_processes_have_the_bits_of_one_with_two_leaves() {
     let (alone, _) = place.run(&args, 0);
     let (together, _) = run(&[ranks(2, &args)], 0);
     assert_eq!(result(&together), result(&alone));
+}
+
+/// The mean loss of the first 20 steps of a run.
+fn loss_of_20_steps(place: &Place, run: &str) -> f64 {
+    let metrics = std::fs::read_to_string(place.root().join(run).join("metrics.jsonl")).unwrap();
+    let first: serde_json::Value = serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
+    assert_eq!(first["step"], 20);
+    first["train/loss"].as_f64().unwrap()
+}
+
+/// CIFAR-10 on one process, and with every scheme on two.
+#[test]
+fn real_images_train_the_same_with_every_scheme() {
+    let Some(shared) = std::env::var_os("ALEXNET_SHARED") else {
+        println!("skipped: ALEXNET_SHARED does not name a folder with cifar10.tar");
+        return;
+    };
+    let _turn = turn();
+    let place = Place::new(1);
+    let images = Path::new(&shared).join("cifar10.tar").display().to_string();
+    let train = |run: &str, more: &[&str]| {
+        let run = place.path(run);
+        let common = ["train", &images, "--recipe", "cifar-18pct", "--steps", "20", "--run", &run];
+        words(&[&common[..], &["--threads", "1"], more].concat())
+    };
+    place.run(&train("one", &["--leaves", "2"]), 0);
+    run(&[ranks(2, &train("data", &[]))], 0);
+    assert!(parameters(&place, "data") == parameters(&place, "one"));
+    let expected = loss_of_20_steps(&place, "one");
+    for scheme in ["columns", "hybrid"] {
+        run(&[ranks(2, &train(scheme, &["--parallel", scheme]))], 0);
+        let found = loss_of_20_steps(&place, scheme);
+        assert!((found - expected).abs() <= 1e-5 * expected, "{scheme}: {found}, expected {expected}");
+    }
 }
 
 #[test]
@@ -263,6 +310,70 @@ fn a_killed_rank_ends_the_job() {
         let output = end(job);
         assert_eq!(output.status.code(), Some(137), "{}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+/// Kills a random rank of a job of two at random moments and resumes the job each time: every attempt ends without help, leaves no
+/// process behind, and the results are those of a job that was not killed.
+fn survives(kills: usize, scheme: &[&str]) {
+    let _turn = turn();
+    let place = Place::new(4);
+    let more = [&["--leaves", "2"], scheme].concat();
+    let begin = Instant::now();
+    run(&[ranks(2, &place.train("whole", &more))], 0);
+    let longest = begin.elapsed().as_micros() as u64;
+    let (mut killed, mut jobs) = (0, 0);
+    for attempt in 0.. {
+        let name = format!("run{jobs}");
+        let args = match place.root().join(&name).join("run.json").exists() {
+            true => place.train_resume(&name),
+            false => place.train(&name, &more),
+        };
+        let mut job = mpirun(&[ranks(2, &args)]).spawn().unwrap();
+        let moment = match killed < kills {
+            true => Duration::from_micros(combine(5, attempt) % longest),
+            false => Duration::from_secs(60),
+        };
+        let begin = Instant::now();
+        while begin.elapsed() < moment && job.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let running = found_processes(&job);
+        let victim = running.get(combine(6, attempt) as usize % running.len().max(1)).copied();
+        // A rank may end before the signal arrives.
+        let sent = victim.is_some_and(|(_, process)| kill(process, "KILL"));
+        let killed_at = Instant::now();
+        let output = end(job);
+        assert!(killed_at.elapsed() < Duration::from_secs(10) || !sent, "the job continues without a rank");
+        for (_, process) in running {
+            assert!(!Path::new(&format!("/proc/{process}")).exists(), "process {process} is left");
+        }
+        if !output.status.success() {
+            assert!(sent, "{}", String::from_utf8_lossy(&output.stderr));
+            killed += 1;
+            continue;
+        }
+        assert!(parameters(&place, &name) == parameters(&place, "whole"), "after {killed} kills");
+        assert_eq!(place.results(&name).1, place.results("whole").1);
+        std::fs::remove_dir_all(place.root().join(&name)).unwrap();
+        jobs += 1;
+        if killed >= kills {
+            break;
+        }
+    }
+    println!("killed a rank {killed} times; {jobs} jobs had the same results");
+}
+
+#[test]
+fn a_job_whose_ranks_are_killed_resumes_to_the_same_bits() {
+    survives(4, &[]);
+    survives(2, &["--parallel", "hybrid"]);
+}
+
+/// `cargo test --release -p alexnet-cli --features mpi --test cluster -- --ignored` runs this.
+#[test]
+#[ignore = "takes minutes"]
+fn a_job_whose_ranks_are_killed_50_times_resumes_to_the_same_bits() {
+    survives(50, &[]);
 }
 
 /// Rank 0 saves a checkpoint and ends the job, whoever receives the signal.

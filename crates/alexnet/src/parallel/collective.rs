@@ -16,6 +16,9 @@ use crate::error::Kind;
 use crate::{Error, Result};
 use alexnet_kernels::f16;
 
+/// Bytes that are added at a time.
+pub const BUCKET: usize = 4 << 20;
+
 /// A group of ranks that communicate for one purpose. Every member calls the same operations in the same order.
 #[derive(Clone, Debug)]
 pub struct Collective {
@@ -72,13 +75,17 @@ impl Collective {
     /// Replaces `values` of every member by their sum over the group.
     ///
     /// Every rank sends `2 (size - 1) / size` of the values: half of them to a neighbor, a quarter to the next, and so on,
-    /// which leaves each rank with the sum of a part, and the sums back the same way.
+    /// which leaves each rank with the sum of a part, and the sums back the same way. Many values are added in buckets of
+    /// [`BUCKET`] bytes, which stay in the cache.
     ///
     /// # Errors
     /// Returns an error if the size of the group is not a power of two, or the transport fails.
     pub fn all_reduce(&self, values: &mut [f32]) -> Result<()> {
-        let own = self.reduce_scatter(values)?;
-        self.gather_halves(values, own)
+        for bucket in values.chunks_mut(BUCKET / size_of::<f32>()) {
+            let own = self.reduce_scatter(bucket)?;
+            self.gather_halves(bucket, own)?;
+        }
+        Ok(())
     }
 
     /// As [`Collective::all_reduce`], with half the bytes: values travel in half precision. They are scaled by a power of two
@@ -95,10 +102,12 @@ impl Collective {
         }
         let scale = Scale::new(self.largest(half::exponent_bound(values))?, self.size());
         scale.apply(values);
-        let own = self.reduce_scatter_in(Wire::F16, values)?;
-        // The other ranks receive rounded sums: this one must continue with the same.
-        half::round(&mut values[own.clone()]);
-        self.gather_halves_in(Wire::F16, values, own)?;
+        for bucket in values.chunks_mut(BUCKET / size_of::<u16>()) {
+            let own = self.reduce_scatter_in(Wire::F16, bucket)?;
+            // The other ranks receive rounded sums: this one must continue with the same.
+            half::round(&mut bucket[own.clone()]);
+            self.gather_halves_in(Wire::F16, bucket, own)?;
+        }
         scale.undo(values);
         Ok(())
     }

@@ -170,6 +170,7 @@ mod tests {
 
     use super::super::transfer::CollectiveKind;
     use super::*;
+    use crate::parallel::collective::BUCKET;
     use crate::parallel::threads::ThreadTransport;
     use crate::parallel::traffic::{Payload, Traffic};
     use crate::parallel::transport::Lane;
@@ -216,7 +217,9 @@ mod tests {
             assert!((two - one).abs() < 1e-9, "as many bytes leave a node as with one rank: {two} {one}");
         }
         let inside = Topology { ranks_per_node: 4, inner: Link { latency_seconds: 1.0, ..inner }, outer };
-        assert_eq!(inside.seconds(&all_reduce(4, bytes)), (4.0, 0.0));
+        // Two levels there and back, for each bucket.
+        let buckets = (bytes / BUCKET as f64).ceil();
+        assert_eq!(inside.seconds(&all_reduce(4, bytes)), (4.0 * buckets, 0.0));
     }
 
     #[test]

@@ -339,8 +339,10 @@ mod tests {
             assert_eq!(step.bytes_sent(Payload::Activations).unwrap(), 0.0);
             let half = Step { precision: ExchangePrecision::F16, ..step };
             assert_eq!(half.bytes_sent(Payload::Gradients).unwrap(), gradients / 2.0);
-            // Weights and biases of eight layers; a command, and the losses of all ranks, each after its length.
-            assert_eq!(step.messages().unwrap(), 16 * 2 * levels + 2 * levels + 2 * (ranks - 1));
+            // The buckets of weights and biases of eight layers, 36 of them those of fc6; a command, and the losses of all ranks,
+            // each after its length.
+            let buckets = 69;
+            assert_eq!(step.messages().unwrap(), buckets * 2 * levels + 2 * levels + 2 * (ranks - 1));
         }
     }
 

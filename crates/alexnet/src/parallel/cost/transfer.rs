@@ -1,5 +1,6 @@
 //! The messages and bytes of collective operations, as [`Collective`](crate::parallel::Collective) sends them.
 
+use super::super::collective::BUCKET;
 use super::super::traffic::Payload;
 
 /// A collective operation.
@@ -52,18 +53,20 @@ impl CollectiveCall {
     /// The messages that one rank sends, in order; for a broadcast those of the first rank, which sends most.
     ///
     /// An all-reduce exists for powers of two only. For other numbers of ranks this is what halving and doubling would take
-    /// with parts of any size: `2 (ranks - 1) / ranks` of the bytes, in `2 log2(ranks)` messages, rounded up.
+    /// with parts of any size: `2 (ranks - 1) / ranks` of the bytes, in `2 log2(ranks)` messages for each bucket, rounded up.
     pub fn messages(&self) -> Vec<SentMessage> {
         let Self { kind, ranks, stride, bytes, .. } = *self;
         let levels = ranks.next_power_of_two().trailing_zeros();
         let part = |level: u32| bytes / ranks.min(1 << level) as f64;
         match kind {
             CollectiveKind::AllReduce => {
+                let buckets = (bytes / BUCKET as f64).ceil().max(1.0);
                 let halve = |level| SentMessage {
-                    bytes: part(level) - part(level + 1),
+                    bytes: (part(level) - part(level + 1)) / buckets,
                     peer: Peer::Pair(stride << level),
                 };
-                (0..levels).chain((0..levels).rev()).map(halve).collect()
+                let of_bucket = (0..levels).chain((0..levels).rev()).map(halve);
+                std::iter::repeat_n(of_bucket, buckets as usize).flatten().collect()
             }
             CollectiveKind::AllGather | CollectiveKind::ScatterSums => {
                 let bytes = bytes / ranks as f64;
