@@ -157,12 +157,12 @@ impl Collective {
     }
 
     fn gather_halves_in(&self, wire: Wire, values: &mut [f32], own: Range<usize>) -> Result<()> {
-        let mut parts = vec![0..values.len()];
+        let (mut parts, mut part) = (Vec::new(), 0..values.len());
         for level in 0..self.size().trailing_zeros() {
-            let (kept, _) = halves(parts[level as usize].clone(), self.index >> level & 1);
-            parts.push(kept);
+            let (kept, _) = halves(part.clone(), self.index >> level & 1);
+            parts.push(std::mem::replace(&mut part, kept));
         }
-        debug_assert_eq!(parts.last(), Some(&own));
+        debug_assert_eq!(part, own);
         for level in (0..self.size().trailing_zeros()).rev() {
             let Range { start, end } = parts[level as usize];
             let (lower, upper) = values[start..end].split_at_mut((end - start) / 2);

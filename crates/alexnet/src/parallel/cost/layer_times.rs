@@ -141,7 +141,11 @@ fn check(recipe: &Recipe, network: &Network, measurement: &Measurement) -> Resul
         return other(format!("layer `{}` of the network is missing", layer.name));
     }
     let times = train_layers.iter().map(|pass| pass.milliseconds);
-    if *batch == 0 || !(*copy_gbytes > 0.0) || times.clone().any(|time| !(time >= 0.0 && time.is_finite())) {
+    if *batch == 0
+        || copy_gbytes.is_nan()
+        || *copy_gbytes <= 0.0
+        || times.clone().any(|time| !time.is_finite() || time < 0.0)
+    {
         return other(
             "expected times of 0 or more, a batch of at least 1 image, and `copy_gbytes` above 0".into(),
         );
