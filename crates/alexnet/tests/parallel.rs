@@ -287,6 +287,9 @@ fn a_run_resumes_on_another_number_of_ranks() {
     resumes(Scheme::Hybrid { exchange: FcExchange::Gather }, [4, 2, 4]);
 }
 
+/// A change of a configuration.
+type Change<'a> = &'a (dyn Fn(&mut Config) + Sync);
+
 /// The errors of a job, by rank; `None` for a rank that ends well.
 fn errors(ranks: usize, adapt: impl Fn(usize, &mut Config) + Sync) -> Vec<Option<Error>> {
     let folder = tempfile::tempdir().unwrap();
@@ -303,7 +306,7 @@ fn ranks_that_differ_are_refused_and_named() {
     let other_photos = tempfile::tempdir().unwrap();
     photos(other_photos.path());
     std::fs::remove_file(other_photos.path().join("train/cat/0.png")).unwrap();
-    let cases: [(&str, &(dyn Fn(&mut Config) + Sync)); 4] = [
+    let cases: [(&str, Change<'_>); 4] = [
         ("the seed: 0 -> 7", &|config| config.seed = 7),
         ("optimizer.rate", &|config| config.recipe.set("optimizer.rate", "0.5").unwrap()),
         ("the images", &|config| config.dataset = Dataset::open(other_photos.path()).unwrap()),
@@ -325,7 +328,7 @@ fn jobs_that_do_not_fit_are_refused() {
     let batch =
         |batch: &'static str| move |config: &mut Config| config.recipe.set("optimizer.batch", batch).unwrap();
     let leaves = |leaves: usize| move |config: &mut Config| config.job.leaves = Some(leaves);
-    let check = |ranks: usize, change: &(dyn Fn(&mut Config) + Sync), expected: &str| {
+    let check = |ranks: usize, change: Change<'_>, expected: &str| {
         let errors = errors(ranks, |_, config| change(config));
         let error = errors[0].as_ref().expect("an error").to_string();
         assert!(error.contains(expected), "{error}");
