@@ -1,8 +1,8 @@
 //! Training on several processes: rank 0, the root, runs the session; the other ranks follow its commands.
 //!
-//! The session knows of the other ranks only through its engine and its [`Team`]: a step, new values or frozen layers are
-//! commands of the engine; an epoch's batches and a validation are commands of the team. So everything that decides, saves and
-//! reports is the same as with one process, and happens once (decision 14).
+//! The session knows of the other ranks only through its [`JobEngine`], which tells them to load batches, to step, to freeze layers,
+//! to take values, and to evaluate. So everything that decides, saves and reports is the same as with one process, and happens once
+//! (decision 14).
 //!
 //! | file | what it does |
 //! |---|---|
