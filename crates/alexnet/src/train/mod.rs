@@ -7,7 +7,7 @@
 //! | [`observer`] | events, and who receives them |
 //! | [`init`], [`transfer`] | initial weights: random, or a model's |
 //! | `training_images` | the training images, and how they become batches |
-//! | [`ranks`] | training on several processes |
+//! | `ranks` | training on several processes |
 //! | [`schedule`], [`settings`] | the learning rate from epoch to epoch; what edits have changed |
 //! | [`checkpoint`], [`lineage`], [`checkpoint_writer`] | everything a resume needs; writing it in the background |
 //! | [`journal`] | edits of a running training |
@@ -39,7 +39,7 @@ pub mod metrics;
 pub mod observer;
 pub mod origin;
 pub mod plots;
-pub mod ranks;
+mod ranks;
 pub mod remedy;
 pub mod report;
 pub mod run;
