@@ -55,8 +55,9 @@ fn on_ranks(name: &str, sizes: &[usize], work: impl Fn(&Environment)) {
         let output = mpirun(name, size);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(output.status.success(), "{size} ranks: {}{}", text(&output.stdout), text(&output.stderr));
-        let passed = text(&output.stdout).matches("test result: ok. 1 passed").count();
-        assert_eq!(passed, size, "{}", text(&output.stdout));
+        // The lines of ranks are mixed: the exit code says that all have passed, the text that a test of this name exists.
+        let out = text(&output.stdout);
+        assert!(out.contains("1 passed") && !out.contains("0 passed"), "{size} ranks: {out}");
     }
 }
 
