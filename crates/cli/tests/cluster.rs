@@ -119,6 +119,27 @@ fn end(mut job: Child) -> Output {
     panic!("the job hangs");
 }
 
+/// As [`end`]; `None` if `mpirun` itself does not end after all ranks have: about one in a hundred times, Open MPI 4.1.4 waits for a
+/// lock forever after a rank is killed.
+fn end_of_ranks(mut job: Child, ranks: &[(usize, u32)]) -> Option<Output> {
+    let mut alone = 0;
+    for _ in 0..6000 {
+        if job.try_wait().unwrap().is_some() {
+            return Some(job.wait_with_output().unwrap());
+        }
+        let has_ranks = found_processes(&job).iter().chain(ranks).any(|&(_, process)| is_running(process));
+        alone = if has_ranks || ranks.is_empty() { 0 } else { alone + 1 };
+        if alone == 300 {
+            job.kill().unwrap();
+            job.wait().unwrap();
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = job.kill();
+    panic!("the job hangs");
+}
+
 fn words(args: &[&str]) -> Vec<String> {
     args.iter().map(ToString::to_string).collect()
 }
@@ -353,14 +374,14 @@ fn survives(kills: usize, scheme: &[&str]) {
         // A rank may end before the signal arrives.
         let sent = victim.is_some_and(|(_, process)| kill(process, "KILL"));
         let killed_at = Instant::now();
-        let output = end(job);
+        let output = end_of_ranks(job, &running);
         while running.iter().any(|&(_, process)| is_running(process)) {
             assert!(killed_at.elapsed() < Duration::from_secs(10), "a rank continues without the other");
             std::thread::sleep(Duration::from_millis(10));
         }
         assert!(killed_at.elapsed() < Duration::from_secs(10) || !sent, "the job continues without a rank");
-        if !output.status.success() {
-            assert!(sent, "{}", String::from_utf8_lossy(&output.stderr));
+        if !output.is_some_and(|output| output.status.success()) {
+            assert!(sent, "a job fails without a cause");
             killed += 1;
             continue;
         }
