@@ -48,7 +48,7 @@ impl Launch {
         });
         let unknown = || Some((Launcher::Pmix, Tasks::Unknown, number("PMIX_RANK")?));
         let (launcher, tasks, rank) = known.or_else(unknown)?;
-        // Tasks that are bound to CPUs of their own share none.
+        // Tasks that are bound to their own CPUs do not share them.
         let sharing = match variable("OMPI_MCA_orte_bound_at_launch") {
             None => number("OMPI_COMM_WORLD_LOCAL_SIZE").unwrap_or(1).max(1),
             Some(_) => 1,

@@ -6,7 +6,7 @@ use super::{INSTALL, Launch};
 use alexnet::parallel::Solo;
 use alexnet::{Error, Result};
 
-/// There is none.
+/// MPI in this process: never present in this build.
 #[derive(Debug)]
 pub(super) enum Environment {}
 

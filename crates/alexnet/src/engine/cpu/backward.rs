@@ -33,7 +33,7 @@ pub(super) struct Backward<'b, 'a> {
     pub(super) division: &'b Division,
     pub(super) steps: &'b [BackwardStep],
     pub(super) parameters: &'b mut [Option<Parameters>],
-    /// One element per layer; `None` where there is none, or it was handed out.
+    /// One element per layer; `None` for a layer without weights, or whose gradient was handed out.
     pub(super) parameter_gradients: &'b mut [Option<&'a mut Pair>],
     pub(super) activations: &'b [Buffer],
     /// Position of the first image in the activation slots.

@@ -73,7 +73,7 @@ impl LayerTimes {
     /// Combines measurements at different batch sizes.
     ///
     /// # Errors
-    /// Returns an error if there are none, or one belongs to another network or has invalid values.
+    /// Returns an error if the list is empty, or a measurement belongs to another network or has invalid values.
     pub fn new(recipe: &Recipe, network: &Network, measurements: &[Measurement]) -> Result<Self> {
         let Some(first) = measurements.first() else {
             return Err(Error::usage("no layer times"));
