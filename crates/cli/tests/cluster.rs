@@ -210,8 +210,8 @@ fn real_images_train_the_same_with_every_scheme() {
         words(&[&common[..], &["--threads", "1"], more].concat())
     };
     place.run(&train("one", &["--leaves", "2"]), 0);
-    run(&[ranks(2, &train("data", &[]))], 0);
-    assert!(parameters(&place, "data") == parameters(&place, "one"));
+    run(&[ranks(2, &train("two", &[]))], 0);
+    assert!(parameters(&place, "two") == parameters(&place, "one"));
     let expected = loss_of_20_steps(&place, "one");
     for scheme in ["columns", "hybrid"] {
         run(&[ranks(2, &train(scheme, &["--parallel", scheme]))], 0);
