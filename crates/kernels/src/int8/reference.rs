@@ -1,0 +1,173 @@
+//! The operations, written as their definitions.
+
+use super::power::inverse_power;
+use super::quantizer::{Quantizer, offsets, round_to_u8};
+use super::winograd::{Algorithm, Square};
+use crate::geometry::{ConvGeometry, FcGeometry, NormGeometry, PoolGeometry};
+
+/// `sum (x - zero) w`, `[batch, output]`: outside the map, `x` is the zero point.
+pub fn conv_sums(g: &ConvGeometry, batch: usize, x: &[u8], zero: u8, w: &[i8]) -> Vec<i32> {
+    let (kernel, inputs, outputs) = (g.window.kernel, g.group_inputs(), g.group_outputs());
+    let mut sums = vec![0_i32; batch * g.output.len()];
+    for (index, sum) in sums.iter_mut().enumerate() {
+        let (pixel, o) = (index / g.output.channels, index % g.output.channels);
+        let (image, oy, ox) =
+            (pixel / g.output.pixels(), pixel / g.output.width % g.output.height, pixel % g.output.width);
+        let group = o / outputs;
+        for ky in 0..kernel {
+            for kx in 0..kernel {
+                let iy = (oy * g.window.stride + ky).wrapping_sub(g.window.pad);
+                let ix = (ox * g.window.stride + kx).wrapping_sub(g.window.pad);
+                if iy >= g.input.height || ix >= g.input.width {
+                    continue;
+                }
+                let x = &x[((image * g.input.height + iy) * g.input.width + ix) * g.input.channels..];
+                for i in 0..inputs {
+                    let w = w[(((group * kernel + ky) * kernel + kx) * inputs + i) * outputs + o % outputs];
+                    *sum += (i32::from(x[group * inputs + i]) - i32::from(zero)) * i32::from(w);
+                }
+            }
+        }
+    }
+    sums
+}
+
+/// `sum (x - zero) w`, `[batch, outputs]`.
+pub fn fc_sums(g: &FcGeometry, batch: usize, x: &[u8], zero: u8, w: &[i8]) -> Vec<i32> {
+    let sum = |x: &[u8], w: &[i8]| -> i32 {
+        x.iter().zip(w).map(|(&x, &w)| (i32::from(x) - i32::from(zero)) * i32::from(w)).sum()
+    };
+    let images = x.chunks_exact(g.inputs).take(batch);
+    images.flat_map(|x| w.chunks_exact(g.inputs).map(move |w| sum(x, w))).collect()
+}
+
+/// `sum multipliers[o] + offsets[o]`, for sums `[rows, channels]`.
+pub fn requantize(sums: &[i32], multipliers: &[f32], offsets: &[f32]) -> Vec<f32> {
+    let at = |(i, &sum): (usize, &i32)| {
+        let o = i % multipliers.len();
+        sum as f32 * multipliers[o] + offsets[o]
+    };
+    sums.iter().enumerate().map(at).collect()
+}
+
+/// Rounds outputs to bytes: the nearest, ties to even, clamped.
+pub fn round(values: &[f32]) -> Vec<u8> {
+    values.iter().map(|&value| value.clamp(0.0, 255.0).round_ties_even() as u8).collect()
+}
+
+/// Weights of [`winograd`], as in [`super::ConvWeights::Winograd`].
+#[derive(Clone, Copy, Debug)]
+pub struct WinogradWeights<'a> {
+    /// The algorithm.
+    pub algorithm: Algorithm,
+    /// `[groups][elements][group_inputs][group_outputs]`
+    pub values: &'a [i8],
+    /// `[elements][output.channels]`
+    pub scales: &'a [f32],
+    /// `[elements]`
+    pub input_scales: &'a [f32],
+}
+
+/// A convolution by Winograd's algorithm with quantized transforms; the outputs are not rounded.
+///
+/// For each tile, `V = B^T (x - zero) B` in `f32`, quantized as `V[e] input.scale / input_scales[e] + 128`; exact sums
+/// over the input channels, times `input_scales[e] scales[e, o] / output.scale`, are `M`; and the outputs are
+/// `A^T M A + bias / output.scale + output.zero`.
+pub fn winograd(
+    g: &ConvGeometry,
+    batch: usize,
+    x: &[u8],
+    input: Quantizer,
+    weights: WinogradWeights,
+    bias: &[f32],
+    output: Quantizer,
+) -> Vec<f32> {
+    let WinogradWeights { algorithm, values, scales, input_scales } = weights;
+    let (tile, side, elements) = (algorithm.tile(), algorithm.side(), algorithm.elements());
+    let (inputs, outputs, offsets) = (g.group_inputs(), g.group_outputs(), offsets(bias, output));
+    let mut y = vec![0.0; batch * g.output.len()];
+    for image in 0..batch {
+        let x = &x[image * g.input.len()..][..g.input.len()];
+        let y = &mut y[image * g.output.len()..][..g.output.len()];
+        for ty in 0..g.output.height.div_ceil(tile) {
+            for tx in 0..g.output.width.div_ceil(tile) {
+                let difference = |pixel: usize, c: usize| {
+                    f32::from(x[pixel * g.input.channels + c]) - f32::from(input.zero)
+                };
+                let transformed: Vec<Vec<u8>> = (0..g.input.channels)
+                    .map(|c| {
+                        let square = algorithm.square(g, [ty, tx], |pixel| difference(pixel, c));
+                        let v = algorithm.transform_input(square);
+                        let byte = |e: usize| {
+                            let factor = input.scale / input_scales[e];
+                            round_to_u8(v[e / side][e % side] * factor + 128.0)
+                        };
+                        (0..elements).map(byte).collect()
+                    })
+                    .collect();
+                for o in 0..g.output.channels {
+                    let group = o / outputs;
+                    let element = |e: usize| {
+                        let product = |i: usize| {
+                            let w = values[((group * elements + e) * inputs + i) * outputs + o % outputs];
+                            (i32::from(transformed[group * inputs + i][e]) - 128) * i32::from(w)
+                        };
+                        let sum: i32 = (0..inputs).map(product).sum();
+                        let scale = input_scales[e] * scales[e * g.output.channels + o] / output.scale;
+                        sum as f32 * scale
+                    };
+                    let mut m = Square::default();
+                    for (e, value) in (0..elements).map(element).enumerate() {
+                        m[e / side][e % side] = value;
+                    }
+                    let square = algorithm.transform_output(m);
+                    for at in 0..tile * tile {
+                        let (oy, ox) = (ty * tile + at / tile, tx * tile + at % tile);
+                        if oy < g.output.height && ox < g.output.width {
+                            let value = square[at / tile][at % tile] + offsets[o];
+                            y[(oy * g.output.width + ox) * g.output.channels + o] = value;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    y
+}
+
+/// The largest byte of each window.
+pub fn max_pool(g: &PoolGeometry, batch: usize, x: &[u8], y: &mut [u8]) {
+    for (index, y) in y.iter_mut().enumerate() {
+        let (pixel, c) = (index / g.output.channels, index % g.output.channels);
+        let (image, oy, ox) =
+            (pixel / g.output.pixels(), pixel / g.output.width % g.output.height, pixel % g.output.width);
+        assert!(image < batch);
+        let at = |iy: usize, ix: usize| {
+            x[((image * g.input.height + iy) * g.input.width + ix) * g.input.channels + c]
+        };
+        let rows = g.window.covered(oy, g.input.height);
+        let values = rows.flat_map(|iy| g.window.covered(ox, g.input.width).map(move |ix| at(iy, ix)));
+        *y = values.max().unwrap_or(0);
+    }
+}
+
+/// `y = (x - zero) m s^-beta`, where `m` is the ratio of the scales and `s = k + a sum (x - zero)^2` with an exact sum
+/// over neighboring maps.
+pub fn lrn(g: &NormGeometry, batch: usize, x: &[u8], [input, output]: [Quantizer; 2], y: &mut [u8]) {
+    let (channels, width) = (g.maps.channels, g.maps.channels / g.groups);
+    let reach = g.constants.reach();
+    let alpha = (g.constants.alpha * f64::from(input.scale) * f64::from(input.scale)) as f32;
+    let k = g.constants.k as f32;
+    let ratio = input.scale / output.scale;
+    assert_eq!(x.len(), batch * g.maps.len());
+    for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
+        let difference = |i: usize| i32::from(x[i]) - i32::from(input.zero);
+        for (i, y) in y.iter_mut().enumerate() {
+            let edge = i / width * width;
+            let neighbors = i.saturating_sub(reach.before).max(edge)..(i + reach.after + 1).min(edge + width);
+            let sum: i32 = neighbors.map(|j| difference(j) * difference(j)).sum();
+            let factor = inverse_power(k + alpha * sum as f32, g.constants.beta);
+            *y = round_to_u8(difference(i) as f32 * ratio * factor + f32::from(output.zero));
+        }
+    }
+}
