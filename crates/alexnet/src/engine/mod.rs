@@ -28,6 +28,8 @@ mod tensor;
 mod timings;
 
 pub(crate) use batch::count_correct;
+pub(crate) use cpu::layout::to_kernels as kernel_layout;
+pub(crate) use quantized::after_dropout;
 pub use alexnet_kernels::int8::Quantizer;
 pub use batch::{Batch, Shard, StepOutcome, Update};
 pub use division::{Division, Exchange, UnitSums};

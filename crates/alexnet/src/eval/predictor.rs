@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::evaluate::{Classifier, add_probabilities};
 use crate::data::{Image, Preprocess, View};
 use crate::engine::Engine;
-use crate::model::{Model, layout};
+use crate::model::{AnyModel, WeightPrecision, layout};
 use crate::{Error, Result};
 
 /// A model, loaded from a file and verified with its golden samples.
@@ -21,26 +21,33 @@ pub struct Predictor {
     pub path: PathBuf,
     /// The digest of the training images, if the file contains it; see [`crate::model::Summary`].
     pub trained_on: Option<String>,
+    /// The precision of the weights.
+    pub precision: WeightPrecision,
     engine: Box<dyn Engine>,
 }
 
 impl Predictor {
-    /// Loads the model at `path`, a file or a run folder (see [`model_path`]), for `batch` views at once with `threads`
+    /// Loads the f32 or quantized model at `path`, a file or a run folder (see [`model_path`]), for `batch` views at once with `threads`
     /// threads. With `f16_weights`, the weights of fully connected layers are then converted to half precision.
     ///
     /// # Errors
     /// Returns an error if there is no model, if it is damaged, or if verification with its golden samples fails.
     pub fn load(path: &Path, batch: usize, threads: usize, f16_weights: bool) -> Result<Self> {
         let path = model_path(path)?;
-        let model = Model::load(&path)?;
+        let model = AnyModel::load(&path)?;
         let mut engine = model.engine(batch, threads).map_err(|error| error.context(path.display()))?;
         if f16_weights {
             engine.convert_fc_to_f16()?;
         }
-        let Model { recipe, classes, preprocess, summary, .. } = model;
-        let views = recipe.evaluation.views;
-        let (preprocess, trained_on) = (Arc::new(preprocess), summary.trained_on);
-        Ok(Self { classes, preprocess, views, path, trained_on, engine })
+        Ok(Self {
+            classes: model.classes().to_vec(),
+            preprocess: Arc::new(model.preprocess().clone()),
+            views: model.recipe().evaluation.views,
+            trained_on: model.summary().trained_on.clone(),
+            precision: model.precision(),
+            path,
+            engine,
+        })
     }
 
     /// Returns the model in the form that [`super::evaluate()`] needs.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::engine::IntegerWeights;
+use crate::engine::{FloatWeights, IntegerWeights};
 
 /// The largest magnitude of a weight.
 const LARGEST: f32 = 127.0;
@@ -20,7 +20,8 @@ pub(super) struct Rounded {
 impl Rounded {
     /// Rounds weights in the layout of the model file, output channels first. The largest weight of a channel becomes 127; a
     /// channel of zeros has a scale of 1.
-    pub(super) fn new(weights: &[f32], biases: &[f32]) -> Self {
+    pub(super) fn new(exact: &FloatWeights) -> Self {
+        let FloatWeights { weights, biases } = exact;
         let fan_in = weights.len() / biases.len().max(1);
         let channels: Vec<(f32, Vec<i8>)> = weights.par_chunks(fan_in.max(1)).map(channel).collect();
         let zero_channels =
@@ -29,7 +30,7 @@ impl Rounded {
         let stored = integers.iter().zip(&scales);
         let stored = stored.flat_map(|(row, &scale)| row.iter().map(move |&weight| scale * f32::from(weight)));
         let error = relative_rms(stored, weights.iter().copied());
-        let weights = IntegerWeights { weights: integers.concat(), scales, biases: biases.to_vec() };
+        let weights = IntegerWeights { weights: integers.concat(), scales, biases: biases.clone() };
         Self { weights, error, zero_channels }
     }
 }
@@ -59,10 +60,14 @@ pub(super) fn relative_rms(found: impl IntoIterator<Item = f32>, exact: impl Int
 mod tests {
     use super::*;
 
+    fn rounded(weights: &[f32], biases: &[f32]) -> Rounded {
+        Rounded::new(&FloatWeights { weights: weights.to_vec(), biases: biases.to_vec() })
+    }
+
     #[test]
     fn every_channel_has_its_own_scale() {
         let weights = [1.0, -0.5, 0.25, 100.0, 50.0, -100.0];
-        let Rounded { weights, error, zero_channels } = Rounded::new(&weights, &[0.5, -3.0]);
+        let Rounded { weights, error, zero_channels } = rounded(&weights, &[0.5, -3.0]);
         assert_eq!(weights.weights, [127, -64, 32, 127, 64, -127]);
         assert_eq!(weights.scales, [1.0 / 127.0, 100.0 / 127.0]);
         assert_eq!(weights.biases, [0.5, -3.0]);
@@ -72,18 +77,18 @@ mod tests {
     #[test]
     fn channels_of_zeros_have_a_valid_scale() {
         for tiny in [0.0, f32::MIN_POSITIVE / 8.0] {
-            let rounded = Rounded::new(&[0.0, tiny, 1.0, 2.0], &[0.0, 0.0]);
+            let rounded = rounded(&[0.0, tiny, 1.0, 2.0], &[0.0, 0.0]);
             assert_eq!(rounded.weights.scales, [1.0, 2.0 / 127.0]);
             assert_eq!((&rounded.weights.weights[..2], rounded.zero_channels), (&[0, 0][..], 1));
         }
-        let all = Rounded::new(&[0.0; 6], &[0.0; 3]);
+        let all = rounded(&[0.0; 6], &[0.0; 3]);
         assert_eq!((all.error, all.zero_channels), (0.0, 3));
     }
 
     #[test]
     fn the_largest_weight_is_not_rounded_beyond_the_range() {
         for largest in [0.1f32, 0.3, 1e-37, 3e38, 7.77] {
-            let rounded = Rounded::new(&[largest, -largest], &[0.0]);
+            let rounded = rounded(&[largest, -largest], &[0.0]);
             assert_eq!(rounded.weights.weights, [127, -127], "{largest}");
         }
     }

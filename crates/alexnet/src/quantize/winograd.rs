@@ -5,6 +5,7 @@ use alexnet_kernels::conv;
 use alexnet_kernels::geometry::ConvGeometry;
 use alexnet_kernels::int8::{Algorithm, ConvWeights, QuantizedConv, quantize};
 
+use super::form::Form;
 use super::weights::relative_rms;
 use crate::engine::{Quantizer, WinogradWeights};
 
@@ -36,10 +37,15 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
-    /// The algorithm with the fewest multiplications whose error is small enough, with its error.
-    pub(super) fn choice(self) -> Option<(WinogradWeights, f64)> {
+    /// The error of each algorithm.
+    pub(super) fn errors(&self) -> Vec<(Form, f64)> {
+        self.algorithms.iter().map(|(weights, error)| (Form::Winograd(weights.algorithm), *error)).collect()
+    }
+
+    /// The weights of the algorithm with the fewest multiplications whose error is small enough.
+    pub(super) fn choice(self) -> Option<WinogradWeights> {
         let limit = MAX_ERROR_RATIO * self.direct;
-        self.algorithms.into_iter().find(|(_, error)| *error <= limit)
+        self.algorithms.into_iter().find(|(_, error)| *error <= limit).map(|(weights, _)| weights)
     }
 }
 

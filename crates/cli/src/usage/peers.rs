@@ -113,6 +113,11 @@ const PEERS: &[Peer] = &[
         ),
     },
     Peer {
+        options: &["int8", "quantize", "quantized"],
+        commands: &["eval", "classify", "bench"],
+        instead: Sentence("`alexnet quantize MODEL --calibrate SRC OUT` writes a model in 8-bit integers"),
+    },
+    Peer {
         options: &["amp", "fp16", "bf16", "precision", "dtype"],
         commands: &["eval", "classify", "bench"],
         instead: Sentence("`--half` keeps fully connected weights in half precision"),

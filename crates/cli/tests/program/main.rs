@@ -7,6 +7,7 @@ mod evaluate;
 mod lr_find;
 mod output;
 mod plan_cluster;
+mod quantize;
 mod recipes;
 mod resume;
 mod settings;

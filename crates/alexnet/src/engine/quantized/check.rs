@@ -95,7 +95,7 @@ fn output(layer: &Layer, quantized: &QuantizedLayer, input: Values) -> std::resu
 }
 
 /// What bytes stand for after dropout at test time, which leaves them as they are.
-fn after_dropout(bytes: Quantizer, rate: f32, scale: DropoutScale) -> Quantizer {
+pub(crate) fn after_dropout(bytes: Quantizer, rate: f32, scale: DropoutScale) -> Quantizer {
     match scale {
         DropoutScale::Test => Quantizer { scale: bytes.scale * (1.0 - rate), ..bytes },
         DropoutScale::Train => bytes,

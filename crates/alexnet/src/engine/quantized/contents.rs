@@ -15,6 +15,36 @@ pub struct QuantizedNetwork {
     pub layers: Vec<QuantizedLayer>,
 }
 
+impl QuantizedNetwork {
+    /// Returns whether some layers are computed in floats, whose last bits may differ between processors.
+    pub fn has_float_layers(&self) -> bool {
+        self.layers.iter().any(|layer| matches!(layer, QuantizedLayer::Floats(..)))
+    }
+
+    /// Returns the number of bytes of all weights, scales and biases.
+    pub fn weight_bytes(&self) -> usize {
+        let of = |layer: &QuantizedLayer| match layer {
+            QuantizedLayer::Direct(IntegerWeights { weights, scales, biases }, _) => {
+                weights.len() + size_of_val(&scales[..]) + size_of_val(&biases[..])
+            }
+            QuantizedLayer::Winograd(weights, _) => {
+                let WinogradWeights { algorithm: _, weights, scales, input_scales, biases } = weights;
+                let floats = scales.len() + input_scales.len() + biases.len();
+                weights.len() + floats * size_of::<f32>()
+            }
+            QuantizedLayer::Floats(Some(FloatWeights { weights, biases }), _) => {
+                size_of_val(&weights[..]) + size_of_val(&biases[..])
+            }
+            QuantizedLayer::Table(table, _) => table.len(),
+            QuantizedLayer::Floats(None, _)
+            | QuantizedLayer::Lrn(_)
+            | QuantizedLayer::MaxPool
+            | QuantizedLayer::Absorbed => 0,
+        };
+        self.layers.iter().map(of).sum()
+    }
+}
+
 /// How the values of a tensor are stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Values {

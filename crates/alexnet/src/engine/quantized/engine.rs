@@ -5,7 +5,7 @@ use std::fmt;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::buffers::Buffers;
-use super::contents::{QuantizedLayer, QuantizedNetwork, Values};
+use super::contents::{QuantizedNetwork, Values};
 use super::steps::{Lowered, Step, lower};
 use crate::engine::batch::{Batch, StepOutcome, Update};
 use crate::engine::cpu::available;
@@ -62,7 +62,7 @@ impl QuantizedEngine {
         let logits = batch * network.classes;
         let memory = MemoryTable {
             lines: vec![
-                ("weights and biases".to_owned(), quantized.layers.iter().map(weight_bytes).sum()),
+                ("weights and biases".to_owned(), quantized.weight_bytes()),
                 (format!("activations, {micro_batch} images"), 2 * (sizes.bytes + 4 * sizes.floats) + 4 * logits),
             ],
         };
@@ -155,21 +155,6 @@ impl Sizes {
 
     fn times(self, images: usize) -> Self {
         Self { bytes: self.bytes * images, floats: self.floats * images }
-    }
-}
-
-fn weight_bytes(layer: &QuantizedLayer) -> usize {
-    match layer {
-        QuantizedLayer::Direct(weights, _) => weights.weights.len() + 4 * (weights.scales.len() + weights.biases.len()),
-        QuantizedLayer::Winograd(weights, _) => {
-            weights.weights.len() + 4 * (weights.scales.len() + weights.biases.len())
-        }
-        QuantizedLayer::Floats(Some(weights), _) => 4 * (weights.weights.len() + weights.biases.len()),
-        QuantizedLayer::Table(table, _) => table.len(),
-        QuantizedLayer::Floats(None, _)
-        | QuantizedLayer::Lrn(_)
-        | QuantizedLayer::MaxPool
-        | QuantizedLayer::Absorbed => 0,
     }
 }
 

@@ -16,4 +16,5 @@ mod engine;
 mod steps;
 
 pub use contents::{FloatWeights, IntegerWeights, QuantizedLayer, QuantizedNetwork, Values, WinogradWeights};
+pub(crate) use check::after_dropout;
 pub(super) use engine::QuantizedEngine;
