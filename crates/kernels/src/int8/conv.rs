@@ -1,10 +1,14 @@
 //! Convolution in integers.
 
 use super::LONGEST_SUM;
+use super::bytes::Shared;
 use super::isa::Int8Isa;
-use super::quantizer::{IDENTITY, Quantizer, Requantization, round_to_u8};
-use super::reference;
-use super::winograd::Algorithm;
+use super::kernel::{COLUMNS, Value};
+use super::packed::{Packed, by_column};
+use super::patches::Patches;
+use super::product::Product;
+use super::quantizer::{IDENTITY, Quantizer, Requantization};
+use super::winograd::{Algorithm, Winograd, WinogradWeights};
 use crate::geometry::ConvGeometry;
 use crate::slices::check_len;
 
@@ -18,67 +22,44 @@ pub enum ConvWeights<'a> {
         /// One scale per output channel.
         scales: &'a [f32],
     },
-    /// Weights transformed by [`Algorithm::transform_weights`], then quantized.
-    Winograd {
-        /// The algorithm: one that fits the geometry.
-        algorithm: Algorithm,
-        /// `[groups][elements][group_inputs][group_outputs]`
-        values: &'a [i8],
-        /// One scale per element and output channel, `[elements][output.channels]`.
-        scales: &'a [f32],
-        /// One scale per element of the transformed inputs, positive: an input of 127 times the scale is the largest
-        /// that is not clamped. See [`Algorithm::input_maxima`].
-        input_scales: &'a [f32],
-    },
-}
-
-/// Owned weights.
-#[derive(Clone, Debug)]
-enum Weights {
-    Direct { values: Vec<i8>, scales: Vec<f32> },
-    Winograd { algorithm: Algorithm, values: Vec<i8>, scales: Vec<f32>, input_scales: Vec<f32> },
+    /// Weights transformed by [`Algorithm::transform_weights`], then quantized. [`Algorithm::fits`] the geometry.
+    Winograd(WinogradWeights<'a>),
 }
 
 /// A convolution with prepared weights.
 #[derive(Clone, Debug)]
 pub struct QuantizedConv {
     g: ConvGeometry,
-    weights: Weights,
+    kind: Kind,
     bias: Vec<f32>,
     input: Quantizer,
     isa: Int8Isa,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Direct { weights: Packed, scales: Vec<f32> },
+    Winograd(Winograd),
 }
 
 impl QuantizedConv {
     /// Prepares a convolution of activations of `input`.
     ///
     /// # Panics
-    /// If a slice's length does not match the geometry, the algorithm does not fit it, or a sum has more than
-    /// [`LONGEST_SUM`] products.
+    /// If a slice's length does not match the geometry, the algorithm does not fit it, a sum has more than
+    /// [`LONGEST_SUM`] products, or there is not enough memory.
     pub fn new(g: &ConvGeometry, weights: ConvWeights, bias: &[f32], input: Quantizer) -> Self {
         check_len!(bias, g.output.channels);
-        let weights = match weights {
+        let kind = match weights {
             ConvWeights::Direct { values, scales } => {
                 check_len!(values, g.weights());
                 check_len!(scales, g.output.channels);
                 assert!(g.depth() <= LONGEST_SUM, "sums of {} products", g.depth());
-                Weights::Direct { values: values.to_vec(), scales: scales.to_vec() }
+                Kind::Direct { weights: pack(g, values, input.zero), scales: scales.to_vec() }
             }
-            ConvWeights::Winograd { algorithm, values, scales, input_scales } => {
-                assert!(algorithm.fits(g), "{} does not fit {g:?}", algorithm.name());
-                check_len!(values, algorithm.transformed_len(g));
-                check_len!(scales, algorithm.elements() * g.output.channels);
-                check_len!(input_scales, algorithm.elements());
-                assert!(g.group_inputs() <= LONGEST_SUM, "sums of {} products", g.group_inputs());
-                Weights::Winograd {
-                    algorithm,
-                    values: values.to_vec(),
-                    scales: scales.to_vec(),
-                    input_scales: input_scales.to_vec(),
-                }
-            }
+            ConvWeights::Winograd(weights) => Kind::Winograd(Winograd::new(g, weights)),
         };
-        Self { g: *g, weights, bias: bias.to_vec(), input, isa: Int8Isa::current() }
+        Self { g: *g, kind, bias: bias.to_vec(), input, isa: Int8Isa::current() }
     }
 
     /// The same convolution with other instructions than [`Int8Isa::current`].
@@ -98,10 +79,7 @@ impl QuantizedConv {
     /// # Panics
     /// If a slice's length does not match the geometry.
     pub fn forward(&self, batch: usize, x: &[u8], output: Quantizer, y: &mut [u8]) {
-        check_len!(x, batch * self.g.input.len());
-        check_len!(y, batch * self.g.output.len());
-        let values = self.compute(batch, x, output);
-        y.iter_mut().zip(values).for_each(|(y, value)| *y = round_to_u8(value));
+        self.compute(batch, x, output, y);
     }
 
     /// Computes outputs in `f32`, neither rounded nor clamped.
@@ -112,24 +90,46 @@ impl QuantizedConv {
     /// # Panics
     /// If a slice's length does not match the geometry.
     pub fn forward_f32(&self, batch: usize, x: &[u8], y: &mut [f32]) {
-        check_len!(x, batch * self.g.input.len());
-        check_len!(y, batch * self.g.output.len());
-        y.copy_from_slice(&self.compute(batch, x, IDENTITY));
+        self.compute(batch, x, IDENTITY, y);
     }
 
-    fn compute(&self, batch: usize, x: &[u8], output: Quantizer) -> Vec<f32> {
-        let _ = self.isa;
-        match &self.weights {
-            Weights::Direct { values, scales } => {
-                let requantization = Requantization::new(self.input.scale, scales, &self.bias, output);
-                let sums = reference::conv_sums(&self.g, batch, x, self.input.zero, values);
-                reference::requantize(&sums, &requantization.multipliers, &requantization.offsets)
+    fn compute<T: Value>(&self, batch: usize, x: &[u8], output: Quantizer, y: &mut [T]) {
+        let g = &self.g;
+        check_len!(x, batch * g.input.len());
+        check_len!(y, batch * g.output.len());
+        match &self.kind {
+            Kind::Direct { weights, scales } => {
+                let Requantization { multipliers, offsets } =
+                    Requantization::new(self.input.scale, scales, &self.bias, output);
+                let product = Product {
+                    isa: self.isa,
+                    count: batch * g.output.pixels(),
+                    rows: &Patches::new(g, x, self.input.zero),
+                    weights,
+                    groups: g.groups,
+                    outputs: g.group_outputs(),
+                    multipliers: &by_column(g.group_outputs(), &multipliers),
+                    offsets: &by_column(g.group_outputs(), &offsets),
+                    y: Shared::new(y),
+                };
+                product.run();
             }
-            Weights::Winograd { algorithm, values, scales, input_scales } => {
-                let weights =
-                    reference::WinogradWeights { algorithm: *algorithm, values, scales, input_scales };
-                reference::winograd(&self.g, batch, x, self.input, weights, &self.bias, output)
+            Kind::Winograd(winograd) => {
+                winograd.forward(self.isa, g, x, self.input, &self.bias, output, y);
             }
         }
     }
+}
+
+/// Packs the weights of a direct convolution.
+fn pack(g: &ConvGeometry, values: &[i8], zero: u8) -> Packed {
+    let (depth, outputs) = (g.depth(), g.group_outputs());
+    let panels = outputs.div_ceil(COLUMNS);
+    Packed::new(g.groups * panels, depth, zero, |panel, column, packed| {
+        let (group, o) = (panel / panels, panel % panels * COLUMNS + column);
+        if o < outputs {
+            let values = &values[group * depth * outputs + o..];
+            packed.iter_mut().zip(values.iter().step_by(outputs)).for_each(|(packed, &w)| *packed = w);
+        }
+    })
 }

@@ -13,15 +13,24 @@
 //! # Layouts
 //! Activations are channels-last, as in the rest of the crate. [`reference`] defines each operation.
 
+mod bytes;
 mod conv;
 mod fc;
 mod isa;
+mod kernel;
 mod lrn;
+mod packed;
+mod patches;
+pub mod peak;
 mod pool;
 mod power;
+mod product;
 mod quantizer;
 pub mod reference;
+mod vector;
 mod winograd;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 pub use conv::{ConvWeights, QuantizedConv};
 pub use fc::QuantizedFc;
@@ -29,7 +38,7 @@ pub use isa::Int8Isa;
 pub use lrn::QuantizedLrn;
 pub use pool::max_pool;
 pub use quantizer::{Quantizer, dequantize, quantize, quantize_weights};
-pub use winograd::Algorithm;
+pub use winograd::{Algorithm, WinogradWeights};
 
 /// The longest sum of products, `255 * 128` each at most, that always fits an `i32`.
 pub const LONGEST_SUM: usize = i32::MAX as usize / (255 * 128);

@@ -8,8 +8,7 @@ pub(super) fn inverse_power(s: f32, beta: f64) -> f32 {
 }
 
 /// `s^-0.75`, as the cube of the inverse fourth root: a guess from the exponent, then two steps of Newton's method.
-#[inline(always)]
-pub(super) fn inverse_three_quarters(s: f32) -> f32 {
+fn inverse_three_quarters(s: f32) -> f32 {
     let root = newton(s, newton(s, f32::from_bits(GUESS.wrapping_sub(s.to_bits() >> 2))));
     root * root * root
 }
@@ -17,10 +16,9 @@ pub(super) fn inverse_three_quarters(s: f32) -> f32 {
 /// Minus a quarter of the bits of `s`, plus this, are the bits of about `s^-1/4`.
 pub(super) const GUESS: u32 = 0x4f58_cae5;
 
-#[inline(always)]
 fn newton(s: f32, root: f32) -> f32 {
     let square = root * root;
-    root * (1.25 - 0.25 * s * (square * square))
+    root * (1.25 - (0.25 * s) * (square * square))
 }
 
 /// The binary logarithm of a positive normal value.

@@ -2,7 +2,7 @@
 
 use super::power::inverse_power;
 use super::quantizer::{Quantizer, offsets, round_to_u8};
-use super::winograd::{Algorithm, Square};
+use super::winograd::{Square, WinogradWeights};
 use crate::geometry::{ConvGeometry, FcGeometry, NormGeometry, PoolGeometry};
 
 /// `sum (x - zero) w`, `[batch, output]`: outside the map, `x` is the zero point.
@@ -53,19 +53,6 @@ pub fn requantize(sums: &[i32], multipliers: &[f32], offsets: &[f32]) -> Vec<f32
 /// Rounds outputs to bytes: the nearest, ties to even, clamped.
 pub fn round(values: &[f32]) -> Vec<u8> {
     values.iter().map(|&value| value.clamp(0.0, 255.0).round_ties_even() as u8).collect()
-}
-
-/// Weights of [`winograd`], as in [`super::ConvWeights::Winograd`].
-#[derive(Clone, Copy, Debug)]
-pub struct WinogradWeights<'a> {
-    /// The algorithm.
-    pub algorithm: Algorithm,
-    /// `[groups][elements][group_inputs][group_outputs]`
-    pub values: &'a [i8],
-    /// `[elements][output.channels]`
-    pub scales: &'a [f32],
-    /// `[elements]`
-    pub input_scales: &'a [f32],
 }
 
 /// A convolution by Winograd's algorithm with quantized transforms; the outputs are not rounded.
@@ -153,13 +140,12 @@ pub fn max_pool(g: &PoolGeometry, batch: usize, x: &[u8], y: &mut [u8]) {
 
 /// `y = (x - zero) m s^-beta`, where `m` is the ratio of the scales and `s = k + a sum (x - zero)^2` with an exact sum
 /// over neighboring maps.
-pub fn lrn(g: &NormGeometry, batch: usize, x: &[u8], [input, output]: [Quantizer; 2], y: &mut [u8]) {
+pub fn lrn(g: &NormGeometry, x: &[u8], [input, output]: [Quantizer; 2], y: &mut [u8]) {
     let (channels, width) = (g.maps.channels, g.maps.channels / g.groups);
     let reach = g.constants.reach();
     let alpha = (g.constants.alpha * f64::from(input.scale) * f64::from(input.scale)) as f32;
     let k = g.constants.k as f32;
     let ratio = input.scale / output.scale;
-    assert_eq!(x.len(), batch * g.maps.len());
     for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
         let difference = |i: usize| i32::from(x[i]) - i32::from(input.zero);
         for (i, y) in y.iter_mut().enumerate() {

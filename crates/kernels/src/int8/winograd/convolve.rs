@@ -1,0 +1,251 @@
+//! A convolution in blocks of tiles, each through all three stages.
+
+use super::super::LONGEST_SUM;
+use super::super::bytes::{self, Shared};
+use super::super::isa::Int8Isa;
+use super::super::kernel::{COLUMNS, TALLEST, Tile, Value, height};
+use super::super::packed::{Packed, by_column};
+use super::super::patches::{padded_rows, row_stride};
+use super::super::product::parts;
+use super::super::quantizer::{Quantizer, offsets};
+use super::algorithm::Algorithm;
+use super::tiles::Tiles;
+use super::transform::{Inputs, Products};
+use super::weights::WinogradWeights;
+use crate::geometry::ConvGeometry;
+use crate::scratch;
+use crate::slices::check_len;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Tiles of a block, at most.
+const TILES: usize = 4 * TALLEST;
+
+/// Jobs per thread, at least, where tiles alone are too few.
+const JOBS: usize = 2;
+
+/// Bytes per cache line.
+const LINE: usize = 64;
+
+/// Products are only scaled.
+static NO_OFFSETS: [f32; COLUMNS] = [0.0; COLUMNS];
+
+/// Prepared weights of an algorithm.
+#[derive(Clone, Debug)]
+pub(in crate::int8) struct Winograd {
+    algorithm: Algorithm,
+    /// `[groups][panels][elements]`
+    weights: Packed,
+    /// The products of the scales of weights and inputs, `[groups][panels][elements][COLUMNS]`.
+    scales: Vec<f32>,
+    input_scales: Vec<f32>,
+}
+
+/// The outputs that a thread computes together.
+#[derive(Clone)]
+struct Job {
+    group: usize,
+    tiles: Range<usize>,
+    /// Panels of the group's output channels.
+    panels: Range<usize>,
+}
+
+/// A pass in progress.
+struct Pass<'a, T> {
+    winograd: &'a Winograd,
+    isa: Int8Isa,
+    g: &'a ConvGeometry,
+    tiles: Tiles,
+    x: &'a [u8],
+    zero: u8,
+    /// The factors of transformed inputs, `[elements]`.
+    factors: &'a [f32],
+    /// The factors of sums, `[groups][panels][elements][COLUMNS]`.
+    multipliers: &'a [f32],
+    /// `[groups][panels][COLUMNS]`
+    offsets: &'a [f32],
+    y: Shared<'a, T>,
+}
+
+impl Winograd {
+    pub(in crate::int8) fn new(g: &ConvGeometry, weights: WinogradWeights) -> Self {
+        let WinogradWeights { algorithm, values, scales, input_scales } = weights;
+        let (inputs, outputs, elements) = (g.group_inputs(), g.group_outputs(), algorithm.elements());
+        assert!(algorithm.fits(g), "{} does not fit {g:?}", algorithm.name());
+        check_len!(values, algorithm.transformed_len(g));
+        check_len!(scales, elements * g.output.channels);
+        check_len!(input_scales, elements);
+        assert!(inputs <= LONGEST_SUM, "sums of {inputs} products");
+        let panels = outputs.div_ceil(COLUMNS);
+        // Where column `column` of a packed panel comes from: its group, element and output channel.
+        let source = |panel: usize, column: usize| {
+            let (group, o) = (panel / elements / panels, panel / elements % panels * COLUMNS + column);
+            (group, panel % elements, (o < outputs).then_some(o))
+        };
+        // Transformed inputs have the zero point 128.
+        let packed = Packed::new(g.groups * panels * elements, inputs, 128, |panel, column, packed| {
+            if let (group, e, Some(o)) = source(panel, column) {
+                let values = &values[(group * elements + e) * inputs * outputs + o..];
+                packed.iter_mut().zip(values.iter().step_by(outputs)).for_each(|(packed, &w)| *packed = w);
+            }
+        });
+        let scale = |at: usize| match source(at / COLUMNS, at % COLUMNS) {
+            (group, e, Some(o)) => input_scales[e] * scales[e * g.output.channels + group * outputs + o],
+            (_, _, None) => 0.0,
+        };
+        Self {
+            algorithm,
+            scales: (0..packed.panels * COLUMNS).map(scale).collect(),
+            weights: packed,
+            input_scales: input_scales.to_vec(),
+        }
+    }
+
+    /// Computes a batch of images. The arguments are those of [`super::super::QuantizedConv`].
+    #[allow(clippy::too_many_arguments)]
+    pub(in crate::int8) fn forward<T: Value>(
+        &self,
+        isa: Int8Isa,
+        g: &ConvGeometry,
+        x: &[u8],
+        input: Quantizer,
+        bias: &[f32],
+        output: Quantizer,
+        y: &mut [T],
+    ) {
+        let factors: Vec<f32> = self.input_scales.iter().map(|scale| input.scale / scale).collect();
+        let multipliers: Vec<f32> = self.scales.iter().map(|scale| scale / output.scale).collect();
+        let pass = Pass {
+            winograd: self,
+            isa,
+            g,
+            tiles: Tiles::new(g, self.algorithm),
+            x,
+            zero: input.zero,
+            factors: &factors,
+            multipliers: &multipliers,
+            offsets: &by_column(g.group_outputs(), &offsets(bias, output)),
+            y: Shared::new(y),
+        };
+        pass.run(x.len() / g.input.len());
+    }
+}
+
+impl<T: Value> Pass<'_, T> {
+    fn run(&self, images: usize) {
+        assert!(self.isa.is_available());
+        assert!(self.x.len() == images * self.g.input.len() && self.y.len() == images * self.g.output.len());
+        self.jobs(images * self.tiles.per_image()).into_par_iter().for_each(|job| self.block(&job));
+    }
+
+    /// Panels of a group's output channels.
+    fn panels(&self) -> usize {
+        self.g.group_outputs().div_ceil(COLUMNS)
+    }
+
+    /// Blocks of tiles, cut by output channels where there are few, though each job then transforms its tiles again.
+    fn jobs(&self, tiles: usize) -> Vec<Job> {
+        let (groups, threads) = (self.g.groups, rayon::current_num_threads());
+        let blocks = tiles.div_ceil(TILES).max(threads.div_ceil(groups).min(tiles / TALLEST));
+        let blocks = parts(0..tiles, blocks, 1);
+        let wanted = (JOBS * threads).div_ceil((blocks.len() * groups).max(1));
+        let panels = parts(0..self.panels(), wanted, 1);
+        let mut jobs = Vec::with_capacity(blocks.len() * groups * panels.len());
+        for tiles in &blocks {
+            for group in 0..groups {
+                let job = |panels: &Range<usize>| Job { group, tiles: tiles.clone(), panels: panels.clone() };
+                jobs.extend(panels.iter().map(job));
+            }
+        }
+        jobs
+    }
+
+    /// Computes a block: all of its transformed inputs `V`, then the products `M` and the outputs of each panel.
+    fn block(&self, job: &Job) {
+        let (elements, rows) = (self.winograd.algorithm.elements(), padded_rows(job.tiles.len()));
+        let stride = row_stride(self.g.group_inputs());
+        // One line more, so that the elements of a tile fall into different sets of the cache.
+        let (v_element, m_element) = (rows * stride + LINE, rows * COLUMNS + LINE / size_of::<f32>());
+        bytes::with_scratch(elements * v_element, |v| {
+            self.transform_inputs(job, v, v_element, stride);
+            scratch::with(elements * m_element, |m| {
+                for panel in job.panels.clone() {
+                    for e in 0..elements {
+                        let (v, m) = (&v[e * v_element..], &mut m[e * m_element..]);
+                        self.multiply(job, (job.group * self.panels() + panel) * elements + e, v, stride, m);
+                    }
+                    self.transform_outputs(job, panel, m, m_element);
+                }
+            });
+        });
+    }
+
+    fn transform_inputs(&self, job: &Job, v: &mut [u8], element: usize, stride: usize) {
+        let channels = self.g.group_inputs();
+        assert!(v.len() >= self.winograd.algorithm.elements() * element);
+        for (row, tile) in job.tiles.clone().enumerate() {
+            assert!(row * stride + channels <= element);
+            let inputs = Inputs {
+                x: &self.x[job.group * channels..],
+                from: &self.tiles.inputs(tile),
+                channels,
+                zero: f32::from(self.zero),
+                factors: self.factors,
+                v: v[row * stride..].as_mut_ptr(),
+                element,
+            };
+            // SAFETY: offsets are those of pixels of the batch, and the group's channels lie inside a pixel; the row
+            // ends inside its element; `run` has checked the machine.
+            unsafe { inputs.transform(self.isa, self.winograd.algorithm) };
+        }
+    }
+
+    /// `M = V U` for one element and panel, times the scales.
+    fn multiply(&self, job: &Job, panel: usize, v: &[u8], stride: usize, m: &mut [f32]) {
+        let (count, weights) = (job.tiles.len(), &self.winograd.weights);
+        assert!(v.len() >= padded_rows(count) * stride && m.len() >= padded_rows(count) * COLUMNS);
+        let multipliers = &self.multipliers[panel * COLUMNS..][..COLUMNS];
+        let mut top = 0;
+        while top < count {
+            let rows = (count - top).min(TALLEST);
+            let tile = Tile {
+                words: weights.words,
+                a: v[top * stride..].as_ptr(),
+                a_row: stride,
+                b: weights.panel(panel).as_ptr(),
+                first: weights.first(panel).as_ptr(),
+                multipliers: multipliers.as_ptr(),
+                offsets: NO_OFFSETS.as_ptr(),
+                y: m[top * COLUMNS..].as_mut_ptr(),
+                y_row: COLUMNS,
+            };
+            // SAFETY: `V` and `M` hold whole tiles, as checked, and `U` whole panels; `run` has checked the machine.
+            unsafe { tile.compute(self.isa, rows, COLUMNS) };
+            top += height(rows);
+        }
+    }
+
+    /// `y = finish(A^T M A + offsets)` for one panel.
+    fn transform_outputs(&self, job: &Job, panel: usize, m: &[f32], element: usize) {
+        let outputs = self.g.group_outputs();
+        let first = job.group * outputs + panel * COLUMNS;
+        let offsets = &self.offsets[(job.group * self.panels() + panel) * COLUMNS..][..COLUMNS];
+        assert!(m.len() >= self.winograd.algorithm.elements() * element);
+        for (row, tile) in job.tiles.clone().enumerate() {
+            assert!((row + 1) * COLUMNS <= element);
+            // SAFETY: the row ends inside its element; the outputs are channels of pixels of the batch, and no other job
+            // has both these pixels and these channels; `run` has checked the machine.
+            unsafe {
+                let products = Products {
+                    m: m[row * COLUMNS..].as_ptr(),
+                    element,
+                    offsets: offsets.as_ptr(),
+                    channels: (outputs - panel * COLUMNS).min(COLUMNS),
+                    y: self.y.at(first),
+                    to: &self.tiles.outputs(tile),
+                };
+                products.transform(self.isa, self.winograd.algorithm);
+            }
+        }
+    }
+}
