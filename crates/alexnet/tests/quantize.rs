@@ -9,8 +9,8 @@ use std::path::Path;
 
 use alexnet::data::{Dataset, Image, Preprocess, square};
 use alexnet::engine::{
-    Batch, Device, Engine, IntegerWeights, Mode, Objective, Options, QuantizedLayer, Tensor, TensorKind, Update, Values,
-    open, open_quantized,
+    Batch, Device, Engine, IntegerWeights, Mode, Objective, Options, QuantizedLayer, Tensor, TensorKind,
+    Update, Values, open, open_quantized,
 };
 use alexnet::error::Kind;
 use alexnet::model::{
@@ -326,7 +326,8 @@ fn with_header(bytes: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let mut header: Value = serde_json::from_slice(&bytes[8..8 + n]).unwrap();
     change(&mut header);
     let header = header.to_string();
-    let mut out = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &bytes[8 + n..bytes.len() - 32]].concat();
+    let mut out =
+        [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &bytes[8 + n..bytes.len() - 32]].concat();
     let digest = Sha256::digest(&out);
     out.extend(digest);
     out
@@ -335,7 +336,8 @@ fn with_header(bytes: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
 /// A file with changed metadata `layers` and a valid digest.
 fn with_layers(bytes: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
     with_header(bytes, |header| {
-        let mut layers: Value = serde_json::from_str(header["__metadata__"]["layers"].as_str().unwrap()).unwrap();
+        let mut layers: Value =
+            serde_json::from_str(header["__metadata__"]["layers"].as_str().unwrap()).unwrap();
         change(&mut layers);
         header["__metadata__"]["layers"] = json!(layers.to_string());
     })
@@ -354,7 +356,8 @@ fn files_are_refused_by_programs_for_f32_models() {
     assert!(error.help.unwrap().contains("the model that it was quantized from"));
     // Earlier programs know no version above this one.
     assert!(QUANTIZED_FORMAT_VERSION > FORMAT_VERSION);
-    let newer = with_header(&std::fs::read(&path).unwrap(), |h| h["__metadata__"]["format_version"] = json!("4"));
+    let newer =
+        with_header(&std::fs::read(&path).unwrap(), |h| h["__metadata__"]["format_version"] = json!("4"));
     assert!(load(&newer).unwrap_err().message.contains("supports versions up to 3"));
 }
 
@@ -372,12 +375,21 @@ fn damaged_files_are_refused() {
         with_layers(&bytes, move |layers| layers["layers"][at][key] = value)
     };
     let cases: Vec<(Vec<u8>, &str)> = vec![
-        (with_header(&bytes, |h| drop(h["__metadata__"].as_object_mut().unwrap().remove("layers"))), "`layers` is missing"),
+        (
+            with_header(&bytes, |h| drop(h["__metadata__"].as_object_mut().unwrap().remove("layers"))),
+            "`layers` is missing",
+        ),
         (with_layers(&bytes, |layers| *layers = json!(7)), "metadata `layers`"),
-        (with_layers(&bytes, |layers| drop(layers["layers"].as_array_mut().unwrap().pop())), "expected conv1, relu1"),
+        (
+            with_layers(&bytes, |layers| drop(layers["layers"].as_array_mut().unwrap().pop())),
+            "expected conv1, relu1",
+        ),
         (entry(0, "layer", json!("conv7")), "has the layers conv7"),
         (entry(0, "form", json!("int4")), "int4"),
-        (entry(2, "form", json!("max-pool")), "layer `norm1`: a layer of kind `lrn` cannot be computed in this way"),
+        (
+            entry(2, "form", json!("max-pool")),
+            "layer `norm1`: a layer of kind `lrn` cannot be computed in this way",
+        ),
         (entry(0, "output", json!({"scale": 0.0, "zero": 0})), "the scale of `conv1` is 0"),
         (entry(0, "output", json!({"scale": 1e300, "zero": 0})), "metadata `layers`"),
         (entry(0, "output", json!({"scale": 1e-44, "zero": 0})), "expected a normal number above 0"),
@@ -385,9 +397,18 @@ fn damaged_files_are_refused() {
         (entry(0, "output", json!({"scale": 1.0, "zero": 9})), "layer `relu1`: the zero point is 9"),
         (entry(0, "output", json!({"scale": 1.0, "zero": 256})), "metadata `layers`"),
         (entry(0, "output", Value::Null), "layer `relu1`: a layer of kind `relu` needs bytes"),
-        (with_layers(&bytes, |layers| layers["input"] = Value::Null), "layer `conv1`: a layer of kind `conv` needs bytes"),
-        (with_header(&bytes, |h| h["conv1.weight"]["dtype"] = json!("U8")), "`conv1.weight` has type U8, expected I8"),
-        (with_header(&bytes, |h| h["conv1.weight"]["shape"] = json!([3, 8, 5, 5])), "`conv1.weight` has shape"),
+        (
+            with_layers(&bytes, |layers| layers["input"] = Value::Null),
+            "layer `conv1`: a layer of kind `conv` needs bytes",
+        ),
+        (
+            with_header(&bytes, |h| h["conv1.weight"]["dtype"] = json!("U8")),
+            "`conv1.weight` has type U8, expected I8",
+        ),
+        (
+            with_header(&bytes, |h| h["conv1.weight"]["shape"] = json!([3, 8, 5, 5])),
+            "`conv1.weight` has shape",
+        ),
         (
             with_header(&bytes, |h| {
                 let scales = h.as_object_mut().unwrap().remove("conv1.weight_scale").unwrap();
@@ -396,7 +417,9 @@ fn damaged_files_are_refused() {
             "`conv1.weight_scale` is missing",
         ),
         (
-            with_header(&bytes, |h| h["extra"] = json!({"dtype": "F32", "shape": [0], "data_offsets": [0, 0]})),
+            with_header(&bytes, |h| {
+                h["extra"] = json!({"dtype": "F32", "shape": [0], "data_offsets": [0, 0]})
+            }),
             "`extra` does not belong to any layer",
         ),
     ];
@@ -413,7 +436,10 @@ fn golden_samples_have_the_same_bits() {
     let logit = &mut quantized.golden.logits[5];
     *logit = logit.next_up();
     let error = quantized.engine(3, 2).unwrap_err();
-    assert!(error.message.contains("golden sample 2 of 2") && error.message.contains("the same bits"), "{error}");
+    assert!(
+        error.message.contains("golden sample 2 of 2") && error.message.contains("the same bits"),
+        "{error}"
+    );
     // The sums of layers in f32 may have another order on another processor.
     let (mut mixed, _) = self::quantized(&model(every_layer()), 12);
     let logit = &mut mixed.golden.logits[5];
@@ -452,7 +478,10 @@ fn layers_and_channels_of_zeros_have_valid_scales() {
         let zeros: Vec<usize> = report.layers.iter().map(|decision| decision.zero_channels).collect();
         assert_eq!((zeros[0], zeros[7]), (1, 10));
         let warnings = report.warnings.join("\n");
-        assert!(warnings.contains("layer `conv1`: the weights of 1 output channels are all zero"), "{warnings}");
+        assert!(
+            warnings.contains("layer `conv1`: the weights of 1 output channels are all zero"),
+            "{warnings}"
+        );
         assert!(warnings.contains("layer `fc3`: its output is 0 for all calibration images"), "{warnings}");
         assert_eq!(load(&saved(&quantized)).unwrap(), AnyModel::Int8(quantized));
     }

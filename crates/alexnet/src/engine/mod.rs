@@ -27,17 +27,17 @@ mod stage;
 mod tensor;
 mod timings;
 
-pub(crate) use batch::count_correct;
-pub(crate) use cpu::layout::to_kernels as kernel_layout;
-pub(crate) use quantized::after_dropout;
 pub use alexnet_kernels::int8::Quantizer;
+pub(crate) use batch::count_correct;
 pub use batch::{Batch, Shard, StepOutcome, Update};
+pub(crate) use cpu::layout::to_kernels as kernel_layout;
 pub use division::{Division, Exchange, UnitSums};
 pub use health::{Health, NonFinite, OutputStatistics, Place};
 pub use interface::{Engine, LayerGradient, Objective, OnGradient};
 pub use memory::MemoryTable;
 pub use open::{open, open_part, open_quantized, open_stage};
 pub use options::{Device, Mode, Options};
+pub(crate) use quantized::after_dropout;
 pub use quantized::{
     FloatWeights, IntegerWeights, QuantizedLayer, QuantizedNetwork, Values, WinogradWeights,
 };

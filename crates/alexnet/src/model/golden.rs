@@ -80,7 +80,9 @@ impl Golden {
             if !agreement.accepts(difference) {
                 let expected = match agreement {
                     Agreement::Exact => "expected the same bits".to_owned(),
-                    Agreement::Rounding | Agreement::Bytes => format!("expected below {:.0e}", agreement.tolerance()),
+                    Agreement::Rounding | Agreement::Bytes => {
+                        format!("expected below {:.0e}", agreement.tolerance())
+                    }
                 };
                 return Err(Error::model(format!(
                     "the logits of golden sample {} of {} differ from those in the file: relative difference \

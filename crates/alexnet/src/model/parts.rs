@@ -56,7 +56,8 @@ impl<'a> File<'a> {
         let recipe = self.metadata.recipe()?;
         let classes: Vec<String> = self.metadata.json("classes")?;
         check_classes(&classes)?;
-        let network = Network::new(&recipe, classes.len()).map_err(|error| Error { kind: Kind::Model, ..error })?;
+        let network =
+            Network::new(&recipe, classes.len()).map_err(|error| Error { kind: Kind::Model, ..error })?;
         Ok(Layers { recipe, classes, network })
     }
 

@@ -50,7 +50,18 @@ impl Images<'_> {
         let (seed, epoch, first_batch, share) = (0, 0, 0, Share::WHOLE);
         let usable = &usable;
         Loader::training(
-            &TrainingEpoch { split, usable, preprocess, augment, basis, seed, epoch, batch_size, first_batch, share },
+            &TrainingEpoch {
+                split,
+                usable,
+                preprocess,
+                augment,
+                basis,
+                seed,
+                epoch,
+                batch_size,
+                first_batch,
+                share,
+            },
             workers,
         )
     }

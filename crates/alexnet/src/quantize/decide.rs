@@ -170,9 +170,11 @@ impl Decider<'_> {
     fn table(&self, at: usize, function: Activation, input: Quantizer) -> Decided {
         let range = self.range(at, None);
         let output = range.quantizer();
-        let byte = |byte: usize| output.quantize(value(function, f64::from(input.dequantize(byte as u8))) as f32);
+        let byte =
+            |byte: usize| output.quantize(value(function, f64::from(input.dequantize(byte as u8))) as f32);
         let table = Box::new(std::array::from_fn(byte));
-        let decision = Decision { range: Some(range), ..Decision::new(&self.network.layers[at], Form::Table) };
+        let decision =
+            Decision { range: Some(range), ..Decision::new(&self.network.layers[at], Form::Table) };
         (QuantizedLayer::Table(table, output), decision, Values::Bytes(output))
     }
 
@@ -206,7 +208,8 @@ impl Decider<'_> {
     /// The ReLU that clamps a layer's bytes: the next layer, or after max pooling, before which it would do the same.
     fn relu_after(&self, at: usize) -> Option<usize> {
         let mut following = (at + 1..self.network.layers.len()).zip(&self.network.layers[at + 1..]);
-        let (next, layer) = following.find(|(_, layer)| !matches!(layer.operation, Operation::Pool(PoolKind::Max, _)))?;
+        let (next, layer) =
+            following.find(|(_, layer)| !matches!(layer.operation, Operation::Pool(PoolKind::Max, _)))?;
         matches!(layer.operation, Operation::Activation(Activation::Relu)).then_some(next)
     }
 
@@ -241,7 +244,9 @@ fn why_unusable(range: &Range) -> Option<String> {
     let ratio = range.outlier_ratio;
     if range.vanishing > MAX_VANISHING {
         let percent = 100.0 * range.vanishing;
-        return Some(format!("{percent:.0} % of its values would become 0 (outliers of {ratio:.0} times the 99.99th percentile)"));
+        return Some(format!(
+            "{percent:.0} % of its values would become 0 (outliers of {ratio:.0} times the 99.99th percentile)"
+        ));
     }
     (range.error > MAX_ACTIVATION_ERROR).then(|| {
         let percent = 100.0 * range.error;

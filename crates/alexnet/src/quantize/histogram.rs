@@ -21,7 +21,8 @@ impl Histogram {
     /// Adds values.
     pub fn add(&mut self, values: &[f32]) {
         let finite = values.iter().copied().filter(|value| value.is_finite());
-        let (low, high) = finite.fold((self.low, self.high), |(low, high), value| (low.min(value), high.max(value)));
+        let (low, high) =
+            finite.fold((self.low, self.high), |(low, high), value| (low.min(value), high.max(value)));
         (self.low, self.high) = (low, high);
         self.grow(f64::from(high.max(-low)));
         let bins_per_unit = 1.0 / self.width;
@@ -86,7 +87,8 @@ impl Histogram {
         let beyond = ((1.0 - share) * self.non_zero() as f64) as u64;
         let mut seen = 0;
         for distance in (0..HALF).rev() {
-            seen += self.counts.get(HALF + distance).unwrap_or(&0) + self.counts.get(HALF - 1 - distance).unwrap_or(&0);
+            seen += self.counts.get(HALF + distance).unwrap_or(&0)
+                + self.counts.get(HALF - 1 - distance).unwrap_or(&0);
             if seen > beyond {
                 return ((distance + 1) as f64 * self.width).min(f64::from(self.high.max(-self.low)));
             }

@@ -55,7 +55,8 @@ impl Range {
     pub fn choose(histogram: &Histogram, rule: RangeRule, function: &dyn Fn(f64) -> f64) -> Self {
         let largest = f64::from(histogram.high().max(-histogram.low()));
         let typical = histogram.quantile(PERCENTILE);
-        let scaled = |factor: f64| bytes_for([histogram.low(), histogram.high()].map(|end| f64::from(end) * factor));
+        let scaled =
+            |factor: f64| bytes_for([histogram.low(), histogram.high()].map(|end| f64::from(end) * factor));
         let bytes = match rule {
             RangeRule::Max => scaled(1.0),
             RangeRule::Percentile if largest > 0.0 => scaled(typical / largest),
@@ -64,7 +65,9 @@ impl Range {
                 let candidates = (0..CANDIDATES).map(|i| scaled((-(i as f64) / 16.0).exp2()));
                 let errors = candidates.map(|bytes| (bytes, error(histogram, bytes, function)));
                 // Of equal errors, the first, which clips least.
-                errors.reduce(|best, next| if next.1 < best.1 { next } else { best }).map_or(scaled(1.0), |best| best.0)
+                errors
+                    .reduce(|best, next| if next.1 < best.1 { next } else { best })
+                    .map_or(scaled(1.0), |best| best.0)
             }
         };
         let non_zero = histogram.non_zero().max(1) as f64;
@@ -93,7 +96,9 @@ fn bytes_for([low, high]: [f64; 2]) -> Quantizer {
     let scale = ((high - low) / 255.0) as f32;
     // A subnormal scale has no precision left.
     match scale.is_normal() {
-        true => Quantizer { scale, zero: (-low / f64::from(scale)).round_ties_even().clamp(0.0, 255.0) as u8 },
+        true => {
+            Quantizer { scale, zero: (-low / f64::from(scale)).round_ties_even().clamp(0.0, 255.0) as u8 }
+        }
         false => Quantizer { scale: 1.0, zero: 0 },
     }
 }
@@ -139,7 +144,10 @@ mod tests {
             values.push(outlier);
             let [max, percentile, mse] = [RangeRule::Max, RangeRule::Percentile, RangeRule::Mse]
                 .map(|rule| choose(values.clone(), rule));
-            assert!(mse.error <= max.error && mse.error <= percentile.error * 1.02, "{mse:?}\n{percentile:?}\n{max:?}");
+            assert!(
+                mse.error <= max.error && mse.error <= percentile.error * 1.02,
+                "{mse:?}\n{percentile:?}\n{max:?}"
+            );
             assert!(max.clipped == 0.0);
         }
     }
@@ -166,7 +174,10 @@ mod tests {
         for rule in [RangeRule::Max, RangeRule::Percentile, RangeRule::Mse] {
             let range = choose(vec![0.0; 10], rule);
             assert_eq!((range.scale, range.zero), (1.0, 0));
-            assert_eq!((range.error, range.clipped, range.vanishing, range.outlier_ratio), (0.0, 0.0, 0.0, 1.0));
+            assert_eq!(
+                (range.error, range.clipped, range.vanishing, range.outlier_ratio),
+                (0.0, 0.0, 0.0, 1.0)
+            );
         }
     }
 

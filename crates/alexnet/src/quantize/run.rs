@@ -149,10 +149,8 @@ fn errors(
     let names: Vec<&str> = shown.map(|at| network.layers[at].name.as_str()).collect();
     let found = quantized.activations(images, &names)?.into_iter();
     let pairs = found.zip(exact.activations(images, &names)?);
-    let error = pairs.map(|(found, exact)| LayerError {
-        error: relative_rms(found.data, exact.data),
-        layer: found.name,
-    });
+    let error = pairs
+        .map(|(found, exact)| LayerError { error: relative_rms(found.data, exact.data), layer: found.name });
     Ok(error.collect())
 }
 
@@ -166,7 +164,9 @@ fn warnings(calibration: &Calibration, layers: &[Decision]) -> Vec<String> {
     }
     for Decision { layer, form, range, zero_channels, .. } in layers {
         if *zero_channels > 0 {
-            warnings.push(format!("layer `{layer}`: the weights of {zero_channels} output channels are all zero"));
+            warnings.push(format!(
+                "layer `{layer}`: the weights of {zero_channels} output channels are all zero"
+            ));
         }
         let Some(range) = range else { continue };
         if range.high == 0.0 && range.low == 0.0 {

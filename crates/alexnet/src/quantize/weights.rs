@@ -28,7 +28,8 @@ impl Rounded {
             channels.iter().filter(|(_, weights)| weights.iter().all(|&weight| weight == 0)).count();
         let (scales, integers): (Vec<f32>, Vec<Vec<i8>>) = channels.into_iter().unzip();
         let stored = integers.iter().zip(&scales);
-        let stored = stored.flat_map(|(row, &scale)| row.iter().map(move |&weight| scale * f32::from(weight)));
+        let stored =
+            stored.flat_map(|(row, &scale)| row.iter().map(move |&weight| scale * f32::from(weight)));
         let error = relative_rms(stored, weights.iter().copied());
         let weights = IntegerWeights { weights: integers.concat(), scales, biases: biases.clone() };
         Self { weights, error, zero_channels }
@@ -46,7 +47,10 @@ fn channel(weights: &[f32]) -> (f32, Vec<i8>) {
 }
 
 /// Returns the root mean square of the differences divided by that of `exact`; 0 if both are zero.
-pub(super) fn relative_rms(found: impl IntoIterator<Item = f32>, exact: impl IntoIterator<Item = f32>) -> f64 {
+pub(super) fn relative_rms(
+    found: impl IntoIterator<Item = f32>,
+    exact: impl IntoIterator<Item = f32>,
+) -> f64 {
     let (mut errors, mut squares) = (0.0, 0.0);
     for (found, exact) in found.into_iter().zip(exact) {
         let (found, exact) = (f64::from(found), f64::from(exact));

@@ -111,7 +111,14 @@ fn transform(algorithm: Algorithm, g: &ConvGeometry, weights: &[f32], biases: &[
         maxima[at(i)] = maxima[at(i)].max(weight.abs());
     }
     let scales: Vec<f32> = maxima.into_iter().map(input_scale).collect();
-    let rounded = |(i, weight): (usize, &f32)| (weight / scales[at(i)]).round_ties_even().clamp(-127.0, 127.0) as i8;
+    let rounded =
+        |(i, weight): (usize, &f32)| (weight / scales[at(i)]).round_ties_even().clamp(-127.0, 127.0) as i8;
     let integers = transformed.iter().enumerate().map(rounded).collect();
-    WinogradWeights { algorithm, weights: integers, scales, input_scales: Vec::new(), biases: biases.to_vec() }
+    WinogradWeights {
+        algorithm,
+        weights: integers,
+        scales,
+        input_scales: Vec::new(),
+        biases: biases.to_vec(),
+    }
 }

@@ -34,11 +34,8 @@ pub(crate) fn run(args: &QuantizeArgs, out: &mut Output) -> CommandResult {
         Some(other) => Validation::Images(Box::new(images::requested(other, args.split.as_deref(), &model)?)),
         None => images::default(&data, args.split.as_deref(), &model)?,
     };
-    let options = Options {
-        images: args.images as usize,
-        rule: args.ranges.into(),
-        threads: args.machine.threads(),
-    };
+    let options =
+        Options { images: args.images as usize, rule: args.ranges.into(), threads: args.machine.threads() };
     let mut progress = Progress::new(out.display());
     progress.start("calibration", options.images.min(calibration.split.len()));
     let mut before = 0;

@@ -28,7 +28,8 @@ pub(super) struct Summary<'a> {
 
 impl Summary<'_> {
     pub(super) fn json(&self) -> Value {
-        let Report { images, rule, f32_bytes, int8_bytes, layers, errors, warnings, skipped, accuracy } = self.report;
+        let Report { images, rule, f32_bytes, int8_bytes, layers, errors, warnings, skipped, accuracy } =
+            self.report;
         let reason = match self.validation {
             Validation::Images(_) => None,
             Validation::None(reason) => Some(reason),
@@ -93,7 +94,8 @@ impl Summary<'_> {
                 ] {
                     let points = 100.0 * (after - before);
                     let (before, after) = (percent(before), percent(after));
-                    let _ = writeln!(out, "{name:<8}  {before} in f32, {after} quantized: {points:+.2} points");
+                    let _ =
+                        writeln!(out, "{name:<8}  {before} in f32, {after} quantized: {points:+.2} points");
                 }
             }
             (None, Validation::None(reason)) => {
@@ -116,7 +118,8 @@ impl Summary<'_> {
     fn table(&self, layers: &[Decision]) -> String {
         let head = ["layer", "kind", "form", "range", "outliers", "weights", "output"];
         let errors = |layer: &str| self.report.errors.iter().find(|error| error.layer == layer);
-        let percent = |error: Option<f64>| error.map_or(String::new(), |error| format!("{:.2} %", 100.0 * error));
+        let percent =
+            |error: Option<f64>| error.map_or(String::new(), |error| format!("{:.2} %", 100.0 * error));
         let mut rows = vec![head.map(str::to_owned)];
         rows.extend(layers.iter().map(|decision| {
             let Decision { layer, kind, form, range, weight_error, .. } = decision;

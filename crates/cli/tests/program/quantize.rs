@@ -40,11 +40,25 @@ fn the_report_has_accuracy_before_and_after() {
     }
     assert!(!err.contains("warning"), "{err}");
     let again = colors.path("again.safetensors");
-    let args = ["quantize", &model, &again, "--calibrate", &colors.data, "--images", "20", "--ranges", "max", "--json"];
+    let args = [
+        "quantize",
+        &model,
+        &again,
+        "--calibrate",
+        &colors.data,
+        "--images",
+        "20",
+        "--ranges",
+        "max",
+        "--json",
+    ];
     let (value, err) = run_json(&args, 0);
     assert_eq!(value["calibration"]["images"], 20);
     assert_eq!((&value["ranges"], &value["accuracy"]["views"]), (&"max".into(), &10.into()));
-    assert_eq!((&value["accuracy"]["f32"]["top1"], &value["accuracy"]["int8"]["top1"]), (&1.0.into(), &1.0.into()));
+    assert_eq!(
+        (&value["accuracy"]["f32"]["top1"], &value["accuracy"]["int8"]["top1"]),
+        (&1.0.into(), &1.0.into())
+    );
     assert_eq!(value["layers"][0]["form"], "int8");
     assert!(value["errors"][0]["error"].as_f64().unwrap() < 0.02, "{value}");
     assert!(err.contains("only 20 calibration images"), "{err}");
@@ -65,7 +79,8 @@ fn other_commands_use_quantized_models() {
     let (text, _) = run(&["classify", &out, &red, "--top", "1"], 0);
     assert_eq!(text.lines().count(), 30);
     assert!(text.lines().all(|line| line.contains("\tred\t")), "{text}");
-    let (value, _) = run_json(&["bench", "--model", &out, "--batch", "4", "--threads", "1", "--layers", "--json"], 0);
+    let (value, _) =
+        run_json(&["bench", "--model", &out, "--batch", "4", "--threads", "1", "--layers", "--json"], 0);
     assert_eq!((&value["precision"], &value["batch"]), (&"int8".into(), &4.into()));
     assert!(value["infer_images_per_second"].as_f64().unwrap() > 0.0);
     assert_eq!(value["infer_layers"][0]["layer"], "fc1");
@@ -83,7 +98,10 @@ fn commands_that_need_f32_refuse_quantized_models() {
         vec!["quantize", &out, &other, "--calibrate", &colors.data],
     ] {
         let (text, err) = run(&args, 4);
-        assert!(text.is_empty() && err.contains("int8.safetensors: the model is quantized"), "{args:?}: {err}");
+        assert!(
+            text.is_empty() && err.contains("int8.safetensors: the model is quantized"),
+            "{args:?}: {err}"
+        );
         assert!(err.contains("help: use the model that it was quantized from"), "{args:?}: {err}");
     }
     for args in [
@@ -111,8 +129,16 @@ fn unsuitable_arguments_are_refused_before_any_work() {
         (vec![&model[..], &out], 2, "missing `--calibrate SRC`"),
         (vec![&model, &out, "--calibrate", "/nowhere"], 3, "/nowhere"),
         (vec!["/nowhere", &out, "--calibrate", &colors.data], 4, "no such file"),
-        (vec![&model, &out, "--calibrate", &colors.data, "--images", "0"], 2, "expected a whole number, 1 or more"),
-        (vec![&model, &out, "--calibrate", &colors.data, "--ranges", "entropy"], 2, "expected max or percentile or mse"),
+        (
+            vec![&model, &out, "--calibrate", &colors.data, "--images", "0"],
+            2,
+            "expected a whole number, 1 or more",
+        ),
+        (
+            vec![&model, &out, "--calibrate", &colors.data, "--ranges", "entropy"],
+            2,
+            "expected max or percentile or mse",
+        ),
         (vec![&model, &out, "--calibrate", &colors.data, "--split", "test"], 3, "no split `test`"),
     ] {
         let (_, err) = run(&[&["quantize"], &args[..]].concat(), code);
@@ -133,7 +159,8 @@ fn images_of_other_classes_calibrate_but_do_not_evaluate() {
     assert!(text.contains("accuracy  not measured: 2 of the data's 2 classes"), "{text}");
     // Measured on other images than those that calibrate.
     let out = colors.path("q2.safetensors");
-    let args = ["quantize", &model, &out, "--calibrate", &pets, "--data", &colors.data, "--split", "all", "--json"];
+    let args =
+        ["quantize", &model, &out, "--calibrate", &pets, "--data", &colors.data, "--split", "all", "--json"];
     let (value, _) = run_json(&args, 0);
     assert_eq!((&value["accuracy"]["images"], &value["accuracy"]["split"]), (&90.into(), &"all".into()));
     // Requested, they must have the model's classes.

@@ -65,7 +65,9 @@ impl Buffers {
             }
         }
         match step {
-            Step::Conv(_, Values::Floats) | Step::Fc(_, Values::Floats) | Step::Floats(_) => self.floats.swap(0, 1),
+            Step::Conv(_, Values::Floats) | Step::Fc(_, Values::Floats) | Step::Floats(_) => {
+                self.floats.swap(0, 1)
+            }
             Step::Conv(_, Values::Bytes(_))
             | Step::Fc(_, Values::Bytes(_))
             | Step::Lrn(_)

@@ -63,7 +63,10 @@ impl QuantizedEngine {
         let memory = MemoryTable {
             lines: vec![
                 ("weights and biases".to_owned(), quantized.weight_bytes()),
-                (format!("activations, {micro_batch} images"), 2 * (sizes.bytes + 4 * sizes.floats) + 4 * logits),
+                (
+                    format!("activations, {micro_batch} images"),
+                    2 * (sizes.bytes + 4 * sizes.floats) + 4 * logits,
+                ),
             ],
         };
         if let Some(available) = available::memory().filter(|available| memory.total() > *available) {
@@ -90,7 +93,11 @@ impl QuantizedEngine {
 
     /// Computes all layers, and calls `observe` after each with its position and the buffers, for the images of each
     /// micro-batch.
-    fn run(&mut self, images: &[f32], observe: &mut (dyn FnMut(usize, usize, &Buffers) + Send)) -> Result<usize> {
+    fn run(
+        &mut self,
+        images: &[f32],
+        observe: &mut (dyn FnMut(usize, usize, &Buffers) + Send),
+    ) -> Result<usize> {
         let n = self.count(images)?;
         let Self { network, micro_batch, pool, steps, buffers, logits, timings, .. } = self;
         *timings = LayerTimings::start();
@@ -159,8 +166,11 @@ impl Sizes {
 }
 
 fn inference_only() -> Error {
-    Error::new(Kind::Runtime, "a quantized model is for inference: it has no gradients, and no parameters in f32")
-        .help("use the model that it was quantized from")
+    Error::new(
+        Kind::Runtime,
+        "a quantized model is for inference: it has no gradients, and no parameters in f32",
+    )
+    .help("use the model that it was quantized from")
 }
 
 impl Engine for QuantizedEngine {
@@ -180,9 +190,11 @@ impl Engine for QuantizedEngine {
     /// The output of a layer whose ReLU is the clamp of its bytes is that after the ReLU.
     fn activations(&mut self, images: &[f32], layers: &[&str]) -> Result<Vec<Tensor>> {
         let n = self.count(images)?;
-        let positions = layers.iter().map(|name| self.network.layer_position(name)).collect::<Result<Vec<usize>>>()?;
+        let positions =
+            layers.iter().map(|name| self.network.layer_position(name)).collect::<Result<Vec<usize>>>()?;
         let tensor = |&position: &usize| {
-            let (maps, name) = (self.network.layers[position].output, self.network.layers[position].name.clone());
+            let (maps, name) =
+                (self.network.layers[position].output, self.network.layers[position].name.clone());
             let shape = vec![n, maps.height, maps.width, maps.channels];
             Tensor { name, shape, data: Vec::with_capacity(n * maps.len()) }
         };

@@ -15,6 +15,6 @@ mod contents;
 mod engine;
 mod steps;
 
-pub use contents::{FloatWeights, IntegerWeights, QuantizedLayer, QuantizedNetwork, Values, WinogradWeights};
 pub(crate) use check::after_dropout;
+pub use contents::{FloatWeights, IntegerWeights, QuantizedLayer, QuantizedNetwork, Values, WinogradWeights};
 pub(super) use engine::QuantizedEngine;

@@ -3,7 +3,9 @@
 use alexnet_kernels::geometry::{FcGeometry, PoolGeometry};
 use alexnet_kernels::int8::{ConvWeights, QuantizedConv, QuantizedFc, QuantizedLrn, Quantizer};
 
-use super::contents::{FloatWeights, IntegerWeights, QuantizedLayer, QuantizedNetwork, Values, WinogradWeights};
+use super::contents::{
+    FloatWeights, IntegerWeights, QuantizedLayer, QuantizedNetwork, Values, WinogradWeights,
+};
 use crate::Result;
 use crate::engine::cpu::layout;
 use crate::net::{Layer, Operation};
@@ -94,7 +96,8 @@ fn add_steps(layer: &Layer, quantized: &QuantizedLayer, input: Values, steps: &m
         }
         (QuantizedLayer::Winograd(weights, output), Operation::Conv(g, _), Values::Bytes(input)) => {
             let WinogradWeights { algorithm, weights, scales, input_scales, biases } = weights;
-            let weights = ConvWeights::Winograd { algorithm: *algorithm, values: weights, scales, input_scales };
+            let weights =
+                ConvWeights::Winograd { algorithm: *algorithm, values: weights, scales, input_scales };
             steps.push(Step::Conv(Box::new(QuantizedConv::new(g, weights, biases, input)), *output));
         }
         (QuantizedLayer::Lrn(output), Operation::Lrn(g), Values::Bytes(input)) => {

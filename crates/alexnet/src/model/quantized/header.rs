@@ -45,7 +45,8 @@ pub(super) enum EntryForm {
 impl Header {
     pub(super) fn of(network: &QuantizedNetwork) -> Self {
         let layers = network.network.layers.iter().zip(&network.layers);
-        let entry = |layer: &str, form: &QuantizedLayer| Entry { layer: layer.to_owned(), form: form_of(form) };
+        let entry =
+            |layer: &str, form: &QuantizedLayer| Entry { layer: layer.to_owned(), form: form_of(form) };
         Self {
             input: bytes_of(network.input),
             layers: layers.map(|(layer, form)| entry(&layer.name, form)).collect(),

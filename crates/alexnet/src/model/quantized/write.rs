@@ -40,8 +40,10 @@ impl QuantizedModel {
             })
         };
         check().map_err(|error| error.context(path.display()))?;
-        let header = serde_json::to_string(&Header::of(network)).expect("strings and numbers have a JSON form");
-        let arrays = parts.iter().map(|part| Array { name: &part.name, shape: &part.shape, values: part.values });
+        let header =
+            serde_json::to_string(&Header::of(network)).expect("strings and numbers have a JSON form");
+        let arrays =
+            parts.iter().map(|part| Array { name: &part.name, shape: &part.shape, values: part.values });
         write(path, QUANTIZED_FORMAT_VERSION, shared, Some(header), arrays.collect())
     }
 }
