@@ -40,7 +40,7 @@ pub(super) fn write(
     version: u32,
     shared: Shared<'_>,
     layers: Option<String>,
-    mut arrays: Vec<Array<'_>>,
+    parameters: &[Array<'_>],
 ) -> Result<String> {
     let Shared { recipe, classes, preprocess, summary, golden } = shared;
     let json = |value: serde_json::Result<String>| value.expect("strings and numbers have a JSON form");
@@ -57,6 +57,7 @@ pub(super) fn write(
     let pixels: Vec<u8> = golden.images.iter().flat_map(|p| p.pixels.iter().copied()).collect();
     let logits_shape = [images, classes.len()];
     let images_shape = [images, square, square, 3];
+    let mut arrays = parameters.to_vec();
     arrays.push(Array { name: "mean", shape: &mean_shape, values: Values::F32(&preprocess.mean) });
     let logits = Values::F32(&golden.logits);
     arrays.push(Array { name: "golden.logits", shape: &logits_shape, values: logits });
@@ -75,7 +76,7 @@ impl Model {
         self.check().map_err(|error| error.context(path.display()))?;
         let arrays = self.parameters.iter();
         let arrays = arrays.map(|t| Array { name: &t.name, shape: &t.shape, values: Values::F32(&t.data) });
-        write(path, FORMAT_VERSION, self.shared(), None, arrays.collect())
+        write(path, FORMAT_VERSION, self.shared(), None, &arrays.collect::<Vec<_>>())
     }
 
     /// Returns an error if [`Model::load`] would refuse the file.

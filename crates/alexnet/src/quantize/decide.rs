@@ -71,7 +71,7 @@ impl Decider<'_> {
                         let decision = Decision { range: Some(range), ..Decision::new(layer, Form::Bytes) };
                         (QuantizedLayer::Lrn(bytes), decision, Values::Bytes(bytes))
                     }
-                    Some(why) => self.floats(at, format!("its output {why}")),
+                    Some(why) => self.floats(at, format!("output in f32: {why}")),
                 }
             }
             (Operation::Pool(PoolKind::Max, _), Values::Bytes(_)) => {
@@ -104,7 +104,7 @@ impl Decider<'_> {
     /// A convolution or fully connected layer with this input.
     fn products(&self, at: usize, input: Quantizer) -> Decided {
         let layer = &self.network.layers[at];
-        let rounded = Rounded::new(self.parameters(layer));
+        let rounded = Rounded::new(&self.parameters(layer));
         if layer.fan_in() > LONGEST_SUM {
             return self.floats(at, format!("sums of {} products may overflow 32 bits", layer.fan_in()));
         }

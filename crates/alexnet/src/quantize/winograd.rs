@@ -3,7 +3,9 @@
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::conv;
 use alexnet_kernels::geometry::ConvGeometry;
-use alexnet_kernels::int8::{Algorithm, ConvWeights, QuantizedConv, quantize};
+use alexnet_kernels::int8::{
+    Algorithm, ConvWeights, QuantizedConv, WinogradWeights as Transformed, quantize,
+};
 
 use super::form::Form;
 use super::weights::relative_rms;
@@ -74,7 +76,8 @@ impl Convolution<'_> {
             let candidates = CLIPPINGS.map(|part| {
                 weights.input_scales = maxima.iter().map(|&maximum| input_scale(part * maximum)).collect();
                 let WinogradWeights { weights: values, scales, input_scales, .. } = &weights;
-                let found = error(ConvWeights::Winograd { algorithm, values, scales, input_scales });
+                let found =
+                    error(ConvWeights::Winograd(Transformed { algorithm, values, scales, input_scales }));
                 (weights.clone(), found)
             });
             candidates.into_iter().reduce(|best, next| if next.1 < best.1 { next } else { best })

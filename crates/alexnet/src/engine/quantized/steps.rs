@@ -1,7 +1,9 @@
 //! Lowering: from the layers of a quantized network to the steps that an engine executes.
 
 use alexnet_kernels::geometry::{FcGeometry, PoolGeometry};
-use alexnet_kernels::int8::{ConvWeights, QuantizedConv, QuantizedFc, QuantizedLrn, Quantizer};
+use alexnet_kernels::int8::{
+    ConvWeights, QuantizedConv, QuantizedFc, QuantizedLrn, Quantizer, WinogradWeights as Transformed,
+};
 
 use super::contents::{
     FloatWeights, IntegerWeights, QuantizedLayer, QuantizedNetwork, Values, WinogradWeights,
@@ -96,8 +98,9 @@ fn add_steps(layer: &Layer, quantized: &QuantizedLayer, input: Values, steps: &m
         }
         (QuantizedLayer::Winograd(weights, output), Operation::Conv(g, _), Values::Bytes(input)) => {
             let WinogradWeights { algorithm, weights, scales, input_scales, biases } = weights;
-            let weights =
-                ConvWeights::Winograd { algorithm: *algorithm, values: weights, scales, input_scales };
+            let algorithm = *algorithm;
+            let weights = Transformed { algorithm, values: weights, scales, input_scales };
+            let weights = ConvWeights::Winograd(weights);
             steps.push(Step::Conv(Box::new(QuantizedConv::new(g, weights, biases, input)), *output));
         }
         (QuantizedLayer::Lrn(output), Operation::Lrn(g), Values::Bytes(input)) => {

@@ -44,7 +44,7 @@ impl QuantizedModel {
             serde_json::to_string(&Header::of(network)).expect("strings and numbers have a JSON form");
         let arrays =
             parts.iter().map(|part| Array { name: &part.name, shape: &part.shape, values: part.values });
-        write(path, QUANTIZED_FORMAT_VERSION, shared, Some(header), arrays.collect())
+        write(path, QUANTIZED_FORMAT_VERSION, shared, Some(header), &arrays.collect::<Vec<_>>())
     }
 }
 
