@@ -115,6 +115,7 @@ impl Inputs<'_> {
     ///
     /// # Safety
     /// As [`Self::transform`].
+    #[allow(clippy::needless_range_loop)] // Indices mirror the formulas.
     #[inline(always)]
     unsafe fn some_channels<P: Plan, V: ByteVector>(&self, c: usize) {
         // SAFETY: guaranteed by the caller; the number of factors was checked.
@@ -201,6 +202,7 @@ impl<T: Value> Products<'_, T> {
     ///
     /// # Safety
     /// As [`Self::transform`].
+    #[allow(clippy::needless_range_loop)] // Indices mirror the formulas.
     #[inline(always)]
     unsafe fn some_channels<P: Plan, V: ByteVector>(&self, c: usize) {
         // SAFETY: guaranteed by the caller.
