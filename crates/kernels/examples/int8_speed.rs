@@ -1,6 +1,6 @@
 //! Throughput of the integer kernels: a product compared with the machine's peak, and each layer of the paper's network.
 //!
-//! `cargo run --release -p alexnet-kernels --example int8_speed [threads [layer]]`
+//! `cargo run --release -p alexnet-kernels --example int8_speed [threads [batch [layer]]]`
 
 use alexnet_kernels::geometry::{
     ConvGeometry, FcGeometry, GeometryError, Maps, NormGeometry, Normalization, PoolGeometry, Rounding,
@@ -16,17 +16,19 @@ use std::time::Instant;
 const QUANTIZER: Quantizer = Quantizer { scale: 0.02, zero: 0 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let threads = match std::env::args().nth(1) {
-        Some(threads) => threads.parse()?,
-        None => 2,
+    let mut arguments = std::env::args().skip(1);
+    let threads = arguments.next().map_or(Ok(2), |threads| threads.parse())?;
+    let batches = match arguments.next() {
+        Some(batch) => vec![batch.parse()?],
+        None => vec![128, 1],
     };
-    let only = std::env::args().nth(2).unwrap_or_default();
+    let only = arguments.next().unwrap_or_default();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    pool.install(|| measure(threads, &only))?;
+    pool.install(|| measure(threads, &batches, &only))?;
     Ok(())
 }
 
-fn measure(threads: usize, only: &str) -> Result<(), GeometryError> {
+fn measure(threads: usize, batches: &[usize], only: &str) -> Result<(), GeometryError> {
     let peak = peak::dot_product_gops(0.3);
     println!(
         "{threads} thread(s), {}, peak {:.0} GOP/s",
@@ -39,7 +41,7 @@ fn measure(threads: usize, only: &str) -> Result<(), GeometryError> {
         let share = peak.map_or(f64::NAN, |peak| 100.0 * rate / peak);
         println!("product of {n}^3: {milliseconds:.2} ms, {rate:.0} GOP/s, {share:.1} % of peak");
     }
-    for batch in [128, 1] {
+    for &batch in batches {
         println!("\nbatch {batch}");
         let total: f64 = layers()?
             .iter()

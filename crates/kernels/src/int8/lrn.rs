@@ -13,6 +13,9 @@ use rayon::prelude::*;
 /// The longest window whose sum of squares is exact in `f32`.
 const LONGEST_WINDOW: usize = (1 << 24) / (255 * 255);
 
+/// Groups of channels that are processed together.
+const LINES: usize = 32;
+
 /// A window of any size.
 const ANY: usize = 0;
 
@@ -100,15 +103,22 @@ impl QuantizedLrn {
                 as f32,
             output: f32::from(self.output.zero),
         };
-        // The squares of a group between zeros, so that every window is complete.
-        let mut squares = vec![0.0; before + width + after];
-        for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
+        // The squares of each group lie between zeros, so that every window is complete. Those of many groups are
+        // computed before they are read: a vector that was stored in two pieces is slow to load at once.
+        let line = before + width + after;
+        let mut squares = vec![0.0; LINES * line];
+        for (x, y) in x.chunks(LINES * width).zip(y.chunks_mut(LINES * width)) {
             // SAFETY: guaranteed by the caller.
             unsafe {
-                square::<V>(constants.zero, x, &mut squares[before..before + width]);
-                match size {
-                    5 if width >= 5 => normalize::<V, 5>(&constants, x, &squares, y),
-                    _ => normalize::<V, ANY>(&constants, x, &squares, y),
+                for (x, squares) in x.chunks_exact(width).zip(squares.chunks_exact_mut(line)) {
+                    square::<V>(constants.zero, x, &mut squares[before..before + width]);
+                }
+                let lines = squares.chunks_exact(line);
+                for ((x, squares), y) in x.chunks_exact(width).zip(lines).zip(y.chunks_exact_mut(width)) {
+                    match size {
+                        5 if width >= 5 => normalize::<V, 5>(&constants, x, squares, y),
+                        _ => normalize::<V, ANY>(&constants, x, squares, y),
+                    }
                 }
             }
         }

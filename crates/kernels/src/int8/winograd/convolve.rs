@@ -3,13 +3,13 @@
 use super::super::LONGEST_SUM;
 use super::super::bytes::{self, Shared};
 use super::super::isa::Int8Isa;
-use super::super::kernel::{COLUMNS, TALLEST, Tile, Value, height};
+use super::super::kernel::{COLUMNS, Scaled, TALLEST, Tile, Value, height};
 use super::super::packed::{Packed, by_column};
 use super::super::patches::{padded_rows, row_stride};
 use super::super::product::parts;
 use super::super::quantizer::{Quantizer, offsets};
 use super::algorithm::Algorithm;
-use super::tiles::Tiles;
+use super::tiles::{Outputs, Tiles};
 use super::transform::{Inputs, Products};
 use super::weights::WinogradWeights;
 use crate::geometry::ConvGeometry;
@@ -27,7 +27,7 @@ const JOBS: usize = 2;
 /// Bytes per cache line.
 const LINE: usize = 64;
 
-/// Products are only scaled.
+/// The offsets of sums that are only scaled: they are not read.
 static NO_OFFSETS: [f32; COLUMNS] = [0.0; COLUMNS];
 
 /// Prepared weights of an algorithm.
@@ -163,6 +163,7 @@ impl<T: Value> Pass<'_, T> {
     /// Computes a block: all of its transformed inputs `V`, then the products `M` and the outputs of each panel.
     fn block(&self, job: &Job) {
         let (elements, rows) = (self.winograd.algorithm.elements(), padded_rows(job.tiles.len()));
+        let outputs: Vec<_> = job.tiles.clone().map(|tile| self.tiles.outputs(tile)).collect();
         let stride = row_stride(self.g.group_inputs());
         // One line more, so that the elements of a tile fall into different sets of the cache.
         let (v_element, m_element) = (rows * stride + LINE, rows * COLUMNS + LINE / size_of::<f32>());
@@ -174,7 +175,7 @@ impl<T: Value> Pass<'_, T> {
                         let (v, m) = (&v[e * v_element..], &mut m[e * m_element..]);
                         self.multiply(job, (job.group * self.panels() + panel) * elements + e, v, stride, m);
                     }
-                    self.transform_outputs(job, panel, m, m_element);
+                    self.transform_outputs(job, panel, &outputs, m, m_element);
                 }
             });
         });
@@ -216,7 +217,7 @@ impl<T: Value> Pass<'_, T> {
                 first: weights.first(panel).as_ptr(),
                 multipliers: multipliers.as_ptr(),
                 offsets: NO_OFFSETS.as_ptr(),
-                y: m[top * COLUMNS..].as_mut_ptr(),
+                y: m[top * COLUMNS..].as_mut_ptr().cast::<Scaled>(),
                 y_row: COLUMNS,
             };
             // SAFETY: `V` and `M` hold whole tiles, as checked, and `U` whole panels; `run` has checked the machine.
@@ -226,12 +227,12 @@ impl<T: Value> Pass<'_, T> {
     }
 
     /// `y = finish(A^T M A + offsets)` for one panel.
-    fn transform_outputs(&self, job: &Job, panel: usize, m: &[f32], element: usize) {
+    fn transform_outputs(&self, job: &Job, panel: usize, to: &[Outputs], m: &[f32], element: usize) {
         let outputs = self.g.group_outputs();
         let first = job.group * outputs + panel * COLUMNS;
         let offsets = &self.offsets[(job.group * self.panels() + panel) * COLUMNS..][..COLUMNS];
         assert!(m.len() >= self.winograd.algorithm.elements() * element);
-        for (row, tile) in job.tiles.clone().enumerate() {
+        for (row, to) in to.iter().enumerate() {
             assert!((row + 1) * COLUMNS <= element);
             // SAFETY: the row ends inside its element; the outputs are channels of pixels of the batch, and no other job
             // has both these pixels and these channels; `run` has checked the machine.
@@ -242,7 +243,7 @@ impl<T: Value> Pass<'_, T> {
                     offsets: offsets.as_ptr(),
                     channels: (outputs - panel * COLUMNS).min(COLUMNS),
                     y: self.y.at(first),
-                    to: &self.tiles.outputs(tile),
+                    to,
                 };
                 products.transform(self.isa, self.winograd.algorithm);
             }

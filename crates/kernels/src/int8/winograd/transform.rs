@@ -6,13 +6,13 @@ use super::super::kernel::Value;
 use super::super::vector::{ByteVector, One};
 use super::algorithm::Algorithm;
 use super::matrices::{LONGEST, Square, narrow};
-use super::tiles::{NOWHERE, Offsets};
+use super::tiles::{self, NOWHERE};
 use crate::simd::{Four, Vector};
 
 /// Inputs of one tile.
 pub(super) struct Inputs<'a> {
     pub(super) x: &'a [u8],
-    pub(super) from: &'a Offsets,
+    pub(super) from: &'a tiles::Inputs,
     pub(super) channels: usize,
     /// The zero point of `x`.
     pub(super) zero: f32,
@@ -32,7 +32,7 @@ pub(super) struct Products<'a, T> {
     pub(super) offsets: *const f32,
     pub(super) channels: usize,
     pub(super) y: *mut T,
-    pub(super) to: &'a Offsets,
+    pub(super) to: &'a tiles::Outputs,
 }
 
 /// An algorithm known at compile time, so that multiplications by 0 and 1 cost nothing.
