@@ -130,9 +130,9 @@ multiversioned! {
         for row in 0..section.pixels.len() {
             for piece in 0..window.kernel {
                 let (from, to) = (at + piece * patches.width, row * stride + piece * len);
-                for line in (0..len).step_by(LINE) {
-                    let slab = &slab[from + line..from + line + LINE];
-                    rows[to + line..to + line + LINE].copy_from_slice(slab);
+                copy_line(slab, from, rows, to);
+                for line in (LINE..len).step_by(LINE) {
+                    copy_line(slab, from + line, rows, to + line);
                 }
             }
             (at, column) = (at + step, column + 1);
@@ -141,6 +141,11 @@ multiversioned! {
             }
         }
     }
+}
+
+#[inline(always)]
+fn copy_line(x: &[u8], from: usize, y: &mut [u8], to: usize) {
+    y[to..to + LINE].copy_from_slice(&x[from..from + LINE]);
 }
 
 impl Rows for Patches<'_> {

@@ -1,7 +1,7 @@
 //! The operations, written as their definitions.
 
 use super::power::inverse_power;
-use super::quantizer::{Quantizer, offsets, round_to_u8};
+use super::quantizer::{Quantizer, offsets, round_centered, round_to_u8};
 use super::winograd::{Square, WinogradWeights};
 use crate::geometry::{ConvGeometry, FcGeometry, NormGeometry, PoolGeometry};
 
@@ -57,7 +57,7 @@ pub fn round(values: &[f32]) -> Vec<u8> {
 
 /// A convolution by Winograd's algorithm with quantized transforms; the outputs are not rounded.
 ///
-/// For each tile, `V = B^T (x - zero) B` in `f32`, quantized as `V[e] input.scale / input_scales[e] + 128`; exact sums
+/// For each tile, `V = B^T (x - zero) B` in `f32`, rounded as `V[e] input.scale / input_scales[e]` and clamped to -128..=127; exact sums
 /// over the input channels, times `input_scales[e] scales[e, o] / output.scale`, are `M`; and the outputs are
 /// `A^T M A + bias / output.scale + output.zero`.
 pub fn winograd(
@@ -87,7 +87,7 @@ pub fn winograd(
                         let v = algorithm.transform_input(square);
                         let byte = |e: usize| {
                             let factor = input.scale / input_scales[e];
-                            round_to_u8(v[e / side][e % side] * factor + 128.0)
+                            round_centered(v[e / side][e % side] * factor)
                         };
                         (0..elements).map(byte).collect()
                     })

@@ -61,7 +61,7 @@ impl Plan for F2x5 {
 }
 
 impl Inputs<'_> {
-    /// Transforms and quantizes the tile: `round(B^T (x - zero) B factors + 128)`.
+    /// Transforms and quantizes the tile: `round(B^T (x - zero) B factors) + 128`.
     ///
     /// # Safety
     /// The machine supports `isa`; `channels` bytes can be read at each offset of `x` and written at each element of `v`.
@@ -99,14 +99,29 @@ impl Inputs<'_> {
     /// As [`Self::transform`].
     #[inline(always)]
     unsafe fn all_channels<P: Plan, V: ByteVector>(&self) {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            match self.zero == 0.0 {
+                true => self.all_channels_above::<P, V, true>(),
+                false => self.all_channels_above::<P, V, false>(),
+            }
+        }
+    }
+
+    /// [`Self::all_channels`] for a zero point that is 0, or for any other.
+    ///
+    /// # Safety
+    /// As [`Self::transform`].
+    #[inline(always)]
+    unsafe fn all_channels_above<P: Plan, V: ByteVector, const IS_ZERO: bool>(&self) {
         let whole = self.channels / V::LANES * V::LANES;
         // SAFETY: guaranteed by the caller.
         unsafe {
             for c in (0..whole).step_by(V::LANES) {
-                self.some_channels::<P, V>(c);
+                self.some_channels::<P, V, IS_ZERO>(c);
             }
             for c in whole..self.channels {
-                self.some_channels::<P, One>(c);
+                self.some_channels::<P, One, IS_ZERO>(c);
             }
         }
     }
@@ -117,7 +132,7 @@ impl Inputs<'_> {
     /// As [`Self::transform`].
     #[allow(clippy::needless_range_loop)] // Indices mirror the formulas.
     #[inline(always)]
-    unsafe fn some_channels<P: Plan, V: ByteVector>(&self, c: usize) {
+    unsafe fn some_channels<P: Plan, V: ByteVector, const IS_ZERO: bool>(&self, c: usize) {
         // SAFETY: guaranteed by the caller; the number of factors was checked.
         unsafe {
             let (none, zero) = (V::splat(0.0), V::splat(self.zero));
@@ -127,7 +142,8 @@ impl Inputs<'_> {
                 for i in 0..P::SIDE {
                     let from = *self.from.get_unchecked(i * P::SIDE + j);
                     if from != NOWHERE {
-                        column[i] = V::load_bytes(self.x.as_ptr().add(from + c)).sub(zero);
+                        let value = V::load_bytes(self.x.as_ptr().add(from + c));
+                        column[i] = if IS_ZERO { value } else { value.sub(zero) };
                     }
                 }
                 let column = input_line::<P, V>(&column);
@@ -135,13 +151,20 @@ impl Inputs<'_> {
                     half[i][j] = column[i];
                 }
             }
-            let center = V::splat(128.0);
-            for i in 0..P::SIDE {
-                let row = input_line::<P, V>(&half[i]);
-                for j in 0..P::SIDE {
-                    let e = i * P::SIDE + j;
-                    let factor = V::splat(*self.factors.get_unchecked(e));
-                    row[j].mul(factor).add(center).store_bytes(self.v.add(e * self.element + c));
+            for i in (0..P::SIDE).step_by(2) {
+                // Two rows fill a whole number of the groups of four that are rounded together.
+                let mut values = [none; 2 * LONGEST];
+                for pair in 0..2 {
+                    let row = input_line::<P, V>(&half[i + pair]);
+                    for j in 0..P::SIDE {
+                        let factor = *self.factors.get_unchecked((i + pair) * P::SIDE + j);
+                        values[pair * P::SIDE + j] = row[j].mul(V::splat(factor));
+                    }
+                }
+                for four in (0..2 * P::SIDE).step_by(4) {
+                    let to = |k: usize| self.v.add((i * P::SIDE + four + k) * self.element + c);
+                    let values = [values[four], values[four + 1], values[four + 2], values[four + 3]];
+                    V::store_centered(values, [to(0), to(1), to(2), to(3)]);
                 }
             }
         }
