@@ -36,7 +36,7 @@ pub(super) struct Products<'a, T> {
 }
 
 /// An algorithm known at compile time, so that multiplications by 0 and 1 cost nothing.
-trait Plan {
+pub(super) trait Plan {
     const ALGORITHM: Algorithm;
     const INPUT: Square = narrow(Self::ALGORITHM.input_matrix());
     const OUTPUT: Square = narrow(Self::ALGORITHM.output_matrix());
@@ -44,9 +44,9 @@ trait Plan {
     const TILE: usize = Self::ALGORITHM.tile();
 }
 
-struct F2x3;
-struct F4x3;
-struct F2x5;
+pub(super) struct F2x3;
+pub(super) struct F4x3;
+pub(super) struct F2x5Vertical;
 
 impl Plan for F2x3 {
     const ALGORITHM: Algorithm = Algorithm::F2x3;
@@ -56,8 +56,8 @@ impl Plan for F4x3 {
     const ALGORITHM: Algorithm = Algorithm::F4x3;
 }
 
-impl Plan for F2x5 {
-    const ALGORITHM: Algorithm = Algorithm::F2x5;
+impl Plan for F2x5Vertical {
+    const ALGORITHM: Algorithm = Algorithm::F2x5Vertical;
 }
 
 impl Inputs<'_> {
@@ -65,21 +65,8 @@ impl Inputs<'_> {
     ///
     /// # Safety
     /// The machine supports `isa`; `channels` bytes can be read at each offset of `x` and written at each element of `v`.
-    pub(super) unsafe fn transform(&self, isa: Int8Isa, algorithm: Algorithm) {
+    pub(super) unsafe fn transform<P: Plan>(&self, isa: Int8Isa) {
         debug_assert!(self.from.iter().all(|&at| at == NOWHERE || at + self.channels <= self.x.len()));
-        // SAFETY: guaranteed by the caller.
-        unsafe {
-            match algorithm {
-                Algorithm::F2x3 => self.transform_by::<F2x3>(isa),
-                Algorithm::F4x3 => self.transform_by::<F4x3>(isa),
-                Algorithm::F2x5 => self.transform_by::<F2x5>(isa),
-            }
-        }
-    }
-
-    /// # Safety
-    /// As [`Self::transform`].
-    unsafe fn transform_by<P: Plan>(&self, isa: Int8Isa) {
         assert!(self.factors.len() == P::SIDE * P::SIDE);
         // SAFETY: guaranteed by the caller.
         unsafe {
@@ -177,20 +164,7 @@ impl<T: Value> Products<'_, T> {
     /// # Safety
     /// The machine supports `isa`; `channels` values can be read at each element of `m` and at `offsets`, and written at
     /// each offset from `y`.
-    pub(super) unsafe fn transform(&self, isa: Int8Isa, algorithm: Algorithm) {
-        // SAFETY: guaranteed by the caller.
-        unsafe {
-            match algorithm {
-                Algorithm::F2x3 => self.transform_by::<F2x3>(isa),
-                Algorithm::F4x3 => self.transform_by::<F4x3>(isa),
-                Algorithm::F2x5 => self.transform_by::<F2x5>(isa),
-            }
-        }
-    }
-
-    /// # Safety
-    /// As [`Self::transform`].
-    unsafe fn transform_by<P: Plan>(&self, isa: Int8Isa) {
+    pub(super) unsafe fn transform<P: Plan>(&self, isa: Int8Isa) {
         // SAFETY: guaranteed by the caller.
         unsafe {
             match isa {
@@ -261,7 +235,7 @@ impl<T: Value> Products<'_, T> {
 /// # Safety
 /// The machine supports the vector's instructions.
 #[inline(always)]
-unsafe fn input_line<P: Plan, V: Vector>(x: &[V; LONGEST]) -> [V; LONGEST] {
+pub(super) unsafe fn input_line<P: Plan, V: Vector>(x: &[V; LONGEST]) -> [V; LONGEST] {
     // SAFETY: guaranteed by the caller.
     unsafe {
         let (even, odd) = (sum::<P, V, 1, 0>(x), sum::<P, V, 1, 1>(x));
@@ -296,7 +270,7 @@ unsafe fn sum<P: Plan, V: Vector, const ROW: usize, const FIRST: usize>(x: &[V; 
 /// # Safety
 /// The machine supports the vector's instructions.
 #[inline(always)]
-unsafe fn output_line<P: Plan, V: Vector>(m: &[V; LONGEST]) -> [V; LONGEST] {
+pub(super) unsafe fn output_line<P: Plan, V: Vector>(m: &[V; LONGEST]) -> [V; LONGEST] {
     // SAFETY: guaranteed by the caller.
     unsafe {
         let sums = [m[1].add(m[2]), m[3].add(m[4])];
