@@ -8,7 +8,7 @@ use super::packed::{Packed, by_column};
 use super::patches::Patches;
 use super::product::Product;
 use super::quantizer::{IDENTITY, Quantizer, Requantization};
-use super::winograd::{Algorithm, Winograd, WinogradWeights};
+use super::winograd::{Winograd, WinogradWeights};
 use crate::geometry::ConvGeometry;
 use crate::slices::check_len;
 
@@ -22,7 +22,7 @@ pub enum ConvWeights<'a> {
         /// One scale per output channel.
         scales: &'a [f32],
     },
-    /// Weights transformed by [`Algorithm::transform_weights`], then quantized. [`Algorithm::fits`] the geometry.
+    /// Weights of one of the algorithms that [fit](super::Algorithm::fits) the geometry.
     Winograd(WinogradWeights<'a>),
 }
 

@@ -34,6 +34,9 @@ pub(super) const fn height(rows: usize) -> usize {
 
 /// A type of outputs.
 pub(super) trait Value: Copy + Default + Send + Sync {
+    /// Whether offsets are added to the products of sums and multipliers.
+    const HAS_OFFSET: bool = true;
+
     /// The output of a requantized sum.
     fn finish(value: f32) -> Self;
 
@@ -67,6 +70,26 @@ impl Value for f32 {
     unsafe fn store<V: ByteVector>(values: V, to: *mut Self) {
         // SAFETY: guaranteed by the caller.
         unsafe { values.store(to) }
+    }
+}
+
+/// A sum that is only scaled.
+#[derive(Clone, Copy, Default)]
+#[repr(transparent)]
+pub(super) struct Scaled(f32);
+
+impl Value for Scaled {
+    const HAS_OFFSET: bool = false;
+
+    #[inline(always)]
+    fn finish(value: f32) -> Self {
+        Self(value)
+    }
+
+    #[inline(always)]
+    unsafe fn store<V: ByteVector>(values: V, to: *mut Self) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { values.store(to.cast()) }
     }
 }
 
@@ -184,7 +207,8 @@ impl<T: Value> Tile<T> {
             let offsets = &*self.offsets.add(first).cast::<[f32; N]>();
             let y = &mut *self.y.add(row * self.y_row + first).cast::<[T; N]>();
             for (((y, &sum), multiplier), offset) in y.iter_mut().zip(sums).zip(multipliers).zip(offsets) {
-                *y = T::finish(sum as f32 * multiplier + offset);
+                let product = sum as f32 * multiplier;
+                *y = T::finish(if T::HAS_OFFSET { product + offset } else { product });
             }
         }
     }

@@ -6,12 +6,16 @@ use super::quantizer::Quantizer;
 use super::reference;
 use super::vector::{ByteVector, One};
 use crate::geometry::NormGeometry;
-use crate::simd::Four;
+use crate::scratch;
+use crate::simd::{Four, LINE};
 use crate::slices::{GRAIN, check_len};
 use rayon::prelude::*;
 
 /// The longest window whose sum of squares is exact in `f32`.
 const LONGEST_WINDOW: usize = (1 << 24) / (255 * 255);
+
+/// Groups of channels that are processed together.
+const LINES: usize = 32;
 
 /// A window of any size.
 const ANY: usize = 0;
@@ -70,28 +74,39 @@ impl QuantizedLrn {
 
     /// Normalizes whole pixels.
     fn pixels(&self, x: &[u8], y: &mut [u8]) {
-        // SAFETY: `with_isa` and `current` only accept sets that the machine supports.
-        unsafe {
-            match self.isa {
-                Int8Isa::Portable => self.pixels_by::<Four>(x, y),
-                #[cfg(target_arch = "x86_64")]
-                Int8Isa::Avx2 => x86::avx2(self, x, y),
-                #[cfg(target_arch = "x86_64")]
-                Int8Isa::Avx512 | Int8Isa::Avx512Vnni => x86::avx512(self, x, y),
-                #[cfg(not(target_arch = "x86_64"))]
-                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni => self.pixels_by::<Four>(x, y),
+        let windows = Windows::new(&self.g);
+        scratch::with(LINES * windows.line, |squares| {
+            squares.fill(0.0);
+            // SAFETY: `with_isa` and `current` only accept sets that the machine supports.
+            unsafe {
+                match self.isa {
+                    Int8Isa::Portable => self.pixels_by::<Four>(&windows, x, squares, y),
+                    #[cfg(target_arch = "x86_64")]
+                    Int8Isa::Avx2 => x86::avx2(self, &windows, x, squares, y),
+                    #[cfg(target_arch = "x86_64")]
+                    Int8Isa::Avx512 | Int8Isa::Avx512Vnni => x86::avx512(self, &windows, x, squares, y),
+                    #[cfg(not(target_arch = "x86_64"))]
+                    Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni => {
+                        self.pixels_by::<Four>(&windows, x, squares, y)
+                    }
+                }
             }
-        }
+        });
     }
 
+    /// `squares` has room for [`LINES`] lines, whose margins are zero.
+    ///
     /// # Safety
     /// The machine supports the vector's instructions.
     #[inline(always)]
-    unsafe fn pixels_by<V: ByteVector>(&self, x: &[u8], y: &mut [u8]) {
-        let (width, size) = (self.g.maps.channels / self.g.groups, self.g.constants.size);
-        let reach = self.g.constants.reach();
-        // A window wider than the maps sees all of them, whatever its size.
-        let (before, after) = (reach.before.min(width), reach.after.min(width));
+    unsafe fn pixels_by<V: ByteVector>(
+        &self,
+        windows: &Windows,
+        x: &[u8],
+        squares: &mut [f32],
+        y: &mut [u8],
+    ) {
+        let &Windows { width, start, before, after, line } = windows;
         let constants = Constants {
             zero: f32::from(self.input.zero),
             ratio: self.input.scale / self.output.scale,
@@ -100,18 +115,48 @@ impl QuantizedLrn {
                 as f32,
             output: f32::from(self.output.zero),
         };
-        // The squares of a group between zeros, so that every window is complete.
-        let mut squares = vec![0.0; before + width + after];
-        for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
-            // SAFETY: guaranteed by the caller.
-            unsafe {
-                square::<V>(constants.zero, x, &mut squares[before..before + width]);
-                match size {
-                    5 if width >= 5 => normalize::<V, 5>(&constants, x, &squares, y),
-                    _ => normalize::<V, ANY>(&constants, x, &squares, y),
+        // The squares of many groups are computed before they are read: a vector that was stored in two pieces is slow
+        // to load at once.
+        for (x, y) in x.chunks(LINES * width).zip(y.chunks_mut(LINES * width)) {
+            for (x, squares) in x.chunks_exact(width).zip(squares.chunks_exact_mut(line)) {
+                // SAFETY: guaranteed by the caller.
+                unsafe { square::<V>(constants.zero, x, &mut squares[start..start + width]) };
+            }
+            let lines = squares.chunks_exact(line);
+            for ((x, squares), y) in x.chunks_exact(width).zip(lines).zip(y.chunks_exact_mut(width)) {
+                let squares = &squares[start - before..start + width + after];
+                // SAFETY: guaranteed by the caller.
+                unsafe {
+                    match self.g.constants.size {
+                        5 if width >= 5 => normalize::<V, 5>(&constants, x, squares, y),
+                        _ => normalize::<V, ANY>(&constants, x, squares, y),
+                    }
                 }
             }
         }
+    }
+}
+
+/// Where the squares of a group lie: between zeros, so that every window is complete, from the start of a cache line on.
+struct Windows {
+    /// Channels of a group.
+    width: usize,
+    /// The first square.
+    start: usize,
+    /// Zeros before and after the squares that windows reach.
+    before: usize,
+    after: usize,
+    /// Values from group to group.
+    line: usize,
+}
+
+impl Windows {
+    fn new(g: &NormGeometry) -> Self {
+        let (width, reach) = (g.maps.channels / g.groups, g.constants.reach());
+        // A window wider than the maps sees all of them, whatever its size.
+        let (before, after) = (reach.before.min(width), reach.after.min(width));
+        let start = before.next_multiple_of(LINE);
+        Self { width, start, before, after, line: (start + width + after).next_multiple_of(LINE) }
     }
 }
 
@@ -216,18 +261,30 @@ unsafe fn newton<V: ByteVector>(s: V, root: V) -> V {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::QuantizedLrn;
+    use super::{QuantizedLrn, Windows};
     use std::arch::x86_64::{__m256, __m512};
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn avx2(lrn: &QuantizedLrn, x: &[u8], y: &mut [u8]) {
+    pub(super) unsafe fn avx2(
+        lrn: &QuantizedLrn,
+        windows: &Windows,
+        x: &[u8],
+        squares: &mut [f32],
+        y: &mut [u8],
+    ) {
         // SAFETY: guaranteed by the caller.
-        unsafe { lrn.pixels_by::<__m256>(x, y) }
+        unsafe { lrn.pixels_by::<__m256>(windows, x, squares, y) }
     }
 
     #[target_feature(enable = "avx512f,avx512bw")]
-    pub(super) unsafe fn avx512(lrn: &QuantizedLrn, x: &[u8], y: &mut [u8]) {
+    pub(super) unsafe fn avx512(
+        lrn: &QuantizedLrn,
+        windows: &Windows,
+        x: &[u8],
+        squares: &mut [f32],
+        y: &mut [u8],
+    ) {
         // SAFETY: guaranteed by the caller.
-        unsafe { lrn.pixels_by::<__m512>(x, y) }
+        unsafe { lrn.pixels_by::<__m512>(windows, x, squares, y) }
     }
 }

@@ -3,6 +3,7 @@
 use super::kernel::WORD;
 use super::{bytes, kernel};
 use crate::geometry::ConvGeometry;
+use crate::isa::multiversioned;
 use std::ops::Range;
 
 /// Bytes per cache line.
@@ -46,100 +47,105 @@ impl Rows for Stored<'_> {
 
 /// The patches that a convolution's outputs see, one row per output pixel: its rows, then columns, then channels. The
 /// zero point stands for what lies outside the map.
+///
+/// A job first copies the pixels that it needs, with their surroundings, to a slab, `[rows][columns][group_inputs]`: there
+/// each row of a patch is contiguous and none is cut off.
 pub(super) struct Patches<'a> {
     g: &'a ConvGeometry,
     x: &'a [u8],
     zero: u8,
-    /// Contiguous pieces of a patch: rows of pixels, or single pixels if there are several groups.
-    pieces: Vec<Piece>,
-    /// Bytes of a piece.
-    len: usize,
+    /// Bytes of a row of a slab.
+    width: usize,
 }
 
-/// A contiguous piece of a patch.
-struct Piece {
-    /// Row and column of its first pixel in the patch.
-    row: usize,
-    column: usize,
+/// Output pixels of one image.
+struct Section {
+    image: usize,
+    pixels: Range<usize>,
 }
 
 impl<'a> Patches<'a> {
     pub(super) fn new(g: &'a ConvGeometry, x: &'a [u8], zero: u8) -> Self {
-        let kernel = g.window.kernel;
-        let (columns, pixels) = if g.groups == 1 { (1, kernel) } else { (kernel, 1) };
-        let row = |row: usize| (0..columns).map(move |column| Piece { row, column });
-        Self { g, x, zero, pieces: (0..kernel).flat_map(row).collect(), len: pixels * g.group_inputs() }
+        let columns = (g.output.width - 1) * g.window.stride + g.window.kernel;
+        Self { g, x, zero, width: columns * g.group_inputs() }
     }
 
-    /// Copies the patch of an output pixel to `target`, which may be overwritten past the patch.
-    fn copy(&self, group: usize, index: usize, target: &mut [u8]) {
-        let g = self.g;
-        let (image, pixel) = (index / g.output.pixels(), index % g.output.pixels());
-        let (oy, ox) = (pixel / g.output.width, pixel % g.output.width);
-        let (top, left) = (oy * g.window.stride, ox * g.window.stride);
-        let (kernel, pad) = (g.window.kernel, g.window.pad);
-        let x = &self.x[image * g.input.len()..];
-        let inside = |start: usize, size: usize| start >= pad && start - pad + kernel <= size;
-        if inside(top, g.input.height) && inside(left, g.input.width) {
-            let corner = (top - pad) * g.input.width + left - pad;
-            let x = &x[corner * g.input.channels + group * g.group_inputs()..];
-            return self.copy_inside(x, target);
-        }
-        for (piece, target) in self.pieces.iter().zip(target.chunks_mut(self.len)) {
-            self.copy_clipped(piece, group, [top, left], &x[..g.input.len()], target);
-        }
+    /// The images that some rows belong to.
+    fn sections(&self, rows: Range<usize>) -> impl Iterator<Item = Section> {
+        let pixels = self.g.output.pixels();
+        (rows.start / pixels..rows.end.div_ceil(pixels)).map(move |image| {
+            let first = image * pixels;
+            Section { image, pixels: rows.start.max(first) - first..rows.end.min(first + pixels) - first }
+        })
     }
 
-    /// Copies a patch inside the map, whose first value is `x[0]`.
-    fn copy_inside(&self, x: &[u8], target: &mut [u8]) {
-        match self.len {
-            0..=16 => self.copy_pieces::<16>(x, target),
-            17..=32 => self.copy_pieces::<32>(x, target),
-            33..=48 => self.copy_pieces::<48>(x, target),
-            49..=64 => self.copy_pieces::<64>(x, target),
-            _ => self.copy_pieces::<0>(x, target),
-        }
+    /// The output rows of a section.
+    fn output_rows(&self, section: &Section) -> Range<usize> {
+        section.pixels.start / self.g.output.width..section.pixels.end.div_ceil(self.g.output.width)
     }
 
-    /// Copies pieces as `N` bytes each, where there is room: moves of a fixed length are faster. 0 is no such length.
-    #[inline(always)]
-    fn copy_pieces<const N: usize>(&self, x: &[u8], target: &mut [u8]) {
-        let channels = self.g.input.channels;
-        let row = self.g.input.width * channels;
-        for (i, piece) in self.pieces.iter().enumerate() {
-            let (from, to) = (piece.row * row + piece.column * channels, i * self.len);
-            match (x.get(from..from + N), target.get_mut(to..to + N)) {
-                (Some(x), Some(target)) if N > 0 => target.copy_from_slice(x),
-                _ => target[to..to + self.len].copy_from_slice(&x[from..from + self.len]),
+    /// Bytes of a slab, and of one more cache line, which may be read but not used.
+    fn slab_len(&self, section: &Section) -> usize {
+        let window = self.g.window;
+        ((self.output_rows(section).len() - 1) * window.stride + window.kernel) * self.width + LINE
+    }
+
+    /// Copies the pixels that a section needs to a slab.
+    fn fill(&self, group: usize, section: &Section, slab: &mut [u8]) {
+        let (g, inputs) = (self.g, self.g.group_inputs());
+        let top = self.output_rows(section).start * g.window.stride;
+        let x = &self.x[section.image * g.input.len()..][..g.input.len()];
+        for (row, line) in slab.chunks_exact_mut(self.width).enumerate() {
+            let y = (top + row).wrapping_sub(g.window.pad);
+            if y >= g.input.height {
+                line.fill(self.zero);
+                continue;
+            }
+            let x = &x[y * g.input.width * g.input.channels..][..g.input.width * g.input.channels];
+            let before = g.window.pad * inputs;
+            let inside = (g.input.width * inputs).min(line.len() - before);
+            line[..before].fill(self.zero);
+            line[before + inside..].fill(self.zero);
+            let inside = &mut line[before..before + inside];
+            if g.groups == 1 {
+                inside.copy_from_slice(&x[..inside.len()]);
+            } else {
+                for (pixel, x) in inside.chunks_exact_mut(inputs).zip(x.chunks_exact(g.input.channels)) {
+                    pixel.copy_from_slice(&x[group * inputs..][..inputs]);
+                }
             }
         }
     }
+}
 
-    /// Copies a piece of which some pixels lie outside the map.
-    fn copy_clipped(
-        &self,
-        piece: &Piece,
-        group: usize,
-        [top, left]: [usize; 2],
-        x: &[u8],
-        target: &mut [u8],
-    ) {
-        let (g, pad) = (self.g, self.g.window.pad);
-        let pixels = self.len / g.group_inputs();
-        let (row, first) = (top + piece.row, left + piece.column);
-        // Columns of the padded map that lie in the map.
-        let columns = first.max(pad)..(first + pixels).min(g.input.width + pad);
-        if row < pad || row >= g.input.height + pad || columns.is_empty() {
-            return target.fill(self.zero);
+multiversioned! {
+    /// Copies the patches of a section to rows of `stride` bytes, in moves of whole cache lines: what a row overwrites
+    /// past its end, the next one repairs.
+    fn copy_patches(patches: &Patches, section: &Section, slab: &[u8], stride: usize, rows: &mut [u8]) {
+        let (output, window) = (patches.g.output, patches.g.window);
+        let len = window.kernel * patches.g.group_inputs();
+        let step = window.stride * patches.g.group_inputs();
+        let first = section.pixels.start;
+        let (mut at, mut column) = (first % output.width * step, first % output.width);
+        for row in 0..section.pixels.len() {
+            for piece in 0..window.kernel {
+                let (from, to) = (at + piece * patches.width, row * stride + piece * len);
+                copy_line(slab, from, rows, to);
+                for line in (LINE..len).step_by(LINE) {
+                    copy_line(slab, from + line, rows, to + line);
+                }
+            }
+            (at, column) = (at + step, column + 1);
+            if column == output.width {
+                (at, column) = (at - output.width * step + window.stride * patches.width, 0);
+            }
         }
-        let (before, inside) = (columns.start - first, columns.len());
-        let (before, inside) = (before * g.group_inputs(), inside * g.group_inputs());
-        let at = (row - pad) * g.input.width + columns.start - pad;
-        let x = &x[at * g.input.channels + group * g.group_inputs()..][..inside];
-        target[..before].fill(self.zero);
-        target[before..before + inside].copy_from_slice(x);
-        target[before + inside..].fill(self.zero);
     }
+}
+
+#[inline(always)]
+fn copy_line(x: &[u8], from: usize, y: &mut [u8], to: usize) {
+    y[to..to + LINE].copy_from_slice(&x[from..from + LINE]);
 }
 
 impl Rows for Patches<'_> {
@@ -148,14 +154,18 @@ impl Rows for Patches<'_> {
     }
 
     fn lend(&self, group: usize, rows: Range<usize>, work: &mut dyn FnMut(&[u8])) {
-        let (stride, depth) = (self.stride(), self.g.depth());
-        bytes::with_scratch(padded_rows(rows.len()) * stride, |block| {
-            for (i, index) in rows.clone().enumerate() {
-                let target = &mut block[i * stride..];
-                // Only the last pieces of a row may be overwritten by the next one.
-                let len = target.len().min(depth + LINE);
-                self.copy(group, index, &mut target[..len]);
-            }
+        let stride = self.stride();
+        bytes::with_scratch(padded_rows(rows.len()) * stride + LINE, |block| {
+            let longest = self.sections(rows.clone()).map(|section| self.slab_len(&section)).max();
+            bytes::with_scratch(longest.unwrap_or(0), |slab| {
+                let mut rest = &mut *block;
+                for section in self.sections(rows.clone()) {
+                    let slab = &mut slab[..self.slab_len(&section)];
+                    self.fill(group, &section, slab);
+                    copy_patches(self, &section, slab, stride, rest);
+                    rest = &mut rest[section.pixels.len() * stride..];
+                }
+            });
             work(block);
         });
     }

@@ -35,6 +35,16 @@ pub(super) fn round_to_u8(value: f32) -> u8 {
     (value + INTEGERS).to_bits() as u8
 }
 
+/// Rounds to the nearest integer, ties to even, clamped to -128..=127, and adds 128. NaN becomes 255.
+#[inline(always)]
+pub(super) fn round_centered(value: f32) -> u8 {
+    // As above, with room for negative values; the last byte is the integer's, in two's complement.
+    const INTEGERS: f32 = (3 << 22) as f32;
+    let value = if value < 127.0 { value } else { 127.0 };
+    let value = if value > -128.0 { value } else { -128.0 };
+    (value + INTEGERS).to_bits() as u8 ^ 128
+}
+
 /// Quantizes activations.
 ///
 /// # Panics
@@ -130,6 +140,16 @@ mod tests {
         quantize(&x, quantizer, &mut y);
         assert_eq!(y, expected);
         assert_eq!(x.map(|x| quantizer.quantize(x)), expected);
+    }
+
+    #[test]
+    fn centered_rounding_ties_to_even_and_clamps() {
+        for (value, expected) in [(0.0, 128), (0.5, 128), (1.5, 130), (-0.5, 128), (-1.5, 126), (-2.4, 126)] {
+            assert_eq!(round_centered(value), expected);
+        }
+        for (value, expected) in [(126.6, 255), (1e30, 255), (-127.6, 0), (-1e30, 0), (f32::NAN, 255)] {
+            assert_eq!(round_centered(value), expected);
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The operations, written as their definitions.
 
 use super::power::inverse_power;
-use super::quantizer::{Quantizer, offsets, round_to_u8};
-use super::winograd::{Square, WinogradWeights};
+use super::quantizer::{Quantizer, offsets, round_centered, round_to_u8};
+use super::winograd::{Algorithm, Square, WinogradWeights};
 use crate::geometry::{ConvGeometry, FcGeometry, NormGeometry, PoolGeometry};
 
 /// `sum (x - zero) w`, `[batch, output]`: outside the map, `x` is the zero point.
@@ -57,9 +57,10 @@ pub fn round(values: &[f32]) -> Vec<u8> {
 
 /// A convolution by Winograd's algorithm with quantized transforms; the outputs are not rounded.
 ///
-/// For each tile, `V = B^T (x - zero) B` in `f32`, quantized as `V[e] input.scale / input_scales[e] + 128`; exact sums
-/// over the input channels, times `input_scales[e] scales[e, o] / output.scale`, are `M`; and the outputs are
-/// `A^T M A + bias / output.scale + output.zero`.
+/// For each tile, `V = B^T (x - zero) B` in `f32`, rounded as `V[e] input.scale / input_scales[e]` and clamped to
+/// -128..=127; exact sums over the input channels, times `input_scales[e] scales[e, o] / output.scale`, are `M`; and the
+/// outputs are `A^T M A + bias / output.scale + output.zero`. Along the columns alone, the transforms are `B^T (x - zero)`
+/// and `A^T M`, and the sums run over the taps of a row as well.
 pub fn winograd(
     g: &ConvGeometry,
     batch: usize,
@@ -69,57 +70,113 @@ pub fn winograd(
     bias: &[f32],
     output: Quantizer,
 ) -> Vec<f32> {
-    let WinogradWeights { algorithm, values, scales, input_scales } = weights;
-    let (tile, side, elements) = (algorithm.tile(), algorithm.side(), algorithm.elements());
-    let (inputs, outputs, offsets) = (g.group_inputs(), g.group_outputs(), offsets(bias, output));
-    let mut y = vec![0.0; batch * g.output.len()];
-    for image in 0..batch {
-        let x = &x[image * g.input.len()..][..g.input.len()];
-        let y = &mut y[image * g.output.len()..][..g.output.len()];
+    let pass = Pass { g, input, weights, offsets: &offsets(bias, output), output };
+    let images = x.chunks_exact(g.input.len()).take(batch);
+    images
+        .flat_map(|x| match weights.algorithm {
+            Algorithm::F2x3 | Algorithm::F4x3 => pass.squares(x),
+            Algorithm::F2x5Vertical => pass.columns(x),
+        })
+        .collect()
+}
+
+/// The arguments of [`winograd`].
+struct Pass<'a> {
+    g: &'a ConvGeometry,
+    input: Quantizer,
+    weights: WinogradWeights<'a>,
+    offsets: &'a [f32],
+    output: Quantizer,
+}
+
+impl Pass<'_> {
+    /// Input `pixel` of channel `c`, relative to the zero point.
+    fn difference(&self, x: &[u8], pixel: usize, c: usize) -> f32 {
+        f32::from(x[pixel * self.g.input.channels + c]) - f32::from(self.input.zero)
+    }
+
+    /// Rounds element `e` of a transformed input.
+    fn round(&self, e: usize, v: f32) -> i32 {
+        i32::from(round_centered(v * (self.input.scale / self.weights.input_scales[e]))) - 128
+    }
+
+    /// The scaled sum for element `e` and output channel `o`, of `v` at each depth.
+    fn product(&self, e: usize, o: usize, v: impl Fn(usize) -> i32) -> f32 {
+        let WinogradWeights { algorithm, values, scales, input_scales } = self.weights;
+        let (depth, outputs) = (algorithm.depth(self.g), self.g.group_outputs());
+        let values = &values[(o / outputs * algorithm.elements() + e) * depth * outputs..];
+        let sum: i32 = (0..depth).map(|d| v(d) * i32::from(values[d * outputs + o % outputs])).sum();
+        sum as f32 * (input_scales[e] * scales[e * self.g.output.channels + o] / self.output.scale)
+    }
+
+    /// The outputs of an image, in tiles of squares.
+    fn squares(&self, x: &[u8]) -> Vec<f32> {
+        let (g, algorithm) = (self.g, self.weights.algorithm);
+        let (tile, side, inputs) = (algorithm.tile(), algorithm.side(), g.group_inputs());
+        let mut y = vec![0.0; g.output.len()];
         for ty in 0..g.output.height.div_ceil(tile) {
             for tx in 0..g.output.width.div_ceil(tile) {
-                let difference = |pixel: usize, c: usize| {
-                    f32::from(x[pixel * g.input.channels + c]) - f32::from(input.zero)
-                };
-                let transformed: Vec<Vec<u8>> = (0..g.input.channels)
+                let transformed: Vec<Vec<i32>> = (0..g.input.channels)
                     .map(|c| {
-                        let square = algorithm.square(g, [ty, tx], |pixel| difference(pixel, c));
+                        let square = algorithm.square(g, [ty, tx], |pixel| self.difference(x, pixel, c));
                         let v = algorithm.transform_input(square);
-                        let byte = |e: usize| {
-                            let factor = input.scale / input_scales[e];
-                            round_to_u8(v[e / side][e % side] * factor + 128.0)
-                        };
-                        (0..elements).map(byte).collect()
+                        let byte = |e: usize| self.round(e, v[e / side][e % side]);
+                        (0..algorithm.elements()).map(byte).collect()
                     })
                     .collect();
                 for o in 0..g.output.channels {
-                    let group = o / outputs;
-                    let element = |e: usize| {
-                        let product = |i: usize| {
-                            let w = values[((group * elements + e) * inputs + i) * outputs + o % outputs];
-                            (i32::from(transformed[group * inputs + i][e]) - 128) * i32::from(w)
-                        };
-                        let sum: i32 = (0..inputs).map(product).sum();
-                        let scale = input_scales[e] * scales[e * g.output.channels + o] / output.scale;
-                        sum as f32 * scale
-                    };
+                    let first = o / g.group_outputs() * inputs;
                     let mut m = Square::default();
-                    for (e, value) in (0..elements).map(element).enumerate() {
-                        m[e / side][e % side] = value;
+                    for e in 0..algorithm.elements() {
+                        m[e / side][e % side] = self.product(e, o, |i| transformed[first + i][e]);
                     }
                     let square = algorithm.transform_output(m);
                     for at in 0..tile * tile {
                         let (oy, ox) = (ty * tile + at / tile, tx * tile + at % tile);
                         if oy < g.output.height && ox < g.output.width {
-                            let value = square[at / tile][at % tile] + offsets[o];
+                            let value = square[at / tile][at % tile] + self.offsets[o];
                             y[(oy * g.output.width + ox) * g.output.channels + o] = value;
                         }
                     }
                 }
             }
         }
+        y
     }
-    y
+
+    /// The outputs of an image, in tiles of columns.
+    fn columns(&self, x: &[u8]) -> Vec<f32> {
+        let (g, algorithm) = (self.g, self.weights.algorithm);
+        let (tile, elements, inputs) = (algorithm.tile(), algorithm.elements(), g.group_inputs());
+        let mut y = vec![0.0; g.output.len()];
+        for ty in 0..g.output.height.div_ceil(tile) {
+            let transformed: Vec<Vec<i32>> = (0..g.input.width * g.input.channels)
+                .map(|at| {
+                    let (ix, c) = (at / g.input.channels, at % g.input.channels);
+                    let column = algorithm.column(g, [ty, ix], |pixel| self.difference(x, pixel, c));
+                    let v = algorithm.transform_input_column(column);
+                    (0..elements).map(|e| self.round(e, v[e])).collect()
+                })
+                .collect();
+            for at in 0..g.output.width * g.output.channels {
+                let (ox, o) = (at / g.output.channels, at % g.output.channels);
+                let value = |e: usize, d: usize| {
+                    let ix = (ox + d / inputs).wrapping_sub(g.window.pad);
+                    let c = o / g.group_outputs() * inputs + d % inputs;
+                    if ix < g.input.width { transformed[ix * g.input.channels + c][e] } else { 0 }
+                };
+                let mut m = Square::default()[0];
+                for e in 0..elements {
+                    m[e] = self.product(e, o, |d| value(e, d));
+                }
+                let column = algorithm.transform_output_column(m);
+                for (oy, value) in (ty * tile..g.output.height.min((ty + 1) * tile)).zip(column) {
+                    y[(oy * g.output.width + ox) * g.output.channels + o] = value + self.offsets[o];
+                }
+            }
+        }
+        y
+    }
 }
 
 /// The largest byte of each window.

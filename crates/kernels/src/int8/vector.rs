@@ -1,11 +1,12 @@
 //! Registers of `f32` values that are loaded from bytes and stored as bytes.
 
-use super::quantizer::round_to_u8;
+use super::quantizer::{round_centered, round_to_u8};
 use crate::simd::{Four, Vector};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-/// A vector register. Its functions are only sound to call on a machine that supports the instructions.
+/// A vector register. Its functions are only sound to call on a machine that supports the
+/// instructions; those of 512 bits need AVX-512BW.
 pub(super) trait ByteVector: Vector {
     /// # Safety
     /// The machine supports the instructions; `LANES` bytes can be read at `from`.
@@ -16,6 +17,26 @@ pub(super) trait ByteVector: Vector {
     /// # Safety
     /// The machine supports the instructions; `LANES` bytes can be written at `to`.
     unsafe fn store_bytes(self, to: *mut u8);
+
+    /// Rounds values to the nearest integers, ties to even, clamped to -128..=127, adds 128 and stores them, each register
+    /// at its own address. NaN becomes 255.
+    ///
+    /// # Safety
+    /// The machine supports the instructions; `LANES` bytes can be written at each of `to`.
+    #[inline(always)]
+    unsafe fn store_centered(values: [Self; 4], to: [*mut u8; 4]) {
+        for (values, to) in values.into_iter().zip(to) {
+            let mut lanes = [0.0; 16];
+            assert!(Self::LANES <= lanes.len());
+            // SAFETY: the array has room for the lanes; the rest is guaranteed by the caller.
+            unsafe {
+                values.store(lanes.as_mut_ptr());
+                for (i, &value) in lanes[..Self::LANES].iter().enumerate() {
+                    to.add(i).write(round_centered(value));
+                }
+            }
+        }
+    }
 
     /// The value whose bits are `guess` minus a quarter of those of `self`.
     ///
@@ -163,6 +184,24 @@ impl ByteVector for __m256 {
     }
 
     #[inline(always)]
+    unsafe fn store_centered(values: [Self; 4], to: [*mut u8; 4]) {
+        // SAFETY: guaranteed by the caller. Packing saturates; too large values must not reach the conversion.
+        unsafe {
+            let most = _mm256_set1_ps(127.0);
+            let [a, b, c, d] = values.map(|values| _mm256_cvtps_epi32(_mm256_min_ps(values, most)));
+            let bytes = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+            // Each half has four bytes of each register.
+            let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+            let bytes = _mm256_xor_si256(_mm256_permutevar8x32_epi32(bytes, order), _mm256_set1_epi8(-128));
+            let halves = [_mm256_castsi256_si128(bytes), _mm256_extracti128_si256::<1>(bytes)];
+            for (half, to) in halves.into_iter().zip([[to[0], to[1]], [to[2], to[3]]]) {
+                _mm_storel_epi64(to[0].cast(), half);
+                _mm_storel_epi64(to[1].cast(), _mm_unpackhi_epi64(half, half));
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn guess_root(self, guess: u32) -> Self {
         // SAFETY: guaranteed by the caller.
         unsafe {
@@ -186,6 +225,23 @@ impl ByteVector for __m512 {
         unsafe {
             let values = _mm512_min_ps(_mm512_max_ps(self, _mm512_setzero_ps()), _mm512_set1_ps(255.0));
             _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(values)));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_centered(values: [Self; 4], to: [*mut u8; 4]) {
+        // SAFETY: guaranteed by the caller. Packing saturates; too large values must not reach the conversion.
+        unsafe {
+            let most = _mm512_set1_ps(127.0);
+            let [a, b, c, d] = values.map(|values| _mm512_cvtps_epi32(_mm512_min_ps(values, most)));
+            let bytes = _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+            // Each quarter has four bytes of each register.
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let bytes = _mm512_xor_si512(_mm512_permutexvar_epi32(order, bytes), _mm512_set1_epi8(-128));
+            _mm_storeu_si128(to[0].cast(), _mm512_castsi512_si128(bytes));
+            _mm_storeu_si128(to[1].cast(), _mm512_extracti32x4_epi32::<1>(bytes));
+            _mm_storeu_si128(to[2].cast(), _mm512_extracti32x4_epi32::<2>(bytes));
+            _mm_storeu_si128(to[3].cast(), _mm512_extracti32x4_epi32::<3>(bytes));
         }
     }
 

@@ -34,7 +34,8 @@ pub(super) unsafe fn vnni<const ROWS: usize, T: Value>(tile: &Tile<T>) {
             let offsets = _mm512_loadu_ps(offsets.add(16 * j));
             for (i, sums) in sums.iter().enumerate() {
                 let products = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[j]), multipliers);
-                T::store(_mm512_add_ps(products, offsets), y.add(i * y_row + 16 * j));
+                let values = if T::HAS_OFFSET { _mm512_add_ps(products, offsets) } else { products };
+                T::store(values, y.add(i * y_row + 16 * j));
             }
         }
     }

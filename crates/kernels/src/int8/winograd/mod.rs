@@ -6,6 +6,7 @@ mod matrices;
 mod scalar;
 mod tiles;
 mod transform;
+mod vertical;
 mod weights;
 
 pub use algorithm::Algorithm;

@@ -32,14 +32,14 @@ fn sandwich(
 }
 
 /// Each sum over the even columns, plus that over the odd columns: rows of opposite points share both.
-fn input_line(side: usize, matrix: &Square, x: [f32; LONGEST]) -> [f32; LONGEST] {
+pub(super) fn input_line(side: usize, matrix: &Square, x: [f32; LONGEST]) -> [f32; LONGEST] {
     let sum =
         |row: &[f32; LONGEST], first: usize| (first..side).step_by(2).fold(0.0, |sum, j| sum + row[j] * x[j]);
     std::array::from_fn(|i| if i < side { sum(&matrix[i], 0) + sum(&matrix[i], 1) } else { 0.0 })
 }
 
 /// Opposite points have equal factors up to sign: they are added or subtracted before they are multiplied.
-fn output_line(side: usize, tile: usize, matrix: &Square, m: [f32; LONGEST]) -> [f32; LONGEST] {
+pub(super) fn output_line(side: usize, tile: usize, matrix: &Square, m: [f32; LONGEST]) -> [f32; LONGEST] {
     std::array::from_fn(|i| {
         if i >= tile {
             return 0.0;

@@ -6,13 +6,13 @@ use super::super::kernel::Value;
 use super::super::vector::{ByteVector, One};
 use super::algorithm::Algorithm;
 use super::matrices::{LONGEST, Square, narrow};
-use super::tiles::{NOWHERE, Offsets};
+use super::tiles::{self, NOWHERE};
 use crate::simd::{Four, Vector};
 
 /// Inputs of one tile.
 pub(super) struct Inputs<'a> {
     pub(super) x: &'a [u8],
-    pub(super) from: &'a Offsets,
+    pub(super) from: &'a tiles::Inputs,
     pub(super) channels: usize,
     /// The zero point of `x`.
     pub(super) zero: f32,
@@ -32,11 +32,11 @@ pub(super) struct Products<'a, T> {
     pub(super) offsets: *const f32,
     pub(super) channels: usize,
     pub(super) y: *mut T,
-    pub(super) to: &'a Offsets,
+    pub(super) to: &'a tiles::Outputs,
 }
 
 /// An algorithm known at compile time, so that multiplications by 0 and 1 cost nothing.
-trait Plan {
+pub(super) trait Plan {
     const ALGORITHM: Algorithm;
     const INPUT: Square = narrow(Self::ALGORITHM.input_matrix());
     const OUTPUT: Square = narrow(Self::ALGORITHM.output_matrix());
@@ -44,9 +44,9 @@ trait Plan {
     const TILE: usize = Self::ALGORITHM.tile();
 }
 
-struct F2x3;
-struct F4x3;
-struct F2x5;
+pub(super) struct F2x3;
+pub(super) struct F4x3;
+pub(super) struct F2x5Vertical;
 
 impl Plan for F2x3 {
     const ALGORITHM: Algorithm = Algorithm::F2x3;
@@ -56,30 +56,17 @@ impl Plan for F4x3 {
     const ALGORITHM: Algorithm = Algorithm::F4x3;
 }
 
-impl Plan for F2x5 {
-    const ALGORITHM: Algorithm = Algorithm::F2x5;
+impl Plan for F2x5Vertical {
+    const ALGORITHM: Algorithm = Algorithm::F2x5Vertical;
 }
 
 impl Inputs<'_> {
-    /// Transforms and quantizes the tile: `round(B^T (x - zero) B factors + 128)`.
+    /// Transforms and quantizes the tile: `round(B^T (x - zero) B factors) + 128`.
     ///
     /// # Safety
     /// The machine supports `isa`; `channels` bytes can be read at each offset of `x` and written at each element of `v`.
-    pub(super) unsafe fn transform(&self, isa: Int8Isa, algorithm: Algorithm) {
+    pub(super) unsafe fn transform<P: Plan>(&self, isa: Int8Isa) {
         debug_assert!(self.from.iter().all(|&at| at == NOWHERE || at + self.channels <= self.x.len()));
-        // SAFETY: guaranteed by the caller.
-        unsafe {
-            match algorithm {
-                Algorithm::F2x3 => self.transform_by::<F2x3>(isa),
-                Algorithm::F4x3 => self.transform_by::<F4x3>(isa),
-                Algorithm::F2x5 => self.transform_by::<F2x5>(isa),
-            }
-        }
-    }
-
-    /// # Safety
-    /// As [`Self::transform`].
-    unsafe fn transform_by<P: Plan>(&self, isa: Int8Isa) {
         assert!(self.factors.len() == P::SIDE * P::SIDE);
         // SAFETY: guaranteed by the caller.
         unsafe {
@@ -99,14 +86,29 @@ impl Inputs<'_> {
     /// As [`Self::transform`].
     #[inline(always)]
     unsafe fn all_channels<P: Plan, V: ByteVector>(&self) {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            match self.zero == 0.0 {
+                true => self.all_channels_above::<P, V, true>(),
+                false => self.all_channels_above::<P, V, false>(),
+            }
+        }
+    }
+
+    /// [`Self::all_channels`] for a zero point that is 0, or for any other.
+    ///
+    /// # Safety
+    /// As [`Self::transform`].
+    #[inline(always)]
+    unsafe fn all_channels_above<P: Plan, V: ByteVector, const IS_ZERO: bool>(&self) {
         let whole = self.channels / V::LANES * V::LANES;
         // SAFETY: guaranteed by the caller.
         unsafe {
             for c in (0..whole).step_by(V::LANES) {
-                self.some_channels::<P, V>(c);
+                self.some_channels::<P, V, IS_ZERO>(c);
             }
             for c in whole..self.channels {
-                self.some_channels::<P, One>(c);
+                self.some_channels::<P, One, IS_ZERO>(c);
             }
         }
     }
@@ -115,8 +117,9 @@ impl Inputs<'_> {
     ///
     /// # Safety
     /// As [`Self::transform`].
+    #[allow(clippy::needless_range_loop)] // Indices mirror the formulas.
     #[inline(always)]
-    unsafe fn some_channels<P: Plan, V: ByteVector>(&self, c: usize) {
+    unsafe fn some_channels<P: Plan, V: ByteVector, const IS_ZERO: bool>(&self, c: usize) {
         // SAFETY: guaranteed by the caller; the number of factors was checked.
         unsafe {
             let (none, zero) = (V::splat(0.0), V::splat(self.zero));
@@ -126,7 +129,8 @@ impl Inputs<'_> {
                 for i in 0..P::SIDE {
                     let from = *self.from.get_unchecked(i * P::SIDE + j);
                     if from != NOWHERE {
-                        column[i] = V::load_bytes(self.x.as_ptr().add(from + c)).sub(zero);
+                        let value = V::load_bytes(self.x.as_ptr().add(from + c));
+                        column[i] = if IS_ZERO { value } else { value.sub(zero) };
                     }
                 }
                 let column = input_line::<P, V>(&column);
@@ -134,13 +138,20 @@ impl Inputs<'_> {
                     half[i][j] = column[i];
                 }
             }
-            let center = V::splat(128.0);
-            for i in 0..P::SIDE {
-                let row = input_line::<P, V>(&half[i]);
-                for j in 0..P::SIDE {
-                    let e = i * P::SIDE + j;
-                    let factor = V::splat(*self.factors.get_unchecked(e));
-                    row[j].mul(factor).add(center).store_bytes(self.v.add(e * self.element + c));
+            for i in (0..P::SIDE).step_by(2) {
+                // Two rows fill a whole number of the groups of four that are rounded together.
+                let mut values = [none; 2 * LONGEST];
+                for pair in 0..2 {
+                    let row = input_line::<P, V>(&half[i + pair]);
+                    for j in 0..P::SIDE {
+                        let factor = *self.factors.get_unchecked((i + pair) * P::SIDE + j);
+                        values[pair * P::SIDE + j] = row[j].mul(V::splat(factor));
+                    }
+                }
+                for four in (0..2 * P::SIDE).step_by(4) {
+                    let to = |k: usize| self.v.add((i * P::SIDE + four + k) * self.element + c);
+                    let values = [values[four], values[four + 1], values[four + 2], values[four + 3]];
+                    V::store_centered(values, [to(0), to(1), to(2), to(3)]);
                 }
             }
         }
@@ -153,20 +164,7 @@ impl<T: Value> Products<'_, T> {
     /// # Safety
     /// The machine supports `isa`; `channels` values can be read at each element of `m` and at `offsets`, and written at
     /// each offset from `y`.
-    pub(super) unsafe fn transform(&self, isa: Int8Isa, algorithm: Algorithm) {
-        // SAFETY: guaranteed by the caller.
-        unsafe {
-            match algorithm {
-                Algorithm::F2x3 => self.transform_by::<F2x3>(isa),
-                Algorithm::F4x3 => self.transform_by::<F4x3>(isa),
-                Algorithm::F2x5 => self.transform_by::<F2x5>(isa),
-            }
-        }
-    }
-
-    /// # Safety
-    /// As [`Self::transform`].
-    unsafe fn transform_by<P: Plan>(&self, isa: Int8Isa) {
+    pub(super) unsafe fn transform<P: Plan>(&self, isa: Int8Isa) {
         // SAFETY: guaranteed by the caller.
         unsafe {
             match isa {
@@ -201,6 +199,7 @@ impl<T: Value> Products<'_, T> {
     ///
     /// # Safety
     /// As [`Self::transform`].
+    #[allow(clippy::needless_range_loop)] // Indices mirror the formulas.
     #[inline(always)]
     unsafe fn some_channels<P: Plan, V: ByteVector>(&self, c: usize) {
         // SAFETY: guaranteed by the caller.
@@ -236,7 +235,7 @@ impl<T: Value> Products<'_, T> {
 /// # Safety
 /// The machine supports the vector's instructions.
 #[inline(always)]
-unsafe fn input_line<P: Plan, V: Vector>(x: &[V; LONGEST]) -> [V; LONGEST] {
+pub(super) unsafe fn input_line<P: Plan, V: Vector>(x: &[V; LONGEST]) -> [V; LONGEST] {
     // SAFETY: guaranteed by the caller.
     unsafe {
         let (even, odd) = (sum::<P, V, 1, 0>(x), sum::<P, V, 1, 1>(x));
@@ -271,7 +270,7 @@ unsafe fn sum<P: Plan, V: Vector, const ROW: usize, const FIRST: usize>(x: &[V; 
 /// # Safety
 /// The machine supports the vector's instructions.
 #[inline(always)]
-unsafe fn output_line<P: Plan, V: Vector>(m: &[V; LONGEST]) -> [V; LONGEST] {
+pub(super) unsafe fn output_line<P: Plan, V: Vector>(m: &[V; LONGEST]) -> [V; LONGEST] {
     // SAFETY: guaranteed by the caller.
     unsafe {
         let sums = [m[1].add(m[2]), m[3].add(m[4])];

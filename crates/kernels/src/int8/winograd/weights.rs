@@ -7,7 +7,7 @@ use super::algorithm::Algorithm;
 pub struct WinogradWeights<'a> {
     /// The algorithm.
     pub algorithm: Algorithm,
-    /// `[groups][elements][group_inputs][group_outputs]`
+    /// `[groups][elements][depth][group_outputs]`; see [`Algorithm::depth`].
     pub values: &'a [i8],
     /// One scale per element and output channel, `[elements][output.channels]`.
     pub scales: &'a [f32],
