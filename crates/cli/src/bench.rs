@@ -20,7 +20,7 @@ pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> CommandResult {
 /// Measures a model.
 fn run_model(model: &Path, args: &BenchArgs, out: &mut Output) -> CommandResult {
     let batch = args.batch.map(|batch| batch as usize);
-    let speed = bench_model(model, batch, args.machine.threads(), args.precision.half)?;
+    let speed = bench_model(model, batch, &args.precision.options(1, args.machine.threads()))?;
     let peaks = Peaks { gflops: speed.peak_gflops, gbytes: speed.copy_gbytes };
     let layers = || if args.layers { layers("inference", &speed.infer_layers, peaks) } else { String::new() };
     out.result(
@@ -59,7 +59,8 @@ struct Peaks {
 
 /// Measures a recipe.
 fn run_recipe(args: &BenchArgs, out: &mut Output) -> CommandResult {
-    let recipe = Recipe::load(&args.recipe)?;
+    let mut recipe = Recipe::load(&args.recipe)?;
+    recipe.precision = args.precision.precision.unwrap_or(recipe.precision);
     let batch = args.batch.map_or(recipe.optimizer.batch, |batch| batch as usize);
     let speed = bench(&recipe, batch, args.machine.threads(), args.precision.half)?;
     let peaks = Peaks { gflops: speed.peak_gflops, gbytes: speed.copy_gbytes };
@@ -77,14 +78,14 @@ fn run_recipe(args: &BenchArgs, out: &mut Output) -> CommandResult {
 }
 
 fn summary(speed: &Speed) -> String {
-    let Speed { recipe, batch, threads, peak_gflops, .. } = speed;
+    let Speed { recipe, precision, batch, threads, peak_gflops, .. } = speed;
     let row = |what: &str, rate: f64, gflops: f64| {
         let share = 100.0 * gflops / peak_gflops;
         format!("{what:<15} {rate:>8.1} images/s {gflops:>8.1} GFLOP/s  {share:>5.1} % of peak\n")
     };
     let threads_word = if *threads == 1 { "thread" } else { "threads" };
     let resident = speed.resident_bytes as f64 / f64::from(1 << 20);
-    format!("recipe {recipe}, {batch} images per step, {threads} {threads_word}\n")
+    format!("recipe {recipe}, {precision}, {batch} images per step, {threads} {threads_word}\n")
         + &row("training", speed.train_images_per_second, speed.train_gflops)
         + &row(
             if speed.half { "inference, half" } else { "inference" },

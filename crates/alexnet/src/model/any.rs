@@ -9,11 +9,11 @@ use super::load::f32_model;
 use super::metadata::Contents;
 use super::parts::File;
 use super::quantized::{self, QuantizedModel};
-use crate::Result;
 use crate::data::Preprocess;
 use crate::engine::Engine;
 use crate::files::container;
-use crate::net::Recipe;
+use crate::net::{Precision, Recipe};
+use crate::{Error, Result};
 
 /// The precision of a model's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -47,14 +47,26 @@ impl AnyModel {
     }
 
     /// Opens an engine for inference on up to `batch` images at once with `threads` threads, and verifies it with the golden
-    /// samples.
+    /// samples. `precision` is that of the products of an f32 model; `None`, that of its recipe.
     ///
     /// # Errors
-    /// Returns an error as [`Model::engine`] or [`QuantizedModel::engine`] does.
-    pub fn engine(&self, batch: usize, threads: usize) -> Result<Box<dyn Engine>> {
-        match self {
-            Self::F32(model) => model.engine(batch, threads),
-            Self::Int8(model) => model.engine(batch, threads),
+    /// Returns an error as [`Model::engine_at`] or [`QuantizedModel::engine`] does, or if a precision is requested of a
+    /// quantized model.
+    pub fn engine_at(
+        &self,
+        batch: usize,
+        threads: usize,
+        precision: Option<Precision>,
+    ) -> Result<Box<dyn Engine>> {
+        match (self, precision) {
+            (Self::F32(model), precision) => {
+                model.engine_at(batch, threads, precision.unwrap_or(model.recipe.precision))
+            }
+            (Self::Int8(model), None) => model.engine(batch, threads),
+            (Self::Int8(_), Some(_)) => {
+                Err(Error::usage("the model is quantized: its products are those of 8-bit integers")
+                    .help("the same command without --precision"))
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::data::{Image, Preprocess, View};
 use crate::engine::Engine;
+use crate::net::Precision;
 use crate::{Error, Result};
 
 /// How closely an engine's logits must agree with those in the file.
@@ -13,14 +14,24 @@ pub(super) enum Agreement {
     Rounding,
     /// Up to another order of sums in f32 whose results are rounded to bytes, some of which then differ by 1.
     Bytes,
+    /// Up to products of bfloat16 operands, which change logits by a few hundredths.
+    Bfloat16,
 }
 
 impl Agreement {
+    /// The agreement of logits that were recorded and are computed with products of these operands.
+    pub(super) fn of(recorded: Precision, now: Precision) -> Self {
+        match (recorded, now) {
+            (Precision::F32, Precision::F32) => Self::Rounding,
+            (Precision::Bf16, _) | (_, Precision::Bf16) => Self::Bfloat16,
+        }
+    }
+
     /// Whether a relative root mean square difference of logits is accepted.
     fn accepts(self, difference: f64) -> bool {
         match self {
             Self::Exact => difference == 0.0,
-            Self::Rounding | Self::Bytes => difference < self.tolerance(),
+            Self::Rounding | Self::Bytes | Self::Bfloat16 => difference < self.tolerance(),
         }
     }
 
@@ -29,6 +40,7 @@ impl Agreement {
             Self::Exact => 0.0,
             Self::Rounding => 1e-3,
             Self::Bytes => 2e-2,
+            Self::Bfloat16 => 0.15,
         }
     }
 }
@@ -80,7 +92,7 @@ impl Golden {
             if !agreement.accepts(difference) {
                 let expected = match agreement {
                     Agreement::Exact => "expected the same bits".to_owned(),
-                    Agreement::Rounding | Agreement::Bytes => {
+                    Agreement::Rounding | Agreement::Bytes | Agreement::Bfloat16 => {
                         format!("expected below {:.0e}", agreement.tolerance())
                     }
                 };

@@ -15,7 +15,7 @@ use crate::eval::{Classifier, Evaluation, evaluate};
 use crate::files::container::check_finite;
 use crate::format::grouped;
 use crate::model::{Golden, Model, QuantizedModel};
-use crate::net::{Activation, Network, Operation};
+use crate::net::{Activation, Network, Operation, Precision};
 
 /// Fewer calibration images than this are too few for reliable ranges.
 const FEW_IMAGES: usize = 50;
@@ -68,7 +68,7 @@ pub fn quantize(
     for tensor in &model.parameters {
         check_finite(&tensor.name, &tensor.data)?;
     }
-    let mut exact = model.engine(BATCH, options.threads)?;
+    let mut exact = model.engine_at(BATCH, options.threads, Precision::F32)?;
     let images = Images {
         split: calibration,
         preprocess: &Arc::new(model.preprocess.clone()),
@@ -122,7 +122,7 @@ pub fn measure_accuracy(
         let classifier = Classifier { engine, preprocess };
         evaluate(classifier, split, views, options.threads, &mut |done| on_batch(before + done))
     };
-    let f32 = of(&mut *model.engine(batch, options.threads)?, 0)?;
+    let f32 = of(&mut *model.engine_at(batch, options.threads, Precision::F32)?, 0)?;
     let int8 = of(&mut *quantized.engine(batch, options.threads)?, split.len())?;
     Ok(Accuracy { split: split.name.clone(), views, f32, int8 })
 }

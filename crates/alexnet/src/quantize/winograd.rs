@@ -10,9 +10,10 @@ use alexnet_kernels::int8::{
 use super::form::Form;
 use super::weights::relative_rms;
 use crate::engine::{Quantizer, WinogradWeights};
+use crate::net::Precision;
 
 /// An algorithm is used if its relative RMS error is at most this times that of the direct convolution.
-const MAX_ERROR_RATIO: f64 = 1.5;
+const MAX_ERROR_RATIO: f64 = 2.5;
 
 /// Parts of the largest transformed inputs that scales are tried for: to clip a few is better than to round all coarsely.
 const CLIPPINGS: [f32; 5] = [1.0, 0.85, 0.7, 0.55, 0.4];
@@ -57,7 +58,16 @@ impl Convolution<'_> {
     pub(super) fn compare(&self, values: &[i8], scales: &[f32]) -> Comparison {
         let (g, batch) = (self.g, self.inputs.len() / self.g.input.len());
         let mut exact = vec![0.0; batch * g.output.len()];
-        conv::forward(g, batch, self.inputs, self.weights, self.biases, Epilogue::Identity, &mut exact);
+        conv::forward(
+            g,
+            Precision::F32,
+            batch,
+            self.inputs,
+            self.weights,
+            self.biases,
+            Epilogue::Identity,
+            &mut exact,
+        );
         let mut bytes = vec![0; self.inputs.len()];
         quantize(self.inputs, self.bytes, &mut bytes);
         let error = |weights: ConvWeights<'_>| {
@@ -69,7 +79,7 @@ impl Convolution<'_> {
         };
         let mut fitting: Vec<Algorithm> =
             Algorithm::ALL.into_iter().filter(|algorithm| algorithm.fits(g)).collect();
-        fitting.sort_by_key(|algorithm| multiplications(*algorithm, g));
+        fitting.sort_by_key(|algorithm| algorithm.macs(g));
         let algorithms = fitting.into_iter().map(|algorithm| {
             let maxima = algorithm.input_maxima(g, batch, self.inputs);
             let mut weights = transform(algorithm, g, self.weights, self.biases);
@@ -93,20 +103,14 @@ fn input_scale(largest: f32) -> f32 {
     if scale.is_normal() { scale } else { 1.0 }
 }
 
-/// The multiplications of an image, per input and output channel.
-fn multiplications(algorithm: Algorithm, g: &ConvGeometry) -> usize {
-    let tiles = g.output.height.div_ceil(algorithm.tile()) * g.output.width.div_ceil(algorithm.tile());
-    tiles * algorithm.elements()
-}
-
 /// Transformed weights, with a scale for each element and output channel.
 fn transform(algorithm: Algorithm, g: &ConvGeometry, weights: &[f32], biases: &[f32]) -> WinogradWeights {
     let mut transformed = vec![0.0; algorithm.transformed_len(g)];
     algorithm.transform_weights(g, weights, &mut transformed);
-    let (elements, inputs, outputs) = (algorithm.elements(), g.group_inputs(), g.group_outputs());
+    let (elements, depth, outputs) = (algorithm.elements(), algorithm.depth(g), g.group_outputs());
     let mut maxima = vec![0.0f32; elements * g.output.channels];
     let at = |i: usize| {
-        let (matrix, o) = (i / outputs / inputs, i % outputs);
+        let (matrix, o) = (i / outputs / depth, i % outputs);
         let (group, element) = (matrix / elements, matrix % elements);
         element * g.output.channels + group * outputs + o
     };

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::bench::{LayerSpeed, layer_speeds, median, on_threads, peak_resident_bytes, pixel};
 use crate::Result;
-use crate::eval::model_path;
+use crate::eval::{PredictorOptions, model_path};
 use crate::model::{AnyModel, WeightPrecision};
 
 /// The result of [`bench_model`].
@@ -39,15 +39,18 @@ pub struct ModelSpeed {
     pub infer_layers: Vec<LayerSpeed>,
 }
 
-/// Measures inference of the f32 or quantized model at `path` on random images, by default as many as the recipe has in a batch.
+/// Measures inference of the f32 or quantized model at `path` on `batch` random images, by default as many as the recipe has in
+/// a batch.
 ///
 /// # Errors
 /// Returns an error if the model cannot be used, or there is too little memory.
-pub fn bench_model(path: &Path, batch: Option<usize>, threads: usize, half: bool) -> Result<ModelSpeed> {
+pub fn bench_model(path: &Path, batch: Option<usize>, options: &PredictorOptions) -> Result<ModelSpeed> {
+    let PredictorOptions { batch: _, threads, precision, half } = *options;
     let path = model_path(path)?;
     let model = AnyModel::load(&path)?;
     let batch = batch.unwrap_or(model.recipe().optimizer.batch);
-    let mut engine = model.engine(batch, threads).map_err(|error| error.context(path.display()))?;
+    let mut engine =
+        model.engine_at(batch, threads, precision).map_err(|error| error.context(path.display()))?;
     if half {
         engine.convert_fc_to_f16()?;
     }

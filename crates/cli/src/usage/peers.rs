@@ -118,7 +118,12 @@ const PEERS: &[Peer] = &[
         instead: Sentence("`alexnet quantize MODEL --calibrate SRC OUT` writes a model in 8-bit integers"),
     },
     Peer {
-        options: &["amp", "fp16", "bf16", "precision", "dtype"],
+        options: &["amp", "bf16", "dtype", "mixed-precision"],
+        commands: &["train", "eval", "classify", "bench"],
+        instead: Sentence("`--precision bf16` multiplies bfloat16 values"),
+    },
+    Peer {
+        options: &["fp16"],
         commands: &["eval", "classify", "bench"],
         instead: Sentence("`--half` keeps fully connected weights in half precision"),
     },

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::contents::{FloatWeights, Values};
 use super::steps::{Side, Step};
-use crate::net::{Activation, DropoutScale, Layer, Operation, PoolKind};
+use crate::net::{Activation, DropoutScale, Layer, Operation, PoolKind, Precision};
 
 /// The current values of some images, as bytes or as floats, and space for the next ones.
 #[derive(Debug)]
@@ -102,13 +102,13 @@ fn compute(layer: &Layer, n: usize, parameters: Option<&FloatWeights>, x: &[f32]
     let alone = MicroBatch::from(n).independent();
     match (&layer.operation, parameters) {
         (Operation::Conv(g, _), Some(FloatWeights { weights, biases })) => {
-            conv::forward(g, alone, x, weights, biases, Epilogue::Identity, y);
+            conv::forward(g, Precision::F32, alone, x, weights, biases, Epilogue::Identity, y);
         }
         (Operation::Local(g, _), Some(FloatWeights { weights, biases })) => {
             local::forward(g, n, x, weights, biases, y);
         }
         (Operation::Fc(g, _), Some(FloatWeights { weights, biases })) => {
-            fc::forward(g, alone, x, weights, biases, y);
+            fc::forward(g, Precision::F32, alone, x, weights, biases, y);
         }
         (Operation::Pool(PoolKind::Max, g), _) => pool::max_forward(g, n, x, y),
         (Operation::Pool(PoolKind::Average, g), _) => pool::avg_forward(g, n, x, y),

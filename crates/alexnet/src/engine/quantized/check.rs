@@ -120,7 +120,7 @@ fn check_transformed(layer: &Layer, weights: &WinogradWeights) -> std::result::R
         return Err(format!("{} does not compute this convolution", algorithm.name()));
     }
     let channels = layer.output.channels;
-    check_depth(g.group_inputs())?;
+    check_depth(algorithm.depth(g))?;
     check_len("weights", weights.len(), algorithm.transformed_len(g))?;
     check_len("scales", scales.len(), algorithm.elements() * channels)?;
     check_len("scales of inputs", input_scales.len(), algorithm.elements())?;

@@ -90,7 +90,7 @@ pub struct IntegerWeights {
 pub struct WinogradWeights {
     /// The algorithm.
     pub algorithm: Algorithm,
-    /// The weights, `[groups, elements, group inputs, group outputs]`.
+    /// The weights, `[groups, elements, depth, group outputs]`.
     pub weights: Vec<i8>,
     /// The scale of each element and output channel, `[elements, outputs]`.
     pub scales: Vec<f32>,

@@ -12,7 +12,7 @@ use crate::net::Recipe;
 /// The file is that of a [`Model`](crate::model::Model) with `format_version` 3, the metadata `layers`, a JSON object with the
 /// form of each layer, and other parameters. For a layer computed in integers: `NAME.weight` I8 in the shape of the f32
 /// weights, `NAME.weight_scale` `[out]` and `NAME.bias` `[out]`; by an algorithm of Winograd's, `NAME.winograd` I8
-/// `[groups, elements, in/groups, out/groups]`, `NAME.weight_scale` `[elements, out]`, `NAME.input_scale` `[elements]` and
+/// `[groups, elements, depth, out/groups]`, `NAME.weight_scale` `[elements, out]`, `NAME.input_scale` `[elements]` and
 /// `NAME.bias`. A function of bytes: `NAME.table` U8 `[256]`. A layer computed in f32: `NAME.weight` and `NAME.bias`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantizedModel {

@@ -74,7 +74,7 @@ impl Tensors<'_> {
                 let elements = algorithm.elements();
                 let weights = WinogradWeights {
                     algorithm,
-                    weights: self.integers(layer, "winograd", &transformed_shape(layer, elements))?,
+                    weights: self.integers(layer, "winograd", &transformed_shape(layer, algorithm))?,
                     scales: self.floats(layer, "weight_scale", &[elements, channels[0]])?,
                     input_scales: self.floats(layer, "input_scale", &[elements])?,
                     biases: self.floats(layer, "bias", &channels)?,

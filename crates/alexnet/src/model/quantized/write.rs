@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use alexnet_kernels::int8::Algorithm;
+
 use super::contents::QuantizedModel;
 use super::header::Header;
 use crate::Result;
@@ -66,7 +68,7 @@ fn parts<'a>(layer: &Layer, form: &'a QuantizedLayer) -> Vec<Part<'a>> {
             let WinogradWeights { algorithm, weights, scales, input_scales, biases } = weights;
             let elements = algorithm.elements();
             vec![
-                part("winograd", transformed_shape(layer, elements), Values::I8(weights)),
+                part("winograd", transformed_shape(layer, *algorithm), Values::I8(weights)),
                 part("weight_scale", vec![elements, layer.output.channels], Values::F32(scales)),
                 part("input_scale", vec![elements], Values::F32(input_scales)),
                 part("bias", channels, Values::F32(biases)),
@@ -89,9 +91,9 @@ fn parts<'a>(layer: &Layer, form: &'a QuantizedLayer) -> Vec<Part<'a>> {
 }
 
 /// The shape of a convolution's transformed weights.
-pub(super) fn transformed_shape(layer: &Layer, elements: usize) -> Vec<usize> {
+pub(super) fn transformed_shape(layer: &Layer, algorithm: Algorithm) -> Vec<usize> {
     match &layer.operation {
-        Operation::Conv(g, _) => vec![g.groups, elements, g.group_inputs(), g.group_outputs()],
+        Operation::Conv(g, _) => vec![g.groups, algorithm.elements(), algorithm.depth(g), g.group_outputs()],
         Operation::Local(..)
         | Operation::Fc(..)
         | Operation::Pool(..)
