@@ -9,7 +9,7 @@
 //! | `winograd` | direct convolutions compared with Winograd's algorithms |
 //! | `decide`, `form` | how each layer is computed, and why |
 //! | `run` | [`quantize`](quantize()) |
-//! | `report` | [`Report`] |
+//! | `report` | [`QuantizeReport`] |
 
 mod calibration;
 mod decide;
@@ -23,5 +23,5 @@ mod winograd;
 
 pub use form::{Decision, Form};
 pub use range::{Range, RangeRule};
-pub use report::{Accuracy, LayerError, Report};
-pub use run::{Options, Source, measure_accuracy, quantize};
+pub use report::{Accuracy, LayerError, QuantizeReport};
+pub use run::{QuantizeOptions, Source, measure_accuracy, quantize};

@@ -9,7 +9,7 @@ use crate::eval::Evaluation;
 
 /// What quantization did to a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub struct QuantizeReport {
     /// The number of calibration images.
     pub images: usize,
     /// How ranges were chosen.

@@ -6,7 +6,7 @@ use super::calibration::{Calibration, Images};
 use super::decide::decide;
 use super::form::{Decision, Form};
 use super::range::RangeRule;
-use super::report::{Accuracy, LayerError, Report};
+use super::report::{Accuracy, LayerError, QuantizeReport};
 use super::weights::relative_rms;
 use crate::Result;
 use crate::data::Split;
@@ -28,7 +28,7 @@ const BATCH: usize = 16;
 
 /// How a model is quantized.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct QuantizeOptions {
     /// The largest number of calibration images.
     pub images: usize,
     /// How ranges are chosen.
@@ -37,7 +37,7 @@ pub struct Options {
     pub threads: usize,
 }
 
-impl Default for Options {
+impl Default for QuantizeOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Self { images: 512, rule: RangeRule::default(), threads }
@@ -62,9 +62,9 @@ pub struct Source<'a> {
 pub fn quantize(
     model: &Model,
     calibration: &Split,
-    options: &Options,
+    options: &QuantizeOptions,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
-) -> Result<(QuantizedModel, Report)> {
+) -> Result<(QuantizedModel, QuantizeReport)> {
     for tensor in &model.parameters {
         check_finite(&tensor.name, &tensor.data)?;
     }
@@ -89,7 +89,7 @@ pub fn quantize(
         summary: model.summary.clone(),
         golden,
     };
-    let report = Report {
+    let report = QuantizeReport {
         images: calibration.count,
         rule: options.rule,
         f32_bytes: size_of::<f32>() * network.parameters(),
@@ -112,7 +112,7 @@ pub fn measure_accuracy(
     model: &Model,
     quantized: &QuantizedModel,
     source: Source<'_>,
-    options: &Options,
+    options: &QuantizeOptions,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Accuracy> {
     let Source { split, views } = source;

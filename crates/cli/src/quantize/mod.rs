@@ -13,7 +13,7 @@ use alexnet::data::Dataset;
 use alexnet::error::shell;
 use alexnet::eval::model_path;
 use alexnet::model::Model;
-use alexnet::quantize::{Options, Source, measure_accuracy, quantize};
+use alexnet::quantize::{QuantizeOptions, Source, measure_accuracy, quantize};
 use alexnet::train::signals::Interrupt;
 use alexnet::{Error, Result};
 use images::{Calibration, Validation};
@@ -34,8 +34,11 @@ pub(crate) fn run(args: &QuantizeArgs, out: &mut Output) -> CommandResult {
         Some(other) => Validation::Images(Box::new(images::requested(other, args.split.as_deref(), &model)?)),
         None => images::default(&data, args.split.as_deref(), &model)?,
     };
-    let options =
-        Options { images: args.images as usize, rule: args.ranges.into(), threads: args.machine.threads() };
+    let options = QuantizeOptions {
+        images: args.images as usize,
+        rule: args.ranges.into(),
+        threads: args.machine.threads(),
+    };
     let mut progress = Progress::new(out.display());
     progress.start("calibration", options.images.min(calibration.split.len()));
     let mut before = 0;

@@ -9,7 +9,7 @@ use super::images::{Calibration, Validation};
 use crate::output::{percent, printable};
 use alexnet::error::shell;
 use alexnet::format::grouped;
-use alexnet::quantize::{Accuracy, Decision, Range, RangeRule, Report};
+use alexnet::quantize::{Accuracy, Decision, QuantizeReport, Range, RangeRule};
 
 /// Most skipped images that the text lists; the JSON lists all.
 const LISTED: usize = 10;
@@ -22,14 +22,23 @@ pub(super) struct Summary<'a> {
     pub(super) validation: &'a Validation,
     /// Where the validation images are from.
     pub(super) origin: String,
-    pub(super) report: &'a Report,
+    pub(super) report: &'a QuantizeReport,
     pub(super) seconds: f64,
 }
 
 impl Summary<'_> {
     pub(super) fn json(&self) -> Value {
-        let Report { images, rule, f32_bytes, int8_bytes, layers, errors, warnings, skipped, accuracy } =
-            self.report;
+        let QuantizeReport {
+            images,
+            rule,
+            f32_bytes,
+            int8_bytes,
+            layers,
+            errors,
+            warnings,
+            skipped,
+            accuracy,
+        } = self.report;
         let reason = match self.validation {
             Validation::Images(_) => None,
             Validation::None(reason) => Some(reason),
@@ -68,7 +77,8 @@ impl Summary<'_> {
     }
 
     pub(super) fn text(&self) -> String {
-        let Report { images, rule, f32_bytes, int8_bytes, layers, skipped, accuracy, .. } = self.report;
+        let QuantizeReport { images, rule, f32_bytes, int8_bytes, layers, skipped, accuracy, .. } =
+            self.report;
         let mut out = String::new();
         let path = |path: &PathBuf| printable(&path.display().to_string());
         let _ = writeln!(out, "model     {}", path(&self.model));
