@@ -70,6 +70,12 @@ impl Vector for One {
     }
 
     #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Self {
+        // SAFETY: guaranteed by the caller.
+        Self(crate::bf16::to_f32(unsafe { from.read() }))
+    }
+
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: guaranteed by the caller.
         unsafe { to.write(self.0) }
