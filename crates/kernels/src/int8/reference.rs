@@ -165,10 +165,8 @@ impl Pass<'_> {
                     let c = o / g.group_outputs() * inputs + d % inputs;
                     if ix < g.input.width { transformed[ix * g.input.channels + c][e] } else { 0 }
                 };
-                let mut m = Square::default()[0];
-                for e in 0..elements {
-                    m[e] = self.product(e, o, |d| value(e, d));
-                }
+                let product = |e: usize| if e < elements { self.product(e, o, |d| value(e, d)) } else { 0.0 };
+                let m = std::array::from_fn(product);
                 let column = algorithm.transform_output_column(m);
                 for (oy, value) in (ty * tile..g.output.height.min((ty + 1) * tile)).zip(column) {
                     y[(oy * g.output.width + ox) * g.output.channels + o] = value + self.offsets[o];

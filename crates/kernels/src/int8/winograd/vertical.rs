@@ -195,6 +195,7 @@ impl Columns<'_> {
     ///
     /// # Safety
     /// As [`Self::transform`].
+    #[allow(clippy::needless_range_loop)] // Indices mirror the formulas.
     #[inline(always)]
     unsafe fn some_channels<V: ByteVector>(&self, c: usize) {
         // SAFETY: guaranteed by the caller; the number of factors was checked.
@@ -272,6 +273,7 @@ impl<T: Value> Products<T> {
 
     /// # Safety
     /// As [`Self::transform`].
+    #[allow(clippy::needless_range_loop)] // Indices mirror the formulas.
     #[inline(always)]
     unsafe fn some_channels<V: ByteVector>(&self, c: usize) {
         // SAFETY: guaranteed by the caller.
