@@ -59,4 +59,5 @@ mod scratch;
 mod shared;
 mod simd;
 mod slices;
+mod strided;
 mod winograd;

@@ -201,6 +201,11 @@ proptest! {
     }
 
     #[test]
+    fn narrow_convolutions(g in shapes::narrow_conv(), batch in 10..60_usize, cuts in cuts()) {
+        check(&Conv { g }, batch, &cuts);
+    }
+
+    #[test]
     fn winograd_convolutions((g, batch) in shapes::winograd_conv(), more in 0..40_usize, cuts in cuts()) {
         check(&Conv { g }, batch + more, &cuts);
     }

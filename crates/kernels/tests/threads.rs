@@ -24,6 +24,8 @@ fn convolutions() {
         check_threads(&Conv { g, batch: BATCH });
         check_threads(&Local { g, batch: BATCH });
     }
+    let narrow = ConvGeometry::new(Maps::new(32, 30, 3), 48, window(5, 1, 2), 1).unwrap();
+    check_threads(&Conv { g: narrow, batch: 2 * BATCH });
 }
 
 #[test]
