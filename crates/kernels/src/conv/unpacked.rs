@@ -7,6 +7,7 @@ use crate::activation::Epilogue;
 use crate::gemm::{Summation, depth_blocks};
 use crate::geometry::ConvGeometry;
 use crate::micro_batch::{GRANULE, MicroBatch};
+use crate::precision::Precision;
 use crate::scratch;
 use crate::slices::GRAIN;
 use crate::strided::{Run, Strided, Target};
@@ -21,8 +22,8 @@ const SUMS: usize = 4 << 20;
 
 /// Whether the products of a convolution are computed here: if the sums of an output fit one block of depth, so that its
 /// weights stay in the first-level cache.
-pub(super) fn fits(g: &ConvGeometry) -> bool {
-    g.groups == 1 && depth_blocks(g.depth()).count() == 1
+pub(super) fn fits(g: &ConvGeometry, precision: Precision) -> bool {
+    precision == Precision::F32 && g.groups == 1 && depth_blocks(g.depth()).count() == 1
 }
 
 /// `y = bias + sum w x`, then the epilogue.

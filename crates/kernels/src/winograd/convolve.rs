@@ -2,6 +2,7 @@
 
 use super::layout::Layout;
 use super::plan::{TILES, Winograd};
+use super::store::StoreAs;
 use super::transform::{Finish, Square};
 use crate::activation::Epilogue;
 use crate::gemm::{MicroKernel, Tile};
@@ -33,6 +34,13 @@ struct Round<'a> {
     kernel: &'a MicroKernel,
     rows: usize,
     panels: &'a Range<usize>,
+}
+
+/// What the sums of a product run along.
+#[derive(Clone, Copy)]
+pub(super) enum Along {
+    Channels,
+    Tiles,
 }
 
 impl Winograd {
@@ -115,11 +123,11 @@ impl Winograd {
         let rows = job.tiles.len().next_multiple_of(kernel.rows);
         let together = COLUMNS.div_ceil(kernel.columns).min(job.panels.len());
         let (v_layout, m_layout) =
-            (Layout::new(rows, self.inputs), Layout::new(rows, together * kernel.columns));
+            (Layout::new(rows, self.word().words(self.inputs)), Layout::new(rows, together * kernel.columns));
         let elements = self.algorithm.elements();
         scratch::with(elements * (v_layout.element + m_layout.element), |buffer| {
             let (v, m) = buffer.split_at_mut(elements * v_layout.element);
-            self.transform_inputs(job.group * self.inputs, &job.tiles, x, v, v_layout);
+            self.transform_inputs(job.group * self.inputs, &job.tiles, x, v, v_layout, Along::Channels);
             let mut finite = true;
             for start in job.panels.clone().step_by(together) {
                 let panels = start..(start + together).min(job.panels.end);
@@ -131,7 +139,8 @@ impl Winograd {
         })
     }
 
-    /// `V = B^T x B` for some tiles of the group whose channels begin at `first`.
+    /// `V = B^T x B` for some tiles of the group whose channels begin at `first`, for products whose sums run along the
+    /// channels or along the tiles.
     pub(super) fn transform_inputs(
         &self,
         first: usize,
@@ -139,17 +148,23 @@ impl Winograd {
         x: &[f32],
         v: &mut [f32],
         layout: Layout,
+        along: Along,
     ) {
         let (mut from, mut next) = (Vec::new(), Vec::new());
         let (to, channels) = (layout.offsets(self.algorithm.elements()), self.inputs);
+        let word = self.word();
         let gathered: Vec<usize> = (0..self.algorithm.elements()).map(|i| i * channels).collect();
         scratch::with(gathered.len() * channels, |pixels| {
             self.tiling.inputs(tiles.start, &mut next);
             for (t, tile) in tiles.clone().enumerate() {
                 std::mem::swap(&mut from, &mut next);
                 self.tiling.inputs(tile + 1, &mut next);
-                let v = &mut v[t * layout.row..];
-                assert!(v.len() >= to[to.len() - 1] + channels);
+                let (row, store, words) = match along {
+                    Along::Channels => (t, StoreAs::along_channels(word), word.words(channels)),
+                    Along::Tiles => (t / word.values(), StoreAs::along_squares(word, t), channels),
+                };
+                let v = &mut v[row * layout.row..];
+                assert!(v.len() >= to[to.len() - 1] + words);
                 let (x, from, next) = match &self.fold {
                     Some(fold) => {
                         fold.gather(x, &from, self.algorithm.side, pixels);
@@ -158,8 +173,8 @@ impl Winograd {
                     None => (&x[first..], &from, &next[..]),
                 };
                 let y = v.as_mut_ptr();
-                let square = Square { x, from, y, to: &to, channels, finish: Finish::NONE, next };
-                // SAFETY: the last offset was checked; the machine supports `self.isa`.
+                let square = Square { x, from, y, to: &to, channels, store, finish: Finish::NONE, next };
+                // SAFETY: the last offset was checked; the machine supports `self.isa`, and AVX512-BF16 if a word is a pair.
                 unsafe { (self.algorithm.input)(self.isa, &square) };
             }
         });
@@ -176,17 +191,18 @@ impl Winograd {
         m_layout: Layout,
     ) {
         let &Round { kernel, rows, panels } = round;
-        let panel = self.inputs * kernel.columns;
+        let depth = kernel.word.words(self.inputs);
+        let panel = depth * kernel.columns;
         for e in 0..self.algorithm.elements() {
             let (v, m) = (&v[e * v_layout.element..], &mut m[e * m_layout.element..]);
             for row in (0..rows).step_by(kernel.rows) {
                 let last = row + kernel.rows - 1;
-                assert!(last * v_layout.row + self.inputs <= v.len());
+                assert!(last * v_layout.row + depth <= v.len());
                 assert!(last * m_layout.row + panels.len() * kernel.columns <= m.len());
                 for (j, p) in panels.clone().enumerate() {
                     let b = &u[p * self.panel_len() + e * panel..][..panel];
                     let tile = Tile {
-                        depth: self.inputs,
+                        depth,
                         a: v[row * v_layout.row..].as_ptr(),
                         a_row: v_layout.row,
                         a_step: 1,
@@ -218,7 +234,8 @@ impl Winograd {
             // SAFETY: a tile's pixels lie in the batch, `first..first + channels` in a pixel; no other tile has these
             // pixels and no other panel these channels; the machine supports `self.isa`.
             unsafe {
-                let square = Square { x, from: &from, y: y.at(first), to: &to, channels, finish, next: &[] };
+                let (y, store) = (y.at(first), StoreAs::Words);
+                let square = Square { x, from: &from, y, to: &to, channels, store, finish, next: &[] };
                 finite &= (self.algorithm.output)(self.isa, &square);
             }
         }

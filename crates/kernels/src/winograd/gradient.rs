@@ -1,10 +1,13 @@
 //! The weight gradient, summed in the transformed domain: `dU[e] = sum_tiles V[e]^T Z[e]`, then `dw = A'^T dU A'`.
 
+use super::convolve::Along;
 use super::layout::Layout;
 use super::matrices::ONE;
 use super::plan::{TILES, Winograd};
+use super::store::StoreAs;
 use super::transform::{Finish, Square};
-use crate::gemm::{MicroKernel, Summation, Tile};
+use crate::gemm::{MicroKernel, Summation, Tile, Word};
+use crate::reduce::add_rows;
 use crate::scratch;
 use crate::shared::Shared;
 use crate::simd::{LINE, prefetch};
@@ -39,7 +42,8 @@ struct Images<'a> {
 
 /// `V` and `Z` of one block, for one element.
 struct BlockElement<'a> {
-    tiles: usize,
+    /// Words along the tiles.
+    depth: usize,
     v: &'a [f32],
     z: &'a [f32],
 }
@@ -55,6 +59,9 @@ impl Winograd {
         assert!(x.len() == self.micro_batch.images() * self.image_len);
         assert!(dy.len() == self.micro_batch.images() * self.output.len());
         let images = Images { x, dy };
+        if self.word() != Word::F32 {
+            add_rows(dy, self.output.pixels(), biases);
+        }
         let groups = u.chunks_exact_mut(self.group_sums()).zip(biases.chunks_exact_mut(self.outputs));
         for (group, (u, biases)) in groups.enumerate() {
             if SUMS / u.len() < FEW {
@@ -110,9 +117,11 @@ impl Winograd {
             (self.inputs.next_multiple_of(kernel.rows), self.outputs.next_multiple_of(kernel.columns));
         // Blocks of nearly equal numbers of tiles.
         let block = tiles.len().div_ceil(((tiles.len() + TILES / 2) / TILES).max(1));
+        let block = block.next_multiple_of(kernel.word.values());
         let blocks: Vec<_> =
             tiles.clone().step_by(block).map(|start| start..(start + block).min(tiles.end)).collect();
-        let (v_layout, z_layout) = (Layout::new(block, rows), Layout::new(block, columns));
+        let depth = kernel.word.words(block);
+        let (v_layout, z_layout) = (Layout::new(depth, rows), Layout::new(depth, columns));
         let elements = self.algorithm.elements();
         let block_len = elements * (v_layout.element + z_layout.element);
         scratch::with(together.min(blocks.len()) * block_len, |buffer| {
@@ -120,14 +129,16 @@ impl Winograd {
                 let transformed = &mut buffer[..blocks.len() * block_len];
                 transformed.par_chunks_exact_mut(block_len).zip(blocks).for_each(|(block, tiles)| {
                     let (v, z) = block.split_at_mut(elements * v_layout.element);
-                    self.transform_inputs(group * self.inputs, tiles, images.x, v, v_layout);
+                    self.transform_inputs(group * self.inputs, tiles, images.x, v, v_layout, Along::Tiles);
                     self.transform_output_gradients(group, tiles, images.dy, z, z_layout);
                 });
-                for (block, tiles) in transformed.chunks_exact(block_len).zip(blocks) {
-                    let at_one = ONE * self.algorithm.side + ONE;
-                    let z = &block[elements * v_layout.element + at_one * z_layout.element..];
-                    for z in z.chunks(z_layout.row).take(tiles.len()) {
-                        biases.iter_mut().zip(z).for_each(|(sum, &z)| *sum += f64::from(z));
+                if kernel.word == Word::F32 {
+                    for (block, tiles) in transformed.chunks_exact(block_len).zip(blocks) {
+                        let at_one = ONE * self.algorithm.side + ONE;
+                        let z = &block[elements * v_layout.element + at_one * z_layout.element..];
+                        for z in z.chunks(z_layout.row).take(tiles.len()) {
+                            biases.iter_mut().zip(z).for_each(|(sum, &z)| *sum += f64::from(z));
+                        }
                     }
                 }
                 let sum = if round == 0 { sum } else { sum.continued() };
@@ -135,7 +146,7 @@ impl Winograd {
                     let blocks = transformed.chunks_exact(block_len).zip(blocks).map(|(block, tiles)| {
                         let (v, z) = block.split_at(elements * v_layout.element);
                         let (v, z) = (&v[e * v_layout.element..], &z[e * z_layout.element..]);
-                        BlockElement { tiles: tiles.len(), v, z }
+                        BlockElement { depth: kernel.word.words(tiles.len()), v, z }
                     });
                     let strides = [v_layout.row, z_layout.row, u_layout.row];
                     accumulate(kernel, &blocks.collect::<Vec<_>>(), [rows, columns], strides, u, sum);
@@ -155,15 +166,18 @@ impl Winograd {
     ) {
         let (mut from, mut next) = (Vec::new(), Vec::new());
         let (to, channels) = (layout.offsets(self.algorithm.elements()), self.outputs);
+        let word = self.word();
         self.tiling.outputs(tiles.start, &mut next);
         for (t, tile) in tiles.clone().enumerate() {
             std::mem::swap(&mut from, &mut next);
             self.tiling.outputs(tile + 1, &mut next);
-            let z = &mut z[t * layout.row..];
+            let store = StoreAs::along_squares(word, t);
+            let z = &mut z[t / word.values() * layout.row..];
             assert!(z.len() >= to[to.len() - 1] + channels);
             let (x, y) = (&dy[group * channels..], z.as_mut_ptr());
-            let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE, next: &next };
-            // SAFETY: the last offset was checked; the machine supports `self.isa`.
+            let finish = Finish::NONE;
+            let square = Square { x, from: &from, y, to: &to, channels, store, finish, next: &next };
+            // SAFETY: the last offset was checked; the machine supports `self.isa`, and AVX512-BF16 if a word is a pair.
             unsafe { (self.algorithm.output_gradient)(self.isa, &square) };
         }
     }
@@ -182,9 +196,12 @@ impl Winograd {
         groups.fold(true, |finite, (dw, u)| finite & self.transform_gradient(u, dw))
     }
 
-    /// The factor that turns sums of `Z` at point 1 into sums of `dy`.
+    /// The factor that turns the bias sums of [`Self::add_gradient`] into sums of `dy`.
     pub(crate) fn bias_scale(&self) -> f64 {
-        f64::from(self.algorithm.at_one).powi(2).recip()
+        match self.word() {
+            Word::F32 => f64::from(self.algorithm.at_one).powi(2).recip(),
+            Word::RoundedToBf16 | Word::Bf16Pair => 1.0,
+        }
     }
 
     /// `dw = A'^T dU A'` of one group. Returns whether it is finite.
@@ -201,7 +218,8 @@ impl Winograd {
             // SAFETY: row `i` of every tap's matrix belongs to this job alone; the machine supports `self.isa`.
             unsafe {
                 let y = dw.at(i * self.outputs);
-                let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE, next: &[] };
+                let (store, finish) = (StoreAs::Words, Finish::NONE);
+                let square = Square { x, from: &from, y, to: &to, channels, store, finish, next: &[] };
                 (self.algorithm.weights_gradient)(self.isa, &square)
             }
         });
@@ -209,7 +227,7 @@ impl Winograd {
     }
 }
 
-/// `u[i, o] = u0[i, o] + sum_t v[t, i] z[t, o]` over the tiles of some blocks, each matrix with its row stride.
+/// `u[i, o] = u0[i, o] + sum_t v[t, i] z[t, o]` over the words of tiles of some blocks, each matrix with its row stride.
 fn accumulate(
     kernel: &MicroKernel,
     blocks: &[BlockElement],
@@ -218,8 +236,8 @@ fn accumulate(
     u: &mut [f32],
     sum: Summation,
 ) {
-    for &BlockElement { tiles, v, z } in blocks {
-        assert!(v.len() >= (tiles - 1) * v_row + rows && z.len() >= (tiles - 1) * z_row + columns);
+    for &BlockElement { depth, v, z } in blocks {
+        assert!(v.len() >= (depth - 1) * v_row + rows && z.len() >= (depth - 1) * z_row + columns);
     }
     assert!(u.len() >= (rows - 1) * u_row + columns);
     for column in (0..columns).step_by(kernel.columns) {
@@ -232,9 +250,9 @@ fn accumulate(
                     prefetch(u.as_ptr().wrapping_add(next_tile + i * u_row + j));
                 }
             }
-            for (i, &BlockElement { tiles, v, z }) in blocks.iter().enumerate() {
+            for (i, &BlockElement { depth, v, z }) in blocks.iter().enumerate() {
                 let tile = Tile {
-                    depth: tiles,
+                    depth,
                     a: v[row..].as_ptr(),
                     a_row: 1,
                     a_step: v_row,

@@ -1,6 +1,7 @@
 //! `U = G w G^T`, for each pair of channels.
 
 use super::plan::Winograd;
+use super::store::StoreAs;
 use super::transform::{Finish, Square};
 use crate::gemm::interleave;
 use crate::scratch;
@@ -33,7 +34,8 @@ impl Winograd {
         let (taps, columns) = (self.algorithm.taps(), self.kernel().columns);
         let matrix = self.inputs * self.outputs;
         let from: Vec<usize> = (0..taps).map(|tap| tap * matrix).collect();
-        let to: Vec<usize> = (0..self.algorithm.elements()).map(|e| e * self.inputs * columns).collect();
+        let (word, words) = (self.word(), self.word().words(self.inputs));
+        let to: Vec<usize> = (0..self.algorithm.elements()).map(|e| e * words * columns).collect();
         u.par_chunks_exact_mut(self.panel_len()).enumerate().for_each(|(panel, u)| {
             let (group, first) = (panel / self.panels(), panel % self.panels() * columns);
             let w = &w[group * taps * matrix..][..taps * matrix];
@@ -42,10 +44,11 @@ impl Winograd {
                 u.fill(0.0);
             }
             for i in 0..self.inputs {
-                let (x, y) = (&w[i * self.outputs + first..], u[i * columns..].as_mut_ptr());
-                let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE, next: &[] };
-                // SAFETY: the last offset, `(elements - 1) inputs columns`, leaves room for the rest of row `i`;
-                // the machine supports `self.isa`.
+                let (x, y) = (&w[i * self.outputs + first..], u[i / word.values() * columns..].as_mut_ptr());
+                let (store, finish) = (StoreAs::along_squares(word, i), Finish::NONE);
+                let square = Square { x, from: &from, y, to: &to, channels, store, finish, next: &[] };
+                // SAFETY: the last offset, `(elements - 1) words columns`, leaves room for the rest of the row of input
+                // `i`; the machine supports `self.isa`, and AVX512-BF16 if a word is a pair.
                 unsafe { (self.algorithm.weights)(self.isa, &square) };
             }
         });
