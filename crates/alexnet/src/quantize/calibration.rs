@@ -12,7 +12,7 @@ use crate::net::{Activation, Augment, Network, Operation};
 use crate::{Error, Result};
 
 /// Images that convolutions are compared on.
-const SAMPLE: usize = 4;
+const SAMPLE: usize = 16;
 
 /// What is known of a network's tensors.
 #[derive(Clone, Debug, Default)]

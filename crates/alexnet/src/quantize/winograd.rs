@@ -12,8 +12,8 @@ use super::weights::relative_rms;
 use crate::engine::{Quantizer, WinogradWeights};
 use crate::net::Precision;
 
-/// An algorithm is used if the relative RMS error of its outputs is at most this. Direct convolutions have 0.3 to 1.2 %.
-const MAX_ERROR: f64 = 0.03;
+/// An algorithm is used if its relative RMS error is at most this times that of the direct convolution.
+const MAX_ERROR_RATIO: f64 = 2.5;
 
 /// Parts of the largest transformed inputs that scales are tried for: to clip a few is better than to round all coarsely.
 const CLIPPINGS: [f32; 5] = [1.0, 0.85, 0.7, 0.55, 0.4];
@@ -47,7 +47,8 @@ impl Comparison {
 
     /// The weights of the algorithm with the fewest multiplications whose error is small enough.
     pub(super) fn choice(self) -> Option<WinogradWeights> {
-        self.algorithms.into_iter().find(|(_, error)| *error <= MAX_ERROR).map(|(weights, _)| weights)
+        let limit = MAX_ERROR_RATIO * self.direct;
+        self.algorithms.into_iter().find(|(_, error)| *error <= limit).map(|(weights, _)| weights)
     }
 }
 
