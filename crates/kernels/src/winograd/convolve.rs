@@ -2,8 +2,8 @@
 
 use super::layout::Layout;
 use super::plan::{TILES, Winograd};
-use super::store::StoreAs;
-use super::transform::{Finish, Square};
+use super::store::{Along, StoreAs, Target};
+use super::transform::{Finish, NOWHERE, Square};
 use crate::activation::Epilogue;
 use crate::gemm::{MicroKernel, Tile};
 use crate::scratch;
@@ -34,13 +34,6 @@ struct Round<'a> {
     kernel: &'a MicroKernel,
     rows: usize,
     panels: &'a Range<usize>,
-}
-
-/// What the sums of a product run along.
-#[derive(Clone, Copy)]
-pub(super) enum Along {
-    Channels,
-    Tiles,
 }
 
 impl Winograd {
@@ -127,7 +120,8 @@ impl Winograd {
         let elements = self.algorithm.elements();
         scratch::with(elements * (v_layout.element + m_layout.element), |buffer| {
             let (v, m) = buffer.split_at_mut(elements * v_layout.element);
-            self.transform_inputs(job.group * self.inputs, &job.tiles, x, v, v_layout, Along::Channels);
+            let along = &mut Along::Channels(self.word());
+            self.transform_inputs(job.group * self.inputs, &job.tiles, x, v, v_layout, along);
             let mut finite = true;
             for start in job.panels.clone().step_by(together) {
                 let panels = start..(start + together).min(job.panels.end);
@@ -139,8 +133,7 @@ impl Winograd {
         })
     }
 
-    /// `V = B^T x B` for some tiles of the group whose channels begin at `first`, for products whose sums run along the
-    /// channels or along the tiles.
+    /// `V = B^T x B` for some tiles of the group whose channels begin at `first`.
     pub(super) fn transform_inputs(
         &self,
         first: usize,
@@ -148,23 +141,18 @@ impl Winograd {
         x: &[f32],
         v: &mut [f32],
         layout: Layout,
-        along: Along,
+        along: &mut Along,
     ) {
         let (mut from, mut next) = (Vec::new(), Vec::new());
         let (to, channels) = (layout.offsets(self.algorithm.elements()), self.inputs);
-        let word = self.word();
+        let last = to[to.len() - 1] + self.word().words(channels);
+        assert!(tiles.is_empty() || v.len() >= along.row(tiles.len() - 1) * layout.row + last);
         let gathered: Vec<usize> = (0..self.algorithm.elements()).map(|i| i * channels).collect();
         scratch::with(gathered.len() * channels, |pixels| {
             self.tiling.inputs(tiles.start, &mut next);
             for (t, tile) in tiles.clone().enumerate() {
                 std::mem::swap(&mut from, &mut next);
                 self.tiling.inputs(tile + 1, &mut next);
-                let (row, store, words) = match along {
-                    Along::Channels => (t, StoreAs::along_channels(word), word.words(channels)),
-                    Along::Tiles => (t / word.values(), StoreAs::along_squares(word, t), channels),
-                };
-                let v = &mut v[row * layout.row..];
-                assert!(v.len() >= to[to.len() - 1] + words);
                 let (x, from, next) = match &self.fold {
                     Some(fold) => {
                         fold.gather(x, &from, self.algorithm.side, pixels);
@@ -172,12 +160,20 @@ impl Winograd {
                     }
                     None => (&x[first..], &from, &next[..]),
                 };
-                let y = v.as_mut_ptr();
-                let square = Square { x, from, y, to: &to, channels, store, finish: Finish::NONE, next };
-                // SAFETY: the last offset was checked; the machine supports `self.isa`, and AVX512-BF16 if a word is a pair.
+                let Target { y, to, store } = along.target(t, v, layout.row, &to);
+                let finish = Finish::NONE;
+                let square = Square { x, from, y, to, channels, store, finish, next, totals: None };
+                // SAFETY: the last row was checked; the machine supports `self.isa`, and AVX512-BF16 if a word is a pair.
                 unsafe { (self.algorithm.input)(self.isa, &square) };
             }
         });
+        if along.is_incomplete(tiles.len()) {
+            let Target { y, to, store } = along.target(tiles.len(), v, layout.row, &to);
+            let (from, finish) = (&vec![NOWHERE; gathered.len()], Finish::NONE);
+            let square = Square { x, from, y, to, channels, store, finish, next: &[], totals: None };
+            // SAFETY: as above; the square of zeros completes the last row.
+            unsafe { (self.algorithm.input)(self.isa, &square) };
+        }
     }
 
     /// `M[e] = V[e] U[e]` for some panels of `U`.
@@ -235,7 +231,8 @@ impl Winograd {
             // pixels and no other panel these channels; the machine supports `self.isa`.
             unsafe {
                 let (y, store) = (y.at(first), StoreAs::Words);
-                let square = Square { x, from: &from, y, to: &to, channels, store, finish, next: &[] };
+                let square =
+                    Square { x, from: &from, y, to: &to, channels, store, finish, next: &[], totals: None };
                 finite &= (self.algorithm.output)(self.isa, &square);
             }
         }

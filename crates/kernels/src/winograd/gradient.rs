@@ -1,13 +1,12 @@
 //! The weight gradient, summed in the transformed domain: `dU[e] = sum_tiles V[e]^T Z[e]`, then `dw = A'^T dU A'`.
 
-use super::convolve::Along;
 use super::layout::Layout;
 use super::matrices::ONE;
 use super::plan::{TILES, Winograd};
-use super::store::StoreAs;
-use super::transform::{Finish, Square};
-use crate::gemm::{MicroKernel, Summation, Tile, Word};
-use crate::reduce::add_rows;
+use super::store::{Along, AlongSquares, StoreAs, Target};
+use super::transform::{Finish, NOWHERE, Square};
+use crate::gemm::{MicroKernel, Summation, Tile};
+use crate::precision::Precision;
 use crate::scratch;
 use crate::shared::Shared;
 use crate::simd::{LINE, prefetch};
@@ -62,9 +61,6 @@ impl Winograd {
         assert!(x.len() == self.micro_batch.images() * self.image_len);
         assert!(dy.len() == self.micro_batch.images() * self.output.len());
         let images = Images { x, dy };
-        if self.word() != Word::F32 {
-            add_rows(dy, self.output.pixels(), biases);
-        }
         let groups = u.chunks_exact_mut(self.group_sums()).zip(biases.chunks_exact_mut(self.outputs));
         for (group, (u, biases)) in groups.enumerate() {
             if SUMS / u.len() < FEW {
@@ -113,7 +109,7 @@ impl Winograd {
         });
     }
 
-    /// Sums a section into `dU`, and adds `Z` at point 1 to the bias sums.
+    /// Sums a section into `dU`, and adds the tiles of `dy`, or `Z` at point 1, to the bias sums.
     fn sum_section(&self, section: &Section, images: Images, u: &mut [f32], biases: &mut [f64]) {
         let Section { group, ref tiles, sum, together } = *section;
         let (kernel, u_layout) = (self.kernel().for_rows(self.inputs), self.sums_layout());
@@ -127,22 +123,30 @@ impl Winograd {
         let depth = kernel.word.words(block);
         let (v_layout, z_layout) = (Layout::new(depth, rows), Layout::new(depth, columns));
         let elements = self.algorithm.elements();
-        let block_len = elements * (v_layout.element + z_layout.element);
+        let totals = if self.has_totals() { block * columns } else { 0 };
+        let block_len = elements * (v_layout.element + z_layout.element) + totals;
         scratch::with(together.min(blocks.len()) * block_len, |buffer| {
             for (round, blocks) in blocks.chunks(together).enumerate() {
                 let transformed = &mut buffer[..blocks.len() * block_len];
                 transformed.par_chunks_exact_mut(block_len).zip(blocks).for_each(|(block, tiles)| {
-                    let (v, z) = block.split_at_mut(elements * v_layout.element);
-                    self.transform_inputs(group * self.inputs, tiles, images.x, v, v_layout, Along::Tiles);
-                    self.transform_output_gradients(group, tiles, images.dy, z, z_layout);
+                    let (v, rest) = block.split_at_mut(elements * v_layout.element);
+                    let (z, totals) = rest.split_at_mut(elements * z_layout.element);
+                    self.along_tiles(self.inputs, |along| {
+                        self.transform_inputs(group * self.inputs, tiles, images.x, v, v_layout, along);
+                    });
+                    self.along_tiles(self.outputs, |along| {
+                        let dy = &images.dy[group * self.outputs..];
+                        self.transform_output_gradients(tiles, dy, z, z_layout, along, totals);
+                    });
                 });
-                if kernel.word == Word::F32 {
-                    for (block, tiles) in transformed.chunks_exact(block_len).zip(blocks) {
-                        let at_one = ONE * self.algorithm.side + ONE;
-                        let z = &block[elements * v_layout.element + at_one * z_layout.element..];
-                        for z in z.chunks(z_layout.row).take(tiles.len()) {
-                            biases.iter_mut().zip(z).for_each(|(sum, &z)| *sum += f64::from(z));
-                        }
+                for (block, tiles) in transformed.chunks_exact(block_len).zip(blocks) {
+                    let (element, row) = match self.has_totals() {
+                        true => (elements, columns),
+                        false => (ONE * self.algorithm.side + ONE, z_layout.row),
+                    };
+                    let sums = &block[elements * v_layout.element + element * z_layout.element..];
+                    for tile in sums.chunks(row).take(tiles.len()) {
+                        biases.iter_mut().zip(tile).for_each(|(sum, &tile)| *sum += f64::from(tile));
                     }
                 }
                 let sum = if round == 0 { sum } else { sum.continued() };
@@ -159,29 +163,46 @@ impl Winograd {
         });
     }
 
-    /// `Z = G' dy G'^T` for some tiles of one group.
+    /// Lends the memory to store tiles of `channels` channels for sums over tiles.
+    fn along_tiles(&self, channels: usize, work: impl FnOnce(&mut Along)) {
+        let word = self.word();
+        scratch::with(AlongSquares::len(word, self.algorithm.elements(), channels), |low| {
+            work(&mut Along::Squares(AlongSquares::new(word, channels, low)));
+        });
+    }
+
+    /// `Z = G' dy G'^T` for some tiles of the group whose channels `dy` begins with, and where there are `totals`, the sum of
+    /// each tile of `dy`.
     fn transform_output_gradients(
         &self,
-        group: usize,
         tiles: &Range<usize>,
         dy: &[f32],
         z: &mut [f32],
         layout: Layout,
+        along: &mut Along,
+        totals: &mut [f32],
     ) {
         let (mut from, mut next) = (Vec::new(), Vec::new());
         let (to, channels) = (layout.offsets(self.algorithm.elements()), self.outputs);
-        let word = self.word();
+        let totals_row = channels.next_multiple_of(self.kernel().columns);
+        assert!(!self.has_totals() || totals.len() >= tiles.len() * totals_row);
         self.tiling.outputs(tiles.start, &mut next);
         for (t, tile) in tiles.clone().enumerate() {
             std::mem::swap(&mut from, &mut next);
             self.tiling.outputs(tile + 1, &mut next);
-            let store = StoreAs::along_squares(word, t);
-            let z = &mut z[t / word.values() * layout.row..];
-            assert!(z.len() >= to[to.len() - 1] + channels);
-            let (x, y) = (&dy[group * channels..], z.as_mut_ptr());
-            let finish = Finish::NONE;
-            let square = Square { x, from: &from, y, to: &to, channels, store, finish, next: &next };
-            // SAFETY: the last offset was checked; the machine supports `self.isa`, and AVX512-BF16 if a word is a pair.
+            let Target { y, to, store } = along.target(t, z, layout.row, &to);
+            let totals = self.has_totals().then(|| totals[t * totals_row..].as_mut_ptr());
+            let (finish, next) = (Finish::NONE, &next[..]);
+            let square = Square { x: dy, from: &from, y, to, channels, store, finish, next, totals };
+            // SAFETY: the target and the rows of totals were checked; the machine supports `self.isa`, and AVX512-BF16 if a
+            // word is a pair.
+            unsafe { (self.algorithm.output_gradient)(self.isa, &square) };
+        }
+        if along.is_incomplete(tiles.len()) {
+            let Target { y, to, store } = along.target(tiles.len(), z, layout.row, &to);
+            let (from, finish) = (&vec![NOWHERE; from.len()], Finish::NONE);
+            let square = Square { x: dy, from, y, to, channels, store, finish, next: &[], totals: None };
+            // SAFETY: as above; the square of zeros completes the last row.
             unsafe { (self.algorithm.output_gradient)(self.isa, &square) };
         }
     }
@@ -200,11 +221,17 @@ impl Winograd {
         groups.fold(true, |finite, (dw, u)| finite & self.transform_gradient(u, dw))
     }
 
+    /// Whether bias gradients are sums of `dy`: rounded, `Z` at point 1 would lose their digits, and not all sets of points
+    /// have it.
+    fn has_totals(&self) -> bool {
+        self.precision != Precision::F32
+    }
+
     /// The factor that turns the bias sums of [`Self::add_gradient`] into sums of `dy`.
     pub(crate) fn bias_scale(&self) -> f64 {
-        match self.word() {
-            Word::F32 => f64::from(self.algorithm.at_one).powi(2).recip(),
-            Word::RoundedToBf16 | Word::Bf16Pair => 1.0,
+        match self.has_totals() {
+            true => 1.0,
+            false => f64::from(self.algorithm.at_one).powi(2).recip(),
         }
     }
 
@@ -223,7 +250,8 @@ impl Winograd {
             unsafe {
                 let y = dw.at(i * self.outputs);
                 let (store, finish) = (StoreAs::Words, Finish::NONE);
-                let square = Square { x, from: &from, y, to: &to, channels, store, finish, next: &[] };
+                let square =
+                    Square { x, from: &from, y, to: &to, channels, store, finish, next: &[], totals: None };
                 (self.algorithm.weights_gradient)(self.isa, &square)
             }
         });

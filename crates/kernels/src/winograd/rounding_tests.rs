@@ -144,7 +144,7 @@ fn passes_agree_with_rounded_references() {
         let channels = layer.g.output.channels;
         for (o, sum) in biases.iter().enumerate() {
             let expected: f64 = dy[o..].iter().step_by(channels).map(|&dy| f64::from(dy)).sum();
-            assert!((sum - expected).abs() < 1e-9, "bias {o}: {sum}, expected {expected}");
+            assert!((sum - expected).abs() < 1e-5, "bias {o}: {sum}, expected {expected}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::matrices::{LONGEST, Matrix};
 #[cfg(target_arch = "x86_64")]
-use super::store::{Halves, HighHalves, LowHalves};
+use super::store::{Halves, Pairs};
 use super::store::{Rounded, Store, StoreAny, StoreAs, Words};
 use crate::isa::Isa;
 use crate::simd::{Four, LINE, Vector, prefetch};
@@ -59,6 +59,8 @@ pub(super) struct Square<'a> {
     pub(super) finish: Finish<'a>,
     /// Elements of `x` that the next square reads: they are prefetched.
     pub(super) next: &'a [usize],
+    /// Where the sum of the elements of `x` is stored for each channel.
+    pub(super) totals: Option<*mut f32>,
 }
 
 /// Transforms a square. Returns whether all results are finite, before the floor is applied. The offsets in `from` are
@@ -66,7 +68,7 @@ pub(super) struct Square<'a> {
 ///
 /// # Safety
 /// The machine supports the instruction set, and AVX512-BF16 where halves are stored. `channels` values can be written at
-/// each offset `to` from `y`, and no other thread accesses them during the call.
+/// each offset `to` from `y` and at `totals`, and no other thread accesses them during the call.
 pub(super) type Transform = unsafe fn(Isa, &Square) -> bool;
 
 /// Runs the widest code whose vectors divide the channels.
@@ -87,9 +89,9 @@ pub(super) unsafe fn transform<L: Linear>(isa: Isa, square: &Square) -> bool {
             #[cfg(target_arch = "x86_64")]
             StoreAs::Halves => x86::bf16::<L, Halves>(square),
             #[cfg(target_arch = "x86_64")]
-            StoreAs::LowHalves => x86::bf16::<L, LowHalves>(square),
-            #[cfg(target_arch = "x86_64")]
-            StoreAs::HighHalves => x86::bf16::<L, HighHalves>(square),
+            StoreAs::Pairs { .. } => x86::bf16::<L, Pairs>(square),
+            #[cfg(not(target_arch = "x86_64"))]
+            StoreAs::Halves | StoreAs::Pairs { .. } => unreachable!("pairs are only multiplied on x86-64"),
         }
     }
 }
@@ -144,7 +146,11 @@ mod x86 {
 #[allow(clippy::needless_range_loop)] // Indices mirror the formulas.
 #[inline(always)]
 unsafe fn sandwich<L: Linear, V: Vector, S: Store<V>>(square: &Square) -> bool {
-    let Square { x, from, y, to, channels, finish, next, .. } = *square;
+    let Square { x, from, y, to, channels, store, finish, next, totals } = *square;
+    let low = match store {
+        StoreAs::Pairs { low } => low,
+        StoreAs::Words | StoreAs::Rounded | StoreAs::Halves => std::ptr::null(),
+    };
     let (rows, columns) = (L::MATRIX.rows, L::MATRIX.columns);
     // SAFETY: guaranteed by the caller.
     unsafe {
@@ -158,6 +164,7 @@ unsafe fn sandwich<L: Linear, V: Vector, S: Store<V>>(square: &Square) -> bool {
         let mut trace = zero;
         let mut half = [[MaybeUninit::<V>::uninit(); LONGEST]; LONGEST];
         for c in (0..channels).step_by(V::LANES) {
+            let mut total = zero;
             for j in 0..columns {
                 let mut column = [V::splat(0.0); LONGEST];
                 for i in 0..columns {
@@ -166,10 +173,18 @@ unsafe fn sandwich<L: Linear, V: Vector, S: Store<V>>(square: &Square) -> bool {
                         column[i] = V::load(x.as_ptr().add(from + c));
                     }
                 }
+                if totals.is_some() {
+                    for value in &column[..columns] {
+                        total = total.add(*value);
+                    }
+                }
                 let column = line::<L, V>(column);
                 for i in 0..rows {
                     half[i][j].write(column[i]);
                 }
+            }
+            if let Some(totals) = totals {
+                total.store(totals.add(c));
             }
             let bias = finish.bias.map_or(V::splat(0.0), |bias| V::load(bias.as_ptr().add(c)));
             for (i, half) in half[..rows].iter().enumerate() {
@@ -184,7 +199,8 @@ unsafe fn sandwich<L: Linear, V: Vector, S: Store<V>>(square: &Square) -> bool {
                     if to != NOWHERE {
                         let value = row[j].add(bias);
                         trace = value.mul_add(zero, trace);
-                        S::store(value.at_least(floor), y.add(to), c);
+                        let low = low.wrapping_add((i * rows + j) * channels / 2);
+                        S::store(value.at_least(floor), y.add(to), low, c);
                     }
                 }
             }
