@@ -61,6 +61,7 @@
 //! | [`model`] | the model file, the layout of run folders |
 //! | [`train`] | training: the session, schedules, checkpoints, edits, observers |
 //! | [`eval`] | evaluation and classification, with views and ensembles |
+//! | [`mod@quantize`] | models to 8-bit integers |
 //!
 //! Used by all of them: [`error`], [`mod@format`] for numbers in messages, [`files`], and [`random`], which makes random
 //! numbers a pure function of the seed and their purpose. The arithmetic is in the crate `alexnet-kernels`.
@@ -75,6 +76,7 @@ pub mod format;
 pub mod model;
 pub mod net;
 pub mod parallel;
+pub mod quantize;
 pub mod random;
 pub mod train;
 

@@ -32,6 +32,7 @@ mod log;
 mod lr_find;
 mod output;
 mod plan_cluster;
+mod quantize;
 mod recipe;
 mod report;
 mod settings;
@@ -142,6 +143,7 @@ fn dispatch(command: &Command, cluster: &Cluster, out: &mut Output) -> CommandRe
         Command::LrFind(args) => lr_find::run(args, out),
         Command::Eval(args) => eval::run(args, cluster, out),
         Command::Classify(args) => classify::run(args, out),
+        Command::Quantize(args) => quantize::run(args, out),
         Command::Bench(args) => bench::run(args, out),
         Command::PlanCluster(args) => plan_cluster::run(args, cluster, out),
         Command::Completions(args) => shell::completions(args, out),

@@ -15,6 +15,7 @@
 //! | dropout | section 4.2 | [`dropout`] |
 //! | softmax and cross-entropy | section 3.5 | [`loss`] |
 //! | momentum and weight decay | section 5 | [`sgd`] |
+//! | inference in 8-bit integers | | [`int8`] |
 //!
 //! # Layout
 //! Activations are channels-last, `[batch, height, width, channels]`, in one contiguous slice. Bias, rectifier,
@@ -40,6 +41,7 @@ pub mod fc;
 pub mod gemm;
 pub mod geometry;
 pub mod hash;
+pub mod int8;
 pub mod isa;
 pub mod local;
 pub mod loss;

@@ -9,6 +9,7 @@
 //! | `stage` | a training step in two calls, for engines of consecutive layers |
 //! | `leaves` | the parts of a batch whose gradients are summed separately |
 //! | `cpu` | the CPU engine |
+//! | `quantized` | the CPU engine of quantized networks |
 //! | [`mod@reference`] | a slow and simple implementation that the tests compare engines with |
 
 mod batch;
@@ -20,19 +21,26 @@ pub(crate) mod leaves;
 mod memory;
 mod open;
 mod options;
+mod quantized;
 pub mod reference;
 mod stage;
 mod tensor;
 mod timings;
 
+pub use alexnet_kernels::int8::Quantizer;
 pub(crate) use batch::count_correct;
 pub use batch::{Batch, Shard, StepOutcome, Update};
+pub(crate) use cpu::layout::to_kernels as kernel_layout;
 pub use division::{Division, Exchange, UnitSums};
 pub use health::{Health, NonFinite, OutputStatistics, Place};
 pub use interface::{Engine, LayerGradient, Objective, OnGradient};
 pub use memory::MemoryTable;
-pub use open::{open, open_part, open_stage};
+pub use open::{open, open_part, open_quantized, open_stage};
 pub use options::{Device, Mode, Options};
+pub(crate) use quantized::after_dropout;
+pub use quantized::{
+    FloatWeights, IntegerWeights, QuantizedLayer, QuantizedNetwork, Values, WinogradWeights,
+};
 pub use stage::{Stage, StageBatch, StagePart};
 pub use tensor::{Tensor, TensorKind};
 pub(crate) use tensor::{check as check_tensors, locate as locate_tensor};

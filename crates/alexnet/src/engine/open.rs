@@ -4,6 +4,7 @@ use super::cpu::CpuEngine;
 use super::division::Division;
 use super::interface::Engine;
 use super::options::{Device, Options};
+use super::quantized::{QuantizedEngine, QuantizedNetwork};
 use super::stage::Stage;
 use crate::Result;
 use crate::net::Network;
@@ -48,5 +49,19 @@ pub fn open_stage(
 ) -> Result<Box<dyn Stage>> {
     match device {
         Device::Cpu => Ok(Box::new(CpuEngine::open(network, division, options)?)),
+    }
+}
+
+/// Opens an engine for a quantized network, for inference.
+///
+/// # Errors
+/// As [`open`], or if a layer cannot be computed as the network says ([`QuantizedNetwork::outputs`]).
+pub fn open_quantized(
+    device: Device,
+    network: &QuantizedNetwork,
+    options: &Options,
+) -> Result<Box<dyn Engine>> {
+    match device {
+        Device::Cpu => Ok(Box::new(QuantizedEngine::open(network, options)?)),
     }
 }

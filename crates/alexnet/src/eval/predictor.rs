@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::evaluate::{Classifier, add_probabilities};
 use crate::data::{Image, Preprocess, View};
 use crate::engine::{Engine, Options};
-use crate::model::{Model, layout};
+use crate::model::{AnyModel, WeightPrecision, layout};
 use crate::net::Precision;
 use crate::{Error, Result};
 
@@ -22,6 +22,8 @@ pub struct Predictor {
     pub path: PathBuf,
     /// The digest of the training images, if the file contains it; see [`crate::model::Summary`].
     pub trained_on: Option<String>,
+    /// The precision of the weights.
+    pub precision: WeightPrecision,
     engine: Box<dyn Engine>,
 }
 
@@ -47,24 +49,28 @@ impl Default for PredictorOptions {
 }
 
 impl Predictor {
-    /// Loads the model at `path`, a file or a run folder (see [`model_path`]).
+    /// Loads the f32 or quantized model at `path`, a file or a run folder (see [`model_path`]).
     ///
     /// # Errors
     /// Returns an error if there is no model, if it is damaged, or if verification with its golden samples fails.
     pub fn load(path: &Path, options: &PredictorOptions) -> Result<Self> {
         let PredictorOptions { batch, threads, precision, half } = *options;
         let path = model_path(path)?;
-        let model = Model::load(&path)?;
-        let precision = precision.unwrap_or(model.recipe.precision);
+        let model = AnyModel::load(&path)?;
         let mut engine =
             model.engine_at(batch, threads, precision).map_err(|error| error.context(path.display()))?;
         if half {
             engine.convert_fc_to_f16()?;
         }
-        let Model { recipe, classes, preprocess, summary, .. } = model;
-        let views = recipe.evaluation.views;
-        let (preprocess, trained_on) = (Arc::new(preprocess), summary.trained_on);
-        Ok(Self { classes, preprocess, views, path, trained_on, engine })
+        Ok(Self {
+            classes: model.classes().to_vec(),
+            preprocess: Arc::new(model.preprocess().clone()),
+            views: model.recipe().evaluation.views,
+            trained_on: model.summary().trained_on.clone(),
+            precision: model.precision(),
+            path,
+            engine,
+        })
     }
 
     /// Returns the model in the form that [`super::evaluate()`] needs.

@@ -38,6 +38,8 @@ pub(crate) enum Values<'a> {
     U64(&'a [u64]),
     /// Bytes.
     U8(&'a [u8]),
+    /// Signed bytes.
+    I8(&'a [i8]),
     /// Bytes in consecutive chunks.
     Chunks(&'a [Vec<u8>]),
 }
@@ -49,6 +51,7 @@ impl Values<'_> {
             Self::I64(values) => size_of_val(values),
             Self::U64(values) => size_of_val(values),
             Self::U8(values) => values.len(),
+            Self::I8(values) => values.len(),
             Self::Chunks(chunks) => chunks.iter().map(Vec::len).sum(),
         }
     }
@@ -59,6 +62,7 @@ impl Values<'_> {
             Self::I64(_) => Dtype::I64,
             Self::U64(_) => Dtype::U64,
             Self::U8(_) | Self::Chunks(_) => Dtype::U8,
+            Self::I8(_) => Dtype::I8,
         }
     }
 
@@ -66,6 +70,7 @@ impl Values<'_> {
         match self {
             Self::U8(values) => out.write_all(values),
             Self::Chunks(chunks) => chunks.iter().try_for_each(|chunk| out.write_all(chunk)),
+            Self::I8(values) => write_numbers(values, |value| value.to_le_bytes(), out),
             Self::F32(values) => write_numbers(values, |value| value.to_le_bytes(), out),
             Self::I64(values) => write_numbers(values, |value| value.to_le_bytes(), out),
             Self::U64(values) => write_numbers(values, |value| value.to_le_bytes(), out),

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::golden::Golden;
+use super::golden::{Agreement, Golden};
 use crate::Result;
 use crate::data::Preprocess;
 use crate::engine::{self, Device, Engine, Options, Tensor};
 use crate::net::{Network, Precision, Recipe};
 
-/// The version of model files that this program writes, and the newest version that it reads. Files of version 1 have no
-/// digest.
+/// The version of the files of f32 models that this program writes, and the newest version that it reads. Files of version 1
+/// have no digest.
 pub const FORMAT_VERSION: u32 = 2;
 
 /// A trained network with everything needed to classify images.
@@ -102,6 +102,7 @@ impl Model {
     /// Returns an error if the logits differ from those in the file by a relative root mean square of 1e-3 or more, or 0.15
     /// with bfloat16 operands.
     pub fn verify(&self, engine: &mut dyn Engine) -> Result<()> {
-        self.golden.verify(engine, &self.preprocess, self.recipe.precision)
+        let agreement = Agreement::of(self.recipe.precision, engine.network().precision());
+        self.golden.verify(engine, &self.preprocess, agreement)
     }
 }

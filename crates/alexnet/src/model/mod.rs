@@ -4,19 +4,29 @@
 //! |---|---|
 //! | `contents` | [`Model`], [`Summary`] |
 //! | `load`, `save` | reading and writing the file |
+//! | `metadata`, `parts` | what f32 and quantized models have in common in a file |
 //! | `check` | whether the parts of a model fit each other |
+//! | `quantized` | [`QuantizedModel`] |
+//! | `any` | [`AnyModel`]: a model of either kind |
 //! | [`Golden`] | sample images with their logits, to verify that this machine computes the same |
 //! | [`layout`] | the names of the files in a run folder |
 
+mod any;
 mod check;
 mod contents;
 mod golden;
 pub mod layout;
 mod load;
+mod metadata;
+mod parts;
+mod quantized;
 mod save;
 
+pub use any::{AnyModel, WeightPrecision};
 pub use contents::{FORMAT_VERSION, Model, Summary};
 pub use golden::Golden;
+pub use metadata::QUANTIZED_FORMAT_VERSION;
+pub use quantized::QuantizedModel;
 
 #[cfg(test)]
 pub(crate) mod tests;

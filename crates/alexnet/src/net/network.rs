@@ -82,6 +82,17 @@ impl Network {
     pub fn macs(&self) -> usize {
         self.layers.iter().map(Layer::macs).sum()
     }
+
+    /// Returns the position of the layer with this name.
+    ///
+    /// # Errors
+    /// Returns an error that lists the layers if there is none.
+    pub fn layer_position(&self, name: &str) -> Result<usize> {
+        self.layers.iter().position(|layer| layer.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.layers.iter().map(|layer| layer.name.as_str()).collect();
+            Error::usage(format!("unknown layer `{name}`")).help(format!("layers: {}", names.join(", ")))
+        })
+    }
 }
 
 /// Returns the smallest crop above `crop` that fits the layers of the recipe.

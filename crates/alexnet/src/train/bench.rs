@@ -143,7 +143,7 @@ fn training_gflop(network: &Network) -> f64 {
 }
 
 /// The median of every pass, where `timings` are those of each step.
-fn layer_speeds(network: &Network, batch: usize, timings: &[LayerTimings]) -> Vec<LayerSpeed> {
+pub(super) fn layer_speeds(network: &Network, batch: usize, timings: &[LayerTimings]) -> Vec<LayerSpeed> {
     let Some(first) = timings.first() else { return Vec::new() };
     let passes = first.entries().iter().enumerate();
     let speeds = passes.map(|(i, timing)| {

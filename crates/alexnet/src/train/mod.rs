@@ -20,7 +20,7 @@
 //! | [`tensorboard`], [`plots`] | the metrics for TensorBoard, and as images |
 //! | [`signals`] | stopping without losing anything |
 //! | [`lr_search`] | `alexnet lr-find` |
-//! | [`mod@bench`], [`layer_times`] | images per second; the time of each layer |
+//! | [`mod@bench`], [`model_bench`], [`layer_times`] | images per second, of a recipe and of a model; the time of each layer |
 
 pub mod bench;
 pub mod checkpoint;
@@ -36,6 +36,7 @@ pub mod lock;
 pub mod log_file;
 pub mod lr_search;
 pub mod metrics;
+pub mod model_bench;
 pub mod observer;
 pub mod origin;
 pub mod plots;

@@ -6,7 +6,7 @@
 //! | `data` | `data` |
 //! | `training` | `demo`, `train`, `edit`, `lr-find` |
 //! | `job` | how several processes share a training |
-//! | `model` | `eval`, `classify`, `bench` |
+//! | `model` | `eval`, `classify`, `quantize`, `bench` |
 //! | `cluster` | `plan-cluster` |
 //! | `shell` | `completions`, `man` |
 //! | `common` | options that several commands share |
@@ -28,7 +28,7 @@ use super::output::Format;
 use cluster::PlanClusterArgs;
 use common::GlobalArgs;
 use data::DataCommand;
-use model::{BenchArgs, ClassifyArgs, EvalArgs};
+use model::{BenchArgs, ClassifyArgs, EvalArgs, QuantizeArgs};
 use recipe::RecipeCommand;
 use shell::{CompletionsArgs, ManArgs};
 use training::{DemoArgs, EditArgs, LrFindArgs, TrainArgs};
@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Classify images
     Classify(ClassifyArgs),
+    /// Convert a model to 8-bit integers: a quarter of the size, faster inference
+    Quantize(QuantizeArgs),
     /// Measure training and inference speed on this machine
     Bench(BenchArgs),
     /// Predict training speed on 1 to 1,000 nodes, by network and by way of sharing
@@ -107,6 +109,7 @@ impl Command {
             Self::Edit(_) => "edit",
             Self::LrFind(_) => "lr-find",
             Self::Classify(_) => "classify",
+            Self::Quantize(_) => "quantize",
             Self::Bench(_) => "bench",
             Self::PlanCluster(_) => "plan-cluster",
             Self::Completions(_) => "completions",

@@ -1,11 +1,12 @@
-//! `alexnet eval`, `classify`, `bench`.
+//! `alexnet eval`, `classify`, `quantize`, `bench`.
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::common::{MachineArgs, PrecisionArgs, ViewArgs};
 use super::values::{at_least_one, whole};
+use alexnet::quantize::RangeRule;
 
 /// `alexnet eval`.
 #[derive(Debug, Args)]
@@ -59,10 +60,67 @@ pub(crate) struct ClassifyArgs {
     pub(crate) machine: MachineArgs,
 }
 
+/// `alexnet quantize`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  alexnet quantize runs/pets --calibrate pets/ pets-int8.safetensors\n  \
+                        alexnet classify pets-int8.safetensors photo.jpg")]
+pub(crate) struct QuantizeArgs {
+    /// A model file or a run folder
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: PathBuf,
+    /// The file to write
+    #[arg(value_name = "OUT")]
+    pub(crate) out: PathBuf,
+    /// Images like those that the model will classify, to measure the ranges of activations; labels do not matter
+    #[arg(long, value_name = "SRC")]
+    pub(crate) calibrate: PathBuf,
+    /// Most images to measure ranges on, chosen at random from the training images
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = at_least_one)]
+    pub(crate) images: u32,
+    /// How the range of numbers that 8 bits stand for is chosen
+    #[arg(long, value_name = "RULE", value_enum, default_value_t = Ranges::Mse)]
+    pub(crate) ranges: Ranges,
+    /// Labeled images to measure accuracy on, before and after [default: the validation images of --calibrate]
+    #[arg(long, value_name = "SRC")]
+    pub(crate) data: Option<PathBuf>,
+    /// Split to measure accuracy on: train, val, test, or all [default: val]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Option<String>,
+    #[command(flatten)]
+    pub(crate) views: ViewArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+}
+
+/// How ranges are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ranges {
+    /// All values
+    Max,
+    /// 99.99 % of the values
+    Percentile,
+    /// The range with the least mean squared error
+    Mse,
+}
+
+impl From<Ranges> for RangeRule {
+    fn from(ranges: Ranges) -> Self {
+        match ranges {
+            Ranges::Max => Self::Max,
+            Ranges::Percentile => Self::Percentile,
+            Ranges::Mse => Self::Mse,
+        }
+    }
+}
+
 /// `alexnet bench`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  alexnet bench --recipe paper --batch 32")]
+#[command(after_help = "Examples:\n  alexnet bench --recipe paper --batch 32\n  \
+                        alexnet bench --model pets-int8.safetensors --batch 1")]
 pub(crate) struct BenchArgs {
+    /// Measure inference of a model file or a run's model instead of a recipe
+    #[arg(long, value_name = "MODEL", conflicts_with = "recipe")]
+    pub(crate) model: Option<PathBuf>,
     /// A built-in recipe or a TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "paper")]
     pub(crate) recipe: String,

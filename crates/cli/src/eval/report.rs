@@ -9,6 +9,7 @@ use crate::output::{percent, printable};
 use alexnet::data::Dataset;
 use alexnet::eval::{Evaluation, Predictor};
 use alexnet::format::grouped;
+use alexnet::model::WeightPrecision;
 
 /// Most skipped images that the text lists; the JSON lists all.
 const LISTED: usize = 20;
@@ -35,6 +36,7 @@ impl Report<'_> {
             "images": self.evaluation.images,
             "views": self.views,
             "half": self.half,
+            "precisions": self.models.iter().map(|model| model.precision).collect::<Vec<_>>(),
             "top1": self.evaluation.top1_share(),
             "top5": self.evaluation.top5_share(),
             "top1_correct": self.evaluation.top1,
@@ -73,6 +75,10 @@ impl Report<'_> {
         let _ = writeln!(out, "views     {views}");
         if self.half {
             let _ = writeln!(out, "weights   fully connected layers in half precision");
+        }
+        for model in self.models.iter().filter(|model| model.precision == WeightPrecision::Int8) {
+            let path = printable(&model.path.display().to_string());
+            let _ = writeln!(out, "weights   8-bit integers in {path}");
         }
         for (name, share, count) in
             [("top-1", self.evaluation.top1_share(), top1), ("top-5", self.evaluation.top5_share(), top5)]

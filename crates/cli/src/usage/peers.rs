@@ -113,6 +113,11 @@ const PEERS: &[Peer] = &[
         ),
     },
     Peer {
+        options: &["int8", "quantize", "quantized"],
+        commands: &["eval", "classify", "bench"],
+        instead: Sentence("`alexnet quantize MODEL --calibrate SRC OUT` writes a model in 8-bit integers"),
+    },
+    Peer {
         options: &["amp", "bf16", "dtype", "mixed-precision"],
         commands: &["train", "eval", "classify", "bench"],
         instead: Sentence("`--precision bf16` multiplies bfloat16 values"),

@@ -8,6 +8,7 @@ mod lr_find;
 mod output;
 mod plan_cluster;
 mod precision;
+mod quantize;
 mod recipes;
 mod resume;
 mod settings;

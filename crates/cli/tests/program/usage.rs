@@ -7,7 +7,7 @@ use assert_cmd::cargo::cargo_bin;
 use crate::support::{Colors, run, text};
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &["demo"],
     &["recipe", "list"],
     &["recipe", "show"],
@@ -22,6 +22,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["lr-find"],
     &["eval"],
     &["classify"],
+    &["quantize"],
     &["bench"],
     &["completions"],
     &["man"],

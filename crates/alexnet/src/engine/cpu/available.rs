@@ -4,7 +4,7 @@ use std::fs::read_to_string;
 
 /// The number of bytes available to this process; `None` where the system does not report it. Linux grants memory that it
 /// does not have and kills a process that uses it, so plans are compared with this before anything is allocated.
-pub(super) fn memory() -> Option<usize> {
+pub(in crate::engine) fn memory() -> Option<usize> {
     let of_machine = || meminfo(&read_to_string("/proc/meminfo").ok()?);
     // The limit of a container may be below the machine's memory.
     let of_group = || {

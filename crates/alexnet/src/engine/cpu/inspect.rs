@@ -10,7 +10,6 @@ use crate::engine::options::Mode;
 use crate::engine::tensor::Tensor;
 use crate::engine::timings::LayerTimings;
 use crate::error::Kind;
-use crate::net::Network;
 use crate::{Error, Result};
 use alexnet_kernels::loss;
 
@@ -19,7 +18,7 @@ impl CpuEngine {
     pub(super) fn observe(&mut self, images: &[f32], layers: &[&str]) -> Result<Vec<Tensor>> {
         let n = self.count(images)?;
         let positions =
-            layers.iter().map(|name| position(&self.network, name)).collect::<Result<Vec<_>>>()?;
+            layers.iter().map(|name| self.network.layer_position(name)).collect::<Result<Vec<_>>>()?;
         let mut tensors: Vec<Tensor> = positions
             .iter()
             .map(|&position| {
@@ -117,12 +116,4 @@ impl CpuEngine {
         })?;
         Ok(pixels)
     }
-}
-
-/// The position of a layer.
-fn position(network: &Network, name: &str) -> Result<usize> {
-    network.layers.iter().position(|layer| layer.name == name).ok_or_else(|| {
-        let names: Vec<&str> = network.layers.iter().map(|layer| layer.name.as_str()).collect();
-        Error::usage(format!("unknown layer `{name}`")).help(format!("layers: {}", names.join(", ")))
-    })
 }

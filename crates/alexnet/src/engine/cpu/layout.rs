@@ -32,7 +32,7 @@ fn axes(layer: &Layer) -> Option<(Vec<usize>, Vec<usize>)> {
 }
 
 /// Converts weights to the kernels' layout; empty for a layer without weights.
-pub(in crate::engine) fn to_kernels<T: Copy + Send + Sync>(layer: &Layer, weights: &[T]) -> Vec<T> {
+pub(crate) fn to_kernels<T: Copy + Send + Sync>(layer: &Layer, weights: &[T]) -> Vec<T> {
     axes(layer).map_or_else(Vec::new, |(extents, order)| permute(weights, &extents, &order))
 }
 

@@ -10,7 +10,7 @@
 //! | `inspect`, `diagnostics` | activations of single layers, gradients of pixels; magnitudes, non-finite values |
 //! | `tensors`, `layout` | named tensors; the kernels' layout of weights |
 
-mod available;
+pub(super) mod available;
 mod backward;
 mod diagnostics;
 mod engine;

@@ -1,0 +1,121 @@
+//! A model of either kind.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::contents::{Model, Summary};
+use super::load::f32_model;
+use super::metadata::Contents;
+use super::parts::File;
+use super::quantized::{self, QuantizedModel};
+use crate::data::Preprocess;
+use crate::engine::Engine;
+use crate::files::container;
+use crate::net::{Precision, Recipe};
+use crate::{Error, Result};
+
+/// The precision of a model's weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WeightPrecision {
+    /// 32-bit floats.
+    F32,
+    /// 8-bit integers.
+    Int8,
+}
+
+/// A model for inference, in f32 or quantized.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AnyModel {
+    /// In 32-bit floats.
+    F32(Model),
+    /// In 8-bit integers.
+    Int8(QuantizedModel),
+}
+
+impl AnyModel {
+    /// Reads a model of either kind from a file. Memory use is bounded by the size of the file.
+    ///
+    /// # Errors
+    /// Returns an error as [`Model::load`] does, but not for quantized models.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = container::bytes(path)?;
+        log::debug!("{}: loading a model of {} bytes", path.display(), bytes.len());
+        any_model(&bytes).map_err(|error| error.context(path.display()))
+    }
+
+    /// Opens an engine for inference on up to `batch` images at once with `threads` threads, and verifies it with the golden
+    /// samples. `precision` is that of the products of an f32 model; `None`, that of its recipe.
+    ///
+    /// # Errors
+    /// Returns an error as [`Model::engine_at`] or [`QuantizedModel::engine`] does, or if a precision is requested of a
+    /// quantized model.
+    pub fn engine_at(
+        &self,
+        batch: usize,
+        threads: usize,
+        precision: Option<Precision>,
+    ) -> Result<Box<dyn Engine>> {
+        match (self, precision) {
+            (Self::F32(model), precision) => {
+                model.engine_at(batch, threads, precision.unwrap_or(model.recipe.precision))
+            }
+            (Self::Int8(model), None) => model.engine(batch, threads),
+            (Self::Int8(_), Some(_)) => {
+                Err(Error::usage("the model is quantized: its products are those of 8-bit integers")
+                    .help("the same command without --precision"))
+            }
+        }
+    }
+
+    /// The precision of the weights.
+    pub fn precision(&self) -> WeightPrecision {
+        match self {
+            Self::F32(_) => WeightPrecision::F32,
+            Self::Int8(_) => WeightPrecision::Int8,
+        }
+    }
+
+    /// The recipe that the model was trained with.
+    pub fn recipe(&self) -> &Recipe {
+        match self {
+            Self::F32(model) => &model.recipe,
+            Self::Int8(model) => &model.recipe,
+        }
+    }
+
+    /// The class names, in the order of the outputs.
+    pub fn classes(&self) -> &[String] {
+        match self {
+            Self::F32(model) => &model.classes,
+            Self::Int8(model) => &model.classes,
+        }
+    }
+
+    /// How an image becomes the input of the network.
+    pub fn preprocess(&self) -> &Preprocess {
+        match self {
+            Self::F32(model) => &model.preprocess,
+            Self::Int8(model) => &model.preprocess,
+        }
+    }
+
+    /// How the model was trained.
+    pub fn summary(&self) -> &Summary {
+        match self {
+            Self::F32(model) => &model.summary,
+            Self::Int8(model) => &model.summary,
+        }
+    }
+}
+
+/// Parses the bytes of a model file.
+fn any_model(bytes: &[u8]) -> Result<AnyModel> {
+    let file = File::open(bytes)?;
+    match file.contents {
+        Contents::F32 { .. } => f32_model(&file).map(AnyModel::F32),
+        Contents::Quantized => quantized::read(&file).map(AnyModel::Int8),
+    }
+}

@@ -1,0 +1,66 @@
+//! Which images ranges are measured on, and which ones accuracy.
+
+use alexnet::Result;
+use alexnet::data::pack::SquaresUser;
+use alexnet::data::{Dataset, Split};
+use alexnet::model::Model;
+
+use crate::output::Output;
+
+/// The images that ranges are measured on.
+pub(super) struct Calibration {
+    pub(super) split: Split,
+    pub(super) origin: String,
+}
+
+/// The images that accuracy is measured on.
+pub(super) enum Validation {
+    Images(Box<Split>),
+    /// None, for this reason.
+    None(String),
+}
+
+impl Calibration {
+    /// Chooses the training images, or others if there are none: labels do not matter.
+    pub(super) fn choose(data: &Dataset, model: &Model, out: &Output) -> Result<Self> {
+        let split = match (data.train(), data.splits.first()) {
+            (Ok(train), _) => train.clone(),
+            (Err(_), Some(first)) => first.clone(),
+            (Err(error), None) => return Err(error),
+        };
+        check_packed(&split, model)?.into_iter().for_each(|text| out.note(&text));
+        if let Err(error) = split.relabel(&data.classes, &model.classes) {
+            out.note(&format!(
+                "{}; ranges are right if the images are like those that the model will classify",
+                error.message
+            ));
+        }
+        Ok(Self { split, origin: data.origin.clone() })
+    }
+}
+
+/// The images of a source that was requested for validation.
+pub(super) fn requested(data: &Dataset, split: Option<&str>, model: &Model) -> Result<Split> {
+    let split = match split {
+        Some(name) => data.split(name)?,
+        None => data.val().map_or_else(|| data.train(), Ok)?,
+    };
+    check_packed(split, model)?;
+    split.relabel(&data.classes, &model.classes)
+}
+
+/// The validation images of the source of the calibration images, if it has any and they have the classes of the model.
+pub(super) fn default(data: &Dataset, split: Option<&str>, model: &Model) -> Result<Validation> {
+    match (split, data.val()) {
+        (Some(_), _) => requested(data, split, model).map(|split| Validation::Images(Box::new(split))),
+        (None, Some(val)) if !val.is_empty() => Ok(match val.relabel(&data.classes, &model.classes) {
+            Ok(split) => Validation::Images(Box::new(split)),
+            Err(error) => Validation::None(error.message),
+        }),
+        (None, _) => Ok(Validation::None("the source has no validation images".to_owned())),
+    }
+}
+
+fn check_packed(split: &Split, model: &Model) -> Result<Option<String>> {
+    split.check_packed(model.preprocess.square, model.preprocess.orientation, SquaresUser::Model)
+}

@@ -1,0 +1,87 @@
+//! `alexnet quantize`: a trained model to 8-bit integers.
+
+mod images;
+mod report;
+
+use std::time::Instant;
+
+use super::args::model::QuantizeArgs;
+use super::exit::CommandResult;
+use super::output::Output;
+use super::ui::Progress;
+use alexnet::data::Dataset;
+use alexnet::error::shell;
+use alexnet::eval::model_path;
+use alexnet::model::Model;
+use alexnet::quantize::{QuantizeOptions, Source, measure_accuracy, quantize};
+use alexnet::train::signals::Interrupt;
+use alexnet::{Error, Result};
+use images::{Calibration, Validation};
+use report::Summary;
+
+pub(crate) fn run(args: &QuantizeArgs, out: &mut Output) -> CommandResult {
+    let begin = Instant::now();
+    let path = model_path(&args.model)?;
+    check_new(args)?;
+    let interrupt = Interrupt::on_signals();
+    interrupt.listen()?;
+    let model = Model::load(&path)?;
+    let data = Dataset::open(&args.calibrate)?;
+    data.notes.iter().for_each(|text| out.note(text));
+    let other = args.data.as_ref().map(|source| Dataset::open(source)).transpose()?;
+    let calibration = Calibration::choose(&data, &model, out)?;
+    let validation = match &other {
+        Some(other) => Validation::Images(Box::new(images::requested(other, args.split.as_deref(), &model)?)),
+        None => images::default(&data, args.split.as_deref(), &model)?,
+    };
+    let options = QuantizeOptions {
+        images: args.images as usize,
+        rule: args.ranges.into(),
+        threads: args.machine.threads(),
+    };
+    let mut progress = Progress::new(out.display());
+    progress.start("calibration", options.images.min(calibration.split.len()));
+    let mut before = 0;
+    let (quantized, mut report) = quantize(&model, &calibration.split, &options, &mut |done| {
+        progress.advance(done - before, None);
+        before = done;
+        interrupt.check()
+    })?;
+    progress.finish();
+    if let Validation::Images(split) = &validation {
+        let views = args.views.views.unwrap_or(model.recipe.evaluation.views);
+        let mut before = 0;
+        progress.start("evaluation", 2 * split.len());
+        let source = Source { split, views };
+        let accuracy = measure_accuracy(&model, &quantized, source, &options, &mut |done| {
+            progress.advance(done - before, None);
+            before = done;
+            interrupt.check()
+        })?;
+        progress.finish();
+        report.accuracy = Some(accuracy);
+    }
+    quantized.save(&args.out)?;
+    let origin = other.as_ref().unwrap_or(&data).origin.clone();
+    let summary = Summary {
+        model: path,
+        out: args.out.clone(),
+        calibration: &calibration,
+        validation: &validation,
+        origin,
+        report: &report,
+        seconds: begin.elapsed().as_secs_f64(),
+    };
+    report.warnings.iter().for_each(|text| out.note(text));
+    out.result(|| summary.text(), || summary.json())?;
+    Ok(0)
+}
+
+/// Rejects an output that exists: it may be the model itself.
+fn check_new(args: &QuantizeArgs) -> Result<()> {
+    match args.out.symlink_metadata() {
+        Err(_) => Ok(()),
+        Ok(_) => Err(Error::usage(format!("{} exists already", args.out.display()))
+            .help(format!("choose another name, or delete it: `rm {}`", shell(&args.out)))),
+    }
+}

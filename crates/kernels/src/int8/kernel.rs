@@ -1,0 +1,215 @@
+//! Micro-kernels: one tile of outputs, `y[i, j] = finish((first[j] + sum_d a[i, d] b[d, j]) multiplier[j] + offset[j])`,
+//! whose sums stay in registers over the whole depth.
+//!
+//! The depth is cut into words of four bytes, which `vpdpbusd` multiplies and adds. Rows of `a` are contiguous; `b` is a
+//! panel, `[words][COLUMNS][4]`.
+
+use super::isa::Int8Isa;
+use super::quantizer::round_to_u8;
+use super::vector::ByteVector;
+#[cfg(target_arch = "x86_64")]
+use super::x86;
+
+/// Rows of the tallest tile.
+pub(super) const TALLEST: usize = 12;
+
+/// Columns of a tile, and of a panel of weights.
+pub(super) const COLUMNS: usize = 32;
+
+/// Values along the depth that are multiplied together.
+pub(super) const WORD: usize = 4;
+
+/// Bytes of one word of a panel.
+pub(super) const STEP: usize = COLUMNS * WORD;
+
+/// The height of the tile that pads `rows` remaining rows least.
+pub(super) const fn height(rows: usize) -> usize {
+    match rows {
+        0 | 1 => 1,
+        2..=4 => 4,
+        5..=8 => 8,
+        _ => TALLEST,
+    }
+}
+
+/// A type of outputs.
+pub(super) trait Value: Copy + Default + Send + Sync {
+    /// Whether offsets are added to the products of sums and multipliers.
+    const HAS_OFFSET: bool = true;
+
+    /// The output of a requantized sum.
+    fn finish(value: f32) -> Self;
+
+    /// [`Self::finish`], then stores the results.
+    ///
+    /// # Safety
+    /// The machine supports the vector's instructions; `V::LANES` values can be written at `to`.
+    unsafe fn store<V: ByteVector>(values: V, to: *mut Self);
+}
+
+impl Value for u8 {
+    #[inline(always)]
+    fn finish(value: f32) -> Self {
+        round_to_u8(value)
+    }
+
+    #[inline(always)]
+    unsafe fn store<V: ByteVector>(values: V, to: *mut Self) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { values.store_bytes(to) }
+    }
+}
+
+impl Value for f32 {
+    #[inline(always)]
+    fn finish(value: f32) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    unsafe fn store<V: ByteVector>(values: V, to: *mut Self) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { values.store(to) }
+    }
+}
+
+/// A sum that is only scaled.
+#[derive(Clone, Copy, Default)]
+#[repr(transparent)]
+pub(super) struct Scaled(f32);
+
+impl Value for Scaled {
+    const HAS_OFFSET: bool = false;
+
+    #[inline(always)]
+    fn finish(value: f32) -> Self {
+        Self(value)
+    }
+
+    #[inline(always)]
+    unsafe fn store<V: ByteVector>(values: V, to: *mut Self) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { values.store(to.cast()) }
+    }
+}
+
+/// The addresses of a tile's operands and results.
+#[derive(Clone, Copy)]
+pub(super) struct Tile<T> {
+    /// Words of the depth.
+    pub(super) words: usize,
+    pub(super) a: *const u8,
+    /// Bytes from row to row of `a`.
+    pub(super) a_row: usize,
+    pub(super) b: *const u8,
+    /// The value that each column's sums start from.
+    pub(super) first: *const i32,
+    pub(super) multipliers: *const f32,
+    pub(super) offsets: *const f32,
+    pub(super) y: *mut T,
+    /// Values from row to row of `y`.
+    pub(super) y_row: usize,
+}
+
+impl<T: Value> Tile<T> {
+    /// Computes the first `rows` rows and `columns` columns of a tile of [`height`]`(rows)` rows.
+    ///
+    /// # Safety
+    /// The machine supports `isa`. `words` words can be read at each of the tile's rows from `a`, `words` steps at `b`,
+    /// [`COLUMNS`] values at `first`, `multipliers` and `offsets`; `rows` rows of `columns` values can be written at `y`.
+    #[inline]
+    pub(super) unsafe fn compute(&self, isa: Int8Isa, rows: usize, columns: usize) {
+        debug_assert!((1..=TALLEST).contains(&rows) && (1..=COLUMNS).contains(&columns));
+        if rows == height(rows) && columns == COLUMNS {
+            // SAFETY: guaranteed by the caller.
+            return unsafe { self.compute_whole(isa, rows) };
+        }
+        let mut whole = [T::default(); TALLEST * COLUMNS];
+        let tile = Self { y: whole.as_mut_ptr(), y_row: COLUMNS, ..*self };
+        // SAFETY: `whole` has room for the tallest tile; the rest is guaranteed by the caller.
+        unsafe {
+            tile.compute_whole(isa, height(rows));
+            for (i, row) in whole.chunks_exact(COLUMNS).enumerate().take(rows) {
+                self.y.add(i * self.y_row).copy_from_nonoverlapping(row.as_ptr(), columns);
+            }
+        }
+    }
+
+    /// Computes a tile of one of the heights.
+    ///
+    /// # Safety
+    /// As [`Self::compute`], for whole tiles.
+    #[inline]
+    unsafe fn compute_whole(&self, isa: Int8Isa, height: usize) {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            match height {
+                1 => self.compute_rows::<1>(isa),
+                4 => self.compute_rows::<4>(isa),
+                8 => self.compute_rows::<8>(isa),
+                TALLEST => self.compute_rows::<TALLEST>(isa),
+                _ => unreachable!("no tile has {height} rows"),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Self::compute`], for whole tiles.
+    #[inline]
+    unsafe fn compute_rows<const ROWS: usize>(&self, isa: Int8Isa) {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            match isa {
+                Int8Isa::Portable => self.compute_portably::<ROWS>(),
+                #[cfg(target_arch = "x86_64")]
+                Int8Isa::Avx2 => x86::avx2::<ROWS, T>(self),
+                #[cfg(target_arch = "x86_64")]
+                Int8Isa::Avx512 => x86::avx512::<ROWS, T>(self),
+                #[cfg(target_arch = "x86_64")]
+                Int8Isa::Avx512Vnni => x86::vnni::<ROWS, T>(self),
+                #[cfg(not(target_arch = "x86_64"))]
+                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni => {
+                    unreachable!("{} is only available on x86-64", isa.name())
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Self::compute`], for whole tiles.
+    unsafe fn compute_portably<const ROWS: usize>(&self) {
+        for i in 0..ROWS {
+            // SAFETY: guaranteed by the caller.
+            unsafe {
+                let mut sums = self.first.cast::<[i32; COLUMNS]>().read_unaligned();
+                for word in 0..self.words {
+                    let a = self.a.add(i * self.a_row + word * WORD).cast::<[u8; WORD]>().read();
+                    let b = &*self.b.add(word * STEP).cast::<[[i8; WORD]; COLUMNS]>();
+                    for (sum, b) in sums.iter_mut().zip(b) {
+                        let products = a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b));
+                        *sum = sum.wrapping_add(products.sum());
+                    }
+                }
+                self.finish_row(i, 0, &sums);
+            }
+        }
+    }
+
+    /// Requantizes and stores the sums of `N` columns of a row, from column `first` on.
+    ///
+    /// # Safety
+    /// As [`Self::compute`], for whole tiles.
+    #[inline(always)]
+    pub(super) unsafe fn finish_row<const N: usize>(&self, row: usize, first: usize, sums: &[i32; N]) {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            let multipliers = &*self.multipliers.add(first).cast::<[f32; N]>();
+            let offsets = &*self.offsets.add(first).cast::<[f32; N]>();
+            let y = &mut *self.y.add(row * self.y_row + first).cast::<[T; N]>();
+            for (((y, &sum), multiplier), offset) in y.iter_mut().zip(sums).zip(multipliers).zip(offsets) {
+                let product = sum as f32 * multiplier;
+                *y = T::finish(if T::HAS_OFFSET { product + offset } else { product });
+            }
+        }
+    }
+}
