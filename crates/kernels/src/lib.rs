@@ -63,4 +63,5 @@ mod scratch;
 mod shared;
 mod simd;
 mod slices;
+mod strided;
 mod winograd;
