@@ -52,6 +52,8 @@ pub(super) struct One(f32);
 impl Vector for One {
     const LANES: usize = 1;
 
+    type Mask = bool;
+
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
         Self(value)
@@ -119,6 +121,21 @@ impl Vector for One {
     #[inline(always)]
     unsafe fn at_least(self, floor: Self) -> Self {
         Self(if self.0 < floor.0 { floor.0 } else { self.0 })
+    }
+
+    #[inline(always)]
+    unsafe fn greater(self, other: Self) -> bool {
+        self.0 > other.0
+    }
+
+    #[inline(always)]
+    unsafe fn equal(self, other: Self) -> bool {
+        self.0 == other.0
+    }
+
+    #[inline(always)]
+    unsafe fn select(self, mask: bool, other: Self) -> Self {
+        if mask { self } else { other }
     }
 }
 
