@@ -46,7 +46,10 @@ def main():
     args = arguments()
     if not args.program.exists():
         sys.exit(f"{args.program} does not exist: cargo build --release")
-    log = results.Log(args.log, machine(args.threads))
+    try:
+        log = results.Log(args.log, conditions(args))
+    except ValueError as error:
+        sys.exit(str(error))
     clients = Clients(args)
     groups = selected_groups(args.only)
     for number, group in enumerate(groups, 1):
@@ -163,9 +166,10 @@ def report(found, args):
     return "\n".join(lines) + "\n"
 
 
-def machine(threads):
+def conditions(args):
     """What has to be the same in all measurements of a log."""
-    return {"processor": processor(), "threads": threads, "versions": versions()}
+    options = {"threads": args.threads, "rounds": args.rounds, "seconds": args.seconds, "only": args.only}
+    return {"processor": processor(), "versions": versions(), **options}
 
 
 def versions():

@@ -163,11 +163,10 @@ class Model:
 
 
 def load_model(path):
-    """Reads a model file, or `best.safetensors` of a run folder."""
+    """Reads a model file, or the best or last model of a run folder."""
     from safetensors import safe_open
 
-    path = Path(path)
-    with safe_open(path / "best.safetensors" if path.is_dir() else path, framework="numpy") as file:
+    with safe_open(model_path(Path(path)), framework="numpy") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}
     classes = json.loads(metadata["classes"])
@@ -181,6 +180,11 @@ def load_model(path):
         golden=tensors["golden.pictures"],
         golden_logits=tensors["golden.logits"],
     )
+
+
+def model_path(path):
+    candidates = [path / "best.safetensors", path / "last.safetensors"] if path.is_dir() else []
+    return next((file for file in candidates if file.exists()), path)
 
 
 def without_dropout(net, tensors):

@@ -41,19 +41,19 @@ class Results:
 class Log:
     """A file of entries, one object in JSON per line. Rows are complete once a line says so; other entries are dropped."""
 
-    def __init__(self, path, machine):
+    def __init__(self, path, conditions):
         self.path, self.results, self.complete = path, Results(), set()
         lines = path.read_text().splitlines() if path and path.exists() else []
         entries = [json.loads(line) for line in lines]
-        if entries and entries[0] != machine:
-            raise ValueError(f"{path} was measured otherwise: {entries[0]}, now {machine}")
+        if entries and entries[0] != conditions:
+            raise ValueError(f"{path} was measured under other conditions: {entries[0]}, now {conditions}")
         self.complete = {Row(*entry["complete"]) for entry in entries if "complete" in entry}
         kept = [entry for entry in entries if "row" in entry and Row(*entry["row"]) in self.complete]
         for entry in kept:
             self.results.take(entry)
         if path:
             ends = [{"complete": astuple(row)} for row in self.complete]
-            path.write_text("".join(json.dumps(entry) + "\n" for entry in [machine, *kept, *ends]))
+            path.write_text("".join(json.dumps(entry) + "\n" for entry in [conditions, *kept, *ends]))
 
     def add(self, row, side, **values):
         entry = {"row": astuple(row), "side": (side.program, side.precision, side.variant)} | values
@@ -79,7 +79,7 @@ def figure(row, seconds):
 def summary(results):
     """For each row and precision, this program and the best peer."""
     lines = [
-        "| | precision | alexnet | best peer in that precision | | alexnet is faster by |",
+        "| | precision | alexnet | best peer in that precision | | speedup of alexnet |",
         "|---|---|---|---|---|---|",
     ]
     for row in results.rows():
@@ -102,7 +102,7 @@ def table(results, row):
     lines = [
         f"## {row}",
         "",
-        f"| program | precision | {'one image' if row.batch == 1 else 'images/s'} | lowest, highest | alexnet in that precision is faster by |",
+        f"| program | precision | {'one image' if row.batch == 1 else 'images/s'} | lowest, highest | speedup of alexnet in that precision |",
         "|---|---|---|---|---|",
     ]
     for side in sides:

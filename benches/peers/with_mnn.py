@@ -44,7 +44,8 @@ def tensor(values):
 def converted(model, folder):
     source, result = folder / "model.onnx", folder / "model.mnn"
     source.write_bytes(model)
-    return run(result, "mnnconvert", "-f", "ONNX", "--modelFile", source, "--MNNModel", result, "--bizCode", "alexnet")
+    names = "--modelFile", source, "--MNNModel", result
+    return run(result, "_tools.mnnconvert(sys.argv)", "-f", "ONNX", *names, "--bizCode", "alexnet")
 
 
 def quantized(model, network, calibration, folder):
@@ -71,15 +72,15 @@ def quantized(model, network, calibration, folder):
     }
     configuration, result = folder / "settings.json", folder / "int8.mnn"
     configuration.write_text(json.dumps(settings))
-    return run(result, "mnnquant", model, result, configuration)
+    return run(result, "_tools.mnnquant(*sys.argv[1:])", model, result, configuration)
 
 
-def run(result, tool, *arguments):
-    """Runs a command line tool of the package, which exits with 0 even if it failed."""
-    command = [Path(sys.executable).with_name(tool), *arguments]
+def run(result, call, *arguments):
+    """Calls one of MNN's tools. The commands of the package would also install a logging client, and report their use."""
+    command = [sys.executable, "-c", f"import MNN, _tools, sys; {call}", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if not result.exists():
-        raise ValueError(f"{tool}: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
+        raise ValueError(f"{call} wrote no model: exit code {done.returncode}")
     return result
 
 

@@ -7,8 +7,14 @@ it the conversions of autocast. Compiled inference has its weights frozen, so th
 from collections import OrderedDict
 
 import torch
+import torch._dynamo
+import torch._inductor.config
 from torch import nn
+from sides import INFERENCE, TRAINING
 from torch.nn import functional as F
+
+# All modules here have the same forward function: without this, the ninth would not be compiled.
+torch._dynamo.config.recompile_limit = 64
 
 
 class GroupedLrn(nn.Module):
@@ -137,18 +143,19 @@ def predictor(network, parameters, precision, calibration, threads, exact=True):
 def open_side(job):
     """Returns a function that runs one training step or one inference."""
     torch.set_num_threads(job.threads)
+    torch._inductor.config.freezing = job.task == INFERENCE
     module, images = load(build(job.network), job.parameters), torch.from_numpy(job.images)
     if "channels_last" in job.variant:
         module, images = module.to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)
     compiled = "compile" in job.variant
-    if job.task == "training":
+    if job.task == TRAINING:
         return training(module, images, job.precision == "bf16", compiled)
     return inference(module, images, job.precision == "bf16", compiled)
 
 
 def training(module, images, bf16, compiled):
     module.train()
-    run = torch.compile(module) if compiled else module
+    run = torch.compile(module, fullgraph=True) if compiled else module
     labels = torch.arange(len(images)) % module[-1].out_features
     # A learning rate so low that the values of the first step cannot grow.
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-12, momentum=0.9, weight_decay=5e-4, fused=True)
@@ -167,12 +174,10 @@ def inference(module, images, bf16, compiled):
     module.eval()
     if bf16:
         module, images = module.bfloat16(), images.bfloat16()
-    if compiled:
-        torch._inductor.config.freezing = True
-        module = torch.compile(module)
+    run = torch.compile(module, fullgraph=True) if compiled else module
 
     def infer():
         with torch.inference_mode():
-            module(images)
+            run(images)
 
     return infer
