@@ -8,7 +8,7 @@ from pathlib import Path
 
 import MNN
 import numpy as np
-from onnx_model import onnx_model
+from onnx_graph import onnx_model
 
 PRECISIONS = {"f32": "high", "low": "low", "int8": "high"}
 

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import onnxruntime
-from onnx_model import onnx_model
+from onnx_graph import onnx_model
 
 
 def predictor(network, parameters, precision, calibration, threads, batch=None, exact=True):

@@ -6,7 +6,7 @@ What quantization leaves in floating point is computed in OpenVINO's own default
 import logging
 
 import openvino
-from onnx_model import onnx_model
+from onnx_graph import onnx_model
 
 
 def predictor(network, parameters, precision, calibration, threads, batch=None, exact=True):
