@@ -62,7 +62,7 @@ SIDES = (
     ),
     *(Side("OpenVINO", precision, module="with_openvino") for precision in ("f32", "bf16", "int8")),
     *(Side("onnxruntime", precision, module="with_onnxruntime") for precision in ("f32", "int8")),
-    *(Side("MNN", precision, module="with_mnn") for precision in ("f32", "low", "int8")),
+    *(Side("MNN", precision, module="with_mnn") for precision in ("f32", "low")),
 )
 
 ROWS = (
