@@ -4,12 +4,13 @@
 use std::path::Path;
 
 use alexnet::Error;
-use alexnet::eval::{Predictor, classify};
+use alexnet::eval::{Predictor, PredictorOptions, classify};
 
 fn main() -> alexnet::Result<()> {
     let mut args = std::env::args().skip(1);
     let model = args.next().ok_or_else(|| Error::usage("usage: classify MODEL IMAGE..."))?;
-    let mut predictor = Predictor::load(Path::new(&model), 10, 1, false)?;
+    let mut predictor =
+        Predictor::load(Path::new(&model), &PredictorOptions { batch: 10, ..PredictorOptions::default() })?;
     for image in args {
         let views = predictor.views;
         let classified = classify::classify(&mut predictor, Path::new(&image), views, 5);

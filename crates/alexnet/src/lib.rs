@@ -31,12 +31,11 @@
 //! ```no_run
 //! use std::path::Path;
 //!
-//! use alexnet::eval::Predictor;
+//! use alexnet::eval::{Predictor, PredictorOptions};
 //! use alexnet::eval::classify::{Outcome, classify};
 //!
 //! # fn main() -> alexnet::Result<()> {
-//! let (batch, threads) = (1, 4);
-//! let mut model = Predictor::load(Path::new("runs/small-1"), batch, threads, false)?;
+//! let mut model = Predictor::load(Path::new("runs/small-1"), &PredictorOptions::default())?;
 //! let views = model.views;
 //! match classify(&mut model, Path::new("cat.jpg"), views, 5).outcome {
 //!     Outcome::Predictions(best) => {

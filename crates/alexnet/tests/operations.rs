@@ -9,6 +9,7 @@ use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::geometry::{
     ConvGeometry, Maps, NormGeometry, Normalization, PoolGeometry, Rounding, Window,
 };
+use alexnet_kernels::precision::Precision;
 use alexnet_kernels::{conv, local, lrn, map_norm, pool};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -143,9 +144,9 @@ fn check_conv(case: &Case<'_>, is_local: bool) {
         local::backward_input(&g, n, &dy, &w, &mut dx);
         local::backward_weights(&g, n, &x, &dy, &mut dw, &mut dbias);
     } else {
-        conv::forward(&g, n, &x, &w, &bias, Epilogue::Identity, &mut y);
-        conv::backward_input(&g, n, &dy, &w, &mut dx);
-        conv::backward_weights(&g, n, &x, &dy, &mut dw, &mut dbias);
+        conv::forward(&g, Precision::F32, n, &x, &w, &bias, Epilogue::Identity, &mut y);
+        conv::backward_input(&g, Precision::F32, n, &dy, &w, &mut dx);
+        conv::backward_weights(&g, Precision::F32, n, &x, &dy, &mut dw, &mut dbias);
     }
     case.check("output", &y, &case.maps("output").1);
     case.check("input gradient", &dx, &case.maps("d_input").1);

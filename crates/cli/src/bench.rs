@@ -7,7 +7,8 @@ use alexnet::net::Recipe;
 use alexnet::train::bench::{LayerSpeed, Speed, bench};
 
 pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> CommandResult {
-    let recipe = Recipe::load(&args.recipe)?;
+    let mut recipe = Recipe::load(&args.recipe)?;
+    recipe.precision = args.precision.precision.unwrap_or(recipe.precision);
     let batch = args.batch.map_or(recipe.optimizer.batch, |batch| batch as usize);
     let speed = bench(&recipe, batch, args.machine.threads(), args.precision.half)?;
     let layers = || match args.layers {
@@ -25,14 +26,14 @@ pub(crate) fn run(args: &BenchArgs, out: &mut Output) -> CommandResult {
 }
 
 fn summary(speed: &Speed) -> String {
-    let Speed { recipe, batch, threads, peak_gflops, .. } = speed;
+    let Speed { recipe, precision, batch, threads, peak_gflops, .. } = speed;
     let row = |what: &str, rate: f64, gflops: f64| {
         let share = 100.0 * gflops / peak_gflops;
         format!("{what:<15} {rate:>8.1} images/s {gflops:>8.1} GFLOP/s  {share:>5.1} % of peak\n")
     };
     let threads_word = if *threads == 1 { "thread" } else { "threads" };
     let resident = speed.resident_bytes as f64 / f64::from(1 << 20);
-    format!("recipe {recipe}, {batch} images per step, {threads} {threads_word}\n")
+    format!("recipe {recipe}, {precision}, {batch} images per step, {threads} {threads_word}\n")
         + &row("training", speed.train_images_per_second, speed.train_gflops)
         + &row(
             if speed.half { "inference, half" } else { "inference" },

@@ -22,7 +22,7 @@ const TOP: usize = 5;
 const BAR: usize = 40;
 
 pub(crate) fn run(args: &ClassifyArgs, out: &mut Output) -> CommandResult {
-    let mut model = Predictor::load(&args.model, BATCH, args.machine.threads(), args.precision.half)?;
+    let mut model = Predictor::load(&args.model, &args.precision.options(BATCH, args.machine.threads()))?;
     let views = args.views.views.unwrap_or(model.views);
     let top = args.top.map_or(TOP, |top| top as usize);
     if args.top.is_some() && top > model.classes.len() {

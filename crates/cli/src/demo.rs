@@ -10,7 +10,7 @@ use super::report;
 use super::ui::{Ink, TrainingView, beside, draw};
 use alexnet::data::{Split, embedded};
 use alexnet::error::shell;
-use alexnet::eval::{Predictor, topk::top};
+use alexnet::eval::{Predictor, PredictorOptions, topk::top};
 use alexnet::net::Recipe;
 use alexnet::train::run::Run;
 use alexnet::train::signals::Interrupt;
@@ -56,7 +56,10 @@ pub(crate) fn run(args: &DemoArgs, out: &mut Output) -> CommandResult {
 
 /// Writes some test images with their five most probable classes, and what to try next.
 fn show(report: &Report, test: &Split, threads: usize, out: &mut dyn Write) -> Result<()> {
-    let mut predictor = Predictor::load(&report.run, 10, threads, false)?;
+    let mut predictor = Predictor::load(
+        &report.run,
+        &PredictorOptions { batch: 10, threads, ..PredictorOptions::default() },
+    )?;
     for shown in 0..SHOWN {
         // Spread over the split, so that several classes appear.
         let index = (2 * shown + 1) * test.len() / (2 * SHOWN);

@@ -21,7 +21,7 @@ const BAR: f64 = 40.0;
 
 pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
     let mut recipe = Recipe::load(&args.recipe)?;
-    settings::apply(&mut recipe, &args.set, None, RecipeUse::LrFind, out)?;
+    settings::apply(&mut recipe, &args.set, &[], RecipeUse::LrFind, out)?;
     if !recipe.edits.is_empty() {
         out.note(&format!("lr-find ignores the {} [[edit]] tables of the recipe", recipe.edits.len()));
     }

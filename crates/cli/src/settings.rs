@@ -8,25 +8,32 @@ use alexnet::format::grouped;
 use alexnet::net::{Change, Recipe, RecipeUse};
 use alexnet::{Error, Result};
 
-/// Applies `--set` to a recipe, and `--epochs` if the command has it.
+/// An option that stands for a setting, `--epochs 5` for `--set schedule.epochs=5`.
+pub(crate) struct Shorthand {
+    pub(crate) option: &'static str,
+    pub(crate) key: &'static str,
+    pub(crate) value: String,
+}
+
+/// Applies `--set` and the options that stand for settings to a recipe.
 pub(crate) fn apply(
     recipe: &mut Recipe,
     set: &[(String, String)],
-    epochs: Option<u32>,
+    shorthands: &[Shorthand],
     purpose: RecipeUse,
     out: &Output,
 ) -> Result<()> {
-    let epochs = epochs.map(|epochs| epochs.to_string());
-    if let (Some(epochs), Some((key, value))) =
-        (&epochs, set.iter().find(|(key, _)| key == "schedule.epochs"))
-    {
-        return Err(Error::usage(format!(
-            "`--epochs {epochs}` and `--set {key}={value}` are the same setting"
-        ))
-        .help("keep one of the two"));
+    for Shorthand { option, key, value } in shorthands {
+        if let Some((_, other)) = set.iter().find(|(other, _)| other == key) {
+            return Err(Error::usage(format!(
+                "`{option} {value}` and `--set {key}={other}` are the same setting"
+            ))
+            .help("keep one of the two"));
+        }
     }
     let settings = set.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let settings: Vec<_> = settings.chain(epochs.as_deref().map(|n| ("schedule.epochs", n))).collect();
+    let shorthands = shorthands.iter().map(|shorthand| (shorthand.key, shorthand.value.as_str()));
+    let settings: Vec<_> = settings.chain(shorthands).collect();
     if settings.is_empty() {
         return Ok(());
     }

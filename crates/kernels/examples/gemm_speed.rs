@@ -5,6 +5,7 @@
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::gemm::{Matrix, Shape, Summation, gemm};
 use alexnet_kernels::geometry::{ConvGeometry, FcGeometry, GeometryError, Maps, Rounding, Window};
+use alexnet_kernels::precision::Precision;
 use alexnet_kernels::sgd::SgdSettings;
 use alexnet_kernels::{conv, fc, isa::Isa, peak};
 use std::time::Instant;
@@ -80,14 +81,16 @@ fn measure_conv(Layer { name, g }: &Layer<ConvGeometry>, batch: usize, peak: f64
     let (mut dw, mut dbias) = (vec![0.0; w.len()], vec![0.0; bias.len()]);
     let macs = batch * g.macs();
     report(&format!("{name} forward"), macs, peak, || {
-        conv::forward(g, batch, &x, &w, &bias, Epilogue::Identity, &mut y)
+        conv::forward(g, Precision::F32, batch, &x, &w, &bias, Epilogue::Identity, &mut y)
     });
     // Training needs no gradient with respect to the images.
     if g.input.channels > 3 {
-        report(&format!("{name} input"), macs, peak, || conv::backward_input(g, batch, &dy, &w, &mut dx));
+        report(&format!("{name} input"), macs, peak, || {
+            conv::backward_input(g, Precision::F32, batch, &dy, &w, &mut dx)
+        });
     }
     report(&format!("{name} weights"), macs, peak, || {
-        conv::backward_weights(g, batch, &x, &dy, &mut dw, &mut dbias);
+        conv::backward_weights(g, Precision::F32, batch, &x, &dy, &mut dw, &mut dbias);
     });
 }
 
@@ -97,15 +100,19 @@ fn measure_fc(Layer { name, g }: &Layer<FcGeometry>, batch: usize, peak: f64) {
     let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
     let (mut dw, mut dbias) = (vec![0.0; w.len()], vec![0.0; bias.len()]);
     let macs = batch * g.weights();
-    report(&format!("{name} forward"), macs, peak, || fc::forward(g, batch, &x, &w, &bias, &mut y));
-    report(&format!("{name} input"), macs, peak, || fc::backward_input(g, batch, &dy, &w, &mut dx));
+    report(&format!("{name} forward"), macs, peak, || {
+        fc::forward(g, Precision::F32, batch, &x, &w, &bias, &mut y)
+    });
+    report(&format!("{name} input"), macs, peak, || {
+        fc::backward_input(g, Precision::F32, batch, &dy, &w, &mut dx)
+    });
     let (mut stepped, mut v) = (w.clone(), w.clone());
     let settings = SgdSettings { learning_rate: 1e-6, momentum: 0.9, weight_decay: 1e-6 };
     report(&format!("{name} step"), macs, peak, || {
-        fc::step(g, batch, &x, &dy, &mut stepped, &mut v, settings);
+        fc::step(g, Precision::F32, batch, &x, &dy, &mut stepped, &mut v, settings);
     });
     report(&format!("{name} weights"), macs, peak, || {
-        fc::backward_weights(g, batch, &x, &dy, &mut dw, &mut dbias);
+        fc::backward_weights(g, Precision::F32, batch, &x, &dy, &mut dw, &mut dbias);
     });
 }
 

@@ -3,6 +3,22 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+/// Whether an instruction set comes with products of bfloat16 pairs on this machine (AVX512-BF16).
+pub(crate) fn has_bf16(isa: Isa) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        isa >= Isa::Avx512
+            && is_x86_feature_detected!("avx512bf16")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = isa;
+        false
+    }
+}
+
 /// The environment variable that overrides the choice of instruction set.
 pub const ENVIRONMENT_VARIABLE: &str = "ALEXNET_KERNELS";
 

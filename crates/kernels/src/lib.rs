@@ -32,6 +32,7 @@
 //! [`isa::Isa::current`] selects the instruction set at run time: one binary uses the best of every machine.
 
 pub mod activation;
+pub mod bf16;
 pub mod conv;
 pub mod dropout;
 pub mod f16;
@@ -49,6 +50,7 @@ pub mod memory;
 pub mod micro_batch;
 pub mod peak;
 pub mod pool;
+pub mod precision;
 pub mod real;
 pub mod sgd;
 

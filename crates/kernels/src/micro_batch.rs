@@ -7,12 +7,22 @@
 //!   granule.
 
 use crate::memory::Buffer;
+use crate::precision::Precision;
 use std::ops::Range;
 
 /// Images that are always computed together: a micro-batch starts and ends at a multiple of this, or at the batch's end.
 ///
 /// The largest Winograd plane holds 3 x 3 images.
 pub const GRANULE: usize = 9;
+
+/// Images that a micro-batch is a multiple of, unless it is a whole batch: where pairs of values are multiplied together, no
+/// pair may be split.
+pub const fn granule(precision: Precision) -> usize {
+    match precision {
+        Precision::F32 => GRANULE,
+        Precision::Bf16 => 2 * GRANULE,
+    }
+}
 
 /// The images of one call, and the size of the batch they belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

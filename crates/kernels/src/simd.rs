@@ -1,5 +1,6 @@
 //! Vector registers of `f32` values, for kernels that compilers do not vectorize.
 
+use crate::bf16;
 use crate::f16::to_f32;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64 as x86;
@@ -23,6 +24,12 @@ pub(crate) trait Vector: Copy {
     /// # Safety
     /// The machine supports the instructions; `LANES` halves can be read at `from`.
     unsafe fn load_f16(from: *const u16) -> Self;
+
+    /// Loads values that are stored as bfloat16.
+    ///
+    /// # Safety
+    /// The machine supports the instructions; `LANES` halves can be read at `from`.
+    unsafe fn load_bf16(from: *const u16) -> Self;
 
     /// # Safety
     /// The machine supports the instructions; `LANES` values can be written at `to`.
@@ -127,6 +134,12 @@ impl Vector for Four {
     }
 
     #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Self {
+        // SAFETY: guaranteed by the caller.
+        Self(unsafe { from.cast::<[u16; 4]>().read_unaligned() }.map(bf16::to_f32))
+    }
+
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: guaranteed by the caller.
         unsafe { to.cast::<[f32; 4]>().write(self.0) }
@@ -176,7 +189,7 @@ impl Vector for Four {
 /// Implements [`Vector`] for an x86 register.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_vector {
-    ($register:ident, $lanes:literal, $splat:ident, $load:ident, $load_f16:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
+    ($register:ident, $lanes:literal, $splat:ident, $load:ident, $load_f16:ident, $load_bf16:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
      $div:ident, $sqrt:ident, $fma:ident, $max:ident, $where_positive:ident) => {
         impl Vector for x86::$register {
             const LANES: usize = $lanes;
@@ -197,6 +210,12 @@ macro_rules! x86_vector {
             unsafe fn load_f16(from: *const u16) -> Self {
                 // SAFETY: see above.
                 unsafe { $load_f16(from) }
+            }
+
+            #[inline(always)]
+            unsafe fn load_bf16(from: *const u16) -> Self {
+                // SAFETY: see above.
+                unsafe { $load_bf16(from) }
             }
 
             #[inline(always)]
@@ -277,6 +296,28 @@ unsafe fn load_f16_avx512(from: *const u16) -> x86::__m512 {
     x86::_mm512_cvtph_ps(unsafe { x86::_mm256_loadu_si256(from.cast()) })
 }
 
+/// # Safety
+/// Eight halves can be read.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn load_bf16_avx2(from: *const u16) -> x86::__m256 {
+    // SAFETY: guaranteed by the caller.
+    let wide = x86::_mm256_cvtepu16_epi32(unsafe { x86::_mm_loadu_si128(from.cast()) });
+    x86::_mm256_castsi256_ps(x86::_mm256_slli_epi32::<16>(wide))
+}
+
+/// # Safety
+/// Sixteen halves can be read.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn load_bf16_avx512(from: *const u16) -> x86::__m512 {
+    // SAFETY: guaranteed by the caller.
+    let wide = x86::_mm512_cvtepu16_epi32(unsafe { x86::_mm256_loadu_si256(from.cast()) });
+    x86::_mm512_castsi512_ps(x86::_mm512_slli_epi32::<16>(wide))
+}
+
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx2,fma")]
@@ -295,13 +336,13 @@ fn where_positive_avx512(values: x86::__m512, x: x86::__m512) -> x86::__m512 {
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 x86_vector!(
-    __m256, 8, _mm256_set1_ps, _mm256_loadu_ps, load_f16_avx2, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
+    __m256, 8, _mm256_set1_ps, _mm256_loadu_ps, load_f16_avx2, load_bf16_avx2, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
     _mm256_div_ps, _mm256_sqrt_ps, _mm256_fmadd_ps, _mm256_max_ps, where_positive_avx2
 );
 
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 x86_vector!(
-    __m512, 16, _mm512_set1_ps, _mm512_loadu_ps, load_f16_avx512, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
+    __m512, 16, _mm512_set1_ps, _mm512_loadu_ps, load_f16_avx512, load_bf16_avx512, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
     _mm512_div_ps, _mm512_sqrt_ps, _mm512_fmadd_ps, _mm512_max_ps, where_positive_avx512
 );

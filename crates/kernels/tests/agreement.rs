@@ -4,6 +4,7 @@ mod kit;
 
 use alexnet_kernels::geometry::{Maps, NormGeometry, Normalization};
 use alexnet_kernels::isa::Isa;
+use alexnet_kernels::precision::Precision;
 use alexnet_kernels::sgd::SgdSettings;
 use alexnet_kernels::{activation, activation::Epilogue, conv, dropout, f16, fc, loss, lrn, sgd};
 use kit::{Case, bits, cases::*, check_agreement, check_winograd_agreement, double, shapes, single, spread};
@@ -40,11 +41,11 @@ proptest! {
         let v = single(&[v]).remove(0);
         let (mut apart, mut fused) = ([w.clone(), v.clone()], [w.clone(), v]);
         let (mut dw, mut dbias) = (w.clone(), vec![0.0; outputs]);
-        fc::backward_weights(&case.g, batch, x, dy, &mut dw, &mut dbias);
+        fc::backward_weights(&case.g, Precision::F32, batch, x, dy, &mut dw, &mut dbias);
         let [w, v] = &mut apart;
         prop_assert!(sgd::step(w, v, &dw, PAPER));
         let [w, v] = &mut fused;
-        prop_assert!(fc::step(&case.g, batch, x, dy, w, v, PAPER));
+        prop_assert!(fc::step(&case.g, Precision::F32, batch, x, dy, w, v, PAPER));
         prop_assert_eq!(bits(&apart), bits(&fused));
     }
 
@@ -173,9 +174,9 @@ proptest! {
             ]);
             let (mut apart, mut fused) =
                 (vec![0.0; batch * g.output.len()], vec![0.0; batch * g.output.len()]);
-            conv::forward(&g, batch, &inputs[0], &inputs[1], &inputs[2], Epilogue::Identity, &mut apart);
+            conv::forward(&g, Precision::F32, batch, &inputs[0], &inputs[1], &inputs[2], Epilogue::Identity, &mut apart);
             activation::relu(&mut apart);
-            conv::forward(&g, batch, &inputs[0], &inputs[1], &inputs[2], Epilogue::Relu, &mut fused);
+            conv::forward(&g, Precision::F32, batch, &inputs[0], &inputs[1], &inputs[2], Epilogue::Relu, &mut fused);
             prop_assert_eq!(&apart, &fused);
         }
     }

@@ -4,6 +4,7 @@ mod kit;
 
 use alexnet_kernels::gemm::{Matrix, Shape, Summation, gemm_with, reference};
 use alexnet_kernels::isa::Isa;
+use alexnet_kernels::precision::Precision;
 use kit::{TOLERANCE, agree_within, bits, double, positive, shapes, single};
 use proptest::prelude::*;
 
@@ -18,10 +19,10 @@ fn product(isa: Isa, shape: Shape, is_transposed: bool, sum: Summation, values: 
     if is_transposed {
         let (a, b) = (transpose(a, m, k), transpose(b, k, n));
         let (a, b) = (Matrix::across_rows(&a, m), Matrix::along_rows(&b, k));
-        gemm_with(isa, shape, &a, &b, sum, &mut rows, row_stride);
+        gemm_with(isa, Precision::F32, shape, &a, &b, sum, &mut rows, row_stride);
     } else {
         let (a, b) = (Matrix::along_rows(a, k), Matrix::across_rows(b, n));
-        gemm_with(isa, shape, &a, &b, sum, &mut rows, row_stride);
+        gemm_with(isa, Precision::F32, shape, &a, &b, sum, &mut rows, row_stride);
     }
     rows.chunks_exact(row_stride)
         .flat_map(|row| {
@@ -108,7 +109,7 @@ fn chains_can_be_continued() {
     let product = |isa, c: &mut [f32], depth: std::ops::Range<usize>, sum| {
         let a = Matrix::along_rows(&values[0][depth.start..], k);
         let b = Matrix::across_rows(&values[1][depth.start * n..], n);
-        gemm_with(isa, Shape { m, n, k: depth.len() }, &a, &b, sum, c, n);
+        gemm_with(isa, Precision::F32, Shape { m, n, k: depth.len() }, &a, &b, sum, c, n);
     };
     for isa in Isa::available() {
         let sum = |first, next| {
@@ -128,13 +129,22 @@ fn empty_products() {
     for isa in Isa::available() {
         let mut c = [1.0; 6];
         let (a, b) = (Matrix::along_rows(&[], 0), Matrix::across_rows(&[], 3));
-        gemm_with(isa, Shape { m: 2, n: 3, k: 0 }, &a, &b, Summation::Add, &mut c, 3);
+        gemm_with(isa, Precision::F32, Shape { m: 2, n: 3, k: 0 }, &a, &b, Summation::Add, &mut c, 3);
         assert_eq!(c, [1.0; 6]);
-        gemm_with(isa, Shape { m: 2, n: 3, k: 0 }, &a, &b, Summation::Bias(&[1.0, 2.0, 3.0]), &mut c, 3);
+        gemm_with(
+            isa,
+            Precision::F32,
+            Shape { m: 2, n: 3, k: 0 },
+            &a,
+            &b,
+            Summation::Bias(&[1.0, 2.0, 3.0]),
+            &mut c,
+            3,
+        );
         assert_eq!(c, [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
-        gemm_with(isa, Shape { m: 2, n: 3, k: 0 }, &a, &b, Summation::Overwrite, &mut c, 3);
+        gemm_with(isa, Precision::F32, Shape { m: 2, n: 3, k: 0 }, &a, &b, Summation::Overwrite, &mut c, 3);
         assert_eq!(c, [0.0; 6]);
-        gemm_with(isa, Shape { m: 0, n: 3, k: 4 }, &a, &b, Summation::Overwrite, &mut [], 3);
+        gemm_with(isa, Precision::F32, Shape { m: 0, n: 3, k: 4 }, &a, &b, Summation::Overwrite, &mut [], 3);
     }
 }
 

@@ -5,7 +5,8 @@ mod kit;
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::geometry::{ConvGeometry, FcGeometry, Maps, Rounding, Window};
 use alexnet_kernels::memory::Buffer;
-use alexnet_kernels::micro_batch::{GRANULE, GradAccumulator, MicroBatch};
+use alexnet_kernels::micro_batch::{GRANULE, GradAccumulator, MicroBatch, granule};
+use alexnet_kernels::precision::Precision;
 use alexnet_kernels::{conv, fc, local, loss};
 use kit::{bits, shapes, single, spread};
 use proptest::prelude::*;
@@ -13,6 +14,10 @@ use std::ops::Range;
 
 /// A layer with weights, computed one micro-batch at a time.
 trait LayerWithWeights: Sync {
+    /// Images that a micro-batch is a multiple of.
+    fn granule(&self) -> usize {
+        GRANULE
+    }
     /// Values of an image's input and output, weights, biases.
     fn lens(&self) -> [usize; 4];
     fn accumulator(&self, batch: usize) -> GradAccumulator;
@@ -31,23 +36,28 @@ trait LayerWithWeights: Sync {
 
 struct Conv {
     g: ConvGeometry,
+    precision: Precision,
 }
 
 impl LayerWithWeights for Conv {
+    fn granule(&self) -> usize {
+        granule(self.precision)
+    }
+
     fn lens(&self) -> [usize; 4] {
         [self.g.input.len(), self.g.output.len(), self.g.weights(), self.g.output.channels]
     }
 
     fn accumulator(&self, batch: usize) -> GradAccumulator {
-        with_buffer(conv::accumulator_len(&self.g, batch))
+        with_buffer(conv::accumulator_len(&self.g, self.precision, batch))
     }
 
     fn forward(&self, micro_batch: MicroBatch, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
-        conv::forward(&self.g, micro_batch, x, w, bias, Epilogue::Relu, y);
+        conv::forward(&self.g, self.precision, micro_batch, x, w, bias, Epilogue::Relu, y);
     }
 
     fn backward_input(&self, micro_batch: MicroBatch, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-        conv::backward_input(&self.g, micro_batch, dy, w, dx);
+        conv::backward_input(&self.g, self.precision, micro_batch, dy, w, dx);
     }
 
     fn accumulate(
@@ -59,7 +69,7 @@ impl LayerWithWeights for Conv {
         dbias: &mut [f32],
         accumulator: &mut GradAccumulator,
     ) {
-        conv::accumulate_gradients(&self.g, micro_batch, x, dy, dw, dbias, accumulator);
+        conv::accumulate_gradients(&self.g, self.precision, micro_batch, x, dy, dw, dbias, accumulator);
     }
 }
 
@@ -99,9 +109,14 @@ impl LayerWithWeights for Local {
 
 struct Fc {
     g: FcGeometry,
+    precision: Precision,
 }
 
 impl LayerWithWeights for Fc {
+    fn granule(&self) -> usize {
+        granule(self.precision)
+    }
+
     fn lens(&self) -> [usize; 4] {
         [self.g.inputs, self.g.outputs, self.g.weights(), self.g.outputs]
     }
@@ -111,11 +126,11 @@ impl LayerWithWeights for Fc {
     }
 
     fn forward(&self, micro_batch: MicroBatch, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
-        fc::forward(&self.g, micro_batch, x, w, bias, y);
+        fc::forward(&self.g, self.precision, micro_batch, x, w, bias, y);
     }
 
     fn backward_input(&self, micro_batch: MicroBatch, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-        fc::backward_input(&self.g, micro_batch.images(), dy, w, dx);
+        fc::backward_input(&self.g, self.precision, micro_batch.images(), dy, w, dx);
     }
 
     fn accumulate(
@@ -127,7 +142,7 @@ impl LayerWithWeights for Fc {
         dbias: &mut [f32],
         accumulator: &mut GradAccumulator,
     ) {
-        fc::accumulate_gradients(&self.g, micro_batch, x, dy, dw, dbias, accumulator);
+        fc::accumulate_gradients(&self.g, self.precision, micro_batch, x, dy, dw, dbias, accumulator);
     }
 }
 
@@ -164,8 +179,8 @@ fn in_micro_batches(
 }
 
 /// Splits a batch at `cuts`, arbitrary numbers that are mapped to granules.
-fn split(batch: usize, cuts: &[usize]) -> Vec<MicroBatch> {
-    let mut at: Vec<usize> = cuts.iter().map(|cut| cut * GRANULE % batch / GRANULE * GRANULE).collect();
+fn split(batch: usize, granule: usize, cuts: &[usize]) -> Vec<MicroBatch> {
+    let mut at: Vec<usize> = cuts.iter().map(|cut| cut * granule % batch / granule * granule).collect();
     at.extend([0, batch]);
     at.sort_unstable();
     at.dedup();
@@ -173,7 +188,7 @@ fn split(batch: usize, cuts: &[usize]) -> Vec<MicroBatch> {
 }
 
 fn check(layer: &impl LayerWithWeights, batch: usize, cuts: &[usize]) {
-    let (inputs, split) = (inputs(layer, batch), split(batch, cuts));
+    let (inputs, split) = (inputs(layer, batch), split(batch, layer.granule(), cuts));
     let whole = bits(&in_micro_batches(layer, batch, &inputs, &[batch.into()]));
     for threads in [1, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -197,17 +212,23 @@ proptest! {
 
     #[test]
     fn convolutions(g in shapes::conv(), batch in 10..60_usize, cuts in cuts()) {
-        check(&Conv { g }, batch, &cuts);
+        for precision in Precision::ALL {
+            check(&Conv { g, precision }, batch, &cuts);
+        }
     }
 
     #[test]
     fn winograd_convolutions((g, batch) in shapes::winograd_conv(), more in 0..40_usize, cuts in cuts()) {
-        check(&Conv { g }, batch + more, &cuts);
+        for precision in Precision::ALL {
+            check(&Conv { g, precision }, batch + more, &cuts);
+        }
     }
 
     #[test]
     fn folded_convolutions((g, batch) in shapes::folded_conv(), more in 9..30_usize, cuts in cuts()) {
-        check(&Conv { g }, batch + more, &cuts);
+        for precision in Precision::ALL {
+            check(&Conv { g, precision }, batch + more, &cuts);
+        }
     }
 
     #[test]
@@ -218,7 +239,9 @@ proptest! {
 
     #[test]
     fn fully_connected(inputs in 1..500_usize, outputs in 1..80_usize, batch in 1..60_usize, cuts in cuts()) {
-        check(&fc_layer(inputs, outputs), batch, &cuts);
+        for precision in Precision::ALL {
+            check(&fc_layer(precision, inputs, outputs), batch, &cuts);
+        }
     }
 
     #[test]
@@ -228,7 +251,7 @@ proptest! {
         let (mut whole, mut cut) = (vec![0.0; logits.len()], vec![0.0; logits.len()]);
         let loss = loss::softmax_loss(&logits, &labels, batch, classes, &mut whole);
         let mut sum = 0.0;
-        for micro_batch in split(batch, &cuts) {
+        for micro_batch in split(batch, GRANULE, &cuts) {
             let images = micro_batch.range();
             let of = images.start * classes..images.end * classes;
             let (logits, dlogits) = (&logits[of.clone()], &mut cut[of]);
@@ -244,34 +267,38 @@ fn conv_layer(side: usize, inputs: usize, outputs: usize, [kernel, stride, pad]:
     ConvGeometry::new(Maps::new(side, side, inputs), outputs, window, 1).unwrap()
 }
 
-fn fc_layer(inputs: usize, outputs: usize) -> Fc {
-    Fc { g: FcGeometry::new(inputs, outputs).unwrap() }
+fn fc_layer(precision: Precision, inputs: usize, outputs: usize) -> Fc {
+    Fc { g: FcGeometry::new(inputs, outputs).unwrap(), precision }
 }
 
 /// Weight gradients so large that there is one sum for the whole batch, and so small that there is one per granule; sums
 /// longer than a block of depth; a last micro-batch of one image.
 #[test]
 fn large_shapes() {
-    check(&Conv { g: conv_layer(13, 160, 136, [3, 1, 1]) }, 28, &[1]);
-    check(&Conv { g: conv_layer(13, 32, 64, [3, 1, 1]) }, 170, &[3, 4, 11]);
-    check(&Conv { g: conv_layer(32, 3, 32, [5, 1, 2]) }, 37, &[1, 3]);
+    for precision in Precision::ALL {
+        check(&Conv { g: conv_layer(13, 160, 136, [3, 1, 1]), precision }, 28, &[1]);
+        check(&Conv { g: conv_layer(13, 32, 64, [3, 1, 1]), precision }, 170, &[3, 4, 11]);
+        check(&Conv { g: conv_layer(32, 3, 32, [5, 1, 2]), precision }, 37, &[1, 3]);
+        check(&fc_layer(precision, 700, 40), 500, &[1, 33, 51]);
+        check(&fc_layer(precision, 40, 700), 2500, &[5, 99]);
+    }
     check(&Local { g: conv_layer(5, 4, 6, [3, 1, 1]) }, 500, &[7, 33, 51]);
-    check(&fc_layer(700, 40), 500, &[1, 33, 51]);
-    check(&fc_layer(40, 700), 2500, &[5, 99]);
 }
 
 /// A non-finite value in one image spoils Winograd's results for others in its plane: those are recomputed, and have the
 /// same bits however the batch is split.
 #[test]
 fn non_finite_values() {
-    let layer = Conv { g: conv_layer(13, 32, 32, [3, 1, 1]) };
-    let mut inputs = inputs(&layer, 40);
-    inputs[0][20 * layer.g.input.len() + 5] = f32::INFINITY;
-    inputs[3][30 * layer.g.output.len() + 5] = f32::MAX;
-    let whole = in_micro_batches(&layer, 40, &inputs, &[40.into()]);
-    let cut = in_micro_batches(&layer, 40, &inputs, &split(40, &[1, 3]));
-    assert!(whole[0].iter().any(|y| y.is_infinite()) && whole[1].iter().any(|dx| dx.abs() > 1e37));
-    assert!(bits(&cut[..2]) == bits(&whole[..2]));
+    for precision in Precision::ALL {
+        let layer = Conv { g: conv_layer(13, 32, 32, [3, 1, 1]), precision };
+        let mut inputs = inputs(&layer, 40);
+        inputs[0][20 * layer.g.input.len() + 5] = f32::INFINITY;
+        inputs[3][30 * layer.g.output.len() + 5] = f32::MAX;
+        let whole = in_micro_batches(&layer, 40, &inputs, &[40.into()]);
+        let cut = in_micro_batches(&layer, 40, &inputs, &split(40, layer.granule(), &[1, 2]));
+        assert!(whole[0].iter().any(|y| y.is_infinite()) && whole[1].iter().any(|dx| dx.abs() > 1e37));
+        assert!(bits(&cut[..2]) == bits(&whole[..2]));
+    }
 }
 
 /// The gradients of some images as a separate batch.
@@ -295,9 +322,9 @@ fn check_order_matters(layer: &impl LayerWithWeights) {
 /// A test of the tests above: a different order of summation changes bits.
 #[test]
 fn the_order_of_sums_matters() {
-    check_order_matters(&Conv { g: conv_layer(13, 160, 136, [3, 1, 1]) });
-    check_order_matters(&Conv { g: conv_layer(13, 32, 64, [3, 1, 1]) });
-    check_order_matters(&Conv { g: conv_layer(9, 4, 6, [3, 2, 1]) });
+    check_order_matters(&Conv { g: conv_layer(13, 160, 136, [3, 1, 1]), precision: Precision::F32 });
+    check_order_matters(&Conv { g: conv_layer(13, 32, 64, [3, 1, 1]), precision: Precision::F32 });
+    check_order_matters(&Conv { g: conv_layer(9, 4, 6, [3, 2, 1]), precision: Precision::F32 });
     check_order_matters(&Local { g: conv_layer(5, 4, 6, [3, 1, 1]) });
-    check_order_matters(&fc_layer(70, 40));
+    check_order_matters(&fc_layer(Precision::F32, 70, 40));
 }

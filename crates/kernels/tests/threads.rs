@@ -5,6 +5,7 @@ mod kit;
 use alexnet_kernels::geometry::{
     ConvGeometry, FcGeometry, Maps, NormGeometry, Normalization, PoolGeometry, Rounding, Window,
 };
+use alexnet_kernels::precision::Precision;
 use alexnet_kernels::sgd::SgdSettings;
 use alexnet_kernels::{fc, sgd};
 use kit::{bits, cases::*, check_threads, single, spread};
@@ -22,6 +23,7 @@ fn convolutions() {
     {
         let g = ConvGeometry::new(Maps::new(23, 21, 30), maps, window, groups).unwrap();
         check_threads(&Conv { g, batch: BATCH });
+        check_threads(&Bf16Conv { g, batch: BATCH });
         check_threads(&Local { g, batch: BATCH });
     }
 }
@@ -30,6 +32,7 @@ fn convolutions() {
 fn fully_connected() {
     check_threads(&Fc::new(1, 1000, 300));
     check_threads(&Fc::new(40, 1000, 300));
+    check_threads(&Bf16Fc::new(40, 1000, 300));
 }
 
 #[test]
@@ -73,9 +76,9 @@ fn steps_report_non_finite_weights() {
     let settings = SgdSettings { learning_rate: 0.1, momentum: 0.9, weight_decay: 0.0 };
     let [x, mut dy] = [vec![0.5; batch * g.inputs], vec![0.1; batch * g.outputs]];
     let [mut w, mut v] = [vec![0.0; g.weights()], vec![0.0; g.weights()]];
-    assert!(fc::step(&g, batch, &x, &dy, &mut w, &mut v, settings));
+    assert!(fc::step(&g, Precision::F32, batch, &x, &dy, &mut w, &mut v, settings));
     dy[g.outputs - 1] = f32::NAN;
-    assert!(!fc::step(&g, batch, &x, &dy, &mut w, &mut v, settings));
+    assert!(!fc::step(&g, Precision::F32, batch, &x, &dy, &mut w, &mut v, settings));
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod shared;
 pub mod topk;
 
 pub use evaluate::{Classifier, Evaluation, ensemble, evaluate};
-pub use predictor::{Predictor, model_path, same_classes};
+pub use predictor::{Predictor, PredictorOptions, model_path, same_classes};
 pub use shared::{Part, evaluate_shared};
 
 #[cfg(test)]

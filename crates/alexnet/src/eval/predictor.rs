@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::evaluate::{Classifier, add_probabilities};
 use crate::data::{Image, Preprocess, View};
-use crate::engine::Engine;
+use crate::engine::{Engine, Options};
 use crate::model::{Model, layout};
+use crate::net::Precision;
 use crate::{Error, Result};
 
 /// A model, loaded from a file and verified with its golden samples.
@@ -24,17 +25,40 @@ pub struct Predictor {
     engine: Box<dyn Engine>,
 }
 
+/// How a model is opened for inference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PredictorOptions {
+    /// Maximum number of views per call. Default: 1.
+    pub batch: usize,
+    /// Number of threads. Default: all cores.
+    pub threads: usize,
+    /// The format of the operands of products. Default: `None`, that of the recipe.
+    pub precision: Option<Precision>,
+    /// Whether the weights of fully connected layers are stored in half precision (binary16): faster on single images.
+    /// Default: `false`.
+    pub half: bool,
+}
+
+impl Default for PredictorOptions {
+    fn default() -> Self {
+        let Options { batch, threads, .. } = Options::default();
+        Self { batch, threads, precision: None, half: false }
+    }
+}
+
 impl Predictor {
-    /// Loads the model at `path`, a file or a run folder (see [`model_path`]), for `batch` views at once with `threads`
-    /// threads. With `f16_weights`, the weights of fully connected layers are then converted to half precision.
+    /// Loads the model at `path`, a file or a run folder (see [`model_path`]).
     ///
     /// # Errors
     /// Returns an error if there is no model, if it is damaged, or if verification with its golden samples fails.
-    pub fn load(path: &Path, batch: usize, threads: usize, f16_weights: bool) -> Result<Self> {
+    pub fn load(path: &Path, options: &PredictorOptions) -> Result<Self> {
+        let PredictorOptions { batch, threads, precision, half } = *options;
         let path = model_path(path)?;
         let model = Model::load(&path)?;
-        let mut engine = model.engine(batch, threads).map_err(|error| error.context(path.display()))?;
-        if f16_weights {
+        let precision = precision.unwrap_or(model.recipe.precision);
+        let mut engine =
+            model.engine_at(batch, threads, precision).map_err(|error| error.context(path.display()))?;
+        if half {
             engine.convert_fc_to_f16()?;
         }
         let Model { recipe, classes, preprocess, summary, .. } = model;

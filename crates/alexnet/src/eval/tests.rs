@@ -64,7 +64,7 @@ fn predictor(folder: &Path, scale: f32, batch: usize) -> Predictor {
         crate::model::Golden::record(&mut *engine, &model.preprocess, model.golden.images).unwrap();
     let path = folder.join(format!("model-{scale}.safetensors"));
     model.save(&path).unwrap();
-    Predictor::load(&path, batch, 1, false).unwrap()
+    Predictor::load(&path, &PredictorOptions { batch, threads: 1, ..PredictorOptions::default() }).unwrap()
 }
 
 fn engine(model: &crate::model::Model) -> Box<dyn crate::engine::Engine> {
@@ -161,7 +161,9 @@ fn photos_are_rotated_for_models_trained_on_upright_photos() {
     exif.preprocess.orientation = Orientation::Exif;
     let path = models.path().join("exif.safetensors");
     exif.save(&path).unwrap();
-    let mut exif = Predictor::load(&path, 4, 1, false).unwrap();
+    let mut exif =
+        Predictor::load(&path, &PredictorOptions { batch: 4, threads: 1, ..PredictorOptions::default() })
+            .unwrap();
     let mut stored = predictor(models.path(), 1.0, 4);
     for (predictor, is_upright) in [(&mut exif, true), (&mut stored, false)] {
         let mut loss = 0.0;

@@ -6,7 +6,7 @@ use super::golden::Golden;
 use crate::Result;
 use crate::data::Preprocess;
 use crate::engine::{self, Device, Engine, Options, Tensor};
-use crate::net::{Network, Recipe};
+use crate::net::{Network, Precision, Recipe};
 
 /// The version of model files that this program writes, and the newest version that it reads. Files of version 1 have no
 /// digest.
@@ -80,7 +80,17 @@ impl Model {
     /// # Errors
     /// Returns an error if there is not enough memory, if threads cannot be started, or if [`Model::verify`] fails.
     pub fn engine(&self, batch: usize, threads: usize) -> Result<Box<dyn Engine>> {
-        let mut engine = engine::open(Device::Cpu, self.network()?, &Options::inference(batch, threads))?;
+        self.engine_at(batch, threads, self.recipe.precision)
+    }
+
+    /// [`Model::engine`] with a precision of products other than that of the recipe.
+    ///
+    /// # Errors
+    /// See [`Model::engine`].
+    pub fn engine_at(&self, batch: usize, threads: usize, precision: Precision) -> Result<Box<dyn Engine>> {
+        let recipe = Recipe { precision, ..self.recipe.clone() };
+        let network = Network::new(&recipe, self.classes.len())?;
+        let mut engine = engine::open(Device::Cpu, network, &Options::inference(batch, threads))?;
         engine.load(&self.parameters)?;
         self.verify(&mut *engine)?;
         Ok(engine)
@@ -89,8 +99,9 @@ impl Model {
     /// Verifies that `engine`, which has loaded the parameters of the model, computes the logits of the golden samples.
     ///
     /// # Errors
-    /// Returns an error if the logits differ from those in the file by a relative root mean square of 1e-3 or more.
+    /// Returns an error if the logits differ from those in the file by a relative root mean square of 1e-3 or more, or 0.15
+    /// with bfloat16 operands.
     pub fn verify(&self, engine: &mut dyn Engine) -> Result<()> {
-        self.golden.verify(engine, &self.preprocess)
+        self.golden.verify(engine, &self.preprocess, self.recipe.precision)
     }
 }

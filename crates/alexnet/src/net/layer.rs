@@ -7,6 +7,8 @@ use alexnet_kernels::geometry::{
     Window,
 };
 
+use alexnet_kernels::precision::Precision;
+
 use super::recipe::{ConvSpec, DropoutScale, LayerSpec, PoolKind, PoolSpec, RoundingSpec, Spec, WeightSpec};
 use crate::{Error, Result};
 
@@ -21,6 +23,8 @@ pub struct Layer {
     pub output: Maps,
     /// The computation.
     pub operation: Operation,
+    /// The format of the operands of its products, if it has any.
+    pub precision: Precision,
 }
 
 /// The computation of a layer, with validated geometry.
@@ -74,7 +78,7 @@ impl Layer {
     ///
     /// # Errors
     /// Returns an error if the layer does not fit its input.
-    pub(super) fn new(spec: &LayerSpec, input: Maps, classes: usize) -> Result<Self> {
+    pub(super) fn new(spec: &LayerSpec, input: Maps, classes: usize, precision: Precision) -> Result<Self> {
         let refuse = |settings: String, error: GeometryError, help: String| {
             Error::usage(format!("layer {} ({settings}), input {input}: {error}", spec.name)).help(help)
         };
@@ -148,7 +152,7 @@ impl Layer {
             | Operation::Activation(_)
             | Operation::Dropout { .. } => input,
         };
-        Ok(Self { name: spec.name.clone(), input, output, operation })
+        Ok(Self { name: spec.name.clone(), input, output, operation, precision })
     }
 
     /// Returns the `kind` of the layer in a recipe.

@@ -27,6 +27,7 @@ mod recipe;
 mod settings;
 pub mod show;
 
+pub use alexnet_kernels::precision::Precision;
 pub use diff::diff;
 pub use edit::{Change, Edit};
 pub use effect::RecipeUse;

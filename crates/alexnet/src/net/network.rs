@@ -5,6 +5,7 @@ use alexnet_kernels::geometry::{ConvGeometry, Maps};
 use super::layer::{Layer, Operation};
 use super::recipe::Recipe;
 use crate::{Error, Result};
+use alexnet_kernels::precision::Precision;
 
 /// A chain of layers with all shapes resolved for an input size and a number of classes.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,11 +61,16 @@ impl Network {
         let mut total = Size::default();
         for spec in &recipe.layers {
             let input = layers.last().map_or(input, |layer| layer.output);
-            let layer = Layer::new(spec, input, classes)?;
+            let layer = Layer::new(spec, input, classes, recipe.precision)?;
             total.add(&layer)?;
             layers.push(layer);
         }
         Ok(Self { input, classes, layers })
+    }
+
+    /// Returns the format of the operands of products, which all layers share.
+    pub fn precision(&self) -> Precision {
+        self.layers.last().map_or(Precision::F32, |layer| layer.precision)
     }
 
     /// Returns the number of weights and biases of all layers.

@@ -1,9 +1,10 @@
 //! The recipe: a whole experiment as data. These are the types; `parse` reads and checks them.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::edit::Edit;
 use crate::format::decimal;
+use alexnet_kernels::precision::Precision;
 
 /// A whole experiment as data: a file in `recipes/`, or the user's own.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,6 +17,9 @@ pub struct Recipe {
     pub source: String,
     /// The number of classes when no data determines it.
     pub classes: usize,
+    /// The format of the operands of products, in training and inference. Omitted from the TOML for single precision.
+    #[serde(skip_serializing_if = "is_f32", serialize_with = "name_of")]
+    pub precision: Precision,
     /// How an image becomes the input of the network.
     pub input: Input,
     /// Random changes to images in training.
@@ -35,6 +39,14 @@ pub struct Recipe {
     /// The layers, first to last. The last one is fully connected and has no `units`: it has one output per class.
     #[serde(rename = "layer")]
     pub layers: Vec<LayerSpec>,
+}
+
+fn is_f32(precision: &Precision) -> bool {
+    *precision == Precision::F32
+}
+
+fn name_of<S: Serializer>(precision: &Precision, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(precision.name())
 }
 
 /// One difference from the paper.

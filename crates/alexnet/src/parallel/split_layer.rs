@@ -141,5 +141,5 @@ pub(super) fn part(
         Operation::Dropout { rate, scale } => Operation::Dropout { rate: *rate, scale: *scale },
     };
     let output = Maps { channels: output.len, ..layer.output };
-    Ok(Layer { name: layer.name.clone(), input, output, operation })
+    Ok(Layer { name: layer.name.clone(), input, output, operation, precision: layer.precision })
 }

@@ -22,6 +22,8 @@ const MIN_SECONDS: f64 = 1.0;
 pub struct Speed {
     /// Name of the recipe.
     pub recipe: String,
+    /// The format of the operands of products: `f32` or `bf16`.
+    pub precision: &'static str,
     /// Images per step.
     pub batch: usize,
     /// Compute threads.
@@ -118,6 +120,7 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
     };
     Ok(Speed {
         recipe: recipe.name.clone(),
+        precision: recipe.precision.name(),
         batch,
         threads,
         half,

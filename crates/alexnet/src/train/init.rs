@@ -71,6 +71,7 @@ mod tests {
 
     use super::*;
     use crate::net::{Operation, WeightSpec};
+    use alexnet_kernels::precision::Precision;
 
     fn fc(name: &str, inputs: usize, outputs: usize, init: Init, bias: f32) -> Layer {
         Layer {
@@ -81,6 +82,7 @@ mod tests {
                 FcGeometry { inputs, outputs },
                 WeightSpec { init, bias, ..WeightSpec::default() },
             ),
+            precision: Precision::F32,
         }
     }
 

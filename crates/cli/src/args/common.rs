@@ -2,7 +2,9 @@
 
 use clap::Args;
 
-use super::values::{views, whole};
+use super::values::{precision, views, whole};
+use alexnet::eval::PredictorOptions;
+use alexnet::net::Precision;
 
 /// Options of every command.
 #[derive(Clone, Copy, Debug, Args)]
@@ -31,12 +33,22 @@ impl MachineArgs {
     }
 }
 
-/// How weights are stored in memory.
+/// The precision of inference.
 #[derive(Debug, Args)]
 pub(crate) struct PrecisionArgs {
+    /// Format of the operands of products: f32, or bf16, faster on processors that multiply it [default: the recipe's]
+    #[arg(long, value_name = "f32|bf16", value_parser = precision())]
+    pub(crate) precision: Option<Precision>,
     /// Keep fully connected weights in half precision: faster on single images, logits change in the fourth digit
     #[arg(long)]
     pub(crate) half: bool,
+}
+
+impl PrecisionArgs {
+    /// The options of a model for `batch` views at once.
+    pub(crate) fn options(&self, batch: usize, threads: usize) -> PredictorOptions {
+        PredictorOptions { batch, threads, precision: self.precision, half: self.half }
+    }
 }
 
 /// Which crops of an image are classified.

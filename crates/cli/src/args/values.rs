@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 
+use alexnet::net::Precision;
 use alexnet::parallel::cost::link::{Link, parse_bandwidth, parse_latency};
 use alexnet::train::origin::newest;
 
@@ -32,6 +33,13 @@ pub(super) fn run_folder() -> impl TypedValueParser<Value = PathBuf> {
 
 pub(super) fn views() -> impl TypedValueParser<Value = usize> {
     PossibleValuesParser::new(["1", "10"]).map(|views| if views == "10" { 10 } else { 1 })
+}
+
+/// A precision of products.
+pub(super) fn precision() -> impl TypedValueParser<Value = Precision> {
+    let parse = |name: String| Precision::ALL.into_iter().find(|precision| precision.name() == name);
+    PossibleValuesParser::new(Precision::ALL.map(Precision::name))
+        .map(move |name| parse(name).expect("one of the possible values"))
 }
 
 /// A whole number in `range`.

@@ -30,7 +30,8 @@ pub(crate) fn run(args: &EvalArgs, cluster: &Cluster, out: &mut Output) -> Comma
     let data = Dataset::open(&args.data)?;
     data.notes.iter().for_each(|text| out.note(text));
     let threads = cluster.threads(args.machine.threads());
-    let load = |path| Predictor::load(path, args.batch as usize, threads, args.precision.half);
+    let options = args.precision.options(args.batch as usize, threads);
+    let load = |path| Predictor::load(path, &options);
     let mut models = args.models.iter().map(|path| load(path)).collect::<Result<Vec<Predictor>>>()?;
     same_classes(&models)?;
     check_each_once(&models)?;

@@ -97,7 +97,7 @@ fn load(name: &str) -> alexnet::Result<Recipe> {
 /// Loads a recipe and applies `--set`.
 fn changed(name: &str, set: &[(String, String)], out: &Output) -> alexnet::Result<Recipe> {
     let mut recipe = load(name)?;
-    settings::apply(&mut recipe, set, None, RecipeUse::Display, out)?;
+    settings::apply(&mut recipe, set, &[], RecipeUse::Display, out)?;
     Ok(recipe)
 }
 

@@ -12,6 +12,7 @@ use crate::cluster::Cluster;
 use crate::command_line::command_line;
 use crate::output::Output;
 use crate::recipe::run_recipe;
+use crate::settings::Shorthand;
 use crate::{classes, settings};
 use alexnet::data::{Dataset, embedded};
 use alexnet::error::shell;
@@ -143,7 +144,17 @@ fn folder(args: &TrainArgs, resumed: Option<&Path>) -> RunFolder {
     }
 }
 
-/// The recipe with `--set`, `--epochs`, and `--freeze` applied, and validated as a whole.
+/// The options that stand for settings of the recipe.
+fn shorthands(args: &TrainArgs) -> Vec<Shorthand> {
+    let epochs = args.epochs.map(|epochs| epochs.to_string());
+    let precision = args.precision.map(|precision| precision.name().to_owned());
+    [("--epochs", "schedule.epochs", epochs), ("--precision", "precision", precision)]
+        .into_iter()
+        .filter_map(|(option, key, value)| Some(Shorthand { option, key, value: value? }))
+        .collect()
+}
+
+/// The recipe with `--set`, `--epochs`, `--precision`, and `--freeze` applied, and validated as a whole.
 fn recipe(args: &TrainArgs, resumed: Option<&Path>, out: &Output) -> Result<Recipe> {
     let mut recipe = match (&args.recipe, &args.init, resumed) {
         (Some(recipe), _, _) => Recipe::load(recipe)?,
@@ -154,7 +165,7 @@ fn recipe(args: &TrainArgs, resumed: Option<&Path>, out: &Output) -> Result<Reci
         }
         (None, None, None) => return Err(Error::usage("no recipe given").help("pass `--recipe small`")),
     };
-    settings::apply(&mut recipe, &args.set, args.epochs, RecipeUse::Training, out)?;
+    settings::apply(&mut recipe, &args.set, &shorthands(args), RecipeUse::Training, out)?;
     for (i, layer) in args.freeze.iter().enumerate() {
         let change = Change::Freeze(layer.clone());
         change.check(&recipe).map_err(|error| error.context(format!("--freeze {layer}")))?;

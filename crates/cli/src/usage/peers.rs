@@ -113,7 +113,12 @@ const PEERS: &[Peer] = &[
         ),
     },
     Peer {
-        options: &["amp", "fp16", "bf16", "precision", "dtype"],
+        options: &["amp", "bf16", "dtype", "mixed-precision"],
+        commands: &["train", "eval", "classify", "bench"],
+        instead: Sentence("`--precision bf16` multiplies bfloat16 values"),
+    },
+    Peer {
+        options: &["fp16"],
         commands: &["eval", "classify", "bench"],
         instead: Sentence("`--half` keeps fully connected weights in half precision"),
     },

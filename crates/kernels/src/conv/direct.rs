@@ -1,10 +1,11 @@
 //! The three passes as matrix products over patches: `Y = X W`, `dX = dY W^T`, `dW = X^T dY`.
 
 use crate::activation::Epilogue;
-use crate::gemm::{Matrix, Shape, Summation, gemm};
+use crate::gemm::{Matrix, Shape, Summation, gemm_in};
 use crate::geometry::ConvGeometry;
 use crate::micro_batch::{GRANULE, GradAccumulator, MicroBatch};
 use crate::patches::{Grid, Patches, TapWeights, Transposed, positions_that_see};
+use crate::precision::Precision;
 use crate::reduce::{add_rows, narrow};
 use crate::scratch;
 use std::ops::Range;
@@ -15,6 +16,7 @@ const FEW: usize = 128;
 /// `y = bias + sum w x`, then the epilogue.
 pub(super) fn forward(
     g: &ConvGeometry,
+    precision: Precision,
     batch: usize,
     x: &[f32],
     w: &[f32],
@@ -27,18 +29,33 @@ pub(super) fn forward(
         let outputs = channels(group, shape.n);
         let sum = Summation::Bias(&bias[outputs.clone()]);
         let y = tail(y, outputs.start);
-        gemm(shape, &patches(g, group, x), &Matrix::across_rows(w, shape.n), sum, y, g.output.channels);
+        gemm_in(
+            precision,
+            shape,
+            &patches(g, group, x),
+            &Matrix::across_rows(w, shape.n),
+            sum,
+            y,
+            g.output.channels,
+        );
     }
     epilogue.apply(y);
 }
 
 /// The input gradient. Input pixels fall into `stride * stride` phases; those of one phase are seen through the same
 /// taps, so each phase is a convolution of `dy` with stride 1.
-pub(super) fn backward_input(g: &ConvGeometry, batch: usize, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+pub(super) fn backward_input(
+    g: &ConvGeometry,
+    precision: Precision,
+    batch: usize,
+    dy: &[f32],
+    w: &[f32],
+    dx: &mut [f32],
+) {
     for group in 0..g.groups {
         for y in 0..g.window.stride.min(g.input.height) {
             for x in 0..g.window.stride.min(g.input.width) {
-                backward_phase(g, batch, group, [y, x], dy, w, dx);
+                backward_phase(g, precision, batch, group, [y, x], dy, w, dx);
             }
         }
     }
@@ -47,6 +64,7 @@ pub(super) fn backward_input(g: &ConvGeometry, batch: usize, dy: &[f32], w: &[f3
 /// The gradient of one group's inputs at every `stride`-th pixel from `(first_y, first_x)` on.
 fn backward_phase(
     g: &ConvGeometry,
+    precision: Precision,
     batch: usize,
     group: usize,
     [first_y, first_x]: [usize; 2],
@@ -75,11 +93,11 @@ fn backward_phase(
     let shape = Shape { m: batch * grid.height * grid.width, n: inputs.len(), k: patches.depth() };
     if stride == 1 {
         let dx = tail(dx, inputs.start);
-        return gemm(shape, &patches, &weights, Summation::Overwrite, dx, g.input.channels);
+        return gemm_in(precision, shape, &patches, &weights, Summation::Overwrite, dx, g.input.channels);
     }
     // The pixels of a phase are not evenly spaced in memory: they are computed apart and copied.
     scratch::with(shape.m * shape.n, |phase| {
-        gemm(shape, &patches, &weights, Summation::Overwrite, phase, shape.n);
+        gemm_in(precision, shape, &patches, &weights, Summation::Overwrite, phase, shape.n);
         for (index, values) in phase.chunks_exact(shape.n).enumerate() {
             let (line, gx) = (index / grid.width, index % grid.width);
             let (image, gy) = (line / grid.height, line % grid.height);
@@ -93,6 +111,7 @@ fn backward_phase(
 /// The weight and bias gradients. Granules are summed one by one and added in order; short sums are one chain.
 pub(super) fn accumulate_gradients(
     g: &ConvGeometry,
+    precision: Precision,
     micro_batch: MicroBatch,
     x: &[f32],
     dy: &[f32],
@@ -118,7 +137,7 @@ pub(super) fn accumulate_gradients(
         let sum = if is_chain { Summation::chained(piece) } else { Summation::blocked(piece) };
         for (group, dw) in dw.chunks_exact_mut(m * n).enumerate() {
             let dy = Matrix::across_rows(&dy[channels(group, n).start.min(dy.len())..], g.output.channels);
-            gemm(shape, &Transposed(patches(g, group, x)), &dy, sum, dw, n);
+            gemm_in(precision, shape, &Transposed(patches(g, group, x)), &dy, sum, dw, n);
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod reference;
 use crate::activation::Epilogue;
 use crate::geometry::{ConvGeometry, Maps};
 use crate::micro_batch::{AccumulatorParts, GradAccumulator, MicroBatch};
+use crate::precision::Precision;
 use crate::scratch;
 use crate::slices::check_len;
 use crate::winograd::Winograd;
@@ -32,6 +33,7 @@ use std::ops::Range;
 /// If a slice's length does not match the geometry.
 pub fn forward(
     g: &ConvGeometry,
+    precision: Precision,
     micro_batch: impl Into<MicroBatch>,
     x: &[f32],
     w: &[f32],
@@ -46,13 +48,13 @@ pub fn forward(
     check_len!(y, micro_batch.images() * g.output.len());
     winograd_or_direct(
         micro_batch,
-        |images| Winograd::select(g, images),
+        |images| Winograd::select(g, precision, images),
         |winograd, images| {
             let (x, y) = (&x[span(&images, g.input)], &mut y[span(&images, g.output)]);
             match winograd {
                 Some(winograd) => winograd.forward(x, w, bias, epilogue, y),
                 None => {
-                    direct::forward(g, images.len(), x, w, bias, epilogue, y);
+                    direct::forward(g, precision, images.len(), x, w, bias, epilogue, y);
                     true
                 }
             }
@@ -61,18 +63,24 @@ pub fn forward(
 }
 
 /// Values that [`transform_weights`] writes; 0 if a pass of `batch` images does not transform the weights.
-pub fn transformed_len(g: &ConvGeometry, batch: usize) -> usize {
-    Winograd::select(g, batch.into()).map_or(0, |winograd| winograd.transformed_weights())
+pub fn transformed_len(g: &ConvGeometry, precision: Precision, batch: usize) -> usize {
+    Winograd::select(g, precision, batch.into()).map_or(0, |winograd| winograd.transformed_weights())
 }
 
 /// Transforms weights for [`forward_transformed`], once instead of in every pass.
 ///
 /// # Panics
 /// If a slice's length does not match the geometry.
-pub fn transform_weights(g: &ConvGeometry, batch: usize, w: &[f32], transformed: &mut [f32]) {
+pub fn transform_weights(
+    g: &ConvGeometry,
+    precision: Precision,
+    batch: usize,
+    w: &[f32],
+    transformed: &mut [f32],
+) {
     check_len!(w, g.weights());
-    check_len!(transformed, transformed_len(g, batch));
-    if let Some(winograd) = Winograd::select(g, batch.into()) {
+    check_len!(transformed, transformed_len(g, precision, batch));
+    if let Some(winograd) = Winograd::select(g, precision, batch.into()) {
         winograd.transform(w, transformed);
     }
 }
@@ -92,6 +100,7 @@ pub struct ConvWeights<'a> {
 /// If a slice's length does not match the geometry.
 pub fn forward_transformed(
     g: &ConvGeometry,
+    precision: Precision,
     micro_batch: impl Into<MicroBatch>,
     x: &[f32],
     weights: ConvWeights,
@@ -107,13 +116,13 @@ pub fn forward_transformed(
     check_len!(y, micro_batch.images() * g.output.len());
     winograd_or_direct(
         micro_batch,
-        |images| Winograd::select_transformed(g, images, transformed.len()),
+        |images| Winograd::select_transformed(g, precision, images, transformed.len()),
         |winograd, images| {
             let (x, y) = (&x[span(&images, g.input)], &mut y[span(&images, g.output)]);
             match winograd {
                 Some(winograd) => winograd.forward_transformed(x, transformed, bias, epilogue, y),
                 None => {
-                    direct::forward(g, images.len(), x, w, bias, epilogue, y);
+                    direct::forward(g, precision, images.len(), x, w, bias, epilogue, y);
                     true
                 }
             }
@@ -128,6 +137,7 @@ pub fn forward_transformed(
 /// If a slice's length does not match the geometry.
 pub fn backward_input(
     g: &ConvGeometry,
+    precision: Precision,
     micro_batch: impl Into<MicroBatch>,
     dy: &[f32],
     w: &[f32],
@@ -139,13 +149,13 @@ pub fn backward_input(
     check_len!(dx, micro_batch.images() * g.input.len());
     winograd_or_direct(
         micro_batch,
-        |images| Winograd::select_input_gradient(g, images),
+        |images| Winograd::select_input_gradient(g, precision, images),
         |winograd, images| {
             let (dy, dx) = (&dy[span(&images, g.output)], &mut dx[span(&images, g.input)]);
             match winograd {
                 Some(winograd) => winograd.backward_input(dy, w, dx),
                 None => {
-                    direct::backward_input(g, images.len(), dy, w, dx);
+                    direct::backward_input(g, precision, images.len(), dy, w, dx);
                     true
                 }
             }
@@ -160,18 +170,19 @@ pub fn backward_input(
 /// If a slice's length does not match the geometry.
 pub fn backward_weights(
     g: &ConvGeometry,
+    precision: Precision,
     batch: usize,
     x: &[f32],
     dy: &[f32],
     dw: &mut [f32],
     dbias: &mut [f32],
 ) {
-    accumulate_gradients(g, batch.into(), x, dy, dw, dbias, &mut GradAccumulator::default());
+    accumulate_gradients(g, precision, batch.into(), x, dy, dw, dbias, &mut GradAccumulator::default());
 }
 
 /// Values of the buffer of a [`GradAccumulator`] for batches of up to `batch` images.
-pub fn accumulator_len(g: &ConvGeometry, batch: usize) -> usize {
-    Winograd::most_gradient_sums(g, batch)
+pub fn accumulator_len(g: &ConvGeometry, precision: Precision, batch: usize) -> usize {
+    Winograd::most_gradient_sums(g, precision, batch)
 }
 
 /// [`backward_weights`] for one micro-batch. Call it for each micro-batch of a batch in order, with the same `dw`,
@@ -185,6 +196,7 @@ pub fn accumulator_len(g: &ConvGeometry, batch: usize) -> usize {
 /// If a slice's length does not match the geometry.
 pub fn accumulate_gradients(
     g: &ConvGeometry,
+    precision: Precision,
     micro_batch: MicroBatch,
     x: &[f32],
     dy: &[f32],
@@ -196,8 +208,8 @@ pub fn accumulate_gradients(
     check_len!(dy, micro_batch.images() * g.output.len());
     check_len!(dw, g.weights());
     check_len!(dbias, g.output.channels);
-    let Some(winograd) = Winograd::select(g, micro_batch) else {
-        return direct::accumulate_gradients(g, micro_batch, x, dy, dw, dbias, accumulator);
+    let Some(winograd) = Winograd::select(g, precision, micro_batch) else {
+        return direct::accumulate_gradients(g, precision, micro_batch, x, dy, dw, dbias, accumulator);
     };
     let add = |u: &mut [f32], biases: &mut [f64], dw: &mut [f32], dbias: &mut [f32]| {
         winograd.add_gradient(x, dy, u, biases);
@@ -217,7 +229,7 @@ pub fn accumulate_gradients(
     let is_finite =
         scratch::with(len, |u| add(u, accumulator.biases(micro_batch, g.output.channels), dw, dbias));
     if !is_finite {
-        direct::accumulate_gradients(g, micro_batch, x, dy, dw, dbias, accumulator);
+        direct::accumulate_gradients(g, precision, micro_batch, x, dy, dw, dbias, accumulator);
     }
 }
 

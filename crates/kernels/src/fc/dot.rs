@@ -2,6 +2,7 @@
 //! speed of memory.
 
 use super::transpose::transpose_into;
+use crate::bf16;
 use crate::f16::to_f32;
 use crate::geometry::FcGeometry;
 use crate::isa::Isa;
@@ -36,6 +37,31 @@ impl Weight for f32 {
 
     fn value(self) -> f32 {
         self
+    }
+}
+
+/// bfloat16, by its bits.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Bf16(u16);
+
+impl Bf16 {
+    /// Values by their bits.
+    pub(super) fn of(bits: &[u16]) -> &[Self] {
+        // SAFETY: the struct has the layout of its only field.
+        unsafe { std::slice::from_raw_parts(bits.as_ptr().cast(), bits.len()) }
+    }
+}
+
+impl Weight for Bf16 {
+    #[inline(always)]
+    unsafe fn load<V: Vector>(from: *const Self) -> V {
+        // SAFETY: guaranteed by the caller.
+        unsafe { V::load_bf16(from.cast()) }
+    }
+
+    fn value(self) -> f32 {
+        bf16::to_f32(self.0)
     }
 }
 

@@ -3,19 +3,22 @@
 //! # Shapes
 //! `x, dx: [batch, inputs]`, `y, dy: [batch, outputs]`, `w, dw: [outputs, inputs]`, `bias, dbias: [outputs]`.
 
+mod bf16;
 mod dot;
 mod f16;
 pub mod reference;
 mod transpose;
 
-use crate::gemm::{LONGEST_IN_BLOCKS, Matrix, Operand, Shape, Summation, gemm, gemm_blocks};
+use crate::gemm::{LONGEST_IN_BLOCKS, Matrix, Operand, Shape, Summation, gemm_blocks, gemm_in};
 use crate::geometry::FcGeometry;
 use crate::micro_batch::{GradAccumulator, MicroBatch};
+use crate::precision::Precision;
 use crate::reduce::{add_rows, narrow};
 use crate::scratch;
 use crate::sgd::{SgdSettings, step_chunk};
 use crate::shared::Shared;
 use crate::slices::check_len;
+use bf16::Bf16Weights;
 use f16::F16Weights;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +35,7 @@ const FEW: usize = 8;
 /// If a slice's length does not match the geometry.
 pub fn forward(
     g: &FcGeometry,
+    precision: Precision,
     micro_batch: impl Into<MicroBatch>,
     x: &[f32],
     w: &[f32],
@@ -43,10 +47,10 @@ pub fn forward(
     check_len!(w, g.weights());
     check_len!(bias, g.outputs);
     check_len!(y, micro_batch.images() * g.outputs);
-    if micro_batch.batch() <= FEW {
+    if micro_batch.batch() <= FEW && precision == Precision::F32 {
         return dot::forward(g, x, w, bias, y);
     }
-    forward_by_product(g, micro_batch.images(), x, &Matrix::along_rows(w, g.inputs), bias, y);
+    forward_by_product(g, precision, micro_batch.images(), x, &Matrix::along_rows(w, g.inputs), bias, y);
 }
 
 /// [`forward`] with weights in half precision (see [`crate::f16`]); all arithmetic is in single precision.
@@ -70,12 +74,38 @@ pub fn forward_f16(
         return dot::forward(g, x, w, bias, y);
     }
     let weights = F16Weights { values: w, inputs: g.inputs };
-    forward_by_product(g, micro_batch.images(), x, &weights, bias, y);
+    forward_by_product(g, Precision::F32, micro_batch.images(), x, &weights, bias, y);
+}
+
+/// [`forward`] with weights that are stored as bfloat16 (see [`crate::bf16`]). In batches of up to 8 images, `x` is not
+/// rounded.
+///
+/// # Panics
+/// If a slice's length does not match the geometry.
+pub fn forward_bf16(
+    g: &FcGeometry,
+    micro_batch: impl Into<MicroBatch>,
+    x: &[f32],
+    w: &[u16],
+    bias: &[f32],
+    y: &mut [f32],
+) {
+    let micro_batch = micro_batch.into();
+    check_len!(x, micro_batch.images() * g.inputs);
+    check_len!(w, g.weights());
+    check_len!(bias, g.outputs);
+    check_len!(y, micro_batch.images() * g.outputs);
+    if micro_batch.batch() <= FEW {
+        return dot::forward(g, x, dot::Bf16::of(w), bias, y);
+    }
+    let weights = Bf16Weights { values: w, inputs: g.inputs };
+    forward_by_product(g, Precision::Bf16, micro_batch.images(), x, &weights, bias, y);
 }
 
 /// `y^T = w x^T`, transposed back. With the weights, the larger matrix, on the left, each thread packs the rows it uses.
 fn forward_by_product(
     g: &FcGeometry,
+    precision: Precision,
     images: usize,
     x: &[f32],
     w: &dyn Operand,
@@ -84,7 +114,15 @@ fn forward_by_product(
 ) {
     scratch::with(y.len(), |transposed| {
         let shape = Shape { m: g.outputs, n: images, k: g.inputs };
-        gemm(shape, w, &Matrix::along_rows(x, g.inputs), Summation::Overwrite, transposed, images);
+        gemm_in(
+            precision,
+            shape,
+            w,
+            &Matrix::along_rows(x, g.inputs),
+            Summation::Overwrite,
+            transposed,
+            images,
+        );
         transpose_into(transposed, g.outputs, Some(bias), y);
     });
 }
@@ -93,14 +131,21 @@ fn forward_by_product(
 ///
 /// # Panics
 /// If a slice's length does not match the geometry.
-pub fn backward_input(g: &FcGeometry, batch: usize, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+pub fn backward_input(
+    g: &FcGeometry,
+    precision: Precision,
+    batch: usize,
+    dy: &[f32],
+    w: &[f32],
+    dx: &mut [f32],
+) {
     check_len!(dy, batch * g.outputs);
     check_len!(w, g.weights());
     check_len!(dx, batch * g.inputs);
     scratch::with(dx.len(), |transposed| {
         let shape = Shape { m: g.inputs, n: batch, k: g.outputs };
         let (w, dy) = (Matrix::across_rows(w, g.inputs), Matrix::along_rows(dy, g.outputs));
-        gemm(shape, &w, &dy, Summation::Overwrite, transposed, batch);
+        gemm_in(precision, shape, &w, &dy, Summation::Overwrite, transposed, batch);
         transpose_into(transposed, g.inputs, None, dx);
     });
 }
@@ -111,6 +156,7 @@ pub fn backward_input(g: &FcGeometry, batch: usize, dy: &[f32], w: &[f32], dx: &
 /// As [`backward_input`], or if there are not as many units.
 pub fn backward_input_of_units(
     g: &FcGeometry,
+    precision: Precision,
     batch: usize,
     dy: &[f32],
     w: &[f32],
@@ -127,7 +173,7 @@ pub fn backward_input_of_units(
         let shape = Shape { m: g.inputs, n: batch, k: units.len() };
         let w = Matrix::across_rows(&w[units.start * g.inputs..units.end * g.inputs], g.inputs);
         let dy = Matrix::along_rows(&dy[units.start..], g.outputs);
-        gemm(shape, &w, &dy, Summation::Overwrite, transposed, batch);
+        gemm_in(precision, shape, &w, &dy, Summation::Overwrite, transposed, batch);
         transpose_into(transposed, g.inputs, None, dx);
     });
 }
@@ -138,13 +184,14 @@ pub fn backward_input_of_units(
 /// If a slice's length does not match the geometry.
 pub fn backward_weights(
     g: &FcGeometry,
+    precision: Precision,
     batch: usize,
     x: &[f32],
     dy: &[f32],
     dw: &mut [f32],
     dbias: &mut [f32],
 ) {
-    accumulate_gradients(g, batch.into(), x, dy, dw, dbias, &mut GradAccumulator::default());
+    accumulate_gradients(g, precision, batch.into(), x, dy, dw, dbias, &mut GradAccumulator::default());
 }
 
 /// [`backward_weights`] for one micro-batch. Call it for each micro-batch of a batch in order, with the same `dw`,
@@ -157,6 +204,7 @@ pub fn backward_weights(
 /// As [`backward_weights`].
 pub fn accumulate_gradients(
     g: &FcGeometry,
+    precision: Precision,
     micro_batch: MicroBatch,
     x: &[f32],
     dy: &[f32],
@@ -170,7 +218,7 @@ pub fn accumulate_gradients(
     check_len!(dbias, g.outputs);
     let shape = Shape { m: g.outputs, n: g.inputs, k: micro_batch.images() };
     let (left, right) = (Matrix::across_rows(dy, g.outputs), Matrix::across_rows(x, g.inputs));
-    gemm(shape, &left, &right, Summation::chained(micro_batch), dw, g.inputs);
+    gemm_in(precision, shape, &left, &right, Summation::chained(micro_batch), dw, g.inputs);
     let biases = accumulator.biases(micro_batch, g.outputs);
     add_rows(dy, 1, biases);
     narrow(biases, dbias);
@@ -206,6 +254,7 @@ pub const fn supports_step(batch: usize) -> bool {
 /// If a slice's length does not match the geometry, or not [`supports_step`].
 pub fn step(
     g: &FcGeometry,
+    precision: Precision,
     batch: usize,
     x: &[f32],
     dy: &[f32],
@@ -221,7 +270,7 @@ pub fn step(
     let (left, right) = (Matrix::across_rows(dy, g.outputs), Matrix::across_rows(x, g.inputs));
     let (w, v) = (Shared::new(w), Shared::new(v));
     let finite = AtomicBool::new(true);
-    gemm_blocks(shape, &left, &right, &|rows, columns, block| {
+    gemm_blocks(precision, shape, &left, &right, &|rows, columns, block| {
         for (row, gradient) in rows.zip(block.chunks_exact(columns.len())) {
             let first = row * g.inputs + columns.start;
             // SAFETY: part of row `row` of either matrix, and blocks do not overlap.
@@ -245,11 +294,11 @@ mod tests {
         let (w, dy) = (values(g.weights()), values(batch * g.outputs));
         let compute = |units: Range<usize>| {
             let mut dx = vec![f32::NAN; batch * g.inputs];
-            backward_input_of_units(&g, batch, &dy, &w, units, &mut dx);
+            backward_input_of_units(&g, Precision::F32, batch, &dy, &w, units, &mut dx);
             dx
         };
         let mut whole = vec![0.0; batch * g.inputs];
-        backward_input(&g, batch, &dy, &w, &mut whole);
+        backward_input(&g, Precision::F32, batch, &dy, &w, &mut whole);
         assert_eq!(compute(0..7), whole);
         let (parts, none) = ([compute(0..3), compute(3..7)], compute(3..3));
         for (i, whole) in whole.iter().enumerate() {

@@ -1,8 +1,13 @@
 //! Micro-kernels: `c[i, j] = c0[i, j] + sum_d a[i, d] b[d, j]` for one tile of `C`, which stays in registers while the
 //! sum runs over `depth`.
+//!
+//! Operands are made of [`Word`]s of 32 bits. Where a word holds two bfloat16 values that follow each other along the
+//! depth, `a[i, d] b[d, j]` is the sum of two products, and everything else stays the same.
 
 use super::summation::Summation;
-use crate::isa::Isa;
+use super::word::Word;
+use crate::isa::{Isa, has_bf16};
+use crate::precision::Precision;
 
 /// Rows of the tallest tile of any micro-kernel.
 const TALLEST: usize = 12;
@@ -10,7 +15,7 @@ const TALLEST: usize = 12;
 /// Columns of the widest tile of any micro-kernel.
 pub(crate) const WIDEST: usize = 32;
 
-/// The addresses of a tile's operands and result: `a[i, d]` is at `a + i a_row + d a_step`, `b[d, j]` at
+/// The addresses of a tile's operands and result, in words: `a[i, d]` is at `a + i a_row + d a_step`, `b[d, j]` at
 /// `b + d b_step + j`, `c[i, j]` at `c + i c_row + j`.
 #[derive(Clone, Copy)]
 pub(crate) struct Tile {
@@ -49,7 +54,9 @@ pub(crate) struct MicroKernel {
     pub(crate) rows: usize,
     /// Columns of a tile, and of a panel of `B`.
     pub(crate) columns: usize,
-    /// Depth at which a panel of each operand fits the first-level cache.
+    /// What a word of an operand holds.
+    pub(crate) word: Word,
+    /// Depth in words at which a panel of each operand fits the first-level cache.
     pub(super) depth: usize,
     /// [`ADD`] for `a_row == 1`.
     add: Compute,
@@ -64,6 +71,7 @@ pub(crate) struct MicroKernel {
 const PORTABLE: MicroKernel = MicroKernel {
     rows: 4,
     columns: 8,
+    word: Word::F32,
     depth: 256,
     add: portable::<false, ADD>,
     chain: portable::<false, CHAIN>,
@@ -75,6 +83,7 @@ const PORTABLE: MicroKernel = MicroKernel {
 const AVX2: MicroKernel = MicroKernel {
     rows: 6,
     columns: 16,
+    word: Word::F32,
     depth: 256,
     add: x86::avx2::<false, ADD>,
     chain: x86::avx2::<false, CHAIN>,
@@ -90,11 +99,12 @@ const AVX512_NARROW: MicroKernel = MicroKernel { depth: AVX512.depth, ..AVX2 };
 const AVX512: MicroKernel = MicroKernel {
     rows: 12,
     columns: 32,
+    word: Word::F32,
     depth: 384,
-    add: x86::avx512::<12, false, ADD>,
-    chain: x86::avx512::<12, false, CHAIN>,
-    overwrite: x86::avx512::<12, false, OVERWRITE>,
-    overwrite_along: x86::avx512::<12, true, OVERWRITE>,
+    add: x86::avx512::<12, 2, false, ADD>,
+    chain: x86::avx512::<12, 2, false, CHAIN>,
+    overwrite: x86::avx512::<12, 2, false, OVERWRITE>,
+    overwrite_along: x86::avx512::<12, 2, true, OVERWRITE>,
 };
 
 /// Shorter tiles, for few rows.
@@ -102,27 +112,101 @@ const AVX512: MicroKernel = MicroKernel {
 const AVX512_LOW: MicroKernel = MicroKernel {
     rows: 8,
     columns: 32,
+    word: Word::F32,
     depth: 384,
-    add: x86::avx512::<8, false, ADD>,
-    chain: x86::avx512::<8, false, CHAIN>,
-    overwrite: x86::avx512::<8, false, OVERWRITE>,
-    overwrite_along: x86::avx512::<8, true, OVERWRITE>,
+    add: x86::avx512::<8, 2, false, ADD>,
+    chain: x86::avx512::<8, 2, false, CHAIN>,
+    overwrite: x86::avx512::<8, 2, false, OVERWRITE>,
+    overwrite_along: x86::avx512::<8, 2, true, OVERWRITE>,
 };
 
+/// Pairs of bfloat16 values in tiles of the shape of [`AVX512`].
+#[cfg(target_arch = "x86_64")]
+const BF16: MicroKernel = MicroKernel {
+    rows: 12,
+    columns: 32,
+    word: Word::Bf16Pair,
+    depth: 384,
+    add: x86::avx512_bf16::<12, 2, false, ADD>,
+    chain: x86::avx512_bf16::<12, 2, false, CHAIN>,
+    overwrite: x86::avx512_bf16::<12, 2, false, OVERWRITE>,
+    overwrite_along: x86::avx512_bf16::<12, 2, true, OVERWRITE>,
+};
+
+#[cfg(target_arch = "x86_64")]
+const BF16_NARROW: MicroKernel = MicroKernel {
+    columns: 16,
+    add: x86::avx512_bf16::<12, 1, false, ADD>,
+    chain: x86::avx512_bf16::<12, 1, false, CHAIN>,
+    overwrite: x86::avx512_bf16::<12, 1, false, OVERWRITE>,
+    overwrite_along: x86::avx512_bf16::<12, 1, true, OVERWRITE>,
+    ..BF16
+};
+
+#[cfg(target_arch = "x86_64")]
+const BF16_LOW: MicroKernel = MicroKernel {
+    rows: 8,
+    add: x86::avx512_bf16::<8, 2, false, ADD>,
+    chain: x86::avx512_bf16::<8, 2, false, CHAIN>,
+    overwrite: x86::avx512_bf16::<8, 2, false, OVERWRITE>,
+    overwrite_along: x86::avx512_bf16::<8, 2, true, OVERWRITE>,
+    ..BF16
+};
+
+/// A kernel of single-precision words, for values that are rounded to bfloat16 as they are packed.
+const fn rounded(kernel: MicroKernel) -> MicroKernel {
+    MicroKernel { word: Word::RoundedToBf16, ..kernel }
+}
+
+const PORTABLE_ROUNDED: MicroKernel = rounded(PORTABLE);
+#[cfg(target_arch = "x86_64")]
+const AVX2_ROUNDED: MicroKernel = rounded(AVX2);
+#[cfg(target_arch = "x86_64")]
+const AVX512_ROUNDED: MicroKernel = rounded(AVX512);
+#[cfg(target_arch = "x86_64")]
+const AVX512_NARROW_ROUNDED: MicroKernel = rounded(AVX512_NARROW);
+#[cfg(target_arch = "x86_64")]
+const AVX512_LOW_ROUNDED: MicroKernel = rounded(AVX512_LOW);
+
 impl MicroKernel {
-    /// The kernel of an instruction set for a result of `n` columns. The bits of an element do not depend on `n`.
+    /// The kernel of an instruction set and a precision for a result of `n` columns. The bits of an element do not
+    /// depend on `n`.
     ///
     /// # Panics
     /// If the machine does not support the instruction set: running the kernel would be undefined behavior.
-    pub(crate) fn of(isa: Isa, n: usize) -> &'static Self {
+    pub(crate) fn of(isa: Isa, precision: Precision, n: usize) -> &'static Self {
         assert!(isa.is_available(), "this machine does not support {}", isa.name());
+        match precision {
+            Precision::F32 => Self::of_f32(isa, n),
+            Precision::Bf16 => Self::of_bf16(isa, n),
+        }
+    }
+
+    fn of_bf16(isa: Isa, n: usize) -> &'static Self {
+        #[cfg(target_arch = "x86_64")]
+        if has_bf16(isa) {
+            return if is_narrow(n) { &BF16_NARROW } else { &BF16 };
+        }
+        match isa {
+            Isa::Portable => &PORTABLE_ROUNDED,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => &AVX2_ROUNDED,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 if is_narrow(n) => &AVX512_NARROW_ROUNDED,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => &AVX512_ROUNDED,
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => unreachable!("{} is only available on x86-64, not for {n} columns", isa.name()),
+        }
+    }
+
+    fn of_f32(isa: Isa, n: usize) -> &'static Self {
         match isa {
             Isa::Portable => &PORTABLE,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => &AVX2,
-            // Narrower tiles are faster where padding to 32 columns would waste more than an eighth.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 if 8 * n.next_multiple_of(32) > 9 * n.next_multiple_of(16) => &AVX512_NARROW,
+            Isa::Avx512 if is_narrow(n) => &AVX512_NARROW,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => &AVX512,
             #[cfg(not(target_arch = "x86_64"))]
@@ -136,7 +220,11 @@ impl MicroKernel {
         if self.columns == AVX512_LOW.columns
             && rows.next_multiple_of(AVX512_LOW.rows) < rows.next_multiple_of(self.rows)
         {
-            return &AVX512_LOW;
+            return match self.word {
+                Word::F32 => &AVX512_LOW,
+                Word::RoundedToBf16 => &AVX512_LOW_ROUNDED,
+                Word::Bf16Pair => &BF16_LOW,
+            };
         }
         let _ = rows;
         self
@@ -218,6 +306,11 @@ impl MicroKernel {
         // SAFETY: guaranteed by the caller.
         unsafe { (self.compute(sum))(tile) };
     }
+}
+
+/// Whether padding a result of `n` columns to 32 would waste more than an eighth: then narrower tiles are faster.
+const fn is_narrow(n: usize) -> bool {
+    8 * n.next_multiple_of(32) > 9 * n.next_multiple_of(16)
 }
 
 /// A tile small enough for sixteen registers of four values, in code that compilers vectorize. `ALONG`: the rows of
@@ -308,47 +401,83 @@ mod x86 {
         }
     }
 
-    /// 12 x 32, with twenty-four accumulators of sixteen values, or 8 x 32.
-    ///
-    /// # Safety
-    /// As [`super::portable`], on a machine with AVX-512F.
-    #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn avx512<const ROWS: usize, const ALONG: bool, const MODE: u8>(tile: &Tile) {
-        let Tile { depth, a, mut b, b_step, c, c_row, .. } = *tile;
-        let (row, step) = if ALONG { (tile.a_row, 1) } else { (1, tile.a_step) };
-        // SAFETY: as in `avx2`.
-        unsafe {
-            for i in 0..ROWS {
-                _mm_prefetch::<_MM_HINT_T0>(c.add(i * c_row).cast());
-                _mm_prefetch::<_MM_HINT_T0>(c.add(i * c_row + 31).cast());
-            }
-            let mut bunches: [_; TALLEST / BUNCH] =
-                std::array::from_fn(|bunch| a.wrapping_add(bunch * BUNCH * row));
-            let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
-            if MODE == CHAIN {
-                for (i, sums) in sums.iter_mut().enumerate() {
-                    *sums = [0, 16].map(|j| _mm512_loadu_ps(c.add(i * c_row + j)));
+    /// Implements a kernel of `ROWS` x 16 `VECTORS`; `$multiply_add` adds the products of two vectors of words to a vector
+    /// of sums.
+    macro_rules! avx512_kernel {
+        ($(#[$doc:meta])* $name:ident, $features:literal, $multiply_add:expr) => {
+            $(#[$doc])*
+            ///
+            /// # Safety
+            /// As [`super::portable`], on a machine with the instructions.
+            #[target_feature(enable = $features)]
+            pub(super) unsafe fn $name<
+                const ROWS: usize,
+                const VECTORS: usize,
+                const ALONG: bool,
+                const MODE: u8,
+            >(
+                tile: &Tile,
+            ) {
+                let Tile { depth, a, mut b, b_step, c, c_row, .. } = *tile;
+                let (row, step) = if ALONG { (tile.a_row, 1) } else { (1, tile.a_step) };
+                // SAFETY: as in `avx2`.
+                unsafe {
+                    for i in 0..ROWS {
+                        _mm_prefetch::<_MM_HINT_T0>(c.add(i * c_row).cast());
+                        _mm_prefetch::<_MM_HINT_T0>(c.add(i * c_row + 16 * VECTORS - 1).cast());
+                    }
+                    let mut bunches: [_; TALLEST / BUNCH] =
+                        std::array::from_fn(|bunch| a.wrapping_add(bunch * BUNCH * row));
+                    let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
+                    if MODE == CHAIN {
+                        for (i, sums) in sums.iter_mut().enumerate() {
+                            for (j, sum) in sums.iter_mut().enumerate() {
+                                *sum = _mm512_loadu_ps(c.add(i * c_row + 16 * j));
+                            }
+                        }
+                    }
+                    for _ in 0..depth {
+                        let mut columns = [_mm512_setzero_ps(); VECTORS];
+                        for (j, column) in columns.iter_mut().enumerate() {
+                            *column = _mm512_loadu_ps(b.add(16 * j));
+                        }
+                        for (i, sums) in sums.iter_mut().enumerate() {
+                            let a = _mm512_set1_ps(*bunches[i / BUNCH].add(i % BUNCH * row));
+                            for (sum, column) in sums.iter_mut().zip(columns) {
+                                *sum = $multiply_add(a, column, *sum);
+                            }
+                        }
+                        bunches = bunches.map(|a| a.wrapping_add(step));
+                        b = b.add(b_step);
+                    }
+                    for (i, sums) in sums.iter().enumerate() {
+                        for (j, &sum) in sums.iter().enumerate() {
+                            let c = c.add(i * c_row + j * 16);
+                            _mm512_storeu_ps(
+                                c,
+                                if MODE == ADD { _mm512_add_ps(_mm512_loadu_ps(c), sum) } else { sum },
+                            );
+                        }
+                    }
                 }
             }
-            for _ in 0..depth {
-                let (left, right) = (_mm512_loadu_ps(b), _mm512_loadu_ps(b.add(16)));
-                for (i, sums) in sums.iter_mut().enumerate() {
-                    let a = _mm512_set1_ps(*bunches[i / BUNCH].add(i % BUNCH * row));
-                    sums[0] = _mm512_fmadd_ps(a, left, sums[0]);
-                    sums[1] = _mm512_fmadd_ps(a, right, sums[1]);
-                }
-                bunches = bunches.map(|a| a.wrapping_add(step));
-                b = b.add(b_step);
-            }
-            for (i, sums) in sums.iter().enumerate() {
-                for (j, &sum) in sums.iter().enumerate() {
-                    let c = c.add(i * c_row + j * 16);
-                    _mm512_storeu_ps(
-                        c,
-                        if MODE == ADD { _mm512_add_ps(_mm512_loadu_ps(c), sum) } else { sum },
-                    );
-                }
-            }
-        }
+        };
+    }
+
+    avx512_kernel!(
+        /// Words of one value: 12 x 32, with twenty-four accumulators of sixteen values, or 8 x 32.
+        avx512, "avx512f", |a, b, sum| _mm512_fmadd_ps(a, b, sum)
+    );
+
+    avx512_kernel!(
+        /// Words of two bfloat16 values, whose products are added to the sum one after the other.
+        avx512_bf16, "avx512f,avx512bf16", |a, b, sum| _mm512_dpbf16_ps(sum, pairs(a), pairs(b))
+    );
+
+    /// Words as the bfloat16 values that they hold.
+    #[inline(always)]
+    fn pairs(words: __m512) -> __m512bh {
+        // SAFETY: both are registers of 64 bytes, of which every value is valid.
+        unsafe { std::mem::transmute(words) }
     }
 }

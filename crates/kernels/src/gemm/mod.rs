@@ -21,11 +21,13 @@ mod product;
 pub mod reference;
 mod shape;
 mod summation;
+mod word;
 
 pub(crate) use kernel::{MicroKernel, Tile, WIDEST};
 pub(crate) use operand::{LINES, interleave, spread};
 pub use operand::{Matrix, Operand};
 pub(crate) use product::{LONGEST_IN_BLOCKS, gemm_blocks};
-pub use product::{gemm, gemm_with};
+pub use product::{gemm, gemm_in, gemm_with};
 pub use shape::Shape;
 pub use summation::Summation;
+pub(crate) use word::Word;

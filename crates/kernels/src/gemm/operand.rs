@@ -1,5 +1,8 @@
 //! Operands of a product: matrices that can pack a block of themselves into panels.
 
+use super::word::Word;
+use crate::bf16::{halves_of, narrow, pair_values, round_values};
+use crate::scratch;
 use std::ops::Range;
 
 /// Lines distributed over panels at a time: they stay in the first-level cache.
@@ -10,6 +13,47 @@ pub trait Operand: Sync {
     /// Packs the block `rows` x `depth` into panels of `width` rows, `block: [panel, depth, width]`. The last panel is
     /// padded with zeros.
     fn pack(&self, rows: Range<usize>, depth: Range<usize>, width: usize, block: &mut [f32]);
+
+    /// [`Self::pack`] with pairs of bfloat16 values in each word of the block, `[panel, depth / 2, width]`. Where the depth
+    /// is odd, the last pair ends with zero.
+    fn pack_pairs(&self, rows: Range<usize>, depth: Range<usize>, width: usize, block: &mut [f32]) {
+        let len = depth.len();
+        let panels = rows.len().div_ceil(width);
+        scratch::with(panels * width * len, |wide| {
+            self.pack(rows, depth, width, wide);
+            let words = block.chunks_exact_mut(len.div_ceil(2) * width);
+            for (wide, words) in wide.chunks_exact(len * width).zip(words) {
+                pair(wide, width, words);
+            }
+        });
+    }
+}
+
+/// Packs a block as words.
+pub(super) fn pack(
+    word: Word,
+    operand: &dyn Operand,
+    rows: Range<usize>,
+    depth: Range<usize>,
+    width: usize,
+    block: &mut [f32],
+) {
+    match word {
+        Word::F32 => operand.pack(rows, depth, width, block),
+        Word::RoundedToBf16 => {
+            operand.pack(rows, depth, width, block);
+            round_values(block);
+        }
+        Word::Bf16Pair => operand.pack_pairs(rows, depth, width, block),
+    }
+}
+
+/// Pairs the rows of a panel, `words[d, r] = (panel[2 d, r], panel[2 d + 1, r])`.
+fn pair(panel: &[f32], width: usize, words: &mut [f32]) {
+    for (rows, words) in panel.chunks(2 * width).zip(words.chunks_exact_mut(width)) {
+        let (low, high) = rows.split_at(width);
+        pair_values(low, high, words);
+    }
 }
 
 /// A matrix in memory: element `(row, d)` is `values[row * row_stride + d * depth_stride]`.
@@ -51,6 +95,52 @@ impl Operand for Matrix<'_> {
             }
         }
     }
+
+    fn pack_pairs(&self, rows: Range<usize>, depth: Range<usize>, width: usize, block: &mut [f32]) {
+        let len = depth.len().div_ceil(2);
+        if self.depth_stride != 1 {
+            return pack_pairs_across(self, rows, depth, width, block);
+        }
+        // Pairs are adjacent in a row: it is rounded, and its words are packed.
+        scratch::with(width * len, |rounded| {
+            for (start, panel) in rows.clone().step_by(width).zip(block.chunks_exact_mut(len * width)) {
+                for (i, words) in rounded.chunks_exact_mut(len).enumerate() {
+                    let Some(row) = (start + i < rows.end).then_some(start + i) else {
+                        words.fill(0.0);
+                        continue;
+                    };
+                    let halves = halves_of(words);
+                    narrow(&self.values[row * self.row_stride..][depth.clone()], &mut halves[..depth.len()]);
+                    halves[depth.len()..].fill(0);
+                }
+                interleave(width, |i| &rounded[i * len..][..len], panel);
+            }
+        });
+    }
+}
+
+/// [`Operand::pack_pairs`] of a matrix whose sums run across the stored rows: neighboring rows are paired.
+fn pack_pairs_across(
+    matrix: &Matrix,
+    rows: Range<usize>,
+    depth: Range<usize>,
+    width: usize,
+    block: &mut [f32],
+) {
+    let line = |d: usize| &matrix.values[d * matrix.depth_stride..][rows.clone()];
+    let (len, padded) = (depth.len().div_ceil(2), rows.len().next_multiple_of(width));
+    scratch::with(LINES * padded, |words| {
+        for first in (0..len).step_by(LINES) {
+            let lines = first..(first + LINES).min(len);
+            for (i, words) in lines.clone().zip(words.chunks_exact_mut(padded)) {
+                let d = depth.start + 2 * i;
+                let high = if d + 1 < depth.end { line(d + 1) } else { &[] };
+                pair_values(line(d), high, &mut words[..rows.len()]);
+            }
+            let words = |i: usize| &words[(i - first) * padded..][..rows.len()];
+            spread(words, lines, width, len, block);
+        }
+    });
 }
 
 /// Distributes lines of values, one per depth, over panels: `block[p, i, r] = line(i)[p * width + r]` for `i` in `lines`,

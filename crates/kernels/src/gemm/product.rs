@@ -1,10 +1,11 @@
 //! The blocked product; see the [module](super).
 
 use super::kernel::{MicroKernel, OutputTile};
-use super::operand::Operand;
+use super::operand::{Operand, pack};
 use super::shape::Shape;
 use super::summation::Summation;
 use crate::isa::Isa;
+use crate::precision::Precision;
 use crate::scratch;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -46,15 +47,33 @@ pub fn gemm(
     c: &mut [f32],
     row_stride: usize,
 ) {
-    gemm_with(Isa::current(), shape, a, b, sum, c, row_stride);
+    gemm_in(Precision::F32, shape, a, b, sum, c, row_stride);
 }
 
-/// [`gemm`] with a given instruction set.
+/// [`gemm`] with operands of a given precision.
+///
+/// # Panics
+/// As [`gemm`].
+pub fn gemm_in(
+    precision: Precision,
+    shape: Shape,
+    a: &dyn Operand,
+    b: &dyn Operand,
+    sum: Summation,
+    c: &mut [f32],
+    row_stride: usize,
+) {
+    gemm_with(Isa::current(), precision, shape, a, b, sum, c, row_stride);
+}
+
+/// [`gemm_in`] with a given instruction set.
 ///
 /// # Panics
 /// As [`gemm`], and if the machine does not support the instruction set.
+#[allow(clippy::too_many_arguments)]
 pub fn gemm_with(
     isa: Isa,
+    precision: Precision,
     shape: Shape,
     a: &dyn Operand,
     b: &dyn Operand,
@@ -76,7 +95,7 @@ pub fn gemm_with(
         // SAFETY: the asserts above put rows `0..m` of `n` columns inside `c`, which is borrowed mutably.
         return unsafe { output.write_empty_sums(sum, 0..m, 0..n) };
     }
-    Product { kernel: MicroKernel::of(isa, n), shape, a, b, output }.run(sum);
+    Product { kernel: MicroKernel::of(isa, precision, n), shape, a, b, output }.run(sum);
 }
 
 /// Computes `C = A B`, chained, and passes it to `consume` block by block while it is in the cache; `C` is never
@@ -84,14 +103,21 @@ pub fn gemm_with(
 ///
 /// # Panics
 /// If the sums are empty or longer than [`LONGEST_IN_BLOCKS`].
-pub(crate) fn gemm_blocks(shape: Shape, a: &dyn Operand, b: &dyn Operand, consume: &Consumer) {
+pub(crate) fn gemm_blocks(
+    precision: Precision,
+    shape: Shape,
+    a: &dyn Operand,
+    b: &dyn Operand,
+    consume: &Consumer,
+) {
     let Shape { m, n, k } = shape;
     assert!((1..=LONGEST_IN_BLOCKS).contains(&k), "sums of {k} products");
     if m == 0 || n == 0 {
         return;
     }
     let output = Output { values: std::ptr::null_mut(), row_stride: 0, first_row: 0, first_column: 0 };
-    Product { kernel: MicroKernel::of(Isa::current(), n), shape, a, b, output }.run_blocks(consume);
+    Product { kernel: MicroKernel::of(Isa::current(), precision, n), shape, a, b, output }
+        .run_blocks(consume);
 }
 
 /// Receives the rows and columns of a block of `C` and its values, `[rows, columns]`.
@@ -182,7 +208,7 @@ impl Product<'_> {
     fn run(&self, sum: Summation) {
         let k = self.shape.k;
         self.with_b(&|columns, packed| {
-            for depth in even(0..k, k.div_ceil(DEPTH), 1) {
+            for depth in even(0..k, k.div_ceil(DEPTH), self.kernel.word.values()) {
                 self.pack_b(columns, &depth, packed);
                 let b = PackedB { columns, depth: &depth, values: packed };
                 let sum = if depth.start == 0 { sum } else { sum.continued() };
@@ -220,13 +246,15 @@ impl Product<'_> {
         let (deepest, width) = (k.min(DEPTH), self.kernel.columns);
         let widest = (SHARED / deepest / width).max(1) * width;
         for columns in even(0..n, n.div_ceil(widest), width) {
-            scratch::with(deepest * columns.len().next_multiple_of(width), |packed| work(&columns, packed));
+            let words = self.kernel.word.words(deepest);
+            scratch::with(words * columns.len().next_multiple_of(width), |packed| work(&columns, packed));
         }
     }
 
     /// The short blocks within a long block of depth.
     fn short(&self, depth: &Range<usize>) -> impl Iterator<Item = Range<usize>> {
-        even(depth.clone(), depth.len().div_ceil(self.kernel.depth), 1)
+        let word = self.kernel.word;
+        even(depth.clone(), word.words(depth.len()).div_ceil(self.kernel.depth), word.values())
     }
 
     /// Runs `job` for every item, on all threads if the product is large enough.
@@ -242,16 +270,18 @@ impl Product<'_> {
     fn pack_b(&self, columns: &Range<usize>, depth: &Range<usize>, packed: &mut [f32]) {
         let width = self.kernel.columns;
         let padded = columns.len().next_multiple_of(width);
-        let mut rest = &mut packed[..depth.len() * padded];
+        let word = self.kernel.word;
+        let mut rest = &mut packed[..word.words(depth.len()) * padded];
         let mut blocks = Vec::new();
         for short in self.short(depth) {
             for columns in even(columns.clone(), columns.len().div_ceil(PACKED), width) {
-                let (block, tail) = rest.split_at_mut(short.len() * columns.len().next_multiple_of(width));
+                let columns_of_block = columns.len().next_multiple_of(width);
+                let (block, tail) = rest.split_at_mut(word.words(short.len()) * columns_of_block);
                 blocks.push((columns, short.clone(), block));
                 rest = tail;
             }
         }
-        self.each(blocks, |(columns, depth, block)| self.b.pack(columns, depth, width, block));
+        self.each(blocks, |(columns, depth, block)| pack(word, self.b, columns, depth, width, block));
     }
 
     /// Blocks of `C` that cover all rows, with `columns` cut into up to `parts`.
@@ -269,21 +299,23 @@ impl Product<'_> {
     fn multiply(&self, b: &PackedB, block: &Block, sum: Summation) {
         let (height, width) = (self.kernel.rows, self.kernel.columns);
         let tallest = block.rows.len().next_multiple_of(height);
-        scratch::with(tallest * b.depth.len().min(self.kernel.depth), |a| {
+        let word = self.kernel.word;
+        scratch::with(tallest * word.words(b.depth.len()).min(self.kernel.depth), |a| {
             for short in self.short(b.depth) {
-                let a = &mut a[..tallest * short.len()];
-                self.a.pack(block.rows.clone(), short.clone(), height, a);
+                let depth = word.words(short.len());
+                let a = &mut a[..tallest * depth];
+                pack(word, self.a, block.rows.clone(), short.clone(), height, a);
                 let padded = b.columns.len().next_multiple_of(width);
-                let before = (short.start - b.depth.start) * padded
-                    + (block.columns.start - b.columns.start) * short.len();
-                let values = &b.values[before..][..block.columns.len().next_multiple_of(width) * short.len()];
+                let before = word.words(short.start - b.depth.start) * padded
+                    + (block.columns.start - b.columns.start) * depth;
+                let values = &b.values[before..][..block.columns.len().next_multiple_of(width) * depth];
                 let sum = if short.start == b.depth.start { sum } else { sum.continued() };
-                self.tiles(block, a, values, short.len(), sum);
+                self.tiles(block, a, values, depth, sum);
             }
         });
     }
 
-    /// Computes a block of `C` from packed operands, tile by tile.
+    /// Computes a block of `C` from packed operands of `depth` words, tile by tile.
     fn tiles(&self, block: &Block, a: &[f32], b: &[f32], depth: usize, sum: Summation) {
         let (height, width) = (self.kernel.rows, self.kernel.columns);
         let Block { rows, columns } = block;

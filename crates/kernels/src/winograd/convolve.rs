@@ -2,7 +2,8 @@
 
 use super::layout::Layout;
 use super::plan::{TILES, Winograd};
-use super::transform::{Finish, Square};
+use super::store::{Along, StoreAs, Target};
+use super::transform::{Finish, NOWHERE, Square};
 use crate::activation::Epilogue;
 use crate::gemm::{MicroKernel, Tile};
 use crate::scratch;
@@ -115,11 +116,12 @@ impl Winograd {
         let rows = job.tiles.len().next_multiple_of(kernel.rows);
         let together = COLUMNS.div_ceil(kernel.columns).min(job.panels.len());
         let (v_layout, m_layout) =
-            (Layout::new(rows, self.inputs), Layout::new(rows, together * kernel.columns));
+            (Layout::new(rows, self.word().words(self.inputs)), Layout::new(rows, together * kernel.columns));
         let elements = self.algorithm.elements();
         scratch::with(elements * (v_layout.element + m_layout.element), |buffer| {
             let (v, m) = buffer.split_at_mut(elements * v_layout.element);
-            self.transform_inputs(job.group * self.inputs, &job.tiles, x, v, v_layout);
+            let along = &mut Along::Channels(self.word());
+            self.transform_inputs(job.group * self.inputs, &job.tiles, x, v, v_layout, along);
             let mut finite = true;
             for start in job.panels.clone().step_by(together) {
                 let panels = start..(start + together).min(job.panels.end);
@@ -139,17 +141,18 @@ impl Winograd {
         x: &[f32],
         v: &mut [f32],
         layout: Layout,
+        along: &mut Along,
     ) {
         let (mut from, mut next) = (Vec::new(), Vec::new());
         let (to, channels) = (layout.offsets(self.algorithm.elements()), self.inputs);
+        let last = to[to.len() - 1] + self.word().words(channels);
+        assert!(tiles.is_empty() || v.len() >= along.row(tiles.len() - 1) * layout.row + last);
         let gathered: Vec<usize> = (0..self.algorithm.elements()).map(|i| i * channels).collect();
         scratch::with(gathered.len() * channels, |pixels| {
             self.tiling.inputs(tiles.start, &mut next);
             for (t, tile) in tiles.clone().enumerate() {
                 std::mem::swap(&mut from, &mut next);
                 self.tiling.inputs(tile + 1, &mut next);
-                let v = &mut v[t * layout.row..];
-                assert!(v.len() >= to[to.len() - 1] + channels);
                 let (x, from, next) = match &self.fold {
                     Some(fold) => {
                         fold.gather(x, &from, self.algorithm.side, pixels);
@@ -157,12 +160,20 @@ impl Winograd {
                     }
                     None => (&x[first..], &from, &next[..]),
                 };
-                let y = v.as_mut_ptr();
-                let square = Square { x, from, y, to: &to, channels, finish: Finish::NONE, next };
-                // SAFETY: the last offset was checked; the machine supports `self.isa`.
+                let Target { y, to, store } = along.target(t, v, layout.row, &to);
+                let finish = Finish::NONE;
+                let square = Square { x, from, y, to, channels, store, finish, next, totals: None };
+                // SAFETY: the last row was checked; the machine supports `self.isa`, and AVX512-BF16 if a word is a pair.
                 unsafe { (self.algorithm.input)(self.isa, &square) };
             }
         });
+        if along.is_incomplete(tiles.len()) {
+            let Target { y, to, store } = along.target(tiles.len(), v, layout.row, &to);
+            let (from, finish) = (&vec![NOWHERE; gathered.len()], Finish::NONE);
+            let square = Square { x, from, y, to, channels, store, finish, next: &[], totals: None };
+            // SAFETY: as above; the square of zeros completes the last row.
+            unsafe { (self.algorithm.input)(self.isa, &square) };
+        }
     }
 
     /// `M[e] = V[e] U[e]` for some panels of `U`.
@@ -176,17 +187,18 @@ impl Winograd {
         m_layout: Layout,
     ) {
         let &Round { kernel, rows, panels } = round;
-        let panel = self.inputs * kernel.columns;
+        let depth = kernel.word.words(self.inputs);
+        let panel = depth * kernel.columns;
         for e in 0..self.algorithm.elements() {
             let (v, m) = (&v[e * v_layout.element..], &mut m[e * m_layout.element..]);
             for row in (0..rows).step_by(kernel.rows) {
                 let last = row + kernel.rows - 1;
-                assert!(last * v_layout.row + self.inputs <= v.len());
+                assert!(last * v_layout.row + depth <= v.len());
                 assert!(last * m_layout.row + panels.len() * kernel.columns <= m.len());
                 for (j, p) in panels.clone().enumerate() {
                     let b = &u[p * self.panel_len() + e * panel..][..panel];
                     let tile = Tile {
-                        depth: self.inputs,
+                        depth,
                         a: v[row * v_layout.row..].as_ptr(),
                         a_row: v_layout.row,
                         a_step: 1,
@@ -218,7 +230,9 @@ impl Winograd {
             // SAFETY: a tile's pixels lie in the batch, `first..first + channels` in a pixel; no other tile has these
             // pixels and no other panel these channels; the machine supports `self.isa`.
             unsafe {
-                let square = Square { x, from: &from, y: y.at(first), to: &to, channels, finish, next: &[] };
+                let (y, store) = (y.at(first), StoreAs::Words);
+                let square =
+                    Square { x, from: &from, y, to: &to, channels, store, finish, next: &[], totals: None };
                 finite &= (self.algorithm.output)(self.isa, &square);
             }
         }

@@ -3,8 +3,10 @@
 use super::layout::Layout;
 use super::matrices::ONE;
 use super::plan::{TILES, Winograd};
-use super::transform::{Finish, Square};
+use super::store::{Along, AlongSquares, StoreAs, Target};
+use super::transform::{Finish, NOWHERE, Square};
 use crate::gemm::{MicroKernel, Summation, Tile};
+use crate::precision::Precision;
 use crate::scratch;
 use crate::shared::Shared;
 use crate::simd::{LINE, prefetch};
@@ -39,7 +41,8 @@ struct Images<'a> {
 
 /// `V` and `Z` of one block, for one element.
 struct BlockElement<'a> {
-    tiles: usize,
+    /// Words along the tiles.
+    depth: usize,
     v: &'a [f32],
     z: &'a [f32],
 }
@@ -102,7 +105,7 @@ impl Winograd {
         });
     }
 
-    /// Sums a section into `dU`, and adds `Z` at point 1 to the bias sums.
+    /// Sums a section into `dU`, and adds the tiles of `dy`, or `Z` at point 1, to the bias sums.
     fn sum_section(&self, section: &Section, images: Images, u: &mut [f32], biases: &mut [f64]) {
         let Section { group, ref tiles, sum, together } = *section;
         let (kernel, u_layout) = (self.kernel(), self.sums_layout());
@@ -110,24 +113,36 @@ impl Winograd {
             (self.inputs.next_multiple_of(kernel.rows), self.outputs.next_multiple_of(kernel.columns));
         // Blocks of nearly equal numbers of tiles.
         let block = tiles.len().div_ceil(((tiles.len() + TILES / 2) / TILES).max(1));
+        let block = block.next_multiple_of(kernel.word.values());
         let blocks: Vec<_> =
             tiles.clone().step_by(block).map(|start| start..(start + block).min(tiles.end)).collect();
-        let (v_layout, z_layout) = (Layout::new(block, rows), Layout::new(block, columns));
+        let depth = kernel.word.words(block);
+        let (v_layout, z_layout) = (Layout::new(depth, rows), Layout::new(depth, columns));
         let elements = self.algorithm.elements();
-        let block_len = elements * (v_layout.element + z_layout.element);
+        let totals = if self.has_totals() { block * columns } else { 0 };
+        let block_len = elements * (v_layout.element + z_layout.element) + totals;
         scratch::with(together.min(blocks.len()) * block_len, |buffer| {
             for (round, blocks) in blocks.chunks(together).enumerate() {
                 let transformed = &mut buffer[..blocks.len() * block_len];
                 transformed.par_chunks_exact_mut(block_len).zip(blocks).for_each(|(block, tiles)| {
-                    let (v, z) = block.split_at_mut(elements * v_layout.element);
-                    self.transform_inputs(group * self.inputs, tiles, images.x, v, v_layout);
-                    self.transform_output_gradients(group, tiles, images.dy, z, z_layout);
+                    let (v, rest) = block.split_at_mut(elements * v_layout.element);
+                    let (z, totals) = rest.split_at_mut(elements * z_layout.element);
+                    self.along_tiles(self.inputs, |along| {
+                        self.transform_inputs(group * self.inputs, tiles, images.x, v, v_layout, along);
+                    });
+                    self.along_tiles(self.outputs, |along| {
+                        let dy = &images.dy[group * self.outputs..];
+                        self.transform_output_gradients(tiles, dy, z, z_layout, along, totals);
+                    });
                 });
                 for (block, tiles) in transformed.chunks_exact(block_len).zip(blocks) {
-                    let at_one = ONE * self.algorithm.side + ONE;
-                    let z = &block[elements * v_layout.element + at_one * z_layout.element..];
-                    for z in z.chunks(z_layout.row).take(tiles.len()) {
-                        biases.iter_mut().zip(z).for_each(|(sum, &z)| *sum += f64::from(z));
+                    let (element, row) = match self.has_totals() {
+                        true => (elements, columns),
+                        false => (ONE * self.algorithm.side + ONE, z_layout.row),
+                    };
+                    let sums = &block[elements * v_layout.element + element * z_layout.element..];
+                    for tile in sums.chunks(row).take(tiles.len()) {
+                        biases.iter_mut().zip(tile).for_each(|(sum, &tile)| *sum += f64::from(tile));
                     }
                 }
                 let sum = if round == 0 { sum } else { sum.continued() };
@@ -135,7 +150,7 @@ impl Winograd {
                     let blocks = transformed.chunks_exact(block_len).zip(blocks).map(|(block, tiles)| {
                         let (v, z) = block.split_at(elements * v_layout.element);
                         let (v, z) = (&v[e * v_layout.element..], &z[e * z_layout.element..]);
-                        BlockElement { tiles: tiles.len(), v, z }
+                        BlockElement { depth: kernel.word.words(tiles.len()), v, z }
                     });
                     let strides = [v_layout.row, z_layout.row, u_layout.row];
                     accumulate(kernel, &blocks.collect::<Vec<_>>(), [rows, columns], strides, u, sum);
@@ -144,26 +159,46 @@ impl Winograd {
         });
     }
 
-    /// `Z = G' dy G'^T` for some tiles of one group.
+    /// Lends the memory to store tiles of `channels` channels for sums over tiles.
+    fn along_tiles(&self, channels: usize, work: impl FnOnce(&mut Along)) {
+        let word = self.word();
+        scratch::with(AlongSquares::len(word, self.algorithm.elements(), channels), |low| {
+            work(&mut Along::Squares(AlongSquares::new(word, channels, low)));
+        });
+    }
+
+    /// `Z = G' dy G'^T` for some tiles of the group whose channels `dy` begins with, and where there are `totals`, the sum of
+    /// each tile of `dy`.
     fn transform_output_gradients(
         &self,
-        group: usize,
         tiles: &Range<usize>,
         dy: &[f32],
         z: &mut [f32],
         layout: Layout,
+        along: &mut Along,
+        totals: &mut [f32],
     ) {
         let (mut from, mut next) = (Vec::new(), Vec::new());
         let (to, channels) = (layout.offsets(self.algorithm.elements()), self.outputs);
+        let totals_row = channels.next_multiple_of(self.kernel().columns);
+        assert!(!self.has_totals() || totals.len() >= tiles.len() * totals_row);
         self.tiling.outputs(tiles.start, &mut next);
         for (t, tile) in tiles.clone().enumerate() {
             std::mem::swap(&mut from, &mut next);
             self.tiling.outputs(tile + 1, &mut next);
-            let z = &mut z[t * layout.row..];
-            assert!(z.len() >= to[to.len() - 1] + channels);
-            let (x, y) = (&dy[group * channels..], z.as_mut_ptr());
-            let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE, next: &next };
-            // SAFETY: the last offset was checked; the machine supports `self.isa`.
+            let Target { y, to, store } = along.target(t, z, layout.row, &to);
+            let totals = self.has_totals().then(|| totals[t * totals_row..].as_mut_ptr());
+            let (finish, next) = (Finish::NONE, &next[..]);
+            let square = Square { x: dy, from: &from, y, to, channels, store, finish, next, totals };
+            // SAFETY: the target and the rows of totals were checked; the machine supports `self.isa`, and AVX512-BF16 if a
+            // word is a pair.
+            unsafe { (self.algorithm.output_gradient)(self.isa, &square) };
+        }
+        if along.is_incomplete(tiles.len()) {
+            let Target { y, to, store } = along.target(tiles.len(), z, layout.row, &to);
+            let (from, finish) = (&vec![NOWHERE; from.len()], Finish::NONE);
+            let square = Square { x: dy, from, y, to, channels, store, finish, next: &[], totals: None };
+            // SAFETY: as above; the square of zeros completes the last row.
             unsafe { (self.algorithm.output_gradient)(self.isa, &square) };
         }
     }
@@ -182,9 +217,18 @@ impl Winograd {
         groups.fold(true, |finite, (dw, u)| finite & self.transform_gradient(u, dw))
     }
 
-    /// The factor that turns sums of `Z` at point 1 into sums of `dy`.
+    /// Whether bias gradients are sums of `dy`: rounded, `Z` at point 1 would lose their digits, and not all sets of points
+    /// have it.
+    fn has_totals(&self) -> bool {
+        self.precision != Precision::F32
+    }
+
+    /// The factor that turns the bias sums of [`Self::add_gradient`] into sums of `dy`.
     pub(crate) fn bias_scale(&self) -> f64 {
-        f64::from(self.algorithm.at_one).powi(2).recip()
+        match self.has_totals() {
+            true => 1.0,
+            false => f64::from(self.algorithm.at_one).powi(2).recip(),
+        }
     }
 
     /// `dw = A'^T dU A'` of one group. Returns whether it is finite.
@@ -201,7 +245,9 @@ impl Winograd {
             // SAFETY: row `i` of every tap's matrix belongs to this job alone; the machine supports `self.isa`.
             unsafe {
                 let y = dw.at(i * self.outputs);
-                let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE, next: &[] };
+                let (store, finish) = (StoreAs::Words, Finish::NONE);
+                let square =
+                    Square { x, from: &from, y, to: &to, channels, store, finish, next: &[], totals: None };
                 (self.algorithm.weights_gradient)(self.isa, &square)
             }
         });
@@ -209,7 +255,7 @@ impl Winograd {
     }
 }
 
-/// `u[i, o] = u0[i, o] + sum_t v[t, i] z[t, o]` over the tiles of some blocks, each matrix with its row stride.
+/// `u[i, o] = u0[i, o] + sum_t v[t, i] z[t, o]` over the words of tiles of some blocks, each matrix with its row stride.
 fn accumulate(
     kernel: &MicroKernel,
     blocks: &[BlockElement],
@@ -218,8 +264,8 @@ fn accumulate(
     u: &mut [f32],
     sum: Summation,
 ) {
-    for &BlockElement { tiles, v, z } in blocks {
-        assert!(v.len() >= (tiles - 1) * v_row + rows && z.len() >= (tiles - 1) * z_row + columns);
+    for &BlockElement { depth, v, z } in blocks {
+        assert!(v.len() >= (depth - 1) * v_row + rows && z.len() >= (depth - 1) * z_row + columns);
     }
     assert!(u.len() >= (rows - 1) * u_row + columns);
     for column in (0..columns).step_by(kernel.columns) {
@@ -232,9 +278,9 @@ fn accumulate(
                     prefetch(u.as_ptr().wrapping_add(next_tile + i * u_row + j));
                 }
             }
-            for (i, &BlockElement { tiles, v, z }) in blocks.iter().enumerate() {
+            for (i, &BlockElement { depth, v, z }) in blocks.iter().enumerate() {
                 let tile = Tile {
-                    depth: tiles,
+                    depth,
                     a: v[row..].as_ptr(),
                     a_row: 1,
                     a_step: v_row,

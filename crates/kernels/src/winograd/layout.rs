@@ -2,7 +2,8 @@
 
 use crate::simd::LINE;
 
-/// Element `e` of square `s`, channel `c`, is at `e * element + s * row + c`. Both strides are odd numbers of cache
+/// Element `e` of row `s`, word `c`, is at `e * element + s * row + c`. A row holds the channels of a square or, where words
+/// pair squares, of two. Both strides are odd numbers of cache
 /// lines, so that the addresses a loop visits spread over all sets of the cache.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
@@ -11,9 +12,10 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new(squares: usize, channels: usize) -> Self {
-        let row = (channels.div_ceil(LINE) | 1) * LINE;
-        Self { row, element: ((squares * row / LINE) | 1) * LINE }
+    /// The layout of `rows` rows of `words` words.
+    pub(super) fn new(rows: usize, words: usize) -> Self {
+        let row = (words.div_ceil(LINE) | 1) * LINE;
+        Self { row, element: ((rows * row / LINE) | 1) * LINE }
     }
 
     /// The offsets of a square's elements.

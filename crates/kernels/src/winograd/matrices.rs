@@ -9,10 +9,21 @@
 /// The longest side of a transform.
 pub(super) const LONGEST: usize = 8;
 
-/// The finite points, in order of use: small ones first, opposite ones adjacent.
-const POINTS: [f64; LONGEST - 1] = [0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5];
+/// The finite points, in order of use: point 0, then pairs of opposite ones.
+type Points = [f64; LONGEST - 1];
 
-/// The index of point 1.
+/// Sets of points.
+const SETS: [Points; 2] =
+    [[0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5], [0.0, 0.625, -0.625, 1.5625, -1.5625, 0.0, 0.0]];
+
+/// Points whose matrices have small factors.
+pub(super) const SIMPLE: usize = 0;
+
+/// For a side of up to 6, the points that amplify the rounding of operands least, among multiples of 1/16: for F(4, 3) 4.8
+/// times that of direct products, where simple points amplify it 10.8 times.
+pub(super) const BALANCED: usize = 1;
+
+/// The index of point 1 in the set of simple points.
 pub(super) const ONE: usize = 1;
 
 /// A small matrix whose structure is known at compile time.
@@ -60,7 +71,8 @@ impl Matrix {
 
     /// `B^T`, `side x side`: row `j` holds the coefficients of the product of `x - p` over all points `p` but `j`; the
     /// row of infinity, over all points.
-    pub(super) const fn input(side: usize) -> Self {
+    pub(super) const fn input(side: usize, set: usize) -> Self {
+        let points = SETS[set];
         let mut at = [[0.0; LONGEST]; LONGEST];
         let mut row = 0;
         while row < side {
@@ -71,10 +83,10 @@ impl Matrix {
                     degree += 1;
                     let mut power = degree;
                     while power > 0 {
-                        at[row][power] = at[row][power - 1] - POINTS[point] * at[row][power];
+                        at[row][power] = at[row][power - 1] - points[point] * at[row][power];
                         power -= 1;
                     }
-                    at[row][0] *= -POINTS[point];
+                    at[row][0] *= -points[point];
                 }
                 point += 1;
             }
@@ -84,21 +96,22 @@ impl Matrix {
     }
 
     /// `G`, `side x length`: powers of the points, divided by the excess factor of the rows of `B^T`.
-    pub(super) const fn kernel(side: usize, length: usize) -> Self {
+    pub(super) const fn kernel(side: usize, length: usize, set: usize) -> Self {
+        let points = SETS[set];
         let mut at = [[0.0; LONGEST]; LONGEST];
         let mut row = 0;
         while row < side - 1 {
             let (mut value, mut point) = (1.0, 0);
             while point < side - 1 {
                 if point != row {
-                    value /= POINTS[row] - POINTS[point];
+                    value /= points[row] - points[point];
                 }
                 point += 1;
             }
             let mut power = 0;
             while power < length {
                 at[row][power] = value;
-                value *= POINTS[row];
+                value *= points[row];
                 power += 1;
             }
             row += 1;
@@ -108,14 +121,15 @@ impl Matrix {
     }
 
     /// `A^T`, `length x side`: powers of the points.
-    pub(super) const fn output(side: usize, length: usize) -> Self {
+    pub(super) const fn output(side: usize, length: usize, set: usize) -> Self {
+        let points = SETS[set];
         let mut at = [[0.0; LONGEST]; LONGEST];
         let mut column = 0;
         while column < side - 1 {
             let (mut value, mut power) = (1.0, 0);
             while power < length {
                 at[power][column] = value;
-                value *= POINTS[column];
+                value *= points[column];
                 power += 1;
             }
             column += 1;
@@ -137,16 +151,19 @@ mod tests {
 
     #[test]
     fn every_size_computes_a_correlation() {
-        for (m, r) in [(2, 3), (4, 3), (3, 4), (6, 3), (3, 6), (5, 3), (3, 5), (4, 5), (5, 4), (2, 5)] {
+        let simple = [(2, 3), (4, 3), (3, 4), (6, 3), (3, 6), (5, 3), (3, 5), (4, 5), (5, 4), (2, 5)];
+        let balanced = [(4, 3), (3, 4), (2, 5), (5, 2)];
+        let sets = simple.map(|size| (size, SIMPLE)).into_iter().chain(balanced.map(|size| (size, BALANCED)));
+        for ((m, r), set) in sets {
             let side = m + r - 1;
             let x: Vec<f64> = (0..side).map(|i| (i as f64 * 1.7).sin()).collect();
             let w: Vec<f64> = (0..r).map(|i| (i as f64 * 2.3).cos()).collect();
-            let products: Vec<f64> = apply(&Matrix::kernel(side, r), &w)
+            let products: Vec<f64> = apply(&Matrix::kernel(side, r, set), &w)
                 .into_iter()
-                .zip(apply(&Matrix::input(side), &x))
+                .zip(apply(&Matrix::input(side, set), &x))
                 .map(|(w, x)| w * x)
                 .collect();
-            let outputs = apply(&Matrix::output(side, m), &products);
+            let outputs = apply(&Matrix::output(side, m, set), &products);
             for (i, output) in outputs.into_iter().enumerate() {
                 let expected: f64 = w.iter().zip(&x[i..]).map(|(w, x)| w * x).sum();
                 assert!((output - expected).abs() < 3e-6, "F({m}, {r}): {output}, expected {expected}");
@@ -164,12 +181,22 @@ mod tests {
             [0.0, 2.0, -1.0, -2.0, 1.0, 0.0],
             [0.0, 4.0, 0.0, -5.0, 0.0, 1.0],
         ];
-        let matrix = Matrix::input(6);
+        let matrix = Matrix::input(6, SIMPLE);
         for (row, expected) in matrix.at.iter().zip(expected) {
             assert_eq!(row[..6], expected);
         }
         assert!(matrix.mirrored_rows[1] && matrix.mirrored_rows[3] && !matrix.mirrored_rows[2]);
-        let output = Matrix::output(6, 4);
+        let output = Matrix::output(6, 4, SIMPLE);
         assert!(output.mirrored_columns[1] && output.mirrored_columns[3]);
+    }
+
+    /// Opposite points share their sums in every set.
+    #[test]
+    fn opposite_points_are_mirrored() {
+        let [input, kernel] = [Matrix::input(6, BALANCED), Matrix::kernel(6, 3, BALANCED)];
+        let output = Matrix::output(6, 4, BALANCED);
+        for pair in [1, 3] {
+            assert!(input.mirrored_rows[pair] && kernel.mirrored_rows[pair] && output.mirrored_columns[pair]);
+        }
     }
 }

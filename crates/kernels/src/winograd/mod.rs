@@ -29,8 +29,12 @@ mod gradient;
 mod layout;
 mod matrices;
 mod plan;
+mod store;
 mod tiling;
 mod transform;
 mod weights;
 
 pub(crate) use plan::Winograd;
+
+#[cfg(test)]
+mod rounding_tests;

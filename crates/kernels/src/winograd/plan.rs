@@ -1,13 +1,14 @@
 //! The choice of an algorithm for a convolution: the one with the fewest multiplications, if it saves enough.
 
-use super::algorithm::{ALGORITHMS, Algorithm};
+use super::algorithm::{Algorithm, algorithms};
 use super::fold::Fold;
 use super::layout::Layout;
 use super::tiling::Tiling;
-use crate::gemm::MicroKernel;
+use crate::gemm::{MicroKernel, Word};
 use crate::geometry::{ConvGeometry, Maps, Window};
 use crate::isa::Isa;
 use crate::micro_batch::MicroBatch;
+use crate::precision::Precision;
 
 /// Tiles per block.
 pub(super) const TILES: usize = 48;
@@ -20,6 +21,7 @@ pub(crate) struct Winograd {
     /// How a convolution with a stride becomes one of stride 1.
     pub(super) fold: Option<Fold>,
     pub(super) isa: Isa,
+    pub(super) precision: Precision,
     pub(super) micro_batch: MicroBatch,
     /// Values of an image before folding.
     pub(super) image_len: usize,
@@ -33,48 +35,63 @@ pub(crate) struct Winograd {
 
 impl Winograd {
     /// The algorithm for a convolution's forward pass and weight gradient; `None` where direct products are cheaper.
-    pub(crate) fn select(g: &ConvGeometry, micro_batch: MicroBatch) -> Option<Self> {
-        let best =
-            Self::candidates(g, micro_batch).min_by_key(|one| (one.multiply_adds(), one.algorithm.side));
+    pub(crate) fn select(g: &ConvGeometry, precision: Precision, micro_batch: MicroBatch) -> Option<Self> {
+        let best = Self::candidates(g, precision, micro_batch)
+            .min_by_key(|one| (one.multiply_adds(), one.algorithm.side));
         best.filter(|best| best.pays_off(g.macs())).map(Self::for_micro_batch)
     }
 
     /// The algorithm whose transformed weights have `len` values, whatever the batch.
-    pub(crate) fn select_transformed(g: &ConvGeometry, micro_batch: MicroBatch, len: usize) -> Option<Self> {
-        Self::candidates(g, micro_batch)
+    pub(crate) fn select_transformed(
+        g: &ConvGeometry,
+        precision: Precision,
+        micro_batch: MicroBatch,
+        len: usize,
+    ) -> Option<Self> {
+        Self::candidates(g, precision, micro_batch)
             .find(|one| one.transformed_weights() == len)
             .map(Self::for_micro_batch)
     }
 
     /// The algorithm for the input gradient, which is a convolution of the output gradient.
-    pub(crate) fn select_input_gradient(g: &ConvGeometry, micro_batch: MicroBatch) -> Option<Self> {
+    pub(crate) fn select_input_gradient(
+        g: &ConvGeometry,
+        precision: Precision,
+        micro_batch: MicroBatch,
+    ) -> Option<Self> {
         if g.window.stride != 1 {
             return None;
         }
         let window = Window { pad: g.window.kernel - 1 - g.window.pad, ..g.window };
         let gradient = ConvGeometry { input: g.output, output: g.input, window, groups: g.groups };
-        Self::select(&gradient, micro_batch)
+        Self::select(&gradient, precision, micro_batch)
     }
 
     /// The largest [`Self::gradient_sums`] of any algorithm that may be chosen for up to `batch` images.
-    pub(crate) fn most_gradient_sums(g: &ConvGeometry, batch: usize) -> usize {
-        let wide = Self::candidates(g, batch.into()).filter(Self::is_wide);
+    pub(crate) fn most_gradient_sums(g: &ConvGeometry, precision: Precision, batch: usize) -> usize {
+        let wide = Self::candidates(g, precision, batch.into()).filter(Self::is_wide);
         wide.map(|one| one.gradient_sums()).max().unwrap_or(0)
     }
 
     /// The algorithms that fit a convolution, folded if it has a stride, with the tiling of the whole batch.
-    fn candidates(g: &ConvGeometry, micro_batch: MicroBatch) -> impl Iterator<Item = Self> {
+    fn candidates(
+        g: &ConvGeometry,
+        precision: Precision,
+        micro_batch: MicroBatch,
+    ) -> impl Iterator<Item = Self> {
         let fold = Fold::of(g);
         let image_len = g.input.len();
         let g = fold.map_or(*g, |fold| fold.geometry);
         let (inputs, outputs) = (g.group_inputs(), g.group_outputs());
         let fits = micro_batch.batch() > 0 && inputs.is_multiple_of(8) && outputs.is_multiple_of(8);
         let kernel = if fits && g.window.stride == 1 { g.window.kernel } else { 0 };
-        ALGORITHMS.iter().filter(move |algorithm| algorithm.kernel == kernel).map(move |algorithm| Self {
+        let fitting = algorithms(precision).iter().filter(move |algorithm| algorithm.kernel == kernel);
+        fitting.map(move |algorithm| Self {
             algorithm,
             tiling: Tiling::new(&g, algorithm.tile, micro_batch.batch()),
             fold,
             isa: Isa::current(),
+            precision,
             micro_batch,
             image_len,
             output: g.output,
@@ -105,7 +122,12 @@ impl Winograd {
     }
 
     pub(super) fn kernel(&self) -> &'static MicroKernel {
-        MicroKernel::of(self.isa, self.outputs)
+        MicroKernel::of(self.isa, self.precision, self.outputs)
+    }
+
+    /// What the words of `V`, `U` and `Z` hold.
+    pub(super) fn word(&self) -> Word {
+        self.kernel().word
     }
 
     /// Weights of the convolution of stride 1.
@@ -113,7 +135,7 @@ impl Winograd {
         self.groups * self.algorithm.taps() * self.inputs * self.outputs
     }
 
-    /// Values of the transformed weights, `[groups][panels][elements][inputs][columns of a panel]`.
+    /// Words of the transformed weights, `[groups][panels][elements][words of inputs][columns of a panel]`.
     pub(crate) fn transformed_weights(&self) -> usize {
         self.groups * self.panels() * self.panel_len()
     }
@@ -123,7 +145,7 @@ impl Winograd {
     }
 
     pub(super) fn panel_len(&self) -> usize {
-        self.algorithm.elements() * self.inputs * self.kernel().columns
+        self.algorithm.elements() * self.word().words(self.inputs) * self.kernel().columns
     }
 
     /// Values of `dU`, `[groups][elements][inputs][outputs]`.

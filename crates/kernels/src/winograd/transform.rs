@@ -1,6 +1,9 @@
 //! `Y = M X M^T`, where each element of the squares `X` and `Y` is a vector of channels.
 
 use super::matrices::{LONGEST, Matrix};
+#[cfg(target_arch = "x86_64")]
+use super::store::{Halves, Pairs};
+use super::store::{Rounded, Store, StoreAny, StoreAs, Words};
 use crate::isa::Isa;
 use crate::simd::{Four, LINE, Vector, prefetch};
 use std::mem::MaybeUninit;
@@ -13,23 +16,23 @@ pub(super) trait Linear {
     const MATRIX: Matrix;
 }
 
-/// `B^T` for a side.
-pub(super) struct Input<const SIDE: usize>;
+/// `B^T` for a side and a set of points.
+pub(super) struct Input<const SIDE: usize, const SET: usize>;
 /// `G` for a number of weights.
-pub(super) struct Kernel<const SIDE: usize, const LENGTH: usize>;
+pub(super) struct Kernel<const SIDE: usize, const LENGTH: usize, const SET: usize>;
 /// `A^T` for a number of outputs.
-pub(super) struct Output<const SIDE: usize, const LENGTH: usize>;
+pub(super) struct Output<const SIDE: usize, const LENGTH: usize, const SET: usize>;
 
-impl<const SIDE: usize> Linear for Input<SIDE> {
-    const MATRIX: Matrix = Matrix::input(SIDE);
+impl<const SIDE: usize, const SET: usize> Linear for Input<SIDE, SET> {
+    const MATRIX: Matrix = Matrix::input(SIDE, SET);
 }
 
-impl<const SIDE: usize, const LENGTH: usize> Linear for Kernel<SIDE, LENGTH> {
-    const MATRIX: Matrix = Matrix::kernel(SIDE, LENGTH);
+impl<const SIDE: usize, const LENGTH: usize, const SET: usize> Linear for Kernel<SIDE, LENGTH, SET> {
+    const MATRIX: Matrix = Matrix::kernel(SIDE, LENGTH, SET);
 }
 
-impl<const SIDE: usize, const LENGTH: usize> Linear for Output<SIDE, LENGTH> {
-    const MATRIX: Matrix = Matrix::output(SIDE, LENGTH);
+impl<const SIDE: usize, const LENGTH: usize, const SET: usize> Linear for Output<SIDE, LENGTH, SET> {
+    const MATRIX: Matrix = Matrix::output(SIDE, LENGTH, SET);
 }
 
 /// What happens to a result before it is stored: `max(result + bias, floor)`.
@@ -44,7 +47,7 @@ impl Finish<'_> {
     pub(super) const NONE: Self = Self { bias: None, floor: f32::NEG_INFINITY };
 }
 
-/// One square to transform; `from` and `to` are the offsets of its elements, row by row.
+/// One square to transform; `from` and `to` are the offsets of its elements, row by row, `to` in words.
 #[derive(Clone, Copy)]
 pub(super) struct Square<'a> {
     pub(super) x: &'a [f32],
@@ -52,17 +55,20 @@ pub(super) struct Square<'a> {
     pub(super) y: *mut f32,
     pub(super) to: &'a [usize],
     pub(super) channels: usize,
+    pub(super) store: StoreAs,
     pub(super) finish: Finish<'a>,
     /// Elements of `x` that the next square reads: they are prefetched.
     pub(super) next: &'a [usize],
+    /// Where the sum of the elements of `x` is stored for each channel.
+    pub(super) totals: Option<*mut f32>,
 }
 
 /// Transforms a square. Returns whether all results are finite, before the floor is applied. The offsets in `from` are
 /// checked against `x`.
 ///
 /// # Safety
-/// The machine supports the instruction set. `channels` values can be written at each offset `to` from `y`, and no other
-/// thread accesses them during the call.
+/// The machine supports the instruction set, and AVX512-BF16 where halves are stored. `channels` values can be written at
+/// each offset `to` from `y` and at `totals`, and no other thread accesses them during the call.
 pub(super) type Transform = unsafe fn(Isa, &Square) -> bool;
 
 /// Runs the widest code whose vectors divide the channels.
@@ -70,46 +76,81 @@ pub(super) type Transform = unsafe fn(Isa, &Square) -> bool;
 /// # Safety
 /// As [`Transform`].
 pub(super) unsafe fn transform<L: Linear>(isa: Isa, square: &Square) -> bool {
-    let Square { x, from, to, channels, finish, .. } = *square;
+    let Square { x, from, to, channels, store, finish, .. } = *square;
     assert!(channels.is_multiple_of(Four::LANES));
     assert!(from.iter().all(|&from| from == NOWHERE || from + channels <= x.len()));
     assert!(from.len() == L::MATRIX.columns.pow(2) && to.len() == L::MATRIX.rows.pow(2));
     assert!(finish.bias.is_none_or(|bias| bias.len() == channels));
     // SAFETY: offsets and lengths were checked; the instructions and `y` are guaranteed by the caller.
     unsafe {
+        match store {
+            StoreAs::Words => transform_to::<L, Words>(isa, square),
+            StoreAs::Rounded => transform_to::<L, Rounded>(isa, square),
+            #[cfg(target_arch = "x86_64")]
+            StoreAs::Halves => x86::bf16::<L, Halves>(square),
+            #[cfg(target_arch = "x86_64")]
+            StoreAs::Pairs { .. } => x86::bf16::<L, Pairs>(square),
+            #[cfg(not(target_arch = "x86_64"))]
+            StoreAs::Halves | StoreAs::Pairs { .. } => unreachable!("pairs are only multiplied on x86-64"),
+        }
+    }
+}
+
+/// [`transform`] for one way to store results.
+///
+/// # Safety
+/// As [`Transform`], and lengths were checked.
+unsafe fn transform_to<L: Linear, S: StoreAny>(isa: Isa, square: &Square) -> bool {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 if channels.is_multiple_of(16) => x86::avx512::<L>(square),
+            Isa::Avx512 if square.channels.is_multiple_of(16) => x86::avx512::<L, S>(square),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::Avx512 if channels.is_multiple_of(8) => x86::avx2::<L>(square),
-            _ => sandwich::<L, Four>(square),
+            Isa::Avx2 | Isa::Avx512 if square.channels.is_multiple_of(8) => x86::avx2::<L, S>(square),
+            _ => sandwich::<L, Four, S>(square),
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Linear, Square, sandwich};
+    use super::{Linear, Square, Store, sandwich};
     use std::arch::x86_64::{__m256, __m512};
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn avx2<L: Linear>(square: &Square) -> bool {
+    pub(super) unsafe fn avx2<L: Linear, S: Store<__m256>>(square: &Square) -> bool {
         // SAFETY: guaranteed by the caller.
-        unsafe { sandwich::<L, __m256>(square) }
+        unsafe { sandwich::<L, __m256, S>(square) }
     }
 
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn avx512<L: Linear>(square: &Square) -> bool {
+    pub(super) unsafe fn avx512<L: Linear, S: Store<__m512>>(square: &Square) -> bool {
         // SAFETY: guaranteed by the caller.
-        unsafe { sandwich::<L, __m512>(square) }
+        unsafe { sandwich::<L, __m512, S>(square) }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,fma")]
+    pub(super) unsafe fn bf16<L: Linear, S: Store<__m256> + Store<__m512>>(square: &Square) -> bool {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            match square.channels.is_multiple_of(16) {
+                true => sandwich::<L, __m512, S>(square),
+                false => sandwich::<L, __m256, S>(square),
+            }
+        }
     }
 }
 
 /// Multiplies by `M` along the columns, then along the rows.
 #[allow(clippy::needless_range_loop)] // Indices mirror the formulas.
 #[inline(always)]
-unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) -> bool {
-    let Square { x, from, y, to, channels, finish, next } = *square;
+unsafe fn sandwich<L: Linear, V: Vector, S: Store<V>>(square: &Square) -> bool {
+    let Square { x, from, y, to, channels, store, finish, next, totals } = *square;
+    let low = match store {
+        StoreAs::Pairs { low } => low,
+        StoreAs::Words | StoreAs::Rounded | StoreAs::Halves => std::ptr::null(),
+    };
     let (rows, columns) = (L::MATRIX.rows, L::MATRIX.columns);
     // SAFETY: guaranteed by the caller.
     unsafe {
@@ -123,6 +164,7 @@ unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) -> bool {
         let mut trace = zero;
         let mut half = [[MaybeUninit::<V>::uninit(); LONGEST]; LONGEST];
         for c in (0..channels).step_by(V::LANES) {
+            let mut total = zero;
             for j in 0..columns {
                 let mut column = [V::splat(0.0); LONGEST];
                 for i in 0..columns {
@@ -131,10 +173,18 @@ unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) -> bool {
                         column[i] = V::load(x.as_ptr().add(from + c));
                     }
                 }
+                if totals.is_some() {
+                    for value in &column[..columns] {
+                        total = total.add(*value);
+                    }
+                }
                 let column = line::<L, V>(column);
                 for i in 0..rows {
                     half[i][j].write(column[i]);
                 }
+            }
+            if let Some(totals) = totals {
+                total.store(totals.add(c));
             }
             let bias = finish.bias.map_or(V::splat(0.0), |bias| V::load(bias.as_ptr().add(c)));
             for (i, half) in half[..rows].iter().enumerate() {
@@ -149,7 +199,8 @@ unsafe fn sandwich<L: Linear, V: Vector>(square: &Square) -> bool {
                     if to != NOWHERE {
                         let value = row[j].add(bias);
                         trace = value.mul_add(zero, trace);
-                        value.at_least(floor).store(y.add(to + c));
+                        let low = low.wrapping_add((i * rows + j) * channels / 2);
+                        S::store(value.at_least(floor), y.add(to), low, c);
                     }
                 }
             }

@@ -1,6 +1,7 @@
 //! `U = G w G^T`, for each pair of channels.
 
 use super::plan::Winograd;
+use super::store::{AlongSquares, Target};
 use super::transform::{Finish, Square};
 use crate::gemm::interleave;
 use crate::scratch;
@@ -33,7 +34,9 @@ impl Winograd {
         let (taps, columns) = (self.algorithm.taps(), self.kernel().columns);
         let matrix = self.inputs * self.outputs;
         let from: Vec<usize> = (0..taps).map(|tap| tap * matrix).collect();
-        let to: Vec<usize> = (0..self.algorithm.elements()).map(|e| e * self.inputs * columns).collect();
+        let (word, words) = (self.word(), self.word().words(self.inputs));
+        let to: Vec<usize> = (0..self.algorithm.elements()).map(|e| e * words * columns).collect();
+        let elements = self.algorithm.elements();
         u.par_chunks_exact_mut(self.panel_len()).enumerate().for_each(|(panel, u)| {
             let (group, first) = (panel / self.panels(), panel % self.panels() * columns);
             let w = &w[group * taps * matrix..][..taps * matrix];
@@ -41,13 +44,19 @@ impl Winograd {
             if channels < columns {
                 u.fill(0.0);
             }
-            for i in 0..self.inputs {
-                let (x, y) = (&w[i * self.outputs + first..], u[i * columns..].as_mut_ptr());
-                let square = Square { x, from: &from, y, to: &to, channels, finish: Finish::NONE, next: &[] };
-                // SAFETY: the last offset, `(elements - 1) inputs columns`, leaves room for the rest of row `i`;
-                // the machine supports `self.isa`.
-                unsafe { (self.algorithm.weights)(self.isa, &square) };
-            }
+            scratch::with(AlongSquares::len(word, elements, channels), |low| {
+                let mut squares = AlongSquares::new(word, channels, low);
+                for i in 0..self.inputs {
+                    let x = &w[i * self.outputs + first..];
+                    let Target { y, to, store } = squares.target(i, u, columns, &to);
+                    let finish = Finish::NONE;
+                    let square =
+                        Square { x, from: &from, y, to, channels, store, finish, next: &[], totals: None };
+                    // SAFETY: the target was checked; the machine supports `self.isa`, and AVX512-BF16 if a word is a
+                    // pair.
+                    unsafe { (self.algorithm.weights)(self.isa, &square) };
+                }
+            });
         });
     }
 }

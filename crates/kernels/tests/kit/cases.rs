@@ -3,6 +3,7 @@
 use super::{Case, positive, spread};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::geometry::{ConvGeometry, FcGeometry, NormGeometry, PoolGeometry};
+use alexnet_kernels::precision::Precision;
 use alexnet_kernels::real::Real;
 use alexnet_kernels::{activation, conv, dropout, fc, local, loss, lrn, map_norm, pool};
 
@@ -13,7 +14,7 @@ fn zeros<T: Real>(len: usize) -> Vec<T> {
 
 /// An operation with weights and a bias.
 macro_rules! convolution {
-    ($case:ident, $kernels:ident, $weights:ident, $biases:expr $(, $epilogue:expr)?) => {
+    ($case:ident, $kernels:ident $([$precision:expr])?, $weights:ident, $biases:expr $(, $epilogue:expr)?) => {
         #[derive(Clone, Debug)]
         pub struct $case {
             pub g: ConvGeometry,
@@ -30,9 +31,9 @@ macro_rules! convolution {
             fn fast(&self, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
                 let (Self { g, batch }, [x, w, bias, dy]) = (self, inputs) else { unreachable!() };
                 let (mut y, mut dx, mut dw, mut dbias) = (dy.clone(), x.clone(), w.clone(), bias.clone());
-                $kernels::forward(g, *batch, x, w, bias, $($epilogue,)? &mut y);
-                $kernels::backward_input(g, *batch, dy, w, &mut dx);
-                $kernels::backward_weights(g, *batch, x, dy, &mut dw, &mut dbias);
+                $kernels::forward(g, $($precision,)? *batch, x, w, bias, $($epilogue,)? &mut y);
+                $kernels::backward_input(g, $($precision,)? *batch, dy, w, &mut dx);
+                $kernels::backward_weights(g, $($precision,)? *batch, x, dy, &mut dw, &mut dbias);
                 vec![y, dx, dw, dbias]
             }
 
@@ -49,46 +50,61 @@ macro_rules! convolution {
     };
 }
 
-convolution!(Conv, conv, weights, |g: &ConvGeometry| g.output.channels, Epilogue::Identity);
+convolution!(Conv, conv[Precision::F32], weights, |g: &ConvGeometry| g.output.channels, Epilogue::Identity);
+convolution!(
+    Bf16Conv,
+    conv[Precision::Bf16],
+    weights,
+    |g: &ConvGeometry| g.output.channels,
+    Epilogue::Identity
+);
 convolution!(Local, local, local_weights, |g: &ConvGeometry| g.output.len());
 
-#[derive(Clone, Debug)]
-pub struct Fc {
-    pub g: FcGeometry,
-    pub batch: usize,
+/// A fully connected layer with operands of a precision.
+macro_rules! fully_connected {
+    ($case:ident, $precision:expr) => {
+        #[derive(Clone, Debug)]
+        pub struct $case {
+            pub g: FcGeometry,
+            pub batch: usize,
+        }
+
+        impl $case {
+            pub fn new(batch: usize, inputs: usize, outputs: usize) -> Self {
+                Self { g: FcGeometry::new(inputs, outputs).unwrap(), batch }
+            }
+        }
+
+        impl Case for $case {
+            fn inputs(&self) -> Vec<Vec<f64>> {
+                let Self { g, batch } = self;
+                let lens = [batch * g.inputs, g.weights(), g.outputs, batch * g.outputs];
+                lens.into_iter().zip(1..).map(|(len, seed)| positive(len, seed)).collect()
+            }
+
+            fn fast(&self, slices: &[Vec<f32>]) -> Vec<Vec<f32>> {
+                let (Self { g, batch }, [x, w, bias, dy]) = (self, slices) else { unreachable!() };
+                let (mut y, mut dx, mut dw, mut dbias) = (dy.clone(), x.clone(), w.clone(), bias.clone());
+                fc::forward(g, $precision, *batch, x, w, bias, &mut y);
+                fc::backward_input(g, $precision, *batch, dy, w, &mut dx);
+                fc::backward_weights(g, $precision, *batch, x, dy, &mut dw, &mut dbias);
+                vec![y, dx, dw, dbias]
+            }
+
+            fn reference<T: Real>(&self, slices: &[Vec<T>]) -> Vec<Vec<T>> {
+                let (Self { g, batch }, [x, w, bias, dy]) = (self, slices) else { unreachable!() };
+                let (mut y, mut dx, mut dw, mut dbias) = (dy.clone(), x.clone(), w.clone(), bias.clone());
+                fc::reference::forward(g, *batch, x, w, bias, &mut y);
+                fc::reference::backward_input(g, *batch, dy, w, &mut dx);
+                fc::reference::backward_weights(g, *batch, x, dy, &mut dw, &mut dbias);
+                vec![y, dx, dw, dbias]
+            }
+        }
+    };
 }
 
-impl Fc {
-    pub fn new(batch: usize, inputs: usize, outputs: usize) -> Self {
-        Self { g: FcGeometry::new(inputs, outputs).unwrap(), batch }
-    }
-}
-
-impl Case for Fc {
-    fn inputs(&self) -> Vec<Vec<f64>> {
-        let Self { g, batch } = self;
-        let lens = [batch * g.inputs, g.weights(), g.outputs, batch * g.outputs];
-        lens.into_iter().zip(1..).map(|(len, seed)| positive(len, seed)).collect()
-    }
-
-    fn fast(&self, slices: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        let (Self { g, batch }, [x, w, bias, dy]) = (self, slices) else { unreachable!() };
-        let (mut y, mut dx, mut dw, mut dbias) = (dy.clone(), x.clone(), w.clone(), bias.clone());
-        fc::forward(g, *batch, x, w, bias, &mut y);
-        fc::backward_input(g, *batch, dy, w, &mut dx);
-        fc::backward_weights(g, *batch, x, dy, &mut dw, &mut dbias);
-        vec![y, dx, dw, dbias]
-    }
-
-    fn reference<T: Real>(&self, slices: &[Vec<T>]) -> Vec<Vec<T>> {
-        let (Self { g, batch }, [x, w, bias, dy]) = (self, slices) else { unreachable!() };
-        let (mut y, mut dx, mut dw, mut dbias) = (dy.clone(), x.clone(), w.clone(), bias.clone());
-        fc::reference::forward(g, *batch, x, w, bias, &mut y);
-        fc::reference::backward_input(g, *batch, dy, w, &mut dx);
-        fc::reference::backward_weights(g, *batch, x, dy, &mut dw, &mut dbias);
-        vec![y, dx, dw, dbias]
-    }
-}
+fully_connected!(Fc, Precision::F32);
+fully_connected!(Bf16Fc, Precision::Bf16);
 
 #[derive(Clone, Debug)]
 pub struct MaxPool {

@@ -17,6 +17,7 @@ use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::geometry::{ChannelSlice, FcGeometry};
 use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::micro_batch::MicroBatch;
+use alexnet_kernels::precision::Precision;
 use alexnet_kernels::{activation, conv, fc, local, lrn, map_norm, pool};
 
 /// What becomes of the gradients of weights and biases.
@@ -213,15 +214,15 @@ fn weighted(
     (sums, units): (UnitSums, ChannelSlice),
     dx: &mut [f32],
 ) {
-    let n = micro_batch.images();
+    let (n, precision) = (micro_batch.images(), layer.precision);
     let Weights::F32(weights) = &parameters.weights else {
         unreachable!("engines with a backward pass have weights in single precision")
     };
     match &layer.operation {
-        Operation::Conv(g, _) => conv::backward_input(g, micro_batch, dy, weights, dx),
+        Operation::Conv(g, _) => conv::backward_input(g, precision, micro_batch, dy, weights, dx),
         Operation::Local(g, _) => local::backward_input(g, n, dy, weights, dx),
-        Operation::Fc(g, _) if sums == UnitSums::ONE => fc::backward_input(g, n, dy, weights, dx),
-        Operation::Fc(g, _) => sum_units(g, n, (dy, weights), sums, units, dx),
+        Operation::Fc(g, _) if sums == UnitSums::ONE => fc::backward_input(g, precision, n, dy, weights, dx),
+        Operation::Fc(g, _) => sum_units(g, precision, n, (dy, weights), sums, units, dx),
         _ => unreachable!("a layer without weights"),
     }
 }
@@ -229,6 +230,7 @@ fn weighted(
 /// The gradient with respect to the input of a fully connected layer with `units` of the whole layer's, as a sum of slices.
 fn sum_units(
     g: &FcGeometry,
+    precision: Precision,
     n: usize,
     (dy, weights): (&[f32], &[f32]),
     sums: UnitSums,
@@ -239,13 +241,13 @@ fn sum_units(
     if count == 1 {
         let ChannelSlice { first, len, .. } = ChannelSlice::share(units.whole, first, whole);
         let start = first - units.first;
-        return fc::backward_input_of_units(g, n, dy, weights, start..start + len, dx);
+        return fc::backward_input_of_units(g, precision, n, dy, weights, start..start + len, dx);
     }
     let half = count / 2;
-    sum_units(g, n, (dy, weights), UnitSums { count: half, ..sums }, units, dx);
+    sum_units(g, precision, n, (dy, weights), UnitSums { count: half, ..sums }, units, dx);
     let mut right = vec![0.0; dx.len()];
     let sums = UnitSums { first: first + half, count: half, whole };
-    sum_units(g, n, (dy, weights), sums, units, &mut right);
+    sum_units(g, precision, n, (dy, weights), sums, units, &mut right);
     dx.iter_mut().zip(right).for_each(|(sum, value)| *sum += value);
 }
 

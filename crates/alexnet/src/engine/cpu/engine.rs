@@ -142,7 +142,7 @@ impl Engine for CpuEngine {
         let mut table = self.plan.memory(&self.network);
         let halves = |weights: &Weights| match weights {
             Weights::F32(_) => 0,
-            Weights::F16(values) => size_of_val(&values[..]),
+            Weights::F16(values) | Weights::Bf16(values) => size_of_val(&values[..]),
         };
         let saved: usize = self.parameters.iter().flatten().map(|layer| halves(&layer.weights)).sum();
         if let Some((_, bytes)) = table.lines.first_mut() {

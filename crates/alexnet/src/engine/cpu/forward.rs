@@ -204,22 +204,26 @@ fn weighted(
     y: &mut [f32],
 ) {
     let Parameters { weights, biases, transformed, .. } = parameters;
+    let precision = layer.precision;
     match (&layer.operation, weights) {
         (Operation::Conv(g, _), Weights::F32(weights)) => match transformed {
             Some(transformed) => {
                 let weights = ConvWeights { direct: weights, transformed };
-                conv::forward_transformed(g, micro_batch, x, weights, biases, epilogue, y);
+                conv::forward_transformed(g, precision, micro_batch, x, weights, biases, epilogue, y);
             }
-            None => conv::forward(g, micro_batch, x, weights, biases, epilogue, y),
+            None => conv::forward(g, precision, micro_batch, x, weights, biases, epilogue, y),
         },
         (Operation::Local(g, _), Weights::F32(weights)) => {
             local::forward(g, micro_batch.images(), x, weights, biases, y);
         }
         (Operation::Fc(g, _), Weights::F32(weights)) => {
-            fc::forward(g, micro_batch, x, weights, biases, y);
+            fc::forward(g, precision, micro_batch, x, weights, biases, y);
         }
         (Operation::Fc(g, _), Weights::F16(weights)) => {
             fc::forward_f16(g, micro_batch, x, weights, biases, y);
+        }
+        (Operation::Fc(g, _), Weights::Bf16(weights)) => {
+            fc::forward_bf16(g, micro_batch, x, weights, biases, y);
         }
         _ => unreachable!("only fully connected layers have weights in half precision"),
     }

@@ -34,13 +34,13 @@ fn accumulate_images(
 ) {
     match &layer.operation {
         Operation::Conv(g, _) => {
-            conv::accumulate_gradients(g, micro_batch, x, dy, weights, biases, accumulator);
+            conv::accumulate_gradients(g, layer.precision, micro_batch, x, dy, weights, biases, accumulator);
         }
         Operation::Local(g, _) => {
             local::accumulate_gradients(g, micro_batch, x, dy, weights, biases, accumulator);
         }
         Operation::Fc(g, _) => {
-            fc::accumulate_gradients(g, micro_batch, x, dy, weights, biases, accumulator);
+            fc::accumulate_gradients(g, layer.precision, micro_batch, x, dy, weights, biases, accumulator);
         }
         Operation::Pool(..)
         | Operation::Lrn(_)

@@ -3,10 +3,10 @@
 use super::plan::Plan;
 use crate::engine::leaves;
 use crate::engine::options::Mode;
-use crate::net::{Layer, WeightSpec};
-use alexnet_kernels::f16;
+use crate::net::{Layer, Operation, Precision, WeightSpec};
 use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::micro_batch::GradAccumulator;
+use alexnet_kernels::{bf16, f16};
 
 /// Weights in the kernels' layout.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(super) enum Weights {
     F32(Buffer),
     /// In half precision: fully connected layers of an engine for inference.
     F16(Vec<u16>),
+    /// As bfloat16: fully connected layers of an engine for inference with such products.
+    Bf16(Vec<u16>),
 }
 
 /// Values shaped like the weights and biases of a layer, in the kernels' layout.
@@ -89,8 +91,13 @@ impl Parameters {
             Some(len) => Some(Buffer::zeros(len)?),
             None => None,
         };
-        let Pair { weights, biases } = pair()?;
-        Some(Self { weights: Weights::F32(weights), biases, transformed, training })
+        let (weights, biases) = match (plan.mode, &layer.operation, layer.precision) {
+            (Mode::Inference, Operation::Fc(..), Precision::Bf16) => {
+                (Weights::Bf16(vec![0; weights]), Buffer::zeros(biases)?)
+            }
+            _ => (Weights::F32(Buffer::zeros(weights)?), Buffer::zeros(biases)?),
+        };
+        Some(Self { weights, biases, transformed, training })
     }
 
     /// The parts that training changes; `None` in an engine that does not train.
@@ -99,7 +106,7 @@ impl Parameters {
             (Weights::F32(weights), Some(training)) => {
                 Some(Trained { weights, biases: &mut self.biases, training })
             }
-            (Weights::F16(_), _) | (_, None) => None,
+            (Weights::F16(_) | Weights::Bf16(_), _) | (_, None) => None,
         }
     }
 
@@ -115,6 +122,9 @@ impl Weights {
         match self {
             Self::F32(values) => work(values),
             Self::F16(values) => work(&values.iter().map(|&value| f16::to_f32(value)).collect::<Vec<f32>>()),
+            Self::Bf16(values) => {
+                work(&values.iter().map(|&value| bf16::to_f32(value)).collect::<Vec<f32>>())
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::engine::options::{Mode, Options};
 use crate::net::{Layer, Network, Operation};
 use crate::{Error, Result};
 use alexnet_kernels::conv;
-use alexnet_kernels::micro_batch::{GRANULE, MicroBatch};
+use alexnet_kernels::micro_batch::{GRANULE, MicroBatch, granule};
 
 /// Buffers and forward steps for a network and the options it was opened with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,8 @@ impl Plan {
             return Err(Error::usage(format!("batch {batch} and threads {threads} must be at least 1")));
         }
         leaves::check(leaves)?;
-        let micro_batch = check_micro_batch(options.micro_batch.unwrap_or(batch), batch)?;
+        let granule = network.layers.iter().map(|layer| granule(layer.precision)).max().unwrap_or(GRANULE);
+        let micro_batch = check_micro_batch(options.micro_batch.unwrap_or(batch), batch, granule)?;
         let lower::Forward { slots, inputs, outputs, logits, steps: forward } =
             lower::forward(network, mode, gathered);
         let gradient = match mode {
@@ -74,7 +75,7 @@ impl Plan {
     pub(super) fn accumulator_len(&self, layer: &Layer) -> usize {
         match (&layer.operation, self.mode) {
             (Operation::Conv(g, _), Mode::Training) if self.micro_batch < self.batch => {
-                conv::accumulator_len(g, self.batch)
+                conv::accumulator_len(g, layer.precision, self.batch)
             }
             _ => 0,
         }
@@ -95,7 +96,7 @@ impl Plan {
     pub(super) fn transformed_len(&self, layer: &Layer) -> Option<usize> {
         let len = match (&layer.operation, self.mode) {
             (Operation::Conv(g, _), Mode::Inference | Mode::Inspection) => {
-                conv::transformed_len(g, self.algorithm_batch())
+                conv::transformed_len(g, layer.precision, self.algorithm_batch())
             }
             _ => 0,
         };
@@ -152,19 +153,19 @@ impl Plan {
 /// Returns `micro_batch`, at most `batch`.
 ///
 /// # Errors
-/// Returns an error unless it is a multiple of [`GRANULE`] or the whole batch.
-fn check_micro_batch(micro_batch: usize, batch: usize) -> Result<usize> {
+/// Returns an error unless it is a multiple of the granule or the whole batch.
+fn check_micro_batch(micro_batch: usize, batch: usize, granule: usize) -> Result<usize> {
     if micro_batch >= batch {
         return Ok(batch);
     }
-    if micro_batch > 0 && micro_batch.is_multiple_of(GRANULE) {
+    if micro_batch > 0 && micro_batch.is_multiple_of(granule) {
         return Ok(micro_batch);
     }
-    let (below, above) = (micro_batch / GRANULE * GRANULE, micro_batch.next_multiple_of(GRANULE));
-    let valid = [below, above.max(GRANULE).min(batch)];
+    let (below, above) = (micro_batch / granule * granule, micro_batch.next_multiple_of(granule));
+    let valid = [below, above.max(granule).min(batch)];
     let valid: Vec<String> = valid.iter().filter(|&&n| n > 0).map(usize::to_string).collect();
     let message = format!(
-        "a micro-batch of {micro_batch} images, expected a multiple of {GRANULE} or the whole batch, {batch}"
+        "a micro-batch of {micro_batch} images, expected a multiple of {granule} or the whole batch, {batch}"
     );
     Err(Error::usage(message).help(format!("a micro-batch of {}", valid.join(" or "))))
 }

@@ -5,9 +5,9 @@ use super::parameters::{Parameters, Weights};
 use super::state::CpuEngine;
 use crate::engine::options::Mode;
 use crate::engine::tensor::{self, Part, Tensor, TensorKind};
-use crate::net::{Layer, Operation};
+use crate::net::{Layer, Operation, Precision};
 use crate::{Error, Result};
-use alexnet_kernels::{conv, f16};
+use alexnet_kernels::{bf16, conv, f16};
 
 impl CpuEngine {
     /// Reads a tensor.
@@ -42,6 +42,9 @@ impl CpuEngine {
         }
         let locate = |tensor: &Tensor| tensor::locate(&self.network, &tensor.name);
         let places = tensors.iter().map(locate).collect::<Result<Vec<(usize, Part)>>>()?;
+        if kind == TensorKind::Parameters && self.network.precision() == Precision::Bf16 {
+            tensors.iter().try_for_each(check_bf16_range)?;
+        }
         for (tensor, (position, part)) in tensors.iter().zip(places) {
             self.write(kind, position, part, &tensor.data);
         }
@@ -67,11 +70,12 @@ impl CpuEngine {
             (Part::Biases, Some(pair), _) => pair.biases.copy_from_slice(values),
             (Part::Biases, None, _) => biases.copy_from_slice(values),
             (Part::Weights, None, Weights::F16(_)) => {}
+            (Part::Weights, None, Weights::Bf16(halves)) => bf16::narrow(&to_kernels(), halves),
             (Part::Weights, None, Weights::F32(weights)) => {
                 weights.copy_from_slice(&to_kernels());
                 if let (Operation::Conv(g, _), Some(transformed)) = (&layer.operation, transformed) {
                     let batch = plan.algorithm_batch();
-                    pool.install(|| conv::transform_weights(g, batch, weights, transformed));
+                    pool.install(|| conv::transform_weights(g, layer.precision, batch, weights, transformed));
                 }
             }
         }
@@ -92,6 +96,10 @@ impl CpuEngine {
             return Err(Error::usage(
                 "only an engine for inference can convert its weights to half precision",
             ));
+        }
+        if self.network.precision() == Precision::Bf16 {
+            return Err(Error::usage("fully connected weights are already stored in 16 bits, as bfloat16")
+                .help("the same command without --half, or with --precision f32"));
         }
         let is_fc = |layer: &Layer| matches!(layer.operation, Operation::Fc(..));
         let layers = self.network.layers.iter().zip(&mut self.parameters);
@@ -116,5 +124,17 @@ impl CpuEngine {
             }
         }
         Ok(())
+    }
+}
+
+/// Checks that rounding to bfloat16 keeps values finite.
+fn check_bf16_range(tensor: &Tensor) -> Result<()> {
+    match tensor.data.iter().find(|value| value.is_finite() && !bf16::round(**value).is_finite()) {
+        None => Ok(()),
+        Some(value) => Err(Error::model(format!(
+            "tensor `{}` has a value of {value:e}, expected at most 3.3895e38 for bfloat16",
+            tensor.name
+        ))
+        .help("the same command with --precision f32")),
     }
 }

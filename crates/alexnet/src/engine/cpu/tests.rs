@@ -32,7 +32,7 @@ fn engine(recipe: &Recipe) -> CpuEngine {
 fn values(parameters: &mut Parameters) -> [&mut Buffer; 2] {
     match &mut parameters.weights {
         Weights::F32(weights) => [weights, &mut parameters.biases],
-        Weights::F16(_) => panic!("weights are in half precision"),
+        Weights::F16(_) | Weights::Bf16(_) => panic!("weights are not in single precision"),
     }
 }
 

@@ -79,7 +79,8 @@ pub(super) fn step(
         (Operation::Fc(g, spec), Algorithm::Sgd) if piece.is_only() && fc::supports_step(n) => {
             let velocity = &mut training.velocity;
             let settings = weight_settings(spec, update);
-            let weights_finite = fc::step(g, n, x, dy, weights, &mut velocity.weights, settings);
+            let weights_finite =
+                fc::step(g, layer.precision, n, x, dy, weights, &mut velocity.weights, settings);
             fc::backward_biases(g, n, dy, &mut gradient.biases);
             let settings = bias_settings(spec, update);
             let biases_finite = sgd::step(biases, &mut velocity.biases, &gradient.biases, settings);

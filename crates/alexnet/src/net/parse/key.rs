@@ -5,6 +5,7 @@ pub(super) const RECIPE: &[&str] = &[
     "summary",
     "source",
     "classes",
+    "precision",
     "input",
     "augment",
     "optimizer",

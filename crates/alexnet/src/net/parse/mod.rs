@@ -12,6 +12,7 @@ use super::recipe::{
     Schedule,
 };
 use crate::Result;
+use alexnet_kernels::precision::Precision;
 use key::{AUGMENT, EVALUATION, INPUT, MEAN, OPTIMIZER, PLATEAU, RECIPE, SCHEDULE};
 use layer::layer;
 use range::{ABOVE_ZERO, BATCH, EPOCHS, FRACTION, SIDE, WIDTH, ZERO_OR_MORE};
@@ -28,6 +29,7 @@ pub(super) fn recipe(source: &Source<'_>) -> Result<Recipe> {
         summary: root.get("summary", "\"one line\"")?.text()?,
         source: root.get("source", "\"where the numbers come from\"")?.text()?,
         classes: root.get("classes", "1000")?.integer(WIDTH)?,
+        precision: precision(&root)?,
         input: input(&root.table("input")?.only(INPUT)?)?,
         augment: augment(&root.table("augment")?.only(AUGMENT)?)?,
         optimizer: optimizer(&root.table("optimizer")?.only(OPTIMIZER)?)?,
@@ -40,6 +42,11 @@ pub(super) fn recipe(source: &Source<'_>) -> Result<Recipe> {
     check_layers(source.origin, &recipe.layers)?;
     check_edits(source.origin, &recipe.edits, &recipe.layers)?;
     Ok(recipe)
+}
+
+fn precision(table: &Table<'_>) -> Result<Precision> {
+    let names = Precision::ALL.map(|precision| (precision.name(), precision));
+    table.find("precision").map_or(Ok(Precision::F32), |e| e.choice(&names))
 }
 
 fn input(table: &Table<'_>) -> Result<Input> {

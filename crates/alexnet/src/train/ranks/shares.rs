@@ -1,6 +1,6 @@
 //! How the ranks of a job share batches.
 
-use alexnet_kernels::micro_batch::GRANULE;
+use alexnet_kernels::micro_batch::granule;
 
 use crate::data::Share;
 use crate::engine::Options;
@@ -57,7 +57,7 @@ impl Shares {
     /// for this rank's share.
     pub(in crate::train) fn options(&self, config: &Config) -> Options {
         let batch = config.recipe.optimizer.batch;
-        let share = self.share.range(batch).len().next_multiple_of(GRANULE);
+        let share = self.share.range(batch).len().next_multiple_of(granule(config.recipe.precision));
         let micro_batch = match self.share {
             Share::WHOLE => config.micro_batch,
             _ => Some(config.micro_batch.map_or(share, |own| own.min(share))),
