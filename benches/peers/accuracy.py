@@ -2,7 +2,7 @@
 """Compares the accuracy of a model in every precision: this program, PyTorch, OpenVINO and onnxruntime.
 
     alexnet data pack SRC packed --side 28                      # the square of the model's recipe
-    alexnet quantize runs/small-1 --calibrate packed small.int8.safetensors
+    alexnet quantize runs/small-1 small.int8.safetensors --calibrate packed --images 300
     peers/bin/python benches/peers/accuracy.py runs/small-1 packed --quantized small.int8.safetensors
 
 First the logits of the model's golden samples are computed with every peer in single precision, and compared with those in the
@@ -15,13 +15,12 @@ import importlib
 import json
 import math
 import os
-import subprocess
 import sys
 from pathlib import Path
 
+import command
 import networks
 import numpy as np
-from program import PROGRAM, message
 from sides import SideError
 
 GOLDEN_SIDES = (("PyTorch", "with_pytorch"), ("OpenVINO", "with_openvino"), ("onnxruntime", "with_onnxruntime"), ("MNN", "with_mnn"))
@@ -58,7 +57,7 @@ def arguments():
     parser.add_argument("--images", type=int, metavar="N", help="validation images [default: all]")
     parser.add_argument("--calibration-images", type=int, default=300, metavar="N")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--program", type=Path, default=PROGRAM)
+    parser.add_argument("--program", type=Path, default=command.PROGRAM)
     return parser.parse_args()
 
 
@@ -125,11 +124,8 @@ def our_rows(args):
 
 
 def evaluate(args, model, options):
-    command = [args.program, "eval", model, "--data", args.packed, "--split", args.split, "--views", "1", "--json", *options]
-    done = subprocess.run([*command, "--threads", str(args.threads)], capture_output=True, text=True)
-    if done.returncode:
-        raise SideError(message(done))
-    return json.loads(done.stdout)
+    what = (model, "--data", args.packed, "--split", args.split, "--views", "1")
+    return command.run(args.program, "eval", *what, *options, "--threads", str(args.threads))
 
 
 def peer_rows(model, squares, labels, calibration, threads):

@@ -14,7 +14,8 @@ Rows are printed as they are completed. --log keeps them: the same command conti
     --only "training small" --only "inference paper 1 int8"     rows and sides that have all words of one selection
     --only "inference 128 OpenVINO" --only "inference 128 alexnet"
 
-`alexnet` in int8 needs a quantized model per network: --quantized paper=FILE. Sides that cannot run are left out, with the reason.
+`alexnet` in int8 runs a model that one step of training on noise leaves; --quantized paper=FILE names another. Sides that cannot
+run are left out, with the reason.
 
 To compare without AVX-512 on a machine that has it, as far as the libraries respect these variables:
 
@@ -33,7 +34,8 @@ from importlib import metadata
 from pathlib import Path
 
 import results
-from program import PROGRAM, Program
+from command import PROGRAM
+from program import Program
 from sides import OURS, ROWS, SIDES, TRAINING, SideError, is_selected
 from worker import Worker
 

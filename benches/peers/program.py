@@ -1,12 +1,12 @@
 """This program, as a side: `alexnet bench` measures training and inference in one call."""
 
-import json
-import subprocess
+import tempfile
+from pathlib import Path
 
-from networks import ROOT, recipe_path
+import command
+import noise_models
+from networks import recipe_path
 from sides import TRAINING, SideError
-
-PROGRAM = ROOT / "target" / "release" / "alexnet"
 
 
 class Program:
@@ -14,11 +14,13 @@ class Program:
 
     def __init__(self, program, threads, quantized):
         self.program, self.threads, self.quantized = program, threads, quantized
+        self.folder = tempfile.TemporaryDirectory()
         self.speeds = {}
 
     def open(self, row, side):
-        """Checks that there is a model to run; what else prevents a side shows when it runs."""
-        self.arguments(row, side)
+        """Prepares a quantized model, where that is what the side needs and none is given."""
+        if side.precision == "int8" and row.network not in self.quantized:
+            self.quantized[row.network] = noise_models.quantize(self.program, row.network, Path(self.folder.name))
 
     def start_round(self):
         self.speeds.clear()
@@ -31,32 +33,12 @@ class Program:
     def speed(self, row, side):
         arguments = self.arguments(row, side)
         if arguments not in self.speeds:
-            self.speeds[arguments] = self.bench(arguments)
+            self.speeds[arguments] = command.run(self.program, "bench", *arguments)
         return self.speeds[arguments]
 
     def arguments(self, row, side):
-        return (*self.model(row, side), *side.options, "--batch", str(row.batch), "--threads", str(self.threads))
-
-    def model(self, row, side):
-        if side.precision != "int8":
-            return ("--recipe", str(recipe_path(row.network)))
-        if row.network not in self.quantized:
-            raise SideError(f"no quantized model: name one with --quantized {row.network}=FILE")
-        return ("--model", self.quantized[row.network])
-
-    def bench(self, arguments):
-        done = subprocess.run([self.program, "bench", "--json", *arguments], capture_output=True, text=True)
-        if done.returncode == 0:
-            return json.loads(done.stdout)
-        raise SideError(message(done))
-
-    def close(self):
-        pass
-
-
-def message(done):
-    """The message of a failed command, from its object in JSON or from what it printed before there was one."""
-    try:
-        return json.loads(done.stdout)["error"]["message"].splitlines()[0]
-    except (ValueError, KeyError):
-        return (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[0]
+        if side.precision == "int8":
+            what = ("--model", self.quantized[row.network])
+        else:
+            what = ("--recipe", str(recipe_path(row.network)))
+        return (*what, *side.options, "--batch", str(row.batch), "--threads", str(self.threads))
