@@ -9,7 +9,8 @@ Every side computes the same network on the same number of threads, with random 
 the zeros by which `paper` rounds up, 227 x 227, which saves them a copy. Peers run in a process per program. All sides of a
 network and batch alternate; results are medians over the rounds, of the median call of a round. torch.compile needs a C++ compiler.
 
-Rows are printed as they are completed. --log keeps them: the same command continues a run that was stopped. --only selects:
+Rows are printed as they are completed. --log keeps them: the same command continues a run that was stopped. --rounds 0 only
+prepares every side once, after which torch.compile finds its code in its cache. --only selects:
 
     --only "training small" --only "inference paper 1 int8"     rows and sides that have all words of one selection
     --only "inference 128 OpenVINO" --only "inference 128 alexnet"
@@ -65,7 +66,7 @@ def main():
             print("\n".join(["", *results.table(log.results, row)]), flush=True)
         if args.write:
             args.write.write_text(report(log.results, args))
-    print("\n" + report(log.results, args))
+    print("\n" + "\n".join(results.summary(log.results)))
 
 
 def arguments():
@@ -160,7 +161,8 @@ def report(found, args):
         "",
         f"{processor()}; {args.threads} threads; {', '.join(f'{name} {version}' for name, version in versions().items())};"
         f" Python {platform.python_version()}. The machine is shared. Medians over {args.rounds} rounds in which every side ran, by"
-        " `benches/peers/compare.py`. Images/s, or milliseconds for one image.",
+        " `benches/peers/compare.py`. Images/s, or milliseconds for one image. Peers get images in single precision, with the zeros that"
+        " `paper` adds.",
         "",
         *results.summary(found),
     ]
