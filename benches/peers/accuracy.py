@@ -44,7 +44,9 @@ def main():
     print(f"\n{model.network.name}, {len(labels)} images of {args.split}, center views;", end=" ")
     print(f"peers quantized with {len(calibration)} training images\n")
     print("| program | precision | top-1 | points relative to f32 (95 % interval) | same class as f32 |\n|---|---|---|---|---|")
-    for line in (*our_rows(args), *peer_rows(model, squares, labels, calibration, args.threads)):
+    for line in our_rows(args):
+        print(line, flush=True)
+    for line in peer_rows(model, squares, labels, calibration, args.threads):
         print(line, flush=True)
 
 

@@ -1,7 +1,7 @@
 """PyTorch: training and inference, in single precision and in bf16, eager, channels_last and compiled.
 
-In bf16, training runs under autocast, with weights in single precision; inference has its weights converted once, which spares
-it the conversions of autocast. Compiled inference has its weights frozen, so that they are packed once.
+bf16 runs under autocast, which leaves normalization in single precision. Weights stay in single precision in training, and are
+converted once for inference, so that autocast does not have to. Compiled inference has frozen weights, which are packed once.
 """
 
 from collections import OrderedDict
@@ -129,13 +129,12 @@ def load(module, parameters):
 def predictor(network, parameters, precision, calibration, threads, exact=True):
     """Returns a function from images to logits."""
     torch.set_num_threads(threads)
-    module = load(build(network, exact), parameters).eval()
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    module = module.to(dtype)
+    module, bf16 = load(build(network, exact), parameters).eval(), precision == "bf16"
+    module = module.bfloat16() if bf16 else module
 
     def predict(images):
-        with torch.inference_mode():
-            return module(torch.from_numpy(images).to(dtype)).float().numpy()
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            return module(torch.from_numpy(images)).float().numpy()
 
     return predict
 
@@ -177,7 +176,7 @@ def inference(module, images, bf16, compiled):
     run = torch.compile(module, fullgraph=True) if compiled else module
 
     def infer():
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             run(images)
 
     return infer
