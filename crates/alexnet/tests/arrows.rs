@@ -39,8 +39,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("cli", &["alexnet", "alexnet_images", "alexnet_kernels", "alexnet_mpi"]),
 ];
 
-/// All that a network's description needs of the kernels: shapes, no numerics.
-const KERNELS_FOR_NET: &str = "geometry";
+/// All that a network's description needs of the kernels: shapes and the name of a precision, no numerics.
+const KERNELS_FOR_NET: &[&str] = &["geometry", "precision"];
 
 /// Crates that draw on a terminal: for programs.
 const TERMINAL: &[&str] = &["clap", "crossterm", "indicatif", "ratatui"];
@@ -89,7 +89,7 @@ fn forbidden(files: &[File], arrow: &Arrow) -> Option<String> {
         table.iter().any(|(name, allowed)| *name == from && allowed.contains(&to))
     };
     let is_allowed = if from.package != to.package {
-        let numerics = from.name().starts_with("alexnet/net/") && to.folder() != KERNELS_FOR_NET;
+        let numerics = from.name().starts_with("alexnet/net/") && !KERNELS_FOR_NET.contains(&to.folder());
         allowed(CRATES, &from.package, &to.package) && !numerics
     } else if from.package == "alexnet" {
         let (from, to) = (from.folder(), to.folder());

@@ -92,11 +92,7 @@ fn moved(block: &[f32], extents: &[usize; 3], order: [usize; 3]) -> Vec<f32> {
 }
 
 type Forward = fn(&NormGeometry, usize, &[f32], &mut [f32]);
-type Backward = fn(&NormGeometry, usize, &[f32], &[f32], &mut [f32]);
-
-fn lrn_backward(g: &NormGeometry, batch: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
-    lrn::backward(g, batch, x, dy, Epilogue::Identity, dx);
-}
+type Backward = fn(&NormGeometry, usize, &[f32], &[f32], Epilogue, &mut [f32]);
 
 fn check_norm(case: &Case<'_>, groups: usize, forward: Forward, backward: Backward) {
     let (maps, x) = case.maps("input");
@@ -106,7 +102,7 @@ fn check_norm(case: &Case<'_>, groups: usize, forward: Forward, backward: Backwa
     let g = NormGeometry::new(maps, groups, constants).unwrap();
     let (mut y, mut dx) = (dy.clone(), x.clone());
     forward(&g, x.len() / maps.len(), &x, &mut y);
-    backward(&g, x.len() / maps.len(), &x, &dy, &mut dx);
+    backward(&g, x.len() / maps.len(), &x, &dy, Epilogue::Identity, &mut dx);
     case.check("output", &y, &case.maps("output").1);
     case.check("input gradient", &dx, &case.maps("d_input").1);
 }
@@ -120,10 +116,10 @@ fn check_pool(case: &Case<'_>) {
     let (n, mut y, mut dx) = (x.len() / maps.len(), dy.clone(), x.clone());
     if case.name.starts_with("max") {
         pool::max_forward(&g, n, &x, &mut y);
-        pool::max_backward(&g, n, &x, &dy, &mut dx);
+        pool::max_backward(&g, n, &x, &dy, Epilogue::Identity, &mut dx);
     } else {
         pool::avg_forward(&g, n, &x, &mut y);
-        pool::avg_backward(&g, n, &dy, &mut dx);
+        pool::avg_backward(&g, n, &x, &dy, Epilogue::Identity, &mut dx);
     }
     case.check("output", &y, &case.maps("output").1);
     case.check("input gradient", &dx, &case.maps("d_input").1);
@@ -167,7 +163,7 @@ fn every_operation_agrees_with_pytorch() {
         let case = Case { file: &file, name, settings: &golden["settings"][name] };
         match &name[..3] {
             "map" => check_norm(&case, 1, map_norm::forward, map_norm::backward),
-            "lrn" => check_norm(&case, case.count("groups"), lrn::forward, lrn_backward),
+            "lrn" => check_norm(&case, case.count("groups"), lrn::forward, lrn::backward),
             "max" | "avg" => check_pool(&case),
             "con" => check_conv(&case, false),
             "loc" => check_conv(&case, true),

@@ -61,4 +61,5 @@ mod scratch;
 mod shared;
 mod simd;
 mod slices;
+mod strided;
 mod winograd;

@@ -11,6 +11,9 @@ pub(crate) trait Vector: Copy {
     /// Values in the register.
     const LANES: usize;
 
+    /// The result of a comparison, for each pair of values.
+    type Mask: Copy;
+
     /// # Safety
     /// The machine supports the instructions.
     unsafe fn splat(value: f32) -> Self;
@@ -85,6 +88,24 @@ pub(crate) trait Vector: Copy {
     /// # Safety
     /// The machine supports the instructions.
     unsafe fn at_least(self, floor: Self) -> Self;
+
+    /// `self > other`; false where a value is NaN.
+    ///
+    /// # Safety
+    /// The machine supports the instructions.
+    unsafe fn greater(self, other: Self) -> Self::Mask;
+
+    /// `self == other`; false where a value is NaN.
+    ///
+    /// # Safety
+    /// The machine supports the instructions.
+    unsafe fn equal(self, other: Self) -> Self::Mask;
+
+    /// `self` where the mask is true, `other` elsewhere.
+    ///
+    /// # Safety
+    /// The machine supports the instructions.
+    unsafe fn select(self, mask: Self::Mask, other: Self) -> Self;
 }
 
 /// `f32` values per cache line.
@@ -115,6 +136,7 @@ impl Four {
 
 impl Vector for Four {
     const LANES: usize = 4;
+    type Mask = [bool; 4];
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -184,15 +206,124 @@ impl Vector for Four {
     unsafe fn at_least(self, floor: Self) -> Self {
         self.zip(floor, |a, floor| if a < floor { floor } else { a })
     }
+
+    #[inline(always)]
+    unsafe fn greater(self, other: Self) -> Self::Mask {
+        std::array::from_fn(|i| self.0[i] > other.0[i])
+    }
+
+    #[inline(always)]
+    unsafe fn equal(self, other: Self) -> Self::Mask {
+        std::array::from_fn(|i| self.0[i] == other.0[i])
+    }
+
+    #[inline(always)]
+    unsafe fn select(self, mask: Self::Mask, other: Self) -> Self {
+        Self(std::array::from_fn(|i| if mask[i] { self.0[i] } else { other.0[i] }))
+    }
+}
+
+/// A single value, for what is left of a row after whole vectors; `FUSED` if those have fused multiply-adds.
+#[derive(Clone, Copy)]
+pub(crate) struct One<const FUSED: bool>(f32);
+
+impl<const FUSED: bool> Vector for One<FUSED> {
+    const LANES: usize = 1;
+    type Mask = bool;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Self(value)
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: guaranteed by the caller.
+        Self(unsafe { from.read() })
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u16) -> Self {
+        // SAFETY: guaranteed by the caller.
+        Self(to_f32(unsafe { from.read() }))
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Self {
+        // SAFETY: guaranteed by the caller.
+        Self(bf16::to_f32(unsafe { from.read() }))
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { to.write(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
+        Self(if FUSED { self.0.mul_add(factor.0, term.0) } else { self.0 * factor.0 + term.0 })
+    }
+
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        Self(self.0 * other.0)
+    }
+
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        Self(self.0 / other.0)
+    }
+
+    #[inline(always)]
+    unsafe fn sqrt(self) -> Self {
+        Self(self.0.sqrt())
+    }
+
+    #[inline(always)]
+    unsafe fn where_positive(self, x: Self) -> Self {
+        Self(if x.0 > 0.0 { self.0 } else { 0.0 })
+    }
+
+    #[inline(always)]
+    unsafe fn at_least(self, floor: Self) -> Self {
+        Self(if self.0 < floor.0 { floor.0 } else { self.0 })
+    }
+
+    #[inline(always)]
+    unsafe fn greater(self, other: Self) -> bool {
+        self.0 > other.0
+    }
+
+    #[inline(always)]
+    unsafe fn equal(self, other: Self) -> bool {
+        self.0 == other.0
+    }
+
+    #[inline(always)]
+    unsafe fn select(self, mask: bool, other: Self) -> Self {
+        if mask { self } else { other }
+    }
 }
 
 /// Implements [`Vector`] for an x86 register.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_vector {
     ($register:ident, $lanes:literal, $splat:ident, $load:ident, $load_f16:ident, $load_bf16:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
-     $div:ident, $sqrt:ident, $fma:ident, $max:ident, $where_positive:ident) => {
+     $div:ident, $sqrt:ident, $fma:ident, $max:ident, $where_positive:ident, $mask:ty, $greater:ident, $equal:ident, $select:ident) => {
         impl Vector for x86::$register {
             const LANES: usize = $lanes;
+            type Mask = $mask;
 
             #[inline(always)]
             unsafe fn splat(value: f32) -> Self {
@@ -272,6 +403,24 @@ macro_rules! x86_vector {
                 // SAFETY: see above.
                 unsafe { $where_positive(self, x) }
             }
+
+            #[inline(always)]
+            unsafe fn greater(self, other: Self) -> Self::Mask {
+                // SAFETY: see above.
+                unsafe { $greater(self, other) }
+            }
+
+            #[inline(always)]
+            unsafe fn equal(self, other: Self) -> Self::Mask {
+                // SAFETY: see above.
+                unsafe { $equal(self, other) }
+            }
+
+            #[inline(always)]
+            unsafe fn select(self, mask: Self::Mask, other: Self) -> Self {
+                // SAFETY: see above.
+                unsafe { $select(self, mask, other) }
+            }
         }
     };
 }
@@ -334,15 +483,59 @@ fn where_positive_avx512(values: x86::__m512, x: x86::__m512) -> x86::__m512 {
 }
 
 #[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn greater_avx2(a: x86::__m256, b: x86::__m256) -> x86::__m256 {
+    x86::_mm256_cmp_ps::<{ x86::_CMP_GT_OQ }>(a, b)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn equal_avx2(a: x86::__m256, b: x86::__m256) -> x86::__m256 {
+    x86::_mm256_cmp_ps::<{ x86::_CMP_EQ_OQ }>(a, b)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn select_avx2(a: x86::__m256, mask: x86::__m256, b: x86::__m256) -> x86::__m256 {
+    x86::_mm256_blendv_ps(b, a, mask)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn greater_avx512(a: x86::__m512, b: x86::__m512) -> x86::__mmask16 {
+    x86::_mm512_cmp_ps_mask::<{ x86::_CMP_GT_OQ }>(a, b)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn equal_avx512(a: x86::__m512, b: x86::__m512) -> x86::__mmask16 {
+    x86::_mm512_cmp_ps_mask::<{ x86::_CMP_EQ_OQ }>(a, b)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn select_avx512(a: x86::__m512, mask: x86::__mmask16, b: x86::__m512) -> x86::__m512 {
+    x86::_mm512_mask_blend_ps(mask, b, a)
+}
+
+#[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 x86_vector!(
     __m256, 8, _mm256_set1_ps, _mm256_loadu_ps, load_f16_avx2, load_bf16_avx2, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
-    _mm256_div_ps, _mm256_sqrt_ps, _mm256_fmadd_ps, _mm256_max_ps, where_positive_avx2
+    _mm256_div_ps, _mm256_sqrt_ps, _mm256_fmadd_ps, _mm256_max_ps, where_positive_avx2, Self, greater_avx2, equal_avx2,
+    select_avx2
 );
 
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 x86_vector!(
     __m512, 16, _mm512_set1_ps, _mm512_loadu_ps, load_f16_avx512, load_bf16_avx512, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
-    _mm512_div_ps, _mm512_sqrt_ps, _mm512_fmadd_ps, _mm512_max_ps, where_positive_avx512
+    _mm512_div_ps, _mm512_sqrt_ps, _mm512_fmadd_ps, _mm512_max_ps, where_positive_avx512, x86::__mmask16, greater_avx512,
+    equal_avx512, select_avx512
 );

@@ -6,7 +6,9 @@ use alexnet_kernels::geometry::{Maps, NormGeometry, Normalization};
 use alexnet_kernels::isa::Isa;
 use alexnet_kernels::precision::Precision;
 use alexnet_kernels::sgd::SgdSettings;
-use alexnet_kernels::{activation, activation::Epilogue, conv, dropout, f16, fc, loss, lrn, sgd};
+use alexnet_kernels::{
+    activation, activation::Epilogue, conv, dropout, f16, fc, loss, lrn, map_norm, pool, sgd,
+};
 use kit::{Case, bits, cases::*, check_agreement, check_winograd_agreement, double, shapes, single, spread};
 use proptest::prelude::*;
 
@@ -19,6 +21,18 @@ proptest! {
     #[test]
     fn conv(g in shapes::conv(), batch in 1..4_usize) {
         check_agreement(&Conv { g, batch });
+    }
+
+    /// Few channels and whole vectors of maps, as in a first layer.
+    #[test]
+    fn narrow_conv(g in shapes::narrow_conv(), batch in 1..12_usize) {
+        check_agreement(&Conv { g, batch });
+    }
+
+    #[test]
+    fn narrow_local(g in shapes::narrow_conv(), batch in 1..30_usize) {
+        prop_assume!(g.local_weights() < 200_000);
+        check_agreement(&Local { g, batch });
     }
 
     #[test]
@@ -166,6 +180,10 @@ proptest! {
         activation::relu_backward(&rectified, &mut apart);
         lrn::backward(&g, 1, &rectified, dy, Epilogue::Relu, &mut fused);
         prop_assert_eq!(&apart, &fused);
+        map_norm::backward(&g, 1, &rectified, dy, Epilogue::Identity, &mut apart);
+        activation::relu_backward(&rectified, &mut apart);
+        map_norm::backward(&g, 1, &rectified, dy, Epilogue::Relu, &mut fused);
+        prop_assert_eq!(bits(&[apart]), bits(&[fused]));
         for (g, batch) in [(conv, batch), (other, 2)] {
             let inputs = single(&[
                 spread(batch * g.input.len(), 1),
@@ -178,6 +196,20 @@ proptest! {
             activation::relu(&mut apart);
             conv::forward(&g, Precision::F32, batch, &inputs[0], &inputs[1], &inputs[2], Epilogue::Relu, &mut fused);
             prop_assert_eq!(&apart, &fused);
+        }
+    }
+
+    /// A rectifier below a pooling layer, whose windows have ties at zero.
+    #[test]
+    fn rectifiers_fused_into_pooling(g in shapes::pool()) {
+        let (mut x, dy) = (single(&[spread(g.input.len(), 1)]).remove(0), &single(&[spread(g.output.len(), 2)])[0]);
+        activation::relu(&mut x);
+        for backward in [pool::max_backward, pool::avg_backward] {
+            let (mut apart, mut fused) = (x.clone(), x.clone());
+            backward(&g, 1, &x, dy, Epilogue::Identity, &mut apart);
+            activation::relu_backward(&x, &mut apart);
+            backward(&g, 1, &x, dy, Epilogue::Relu, &mut fused);
+            prop_assert_eq!(bits(&[apart]), bits(&[fused]));
         }
     }
 

@@ -218,6 +218,13 @@ proptest! {
     }
 
     #[test]
+    fn narrow_convolutions(g in shapes::narrow_conv(), batch in 10..60_usize, cuts in cuts()) {
+        for precision in Precision::ALL {
+            check(&Conv { g, precision }, batch, &cuts);
+        }
+    }
+
+    #[test]
     fn winograd_convolutions((g, batch) in shapes::winograd_conv(), more in 0..40_usize, cuts in cuts()) {
         for precision in Precision::ALL {
             check(&Conv { g, precision }, batch + more, &cuts);

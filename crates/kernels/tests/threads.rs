@@ -26,6 +26,8 @@ fn convolutions() {
         check_threads(&Bf16Conv { g, batch: BATCH });
         check_threads(&Local { g, batch: BATCH });
     }
+    let narrow = ConvGeometry::new(Maps::new(32, 30, 3), 48, window(5, 1, 2), 1).unwrap();
+    check_threads(&Conv { g: narrow, batch: 2 * BATCH });
 }
 
 #[test]

@@ -185,8 +185,8 @@ fn why(key: &str) -> Option<&'static str> {
              with it."
         }
         "precision" => {
-            "Precision: products of bfloat16 values are twice as fast on processors that have them; each result differs by \
-             about 1 %, as much as from another order of the images."
+            "Precision: with bfloat16 operands, products are up to twice as fast on processors that have them, and the outputs \
+             of a convolution differ by 1 to 5 %."
         }
         "rate_for_batch" => {
             "Scaled learning rate: in proportion to the batch, so that an epoch of fewer, larger steps moves the weights as \

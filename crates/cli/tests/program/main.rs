@@ -7,6 +7,7 @@ mod evaluate;
 mod lr_find;
 mod output;
 mod plan_cluster;
+mod precision;
 mod recipes;
 mod resume;
 mod settings;

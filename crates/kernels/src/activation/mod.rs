@@ -4,6 +4,7 @@
 //! Every derivative is a function of the output, so a backward pass needs only the result `y` of the forward pass; it
 //! turns `dy` into the gradient with respect to the input.
 
+mod curve;
 pub mod reference;
 
 use crate::isa::multiversioned;
@@ -51,7 +52,7 @@ pub fn relu_backward(y: &[f32], dy: &mut [f32]) {
 
 /// `a = tanh(a)`.
 pub fn tanh(values: &mut [f32]) {
-    values.par_chunks_mut(GRAIN).for_each(reference::tanh);
+    values.par_chunks_mut(GRAIN).for_each(tanh_chunk);
 }
 
 /// `dy = dy (1 - y^2)`.
@@ -80,6 +81,14 @@ fn backward(y: &[f32], dy: &mut [f32], chunk: fn(&[f32], &mut [f32])) {
     y.par_chunks(GRAIN).zip(dy.par_chunks_mut(GRAIN)).for_each(|(y, dy)| chunk(y, dy));
 }
 
+/// [`relu_backward`] for part of the values, in code that is compiled for several instruction sets.
+#[inline(always)]
+pub(crate) fn rectify_gradient(y: &[f32], dy: &mut [f32]) {
+    for (y, dy) in y.iter().zip(dy) {
+        *dy = if *y > 0.0 { *dy + 0.0 } else { 0.0 };
+    }
+}
+
 // Adding zero changes no value except the sign of -0. Without it the compiler emits masked stores, to skip values that do
 // not change, and those are slow on AMD processors.
 multiversioned! {
@@ -90,8 +99,12 @@ multiversioned! {
     }
 
     fn relu_backward_chunk(y: &[f32], dy: &mut [f32]) {
-        for (y, dy) in y.iter().zip(dy) {
-            *dy = if *y > 0.0 { *dy + 0.0 } else { 0.0 };
+        rectify_gradient(y, dy);
+    }
+
+    fn tanh_chunk(values: &mut [f32]) {
+        for a in values {
+            *a = curve::tanh(*a);
         }
     }
 

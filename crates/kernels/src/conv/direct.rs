@@ -1,5 +1,6 @@
 //! The three passes as matrix products over patches: `Y = X W`, `dX = dY W^T`, `dW = X^T dY`.
 
+use super::unpacked;
 use crate::activation::Epilogue;
 use crate::gemm::{Matrix, Shape, Summation, gemm_in};
 use crate::geometry::ConvGeometry;
@@ -24,6 +25,9 @@ pub(super) fn forward(
     epilogue: Epilogue,
     y: &mut [f32],
 ) {
+    if unpacked::fits(g, precision) {
+        return unpacked::forward(g, batch, x, w, bias, epilogue, y);
+    }
     let shape = Shape { m: batch * g.output.pixels(), n: g.group_outputs(), k: g.depth() };
     for (group, w) in w.chunks_exact(shape.k * shape.n).enumerate() {
         let outputs = channels(group, shape.n);
@@ -124,6 +128,9 @@ pub(super) fn accumulate_gradients(
     add_rows(dy, pixels, biases);
     narrow(biases, dbias);
     let is_chain = GRANULE * pixels < FEW;
+    if unpacked::fits(g, precision) && !is_chain {
+        return unpacked::accumulate_weights(g, micro_batch, x, dy, dw);
+    }
     let (m, n) = (g.depth(), g.group_outputs());
     let pieces: Vec<MicroBatch> = match is_chain || micro_batch.images() <= GRANULE {
         true => vec![micro_batch],

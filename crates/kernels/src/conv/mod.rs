@@ -17,6 +17,7 @@
 
 mod direct;
 pub mod reference;
+mod unpacked;
 
 use crate::activation::Epilogue;
 use crate::geometry::{ConvGeometry, Maps};

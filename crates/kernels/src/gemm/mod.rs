@@ -26,7 +26,7 @@ mod word;
 pub(crate) use kernel::{MicroKernel, Tile, WIDEST};
 pub(crate) use operand::{LINES, interleave, spread};
 pub use operand::{Matrix, Operand};
-pub(crate) use product::{LONGEST_IN_BLOCKS, gemm_blocks};
+pub(crate) use product::{LONGEST_IN_BLOCKS, depth_blocks, gemm_blocks};
 pub use product::{gemm, gemm_in, gemm_with};
 pub use shape::Shape;
 pub use summation::Summation;

@@ -1,6 +1,6 @@
 //! The blocked product; see the [module](super).
 
-use super::kernel::{MicroKernel, OutputTile};
+use super::kernel::{MicroKernel, OutputTile, WIDEST};
 use super::operand::{Operand, pack};
 use super::shape::Shape;
 use super::summation::Summation;
@@ -343,6 +343,15 @@ impl Product<'_> {
             }
         }
     }
+}
+
+/// The blocks of depth whose sums [`gemm`] adds up in single precision.
+pub(crate) fn depth_blocks(k: usize) -> impl Iterator<Item = Range<usize>> {
+    let short = MicroKernel::of(Isa::current(), Precision::F32, WIDEST).depth;
+    even(0..k, k.div_ceil(DEPTH), 1).flat_map(move |long| {
+        let parts = long.len().div_ceil(short);
+        even(long, parts, 1)
+    })
 }
 
 /// Cuts a range into at most `parts` of nearly equal length, each but the last a multiple of `unit`.

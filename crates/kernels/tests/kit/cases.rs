@@ -121,7 +121,7 @@ impl Case for MaxPool {
         let (Self { g, batch }, [x, dy]) = (self, inputs) else { unreachable!() };
         let (mut y, mut dx) = (dy.clone(), x.clone());
         pool::max_forward(g, *batch, x, &mut y);
-        pool::max_backward(g, *batch, x, dy, &mut dx);
+        pool::max_backward(g, *batch, x, dy, Epilogue::Identity, &mut dx);
         vec![y, dx]
     }
 
@@ -149,7 +149,7 @@ impl Case for AvgPool {
         let (Self { g, batch }, [x, dy]) = (self, inputs) else { unreachable!() };
         let (mut y, mut dx) = (dy.clone(), x.clone());
         pool::avg_forward(g, *batch, x, &mut y);
-        pool::avg_backward(g, *batch, dy, &mut dx);
+        pool::avg_backward(g, *batch, x, dy, Epilogue::Identity, &mut dx);
         vec![y, dx]
     }
 
@@ -164,7 +164,7 @@ impl Case for AvgPool {
 
 /// A response normalization.
 macro_rules! normalization {
-    ($case:ident, $kernels:ident $(, $before:expr)?) => {
+    ($case:ident, $kernels:ident) => {
         #[derive(Clone, Debug)]
         pub struct $case {
             pub g: NormGeometry,
@@ -181,7 +181,7 @@ macro_rules! normalization {
                 let (Self { g, batch }, [x, dy]) = (self, inputs) else { unreachable!() };
                 let (mut y, mut dx) = (dy.clone(), x.clone());
                 $kernels::forward(g, *batch, x, &mut y);
-                $kernels::backward(g, *batch, x, dy, $($before,)? &mut dx);
+                $kernels::backward(g, *batch, x, dy, Epilogue::Identity, &mut dx);
                 vec![y, dx]
             }
 
@@ -196,7 +196,7 @@ macro_rules! normalization {
     };
 }
 
-normalization!(Lrn, lrn, Epilogue::Identity);
+normalization!(Lrn, lrn);
 normalization!(MapNorm, map_norm);
 
 #[derive(Clone, Copy, Debug)]

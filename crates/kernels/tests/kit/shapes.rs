@@ -40,6 +40,16 @@ pub fn conv() -> impl Strategy<Value = ConvGeometry> {
     )
 }
 
+/// Convolutions of few channels into whole vectors of maps.
+pub fn narrow_conv() -> impl Strategy<Value = ConvGeometry> {
+    (1..20_usize, 1..20_usize, 1..5_usize, 1..10_usize, window()).prop_filter_map(
+        "the window does not fit",
+        |(height, width, inputs, eighths, window)| {
+            ConvGeometry::new(Maps::new(height, width, inputs), 8 * eighths, window, 1).ok()
+        },
+    )
+}
+
 pub fn pool() -> impl Strategy<Value = PoolGeometry> {
     (1..14_usize, 1..14_usize, prop_oneof![1..9_usize, Just(67)], window()).prop_filter_map(
         "the window does not fit",

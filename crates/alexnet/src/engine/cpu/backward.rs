@@ -253,14 +253,12 @@ fn sum_units(
 
 /// The gradient with respect to the input of a layer without weights.
 fn unweighted(layer: &Layer, fused_relu: bool, n: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    let before = if fused_relu { Epilogue::Relu } else { Epilogue::Identity };
     match &layer.operation {
-        Operation::Pool(PoolKind::Max, g) => pool::max_backward(g, n, x, dy, dx),
-        Operation::Pool(PoolKind::Average, g) => pool::avg_backward(g, n, dy, dx),
-        Operation::Lrn(g) => {
-            let epilogue = if fused_relu { Epilogue::Relu } else { Epilogue::Identity };
-            lrn::backward(g, n, x, dy, epilogue, dx);
-        }
-        Operation::MapNorm(g) => map_norm::backward(g, n, x, dy, dx),
+        Operation::Pool(PoolKind::Max, g) => pool::max_backward(g, n, x, dy, before, dx),
+        Operation::Pool(PoolKind::Average, g) => pool::avg_backward(g, n, x, dy, before, dx),
+        Operation::Lrn(g) => lrn::backward(g, n, x, dy, before, dx),
+        Operation::MapNorm(g) => map_norm::backward(g, n, x, dy, before, dx),
         Operation::Conv(..)
         | Operation::Local(..)
         | Operation::Fc(..)

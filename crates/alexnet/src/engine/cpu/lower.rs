@@ -299,12 +299,14 @@ pub(super) fn backward(
     steps
 }
 
-/// Whether the response normalization after a ReLU applies the derivative of the ReLU.
+/// Whether the normalization or pooling after a ReLU applies the derivative of the ReLU.
 fn is_fused_backward(network: &Network, outputs: &[usize], relu: usize) -> bool {
     let is_relu = matches!(network.layers[relu].operation, Operation::Activation(Activation::Relu));
     let in_place = relu > 0 && outputs[relu] == outputs[relu - 1];
     let next = network.layers.get(relu + 1).map(|next| &next.operation);
-    is_relu && in_place && matches!(next, Some(Operation::Lrn(_)))
+    let can_apply =
+        |next: &Operation| matches!(next, Operation::Lrn(_) | Operation::MapNorm(_) | Operation::Pool(..));
+    is_relu && in_place && next.is_some_and(can_apply)
 }
 
 #[cfg(test)]

@@ -58,9 +58,9 @@ impl Link {
     /// Returns an error if there is only one rank, or the transport fails.
     pub fn measure(world: &Collective) -> Result<Self> {
         const SHORT_CALLS: usize = 200;
-        const LONG_CALLS: usize = 20;
-        /// 4 MB.
-        const LONG_VALUES: usize = 1 << 20;
+        const LONG_CALLS: usize = 5;
+        /// 64 MB, as long as the gradients of a fully connected layer.
+        const LONG_VALUES: usize = 16 << 20;
         if world.size() < 2 {
             return Err(Error::usage("one process has no link to measure")
                 .help("start two: `mpirun -n 2 alexnet plan-cluster --measure-link`"));
