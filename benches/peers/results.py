@@ -79,7 +79,7 @@ def figure(row, seconds):
 def summary(results):
     """For each row and precision, this program and the best peer."""
     lines = [
-        "| | precision | alexnet | best peer in that precision | | speedup of alexnet |",
+        "| row | precision | alexnet | best peer in that precision | its figure | speedup of alexnet |",
         "|---|---|---|---|---|---|",
     ]
     for row in results.rows():
