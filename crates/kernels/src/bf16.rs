@@ -3,6 +3,7 @@
 //! The products of two of them are exact in single precision. `vdpbf16ps` reads subnormal operands as zero.
 
 use crate::isa::multiversioned;
+use crate::precision::Precision;
 use crate::slices::check_len;
 
 /// Rounds a value to the nearest bfloat16, ties to even; values beyond the range become infinite, and a NaN stays one.
@@ -27,12 +28,17 @@ pub fn round(value: f32) -> f32 {
     f32::from_bits(if value.is_nan() { quiet } else { rounded })
 }
 
-/// Rounds values as [`from_f32`] does.
+/// Rounds values as [`from_f32`] does; subnormal ones may become zero.
 ///
 /// # Panics
 /// If the slices differ in length.
 pub fn narrow(values: &[f32], halves: &mut [u16]) {
     check_len!(halves, values.len());
+    #[cfg(target_arch = "x86_64")]
+    if Precision::Bf16.is_native() {
+        // SAFETY: the machine supports the instructions.
+        return unsafe { x86::narrow(values, halves) };
+    }
     narrow_values(values, halves);
 }
 
@@ -59,8 +65,7 @@ multiversioned! {
         values.iter_mut().for_each(|value| *value = round(*value));
     }
 
-    /// Words of a value from `low` and one from `high`; a missing one is zero.
-    pub(crate) fn pair_values(low: &[f32], high: &[f32], words: &mut [f32]) {
+    fn pair_any(low: &[f32], high: &[f32], words: &mut [f32]) {
         let (both, rest) = words.split_at_mut(high.len());
         for ((word, &low), &high) in both.iter_mut().zip(low).zip(high) {
             *word = f32::from_bits(round(low).to_bits() >> 16 | round(high).to_bits());
@@ -68,6 +73,55 @@ multiversioned! {
         for (word, &low) in rest.iter_mut().zip(&low[high.len()..]) {
             *word = f32::from_bits(round(low).to_bits() >> 16);
         }
+    }
+}
+
+/// Words of a value from `low` and one from `high`; a missing one is zero. Subnormal values may become zero.
+pub(crate) fn pair_values(low: &[f32], high: &[f32], words: &mut [f32]) {
+    assert!(low.len() == words.len() && high.len() <= low.len());
+    #[cfg(target_arch = "x86_64")]
+    if Precision::Bf16.is_native() && high.len() == low.len() {
+        // SAFETY: the machine supports the instructions.
+        return unsafe { x86::pair(low, high, words) };
+    }
+    pair_any(low, high, words);
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{from_f32, pair_any};
+    use std::arch::x86_64::*;
+
+    /// Sixteen values as halves.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    fn halves(values: &[f32; 16]) -> __m256i {
+        // SAFETY: sixteen values; registers of the same size.
+        unsafe { std::mem::transmute(_mm512_cvtneps_pbh(_mm512_loadu_ps(values.as_ptr()))) }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    pub(super) fn narrow(values: &[f32], rounded: &mut [u16]) {
+        let (blocks, rest) = values.as_chunks::<16>();
+        let (rounded_blocks, rounded_rest) = rounded.as_chunks_mut::<16>();
+        for (values, rounded) in blocks.iter().zip(rounded_blocks) {
+            // SAFETY: sixteen values.
+            unsafe { _mm256_storeu_si256(rounded.as_mut_ptr().cast(), halves(values)) };
+        }
+        rounded_rest.iter_mut().zip(rest).for_each(|(rounded, &value)| *rounded = from_f32(value));
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    pub(super) fn pair(low: &[f32], high: &[f32], words: &mut [f32]) {
+        let ((low, low_rest), (high, high_rest)) = (low.as_chunks::<16>(), high.as_chunks::<16>());
+        let (blocks, rest) = words.as_chunks_mut::<16>();
+        for ((low, high), words) in low.iter().zip(high).zip(blocks) {
+            let [low, high] = [low, high].map(|values| _mm512_cvtepu16_epi32(halves(values)));
+            let pairs = _mm512_or_si512(low, _mm512_slli_epi32::<16>(high));
+            // SAFETY: sixteen words.
+            unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), pairs) };
+        }
+        pair_any(low_rest, high_rest, rest);
     }
 }
 
@@ -106,7 +160,7 @@ mod tests {
     #[test]
     fn slices_are_converted_as_single_values() {
         let values: Vec<f32> =
-            (0..1003).map(|i| (i as f32 * 0.37).sin() * (i as f32 - 500.0).exp2()).collect();
+            (0..1003).map(|i| (i as f32 * 0.37).sin() * ((i as f32 - 500.0) / 5.0).exp2()).collect();
         let mut halves = vec![0; values.len()];
         narrow(&values, &mut halves);
         assert!(halves.iter().zip(&values).all(|(&half, &value)| half == from_f32(value)));

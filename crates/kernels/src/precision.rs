@@ -1,5 +1,7 @@
 //! The format that operands of products are rounded to.
 
+use crate::isa::{Isa, has_bf16};
+
 /// The format of the operands of matrix products and convolutions. Sums, transforms, biases and results are always in
 /// single precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -28,7 +30,7 @@ impl Precision {
     pub fn is_native(self) -> bool {
         match self {
             Self::F32 => true,
-            Self::Bf16 => crate::isa::has_bf16(crate::isa::Isa::current()),
+            Self::Bf16 => has_bf16(Isa::current()),
         }
     }
 }

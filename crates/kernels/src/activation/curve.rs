@@ -23,10 +23,10 @@ pub(super) fn tanh(x: f32) -> f32 {
 #[inline(always)]
 fn series(x: f32) -> f32 {
     let z = x * x;
-    let p = -5.704_988_7e-3 * z + 2.063_908_9e-2;
+    let p = -5.704_988_7e-3 * z + 2.063_909e-2;
     let p = p * z - 5.373_971_4e-2;
     let p = p * z + 1.333_144_2e-1;
-    let p = p * z - 3.333_328_2e-1;
+    let p = p * z - 3.333_328e-1;
     x + x * (z * p)
 }
 

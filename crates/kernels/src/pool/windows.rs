@@ -91,10 +91,11 @@ vectorized! {
         dx: &mut [f32]
     ) {
         check_len!(dx, x.len());
-        dx.fill(0.0);
+        let mut cleared = 0;
         for (output, dy) in dy.chunks_exact(g.output.channels).enumerate() {
             let window = Window::of(g, output / g.output.width, output % g.output.width);
             window.check(x);
+            cleared = window.clear(dx, cleared);
             let whole = dy.len() / V::LANES * V::LANES;
             // SAFETY: as in `max_row`; `dx` has the length of `x`.
             unsafe {
@@ -106,6 +107,7 @@ vectorized! {
                 }
             }
         }
+        dx[cleared..].fill(0.0);
     }
 
     /// `dx` of one image for the means of its windows.
@@ -116,10 +118,11 @@ vectorized! {
         before: Epilogue,
         dx: &mut [f32]
     ) {
-        dx.fill(0.0);
+        let mut cleared = 0;
         for (output, dy) in dy.chunks_exact(g.output.channels).enumerate() {
             let window = Window::of(g, output / g.output.width, output % g.output.width);
             window.check(dx);
+            cleared = window.clear(dx, cleared);
             let whole = dy.len() / V::LANES * V::LANES;
             // SAFETY: as in `max_row`.
             unsafe {
@@ -131,6 +134,7 @@ vectorized! {
                 }
             }
         }
+        dx[cleared..].fill(0.0);
         if before == Epilogue::Relu {
             rectify_gradient(x, dx);
         }
@@ -165,6 +169,17 @@ impl Window {
     fn check(&self, image: &[f32]) {
         let rows = self.rows.end.max(1) - 1;
         assert!((rows * self.width + self.columns.end) * self.channels <= image.len());
+    }
+
+    /// Clears an image to the last row of the window, where the first `cleared` values are clear: rows are cleared just
+    /// before they are added to. Returns how many values are clear.
+    #[inline(always)]
+    fn clear(&self, image: &mut [f32], cleared: usize) -> usize {
+        let end = self.rows.end * self.width * self.channels;
+        if end > cleared {
+            image[cleared..end].fill(0.0);
+        }
+        end.max(cleared)
     }
 
     /// The offsets of the pixels, row by row.

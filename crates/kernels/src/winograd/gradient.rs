@@ -17,6 +17,9 @@ use std::ops::Range;
 /// Values of all partial sums of `dU` held at a time, at most.
 const SUMS: usize = 4 << 20;
 
+/// Partial sums per thread held at a time: more would not stay in the caches until they are added up.
+const WAVE: usize = 2;
+
 /// Fewer partial sums than this would leave threads idle.
 const FEW: usize = 4;
 
@@ -76,7 +79,8 @@ impl Winograd {
             (0..tiles).step_by(granule).map(|start| start..(start + granule).min(tiles)).collect();
         let len = u.len();
         // Waves of nearly equal numbers of granules.
-        let wave = granules.len().div_ceil(granules.len().div_ceil(SUMS / len));
+        let most = (WAVE * rayon::current_num_threads()).min(SUMS / len);
+        let wave = granules.len().div_ceil(granules.len().div_ceil(most));
         let together = if wave < rayon::current_num_threads() { TOGETHER } else { 1 };
         scratch::with(wave * len, |sums| {
             for (i, granules) in granules.chunks(wave).enumerate() {
@@ -108,7 +112,7 @@ impl Winograd {
     /// Sums a section into `dU`, and adds the tiles of `dy`, or `Z` at point 1, to the bias sums.
     fn sum_section(&self, section: &Section, images: Images, u: &mut [f32], biases: &mut [f64]) {
         let Section { group, ref tiles, sum, together } = *section;
-        let (kernel, u_layout) = (self.kernel(), self.sums_layout());
+        let (kernel, u_layout) = (self.kernel().for_rows(self.inputs), self.sums_layout());
         let (rows, columns) =
             (self.inputs.next_multiple_of(kernel.rows), self.outputs.next_multiple_of(kernel.columns));
         // Blocks of nearly equal numbers of tiles.

@@ -8,6 +8,7 @@
 use super::matrices::LONGEST;
 use super::transform::NOWHERE;
 use crate::geometry::{ConvGeometry, Maps};
+use crate::isa::multiversioned;
 use crate::micro_batch::{GRANULE, MicroBatch};
 
 /// Candidates for the images along a side of a plane: a plane must not extend past a [`GRANULE`], or past a batch that
@@ -32,6 +33,21 @@ pub(super) struct Tiling {
     images: usize,
     /// Rows and columns of tiles in a plane.
     grid: [usize; 2],
+}
+
+/// Farther than any pixel, and twice as far still is a number.
+const FAR: usize = usize::MAX / 4;
+
+multiversioned! {
+    /// The offsets `first + row + column` for each pair of `rows` and `columns` whose sum is below `end`.
+    fn combine(rows: &[usize], columns: &[usize], first: usize, end: usize, offsets: &mut [usize]) {
+        for (&row, offsets) in rows.iter().zip(offsets.chunks_exact_mut(columns.len())) {
+            for (offset, &column) in offsets.iter_mut().zip(columns) {
+                let at = row + column;
+                *offset = if at < end { first + at } else { NOWHERE };
+            }
+        }
+    }
 }
 
 /// One axis of a plane.
@@ -128,19 +144,14 @@ impl Tiling {
         let first = plane * self.images * self.images * maps.len();
         // Offsets past the last image address nothing.
         let end = (self.count * maps.len()).saturating_sub(first);
-        offsets.clear();
-        for &row in &rows[..side] {
-            offsets.extend(columns[..side].iter().map(|&column| {
-                let offset = row.saturating_add(column);
-                if offset < end { first + offset } else { NOWHERE }
-            }));
-        }
+        offsets.resize(side * side, NOWHERE);
+        combine(&rows[..side], &columns[..side], first, end, offsets);
     }
 
-    /// What each pixel of a square contributes to its offset along one axis; [`NOWHERE`] between images.
+    /// What each pixel of a square contributes to its offset along one axis; [`FAR`] between images.
     fn offsets_along(&self, axis: &Axis, tile: usize, side: usize, before: usize) -> [usize; LONGEST] {
         let period = axis.input + self.pad;
-        let mut offsets = [NOWHERE; LONGEST];
+        let mut offsets = [FAR; LONGEST];
         let start = tile * self.tile;
         let (skip, first) = (before.saturating_sub(start), start.saturating_sub(before));
         let (mut image, mut pixel) = (first / period, first % period);
