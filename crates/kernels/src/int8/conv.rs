@@ -3,11 +3,11 @@
 use super::LONGEST_SUM;
 use super::bytes::Shared;
 use super::isa::Int8Isa;
-use super::kernel::{COLUMNS, Value};
 use super::packed::{Packed, by_column};
 use super::patches::Patches;
 use super::product::Product;
 use super::quantizer::{IDENTITY, Quantizer, Requantization};
+use super::tile::{COLUMNS, Value};
 use super::winograd::{Winograd, WinogradWeights};
 use crate::geometry::ConvGeometry;
 use crate::slices::check_len;

@@ -3,11 +3,11 @@
 use super::LONGEST_SUM;
 use super::bytes::{self, Shared};
 use super::isa::Int8Isa;
-use super::kernel::{COLUMNS, Value};
 use super::packed::{Packed, by_column};
 use super::patches::{Stored, padded_rows, row_stride};
 use super::product::Product;
 use super::quantizer::{IDENTITY, Quantizer, Requantization};
+use super::tile::{COLUMNS, Value};
 use crate::geometry::FcGeometry;
 use crate::slices::check_len;
 use rayon::prelude::*;

@@ -11,7 +11,7 @@
 //! of an image have the same bits with every instruction set, at any number of threads, in a batch of any size.
 //!
 //! # Layouts
-//! Activations are channels-last, as in the rest of the crate. [`reference`] defines each operation.
+//! Activations are channels-last, as in the rest of the crate. [`mod@reference`] defines each operation.
 
 mod bytes;
 mod conv;
@@ -27,6 +27,7 @@ mod power;
 mod product;
 mod quantizer;
 pub mod reference;
+mod tile;
 mod vector;
 mod winograd;
 #[cfg(target_arch = "x86_64")]

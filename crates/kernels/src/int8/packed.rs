@@ -1,7 +1,7 @@
 //! Weights in panels, as the micro-kernels read them.
 
 use super::bytes;
-use super::kernel::{COLUMNS, STEP, WORD};
+use super::tile::{COLUMNS, STEP, WORD};
 use crate::memory::Buffer;
 use rayon::prelude::*;
 

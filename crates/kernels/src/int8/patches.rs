@@ -1,7 +1,7 @@
 //! The left operand of a product: rows of bytes.
 
-use super::kernel::WORD;
-use super::{bytes, kernel};
+use super::tile::WORD;
+use super::{bytes, tile};
 use crate::geometry::ConvGeometry;
 use crate::isa::multiversioned;
 use std::ops::Range;
@@ -17,7 +17,7 @@ pub(super) const fn row_stride(depth: usize) -> usize {
 
 /// Rows that are lent to a job; tiles may read past the last one, up to a whole tile.
 pub(super) const fn padded_rows(rows: usize) -> usize {
-    rows.next_multiple_of(kernel::TALLEST)
+    rows.next_multiple_of(tile::TALLEST)
 }
 
 /// The left operand of a product.

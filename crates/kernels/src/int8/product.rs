@@ -5,9 +5,9 @@
 
 use super::bytes::Shared;
 use super::isa::Int8Isa;
-use super::kernel::{COLUMNS, TALLEST, Tile, Value, WORD, height};
 use super::packed::Packed;
 use super::patches::{Rows, padded_rows};
+use super::tile::{COLUMNS, TALLEST, Tile, Value, WORD, height};
 use rayon::prelude::*;
 use std::ops::Range;
 

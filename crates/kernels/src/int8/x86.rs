@@ -1,6 +1,6 @@
 //! The micro-kernels of x86-64.
 
-use super::kernel::{COLUMNS, STEP, TALLEST, Tile, Value, WORD};
+use super::tile::{COLUMNS, STEP, TALLEST, Tile, Value, WORD};
 use std::arch::x86_64::*;
 
 /// Rows addressed from one pointer: an x86 address can add a register, scaled by 1 or 2.

@@ -3,6 +3,7 @@
 mod algorithm;
 mod convolve;
 mod matrices;
+mod pass;
 mod scalar;
 mod tiles;
 mod transform;
@@ -10,6 +11,6 @@ mod vertical;
 mod weights;
 
 pub use algorithm::Algorithm;
-pub(super) use convolve::Winograd;
 pub(super) use matrices::Square;
+pub(super) use pass::Winograd;
 pub use weights::WinogradWeights;

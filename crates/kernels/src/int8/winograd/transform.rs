@@ -2,7 +2,7 @@
 //! zeros.
 
 use super::super::isa::Int8Isa;
-use super::super::kernel::Value;
+use super::super::tile::Value;
 use super::super::vector::{ByteVector, One};
 use super::algorithm::Algorithm;
 use super::matrices::{LONGEST, Square, narrow};

@@ -4,11 +4,11 @@
 
 use super::super::bytes;
 use super::super::isa::Int8Isa;
-use super::super::kernel::{COLUMNS, TALLEST, Value, WORD};
 use super::super::patches::row_stride;
+use super::super::tile::{COLUMNS, TALLEST, Value, WORD};
 use super::super::vector::{ByteVector, One};
-use super::convolve::{Job, LINE, Pass};
 use super::matrices::LONGEST;
+use super::pass::{Job, LINE, Pass};
 use super::tiles::NOWHERE;
 use super::transform::{F2x5Vertical, input_line, output_line};
 use crate::scratch;
