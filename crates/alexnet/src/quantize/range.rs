@@ -119,6 +119,7 @@ fn error(histogram: &Histogram, bytes: Quantizer, function: &dyn Fn(f64) -> f64)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alexnet_kernels::hash::combine;
 
     fn histogram(values: impl IntoIterator<Item = f32>) -> Histogram {
         let values: Vec<f32> = values.into_iter().collect();
@@ -127,9 +128,9 @@ mod tests {
         histogram
     }
 
-    /// The absolute values of a normal distribution, by its quantiles: sums of twelve uniform numbers.
+    /// The absolute values of a normal distribution: sums of twelve uniform numbers.
     fn bell(n: u32) -> Vec<f32> {
-        let uniform = |i: u32| f64::from(i.wrapping_mul(2_654_435_761) >> 8) / f64::from(1 << 24);
+        let uniform = |i: u32| (combine(1, i.into()) >> 11) as f64 / (1_u64 << 53) as f64;
         (0..n).map(|i| ((0..12).map(|j| uniform(12 * i + j)).sum::<f64>() - 6.0).abs() as f32).collect()
     }
 
