@@ -2,7 +2,7 @@
 
 use std::f64::consts::{LN_2, SQRT_2};
 
-/// `s^-beta` for positive `s`, within 3e-5 of its value.
+/// `s^-beta` for positive `s`, within a relative error of 7e-5: a sixtieth of the step between two bytes.
 pub(super) fn inverse_power(s: f32, beta: f64) -> f32 {
     if beta == 0.75 { inverse_three_quarters(s) } else { exp2(-beta * log2(f64::from(s))) as f32 }
 }
@@ -55,7 +55,7 @@ mod tests {
             while s < 1e6 {
                 let expected = f64::from(s).powf(-beta);
                 let error = (f64::from(inverse_power(s, beta)) - expected).abs() / expected;
-                assert!(error < 3e-5, "{s}^-{beta}: error {error}");
+                assert!(error < 7e-5, "{s}^-{beta}: error {error}");
                 s *= 1.01;
             }
         }
