@@ -166,6 +166,11 @@ fn recipe(args: &TrainArgs, resumed: Option<&Path>, out: &Output) -> Result<Reci
         (None, None, None) => return Err(Error::usage("no recipe given").help("pass `--recipe small`")),
     };
     settings::apply(&mut recipe, &args.set, &shorthands(args), RecipeUse::Training, out)?;
+    if !recipe.precision.is_native() {
+        out.note(
+            "this processor does not multiply bfloat16 values: products are computed in single precision, no faster",
+        );
+    }
     for (i, layer) in args.freeze.iter().enumerate() {
         let change = Change::Freeze(layer.clone());
         change.check(&recipe).map_err(|error| error.context(format!("--freeze {layer}")))?;
