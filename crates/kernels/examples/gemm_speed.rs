@@ -3,7 +3,7 @@
 //! `cargo run --release -p alexnet-kernels --example gemm_speed [batch [layer]]`
 
 use alexnet_kernels::activation::Epilogue;
-use alexnet_kernels::gemm::{Matrix, Shape, Summation, gemm};
+use alexnet_kernels::gemm::{Matrix, Shape, Summation, gemm_in};
 use alexnet_kernels::geometry::{ConvGeometry, FcGeometry, GeometryError, Maps, Rounding, Window};
 use alexnet_kernels::precision::Precision;
 use alexnet_kernels::sgd::SgdSettings;
@@ -30,10 +30,12 @@ fn measure(threads: usize, batch: usize, only: &str) -> Result<(), GeometryError
     for n in [512, 1024, 2048].into_iter().filter(|_| "gemm".starts_with(only)) {
         let (a, b, mut c) = (values(n * n), values(n * n), vec![0.0; n * n]);
         let shape = Shape { m: n, n, k: n };
-        report(&format!("gemm {n}"), n * n * n, peak, || {
-            let (a, b) = (Matrix::along_rows(&a, n), Matrix::across_rows(&b, n));
-            gemm(shape, &a, &b, Summation::Overwrite, &mut c, n);
-        });
+        for precision in Precision::ALL {
+            report(&format!("gemm {n} {}", precision.name()), n * n * n, peak, || {
+                let (a, b) = (Matrix::along_rows(&a, n), Matrix::across_rows(&b, n));
+                gemm_in(precision, shape, &a, &b, Summation::Overwrite, &mut c, n);
+            });
+        }
     }
     for layer in conv_layers()? {
         if layer.name.starts_with(only) {

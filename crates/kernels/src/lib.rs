@@ -56,6 +56,7 @@ pub mod precision;
 pub mod real;
 pub mod sgd;
 
+mod interpolation;
 mod patches;
 mod reduce;
 mod response;

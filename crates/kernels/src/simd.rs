@@ -225,7 +225,7 @@ impl Vector for Four {
 
 /// A single value, for what is left of a row after whole vectors; `FUSED` if those have fused multiply-adds.
 #[derive(Clone, Copy)]
-pub(crate) struct One<const FUSED: bool>(f32);
+pub(crate) struct One<const FUSED: bool>(pub(crate) f32);
 
 impl<const FUSED: bool> Vector for One<FUSED> {
     const LANES: usize = 1;

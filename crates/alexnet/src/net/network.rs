@@ -86,7 +86,7 @@ impl Network {
     /// Returns the position of the layer with this name.
     ///
     /// # Errors
-    /// Returns an error that lists the layers if there is none.
+    /// Returns an error that lists the names of all layers if no layer has this name.
     pub fn layer_position(&self, name: &str) -> Result<usize> {
         self.layers.iter().position(|layer| layer.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.layers.iter().map(|layer| layer.name.as_str()).collect();

@@ -154,7 +154,7 @@ impl Decider<'_> {
         }
     }
 
-    /// Compares a convolution with the algorithms that may compute it; `None` if there are none.
+    /// Compares a direct convolution with the algorithms that fit its geometry; `None` if no algorithm fits.
     fn compare(&self, at: usize, bytes: Quantizer, rounded: &Rounded) -> Option<Comparison> {
         let layer = &self.network.layers[at];
         let Operation::Conv(g, _) = &layer.operation else { return None };

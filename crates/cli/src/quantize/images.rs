@@ -21,7 +21,7 @@ pub(super) enum Validation {
 }
 
 impl Calibration {
-    /// Chooses the training images, or others if there are none: labels do not matter.
+    /// Chooses the training split, or another one of a source without it: labels are not used.
     pub(super) fn choose(data: &Dataset, model: &Model, out: &Output) -> Result<Self> {
         let split = match (data.train(), data.splits.first()) {
             (Ok(train), _) => train.clone(),

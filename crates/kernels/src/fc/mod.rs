@@ -65,16 +65,8 @@ pub fn forward_f16(
     bias: &[f32],
     y: &mut [f32],
 ) {
-    let micro_batch = micro_batch.into();
-    check_len!(x, micro_batch.images() * g.inputs);
-    check_len!(w, g.weights());
-    check_len!(bias, g.outputs);
-    check_len!(y, micro_batch.images() * g.outputs);
-    if micro_batch.batch() <= FEW {
-        return dot::forward(g, x, w, bias, y);
-    }
     let weights = F16Weights { values: w, inputs: g.inputs };
-    forward_by_product(g, Precision::F32, micro_batch.images(), x, &weights, bias, y);
+    forward_stored(g, Precision::F32, micro_batch.into(), x, (w, &weights), bias, y);
 }
 
 /// [`forward`] with weights that are stored as bfloat16 (see [`crate::bf16`]). In batches of up to 8 images, `x` is not
@@ -90,16 +82,28 @@ pub fn forward_bf16(
     bias: &[f32],
     y: &mut [f32],
 ) {
-    let micro_batch = micro_batch.into();
+    let weights = Bf16Weights { values: w, inputs: g.inputs };
+    forward_stored(g, Precision::Bf16, micro_batch.into(), x, (dot::Bf16::of(w), &weights), bias, y);
+}
+
+/// [`forward`] with weights in a format of their own, as values and as an operand.
+fn forward_stored<W: dot::Weight>(
+    g: &FcGeometry,
+    precision: Precision,
+    micro_batch: MicroBatch,
+    x: &[f32],
+    (w, operand): (&[W], &dyn Operand),
+    bias: &[f32],
+    y: &mut [f32],
+) {
     check_len!(x, micro_batch.images() * g.inputs);
     check_len!(w, g.weights());
     check_len!(bias, g.outputs);
     check_len!(y, micro_batch.images() * g.outputs);
     if micro_batch.batch() <= FEW {
-        return dot::forward(g, x, dot::Bf16::of(w), bias, y);
+        return dot::forward(g, x, w, bias, y);
     }
-    let weights = Bf16Weights { values: w, inputs: g.inputs };
-    forward_by_product(g, Precision::Bf16, micro_batch.images(), x, &weights, bias, y);
+    forward_by_product(g, precision, micro_batch.images(), x, operand, bias, y);
 }
 
 /// `y^T = w x^T`, transposed back. With the weights, the larger matrix, on the left, each thread packs the rows it uses.

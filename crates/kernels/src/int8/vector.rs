@@ -1,7 +1,7 @@
 //! Registers of `f32` values that are loaded from bytes and stored as bytes.
 
 use super::quantizer::{round_centered, round_to_u8};
-use crate::simd::{Four, Vector};
+use crate::simd::{self, Four, Vector};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
@@ -45,99 +45,8 @@ pub(super) trait ByteVector: Vector {
     unsafe fn guess_root(self, guess: u32) -> Self;
 }
 
-/// A single value, for channels that do not fill a register.
-#[derive(Clone, Copy)]
-pub(super) struct One(f32);
-
-impl Vector for One {
-    const LANES: usize = 1;
-
-    type Mask = bool;
-
-    #[inline(always)]
-    unsafe fn splat(value: f32) -> Self {
-        Self(value)
-    }
-
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: guaranteed by the caller.
-        Self(unsafe { from.read() })
-    }
-
-    #[inline(always)]
-    unsafe fn load_f16(from: *const u16) -> Self {
-        // SAFETY: guaranteed by the caller.
-        Self(crate::f16::to_f32(unsafe { from.read() }))
-    }
-
-    #[inline(always)]
-    unsafe fn load_bf16(from: *const u16) -> Self {
-        // SAFETY: guaranteed by the caller.
-        Self(crate::bf16::to_f32(unsafe { from.read() }))
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        // SAFETY: guaranteed by the caller.
-        unsafe { to.write(self.0) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        Self(self.0 + other.0)
-    }
-
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        Self(self.0 - other.0)
-    }
-
-    #[inline(always)]
-    unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
-        Self(self.0 * factor.0 + term.0)
-    }
-
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        Self(self.0 * other.0)
-    }
-
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        Self(self.0 / other.0)
-    }
-
-    #[inline(always)]
-    unsafe fn sqrt(self) -> Self {
-        Self(self.0.sqrt())
-    }
-
-    #[inline(always)]
-    unsafe fn where_positive(self, x: Self) -> Self {
-        Self(if x.0 > 0.0 { self.0 } else { 0.0 })
-    }
-
-    #[inline(always)]
-    unsafe fn at_least(self, floor: Self) -> Self {
-        Self(if self.0 < floor.0 { floor.0 } else { self.0 })
-    }
-
-    #[inline(always)]
-    unsafe fn greater(self, other: Self) -> bool {
-        self.0 > other.0
-    }
-
-    #[inline(always)]
-    unsafe fn equal(self, other: Self) -> bool {
-        self.0 == other.0
-    }
-
-    #[inline(always)]
-    unsafe fn select(self, mask: bool, other: Self) -> Self {
-        if mask { self } else { other }
-    }
-}
+/// A single value, for channels that do not fill a register. Integers must not depend on fused multiply-adds.
+pub(super) type One = simd::One<false>;
 
 impl ByteVector for One {
     #[inline(always)]

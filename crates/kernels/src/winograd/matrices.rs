@@ -1,10 +1,6 @@
-//! The matrices of `y = A^T ((G w) * (B^T x))`, generated from interpolation points.
-//!
-//! A polynomial of degree `side - 1` is determined by its values at `side` points, one of which may be infinity.
-//! Correlating `side` inputs with `r` weights into `m = side - r + 1` outputs is the transpose of multiplying
-//! polynomials with `m` and `r` coefficients, so it takes one multiplication per point (Winograd, "Arithmetic
-//! Complexity of Computations", 1980; Lavin and Gray, arXiv:1509.09308). `B^T` depends on the points alone, not on how
-//! `side` splits into `m` and `r`.
+//! The matrices of the algorithms (see [`crate::interpolation`]), with what transforms need to know of their structure.
+
+use crate::interpolation;
 
 /// The longest side of a transform.
 pub(super) const LONGEST: usize = 8;
@@ -13,7 +9,7 @@ pub(super) const LONGEST: usize = 8;
 type Points = [f64; LONGEST - 1];
 
 /// Sets of points.
-const SETS: [Points; 2] =
+static SETS: [Points; 2] =
     [[0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5], [0.0, 0.625, -0.625, 1.5625, -1.5625, 0.0, 0.0]];
 
 /// Points whose matrices have small factors.
@@ -69,74 +65,25 @@ impl Matrix {
         Self { rows, columns, at, mirrored_rows, mirrored_columns }
     }
 
-    /// `B^T`, `side x side`: row `j` holds the coefficients of the product of `x - p` over all points `p` but `j`; the
-    /// row of infinity, over all points.
+    /// `B^T`, `side x side`.
     pub(super) const fn input(side: usize, set: usize) -> Self {
-        let points = SETS[set];
-        let mut at = [[0.0; LONGEST]; LONGEST];
-        let mut row = 0;
-        while row < side {
-            at[row][0] = 1.0;
-            let (mut point, mut degree) = (0, 0);
-            while point < side - 1 {
-                if point != row {
-                    degree += 1;
-                    let mut power = degree;
-                    while power > 0 {
-                        at[row][power] = at[row][power - 1] - points[point] * at[row][power];
-                        power -= 1;
-                    }
-                    at[row][0] *= -points[point];
-                }
-                point += 1;
-            }
-            row += 1;
-        }
-        Self::new(side, side, at)
+        Self::new(side, side, interpolation::input(finite_points(side, set)))
     }
 
-    /// `G`, `side x length`: powers of the points, divided by the excess factor of the rows of `B^T`.
+    /// `G`, `side x length`.
     pub(super) const fn kernel(side: usize, length: usize, set: usize) -> Self {
-        let points = SETS[set];
-        let mut at = [[0.0; LONGEST]; LONGEST];
-        let mut row = 0;
-        while row < side - 1 {
-            let (mut value, mut point) = (1.0, 0);
-            while point < side - 1 {
-                if point != row {
-                    value /= points[row] - points[point];
-                }
-                point += 1;
-            }
-            let mut power = 0;
-            while power < length {
-                at[row][power] = value;
-                value *= points[row];
-                power += 1;
-            }
-            row += 1;
-        }
-        at[side - 1][length - 1] = 1.0;
-        Self::new(side, length, at)
+        Self::new(side, length, interpolation::kernel(finite_points(side, set), length))
     }
 
-    /// `A^T`, `length x side`: powers of the points.
+    /// `A^T`, `length x side`.
     pub(super) const fn output(side: usize, length: usize, set: usize) -> Self {
-        let points = SETS[set];
-        let mut at = [[0.0; LONGEST]; LONGEST];
-        let mut column = 0;
-        while column < side - 1 {
-            let (mut value, mut power) = (1.0, 0);
-            while power < length {
-                at[power][column] = value;
-                value *= points[column];
-                power += 1;
-            }
-            column += 1;
-        }
-        at[length - 1][side - 1] = 1.0;
-        Self::new(length, side, at)
+        Self::new(length, side, interpolation::output(finite_points(side, set), length))
     }
+}
+
+/// The points of a side besides infinity.
+const fn finite_points(side: usize, set: usize) -> &'static [f64] {
+    SETS[set].split_at(side - 1).0
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::matrices::{self, LONGEST, Matrix, Square};
 use super::scalar;
 use crate::geometry::ConvGeometry;
+use crate::interpolation;
 use crate::slices::check_len;
 use rayon::prelude::*;
 
@@ -136,7 +137,7 @@ impl Algorithm {
     }
 
     /// The largest magnitude of each element of the transformed inputs, `B^T x B` or `B^T x`, over all tiles and channels of
-    /// some images; 0 if there are none. `x: [batch, input]` are activations in `f32`.
+    /// a batch; 0 for an empty batch. `x: [batch, input]` are activations in `f32`.
     ///
     /// # Panics
     /// If the algorithm does not fit the geometry, or a slice's length does not match it.
@@ -237,15 +238,15 @@ impl Algorithm {
     }
 
     pub(super) const fn input_matrix(self) -> Matrix {
-        matrices::input(self.points())
+        interpolation::input(self.points())
     }
 
     const fn kernel_matrix(self) -> Matrix {
-        matrices::kernel(self.points(), self.kernel())
+        interpolation::kernel(self.points(), self.kernel())
     }
 
     pub(super) const fn output_matrix(self) -> Matrix {
-        matrices::output(self.points(), self.tile())
+        interpolation::output(self.points(), self.tile())
     }
 }
 
