@@ -179,7 +179,8 @@ impl Block<'_> {
                         let squares = self.squares.as_ptr().add(group * line.step);
                         for c in (0..line.width).step_by(V::LANES) {
                             let s = window::<V>(squares.add(c), line.before, line.after).mul_add(alpha, k);
-                            V::load(x.add(c)).div(three_quarters(s)).store(y.add(c));
+                            let [factor, _] = s.inverse_powers();
+                            V::load(x.add(c)).mul(factor).store(y.add(c));
                         }
                     }
                 }
@@ -192,9 +193,10 @@ impl Block<'_> {
                         let products = products.as_mut_ptr().add(margin + line.after);
                         for c in (0..line.width).step_by(V::LANES) {
                             let s = window::<V>(squares.add(c), line.before, line.after).mul_add(alpha, k);
-                            let scaled = V::load(dy.add(c)).div(three_quarters(s));
+                            let [factor, inverse] = s.inverse_powers();
+                            let scaled = V::load(dy.add(c)).mul(factor);
                             scaled.store(dx.add(c));
-                            scaled.mul(V::load(x.add(c))).div(s).store(products.add(c));
+                            scaled.mul(V::load(x.add(c))).mul(inverse).store(products.add(c));
                         }
                     }
                     let (slope, rectified) = (V::splat(-line.slope), *rectified);
@@ -231,15 +233,5 @@ unsafe fn window<V: Vector>(values: *const f32, before: usize, after: usize) -> 
             sum = sum.add(V::load(values.add(i)));
         }
         sum
-    }
-}
-
-/// `s^(3/4)`.
-#[inline(always)]
-unsafe fn three_quarters<V: Vector>(s: V) -> V {
-    // SAFETY: guaranteed by the caller.
-    unsafe {
-        let root = s.sqrt();
-        root.mul(root.sqrt())
     }
 }
