@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("format", &[]),
     ("net", &[]),
+    ("interop", &["net"]),
     ("data", &["files", "net", "random"]),
     ("engine", &["net", "random"]),
     ("parallel", &["engine", "net"]),
