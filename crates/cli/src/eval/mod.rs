@@ -1,6 +1,6 @@
 //! `alexnet eval`: top-1, top-5, and loss of a model or an ensemble.
 
-mod choice;
+pub(crate) mod choice;
 mod report;
 
 use std::path::PathBuf;
