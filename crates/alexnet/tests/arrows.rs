@@ -24,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The preprocessing stands in the model file.
     ("model", &["files", "engine", "data", "net"]),
     ("eval", &["files", "model", "parallel", "engine", "data", "net", "random"]),
+    ("inspect", &["eval", "model", "engine", "data", "net", "random"]),
     ("quantize", &["files", "eval", "model", "engine", "data", "net"]),
     ("train", &["files", "eval", "model", "parallel", "engine", "data", "net", "random"]),
 ];

@@ -23,6 +23,7 @@ const COMMANDS: [&[&str]; 19] = [
     &["lr-find"],
     &["eval"],
     &["classify"],
+    &["inspect"],
     &["quantize"],
     &["bench"],
     &["completions"],
