@@ -17,12 +17,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("format", &[]),
     ("net", &[]),
+    ("interop", &["net"]),
     ("data", &["files", "net", "random"]),
     ("engine", &["net", "random"]),
     ("parallel", &["engine", "net"]),
     // The preprocessing stands in the model file.
     ("model", &["files", "engine", "data", "net"]),
     ("eval", &["files", "model", "parallel", "engine", "data", "net", "random"]),
+    ("inspect", &["eval", "model", "engine", "data", "net", "random"]),
     ("quantize", &["files", "eval", "model", "engine", "data", "net"]),
     ("train", &["files", "eval", "model", "parallel", "engine", "data", "net", "random"]),
 ];

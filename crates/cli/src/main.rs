@@ -28,6 +28,7 @@ mod demo;
 mod edit;
 mod eval;
 mod exit;
+mod inspect;
 mod log;
 mod lr_find;
 mod output;
@@ -143,6 +144,7 @@ fn dispatch(command: &Command, cluster: &Cluster, out: &mut Output) -> CommandRe
         Command::LrFind(args) => lr_find::run(args, out),
         Command::Eval(args) => eval::run(args, cluster, out),
         Command::Classify(args) => classify::run(args, out),
+        Command::Inspect(args) => inspect::run(args, out),
         Command::Quantize(args) => quantize::run(args, out),
         Command::Bench(args) => bench::run(args, out),
         Command::PlanCluster(args) => plan_cluster::run(args, cluster, out),

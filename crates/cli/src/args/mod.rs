@@ -6,6 +6,7 @@
 //! | `data` | `data` |
 //! | `training` | `demo`, `train`, `edit`, `lr-find` |
 //! | `job` | how several processes share a training |
+//! | `inspect` | `inspect` |
 //! | `model` | `eval`, `classify`, `quantize`, `bench` |
 //! | `cluster` | `plan-cluster` |
 //! | `shell` | `completions`, `man` |
@@ -15,6 +16,7 @@
 pub(crate) mod cluster;
 pub(crate) mod common;
 pub(crate) mod data;
+pub(crate) mod inspect;
 pub(crate) mod job;
 pub(crate) mod model;
 pub(crate) mod recipe;
@@ -28,6 +30,7 @@ use super::output::Format;
 use cluster::PlanClusterArgs;
 use common::GlobalArgs;
 use data::DataCommand;
+use inspect::InspectArgs;
 use model::{BenchArgs, ClassifyArgs, EvalArgs, QuantizeArgs};
 use recipe::RecipeCommand;
 use shell::{CompletionsArgs, ManArgs};
@@ -76,6 +79,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Classify images
     Classify(ClassifyArgs),
+    /// Draw what a model has learned: filters, predictions, nearest images
+    Inspect(InspectArgs),
     /// Convert a model to 8-bit integers: a quarter of the size, faster inference
     Quantize(QuantizeArgs),
     /// Measure training and inference speed on this machine
@@ -109,6 +114,7 @@ impl Command {
             Self::Edit(_) => "edit",
             Self::LrFind(_) => "lr-find",
             Self::Classify(_) => "classify",
+            Self::Inspect(_) => "inspect",
             Self::Quantize(_) => "quantize",
             Self::Bench(_) => "bench",
             Self::PlanCluster(_) => "plan-cluster",

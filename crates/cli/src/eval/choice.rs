@@ -10,7 +10,7 @@ use alexnet::train::origin::Origin;
 
 /// What the models have seen of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     /// One was trained on its training images.
     Train,
     /// One was trained on images at the same path, which have changed since.
@@ -51,17 +51,17 @@ impl Seen {
 }
 
 /// The images to evaluate.
-pub(super) struct Choice<'a> {
-    pub(super) split: &'a Split,
+pub(crate) struct Choice<'a> {
+    pub(crate) split: &'a Split,
     /// What the models have seen of their dataset.
-    pub(super) seen: Seen,
+    pub(crate) seen: Seen,
     /// Why this split, or what is wrong with it.
-    pub(super) note: Option<String>,
+    pub(crate) note: Option<String>,
 }
 
 /// Chooses the split that was `requested`. By default that is `val`; in a dataset without splits the held-out part,
 /// or all if the models were trained on other images.
-pub(super) fn choose<'a>(
+pub(crate) fn choose<'a>(
     data: &'a Dataset,
     source: &Path,
     requested: Option<&str>,

@@ -2,7 +2,7 @@
 //! another model.
 
 mod calibration;
-mod choice;
+pub(crate) mod choice;
 mod classes;
 mod comparison;
 mod measure;

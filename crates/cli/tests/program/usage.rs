@@ -7,12 +7,13 @@ use assert_cmd::cargo::cargo_bin;
 use crate::support::{Colors, run, text};
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &["demo"],
     &["recipe", "list"],
     &["recipe", "show"],
     &["recipe", "diff"],
     &["recipe", "from-journal"],
+    &["recipe", "from-cuda-convnet"],
     &["data", "check"],
     &["data", "fix"],
     &["data", "pack"],
@@ -22,6 +23,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["lr-find"],
     &["eval"],
     &["classify"],
+    &["inspect"],
     &["quantize"],
     &["bench"],
     &["completions"],
