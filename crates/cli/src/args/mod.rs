@@ -7,6 +7,7 @@
 //! | `training` | `demo`, `train`, `edit`, `lr-find` |
 //! | `job` | how several processes share a training |
 //! | `model` | `eval`, `classify`, `quantize`, `bench` |
+//! | `ensemble` | `ensemble` |
 //! | `cluster` | `plan-cluster` |
 //! | `shell` | `completions`, `man` |
 //! | `common` | options that several commands share |
@@ -15,6 +16,7 @@
 pub(crate) mod cluster;
 pub(crate) mod common;
 pub(crate) mod data;
+pub(crate) mod ensemble;
 pub(crate) mod job;
 pub(crate) mod model;
 pub(crate) mod recipe;
@@ -28,6 +30,7 @@ use super::output::Format;
 use cluster::PlanClusterArgs;
 use common::GlobalArgs;
 use data::DataCommand;
+use ensemble::EnsembleArgs;
 use model::{BenchArgs, ClassifyArgs, EvalArgs, QuantizeArgs};
 use recipe::RecipeCommand;
 use shell::{CompletionsArgs, ManArgs};
@@ -78,6 +81,8 @@ pub(crate) enum Command {
     Classify(ClassifyArgs),
     /// Convert a model to 8-bit integers: a quarter of the size, faster inference
     Quantize(QuantizeArgs),
+    /// Combine models into one file that averages their predictions
+    Ensemble(EnsembleArgs),
     /// Measure training and inference speed on this machine
     Bench(BenchArgs),
     /// Predict training speed on 1 to 1,000 nodes, by network and by way of sharing
@@ -110,6 +115,7 @@ impl Command {
             Self::LrFind(_) => "lr-find",
             Self::Classify(_) => "classify",
             Self::Quantize(_) => "quantize",
+            Self::Ensemble(_) => "ensemble",
             Self::Bench(_) => "bench",
             Self::PlanCluster(_) => "plan-cluster",
             Self::Completions(_) => "completions",

@@ -1,21 +1,22 @@
 //! `alexnet eval`: top-1, top-5, and loss of a model or an ensemble.
 
-mod choice;
+pub(crate) mod choice;
 mod report;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::model::EvalArgs;
 use super::cluster::Cluster;
 use super::exit::CommandResult;
+use super::models::model_files;
 use super::output::Output;
 use super::ui::Progress;
 use alexnet::data::pack::SquaresUser;
-use alexnet::data::{Dataset, Preprocess, Split};
+use alexnet::data::{Dataset, Preprocess, Split, identity};
 use alexnet::error::Kind;
-use alexnet::eval::{Classifier, Evaluation, Part, Predictor, evaluate_shared, model_path, same_classes};
+use alexnet::eval::{Classifier, Evaluation, Part, Predictor, evaluate_shared, same_classes};
+use alexnet::model::WeightChoice;
 use alexnet::parallel::Collective;
 use alexnet::parallel::traffic::Payload;
 use alexnet::parallel::transport::Lane;
@@ -26,20 +27,20 @@ use report::Report;
 pub(crate) fn run(args: &EvalArgs, cluster: &Cluster, out: &mut Output) -> CommandResult {
     let begin = Instant::now();
     // Cheap checks come before loading models and listing images.
-    args.models.iter().try_for_each(|path| model_path(path).map(drop))?;
+    let files = model_files(&args.models)?;
     let data = Dataset::open(&args.data)?;
     data.notes.iter().for_each(|text| out.note(text));
     let threads = cluster.threads(args.machine.threads());
     let options = args.precision.options(args.batch as usize, threads);
     let load = |path| Predictor::load(path, &options);
-    let mut models = args.models.iter().map(|path| load(path)).collect::<Result<Vec<Predictor>>>()?;
+    let mut models = files.iter().map(|path| load(path)).collect::<Result<Vec<Predictor>>>()?;
     same_classes(&models)?;
-    check_each_once(&models)?;
     let Choice { split, seen, note } = choose(&data, &args.data, args.split.as_deref(), &models)?;
     note.into_iter().for_each(|text| out.note(&text));
+    note_searched(&models, split, out);
     let split = split.relabel(&data.classes, &models[0].classes)?;
-    for model in &models {
-        let Preprocess { square, orientation, .. } = *model.preprocess;
+    for member in models.iter().flat_map(|model| &model.members) {
+        let Preprocess { square, orientation, .. } = *member.preprocess;
         split
             .check_packed(square, orientation, SquaresUser::Model)?
             .into_iter()
@@ -76,7 +77,7 @@ fn evaluate(
     cluster: &Cluster,
     mut progress: Progress,
 ) -> Result<Evaluation> {
-    let mut classifiers: Vec<Classifier<'_>> = models.iter_mut().map(Predictor::classifier).collect();
+    let mut classifiers: Vec<Classifier<'_>> = models.iter_mut().flat_map(Predictor::classifiers).collect();
     let ranks = Collective::world(cluster.transport(), Lane::Main, Payload::Control, &Arc::default());
     let counts: Vec<usize> = ranks.all_gather_values(&split.len())?;
     if counts.iter().any(|&count| count != split.len()) {
@@ -95,14 +96,18 @@ fn evaluate(
     evaluation.ok_or_else(|| Error::new(Kind::Runtime, "another process has ended the evaluation"))
 }
 
-/// Rejects a model that is named twice: it would count double in the average.
-fn check_each_once(models: &[Predictor]) -> Result<()> {
-    let place = |model: &Predictor| model.path.canonicalize().unwrap_or_else(|_| model.path.clone());
-    let places: Vec<PathBuf> = models.iter().map(place).collect();
-    match (1..places.len()).find(|&i| places[..i].contains(&places[i])) {
-        None => Ok(()),
-        Some(i) => Err(Error::usage(format!("{} is named twice", models[i].path.display()))
-            .help("name each model of an ensemble once")),
+/// Notes that the weights of an ensemble were chosen on the images of the evaluation.
+fn note_searched(models: &[Predictor], split: &Split, out: &Output) {
+    let digest = identity::digest_of(split);
+    let searched_here = |model: &&Predictor| match model.ensemble.as_ref().map(|summary| &summary.weights) {
+        Some(WeightChoice::Searched { searched_on, .. }) => *searched_on == digest,
+        Some(WeightChoice::Equal | WeightChoice::Specified) | None => false,
+    };
+    for model in models.iter().filter(searched_here) {
+        out.note(&format!(
+            "the weights of {} were searched on these images: the result is optimistic",
+            model.path.display()
+        ));
     }
 }
 

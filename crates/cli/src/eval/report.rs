@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::choice::Seen;
 use crate::output::{percent, printable};
 use alexnet::data::Dataset;
-use alexnet::eval::{Evaluation, Predictor};
+use alexnet::eval::{Evaluation, LoadedModel, Predictor};
 use alexnet::format::grouped;
 use alexnet::model::WeightPrecision;
 
@@ -36,7 +36,8 @@ impl Report<'_> {
             "images": self.evaluation.images,
             "views": self.views,
             "half": self.half,
-            "precisions": self.models.iter().map(|model| model.precision).collect::<Vec<_>>(),
+            "precisions": self.members().map(|member| member.precision).collect::<Vec<_>>(),
+            "weights": self.models.iter().map(|model| weights(model)).collect::<Vec<_>>(),
             "top1": self.evaluation.top1_share(),
             "top5": self.evaluation.top5_share(),
             "top1_correct": self.evaluation.top1,
@@ -45,6 +46,11 @@ impl Report<'_> {
             "skipped": self.evaluation.skipped,
             "seconds": seconds,
         })
+    }
+
+    /// The single models.
+    fn members(&self) -> impl Iterator<Item = &LoadedModel> {
+        self.models.iter().flat_map(|model| &model.members)
     }
 
     /// How the split relates to the training images of the models.
@@ -62,6 +68,16 @@ impl Report<'_> {
         let mut out = String::new();
         for model in self.models {
             let _ = writeln!(out, "model     {}", printable(&model.path.display().to_string()));
+            if model.ensemble.is_some() {
+                let weights: Vec<String> =
+                    weights(model).iter().map(|weight| format!("{weight:.2}")).collect();
+                let _ = writeln!(
+                    out,
+                    "          an ensemble of {} models, weights {}",
+                    weights.len(),
+                    weights.join(", ")
+                );
+            }
         }
         let _ = writeln!(
             out,
@@ -76,7 +92,9 @@ impl Report<'_> {
         if self.half {
             let _ = writeln!(out, "weights   fully connected layers in half precision");
         }
-        for model in self.models.iter().filter(|model| model.precision == WeightPrecision::Int8) {
+        let is_quantized =
+            |model: &&Predictor| model.members.iter().any(|member| member.precision == WeightPrecision::Int8);
+        for model in self.models.iter().filter(is_quantized) {
             let path = printable(&model.path.display().to_string());
             let _ = writeln!(out, "weights   8-bit integers in {path}");
         }
@@ -97,4 +115,9 @@ impl Report<'_> {
         }
         out
     }
+}
+
+/// The weights of the models in a file.
+fn weights(model: &Predictor) -> Vec<f64> {
+    model.members.iter().map(|member| member.weight).collect()
 }
