@@ -3,22 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use alexnet::error::shell;
-use alexnet::eval::model_path;
 use alexnet::{Error, Result};
 
-/// Finds the model files that the arguments refer to; see [`model_path`].
-///
-/// # Errors
-/// Returns an error if one does not exist, or is named twice.
-pub(crate) fn model_files(models: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let paths = models.iter().map(|path| model_path(path)).collect::<Result<Vec<PathBuf>>>()?;
-    let place = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
-    let places: Vec<PathBuf> = paths.iter().map(place).collect();
-    match (1..places.len()).find(|&i| places[..i].contains(&places[i])) {
-        None => Ok(paths),
-        Some(i) => Err(Error::usage(format!("{} is named twice", paths[i].display()))
-            .help("name each model of an ensemble once")),
+/// The absolute path of a model file, without symbolic links.
+pub(crate) fn canonical(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Rejects a model that is named twice: it would count double in the average.
+pub(crate) fn check_each_once<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    let mut places = Vec::new();
+    for path in paths {
+        let place = canonical(path);
+        if places.contains(&place) {
+            return Err(Error::usage(format!("{} is named twice", path.display()))
+                .help("name each model of an ensemble once"));
+        }
+        places.push(place);
     }
+    Ok(())
 }
 
 /// Rejects an output that exists: it may be a model.

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::args::ensemble::EnsembleArgs;
 use super::exit::CommandResult;
-use super::models::{check_new, model_files};
+use super::models::{check_each_once, check_new};
 use super::output::Output;
 use alexnet::error::shell;
 use alexnet::eval::model_path;
@@ -115,7 +115,8 @@ fn check_arguments(args: &EnsembleArgs) -> Result<Vec<PathBuf>> {
         .help(format!("`alexnet ensemble {models} {} OUT.safetensors`", shell(out))));
     }
     check_new(&args.out)?;
-    let paths = model_files(&args.models)?;
+    let paths = args.models.iter().map(|path| model_path(path)).collect::<Result<Vec<PathBuf>>>()?;
+    check_each_once(paths.iter().map(PathBuf::as_path))?;
     if paths.len() == 1 {
         return Err(Error::usage("one model, expected at least two")
             .help(format!("`alexnet ensemble {models} OTHER {}`", shell(&args.out))));

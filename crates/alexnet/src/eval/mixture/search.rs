@@ -2,6 +2,7 @@
 
 use super::predictions::Predictions;
 use super::score::Score;
+use crate::eval::statistics::halves;
 use crate::model::equal_weights;
 use crate::{Error, Result};
 
@@ -80,13 +81,6 @@ fn check(models: &[Predictions]) -> Result<&[u32]> {
         .help("use equal weights, the default, or search on more images"));
     }
     Ok(&first.labels)
-}
-
-/// Divides images into two halves with every second image of each class.
-fn halves(labels: &[u32]) -> [Vec<usize>; 2] {
-    let mut by_class: Vec<usize> = (0..labels.len()).collect();
-    by_class.sort_by_key(|&image| labels[image]);
-    [0, 1].map(|half| by_class.iter().copied().skip(half).step_by(2).collect())
 }
 
 /// Searches weights on some images: from equal weights, moves weight between two models, by the number of steps that improves the
