@@ -8,6 +8,7 @@
 //! | `job` | how several processes share a training |
 //! | `inspect` | `inspect` |
 //! | `model` | `eval`, `classify`, `quantize`, `bench` |
+//! | `ensemble` | `ensemble` |
 //! | `cluster` | `plan-cluster` |
 //! | `shell` | `completions`, `man` |
 //! | `common` | options that several commands share |
@@ -16,6 +17,7 @@
 pub(crate) mod cluster;
 pub(crate) mod common;
 pub(crate) mod data;
+pub(crate) mod ensemble;
 pub(crate) mod inspect;
 pub(crate) mod job;
 pub(crate) mod model;
@@ -30,6 +32,7 @@ use super::output::Format;
 use cluster::PlanClusterArgs;
 use common::GlobalArgs;
 use data::DataCommand;
+use ensemble::EnsembleArgs;
 use inspect::InspectArgs;
 use model::{BenchArgs, ClassifyArgs, EvalArgs, QuantizeArgs};
 use recipe::RecipeCommand;
@@ -83,6 +86,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Convert a model to 8-bit integers: a quarter of the size, faster inference
     Quantize(QuantizeArgs),
+    /// Combine models into one file that averages their predictions
+    Ensemble(EnsembleArgs),
     /// Measure training and inference speed on this machine
     Bench(BenchArgs),
     /// Predict training speed on 1 to 1,000 nodes, by network and by way of sharing
@@ -116,6 +121,7 @@ impl Command {
             Self::Classify(_) => "classify",
             Self::Inspect(_) => "inspect",
             Self::Quantize(_) => "quantize",
+            Self::Ensemble(_) => "ensemble",
             Self::Bench(_) => "bench",
             Self::PlanCluster(_) => "plan-cluster",
             Self::Completions(_) => "completions",
