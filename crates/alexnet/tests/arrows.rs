@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("random", &[]),
     ("files", &[]),
     ("format", &[]),
-    ("net", &[]),
+    ("net", &["random"]),
     ("data", &["files", "net", "random"]),
     ("engine", &["net", "random"]),
     ("parallel", &["engine", "net"]),
