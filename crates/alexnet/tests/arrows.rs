@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("parallel", &["engine", "net"]),
     // The preprocessing stands in the model file.
     ("model", &["files", "engine", "data", "net"]),
-    ("eval", &["model", "parallel", "engine", "data", "net", "random"]),
+    ("eval", &["files", "model", "parallel", "engine", "data", "net", "random"]),
     ("quantize", &["files", "eval", "model", "engine", "data", "net"]),
     ("train", &["files", "eval", "model", "parallel", "engine", "data", "net", "random"]),
 ];

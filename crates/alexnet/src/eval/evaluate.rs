@@ -1,11 +1,10 @@
-//! Top-1, top-5 and loss of a model or an ensemble on a split.
+//! The evaluation of a model or an ensemble on a split.
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::topk::{add_softmax, rank};
-use crate::data::{LoadedBatch, Loader, Preprocess, Share, Skip, Split};
+use super::results::{Evaluation, Keep, Results};
+use super::topk::add_softmax;
+use crate::data::{LoadedBatch, Loader, Preprocess, Share, Split};
 use crate::engine::Engine;
 use crate::{Error, Result};
 
@@ -15,37 +14,6 @@ pub struct Classifier<'a> {
     pub engine: &'a mut dyn Engine,
     /// How an image becomes the input of the network.
     pub preprocess: &'a Arc<Preprocess>,
-}
-
-/// The results of an evaluation.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// The number of images that were evaluated.
-    pub images: usize,
-    /// The number of images whose most probable class is correct.
-    pub top1: usize,
-    /// The number of images whose class is among the five most probable.
-    pub top5: usize,
-    /// The mean cross-entropy loss.
-    pub loss: f64,
-    /// The images that were skipped, with reasons.
-    pub skipped: Vec<Skip>,
-}
-
-impl Evaluation {
-    /// Returns the top-1 accuracy, from 0 to 1; 0 without images.
-    pub fn top1_share(&self) -> f64 {
-        self.share(self.top1)
-    }
-
-    /// Returns the top-5 accuracy, from 0 to 1; 0 without images.
-    pub fn top5_share(&self) -> f64 {
-        self.share(self.top5)
-    }
-
-    fn share(&self, count: usize) -> f64 {
-        if self.images == 0 { 0.0 } else { count as f64 / self.images as f64 }
-    }
 }
 
 /// Evaluates a model on all images of `split`, with the softmax averaged over `views`: 1 (center), or 10 (corners and
@@ -77,11 +45,11 @@ pub fn ensemble(
     workers: usize,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Evaluation> {
-    let mut share = ShareEvaluation::new(models, split, Share::WHOLE, views, workers)?;
+    let mut share = ShareEvaluation::new(models, split, Share::WHOLE, views, workers, Keep::Predictions)?;
     while share.step(models)? {
         on_batch(share.images())?;
     }
-    Ok(Evaluation::of([share.finish()]))
+    Ok(share.finish().total())
 }
 
 /// The evaluation of one process's share of a split, batch by batch.
@@ -90,17 +58,7 @@ pub(super) struct ShareEvaluation {
     loaders: Vec<Loader>,
     views: usize,
     classes: usize,
-    found: ShareResults,
-}
-
-/// The results of one process's share of an evaluation.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct ShareResults {
-    top1: usize,
-    top5: usize,
-    /// The loss of each image, which are added in order whatever the number of processes.
-    losses: Vec<f64>,
-    skipped: Vec<Skip>,
+    found: Results,
 }
 
 impl ShareEvaluation {
@@ -114,6 +72,7 @@ impl ShareEvaluation {
         share: Share,
         views: usize,
         workers: usize,
+        keep: Keep,
     ) -> Result<Self> {
         let classes = common_classes(models, split)?;
         let smallest = models.iter().map(|model| model.engine.batch()).min().unwrap_or(1);
@@ -122,7 +81,7 @@ impl ShareEvaluation {
             Loader::evaluation(split, model.preprocess, views, images, share, workers)
         };
         let loaders = models.iter().map(loader).collect();
-        Ok(Self { loaders, views, classes, found: ShareResults::default() })
+        Ok(Self { loaders, views, classes, found: Results::new(keep) })
     }
 
     /// Evaluates the next batch; returns whether there was one.
@@ -139,8 +98,7 @@ impl ShareEvaluation {
         for (model, batch) in models.iter_mut().zip(&batches) {
             add_probabilities(model, &batch.images, self.views, weight, &mut probabilities)?;
         }
-        self.found.add(&probabilities, &batches[0].labels, self.classes);
-        self.found.skipped.append(&mut batches[0].skipped);
+        self.found.add(&mut batches[0], &probabilities, self.classes);
         self.loaders.iter_mut().zip(batches).for_each(|(loader, batch)| loader.recycle(batch));
         Ok(true)
     }
@@ -161,41 +119,12 @@ impl ShareEvaluation {
 
     /// The number of images so far, skipped ones included.
     pub(super) fn images(&self) -> usize {
-        self.found.losses.len() + self.found.skipped.len()
+        self.found.images.len() + self.found.skipped.len()
     }
 
     /// Returns the results.
-    pub(super) fn finish(self) -> ShareResults {
+    pub(super) fn finish(self) -> Results {
         self.found
-    }
-}
-
-impl ShareResults {
-    /// Adds images with probabilities `[labels, classes]`.
-    fn add(&mut self, probabilities: &[f64], labels: &[u32], classes: usize) {
-        for (probabilities, &label) in probabilities.chunks_exact(classes).zip(labels) {
-            let rank = rank(probabilities, label as usize);
-            self.top1 += usize::from(rank == 0);
-            self.top5 += usize::from(rank < 5);
-            // Clamped, so that the loss stays finite.
-            self.losses.push(-probabilities[label as usize].max(f64::MIN_POSITIVE).ln());
-        }
-    }
-}
-
-impl Evaluation {
-    /// Combines the results of all shares, given in order.
-    pub(super) fn of(shares: impl IntoIterator<Item = ShareResults>) -> Self {
-        let mut all = Self::default();
-        for ShareResults { top1, top5, losses, mut skipped } in shares {
-            all.images += losses.len();
-            all.top1 += top1;
-            all.top5 += top5;
-            all.loss = losses.iter().fold(all.loss, |sum, loss| sum + loss);
-            all.skipped.append(&mut skipped);
-        }
-        all.loss /= all.images.max(1) as f64;
-        all
     }
 }
 

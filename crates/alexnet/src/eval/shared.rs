@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::evaluate::{Classifier, Evaluation, ShareEvaluation, ShareResults};
+use super::evaluate::{Classifier, ShareEvaluation};
+use super::results::{Evaluation, Keep, Results};
 use crate::Result;
 use crate::data::{Share, Split};
 use crate::parallel::Collective;
@@ -53,8 +54,25 @@ pub fn evaluate_shared(
     part: Part<'_>,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Option<Evaluation>> {
+    let results = results_shared(models, split, views, workers, part, Keep::Predictions, on_batch)?;
+    Ok(results.map(|results| results.total()))
+}
+
+/// Evaluates as [`evaluate_shared`] does, and returns the results of each image.
+///
+/// # Errors
+/// As [`evaluate_shared`].
+pub fn results_shared(
+    models: &mut [Classifier<'_>],
+    split: &Split,
+    views: usize,
+    workers: usize,
+    part: Part<'_>,
+    keep: Keep,
+    on_batch: &mut dyn FnMut(usize) -> Result<()>,
+) -> Result<Option<Results>> {
     let Part { world, share, reports, in_step } = part;
-    let mut evaluation = ShareEvaluation::new(models, split, share, views, workers)?;
+    let mut evaluation = ShareEvaluation::new(models, split, share, views, workers, keep)?;
     let mut wish = Ok(());
     loop {
         let more = evaluation.step(models)?;
@@ -71,6 +89,8 @@ pub fn evaluate_shared(
         }
         wish = on_batch(all.iter().map(|process| process.images).sum());
     }
-    let own = if reports { evaluation.finish() } else { ShareResults::default() };
-    Ok(Some(Evaluation::of(world.all_gather_values(&own)?)))
+    let own = if reports { evaluation.finish() } else { Results::new(keep) };
+    let mut whole = Results::new(keep);
+    world.all_gather_values(&own)?.into_iter().for_each(|share| whole.append(share));
+    Ok(Some(whole))
 }

@@ -11,6 +11,18 @@ pub fn rank(scores: &[f64], class: usize) -> usize {
     scores.iter().enumerate().filter(before).count()
 }
 
+/// Returns the class with the highest score. NaN ranks last.
+pub fn best(scores: &[f64]) -> usize {
+    let higher = |best: usize, class: usize| {
+        if scores[class] > scores[best] || scores[best].is_nan() && !scores[class].is_nan() {
+            class
+        } else {
+            best
+        }
+    };
+    (1..scores.len()).fold(0, higher)
+}
+
 /// Returns up to `k` classes with the highest scores, best first.
 pub fn top(scores: &[f64], k: usize) -> Vec<(usize, f64)> {
     let mut order: Vec<(usize, f64)> = scores.iter().copied().enumerate().collect();

@@ -11,6 +11,8 @@ use alexnet::quantize::RangeRule;
 /// `alexnet eval`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  alexnet eval runs/pets --data pets/ --split val\n  \
+                        alexnet eval runs/pets --data pets/ --out results/           # tables and plots\n  \
+                        alexnet eval runs/a --against runs/b --data pets/            # which is better?\n  \
                         alexnet eval runs/a runs/b runs/c --data pets/ --views 10    # an ensemble")]
 pub(crate) struct EvalArgs {
     /// Model files or run folders; several form an ensemble, whose probabilities are averaged
@@ -23,6 +25,15 @@ pub(crate) struct EvalArgs {
     /// model was trained on other images]
     #[arg(long, value_name = "NAME")]
     pub(crate) split: Option<String>,
+    /// Another model to compare with on the same images, by McNemar's test; repeated, an ensemble
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) against: Vec<PathBuf>,
+    /// Fit a temperature that calibrates the probabilities, and measure it on images that it was not fitted on
+    #[arg(long)]
+    pub(crate) temperature: bool,
+    /// Folder for per-class.csv, confusion.csv, predictions.csv, calibration.svg and confusion.svg
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) views: ViewArgs,
     /// Views per batch: changes speed, memory, and at most the last bits of results

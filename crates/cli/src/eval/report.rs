@@ -1,13 +1,18 @@
 //! The results of an evaluation as text and as JSON.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::calibration::{self, Scaling};
 use super::choice::Seen;
+use super::classes;
+use super::comparison::Comparison;
 use crate::output::{percent, printable};
 use alexnet::data::Dataset;
-use alexnet::eval::{Evaluation, Predictor};
+use alexnet::eval::export::FILES;
+use alexnet::eval::{Analysis, Evaluation, Predictor};
 use alexnet::format::grouped;
 use alexnet::model::WeightPrecision;
 
@@ -16,35 +21,56 @@ const LISTED: usize = 20;
 
 /// An evaluation, of what and how.
 pub(super) struct Report<'a> {
-    pub(super) evaluation: &'a Evaluation,
+    pub(super) analysis: &'a Analysis,
     pub(super) models: &'a [Predictor],
+    pub(super) classes: &'a [String],
     pub(super) data: &'a Dataset,
     pub(super) split: &'a str,
     pub(super) seen: Seen,
     pub(super) views: usize,
     pub(super) half: bool,
+    pub(super) scaling: Option<&'a Scaling>,
+    pub(super) comparison: Option<&'a Comparison>,
+    /// Where the tables and plots are.
+    pub(super) folder: Option<&'a Path>,
 }
 
 impl Report<'_> {
     pub(super) fn json(&self, seconds: f64) -> Value {
         let models: Vec<String> = self.models.iter().map(|model| model.path.display().to_string()).collect();
+        let Analysis { total, top1, top5, confusion, calibration } = self.analysis;
         json!({
             "models": models,
             "data": self.data.origin,
             "split": self.split,
             "trained_on_data": self.seen.json(),
-            "images": self.evaluation.images,
+            "images": total.images,
             "views": self.views,
             "half": self.half,
             "precisions": self.models.iter().map(|model| model.precision).collect::<Vec<_>>(),
-            "top1": self.evaluation.top1_share(),
-            "top5": self.evaluation.top5_share(),
-            "top1_correct": self.evaluation.top1,
-            "top5_correct": self.evaluation.top5,
-            "loss": self.evaluation.loss,
-            "skipped": self.evaluation.skipped,
+            "top1": total.top1_share(),
+            "top1_interval": top1,
+            "top5": total.top5_share(),
+            "top5_interval": top5,
+            "top1_correct": total.top1,
+            "top5_correct": total.top5,
+            "loss": total.loss,
+            "calibration": calibration,
+            "temperature": self.scaling.map(Scaling::json),
+            "against": self.comparison.map(Comparison::json),
+            "most_confused": classes::most_confused(confusion, self.classes),
+            "classes": classes::json(confusion, self.classes),
+            "confusion": classes::matrix(confusion),
+            "files": self.files(),
+            "skipped": total.skipped,
             "seconds": seconds,
         })
+    }
+
+    /// The tables and plots that were written.
+    fn files(&self) -> Vec<String> {
+        let written = |folder: &Path| FILES.map(|name| folder.join(name).display().to_string()).to_vec();
+        self.folder.map_or_else(Vec::new, written)
     }
 
     /// How the split relates to the training images of the models.
@@ -58,7 +84,8 @@ impl Report<'_> {
     }
 
     pub(super) fn text(&self) -> String {
-        let Evaluation { images, top1, top5, loss, skipped, .. } = self.evaluation;
+        let Analysis { total, top1: interval, top5: top5_interval, confusion, calibration } = self.analysis;
+        let Evaluation { images, top1, top5, loss, skipped } = total;
         let mut out = String::new();
         for model in self.models {
             let _ = writeln!(out, "model     {}", printable(&model.path.display().to_string()));
@@ -80,20 +107,38 @@ impl Report<'_> {
             let path = printable(&model.path.display().to_string());
             let _ = writeln!(out, "weights   8-bit integers in {path}");
         }
-        for (name, share, count) in
-            [("top-1", self.evaluation.top1_share(), top1), ("top-5", self.evaluation.top5_share(), top5)]
-        {
-            let error = percent(1.0 - share);
+        for (name, share, count, interval) in [
+            ("top-1", total.top1_share(), top1, Some(*interval)),
+            ("top-5", total.top5_share(), top5, *top5_interval),
+        ] {
+            let interval =
+                interval.map_or(String::new(), |found| format!(", 95 % interval {}", classes::range(found)));
+            let (error, correct) = (percent(1.0 - share), grouped(*count));
             let _ =
-                writeln!(out, "{name:<8}  {} ({} images); error {error}", percent(share), grouped(*count));
+                writeln!(out, "{name:<8}  {} ({correct} images){interval}; error {error}", percent(share));
         }
         let _ = writeln!(out, "loss      {loss:.4}");
+        out += &calibration::text(calibration, total.top1_share());
+        out += &self.scaling.map_or(String::new(), Scaling::text);
         let _ = writeln!(out, "skipped   {}", grouped(skipped.len()));
         for skip in skipped.iter().take(LISTED) {
             let _ = writeln!(out, "  {}: {}", printable(&skip.file), printable(&skip.reason));
         }
         if skipped.len() > LISTED {
             let _ = writeln!(out, "  and {} more: --json lists all", grouped(skipped.len() - LISTED));
+        }
+        let _ = writeln!(out);
+        out += &classes::text(confusion, self.classes);
+        if let Some(comparison) = self.comparison {
+            let _ = writeln!(out, "\n{}", comparison.text().trim_end());
+        }
+        if let Some(folder) = self.folder {
+            let _ = writeln!(
+                out,
+                "\nwritten   {}: {}",
+                printable(&folder.display().to_string()),
+                FILES.join(", ")
+            );
         }
         out
     }

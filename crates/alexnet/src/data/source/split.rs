@@ -216,8 +216,14 @@ impl Split {
         let unknown: Vec<&str> =
             from.iter().zip(&found).filter(|(_, at)| at.is_none()).map(|(name, _)| name.as_str()).collect();
         if !unknown.is_empty() {
+            let unused: Vec<&str> =
+                to.iter().filter(|name| !from.contains(name)).map(String::as_str).collect();
+            let unused = match unused.len() {
+                0 => String::new(),
+                _ => format!("; the data lacks the model's {}", first_few(&unused)),
+            };
             return Err(Error::data(format!(
-                "{} of the data's {} classes are not among the model's {}: {}",
+                "{} of the data's {} classes are not among the model's {}: {}{unused}",
                 unknown.len(),
                 from.len(),
                 to.len(),

@@ -10,11 +10,13 @@
 //! | [`bca`] | the interval of that mean |
 //! | [`Calibration`] | how far confidence is from accuracy: ECE, and its bins |
 //! | [`temperature`] | the temperature that calibrates best |
+//! | [`held_out_temperature`] | what it is worth on other images |
 //! | [`Confusion`] | which classes are predicted as which: recall, precision |
 
 mod bootstrap;
 mod calibration;
 mod confusion;
+mod held_out;
 mod interval;
 mod mcnemar;
 mod paired;
@@ -25,6 +27,7 @@ mod wilson;
 pub use bootstrap::{Bootstrap, Resamples, bca, bootstrap};
 pub use calibration::{BINS, Bin, Calibration};
 pub use confusion::{Confused, Confusion};
+pub use held_out::{HeldOutTemperature, held_out_temperature};
 pub use interval::{Interval, LEVEL};
 pub use mcnemar::{McNemar, mcnemar};
 pub use paired::{Paired, paired_difference};

@@ -1,0 +1,53 @@
+//! Notes on the classes of a split.
+
+use crate::output::escaped;
+use alexnet::data::Split;
+use alexnet::format::grouped;
+
+/// Most classes that a note names.
+const NAMED: usize = 5;
+
+/// What limits the results for the classes of a model: classes without images, images of one class only, another order.
+pub(super) fn of_classes(split: &Split, data: &[String], model: &[String]) -> Vec<String> {
+    let mut images = vec![0_usize; model.len()];
+    (0..split.len()).for_each(|i| images[split.label(i) as usize] += 1);
+    let with_images: Vec<usize> = (0..model.len()).filter(|&class| images[class] > 0).collect();
+    let mut notes = Vec::new();
+    if let ([class], true) = (&with_images[..], model.len() > 1) {
+        notes.push(format!(
+            "all {} images are of class `{}`: the accuracy is the recall of that class, not that of the model",
+            grouped(split.len()),
+            escaped(&model[*class])
+        ));
+    } else if with_images.len() < model.len() {
+        let without: Vec<String> = (0..model.len())
+            .filter(|&class| images[class] == 0)
+            .map(|class| escaped(&model[class]))
+            .collect();
+        notes.push(format!(
+            "{} of the model's {} classes have no images in split {}, so that their recall is unknown: {}",
+            without.len(),
+            grouped(model.len()),
+            split.name,
+            few(&without)
+        ));
+    }
+    let moved = data.iter().zip(model).position(|(data, model)| data != model);
+    if let Some(i) = moved.filter(|_| data.len() == model.len()) {
+        notes.push(format!(
+            "the model has the classes in another order, they are matched by name: class {i} is `{}` here and `{}` in the \
+             model",
+            escaped(&data[i]),
+            escaped(&model[i])
+        ));
+    }
+    notes
+}
+
+fn few(names: &[String]) -> String {
+    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {} more", grouped(more)),
+    }
+}
