@@ -62,6 +62,7 @@
 //! | [`train`] | training: the session, schedules, checkpoints, edits, observers |
 //! | [`eval`] | evaluation and classification, with views and ensembles |
 //! | [`mod@quantize`] | models to 8-bit integers |
+//! | [`mod@reproduce`] | the claims of the paper, tested over several seeds |
 //!
 //! Used by all of them: [`error`], [`mod@format`] for numbers in messages, [`files`], and [`random`], which makes random
 //! numbers a pure function of the seed and their purpose. The arithmetic is in the crate `alexnet-kernels`.
@@ -78,6 +79,7 @@ pub mod net;
 pub mod parallel;
 pub mod quantize;
 pub mod random;
+pub mod reproduce;
 pub mod train;
 
 pub use error::{Error, Result};

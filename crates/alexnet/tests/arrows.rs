@@ -25,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("eval", &["files", "model", "parallel", "engine", "data", "net", "random"]),
     ("quantize", &["files", "eval", "model", "engine", "data", "net"]),
     ("train", &["files", "eval", "model", "parallel", "engine", "data", "net", "random"]),
+    ("reproduce", &["files", "train", "eval", "model", "parallel", "engine", "data", "net"]),
 ];
 
 /// Modules that all modules may use.

@@ -6,6 +6,7 @@
 //! | `data` | `data` |
 //! | `training` | `demo`, `train`, `edit`, `lr-find` |
 //! | `job` | how several processes share a training |
+//! | `reproduce` | `reproduce` |
 //! | `model` | `eval`, `classify`, `quantize`, `bench` |
 //! | `cluster` | `plan-cluster` |
 //! | `shell` | `completions`, `man` |
@@ -18,6 +19,7 @@ pub(crate) mod data;
 pub(crate) mod job;
 pub(crate) mod model;
 pub(crate) mod recipe;
+pub(crate) mod reproduce;
 pub(crate) mod shell;
 pub(crate) mod training;
 pub(crate) mod values;
@@ -30,6 +32,7 @@ use common::GlobalArgs;
 use data::DataCommand;
 use model::{BenchArgs, ClassifyArgs, EvalArgs, QuantizeArgs};
 use recipe::RecipeCommand;
+use reproduce::ReproduceArgs;
 use shell::{CompletionsArgs, ManArgs};
 use training::{DemoArgs, EditArgs, LrFindArgs, TrainArgs};
 
@@ -72,6 +75,8 @@ pub(crate) enum Command {
     Edit(EditArgs),
     /// Find a learning rate by training briefly at increasing rates
     LrFind(LrFindArgs),
+    /// Test a claim of the paper: an ingredient against its absence, over several seeds
+    Reproduce(ReproduceArgs),
     /// Evaluate a model or an ensemble on labeled images
     Eval(EvalArgs),
     /// Classify images
@@ -108,6 +113,7 @@ impl Command {
             Self::Data(_) => "data",
             Self::Edit(_) => "edit",
             Self::LrFind(_) => "lr-find",
+            Self::Reproduce(_) => "reproduce",
             Self::Classify(_) => "classify",
             Self::Quantize(_) => "quantize",
             Self::Bench(_) => "bench",

@@ -102,8 +102,9 @@ fn rates(args: &ReproduceArgs, selection: &Selection) -> Result<RateSearch> {
         Selection::All => false,
     };
     if let (Some((option, _)), false) = (given, has_effect) {
-        return Err(Error::usage(format!("`{option}` has no effect without experiment `relu`"))
-            .help("leave the option out; `--set optimizer.rate=0.001` changes the learning rate of all arms"));
+        return Err(Error::usage(format!("`{option}` has no effect without experiment `relu`")).help(
+            "leave the option out; `--set optimizer.rate=0.001` changes the learning rate of all arms",
+        ));
     }
     let default = RateSearch::default();
     Ok(RateSearch {

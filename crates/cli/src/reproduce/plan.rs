@@ -12,7 +12,8 @@ pub(super) fn json(plan: &Plan) -> Value {
         json!({ "experiment": comparison.experiment.name(), "with": with, "without": without })
     });
     let left_out = plan.left_out.iter();
-    let left_out = left_out.map(|(experiment, reason)| json!({ "experiment": experiment.name(), "reason": reason }));
+    let left_out =
+        left_out.map(|(experiment, reason)| json!({ "experiment": experiment.name(), "reason": reason }));
     json!({
         "recipe": plan.recipe,
         "seeds": plan.seeds,

@@ -64,7 +64,6 @@ impl Observer for ReproduceView {
             Event::Training(event) => self.training(event),
             Event::EvaluationStarted(started) => self.evaluation_started(started),
             Event::EvaluationAdvanced(done) => self.progress.advance(*done, None),
-            Event::Note(text) => self.progress.say(&format!("note: {text}")),
             // The enum may grow.
             _ => {}
         }

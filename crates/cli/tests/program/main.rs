@@ -10,6 +10,7 @@ mod plan_cluster;
 mod precision;
 mod quantize;
 mod recipes;
+mod reproduce;
 mod resume;
 mod settings;
 mod shell;

@@ -7,7 +7,7 @@ use assert_cmd::cargo::cargo_bin;
 use crate::support::{Colors, run, text};
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &["demo"],
     &["recipe", "list"],
     &["recipe", "show"],
@@ -20,6 +20,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["train"],
     &["edit"],
     &["lr-find"],
+    &["reproduce"],
     &["eval"],
     &["classify"],
     &["quantize"],
