@@ -21,6 +21,7 @@ const COMMANDS: [&[&str]; 19] = [
     &["train"],
     &["edit"],
     &["lr-find"],
+    &["reproduce"],
     &["eval"],
     &["classify"],
     &["inspect"],
