@@ -79,7 +79,7 @@ fn all(folder: &Path) -> Split {
 }
 
 fn run(model: &mut Predictor, split: &Split, views: usize, workers: usize) -> Evaluation {
-    evaluate(model.classifier(), split, views, workers, &mut |_| Ok(())).unwrap()
+    evaluate(model.members[0].classifier(), split, views, workers, &mut |_| Ok(())).unwrap()
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn an_ensemble_averages_probabilities() {
         loss -= ((a[label] + b[label]) / 2.0).ln();
     }
     same_classes(&members).unwrap();
-    let mut classifiers: Vec<Classifier<'_>> = members.iter_mut().map(Predictor::classifier).collect();
+    let mut classifiers: Vec<Classifier<'_>> = members.iter_mut().flat_map(Predictor::classifiers).collect();
     let found = ensemble(&mut classifiers, &split, 1, 1, &mut |_| Ok(())).unwrap();
     assert!(close(found.loss, loss / 12.0), "{} {}", found.loss, loss / 12.0);
     assert_eq!((found.images, found.skipped.len()), (12, 1));
@@ -216,14 +216,15 @@ fn mismatched_classes_are_refused() {
         error.message.contains("class 0 is \"cat\" in") && error.message.contains("\"größe\""),
         "{error}"
     );
-    let stopped = evaluate(members[0].classifier(), &all(data.path()), 1, 0, &mut |done| {
+    let stopped = evaluate(members[0].members[0].classifier(), &all(data.path()), 1, 0, &mut |done| {
         Err(crate::Error::new(Kind::Runtime, format!("stopped after {done}")))
     });
     assert_eq!(stopped.unwrap_err().message, "stopped after 4");
     assert_eq!(ensemble(&mut [], &all(data.path()), 1, 0, &mut |_| Ok(())).unwrap_err().kind, Kind::Usage);
     std::fs::create_dir(data.path().join("zebra")).unwrap();
     write_png(&data.path().join("zebra/0.png"), 1);
-    let error = evaluate(members[0].classifier(), &all(data.path()), 1, 0, &mut |_| Ok(())).unwrap_err();
+    let error =
+        evaluate(members[0].members[0].classifier(), &all(data.path()), 1, 0, &mut |_| Ok(())).unwrap_err();
     assert_eq!(error.kind, Kind::Data);
     assert!(error.message.contains("zebra/0.png"), "{error}");
 }
@@ -302,9 +303,8 @@ fn several_processes_return_the_results_of_one() {
                         &std::sync::Arc::default(),
                     );
                     let (part, keep) = (Part::alone(&world), Keep::Probabilities);
-                    results_shared(&mut [model.classifier()], split, 1, 0, part, keep, &mut |_| Ok(()))
-                        .unwrap()
-                        .unwrap()
+                    let mut models: Vec<_> = model.classifiers().collect();
+                    results_shared(&mut models, split, 1, 0, part, keep, &mut |_| Ok(())).unwrap().unwrap()
                 })
             };
             let running: Vec<_> = transports.into_iter().map(run).collect();

@@ -105,7 +105,7 @@ pub fn predict(model: &mut Predictor, chosen: ChosenImage, views: usize) -> Resu
     })
 }
 
-/// How the images are shown: as the model sees them.
+/// How the images are shown: as the model sees them; of an ensemble, its first model.
 fn preprocess(model: &Predictor) -> &Preprocess {
-    &model.preprocess
+    &model.members[0].preprocess
 }

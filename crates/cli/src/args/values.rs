@@ -104,6 +104,11 @@ pub(super) fn minutes(text: &str) -> Result<f64, String> {
     }
 }
 
+/// The weight of a model in an ensemble.
+pub(super) fn weight(text: &str) -> Result<f64, String> {
+    text.trim().parse().map_err(|_| "expected numbers, as in 0.5,0.25,0.25".into())
+}
+
 pub(super) fn learning_rate(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),

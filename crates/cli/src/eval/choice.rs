@@ -25,7 +25,8 @@ impl Seen {
     fn of(models: &[Predictor], data: &Dataset, source: &Path) -> Self {
         let Ok(train) = data.train() else { return Self::Unknown };
         let digest = identity::digest_of(train);
-        if models.iter().any(|model| model.trained_on.as_ref() == Some(&digest)) {
+        let trained_on = || models.iter().flat_map(|model| &model.members).map(|member| &member.trained_on);
+        if trained_on().any(|trained_on| trained_on.as_ref() == Some(&digest)) {
             return Self::Train;
         }
         let here = source.canonicalize().ok();
@@ -34,14 +35,14 @@ impl Seen {
         if here.is_some() && models.iter().any(|model| came_from(model) == here) {
             return Self::EarlierTrain;
         }
-        match models.iter().all(|model| model.trained_on.is_some()) {
+        match trained_on().all(Option::is_some) {
             true => Self::Nothing,
             false => Self::Unknown,
         }
     }
 
     /// Whether a model was trained on the dataset, for JSON; `None` if that is not known.
-    pub(super) fn json(self) -> Option<bool> {
+    pub(crate) fn json(self) -> Option<bool> {
         match self {
             Self::Train | Self::EarlierTrain => Some(true),
             Self::Nothing => Some(false),

@@ -127,8 +127,10 @@ impl Origin {
 
 /// A split with the labels of the model, after checking that packed squares suit it.
 pub(super) fn usable(split: &Split, data: &Dataset, model: &Predictor, out: &Output) -> Result<Split> {
-    let preprocess = &model.preprocess;
-    let note = split.check_packed(preprocess.square, preprocess.orientation, SquaresUser::Model)?;
-    note.into_iter().for_each(|text| out.note(&text));
+    for member in &model.members {
+        let preprocess = &member.preprocess;
+        let note = split.check_packed(preprocess.square, preprocess.orientation, SquaresUser::Model)?;
+        note.into_iter().for_each(|text| out.note(&text));
+    }
     split.relabel(&data.classes, &model.classes)
 }

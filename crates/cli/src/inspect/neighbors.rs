@@ -32,10 +32,10 @@ pub(super) fn run(model: &Path, args: &NeighborsArgs, out: &mut Output) -> Comma
     let mut model = Predictor::load(&path, &args.precision.options(BATCH, threads))?;
     let layer = match &args.layer {
         Some(layer) => {
-            model.classifier().engine.network().layer_position(layer)?;
+            model.single_member()?.classifier().engine.network().layer_position(layer)?;
             layer.clone()
         }
-        None => hidden_layer(model.classifier().engine.network())
+        None => hidden_layer(model.single_member()?.classifier().engine.network())
             .map_err(|error| error.context(path.display()))?
             .to_owned(),
     };
