@@ -250,11 +250,7 @@ fn forbidden_arrows_are_seen() {
             "use alexnet_kernels::{conv::run, geometry::Maps};",
             "alexnet/net/mod.rs uses alexnet_kernels/conv.rs",
         ),
-        (
-            "alexnet/net/mod.rs",
-            "use crate::random::Inrandom;",
-            "alexnet/net/mod.rs uses alexnet/random/mod.rs",
-        ),
+        ("alexnet/net/mod.rs", "use crate::files::Infiles;", "alexnet/net/mod.rs uses alexnet/files/mod.rs"),
         (
             "alexnet_kernels/conv.rs",
             "use alexnet::net::Innet;",
