@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 LARGE = ("paper", "paper-without-lrn")
-SMALL = ("small", "fashion-mnist", "cifar-18pct", "cifar-13pct", "cifar-11pct", "four-layer-relu")
+SMALL = ("small", "fashion-mnist", "cifar-18pct", "cifar-13pct", "cifar-11pct", "four-layer-relu", "four-layer-tanh")
 TRAINING, INFERENCE = "training", "inference"
 OURS = "alexnet"
 

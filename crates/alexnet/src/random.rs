@@ -20,6 +20,8 @@ pub enum Purpose {
     HeldOut,
     /// The dropout masks of an image.
     Dropout,
+    /// The images and divisions of a figure.
+    Figure,
 }
 
 /// Returns the key that determines a random number.

@@ -11,7 +11,7 @@
 //! | fully connected layer | section 3.5 | [`fc`] |
 //! | rectifier (ReLU) and saturating non-linearities | section 3.1 | [`activation`] |
 //! | local response normalization | section 3.3 | [`lrn`]; within maps, [`map_norm`] |
-//! | overlapping pooling | section 3.4 | [`pool`] |
+//! | overlapping pooling | section 3.4 | [`pool`]; of normalized maps, [`lrn_pool`] |
 //! | dropout | section 4.2 | [`dropout`] |
 //! | softmax and cross-entropy | section 3.5 | [`loss`] |
 //! | momentum and weight decay | section 5 | [`sgd`] |
@@ -46,6 +46,7 @@ pub mod isa;
 pub mod local;
 pub mod loss;
 pub mod lrn;
+pub mod lrn_pool;
 pub mod map_norm;
 pub mod measure;
 pub mod memory;

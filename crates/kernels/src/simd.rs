@@ -64,6 +64,19 @@ pub(crate) trait Vector: Copy {
     /// The machine supports the instructions.
     unsafe fn sqrt(self) -> Self;
 
+    /// `self^(-3/4)` and `self^-1`, for positive normal values, within a few units in the last place.
+    ///
+    /// # Safety
+    /// The machine supports the instructions.
+    #[inline(always)]
+    unsafe fn inverse_powers(self) -> [Self; 2] {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            let (one, root) = (Self::splat(1.0), self.sqrt());
+            [one.div(root.mul(root.sqrt())), one.div(self)]
+        }
+    }
+
     /// Whether every value is zero.
     ///
     /// # Safety
@@ -320,7 +333,7 @@ impl<const FUSED: bool> Vector for One<FUSED> {
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_vector {
     ($register:ident, $lanes:literal, $splat:ident, $load:ident, $load_f16:ident, $load_bf16:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
-     $div:ident, $sqrt:ident, $fma:ident, $max:ident, $where_positive:ident, $mask:ty, $greater:ident, $equal:ident, $select:ident) => {
+     $div:ident, $sqrt:ident, $fma:ident, $max:ident, $where_positive:ident, $mask:ty, $greater:ident, $equal:ident, $select:ident $(, $inverse_powers:ident)?) => {
         impl Vector for x86::$register {
             const LANES: usize = $lanes;
             type Mask = $mask;
@@ -384,6 +397,14 @@ macro_rules! x86_vector {
                 // SAFETY: see above.
                 unsafe { x86::$sqrt(self) }
             }
+
+            $(
+                #[inline(always)]
+                unsafe fn inverse_powers(self) -> [Self; 2] {
+                    // SAFETY: see above.
+                    unsafe { $inverse_powers(self) }
+                }
+            )?
 
             #[inline(always)]
             unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
@@ -467,6 +488,27 @@ unsafe fn load_bf16_avx512(from: *const u16) -> x86::__m512 {
     x86::_mm512_castsi512_ps(x86::_mm512_slli_epi32::<16>(wide))
 }
 
+/// `s^(-3/4)` and `1 / s`: with `r = s^(-1/2)`, `r^2 r^(-1/2)` and `r^2`. Square roots and divisions take four times as long.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn inverse_powers_avx512(s: x86::__m512) -> [x86::__m512; 2] {
+    let root = inverse_root_avx512(s);
+    let inverse = x86::_mm512_mul_ps(root, root);
+    [x86::_mm512_mul_ps(inverse, inverse_root_avx512(root)), inverse]
+}
+
+/// `1 / sqrt(x)`: an estimate of 14 bits and a step of Newton's method, `e + e (1/2 - x e e/2)`.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn inverse_root_avx512(x: x86::__m512) -> x86::__m512 {
+    let (estimate, half) = (x86::_mm512_rsqrt14_ps(x), x86::_mm512_set1_ps(0.5));
+    let error =
+        x86::_mm512_fnmadd_ps(x86::_mm512_mul_ps(x, estimate), x86::_mm512_mul_ps(estimate, half), half);
+    x86::_mm512_fmadd_ps(error, estimate, estimate)
+}
+
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx2,fma")]
@@ -537,5 +579,52 @@ x86_vector!(
 x86_vector!(
     __m512, 16, _mm512_set1_ps, _mm512_loadu_ps, load_f16_avx512, load_bf16_avx512, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
     _mm512_div_ps, _mm512_sqrt_ps, _mm512_fmadd_ps, _mm512_max_ps, where_positive_avx512, x86::__mmask16, greater_avx512,
-    equal_avx512, select_avx512
+    equal_avx512, select_avx512, inverse_powers_avx512
 );
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::{One, Vector};
+    use crate::isa::Isa;
+    use std::arch::x86_64::__m512;
+
+    /// Every mantissa in steps, and exponents over the whole range of normal numbers.
+    #[test]
+    fn inverse_powers_are_accurate() {
+        let mut worst = [0.0_f64; 2];
+        let mut check = |s: f32, powers: [f32; 2]| {
+            for ((power, exponent), worst) in powers.into_iter().zip([-0.75, -1.0]).zip(&mut worst) {
+                let exact = f64::from(s).powf(exponent);
+                *worst = worst.max((f64::from(power) - exact).abs() / exact);
+            }
+        };
+        // Inverses above 2^126 would be subnormal.
+        for exponent in [1 << 23, 40 << 23, 126 << 23, 127 << 23, 128 << 23, 140 << 23, 250 << 23] {
+            for mantissa in (0..1 << 23).step_by(997) {
+                let s = f32::from_bits(exponent + mantissa);
+                // SAFETY: `One<false>` has no requirements; AVX-512 is available, and the array has room for 16 values.
+                unsafe {
+                    check(s, One::<false>(s).inverse_powers().map(|One(value)| value));
+                    if Isa::Avx512.is_available() {
+                        check(s, avx512(s));
+                    }
+                }
+            }
+        }
+        assert!(worst.iter().all(|&error| error < 4.0 / f64::from(1 << 24)), "{worst:?}");
+    }
+
+    /// # Safety
+    /// The machine has AVX-512.
+    #[target_feature(enable = "avx512f")]
+    unsafe fn avx512(s: f32) -> [f32; 2] {
+        // SAFETY: guaranteed by the caller; the array has room for 16 values.
+        unsafe {
+            <__m512 as Vector>::splat(s).inverse_powers().map(|power| {
+                let mut values = [0.0; 16];
+                power.store(values.as_mut_ptr());
+                values[0]
+            })
+        }
+    }
+}

@@ -108,7 +108,7 @@ impl Evaluator<'_> {
                 false => interrupt.check().map_err(|error| error.help("the same command continues")),
             }
         };
-        let mut classifiers = [predictor.classifier()];
+        let mut classifiers: Vec<_> = predictor.classifiers().collect();
         let part = Part::alone(&world);
         results_shared(&mut classifiers, split, views, *workers, part, keep, &mut advance)?
             .ok_or_else(|| Error::new(Kind::Runtime, "the evaluation has ended early"))

@@ -4,6 +4,7 @@ mod bench;
 mod classify;
 mod data;
 mod evaluate;
+mod inspect;
 mod lr_find;
 mod output;
 mod plan_cluster;

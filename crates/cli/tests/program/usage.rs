@@ -7,12 +7,13 @@ use assert_cmd::cargo::cargo_bin;
 use crate::support::{Colors, run, text};
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 21] = [
     &["demo"],
     &["recipe", "list"],
     &["recipe", "show"],
     &["recipe", "diff"],
     &["recipe", "from-journal"],
+    &["recipe", "from-cuda-convnet"],
     &["data", "check"],
     &["data", "fix"],
     &["data", "pack"],
@@ -23,6 +24,7 @@ const COMMANDS: [&[&str]; 19] = [
     &["reproduce"],
     &["eval"],
     &["classify"],
+    &["inspect"],
     &["quantize"],
     &["bench"],
     &["completions"],

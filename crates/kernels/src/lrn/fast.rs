@@ -2,7 +2,7 @@
 //! Each value is read and written once; intermediate values stay in the first-level cache.
 
 use crate::activation::Epilogue;
-use crate::geometry::{NormGeometry, Reach};
+use crate::geometry::{NormGeometry, Normalization, Reach};
 use crate::isa::Isa;
 use crate::scratch;
 use crate::simd::{Four, Vector};
@@ -28,14 +28,18 @@ struct Line {
     after: usize,
     k: f32,
     alpha: f32,
+    /// `2 alpha beta`, the factor of the sum in the gradient.
+    slope: f32,
 }
 
 impl Line {
     fn of(g: &NormGeometry) -> Self {
         let Reach { before, after } = g.constants.reach();
         let width = g.maps.channels / g.groups;
-        let (k, alpha) = (g.constants.k as f32, g.constants.alpha as f32);
-        Self { width, step: width + before + after, before, after, k, alpha }
+        let Normalization { k, alpha, .. } = g.constants;
+        let slope = (2.0 * alpha * g.constants.beta) as f32;
+        let (k, alpha) = (k as f32, alpha as f32);
+        Self { width, step: width + before + after, before, after, k, alpha, slope }
     }
 
     /// Whole groups, about [`BLOCK`] values.
@@ -46,6 +50,24 @@ impl Line {
     /// Values of a block's squares.
     fn squares(&self) -> usize {
         BLOCK / self.width * self.step
+    }
+
+    /// Computes the outputs of a block.
+    fn forward(&self, x: &[f32], y: &mut [f32]) {
+        scratch::with(self.squares(), |squares| {
+            squares.fill(0.0);
+            self.run(&mut Block { x, squares, pass: Pass::Forward { y } });
+        });
+    }
+
+    /// Computes the input gradients of a block.
+    fn backward(&self, x: &[f32], dy: &[f32], before: Epilogue, dx: &mut [f32]) {
+        let rectified = before == Epilogue::Relu;
+        scratch::with(2 * self.squares(), |buffer| {
+            buffer.fill(0.0);
+            let (squares, products) = buffer.split_at_mut(self.squares());
+            self.run(&mut Block { x, squares, pass: Pass::Backward { dy, dx, products, rectified } });
+        });
     }
 
     /// Runs `work` with the widest registers that the groups fill.
@@ -67,29 +89,29 @@ impl Line {
 pub(super) fn forward(g: &NormGeometry, x: &[f32], y: &mut [f32]) {
     let line = Line::of(g);
     let blocks = x.par_chunks(line.block()).zip(y.par_chunks_mut(line.block()));
-    blocks.for_each(|(x, y)| {
-        scratch::with(line.squares(), |squares| {
-            squares.fill(0.0);
-            line.run(&mut Block { x, squares, pass: Pass::Forward { y } });
-        });
-    });
+    blocks.for_each(|(x, y)| line.forward(x, y));
+}
+
+/// [`forward`] on the calling thread alone.
+pub(super) fn forward_sequential(g: &NormGeometry, x: &[f32], y: &mut [f32]) {
+    let line = Line::of(g);
+    x.chunks(line.block()).zip(y.chunks_mut(line.block())).for_each(|(x, y)| line.forward(x, y));
 }
 
 /// The gradient of [`forward`], passed through the rectifier that produced `x` if `before` is one.
 pub(super) fn backward(g: &NormGeometry, x: &[f32], dy: &[f32], before: Epilogue, dx: &mut [f32]) {
     let line = Line::of(g);
-    let slope = (2.0 * g.constants.alpha * g.constants.beta) as f32;
-    let rectified = before == Epilogue::Relu;
     let block = line.block();
     let blocks = x.par_chunks(block).zip(dy.par_chunks(block)).zip(dx.par_chunks_mut(block));
-    blocks.for_each(|((x, dy), dx)| {
-        scratch::with(2 * line.squares(), |buffer| {
-            buffer.fill(0.0);
-            let (squares, products) = buffer.split_at_mut(line.squares());
-            let pass = Pass::Backward { dy, dx, products, slope, rectified };
-            line.run(&mut Block { x, squares, pass });
-        });
-    });
+    blocks.for_each(|((x, dy), dx)| line.backward(x, dy, before, dx));
+}
+
+/// [`backward`] on the calling thread alone.
+pub(super) fn backward_sequential(g: &NormGeometry, x: &[f32], dy: &[f32], before: Epilogue, dx: &mut [f32]) {
+    let line = Line::of(g);
+    let block = line.block();
+    let blocks = x.chunks(block).zip(dy.chunks(block)).zip(dx.chunks_mut(block));
+    blocks.for_each(|((x, dy), dx)| line.backward(x, dy, before, dx));
 }
 
 /// A block of whole groups.
@@ -108,7 +130,6 @@ enum Pass<'a> {
         dy: &'a [f32],
         dx: &'a mut [f32],
         products: &'a mut [f32],
-        slope: f32,
         rectified: bool,
     },
 }
@@ -158,11 +179,12 @@ impl Block<'_> {
                         let squares = self.squares.as_ptr().add(group * line.step);
                         for c in (0..line.width).step_by(V::LANES) {
                             let s = window::<V>(squares.add(c), line.before, line.after).mul_add(alpha, k);
-                            V::load(x.add(c)).div(three_quarters(s)).store(y.add(c));
+                            let [factor, _] = s.inverse_powers();
+                            V::load(x.add(c)).mul(factor).store(y.add(c));
                         }
                     }
                 }
-                Pass::Backward { dy, dx, products, slope, rectified } => {
+                Pass::Backward { dy, dx, products, rectified } => {
                     for group in 0..groups {
                         let (at, margin) = (group * line.width, group * line.step);
                         let (x, dy) = (self.x.as_ptr().add(at), dy.as_ptr().add(at));
@@ -171,12 +193,13 @@ impl Block<'_> {
                         let products = products.as_mut_ptr().add(margin + line.after);
                         for c in (0..line.width).step_by(V::LANES) {
                             let s = window::<V>(squares.add(c), line.before, line.after).mul_add(alpha, k);
-                            let scaled = V::load(dy.add(c)).div(three_quarters(s));
+                            let [factor, inverse] = s.inverse_powers();
+                            let scaled = V::load(dy.add(c)).mul(factor);
                             scaled.store(dx.add(c));
-                            scaled.mul(V::load(x.add(c))).div(s).store(products.add(c));
+                            scaled.mul(V::load(x.add(c))).mul(inverse).store(products.add(c));
                         }
                     }
-                    let (slope, rectified) = (V::splat(-*slope), *rectified);
+                    let (slope, rectified) = (V::splat(-line.slope), *rectified);
                     for group in 0..groups {
                         let (at, margin) = (group * line.width, group * line.step);
                         let (x, dx) = (self.x.as_ptr().add(at), dx.as_mut_ptr().add(at));
@@ -210,15 +233,5 @@ unsafe fn window<V: Vector>(values: *const f32, before: usize, after: usize) -> 
             sum = sum.add(V::load(values.add(i)));
         }
         sum
-    }
-}
-
-/// `s^(3/4)`.
-#[inline(always)]
-unsafe fn three_quarters<V: Vector>(s: V) -> V {
-    // SAFETY: guaranteed by the caller.
-    unsafe {
-        let root = s.sqrt();
-        root.mul(root.sqrt())
     }
 }

@@ -49,6 +49,21 @@ pub fn backward(g: &NormGeometry, batch: usize, x: &[f32], dy: &[f32], before: E
     }
 }
 
+/// Whether [`forward_sequential`] and [`backward_sequential`] support a geometry.
+pub(crate) fn supports_sequential(g: &NormGeometry) -> bool {
+    fast::fits(g)
+}
+
+/// [`forward`] of whole pixels, any number, on the calling thread alone; the same bits.
+pub(crate) fn forward_sequential(g: &NormGeometry, x: &[f32], y: &mut [f32]) {
+    fast::forward_sequential(g, x, y);
+}
+
+/// [`backward`] of whole pixels, any number, on the calling thread alone; the same bits.
+pub(crate) fn backward_sequential(g: &NormGeometry, x: &[f32], dy: &[f32], before: Epilogue, dx: &mut [f32]) {
+    fast::backward_sequential(g, x, dy, before, dx);
+}
+
 /// Whole pixels, about [`BLOCK`] values.
 fn block(g: &NormGeometry) -> usize {
     (BLOCK / g.maps.channels.max(1)).max(1) * g.maps.channels

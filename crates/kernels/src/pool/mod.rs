@@ -12,7 +12,8 @@ use crate::activation::Epilogue;
 use crate::geometry::PoolGeometry;
 use crate::slices::check_len;
 use rayon::prelude::*;
-use windows::{avg_backward_image, avg_row, max_backward_image, max_row};
+use windows::{avg_backward_image, avg_row};
+pub(crate) use windows::{max_backward_rows, max_row};
 
 /// `y = max x` over the window; NaN if a pixel of the window is NaN.
 ///
@@ -33,9 +34,10 @@ pub fn max_backward(g: &PoolGeometry, batch: usize, x: &[f32], dy: &[f32], befor
     check_len!(dy, batch * g.output.len());
     check_len!(dx, batch * g.input.len());
     let images = dx.par_chunks_exact_mut(g.input.len()).zip(dy.par_chunks_exact(g.output.len()));
-    images
-        .zip(x.par_chunks_exact(g.input.len()))
-        .for_each(|((dx, dy), x)| max_backward_image(g, x, dy, before, dx));
+    images.zip(x.par_chunks_exact(g.input.len())).for_each(|((dx, dy), x)| {
+        let covered = max_backward_rows(g, 0..g.output.height, x, dy, before, dx, 0);
+        dx[covered..].fill(0.0);
+    });
 }
 
 /// `y = 1/n sum x` over the `n` pixels of the window that lie inside the map.

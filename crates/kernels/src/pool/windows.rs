@@ -10,22 +10,22 @@ use std::ops::Range;
 /// Compiles a function for every instruction set, and calls the version for the widest registers `$V` that the channels
 /// fill; `$S` is one value of the same set.
 macro_rules! vectorized {
-    ($($(#[$doc:meta])* fn $name:ident<$V:ident, $S:ident>($g:ident: $geometry:ty, $($arg:ident: $type:ty),*) $body:block)*) => {$(
+    ($($(#[$doc:meta])* fn $name:ident<$V:ident, $S:ident>($g:ident: $geometry:ty, $($arg:ident: $type:ty),*) $(-> $result:ty)? $body:block)*) => {$(
         $(#[$doc])*
-        pub(super) fn $name($g: $geometry, $($arg: $type),*) {
+        pub(crate) fn $name($g: $geometry, $($arg: $type),*) $(-> $result)? {
             #[inline(always)]
-            unsafe fn by<$V: Vector, $S: Vector>($g: $geometry, $($arg: $type),*) $body
+            unsafe fn by<$V: Vector, $S: Vector>($g: $geometry, $($arg: $type),*) $(-> $result)? $body
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            unsafe fn avx2($g: $geometry, $($arg: $type),*) {
+            unsafe fn avx2($g: $geometry, $($arg: $type),*) $(-> $result)? {
                 // SAFETY: guaranteed by the caller.
                 unsafe { by::<std::arch::x86_64::__m256, One<true>>($g, $($arg),*) }
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f")]
-            unsafe fn avx512($g: $geometry, $($arg: $type),*) {
+            unsafe fn avx512($g: $geometry, $($arg: $type),*) $(-> $result)? {
                 // SAFETY: guaranteed by the caller.
                 unsafe { by::<std::arch::x86_64::__m512, One<true>>($g, $($arg),*) }
             }
@@ -82,17 +82,22 @@ vectorized! {
         }
     }
 
-    /// `dx` of one image for the maxima of its windows.
-    fn max_backward_image<V, S>(
+    /// Adds the gradients of rows of windows to `dx` of one image, whose first `cleared` values are clear. Returns how many
+    /// are clear afterwards: all that the windows cover.
+    fn max_backward_rows<V, S>(
         g: &PoolGeometry,
+        rows: Range<usize>,
         x: &[f32],
         dy: &[f32],
         before: Epilogue,
-        dx: &mut [f32]
-    ) {
+        dx: &mut [f32],
+        cleared: usize
+    ) -> usize {
         check_len!(dx, x.len());
-        let mut cleared = 0;
-        for (output, dy) in dy.chunks_exact(g.output.channels).enumerate() {
+        let mut cleared = cleared;
+        let pixels = rows.start * g.output.width..rows.end * g.output.width;
+        for output in pixels {
+            let dy = &dy[output * g.output.channels..][..g.output.channels];
             let window = Window::of(g, output / g.output.width, output % g.output.width);
             window.check(x);
             cleared = window.clear(dx, cleared);
@@ -107,7 +112,7 @@ vectorized! {
                 }
             }
         }
-        dx[cleared..].fill(0.0);
+        cleared
     }
 
     /// `dx` of one image for the means of its windows.

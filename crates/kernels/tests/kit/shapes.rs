@@ -18,7 +18,7 @@ pub fn draw(cases: u32) -> ProptestConfig {
 }
 
 /// Windows of up to 7 pixels per side, overlapping or with gaps.
-fn window() -> impl Strategy<Value = Window> {
+pub fn window() -> impl Strategy<Value = Window> {
     let rounding = prop_oneof![Just(Rounding::Down), Just(Rounding::Up)];
     (1..8_usize, 1..6_usize, 0..7_usize, rounding).prop_map(|(kernel, stride, pad, rounding)| Window {
         kernel,

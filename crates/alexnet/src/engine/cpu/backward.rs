@@ -1,6 +1,6 @@
 //! The backward pass.
 
-use super::forward::{Dropout, apply_dropout, read, rows};
+use super::forward::{Dropout, apply_dropout, normalized_pool, read, rows};
 use super::learn::accumulate;
 use super::lower::{BackwardStep, Destination};
 use super::parameters::{Pair, Parameters, Training, Weights};
@@ -18,7 +18,7 @@ use alexnet_kernels::geometry::{ChannelSlice, FcGeometry};
 use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::micro_batch::MicroBatch;
 use alexnet_kernels::precision::Precision;
-use alexnet_kernels::{activation, conv, fc, local, lrn, map_norm, pool};
+use alexnet_kernels::{activation, conv, fc, local, lrn, lrn_pool, map_norm, pool};
 
 /// What becomes of the gradients of weights and biases.
 pub(super) enum Gradients<'f, 'a> {
@@ -89,6 +89,7 @@ impl<'a> Backward<'_, 'a> {
                 }
                 BackwardStep::InPlace { .. }
                 | BackwardStep::InputGradient { .. }
+                | BackwardStep::NormalizedPool { .. }
                 | BackwardStep::ScatterSums { .. }
                 | BackwardStep::OwnLogits { .. }
                 | BackwardStep::CopyPixels { .. } => {
@@ -165,6 +166,19 @@ impl<'a> Backward<'_, 'a> {
                     None => unweighted(layer, fused_relu, n, x, &dy[..outputs], dx),
                 }
                 self.timings.record(position, Pass::InputGradient);
+            }
+            BackwardStep::NormalizedPool { norm, input, gradient, to, fused_relu } => {
+                let layers = &self.network.layers;
+                let (inputs, outputs) = (n * layers[norm].input.len(), n * layers[norm + 1].output.len());
+                let x = read(input, self.activations, images, rows(self.first, n, layers[norm].input.len()));
+                let (dy, other) = slots(self.gradients, gradient);
+                let dx = match to {
+                    Destination::Slot(_) => &mut other[..inputs],
+                    Destination::Pixels => pixels,
+                };
+                let (norm_geometry, pool) = normalized_pool(layers, norm);
+                lrn_pool::backward(norm_geometry, pool, n, x, &dy[..outputs], before(fused_relu), dx);
+                self.timings.record(norm, Pass::InputGradient);
             }
             BackwardStep::CopyPixels { gradient } => {
                 pixels.copy_from_slice(&self.gradients[gradient][..pixels.len()]);
@@ -253,9 +267,14 @@ fn sum_units(
     dx.iter_mut().zip(right).for_each(|(sum, value)| *sum += value);
 }
 
+/// What the layer below applied to its outputs.
+const fn before(fused_relu: bool) -> Epilogue {
+    if fused_relu { Epilogue::Relu } else { Epilogue::Identity }
+}
+
 /// The gradient with respect to the input of a layer without weights.
 fn unweighted(layer: &Layer, fused_relu: bool, n: usize, x: &[f32], dy: &[f32], dx: &mut [f32]) {
-    let before = if fused_relu { Epilogue::Relu } else { Epilogue::Identity };
+    let before = before(fused_relu);
     match &layer.operation {
         Operation::Pool(PoolKind::Max, g) => pool::max_backward(g, n, x, dy, before, dx),
         Operation::Pool(PoolKind::Average, g) => pool::avg_backward(g, n, x, dy, before, dx),

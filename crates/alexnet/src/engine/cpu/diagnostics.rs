@@ -66,14 +66,14 @@ pub(super) fn add_statistics(
 ) {
     statistics.resize_with(network.layers.len(), OutputStatistics::default);
     for (statistics, (layer, &slot)) in statistics.iter_mut().zip(network.layers.iter().zip(&plan.outputs)) {
-        if layer.weights().is_some() {
+        if let (Some(slot), Some(_)) = (slot, layer.weights()) {
             let values = layer.output.len();
             statistics.add(&activations[slot][..n * values], values, layer.output.channels);
         }
     }
 }
 
-/// The first layer whose outputs for `n` images are not all finite.
+/// The first layer whose stored outputs for `n` images are not all finite.
 pub(super) fn first_non_finite_layer(
     network: &Network,
     plan: &Plan,
@@ -81,8 +81,9 @@ pub(super) fn first_non_finite_layer(
     n: usize,
 ) -> Option<NonFinite> {
     let mut layers = network.layers.iter().zip(&plan.outputs);
-    let is_non_finite = |(layer, &slot): (&Layer, &usize)| {
-        measure::first_non_finite(&activations[slot][..n * layer.output.len()]).is_some()
+    let is_non_finite = |(layer, slot): (&Layer, &Option<usize>)| {
+        let outputs = slot.map(|slot| &activations[slot][..n * layer.output.len()]);
+        outputs.is_some_and(|outputs| measure::first_non_finite(outputs).is_some())
     };
     Some(NonFinite { layer: layers.position(is_non_finite)?, place: Place::Outputs })
 }

@@ -11,11 +11,11 @@ use crate::engine::timings::{LayerTimings, Pass};
 use crate::net::{Activation, DropoutScale, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::conv::ConvWeights;
-use alexnet_kernels::geometry::ChannelSlice;
+use alexnet_kernels::geometry::{ChannelSlice, NormGeometry, PoolGeometry};
 use alexnet_kernels::hash::combine;
 use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::micro_batch::MicroBatch;
-use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, map_norm, pool};
+use alexnet_kernels::{activation, conv, dropout, fc, local, lrn, lrn_pool, map_norm, pool};
 
 /// How dropout layers compute.
 #[derive(Clone, Copy)]
@@ -49,7 +49,7 @@ impl Forward<'_> {
         self.plan.forward.iter().try_for_each(|step| self.execute(step, micro_batch, images, dropout))
     }
 
-    /// [`Self::run`], with a look at the outputs of every layer: a fused ReLU is computed as a step of its own, which has
+    /// [`Self::run`], with a look at the outputs of every layer: fused layers are computed as steps of their own, which have
     /// the same bits.
     pub(super) fn run_observed(
         &mut self,
@@ -64,6 +64,19 @@ impl Forward<'_> {
                     ForwardStep::Compute { layer, from, to, fused_relu: None },
                     ForwardStep::InPlace { layer: relu, slot: to },
                 ],
+                ForwardStep::NormalizedPool { norm, from, .. } => {
+                    let layer = &layers[norm];
+                    let x = read(
+                        from,
+                        self.activations,
+                        images,
+                        rows(self.first, micro_batch.images(), layer.input.len()),
+                    );
+                    let mut normalized = vec![0.0; x.len()];
+                    unweighted(layer, micro_batch.images(), x, &mut normalized);
+                    observe(norm, &normalized);
+                    vec![*step]
+                }
                 ForwardStep::Compute { fused_relu: None, .. }
                 | ForwardStep::InPlace { .. }
                 | ForwardStep::Gather { .. } => vec![*step],
@@ -72,6 +85,7 @@ impl Forward<'_> {
                 self.execute(&step, micro_batch, images, Dropout::Test)?;
                 let (layer, slot) = match step {
                     ForwardStep::Compute { layer, to, .. } => (layer, to),
+                    ForwardStep::NormalizedPool { norm, to, .. } => (norm + 1, to),
                     ForwardStep::InPlace { layer, slot } => (layer, slot),
                     ForwardStep::Gather { .. } => continue,
                 };
@@ -108,6 +122,16 @@ impl Forward<'_> {
                 in_place(position, layer, values, dropout, self.division);
                 self.timings.record(position, Pass::Forward);
             }
+            ForwardStep::NormalizedPool { norm, from, to } => {
+                let layers = &self.network.layers;
+                let mut output = std::mem::take(&mut self.activations[to]);
+                let y = &mut output[rows(self.first, n, layers[norm + 1].output.len())];
+                let x = read(from, self.activations, images, rows(self.first, n, layers[norm].input.len()));
+                let (norm_geometry, pool) = normalized_pool(layers, norm);
+                lrn_pool::forward(norm_geometry, pool, n, x, y);
+                self.activations[to] = output;
+                self.timings.record(norm, Pass::Forward);
+            }
             ForwardStep::Compute { layer: position, from, to, fused_relu } => {
                 let layer = &self.network.layers[position];
                 // A slot is taken out while it is written, so that another can be read; this moves no values.
@@ -128,6 +152,14 @@ impl Forward<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The geometries of a normalization and of the pooling after it.
+pub(super) fn normalized_pool(layers: &[Layer], norm: usize) -> (&NormGeometry, &PoolGeometry) {
+    match (&layers[norm].operation, &layers[norm + 1].operation) {
+        (Operation::Lrn(norm), Operation::Pool(PoolKind::Max, pool)) => (norm, pool),
+        _ => unreachable!("the plan pools normalized maps by their maximum"),
     }
 }
 

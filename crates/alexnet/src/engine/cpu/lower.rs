@@ -3,7 +3,8 @@
 //! Steps are not layers: a fused layer has no step of its own, and a layer has several steps going backward.
 
 use crate::engine::options::Mode;
-use crate::net::{Activation, Network, Operation};
+use crate::net::{Activation, Network, Operation, PoolKind};
+use alexnet_kernels::lrn_pool;
 
 /// Where a step reads activations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,15 @@ pub(super) enum ForwardStep {
         to: usize,
         /// Position of the ReLU applied to the outputs as they are written.
         fused_relu: Option<usize>,
+    },
+    /// Normalizes and pools in one pass, without storing the normalized maps.
+    NormalizedPool {
+        /// Position of the normalization; pooling is the next layer.
+        norm: usize,
+        /// Where the inputs of the normalization are.
+        from: Source,
+        /// The slot for the outputs of pooling; not the one it reads.
+        to: usize,
     },
     /// Applies an activation function or dropout to a slot.
     InPlace {
@@ -94,6 +104,20 @@ pub(super) enum BackwardStep {
         /// Whether the derivative of the ReLU below is applied to the result as it is written.
         fused_relu: bool,
     },
+    /// Computes the gradient with respect to the input of a normalization that pooling follows, from that of the output of
+    /// pooling.
+    NormalizedPool {
+        /// Position of the normalization; pooling is the next layer.
+        norm: usize,
+        /// Where the inputs of the normalization are.
+        input: Source,
+        /// The gradient slot, of the output of pooling.
+        gradient: usize,
+        /// Where the result goes.
+        to: Destination,
+        /// Whether the derivative of the ReLU below is applied to the result as it is written.
+        fused_relu: bool,
+    },
     /// Sums the gradients with respect to a gathered input over the processes, into the other gradient slot.
     ScatterSums {
         /// Position of the layer whose input was gathered.
@@ -142,10 +166,10 @@ pub(super) enum Goal {
 pub(super) struct Forward {
     /// Values per image of each activation slot.
     pub(super) slots: Vec<usize>,
-    /// Where each layer's inputs are.
+    /// Where each layer's inputs are; for pooling that is one step with the normalization before, the inputs of that.
     pub(super) inputs: Vec<Source>,
-    /// The slot with each layer's outputs.
-    pub(super) outputs: Vec<usize>,
+    /// The slot with each layer's outputs; `None` if they are not stored.
+    pub(super) outputs: Vec<Option<usize>>,
     /// The slot with the logits of the whole network.
     pub(super) logits: usize,
     /// The steps, in order.
@@ -186,8 +210,21 @@ pub(super) fn forward(network: &Network, mode: Mode, gathered: &[bool]) -> Forwa
         Some(to)
     };
     for (layer, shape) in network.layers.iter().enumerate() {
+        if layer > 0 && is_normalized_pool(network, mode, gathered, layer - 1) {
+            // Done with the normalization.
+            inputs.push(inputs[layer - 1]);
+            outputs.push(last);
+            continue;
+        }
         last = gather(layer, last, shape.input.len(), &mut slots, &mut steps);
         inputs.push(last.map_or(Source::Images, Source::Slot));
+        if is_normalized_pool(network, mode, gathered, layer) {
+            let to = slots.next(last, network.layers[layer + 1].output.len());
+            steps.push(ForwardStep::NormalizedPool { norm: layer, from: inputs[layer], to });
+            outputs.push(None);
+            last = Some(to);
+            continue;
+        }
         match last.filter(|_| works_in_place(network, mode, layer)) {
             Some(slot) => {
                 let is_fused = steps.last_mut().is_some_and(|previous| fuse_relu(network, layer, previous));
@@ -202,7 +239,7 @@ pub(super) fn forward(network: &Network, mode: Mode, gathered: &[bool]) -> Forwa
                 last = Some(to);
             }
         }
-        outputs.push(last.unwrap_or(0));
+        outputs.push(last);
     }
     let logits = gather(network.layers.len(), last, network.classes, &mut slots, &mut steps).unwrap_or(0);
     Forward { slots: slots.sizes, inputs, outputs, logits, steps }
@@ -219,6 +256,18 @@ fn fuse_relu(network: &Network, layer: usize, previous: &mut ForwardStep) -> boo
         ) if matches!(operation(*convolution), Operation::Conv(..)) => {
             *fused_relu = Some(layer);
             true
+        }
+        _ => false,
+    }
+}
+
+/// Whether a layer is a normalization that is one step with the max pooling after it, whose outputs nobody else needs: those
+/// who inspect a network do.
+fn is_normalized_pool(network: &Network, mode: Mode, gathered: &[bool], layer: usize) -> bool {
+    let next = network.layers.get(layer + 1).map(|next| &next.operation);
+    match (&network.layers[layer].operation, next, mode) {
+        (Operation::Lrn(norm), Some(Operation::Pool(PoolKind::Max, _)), Mode::Training | Mode::Inference) => {
+            lrn_pool::supports(norm) && !gathered[layer + 1]
         }
         _ => false,
     }
@@ -243,7 +292,7 @@ fn works_in_place(network: &Network, mode: Mode, layer: usize) -> bool {
 /// [`Forward`].
 pub(super) fn backward(
     network: &Network,
-    (inputs, outputs): (&[Source], &[usize]),
+    (inputs, outputs): (&[Source], &[Option<usize>]),
     gathered: &[bool],
     learns: &[bool],
     goal: Goal,
@@ -265,12 +314,16 @@ pub(super) fn backward(
     {
         let input = inputs[layer];
         if matches!(operation, Operation::Activation(_) | Operation::Dropout { .. }) {
-            if !is_fused_backward(network, outputs, layer) {
-                steps.push(BackwardStep::InPlace { layer, output: outputs[layer], gradient });
+            if let (Some(output), false) = (outputs[layer], is_fused_backward(network, outputs, layer)) {
+                steps.push(BackwardStep::InPlace { layer, output, gradient });
             }
             if layer == 0 && matches!(goal, Goal::Pixels | Goal::KeptGradientsAndInput) {
                 steps.push(BackwardStep::CopyPixels { gradient });
             }
+            continue;
+        }
+        if outputs[layer].is_none() {
+            // Done with the pooling above.
             continue;
         }
         let learns = learns[layer];
@@ -278,29 +331,63 @@ pub(super) fn backward(
             steps.push(BackwardStep::WeightGradient { layer, input, gradient });
             steps.push(BackwardStep::Exchange { layer });
         }
-        let to = match (layer > lowest, goal) {
+        // The lowest layer of the step.
+        let norm = (layer > 0 && outputs[layer - 1].is_none()).then(|| layer - 1);
+        let bottom = norm.unwrap_or(layer);
+        let to = match (bottom > lowest, goal) {
             (true, _) => Some(Destination::Slot(1 - gradient)),
             (false, Goal::Pixels | Goal::KeptGradientsAndInput) => Some(Destination::Pixels),
             (false, Goal::KeptGradients | Goal::Updates) => None,
         };
         if let Some(to) = to {
-            let fused_relu = layer > 0 && is_fused_backward(network, outputs, layer - 1);
-            steps.push(BackwardStep::InputGradient { layer, input, gradient, to, fused_relu });
+            let fused_relu = bottom > 0 && is_fused_backward(network, outputs, bottom - 1);
+            steps.push(match norm {
+                Some(norm) => BackwardStep::NormalizedPool { norm, input, gradient, to, fused_relu },
+                None => BackwardStep::InputGradient { layer, input, gradient, to, fused_relu },
+            });
         }
         if learns && goal == Goal::Updates {
             steps.push(BackwardStep::Update { layer, input, gradient });
         }
         gradient = 1 - gradient;
-        if gathered[layer] && layer > lowest {
-            steps.push(BackwardStep::ScatterSums { at: layer, gradient });
+        if gathered[bottom] && bottom > lowest {
+            steps.push(BackwardStep::ScatterSums { at: bottom, gradient });
             gradient = 1 - gradient;
         }
     }
     steps
 }
 
+/// Values per image of the two gradient slots of a backward pass, which starts with the gradient with respect to `logits`
+/// values in the first.
+pub(super) fn gradient_slots(network: &Network, logits: usize, steps: &[BackwardStep]) -> [usize; 2] {
+    let layers = &network.layers;
+    let mut sizes = [logits, 0];
+    for step in steps {
+        let (slot, values) = match *step {
+            BackwardStep::InputGradient { layer, to: Destination::Slot(slot), .. } => {
+                (slot, layers[layer].input.len())
+            }
+            BackwardStep::NormalizedPool { norm, to: Destination::Slot(slot), .. } => {
+                (slot, layers[norm].input.len())
+            }
+            BackwardStep::ScatterSums { at, gradient } => (1 - gradient, layers[at - 1].output.len()),
+            BackwardStep::OwnLogits { gradient } => (1 - gradient, layers[layers.len() - 1].output.len()),
+            BackwardStep::InputGradient { to: Destination::Pixels, .. }
+            | BackwardStep::NormalizedPool { to: Destination::Pixels, .. }
+            | BackwardStep::InPlace { .. }
+            | BackwardStep::WeightGradient { .. }
+            | BackwardStep::Exchange { .. }
+            | BackwardStep::CopyPixels { .. }
+            | BackwardStep::Update { .. } => continue,
+        };
+        sizes[slot] = sizes[slot].max(values);
+    }
+    sizes
+}
+
 /// Whether the normalization or pooling after a ReLU applies the derivative of the ReLU.
-fn is_fused_backward(network: &Network, outputs: &[usize], relu: usize) -> bool {
+fn is_fused_backward(network: &Network, outputs: &[Option<usize>], relu: usize) -> bool {
     let is_relu = matches!(network.layers[relu].operation, Operation::Activation(Activation::Relu));
     let in_place = relu > 0 && outputs[relu] == outputs[relu - 1];
     let next = network.layers.get(relu + 1).map(|next| &next.operation);
@@ -334,6 +421,7 @@ mod tests {
             let fused = |step: &ForwardStep| match *step {
                 ForwardStep::Compute { layer, fused_relu: Some(relu), .. } => Some((layer, relu)),
                 ForwardStep::Compute { fused_relu: None, .. }
+                | ForwardStep::NormalizedPool { .. }
                 | ForwardStep::InPlace { .. }
                 | ForwardStep::Gather { .. } => None,
             };
@@ -345,7 +433,11 @@ mod tests {
             let expected: Vec<(String, String)> =
                 (1..=5).map(|i| (format!("conv{i}"), format!("relu{i}"))).collect();
             assert!(fused.iter().zip(&expected).all(|(a, b)| *a == (&b.0[..], &b.1[..])), "{fused:?}");
-            assert_eq!((fused.len(), steps.len() + fused.len()), (5, network.layers.len()));
+            let pooled = match mode {
+                Mode::Training | Mode::Inference => 2,
+                Mode::Inspection => 0,
+            };
+            assert_eq!((fused.len(), steps.len() + fused.len() + pooled), (5, network.layers.len()));
         }
     }
 
@@ -366,7 +458,7 @@ mod tests {
             let Forward { slots, inputs, outputs, steps, .. } = forward(&network, mode, &gathered);
             let at = steps.iter().position(|step| matches!(step, ForwardStep::Gather { .. })).unwrap();
             let ForwardStep::Gather { from, to, .. } = steps[at] else { unreachable!() };
-            assert!(from == outputs[fc - 1] && inputs[fc] == Source::Slot(to) && from != to);
+            assert!(Some(from) == outputs[fc - 1] && inputs[fc] == Source::Slot(to) && from != to);
             assert!(slots[to] >= network.layers[fc].input.len());
             let next = matches!(steps[at + 1], ForwardStep::Compute { layer, .. } if layer == fc);
             assert!(

@@ -43,13 +43,13 @@ impl CpuEngine {
                 Some(len) => Some(Buffer::zeros(len)?),
                 None => None,
             };
-            let gradient = || Buffer::zeros(plan.gradient * plan.micro_batch);
+            let [first, second] = plan.gradients.map(|values| Buffer::zeros(values * plan.micro_batch));
             Some((
                 parameters,
                 parameter_gradients,
                 slots.collect::<Option<Vec<_>>>()?,
                 gathered_logits,
-                [gradient()?, gradient()?],
+                [first?, second?],
             ))
         };
         let Some((parameters, parameter_gradients, activations, gathered_logits, gradients)) = buffers()

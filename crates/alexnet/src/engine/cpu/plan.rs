@@ -1,6 +1,6 @@
 //! The plan of a CPU engine: its buffers, and the forward pass lowered to steps that read and write them.
 
-use super::lower::{self, ForwardStep, Source};
+use super::lower::{self, ForwardStep, Goal, Source};
 use crate::engine::leaves;
 use crate::engine::memory::MemoryTable;
 use crate::engine::options::{Mode, Options};
@@ -24,17 +24,16 @@ pub(super) struct Plan {
     pub(super) batch_invariant: bool,
     /// Values per image of each activation slot.
     pub(super) slots: Vec<usize>,
-    /// Where each layer's input is.
+    /// Where each layer's input is; see [`lower::Forward`].
     pub(super) inputs: Vec<Source>,
     /// The slot with the logits after a forward pass.
     pub(super) logits: usize,
-    /// The slot with each layer's output, unless a later layer overwrote it.
-    pub(super) outputs: Vec<usize>,
+    /// The slot with each layer's output, unless a later layer overwrote it; `None` if it is not stored.
+    pub(super) outputs: Vec<Option<usize>>,
     /// The forward pass.
     pub(super) forward: Vec<ForwardStep>,
-    /// Values per image of each of the two slots that hold gradients of activations alternately; 0 without a backward
-    /// pass.
-    pub(super) gradient: usize,
+    /// Values per image of the two slots that hold gradients of activations alternately; 0 without a backward pass.
+    pub(super) gradients: [usize; 2],
 }
 
 impl Plan {
@@ -52,9 +51,14 @@ impl Plan {
         let micro_batch = check_micro_batch(options.micro_batch.unwrap_or(batch), batch, granule)?;
         let lower::Forward { slots, inputs, outputs, logits, steps: forward } =
             lower::forward(network, mode, gathered);
-        let gradient = match mode {
-            Mode::Training | Mode::Inspection => slots.iter().copied().max().unwrap_or(0),
-            Mode::Inference => 0,
+        let gradients = match mode {
+            Mode::Training | Mode::Inspection => {
+                let everything = vec![true; network.layers.len()];
+                let goal = Goal::KeptGradientsAndInput;
+                let steps = lower::backward(network, (&inputs, &outputs), gathered, &everything, goal);
+                lower::gradient_slots(network, slots[logits], &steps)
+            }
+            Mode::Inference => [0, 0],
         };
         Ok(Self {
             mode,
@@ -67,7 +71,7 @@ impl Plan {
             logits,
             outputs,
             forward,
-            gradient,
+            gradients,
         })
     }
 
@@ -128,14 +132,14 @@ impl Plan {
         if transformed > 0 {
             lines.push(("transformed weights".to_owned(), transformed * FLOAT));
         }
-        let gradient = self.gradient * self.micro_batch;
+        let gradients = self.gradients.iter().sum::<usize>() * self.micro_batch * FLOAT;
         match self.mode {
             Mode::Inference => {}
-            Mode::Inspection => lines.push(("gradients of activations".to_owned(), 2 * gradient * FLOAT)),
+            Mode::Inspection => lines.push(("gradients of activations".to_owned(), gradients)),
             Mode::Training => {
                 lines.push(("gradients of weights and biases".to_owned(), parameters));
                 lines.push(("momentum".to_owned(), parameters));
-                lines.push(("gradients of activations".to_owned(), 2 * gradient * FLOAT));
+                lines.push(("gradients of activations".to_owned(), gradients));
                 let sums: usize = network.layers.iter().map(|layer| self.accumulator_len(layer)).sum();
                 if sums > 0 {
                     lines.push(("sums between micro-batches".to_owned(), sums * FLOAT));
