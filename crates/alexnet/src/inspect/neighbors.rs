@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::data::{Image, Loader, Preprocess, Share, Skip, Split, View};
 use crate::engine::Engine;
-use crate::eval::Predictor;
+use crate::eval::LoadedModel;
 use crate::inspect::predictions::ChosenImage;
 use crate::net::{Network, Operation};
 use crate::{Error, Result};
@@ -76,7 +76,7 @@ pub struct Search<'a> {
 /// # Errors
 /// Returns an error if there is no such layer, if a file cannot be read, or if the engine fails.
 pub fn nearest(
-    model: &mut Predictor,
+    model: &mut LoadedModel,
     images: Vec<ChosenImage>,
     search: Search<'_>,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,

@@ -105,7 +105,7 @@ pub fn predict(model: &mut Predictor, chosen: ChosenImage, views: usize) -> Resu
     })
 }
 
-/// How the images are shown: as the model sees them.
+/// How images are shown: as the model sees them, or the first of an ensemble.
 fn preprocess(model: &Predictor) -> &Preprocess {
-    &model.preprocess
+    &model.members[0].preprocess
 }
