@@ -64,6 +64,7 @@
 //! | [`mod@quantize`] | models to 8-bit integers |
 //! | [`inspect`] | what a model has learned: kernels, predictions, nearest images |
 //! | [`interop`] | files of other programs: cuda-convnet's networks |
+//! | [`mod@reproduce`] | the claims of the paper, tested over several seeds |
 //!
 //! Used by all of them: [`error`], [`mod@format`] for numbers in messages, [`files`], and [`random`], which makes random
 //! numbers a pure function of the seed and their purpose. The arithmetic is in the crate `alexnet-kernels`.
@@ -82,6 +83,7 @@ pub mod net;
 pub mod parallel;
 pub mod quantize;
 pub mod random;
+pub mod reproduce;
 pub mod train;
 
 pub use error::{Error, Result};

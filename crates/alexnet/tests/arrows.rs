@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("random", &[]),
     ("files", &[]),
     ("format", &[]),
-    ("net", &[]),
+    ("net", &["random"]),
     ("interop", &["net"]),
     ("data", &["files", "net", "random"]),
     ("engine", &["net", "random"]),
@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("inspect", &["eval", "model", "engine", "data", "net", "random"]),
     ("quantize", &["files", "eval", "model", "engine", "data", "net"]),
     ("train", &["files", "eval", "model", "parallel", "engine", "data", "net", "random"]),
+    ("reproduce", &["files", "train", "eval", "model", "parallel", "engine", "data", "net"]),
 ];
 
 /// Modules that all modules may use.

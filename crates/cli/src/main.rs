@@ -39,6 +39,7 @@ mod plan_cluster;
 mod quantize;
 mod recipe;
 mod report;
+mod reproduce;
 mod settings;
 mod shell;
 mod train;
@@ -145,6 +146,7 @@ fn dispatch(command: &Command, cluster: &Cluster, out: &mut Output) -> CommandRe
         Command::Train(args) => train::run(args, cluster, out),
         Command::Edit(args) => edit::run(args, out),
         Command::LrFind(args) => lr_find::run(args, out),
+        Command::Reproduce(args) => reproduce::run(args, out),
         Command::Eval(args) => eval::run(args, cluster, out),
         Command::Classify(args) => classify::run(args, out),
         Command::Inspect(args) => inspect::run(args, out),

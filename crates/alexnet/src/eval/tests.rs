@@ -303,9 +303,8 @@ fn several_processes_return_the_results_of_one() {
                         &std::sync::Arc::default(),
                     );
                     let (part, keep) = (Part::alone(&world), Keep::Probabilities);
-                    results_shared(&mut [model.classifier()], split, 1, 0, part, keep, &mut |_| Ok(()))
-                        .unwrap()
-                        .unwrap()
+                    let mut models: Vec<_> = model.classifiers().collect();
+                    results_shared(&mut models, split, 1, 0, part, keep, &mut |_| Ok(())).unwrap().unwrap()
                 })
             };
             let running: Vec<_> = transports.into_iter().map(run).collect();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::data::{Image, Loader, Preprocess, Share, Skip, Split, View};
 use crate::engine::Engine;
-use crate::eval::LoadedModel;
+use crate::eval::Predictor;
 use crate::inspect::predictions::ChosenImage;
 use crate::net::{Network, Operation};
 use crate::{Error, Result};
@@ -74,15 +74,16 @@ pub struct Search<'a> {
 /// it ends the search.
 ///
 /// # Errors
-/// Returns an error if there is no such layer, if a file cannot be read, or if the engine fails.
+/// Returns an error if the model is an ensemble, if there is no such layer, if a file cannot be read, or if the engine fails.
 pub fn nearest(
-    model: &mut LoadedModel,
+    model: &mut Predictor,
     images: Vec<ChosenImage>,
     search: Search<'_>,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<(Vec<Neighborhood>, Vec<Skip>)> {
-    let preprocess = model.preprocess.clone();
-    let engine = model.classifier().engine;
+    let member = model.single_member()?;
+    let preprocess = member.preprocess.clone();
+    let engine = member.classifier().engine;
     let queries = images
         .iter()
         .map(|chosen| activations(engine, &center_view(&preprocess, chosen), search.layer))

@@ -105,7 +105,7 @@ pub fn predict(model: &mut Predictor, chosen: ChosenImage, views: usize) -> Resu
     })
 }
 
-/// How images are shown: as the model sees them, or the first of an ensemble.
+/// How the images are shown: as the model sees them; of an ensemble, its first model.
 fn preprocess(model: &Predictor) -> &Preprocess {
     &model.members[0].preprocess
 }

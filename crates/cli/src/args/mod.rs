@@ -6,6 +6,7 @@
 //! | `data` | `data` |
 //! | `training` | `demo`, `train`, `edit`, `lr-find` |
 //! | `job` | how several processes share a training |
+//! | `reproduce` | `reproduce` |
 //! | `inspect` | `inspect` |
 //! | `model` | `eval`, `classify`, `quantize`, `bench` |
 //! | `ensemble` | `ensemble` |
@@ -22,6 +23,7 @@ pub(crate) mod inspect;
 pub(crate) mod job;
 pub(crate) mod model;
 pub(crate) mod recipe;
+pub(crate) mod reproduce;
 pub(crate) mod shell;
 pub(crate) mod training;
 pub(crate) mod values;
@@ -36,6 +38,7 @@ use ensemble::EnsembleArgs;
 use inspect::InspectArgs;
 use model::{BenchArgs, ClassifyArgs, EvalArgs, QuantizeArgs};
 use recipe::RecipeCommand;
+use reproduce::ReproduceArgs;
 use shell::{CompletionsArgs, ManArgs};
 use training::{DemoArgs, EditArgs, LrFindArgs, TrainArgs};
 
@@ -78,6 +81,8 @@ pub(crate) enum Command {
     Edit(EditArgs),
     /// Find a learning rate by training briefly at increasing rates
     LrFind(LrFindArgs),
+    /// Test a claim of the paper: an ingredient against its absence, over several seeds
+    Reproduce(ReproduceArgs),
     /// Evaluate a model or an ensemble on labeled images
     Eval(EvalArgs),
     /// Classify images
@@ -118,6 +123,7 @@ impl Command {
             Self::Data(_) => "data",
             Self::Edit(_) => "edit",
             Self::LrFind(_) => "lr-find",
+            Self::Reproduce(_) => "reproduce",
             Self::Classify(_) => "classify",
             Self::Inspect(_) => "inspect",
             Self::Quantize(_) => "quantize",

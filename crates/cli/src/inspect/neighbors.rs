@@ -10,13 +10,13 @@ use crate::args::inspect::NeighborsArgs;
 use crate::exit::CommandResult;
 use crate::output::{Output, printable};
 use crate::ui::Progress;
+use alexnet::Result;
 use alexnet::data::Dataset;
 use alexnet::eval::{LoadedModel, Predictor, model_path};
 use alexnet::format::grouped;
 use alexnet::inspect::figures;
 use alexnet::inspect::neighbors::{Neighborhood, Search, hidden_layer, nearest};
 use alexnet::train::signals::Interrupt;
-use alexnet::{Error, Result};
 
 /// Images per batch.
 const BATCH: usize = 64;
@@ -31,7 +31,7 @@ pub(super) fn run(model: &Path, args: &NeighborsArgs, out: &mut Output) -> Comma
     data.notes.iter().for_each(|text| out.note(text));
     let threads = args.machine.threads();
     let mut model = Predictor::load(&path, &args.precision.options(BATCH, threads))?;
-    let layer = layer(single(&mut model)?, args).map_err(|error| error.context(path.display()))?;
+    let layer = layer(model.single_member()?, args).map_err(|error| error.context(path.display()))?;
     let shown = match args.files.as_slice() {
         [] => Shown::of_source(&data, &args.data, &args.sample, &model, out)?,
         files => Shown::of_files(files, &model, out)?,
@@ -43,7 +43,7 @@ pub(super) fn run(model: &Path, args: &NeighborsArgs, out: &mut Output) -> Comma
     let search =
         Search { split: &train, layer: &layer, neighbors: args.neighbors as usize, workers: threads };
     let mut before = 0;
-    let (rows, unreadable) = nearest(single(&mut model)?, images, search, &mut |done| {
+    let (rows, unreadable) = nearest(&mut model, images, search, &mut |done| {
         progress.advance(done - before, None);
         before = done;
         interrupt.check()
@@ -66,20 +66,6 @@ pub(super) fn run(model: &Path, args: &NeighborsArgs, out: &mut Output) -> Comma
         },
     )?;
     Ok(origin.exit_code(&skipped))
-}
-
-/// The only model of a file.
-fn single(model: &mut Predictor) -> Result<&mut LoadedModel> {
-    let Predictor { path, members, .. } = model;
-    match members.as_mut_slice() {
-        [member] => Ok(member),
-        members => Err(Error::model(format!(
-            "{}: an ensemble of {} models has no layer in common whose activations can be compared, expected a single model",
-            path.display(),
-            members.len()
-        ))
-        .help("use one of the models that the ensemble was made from")),
-    }
 }
 
 /// The layer whose activations are compared.

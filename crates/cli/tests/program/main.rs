@@ -11,6 +11,7 @@ mod plan_cluster;
 mod precision;
 mod quantize;
 mod recipes;
+mod reproduce;
 mod resume;
 mod settings;
 mod shell;

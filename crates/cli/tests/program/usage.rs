@@ -7,7 +7,7 @@ use assert_cmd::cargo::cargo_bin;
 use crate::support::{Colors, run, text};
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 21] = [
     &["demo"],
     &["recipe", "list"],
     &["recipe", "show"],
@@ -21,6 +21,7 @@ const COMMANDS: [&[&str]; 19] = [
     &["train"],
     &["edit"],
     &["lr-find"],
+    &["reproduce"],
     &["eval"],
     &["classify"],
     &["inspect"],
