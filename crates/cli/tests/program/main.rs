@@ -3,6 +3,7 @@
 mod bench;
 mod classify;
 mod data;
+mod ensemble;
 mod evaluate;
 mod lr_find;
 mod output;

@@ -7,7 +7,7 @@ use assert_cmd::cargo::cargo_bin;
 use crate::support::{Colors, run, text};
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &["demo"],
     &["recipe", "list"],
     &["recipe", "show"],
@@ -23,6 +23,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["eval"],
     &["classify"],
     &["quantize"],
+    &["ensemble"],
     &["bench"],
     &["completions"],
     &["man"],
