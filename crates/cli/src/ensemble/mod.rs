@@ -70,7 +70,7 @@ pub(crate) fn run(args: &EnsembleArgs, out: &mut Output) -> CommandResult {
 impl Source {
     fn load(path: PathBuf) -> Result<Self> {
         let model = match ModelFile::load(&path)? {
-            ModelFile::Single(model) => model,
+            ModelFile::Single(model) => *model,
             ModelFile::Ensemble(ensemble) => {
                 return Err(Error::model(format!(
                     "{} contains an ensemble of {} models, expected a single model",
