@@ -105,7 +105,7 @@ impl Weights {
 
 /// Checks what can be checked without reading a model, and returns the model files.
 fn check_arguments(args: &EnsembleArgs) -> Result<Vec<PathBuf>> {
-    let models = args.models.iter().map(|path| shell(path)).collect::<Vec<_>>().join(" ");
+    let models = args.models.iter().map(shell).collect::<Vec<_>>().join(" ");
     if model_path(&args.out).is_ok() {
         let out = &args.out;
         return Err(Error::usage(format!(
