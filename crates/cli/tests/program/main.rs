@@ -3,6 +3,7 @@
 mod bench;
 mod classify;
 mod data;
+mod ensemble;
 mod evaluate;
 mod inspect;
 mod lr_find;

@@ -7,7 +7,7 @@ use assert_cmd::cargo::cargo_bin;
 use crate::support::{Colors, run, text};
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 22] = [
     &["demo"],
     &["recipe", "list"],
     &["recipe", "show"],
@@ -26,6 +26,7 @@ const COMMANDS: [&[&str]; 21] = [
     &["classify"],
     &["inspect"],
     &["quantize"],
+    &["ensemble"],
     &["bench"],
     &["completions"],
     &["man"],
