@@ -1,6 +1,6 @@
 //! What the results of an evaluation show.
 
-use super::results::{Evaluation, Results};
+use super::results::{Evaluation, ImageResults};
 use super::statistics::{Calibration, Confusion, Interval, wilson};
 
 /// Totals of an evaluation with intervals, per class, and by confidence.
@@ -20,7 +20,7 @@ pub struct Analysis {
 
 impl Analysis {
     /// Analyzes the results of models with this number of classes.
-    pub fn of(results: &Results, classes: usize) -> Self {
+    pub fn of(results: &ImageResults, classes: usize) -> Self {
         let total = results.total();
         let images = &results.images;
         Self {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::results::{Evaluation, Keep, Results};
+use super::results::{Evaluation, ImageResults, Keep};
 use super::topk::add_softmax;
 use crate::data::{LoadedBatch, Loader, Preprocess, Share, Split};
 use crate::engine::Engine;
@@ -61,7 +61,7 @@ pub(super) struct ShareEvaluation {
     loaders: Vec<Loader>,
     views: usize,
     classes: usize,
-    found: Results,
+    found: ImageResults,
 }
 
 impl ShareEvaluation {
@@ -84,7 +84,7 @@ impl ShareEvaluation {
             Loader::evaluation(split, model.preprocess, views, images, share, workers)
         };
         let loaders = models.iter().map(loader).collect();
-        Ok(Self { loaders, views, classes, found: Results::new(keep) })
+        Ok(Self { loaders, views, classes, found: ImageResults::new(keep) })
     }
 
     /// Evaluates the next batch; returns whether there was one.
@@ -127,7 +127,7 @@ impl ShareEvaluation {
     }
 
     /// Returns the results.
-    pub(super) fn finish(self) -> Results {
+    pub(super) fn finish(self) -> ImageResults {
         self.found
     }
 }

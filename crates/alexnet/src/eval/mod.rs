@@ -5,7 +5,7 @@
 //! | [`topk`] | softmax, and ranking of classes |
 //! | [`evaluate`](evaluate()) | top-1, top-5 and loss of a model or an ensemble on a split |
 //! | [`evaluate_shared`] | the same by several processes |
-//! | [`Results`] | the results of each image |
+//! | [`ImageResults`] | the results of each image |
 //! | [`Analysis`] | intervals, confusion and calibration of these results |
 //! | [`export`] | the same as CSV files and plots |
 //! | [`class_indices`] | the classes of one list in another |
@@ -30,7 +30,7 @@ pub use analysis::Analysis;
 pub use classes::{ClassDifference, class_indices};
 pub use evaluate::{Classifier, ensemble, evaluate};
 pub use predictor::{LoadedModel, Predictor, PredictorOptions, model_path, same_classes};
-pub use results::{Evaluation, ImageResult, Keep, Results};
+pub use results::{Evaluation, ImageResult, ImageResults, Keep};
 pub use shared::{Part, evaluate_shared, results_shared};
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl ImageResult {
     }
 }
 
-/// What [`Results`] contain of each image.
+/// What [`ImageResults`] contain of each image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
     /// An [`ImageResult`].
@@ -71,7 +71,7 @@ pub enum Keep {
 
 /// The results of an evaluation, image by image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Results {
+pub struct ImageResults {
     /// The images that were evaluated, in the order of the split.
     pub images: Vec<ImageResult>,
     /// The images that were skipped, with reasons.
@@ -80,7 +80,7 @@ pub struct Results {
     pub log_probabilities: Option<Vec<f32>>,
 }
 
-impl Results {
+impl ImageResults {
     pub(super) fn new(keep: Keep) -> Self {
         let log_probabilities = match keep {
             Keep::Predictions => None,

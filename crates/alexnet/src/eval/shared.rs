@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::{Classifier, ShareEvaluation};
-use super::results::{Evaluation, Keep, Results};
+use super::results::{Evaluation, ImageResults, Keep};
 use crate::Result;
 use crate::data::{Share, Split};
 use crate::parallel::Collective;
@@ -70,7 +70,7 @@ pub fn results_shared(
     part: Part<'_>,
     keep: Keep,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
-) -> Result<Option<Results>> {
+) -> Result<Option<ImageResults>> {
     let Part { world, share, reports, in_step } = part;
     let mut evaluation = ShareEvaluation::new(models, split, share, views, workers, keep)?;
     let mut wish = Ok(());
@@ -89,8 +89,8 @@ pub fn results_shared(
         }
         wish = on_batch(all.iter().map(|process| process.images).sum());
     }
-    let own = if reports { evaluation.finish() } else { Results::new(keep) };
-    let mut whole = Results::new(keep);
+    let own = if reports { evaluation.finish() } else { ImageResults::new(keep) };
+    let mut whole = ImageResults::new(keep);
     world.all_gather_values(&own)?.into_iter().for_each(|share| whole.append(share));
     Ok(Some(whole))
 }

@@ -289,7 +289,7 @@ fn several_processes_return_the_results_of_one() {
     // It would move the others to other batches.
     std::fs::remove_file(data.path().join("cat/broken.jpg")).unwrap();
     let split = all(data.path());
-    let results = |ranks: usize| -> Vec<Results> {
+    let results = |ranks: usize| -> Vec<ImageResults> {
         std::thread::scope(|scope| {
             let transports = ThreadTransport::job(ranks);
             let run = |transport| {

@@ -11,7 +11,7 @@ use crate::data::Split;
 use crate::error::Kind;
 use crate::eval::statistics::Paired;
 use crate::eval::{
-    Evaluation, ImageResult, Keep, Part, Predictor, PredictorOptions, Results, results_shared,
+    Evaluation, ImageResult, ImageResults, Keep, Part, Predictor, PredictorOptions, results_shared,
 };
 use crate::files::json;
 use crate::model::layout;
@@ -78,7 +78,7 @@ impl Evaluator<'_> {
         if let Ok(known) = json::read(&path, "evaluation of an ensemble") {
             return Ok(known);
         }
-        let found: Vec<Results> = models
+        let found: Vec<ImageResults> = models
             .iter()
             .map(|model| self.results(model, views, Keep::Probabilities))
             .collect::<Result<_>>()?;
@@ -87,7 +87,7 @@ impl Evaluator<'_> {
         Ok(record)
     }
 
-    fn results(&mut self, model: &Trained, views: usize, keep: Keep) -> Result<Results> {
+    fn results(&mut self, model: &Trained, views: usize, keep: Keep) -> Result<ImageResults> {
         let Settings { dataset, threads, workers, interrupt, .. } = self.settings;
         let split: &Split = dataset.val().ok_or_else(|| {
             Error::data(format!("{}: no validation images to evaluate models on", dataset.origin))
@@ -116,7 +116,7 @@ impl Evaluator<'_> {
 }
 
 /// Averages the probabilities of the members, image by image.
-fn combine(models: &[Trained], found: &[Results], classes: usize) -> EnsembleRecord {
+fn combine(models: &[Trained], found: &[ImageResults], classes: usize) -> EnsembleRecord {
     let members: Vec<(u64, Evaluation)> =
         models.iter().zip(found).map(|(model, results)| (model.seed, results.total())).collect();
     let order = |&a: &usize, &b: &usize| {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::output::percent;
-use alexnet::eval::Results;
+use alexnet::eval::ImageResults;
 use alexnet::eval::statistics::{Calibration, HeldOutTemperature, held_out_temperature};
 use alexnet::format::grouped;
 
@@ -17,7 +17,7 @@ pub(super) struct Scaling {
 
 impl Scaling {
     /// Fits a temperature; `None` if fewer than two images can be decoded.
-    pub(super) fn fit(results: &Results) -> Option<Self> {
+    pub(super) fn fit(results: &ImageResults) -> Option<Self> {
         let labels: Vec<usize> = results.images.iter().map(|image| image.label).collect();
         let found = held_out_temperature(results.log_probabilities.as_ref()?, &labels)?;
         Some(Self { found, images: labels.len() })

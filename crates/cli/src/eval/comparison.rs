@@ -11,7 +11,7 @@ use super::views::describe;
 use crate::output::{percent, printable};
 use alexnet::data::Split;
 use alexnet::eval::statistics::{Interval, McNemar, Paired, mcnemar, paired_difference, wilson};
-use alexnet::eval::{Evaluation, ImageResult, Results};
+use alexnet::eval::{Evaluation, ImageResult, ImageResults};
 use alexnet::format::grouped;
 use alexnet::{Error, Result};
 
@@ -38,8 +38,8 @@ impl Comparison {
     /// # Errors
     /// Returns an error if an image could be decoded for one model only.
     pub(super) fn of(
-        first: &Results,
-        second: &Results,
+        first: &ImageResults,
+        second: &ImageResults,
         models: &Models,
         split: &Split,
         views: usize,

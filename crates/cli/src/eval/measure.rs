@@ -6,7 +6,7 @@ use crate::cluster::Cluster;
 use crate::ui::{Display, Progress};
 use alexnet::data::Split;
 use alexnet::error::Kind;
-use alexnet::eval::{Classifier, Keep, Part, Predictor, Results, results_shared};
+use alexnet::eval::{Classifier, ImageResults, Keep, Part, Predictor, results_shared};
 use alexnet::parallel::Collective;
 use alexnet::parallel::traffic::Payload;
 use alexnet::parallel::transport::Lane;
@@ -27,7 +27,7 @@ impl Measure<'_> {
         split: &Split,
         views: usize,
         keep: Keep,
-    ) -> Result<Results> {
+    ) -> Result<ImageResults> {
         let mut progress = Progress::new(self.display);
         let mut classifiers: Vec<Classifier<'_>> =
             models.iter_mut().flat_map(Predictor::classifiers).collect();

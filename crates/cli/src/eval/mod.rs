@@ -20,7 +20,7 @@ use super::output::Output;
 use alexnet::data::pack::SquaresUser;
 use alexnet::data::{Dataset, Preprocess, Split};
 use alexnet::eval::export::Export;
-use alexnet::eval::{Analysis, Keep, Predictor, Results, model_path};
+use alexnet::eval::{Analysis, ImageResults, Keep, Predictor, model_path};
 use alexnet::{Error, Result};
 use calibration::Scaling;
 use choice::{Choice, choose};
@@ -115,7 +115,7 @@ pub(crate) fn check_squares(split: &Split, models: &[Predictor], out: &Output) -
     Ok(())
 }
 
-fn no_image_decoded(data: &Dataset, split: &Split, results: &Results) -> Error {
+fn no_image_decoded(data: &Dataset, split: &Split, results: &ImageResults) -> Error {
     let first = results.skipped.first().map_or(String::new(), |s| format!(": {}: {}", s.file, s.reason));
     Error::data(format!(
         "{}: none of the {} images of split `{}` can be decoded{first}",

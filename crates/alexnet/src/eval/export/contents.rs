@@ -2,13 +2,13 @@
 
 use crate::data::Split;
 use crate::eval::analysis::Analysis;
-use crate::eval::results::{ImageResult, Results};
+use crate::eval::results::{ImageResult, ImageResults};
 
 /// What the files contain.
 #[derive(Clone, Copy, Debug)]
 pub struct Export<'a> {
     /// The results of each image.
-    pub results: &'a Results,
+    pub results: &'a ImageResults,
     /// Their analysis.
     pub analysis: &'a Analysis,
     /// The evaluated images.
