@@ -30,6 +30,7 @@ mod edit;
 mod ensemble;
 mod eval;
 mod exit;
+mod inspect;
 mod log;
 mod lr_find;
 mod models;
@@ -38,6 +39,7 @@ mod plan_cluster;
 mod quantize;
 mod recipe;
 mod report;
+mod reproduce;
 mod settings;
 mod shell;
 mod train;
@@ -144,8 +146,10 @@ fn dispatch(command: &Command, cluster: &Cluster, out: &mut Output) -> CommandRe
         Command::Train(args) => train::run(args, cluster, out),
         Command::Edit(args) => edit::run(args, out),
         Command::LrFind(args) => lr_find::run(args, out),
+        Command::Reproduce(args) => reproduce::run(args, out),
         Command::Eval(args) => eval::run(args, cluster, out),
         Command::Classify(args) => classify::run(args, out),
+        Command::Inspect(args) => inspect::run(args, out),
         Command::Quantize(args) => quantize::run(args, out),
         Command::Ensemble(args) => ensemble::run(args, out),
         Command::Bench(args) => bench::run(args, out),

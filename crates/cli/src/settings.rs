@@ -52,7 +52,7 @@ pub(crate) fn apply(
 /// Notes the epochs of the schedule that training does not reach.
 fn note_late_divisions(recipe: &Recipe, out: &Output) {
     let schedule = &recipe.schedule;
-    let late = schedule.at_epochs.iter().filter(|&&epoch| epoch >= schedule.epochs);
+    let late = schedule.lr.at_epochs().iter().filter(|&&epoch| epoch >= schedule.epochs);
     let late: Vec<String> = late.map(usize::to_string).collect();
     if !late.is_empty() {
         out.note(&format!(
@@ -98,7 +98,7 @@ pub(crate) fn check_training(
             grouped(steps)
         ));
     }
-    if recipe.schedule.plateau.is_some() && dataset.val().is_none_or(Split::is_empty) {
+    if recipe.schedule.lr.plateau().is_some() && dataset.val().is_none_or(Split::is_empty) {
         out.note("there are no validation images: `schedule.plateau` uses the training loss");
     }
     Ok(())

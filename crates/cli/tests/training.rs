@@ -69,6 +69,36 @@ fn an_edit_before_a_pending_validation_is_replayed_to_the_same_bits() {
     assert!(model("run") == model("again"));
 }
 
+/// A curve continues over an interruption and in proportion to an edit, and the journal's recipe repeats it.
+#[test]
+fn an_edited_curve_is_replayed_to_the_same_bits() {
+    let place = Place::new(4);
+    let linear = [
+        "--set",
+        "schedule.plateau=none",
+        "--set",
+        "schedule.divide_by=none",
+        "--set",
+        "schedule.linear.to=0",
+    ];
+    place.run(&place.train("run", &[&linear[..], &["--steps", "20"]].concat()), 0);
+    place.run_words(&["edit", &place.path("run"), "lr=0.004"], 0);
+    place.run(&place.resume("run", &["--steps", "none"]), 0);
+    let metrics = std::fs::read_to_string(place.root().join("run/metrics.jsonl")).unwrap();
+    let last: Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+    // Before the edit (steps - 20) / steps of the curve are left, in the last step 1 / steps.
+    let expected = 0.004 / (last["step"].as_f64().unwrap() - 20.0);
+    let lr = last["lr"].as_f64().unwrap();
+    assert!((lr / expected - 1.0).abs() < 1e-6, "{lr}, expected {expected}");
+    let (again, _) = place.run_words(&["recipe", "from-journal", &place.path("run")], 0);
+    assert!(again.contains("[schedule.linear]") || again.contains("linear = {"), "{again}");
+    std::fs::write(place.root().join("recipe.toml"), &again).unwrap();
+    place.run(&place.train("again", &[]), 0);
+    assert_eq!(lines(&place.root().join("run")), lines(&place.root().join("again")));
+    let model = |run: &str| Model::load(place.root().join(run).join("last.safetensors")).unwrap().parameters;
+    assert!(model("run") == model("again"));
+}
+
 #[test]
 fn non_finite_values_restore_the_last_checkpoint() {
     let place = Place::new(2);

@@ -79,7 +79,8 @@ fn predictions(model: &mut Predictor, file: &Path, views: usize, k: usize) -> Re
     Ok(Outcome::Predictions(predictions))
 }
 
-fn read(file: &Path) -> Result<Vec<u8>> {
+/// Reads an image file, or standard input for `-`.
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| Error::data(format!("cannot read the file: {error}"));
     let source: Box<dyn Read> = if file == Path::new("-") {
         Box::new(std::io::stdin().lock())

@@ -153,6 +153,23 @@ impl Predictor {
         self.members.iter_mut().map(LoadedModel::classifier)
     }
 
+    /// Returns the model of a file that contains only one.
+    ///
+    /// # Errors
+    /// Returns an error if it is an ensemble.
+    pub fn single_member(&mut self) -> Result<&mut LoadedModel> {
+        match &mut self.members[..] {
+            [member] => Ok(member),
+            members => {
+                let (path, count) = (self.path.display(), members.len());
+                let message = format!(
+                    "{path}: an ensemble of {count} models, expected a single one, to read its activations"
+                );
+                Err(Error::usage(message).help("use one of the models that it was made of"))
+            }
+        }
+    }
+
     /// Computes the class probabilities of an image: the mean of the softmax over 1 or 10 views, and the weighted mean over
     /// the models.
     ///

@@ -203,6 +203,9 @@ fn why(key: &str) -> Option<&'static str> {
         "epochs" | "divide_by" | "at_epochs" | "patience" | "times" => {
             "Schedule: the error drops each time the learning rate is divided."
         }
+        "to" | "levels" => {
+            "Curve of the learning rate: it falls in every step, and reaches its end however few the epochs are."
+        }
         "views" => "Views: ten views reduce the top-1 error by about 1.5 % over one (37.5 % versus 39.0 %).",
         _ => return None,
     })

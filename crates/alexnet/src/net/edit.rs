@@ -19,7 +19,7 @@ pub struct Edit {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// Sets the learning rate. The schedule continues to divide it.
+    /// Sets the learning rate. The schedule continues to divide it, or reduces it in proportion to its curve.
     Rate(f32),
     /// Freezes the parameters of the layer with this name.
     Freeze(String),

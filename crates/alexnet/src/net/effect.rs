@@ -3,6 +3,7 @@
 use super::edit::Change;
 use super::reader::canonical_key;
 use super::recipe::Recipe;
+use super::schedule::LrSchedule;
 use crate::{Error, Result};
 
 /// What a recipe is used for.
@@ -51,12 +52,12 @@ impl Recipe {
         }
         match key {
             "classes" => Some("the data determines the number of classes".to_owned()),
-            "schedule.divide_by" if schedule.at_epochs.is_empty() && schedule.plateau.is_none() => Some(
+            "schedule.divide_by" if matches!(schedule.lr, LrSchedule::Constant { .. }) => Some(
                 "the learning rate is never divided; neither `schedule.at_epochs` nor `schedule.plateau` is set"
                     .to_owned(),
             ),
             "schedule.at_epochs"
-                if schedule.at_epochs.first().is_some_and(|&first| first >= schedule.epochs) =>
+                if schedule.lr.at_epochs().first().is_some_and(|&first| first >= schedule.epochs) =>
             {
                 Some(format!("training ends after {} epochs, before the learning rate is divided", schedule.epochs))
             }

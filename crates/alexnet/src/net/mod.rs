@@ -5,7 +5,7 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `recipe` | the types of a recipe |
+//! | `recipe`, `schedule` | the types of a recipe |
 //! | `reader`, `parse`, `check` | TOML to a recipe, with every key and value checked |
 //! | `library` | built-in recipes, recipe files |
 //! | `settings`, `effect` | `--set KEY=VALUE`, and settings without effect |
@@ -24,6 +24,7 @@ mod network;
 mod parse;
 mod reader;
 mod recipe;
+mod schedule;
 mod settings;
 pub mod show;
 
@@ -35,8 +36,9 @@ pub use layer::{Activation, Layer, Operation};
 pub use network::Network;
 pub use recipe::{
     Algorithm, Augment, ConvSpec, Difference, DropoutScale, EvaluationSpec, Init, Input, LayerSpec, Mean,
-    Optimizer, Orientation, Plateau, PoolKind, PoolSpec, Recipe, RoundingSpec, Schedule, Spec, WeightSpec,
+    Optimizer, Orientation, PoolKind, PoolSpec, Recipe, RoundingSpec, Spec, WeightSpec,
 };
+pub use schedule::{LrCurve, LrSchedule, Plateau, Schedule};
 
 #[cfg(test)]
 mod tests;

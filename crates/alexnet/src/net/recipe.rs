@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::edit::Edit;
+use super::schedule::Schedule;
 use crate::format::decimal;
 use alexnet_kernels::precision::Precision;
 
@@ -198,35 +199,6 @@ impl Algorithm {
             Self::Lars { .. } => "lars",
         }
     }
-}
-
-/// How the learning rate changes, and when training ends.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Schedule {
-    /// The number of passes over the training set.
-    pub epochs: usize,
-    /// The number of epochs in which the learning rate rises: in step `t` of the first `n`, counted from 1, it is `t / n` of
-    /// the full one (Goyal et al. 2017, section 2.2, from 0 instead of the rate for a small batch).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub warm_up_epochs: Option<usize>,
-    /// The number that the learning rate is divided by.
-    pub divide_by: f32,
-    /// The epochs after which the learning rate is divided, counted from 1. Empty if `plateau` is set.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub at_epochs: Vec<usize>,
-    /// Divide the learning rate when the validation error stops improving, instead of after fixed epochs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub plateau: Option<Plateau>,
-}
-
-/// When to divide the learning rate because the validation error has stopped improving (by hand in the paper,
-/// section 5).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Plateau {
-    /// The number of epochs without improvement before the learning rate is divided.
-    pub patience: usize,
-    /// How many times the learning rate is divided. Training ends when patience runs out again after that.
-    pub times: usize,
 }
 
 /// How the trained network is evaluated.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::layer::{Layer, Operation, window_text};
 use super::network::Network;
 use super::recipe::{Algorithm, Difference, DropoutScale, Init, Mean, Orientation, Recipe, WeightSpec};
+use super::schedule::{LrCurve, LrSchedule};
 use crate::format::{counted, grouped};
 
 /// Formats a recipe as text: the table of layers, preprocessing, training, and differences from the paper.
@@ -222,17 +223,25 @@ fn schedule(recipe: &Recipe) -> String {
     if let Some(warm_up) = s.warm_up_epochs {
         let _ = write!(epochs, ", {} of warm-up", counted(warm_up, "epoch"));
     }
-    match (&s.plateau, s.at_epochs.as_slice()) {
-        (Some(p), _) => format!(
-            "at most {epochs}, learning rate divided by {} when the validation error has not improved for {}, {}",
-            s.divide_by,
+    match &s.lr {
+        LrSchedule::Constant { .. } => format!("{epochs}, constant learning rate"),
+        LrSchedule::AtEpochs { divide_by, at_epochs } => {
+            let at: Vec<String> = at_epochs.iter().map(usize::to_string).collect();
+            format!("{epochs}, learning rate divided by {divide_by} after epochs {}", at.join(", "))
+        }
+        LrSchedule::Plateau { divide_by, plateau: p } => format!(
+            "at most {epochs}, learning rate divided by {divide_by} when the validation error has not improved for {}, {}",
             counted(p.patience, "epoch"),
             counted(p.times, "time")
         ),
-        (None, []) => format!("{epochs}, constant learning rate"),
-        (None, at) => {
-            let at: Vec<String> = at.iter().map(usize::to_string).collect();
-            format!("{epochs}, learning rate divided by {} after epochs {}", s.divide_by, at.join(", "))
+        LrSchedule::Curve(curve) => {
+            let shape = match curve {
+                LrCurve::Linear { .. } => "falls linearly".to_owned(),
+                LrCurve::Cosine { .. } => "falls along a cosine".to_owned(),
+                LrCurve::Exponential { .. } => "falls exponentially".to_owned(),
+                LrCurve::Staircase { levels, .. } => format!("falls exponentially in {levels} levels"),
+            };
+            format!("{epochs}, learning rate {shape} to {} times the initial one", curve.to())
         }
     }
 }

@@ -230,7 +230,7 @@ fn settings_change_values_or_are_refused() {
     recipe.set_all([("input.crop", "300"), ("input.square", "320")]).unwrap();
     assert_eq!(recipe.optimizer.rate, 0.001);
     assert_eq!((recipe.input.mean, recipe.input.crop), (Mean::Channels, 300));
-    assert_eq!(recipe.schedule.at_epochs, [20, 40]);
+    assert_eq!(recipe.schedule.lr.at_epochs(), [20, 40]);
 
     let before = recipe.clone();
     for (key, value, message, help) in [

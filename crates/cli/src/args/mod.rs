@@ -6,6 +6,8 @@
 //! | `data` | `data` |
 //! | `training` | `demo`, `train`, `edit`, `lr-find` |
 //! | `job` | how several processes share a training |
+//! | `reproduce` | `reproduce` |
+//! | `inspect` | `inspect` |
 //! | `model` | `eval`, `classify`, `quantize`, `bench` |
 //! | `ensemble` | `ensemble` |
 //! | `cluster` | `plan-cluster` |
@@ -17,9 +19,11 @@ pub(crate) mod cluster;
 pub(crate) mod common;
 pub(crate) mod data;
 pub(crate) mod ensemble;
+pub(crate) mod inspect;
 pub(crate) mod job;
 pub(crate) mod model;
 pub(crate) mod recipe;
+pub(crate) mod reproduce;
 pub(crate) mod shell;
 pub(crate) mod training;
 pub(crate) mod values;
@@ -31,8 +35,10 @@ use cluster::PlanClusterArgs;
 use common::GlobalArgs;
 use data::DataCommand;
 use ensemble::EnsembleArgs;
+use inspect::InspectArgs;
 use model::{BenchArgs, ClassifyArgs, EvalArgs, QuantizeArgs};
 use recipe::RecipeCommand;
+use reproduce::ReproduceArgs;
 use shell::{CompletionsArgs, ManArgs};
 use training::{DemoArgs, EditArgs, LrFindArgs, TrainArgs};
 
@@ -75,10 +81,14 @@ pub(crate) enum Command {
     Edit(EditArgs),
     /// Find a learning rate by training briefly at increasing rates
     LrFind(LrFindArgs),
+    /// Test a claim of the paper: an ingredient against its absence, over several seeds
+    Reproduce(ReproduceArgs),
     /// Evaluate a model or an ensemble on labeled images
     Eval(EvalArgs),
     /// Classify images
     Classify(ClassifyArgs),
+    /// Draw what a model has learned: filters, predictions, nearest images
+    Inspect(InspectArgs),
     /// Convert a model to 8-bit integers: a quarter of the size, faster inference
     Quantize(QuantizeArgs),
     /// Combine models into one file that averages their predictions
@@ -113,7 +123,9 @@ impl Command {
             Self::Data(_) => "data",
             Self::Edit(_) => "edit",
             Self::LrFind(_) => "lr-find",
+            Self::Reproduce(_) => "reproduce",
             Self::Classify(_) => "classify",
+            Self::Inspect(_) => "inspect",
             Self::Quantize(_) => "quantize",
             Self::Ensemble(_) => "ensemble",
             Self::Bench(_) => "bench",

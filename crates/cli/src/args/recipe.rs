@@ -18,6 +18,8 @@ pub(crate) enum RecipeCommand {
     Diff(DiffArgs),
     /// Print the recipe of a run with its edits, to train the same model again
     FromJournal(FromJournalArgs),
+    /// Convert a network of cuda-convnet, the authors' program, to a recipe
+    FromCudaConvnet(FromCudaConvnetArgs),
 }
 
 /// `alexnet recipe show`.
@@ -63,4 +65,28 @@ pub(crate) struct FromJournalArgs {
     /// The run folder
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
+}
+
+/// `alexnet recipe from-cuda-convnet`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  alexnet recipe from-cuda-convnet layers-145.cfg layer-params-145.cfg > 145.toml\n  \
+                        alexnet recipe diff 145.toml original-2012"
+)]
+pub(crate) struct FromCudaConvnetArgs {
+    /// The file of layers
+    #[arg(value_name = "LAYERS")]
+    pub(crate) layers: PathBuf,
+    /// The file of their learning rates
+    #[arg(value_name = "PARAMS")]
+    pub(crate) parameters: PathBuf,
+    /// The side of the images in pixels, which the files lack [default: 256 if the first layer has a stride, otherwise 32]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) square: Option<u32>,
+    /// The side of their crops [default: 224 of 256, otherwise the whole image]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) crop: Option<u32>,
+    /// Change a value of the recipe, as in `train`; can be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) set: Vec<(String, String)>,
 }

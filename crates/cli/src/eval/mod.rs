@@ -9,6 +9,7 @@ mod measure;
 mod models;
 mod notes;
 mod report;
+mod views;
 
 use std::time::Instant;
 

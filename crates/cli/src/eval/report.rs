@@ -9,6 +9,7 @@ use super::calibration::{self, Scaling};
 use super::choice::Seen;
 use super::classes;
 use super::comparison::Comparison;
+use super::views::describe;
 use crate::output::{percent, printable};
 use alexnet::data::Dataset;
 use alexnet::eval::export::FILES;
@@ -114,8 +115,7 @@ impl Report<'_> {
             printable(&self.data.origin),
             self.which()
         );
-        let views = if self.views == 1 { "1 (center)" } else { "10 (corners and center, mirrored)" };
-        let _ = writeln!(out, "views     {views}");
+        let _ = writeln!(out, "views     {}", describe(self.views));
         if self.half {
             let _ = writeln!(out, "weights   fully connected layers in half precision");
         }

@@ -1,5 +1,6 @@
-//! `alexnet recipe`: list, show, diff, from-journal.
+//! `alexnet recipe`: list, show, diff, from-journal, from-cuda-convnet.
 
+mod cuda_convnet;
 mod difference;
 
 use std::path::Path;
@@ -21,6 +22,7 @@ pub(crate) fn run(command: &RecipeCommand, out: &mut Output) -> CommandResult {
         RecipeCommand::Show(args) => show_one(args, out),
         RecipeCommand::Diff(args) => compare(args, out),
         RecipeCommand::FromJournal(args) => from_journal(args, out),
+        RecipeCommand::FromCudaConvnet(args) => cuda_convnet::run(args, out),
     }
 }
 

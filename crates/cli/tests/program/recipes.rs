@@ -66,3 +66,48 @@ fn the_recipe_of_a_run_is_json() {
     assert_eq!(value["recipe"]["edit"][0]["rate"], 1e-6);
     assert!(value["command"].as_str().unwrap().ends_with("--recipe FILE --seed 7"), "{value}");
 }
+
+/// Files of cuda-convnet become a recipe that the program reads; what it lacks is named.
+#[test]
+fn networks_of_cuda_convnet_become_recipes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let [layers, parameters, recipe] = ["layers-7.cfg", "layer-params-7.cfg", "7.toml"].map(path);
+    let network = "[data]\ntype=data\n[labels]\ntype=data\n\
+        [conv1a]\ntype=conv\ninputs=data\nchannels=3\nfilters=8\nfilterSize=5\npadding=2\nneuron=relu\nwarp=3\n\
+        [conv1b]\ntype=conv\ninputs=data\nchannels=3\nfilters=8\nfilterSize=5\npadding=2\nneuron=relu\n\
+        [fc10]\ntype=fc\ninputs=conv1a,conv1b\noutputs=10\n\
+        [probs]\ntype=softmax\ninputs=fc10\n[logprob]\ntype=cost.logreg\ninputs=labels,probs\n";
+    std::fs::write(&layers, network).unwrap();
+    let rates = "epsW=0.01\nepsB=0.02\nmomW=0.9\nmomB=0.9\nwc=0.004\n";
+    std::fs::write(&parameters, format!("[conv1a]\n{rates}[conv1b]\n{rates}[fc10]\n{rates}")).unwrap();
+    let convert = ["recipe", "from-cuda-convnet", &layers, &parameters];
+    let (text, err) = run(&convert, 0);
+    assert!(
+        text.starts_with("# Converted from cuda-convnet, layers-7.cfg and layer-params-7.cfg."),
+        "{text}"
+    );
+    assert!(
+        text.contains("# conv1: conv1a, conv1b\n")
+            && err.contains("note: No counterpart: `warp = 3` of [conv1a]. "),
+        "{text}{err}"
+    );
+    std::fs::write(&recipe, text).unwrap();
+    let (shown, _) = run_json(&["recipe", "show", &recipe, "--json"], 0);
+    assert_eq!(
+        (&shown["name"], &shown["parameters"]),
+        (&"layers-7".into(), &(16 * 76 + 10 * (32 * 32 * 16 + 1)).into())
+    );
+    let (value, _) =
+        run_json(&[&convert[..], &["--set", "schedule.epochs=3", "--square", "16", "--json"]].concat(), 0);
+    assert_eq!(
+        (&value["recipe"]["schedule"]["epochs"], &value["recipe"]["input"]["crop"]),
+        (&3.into(), &16.into())
+    );
+    assert_eq!(value["sections"]["relu1"], serde_json::json!(["conv1a", "conv1b"]));
+    assert!(value["without_counterpart"].as_array().unwrap().iter().any(|gap| gap["why"].is_string()));
+    let (_, err) = run(&["recipe", "from-cuda-convnet", &parameters, &layers], 2);
+    assert!(err.contains("layer-params-7.cfg:1: [conv1a]: `type` is missing"), "{err}");
+    let (_, err) = run(&["recipe", "from-cuda-convnet", &path("none.cfg"), &layers], 1);
+    assert!(err.contains("none.cfg"), "{err}");
+}

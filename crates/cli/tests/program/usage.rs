@@ -7,12 +7,13 @@ use assert_cmd::cargo::cargo_bin;
 use crate::support::{Colors, run, text};
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 22] = [
     &["demo"],
     &["recipe", "list"],
     &["recipe", "show"],
     &["recipe", "diff"],
     &["recipe", "from-journal"],
+    &["recipe", "from-cuda-convnet"],
     &["data", "check"],
     &["data", "fix"],
     &["data", "pack"],
@@ -20,8 +21,10 @@ const COMMANDS: [&[&str]; 19] = [
     &["train"],
     &["edit"],
     &["lr-find"],
+    &["reproduce"],
     &["eval"],
     &["classify"],
+    &["inspect"],
     &["quantize"],
     &["ensemble"],
     &["bench"],

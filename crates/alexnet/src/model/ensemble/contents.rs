@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::checks::{check_same_classes, check_weights};
+use super::member::Member;
 use super::mixture::{GoldenMixture, Mixture};
 use crate::engine::Engine;
 use crate::error::Kind;
-use crate::model::any::AnyModel;
 use crate::net::Precision;
 use crate::{Error, Result};
 
@@ -29,17 +29,6 @@ pub struct Ensemble {
     pub summary: EnsembleSummary,
     /// Sample images with the probabilities of the ensemble.
     pub golden: GoldenMixture,
-}
-
-/// A model in an ensemble.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Member {
-    /// The model.
-    pub model: AnyModel,
-    /// The weight of its probabilities, above 0. The weights of all members sum to 1.
-    pub weight: f64,
-    /// The digest of the file that the model was read from; see [`Model::digest`](crate::model::Model::digest).
-    pub digest: String,
 }
 
 /// How an ensemble was made.
@@ -103,7 +92,7 @@ impl Ensemble {
     /// recipes.
     ///
     /// # Errors
-    /// Returns an error as [`AnyModel::engine_at`] does, or if the probabilities of the golden samples differ from those in the
+    /// Returns an error as [`AnyModel::engine_at`](crate::model::AnyModel::engine_at) does, or if the probabilities of the golden samples differ from those in the
     /// file.
     pub fn engines(
         &self,

@@ -1,6 +1,6 @@
 //! Golden samples of ensembles: images with the weighted mean of the members' probabilities.
 
-use super::contents::Member;
+use super::member::Member;
 use crate::data::Image;
 use crate::engine::Engine;
 use crate::engine::softmax::add_softmax;

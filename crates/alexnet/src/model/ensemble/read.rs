@@ -2,7 +2,8 @@
 
 use safetensors::Dtype;
 
-use super::contents::{Ensemble, Member};
+use super::contents::Ensemble;
+use super::member::Member;
 use super::mixture::GoldenMixture;
 use super::write::{GOLDEN_PROBABILITIES, prefix};
 use crate::files::container;

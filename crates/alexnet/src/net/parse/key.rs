@@ -20,8 +20,20 @@ pub(super) const MEAN: &[&str] = &["fixed"];
 pub(super) const AUGMENT: &[&str] = &["random_crop", "flip", "color_noise"];
 pub(super) const OPTIMIZER: &[&str] =
     &["algorithm", "trust", "batch", "rate", "rate_for_batch", "momentum", "decay"];
-pub(super) const SCHEDULE: &[&str] = &["epochs", "warm_up_epochs", "divide_by", "at_epochs", "plateau"];
+pub(super) const SCHEDULE: &[&str] = &[
+    "epochs",
+    "warm_up_epochs",
+    "divide_by",
+    "at_epochs",
+    "plateau",
+    "linear",
+    "cosine",
+    "exponential",
+    "staircase",
+];
 pub(super) const PLATEAU: &[&str] = &["patience", "times"];
+pub(super) const CURVE: &[&str] = &["to"];
+pub(super) const STAIRCASE: &[&str] = &["to", "levels"];
 pub(super) const EVALUATION: &[&str] = &["views"];
 pub(super) const CONV: &[&str] =
     &["name", "kind", "maps", "kernel", "stride", "pad", "groups", "rounding", "weights"];
@@ -44,6 +56,8 @@ pub(in crate::net) fn keys(path: &[&str]) -> Option<&'static [&'static str]> {
         ["optimizer"] => OPTIMIZER,
         ["schedule"] => SCHEDULE,
         ["schedule", "plateau"] => PLATEAU,
+        ["schedule", "linear" | "cosine" | "exponential"] => CURVE,
+        ["schedule", "staircase"] => STAIRCASE,
         ["evaluation"] => EVALUATION,
         _ => return None,
     })

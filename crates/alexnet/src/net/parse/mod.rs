@@ -3,19 +3,20 @@
 pub(super) mod key;
 mod layer;
 mod range;
+mod schedule;
 
 use super::check::{check_edits, check_layers};
 use super::edit::{Change, ChangeKey, Edit};
 use super::reader::{Entry, Source, Table};
 use super::recipe::{
-    Algorithm, Augment, Difference, EvaluationSpec, Input, Mean, Optimizer, Orientation, Plateau, Recipe,
-    Schedule,
+    Algorithm, Augment, Difference, EvaluationSpec, Input, Mean, Optimizer, Orientation, Recipe,
 };
 use crate::Result;
 use alexnet_kernels::precision::Precision;
-use key::{AUGMENT, EVALUATION, INPUT, MEAN, OPTIMIZER, PLATEAU, RECIPE, SCHEDULE};
+use key::{AUGMENT, EVALUATION, INPUT, MEAN, OPTIMIZER, RECIPE, SCHEDULE};
 use layer::layer;
 use range::{ABOVE_ZERO, BATCH, EPOCHS, FRACTION, SIDE, WIDTH, ZERO_OR_MORE};
+use schedule::schedule;
 
 /// The trust coefficient of LARS if a recipe sets none: that of the publication.
 const PUBLISHED_TRUST: f64 = 0.001;
@@ -115,54 +116,6 @@ fn algorithm(table: &Table<'_>) -> Result<Algorithm> {
             "write `algorithm = \"lars\"`, or remove `trust`, as with `--set optimizer.trust=none`",
         )),
     }
-}
-
-fn schedule(table: &Table<'_>) -> Result<Schedule> {
-    let epochs = table.get("epochs", "90")?.integer(EPOCHS)?;
-    let mut warm_up_epochs = None;
-    if let Some(entry) = table.find("warm_up_epochs") {
-        let warm_up = entry.integer(EPOCHS).map_err(|error| {
-            error.help("write `warm_up_epochs = 5`, or remove it: `--set schedule.warm_up_epochs=none`")
-        })?;
-        if warm_up > epochs {
-            return Err(entry.refuse(
-                format!("at most {epochs}, the value of schedule.epochs"),
-                format!(
-                    "write `warm_up_epochs = {epochs}`, or remove it: `--set schedule.warm_up_epochs=none`"
-                ),
-            ));
-        }
-        warm_up_epochs = Some(warm_up);
-    }
-    let divide_by = table.get("divide_by", "10.0")?.single(1.0..=1e6, 10.0)?;
-    let mut at_epochs = Vec::new();
-    if let Some(entry) = table.find("at_epochs") {
-        at_epochs = entry.integers(1..=100_000)?;
-        if !at_epochs.is_sorted_by(|a, b| a < b) {
-            at_epochs.sort_unstable();
-            at_epochs.dedup();
-            return Err(entry.refuse("ascending epochs", format!("write `at_epochs = {at_epochs:?}`")));
-        }
-    }
-    let plateau = table.find("plateau").map(plateau).transpose()?;
-    if plateau.is_some()
-        && !at_epochs.is_empty()
-        && let Some(entry) = table.find("at_epochs")
-    {
-        return Err(entry.refuse(
-            "either schedule.at_epochs or schedule.plateau, not both",
-            "remove one of them, as with `--set schedule.plateau=none` or `--set schedule.at_epochs=none`",
-        ));
-    }
-    Ok(Schedule { epochs, warm_up_epochs, divide_by, at_epochs, plateau })
-}
-
-fn plateau(entry: Entry<'_>) -> Result<Plateau> {
-    let table = entry.table()?.only(PLATEAU)?;
-    Ok(Plateau {
-        patience: table.get("patience", "5")?.integer(1..=100_000)?,
-        times: table.get("times", "3")?.integer(0..=100)?,
-    })
 }
 
 fn evaluation(table: &Table<'_>) -> Result<EvaluationSpec> {

@@ -122,9 +122,10 @@ fn entry(
 }
 
 fn apply(change: &Change, learner: &mut Learner, reporter: &mut Reporter<'_>) -> Result<()> {
+    let next = learner.next_step();
     let settings = &mut learner.state.settings;
     match change {
-        Change::Rate(lr) => learner.state.lr.set_lr(*lr),
+        Change::Rate(lr) => learner.state.lr.set_lr(*lr, next),
         Change::ColorNoise(noise) => settings.color_noise = Some(*noise),
         Change::StopAfter(epochs) => settings.stop_after = Some(*epochs),
         Change::Freeze(name) => freeze(name, true, learner)?,

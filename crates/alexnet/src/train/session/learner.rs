@@ -81,10 +81,15 @@ impl Learner {
         self.step_lr(self.state.batches + 1)
     }
 
-    /// The learning rate of the current epoch without warm-up.
+    /// The learning rate of the next step without warm-up.
     pub(super) fn full_lr(&self) -> f32 {
         let Recipe { schedule, optimizer, .. } = &self.config.recipe;
-        self.state.lr.lr(schedule, optimizer.scaled_rate())
+        self.state.lr.full_lr(schedule, optimizer.scaled_rate(), self.next_step())
+    }
+
+    /// The next step of the current epoch.
+    pub(super) fn next_step(&self) -> EpochStep {
+        EpochStep { step: self.state.batches + 1, steps: self.epoch_steps() }
     }
 
     fn step_lr(&self, step: usize) -> f32 {
