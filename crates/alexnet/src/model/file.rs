@@ -13,7 +13,7 @@ use crate::files::container;
 #[derive(Clone, Debug, PartialEq)]
 pub enum ModelFile {
     /// A single model.
-    Single(AnyModel),
+    Single(Box<AnyModel>),
     /// Several models and their weights.
     Ensemble(Ensemble),
 }
@@ -31,7 +31,9 @@ impl ModelFile {
             let file = File::open(&bytes)?;
             match file.contents {
                 Contents::Ensemble => ensemble::read(&file).map(Self::Ensemble),
-                Contents::F32 { .. } | Contents::Quantized => AnyModel::read(&file).map(Self::Single),
+                Contents::F32 { .. } | Contents::Quantized => {
+                    AnyModel::read(&file).map(|model| Self::Single(Box::new(model)))
+                }
             }
         };
         read().map_err(|error| error.context(path.display()))

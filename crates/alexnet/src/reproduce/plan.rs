@@ -359,12 +359,15 @@ impl fmt::Display for Plan {
                 counted(*epochs, "epoch")
             )?;
         }
+        for note in &self.notes {
+            writeln!(f, "  note: {note}")?;
+        }
         writeln!(f, "{}", self.power())?;
         match &self.remaining {
             Some(Remaining { runs, complete, seconds }) if runs > complete => {
                 let done = if *complete > 0 { format!(", {complete} complete") } else { String::new() };
                 let most = if self.speed.is_some() { "at most " } else { "" };
-                write!(f, "{}{done}; about {most}{} to go", counted(*runs, "training"), duration(*seconds))
+                write!(f, "{}{done}; {most}about {} to go", counted(*runs, "training"), duration(*seconds))
             }
             Some(Remaining { runs, .. }) => write!(f, "{}, all complete", counted(*runs, "training")),
             None => write!(f, "{}", counted(self.runs(), "training")),

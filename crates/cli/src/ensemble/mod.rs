@@ -70,7 +70,7 @@ pub(crate) fn run(args: &EnsembleArgs, out: &mut Output) -> CommandResult {
 impl Source {
     fn load(path: PathBuf) -> Result<Self> {
         let model = match ModelFile::load(&path)? {
-            ModelFile::Single(model) => model,
+            ModelFile::Single(model) => *model,
             ModelFile::Ensemble(ensemble) => {
                 return Err(Error::model(format!(
                     "{} contains an ensemble of {} models, expected a single model",
@@ -105,7 +105,7 @@ impl Weights {
 
 /// Checks what can be checked without reading a model, and returns the model files.
 fn check_arguments(args: &EnsembleArgs) -> Result<Vec<PathBuf>> {
-    let models = args.models.iter().map(|path| shell(path)).collect::<Vec<_>>().join(" ");
+    let models = args.models.iter().map(shell).collect::<Vec<_>>().join(" ");
     if model_path(&args.out).is_ok() {
         let out = &args.out;
         return Err(Error::usage(format!(

@@ -106,7 +106,7 @@ pub(crate) fn run(args: &EvalArgs, cluster: &Cluster, out: &mut Output) -> Comma
 }
 
 /// Checks that packed squares suit all models.
-fn check_squares(split: &Split, models: &[Predictor], out: &Output) -> Result<()> {
+pub(crate) fn check_squares(split: &Split, models: &[Predictor], out: &Output) -> Result<()> {
     for member in models.iter().flat_map(|model| &model.members) {
         let Preprocess { square, orientation, .. } = *member.preprocess;
         let note = split.check_packed(square, orientation, SquaresUser::Model)?;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::args::inspect::SampleArgs;
+use crate::eval::check_squares;
 use crate::eval::choice::{Choice, choose as choose_split};
 use crate::output::Output;
-use alexnet::data::pack::SquaresUser;
 use alexnet::data::{Dataset, Skip, Split};
 use alexnet::error::Kind;
 use alexnet::eval::Predictor;
@@ -127,10 +127,6 @@ impl Origin {
 
 /// A split with the labels of the model, after checking that packed squares suit it.
 pub(super) fn usable(split: &Split, data: &Dataset, model: &Predictor, out: &Output) -> Result<Split> {
-    for member in &model.members {
-        let preprocess = &member.preprocess;
-        let note = split.check_packed(preprocess.square, preprocess.orientation, SquaresUser::Model)?;
-        note.into_iter().for_each(|text| out.note(&text));
-    }
+    check_squares(split, std::slice::from_ref(model), out)?;
     split.relabel(&data.classes, &model.classes)
 }

@@ -10,8 +10,9 @@ use crate::args::inspect::NeighborsArgs;
 use crate::exit::CommandResult;
 use crate::output::{Output, printable};
 use crate::ui::Progress;
+use alexnet::Result;
 use alexnet::data::Dataset;
-use alexnet::eval::{Predictor, model_path};
+use alexnet::eval::{LoadedModel, Predictor, model_path};
 use alexnet::format::grouped;
 use alexnet::inspect::figures;
 use alexnet::inspect::neighbors::{Neighborhood, Search, hidden_layer, nearest};
@@ -30,15 +31,7 @@ pub(super) fn run(model: &Path, args: &NeighborsArgs, out: &mut Output) -> Comma
     data.notes.iter().for_each(|text| out.note(text));
     let threads = args.machine.threads();
     let mut model = Predictor::load(&path, &args.precision.options(BATCH, threads))?;
-    let layer = match &args.layer {
-        Some(layer) => {
-            model.single_member()?.classifier().engine.network().layer_position(layer)?;
-            layer.clone()
-        }
-        None => hidden_layer(model.single_member()?.classifier().engine.network())
-            .map_err(|error| error.context(path.display()))?
-            .to_owned(),
-    };
+    let layer = layer(model.single_member()?, args).map_err(|error| error.context(path.display()))?;
     let shown = match args.files.as_slice() {
         [] => Shown::of_source(&data, &args.data, &args.sample, &model, out)?,
         files => Shown::of_files(files, &model, out)?,
@@ -73,6 +66,15 @@ pub(super) fn run(model: &Path, args: &NeighborsArgs, out: &mut Output) -> Comma
         },
     )?;
     Ok(origin.exit_code(&skipped))
+}
+
+/// The layer whose activations are compared.
+fn layer(model: &mut LoadedModel, args: &NeighborsArgs) -> Result<String> {
+    let network = model.classifier().engine.network();
+    match &args.layer {
+        Some(layer) => network.layer_position(layer).map(|_| layer.clone()),
+        None => hidden_layer(network).map(str::to_owned),
+    }
 }
 
 struct Report<'a> {

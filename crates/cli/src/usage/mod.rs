@@ -125,7 +125,8 @@ fn unknown_command(error: &clap::Error, command: &Named<'_>) -> (String, Option<
 
 fn invalid_value(error: &clap::Error) -> (String, Option<String>) {
     let (option, value) = (text(error, ContextKind::InvalidArg), text(error, ContextKind::InvalidValue));
-    let option = option.split(" <").next().unwrap_or_default().trim_start_matches('<').trim_end_matches('>');
+    let option = option.split(" <").next().unwrap_or_default().trim_end_matches("...");
+    let option = option.trim_start_matches('<').trim_end_matches('>');
     if value.is_empty() {
         return (format!("`{option}` needs a value"), None);
     }

@@ -310,3 +310,18 @@ fn one_class_can_be_shown() {
         assert_eq!(image["predictions"][0]["probability"], 1.0);
     }
 }
+
+#[test]
+fn of_an_ensemble_only_predictions_are_shown() {
+    let place = Place::new(4);
+    let members = ["a.safetensors", "b.safetensors"].map(|name| planted(place.folder.path(), name));
+    let (ensemble, out) = (place.path("both.safetensors"), place.path("f.svg"));
+    run(&["ensemble", &members[0], &members[1], &ensemble], 0);
+    let args = ["predictions", "--data", &place.data, "--split", "all", "--out", &out, "--json"];
+    let of = |model: &str| run_json(&[&["inspect", model], &args[..]].concat(), 0).0["images"].clone();
+    assert_eq!(of(&ensemble)[3]["predictions"], of(&members[0])[3]["predictions"]);
+    let (_, err) = run(&["inspect", &ensemble, "filters", "--out", &out], 4);
+    assert!(err.contains("both.safetensors: the file contains an ensemble"), "{err}");
+    let (_, err) = run(&["inspect", &ensemble, "neighbors", "--data", &place.data, "--out", &out], 2);
+    assert!(err.contains("both.safetensors: an ensemble of 2 models"), "{err}");
+}

@@ -23,7 +23,7 @@ evaluation = { views = 1 }
 layer = [
   { name = "conv1", kind = "conv", maps = 8, kernel = 3, pad = 1, weights = { init = "he" } },
   { name = "relu1", kind = "relu" },
-  { name = "norm1", kind = "lrn", size = 3, alpha = 1e-3, beta = 0.75, k = 2.0, groups = 2 },
+  { name = "norm1", kind = "lrn", size = 3, alpha = 1e-3, beta = 0.75, k = 2.0, alpha_over_size = false, groups = 2 },
   { name = "pool1", kind = "max-pool", kernel = 3, stride = 2, rounding = "up" },
   { name = "conv2", kind = "conv", maps = 8, kernel = 3, pad = 1, groups = 2, weights = { init = "he" } },
   { name = "relu2", kind = "relu" },

@@ -57,7 +57,7 @@ pub fn bca(values: &[f64]) -> Option<Interval> {
 ///
 /// `None` for fewer than two values, of which nothing about their spread is known, or if a value is not finite. For two values
 /// the interval lies between them; if all values are equal, it is that value. Intervals of fewer than about ten values are too
-/// narrow: see [`sign_flip`](super::sign_flip) for an exact test.
+/// narrow: see [`sign_flip`](super::sign_flip()) for an exact test.
 ///
 /// Source: Efron, "Better bootstrap confidence intervals", JASA 82 (1987).
 pub fn bootstrap(values: &[f64]) -> Option<Bootstrap> {

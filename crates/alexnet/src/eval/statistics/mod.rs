@@ -3,13 +3,13 @@
 //!
 //! | function | result |
 //! |---|---|
-//! | [`wilson`] | the interval of an accuracy |
-//! | [`mcnemar`] | whether one of two models is better on the same images |
+//! | [`wilson()`] | the interval of an accuracy |
+//! | [`mcnemar()`] | whether one of two models is better on the same images |
 //! | [`paired_difference`] | the interval of the difference of their accuracies |
-//! | [`sign_flip`] | whether the mean of paired differences is zero, such as over seeds |
+//! | [`sign_flip()`] | whether the mean of paired differences is zero, such as over seeds |
 //! | [`bca`] | the interval of that mean |
 //! | [`Calibration`] | how far confidence is from accuracy: ECE, and its bins |
-//! | [`temperature`] | the temperature that calibrates best |
+//! | [`temperature()`] | the temperature that calibrates best |
 //! | [`held_out_temperature`] | what it is worth on other images |
 //! | [`Confusion`] | which classes are predicted as which: recall, precision |
 

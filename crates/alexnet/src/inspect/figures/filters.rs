@@ -9,8 +9,9 @@ use crate::inspect::kernels::{Colors, Kernels};
 const MARGIN: f64 = 24.0;
 /// The narrowest figure: what its text needs.
 const NARROWEST: f64 = 560.0;
-/// The height of the title and the lines below it.
-const TOP: f64 = 84.0;
+/// The base line of the first line below the title, and the distance between lines.
+const CAPTION: f64 = 60.0;
+const LINE: f64 = 17.0;
 /// The height of a column's heading, and the space below a column.
 const HEADING: f64 = 30.0;
 const BELOW: f64 = 22.0;
@@ -22,17 +23,20 @@ pub fn filters(kernels: &Kernels, contrast: Contrast) -> String {
     let (columns, side) = (kernels.columns.count, kernels.side);
     let width = (grid.width() as f64).max(NARROWEST) + 2.0 * MARGIN;
     let column_height = HEADING + grid.height() as f64 + BELOW;
-    let height = TOP + columns as f64 * column_height + MARGIN - BELOW;
+    let captions = captions(kernels, contrast);
+    let top = CAPTION + captions.len() as f64 * LINE - 10.0;
+    let height = top + columns as f64 * column_height + MARGIN - BELOW;
     let title = format!("{}: {} kernels of {side} x {side} weights", kernels.layer, kernels.maps);
     let mut svg = Svg::new(width, height, &title);
     let ink = |size, color| Style { size, color, anchor: Anchor::Start };
     let fit = |text: &str, size| fitted(text, width - 2.0 * MARGIN, size);
     svg.text(MARGIN, 38.0, ink(20.0, INK), &fit(&title, 20.0));
-    svg.text(MARGIN, 60.0, ink(13.0, PALE_INK), &fit(&scale(kernels, contrast), 11.0));
-    svg.text(MARGIN, 77.0, ink(13.0, PALE_INK), &fit(&meaning(kernels), 11.0));
+    for (number, caption) in captions.iter().enumerate() {
+        svg.text(MARGIN, CAPTION + number as f64 * LINE, ink(13.0, PALE_INK), &fit(caption, 11.0));
+    }
     let colors = kernels.color();
     for column in 0..columns {
-        let top = TOP + column as f64 * column_height;
+        let top = top + column as f64 * column_height;
         let color = colors.as_ref().map(|colors| &colors[column]);
         svg.text(MARGIN, top + 20.0, ink(14.0, INK), &heading(kernels, column, color));
         let image = draw(kernels, column, contrast);
@@ -64,7 +68,8 @@ fn scale(kernels: &Kernels, contrast: Contrast) -> String {
     match contrast {
         _ if largest == 0.0 => "all weights are 0".to_owned(),
         Contrast::Shared => {
-            format!("one scale for all kernels: black {:.2e}, middle gray 0, white {largest:.2e}", -largest)
+            let (black, white) = (weight(-largest), weight(largest));
+            format!("one scale for all kernels: black is {black}, middle gray 0, white {white}")
         }
         Contrast::PerKernel => {
             "each kernel on its own scale, up to its largest weight; middle gray is 0".to_owned()
@@ -72,12 +77,16 @@ fn scale(kernels: &Kernels, contrast: Contrast) -> String {
     }
 }
 
-/// What columns and color shares are, in words.
-fn meaning(kernels: &Kernels) -> String {
-    let columns = kernels.columns.layer.as_ref().map(|layer| format!("columns: the groups of {layer}"));
+fn weight(value: f32) -> String {
+    if value.abs() >= 1e-3 { format!("{value:.3}") } else { format!("{value:.1e}") }
+}
+
+/// The lines below the title: levels, colors, columns.
+fn captions(kernels: &Kernels, contrast: Contrast) -> Vec<String> {
     let color = match kernels.colors {
         Colors::Rgb => "color share: variance outside the gray direction; random weights have 67 %",
         Colors::Gray => "the images are gray: the mean of a kernel's three channels",
     };
-    columns.map_or_else(|| color.to_owned(), |columns| format!("{columns}. {color}"))
+    let columns = kernels.columns.layer.as_ref().map(|layer| format!("columns: the groups of {layer}"));
+    [scale(kernels, contrast), color.to_owned()].into_iter().chain(columns).collect()
 }

@@ -167,7 +167,7 @@ fn an_ensemble_is_not_a_single_model() {
     ensemble([0.5, 0.5]).save(&path).unwrap();
     let single = folder.path().join("m.safetensors");
     model().save(&single).unwrap();
-    assert_eq!(ModelFile::load(&single).unwrap(), ModelFile::Single(AnyModel::F32(model())));
+    assert_eq!(ModelFile::load(&single).unwrap(), ModelFile::Single(Box::new(AnyModel::F32(model()))));
     for error in [Model::load(&path).unwrap_err(), AnyModel::load(&path).unwrap_err()] {
         assert!(
             error.message.ends_with("contains an ensemble of models, expected a single model"),
