@@ -7,6 +7,9 @@ use serde::Serialize;
 use super::predictions::Predictions;
 use crate::eval::topk::rank;
 
+/// Smaller differences of losses are those of rounding.
+const ROUNDING: f64 = 1e-12;
+
 /// The accuracy of an ensemble on some images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Score {
@@ -60,7 +63,7 @@ impl Score {
     pub(super) fn is_better_than(&self, other: &Self) -> bool {
         match self.top1.cmp(&other.top1) {
             Ordering::Greater => true,
-            Ordering::Equal => self.loss < other.loss,
+            Ordering::Equal => self.loss < other.loss - ROUNDING,
             Ordering::Less => false,
         }
     }

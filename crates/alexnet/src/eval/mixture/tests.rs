@@ -42,8 +42,8 @@ fn planted_weights_are_found() {
     // Every kind of image is in both halves.
     assert_eq!(found.half_weights, [[0.6, 0.3, 0.1], [0.6, 0.3, 0.1]]);
     assert_eq!(found.nested.top1, 32);
-    // Equal weights satisfy the limits from below on model 1, and from above on models 0 and 1.
-    assert_eq!(found.equal.top1, 8);
+    // Equal weights are below the upper limit of model 0 and above the lower one of model 1.
+    assert_eq!(found.equal.top1, 16);
     assert_eq!(found.models.iter().map(|score| score.top1).collect::<Vec<_>>(), [16, 16, 16]);
     assert_eq!(search_weights(&models).unwrap(), found);
 }
