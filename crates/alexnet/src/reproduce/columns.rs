@@ -1,6 +1,6 @@
 //! Recipes with other columns: one column of the same size, and columns that never exchange.
 
-use super::arms::{Arm, Setting, lacks};
+use super::arm::{Arm, Setting, lacks};
 use super::experiment::Experiment;
 use crate::net::{ConvSpec, LayerSpec, Network, Operation, Recipe, Spec};
 use crate::{Error, Result};

@@ -7,20 +7,23 @@
 //! | file | contents |
 //! |---|---|
 //! | [`experiment`] | the experiments, and what the paper and others found |
-//! | [`arms`], [`columns`] | recipes with named edits |
+//! | [`arm`], [`arms`], [`columns`] | recipes with named edits |
 //! | [`settings`], [`plan`] | what to compare; the arms, the runs, what they can show |
 //! | `estimate` | the expected time |
 //! | `folder`, `record` | the output folder, and what its files record |
 //! | [`observer`] | progress |
 //! | `trainer` | one training, started or resumed |
 //! | [`speed`] | epochs until the training error falls to 25 %, and the choice of learning rates |
+//! | `error_curve` | the training error over the epochs |
 //! | `evaluation` | accuracies of trained models |
 //! | `run` | everything in order |
 //! | [`results`], `compare`, `table`, `plots` | the results: JSON, tables, curves |
 
+pub mod arm;
 pub mod arms;
 pub mod columns;
 mod compare;
+mod error_curve;
 mod estimate;
 mod evaluation;
 pub mod experiment;

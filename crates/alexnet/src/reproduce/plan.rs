@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::arms::{self, Arm, CONTROL};
+use super::arm::{Arm, CONTROL};
+use super::arms;
 use super::experiment::Experiment;
 use super::settings::{RateSearch, Selection, Settings};
 use crate::data::{Dataset, Split};

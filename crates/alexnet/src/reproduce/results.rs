@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::experiment::Finding;
 use super::speed::ChosenRate;
-use super::table;
 use crate::eval::statistics::{Interval, SignFlip};
 
 /// The results of a reproduction.
@@ -168,11 +167,4 @@ pub struct RunResult {
     pub seconds: f64,
     /// The run folder, relative to the output folder.
     pub run: String,
-}
-
-impl Results {
-    /// Returns the results as text: tables in Markdown.
-    pub fn table(&self) -> String {
-        table::markdown(self)
-    }
 }

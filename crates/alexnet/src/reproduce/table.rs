@@ -8,8 +8,15 @@ use super::results::{
 use crate::eval::statistics::Flips;
 use crate::format::{counted, duration, grouped};
 
+impl Results {
+    /// Returns the results as text: tables in Markdown.
+    pub fn table(&self) -> String {
+        markdown(self)
+    }
+}
+
 /// All tables.
-pub(super) fn markdown(results: &Results) -> String {
+fn markdown(results: &Results) -> String {
     let mut out = format!(
         "# {}: {}, {}\n\nImages: {}. {}.\n",
         results.recipe,

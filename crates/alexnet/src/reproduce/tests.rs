@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::arms::{Arm, variants};
+use super::arm::Arm;
+use super::arms::variants;
 use super::columns::conv_weights;
 use super::plan::{Contrast, Plan};
 use super::{Experiment, Selection, Settings};

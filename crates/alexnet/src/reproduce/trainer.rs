@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::error_curve::ErrorCurve;
 use super::observer::{Event, Observer, RunStarted};
 use super::record::{RunEnd, RunRecord};
 use super::settings::Settings;
-use super::speed::ErrorCurve;
 use crate::data::{Dataset, Split, Statistics};
 use crate::error::Kind;
 use crate::files::json;
