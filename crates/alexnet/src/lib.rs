@@ -62,7 +62,9 @@
 //! | [`train`] | training: the session, schedules, checkpoints, edits, observers |
 //! | [`eval`] | evaluation and classification, with views and ensembles |
 //! | [`mod@quantize`] | models to 8-bit integers |
+//! | [`inspect`] | what a model has learned: kernels, predictions, nearest images |
 //! | [`interop`] | files of other programs: cuda-convnet's networks |
+//! | [`mod@reproduce`] | the claims of the paper, tested over several seeds |
 //!
 //! Used by all of them: [`error`], [`mod@format`] for numbers in messages, [`files`], and [`random`], which makes random
 //! numbers a pure function of the seed and their purpose. The arithmetic is in the crate `alexnet-kernels`.
@@ -74,12 +76,14 @@ pub mod error;
 pub mod eval;
 pub mod files;
 pub mod format;
+pub mod inspect;
 pub mod interop;
 pub mod model;
 pub mod net;
 pub mod parallel;
 pub mod quantize;
 pub mod random;
+pub mod reproduce;
 pub mod train;
 
 pub use error::{Error, Result};

@@ -7,6 +7,7 @@
 //! | `usage` | usage errors |
 //! | `settings` | `--set`, and options that would have no effect |
 //! | `classes` | the summary of the classes before training |
+//! | `models` | model files that are named on the command line |
 //! | `cluster` | the job of several processes that this one belongs to |
 //! | `output` | standard output, notes, errors |
 //! | `ui` | progress, the dashboard, colors |
@@ -26,15 +27,19 @@ mod command_line;
 mod data;
 mod demo;
 mod edit;
+mod ensemble;
 mod eval;
 mod exit;
+mod inspect;
 mod log;
 mod lr_find;
+mod models;
 mod output;
 mod plan_cluster;
 mod quantize;
 mod recipe;
 mod report;
+mod reproduce;
 mod settings;
 mod shell;
 mod train;
@@ -141,9 +146,12 @@ fn dispatch(command: &Command, cluster: &Cluster, out: &mut Output) -> CommandRe
         Command::Train(args) => train::run(args, cluster, out),
         Command::Edit(args) => edit::run(args, out),
         Command::LrFind(args) => lr_find::run(args, out),
+        Command::Reproduce(args) => reproduce::run(args, out),
         Command::Eval(args) => eval::run(args, cluster, out),
         Command::Classify(args) => classify::run(args, out),
+        Command::Inspect(args) => inspect::run(args, out),
         Command::Quantize(args) => quantize::run(args, out),
+        Command::Ensemble(args) => ensemble::run(args, out),
         Command::Bench(args) => bench::run(args, out),
         Command::PlanCluster(args) => plan_cluster::run(args, cluster, out),
         Command::Completions(args) => shell::completions(args, out),

@@ -91,6 +91,10 @@ fn a_run_resumes_to_the_same_values() {
         assert_eq!((now.preprocess, now.classes, now.recipe), (then.preprocess, then.classes, then.recipe));
         assert_eq!((now.summary.steps, now.summary.top1), (then.summary.steps, then.summary.top1));
     }
+    // Its dropout masks are keyed as in that version, and still are if it is resumed again.
+    let origin: Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("run/run.json")).unwrap()).unwrap();
+    assert_eq!(origin["format_version"], 1);
     let [now, then] =
         ["run", "finished"].map(|name| metrics(&folder.path().join(name).join("metrics.jsonl")));
     assert_eq!(now.len(), then.len());

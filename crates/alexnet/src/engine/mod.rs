@@ -10,6 +10,7 @@
 //! | `leaves` | the parts of a batch whose gradients are summed separately |
 //! | `cpu` | the CPU engine |
 //! | `quantized` | the CPU engine of quantized networks |
+//! | `softmax` | from logits to probabilities |
 //! | [`mod@reference`] | a slow and simple implementation that the tests compare engines with |
 
 mod batch;
@@ -23,6 +24,7 @@ mod open;
 mod options;
 mod quantized;
 pub mod reference;
+pub(crate) mod softmax;
 mod stage;
 mod tensor;
 mod timings;

@@ -165,7 +165,7 @@ fn compute<T: Real>(
             }
             (Operation::Dropout { rate, scale }, _) => {
                 y.copy_from_slice(x);
-                apply_dropout(i, &mut y, n, dropout, *rate, *scale);
+                apply_dropout(layer, &mut y, n, dropout, *rate, *scale);
             }
         }
         values.push(y);
@@ -200,7 +200,7 @@ fn backward<T: Real>(
                     dx.copy_from_slice(&dy);
                 }
                 Operation::Dropout { rate, scale } => {
-                    apply_dropout(i, &mut dy, n, dropout, *rate, *scale);
+                    apply_dropout(layer, &mut dy, n, dropout, *rate, *scale);
                     dx.copy_from_slice(&dy);
                 }
                 operation => unweighted(operation, n, x, &dy, &mut dx),
@@ -247,7 +247,7 @@ fn unweighted<T: Real>(operation: &Operation, n: usize, x: &[T], dy: &[T], dx: &
 
 /// Multiplies values, or their gradients, by a dropout layer's masks in training and its factor at test time.
 fn apply_dropout<T: Real>(
-    layer: usize,
+    layer: &Layer,
     values: &mut [T],
     n: usize,
     dropout: Dropout<'_>,
@@ -257,7 +257,7 @@ fn apply_dropout<T: Real>(
     let kept = 1.0 - f64::from(rate);
     match (dropout, scale) {
         (Dropout::Training(keys), scale) => {
-            let keys: Vec<u64> = keys.iter().map(|&key| combine(key, layer as u64)).collect();
+            let keys: Vec<u64> = keys.iter().map(|&key| combine(key, layer.random_key)).collect();
             let factor = match scale {
                 DropoutScale::Test => 1.0,
                 DropoutScale::Train => 1.0 / kept,

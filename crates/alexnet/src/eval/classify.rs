@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::Predictor;
 use super::topk::top;
 use crate::data::source::images_in;
-use crate::data::upright;
 use crate::{Error, Result};
 
 /// The largest image file that is read, in bytes: far larger than any photograph.
@@ -72,8 +71,7 @@ pub fn classify(model: &mut Predictor, file: &Path, views: usize, k: usize) -> C
 }
 
 fn predictions(model: &mut Predictor, file: &Path, views: usize, k: usize) -> Result<Outcome> {
-    let image = upright::decode(&read(file)?, model.preprocess.orientation)?;
-    let probabilities = model.probabilities(&image, views)?;
+    let probabilities = model.probabilities_of_file(&read(file)?, views)?;
     let predictions = top(&probabilities, k)
         .into_iter()
         .map(|(class, probability)| Prediction { label: model.classes[class].clone(), probability })
@@ -81,7 +79,8 @@ fn predictions(model: &mut Predictor, file: &Path, views: usize, k: usize) -> Re
     Ok(Outcome::Predictions(predictions))
 }
 
-fn read(file: &Path) -> Result<Vec<u8>> {
+/// Reads an image file, or standard input for `-`.
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| Error::data(format!("cannot read the file: {error}"));
     let source: Box<dyn Read> = if file == Path::new("-") {
         Box::new(std::io::stdin().lock())

@@ -8,12 +8,14 @@ use crate::data::{LoadedBatch, Loader, Preprocess, Share, Split};
 use crate::engine::Engine;
 use crate::{Error, Result};
 
-/// An engine that has loaded a model, and the preprocessing of the model.
+/// An engine that has loaded a model, the preprocessing of the model, and its weight in an ensemble.
 pub struct Classifier<'a> {
     /// Computes the logits.
     pub engine: &'a mut dyn Engine,
     /// How an image becomes the input of the network.
     pub preprocess: &'a Arc<Preprocess>,
+    /// The weight of its probabilities, relative to those of the other models of an ensemble.
+    pub weight: f64,
 }
 
 /// Evaluates a model on all images of `split`, with the softmax averaged over `views`: 1 (center), or 10 (corners and
@@ -33,7 +35,8 @@ pub fn evaluate(
     ensemble(&mut [model], split, views, workers, on_batch)
 }
 
-/// Evaluates an ensemble: probabilities are averaged over the models, each with its own preprocessing (paper, section 6.1).
+/// Evaluates an ensemble: the weighted mean of the probabilities of the models, each with its own preprocessing (paper,
+/// section 6.1).
 ///
 /// # Errors
 /// Returns an error if there are no models, if a label is not one of their classes, if a file cannot be read, or if an
@@ -93,9 +96,10 @@ impl ShareEvaluation {
             self.loaders.iter_mut().map(Iterator::next).collect::<Option<Result<Vec<LoadedBatch>>>>();
         let Some(batches) = batches else { return Ok(false) };
         let mut batches = batches?;
-        let weight = 1.0 / (self.views * models.len()) as f64;
+        let total: f64 = models.iter().map(|model| model.weight).sum();
         let mut probabilities = vec![0.0; batches[0].labels.len() * self.classes];
         for (model, batch) in models.iter_mut().zip(&batches) {
+            let weight = model.weight / (self.views as f64 * total);
             add_probabilities(model, &batch.images, self.views, weight, &mut probabilities)?;
         }
         self.found.add(&mut batches[0], &probabilities, self.classes);

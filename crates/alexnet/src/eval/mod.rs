@@ -10,7 +10,8 @@
 //! | [`export`] | the same as CSV files and plots |
 //! | [`class_indices`] | the classes of one list in another |
 //! | [`statistics`] | intervals, tests, calibration and confusion |
-//! | [`Predictor`] | a model loaded from a file |
+//! | [`Predictor`] | a model or an ensemble loaded from a file |
+//! | [`mixture`] | the weights of an ensemble, searched on images |
 //! | [`classify`] | the most probable classes of image files |
 
 mod analysis;
@@ -18,6 +19,7 @@ mod classes;
 pub mod classify;
 mod evaluate;
 pub mod export;
+pub mod mixture;
 mod predictor;
 mod results;
 mod shared;
@@ -27,7 +29,7 @@ pub mod topk;
 pub use analysis::Analysis;
 pub use classes::{ClassDifference, class_indices};
 pub use evaluate::{Classifier, ensemble, evaluate};
-pub use predictor::{Predictor, PredictorOptions, model_path, same_classes};
+pub use predictor::{LoadedModel, Predictor, PredictorOptions, model_path, same_classes};
 pub use results::{Evaluation, ImageResult, Keep, Results};
 pub use shared::{Part, evaluate_shared, results_shared};
 

@@ -1,25 +1,37 @@
-//! A model loaded from a file.
+//! Models loaded from a file for inference.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::evaluate::{Classifier, add_probabilities};
-use crate::data::{Image, Preprocess, View};
+use crate::data::{Image, Preprocess, View, upright};
 use crate::engine::{Engine, Options};
-use crate::model::{AnyModel, WeightPrecision, layout};
-use crate::net::Precision;
+use crate::model::{
+    AnyModel, Ensemble, EnsembleSummary, ModelFile, WeightPrecision, check_same_classes, layout,
+};
+use crate::net::{Orientation, Precision};
 use crate::{Error, Result};
 
-/// A model, loaded from a file and verified with its golden samples.
+/// A model or an ensemble, loaded from a file and verified with its golden samples.
 pub struct Predictor {
     /// The class names, in the order of the outputs.
     pub classes: Vec<String>,
-    /// How an image becomes the input of the network.
-    pub preprocess: Arc<Preprocess>,
-    /// The number of views averaged per image, from the recipe: 1 or 10.
+    /// The number of views averaged per image, from the recipe or the ensemble: 1 or 10.
     pub views: usize,
     /// The model file.
     pub path: PathBuf,
+    /// The models: several if the file is an ensemble.
+    pub members: Vec<LoadedModel>,
+    /// How the ensemble was made, if the file contains one.
+    pub ensemble: Option<EnsembleSummary>,
+}
+
+/// A single model of a [`Predictor`].
+pub struct LoadedModel {
+    /// The weight of its probabilities: 1, or less in an ensemble, whose weights sum to 1.
+    pub weight: f64,
+    /// How an image becomes the input of the network.
+    pub preprocess: Arc<Preprocess>,
     /// The digest of the training images, if the file contains it; see [`crate::model::Summary`].
     pub trained_on: Option<String>,
     /// The precision of the weights.
@@ -48,41 +60,27 @@ impl Default for PredictorOptions {
     }
 }
 
-impl Predictor {
-    /// Loads the f32 or quantized model at `path`, a file or a run folder (see [`model_path`]).
-    ///
-    /// # Errors
-    /// Returns an error if there is no model, if it is damaged, or if verification with its golden samples fails.
-    pub fn load(path: &Path, options: &PredictorOptions) -> Result<Self> {
-        let PredictorOptions { batch, threads, precision, half } = *options;
-        let path = model_path(path)?;
-        let model = AnyModel::load(&path)?;
-        let mut engine =
-            model.engine_at(batch, threads, precision).map_err(|error| error.context(path.display()))?;
+impl LoadedModel {
+    fn new(model: &AnyModel, weight: f64, mut engine: Box<dyn Engine>, half: bool) -> Result<Self> {
         if half {
             engine.convert_fc_to_f16()?;
         }
         Ok(Self {
-            classes: model.classes().to_vec(),
+            weight,
             preprocess: Arc::new(model.preprocess().clone()),
-            views: model.recipe().evaluation.views,
             trained_on: model.summary().trained_on.clone(),
             precision: model.precision(),
-            path,
             engine,
         })
     }
 
     /// Returns the model in the form that [`super::evaluate()`] needs.
     pub fn classifier(&mut self) -> Classifier<'_> {
-        Classifier { engine: &mut *self.engine, preprocess: &self.preprocess }
+        Classifier { engine: &mut *self.engine, preprocess: &self.preprocess, weight: self.weight }
     }
 
-    /// Computes the class probabilities of an image: the mean of the softmax over 1 or 10 views.
-    ///
-    /// # Errors
-    /// Returns an error if the engine fails.
-    pub fn probabilities(&mut self, image: &Image, views: usize) -> Result<Vec<f64>> {
+    /// Adds `weight` times the probabilities of an image to `sum`.
+    fn add(&mut self, image: &Image, views: usize, weight: f64, sum: &mut [f64]) -> Result<()> {
         let (side, crop) = (self.preprocess.square, self.preprocess.crop);
         let views = if views == 10 { View::ten(side, crop).to_vec() } else { vec![View::center(side, crop)] };
         let square = self.preprocess.square(image);
@@ -91,9 +89,123 @@ impl Predictor {
         for (view, image) in views.iter().zip(images.chunks_exact_mut(len)) {
             self.preprocess.view(&square, *view, [0.0; 3], image);
         }
+        let weight = weight / views.len() as f64;
+        add_probabilities(&mut self.classifier(), &images, views.len(), weight, sum)
+    }
+}
+
+impl Predictor {
+    /// Loads the model or ensemble at `path`, a file or a run folder (see [`model_path`]).
+    ///
+    /// # Errors
+    /// Returns an error if there is no model, if it is damaged, or if verification with its golden samples fails.
+    pub fn load(path: &Path, options: &PredictorOptions) -> Result<Self> {
+        let path = model_path(path)?;
+        let file = ModelFile::load(&path)?;
+        Self::open(&file, path.clone(), options).map_err(|error| error.context(path.display()))
+    }
+
+    /// Opens engines for the content of a model file, which was read from `path`.
+    ///
+    /// # Errors
+    /// Returns an error if verification with the golden samples fails, if the options do not apply to the models, or if there is
+    /// not enough memory.
+    pub fn open(file: &ModelFile, path: PathBuf, options: &PredictorOptions) -> Result<Self> {
+        match file {
+            ModelFile::Single(model) => Self::single(model, path, options),
+            ModelFile::Ensemble(ensemble) => Self::ensemble(ensemble, path, options),
+        }
+    }
+
+    /// Opens an engine for a single model, which was read from `path`.
+    ///
+    /// # Errors
+    /// See [`Predictor::open`].
+    pub fn single(model: &AnyModel, path: PathBuf, options: &PredictorOptions) -> Result<Self> {
+        let PredictorOptions { batch, threads, precision, half } = *options;
+        let engine = model.engine_at(batch, threads, precision)?;
+        Ok(Self {
+            classes: model.classes().to_vec(),
+            views: model.recipe().evaluation.views,
+            path,
+            members: vec![LoadedModel::new(model, 1.0, engine, half)?],
+            ensemble: None,
+        })
+    }
+
+    fn ensemble(ensemble: &Ensemble, path: PathBuf, options: &PredictorOptions) -> Result<Self> {
+        let PredictorOptions { batch, threads, precision, half } = *options;
+        let engines = ensemble.engines(batch, threads, precision)?;
+        let members = ensemble.members.iter().zip(engines);
+        let members =
+            members.map(|(member, engine)| LoadedModel::new(&member.model, member.weight, engine, half));
+        Ok(Self {
+            classes: ensemble.classes().to_vec(),
+            views: ensemble.views,
+            path,
+            members: members.collect::<Result<_>>()?,
+            ensemble: Some(ensemble.summary.clone()),
+        })
+    }
+
+    /// Returns the models in the form that [`super::ensemble()`] needs.
+    pub fn classifiers(&mut self) -> impl Iterator<Item = Classifier<'_>> {
+        self.members.iter_mut().map(LoadedModel::classifier)
+    }
+
+    /// Returns the model of a file that contains only one.
+    ///
+    /// # Errors
+    /// Returns an error if it is an ensemble.
+    pub fn single_member(&mut self) -> Result<&mut LoadedModel> {
+        match &mut self.members[..] {
+            [member] => Ok(member),
+            members => {
+                let (path, count) = (self.path.display(), members.len());
+                let message = format!(
+                    "{path}: an ensemble of {count} models, expected a single one, to read its activations"
+                );
+                Err(Error::usage(message).help("use one of the models that it was made of"))
+            }
+        }
+    }
+
+    /// Computes the class probabilities of an image: the mean of the softmax over 1 or 10 views, and the weighted mean over
+    /// the models.
+    ///
+    /// # Errors
+    /// Returns an error if an engine fails.
+    pub fn probabilities(&mut self, image: &Image, views: usize) -> Result<Vec<f64>> {
+        self.mean(views, |_| image)
+    }
+
+    /// Computes the class probabilities of an image file, as [`Predictor::probabilities`] does. It is rotated by its EXIF
+    /// orientation for the models whose preprocessing requires that.
+    ///
+    /// # Errors
+    /// Returns an error if the image cannot be decoded, or if an engine fails.
+    pub fn probabilities_of_file(&mut self, bytes: &[u8], views: usize) -> Result<Vec<f64>> {
+        let mut decoded: Vec<(Orientation, Image)> = Vec::new();
+        for member in &self.members {
+            let orientation = member.preprocess.orientation;
+            if decoded.iter().all(|(other, _)| *other != orientation) {
+                decoded.push((orientation, upright::decode(bytes, orientation)?));
+            }
+        }
+        self.mean(views, |wanted| {
+            let found = decoded.iter().find(|(orientation, _)| *orientation == wanted);
+            &found.expect("decoded for each member").1
+        })
+    }
+
+    /// The weighted mean of the members' probabilities for an image, which `image` returns in the orientation of each.
+    fn mean<'a>(&mut self, views: usize, image: impl Fn(Orientation) -> &'a Image) -> Result<Vec<f64>> {
+        let total: f64 = self.members.iter().map(|member| member.weight).sum();
         let mut probabilities = vec![0.0; self.classes.len()];
-        let weight = 1.0 / views.len() as f64;
-        add_probabilities(&mut self.classifier(), &images, views.len(), weight, &mut probabilities)?;
+        for member in &mut self.members {
+            let weight = member.weight / total;
+            member.add(image(member.preprocess.orientation), views, weight, &mut probabilities)?;
+        }
         Ok(probabilities)
     }
 }
@@ -128,18 +240,7 @@ pub fn model_path(path: &Path) -> Result<PathBuf> {
 /// # Errors
 /// Returns an error that names the first difference.
 pub fn same_classes(models: &[Predictor]) -> Result<()> {
-    let Some((first, others)) = models.split_first() else { return Ok(()) };
-    let Some(other) = others.iter().find(|other| other.classes != first.classes) else { return Ok(()) };
-    let name = |model: &Predictor, i: usize| {
-        model.classes.get(i).map_or("missing".into(), |name| format!("{name:?}"))
-    };
-    let i = (0..).find(|&i| first.classes.get(i) != other.classes.get(i)).unwrap_or(0);
-    Err(Error::model(format!(
-        "class {i} is {} in {} and {} in {}, expected the same classes in the same order",
-        name(first, i),
-        first.path.display(),
-        name(other, i),
-        other.path.display()
-    ))
-    .help("evaluate the models separately, or train them on the same classes"))
+    check_same_classes(
+        models.iter().map(|model| (model.path.display().to_string(), model.classes.as_slice())),
+    )
 }

@@ -79,7 +79,7 @@ fn all(folder: &Path) -> Split {
 }
 
 fn run(model: &mut Predictor, split: &Split, views: usize, workers: usize) -> Evaluation {
-    evaluate(model.classifier(), split, views, workers, &mut |_| Ok(())).unwrap()
+    evaluate(model.members[0].classifier(), split, views, workers, &mut |_| Ok(())).unwrap()
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn an_ensemble_averages_probabilities() {
         loss -= ((a[label] + b[label]) / 2.0).ln();
     }
     same_classes(&members).unwrap();
-    let mut classifiers: Vec<Classifier<'_>> = members.iter_mut().map(Predictor::classifier).collect();
+    let mut classifiers: Vec<Classifier<'_>> = members.iter_mut().flat_map(Predictor::classifiers).collect();
     let found = ensemble(&mut classifiers, &split, 1, 1, &mut |_| Ok(())).unwrap();
     assert!(close(found.loss, loss / 12.0), "{} {}", found.loss, loss / 12.0);
     assert_eq!((found.images, found.skipped.len()), (12, 1));
@@ -216,14 +216,15 @@ fn mismatched_classes_are_refused() {
         error.message.contains("class 0 is \"cat\" in") && error.message.contains("\"größe\""),
         "{error}"
     );
-    let stopped = evaluate(members[0].classifier(), &all(data.path()), 1, 0, &mut |done| {
+    let stopped = evaluate(members[0].members[0].classifier(), &all(data.path()), 1, 0, &mut |done| {
         Err(crate::Error::new(Kind::Runtime, format!("stopped after {done}")))
     });
     assert_eq!(stopped.unwrap_err().message, "stopped after 4");
     assert_eq!(ensemble(&mut [], &all(data.path()), 1, 0, &mut |_| Ok(())).unwrap_err().kind, Kind::Usage);
     std::fs::create_dir(data.path().join("zebra")).unwrap();
     write_png(&data.path().join("zebra/0.png"), 1);
-    let error = evaluate(members[0].classifier(), &all(data.path()), 1, 0, &mut |_| Ok(())).unwrap_err();
+    let error =
+        evaluate(members[0].members[0].classifier(), &all(data.path()), 1, 0, &mut |_| Ok(())).unwrap_err();
     assert_eq!(error.kind, Kind::Data);
     assert!(error.message.contains("zebra/0.png"), "{error}");
 }
@@ -267,4 +268,62 @@ fn a_run_folder_stands_for_its_best_model() {
     assert_eq!(model_path(folder.path()).unwrap(), best);
     assert_eq!(model_path(&best).unwrap(), best);
     assert_eq!(model_path(&PathBuf::from("/nowhere")).unwrap_err().kind, Kind::Model);
+}
+
+#[test]
+fn the_best_class_is_the_first_of_the_top() {
+    let nan = f64::NAN;
+    for scores in [&[0.1, 0.4, 0.4, 0.1][..], &[nan, 0.2, nan], &[0.3, nan], &[nan, nan], &[0.5]] {
+        assert_eq!(topk::best(scores), top(scores, 1)[0].0, "{scores:?}");
+    }
+}
+
+/// The shares of several processes are combined in the order of the split, so that their results are those of one process.
+#[test]
+fn several_processes_return_the_results_of_one() {
+    use crate::parallel::threads::ThreadTransport;
+    use crate::parallel::traffic::Payload;
+    use crate::parallel::transport::{Lane, Transport};
+
+    let (data, models) = (folder(), tempfile::tempdir().unwrap());
+    // It would move the others to other batches.
+    std::fs::remove_file(data.path().join("cat/broken.jpg")).unwrap();
+    let split = all(data.path());
+    let results = |ranks: usize| -> Vec<Results> {
+        std::thread::scope(|scope| {
+            let transports = ThreadTransport::job(ranks);
+            let run = |transport| {
+                let (split, mut model) = (&split, predictor(models.path(), 1.0, 2));
+                scope.spawn(move || {
+                    let transport: std::sync::Arc<dyn Transport> = std::sync::Arc::new(transport);
+                    let world = crate::parallel::Collective::world(
+                        &transport,
+                        Lane::Main,
+                        Payload::Control,
+                        &std::sync::Arc::default(),
+                    );
+                    let (part, keep) = (Part::alone(&world), Keep::Probabilities);
+                    let mut models: Vec<_> = model.classifiers().collect();
+                    results_shared(&mut models, split, 1, 0, part, keep, &mut |_| Ok(())).unwrap().unwrap()
+                })
+            };
+            let running: Vec<_> = transports.into_iter().map(run).collect();
+            running.into_iter().map(|rank| rank.join().unwrap()).collect()
+        })
+    };
+    let one = &results(1)[0];
+    assert_eq!(one.images.iter().map(|image| image.index).collect::<Vec<_>>(), (0..12).collect::<Vec<_>>());
+    let logarithms = one.log_probabilities.as_ref().unwrap();
+    for (image, logarithms) in one.images.iter().zip(logarithms.chunks_exact(3)) {
+        assert!((f64::from(-logarithms[image.label]) - image.loss).abs() < 1e-6);
+        assert!((f64::from(logarithms[image.predicted]).exp() - image.confidence).abs() < 1e-6);
+        assert_eq!(image.is_correct(), image.label == image.predicted);
+    }
+    for ranks in [2, 3, 7] {
+        for found in results(ranks) {
+            assert_eq!(&found, one);
+        }
+    }
+    let mut model = predictor(models.path(), 1.0, 2);
+    assert_eq!(one.total(), run(&mut model, &split, 1, 0));
 }

@@ -5,10 +5,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::contents::{Model, Summary};
-use super::load::f32_model;
+use super::golden::{Agreement, Golden};
+use super::load::{f32_model, not_one_model};
 use super::metadata::Contents;
 use super::parts::File;
 use super::quantized::{self, QuantizedModel};
+use super::save::FileContent;
 use crate::data::Preprocess;
 use crate::engine::Engine;
 use crate::files::container;
@@ -38,12 +40,39 @@ impl AnyModel {
     /// Reads a model of either kind from a file. Memory use is bounded by the size of the file.
     ///
     /// # Errors
-    /// Returns an error as [`Model::load`] does, but not for quantized models.
+    /// Returns an error as [`Model::load`] does, but not for quantized models. [`ModelFile::load`](super::ModelFile::load)
+    /// reads ensembles too.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = container::bytes(path)?;
         log::debug!("{}: loading a model of {} bytes", path.display(), bytes.len());
-        any_model(&bytes).map_err(|error| error.context(path.display()))
+        let read = || Self::read(&File::open(&bytes)?);
+        read().map_err(|error| error.context(path.display()))
+    }
+
+    /// Reads the model in a file, which must be a single one.
+    pub(super) fn read(file: &File<'_>) -> Result<Self> {
+        match file.contents {
+            Contents::F32 { .. } => f32_model(file).map(Self::F32),
+            Contents::Quantized => quantized::read(file).map(Self::Int8),
+            Contents::Ensemble => Err(not_one_model()),
+        }
+    }
+
+    /// The content of the model's file.
+    pub(super) fn content(&self) -> Result<FileContent<'_>> {
+        match self {
+            Self::F32(model) => model.content(),
+            Self::Int8(model) => model.content(),
+        }
+    }
+
+    /// How closely the logits of `engine` must agree with those of the golden samples.
+    pub(super) fn agreement(&self, engine: &dyn Engine) -> Agreement {
+        match self {
+            Self::F32(model) => model.agreement(engine),
+            Self::Int8(model) => model.agreement(),
+        }
     }
 
     /// Opens an engine for inference on up to `batch` images at once with `threads` threads, and verifies it with the golden
@@ -102,20 +131,19 @@ impl AnyModel {
         }
     }
 
+    /// Sample images with their logits.
+    pub fn golden(&self) -> &Golden {
+        match self {
+            Self::F32(model) => &model.golden,
+            Self::Int8(model) => &model.golden,
+        }
+    }
+
     /// How the model was trained.
     pub fn summary(&self) -> &Summary {
         match self {
             Self::F32(model) => &model.summary,
             Self::Int8(model) => &model.summary,
         }
-    }
-}
-
-/// Parses the bytes of a model file.
-fn any_model(bytes: &[u8]) -> Result<AnyModel> {
-    let file = File::open(bytes)?;
-    match file.contents {
-        Contents::F32 { .. } => f32_model(&file).map(AnyModel::F32),
-        Contents::Quantized => quantized::read(&file).map(AnyModel::Int8),
     }
 }

@@ -102,7 +102,12 @@ impl Model {
     /// Returns an error if the logits differ from those in the file by a relative root mean square of 1e-3 or more, or 0.15
     /// with bfloat16 operands.
     pub fn verify(&self, engine: &mut dyn Engine) -> Result<()> {
-        let agreement = Agreement::of(self.recipe.precision, engine.network().precision());
+        let agreement = self.agreement(engine);
         self.golden.verify(engine, &self.preprocess, agreement)
+    }
+
+    /// How closely the logits of `engine` must agree with those in the file.
+    pub(super) fn agreement(&self, engine: &dyn Engine) -> Agreement {
+        Agreement::of(self.recipe.precision, engine.network().precision())
     }
 }

@@ -35,6 +35,20 @@ impl Agreement {
         }
     }
 
+    /// The least strict of two agreements.
+    pub(super) fn or_looser(self, other: Self) -> Self {
+        if other.tolerance() > self.tolerance() { other } else { self }
+    }
+
+    /// How much a class probability may differ. Softmax amplifies differences of logits.
+    pub(super) fn probability_tolerance(self) -> f64 {
+        match self {
+            Self::Exact | Self::Rounding => 1e-3,
+            Self::Bytes => 5e-2,
+            Self::Bfloat16 => 0.25,
+        }
+    }
+
     fn tolerance(self) -> f64 {
         match self {
             Self::Exact => 0.0,
@@ -131,8 +145,8 @@ impl Golden {
     }
 }
 
-/// Computes the logits of the center views.
-fn logits(
+/// Computes the logits of the center views of squares.
+pub(super) fn logits(
     batch: usize,
     forward: &mut dyn FnMut(&[f32]) -> Result<Vec<f32>>,
     preprocess: &Preprocess,

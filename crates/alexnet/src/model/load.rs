@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use safetensors::SafeTensors;
 use sha2::{Digest, Sha256};
 
 use super::check::{check_tensors, expected_tensors};
 use super::contents::{Model, Summary};
 use super::metadata::Contents;
-use super::parts::{File, Layers, OTHER_TENSORS, Rest, check_seal, is_sealed};
+use super::parts::{File, Layers, OTHER_TENSORS, Rest, Tensors, check_seal, is_sealed};
 use crate::engine::Tensor;
 use crate::error::Kind;
 use crate::files::container;
@@ -21,7 +20,7 @@ impl Model {
     ///
     /// # Errors
     /// Returns an error if the file cannot be read, is not a safetensors file, is truncated or damaged, was written by a newer
-    /// version, is a quantized model, or has missing parts or parts that do not fit the recipe. The message names the file and
+    /// version, is a quantized model or an ensemble, or has missing parts or parts that do not fit the recipe. The message names the file and
     /// the part.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
@@ -67,7 +66,15 @@ pub(super) fn model(bytes: &[u8]) -> Result<Model> {
         Contents::Quantized => Err(Error::model("the model is quantized to 8-bit integers, expected one in f32").help(
             "use the model that it was quantized from; `alexnet eval`, `classify` and `bench --model` use quantized models",
         )),
+        Contents::Ensemble => Err(not_one_model()),
     }
+}
+
+/// The error if one model is needed and the file contains an ensemble.
+pub(super) fn not_one_model() -> Error {
+    Error::model("the file contains an ensemble of models, expected a single model").help(
+        "use one of the models that the ensemble was made from; `alexnet eval` and `alexnet classify` use ensembles",
+    )
 }
 
 /// Reads a model in f32.
@@ -88,18 +95,18 @@ pub(super) fn digest(bytes: &[u8]) -> Result<String> {
     }
 }
 
-fn parameters(file: &SafeTensors<'_>, network: &Network) -> Result<Vec<Tensor>> {
-    let views = file.tensors();
-    let found: Vec<(&str, &[usize])> = views
+fn parameters(file: &Tensors<'_>, network: &Network) -> Result<Vec<Tensor>> {
+    let shapes = file.shapes();
+    let found: Vec<(&str, &[usize])> = shapes
         .iter()
-        .map(|(name, view)| (name.as_str(), view.shape()))
+        .map(|(name, shape)| (*name, shape.as_slice()))
         .filter(|(name, _)| !OTHER_TENSORS.contains(name))
         .collect();
     check_tensors(network, &found)?;
     expected_tensors(network)
         .into_iter()
         .map(|(name, _)| {
-            let (shape, data) = container::floats(file, &name)?;
+            let (shape, data) = file.floats(&name)?;
             Ok(Tensor { name, shape, data })
         })
         .collect()

@@ -12,6 +12,9 @@ use crate::{Error, Result};
 /// The version of the files of quantized models. Programs that know only [`FORMAT_VERSION`] refuse it as too new.
 pub const QUANTIZED_FORMAT_VERSION: u32 = 3;
 
+/// The version of the files of ensembles. Programs that know only [`QUANTIZED_FORMAT_VERSION`] refuse it as too new.
+pub const ENSEMBLE_FORMAT_VERSION: u32 = 4;
+
 /// The first version of model files that contain a digest.
 const FIRST_SEALED: u32 = 2;
 
@@ -22,6 +25,8 @@ pub(super) enum Contents {
     F32 { is_sealed: bool },
     /// A quantized model.
     Quantized,
+    /// An ensemble of models.
+    Ensemble,
 }
 
 /// The string metadata of a file.
@@ -34,7 +39,15 @@ impl Metadata {
         Self { strings: strings.unwrap_or_default() }
     }
 
-    fn get(&self, key: &str) -> Result<&str> {
+    /// The strings whose keys start with `prefix`, without it.
+    pub(super) fn under(&self, prefix: &str) -> Self {
+        let strings = self.strings.iter();
+        let own =
+            strings.filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone())));
+        Self { strings: own.collect() }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Result<&str> {
         self.strings.get(key).map(String::as_str).ok_or_else(|| {
             Error::model(format!(
                 "`{key}` is missing from the metadata, expected a model file of this program"
@@ -49,12 +62,13 @@ impl Metadata {
         match text.parse() {
             Ok(version @ 1..=FORMAT_VERSION) => Ok(Contents::F32 { is_sealed: version >= FIRST_SEALED }),
             Ok(QUANTIZED_FORMAT_VERSION) => Ok(Contents::Quantized),
-            Ok(version) if version > QUANTIZED_FORMAT_VERSION => Err(Error::model(format!(
-                "`format_version` is {version}, this program supports versions up to {QUANTIZED_FORMAT_VERSION}"
+            Ok(ENSEMBLE_FORMAT_VERSION) => Ok(Contents::Ensemble),
+            Ok(version) if version > ENSEMBLE_FORMAT_VERSION => Err(Error::model(format!(
+                "`format_version` is {version}, this program supports versions up to {ENSEMBLE_FORMAT_VERSION}"
             ))
             .help("use the version of the program that saved the model, or a newer one")),
             _ => Err(Error::model(format!(
-                "`format_version` is {text:?}, expected an integer from 1 to {QUANTIZED_FORMAT_VERSION}"
+                "`format_version` is {text:?}, expected an integer from 1 to {ENSEMBLE_FORMAT_VERSION}"
             ))),
         }
     }

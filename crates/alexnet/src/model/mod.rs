@@ -8,12 +8,16 @@
 //! | `check` | whether the parts of a model fit each other |
 //! | `quantized` | [`QuantizedModel`] |
 //! | `any` | [`AnyModel`]: a model of either kind |
+//! | `ensemble` | [`Ensemble`]: several models and their weights |
+//! | `file` | [`ModelFile`]: a single model or an ensemble |
 //! | [`Golden`] | sample images with their logits, to verify that this machine computes the same |
 //! | [`layout`] | the names of the files in a run folder |
 
 mod any;
 mod check;
 mod contents;
+mod ensemble;
+mod file;
 mod golden;
 pub mod layout;
 mod load;
@@ -24,8 +28,13 @@ mod save;
 
 pub use any::{AnyModel, WeightPrecision};
 pub use contents::{FORMAT_VERSION, Model, Summary};
+pub use ensemble::{
+    Ensemble, EnsembleSummary, GoldenMixture, Member, WeightChoice, check_same_classes, check_weights,
+    equal_weights,
+};
+pub use file::ModelFile;
 pub use golden::Golden;
-pub use metadata::QUANTIZED_FORMAT_VERSION;
+pub use metadata::{ENSEMBLE_FORMAT_VERSION, QUANTIZED_FORMAT_VERSION};
 pub use quantized::QuantizedModel;
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use alexnet_kernels::geometry::{
 use alexnet_kernels::precision::Precision;
 
 use super::recipe::{ConvSpec, DropoutScale, LayerSpec, PoolKind, PoolSpec, RoundingSpec, Spec, WeightSpec};
+use crate::random::name_key;
 use crate::{Error, Result};
 
 /// A layer with its shapes.
@@ -25,6 +26,9 @@ pub struct Layer {
     pub operation: Operation,
     /// The format of the operands of its products, if it has any.
     pub precision: Precision,
+    /// The key of its random numbers: initial weights and dropout masks. It depends on the name only, so that another layer can
+    /// be added or removed without changing them.
+    pub random_key: u64,
 }
 
 /// The computation of a layer, with validated geometry.
@@ -152,7 +156,8 @@ impl Layer {
             | Operation::Activation(_)
             | Operation::Dropout { .. } => input,
         };
-        Ok(Self { name: spec.name.clone(), input, output, operation, precision })
+        let random_key = name_key(&spec.name);
+        Ok(Self { name: spec.name.clone(), input, output, operation, precision, random_key })
     }
 
     /// Returns the `kind` of the layer in a recipe.

@@ -17,6 +17,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("cifar-18pct", include_str!("../../../../recipes/cifar-18pct.toml")),
     ("cifar-13pct", include_str!("../../../../recipes/cifar-13pct.toml")),
     ("cifar-11pct", include_str!("../../../../recipes/cifar-11pct.toml")),
+    ("cifar-paper", include_str!("../../../../recipes/cifar-paper.toml")),
     ("four-layer-relu", include_str!("../../../../recipes/four-layer-relu.toml")),
     ("four-layer-tanh", include_str!("../../../../recipes/four-layer-tanh.toml")),
 ];

@@ -68,6 +68,11 @@ impl Network {
         Ok(Self { input, classes, layers })
     }
 
+    /// Keys the random numbers of each layer by its position, as runs of format version 1 do.
+    pub(crate) fn key_by_position(&mut self) {
+        self.layers.iter_mut().enumerate().for_each(|(i, layer)| layer.random_key = i as u64);
+    }
+
     /// Returns the format of the operands of products, which all layers share.
     pub fn precision(&self) -> Precision {
         self.layers.last().map_or(Precision::F32, |layer| layer.precision)

@@ -141,5 +141,6 @@ pub(super) fn part(
         Operation::Dropout { rate, scale } => Operation::Dropout { rate: *rate, scale: *scale },
     };
     let output = Maps { channels: output.len, ..layer.output };
-    Ok(Layer { name: layer.name.clone(), input, output, operation, precision: layer.precision })
+    let Layer { name, precision, random_key, .. } = layer;
+    Ok(Layer { name: name.clone(), input, output, operation, precision: *precision, random_key: *random_key })
 }

@@ -119,7 +119,7 @@ pub fn measure_accuracy(
     let batch = 64;
     let preprocess = &Arc::new(model.preprocess.clone());
     let mut of = |engine: &mut dyn Engine, before: usize| -> Result<Evaluation> {
-        let classifier = Classifier { engine, preprocess };
+        let classifier = Classifier { engine, preprocess, weight: 1.0 };
         evaluate(classifier, split, views, options.threads, &mut |done| on_batch(before + done))
     };
     let f32 = of(&mut *model.engine_at(batch, options.threads, Precision::F32)?, 0)?;

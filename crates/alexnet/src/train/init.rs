@@ -11,15 +11,15 @@ use crate::{Error, Result};
 /// Returns the initial weights and biases of every layer that has them, first layer first, as for
 /// [`crate::engine::Engine::load`] (paper, section 5: weights from N(0, 0.01), biases 0 or 1).
 ///
-/// A layer's values depend only on the seed and the layer's position: a layer appended to the network changes none of the
-/// others.
+/// A layer's values depend only on the seed, its name and its shape: another layer can be added or removed without changing
+/// them.
 ///
 /// # Errors
 /// Returns an error if a layer's standard deviation is negative or not finite.
 pub fn initialize(network: &Network, seed: u64) -> Result<Vec<Tensor>> {
     let mut tensors = Vec::new();
-    for (position, layer) in network.layers.iter().enumerate() {
-        let mut random = generator(key(seed, 0, position as u64, Purpose::Weights));
+    for layer in &network.layers {
+        let mut random = generator(key(seed, 0, layer.random_key, Purpose::Weights));
         tensors.extend(layer_parameters(layer, &mut random)?);
     }
     Ok(tensors)
@@ -71,6 +71,7 @@ mod tests {
 
     use super::*;
     use crate::net::{Operation, WeightSpec};
+    use crate::random::name_key;
     use alexnet_kernels::precision::Precision;
 
     fn fc(name: &str, inputs: usize, outputs: usize, init: Init, bias: f32) -> Layer {
@@ -83,6 +84,7 @@ mod tests {
                 WeightSpec { init, bias, ..WeightSpec::default() },
             ),
             precision: Precision::F32,
+            random_key: name_key(name),
         }
     }
 
@@ -138,11 +140,19 @@ mod tests {
     }
 
     #[test]
-    fn an_appended_layer_changes_no_other() {
-        let layers = vec![fc("a", 20, 30, Init::Normal(0.01), 0.0), fc("b", 30, 10, Init::FanIn, 0.0)];
-        let short = initialize(&network(layers[..1].to_vec()), 3).unwrap();
-        let long = initialize(&network(layers), 3).unwrap();
-        assert_eq!(short[..], long[..2]);
+    fn removing_a_layer_changes_no_other() {
+        let layers = ["a", "b", "c"].map(|name| fc(name, 20, 20, Init::Normal(0.01), 0.0));
+        let whole = initialize(&network(layers.to_vec()), 3).unwrap();
+        for removed in 0..3 {
+            let mut rest = layers.to_vec();
+            rest.remove(removed);
+            let expected: Vec<Tensor> = whole
+                .iter()
+                .filter(|tensor| !tensor.name.starts_with(&layers[removed].name))
+                .cloned()
+                .collect();
+            assert_eq!(initialize(&network(rest), 3).unwrap(), expected);
+        }
     }
 
     #[test]

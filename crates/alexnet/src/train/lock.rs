@@ -10,7 +10,10 @@ use crate::{Error, Result};
 
 /// Locks the folder for this training, as long as the returned file is open; the system releases it however the program
 /// ends.
-pub(super) fn lock(folder: &Path) -> Result<File> {
+///
+/// # Errors
+/// Returns an error if another process has locked it; `help` says what to do about the folder, quoted for a shell.
+pub(crate) fn lock(folder: &Path, help: impl FnOnce(&str) -> String) -> Result<File> {
     let path = folder.join(LOCK);
     let mut file = OpenOptions::new()
         .create(true)
@@ -27,9 +30,7 @@ pub(super) fn lock(folder: &Path) -> Result<File> {
             let holder = if holder.is_empty() { String::new() } else { format!(" ({})", holder.trim()) };
             let (shown, quoted) = (folder.display(), shell(folder));
             return Err(Error::new(Kind::Runtime, format!("{shown} is in use by another training{holder}"))
-                .help(format!(
-                    "wait until it ends, or stop it; to change its settings: `alexnet edit {quoted} lr=0.001`"
-                )));
+                .help(help(&quoted)));
         }
         // Some file systems have no locks; training without one is better than not training.
         Err(TryLockError::Error(_)) => {}

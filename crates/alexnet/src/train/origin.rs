@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Kind, shell};
 use crate::files::json;
 use crate::model::layout;
+use crate::net::Network;
 use crate::parallel::{ExchangePrecision, Scheme};
 use crate::{Error, Result};
 
@@ -65,6 +66,13 @@ pub struct Requests {
     /// The precision of exchanged gradients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exchange_precision: Option<ExchangePrecision>,
+}
+
+/// Keys the random numbers of the layers as a run of this format version does, so that it resumes to the same bits.
+pub(super) fn key_layers(network: &mut Network, format_version: u32) {
+    if format_version < 2 {
+        network.key_by_position();
+    }
 }
 
 /// Whether the folder holds a run that can be resumed.
@@ -141,8 +149,9 @@ impl Origin {
     /// The file's name in the run folder.
     pub(super) const FILE: &str = layout::ORIGIN;
 
-    /// The format version that this program writes, and the newest that it reads.
-    pub const FORMAT_VERSION: u32 = 1;
+    /// The format version that this program writes, and the newest that it reads. In version 1, the random numbers of a layer
+    /// are keyed by its position; in version 2, by its name.
+    pub const FORMAT_VERSION: u32 = 2;
 
     /// Reads `run.json`.
     ///
@@ -205,6 +214,7 @@ fn missing(folder: &Path) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::name_key;
 
     pub(crate) fn origin() -> Origin {
         Origin { format_version: 1, source: None, seed: 0, init: None, requests: Requests::default() }
@@ -216,11 +226,24 @@ mod tests {
         std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
         let error = Origin::read(folder.path()).unwrap_err();
         assert!(error.kind == Kind::Usage && error.message.contains("is not a run folder"), "{error}");
-        Origin { format_version: 2, ..origin() }.write(folder.path()).unwrap();
+        Origin { format_version: 3, ..origin() }.write(folder.path()).unwrap();
         let error = Origin::read(folder.path()).unwrap_err();
-        assert!(error.kind == Kind::Model && error.message.contains("version 2"), "{error}");
+        assert!(error.kind == Kind::Model && error.message.contains("version 3"), "{error}");
         std::fs::write(folder.path().join(Origin::FILE), "{").unwrap();
         assert_eq!(Origin::read(folder.path()).unwrap_err().kind, Kind::Model);
+    }
+
+    #[test]
+    fn runs_of_format_version_1_key_layers_by_position() {
+        let recipe = crate::net::Recipe::load("small").unwrap();
+        let by_name = Network::new(&recipe, 10).unwrap();
+        let keys = |format_version| {
+            let mut network = by_name.clone();
+            key_layers(&mut network, format_version);
+            network.layers.iter().map(|layer| layer.random_key).collect::<Vec<u64>>()
+        };
+        assert_eq!(keys(1), (0..by_name.layers.len() as u64).collect::<Vec<u64>>());
+        assert_eq!(keys(2), by_name.layers.iter().map(|layer| name_key(&layer.name)).collect::<Vec<u64>>());
     }
 
     /// As written by the first versions of the program.

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::lock::{cannot_create, lock};
+use super::lock::{self, cannot_create};
 use super::origin::Origin;
 use super::{journal, tensorboard};
 use crate::error::shell;
@@ -156,6 +156,12 @@ impl Run {
     pub fn checkpoints(&self) -> PathBuf {
         self.folder.join(layout::CHECKPOINTS)
     }
+}
+
+fn lock(folder: &Path) -> Result<File> {
+    lock::lock(folder, |folder| {
+        format!("wait until it ends, or stop it; to change its settings: `alexnet edit {folder} lr=0.001`")
+    })
 }
 
 fn not_empty(folder: &Path) -> Error {

@@ -58,6 +58,8 @@ pub struct Interrupt {
     checkpoint: Arc<AtomicBool>,
     /// Whether the process's signals are handled.
     listens: bool,
+    /// Whether they are handled already.
+    is_listening: Arc<AtomicBool>,
 }
 
 impl Interrupt {
@@ -78,7 +80,7 @@ impl Interrupt {
     /// # Errors
     /// Returns an error if the system refuses to register a handler.
     pub fn listen(&self) -> Result<()> {
-        if !self.listens {
+        if !self.listens || self.is_listening.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
         HANDLED.store(true, Ordering::SeqCst);

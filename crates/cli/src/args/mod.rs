@@ -6,7 +6,10 @@
 //! | `data` | `data` |
 //! | `training` | `demo`, `train`, `edit`, `lr-find` |
 //! | `job` | how several processes share a training |
+//! | `reproduce` | `reproduce` |
+//! | `inspect` | `inspect` |
 //! | `model` | `eval`, `classify`, `quantize`, `bench` |
+//! | `ensemble` | `ensemble` |
 //! | `cluster` | `plan-cluster` |
 //! | `shell` | `completions`, `man` |
 //! | `common` | options that several commands share |
@@ -15,9 +18,12 @@
 pub(crate) mod cluster;
 pub(crate) mod common;
 pub(crate) mod data;
+pub(crate) mod ensemble;
+pub(crate) mod inspect;
 pub(crate) mod job;
 pub(crate) mod model;
 pub(crate) mod recipe;
+pub(crate) mod reproduce;
 pub(crate) mod shell;
 pub(crate) mod training;
 pub(crate) mod values;
@@ -28,8 +34,11 @@ use super::output::Format;
 use cluster::PlanClusterArgs;
 use common::GlobalArgs;
 use data::DataCommand;
+use ensemble::EnsembleArgs;
+use inspect::InspectArgs;
 use model::{BenchArgs, ClassifyArgs, EvalArgs, QuantizeArgs};
 use recipe::RecipeCommand;
+use reproduce::ReproduceArgs;
 use shell::{CompletionsArgs, ManArgs};
 use training::{DemoArgs, EditArgs, LrFindArgs, TrainArgs};
 
@@ -72,12 +81,18 @@ pub(crate) enum Command {
     Edit(EditArgs),
     /// Find a learning rate by training briefly at increasing rates
     LrFind(LrFindArgs),
+    /// Test a claim of the paper: an ingredient against its absence, over several seeds
+    Reproduce(ReproduceArgs),
     /// Evaluate a model or an ensemble on labeled images
     Eval(EvalArgs),
     /// Classify images
     Classify(ClassifyArgs),
+    /// Draw what a model has learned: filters, predictions, nearest images
+    Inspect(InspectArgs),
     /// Convert a model to 8-bit integers: a quarter of the size, faster inference
     Quantize(QuantizeArgs),
+    /// Combine models into one file that averages their predictions
+    Ensemble(EnsembleArgs),
     /// Measure training and inference speed on this machine
     Bench(BenchArgs),
     /// Predict training speed on 1 to 1,000 nodes, by network and by way of sharing
@@ -108,8 +123,11 @@ impl Command {
             Self::Data(_) => "data",
             Self::Edit(_) => "edit",
             Self::LrFind(_) => "lr-find",
+            Self::Reproduce(_) => "reproduce",
             Self::Classify(_) => "classify",
+            Self::Inspect(_) => "inspect",
             Self::Quantize(_) => "quantize",
+            Self::Ensemble(_) => "ensemble",
             Self::Bench(_) => "bench",
             Self::PlanCluster(_) => "plan-cluster",
             Self::Completions(_) => "completions",

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 
+use crate::inspect::FigureFile;
 use alexnet::net::Precision;
 use alexnet::parallel::cost::link::{Link, parse_bandwidth, parse_latency};
 use alexnet::train::origin::newest;
@@ -29,6 +30,11 @@ pub(super) fn step_limit(text: &str) -> Result<StepLimit, String> {
 /// A run folder, or a folder of runs, which stands for the newest of them.
 pub(super) fn run_folder() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().map(|folder| newest(&folder))
+}
+
+/// The file of a figure.
+pub(super) fn figure_file() -> impl TypedValueParser<Value = FigureFile> {
+    PathBufValueParser::new().try_map(FigureFile::new)
 }
 
 pub(super) fn views() -> impl TypedValueParser<Value = usize> {
@@ -96,6 +102,11 @@ pub(super) fn minutes(text: &str) -> Result<f64, String> {
         Ok(minutes) if (0.01..=1e6).contains(&minutes) => Ok(minutes),
         _ => Err("expected minutes, 0.01 or more".into()),
     }
+}
+
+/// The weight of a model in an ensemble.
+pub(super) fn weight(text: &str) -> Result<f64, String> {
+    text.trim().parse().map_err(|_| "expected numbers, as in 0.5,0.25,0.25".into())
 }
 
 pub(super) fn learning_rate(text: &str) -> Result<f32, String> {

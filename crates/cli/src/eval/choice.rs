@@ -10,7 +10,7 @@ use alexnet::train::origin::Origin;
 
 /// What the models have seen of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     /// One was trained on its training images.
     Train,
     /// One was trained on images at the same path, which have changed since.
@@ -25,7 +25,8 @@ impl Seen {
     fn of(models: &[Predictor], data: &Dataset, source: &Path) -> Self {
         let Ok(train) = data.train() else { return Self::Unknown };
         let digest = identity::digest_of(train);
-        if models.iter().any(|model| model.trained_on.as_ref() == Some(&digest)) {
+        let trained_on = || models.iter().flat_map(|model| &model.members).map(|member| &member.trained_on);
+        if trained_on().any(|trained_on| trained_on.as_ref() == Some(&digest)) {
             return Self::Train;
         }
         let here = source.canonicalize().ok();
@@ -34,14 +35,14 @@ impl Seen {
         if here.is_some() && models.iter().any(|model| came_from(model) == here) {
             return Self::EarlierTrain;
         }
-        match models.iter().all(|model| model.trained_on.is_some()) {
+        match trained_on().all(Option::is_some) {
             true => Self::Nothing,
             false => Self::Unknown,
         }
     }
 
     /// Whether a model was trained on the dataset, for JSON; `None` if that is not known.
-    pub(super) fn json(self) -> Option<bool> {
+    pub(crate) fn json(self) -> Option<bool> {
         match self {
             Self::Train | Self::EarlierTrain => Some(true),
             Self::Nothing => Some(false),
@@ -51,17 +52,17 @@ impl Seen {
 }
 
 /// The images to evaluate.
-pub(super) struct Choice<'a> {
-    pub(super) split: &'a Split,
+pub(crate) struct Choice<'a> {
+    pub(crate) split: &'a Split,
     /// What the models have seen of their dataset.
-    pub(super) seen: Seen,
+    pub(crate) seen: Seen,
     /// Why this split, or what is wrong with it.
-    pub(super) note: Option<String>,
+    pub(crate) note: Option<String>,
 }
 
 /// Chooses the split that was `requested`. By default that is `val`; in a dataset without splits the held-out part,
 /// or all if the models were trained on other images.
-pub(super) fn choose<'a>(
+pub(crate) fn choose<'a>(
     data: &'a Dataset,
     source: &Path,
     requested: Option<&str>,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::classes::range;
 use super::models::Models;
+use super::views::describe;
 use crate::output::{percent, printable};
 use alexnet::data::Split;
 use alexnet::eval::statistics::{Interval, McNemar, Paired, mcnemar, paired_difference, wilson};
@@ -117,13 +118,13 @@ impl Comparison {
         for path in &self.paths {
             let _ = writeln!(out, "against   {}", printable(path));
         }
+        let _ = writeln!(out, "views     {}", describe(self.views));
         let _ = writeln!(
             out,
-            "top-1     {} ({} images), 95 % interval {}; {} views",
+            "top-1     {} ({} images), 95 % interval {}",
             percent(total.top1_share()),
             grouped(total.top1),
-            range(wilson(total.top1, total.images)),
-            self.views
+            range(wilson(total.top1, total.images))
         );
         let _ = writeln!(
             out,

@@ -29,7 +29,8 @@ impl Measure<'_> {
         keep: Keep,
     ) -> Result<Results> {
         let mut progress = Progress::new(self.display);
-        let mut classifiers: Vec<Classifier<'_>> = models.iter_mut().map(Predictor::classifier).collect();
+        let mut classifiers: Vec<Classifier<'_>> =
+            models.iter_mut().flat_map(Predictor::classifiers).collect();
         let ranks =
             Collective::world(self.cluster.transport(), Lane::Main, Payload::Control, &Arc::default());
         let counts: Vec<usize> = ranks.all_gather_values(&split.len())?;

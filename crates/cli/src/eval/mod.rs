@@ -2,13 +2,14 @@
 //! another model.
 
 mod calibration;
-mod choice;
+pub(crate) mod choice;
 mod classes;
 mod comparison;
 mod measure;
 mod models;
 mod notes;
 mod report;
+mod views;
 
 use std::time::Instant;
 
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &EvalArgs, cluster: &Cluster, out: &mut Output) -> Comma
     let mut models = Models::load(args, threads)?;
     let Choice { split, seen, note } = choose(&data, &args.data, args.split.as_deref(), models.all())?;
     note.into_iter().for_each(|text| out.note(&text));
+    notes::of_weights(split, models.all()).iter().for_each(|text| out.note(text));
     let classes = models.first()[0].classes.clone();
     let relabeled = split.relabel(&data.classes, &classes)?;
     check_squares(&relabeled, models.all(), out)?;
@@ -104,9 +106,9 @@ pub(crate) fn run(args: &EvalArgs, cluster: &Cluster, out: &mut Output) -> Comma
 }
 
 /// Checks that packed squares suit all models.
-fn check_squares(split: &Split, models: &[Predictor], out: &Output) -> Result<()> {
-    for model in models {
-        let Preprocess { square, orientation, .. } = *model.preprocess;
+pub(crate) fn check_squares(split: &Split, models: &[Predictor], out: &Output) -> Result<()> {
+    for member in models.iter().flat_map(|model| &model.members) {
+        let Preprocess { square, orientation, .. } = *member.preprocess;
         let note = split.check_packed(square, orientation, SquaresUser::Model)?;
         note.into_iter().for_each(|text| out.note(&text));
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::args::model::EvalArgs;
+use crate::models::{canonical, check_each_once};
 use alexnet::eval::{Predictor, class_indices, same_classes};
 use alexnet::{Error, Result};
 
@@ -25,8 +26,8 @@ impl Models {
         let load = |path: &PathBuf| Predictor::load(path, &options);
         let all = args.models.iter().chain(&args.against).map(load).collect::<Result<Vec<Predictor>>>()?;
         let (first, second) = all.split_at(args.models.len());
-        check_each_once(first)?;
-        check_each_once(second)?;
+        check_each_once(first.iter().map(|model| model.path.as_path()))?;
+        check_each_once(second.iter().map(|model| model.path.as_path()))?;
         same_classes(first)?;
         same_classes(second)?;
         let indices = match second {
@@ -64,24 +65,10 @@ impl Models {
     }
 }
 
-fn place(model: &Predictor) -> PathBuf {
-    model.path.canonicalize().unwrap_or_else(|_| model.path.clone())
-}
-
-/// Rejects a model that is named twice: it would count double in the average.
-fn check_each_once(models: &[Predictor]) -> Result<()> {
-    let places: Vec<PathBuf> = models.iter().map(place).collect();
-    match (1..places.len()).find(|&i| places[..i].contains(&places[i])) {
-        None => Ok(()),
-        Some(i) => Err(Error::usage(format!("{} is named twice", models[i].path.display()))
-            .help("name each model of an ensemble once")),
-    }
-}
-
 /// Returns the index in the classes of `first` of each class of `second`, which must be other models with the same classes.
 fn comparable(first: &[Predictor], second: &[Predictor]) -> Result<Vec<usize>> {
     let places = |models: &[Predictor]| {
-        let mut places: Vec<PathBuf> = models.iter().map(place).collect();
+        let mut places: Vec<PathBuf> = models.iter().map(|model| canonical(&model.path)).collect();
         places.sort();
         places
     };

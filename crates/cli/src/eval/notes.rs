@@ -1,8 +1,10 @@
-//! Notes on the classes of a split.
+//! Notes on the classes of a split, and on weights that were searched on it.
 
 use crate::output::escaped;
-use alexnet::data::Split;
+use alexnet::data::{Split, identity};
+use alexnet::eval::Predictor;
 use alexnet::format::grouped;
+use alexnet::model::WeightChoice;
 
 /// Most classes that a note names.
 const NAMED: usize = 5;
@@ -42,6 +44,22 @@ pub(super) fn of_classes(split: &Split, data: &[String], model: &[String]) -> Ve
         ));
     }
     notes
+}
+
+/// The ensembles whose weights were searched on these images.
+pub(super) fn of_weights(split: &Split, models: &[Predictor]) -> Vec<String> {
+    let digest = identity::digest_of(split);
+    let searched_here = |model: &&Predictor| match model.ensemble.as_ref().map(|summary| &summary.weights) {
+        Some(WeightChoice::Searched { searched_on, .. }) => *searched_on == digest,
+        Some(WeightChoice::Equal | WeightChoice::Specified) | None => false,
+    };
+    let note = |model: &Predictor| {
+        format!(
+            "the weights of {} were searched on these images: the result is optimistic",
+            model.path.display()
+        )
+    };
+    models.iter().filter(searched_here).map(note).collect()
 }
 
 fn few(names: &[String]) -> String {

@@ -9,10 +9,11 @@ use super::calibration::{self, Scaling};
 use super::choice::Seen;
 use super::classes;
 use super::comparison::Comparison;
+use super::views::describe;
 use crate::output::{percent, printable};
 use alexnet::data::Dataset;
 use alexnet::eval::export::FILES;
-use alexnet::eval::{Analysis, Evaluation, Predictor};
+use alexnet::eval::{Analysis, Evaluation, LoadedModel, Predictor};
 use alexnet::format::grouped;
 use alexnet::model::WeightPrecision;
 
@@ -47,7 +48,8 @@ impl Report<'_> {
             "images": total.images,
             "views": self.views,
             "half": self.half,
-            "precisions": self.models.iter().map(|model| model.precision).collect::<Vec<_>>(),
+            "precisions": self.members().map(|member| member.precision).collect::<Vec<_>>(),
+            "weights": self.models.iter().map(weights).collect::<Vec<_>>(),
             "top1": total.top1_share(),
             "top1_interval": top1,
             "top5": total.top5_share(),
@@ -65,6 +67,11 @@ impl Report<'_> {
             "skipped": total.skipped,
             "seconds": seconds,
         })
+    }
+
+    /// The single models.
+    fn members(&self) -> impl Iterator<Item = &LoadedModel> {
+        self.models.iter().flat_map(|model| &model.members)
     }
 
     /// The tables and plots that were written.
@@ -89,6 +96,16 @@ impl Report<'_> {
         let mut out = String::new();
         for model in self.models {
             let _ = writeln!(out, "model     {}", printable(&model.path.display().to_string()));
+            if model.ensemble.is_some() {
+                let weights: Vec<String> =
+                    weights(model).iter().map(|weight| format!("{weight:.2}")).collect();
+                let _ = writeln!(
+                    out,
+                    "          an ensemble of {} models, weights {}",
+                    weights.len(),
+                    weights.join(", ")
+                );
+            }
         }
         let _ = writeln!(
             out,
@@ -98,12 +115,13 @@ impl Report<'_> {
             printable(&self.data.origin),
             self.which()
         );
-        let views = if self.views == 1 { "1 (center)" } else { "10 (corners and center, mirrored)" };
-        let _ = writeln!(out, "views     {views}");
+        let _ = writeln!(out, "views     {}", describe(self.views));
         if self.half {
             let _ = writeln!(out, "weights   fully connected layers in half precision");
         }
-        for model in self.models.iter().filter(|model| model.precision == WeightPrecision::Int8) {
+        let is_quantized =
+            |model: &&Predictor| model.members.iter().any(|member| member.precision == WeightPrecision::Int8);
+        for model in self.models.iter().filter(is_quantized) {
             let path = printable(&model.path.display().to_string());
             let _ = writeln!(out, "weights   8-bit integers in {path}");
         }
@@ -142,4 +160,9 @@ impl Report<'_> {
         }
         out
     }
+}
+
+/// The weights of the models in a file.
+fn weights(model: &Predictor) -> Vec<f64> {
+    model.members.iter().map(|member| member.weight).collect()
 }

@@ -7,22 +7,21 @@ use std::time::Instant;
 
 use super::args::model::QuantizeArgs;
 use super::exit::CommandResult;
+use super::models::check_new;
 use super::output::Output;
 use super::ui::Progress;
 use alexnet::data::Dataset;
-use alexnet::error::shell;
 use alexnet::eval::model_path;
 use alexnet::model::Model;
 use alexnet::quantize::{QuantizeOptions, Source, measure_accuracy, quantize};
 use alexnet::train::signals::Interrupt;
-use alexnet::{Error, Result};
 use images::{Calibration, Validation};
 use report::Summary;
 
 pub(crate) fn run(args: &QuantizeArgs, out: &mut Output) -> CommandResult {
     let begin = Instant::now();
     let path = model_path(&args.model)?;
-    check_new(args)?;
+    check_new(&args.out)?;
     let interrupt = Interrupt::on_signals();
     interrupt.listen()?;
     let model = Model::load(&path)?;
@@ -75,13 +74,4 @@ pub(crate) fn run(args: &QuantizeArgs, out: &mut Output) -> CommandResult {
     report.warnings.iter().for_each(|text| out.note(text));
     out.result(|| summary.text(), || summary.json())?;
     Ok(0)
-}
-
-/// Rejects an output that exists: it may be the model itself.
-fn check_new(args: &QuantizeArgs) -> Result<()> {
-    match args.out.symlink_metadata() {
-        Err(_) => Ok(()),
-        Ok(_) => Err(Error::usage(format!("{} exists already", args.out.display()))
-            .help(format!("choose another name, or delete it: `rm {}`", shell(&args.out)))),
-    }
 }

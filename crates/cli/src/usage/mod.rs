@@ -49,7 +49,13 @@ impl<'a> Named<'a> {
     fn find(root: &'a Command, args: &[String]) -> Self {
         let mut found = Self { path: String::new(), command: root };
         for arg in args.iter().filter(|arg| !arg.starts_with('-')) {
-            let Some(next) = found.command.find_subcommand(arg) else { break };
+            let Some(next) = found.command.find_subcommand(arg) else {
+                // `alexnet inspect MODEL filters`.
+                match found.command.get_positionals().next() {
+                    Some(_) => continue,
+                    None => break,
+                }
+            };
             let path = format!("{} {}", found.path, next.get_name());
             found = Self { path: path.trim_start().to_owned(), command: next };
         }
@@ -119,7 +125,8 @@ fn unknown_command(error: &clap::Error, command: &Named<'_>) -> (String, Option<
 
 fn invalid_value(error: &clap::Error) -> (String, Option<String>) {
     let (option, value) = (text(error, ContextKind::InvalidArg), text(error, ContextKind::InvalidValue));
-    let option = option.split(" <").next().unwrap_or_default().trim_start_matches('<').trim_end_matches('>');
+    let option = option.split(" <").next().unwrap_or_default().trim_end_matches("...");
+    let option = option.trim_start_matches('<').trim_end_matches('>');
     if value.is_empty() {
         return (format!("`{option}` needs a value"), None);
     }

@@ -1,8 +1,10 @@
 //! `alexnet eval`.
 
+use std::path::Path;
+
 use serde_json::Value;
 
-use crate::support::{COLORS, images, path, run, run_json, save_model};
+use crate::support::{COLORS, images, path, run, run_json, save_model, write_png};
 
 #[test]
 fn a_model_is_evaluated() {
@@ -52,4 +54,192 @@ fn models_and_images_with_different_classes_are_rejected() {
     // A part of the model's classes will do.
     let some = images(&folder.path().join("some"), &["green", "red"], 5);
     assert_eq!(run_json(&["eval", &model, "--data", &some, "--json"], 0).0["top1"], 1.0);
+}
+
+/// Red images of which two are green: the model predicts these as green.
+fn confused(folder: &Path) -> String {
+    let data = images(folder, &COLORS, 5);
+    (0..2).for_each(|i| write_png(&folder.join(format!("red/{i:02}.png")), 1, i));
+    data
+}
+
+#[test]
+fn an_evaluation_says_how_sure_it_is_and_what_is_confused() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = save_model(folder.path(), "model.safetensors", &COLORS);
+    let data = confused(&folder.path().join("data"));
+    let args = ["eval", &model, "--data", &data, "--split", "all"];
+    let (value, _) = run_json(&[&args[..], &["--json"]].concat(), 0);
+    assert_eq!((&value["top1_correct"], &value["images"]), (&13.into(), &15.into()));
+    // Wilson's interval of 13 of 15, from statsmodels.
+    let interval = &value["top1_interval"];
+    assert!((interval["low"].as_f64().unwrap() - 0.621_180_2).abs() < 1e-6, "{interval}");
+    assert!((interval["high"].as_f64().unwrap() - 0.962_638_8).abs() < 1e-6, "{interval}");
+    assert_eq!(value["top5_interval"], Value::Null, "always 1 with three classes");
+    assert_eq!(value["confusion"], serde_json::json!([[5, 0, 0], [0, 5, 0], [0, 2, 3]]));
+    let pair = serde_json::json!({ "class": "red", "predicted": "green", "images": 2 });
+    assert_eq!(value["most_confused"], serde_json::json!([pair]));
+    let [green, red] = [1, 2].map(|class| &value["classes"][class]);
+    assert_eq!(
+        (&green["class"], &green["recall"], &green["predicted"]),
+        (&"green".into(), &1.0.into(), &7.into())
+    );
+    assert!((green["precision"].as_f64().unwrap() - 5.0 / 7.0).abs() < 1e-12, "{green}");
+    assert_eq!((&red["recall"], &red["precision"], &red["correct"]), (&0.6.into(), &1.0.into(), &3.into()));
+    assert!(red["recall_interval"]["low"].as_f64().unwrap() < 0.6, "{red}");
+    let bins = value["calibration"]["bins"].as_array().unwrap();
+    assert_eq!(bins.iter().map(|bin| bin["images"].as_u64().unwrap()).sum::<u64>(), 15);
+    assert!(value["calibration"]["ece"].as_f64().unwrap() > 0.0);
+    assert_eq!((&value["temperature"], &value["against"]), (&Value::Null, &Value::Null));
+    let (out, _) = run(&args, 0);
+    assert!(out.contains("86.67 % (13 images), 95 % interval 62.12 to 96.26 %; error 13.33 %"), "{out}");
+    assert!(out.contains("2 of 5 images of red predicted as green") && out.contains("ECE "), "{out}");
+}
+
+#[test]
+fn tables_and_plots_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = save_model(folder.path(), "model.safetensors", &COLORS);
+    let data = confused(&folder.path().join("data"));
+    let out = folder.path().join("new/results");
+    let args = ["eval", &model, "--data", &data, "--split", "all", "--out", &path(&out)];
+    let (text, _) = run(&args, 0);
+    assert!(text.contains("confusion.csv"), "{text}");
+    let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
+    assert_eq!(read("confusion.csv"), "class,blue,green,red\nblue,5,0,0\ngreen,0,5,0\nred,0,2,3\n");
+    let classes = read("per-class.csv");
+    assert!(
+        classes.starts_with("class,images,correct,recall,recall_low,recall_high,predicted,"),
+        "{classes}"
+    );
+    assert!(classes.lines().nth(3).unwrap().starts_with("red,5,3,0.6,0.23"), "{classes}");
+    let predictions = read("predictions.csv");
+    assert_eq!(predictions.lines().count(), 16);
+    let wrong: Vec<&str> = predictions.lines().filter(|line| line.contains(",false,")).collect();
+    assert_eq!(wrong.len(), 2);
+    assert!(
+        wrong[0].starts_with("red/00.png,red,green,false,0.") && wrong[1].starts_with("red/01.png"),
+        "{wrong:?}"
+    );
+    for plot in ["calibration.svg", "confusion.svg"] {
+        assert!(read(plot).starts_with("<svg"), "{plot}");
+    }
+    let (value, _) = run_json(&[&args[..], &["--json"]].concat(), 0);
+    assert_eq!(value["files"].as_array().unwrap().len(), 5);
+    // A file in place of the folder.
+    let (_, err) = run(&["eval", &model, "--data", &data, "--out", &model], 1);
+    assert!(err.contains("cannot create the folder"), "{err}");
+}
+
+#[test]
+fn two_models_are_compared_on_the_same_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = save_model(folder.path(), "a.safetensors", &COLORS);
+    // Its weights are for the colors in another order, so that it confuses green and red.
+    let swapped = save_model(folder.path(), "b.safetensors", &["blue", "red", "green"]);
+    let data = images(&folder.path().join("data"), &COLORS, 5);
+    let out = path(&folder.path().join("out"));
+    let args = ["eval", &model, "--against", &swapped, "--data", &data, "--split", "all"];
+    let (value, _) = run_json(&[&args[..], &["--json", "--out", &out]].concat(), 0);
+    let against = &value["against"];
+    let counts = ["both_correct", "only_model_correct", "only_against_correct", "neither_correct"];
+    assert_eq!(counts.map(|name| against[name].as_u64().unwrap()), [5, 10, 0, 0]);
+    assert_eq!((&value["top1"], &against["top1_correct"]), (&1.0.into(), &5.into()));
+    assert!((against["difference"].as_f64().unwrap() - 10.0 / 15.0).abs() < 1e-12);
+    assert!(against["difference_interval"]["low"].as_f64().unwrap() > 0.3, "{against}");
+    assert!((against["mcnemar"]["exact_p"].as_f64().unwrap() - 2.0 / 1024.0).abs() < 1e-12, "{against}");
+    // (10 - 1)^2 / 10.
+    assert!((against["mcnemar"]["corrected_statistic"].as_f64().unwrap() - 8.1).abs() < 1e-12, "{against}");
+    let predictions = std::fs::read_to_string(folder.path().join("out/predictions.csv")).unwrap();
+    let red = predictions.lines().find(|line| line.starts_with("red/00.png")).unwrap();
+    assert!(red.starts_with("red/00.png,red,red,true,") && red.contains(",green,false,"), "{red}");
+    let (text, _) = run(&args, 0);
+    assert!(text.contains("66.67 points") && text.contains("p = 0.002 (exact)"), "{text}");
+    assert!(text.contains("compares two models, not two recipes"), "{text}");
+}
+
+#[test]
+fn a_model_is_compared_with_another_of_the_same_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = save_model(folder.path(), "a.safetensors", &COLORS);
+    let data = images(&folder.path().join("data"), &COLORS, 5);
+    let against = |other: &str, code| {
+        run(&["eval", &model, "--against", other, "--data", &data, "--split", "all"], code)
+    };
+    let (_, err) = against(&model, 2);
+    assert!(err.contains("compares the model with itself"), "{err}");
+    let copy = path(&folder.path().join("copy.safetensors"));
+    std::fs::copy(&model, &copy).unwrap();
+    let (out, err) = against(&copy, 0);
+    assert!(
+        err.contains("they are probably the same model") && out.contains("p = 1.000 (exact)"),
+        "{err}{out}"
+    );
+    let other = save_model(folder.path(), "other.safetensors", &["blue", "green", "yellow"]);
+    let (_, err) = against(&other, 4);
+    assert!(
+        err.contains("only in") && err.contains("yellow") && err.contains(": red") && err.contains("help: "),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_temperature_is_measured_on_images_that_it_was_not_fitted_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = save_model(folder.path(), "model.safetensors", &COLORS);
+    let data = confused(&folder.path().join("data"));
+    let args = ["eval", &model, "--data", &data, "--split", "all", "--temperature"];
+    let (value, _) = run_json(&[&args[..], &["--json"]].concat(), 0);
+    let found = &value["temperature"];
+    assert!(found["temperature"].as_f64().unwrap() > 0.0 && found["at_limit"].is_boolean(), "{found}");
+    assert_eq!((found["halves"].as_array().unwrap().len(), &found["fitted_on_images"]), (2, &15.into()));
+    assert!(
+        found["held_out"]["ece"].as_f64().unwrap() >= 0.0 && found["held_out"]["loss"].is_f64(),
+        "{found}"
+    );
+    let (out, _) = run(&args, 0);
+    assert!(out.contains("each half with the temperature of the other"), "{out}");
+    let one = images(&folder.path().join("one"), &["red"], 1);
+    let (_, err) = run(&["eval", &model, "--data", &one, "--split", "all", "--temperature"], 3);
+    assert!(err.contains("expected at least two to fit a temperature"), "{err}");
+}
+
+#[test]
+fn classes_without_images_have_no_recall() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = save_model(folder.path(), "model.safetensors", &COLORS);
+    images(&folder.path().join("data/train"), &COLORS, 2);
+    images(&folder.path().join("data/val"), &["blue", "green"], 2);
+    let data = path(&folder.path().join("data"));
+    let (value, err) = run_json(&["eval", &model, "--data", &data, "--json"], 0);
+    assert!(
+        err.contains("1 of the model's 3 classes have no images in split val") && err.contains(": red"),
+        "{err}"
+    );
+    let red = &value["classes"][2];
+    assert_eq!((&red["images"], &red["recall"], &red["precision"]), (&0.into(), &Value::Null, &Value::Null));
+    let (out, _) = run(&["eval", &model, "--data", &data], 0);
+    let row = out.lines().find(|line| line.starts_with("red")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["red", "0", "0", "-", "-", "-"]);
+    assert!(!out.contains("NaN"), "{out}");
+    let green = images(&folder.path().join("green"), &["green"], 3);
+    let (value, err) = run_json(&["eval", &model, "--data", &green, "--split", "all", "--json"], 0);
+    assert!(err.contains("all 3 images are of class `green`"), "{err}");
+    assert_eq!(value["classes"][1]["recall"], 1.0);
+}
+
+#[test]
+fn classes_in_another_order_are_matched_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let swapped = save_model(folder.path(), "b.safetensors", &["blue", "red", "green"]);
+    let data = images(&folder.path().join("data"), &COLORS, 2);
+    let (value, err) = run_json(&["eval", &swapped, "--data", &data, "--split", "all", "--json"], 0);
+    assert!(
+        err.contains("another order") && err.contains("class 1 is `green` here and `red` in the model"),
+        "{err}"
+    );
+    assert_eq!(value["confusion"], serde_json::json!([[2, 0, 0], [0, 0, 2], [0, 2, 0]]));
+    let pets = images(&folder.path().join("pets"), &["blue", "dog"], 2);
+    let (_, err) = run(&["eval", &swapped, "--data", &pets], 3);
+    assert!(err.contains("among the model's 3: dog; the data lacks the model's red, green"), "{err}");
 }

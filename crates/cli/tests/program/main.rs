@@ -3,13 +3,16 @@
 mod bench;
 mod classify;
 mod data;
+mod ensemble;
 mod evaluate;
+mod inspect;
 mod lr_find;
 mod output;
 mod plan_cluster;
 mod precision;
 mod quantize;
 mod recipes;
+mod reproduce;
 mod resume;
 mod settings;
 mod shell;

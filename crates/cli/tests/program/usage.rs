@@ -7,7 +7,7 @@ use assert_cmd::cargo::cargo_bin;
 use crate::support::{Colors, run, text};
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 22] = [
     &["demo"],
     &["recipe", "list"],
     &["recipe", "show"],
@@ -21,9 +21,12 @@ const COMMANDS: [&[&str]; 19] = [
     &["train"],
     &["edit"],
     &["lr-find"],
+    &["reproduce"],
     &["eval"],
     &["classify"],
+    &["inspect"],
     &["quantize"],
+    &["ensemble"],
     &["bench"],
     &["completions"],
     &["man"],

@@ -214,7 +214,9 @@ fn in_place(
         Operation::Activation(Activation::Relu) => activation::relu_backward(y, dy),
         Operation::Activation(Activation::Tanh) => activation::tanh_backward(y, dy),
         Operation::Activation(Activation::Logistic) => activation::logistic_backward(y, dy),
-        Operation::Dropout { rate, scale } => apply_dropout(position, dy, dropout, *rate, *scale, division),
+        Operation::Dropout { rate, scale } => {
+            apply_dropout(layer, dy, dropout, *rate, *scale, division.slices[position]);
+        }
         _ => unreachable!("the plan has only activations and dropout in place"),
     }
 }

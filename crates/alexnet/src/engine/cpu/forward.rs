@@ -11,7 +11,7 @@ use crate::engine::timings::{LayerTimings, Pass};
 use crate::net::{Activation, DropoutScale, Layer, Network, Operation, PoolKind};
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::conv::ConvWeights;
-use alexnet_kernels::geometry::{NormGeometry, PoolGeometry};
+use alexnet_kernels::geometry::{ChannelSlice, NormGeometry, PoolGeometry};
 use alexnet_kernels::hash::combine;
 use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::micro_batch::MicroBatch;
@@ -182,8 +182,8 @@ pub(super) const fn rows(first: usize, n: usize, values: usize) -> Range<usize> 
 }
 
 /// The keys of a dropout layer, one per image.
-pub(super) fn mask_keys(keys: &[u64], layer: usize) -> Vec<u64> {
-    keys.iter().map(|&key| combine(key, layer as u64)).collect()
+fn mask_keys(keys: &[u64], layer: &Layer) -> Vec<u64> {
+    keys.iter().map(|&key| combine(key, layer.random_key)).collect()
 }
 
 /// The factor of units that dropout keeps in training.
@@ -197,17 +197,16 @@ pub(super) fn training_scale(rate: f32, scale: DropoutScale) -> f32 {
 /// Multiplies values of a slice of the channels, or their gradients, by a dropout layer's masks in training and its factor at
 /// test time.
 pub(super) fn apply_dropout(
-    position: usize,
+    layer: &Layer,
     values: &mut [f32],
     dropout: Dropout<'_>,
     rate: f32,
     scale: DropoutScale,
-    division: &Division,
+    slice: ChannelSlice,
 ) {
     match (dropout, scale) {
         (Dropout::Training(keys), _) => {
-            let keys = mask_keys(keys, division.first_layer + position);
-            let slice = division.slices[position];
+            let keys = mask_keys(keys, layer);
             dropout::apply_slice(values, keys.len(), &keys, rate, training_scale(rate, scale), slice);
         }
         (Dropout::Test, DropoutScale::Test) => dropout::scale(values, 1.0 - rate),
@@ -221,7 +220,7 @@ fn in_place(position: usize, layer: &Layer, values: &mut [f32], dropout: Dropout
         Operation::Activation(Activation::Tanh) => activation::tanh(values),
         Operation::Activation(Activation::Logistic) => activation::logistic(values),
         Operation::Dropout { rate, scale } => {
-            apply_dropout(position, values, dropout, *rate, *scale, division)
+            apply_dropout(layer, values, dropout, *rate, *scale, division.slices[position]);
         }
         _ => unreachable!("the plan has only activations and dropout in place"),
     }

@@ -2,31 +2,15 @@
 
 mod calibration_plot;
 mod confusion_plot;
+mod contents;
 mod tables;
 
 use std::path::Path;
 
-use super::analysis::Analysis;
-use super::results::{ImageResult, Results};
-use crate::data::Split;
 use crate::error::Kind;
 use crate::files::atomic;
 use crate::{Error, Result};
-
-/// What the files contain.
-#[derive(Clone, Copy, Debug)]
-pub struct Export<'a> {
-    /// The results of each image.
-    pub results: &'a Results,
-    /// Their analysis.
-    pub analysis: &'a Analysis,
-    /// The evaluated images.
-    pub split: &'a Split,
-    /// The names of the classes.
-    pub classes: &'a [String],
-    /// The results of another model for the same images, with the same classes.
-    pub against: Option<&'a [ImageResult]>,
-}
+pub use contents::Export;
 
 /// The files that [`Export::write`] writes.
 pub const FILES: [&str; 5] =

@@ -2,7 +2,7 @@
 
 use csv::Writer;
 
-use super::Export;
+use super::contents::Export;
 use crate::eval::statistics::Interval;
 
 /// One row for each class.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::calibration::Calibration;
+use super::halves::halves;
 use super::temperature::{Temperature, temperature};
 
 /// A temperature, and how well temperatures calibrate images that they were not fitted on.
@@ -27,9 +28,7 @@ pub fn held_out_temperature(log_probabilities: &[f32], labels: &[usize]) -> Opti
     }
     let classes = log_probabilities.len() / labels.len();
     let row = |image: usize| &log_probabilities[image * classes..][..classes];
-    let mut order: Vec<usize> = (0..labels.len()).collect();
-    order.sort_by_key(|&image| labels[image]);
-    let halves = [0, 1].map(|half| order.iter().copied().skip(half).step_by(2).collect::<Vec<usize>>());
+    let halves = halves(labels);
     let fitted = halves.each_ref().map(|half| {
         let rows: Vec<f32> = half.iter().flat_map(|&image| row(image).iter().copied()).collect();
         let labels: Vec<usize> = half.iter().map(|&image| labels[image]).collect();

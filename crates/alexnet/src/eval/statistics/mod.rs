@@ -16,6 +16,7 @@
 mod bootstrap;
 mod calibration;
 mod confusion;
+mod halves;
 mod held_out;
 mod interval;
 mod mcnemar;
@@ -27,6 +28,7 @@ mod wilson;
 pub use bootstrap::{Bootstrap, Resamples, bca, bootstrap};
 pub use calibration::{BINS, Bin, Calibration};
 pub use confusion::{Confused, Confusion};
+pub(crate) use halves::halves;
 pub use held_out::{HeldOutTemperature, held_out_temperature};
 pub use interval::{Interval, LEVEL};
 pub use mcnemar::{McNemar, mcnemar};

@@ -40,8 +40,12 @@ impl QuantizedModel {
     pub fn engine(&self, batch: usize, threads: usize) -> Result<Box<dyn Engine>> {
         let mut engine =
             engine::open_quantized(Device::Cpu, &self.network, &Options::inference(batch, threads))?;
-        let agreement = if self.network.has_float_layers() { Agreement::Bytes } else { Agreement::Exact };
-        self.golden.verify(&mut *engine, &self.preprocess, agreement)?;
+        self.golden.verify(&mut *engine, &self.preprocess, self.agreement())?;
         Ok(engine)
+    }
+
+    /// How closely logits must agree with those in the file.
+    pub(in crate::model) fn agreement(&self) -> Agreement {
+        if self.network.has_float_layers() { Agreement::Bytes } else { Agreement::Exact }
     }
 }

@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 
 use alexnet_kernels::int8::Algorithm;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
 
 use super::contents::QuantizedModel;
 use super::header::{Entry, EntryForm, Header, values};
 use super::write::transformed_shape;
 use crate::engine::{FloatWeights, IntegerWeights, QuantizedLayer, QuantizedNetwork, WinogradWeights};
-use crate::files::container;
-use crate::model::parts::{File, Layers, OTHER_TENSORS, Rest};
+use crate::model::parts::{self, File, Layers, OTHER_TENSORS, Rest};
 use crate::net::Layer;
 use crate::{Error, Result};
 
@@ -24,7 +23,7 @@ pub(in crate::model) fn read(file: &File<'_>) -> Result<QuantizedModel> {
     Ok(QuantizedModel { recipe, classes, preprocess, network, summary, golden })
 }
 
-fn network(file: &SafeTensors<'_>, header: Header, layers: &Layers) -> Result<QuantizedNetwork> {
+fn network(file: &parts::Tensors<'_>, header: Header, layers: &Layers) -> Result<QuantizedNetwork> {
     let network = layers.network.clone();
     let expected: Vec<&str> = network.layers.iter().map(|layer| layer.name.as_str()).collect();
     let found: Vec<&str> = header.layers.iter().map(|entry| entry.layer.as_str()).collect();
@@ -46,7 +45,7 @@ fn network(file: &SafeTensors<'_>, header: Header, layers: &Layers) -> Result<Qu
 
 /// The tensors of a file, and which of them were read.
 struct Tensors<'a> {
-    file: &'a SafeTensors<'a>,
+    file: &'a parts::Tensors<'a>,
     read: HashSet<String>,
 }
 
@@ -109,7 +108,7 @@ impl Tensors<'_> {
 
     fn floats(&mut self, layer: &Layer, what: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let name = format!("{}.{what}", layer.name);
-        let (found, floats) = container::floats(self.file, &name)?;
+        let (found, floats) = self.file.floats(&name)?;
         check_shape(&name, &found, shape)?;
         self.read.insert(name);
         Ok(floats)
@@ -117,14 +116,15 @@ impl Tensors<'_> {
 
     fn array(&mut self, layer: &Layer, what: &str, dtype: Dtype, shape: &[usize]) -> Result<&[u8]> {
         let name = format!("{}.{what}", layer.name);
-        let (found, bytes) = container::array(self.file, &name, dtype)?;
+        let (found, bytes) = self.file.array(&name, dtype)?;
         check_shape(&name, &found, shape)?;
         self.read.insert(name);
         Ok(bytes)
     }
 
     fn check_all_read(&self) -> Result<()> {
-        match self.file.names().into_iter().filter(|name| !self.read.contains(*name)).min() {
+        let names = self.file.shapes().into_iter().map(|(name, _)| name);
+        match names.filter(|name| !self.read.contains(*name)).min() {
             Some(extra) => Err(Error::model(format!("tensor `{extra}` does not belong to any layer"))),
             None => Ok(()),
         }

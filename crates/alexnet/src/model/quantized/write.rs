@@ -8,17 +8,10 @@ use super::contents::QuantizedModel;
 use super::header::Header;
 use crate::Result;
 use crate::engine::{IntegerWeights, QuantizedLayer, WinogradWeights};
-use crate::files::container::{Array, Values, check_finite};
+use crate::files::container::Values;
 use crate::model::metadata::QUANTIZED_FORMAT_VERSION;
-use crate::model::save::{Shared, write};
+use crate::model::save::{FileContent, Part, Shared, json};
 use crate::net::{Layer, Operation};
-
-/// A named tensor of a layer.
-struct Part<'a> {
-    name: String,
-    shape: Vec<usize>,
-    values: Values<'a>,
-}
 
 impl QuantizedModel {
     /// Writes the model to a file atomically. Returns the digest that [`Model::digest`](crate::model::Model::digest) reads from
@@ -29,33 +22,30 @@ impl QuantizedModel {
     /// is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<String> {
         let path = path.as_ref();
+        self.content().map_err(|error| error.context(path.display()))?.write(path)
+    }
+
+    /// The content of the file.
+    ///
+    /// # Errors
+    /// Returns an error if the parts of the model do not fit each other.
+    pub(in crate::model) fn content(&self) -> Result<FileContent<'_>> {
         let Self { recipe, classes, preprocess, network, summary, golden } = self;
         let shared = Shared { recipe, classes, preprocess, summary, golden };
+        shared.check()?;
+        network.outputs()?;
         let layers = network.network.layers.iter().zip(&network.layers);
         let parts: Vec<Part<'_>> = layers.flat_map(|(layer, form)| parts(layer, form)).collect();
-        let check = || {
-            shared.check()?;
-            network.outputs()?;
-            parts.iter().try_for_each(|part| match part.values {
-                Values::F32(values) => check_finite(&part.name, values),
-                Values::I8(_) | Values::U8(_) | Values::I64(_) | Values::U64(_) | Values::Chunks(_) => Ok(()),
-            })
-        };
-        check().map_err(|error| error.context(path.display()))?;
-        let header =
-            serde_json::to_string(&Header::of(network)).expect("strings and numbers have a JSON form");
-        let arrays =
-            parts.iter().map(|part| Array { name: &part.name, shape: &part.shape, values: part.values });
-        write(path, QUANTIZED_FORMAT_VERSION, shared, Some(header), &arrays.collect::<Vec<_>>())
+        parts.iter().try_for_each(Part::check_finite)?;
+        let header = json(&Header::of(network));
+        Ok(FileContent::model(QUANTIZED_FORMAT_VERSION, shared, Some(header), parts))
     }
 }
 
 /// The tensors of a layer.
 fn parts<'a>(layer: &Layer, form: &'a QuantizedLayer) -> Vec<Part<'a>> {
-    let part = |what: &str, shape: Vec<usize>, values: Values<'a>| Part {
-        name: format!("{}.{what}", layer.name),
-        shape,
-        values,
+    let part = |what: &str, shape: Vec<usize>, values: Values<'a>| {
+        Part::new(format!("{}.{what}", layer.name), shape, values)
     };
     let channels = vec![layer.output.channels];
     match (form, layer.parameter_shapes()) {

@@ -23,13 +23,13 @@ const BETWEEN_MARKS: i32 = 34;
 
 /// An image.
 pub(super) struct Chart<'a> {
-    pub(super) title: &'static str,
+    pub(super) title: &'a str,
     pub(super) curves: &'a [Curve],
     pub(super) axis: Axis,
     pub(super) legend: Option<SeriesLabelPosition>,
     /// The horizontal axis, and its name.
     pub(super) across: Axis,
-    pub(super) what: &'static str,
+    pub(super) what: &'a str,
     /// Epochs and their last steps.
     pub(super) marks: &'a BTreeMap<usize, usize>,
     pub(super) highlight: Option<Highlight>,
@@ -99,9 +99,10 @@ impl Chart<'_> {
             let color = curve.color;
             let line = LineSeries::new(curve.points.iter().copied(), color.stroke_width(2));
             let drawn = chart.draw_series(line)?;
-            drawn
-                .label(curve.label)
-                .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 20, y)], color.stroke_width(3)));
+            if !curve.label.is_empty() {
+                let key = move |(x, y)| PathElement::new(vec![(x, y), (x + 20, y)], color.stroke_width(3));
+                drawn.label(curve.label.as_ref()).legend(key);
+            }
             if curve.points.len() <= DOTS {
                 chart.draw_series(curve.points.iter().map(|&point| Circle::new(point, 3, color.filled())))?;
             }

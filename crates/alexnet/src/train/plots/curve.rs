@@ -1,5 +1,7 @@
 //! Curves: smoothed, and thinned out to what a screen shows.
 
+use std::borrow::Cow;
+
 use plotters::style::RGBColor;
 
 pub(super) const TRAINING: RGBColor = RGBColor(31, 119, 180);
@@ -14,7 +16,7 @@ pub type Points = Vec<(f64, f64)>;
 
 /// A line in a chart.
 pub(super) struct Curve {
-    pub(super) label: &'static str,
+    pub(super) label: Cow<'static, str>,
     pub(super) color: RGBColor,
     pub(super) points: Points,
     /// The values before smoothing.
@@ -22,15 +24,15 @@ pub(super) struct Curve {
 }
 
 impl Curve {
-    pub(super) fn plain(label: &'static str, color: RGBColor, points: Points) -> Self {
-        Self { label, color, points: thinned(&points), raw: Vec::new() }
+    pub(super) fn plain(label: impl Into<Cow<'static, str>>, color: RGBColor, points: Points) -> Self {
+        Self { label: label.into(), color, points: thinned(&points), raw: Vec::new() }
     }
 
     /// A smoothed curve, over the values themselves in a pale tone.
-    pub(super) fn measured(label: &'static str, color: RGBColor, points: Points) -> Self {
+    pub(super) fn measured(label: impl Into<Cow<'static, str>>, color: RGBColor, points: Points) -> Self {
         let smooth = smooth(&points);
         let raw = if smooth == points { Vec::new() } else { thinned(&points) };
-        Self { label, color, points: thinned(&smooth), raw }
+        Self { label: label.into(), color, points: thinned(&smooth), raw }
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = f64> + '_ {

@@ -3,6 +3,7 @@
 mod axis;
 mod chart;
 mod curve;
+mod figure;
 mod scaling;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::files::atomic;
 use crate::{Error, Result};
 
 pub use self::curve::{Points, thinned};
+pub use self::figure::{Figure, NamedCurve, draw_figure};
 pub use self::scaling::draw_scaling;
 
 /// Draws the curves of `lines`, the whole training so far, into `folder`, which is created if it is missing. Each file is

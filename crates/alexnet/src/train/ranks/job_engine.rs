@@ -18,7 +18,8 @@ use crate::model::Golden;
 use crate::net::{Algorithm, Network, Recipe};
 use crate::parallel::traffic::SentBytes;
 use crate::parallel::{self, NetworkSplit};
-use crate::train::config::Config;
+use crate::train::config::{Config, RunFolder};
+use crate::train::origin::{Origin, key_layers};
 use crate::train::training_images::TrainingImages;
 use crate::{Error, Result};
 
@@ -224,11 +225,11 @@ impl Drop for JobEngine {
 /// Opens the engine of any rank, and checks that all ranks train the same.
 pub(super) fn join(config: &Config) -> Result<(Network, Member, Team)> {
     let shares = Shares::new(config)?;
-    let network = Network::new(&config.recipe, config.dataset.classes.len())?;
+    let team = Team::new(&config.job.transport);
+    let network = network(config, &team)?;
     let split = NetworkSplit::new(&network, shares.grid)?;
     check_algorithm(config.recipe.optimizer.algorithm, &shares)?;
     let (job, options) = (&config.job, shares.options(config));
-    let team = Team::new(&job.transport);
     let channels = (&job.transport, &team.traffic);
     let engine = parallel::open(Device::Cpu, &network, shares.grid, channels, &options)?;
     if team.has_others() {
@@ -236,6 +237,21 @@ pub(super) fn join(config: &Config) -> Result<(Network, Member, Team)> {
     }
     let member = Member::new(engine, split, shares, job, &team)?;
     Ok((network, member, team))
+}
+
+/// The network of a training. A resumed run keys random numbers as it started.
+fn network(config: &Config, team: &Team) -> Result<Network> {
+    let mut network = Network::new(&config.recipe, config.dataset.classes.len())?;
+    // The run folder is the root's, so the root decides.
+    let version = match &config.run {
+        RunFolder::Resume { folder, .. } if config.job.transport.rank() == 0 => {
+            Origin::read(folder)?.format_version
+        }
+        RunFolder::Resume { .. } | RunFolder::New(_) | RunFolder::Over(_) => Origin::FORMAT_VERSION,
+    };
+    let version = if team.has_others() { team.world.all_gather_values(&version)?[0] } else { version };
+    key_layers(&mut network, version);
+    Ok(network)
 }
 
 /// Returns an error if the algorithm needs whole layers, and layers are divided among ranks.

@@ -169,7 +169,7 @@ impl Member {
         };
         let share = Share { index: grid.shard(), of: grid.shards() };
         let part = Part { world: &self.world, share, reports, in_step };
-        let judge = Classifier { engine: &mut *self.engine, preprocess };
+        let judge = Classifier { engine: &mut *self.engine, preprocess, weight: 1.0 };
         evaluate_shared(&mut [judge], images, views, workers, part, on_batch)
     }
 

@@ -176,7 +176,7 @@ fn origin(config: &Config) -> Origin {
 
 /// Updates `run.json` with the place of the images and the options, and reports what differs from before.
 fn update_origin(config: &Config, before: &Origin, reporter: &mut Reporter<'_>) -> Result<()> {
-    let now = Origin { init: before.init.clone(), ..origin(config) };
+    let now = Origin { format_version: before.format_version, init: before.init.clone(), ..origin(config) };
     if let Some(difference) = before.requests.difference(&now.requests) {
         reporter.info(&format!("changed options: {difference}"));
     }

@@ -1,0 +1,92 @@
+//! Comparisons of pairs.
+
+use super::evaluation::EnsembleRecord;
+use super::results::{ImagePairs, Pair, SeedPairs, Unit};
+use super::speed::SpeedArm;
+use crate::eval::statistics::{Interval, bca, mcnemar, paired_difference, sign_flip};
+
+/// Compares accuracies, given from 0 to 1 by seed.
+pub(super) fn accuracies(with: &[f64], without: &[f64]) -> SeedPairs {
+    let pairs = with.iter().zip(without).enumerate().map(|(seed, (with, without))| {
+        let (with, without) = (100.0 * with, 100.0 * without);
+        Pair { seed: seed as u64, with, without, difference: with - without }
+    });
+    of_seeds(Unit::Points, pairs.collect(), None, 0)
+}
+
+/// Compares epochs until the training error has fallen to the target.
+pub(super) fn speeds(with: &SpeedArm, without: &SpeedArm) -> SeedPairs {
+    let runs = || with.runs.iter().zip(&without.runs);
+    let epochs = |arm: &SpeedArm, i: usize| {
+        let run = &arm.runs[i];
+        run.reached.unwrap_or(run.record.epochs as f64)
+    };
+    let pairs = runs().enumerate().map(|(i, (fast, _))| {
+        let (with, without) = (epochs(with, i), epochs(without, i));
+        Pair { seed: fast.seed, with, without, difference: without - with }
+    });
+    let pairs: Vec<Pair> = pairs.collect();
+    let total = |of: fn(&Pair) -> f64| pairs.iter().map(of).sum::<f64>();
+    let ratio = total(|pair| pair.without) / total(|pair| pair.with).max(f64::MIN_POSITIVE);
+    let unreached =
+        runs().flat_map(|(with, without)| [with, without]).filter(|run| run.reached.is_none()).count();
+    of_seeds(Unit::Epochs, pairs, Some(ratio), unreached)
+}
+
+fn of_seeds(unit: Unit, pairs: Vec<Pair>, ratio: Option<f64>, unreached: usize) -> SeedPairs {
+    let differences: Vec<f64> = pairs.iter().map(|pair| pair.difference).collect();
+    let mean_difference = differences.iter().sum::<f64>() / differences.len().max(1) as f64;
+    let is_testable = differences.len() > 1;
+    SeedPairs {
+        unit,
+        pairs,
+        mean_difference,
+        interval: bca(&differences),
+        sign_flip: is_testable.then(|| sign_flip(&differences)),
+        ratio,
+        unreached,
+    }
+}
+
+/// Compares an ensemble with its best member.
+pub(super) fn ensemble(record: &EnsembleRecord) -> ImagePairs {
+    let EnsembleRecord { members, best, ensemble, paired } = record;
+    let percent = |share: f64| 100.0 * share;
+    let (best_seed, best) = &members[*best];
+    let Interval { low, high } = paired_difference(*paired);
+    ImagePairs {
+        images: ensemble.images,
+        ensemble: percent(ensemble.top1_share()),
+        members: members.iter().map(|(_, member)| percent(member.top1_share())).collect(),
+        best_seed: *best_seed,
+        difference: percent(ensemble.top1_share() - best.top1_share()),
+        interval: Interval { low: percent(low), high: percent(high) },
+        mcnemar_p: mcnemar(paired.only_first, paired.only_second).exact_p,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_positive_difference_means_that_the_ingredient_helps() {
+        let found = accuracies(&[0.75, 0.5], &[0.5, 0.375]);
+        assert_eq!(found.pairs[0], Pair { seed: 0, with: 75.0, without: 50.0, difference: 25.0 });
+        assert_eq!(found.mean_difference, 18.75);
+        assert_eq!(found.sign_flip.map(|test| test.p), Some(0.5), "two pairs cannot show less");
+        assert!(found.interval.is_some_and(|interval| interval.contains(18.75)));
+    }
+
+    #[test]
+    fn one_seed_has_neither_an_interval_nor_a_test() {
+        let found = accuracies(&[0.75], &[0.5]);
+        assert_eq!((found.mean_difference, found.interval, found.sign_flip), (25.0, None, None));
+    }
+
+    #[test]
+    fn six_equal_signs_are_the_fewest_for_significance() {
+        let found = accuracies(&[0.6; 6], &[0.5, 0.51, 0.52, 0.53, 0.54, 0.55]);
+        assert_eq!(found.sign_flip.map(|test| test.p), Some(2.0 / 64.0));
+    }
+}

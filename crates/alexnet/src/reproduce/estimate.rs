@@ -1,0 +1,99 @@
+//! The expected time of a reproduction, from finished trainings and from a few steps of the others.
+
+use super::folder::Folder;
+use super::plan::{Plan, PlannedArm, Remaining};
+use super::record::RunRecord;
+use super::settings::Settings;
+use super::trainer::finished;
+use crate::Result;
+use crate::data::Split;
+use crate::engine::{self, Batch, Device, Options, Pass, Update};
+use crate::net::{Network, Recipe};
+use crate::train::init::initialize;
+
+/// Steps that are timed, after one that is not.
+const STEPS: usize = 2;
+
+/// Seconds per image.
+#[derive(Clone, Copy, Debug)]
+struct PerImage {
+    training: f64,
+    inference: f64,
+}
+
+/// Counts what remains to be trained, and estimates the time.
+///
+/// # Errors
+/// Returns an error if an arm's engine cannot be opened, for example because there is too little memory.
+pub(super) fn remaining(plan: &Plan, settings: &Settings, folder: &Folder) -> Result<Remaining> {
+    let mut remaining = Remaining { runs: plan.runs(), complete: 0, seconds: 0.0 };
+    let seeds = 0..settings.seeds as u64;
+    for planned in &plan.arms {
+        let runs = seeds.clone().map(|seed| finished(&folder.run(&planned.arm.name, seed)));
+        add(&mut remaining, settings, planned, planned.arm.recipe.schedule.epochs, runs)?;
+    }
+    for planned in plan.speed.iter().flat_map(|speed| &speed.arms) {
+        let name = &planned.arm.name;
+        let runs = seeds.clone().map(|seed| finished(&folder.run(name, seed)));
+        add(&mut remaining, settings, planned, planned.arm.recipe.schedule.epochs, runs)?;
+        let tried = settings.rates.rates.iter().map(|&rate| finished(&folder.rate(name, rate)));
+        add(&mut remaining, settings, planned, settings.rates.epochs, tried)?;
+    }
+    Ok(remaining)
+}
+
+/// Adds the trainings of an arm.
+fn add(
+    remaining: &mut Remaining,
+    settings: &Settings,
+    planned: &PlannedArm,
+    epochs: usize,
+    runs: impl Iterator<Item = Option<RunRecord>>,
+) -> Result<()> {
+    let runs: Vec<Option<RunRecord>> = runs.collect();
+    let done: Vec<&RunRecord> = runs.iter().flatten().collect();
+    let left = runs.len() - done.len();
+    remaining.complete += done.len();
+    if left == 0 {
+        return Ok(());
+    }
+    let seconds = match done.len() {
+        0 => expected(settings, &planned.arm.recipe, epochs)?,
+        n => done.iter().map(|run| run.seconds).sum::<f64>() / n as f64,
+    };
+    remaining.seconds += left as f64 * seconds;
+    Ok(())
+}
+
+/// The expected seconds of a training and its evaluations.
+fn expected(settings: &Settings, recipe: &Recipe, epochs: usize) -> Result<f64> {
+    let PerImage { training, inference } = measure(settings, recipe)?;
+    let images = |split: Option<&Split>| split.map_or(0, Split::len) as f64;
+    let (train, val) = (images(settings.dataset.train().ok()), images(settings.dataset.val()));
+    let epoch = train * training + val * inference;
+    // The best model is evaluated at the end of the training, and then the last.
+    Ok(epochs as f64 * epoch + 2.0 * val * recipe.evaluation.views as f64 * inference)
+}
+
+/// Times a few steps on gray images.
+fn measure(settings: &Settings, recipe: &Recipe) -> Result<PerImage> {
+    let network = Network::new(recipe, settings.dataset.classes.len())?;
+    let size = recipe.optimizer.batch;
+    let images = vec![0.5; size * network.input.len()];
+    let labels: Vec<u32> = (0..size).map(|i| (i % network.classes) as u32).collect();
+    let keys: Vec<u64> = (0..size as u64).collect();
+    let mut engine = engine::open(Device::Cpu, network, &Options::training(size, settings.threads))?;
+    engine.load(&initialize(engine.network(), 0)?)?;
+    let (batch, update) = (Batch::whole(&images, &labels, &keys), Update::new(&recipe.optimizer, 0.0));
+    engine.step(&batch, &update)?;
+    let mut least = PerImage { training: f64::INFINITY, inference: f64::INFINITY };
+    for _ in 0..STEPS {
+        let begin = std::time::Instant::now();
+        engine.step(&batch, &update)?;
+        let per_image = |seconds: f64| seconds / size as f64;
+        let forward = engine.timings().entries().iter().filter(|timing| timing.pass == Pass::Forward);
+        least.training = least.training.min(per_image(begin.elapsed().as_secs_f64()));
+        least.inference = least.inference.min(per_image(forward.map(|timing| timing.seconds).sum()));
+    }
+    Ok(least)
+}

@@ -1,0 +1,90 @@
+//! The output folder: `reproduce.json`, `arms/NAME/seed-K/`, `rates/NAME/RATE/`, the results, and `lock`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::record::Record;
+use crate::error::{Kind, shell};
+use crate::files::json;
+use crate::train::lock::lock;
+use crate::{Error, Result};
+
+const RECORD: &str = "reproduce.json";
+
+/// The output folder, locked.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Opens a new folder, or one of an earlier call with the same settings.
+    ///
+    /// # Errors
+    /// Returns an error if the folder holds other files or a reproduction with other settings, if another process uses it, or if
+    /// it cannot be written to.
+    pub(super) fn open(path: &Path, record: &Record) -> Result<Self> {
+        let file = path.join(RECORD);
+        let is_empty = || std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
+        if !file.is_file() && !is_empty() && !is_only_locked(path) {
+            return Err(Error::usage(format!("{} already holds other files", path.display()))
+                .help("choose another folder with --out"));
+        }
+        std::fs::create_dir_all(path).map_err(|error| {
+            Error::io(path, "create the folder", &error).help("choose a writable folder with --out")
+        })?;
+        let lock = lock(path, |_| "wait until it ends, or choose another folder with --out".to_owned())?;
+        if !file.is_file() {
+            json::write(&file, record)?;
+        }
+        let before: Record = json::read(&file, "file of `alexnet reproduce`")
+            .map_err(|error| Error { kind: Kind::Model, ..error })?;
+        if before.format_version > Record::FORMAT_VERSION {
+            return Err(Error::model(format!(
+                "{}: format version {}; this program reads up to version {}",
+                file.display(),
+                before.format_version,
+                Record::FORMAT_VERSION
+            ))
+            .help("update the program"));
+        }
+        match before.difference(record) {
+            None => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Some(difference) => Err(Error::usage(format!(
+                "cannot continue the reproduction in {}: these settings differ: {difference}",
+                path.display()
+            ))
+            .help(format!("restore the settings, or choose another folder: `--out {}`", shell(next(path))))),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The run folder of an arm and a seed.
+    pub(super) fn run(&self, arm: &str, seed: u64) -> PathBuf {
+        self.path.join("arms").join(arm).join(format!("seed-{seed}"))
+    }
+
+    /// The run folder of an arm at a learning rate that is tried.
+    pub(super) fn rate(&self, arm: &str, rate: f32) -> PathBuf {
+        self.path.join("rates").join(arm).join(rate.to_string())
+    }
+}
+
+/// Whether a call before this one was stopped after it had locked the folder.
+fn is_only_locked(path: &Path) -> bool {
+    crate::model::layout::is_unused(path)
+}
+
+/// A folder name that is not used.
+fn next(path: &Path) -> PathBuf {
+    let numbered = (2..).map(|n: usize| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!("-{n}"));
+        PathBuf::from(name)
+    });
+    numbered.into_iter().find(|path| !path.exists()).unwrap_or_else(|| path.to_owned())
+}

@@ -1,0 +1,47 @@
+//! The claims of the paper, tested: an ingredient against its absence, over several seeds, with honest statistics.
+//!
+//! An [`Experiment`] compares arms: a recipe, and the recipe with named edits. Both train with the same seeds: the same initial
+//! weights where shapes agree, the same order of images, the same dropout masks. The recipe itself, the control, is trained
+//! once for all experiments.
+//!
+//! | file | contents |
+//! |---|---|
+//! | [`experiment`] | the experiments, and what the paper and others found |
+//! | [`arms`], [`columns`] | recipes with named edits |
+//! | [`settings`], [`plan`] | what to compare; the arms, the runs, what they can show |
+//! | `estimate` | the expected time |
+//! | `folder`, `record` | the output folder, and what its files record |
+//! | [`observer`] | progress |
+//! | `trainer` | one training, started or resumed |
+//! | [`speed`] | epochs until the training error falls to 25 %, and the choice of learning rates |
+//! | `evaluation` | accuracies of trained models |
+//! | `run` | everything in order |
+//! | [`results`], `compare`, `table`, `plots` | the results: JSON, tables, curves |
+
+pub mod arms;
+pub mod columns;
+mod compare;
+mod estimate;
+mod evaluation;
+pub mod experiment;
+mod folder;
+pub mod observer;
+pub mod plan;
+mod plots;
+mod record;
+pub mod results;
+mod run;
+pub mod settings;
+pub mod speed;
+mod table;
+mod trainer;
+
+pub use experiment::Experiment;
+pub use observer::{Event, Observer};
+pub use plan::Plan;
+pub use results::Results;
+pub use run::reproduce;
+pub use settings::{RateSearch, Selection, Settings};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! Progress of a reproduction.
+
+use std::ops::ControlFlow;
+
+use super::plan::Plan;
+use crate::train;
+
+/// Receives the events of a reproduction.
+pub trait Observer: Send {
+    /// Called for every event, in order. `Break` stops the reproduction after a checkpoint.
+    fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()>;
+}
+
+impl<F: FnMut(&Event<'_>) -> ControlFlow<()> + Send> Observer for F {
+    fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        self(event)
+    }
+}
+
+/// What happens in a reproduction.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The plan, before anything is trained.
+    Planned(&'a Plan),
+    /// A training starts, or resumes.
+    RunStarted(RunStarted<'a>),
+    /// An event of this training.
+    Training(&'a train::Event<'a>),
+    /// A pass over the validation images starts.
+    EvaluationStarted(EvaluationStarted<'a>),
+    /// This many more images have been evaluated.
+    EvaluationAdvanced(usize),
+}
+
+/// The start of a training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RunStarted<'a> {
+    /// What is trained: the arm and the seed.
+    pub name: &'a str,
+    /// Trainings that are complete.
+    pub complete: usize,
+    /// All trainings.
+    pub runs: usize,
+    /// Whether it resumes.
+    pub is_resumed: bool,
+}
+
+/// The start of a pass over the validation images.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct EvaluationStarted<'a> {
+    /// What is evaluated.
+    pub name: &'a str,
+    /// The number of images.
+    pub images: usize,
+}

@@ -1,0 +1,67 @@
+//! The file of a figure.
+
+use std::path::{Path, PathBuf};
+
+use super::render;
+use alexnet::error::{Kind, shell};
+use alexnet::files::atomic;
+use alexnet::{Error, Result};
+
+/// A file for a figure, in the format of its extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FigureFile {
+    /// The path.
+    pub(crate) path: PathBuf,
+    format: FigureFormat,
+}
+
+/// The format of a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FigureFormat {
+    Svg,
+    Png,
+}
+
+impl FigureFile {
+    /// The format follows from the extension; an error says which are possible.
+    pub(crate) fn new(path: PathBuf) -> std::result::Result<Self, String> {
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        let format = match extension.as_deref() {
+            Some("svg") => FigureFormat::Svg,
+            Some("png") => FigureFormat::Png,
+            Some(_) | None => return Err("expected a file name that ends in .svg or .png".to_owned()),
+        };
+        Ok(Self { path, format })
+    }
+
+    /// Checks that the folder exists, and that the file is none of `inputs`, before any work.
+    pub(super) fn check(&self, inputs: &[PathBuf]) -> Result<()> {
+        let folder = match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            Some(_) | None => Path::new("."),
+        };
+        if !folder.is_dir() {
+            return Err(Error::usage(format!("{}: no folder {}", self.path.display(), folder.display()))
+                .help(format!("create it: `mkdir -p {}`", shell(folder))));
+        }
+        let Ok(own) = self.path.canonicalize() else { return Ok(()) };
+        match inputs.iter().find(|input| input.canonicalize().is_ok_and(|input| input == own)) {
+            None => Ok(()),
+            Some(input) => Err(Error::usage(format!("--out {} is one of the images", input.display()))
+                .help("choose another name for the figure")),
+        }
+    }
+
+    /// Writes a figure, atomically.
+    pub(super) fn write(&self, svg: &str) -> Result<()> {
+        let png =
+            match self.format {
+                FigureFormat::Svg => None,
+                FigureFormat::Png => Some(render::png(svg).map_err(|error| {
+                    Error::new(Kind::Runtime, format!("{}: {error}", self.path.display()))
+                })?),
+            };
+        let bytes = png.as_deref().unwrap_or(svg.as_bytes());
+        atomic::replace(&self.path, |out| out.write_all(bytes))
+    }
+}

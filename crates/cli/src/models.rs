@@ -1,0 +1,34 @@
+//! Model files that are named on the command line.
+
+use std::path::{Path, PathBuf};
+
+use alexnet::error::shell;
+use alexnet::{Error, Result};
+
+/// The absolute path of a model file, without symbolic links.
+pub(crate) fn canonical(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Rejects a model that is named twice: it would count double in the average.
+pub(crate) fn check_each_once<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    let mut places = Vec::new();
+    for path in paths {
+        let place = canonical(path);
+        if places.contains(&place) {
+            return Err(Error::usage(format!("{} is named twice", path.display()))
+                .help("name each model of an ensemble once"));
+        }
+        places.push(place);
+    }
+    Ok(())
+}
+
+/// Rejects an output that exists: it may be a model.
+pub(crate) fn check_new(out: &Path) -> Result<()> {
+    match out.symlink_metadata() {
+        Err(_) => Ok(()),
+        Ok(_) => Err(Error::usage(format!("{} exists already", out.display()))
+            .help(format!("choose another name, or delete it: `rm {}`", shell(out)))),
+    }
+}
