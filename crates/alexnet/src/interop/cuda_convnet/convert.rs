@@ -190,7 +190,7 @@ fn input(
     let color_noise = training.color_noise.unwrap_or(0.0);
     gaps.push(difference(
         format!(
-            "Assumed: images of {square} pixels, {}, and {}",
+            "Assumed: batches of {BATCH} images of {square} pixels, {}, and {}",
             if is_cropped {
                 format!("random crops of {crop} and flips")
             } else {
@@ -201,7 +201,7 @@ fn input(
                 None => "no color noise".to_owned(),
             }
         ),
-        "The program's options and data files have the sizes and the augmentation, not its network files",
+        "The program's options and data files have these, not its network files",
     ));
     Ok((
         Input { square, crop, orientation: Orientation::Exif, mean: Mean::Image, divisor: 1.0, std: None },
@@ -338,8 +338,8 @@ fn schedule(
         }
     };
     gaps.push(difference(
-        format!("Assumed: {EPOCHS} epochs of batches of {BATCH}"),
-        "The program's options have the number of epochs and the batch, not its network files",
+        format!("Assumed: {EPOCHS} epochs"),
+        "The program's options have the number of epochs, not its network files",
     ));
     Schedule { epochs: EPOCHS, warm_up_epochs: None, lr: curve }
 }

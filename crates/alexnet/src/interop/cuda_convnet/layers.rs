@@ -322,7 +322,9 @@ fn neuron(entry: &Entry<'_, '_>) -> Result<Option<Activation>> {
 
 /// Returns the first key whose values differ in two parts of a layer.
 pub(super) fn different_key<'a>(a: &Layer<'_, 'a>, b: &Layer<'_, 'a>) -> Option<&'a str> {
-    let is_own = |key: &str| ["inputs", "gpu"].iter().any(|own| key.eq_ignore_ascii_case(own));
+    let is_own = |key: &str| {
+        ["inputs", "gpu", "partialSum", "sumWidth"].iter().any(|own| key.eq_ignore_ascii_case(own))
+    };
     let sections = [(Some(a.section), Some(b.section)), (a.parameters, b.parameters)];
     sections.into_iter().filter_map(|(a, b)| Some((a?, b?))).find_map(|(a, b)| {
         let differs = |key: &str| a.find(key).map(|entry| entry.text) != b.find(key).map(|entry| entry.text);

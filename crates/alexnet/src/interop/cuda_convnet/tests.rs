@@ -144,6 +144,11 @@ inputs=labels,probs
 
 /// The parameters of that network, with a comment after a value.
 fn parameters() -> String {
+    parameters_with(2)
+}
+
+/// The parameters if parts of fc1 have this number of inputs.
+fn parameters_with(fc_inputs: usize) -> String {
     let rates = |name: &str, inputs: usize, eps: &str, decay: &str| {
         let list = |value: &str| vec![value; inputs].join(",");
         let mut text = String::new();
@@ -160,7 +165,7 @@ fn parameters() -> String {
     let mut text = rates("conv1", 1, "0.01", "0.004");
     text += &rates("conv2", 2, "0.01", "0");
     text += &rates("conv3", 1, "0.005", "0.004");
-    text += &rates("fc1", 2, "0.01", "0.004");
+    text += &rates("fc1", fc_inputs, "0.01", "0.004");
     text += "[fc5]\nepsW=0.01,0.01\nepsB=0.01\nmomW=0.9,0.9\nmomB=0.9\nwc=0.004,0.004\n";
     text += "[norm1a]\nscale=0.001\npow=0.75\nminDiv=2\n[norm1b]\nscale=0.001\npow=0.75\nminDiv=2\n";
     text + "[hs1a]\nenable=true\n[hs1b]\nenable=true\n[logprob]\ncoeff=1\ntopk=5\n"
@@ -264,10 +269,7 @@ fn columns_that_never_exchange_end_in_convolutions_over_the_whole_map() {
     let layers = LAYERS
         .replace("inputs=conv3a,conv3b", "inputs=conv3a")
         .replace("inputs=conv3b,conv3a", "inputs=conv3b");
-    let parameters = parameters().replace("epsW=0.01,0.01\nepsB=0.02", "epsW=0.01\nepsB=0.02");
-    let parameters = parameters
-        .replace("momW=0.9,0.9\nmomB=0.9\nwc=0.004,0.004\n[fc1b]", "momW=0.9\nmomB=0.9\nwc=0.004\n[fc1b]");
-    let converted = converted(&layers, &parameters).unwrap();
+    let converted = converted(&layers, &parameters_with(1)).unwrap();
     let Spec::Conv(conv) = spec(&converted, "fc4") else { panic!("{:?}", spec(&converted, "fc4")) };
     // 224 pixels are 111 after conv1 and 55 after pool1.
     assert_eq!((conv.kernel, conv.groups, conv.maps), (55, 2, 20));
@@ -394,8 +396,8 @@ fn what_recipes_lack_is_named() {
         "Momentum 0.9 in all layers, also in [conv1a]",
         "Unused: [conv9] of params.cfg",
         "No dropout in [hs1a], [hs1b]",
-        "Assumed: 90 epochs of batches of 128",
-        "Assumed: images of 256 pixels, random crops of 224 and flips, and no color noise",
+        "Assumed: 90 epochs",
+        "Assumed: batches of 128 images of 256 pixels, random crops of 224 and flips, and no color noise",
     ] {
         assert!(gaps.contains(&part), "{part}: {gaps:#?}");
     }
@@ -439,7 +441,7 @@ fn malformed_layers_are_refused_with_their_lines() {
     refused("initW=0.03", "initW=1e999", "expected a number from 0 to 1000");
     refused("filters=6,6", "filters=6,7", "expected the same value for all inputs");
     refused("filters=6,6", "filters=6,6,6", "expected 2 values, one for each input");
-    refused("channels=6\n", "channels=5\n", "`channels` of [conv3a] differs from that of");
+    refused("channels=6\n", "channels=5\n", "`channels` differs from that of [conv3a]");
     refused("keep=0.7\n", "keep=0\n", "expected a probability above 0");
     refused("neuron=logistic", "neuron=softrelu", "expected ident, relu, logistic or tanh[1,1]");
     refused("neuron=tanh[1,1]", "neuron=tanh[1.7,0.6]", "expected ident, relu, logistic or tanh[1,1]");
@@ -450,7 +452,7 @@ fn malformed_layers_are_refused_with_their_lines() {
 
 #[test]
 fn networks_that_are_no_chain_of_columns_are_refused() {
-    refused("inputs=conv3a,conv3b", "inputs=conv3a,hs1b", "form a cycle: ");
+    refused("inputs=conv2a\n", "inputs=hs1a\n", "form a cycle: ");
     refused(
         "inputs=data\nchannels=3\nfilters=4",
         "inputs=conv1a\nchannels=3\nfilters=4",
@@ -459,7 +461,7 @@ fn networks_that_are_no_chain_of_columns_are_refused() {
     refused("inputs=conv3a,conv3b", "inputs=conv3a", "it uses 1 of 2 columns");
     refused("inputs=conv3b,conv3a", "inputs=conv3b,conv3b", "expected every input once");
     refused("inputs=conv2a\n", "inputs=conv2b\n", "[conv2a]: no layer uses its outputs");
-    refused("inputs=norm1a", "inputs=conv1a", "of the same layer as");
+    refused("inputs=norm1a", "inputs=conv1a", "[pool1a]: `type` differs from that of [norm1a]");
     refused("filters=4\n", "filters=5\n", "`filters` differs from that of");
     refused("groups=2\n", "groups=1\n", "`groups` differs from that of [conv3a], the part of another column");
     refused("inputs=labels,probs", "inputs=labels", "1 inputs, expected 2");

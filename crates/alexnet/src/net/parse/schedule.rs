@@ -68,11 +68,16 @@ fn warm_up(entry: &Entry<'_>, epochs: usize) -> Result<usize> {
 fn lr(table: &Table<'_>) -> Result<LrSchedule> {
     let mut given = Vec::new();
     for fall in Fall::ALL {
-        if let Some(entry) = table.find(fall.key()) {
+        let Some(entry) = table.find(fall.key()) else { continue };
+        let is_set = match fall {
             // An empty list of epochs is as good as none.
-            if !matches!(fall, Fall::AtEpochs) || !at_epochs(&entry)?.is_empty() {
-                given.push((fall, entry));
-            }
+            Fall::AtEpochs => !at_epochs(&entry)?.is_empty(),
+            // An error in it comes before that of two schedules.
+            Fall::Plateau => table.find(fall.key()).map(plateau).transpose()?.is_some(),
+            Fall::Linear | Fall::Cosine | Fall::Exponential | Fall::Staircase => true,
+        };
+        if is_set {
+            given.push((fall, entry));
         }
     }
     if let [(first, entry), (second, _), ..] = given.as_slice() {
