@@ -8,7 +8,7 @@ use crate::data::Image;
 /// How weights become gray levels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Contrast {
+pub enum Levels {
     /// One scale for all kernels: `127.5 + 127.5 w / m`, rounded, where `m` is the largest magnitude of all weights.
     #[default]
     Shared,
@@ -27,7 +27,7 @@ const BACKGROUND: u8 = 255;
 
 /// The arrangement of a column's kernels: row by row, in the order of the maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grid {
+pub struct KernelGrid {
     /// Kernels in a row.
     pub per_row: usize,
     /// Rows.
@@ -38,7 +38,7 @@ pub struct Grid {
     pub cell: usize,
 }
 
-impl Grid {
+impl KernelGrid {
     /// The arrangement of the columns of `kernels`, the same for all.
     pub fn of(kernels: &Kernels) -> Self {
         let maps = kernels.maps_per_column();
@@ -66,17 +66,17 @@ impl Grid {
 }
 
 /// Draws the kernels of a column (from 0), each weight as a square of one color.
-pub fn draw(kernels: &Kernels, column: usize, contrast: Contrast) -> Image {
-    let grid = Grid::of(kernels);
+pub fn draw(kernels: &Kernels, column: usize, levels: Levels) -> Image {
+    let grid = KernelGrid::of(kernels);
     let (width, height) = (grid.width(), grid.height());
     let mut pixels = vec![BACKGROUND; 3 * width * height];
     let (maps, positions) = (kernels.maps_per_column(), kernels.side * kernels.side);
     let shared = kernels.largest();
     for number in 0..maps {
         let kernel = kernels.kernel(column * maps + number);
-        let largest = match contrast {
-            Contrast::Shared => shared,
-            Contrast::PerKernel => kernel.iter().fold(0.0_f32, |largest, weight| largest.max(weight.abs())),
+        let largest = match levels {
+            Levels::Shared => shared,
+            Levels::PerKernel => kernel.iter().fold(0.0_f32, |largest, weight| largest.max(weight.abs())),
         };
         let (left, top) = grid.place(number);
         for y in 0..grid.cell {

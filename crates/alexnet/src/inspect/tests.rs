@@ -3,7 +3,7 @@
 use roxmltree::{Document, Node};
 
 use super::color::{ColorVariance, ColumnColor};
-use super::grid::{Contrast, Grid, draw};
+use super::grid::{KernelGrid, Levels, draw};
 use super::kernels::dequantized;
 use super::neighbors::{Neighbor, Neighborhood, hidden_layer};
 use super::predictions::PredictedImage;
@@ -101,7 +101,7 @@ fn kernels_of_gray_images_are_the_mean_of_their_channels() {
     let network = network(&conv1(1, 1));
     let kernels = Kernels::new(&network, &[0.5, -0.25, 0.5], Colors::Gray).unwrap();
     assert_eq!((kernels.kernel(0), kernels.color()), (&[0.25; 3][..], None));
-    assert!(figures::filters(&kernels, Contrast::Shared).contains("the images are gray"));
+    assert!(figures::filters(&kernels, Levels::Shared).contains("the images are gray"));
 }
 
 #[test]
@@ -157,12 +157,12 @@ fn networks_without_kernels_to_show_are_refused() {
 #[test]
 fn the_grid_has_the_kernels_in_order_and_the_right_levels() {
     let kernels = planted();
-    let grid = Grid::of(&kernels);
+    let grid = KernelGrid::of(&kernels);
     assert_eq!((grid.per_row, grid.rows, grid.zoom, grid.cell), (2, 1, 22, 44));
     let pixel = |image: &Image, x: usize, y: usize| -> [u8; 3] {
         image.pixels[3 * (y * image.width + x)..][..3].try_into().unwrap()
     };
-    let gray = draw(&kernels, 0, Contrast::Shared);
+    let gray = draw(&kernels, 0, Levels::Shared);
     assert_eq!((gray.width, gray.height), (92, 44));
     for (x, y, expected) in [
         // The light half of the edge up to its last pixel, the dark half, the gap, and the kernel of zeros.
@@ -176,13 +176,13 @@ fn the_grid_has_the_kernels_in_order_and_the_right_levels() {
     ] {
         assert_eq!(pixel(&gray, x, y), expected, "{x}, {y}");
     }
-    let color = draw(&kernels, 1, Contrast::Shared);
+    let color = draw(&kernels, 1, Levels::Shared);
     assert_eq!((pixel(&color, 0, 0), pixel(&color, 22, 0)), ([255, 0, 128], [0, 255, 128]));
     // A fifth of the largest weight: 127.5 + 25.5.
     assert_eq!(pixel(&color, 48, 0), [128, 128, 153]);
-    assert_eq!(pixel(&draw(&kernels, 1, Contrast::PerKernel), 48, 0), [128, 128, 255]);
+    assert_eq!(pixel(&draw(&kernels, 1, Levels::PerKernel), 48, 0), [128, 128, 255]);
     let zeros = Kernels::new(&network(&conv1(1, 1)), &[0.0; 3], Colors::Rgb).unwrap();
-    assert_eq!(pixel(&draw(&zeros, 0, Contrast::PerKernel), 0, 0), [128; 3]);
+    assert_eq!(pixel(&draw(&zeros, 0, Levels::PerKernel), 0, 0), [128; 3]);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn grids_suit_any_number_and_size_of_kernels() {
     let grid = |maps: usize, side: usize| {
         let kernels =
             Kernels::new(&network(&conv1(maps, side)), &vec![0.5; 3 * maps * side * side], Colors::Rgb);
-        Grid::of(&kernels.unwrap())
+        KernelGrid::of(&kernels.unwrap())
     };
     for (maps, side, per_row, rows, zoom) in [
         (1, 1, 1, 1, 44),
@@ -228,10 +228,10 @@ fn texts(document: &Document<'_>) -> Vec<String> {
 #[test]
 fn the_figure_of_filters_has_a_heading_and_an_image_for_each_column() {
     let kernels = planted();
-    let svg = figures::filters(&kernels, Contrast::Shared);
+    let svg = figures::filters(&kernels, Levels::Shared);
     let document = Document::parse(&svg).unwrap();
     let images = embedded(&document);
-    assert_eq!(images, [draw(&kernels, 0, Contrast::Shared), draw(&kernels, 1, Contrast::Shared)]);
+    assert_eq!(images, [draw(&kernels, 0, Levels::Shared), draw(&kernels, 1, Levels::Shared)]);
     let texts = texts(&document);
     for expected in [
         "conv1: 4 kernels of 2 x 2 weights",

@@ -10,7 +10,7 @@ use crate::exit::CommandResult;
 use crate::output::{Output, printable};
 use alexnet::eval::model_path;
 use alexnet::inspect::color::{ColorDifference, ColumnColor};
-use alexnet::inspect::grid::Contrast;
+use alexnet::inspect::grid::Levels;
 use alexnet::inspect::{Colors, Kernels, figures};
 use alexnet::model::AnyModel;
 
@@ -20,10 +20,10 @@ pub(super) fn run(model: &Path, args: &FiltersArgs, out: &mut Output) -> Command
     file.check(&[])?;
     let kernels = AnyModel::load(&model)
         .and_then(|loaded| Kernels::of(&loaded).map_err(|error| error.context(model.display())))?;
-    let contrast = if args.per_kernel { Contrast::PerKernel } else { Contrast::Shared };
-    file.write(&figures::filters(&kernels, contrast))?;
+    let levels = if args.per_kernel { Levels::PerKernel } else { Levels::Shared };
+    file.write(&figures::filters(&kernels, levels))?;
     let (color, difference) = (kernels.color(), kernels.color_difference());
-    let report = Report { model, out: &file.path, kernels, contrast, color, difference };
+    let report = Report { model, out: &file.path, kernels, levels, color, difference };
     out.result(|| report.text(), || report.json())?;
     Ok(0)
 }
@@ -32,7 +32,7 @@ struct Report<'a> {
     model: PathBuf,
     out: &'a Path,
     kernels: Kernels,
-    contrast: Contrast,
+    levels: Levels,
     color: Option<Vec<ColumnColor>>,
     difference: Option<ColorDifference>,
 }
@@ -53,7 +53,7 @@ impl Report<'_> {
             "images": images,
             "columns": columns.count,
             "columns_of": columns.layer,
-            "contrast": self.contrast,
+            "levels": self.levels,
             "largest_weight": self.kernels.largest(),
             "color": self.color,
             "color_difference": self.difference,

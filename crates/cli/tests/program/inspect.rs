@@ -4,7 +4,7 @@ use std::path::Path;
 
 use alexnet::data::{Image, Preprocess};
 use alexnet::engine::{Device, Options, Tensor, open};
-use alexnet::inspect::grid::{Contrast, Grid, draw};
+use alexnet::inspect::grid::{KernelGrid, Levels, draw};
 use alexnet::inspect::{Colors, Kernels};
 use alexnet::model::{Golden, Model, Summary};
 use alexnet::net::{Orientation, Recipe};
@@ -99,7 +99,7 @@ fn the_columns_of_planted_kernels_differ_in_color() {
         (&value["columns"], &value["columns_of"], &value["images"]),
         (&2.into(), &"conv2".into(), &"rgb".into())
     );
-    assert_eq!(value["contrast"], "shared");
+    assert_eq!(value["levels"], "shared");
     let color = value["color"].as_array().unwrap();
     assert_eq!((&color[0]["column"], &color[0]["color_share"]), (&1.into(), &0.0.into()), "{value}");
     assert_eq!((&color[1]["first_map"], &color[1]["color_share"]), (&2.into(), &1.0.into()), "{value}");
@@ -127,9 +127,9 @@ fn a_png_has_the_pixels_of_the_kernels_twice_as_large() {
     let recipe = Recipe::parse(RECIPE, "test").unwrap();
     let network = alexnet::net::Network::new(&recipe, 3).unwrap();
     let kernels = Kernels::new(&network, &kernels(), Colors::Rgb).unwrap();
-    let grid = Grid::of(&kernels);
+    let grid = KernelGrid::of(&kernels);
     for column in 0..2 {
-        let expected = draw(&kernels, column, Contrast::Shared);
+        let expected = draw(&kernels, column, Levels::Shared);
         let found = (0..image.height() - 2 * expected.height as u32).find(|top| {
             let same = |x: usize, y: usize| {
                 let pixel = image.get_pixel(48 + x as u32, top + y as u32).0;

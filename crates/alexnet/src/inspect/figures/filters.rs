@@ -3,7 +3,7 @@
 use super::svg::{Anchor, Area, INK, PALE_INK, Style, Svg};
 use super::text::{fitted, percent};
 use crate::inspect::color::ColumnColor;
-use crate::inspect::grid::{Contrast, Grid, draw};
+use crate::inspect::grid::{KernelGrid, Levels, draw};
 use crate::inspect::kernels::{Colors, Kernels};
 
 const MARGIN: f64 = 24.0;
@@ -18,12 +18,12 @@ const BELOW: f64 = 22.0;
 
 /// Draws the kernels of the first convolution as the paper's Fig. 3 does: column 1 above column 2, each with its color share.
 /// Returns an SVG document.
-pub fn filters(kernels: &Kernels, contrast: Contrast) -> String {
-    let grid = Grid::of(kernels);
+pub fn filters(kernels: &Kernels, levels: Levels) -> String {
+    let grid = KernelGrid::of(kernels);
     let (columns, side) = (kernels.columns.count, kernels.side);
     let width = (grid.width() as f64).max(NARROWEST) + 2.0 * MARGIN;
     let column_height = HEADING + grid.height() as f64 + BELOW;
-    let captions = captions(kernels, contrast);
+    let captions = captions(kernels, levels);
     let top = CAPTION + captions.len() as f64 * LINE - 10.0;
     let height = top + columns as f64 * column_height + MARGIN - BELOW;
     let title = format!("{}: {} kernels of {side} x {side} weights", kernels.layer, kernels.maps);
@@ -39,7 +39,7 @@ pub fn filters(kernels: &Kernels, contrast: Contrast) -> String {
         let top = top + column as f64 * column_height;
         let color = colors.as_ref().map(|colors| &colors[column]);
         svg.text(MARGIN, top + 20.0, ink(14.0, INK), &heading(kernels, column, color));
-        let image = draw(kernels, column, contrast);
+        let image = draw(kernels, column, levels);
         let area =
             Area { x: MARGIN, y: top + HEADING, width: image.width as f64, height: image.height as f64 };
         svg.image(area, &image, &format!("kernels of column {}, in the order of the maps", column + 1));
@@ -63,15 +63,15 @@ fn heading(kernels: &Kernels, column: usize, color: Option<&ColumnColor>) -> Str
 }
 
 /// The normalization, in words.
-fn scale(kernels: &Kernels, contrast: Contrast) -> String {
+fn scale(kernels: &Kernels, levels: Levels) -> String {
     let largest = kernels.largest();
-    match contrast {
+    match levels {
         _ if largest == 0.0 => "all weights are 0".to_owned(),
-        Contrast::Shared => {
+        Levels::Shared => {
             let (black, white) = (weight(-largest), weight(largest));
             format!("one scale for all kernels: black is {black}, middle gray 0, white {white}")
         }
-        Contrast::PerKernel => {
+        Levels::PerKernel => {
             "each kernel on its own scale, up to its largest weight; middle gray is 0".to_owned()
         }
     }
@@ -82,11 +82,11 @@ fn weight(value: f32) -> String {
 }
 
 /// The lines below the title: levels, colors, columns.
-fn captions(kernels: &Kernels, contrast: Contrast) -> Vec<String> {
+fn captions(kernels: &Kernels, levels: Levels) -> Vec<String> {
     let color = match kernels.colors {
         Colors::Rgb => "color share: variance outside the gray direction; random weights have 67 %",
         Colors::Gray => "the images are gray: the mean of a kernel's three channels",
     };
     let columns = kernels.columns.layer.as_ref().map(|layer| format!("columns: the groups of {layer}"));
-    [scale(kernels, contrast), color.to_owned()].into_iter().chain(columns).collect()
+    [scale(kernels, levels), color.to_owned()].into_iter().chain(columns).collect()
 }
