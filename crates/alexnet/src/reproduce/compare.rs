@@ -1,7 +1,7 @@
 //! Comparisons of pairs.
 
 use super::evaluation::EnsembleRecord;
-use super::results::{ImagePairs, Pair, SeedPairs, Unit};
+use super::results::{ImagePairs, SeedPair, SeedPairs, Unit};
 use super::speed::SpeedArm;
 use crate::eval::statistics::{Interval, bca, mcnemar, paired_difference, sign_flip};
 
@@ -9,7 +9,7 @@ use crate::eval::statistics::{Interval, bca, mcnemar, paired_difference, sign_fl
 pub(super) fn accuracies(with: &[f64], without: &[f64]) -> SeedPairs {
     let pairs = with.iter().zip(without).enumerate().map(|(seed, (with, without))| {
         let (with, without) = (100.0 * with, 100.0 * without);
-        Pair { seed: seed as u64, with, without, difference: with - without }
+        SeedPair { seed: seed as u64, with, without, difference: with - without }
     });
     of_seeds(Unit::Points, pairs.collect(), None, 0)
 }
@@ -23,17 +23,17 @@ pub(super) fn speeds(with: &SpeedArm, without: &SpeedArm) -> SeedPairs {
     };
     let pairs = runs().enumerate().map(|(i, (fast, _))| {
         let (with, without) = (epochs(with, i), epochs(without, i));
-        Pair { seed: fast.seed, with, without, difference: without - with }
+        SeedPair { seed: fast.seed, with, without, difference: without - with }
     });
-    let pairs: Vec<Pair> = pairs.collect();
-    let total = |of: fn(&Pair) -> f64| pairs.iter().map(of).sum::<f64>();
+    let pairs: Vec<SeedPair> = pairs.collect();
+    let total = |of: fn(&SeedPair) -> f64| pairs.iter().map(of).sum::<f64>();
     let ratio = total(|pair| pair.without) / total(|pair| pair.with).max(f64::MIN_POSITIVE);
     let unreached =
         runs().flat_map(|(with, without)| [with, without]).filter(|run| run.reached.is_none()).count();
     of_seeds(Unit::Epochs, pairs, Some(ratio), unreached)
 }
 
-fn of_seeds(unit: Unit, pairs: Vec<Pair>, ratio: Option<f64>, unreached: usize) -> SeedPairs {
+fn of_seeds(unit: Unit, pairs: Vec<SeedPair>, ratio: Option<f64>, unreached: usize) -> SeedPairs {
     let differences: Vec<f64> = pairs.iter().map(|pair| pair.difference).collect();
     let mean_difference = differences.iter().sum::<f64>() / differences.len().max(1) as f64;
     let is_testable = differences.len() > 1;
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn a_positive_difference_means_that_the_ingredient_helps() {
         let found = accuracies(&[0.75, 0.5], &[0.5, 0.375]);
-        assert_eq!(found.pairs[0], Pair { seed: 0, with: 75.0, without: 50.0, difference: 25.0 });
+        assert_eq!(found.pairs[0], SeedPair { seed: 0, with: 75.0, without: 50.0, difference: 25.0 });
         assert_eq!(found.mean_difference, 18.75);
         assert_eq!(found.sign_flip.map(|test| test.p), Some(0.5), "two pairs cannot show less");
         assert!(found.interval.is_some_and(|interval| interval.contains(18.75)));

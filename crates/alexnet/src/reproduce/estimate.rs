@@ -1,9 +1,9 @@
 //! The expected time of a reproduction, from finished trainings and from a few steps of the others.
 
 use super::folder::Folder;
-use super::plan::{Plan, PlannedArm, Remaining};
+use super::plan::{ExperimentPlan, PlannedArm, RemainingRuns};
 use super::record::RunRecord;
-use super::settings::Settings;
+use super::settings::ReproductionSettings;
 use super::trainer::finished;
 use crate::Result;
 use crate::data::Split;
@@ -25,8 +25,12 @@ struct PerImage {
 ///
 /// # Errors
 /// Returns an error if an arm's engine cannot be opened, for example because there is too little memory.
-pub(super) fn remaining(plan: &Plan, settings: &Settings, folder: &Folder) -> Result<Remaining> {
-    let mut remaining = Remaining { runs: plan.runs(), complete: 0, seconds: 0.0 };
+pub(super) fn remaining(
+    plan: &ExperimentPlan,
+    settings: &ReproductionSettings,
+    folder: &Folder,
+) -> Result<RemainingRuns> {
+    let mut remaining = RemainingRuns { runs: plan.runs(), complete: 0, seconds: 0.0 };
     let seeds = 0..settings.seeds as u64;
     for planned in &plan.arms {
         let runs = seeds.clone().map(|seed| finished(&folder.run(&planned.arm.name, seed)));
@@ -44,8 +48,8 @@ pub(super) fn remaining(plan: &Plan, settings: &Settings, folder: &Folder) -> Re
 
 /// Adds the trainings of an arm.
 fn add(
-    remaining: &mut Remaining,
-    settings: &Settings,
+    remaining: &mut RemainingRuns,
+    settings: &ReproductionSettings,
     planned: &PlannedArm,
     epochs: usize,
     runs: impl Iterator<Item = Option<RunRecord>>,
@@ -66,7 +70,7 @@ fn add(
 }
 
 /// The expected seconds of a training and its evaluations.
-fn expected(settings: &Settings, recipe: &Recipe, epochs: usize) -> Result<f64> {
+fn expected(settings: &ReproductionSettings, recipe: &Recipe, epochs: usize) -> Result<f64> {
     let PerImage { training, inference } = measure(settings, recipe)?;
     let images = |split: Option<&Split>| split.map_or(0, Split::len) as f64;
     let (train, val) = (images(settings.dataset.train().ok()), images(settings.dataset.val()));
@@ -76,7 +80,7 @@ fn expected(settings: &Settings, recipe: &Recipe, epochs: usize) -> Result<f64> 
 }
 
 /// Times a few steps on gray images.
-fn measure(settings: &Settings, recipe: &Recipe) -> Result<PerImage> {
+fn measure(settings: &ReproductionSettings, recipe: &Recipe) -> Result<PerImage> {
     let network = Network::new(recipe, settings.dataset.classes.len())?;
     let size = recipe.optimizer.batch;
     let images = vec![0.5; size * network.input.len()];

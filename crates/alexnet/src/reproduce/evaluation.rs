@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::observer::{EvaluationStarted, Event, Observer};
-use super::settings::Settings;
+use super::observer::{EvaluationStarted, ReproductionEvent, ReproductionObserver};
+use super::settings::ReproductionSettings;
 use crate::data::Split;
 use crate::error::Kind;
 use crate::eval::statistics::Paired;
@@ -45,8 +45,8 @@ pub(super) struct EnsembleRecord {
 
 /// Evaluates models.
 pub(super) struct Evaluator<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) observer: &'a mut dyn Observer,
+    pub(super) settings: &'a ReproductionSettings,
+    pub(super) observer: &'a mut dyn ReproductionObserver,
 }
 
 impl Evaluator<'_> {
@@ -88,7 +88,7 @@ impl Evaluator<'_> {
     }
 
     fn results(&mut self, model: &Trained, views: usize, keep: Keep) -> Result<ImageResults> {
-        let Settings { dataset, threads, workers, interrupt, .. } = self.settings;
+        let ReproductionSettings { dataset, threads, workers, interrupt, .. } = self.settings;
         let split: &Split = dataset.val().ok_or_else(|| {
             Error::data(format!("{}: no validation images to evaluate models on", dataset.origin))
         })?;
@@ -96,12 +96,12 @@ impl Evaluator<'_> {
         let mut predictor = Predictor::load(&model.folder.join(layout::LAST), &options)?;
         let name = format!("{}, {views} view{}", model.name, if views == 1 { "" } else { "s" });
         let started = EvaluationStarted { name: &name, images: split.len() };
-        let mut wants_stop = self.observer.observe(&Event::EvaluationStarted(started)).is_break();
+        let mut wants_stop = self.observer.observe(&ReproductionEvent::EvaluationStarted(started)).is_break();
         let world =
             Collective::world(&Job::default().transport, Lane::Main, Payload::Control, &Arc::default());
         let (mut before, observer) = (0, &mut *self.observer);
         let mut advance = |done: usize| {
-            wants_stop |= observer.observe(&Event::EvaluationAdvanced(done - before)).is_break();
+            wants_stop |= observer.observe(&ReproductionEvent::EvaluationAdvanced(done - before)).is_break();
             before = done;
             match wants_stop {
                 true => Err(Error::new(Kind::Runtime, "stopped by an observer")),

@@ -40,11 +40,11 @@ mod table;
 mod trainer;
 
 pub use experiment::Experiment;
-pub use observer::{Event, Observer};
-pub use plan::Plan;
+pub use observer::{ReproductionEvent, ReproductionObserver};
+pub use plan::ExperimentPlan;
 pub use results::Results;
 pub use run::reproduce;
-pub use settings::{RateSearch, Selection, Settings};
+pub use settings::{RateSearch, ReproductionSettings, Selection};
 
 #[cfg(test)]
 mod tests;

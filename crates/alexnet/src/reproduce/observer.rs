@@ -2,17 +2,17 @@
 
 use std::ops::ControlFlow;
 
-use super::plan::Plan;
+use super::plan::ExperimentPlan;
 use crate::train;
 
 /// Receives the events of a reproduction.
-pub trait Observer: Send {
+pub trait ReproductionObserver: Send {
     /// Called for every event, in order. `Break` stops the reproduction after a checkpoint.
-    fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()>;
+    fn observe(&mut self, event: &ReproductionEvent<'_>) -> ControlFlow<()>;
 }
 
-impl<F: FnMut(&Event<'_>) -> ControlFlow<()> + Send> Observer for F {
-    fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+impl<F: FnMut(&ReproductionEvent<'_>) -> ControlFlow<()> + Send> ReproductionObserver for F {
+    fn observe(&mut self, event: &ReproductionEvent<'_>) -> ControlFlow<()> {
         self(event)
     }
 }
@@ -20,9 +20,9 @@ impl<F: FnMut(&Event<'_>) -> ControlFlow<()> + Send> Observer for F {
 /// What happens in a reproduction.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Event<'a> {
+pub enum ReproductionEvent<'a> {
     /// The plan, before anything is trained.
-    Planned(&'a Plan),
+    Planned(&'a ExperimentPlan),
     /// A training starts, or resumes.
     RunStarted(RunStarted<'a>),
     /// An event of this training.

@@ -5,7 +5,7 @@ use std::fmt;
 use super::arm::{Arm, CONTROL};
 use super::arms;
 use super::experiment::Experiment;
-use super::settings::{RateSearch, Selection, Settings};
+use super::settings::{RateSearch, ReproductionSettings, Selection};
 use crate::data::{Dataset, Split};
 use crate::error::shell;
 use crate::eval::statistics::{fewest_pairs, smallest_p};
@@ -18,7 +18,7 @@ const LEVEL: f64 = 0.05;
 
 /// What is trained and compared.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct ExperimentPlan {
     /// The recipe's name.
     pub recipe: String,
     /// The number of epochs of each arm.
@@ -38,7 +38,7 @@ pub struct Plan {
     /// What the reader of the results has to know about the images.
     pub notes: Vec<String>,
     /// What remains to be trained, once the output folder is open.
-    pub remaining: Option<Remaining>,
+    pub remaining: Option<RemainingRuns>,
 }
 
 /// An arm, and its size.
@@ -102,7 +102,7 @@ impl Comparison {
 
 /// What remains to be trained.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Remaining {
+pub struct RemainingRuns {
     /// All trainings, those of the search for learning rates included.
     pub runs: usize,
     /// Those that are complete.
@@ -111,14 +111,14 @@ pub struct Remaining {
     pub seconds: f64,
 }
 
-impl Plan {
+impl ExperimentPlan {
     /// Plans the experiments.
     ///
     /// # Errors
     /// Returns an error if there are no seeds, an experiment is named twice, the recipe lacks an ingredient, an arm does not fit
     /// the images, or there are no images to evaluate.
-    pub fn new(settings: &Settings) -> Result<Self> {
-        let Settings { recipe, dataset, seeds, .. } = settings;
+    pub fn new(settings: &ReproductionSettings) -> Result<Self> {
+        let ReproductionSettings { recipe, dataset, seeds, .. } = settings;
         if *seeds == 0 {
             return Err(Error::usage("no seeds, expected at least 1").help("use six: `--seeds 6`"));
         }
@@ -320,7 +320,7 @@ fn power(n: usize) -> String {
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for ExperimentPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.experiments.iter().map(|experiment| experiment.name()).collect();
         writeln!(
@@ -365,12 +365,12 @@ impl fmt::Display for Plan {
         }
         writeln!(f, "{}", self.power())?;
         match &self.remaining {
-            Some(Remaining { runs, complete, seconds }) if runs > complete => {
+            Some(RemainingRuns { runs, complete, seconds }) if runs > complete => {
                 let done = if *complete > 0 { format!(", {complete} complete") } else { String::new() };
                 let most = if self.speed.is_some() { "at most " } else { "" };
                 write!(f, "{}{done}; {most}about {} to go", counted(*runs, "training"), duration(*seconds))
             }
-            Some(Remaining { runs, .. }) => write!(f, "{}, all complete", counted(*runs, "training")),
+            Some(RemainingRuns { runs, .. }) => write!(f, "{}, all complete", counted(*runs, "training")),
             None => write!(f, "{}", counted(self.runs(), "training")),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::settings::{RateSearch, Settings};
+use super::settings::{RateSearch, ReproductionSettings};
 use crate::data::Identity;
 use crate::net::{Recipe, diff};
 
@@ -21,7 +21,7 @@ impl Record {
     /// The format version that this program writes, and the newest that it reads.
     pub(super) const FORMAT_VERSION: u32 = 1;
 
-    pub(super) fn of(settings: &Settings) -> Self {
+    pub(super) fn of(settings: &ReproductionSettings) -> Self {
         Self {
             format_version: Self::FORMAT_VERSION,
             recipe: settings.recipe.to_toml(),

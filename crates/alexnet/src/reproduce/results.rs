@@ -84,7 +84,7 @@ pub struct SeedPairs {
     /// What is measured.
     pub unit: Unit,
     /// The pairs, by seed.
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<SeedPair>,
     /// The mean of the differences.
     pub mean_difference: f64,
     /// The BCa bootstrap interval of the mean; null for one seed.
@@ -99,7 +99,7 @@ pub struct SeedPairs {
 
 /// A pair of trainings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Pair {
+pub struct SeedPair {
     /// The seed of both.
     pub seed: u64,
     /// The value with the ingredient.

@@ -7,12 +7,12 @@ use super::estimate::remaining;
 use super::evaluation::{Evaluator, Trained};
 use super::experiment::Experiment;
 use super::folder::Folder;
-use super::observer::{Event, Observer};
-use super::plan::{Comparison, Contrast, Plan, PlannedArm};
+use super::observer::{ReproductionEvent, ReproductionObserver};
+use super::plan::{Comparison, Contrast, ExperimentPlan, PlannedArm};
 use super::plots;
 use super::record::{Record, RunRecord};
 use super::results::{ArmResult, Compared, ComparisonResult, ExperimentResult, Results, RunResult};
-use super::settings::Settings;
+use super::settings::ReproductionSettings;
 use super::speed::{self, SpeedArm};
 use super::trainer::{Goal, Job, Trainer};
 use crate::Result;
@@ -34,16 +34,19 @@ struct TrainedArm<'p> {
 /// the same bits.
 ///
 /// # Errors
-/// Returns an error as [`Plan::new`] does, if the output folder holds a reproduction with other settings or is in use, or if a
+/// Returns an error as [`ExperimentPlan::new`] does, if the output folder holds a reproduction with other settings or is in use, or if a
 /// training fails or is interrupted.
-pub fn reproduce(settings: &Settings, observer: &mut dyn Observer) -> Result<Results> {
+pub fn reproduce(
+    settings: &ReproductionSettings,
+    observer: &mut dyn ReproductionObserver,
+) -> Result<Results> {
     let mut settings = settings.clone();
     settings.dataset.prepare(&settings.recipe.input)?;
     let settings = &settings;
-    let mut plan = Plan::new(settings)?;
+    let mut plan = ExperimentPlan::new(settings)?;
     let folder = Folder::open(&settings.folder, &Record::of(settings))?;
     plan.remaining = Some(remaining(&plan, settings, &folder)?);
-    let _ = observer.observe(&Event::Planned(&plan));
+    let _ = observer.observe(&ReproductionEvent::Planned(&plan));
     settings.interrupt.listen()?;
     let mut trainer = Trainer::new(settings, observer, plan.runs());
     let speeds = plan.speed.as_ref().map(|speed| speed::run(speed, &folder, &mut trainer)).transpose()?;
@@ -58,8 +61,8 @@ pub fn reproduce(settings: &Settings, observer: &mut dyn Observer) -> Result<Res
 
 /// Trains and evaluates all arms, seed by seed: after the first seed there is something to see of every arm.
 fn train_arms<'p>(
-    plan: &'p Plan,
-    settings: &Settings,
+    plan: &'p ExperimentPlan,
+    settings: &ReproductionSettings,
     folder: &Folder,
     trainer: &mut Trainer<'_>,
 ) -> Result<Vec<TrainedArm<'p>>> {
@@ -86,7 +89,7 @@ fn train_arms<'p>(
 }
 
 fn results(
-    plan: &Plan,
+    plan: &ExperimentPlan,
     folder: &Folder,
     arms: &[TrainedArm<'_>],
     speeds: Option<&[SpeedArm; 2]>,
@@ -121,7 +124,7 @@ fn results(
 
 fn experiment_result(
     experiment: Experiment,
-    plan: &Plan,
+    plan: &ExperimentPlan,
     folder: &Folder,
     arms: &[TrainedArm<'_>],
     speeds: Option<&[SpeedArm; 2]>,

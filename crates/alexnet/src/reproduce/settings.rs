@@ -13,7 +13,7 @@ use crate::train::signals::Interrupt;
 
 /// What to reproduce, on which images, and where the results go.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ReproductionSettings {
     /// The experiments.
     pub selection: Selection,
     /// The recipe of the control.
@@ -38,7 +38,7 @@ pub struct Settings {
     pub interrupt: Interrupt,
 }
 
-impl Settings {
+impl ReproductionSettings {
     /// Six seeds on all threads of this machine.
     pub fn new(selection: Selection, recipe: Recipe, dataset: Dataset, folder: PathBuf) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);

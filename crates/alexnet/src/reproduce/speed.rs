@@ -19,7 +19,7 @@ const SEARCH_SEED: u64 = 1_000_000;
 
 /// A learning rate that was tried.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Trial {
+pub struct RateTrial {
     /// The learning rate.
     pub rate: f32,
     /// The epochs after which the training error had fallen to that of the search; null if it had not.
@@ -36,7 +36,7 @@ pub struct ChosenRate {
     /// The rate.
     pub rate: f32,
     /// All rates that were tried.
-    pub trials: Vec<Trial>,
+    pub trials: Vec<RateTrial>,
 }
 
 /// Chooses the learning rate of an arm: each rate trains briefly; the one that reaches the error of the search first wins, or
@@ -66,21 +66,21 @@ fn choose(
     Ok(ChosenRate { arm: name.clone(), rate, trials })
 }
 
-fn trial(rate: f32, target: f64, record: &RunRecord, curve: &ErrorCurve) -> Trial {
+fn trial(rate: f32, target: f64, record: &RunRecord, curve: &ErrorCurve) -> RateTrial {
     match record.end {
-        RunEnd::Diverged => Trial { rate, epochs_to_error: None, last_error: None },
+        RunEnd::Diverged => RateTrial { rate, epochs_to_error: None, last_error: None },
         RunEnd::Complete | RunEnd::Reached => {
-            Trial { rate, epochs_to_error: curve.reaches(target), last_error: Some(curve.last_error()) }
+            RateTrial { rate, epochs_to_error: curve.reaches(target), last_error: Some(curve.last_error()) }
         }
     }
 }
 
 /// The rate that reaches the error first; if none does, the one with the lowest error. Of equal ones, the lowest rate.
-fn fastest(trials: &[Trial]) -> f32 {
-    let key = |trial: &Trial| {
+fn fastest(trials: &[RateTrial]) -> f32 {
+    let key = |trial: &RateTrial| {
         [trial.epochs_to_error.unwrap_or(f64::INFINITY), trial.last_error.unwrap_or(f64::INFINITY)]
     };
-    let order = |a: &&Trial, b: &&Trial| {
+    let order = |a: &&RateTrial, b: &&RateTrial| {
         let ([first, second], [other_first, other_second]) = (key(a), key(b));
         first.total_cmp(&other_first).then(second.total_cmp(&other_second)).then(a.rate.total_cmp(&b.rate))
     };
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_fastest_rate_is_the_first_to_reach_the_error() {
-        let trial = |rate, epochs_to_error, last_error| Trial { rate, epochs_to_error, last_error };
+        let trial = |rate, epochs_to_error, last_error| RateTrial { rate, epochs_to_error, last_error };
         let slow = trial(0.001, Some(3.0), Some(0.3));
         let fast = trial(0.01, Some(1.0), Some(0.4));
         let diverged = trial(0.1, None, None);

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::arm::Arm;
 use super::arms::variants;
 use super::columns::conv_weights;
-use super::plan::{Contrast, Plan};
-use super::{Experiment, Selection, Settings};
+use super::plan::{Contrast, ExperimentPlan};
+use super::{Experiment, ReproductionSettings, Selection};
 use crate::data::embedded;
 use crate::error::Kind;
 use crate::net::{Network, Recipe, Spec};
@@ -20,9 +20,12 @@ fn edits(arm: &Arm) -> Vec<String> {
     arm.edits.iter().map(ToString::to_string).collect()
 }
 
-fn settings(selection: Selection, name: &str, seeds: usize) -> Settings {
+fn settings(selection: Selection, name: &str, seeds: usize) -> ReproductionSettings {
     let dataset = embedded::fashion_mnist().unwrap();
-    Settings { seeds, ..Settings::new(selection, recipe(name), dataset, PathBuf::from("unused")) }
+    ReproductionSettings {
+        seeds,
+        ..ReproductionSettings::new(selection, recipe(name), dataset, PathBuf::from("unused"))
+    }
 }
 
 #[test]
@@ -125,7 +128,7 @@ fn a_recipe_that_lacks_the_ingredient_is_refused_by_name() {
 #[test]
 fn the_control_is_planned_once() {
     let selection = Selection::Experiments(vec![Experiment::Lrn, Experiment::Columns, Experiment::Views]);
-    let plan = Plan::new(&settings(selection, "small", 3)).unwrap();
+    let plan = ExperimentPlan::new(&settings(selection, "small", 3)).unwrap();
     let names: Vec<&str> = plan.arms.iter().map(|planned| planned.arm.name.as_str()).collect();
     assert_eq!(names, ["control", "no-lrn", "one-column", "no-exchange"]);
     assert_eq!((plan.runs(), plan.comparisons.len()), (12, 4));
@@ -138,17 +141,17 @@ fn the_control_is_planned_once() {
 
 #[test]
 fn all_leaves_out_what_the_recipe_lacks() {
-    let plan = Plan::new(&settings(Selection::All, "torchvision", 1)).unwrap();
+    let plan = ExperimentPlan::new(&settings(Selection::All, "torchvision", 1)).unwrap();
     let left_out: Vec<&str> = plan.left_out.iter().map(|(experiment, _)| experiment.name()).collect();
     assert_eq!(left_out, ["lrn", "columns", "ensemble"], "one seed has no ensemble");
     assert!(plan.to_string().contains("nothing can be concluded"), "{plan}");
-    assert_eq!(Plan::new(&settings(Selection::All, "small", 6)).unwrap().left_out, []);
+    assert_eq!(ExperimentPlan::new(&settings(Selection::All, "small", 6)).unwrap().left_out, []);
 }
 
 #[test]
 fn only_speed_needs_no_control() {
     let selection = Selection::Experiments(vec![Experiment::Relu]);
-    let plan = Plan::new(&settings(selection, "four-layer-relu", 3)).unwrap();
+    let plan = ExperimentPlan::new(&settings(selection, "four-layer-relu", 3)).unwrap();
     // Five rates and three seeds for each of two networks.
     assert_eq!((plan.arms.len(), plan.runs()), (0, 16));
 }
@@ -156,7 +159,7 @@ fn only_speed_needs_no_control() {
 #[test]
 fn impossible_plans_are_refused() {
     let refused = |selection, seeds, part: &str| {
-        let error = Plan::new(&settings(selection, "small", seeds)).unwrap_err();
+        let error = ExperimentPlan::new(&settings(selection, "small", seeds)).unwrap_err();
         assert!(error.message.contains(part), "{error}");
     };
     let experiments = |list: &[Experiment]| Selection::Experiments(list.to_vec());
@@ -165,10 +168,10 @@ fn impossible_plans_are_refused() {
     refused(experiments(&[Experiment::Lrn, Experiment::Lrn]), 1, "twice");
     let mut without = settings(experiments(&[Experiment::Lrn]), "small", 1);
     without.dataset.splits.retain(|split| split.name == "train");
-    let error = Plan::new(&without).unwrap_err();
+    let error = ExperimentPlan::new(&without).unwrap_err();
     assert!(error.kind == Kind::Data && error.message.contains("no validation images"), "{error}");
     without.selection = experiments(&[Experiment::Relu]);
-    assert!(Plan::new(&without).is_ok(), "training errors need no validation images");
+    assert!(ExperimentPlan::new(&without).is_ok(), "training errors need no validation images");
 }
 
 #[test]

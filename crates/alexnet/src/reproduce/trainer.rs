@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::error_curve::ErrorCurve;
-use super::observer::{Event, Observer, RunStarted};
+use super::observer::{ReproductionEvent, ReproductionObserver, RunStarted};
 use super::record::{RunEnd, RunRecord};
-use super::settings::Settings;
+use super::settings::ReproductionSettings;
 use crate::data::{Dataset, Split, Statistics};
 use crate::error::Kind;
 use crate::files::json;
@@ -44,8 +44,8 @@ pub(super) enum Goal {
 
 /// Trains, run by run.
 pub(super) struct Trainer<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) observer: &'a mut dyn Observer,
+    pub(super) settings: &'a ReproductionSettings,
+    pub(super) observer: &'a mut dyn ReproductionObserver,
     /// With the statistics of the first training, so that the others need not measure them again.
     dataset: Dataset,
     runs: usize,
@@ -64,7 +64,11 @@ pub(super) fn lines(folder: &Path) -> Result<Vec<Line>> {
 
 impl<'a> Trainer<'a> {
     /// Trains `runs` runs, of which some may be complete.
-    pub(super) fn new(settings: &'a Settings, observer: &'a mut dyn Observer, runs: usize) -> Self {
+    pub(super) fn new(
+        settings: &'a ReproductionSettings,
+        observer: &'a mut dyn ReproductionObserver,
+        runs: usize,
+    ) -> Self {
         let dataset = settings.dataset.clone();
         Self { settings, observer, dataset, runs, complete: 0 }
     }
@@ -93,7 +97,7 @@ impl<'a> Trainer<'a> {
         let is_resumed = is_run(&job.folder);
         let (complete, runs) = (self.complete, self.runs);
         let started = RunStarted { name: &job.name, complete, runs, is_resumed };
-        let mut wants_stop = self.observer.observe(&Event::RunStarted(started)).is_break();
+        let mut wants_stop = self.observer.observe(&ReproductionEvent::RunStarted(started)).is_break();
         let mut goal = GoalWatch::new(job.goal, epoch_steps(&self.dataset, job.recipe));
         if is_resumed && goal.is_reached_by(&lines(&job.folder).unwrap_or_default()) {
             return self.finish(job, RunEnd::Reached);
@@ -101,7 +105,7 @@ impl<'a> Trainer<'a> {
         let observer = &mut *self.observer;
         let trained = Session::new(config(self.settings, &self.dataset, job, is_resumed))
             .observe(|event: &train::Event<'_>| {
-                wants_stop |= observer.observe(&Event::Training(event)).is_break();
+                wants_stop |= observer.observe(&ReproductionEvent::Training(event)).is_break();
                 match wants_stop | goal.observe(event) {
                     true => ControlFlow::Break(()),
                     false => ControlFlow::Continue(()),
@@ -136,7 +140,7 @@ pub(super) fn epoch_steps(dataset: &Dataset, recipe: &Recipe) -> usize {
     dataset.train().map_or(0, Split::len).div_ceil(recipe.optimizer.batch).max(1)
 }
 
-fn config(settings: &Settings, dataset: &Dataset, job: &Job<'_>, is_resumed: bool) -> Config {
+fn config(settings: &ReproductionSettings, dataset: &Dataset, job: &Job<'_>, is_resumed: bool) -> Config {
     let folder = job.folder.clone();
     Config {
         source: settings.source.clone(),

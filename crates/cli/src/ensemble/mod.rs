@@ -2,6 +2,8 @@
 
 mod report;
 mod search;
+mod source;
+mod weights;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -12,28 +14,13 @@ use super::models::{check_each_once, check_new};
 use super::output::Output;
 use alexnet::error::shell;
 use alexnet::eval::model_path;
-use alexnet::model::{
-    AnyModel, Ensemble, Member, Model, ModelFile, WeightChoice, check_same_classes, check_weights,
-    equal_weights,
-};
+use alexnet::model::{Ensemble, Member, check_same_classes, check_weights};
 use alexnet::train::signals::Interrupt;
 use alexnet::{Error, Result};
 use report::Report;
 use search::Search;
-
-/// A model of the ensemble.
-pub(crate) struct Source {
-    pub(crate) path: PathBuf,
-    pub(crate) model: AnyModel,
-    digest: String,
-}
-
-/// Where the weights come from.
-pub(crate) enum Weights {
-    Equal,
-    Specified(Vec<f64>),
-    Searched(Box<Search>),
-}
+use source::Source;
+use weights::Weights;
 
 pub(crate) fn run(args: &EnsembleArgs, out: &mut Output) -> CommandResult {
     let begin = Instant::now();
@@ -65,42 +52,6 @@ pub(crate) fn run(args: &EnsembleArgs, out: &mut Output) -> CommandResult {
     let seconds = begin.elapsed().as_secs_f64();
     out.result(|| report.text(), || report.json(seconds))?;
     Ok(0)
-}
-
-impl Source {
-    fn load(path: PathBuf) -> Result<Self> {
-        let model = match ModelFile::load(&path)? {
-            ModelFile::Single(model) => *model,
-            ModelFile::Ensemble(ensemble) => {
-                return Err(Error::model(format!(
-                    "{} contains an ensemble of {} models, expected a single model",
-                    path.display(),
-                    ensemble.members.len()
-                ))
-                .help("name the models that it was made from"));
-            }
-        };
-        let digest = Model::digest(&path)?;
-        Ok(Self { path, model, digest })
-    }
-}
-
-impl Weights {
-    fn values(&self, models: usize) -> Vec<f64> {
-        match self {
-            Self::Equal => equal_weights(models),
-            Self::Specified(weights) => weights.clone(),
-            Self::Searched(search) => search.found.weights.clone(),
-        }
-    }
-
-    fn choice(&self) -> WeightChoice {
-        match self {
-            Self::Equal => WeightChoice::Equal,
-            Self::Specified(_) => WeightChoice::Specified,
-            Self::Searched(search) => search.choice(),
-        }
-    }
 }
 
 /// Checks what can be checked without reading a model, and returns the model files.

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::search::Search;
-use super::{Source, Weights};
+use super::source::Source;
+use super::weights::Weights;
 use crate::args::ensemble::EnsembleArgs;
 use crate::output::{percent, printable};
 use alexnet::error::shell;

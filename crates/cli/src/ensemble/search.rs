@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Source;
+use super::source::Source;
 use crate::eval::choice::{Choice, choose};
 use crate::output::Output;
 use crate::ui::Progress;

@@ -13,7 +13,9 @@ use super::output::Output;
 use super::settings::{self, Shorthand};
 use alexnet::data::Dataset;
 use alexnet::net::{Recipe, RecipeUse};
-use alexnet::reproduce::{Experiment, Plan, RateSearch, Selection, Settings, reproduce};
+use alexnet::reproduce::{
+    Experiment, ExperimentPlan, RateSearch, ReproductionSettings, Selection, reproduce,
+};
 use alexnet::train::signals::Interrupt;
 use alexnet::{Error, Result};
 use progress::ReproduceView;
@@ -27,7 +29,7 @@ const RECIPE: &str = "cifar-paper";
 pub(crate) fn run(args: &ReproduceArgs, out: &mut Output) -> CommandResult {
     let settings = settings(args, out)?;
     if args.plan {
-        let plan = Plan::new(&settings)?;
+        let plan = ExperimentPlan::new(&settings)?;
         out.result(|| format!("{plan}\n"), || plan::json(&plan))?;
         return Ok(0);
     }
@@ -48,7 +50,7 @@ pub(crate) fn run(args: &ReproduceArgs, out: &mut Output) -> CommandResult {
 }
 
 /// Checks the arguments. The recipe comes first: a mistake in it shows at once, while listing a large source takes time.
-fn settings(args: &ReproduceArgs, out: &Output) -> Result<Settings> {
+fn settings(args: &ReproduceArgs, out: &Output) -> Result<ReproductionSettings> {
     let selection = selection(&args.experiments)?;
     let is_speed = selection == Selection::Experiments(vec![Experiment::Relu]);
     let default = if is_speed { SPEED_RECIPE } else { RECIPE };
@@ -61,7 +63,7 @@ fn settings(args: &ReproduceArgs, out: &Output) -> Result<Settings> {
     classes::introduce(&dataset, false, out)?;
     let threads = args.machine.threads();
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("reproduce").join(&recipe.name));
-    Ok(Settings {
+    Ok(ReproductionSettings {
         source: Some(args.source.clone()),
         seeds: args.seeds as usize,
         rates,
@@ -69,7 +71,7 @@ fn settings(args: &ReproduceArgs, out: &Output) -> Result<Settings> {
         workers: args.workers.map_or(threads, usize::from),
         command: command_line(),
         interrupt: Interrupt::on_signals(),
-        ..Settings::new(selection, recipe, dataset, folder)
+        ..ReproductionSettings::new(selection, recipe, dataset, folder)
     })
 }
 

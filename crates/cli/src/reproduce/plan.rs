@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use alexnet::reproduce::Plan;
+use alexnet::reproduce::ExperimentPlan;
 use alexnet::reproduce::plan::PlannedArm;
 
-pub(super) fn json(plan: &Plan) -> Value {
+pub(super) fn json(plan: &ExperimentPlan) -> Value {
     let speed = plan.speed.iter().flat_map(|speed| &speed.arms);
     let comparisons = plan.comparisons.iter().map(|comparison| {
         let [with, without] = comparison.names();

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::ui::{Display, Progress};
 use alexnet::reproduce::observer::{EvaluationStarted, RunStarted};
-use alexnet::reproduce::{Event, Observer};
+use alexnet::reproduce::{ReproductionEvent, ReproductionObserver};
 use alexnet::train;
 use alexnet::train::observer::{Level, Phase};
 
@@ -56,14 +56,14 @@ impl ReproduceView {
     }
 }
 
-impl Observer for ReproduceView {
-    fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+impl ReproductionObserver for ReproduceView {
+    fn observe(&mut self, event: &ReproductionEvent<'_>) -> ControlFlow<()> {
         match event {
-            Event::Planned(plan) => self.progress.say(&plan.to_string()),
-            Event::RunStarted(started) => self.run_started(started),
-            Event::Training(event) => self.training(event),
-            Event::EvaluationStarted(started) => self.evaluation_started(started),
-            Event::EvaluationAdvanced(done) => self.progress.advance(*done, None),
+            ReproductionEvent::Planned(plan) => self.progress.say(&plan.to_string()),
+            ReproductionEvent::RunStarted(started) => self.run_started(started),
+            ReproductionEvent::Training(event) => self.training(event),
+            ReproductionEvent::EvaluationStarted(started) => self.evaluation_started(started),
+            ReproductionEvent::EvaluationAdvanced(done) => self.progress.advance(*done, None),
             // The enum may grow.
             _ => {}
         }
