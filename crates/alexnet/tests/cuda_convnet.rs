@@ -90,15 +90,20 @@ fn the_other_configurations_differ_as_their_notes_say() {
 
 #[test]
 fn the_cifar_networks_are_the_built_in_recipes() {
+    const KNOWN: [&str; 5] = ["  schedule.", "  order: ", "  optimizer.decay: ", "  weights.decay: ", "    "];
     for (name, crop, builtin) in [("-18pct", 32, "cifar-18pct"), ("-conv-local-13pct", 24, "cifar-13pct")] {
         let Some(converted) = converted(name, Images { square: Some(32), crop: Some(crop) }) else { return };
         let recipe = converted.unwrap().recipe;
         let text = diff(&recipe, &Recipe::load(builtin).unwrap());
-        // All but the schedule, which the files have in prose, and the order of max pooling and ReLU, which commute.
+        let decays = |recipe: &Recipe| -> Vec<f32> {
+            let weights = recipe.layers.iter().filter_map(|layer| layer.spec.weights());
+            weights.map(|weights| weights.decay.unwrap_or(recipe.optimizer.decay)).collect()
+        };
+        assert_eq!(decays(&recipe), decays(&Recipe::load(builtin).unwrap()), "{builtin}");
+        // All but the schedule, which the files have in prose, the order of max pooling and ReLU, which commute, and which
+        // decay is the common one.
         let lines: Vec<&str> = text.lines().skip(1).take_while(|line| line.starts_with("  ")).collect();
-        let other = lines
-            .iter()
-            .find(|line| !["  schedule.", "  order: ", "    "].iter().any(|known| line.starts_with(known)));
+        let other = lines.iter().find(|line| !KNOWN.iter().any(|known| line.starts_with(known)));
         assert_eq!(other, None, "{text}");
     }
 }

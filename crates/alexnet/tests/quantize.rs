@@ -359,8 +359,8 @@ fn files_are_refused_by_programs_for_f32_models() {
     // Earlier programs know no version above this one.
     const { assert!(QUANTIZED_FORMAT_VERSION > FORMAT_VERSION) };
     let newer =
-        with_header(&std::fs::read(&path).unwrap(), |h| h["__metadata__"]["format_version"] = json!("4"));
-    assert!(load(&newer).unwrap_err().message.contains("supports versions up to 3"));
+        with_header(&std::fs::read(&path).unwrap(), |h| h["__metadata__"]["format_version"] = json!("5"));
+    assert!(load(&newer).unwrap_err().message.contains("supports versions up to 4"));
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn a_plan_that_does_not_fit_names_both_sizes() {
     let args = ["train", &data, "--recipe", "paper", "--run", &run, "--threads", "1"];
     let (code, err) = limited(1 << 20, &args);
     assert_eq!(code, Some(1), "{err}");
-    assert!(err.contains("not enough memory: 1.5") && err.contains(" GiB needed, "), "{err}");
+    assert!(err.contains("not enough memory: 1.2") && err.contains(" GiB needed, "), "{err}");
     assert!(err.contains("--micro-batch 36") && err.contains("momentum"), "{err}");
     assert!(!std::path::Path::new(&run).exists());
 }

@@ -58,8 +58,7 @@ fn columns_are_the_groups_of_the_layer_that_reads_the_maps() {
     };
     let of = |count, layer: Option<&str>| Columns { count, layer: layer.map(str::to_owned) };
     let conv1 = &conv1(12, 3);
-    let norm =
-        r#"{ name = "norm1", kind = "lrn", size = 5, alpha = 1e-4, beta = 0.75, k = 2.0, groups = 4 }"#;
+    let norm = r#"{ name = "norm1", kind = "lrn", size = 5, alpha = 1e-4, beta = 0.75, k = 2.0, groups = 4, alpha_over_size = false }"#;
     let relu = r#"{ name = "relu1", kind = "relu" }"#;
     let ungrouped = r#"{ name = "conv2", kind = "conv", maps = 4, kernel = 3 }"#;
     assert_eq!(columns(&[conv1]), of(1, None));
@@ -323,6 +322,6 @@ fn the_hidden_layer_is_the_last_one_before_the_classes() {
     assert_eq!(hidden_layer(&paper).unwrap(), "relu7");
     let relu = r#"{ name = "relu1", kind = "relu" }"#;
     assert_eq!(hidden_layer(&network(&format!("{}, {relu}", conv1(1, 1)))).unwrap(), "relu1");
-    let dropout = r#"{ name = "drop", kind = "dropout", rate = 0.5 }"#;
+    let dropout = r#"{ name = "drop", kind = "dropout", rate = 0.5, scale = "test" }"#;
     assert!(hidden_layer(&network(dropout)).is_err());
 }

@@ -13,10 +13,11 @@ const SCALE: u16 = 2;
 pub(super) fn png(svg: &str) -> Result<Vec<u8>, String> {
     let mut fonts = fontdb::Database::new();
     fonts.load_font_data(dejavu::sans::regular().to_vec());
-    fonts.set_sans_serif_family("DejaVu Sans");
     if !svg.is_ascii() {
         fonts.load_system_fonts();
     }
+    // Loading the system's fonts sets the families of its configuration, which may not be installed.
+    fonts.set_sans_serif_family("DejaVu Sans");
     let options = Options { fontdb: Arc::new(fonts), ..Options::default() };
     let tree = Tree::from_str(svg, &options).map_err(|error| format!("cannot read the figure: {error}"))?;
     let size = tree.size().to_int_size();
@@ -26,4 +27,23 @@ pub(super) fn png(svg: &str) -> Result<Vec<u8>, String> {
     let scale = f32::from(SCALE);
     resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixels.as_mut());
     pixels.encode_png().map_err(|error| format!("cannot encode the figure: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The isolates around names of unknown direction are not ASCII, so that the system's fonts are loaded.
+    #[test]
+    fn text_is_drawn_whatever_fonts_the_system_has() {
+        for text in ["deer", "\u{2068}deer\u{2069}"] {
+            let svg = format!(
+                r#"<svg xmlns="http://www.w3.org/2000/svg" width="60" height="30" font-family="sans-serif">
+                   <text x="5" y="20" font-size="16">{text}</text></svg>"#
+            );
+            let pixels = Pixmap::decode_png(&png(&svg).unwrap()).unwrap();
+            let drawn = pixels.pixels().iter().filter(|pixel| pixel.alpha() > 128).count();
+            assert!(drawn > 100, "{text:?}: {drawn} pixels");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The kernels of the first convolution, column by column.
 
-use super::svg::{Anchor, Area, INK, PALE_INK, Style, Svg};
+use super::svg::{Anchor, Area, Enlarged, INK, PALE_INK, Style, Svg};
 use super::text::{fitted, percent};
 use crate::inspect::color::ColumnColor;
 use crate::inspect::grid::{KernelGrid, Levels, draw};
@@ -42,7 +42,8 @@ pub fn filters(kernels: &Kernels, levels: Levels) -> String {
         let image = draw(kernels, column, levels);
         let area =
             Area { x: MARGIN, y: top + HEADING, width: image.width as f64, height: image.height as f64 };
-        svg.image(area, &image, &format!("kernels of column {}, in the order of the maps", column + 1));
+        let tip = format!("kernels of column {}, in the order of the maps", column + 1);
+        svg.image(area, &image, Enlarged::Squares, &tip);
     }
     svg.finish()
 }

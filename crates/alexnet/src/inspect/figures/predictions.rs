@@ -1,6 +1,6 @@
 //! Images with the most probable classes.
 
-use super::svg::{Anchor, Area, INK, PALE_INK, Style, Svg};
+use super::svg::{Anchor, Area, Enlarged, INK, PALE_INK, Style, Svg};
 use super::text::{fitted, percent};
 use crate::data::Image;
 use crate::data::square::resize;
@@ -97,8 +97,8 @@ pub(super) fn picture(svg: &mut Svg, x: f64, y: f64, side: f64, square: &Image, 
     let area = Area { x, y, width: side, height: side };
     let most = 2 * side as usize;
     match square.width > most {
-        true => svg.image(area, &resize(square, most, most), file),
-        false => svg.image(area, square, file),
+        true => svg.image(area, &resize(square, most, most), Enlarged::Smooth, file),
+        false => svg.image(area, square, Enlarged::Squares, file),
     }
 }
 

@@ -8,6 +8,15 @@ use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
 use super::text::xml_text;
 use crate::data::{Image, encode};
 
+/// What becomes of an image's pixels where they are enlarged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Enlarged {
+    /// Squares of one color.
+    Squares,
+    /// They fade into each other.
+    Smooth,
+}
+
 /// Text.
 pub(super) const INK: &str = "#333333";
 /// Text of less importance.
@@ -118,15 +127,14 @@ impl Svg {
         self.element("text", &attributes, Some(text));
     }
 
-    /// Draws an image, embedded as PNG. An enlarged image keeps its pixels as squares of one color.
-    pub(super) fn image(&mut self, area: Area, image: &Image, tip: &str) {
+    /// Draws an image, embedded as PNG.
+    pub(super) fn image(&mut self, area: Area, image: &Image, enlarged: Enlarged, tip: &str) {
         let [x, y, width, height] = numbers(area);
         let png = encode::png(image).expect("an image that was decoded fits in a PNG");
         let link = format!("data:image/png;base64,{}", STANDARD.encode(png));
-        let rendering = if area.width > image.width as f64 {
-            "image-rendering:pixelated"
-        } else {
-            "image-rendering:auto"
+        let rendering = match enlarged {
+            Enlarged::Squares => "image-rendering:pixelated",
+            Enlarged::Smooth => "image-rendering:auto",
         };
         let attributes = [
             ("x", x.as_str()),
