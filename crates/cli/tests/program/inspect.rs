@@ -322,7 +322,8 @@ fn of_an_ensemble_only_predictions_are_shown() {
     ];
     let (ensemble, out) = (place.path("both.safetensors"), place.path("f.svg"));
     run(&["ensemble", &members[0], &members[1], &ensemble], 0);
-    let args = ["predictions", "--data", &place.data, "--split", "all", "--out", &out, "--json"];
+    let args =
+        ["predictions", "--data", &place.data, "--split", "all", "--views", "1", "--out", &out, "--json"];
     let of = |model: &str| run_json(&[&["inspect", model], &args[..]].concat(), 0).0["images"].clone();
     let probability = |images: &Value, label: &str| -> f64 {
         let predictions = images[3]["predictions"].as_array().unwrap();
