@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::{RateSearch, ReproductionSettings};
 use crate::data::Identity;
-use crate::net::{Recipe, diff};
+use crate::train::lineage::recipe_difference;
 
 /// What determines the results: `reproduce.json`. The experiments and the number of seeds are not part of it, so that later
 /// ones share the arms that are trained already.
@@ -32,15 +32,7 @@ impl Record {
 
     /// Describes how `now` differs from this one; `None` if it does not.
     pub(super) fn difference(&self, now: &Self) -> Option<String> {
-        let mut differences = Vec::new();
-        let read = |text: &str| Recipe::parse(text, "the recipe of the reproduction");
-        match (read(&self.recipe), read(&now.recipe)) {
-            (Ok(then), Ok(now)) if then == now => {}
-            (Ok(then), Ok(now)) => differences.push(format!("the recipe:\n{}", diff(&then, &now).trim_end())),
-            (Err(_), _) | (_, Err(_)) => {
-                differences.push("the recipe, which this version cannot read".to_owned());
-            }
-        }
+        let mut differences: Vec<String> = recipe_difference(&self.recipe, &now.recipe).into_iter().collect();
         if let Some(difference) = self.data.difference(&now.data) {
             differences.push(format!("the images: {difference}"));
         }

@@ -33,19 +33,21 @@ const fn one() -> usize {
     1
 }
 
+/// Describes how a recipe's text differs from that of `now`; `None` if it does not. Both are parsed, because an earlier version may
+/// have written the same recipe differently.
+pub(crate) fn recipe_difference(then: &str, now: &str) -> Option<String> {
+    let read = |text: &str| Recipe::parse(text, "the recorded recipe");
+    match (read(then), read(now)) {
+        (Ok(then), Ok(now)) if then == now => None,
+        (Ok(then), Ok(now)) => Some(format!("the recipe:\n{}", diff(&then, &now).trim_end())),
+        (Err(_), _) | (_, Err(_)) => Some("the recipe, which this version cannot read".to_owned()),
+    }
+}
+
 impl Lineage {
     /// Describes how the lineage of a training that would resume differs from this one; `None` if it does not.
     pub fn difference(&self, now: &Self) -> Option<String> {
-        let mut differences = Vec::new();
-        // Parsed, because an earlier version may have written the same recipe differently.
-        let read = |text: &str| Recipe::parse(text, "the checkpoint's recipe");
-        match (read(&self.recipe), read(&now.recipe)) {
-            (Ok(then), Ok(now)) if then == now => {}
-            (Ok(then), Ok(now)) => differences.push(format!("the recipe:\n{}", diff(&then, &now).trim_end())),
-            (Err(_), _) | (_, Err(_)) => {
-                differences.push("the recipe, which this version cannot read".to_owned());
-            }
-        }
+        let mut differences: Vec<String> = recipe_difference(&self.recipe, &now.recipe).into_iter().collect();
         if let Some(difference) = self.data.difference(&now.data) {
             differences.push(format!("the images: {difference}"));
         }

@@ -62,7 +62,7 @@ impl Confusion {
         fraction(self.correct(class), self.images(class))
     }
 
-    /// Returns the fraction of the images predicted as a class that belong to it, and its interval; `None` if there are none.
+    /// Returns the fraction of the images predicted as a class that belong to it, and its interval; `None` without such images.
     pub fn precision(&self, class: usize) -> Option<(f64, Interval)> {
         fraction(self.correct(class), self.predicted(class))
     }

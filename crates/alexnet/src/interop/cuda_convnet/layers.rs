@@ -306,7 +306,7 @@ impl<'s, 'a> Settings<'s, 'a> {
     }
 }
 
-/// Returns the activation function; the identity is none.
+/// Returns the activation function; `None` for the identity.
 fn neuron(entry: &Entry<'_, '_>) -> Result<Option<Activation>> {
     let text: String = entry.text.chars().filter(|c| !c.is_whitespace()).collect();
     match text.as_str() {
