@@ -2,8 +2,8 @@
 //! output, where `b_i = x_i / (k + alpha sum_j x_j^2)^beta`.
 //!
 //! The normalized maps `b` are the largest of the whole network, and needed for nothing but their maxima. Their rows are
-//! computed when a window needs them, while the caches hold them, and again in the backward pass: this takes less time than
-//! to write them to memory and read them, and saves their memory. The bits are those of [`lrn`] followed by [`pool`].
+//! computed when a window needs them and pooled while they are in the cache, and computed again in the backward pass. That is
+//! faster than writing them to memory and reading them back, and needs no buffer. The bits are those of [`lrn`] followed by [`pool`].
 //!
 //! # Shapes
 //! `x, dx: [batch, maps]`, `y, dy: [batch, output]`.

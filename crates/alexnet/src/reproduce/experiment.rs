@@ -67,7 +67,7 @@ impl Experiment {
     /// Returns the experiment with this name.
     ///
     /// # Errors
-    /// Returns an error that lists the names if there is none.
+    /// Returns an error that lists all names if no experiment has this one.
     pub fn parse(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|experiment| experiment.name() == name).ok_or_else(|| {
             Error::usage(format!("no experiment is named `{name}`"))

@@ -42,7 +42,7 @@ pub struct ExperimentResult {
     pub comparisons: Vec<ComparisonResult>,
     /// What the paper and others found.
     pub published: &'static [Finding],
-    /// The curves, relative to the folder; null if there are none.
+    /// The curves, relative to the folder; `null` without them.
     pub plot: Option<String>,
 }
 

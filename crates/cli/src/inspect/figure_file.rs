@@ -34,7 +34,7 @@ impl FigureFile {
         Ok(Self { path, format })
     }
 
-    /// Checks that the folder exists, and that the file is none of `inputs`, before any work.
+    /// Checks that the folder exists, and that the file is not one of `inputs`, before any work.
     pub(super) fn check(&self, inputs: &[PathBuf]) -> Result<()> {
         let folder = match self.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,

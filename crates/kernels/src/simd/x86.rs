@@ -157,7 +157,7 @@ unsafe fn load_bf16_avx512(from: *const u16) -> x86::__m512 {
     x86::_mm512_castsi512_ps(x86::_mm512_slli_epi32::<16>(wide))
 }
 
-/// `s^(-3/4)` and `1 / s`: with `r = s^(-1/2)`, `r^2 r^(-1/2)` and `r^2`. Square roots and divisions take four times as long.
+/// `s^(-3/4)` and `1 / s`: with `r = s^(-1/2)`, `r^2 r^(-1/2)` and `r^2`. Faster than square roots and divisions.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn inverse_powers_avx512(s: x86::__m512) -> [x86::__m512; 2] {

@@ -264,12 +264,17 @@ fn fuse_relu(network: &Network, layer: usize, previous: &mut ForwardStep) -> boo
 /// Whether a layer is a normalization that is one step with the max pooling after it, whose outputs nobody else needs: those
 /// who inspect a network do.
 fn is_normalized_pool(network: &Network, mode: Mode, gathered: &[bool], layer: usize) -> bool {
+    let keeps_everything = match mode {
+        Mode::Inspection => true,
+        Mode::Training | Mode::Inference => false,
+    };
     let next = network.layers.get(layer + 1).map(|next| &next.operation);
-    match (&network.layers[layer].operation, next, mode) {
-        (Operation::Lrn(norm), Some(Operation::Pool(PoolKind::Max, _)), Mode::Training | Mode::Inference) => {
-            lrn_pool::supports(norm) && !gathered[layer + 1]
-        }
-        _ => false,
+    if let (Operation::Lrn(norm), Some(Operation::Pool(PoolKind::Max, _))) =
+        (&network.layers[layer].operation, next)
+    {
+        !keeps_everything && !gathered[layer + 1] && lrn_pool::supports(norm)
+    } else {
+        false
     }
 }
 
