@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("format", &[]),
     ("net", &["random"]),
-    ("interop", &["net"]),
+    ("interop", &["files", "model", "engine", "data", "net"]),
     ("data", &["files", "net", "random"]),
     ("engine", &["net", "random"]),
     ("parallel", &["engine", "net"]),

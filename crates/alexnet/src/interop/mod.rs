@@ -2,6 +2,10 @@
 //!
 //! | module | contents |
 //! |---|---|
+//! | [`Imported`] | a network with its weights, as another program stored it, in this program's terms |
 //! | [`cuda_convnet`] | networks of the authors' program of 2012 and its successors, as recipes |
 
 pub mod cuda_convnet;
+mod imported;
+
+pub use imported::{Imported, arrange};
