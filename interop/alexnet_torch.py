@@ -36,16 +36,16 @@ def beyond_the_edge(size, kernel, stride, pad, rounding):
     return -(-span // stride) * stride - span
 
 
-def padded(x, kernel, stride, pad, rounding):
-    """Pads images with zeros, [n, channels, height, width]."""
+def padded(x, kernel, stride, pad, rounding, value=0.0):
+    """Pads images, [n, channels, height, width], so that all windows lie inside."""
     bottom, right = (pad + beyond_the_edge(size, kernel, stride, pad, rounding) for size in x.shape[-2:])
-    return F.pad(x, (pad, right, pad, bottom))
+    return F.pad(x, (pad, right, pad, bottom), value=value)
 
 
 class Conv(nn.Module):
     """A convolution. Rounding up adds a last window that reaches past the edge, over zeros."""
 
-    def __init__(self, inputs, maps, kernel, stride, pad, groups, rounding):
+    def __init__(self, inputs, maps, kernel, stride, pad, rounding, groups):
         super().__init__()
         self.window = dict(kernel=kernel, stride=stride, pad=pad, rounding=rounding)
         self.stride, self.groups = stride, groups
@@ -62,7 +62,7 @@ class Local(nn.Module):
     `weight` is [oh, ow, out, in/groups, kh, kw], `bias` [oh, ow, out].
     """
 
-    def __init__(self, inputs, output, maps, kernel, stride, pad, groups, rounding):
+    def __init__(self, inputs, output, maps, kernel, stride, pad, rounding, groups):
         super().__init__()
         self.window = dict(kernel=kernel, stride=stride, pad=pad, rounding=rounding)
         self.kernel, self.stride, self.groups = kernel, stride, groups
@@ -91,21 +91,24 @@ class Fc(nn.Module):
 
 
 class MaxPool(nn.Module):
-    """Max pooling. Rounding up adds a last window with the pixels that are there."""
+    """Max pooling over the pixels that are there: those of the padding are ignored, and those beyond the edge if rounding up."""
 
-    def __init__(self, kernel, stride, rounding):
+    def __init__(self, kernel, stride, pad, rounding):
         super().__init__()
-        self.kernel, self.stride, self.ceil = kernel, stride, rounding == "up"
+        self.window = dict(kernel=kernel, stride=stride, pad=pad, rounding=rounding)
+        self.kernel, self.stride = kernel, stride
 
     def forward(self, x):
-        return F.max_pool2d(x, self.kernel, self.stride, ceil_mode=self.ceil)
+        return F.max_pool2d(padded(x, **self.window, value=-torch.inf), self.kernel, self.stride)
 
 
 class AvgPool(MaxPool):
     """Average pooling over the pixels that are there."""
 
     def forward(self, x):
-        return F.avg_pool2d(x, self.kernel, self.stride, ceil_mode=self.ceil, count_include_pad=False)
+        means = F.avg_pool2d(padded(x, **self.window), self.kernel, self.stride)
+        there = torch.ones(1, 1, *x.shape[-2:], dtype=x.dtype, device=x.device)
+        return means / F.avg_pool2d(padded(there, **self.window), self.kernel, self.stride)
 
 
 class Lrn(nn.Module):
@@ -169,20 +172,17 @@ def layer(spec, shape, classes):
     """Returns a layer of a recipe, and the shape of its output, for an input of this shape, [channels, height, width]."""
     kind = spec["kind"]
     channels, height, width = shape
-    rounding = spec.get("rounding", "down")
-    if kind in ("conv", "local"):
+    if kind in ("conv", "local", "max-pool", "avg-pool"):
+        window = (spec["kernel"], spec.get("stride", 1), spec.get("pad", 0), spec.get("rounding", "down"))
+        output = [positions(size, *window) for size in (height, width)]
+        if kind in ("max-pool", "avg-pool"):
+            return (MaxPool if kind == "max-pool" else AvgPool)(*window), (channels, *output)
         maps, groups = spec["maps"], spec.get("groups", 1)
-        kernel, stride, pad = spec["kernel"], spec.get("stride", 1), spec.get("pad", 0)
-        output = [positions(size, kernel, stride, pad, rounding) for size in (height, width)]
         if kind == "conv":
-            module = Conv(channels, maps, kernel, stride, pad, groups, rounding)
+            module = Conv(channels, maps, *window, groups)
         else:
-            module = Local(channels, output, maps, kernel, stride, pad, groups, rounding)
+            module = Local(channels, output, maps, *window, groups)
         return module, (maps, *output)
-    if kind in ("max-pool", "avg-pool"):
-        kernel, stride = spec["kernel"], spec.get("stride", 1)
-        output = [positions(size, kernel, stride, 0, rounding) for size in (height, width)]
-        return (MaxPool if kind == "max-pool" else AvgPool)(kernel, stride, rounding), (channels, *output)
     if kind == "fc":
         units = spec.get("units", classes)
         return Fc(channels * height * width, units), (units, 1, 1)
