@@ -72,7 +72,7 @@ class Local(nn.Module):
     def forward(self, x):
         height, width, maps, depth, _, _ = self.weight.shape
         patches = F.unfold(padded(x, **self.window), self.kernel, stride=self.stride)
-        patches = patches.view(len(x), self.groups, depth * self.kernel**2, height, width)
+        patches = patches.reshape(len(x), self.groups, depth * self.kernel**2, height, width)
         weight = self.weight.view(height, width, self.groups, maps // self.groups, depth * self.kernel**2)
         out = torch.einsum("ngdhw,hwgmd->ngmhw", patches, weight).reshape(len(x), maps, height, width)
         return out + self.bias.permute(2, 0, 1)
@@ -125,11 +125,11 @@ class Lrn(nn.Module):
 
     def forward(self, x):
         n, channels, height, width = x.shape
-        squares = x.square().view(n * self.groups, 1, channels // self.groups, height, width)
+        squares = x.square().reshape(n * self.groups, 1, channels // self.groups, height, width)
         before = self.size // 2
         squares = F.pad(squares, (0, 0, 0, 0, before, self.size - 1 - before))
         sums = self.size * F.avg_pool3d(squares, (self.size, 1, 1), 1)
-        return x * (self.k + self.alpha * sums.view_as(x)).pow(-self.beta)
+        return x * (self.k + self.alpha * sums.reshape(x.shape)).pow(-self.beta)
 
 
 class MapNorm(nn.Module):

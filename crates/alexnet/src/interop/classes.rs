@@ -77,11 +77,10 @@ pub(super) fn complete(
     let change = "`--classes FILE` changes them";
     match given {
         Some(names) if names.len() == outputs => Ok(names),
-        Some(names) => Err(Error::usage(format!(
-            "{} class names, but the network has {outputs} outputs",
-            names.len()
-        ))
-        .help("give one name for each output with `--classes FILE`, in their order")),
+        Some(names) => {
+            Err(Error::usage(format!("{} class names, but the network has {outputs} outputs", names.len()))
+                .help("give one name for each output with `--classes FILE`, in their order"))
+        }
         None if outputs == 1000 => {
             notes.push(format!(
                 "class names are not in the file: those of ImageNet's 1,000 classes are assumed, in the order of their WNIDs ({change})"
@@ -89,7 +88,9 @@ pub(super) fn complete(
             Ok(imagenet())
         }
         None => {
-            notes.push(format!("class names are not in the file: the classes are named by their numbers ({change})"));
+            notes.push(format!(
+                "class names are not in the file: the classes are named by their numbers ({change})"
+            ));
             Ok((0..outputs).map(|class| format!("class {class}")).collect())
         }
     }

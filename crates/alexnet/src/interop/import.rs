@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 use super::format::Format;
 use super::imported::Imported;
 use super::peer::PeerScript;
-use super::source::{ImportOptions, SourceFile};
+use super::source::{ImportOptions, SourceFile, named};
 use super::torch;
 use crate::format::hex;
-use crate::model::{AnyModel, Model};
+use crate::model::{AnyModel, Model, check_preprocess};
 use crate::{Error, Result};
 
 /// A network from files of another program.
@@ -22,8 +22,8 @@ pub struct Import {
     pub imported: Imported,
     /// Where it comes from: the names of the files and a digest of their content.
     pub source: String,
-    /// Computes the same logits with the program that wrote the files.
-    pub peer: PeerScript,
+    /// Computes the same logits with a program that uses the files, if there is one for the format.
+    pub peer: Option<PeerScript>,
 }
 
 /// Reads a network from files of another program, which are recognized by their content.
@@ -37,12 +37,15 @@ pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Result<Import> {
     let (imported, peer) = match format {
         Format::Torch => {
             let file = only_one(&files)?;
-            let (imported, places) = in_file(file, torch::read_with_places(file, options))?;
+            let read = torch::read_with_places(file, options);
+            let (imported, places) = read.map_err(|error| named(error, &file.path))?;
             let peer = torch::script(file, &imported, &places)?;
-            (imported, peer)
+            (imported, Some(peer))
         }
         Format::Onnx | Format::Caffe => return Err(unsupported(format)),
     };
+    // What a file says about squares is checked before any is made.
+    check_preprocess(&imported.preprocess, &imported.recipe)?;
     Ok(Import { format, imported, source, peer })
 }
 
@@ -66,8 +69,10 @@ fn unsupported(format: Format) -> Error {
 fn f32_model(model: &AnyModel) -> Result<&Model> {
     match model {
         AnyModel::F32(model) => Ok(model),
-        AnyModel::Int8(_) => Err(Error::model("the model is quantized to 8-bit integers, which the format cannot express")
-            .help("export the model that it was quantized from")),
+        AnyModel::Int8(_) => {
+            Err(Error::model("the model is quantized to 8-bit integers, which the format cannot express")
+                .help("export the model that it was quantized from"))
+        }
     }
 }
 
@@ -93,18 +98,10 @@ fn one_format(files: &[SourceFile]) -> Result<Format> {
 fn only_one(files: &[SourceFile]) -> Result<&SourceFile> {
     match files {
         [file] => Ok(file),
-        _ => Err(Error::usage(format!("{} state dicts, expected one", files.len()))
-            .help("merge the parts of a divided state dict, in Python: `torch.save({**a, **b}, \"weights.pth\")`")),
+        _ => Err(Error::usage(format!("{} state dicts, expected one", files.len())).help(
+            "merge the parts of a divided state dict, in Python: `torch.save({**a, **b}, \"weights.pth\")`",
+        )),
     }
-}
-
-/// The result with the file in its error.
-fn in_file<T>(file: &SourceFile, result: Result<T>) -> Result<T> {
-    result.map_err(|error| {
-        let shown = crate::error::shell(&file.path);
-        let help = error.help.as_ref().map(|help| help.replace("FILE", &shown));
-        Error { help, ..error }.context(file.path.display())
-    })
 }
 
 /// The names of the files, without their folders, and a digest of their content.
@@ -113,7 +110,9 @@ fn source(format: Format, files: &[SourceFile]) -> String {
     files.iter().for_each(|file| digest.update(&file.bytes));
     let names: Vec<String> = files
         .iter()
-        .map(|file| file.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()))
+        .map(|file| {
+            file.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+        })
         .collect();
     format!("imported from {} ({}), SHA-256 {}", names.join(", "), format.title(), hex(&digest.finalize()))
 }

@@ -47,7 +47,8 @@ mod tests {
             assert!(squares.iter().all(|square| (square.width, square.height) == (side, side)));
         }
         for square in made_squares(64) {
-            let channel = |c: usize| square.pixels.iter().skip(c).step_by(3).map(|&v| u64::from(v)).sum::<u64>();
+            let channel =
+                |c: usize| square.pixels.iter().skip(c).step_by(3).map(|&v| u64::from(v)).sum::<u64>();
             assert!(channel(0) != channel(1) || channel(1) != channel(2));
         }
     }

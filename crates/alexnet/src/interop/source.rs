@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::format::Format;
 use super::protobuf::{WireType, fields};
+use crate::error::shell;
 use crate::net::Recipe;
 use crate::{Error, Result};
 
@@ -67,9 +68,11 @@ impl SourceKind {
             [0x80, 0..=5, ..] => Ok(Self::TorchPickle),
             _ if bytes.starts_with(b"L1195470371460388013333") => Ok(Self::TorchPickle),
             _ if is_safetensors(bytes) => Ok(Self::Safetensors),
-            _ => match named(bytes) {
+            _ => match known(bytes) {
                 Some(error) => Err(error),
-                None => text(bytes).or_else(|| message(bytes)).ok_or_else(|| unusable("its content is unknown")),
+                None => {
+                    text(bytes).or_else(|| message(bytes)).ok_or_else(|| unusable("its content is unknown"))
+                }
             },
         }
     }
@@ -98,7 +101,7 @@ impl SourceFile {
     /// # Errors
     /// Returns an error if it is nothing that can be imported.
     pub fn new(path: PathBuf, bytes: Vec<u8>) -> Result<Self> {
-        let kind = SourceKind::recognize(&bytes).map_err(|error| error.context(path.display()))?;
+        let kind = SourceKind::recognize(&bytes).map_err(|error| named(error, &path))?;
         Ok(Self { path, bytes, kind })
     }
 }
@@ -112,15 +115,15 @@ fn is_safetensors(bytes: &[u8]) -> bool {
 }
 
 /// The error for a file that is known, but cannot be imported.
-fn named(bytes: &[u8]) -> Option<Error> {
+fn known(bytes: &[u8]) -> Option<Error> {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]).to_lowercase();
     let starts = |start: &str| text.trim_start().starts_with(start);
     let (what, help) = if bytes.starts_with(b"\x1f\x8b") {
-        ("it is compressed with gzip", "unpack it: `gunzip FILE.gz`")
+        ("it is compressed with gzip", "unpack it: `gzip --decompress --stdout INPUT > OUT`")
     } else if bytes.get(257..262) == Some(b"ustar") {
         (
             "it is a tar archive; PyTorch before 0.1.10 wrote such files",
-            "unpack it if it has other files in it, or in Python: `torch.save(torch.load(\"FILE\", weights_only=True), \"weights.pth\")`",
+            "unpack it if it has other files in it, or in Python: `torch.save(torch.load(\"INPUT\", weights_only=True), \"weights.pth\")`",
         )
     } else if bytes.starts_with(b"\x89HDF") {
         (
@@ -135,6 +138,14 @@ fn named(bytes: &[u8]) -> Option<Error> {
         return None;
     };
     Some(Error::model(format!("the file cannot be imported: {what}")).help(help))
+}
+
+/// The error of a file with its path: before the message, and in the help in place of `INPUT`, as a string of Python or a word of a
+/// shell.
+pub(super) fn named(error: Error, path: &Path) -> Error {
+    let text = format!("{:?}", path.to_string_lossy());
+    let help = error.help.as_ref().map(|help| help.replace("\"INPUT\"", &text).replace("INPUT", &shell(path)));
+    Error { help, ..error }.context(path.display())
 }
 
 fn unusable(why: &str) -> Error {

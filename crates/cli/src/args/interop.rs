@@ -39,7 +39,9 @@ pub(crate) struct ImportArgs {
 
 /// `alexnet export`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  alexnet export runs/pets pets.safetensors    # torchvision's names, or those of the layers")]
+#[command(
+    after_help = "Examples:\n  alexnet export runs/pets pets.safetensors    # torchvision's names, or those of the layers"
+)]
 pub(crate) struct ExportArgs {
     /// A model file or a run folder
     #[arg(value_name = "MODEL")]

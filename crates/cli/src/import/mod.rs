@@ -12,7 +12,8 @@ use super::models::check_new;
 use super::output::Output;
 use super::settings;
 use alexnet::error::shell;
-use alexnet::interop::{Import, ImportOptions, PeerDifference, PeerOutcome, classes, import};
+use alexnet::interop::{Import, ImportOptions, PeerDifference, PeerOutcome, PeerScript, classes, import};
+use alexnet::model::Model;
 use alexnet::net::{Recipe, RecipeUse};
 use alexnet::{Error, Result};
 use report::Report;
@@ -35,13 +36,7 @@ pub(crate) fn run(args: &ImportArgs, out: &mut Output) -> CommandResult {
     notes.iter().for_each(|text| out.note(text));
     let origin = squares.origin;
     let model = imported.into_model(squares.images, source)?;
-    let outcome = match python() {
-        Some(python) => peer.compare(&model, &python)?,
-        None => PeerOutcome::NotCompared {
-            reason: "ALEXNET_PYTHON is empty".into(),
-            help: "`unset ALEXNET_PYTHON`, or name an interpreter that has the program which wrote the files".into(),
-        },
-    };
+    let outcome = compare(peer.as_ref(), &model)?;
     check(&outcome, args)?;
     model.save(&args.out)?;
     let seconds = begin.elapsed().as_secs_f64();
@@ -66,10 +61,30 @@ fn python() -> Option<OsString> {
     }
 }
 
+/// Compares the logits of the golden samples with those of the program that uses the files.
+fn compare(peer: Option<&PeerScript>, model: &Model) -> Result<PeerOutcome> {
+    let not_compared = |reason: &str, help: &str| {
+        Ok(PeerOutcome::NotCompared { reason: reason.to_owned(), help: help.to_owned() })
+    };
+    match (peer, python()) {
+        (Some(peer), Some(python)) => peer.compare(model, &python),
+        (Some(_), None) => not_compared(
+            "ALEXNET_PYTHON is empty",
+            "`unset ALEXNET_PYTHON`, or name an interpreter that has the program which wrote the files",
+        ),
+        (None, _) => not_compared(
+            "no script computes the logits of this format",
+            "compare some of its predictions with those of `alexnet classify`",
+        ),
+    }
+}
+
 /// Fails if the logits differ from those of the program that wrote the files.
 fn check(outcome: &PeerOutcome, args: &ImportArgs) -> Result<()> {
     match outcome {
-        PeerOutcome::Compared(PeerDifference { program, relative_rms, .. }) if !(*relative_rms < TOLERANCE) => {
+        PeerOutcome::Compared(PeerDifference { program, relative_rms, .. })
+            if !(*relative_rms < TOLERANCE) =>
+        {
             let file = shell(&args.files[0]);
             Err(Error::model(format!(
                 "{}: the logits differ from those of {program}: relative RMS {relative_rms:.1e}, expected below {TOLERANCE:.0e}",

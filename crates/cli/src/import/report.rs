@@ -53,11 +53,19 @@ impl Report<'_> {
                 counted(*images, "image")
             ),
             PeerOutcome::NotCompared { reason, help } => {
-                writeln!(out, "checked  not compared with the program that wrote the files: {}; {}", printable(reason), printable(help))
+                writeln!(
+                    out,
+                    "checked  not compared with the program that wrote the files: {}; {}",
+                    printable(reason),
+                    printable(help)
+                )
             }
         };
         let model = printable(&shell(&self.args.out));
-        let _ = writeln!(out, "use it   alexnet classify {model} IMAGE\n         alexnet train SRC --init {model}");
+        let _ = writeln!(
+            out,
+            "use it   alexnet classify {model} IMAGE\n         alexnet train SRC --init {model}"
+        );
         out
     }
 

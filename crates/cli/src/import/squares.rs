@@ -28,7 +28,11 @@ pub(super) enum Origin {
 
 impl Squares {
     /// Reads the named images, and those directly in named folders; without any, makes some.
-    pub(super) fn choose(paths: &[PathBuf], preprocess: &Preprocess, notes: &mut Vec<String>) -> Result<Self> {
+    pub(super) fn choose(
+        paths: &[PathBuf],
+        preprocess: &Preprocess,
+        notes: &mut Vec<String>,
+    ) -> Result<Self> {
         if paths.is_empty() {
             return Ok(Self { images: made_squares(preprocess.square), origin: Origin::Made });
         }

@@ -54,7 +54,8 @@ pub(super) fn assign(
         .filter(|name| !is_needed(name))
         .map(String::as_str)
         .partition(|name| naming.is_inside(modules, name));
-    problems.extend(inside.iter().map(|name| format!("`{name}` is left over, the network has no use for it")));
+    problems
+        .extend(inside.iter().map(|name| format!("`{name}` is left over, the network has no use for it")));
     if !problems.is_empty() {
         return Err(misfit(&problems));
     }
@@ -102,7 +103,8 @@ fn needed(network: &Network, modules: &[String]) -> Result<Vec<Needed>> {
     let mut needed = Vec::new();
     for (layer, module) in layers.into_iter().zip(modules) {
         let Some((weights, biases)) = layer.parameter_shapes() else { continue };
-        let tensor = |name: String, part: &str, shape| Needed { name, source: format!("{module}.{part}"), shape };
+        let tensor =
+            |name: String, part: &str, shape| Needed { name, source: format!("{module}.{part}"), shape };
         needed.push(tensor(layer.weight_name(), "weight", weights));
         needed.push(tensor(layer.bias_name(), "bias", biases));
     }

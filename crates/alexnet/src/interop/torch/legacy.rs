@@ -27,8 +27,9 @@ pub(super) fn open(bytes: &[u8]) -> Result<(Pickle<'_>, Storages<'_>)> {
             .help("in Python: `torch.save(model.state_dict(), \"weights.pth\")`, then import weights.pth"));
     }
     if !is(&next()?, PROTOCOL) {
-        return Err(Error::model(format!("the version of the file is unknown, expected {PROTOCOL}"))
-            .help("save it with a newer version of PyTorch: `torch.save(model.state_dict(), \"weights.pth\")`"));
+        return Err(Error::model(format!("the version of the file is unknown, expected {PROTOCOL}")).help(
+            "save it with a newer version of PyTorch: `torch.save(model.state_dict(), \"weights.pth\")`",
+        ));
     }
     check_byte_order(&next()?)?;
     let object = next()?;
@@ -67,7 +68,9 @@ fn storages<'a>(object: &Pickle<'a>, keys: &Pickle<'a>, mut rest: &'a [u8]) -> R
         let truncated =
             || Error::model(format!("storage `{key}` is truncated")).help("copy or download the file again");
         let size = sizes.get(key).ok_or_else(|| {
-            Error::model(format!("storage `{key}` belongs to no tensor, so the size of its elements is unknown"))
+            Error::model(format!(
+                "storage `{key}` belongs to no tensor, so the size of its elements is unknown"
+            ))
         })?;
         let (len, data) = rest.split_first_chunk::<8>().ok_or_else(truncated)?;
         let len = usize::try_from(u64::from_le_bytes(*len)).ok().and_then(|len| len.checked_mul(*size));

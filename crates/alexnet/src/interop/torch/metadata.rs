@@ -27,7 +27,7 @@ impl Declared {
     pub(super) fn read(metadata: &HashMap<String, String>) -> Result<Option<Self>> {
         if metadata.contains_key("format_version") {
             return Err(Error::usage("the file is a model of this program already")
-                .help("use it as it is: `alexnet classify FILE IMAGE`"));
+                .help("use it as it is: `alexnet classify INPUT IMAGE`"));
         }
         let Some(recipe) = metadata.get("recipe") else { return Ok(None) };
         let recipe = Recipe::parse(recipe, "recipe").map_err(|error| Error { kind: Kind::Model, ..error })?;
@@ -38,7 +38,11 @@ impl Declared {
     }
 
     /// The metadata of an export.
-    pub(super) fn write(recipe: &Recipe, classes: &[String], preprocess: &Preprocess) -> BTreeMap<&'static str, String> {
+    pub(super) fn write(
+        recipe: &Recipe,
+        classes: &[String],
+        preprocess: &Preprocess,
+    ) -> BTreeMap<&'static str, String> {
         let text = |value: serde_json::Result<String>| value.expect("strings and numbers have a JSON form");
         let mean = &preprocess.mean;
         let (key, mean) = match mean.len() {
@@ -59,7 +63,8 @@ impl Declared {
 }
 
 fn json<T: serde::de::DeserializeOwned>(metadata: &HashMap<String, String>, key: &str) -> Result<T> {
-    let text = metadata.get(key).ok_or_else(|| Error::model(format!("`{key}` is missing from the metadata")))?;
+    let text =
+        metadata.get(key).ok_or_else(|| Error::model(format!("`{key}` is missing from the metadata")))?;
     serde_json::from_str(text).map_err(|error| Error::model(format!("invalid metadata `{key}`: {error}")))
 }
 

@@ -14,12 +14,17 @@ use crate::net::Network;
 ///
 /// # Errors
 /// Returns an error if the layers do not fit each other.
-pub(in crate::interop) fn script(file: &SourceFile, imported: &Imported, places: &Places) -> Result<PeerScript> {
+pub(in crate::interop) fn script(
+    file: &SourceFile,
+    imported: &Imported,
+    places: &Places,
+) -> Result<PeerScript> {
     let network = Network::new(&imported.recipe, imported.classes.len())?;
     let path = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
     let theirs = match (places.naming, Naming::of_export(&network)) {
         (Naming::Torchvision, (Naming::Torchvision, modules)) => {
-            let names = modules.iter().flat_map(|module| [format!("{module}.weight"), format!("{module}.bias")]);
+            let names =
+                modules.iter().flat_map(|module| [format!("{module}.weight"), format!("{module}.bias")]);
             Some(names.collect::<Vec<_>>())
         }
         (Naming::Torchvision | Naming::Recipe, _) => None,

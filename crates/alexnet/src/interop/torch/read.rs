@@ -1,10 +1,10 @@
 //! A state dict as a network with its weights.
 
 use super::assign::{Assigned, assign};
+use super::element::Element;
 use super::legacy;
 use super::metadata::Declared;
 use super::naming::{Naming, TORCHVISION, recipe_needed, recipes_with};
-use super::element::Element;
 use super::pickle;
 use super::state_dict::{StateDict, listed};
 use super::storages::{Storages, StoredTensor};
@@ -40,7 +40,10 @@ pub fn read(file: &SourceFile, options: &ImportOptions) -> Result<Imported> {
 }
 
 /// [`read`], and where the parameters are in the file.
-pub(in crate::interop) fn read_with_places(file: &SourceFile, options: &ImportOptions) -> Result<(Imported, Places)> {
+pub(in crate::interop) fn read_with_places(
+    file: &SourceFile,
+    options: &ImportOptions,
+) -> Result<(Imported, Places)> {
     let (mut dict, declared) = open(file)?;
     let naming = Naming::of(dict.tensors.keys().map(String::as_str));
     let mut notes = std::mem::take(&mut dict.notes);
@@ -116,9 +119,9 @@ fn outputs(dict: &StateDict<'_>, modules: &[String]) -> Result<usize> {
     let name = format!("{}.weight", modules.last().map_or("", String::as_str));
     match dict.tensors.get(&name).map(|tensor| tensor.shape.as_slice()) {
         Some([outputs, _]) => Ok(*outputs),
-        Some(other) => {
-            Err(Error::model(format!("tensor `{name}` of the last layer has shape {other:?}, expected two dimensions")))
-        }
+        Some(other) => Err(Error::model(format!(
+            "tensor `{name}` of the last layer has shape {other:?}, expected two dimensions"
+        ))),
         None => Err(Error::model(format!(
             "tensor `{name}` of the last layer is missing; the file has {}",
             listed(dict.tensors.keys().map(String::as_str))

@@ -17,7 +17,7 @@ pub(super) fn explain(refused: &BTreeSet<String>) -> Error {
             "the file has a whole pickled module, which only its own program can load: {names}"
         ))
         .help(
-            "if you trust the file, in Python: `torch.save(torch.load(\"FILE\", weights_only=False).state_dict(), \
+            "if you trust the file, in Python: `torch.save(torch.load(\"INPUT\", weights_only=False).state_dict(), \
              \"weights.pth\")`, then import weights.pth",
         );
     }
@@ -25,12 +25,14 @@ pub(super) fn explain(refused: &BTreeSet<String>) -> Error {
         "the pickle names functions or classes that are not part of a state dict, and Python would run them: {names}"
     ))
     .help(
-        "if you trust the file, save its state dict alone, in Python: `torch.save(torch.load(\"FILE\", \
+        "if you trust the file, save its state dict alone, in Python: `torch.save(torch.load(\"INPUT\", \
          weights_only=False)[\"state_dict\"], \"weights.pth\")`, then import weights.pth",
     )
 }
 
 /// Whether the name is that of a part of a network.
 fn is_module(name: &str) -> bool {
-    ["torch.nn.modules.", "torchvision.models.", "torch.nn.parallel."].iter().any(|start| name.starts_with(start))
+    ["torch.nn.modules.", "torchvision.models.", "torch.nn.parallel."]
+        .iter()
+        .any(|start| name.starts_with(start))
 }

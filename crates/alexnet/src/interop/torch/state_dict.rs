@@ -60,7 +60,8 @@ impl<'a> StateDict<'a> {
             }
         }
         if found.tensors.is_empty() {
-            return Err(Error::model("the file has no tensors, expected a state dict").help(refusals::SAVE_STATE_DICT));
+            return Err(Error::model("the file has no tensors, expected a state dict")
+                .help(refusals::SAVE_STATE_DICT));
         }
         if !others.is_empty() {
             found.notes.push(format!("not used, because they are no tensors: {}", listed(others)));
@@ -80,7 +81,8 @@ impl<'a> StateDict<'a> {
             self.prefix += prefix;
         }
         if !self.prefix.is_empty() {
-            self.notes.push(format!("the names of all tensors start with `{}`, which is left out", self.prefix));
+            self.notes
+                .push(format!("the names of all tensors start with `{}`, which is left out", self.prefix));
         }
     }
 }
@@ -88,7 +90,9 @@ impl<'a> StateDict<'a> {
 /// The entries of a dictionary whose keys are strings; the last of those with the same key.
 fn entries<'a>(pickle: &Pickle<'a>, id: ValueId) -> Result<BTreeMap<&'a str, ValueId>> {
     match pickle.value(id) {
-        Value::Dict(pairs) => Ok(pairs.iter().filter_map(|(key, value)| Some((text(pickle, *key)?, *value))).collect()),
+        Value::Dict(pairs) => {
+            Ok(pairs.iter().filter_map(|(key, value)| Some((text(pickle, *key)?, *value))).collect())
+        }
         other => Err(Error::model(format!("the file has {}, expected a state dict", other.kind()))
             .help(refusals::SAVE_STATE_DICT)),
     }
@@ -112,7 +116,8 @@ fn inner<'a>(pickle: &Pickle<'a>, dict: &BTreeMap<&'a str, ValueId>) -> Result<O
             .count(),
         _ => 0,
     };
-    let with_tensors: Vec<&str> = dict.iter().filter(|(_, id)| tensors(**id) > 0).map(|(key, _)| *key).collect();
+    let with_tensors: Vec<&str> =
+        dict.iter().filter(|(_, id)| tensors(**id) > 0).map(|(key, _)| *key).collect();
     // Another checkpoint inside this one.
     let known = |candidates: &[&'a str]| {
         KEYS.into_iter().find_map(|key| candidates.iter().copied().find(|candidate| *candidate == key))
@@ -130,7 +135,7 @@ fn inner<'a>(pickle: &Pickle<'a>, dict: &BTreeMap<&'a str, ValueId>) -> Result<O
         [key] => Ok(Some(key)),
         several => Err(Error::model(format!("the file has several state dicts: {}", listed(several.iter().copied())))
             .help(format!(
-                "choose one, in Python: `torch.save(torch.load(\"FILE\", weights_only=True)[{:?}], \"weights.pth\")`",
+                "choose one, in Python: `torch.save(torch.load(\"INPUT\", weights_only=True)[{:?}], \"weights.pth\")`",
                 several[0]
             ))),
     }

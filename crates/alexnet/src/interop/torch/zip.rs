@@ -74,12 +74,14 @@ impl<'a> Zip<'a> {
                 "the zip entry `{name}` is compressed ({} bytes for {size}), PyTorch stores them as they are",
                 data.len()
             ))
-            .help("in Python: `torch.save(torch.load(\"FILE\", weights_only=True), \"OUT.pth\")`"));
+            .help("in Python: `torch.save(torch.load(\"INPUT\", weights_only=True), \"OUT.pth\")`"));
         }
         // PyTorch writes 0 if it was told not to compute checksums.
         if crc != 0 && crc != rawzip::crc32(data) {
-            return Err(Error::model(format!("checksum mismatch in the zip entry `{name}`: the file is damaged"))
-                .help("copy or download the file again"));
+            return Err(Error::model(format!(
+                "checksum mismatch in the zip entry `{name}`: the file is damaged"
+            ))
+            .help("copy or download the file again"));
         }
         Ok(data)
     }
@@ -104,25 +106,26 @@ fn folder(entries: &HashMap<String, ZipEntry<'_>>) -> Result<String> {
     let has = |test: &dyn Fn(&str) -> bool| entries.keys().any(|name| test(name));
     if has(&|name| name.ends_with("/constants.pkl") || name.contains("/code/")) {
         return Err(Error::model("the file is a TorchScript program, expected a state dict").help(
-            "in Python: `torch.save(torch.jit.load(\"FILE\").state_dict(), \"weights.pth\")`, then import weights.pth",
+            "in Python: `torch.save(torch.jit.load(\"INPUT\").state_dict(), \"weights.pth\")`, then import weights.pth",
         ));
     }
     if has(&|name| name.ends_with("/archive_format") || name.ends_with("serialized_exported_program.json")) {
         return Err(Error::model("the file is a program of torch.export, expected a state dict").help(
-            "in Python: `torch.save(torch.export.load(\"FILE\").state_dict, \"weights.pth\")`, then import weights.pth",
+            "in Python: `torch.save(torch.export.load(\"INPUT\").state_dict, \"weights.pth\")`, then import weights.pth",
         ));
     }
     let mut folders = entries.keys().filter_map(|name| name.strip_suffix("data.pkl"));
     match (folders.next(), folders.next()) {
         (Some(folder), None) if folder.is_empty() || folder.ends_with('/') => Ok(folder.to_owned()),
-        (None, _) if has(&|name| name.ends_with(".npy")) => {
-            Err(Error::model("the file has arrays of NumPy, expected a state dict of PyTorch").help(
-                "in Python: `safetensors.numpy.save_file(dict(numpy.load(\"FILE\")), \"weights.safetensors\")`",
-            ))
-        }
-        (None | Some(_), _) => {
-            Err(Error::model("the zip archive was not written by torch.save: it has no `data.pkl`")
-                .help("in Python: `torch.save(model.state_dict(), \"weights.pth\")`, then import weights.pth"))
-        }
+        (None, _) if has(&|name| name.ends_with(".npy")) => Err(Error::model(
+            "the file has arrays of NumPy, expected a state dict of PyTorch",
+        )
+        .help(
+            "in Python: `safetensors.numpy.save_file(dict(numpy.load(\"INPUT\")), \"weights.safetensors\")`",
+        )),
+        (None | Some(_), _) => Err(Error::model(
+            "the zip archive was not written by torch.save: it has no `data.pkl`",
+        )
+        .help("in Python: `torch.save(model.state_dict(), \"weights.pth\")`, then import weights.pth")),
     }
 }

@@ -103,7 +103,9 @@ impl<'a> Machine<'a> {
     fn step(&mut self) -> Result<Step> {
         let operation = self.reader.u8()?;
         if self.stack.len() > MAX_VALUES {
-            return Err(self.reader.error(format!("more than {MAX_VALUES} values, too many for a state dict")));
+            return Err(self
+                .reader
+                .error(format!("more than {MAX_VALUES} values, too many for a state dict")));
         }
         match operation {
             b'.' => return Ok(Step::Stop),
@@ -121,7 +123,9 @@ impl<'a> Machine<'a> {
             b'B' | b'C' | 0x8e | 0x96 => self.bytes(operation)?,
             b'p' | b'q' | b'r' | 0x94 => self.put(operation)?,
             b'g' | b'h' | b'j' => self.get(operation)?,
-            b'}' | b']' | 0x8f | b't' | 0x85 | 0x86 | 0x87 | b'l' | b'd' | 0x91 => self.build_container(operation)?,
+            b'}' | b']' | 0x8f | b't' | 0x85 | 0x86 | 0x87 | b'l' | b'd' | 0x91 => {
+                self.build_container(operation)?
+            }
             b'a' | b'e' | 0x90 | b's' | b'u' => self.fill(operation)?,
             b'c' | 0x93 | b'i' | b'o' | 0x82 | 0x83 | 0x84 => self.name(operation)?,
             b'R' | 0x81 | 0x92 => self.call(operation)?,
@@ -148,7 +152,9 @@ impl<'a> Machine<'a> {
 
     fn push(&mut self, value: Value<'a>) -> Result<()> {
         if self.values.len().max(self.copied) >= MAX_VALUES {
-            return Err(self.reader.error(format!("more than {MAX_VALUES} values, too many for a state dict")));
+            return Err(self
+                .reader
+                .error(format!("more than {MAX_VALUES} values, too many for a state dict")));
         }
         self.stack.push(ValueId(self.values.len()));
         self.values.push(value);

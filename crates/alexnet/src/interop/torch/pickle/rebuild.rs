@@ -55,7 +55,9 @@ fn ordered_dict<'a>(values: &[Value<'a>], pairs: ValueId) -> Result<Made<'a>, St
         Some(_) | None => None,
     };
     let pairs = items(values, pairs).and_then(|pairs| pairs.iter().map(pair).collect::<Option<Vec<_>>>());
-    pairs.map(|pairs| Made::New(Value::Dict(pairs))).ok_or_else(|| "an OrderedDict is not made of pairs".into())
+    pairs
+        .map(|pairs| Made::New(Value::Dict(pairs)))
+        .ok_or_else(|| "an OrderedDict is not made of pairs".into())
 }
 
 fn tensor(
