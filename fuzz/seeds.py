@@ -8,6 +8,8 @@ Needs only the standard library.
 
 import io
 import gzip
+import json
+import os
 import shutil
 import struct
 import subprocess
@@ -91,8 +93,35 @@ def packed(program):
             subprocess.run([program, "data", "pack", ".", out, "--store", store, "--side", "4"], check=True, cwd=folder)
 
 
+def without_checksums(file):
+    """Sets the checksums of a zip archive to 0, which PyTorch does too if it is asked to, so that entries can change."""
+    out = bytearray(file)
+    for start, field in [(b"PK\x01\x02", 16), (b"PK\x03\x04", 14)]:
+        at = file.find(start)
+        while at >= 0:
+            out[at + field : at + field + 4] = bytes(4)
+            at = file.find(start, at + 4)
+    return bytes(out)
+
+
+def exported(program):
+    """State dicts of a network with every kind of layer: with metadata, and without."""
+    tests = TESTS / "torch/every-layer.pth", TESTS / "support/every-layer.toml"
+    with tempfile.TemporaryDirectory() as folder:
+        model, out = Path(folder) / "model.safetensors", Path(folder) / "out.safetensors"
+        subprocess.run([program, "import", tests[0], model, "--recipe", tests[1]], check=True, env={**os.environ, "ALEXNET_PYTHON": ""})
+        subprocess.run([program, "export", model, out], check=True)
+        whole = out.read_bytes()
+    size = struct.unpack("<Q", whole[:8])[0]
+    header = json.loads(whole[8 : 8 + size])
+    del header["__metadata__"]
+    bare = json.dumps(header).encode()
+    return [whole, struct.pack("<Q", len(bare)) + bare + whole[8 + size :]]
+
+
 def main():
-    packed(Path(sys.argv[1]).resolve())
+    program = Path(sys.argv[1]).resolve()
+    packed(program)
     corpus = {"image": [], "tar": [], "list": [], "mat": [], "idx": [], "packed": []}
     corpus["image"] = [png(7, 5, 1), png(3, 3, 2, 16), png(3, 3, 3, 8, 0), png(4, 4, 4, 8, 6)]
     files = [p.read_bytes() for p in sorted((TESTS / "data").rglob("*")) if p.suffix in {".jpg", ".png"}]
@@ -135,6 +164,9 @@ def main():
     for kind, store in enumerate(["raw", "jpeg"]):
         for replaced, name in enumerate(["train-00000.safetensors", "pack.json", "statistics.safetensors"]):
             corpus["packed"].append(bytes([replaced << 1 | kind]) + (HERE / "seeds" / store / name).read_bytes())
+    torch = {p.name: p.read_bytes() for p in sorted((TESTS / "torch").iterdir()) if p.is_file()}
+    corpus["pth"] = [without_checksums(torch[name]) for name in torch if name.endswith((".pth", ".pt"))]
+    corpus["state_dict"] = [*exported(program), torch["narrow.safetensors"]]
     for target, seeds in corpus.items():
         folder = HERE / "corpus" / target
         folder.mkdir(parents=True, exist_ok=True)
