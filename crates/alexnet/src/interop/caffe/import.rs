@@ -1,0 +1,175 @@
+//! Weights, with a definition or their own, to a model.
+
+use super::class_names::{class_names, numbered};
+use super::data::MeanSetting;
+use super::definition::{CaffeImages, Definition, definition};
+use super::mean::MeanImage;
+use super::message::Message;
+use super::origin::Origin;
+use super::recipe::{TextFile, unknown_fields};
+use super::schema::NET;
+use super::weights::{Blobs, tensors};
+use super::wire::{Remarks, decode};
+use crate::data::{Preprocess, square};
+use crate::interop::{Imported, arrange};
+use crate::net::{Mean, Network, Recipe};
+use crate::{Error, Result};
+
+/// The contents of Caffe's files for a network, each with its name in messages.
+#[derive(Clone, Copy, Debug)]
+pub struct CaffeContents<'a> {
+    /// The network definition: `deploy.prototxt` or `train_val.prototxt`. By default that in the weights.
+    pub net: Option<(&'a str, &'a str)>,
+    /// The solver definition: `solver.prototxt`.
+    pub solver: Option<(&'a str, &'a str)>,
+    /// The weights: `.caffemodel`.
+    pub weights: (&'a [u8], &'a str),
+    /// The mean image: `mean.binaryproto`.
+    pub mean: Option<(&'a [u8], &'a str)>,
+    /// The class names: `synset_words.txt`, or one per line.
+    pub classes: Option<(&'a str, &'a str)>,
+}
+
+/// Converts a network with its weights. Input channels of the first layer and of the mean, which Caffe has in the order blue,
+/// green, red, become red, green, blue. Memory is bounded by the sizes of the contents.
+///
+/// # Errors
+/// Returns an error if a content is damaged, if layers have no counterpart in recipes, if the weights do not fit the
+/// definition, or if the mean is missing or has another size. The message names the file and lists all layers concerned.
+pub fn import(contents: &CaffeContents<'_>) -> Result<Imported> {
+    let mut notes = Vec::new();
+    let origin = Origin::binary(contents.weights.1);
+    let message = weights_message(contents.weights.0, &origin, &mut notes)?;
+    let net = contents.net.map(TextFile::parse_net).transpose()?;
+    let solver = contents.solver.map(TextFile::parse_solver).transpose()?;
+    for (file, unknown) in net.iter().chain(&solver) {
+        let gap = unknown_fields(&file.origin, unknown);
+        notes.extend(gap.map(|gap| sentence(&gap.what, &gap.why)));
+    }
+    let mean = contents.mean.map(|(bytes, name)| read_mean(bytes, name, &mut notes)).transpose()?;
+    let definition_of = match &net {
+        Some((net, _)) => (&net.message, &net.origin),
+        None => (&message, &origin),
+    };
+    let images = CaffeImages { square: mean.as_ref().map(|(mean, _)| mean.side), count: None };
+    let of_solver = solver.as_ref().map(|(solver, _)| (&solver.message, &solver.origin));
+    let Definition { recipe, sources, mean: setting, gaps } = definition(definition_of, of_solver, images)
+        .map_err(|error| match &mean {
+            Some((mean, name)) => {
+                error.detail(format!("  {name}: the mean image has {0} x {0} pixels", mean.side))
+            }
+            None => error,
+        })?;
+    let classes = match contents.classes {
+        Some((text, name)) => class_names(text, recipe.classes, &Origin::binary(name))?,
+        None => {
+            notes.push(format!(
+                "Classes are named `class 0` to `class {}`. The files have no names; add a text file with one per line",
+                recipe.classes.saturating_sub(1)
+            ));
+            numbered(recipe.classes)
+        }
+    };
+    let (recipe, mean) = with_mean(recipe, &setting, mean.map(|(mean, _)| mean), definition_of.1)?;
+    let network = Network::new(&recipe, classes.len())?;
+    let mut blobs = Blobs::take(message);
+    let parameters = tensors(&mut blobs, &sources, &network, &origin)?;
+    if let Some(rest) = blobs.rest() {
+        notes.push(format!(
+            "Ignored: the weights of {rest}. The definition has no such layers, or does not use them"
+        ));
+    }
+    let parameters = arrange(&network, parameters)?;
+    notes.extend(gaps.iter().map(|gap| sentence(&gap.what, &gap.why)));
+    let preprocess = preprocess(&recipe, mean);
+    Ok(Imported { recipe, classes, preprocess, parameters, notes })
+}
+
+fn sentence(what: &str, why: &str) -> String {
+    format!("{what}. {why}")
+}
+
+/// Decodes a file of weights.
+fn weights_message(bytes: &[u8], origin: &Origin, notes: &mut Vec<String>) -> Result<Message> {
+    if bytes.starts_with(b"\x89HDF") {
+        return Err(origin
+            .refuse(None, "an HDF5 file, expected a .caffemodel file in the binary format of protobuf")
+            .help("load it with Caffe and save it again: `net.copy_from('a.caffemodel.h5'); net.save('a.caffemodel')`"));
+    }
+    let (message, remarks) = decode(bytes, origin, &NET)?;
+    add_remarks(&remarks, origin, notes);
+    Ok(message)
+}
+
+fn add_remarks(remarks: &Remarks, origin: &Origin, notes: &mut Vec<String>) {
+    if remarks.rounded {
+        notes.push(format!("{}: numbers in double precision were rounded to single precision", origin.name));
+    }
+    let gap = unknown_fields(origin, &remarks.unknown);
+    notes.extend(gap.map(|gap| sentence(&gap.what, &gap.why)));
+}
+
+fn read_mean<'a>(bytes: &[u8], name: &'a str, notes: &mut Vec<String>) -> Result<(MeanImage, &'a str)> {
+    let origin = Origin::binary(name);
+    let (mean, remarks) = MeanImage::decode(bytes, &origin)?;
+    add_remarks(&remarks, &origin, notes);
+    Ok((mean, name))
+}
+
+/// Decides what is subtracted from the pixels: a mean image, or a color.
+fn with_mean(
+    mut recipe: Recipe,
+    setting: &MeanSetting,
+    image: Option<MeanImage>,
+    origin: &Origin,
+) -> Result<(Recipe, Vec<f32>)> {
+    let values = match (image, setting) {
+        (Some(image), _) => {
+            match image.color().filter(|color| color.iter().all(|c| (0.0..=255.0).contains(c))) {
+                Some(color) => color.to_vec(),
+                None => image.pixels,
+            }
+        }
+        (None, MeanSetting::Zero) => vec![0.0; 3],
+        (None, MeanSetting::Values(values)) => values.map(|value| value as f32).to_vec(),
+        (None, MeanSetting::File(file)) => {
+            return Err(origin
+                .refuse(None, format!("the mean image {file} is missing"))
+                .help(format!("specify it as well: {file}")));
+        }
+        (None, MeanSetting::Unstated) => {
+            return Err(origin
+                .refuse(None, "nothing says what is subtracted from the pixels")
+                .help(
+                    "specify the mean image as well, mean.binaryproto; or write the mean blue, green and red into the first layer \
+                     of the definition: `transform_param { mean_value: 104 mean_value: 117 mean_value: 123 }`, or `mean_value: 0`",
+                ));
+        }
+    };
+    recipe.input.mean = match values[..] {
+        [red, green, blue] => Mean::Fixed([red, green, blue]),
+        _ => Mean::Image,
+    };
+    Ok((recipe, values))
+}
+
+/// How an image becomes the input of the network.
+fn preprocess(recipe: &Recipe, mean: Vec<f32>) -> Preprocess {
+    Preprocess {
+        square: recipe.input.square,
+        crop: recipe.input.crop,
+        orientation: recipe.input.orientation,
+        resize: square::RESIZE.to_owned(),
+        channels: "RGB".to_owned(),
+        divisor: recipe.input.divisor,
+        deviations: [1.0; 3],
+        mean,
+    }
+}
+
+/// An error about a missing file of weights.
+pub(super) fn no_weights() -> Error {
+    Error::usage("no file of weights, expected one that ends in .caffemodel").help(
+        "specify it with the others; for a definition without weights: `alexnet recipe from-caffe train_val.prototxt`",
+    )
+}
