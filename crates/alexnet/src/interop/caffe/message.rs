@@ -142,14 +142,6 @@ impl Message {
         self.find(name).and_then(|entry| entry.line).or(self.line)
     }
 
-    /// Returns the numbers of a blob, of all parts that they are stored in.
-    pub(super) fn numbers(&self) -> impl Iterator<Item = &[f32]> {
-        self.entries.iter().filter_map(|entry| match &entry.value {
-            Value::Floats(values) => Some(values.as_slice()),
-            _ => None,
-        })
-    }
-
     /// Adds a value, for a message to be written.
     #[must_use]
     pub(super) fn with(mut self, name: &'static str, value: Value) -> Self {

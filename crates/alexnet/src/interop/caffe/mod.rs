@@ -50,3 +50,8 @@ pub use files::{CaffeFiles, read};
 pub use import::{CaffeContents, import};
 pub use recipe::{CaffeRecipe, convert, read_recipe};
 pub use write::{CaffeExport, write};
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod wire_tests;

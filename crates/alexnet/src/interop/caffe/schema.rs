@@ -45,10 +45,6 @@ impl Schema {
     pub(super) fn by_name(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
     }
-
-    pub(super) fn by_number(&self, number: u32) -> Option<&'static Field> {
-        self.fields.iter().find(|field| field.number == number)
-    }
 }
 
 const fn one(name: &'static str, number: u32, kind: FieldKind) -> Field {

@@ -62,15 +62,10 @@ impl Exported {
         let Deploy { layers, weighted, mut notes, mut problems, .. } =
             Deploy::of(&network, transform(model, &scale));
         problems.extend(unwritable_name(&model.classes));
-        let parameters = match problems.is_empty() {
-            true => parameters(model, &network, &scale),
-            false => Err(Error::model("not exported")),
-        };
-        let parameters = match (parameters, problems.is_empty()) {
-            (Ok(parameters), _) => parameters,
-            (Err(error), true) => return Err(error),
-            (Err(_), false) => return Err(refuse(&problems)),
-        };
+        if !problems.is_empty() {
+            return Err(refuse(&problems));
+        }
+        let parameters = parameters(model, &network, &scale)?;
         let net = Message::default().with("name", Value::Text(model.recipe.name.clone()));
         let with_layers = |net: Message, layers: Vec<Message>| {
             layers.into_iter().fold(net, |net, layer| net.with("layer", Value::Message(layer)))
