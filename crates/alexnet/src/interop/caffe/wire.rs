@@ -17,6 +17,7 @@ const FIXED32: u64 = 5;
 
 /// What a file has besides the values of known fields.
 #[derive(Default)]
+#[derive(Debug)]
 pub(super) struct Remarks {
     /// Fields that the schema lacks.
     pub(super) unknown: Unknown,
