@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use alexnet::data::{Image, Preprocess};
 use alexnet::interop::Imported;
-use alexnet::interop::caffe::{CaffeExport, CaffeFiles, CaffeImages, read, read_recipe, write};
+use alexnet::interop::caffe::{
+    CaffeContents, CaffeExport, CaffeFiles, CaffeImages, import, read, read_recipe, write,
+};
 use alexnet::model::Model;
 use alexnet::net::{
     ConvSpec, Difference, DropoutScale, LayerSpec, Mean, Network, PoolSpec, Recipe, RoundingSpec, Spec,
@@ -264,6 +266,163 @@ proptest! {
         recipe.layers = specs.enumerate().map(|(i, spec)| layer(&format!("layer{i}"), spec)).collect();
         prop_assume!(Network::new(&recipe, 3).is_ok());
         round_trip(&model(recipe, 3, [1.0; 3]));
+    }
+}
+
+/// The files of a network in a folder, and how many of them there are.
+fn copy(names: &[&str]) -> (tempfile::TempDir, Vec<PathBuf>) {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = |name: &&str| {
+        let to = folder.path().join(name);
+        std::fs::copy(data(name), &to).unwrap();
+        to
+    };
+    let paths = names.iter().map(copy).collect();
+    (folder, paths)
+}
+
+fn refused(paths: &[PathBuf]) -> alexnet::Error {
+    let error = CaffeFiles::of(paths).and_then(|files| read(&files)).unwrap_err();
+    assert!(error.help.is_some(), "{error}");
+    error
+}
+
+#[test]
+fn files_that_do_not_fit_each_other_are_refused() {
+    let (folder, paths) = copy(&["alexnet.prototxt", "caffenet.caffemodel", "mean.binaryproto"]);
+    let [net, weights, mean] = &paths[..] else { panic!("three files") };
+    let text = std::fs::read_to_string(net).unwrap();
+    let changed = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        std::fs::write(net, text.replace(from, to)).unwrap();
+        refused(&paths)
+    };
+    // All layers with other shapes at once.
+    let error = changed("num_output: 12", "num_output: 14");
+    for part in [
+        "caffenet.caffemodel: 7 of the weights do not fit the definition of the network",
+        "layer conv2 of line 16: weights: shape [12, 4, 5, 5], expected [14, 4, 5, 5]",
+        "layer conv2 of line 16: biases: shape [12], expected [14]",
+        "layer conv5 of line 46: weights: shape [8, 6, 3, 3], expected [8, 7, 3, 3]",
+    ] {
+        assert!(error.message.contains(part), "{part}: {error}");
+    }
+    let error = changed("\"fc7\"", "\"fc7new\"");
+    assert!(error.message.contains("layer fc7new of line 67: no weights in the file"), "{error}");
+    let error = changed("kernel_size: 5 group: 2 }", "kernel_size: 5 group: 2 bias_term: false }");
+    assert!(error.message.contains("layer conv2 of line 16: 2 arrays, expected 1"), "{error}");
+    let renamed = (1..=8).fold(text.clone(), |text, i| {
+        text.replace(&format!("\"conv{i}\""), &format!("\"c{i}\""))
+            .replace(&format!("\"fc{i}\""), &format!("\"f{i}\""))
+    });
+    std::fs::write(net, renamed).unwrap();
+    let error = refused(&paths);
+    let expected = "the weights are those of another network: layers conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8, expected c1, c2";
+    assert!(error.message.contains(expected), "{error}");
+    std::fs::write(net, &text).unwrap();
+    // Missing files, files twice, and files of another kind.
+    let error = refused(&paths[..2]);
+    assert!(error.message.contains("nothing says what is subtracted from the pixels"), "{error}");
+    assert!(refused(&paths[..1]).message.contains("no file of weights"));
+    let other = data("alexnet.prototxt");
+    let error = refused(&[&paths[..], &[other]].concat());
+    assert!(error.message.contains("two network definitions, expected one"), "{error}");
+    for (name, part) in [
+        ("mean.npy", "an array of NumPy"),
+        ("a.caffemodel.h5", "an HDF5 file"),
+        ("a.jpg", "expected Caffe's files"),
+    ] {
+        let error = refused(&[folder.path().join(name)]);
+        assert!(error.message.contains(part), "{error}");
+    }
+    let error = refused(&[folder.path().join("none.caffemodel")]);
+    assert!(error.message.contains("none.caffemodel"), "{error}");
+    // A mean image that is smaller than the crop.
+    let side = 30u8;
+    let values: Vec<u8> = (0..3 * 30 * 30).flat_map(|value| (value as f32 / 12.0).to_le_bytes()).collect();
+    let data = [&[8, 1, 16, 3, 24, side, 32, side, 0x2a][..], &[0xb0, 0x54], &values].concat();
+    std::fs::write(mean, data).unwrap();
+    let error = refused(&paths);
+    assert!(error.message.contains("squares of 30 pixels, expected 35, the crop"), "{error}");
+    assert!(error.message.contains("mean.binaryproto: the mean image has 30 x 30 pixels"), "{error}");
+    let names = folder.path().join("labels.txt");
+    std::fs::write(&names, "cat\ndog\n").unwrap();
+    std::fs::copy(self::data("mean.binaryproto"), mean).unwrap();
+    let error = refused(&[&paths[..], &[names]].concat());
+    assert!(error.message.contains("labels.txt: 2 class names, expected 5"), "{error}");
+    // Weights that are not numbers.
+    let mut bytes = std::fs::read(weights).unwrap();
+    let at = bytes.len() - 100;
+    bytes[at..at + 40].copy_from_slice(&f32::NAN.to_le_bytes().repeat(10));
+    std::fs::write(weights, bytes).unwrap();
+    let error = refused(&paths);
+    assert!(error.message.contains("the value NaN at position") || error.message.contains("byte"), "{error}");
+}
+
+#[test]
+fn what_is_not_used_is_noted() {
+    let (_folder, paths) = copy(&["alexnet.prototxt", "alexnet-double.caffemodel", "mean.binaryproto"]);
+    let text = std::fs::read_to_string(&paths[0]).unwrap();
+    // Without fc7, and with a field that Caffe does not have.
+    let start = text.find("layer {\n  name: \"fc7\"").unwrap();
+    let end = text.find("layer {\n  name: \"fc8\"").unwrap();
+    let text =
+        format!("{}{}", &text[..start], text[end..].replace("bottom: \"fc7\"", "bottom: \"fc6\" wavelet: 1"));
+    std::fs::write(&paths[0], text).unwrap();
+    let notes = read(&CaffeFiles::of(&paths).unwrap()).unwrap().notes;
+    for part in [
+        "Ignored: the weights of fc7",
+        "Ignored: `layer.wavelet` (line 66)",
+        "Caffe's scripts squash images to squares instead",
+        "Classes are named `class 0` to `class 4`",
+        "assumptions about training",
+    ] {
+        assert!(notes.iter().any(|note| note.contains(part)), "{part}: {notes:#?}");
+    }
+}
+
+#[test]
+fn what_caffe_lacks_is_listed_at_once() {
+    let mut recipe = every_layer();
+    recipe.set("layer.norm3.size", "4").unwrap();
+    recipe.set("layer.rnorm2.size", "2").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let error = write(&model(recipe, 5, [1.0; 3]), folder.path()).unwrap_err();
+    for part in [
+        "the model has 3 parts that Caffe lacks",
+        "layer local3: locally connected layers",
+        "layer norm3: a normalization over 4 channels or pixels",
+        "layer rnorm2: a normalization over 2",
+    ] {
+        assert!(error.message.contains(part), "{part}: {error}");
+    }
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
+}
+
+/// Files with damaged bytes are read or refused, whatever the damage.
+#[test]
+fn damaged_files_do_not_panic() {
+    let net = std::fs::read_to_string(data("alexnet.prototxt")).unwrap();
+    let mean = std::fs::read(data("mean.binaryproto")).unwrap();
+    for name in ["alexnet.caffemodel", "alexnet-v1.caffemodel", "alexnet-double.caffemodel"] {
+        let whole = std::fs::read(data(name)).unwrap();
+        // Positions of messages, not of numbers: those are most of the file.
+        let heads: Vec<usize> = (0..whole.len()).filter(|&at| whole[at] < 0x80 || at % 97 == 0).collect();
+        for i in 0..400u64 {
+            let mut bytes = whole.clone();
+            for change in 0..1 + i % 3 {
+                let random = alexnet_kernels::hash::combine(i, change);
+                bytes[heads[random as usize % heads.len()]] = (random >> 32) as u8;
+            }
+            bytes.truncate(if i % 4 == 0 { heads[i as usize * 7919 % heads.len()] } else { bytes.len() });
+            let net = (i % 2 == 0).then_some((net.as_str(), "net"));
+            let mean = Some((mean.as_slice(), "mean"));
+            let contents =
+                CaffeContents { net, solver: None, weights: (&bytes, "weights"), mean, classes: None };
+            if let Err(error) = import(&contents) {
+                assert!(!error.message.is_empty());
+            }
+        }
     }
 }
 

@@ -8,7 +8,8 @@ use super::nodes::Node;
 use super::operation::{ConvOperation, InnerProductOperation, Operation, PoolOperation};
 use super::origin::{Origin, short};
 use crate::net::{
-    Activation, ConvSpec, DropoutScale, LayerSpec, PoolKind, PoolSpec, RoundingSpec, Spec, WeightSpec,
+    Activation, ConvSpec, Difference, DropoutScale, LayerSpec, PoolKind, PoolSpec, RoundingSpec, Spec,
+    WeightSpec,
 };
 use crate::{Error, Result};
 
@@ -40,6 +41,8 @@ pub(super) struct Body<'n, 'm> {
     /// The factor of the pixels before the first layer.
     pub(super) scale: f64,
     pub(super) fillers: FillerGaps,
+    /// Layers whose names recipes cannot have: in Caffe, and here.
+    renamed: Vec<(String, String)>,
     /// The shape of the last layer's output.
     maps: Maps,
 }
@@ -63,6 +66,7 @@ impl<'n, 'm> Body<'n, 'm> {
             classes: 0,
             scale: 1.0,
             fillers: FillerGaps::default(),
+            renamed: Vec::new(),
             maps: Maps::new(crop, crop, 3),
         }
     }
@@ -255,8 +259,21 @@ impl<'n, 'm> Body<'n, 'm> {
     /// Adds a layer; returns its name.
     fn push(&mut self, node: &Node<'_>, spec: Spec) -> String {
         let name = self.free_name(node);
+        if name != node.name {
+            self.renamed.push((node.shown(), name.clone()));
+        }
         self.layers.push(LayerSpec { name: name.clone(), spec });
         name
+    }
+
+    /// Names the layers that have other names than in Caffe.
+    pub(super) fn renamed(&self) -> Option<Difference> {
+        let pairs: Vec<String> =
+            self.renamed.iter().map(|(caffe, name)| format!("{name} is {caffe}")).collect();
+        (!pairs.is_empty()).then(|| Difference {
+            what: format!("Other names of layers: {}", pairs.join(", ")),
+            why: "Names in recipes are unique, of up to 64 letters, digits, `-` and `_`".to_owned(),
+        })
     }
 
     /// Returns a name that recipes can have and no layer has yet.

@@ -34,8 +34,18 @@ pub(super) struct Definition {
     pub(super) sources: Vec<Source>,
     /// What is subtracted from the pixels.
     pub(super) mean: MeanSetting,
-    /// What has no counterpart in recipes, or is assumed.
+    /// What has no counterpart in recipes, or is assumed, in the function of the network.
     pub(super) gaps: Vec<Difference>,
+    /// The same in its training.
+    pub(super) training_gaps: Vec<Difference>,
+}
+
+/// What is given besides the definitions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given {
+    pub(super) images: CaffeImages,
+    /// Whether there is a mean image.
+    pub(super) has_mean: bool,
 }
 
 /// Converts a network definition, and a solver's if there is one.
@@ -46,7 +56,7 @@ pub(super) struct Definition {
 pub(super) fn definition(
     net: (&Message, &Origin),
     solver: Option<(&Message, &Origin)>,
-    images: CaffeImages,
+    given: Given,
 ) -> Result<Definition> {
     let (message, origin) = net;
     let nodes = nodes(message, origin)?;
@@ -54,20 +64,26 @@ pub(super) fn definition(
     let declared = message.texts("input");
     let (phase, stages, blob) = main_chain(&nodes, &operations, &declared, origin)?;
     let settings = image_settings(message, (&nodes, &operations), blob, phase, origin)?;
-    let mut gaps = Vec::new();
-    let (square, crop) = sides(&settings, images, origin, &mut gaps)?;
-    let count = images.count.unwrap_or(IMAGES).max(1);
-    let training = training(solver, settings.batch, count)?;
+    let (mut gaps, mut training_gaps) = (Vec::new(), Vec::new());
+    let (square, crop) = sides(&settings, given.images, origin, &mut gaps)?;
+    let training = training(solver, settings.batch, given.images.count.unwrap_or(IMAGES).max(1))?;
     let mut body = Body::new(&nodes, &operations, origin, crop, f64::from(training.optimizer.decay));
     body.add_all(&stages)?;
-    let augment = augment(&settings, square, crop, &mut gaps);
-    gaps.extend(std::mem::take(&mut body.fillers).differences());
-    gaps.extend(training.gaps);
-    gaps.extend(other_losses(&nodes, phase));
+    let augment = augment(&settings, square, crop, &mut training_gaps);
+    training_gaps.extend(std::mem::take(&mut body.fillers).differences());
+    training_gaps.extend(training.gaps);
+    training_gaps.extend(other_losses(&nodes, phase));
+    gaps.extend(body.renamed());
     gaps.push(difference(
         format!("Squares of {square} pixels are cut out of images whose short side is resized to that"),
         "Caffe's scripts squash images to squares instead",
     ));
+    if settings.mean == MeanSetting::Unstated && !given.has_mean {
+        gaps.push(difference(
+            "Assumed: the mean image is subtracted",
+            "The definition does not say what is subtracted from the pixels",
+        ));
+    }
     let divisor = 1.0 / (settings.scale * body.scale);
     let recipe = Recipe {
         name: name(message, origin),
@@ -84,7 +100,7 @@ pub(super) fn definition(
             square,
             crop,
             orientation: Orientation::Exif,
-            mean: mean(&settings.mean, &mut gaps),
+            mean: mean(&settings.mean),
             divisor: divisor as f32,
             std: None,
         },
@@ -93,7 +109,7 @@ pub(super) fn definition(
         schedule: training.schedule,
         // As Caffe's test phase, which crops the center.
         evaluation: EvaluationSpec { views: 1 },
-        differences: gaps.clone(),
+        differences: gaps.iter().chain(&training_gaps).cloned().collect(),
         edits: Vec::new(),
         layers: body.layers,
     };
@@ -101,7 +117,7 @@ pub(super) fn definition(
     let checked = Recipe::parse(&recipe.to_toml(), &origin.name)
         .and_then(|recipe| Network::new(&recipe, recipe.classes).map(|_| recipe));
     let recipe = checked.map_err(|error| Error { kind: origin.kind, ..error })?;
-    Ok(Definition { recipe, sources: body.sources, mean: settings.mean, gaps })
+    Ok(Definition { recipe, sources: body.sources, mean: settings.mean, gaps, training_gaps })
 }
 
 fn difference(what: impl Into<String>, why: impl Into<String>) -> Difference {
@@ -154,12 +170,20 @@ fn main_chain<'m>(
         let (stages, blob) = of(Phase::Test)?;
         return Ok((Phase::Test, stages, blob));
     }
-    match (of(Phase::Train), of(Phase::Test)) {
+    // A phase with data of its own must be whole. Otherwise the definition may be for the other one only.
+    let has_own_data = |phase: Phase| {
+        let is_own = |node: &Node<'_>| node.phases.has(phase) && node.phases.train != node.phases.test;
+        nodes.iter().zip(operations).any(|(node, operation)| *operation == Operation::Source && is_own(node))
+    };
+    let whole = |phase: Phase| match of(phase) {
+        Err(error) if has_own_data(phase) => Err(error),
+        other => Ok(other),
+    };
+    match (whole(Phase::Train)?, whole(Phase::Test)?) {
         (Ok((train, blob)), Ok((test, _))) => {
             check_same(&train, &test, nodes, operations, origin)?;
             Ok((Phase::Train, train, blob))
         }
-        // A network as it was trained, or one for testing only.
         (Ok((train, blob)), Err(_)) => Ok((Phase::Train, train, blob)),
         (Err(_), Ok((test, blob))) => Ok((Phase::Test, test, blob)),
         (Err(error), Err(_)) => Err(error),
@@ -239,16 +263,9 @@ fn augment(settings: &ImageSettings, square: usize, crop: usize, gaps: &mut Vec<
     Augment { random_crop, flip, color_noise: 0.0 }
 }
 
-fn mean(mean: &MeanSetting, gaps: &mut Vec<Difference>) -> Mean {
+fn mean(mean: &MeanSetting) -> Mean {
     match mean {
-        MeanSetting::Unstated => {
-            gaps.push(difference(
-                "Assumed: the mean image is subtracted",
-                "The definition does not say what is subtracted from the pixels",
-            ));
-            Mean::Image
-        }
-        MeanSetting::File(_) => Mean::Image,
+        MeanSetting::Unstated | MeanSetting::File(_) => Mean::Image,
         MeanSetting::Zero => Mean::Fixed([0.0; 3]),
         MeanSetting::Values(values) => Mean::Fixed(values.map(|value| value as f32)),
     }

@@ -2,7 +2,7 @@
 
 use super::class_names::{class_names, numbered};
 use super::data::MeanSetting;
-use super::definition::{CaffeImages, Definition, definition};
+use super::definition::{CaffeImages, Definition, Given, definition};
 use super::mean::MeanImage;
 use super::message::Message;
 use super::origin::Origin;
@@ -11,6 +11,7 @@ use super::schema::NET;
 use super::weights::{Blobs, tensors};
 use super::wire::{Remarks, decode};
 use crate::data::{Preprocess, square};
+use crate::format::counted;
 use crate::interop::{Imported, arrange};
 use crate::net::{Mean, Network, Recipe};
 use crate::{Error, Result};
@@ -52,9 +53,10 @@ pub fn import(contents: &CaffeContents<'_>) -> Result<Imported> {
         None => (&message, &origin),
     };
     let images = CaffeImages { square: mean.as_ref().map(|(mean, _)| mean.side), count: None };
+    let given = Given { images, has_mean: mean.is_some() };
     let of_solver = solver.as_ref().map(|(solver, _)| (&solver.message, &solver.origin));
-    let Definition { recipe, sources, mean: setting, gaps } = definition(definition_of, of_solver, images)
-        .map_err(|error| match &mean {
+    let Definition { recipe, sources, mean: setting, gaps, training_gaps } =
+        definition(definition_of, of_solver, given).map_err(|error| match &mean {
             Some((mean, name)) => {
                 error.detail(format!("  {name}: the mean image has {0} x {0} pixels", mean.side))
             }
@@ -70,6 +72,9 @@ pub fn import(contents: &CaffeContents<'_>) -> Result<Imported> {
             numbered(recipe.classes)
         }
     };
+    if let (Some((_, name)), MeanSetting::Values(_) | MeanSetting::Zero) = (&mean, &setting) {
+        notes.push(format!("{name} is subtracted, although the definition states another mean, or none"));
+    }
     let (recipe, mean) = with_mean(recipe, &setting, mean.map(|(mean, _)| mean), definition_of.1)?;
     let network = Network::new(&recipe, classes.len())?;
     let mut blobs = Blobs::take(message);
@@ -81,6 +86,12 @@ pub fn import(contents: &CaffeContents<'_>) -> Result<Imported> {
     }
     let parameters = arrange(&network, parameters)?;
     notes.extend(gaps.iter().map(|gap| sentence(&gap.what, &gap.why)));
+    if !training_gaps.is_empty() {
+        let count = counted(training_gaps.len(), "assumption");
+        notes.push(format!(
+            "The recipe in the model makes {count} about training. They are among its deviations, and matter only for a new training"
+        ));
+    }
     let preprocess = preprocess(&recipe, mean);
     Ok(Imported { recipe, classes, preprocess, parameters, notes })
 }

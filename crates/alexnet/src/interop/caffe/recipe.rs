@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::definition::{CaffeImages, Definition, definition};
+use super::definition::{CaffeImages, Definition, Given, definition};
 use super::message::{Message, Unknown};
 use super::origin::Origin;
 use super::schema::{NET, SOLVER};
@@ -44,7 +44,10 @@ pub fn convert(net: (&str, &str), solver: Option<(&str, &str)>, images: CaffeIma
     let (net, unknown) = TextFile::parse_net(net)?;
     let solver = solver.map(TextFile::parse_solver).transpose()?;
     let of_solver = solver.as_ref().map(|(solver, _)| (&solver.message, &solver.origin));
-    let Definition { mut recipe, mut gaps, .. } = definition((&net.message, &net.origin), of_solver, images)?;
+    let given = Given { images, has_mean: false };
+    let Definition { mut recipe, mut gaps, training_gaps, .. } =
+        definition((&net.message, &net.origin), of_solver, given)?;
+    gaps.extend(training_gaps);
     gaps.extend(unknown_fields(&net.origin, &unknown));
     gaps.extend(solver.iter().filter_map(|(solver, unknown)| unknown_fields(&solver.origin, unknown)));
     recipe.differences.clone_from(&gaps);

@@ -180,10 +180,13 @@ impl Solver<'_> {
                 let Some(size) = self.integer("stepsize")? else {
                     return Err(self.missing("stepsize", "100000"));
                 };
-                let most = steps.unwrap_or(size.saturating_mul(10));
-                let at: Vec<usize> =
-                    (1..=MAX_LEVELS).map(|i| i.saturating_mul(size)).take_while(|at| *at < most).collect();
-                self.divided(gamma, &at, epochs).or_else(|| staircase(gamma, size, steps?))
+                let total = steps.unwrap_or_else(|| epochs.saturating_mul(self.images) / self.batch);
+                let levels = total.div_ceil(size);
+                let at: Vec<usize> = (1..levels.min(MAX_LEVELS)).map(|i| i * size).collect();
+                match levels <= MAX_LEVELS {
+                    true => self.divided(gamma, &at, epochs).or_else(|| staircase(gamma, size, steps?)),
+                    false => None,
+                }
             }
             ("multistep", _) => {
                 let at = self.message.ints("stepvalue").into_iter().filter_map(|at| usize::try_from(at).ok());

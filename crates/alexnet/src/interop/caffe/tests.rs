@@ -245,9 +245,9 @@ fn unknown_fields_are_named() {
         + "debug_level: 3\n[my.extension] { a: 1 }\n";
     let net = net.replace("momentum", "");
     let converted = converted(&net).unwrap();
-    has_gap(&converted, "`debug_level` (line 40)");
+    has_gap(&converted, "`debug_level` (line 36)");
     has_gap(&converted, "`layer.convolution_param.wavelet` (line 17)");
-    has_gap(&converted, "`[my.extension]` (line 41)");
+    has_gap(&converted, "`[my.extension]` (line 37)");
 }
 
 /// Replaces a part of the network; the message and the help of the error must contain the parts.
@@ -293,20 +293,20 @@ fn all_that_has_no_counterpart_is_listed_at_once() {
 
 #[test]
 fn malformed_texts_are_refused_with_their_lines() {
-    refused("stride: 2\n", "stride: 2 {\n", "net.prototxt:16: `{`, expected the name of a field");
+    refused("stride: 2\n", "stride: 2 {\n", "net.prototxt:17: `{`, expected the name of a field");
     refused(
         "stride: 2\n",
         "stride: x\n",
-        "net.prototxt:16: `layer.convolution_param.stride` is x, expected an integer",
+        "net.prototxt:17: `layer.convolution_param.stride` is x, expected an integer",
     );
-    refused("stride: 2\n", "stride: \"2\"\n", "net.prototxt:16: `\"2\"`, expected a value");
-    refused("stride: 2\n", "stride 2\n", "net.prototxt:16: `2` after a name, expected `:` or `{`");
+    refused("stride: 2\n", "stride: \"2\"\n", "net.prototxt:17: `\"2\"`, expected a value");
+    refused("stride: 2\n", "stride 2\n", "net.prototxt:17: `2` after a name, expected `:` or `{`");
     refused("stride: 2\n", "group: [1, 2]\n", "is a list, expected one value");
     refused("stride: 2\n", "stride: [1, 2\n", "in a list, expected `,` or `]`");
     refused(
         "stride: 2\n",
         "group: 1 group: 2\n",
-        "net.prototxt:16: `layer.convolution_param.group` is repeated; the first one is in line 16",
+        "net.prototxt:17: `layer.convolution_param.group` is repeated; the first one is in line 17",
     );
     refused("stride: 2\n", "stride { }\n", "is a value, not a message in brackets");
     refused("convolution_param {", "convolution_param: 3 lrn_param {", "expected a message in brackets");
@@ -372,7 +372,11 @@ fn layers_that_are_no_chain_are_refused() {
         "type: \"Convolution\" convolution_param { num_output: 1 kernel_size: 1 } bottom: \"fc2\"",
         "the last layer has the type Convolution, expected InnerProduct",
     );
-    refused("top: \"data\" top: \"label\"", "top: \"images\" top: \"label\"", "");
+    refused(
+        "top: \"data\" top: \"label\"",
+        "top: \"images\" top: \"label\"",
+        "layer conv1: the bottom `data` is unknown",
+    );
     refused("layer {\n  name: \"conv1\"", "layers {\n  name: \"conv1\"", "as well as `layer`");
     refused("name: \"Small\"", "layers { layer { name: \"a\" type: \"conv\" } }", "the format of 2013");
     refused(
@@ -392,7 +396,7 @@ fn layers_that_are_no_chain_are_refused() {
     );
     refused("num_output: 8", "num_output: 8 group: 2", "`group` 2 must divide 3 inputs and 8 outputs");
     refused(
-        "crop_size: 27 mean_file: \"mean.binaryproto\" }\n  data_param { source: \"train_lmdb\"",
+        "crop_size: 27 mean_file: \"mean.binaryproto\" }\n  data_param { source: \"train_lmdb\"does not state the size of the input",
         "} data_param { source: \"train_lmdb\"",
         "",
     );

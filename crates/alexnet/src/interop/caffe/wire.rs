@@ -16,8 +16,7 @@ const BYTES: u64 = 2;
 const FIXED32: u64 = 5;
 
 /// What a file has besides the values of known fields.
-#[derive(Default)]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Remarks {
     /// Fields that the schema lacks.
     pub(super) unknown: Unknown,
