@@ -42,10 +42,10 @@ pub(super) struct Definition {
 
 /// What is given besides the definitions.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Given {
+pub(super) struct Given<'a> {
     pub(super) images: CaffeImages,
-    /// Whether there is a mean image.
-    pub(super) has_mean: bool,
+    /// The file of the mean image, whose side is that of the squares.
+    pub(super) mean: Option<&'a str>,
 }
 
 /// Converts a network definition, and a solver's if there is one.
@@ -56,7 +56,7 @@ pub(super) struct Given {
 pub(super) fn definition(
     net: (&Message, &Origin),
     solver: Option<(&Message, &Origin)>,
-    given: Given,
+    given: Given<'_>,
 ) -> Result<Definition> {
     let (message, origin) = net;
     let nodes = nodes(message, origin)?;
@@ -65,7 +65,7 @@ pub(super) fn definition(
     let (phase, stages, blob) = main_chain(&nodes, &operations, &declared, origin)?;
     let settings = image_settings(message, (&nodes, &operations), blob, phase, origin)?;
     let (mut gaps, mut training_gaps) = (Vec::new(), Vec::new());
-    let (square, crop) = sides(&settings, given.images, origin, &mut gaps)?;
+    let (square, crop) = sides(&settings, given, origin, &mut gaps)?;
     let training = training(solver, settings.batch, given.images.count.unwrap_or(IMAGES).max(1))?;
     let mut body = Body::new(&nodes, &operations, origin, crop, f64::from(training.optimizer.decay));
     body.add_all(&stages)?;
@@ -78,7 +78,7 @@ pub(super) fn definition(
         format!("Squares of {square} pixels are cut out of images whose short side is resized to that"),
         "Caffe's scripts squash images to squares instead",
     ));
-    if settings.mean == MeanSetting::Unstated && !given.has_mean {
+    if settings.mean == MeanSetting::Unstated && given.mean.is_none() {
         gaps.push(difference(
             "Assumed: the mean image is subtracted",
             "The definition does not say what is subtracted from the pixels",
@@ -219,11 +219,11 @@ fn check_same(
 /// Returns the sides of squares and crops.
 fn sides(
     settings: &ImageSettings,
-    images: CaffeImages,
+    given: Given<'_>,
     origin: &Origin,
     gaps: &mut Vec<Difference>,
 ) -> Result<(usize, usize)> {
-    let stated = images.square.or(settings.square);
+    let stated = given.images.square.or(settings.square);
     let Some(crop) = settings.crop.or(stated) else {
         return Err(origin
             .refuse(None, "the definition does not state the size of the input")
@@ -231,11 +231,14 @@ fn sides(
     };
     let square = stated.unwrap_or(SQUARE.max(crop));
     if !(crop..=4096).contains(&square) {
-        return Err(Error::usage(format!(
-            "{}: squares of {square} pixels, expected {crop}, the crop, to 4096",
-            origin.name
-        ))
-        .help(format!("`--square {}`, or a mean image of that size", SQUARE.max(crop))));
+        let expected = format!("expected {crop}, the crop of {}, to 4096", origin.name);
+        return Err(match given.mean {
+            Some(mean) => Origin::binary(mean)
+                .refuse(None, format!("a mean image of {square} x {square} pixels, {expected}"))
+                .help("specify the mean image that the network was trained with"),
+            None => Error::usage(format!("squares of {square} pixels, {expected}"))
+                .help(format!("`--square {}`", SQUARE.max(crop))),
+        });
     }
     if stated.is_none() {
         gaps.push(difference(

@@ -4,7 +4,7 @@ use super::class_names::{class_names, numbered};
 use super::data::MeanSetting;
 use super::definition::{CaffeImages, Definition, Given, definition};
 use super::mean::MeanImage;
-use super::message::Message;
+use super::message::{Message, Unknown};
 use super::origin::Origin;
 use super::recipe::{TextFile, unknown_fields};
 use super::schema::NET;
@@ -38,30 +38,10 @@ pub struct CaffeContents<'a> {
 /// Returns an error if a content is damaged, if layers have no counterpart in recipes, if the weights do not fit the
 /// definition, or if the mean is missing or has another size. The message names the file and lists all layers concerned.
 pub fn import(contents: &CaffeContents<'_>) -> Result<Imported> {
-    let mut notes = Vec::new();
-    let origin = Origin::binary(contents.weights.1);
-    let message = weights_message(contents.weights.0, &origin, &mut notes)?;
-    let net = contents.net.map(TextFile::parse_net).transpose()?;
-    let solver = contents.solver.map(TextFile::parse_solver).transpose()?;
-    for (file, unknown) in net.iter().chain(&solver) {
-        let gap = unknown_fields(&file.origin, unknown);
-        notes.extend(gap.map(|gap| sentence(&gap.what, &gap.why)));
-    }
-    let mean = contents.mean.map(|(bytes, name)| read_mean(bytes, name, &mut notes)).transpose()?;
-    let definition_of = match &net {
-        Some((net, _)) => (&net.message, &net.origin),
-        None => (&message, &origin),
-    };
-    let images = CaffeImages { square: mean.as_ref().map(|(mean, _)| mean.side), count: None };
-    let given = Given { images, has_mean: mean.is_some() };
-    let of_solver = solver.as_ref().map(|(solver, _)| (&solver.message, &solver.origin));
-    let Definition { recipe, sources, mean: setting, gaps, training_gaps } =
-        definition(definition_of, of_solver, given).map_err(|error| match &mean {
-            Some((mean, name)) => {
-                error.detail(format!("  {name}: the mean image has {0} x {0} pixels", mean.side))
-            }
-            None => error,
-        })?;
+    let files = Files::decode(contents)?;
+    let Definition { recipe, sources, mean: setting, gaps, training_gaps } = files.definition()?;
+    let origin = files.net.as_ref().map_or(&files.origin, |net| &net.origin).clone();
+    let Files { weights, origin: weights_origin, mean, mut notes, .. } = files;
     let classes = match contents.classes {
         Some((text, name)) => class_names(text, recipe.classes, &Origin::binary(name))?,
         None => {
@@ -72,19 +52,20 @@ pub fn import(contents: &CaffeContents<'_>) -> Result<Imported> {
             numbered(recipe.classes)
         }
     };
-    if let (Some((_, name)), MeanSetting::Values(_) | MeanSetting::Zero) = (&mean, &setting) {
-        notes.push(format!("{name} is subtracted, although the definition states another mean, or none"));
+    if let (Some(_), MeanSetting::Values(_) | MeanSetting::Zero) = (&mean, &setting) {
+        notes.push(
+            "The mean image is subtracted, although the definition states another mean, or none".to_owned(),
+        );
     }
-    let (recipe, mean) = with_mean(recipe, &setting, mean.map(|(mean, _)| mean), definition_of.1)?;
+    let (recipe, mean) = with_mean(recipe, &setting, mean, &origin)?;
     let network = Network::new(&recipe, classes.len())?;
-    let mut blobs = Blobs::take(message);
-    let parameters = tensors(&mut blobs, &sources, &network, &origin)?;
+    let mut blobs = Blobs::take(weights);
+    let parameters = arrange(&network, tensors(&mut blobs, &sources, &network, &weights_origin)?)?;
     if let Some(rest) = blobs.rest() {
         notes.push(format!(
             "Ignored: the weights of {rest}. The definition has no such layers, or does not use them"
         ));
     }
-    let parameters = arrange(&network, parameters)?;
     notes.extend(gaps.iter().map(|gap| sentence(&gap.what, &gap.why)));
     if !training_gaps.is_empty() {
         let count = counted(training_gaps.len(), "assumption");
@@ -94,6 +75,44 @@ pub fn import(contents: &CaffeContents<'_>) -> Result<Imported> {
     }
     let preprocess = preprocess(&recipe, mean);
     Ok(Imported { recipe, classes, preprocess, parameters, notes })
+}
+
+/// The decoded files.
+struct Files<'a> {
+    weights: Message,
+    origin: Origin,
+    net: Option<TextFile>,
+    solver: Option<TextFile>,
+    mean: Option<MeanImage>,
+    mean_name: Option<&'a str>,
+    notes: Vec<String>,
+}
+
+impl<'a> Files<'a> {
+    fn decode(contents: &CaffeContents<'a>) -> Result<Self> {
+        let mut notes = Vec::new();
+        let (bytes, name) = contents.weights;
+        let origin = Origin::binary(name);
+        let weights = weights_message(bytes, &origin, &mut notes)?;
+        let mut definition = |parsed: Option<(TextFile, Unknown)>| {
+            let (file, unknown) = parsed?;
+            let gap = unknown_fields(&file.origin, &unknown);
+            notes.extend(gap.map(|gap| sentence(&gap.what, &gap.why)));
+            Some(file)
+        };
+        let net = definition(contents.net.map(TextFile::parse_net).transpose()?);
+        let solver = definition(contents.solver.map(TextFile::parse_solver).transpose()?);
+        let mean = contents.mean.map(|(bytes, name)| read_mean(bytes, name, &mut notes)).transpose()?;
+        Ok(Self { weights, origin, net, solver, mean, mean_name: contents.mean.map(|(_, name)| name), notes })
+    }
+
+    /// Converts the definition of the network, or else that in the weights.
+    fn definition(&self) -> Result<Definition> {
+        let net = self.net.as_ref().map_or((&self.weights, &self.origin), |net| (&net.message, &net.origin));
+        let solver = self.solver.as_ref().map(|solver| (&solver.message, &solver.origin));
+        let images = CaffeImages { square: self.mean.as_ref().map(|mean| mean.side), count: None };
+        definition(net, solver, Given { images, mean: self.mean_name })
+    }
 }
 
 fn sentence(what: &str, why: &str) -> String {
@@ -120,11 +139,11 @@ fn add_remarks(remarks: &Remarks, origin: &Origin, notes: &mut Vec<String>) {
     notes.extend(gap.map(|gap| sentence(&gap.what, &gap.why)));
 }
 
-fn read_mean<'a>(bytes: &[u8], name: &'a str, notes: &mut Vec<String>) -> Result<(MeanImage, &'a str)> {
+fn read_mean(bytes: &[u8], name: &str, notes: &mut Vec<String>) -> Result<MeanImage> {
     let origin = Origin::binary(name);
     let (mean, remarks) = MeanImage::decode(bytes, &origin)?;
     add_remarks(&remarks, &origin, notes);
-    Ok((mean, name))
+    Ok(mean)
 }
 
 /// Decides what is subtracted from the pixels: a mean image, or a color.

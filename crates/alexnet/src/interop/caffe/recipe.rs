@@ -44,7 +44,7 @@ pub fn convert(net: (&str, &str), solver: Option<(&str, &str)>, images: CaffeIma
     let (net, unknown) = TextFile::parse_net(net)?;
     let solver = solver.map(TextFile::parse_solver).transpose()?;
     let of_solver = solver.as_ref().map(|(solver, _)| (&solver.message, &solver.origin));
-    let given = Given { images, has_mean: false };
+    let given = Given { images, mean: None };
     let Definition { mut recipe, mut gaps, training_gaps, .. } =
         definition((&net.message, &net.origin), of_solver, given)?;
     gaps.extend(training_gaps);

@@ -403,7 +403,10 @@ fn layers_that_are_no_chain_are_refused() {
     let error = convert_with(&NET.replace("crop_size: 27", ""), SOLVER, CaffeImages::default()).unwrap_err();
     assert!(error.message.contains("does not state the size of the input"), "{error}");
     let error = convert_with(NET, SOLVER, CaffeImages { square: Some(20), count: None }).unwrap_err();
-    assert!(error.message.contains("squares of 20 pixels, expected 27, the crop, to 4096"), "{error}");
+    assert!(
+        error.message.contains("squares of 20 pixels, expected 27, the crop of net.prototxt, to 4096"),
+        "{error}"
+    );
 }
 
 #[test]
