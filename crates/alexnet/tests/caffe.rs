@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use alexnet::data::{Image, Preprocess};
 use alexnet::interop::Imported;
 use alexnet::interop::caffe::{
-    CaffeContents, CaffeExport, CaffeFiles, CaffeImages, import, read, read_recipe, write,
+    CaffeContents, CaffeExport, CaffeFiles, CaffeImages, convert, import, read, read_recipe, write,
 };
 use alexnet::model::Model;
 use alexnet::net::{
     ConvSpec, Difference, DropoutScale, LayerSpec, Mean, Network, PoolSpec, Recipe, RoundingSpec, Spec,
     WeightSpec, diff,
 };
+use alexnet_kernels::hash::combine;
 use proptest::prelude::*;
 use support::{every_layer, lively_parameters, normals, relative_rms};
 
@@ -61,6 +62,8 @@ fn logits_are_those_of_caffe() {
         ("caffenet", &["caffenet.prototxt", "caffenet.caffemodel"]),
         ("caffenet", &["caffenet.prototxt", "caffenet-v1.caffemodel"]),
         ("caffenet", &["caffenet-v1.caffemodel"]),
+        // Written by Caffe itself.
+        ("caffenet", &["caffenet-saved.caffemodel"]),
     ] {
         let paths: Vec<PathBuf> = files.iter().chain(&["mean.binaryproto"]).map(|name| data(name)).collect();
         let imported = read(&CaffeFiles::of(&paths).unwrap()).unwrap();
@@ -301,16 +304,16 @@ fn files_that_do_not_fit_each_other_are_refused() {
     let error = changed("num_output: 12", "num_output: 14");
     for part in [
         "caffenet.caffemodel: 7 of the weights do not fit the definition of the network",
-        "layer conv2 of line 16: weights: shape [12, 4, 5, 5], expected [14, 4, 5, 5]",
-        "layer conv2 of line 16: biases: shape [12], expected [14]",
-        "layer conv5 of line 46: weights: shape [8, 6, 3, 3], expected [8, 7, 3, 3]",
+        "layer conv2 of line 15: weights: shape [12, 4, 5, 5], expected [14, 4, 5, 5]",
+        "layer conv2 of line 15: biases: shape [12], expected [14]",
+        "layer conv5 of line 47: weights: shape [8, 6, 3, 3], expected [8, 7, 3, 3]",
     ] {
         assert!(error.message.contains(part), "{part}: {error}");
     }
     let error = changed("\"fc7\"", "\"fc7new\"");
-    assert!(error.message.contains("layer fc7new of line 67: no weights in the file"), "{error}");
+    assert!(error.message.contains("layer fc7new of line 69: no weights in the file"), "{error}");
     let error = changed("kernel_size: 5 group: 2 }", "kernel_size: 5 group: 2 bias_term: false }");
-    assert!(error.message.contains("layer conv2 of line 16: 2 arrays, expected 1"), "{error}");
+    assert!(error.message.contains("layer conv2 of line 15: 2 arrays, expected 1"), "{error}");
     let renamed = (1..=8).fold(text.clone(), |text, i| {
         text.replace(&format!("\"conv{i}\""), &format!("\"c{i}\""))
             .replace(&format!("\"fc{i}\""), &format!("\"f{i}\""))
@@ -374,7 +377,7 @@ fn what_is_not_used_is_noted() {
     let notes = read(&CaffeFiles::of(&paths).unwrap()).unwrap().notes;
     for part in [
         "Ignored: the weights of fc7",
-        "Ignored: `layer.wavelet` (line 66)",
+        "Ignored: `layer.wavelet` (line 72)",
         "Caffe's scripts squash images to squares instead",
         "Classes are named `class 0` to `class 4`",
         "assumptions about training",
@@ -401,31 +404,92 @@ fn what_caffe_lacks_is_listed_at_once() {
     assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
 }
 
+/// How often files are damaged: `ALEXNET_DAMAGED` is for a longer search than a test can take.
+fn rounds() -> u64 {
+    std::env::var("ALEXNET_DAMAGED").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(400)
+}
+
 /// Files with damaged bytes are read or refused, whatever the damage.
 #[test]
 fn damaged_files_do_not_panic() {
     let net = std::fs::read_to_string(data("alexnet.prototxt")).unwrap();
     let mean = std::fs::read(data("mean.binaryproto")).unwrap();
+    let mut read = 0;
     for name in ["alexnet.caffemodel", "alexnet-v1.caffemodel", "alexnet-double.caffemodel"] {
         let whole = std::fs::read(data(name)).unwrap();
-        // Positions of messages, not of numbers: those are most of the file.
+        // Most positions are numbers of blobs; texts and lengths are mostly in ASCII.
         let heads: Vec<usize> = (0..whole.len()).filter(|&at| whole[at] < 0x80 || at % 97 == 0).collect();
-        for i in 0..400u64 {
+        for i in 0..rounds() {
             let mut bytes = whole.clone();
             for change in 0..1 + i % 3 {
-                let random = alexnet_kernels::hash::combine(i, change);
+                let random = combine(i, change);
                 bytes[heads[random as usize % heads.len()]] = (random >> 32) as u8;
             }
-            bytes.truncate(if i % 4 == 0 { heads[i as usize * 7919 % heads.len()] } else { bytes.len() });
+            bytes.truncate(if i % 4 == 0 {
+                heads[combine(i, 9) as usize % heads.len()]
+            } else {
+                bytes.len()
+            });
             let net = (i % 2 == 0).then_some((net.as_str(), "net"));
             let mean = Some((mean.as_slice(), "mean"));
             let contents =
                 CaffeContents { net, solver: None, weights: (&bytes, "weights"), mean, classes: None };
-            if let Err(error) = import(&contents) {
-                assert!(!error.message.is_empty());
+            match import(&contents) {
+                Ok(_) => read += 1,
+                Err(error) => assert!(!error.message.is_empty()),
             }
         }
     }
+    println!("{} files, {read} read", 3 * rounds());
+    assert!(read > 0);
+}
+
+/// Definitions with words removed, repeated and exchanged are converted or refused.
+#[test]
+fn damaged_definitions_do_not_panic() {
+    let text = std::fs::read_to_string(data("alexnet.prototxt")).unwrap();
+    let solver = "base_lr: 0.01 lr_policy: \"step\" gamma: 0.1 stepsize: 100000 max_iter: 450000 momentum: 0.9 iter_size: 2";
+    let words = |text: &str| text.split_inclusive([' ', '\n']).map(str::to_owned).collect::<Vec<String>>();
+    let odd = [
+        "{",
+        "}",
+        "0",
+        "-1",
+        "4096",
+        "99999999999",
+        "1e30",
+        "\"",
+        "[",
+        "true",
+        "MAX",
+        "LRN",
+        "layers",
+        "#",
+        ": ",
+        "Slice",
+    ];
+    let mut converted = 0;
+    for i in 0..rounds() {
+        let mut parts = [words(&text), words(solver)];
+        for change in 0..1 + i % 4 {
+            let random = combine(i, change) as usize;
+            let words = &mut parts[usize::from(random % 8 == 0)];
+            let (at, other) = ((random >> 8) % words.len(), (random >> 24) % words.len());
+            match (random >> 4) % 4 {
+                0 => drop(words.remove(at)),
+                1 => words.swap(at, other),
+                2 => words[at] = format!("{} ", odd[(random >> 40) % odd.len()]),
+                _ => words.insert(at, words[other].clone()),
+            }
+        }
+        let [net, solver] = parts.map(|words| words.concat());
+        if let Ok(found) = convert((&net, "net"), Some((&solver, "solver")), CaffeImages::default()) {
+            assert_eq!(Recipe::parse(&found.recipe.to_toml(), "back").unwrap(), found.recipe);
+            converted += 1;
+        }
+    }
+    println!("{} definitions, {converted} converted", rounds());
+    assert!(converted > 0);
 }
 
 /// Caffe's own definitions, from its source, are the built-in recipes.

@@ -316,8 +316,11 @@ def small(source):
             # Caffe itself reads the earlier format as well.
             again = of_caffe(caffe, [files[0], HERE / f"{name}-v1.caffemodel"], views(squares, mean, CROP), "fc8")
             assert all((a == b).all() for a, b in zip(again, values))
+            # And this is how it writes the current one.
+            caffe.Net(str(files[0]), str(files[1]), caffe.TEST).save(str(HERE / f"{name}-saved.caffemodel"))
         result[name], result["by"] = [[float(v) for v in row] for row in values], by
     (HERE / "alexnet-double.caffemodel").write_bytes(caffemodel(pb, net_of(pb, "alexnet"), doubles(pb, "alexnet"), "double_data"))
+    (HERE / "alexnet-saved.caffemodel").unlink(missing_ok=True)
     (HERE / "logits.json").write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -84,7 +84,8 @@ pub(super) fn definition(
             "The definition does not say what is subtracted from the pixels",
         ));
     }
-    let divisor = 1.0 / (settings.scale * body.scale);
+    // The number that Caffe computes with, not the decimal that names it: exporting the network again must give the same.
+    let divisor = 1.0 / f64::from((settings.scale * body.scale) as f32);
     let recipe = Recipe {
         name: name(message, origin),
         summary: format!("converted from Caffe's {}", file_name(&origin.name)),

@@ -377,7 +377,7 @@ fn layers_that_are_no_chain_are_refused() {
         "top: \"images\" top: \"label\"",
         "layer conv1: the bottom `data` is unknown",
     );
-    refused("layer {\n  name: \"conv1\"", "layers {\n  name: \"conv1\"", "as well as `layer`");
+    refused("name: \"Small\"", "layers { name: \"a\" type: RELU }", "as well as `layer`");
     refused("name: \"Small\"", "layers { layer { name: \"a\" type: \"conv\" } }", "the format of 2013");
     refused(
         "bottom: \"fc3\" bottom: \"label\" top: \"loss\" }",

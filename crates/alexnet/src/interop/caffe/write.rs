@@ -129,7 +129,7 @@ impl Scale {
         };
         // Reading the factor gives a divisor, whose factor must be the same: otherwise a second export would differ.
         let factor = |divisor: f32| (1.0 / f64::from(divisor)) as f32;
-        let again = |scale: f32| factor((1.0 / decimal(scale)) as f32);
+        let again = |scale: f32| factor((1.0 / f64::from(scale)) as f32);
         let common = (0..8).fold(factor(divisor), |scale, _| again(scale));
         Self { common, deviations }
     }
