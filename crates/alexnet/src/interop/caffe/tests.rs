@@ -396,9 +396,9 @@ fn layers_that_are_no_chain_are_refused() {
     );
     refused("num_output: 8", "num_output: 8 group: 2", "`group` 2 must divide 3 inputs and 8 outputs");
     refused(
-        "crop_size: 27 mean_file: \"mean.binaryproto\" }\n  data_param { source: \"train_lmdb\"does not state the size of the input",
-        "} data_param { source: \"train_lmdb\"",
+        "transform_param { mirror: true crop_size: 27 mean_file: \"mean.binaryproto\" }",
         "",
+        "does not state the size of the input",
     );
     let error = convert_with(&NET.replace("crop_size: 27", ""), SOLVER, CaffeImages::default()).unwrap_err();
     assert!(error.message.contains("does not state the size of the input"), "{error}");
