@@ -522,14 +522,18 @@ fn full_networks() {
     };
     for net in ["bvlc_alexnet", "bvlc_reference_caffenet"] {
         let source = folder.join(net);
-        let imported = read(&CaffeFiles::of(std::slice::from_ref(&source)).unwrap()).unwrap();
-        let found = logits(imported.clone(), squares(&source.join("squares.bin"), 256));
         let bytes = std::fs::read(source.join("logits.bin")).unwrap();
         let expected: Vec<f32> =
             bytes.as_chunks::<4>().0.iter().map(|bits| f32::from_le_bytes(*bits)).collect();
-        let difference = difference(&found, &expected);
-        println!("{net}: relative difference of logits {difference:.1e}, {} logits", found.len());
-        assert!(difference < TOLERANCE, "{net}: {difference:e}");
+        for weights in ["weights-v1.caffemodel", "weights.caffemodel"] {
+            let paths = ["deploy.prototxt", weights, "mean.binaryproto"].map(|name| source.join(name));
+            let imported = read(&CaffeFiles::of(&paths).unwrap()).unwrap();
+            let found = logits(imported, squares(&source.join("squares.bin"), 256));
+            let difference = difference(&found, &expected);
+            println!("{net}, {weights}: relative difference of {} logits {difference:.1e}", found.len());
+            assert!(difference < TOLERANCE, "{net}: {difference:e}");
+        }
+        let imported = read(&CaffeFiles::of(std::slice::from_ref(&source)).unwrap()).unwrap();
         let model = imported.into_model(squares(&source.join("squares.bin"), 256), net.into()).unwrap();
         export_for_check(&model, &folder.join(format!("export-{net}")));
     }

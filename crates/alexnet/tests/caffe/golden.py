@@ -265,9 +265,9 @@ def caffemodel(pb, net, weights, kind="data"):
 V1_TYPES = {"Convolution": "CONVOLUTION", "InnerProduct": "INNER_PRODUCT", "Pooling": "POOLING", "LRN": "LRN", "ReLU": "RELU", "Dropout": "DROPOUT", "Softmax": "SOFTMAX"}
 
 
-def caffemodel_v1(pb, net, weights):
+def caffemodel_v1(pb, net, weights, crop):
     """A file of the format before 2015: `layers` with types of an enumeration, and arrays of four dimensions."""
-    out = pb.NetParameter(name=net.name, input=["data"], input_dim=[2, 3, CROP, CROP])
+    out = pb.NetParameter(name=net.name, input=["data"], input_dim=[2, 3, crop, crop])
     for layer in net.layer:
         if layer.type == "Input":
             continue
@@ -308,7 +308,7 @@ def small(source):
         weights = random_weights(net, shapes_of(net, CROP), random)
         (HERE / f"{name}.prototxt").write_text(text)
         (HERE / f"{name}.caffemodel").write_bytes(caffemodel(pb, net, weights))
-        (HERE / f"{name}-v1.caffemodel").write_bytes(caffemodel_v1(pb, net, weights))
+        (HERE / f"{name}-v1.caffemodel").write_bytes(caffemodel_v1(pb, net, weights, CROP))
         files = [HERE / f"{name}.prototxt", HERE / f"{name}.caffemodel"]
         values, by = logits(source, net, weights, files, views(squares, mean, CROP))
         caffe = pycaffe(source)
@@ -348,6 +348,7 @@ def full(source, folder):
         weights = random_weights(net, shapes_of(net, 227), random)
         (out / "deploy.prototxt").write_text(text)
         (out / "weights.caffemodel").write_bytes(caffemodel(pb, net, weights))
+        (out / "weights-v1.caffemodel").write_bytes(caffemodel_v1(pb, net, weights, 227))
         (out / "mean.binaryproto").write_bytes(mean_file(pb, mean))
         (out / "squares.bin").write_bytes(squares.tobytes())
         files = [out / "deploy.prototxt", out / "weights.caffemodel"]
