@@ -6,12 +6,14 @@
 //! | [`Format`], [`SourceFile`] | formats, files recognized by their content |
 //! | [`Imported`] | a network with its weights, as another program stored it, in this program's terms |
 //! | [`torch`] | PyTorch's state dicts |
+//! | [`caffe`] | networks of Caffe: definitions as recipes, weights as models, and back |
 //! | [`cuda_convnet`] | networks of the authors' program of 2012 and its successors, as recipes |
 //! | [`classes`] | class names |
 //! | [`made_squares`] | images for golden samples |
 //! | [`PeerScript`] | the same logits from the program that a network was imported from |
 
 pub mod classes;
+pub mod caffe;
 pub mod cuda_convnet;
 mod format;
 mod import;
