@@ -10,9 +10,9 @@
 use std::path::Path;
 
 use alexnet::data::{Image, Preprocess, View};
-use alexnet::engine::Tensor;
+use alexnet::engine::{self, Device, Options, Tensor};
 use alexnet::interop::Imported;
-use alexnet::interop::onnx::{OnnxExport, OnnxInput, write};
+use alexnet::interop::onnx::{OnnxExport, OnnxImport, OnnxInput, read, write};
 use alexnet::model::AnyModel;
 use alexnet::net::{Mean, Network, Recipe};
 use alexnet::{Error, Result};
@@ -27,6 +27,7 @@ fn main() -> Result<()> {
     match args.as_slice() {
         ["make", recipe, folder] => make(recipe, Path::new(folder)),
         ["export", model, folder] => export(Path::new(model), Path::new(folder)),
+        ["import", onnx, views, out] => import(Path::new(onnx), Path::new(views), Path::new(out)),
         _ => Err(Error::usage("usage: onnx make RECIPE DIR | export MODEL DIR | import ONNX VIEWS OUT")),
     }
 }
@@ -87,10 +88,9 @@ fn export(path: &Path, folder: &Path) -> Result<()> {
     let out = |what: &str| folder.join(format!("{stem}{what}"));
     let notes = write(&model, &OnnxExport::default(), &out(".onnx"))?;
     notes.iter().for_each(|note| println!("note: {note}"));
-    for (what, input, softmax, opset) in [
-        (".crop.onnx", OnnxInput::Crop, true, 13),
-        (".square.onnx", OnnxInput::Square, false, 22),
-    ] {
+    for (what, input, softmax, opset) in
+        [(".crop.onnx", OnnxInput::Crop, true, 13), (".square.onnx", OnnxInput::Square, false, 22)]
+    {
         write(&model, &OnnxExport { input, softmax, opset }, &out(what))?;
     }
     let preprocess = model.preprocess();
@@ -105,6 +105,25 @@ fn export(path: &Path, folder: &Path) -> Result<()> {
     put(&out(".squares.u8"), squares.iter().flat_map(|square| square.pixels.clone()).collect())?;
     put(&out(".views.f32"), bytes(&transposed(&views, [preprocess.crop * preprocess.crop, 3])))?;
     put(&out(".logits.f32"), bytes(&logits))
+}
+
+fn import(onnx: &Path, views: &Path, out: &Path) -> Result<()> {
+    let imported = read(onnx, &OnnxImport::default())?;
+    imported.notes.iter().for_each(|note| println!("note: {note}"));
+    let network = Network::new(&imported.recipe, imported.classes.len())?;
+    let layers: Vec<String> =
+        network.layers.iter().map(|layer| format!("{} {}", layer.name, layer.kind())).collect();
+    println!("layers: {}", layers.join(", "));
+    let stored = std::fs::read(views).map_err(|error| Error::io(views, "read the views", &error))?;
+    let stored: Vec<f32> = stored.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let views = transposed(&stored, [3, network.input.pixels()]);
+    let batch = views.len() / network.input.len();
+    let mut engine = engine::open(Device::Cpu, network, &Options::inference(batch, 2))?;
+    engine.load(&imported.parameters)?;
+    put(out, bytes(engine.forward(&views)?))?;
+    let square = imported.preprocess.square;
+    let model = AnyModel::F32(imported.into_model(squares(square, 1), "imported".to_owned())?);
+    write(&model, &OnnxExport::default(), &out.with_extension("onnx")).map(|_| ())
 }
 
 /// Each block of `rows` x `columns` values with rows and columns exchanged.

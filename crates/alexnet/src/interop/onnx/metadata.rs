@@ -64,8 +64,10 @@ impl Declaration {
             None => return Ok(None),
             Some(FORMAT_VERSION) => {}
             Some(other) => {
-                return Err(Error::model(format!("metadata `{VERSION}` is {other:?}, expected {FORMAT_VERSION}"))
-                    .help("use the version of the program that wrote the file, or a newer one"));
+                return Err(Error::model(format!(
+                    "metadata `{VERSION}` is {other:?}, expected {FORMAT_VERSION}"
+                ))
+                .help("use the version of the program that wrote the file, or a newer one"));
             }
         }
         let recipe = Recipe::parse(needed(entries, RECIPE)?, RECIPE);

@@ -6,9 +6,12 @@
 //! | `proto` | the messages of the format |
 //! | `metadata` | recipe, class names and preprocessing in the metadata of a file |
 //! | `export` | [`write`] |
+//! | `import` | [`read`], [`parse`] |
 
 mod export;
+mod import;
 mod metadata;
 mod proto;
 
 pub use export::{OnnxExport, OnnxInput, write};
+pub use import::{ChannelOrder, OnnxImport, parse, read};

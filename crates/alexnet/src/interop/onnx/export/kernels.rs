@@ -35,7 +35,8 @@ pub(super) fn spatial(layer: &Layer, transformed: &WinogradWeights) -> IntegerWe
 fn matrix(algorithm: Algorithm, window: Window) -> DMatrix<f64> {
     let side = window.kernel;
     let window = Window { stride: 1, pad: 0, rounding: Rounding::Down, ..window };
-    let g = ConvGeometry::new(Maps::new(side, side, 1), 1, window, 1).expect("a kernel of the size of the map");
+    let g =
+        ConvGeometry::new(Maps::new(side, side, 1), 1, window, 1).expect("a kernel of the size of the map");
     let (elements, depth) = (algorithm.elements(), algorithm.depth(&g));
     let taps = side * side / depth;
     let mut matrix = DMatrix::zeros(elements, taps);

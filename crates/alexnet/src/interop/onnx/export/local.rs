@@ -27,7 +27,11 @@ pub(super) fn add(
     let size = |size: usize| size as i64;
     let area = g.window.kernel * g.window.kernel;
     // A map for each pixel of the window: channel 0's first, as the weights have them.
-    graph.floats(&taps, &[g.input.channels * area, 1, g.window.kernel, g.window.kernel], &one_hot(g));
+    graph.floats(
+        &taps,
+        &[g.input.channels * area, 1, g.window.kernel, g.window.kernel],
+        &one_hot(g.input.channels, g.window.kernel),
+    );
     let mut attributes = window(&g.window, g.input, g.output);
     attributes.push(integer("group", g.input.channels));
     graph.node("Conv", &[x, &taps], &[&pixels], attributes);
@@ -45,7 +49,7 @@ pub(super) fn add(
 }
 
 /// `[channels * area, 1, kernel, kernel]`, where each kernel selects one pixel.
-pub(in crate::interop::onnx) fn one_hot(g: &ConvGeometry) -> Vec<f32> {
-    let area = g.window.kernel * g.window.kernel;
-    (0..g.input.channels * area * area).map(|i| if i / area % area == i % area { 1.0 } else { 0.0 }).collect()
+pub(in crate::interop::onnx) fn one_hot(channels: usize, kernel: usize) -> Vec<f32> {
+    let area = kernel * kernel;
+    (0..channels * area * area).map(|i| if i / area % area == i % area { 1.0 } else { 0.0 }).collect()
 }

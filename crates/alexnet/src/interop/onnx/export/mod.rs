@@ -23,8 +23,10 @@ mod options;
 mod pixels;
 mod quantized;
 
+pub(super) use local::one_hot;
 pub use model::write;
 pub use options::{OnnxExport, OnnxInput};
+pub(super) use pixels::{factors, mean_of_crop};
 
 #[cfg(test)]
 mod tests;

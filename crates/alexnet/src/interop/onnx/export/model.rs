@@ -95,8 +95,7 @@ fn floats(
     let mut tensors = parameters.iter();
     for layer in &network.layers {
         let own = layer.weights().and_then(|_| tensors.next().zip(tensors.next()));
-        let names =
-            own.map(|(weights, biases)| Parameters::add(graph, layer, &weights.data, &biases.data));
+        let names = own.map(|(weights, biases)| Parameters::add(graph, layer, &weights.data, &biases.data));
         let next = layers::add(graph, layer, names.as_ref(), &current, &layer.name);
         if next != current {
             graph.shape(&next, layer.output);

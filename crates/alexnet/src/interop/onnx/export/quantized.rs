@@ -67,13 +67,7 @@ fn is_clamped(form: &QuantizedLayer, next: Option<(&Layer, &QuantizedLayer)>) ->
 }
 
 /// Rounds a tensor to the numbers that bytes stand for.
-fn rounded(
-    graph: &mut GraphWriter,
-    base: &str,
-    bytes: Quantizer,
-    current: Current,
-    output: &str,
-) -> Current {
+fn rounded(graph: &mut GraphWriter, base: &str, bytes: Quantizer, current: Current, output: &str) -> Current {
     let name = |what: &str| format!("{base}.{what}");
     let [scale, zero, quantized] = ["scale", "zero_point", "bytes"].map(name);
     graph.scalar(&scale, bytes.scale);
