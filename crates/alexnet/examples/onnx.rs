@@ -4,7 +4,7 @@
 //! ```text
 //! onnx make RECIPE DIR          DIR/RECIPE.safetensors and what `export` writes
 //! onnx export MODEL DIR         MODEL as ONNX, with every kind of input; squares, views and logits
-//! onnx import ONNX VIEWS OUT    the logits of an imported network for views, [N, 3, crop, crop]
+//! onnx import ONNX VIEWS OUT    the logits of an imported network for views, [N, 3, crop, crop]; OUT with .onnx: exported again
 //! ```
 
 use std::path::Path;
@@ -12,7 +12,7 @@ use std::path::Path;
 use alexnet::data::{Image, Preprocess, View};
 use alexnet::engine::{self, Device, Options, Tensor};
 use alexnet::interop::Imported;
-use alexnet::interop::onnx::{OnnxExport, OnnxImport, OnnxInput, read, write};
+use alexnet::interop::onnx::{ChannelOrder, OnnxExport, OnnxImport, OnnxInput, read, write};
 use alexnet::model::AnyModel;
 use alexnet::net::{Mean, Network, Recipe};
 use alexnet::{Error, Result};
@@ -21,14 +21,24 @@ use alexnet_kernels::hash::combine;
 /// Images whose logits are compared.
 const IMAGES: usize = 7;
 
-fn main() -> Result<()> {
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("error: {error}");
+        std::process::exit(i32::from(error.kind.exit_code()));
+    }
+}
+
+fn run() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
         ["make", recipe, folder] => make(recipe, Path::new(folder)),
         ["export", model, folder] => export(Path::new(model), Path::new(folder)),
-        ["import", onnx, views, out] => import(Path::new(onnx), Path::new(views), Path::new(out)),
-        _ => Err(Error::usage("usage: onnx make RECIPE DIR | export MODEL DIR | import ONNX VIEWS OUT")),
+        ["import", onnx, views, out] => import(Path::new(onnx), Path::new(views), Path::new(out), None),
+        ["import", onnx, views, out, "rgb"] => {
+            import(Path::new(onnx), Path::new(views), Path::new(out), Some(ChannelOrder::Rgb))
+        }
+        _ => Err(Error::usage("usage: onnx make RECIPE DIR | export MODEL DIR | import ONNX VIEWS OUT [rgb]")),
     }
 }
 
@@ -44,7 +54,12 @@ fn make(name: &str, folder: &Path) -> Result<()> {
     for (i, layer) in network.layers.iter().enumerate() {
         let Some((weights, biases)) = layer.parameter_shapes() else { continue };
         // Signals keep their size; those of pixels that are not divided by anything shrink to about 1.
-        let gain = if i == 0 { recipe.input.divisor.recip().max(1.0 / 64.0) } else { 1.0 };
+        let is_last = i + 1 == network.layers.len();
+        let gain = match i {
+            0 => recipe.input.divisor.recip().max(1.0 / 64.0),
+            _ if is_last => 0.1,
+            _ => 1.0,
+        };
         let reach = gain * (6.0 / layer.fan_in() as f32).sqrt();
         let values = |shape: &[usize], part: u64, reach: f32| -> Vec<f32> {
             let seed = combine(part, i as u64);
@@ -107,8 +122,8 @@ fn export(path: &Path, folder: &Path) -> Result<()> {
     put(&out(".logits.f32"), bytes(&logits))
 }
 
-fn import(onnx: &Path, views: &Path, out: &Path) -> Result<()> {
-    let imported = read(onnx, &OnnxImport::default())?;
+fn import(onnx: &Path, views: &Path, out: &Path, order: Option<ChannelOrder>) -> Result<()> {
+    let imported = read(onnx, &OnnxImport { order, ..OnnxImport::default() })?;
     imported.notes.iter().for_each(|note| println!("note: {note}"));
     let network = Network::new(&imported.recipe, imported.classes.len())?;
     let layers: Vec<String> =

@@ -1,6 +1,6 @@
 //! Quantized networks: layers in f32 between `QuantizeLinear` and `DequantizeLinear`, which runtimes fuse to integers.
 
-use super::graph::{Current, GraphWriter, integer};
+use super::graph::{Current, Form, GraphWriter, integer};
 use super::kernels::spatial;
 use super::layers::{self, Parameters};
 use crate::Result;
@@ -23,6 +23,7 @@ pub(super) fn add(
     let layers = quantized.network.layers.iter().zip(&quantized.layers);
     for (at, ((layer, form), &output)) in layers.zip(&outputs).enumerate() {
         let parameters = parameters(graph, layer, form, input, notes);
+        current = as_bytes(graph, layer, current, input);
         // The bytes of a layer whose ReLU is their clamp are those after the ReLU.
         let next = quantized.network.layers.get(at + 1).zip(quantized.layers.get(at + 1));
         current = match (output, is_clamped(form, next)) {
@@ -43,6 +44,18 @@ pub(super) fn add(
         input = output;
     }
     Ok(current)
+}
+
+/// What a fully connected layer reads: bytes again, after maps were arranged as units.
+fn as_bytes(graph: &mut GraphWriter, layer: &Layer, current: Current, input: Values) -> Current {
+    match (&layer.operation, current.form, input) {
+        (Operation::Fc(..), Form::Maps, Values::Bytes(bytes)) => {
+            let name = graph.as_units(&current, &layer.name);
+            let output = format!("{name}.rounded");
+            rounded(graph, &name.clone(), bytes, Current { name, form: Form::Units }, &output)
+        }
+        _ => current,
+    }
 }
 
 /// Whether the bytes of a layer are those after a ReLU that follows.
@@ -106,31 +119,38 @@ fn parameters(
     }
 }
 
-/// Adds 8-bit weights with a scale for each output channel, and biases in units of the sums: 32-bit integers, by which runtimes
-/// recognize integer layers. A bias beyond their range stays a float.
+/// Adds 8-bit weights with a scale for each output channel, and biases in units of the sums: 32-bit integers. A bias beyond their
+/// range stays a float.
 fn integers(graph: &mut GraphWriter, layer: &Layer, weights: &IntegerWeights, input: Values) -> Parameters {
     let names = Parameters { weights: layer.weight_name(), biases: layer.bias_name() };
     let IntegerWeights { weights, scales, biases } = weights;
     let (shape, bias_shape) = layer.parameter_shapes().unwrap_or_default();
-    let [stored, scale] = ["stored", "scale"].map(|what| format!("{}.{what}", names.weights));
+    let [stored, zeros] = ["stored", "zero_point"].map(|what| format!("{}.{what}", names.weights));
     graph.signed_bytes(&stored, &shape, weights);
-    graph.floats(&scale, &[scales.len()], scales);
-    let per_channel = || vec![integer("axis", 0)];
-    graph.node("DequantizeLinear", &[&stored, &scale], &[&names.weights], per_channel());
+    graph.signed_bytes(&zeros, &[scales.len()], &vec![0; scales.len()]);
+    dequantized(graph, &names.weights, scales);
     let units: Vec<f32> = match input {
         Values::Bytes(bytes) => scales.iter().map(|scale| scale * bytes.scale).collect(),
         Values::Floats => Vec::new(),
     };
     match in_units(biases, &units) {
         Some(sums) => {
-            let [stored, scale] = ["stored", "scale"].map(|what| format!("{}.{what}", names.biases));
+            let [stored, zeros] = ["stored", "zero_point"].map(|what| format!("{}.{what}", names.biases));
             graph.sums(&stored, &sums);
-            graph.floats(&scale, &[units.len()], &units);
-            graph.node("DequantizeLinear", &[&stored, &scale], &[&names.biases], per_channel());
+            graph.sums(&zeros, &vec![0; sums.len()]);
+            dequantized(graph, &names.biases, &units);
         }
         None => graph.floats(&names.biases, &bias_shape, biases),
     }
     names
+}
+
+/// Adds the node from stored integers to floats, with a scale for each output channel. onnxruntime has kernels for integers only where
+/// the zero points are spelled out.
+fn dequantized(graph: &mut GraphWriter, name: &str, scales: &[f32]) {
+    let [stored, scale, zeros] = ["stored", "scale", "zero_point"].map(|what| format!("{name}.{what}"));
+    graph.floats(&scale, &[scales.len()], scales);
+    graph.node("DequantizeLinear", &[&stored, &scale, &zeros], &[name], vec![integer("axis", 0)]);
 }
 
 /// The nearest multiples of the units, if all fit 32 bits.

@@ -59,9 +59,6 @@ impl<'a> State<'a> {
         let is_layer = matches!(self.signals[self.unviewed(x)].origin, Origin::Layer(..));
         match (by.scalar(), &self.signals[x].origin) {
             (Some(factor), _) if is_layer && factor > 0.0 && factor < 1.0 => {
-                self.note(format!(
-                    "a factor of {factor} became dropout that multiplies its inputs by it: the function is the same"
-                ));
                 let spec = Spec::Dropout { rate: 1.0 - factor, scale: DropoutScale::Test };
                 Ok(self.add_same(FoundLayer::plain(spec), x))
             }

@@ -16,7 +16,11 @@ enum Message {
     Attribute,
     Tensor,
     Info,
-    Strings,
+    Type,
+    TensorType,
+    Shape,
+    /// One without messages in it.
+    Leaf,
 }
 
 impl Message {
@@ -24,10 +28,14 @@ impl Message {
     fn field(self, number: u64) -> Option<Self> {
         match (self, number) {
             (Self::Model, 7) | (Self::Attribute, 6 | 11) => Some(Self::Graph),
-            (Self::Model, 8 | 14 | 25) | (Self::Tensor, 13) => Some(Self::Strings),
+            (Self::Model, 8 | 14 | 25) | (Self::Tensor, 13) | (Self::Graph, 15) => Some(Self::Leaf),
             (Self::Graph, 1) => Some(Self::Node),
             (Self::Graph, 5) | (Self::Attribute, 5 | 10) => Some(Self::Tensor),
-            (Self::Graph, 11..=13) | (Self::Info, 1..=2) => Some(Self::Info),
+            (Self::Graph, 11..=13) => Some(Self::Info),
+            (Self::Info, 2) => Some(Self::Type),
+            (Self::Type, 1) => Some(Self::TensorType),
+            (Self::TensorType, 2) => Some(Self::Shape),
+            (Self::Shape, 1) => Some(Self::Leaf),
             (Self::Node, 5) => Some(Self::Attribute),
             _ => None,
         }

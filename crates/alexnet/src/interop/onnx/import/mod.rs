@@ -16,7 +16,7 @@
 //! | `layers`, `window` | layers that are one node |
 //! | `shapes` | other shapes, parts of channels, padding |
 //! | `fold`, `norm`, `local`, `columns` | nodes that become a part of a layer, or a layer together |
-//! | `chain`, `recipe`, `preprocess` | the layers from output to input, as a recipe |
+//! | `chain`, `recipe`, `preprocess`, `same` | the layers from output to input, as a recipe; that of the metadata if it is the same |
 //! | `problem` | what is not supported |
 
 mod apply;
@@ -39,6 +39,7 @@ mod preprocess;
 mod problem;
 mod read;
 mod recipe;
+mod same;
 mod shapes;
 mod signal;
 mod state;

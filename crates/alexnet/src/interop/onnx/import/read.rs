@@ -12,7 +12,8 @@ use super::options::OnnxImport;
 use super::preprocess::{self, Convention};
 use super::problem::{shown, unsupported};
 use super::recipe;
-use super::signal::{Origin, Pixels, SignalId, maps_shape};
+use super::same::is_same_function;
+use super::signal::{FoundLayer, Origin, Pixels, SignalId, maps_shape};
 use super::state::{State, Value};
 use super::tensors::{Tensors, type_name};
 use crate::data::Preprocess;
@@ -20,7 +21,7 @@ use crate::files::container;
 use crate::interop::imported::{Imported, arrange};
 use crate::interop::onnx::metadata::Declaration;
 use crate::interop::onnx::proto::{GraphProto, ModelProto, ValueInfoProto, data_type};
-use crate::net::{Network, Recipe};
+use crate::net::{DropoutScale, Network, Recipe, Spec};
 use crate::{Error, Result};
 use alexnet_kernels::geometry::Maps;
 
@@ -236,6 +237,7 @@ fn imported(
                 "how to train the network is not in the file: the optimizer, schedule and augmentation of the recipe {} are assumed",
                 convention.recipe()
             ));
+            notes.extend(factor_note(&chain));
             let base = Recipe { input, ..Recipe::load(convention.recipe())? };
             let recipe = recipe::of_graph(&chain, base, name)?;
             let mean = preprocess::mean(&recipe.input);
@@ -274,14 +276,30 @@ fn from_metadata(
         .help("export the model again"));
     }
     let classes = (classes.len() == chain.outputs).then_some(classes);
-    if recipe::is_same_function(chain, &recipe) {
+    let found = recipe::of_graph(chain, recipe.clone(), name)?;
+    let networks = [&recipe, &found].map(|recipe| Network::new(recipe, chain.outputs));
+    if let [Ok(declared), Ok(found)] = &networks
+        && is_same_function(declared, found)
+    {
         return Ok((recipe, preprocess, classes));
     }
     notes.push(format!(
         "the layers of the graph are not those of the recipe {} in the metadata: they were changed, and are taken from the graph",
         recipe.name
     ));
-    Ok((recipe::of_graph(chain, recipe, name)?, preprocess, classes))
+    notes.extend(factor_note(chain));
+    Ok((found, preprocess, classes))
+}
+
+/// What is said about factors that became dropout.
+fn factor_note(chain: &Chain) -> Option<String> {
+    let is_factor = |layer: &&FoundLayer| {
+        matches!(layer.spec, Spec::Dropout { scale: DropoutScale::Test, .. })
+    };
+    let count = chain.layers.iter().filter(is_factor).count();
+    (count > 0).then(|| {
+        format!("factors that became dropout, which multiplies by them in inference as in the paper: {count}")
+    })
 }
 
 /// The names of the classes: those given, or numbers.

@@ -8,7 +8,7 @@ use super::problem::Supported;
 use super::signal::{FoundLayer, FoundParameters};
 use crate::engine::Tensor;
 use crate::error::Kind;
-use crate::net::{ConvSpec, Difference, DropoutScale, Layer, LayerSpec, Network, Recipe, Spec};
+use crate::net::{Difference, Layer, LayerSpec, Network, Recipe, Spec};
 use crate::{Error, Result};
 
 /// The recipe of a graph: its layers, with everything else from `base`.
@@ -97,72 +97,3 @@ pub(super) fn exchange_red_and_blue(chain: &mut Chain, order: ChannelOrder) -> S
     Ok(())
 }
 
-/// Whether a recipe computes the same as the layers of a chain. Dropout that scales in training computes nothing in inference.
-pub(super) fn is_same_function(chain: &Chain, recipe: &Recipe) -> bool {
-    let is_computed = |spec: &&Spec| !matches!(spec, Spec::Dropout { scale: DropoutScale::Train, .. });
-    let found: Vec<&Spec> = chain.layers.iter().map(|layer| &layer.spec).filter(is_computed).collect();
-    let declared: Vec<&Spec> = recipe.layers.iter().map(|layer| &layer.spec).filter(is_computed).collect();
-    let Ok(network) = Network::new(recipe, chain.outputs) else { return false };
-    network.input == chain.input
-        && found.len() == declared.len()
-        && found.iter().zip(declared).all(|(found, declared)| computes_same(found, declared, chain.outputs))
-}
-
-fn computes_same(found: &Spec, declared: &Spec, outputs: usize) -> bool {
-    // What was written in single precision.
-    let close = |a: f64, b: f64| (a - b).abs() <= 1e-6 * b.abs();
-    let mean = |alpha: f64, size: usize, over_size: bool| if over_size { alpha } else { alpha * size as f64 };
-    match (found, declared) {
-        (Spec::Conv(found), Spec::Conv(declared)) | (Spec::Local(found), Spec::Local(declared)) => {
-            let window =
-                |conv: &ConvSpec| (conv.maps, conv.kernel, conv.stride, conv.pad, conv.groups, conv.rounding);
-            window(found) == window(declared)
-        }
-        (Spec::Fc { units: found, .. }, Spec::Fc { units: declared, .. }) => {
-            found.unwrap_or(outputs) == declared.unwrap_or(outputs)
-        }
-        (Spec::MaxPool(found), Spec::MaxPool(declared)) | (Spec::AvgPool(found), Spec::AvgPool(declared)) => {
-            found == declared
-        }
-        (
-            Spec::Lrn { size, alpha, beta, k, alpha_over_size, groups },
-            Spec::Lrn {
-                size: other_size,
-                alpha: other_alpha,
-                beta: other_beta,
-                k: other_k,
-                alpha_over_size: other_over_size,
-                groups: other_groups,
-            },
-        ) => {
-            let (alpha, other) =
-                (mean(*alpha, *size, *alpha_over_size), mean(*other_alpha, *other_size, *other_over_size));
-            (size, groups) == (other_size, other_groups)
-                && close(alpha, other)
-                && close(*beta, *other_beta)
-                && close(*k, *other_k)
-        }
-        (
-            Spec::MapNorm { size, alpha, beta },
-            Spec::MapNorm { size: other_size, alpha: other_alpha, beta: other_beta },
-        ) => size == other_size && close(*alpha, *other_alpha) && close(*beta, *other_beta),
-        (Spec::Dropout { rate, .. }, Spec::Dropout { rate: other, .. }) => (rate - other).abs() < 1e-6,
-        (Spec::Relu {}, Spec::Relu {})
-        | (Spec::Tanh {}, Spec::Tanh {})
-        | (Spec::Logistic {}, Spec::Logistic {}) => true,
-        (
-            Spec::Conv(_)
-            | Spec::Local(_)
-            | Spec::Fc { .. }
-            | Spec::MaxPool(_)
-            | Spec::AvgPool(_)
-            | Spec::Lrn { .. }
-            | Spec::MapNorm { .. }
-            | Spec::Relu {}
-            | Spec::Tanh {}
-            | Spec::Logistic {}
-            | Spec::Dropout { .. },
-            _,
-        ) => false,
-    }
-}
