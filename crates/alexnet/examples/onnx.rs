@@ -38,7 +38,9 @@ fn run() -> Result<()> {
         ["import", onnx, views, out, "rgb"] => {
             import(Path::new(onnx), Path::new(views), Path::new(out), Some(ChannelOrder::Rgb))
         }
-        _ => Err(Error::usage("usage: onnx make RECIPE DIR | export MODEL DIR | import ONNX VIEWS OUT [rgb]")),
+        _ => {
+            Err(Error::usage("usage: onnx make RECIPE DIR | export MODEL DIR | import ONNX VIEWS OUT [rgb]"))
+        }
     }
 }
 

@@ -168,6 +168,7 @@ fn of_signal<'a>(
         Operator::Quantize => quantized(state, x, rest),
         Operator::Dequantize { .. } => Ok(x),
         Operator::Equal
+        | Operator::Neg
         | Operator::Constant(_)
         | Operator::ConstantOfShape(_)
         | Operator::Shape { .. }
@@ -198,7 +199,7 @@ fn of_second<'a>(
                 );
             };
             let known = |size: &usize| Size::Known(*size as i64);
-            let shape = vec![known(positions), known(groups), known(outputs), Size::Images];
+            let shape = vec![known(positions), known(groups), known(outputs), Size::IMAGES];
             Ok(state.add_step(Step::Product { of: x, weights }, x, shape))
         }
         _ => Err("its first input is a constant, expected a tensor that depends on the images".into()),
@@ -206,13 +207,16 @@ fn of_second<'a>(
 }
 
 fn two_signals(state: &mut State<'_>, operator: Arithmetic, x: SignalId, y: SignalId) -> Supported<SignalId> {
+    let is_power = |id: SignalId| matches!(state.signals[id].origin, Origin::Step(Step::Power { .. }));
     match operator {
         Arithmetic::Mul if x == y => {
             let shape = state.signals[x].shape.clone();
             Ok(state.add_step(Step::Square(x), x, shape))
         }
-        Arithmetic::Div => state.normalized(x, y),
-        Arithmetic::Add | Arithmetic::Sub | Arithmetic::Mul | Arithmetic::Pow => {
+        Arithmetic::Mul if is_power(x) => state.normalized(y, x, false),
+        Arithmetic::Mul => state.normalized(x, y, false),
+        Arithmetic::Div => state.normalized(x, y, true),
+        Arithmetic::Add | Arithmetic::Sub | Arithmetic::Pow => {
             Err("it computes with two tensors that depend on the images: branches are not supported".into())
         }
     }

@@ -21,8 +21,13 @@ pub(super) struct SizeArray {
 pub(super) enum Size {
     /// A number.
     Known(i64),
-    /// The number of images, which varies.
-    Images,
+    /// The number of images, which varies, times this.
+    Images(usize),
+}
+
+impl Size {
+    /// The number of images.
+    pub(super) const IMAGES: Self = Self::Images(1);
 }
 
 impl FloatArray {
@@ -59,7 +64,7 @@ impl SizeArray {
     pub(super) fn known(&self) -> Option<Vec<i64>> {
         let known = |size: &Size| match size {
             Size::Known(value) => Some(*value),
-            Size::Images => None,
+            Size::Images(_) => None,
         };
         self.data.iter().map(known).collect()
     }

@@ -2,7 +2,7 @@
 
 use super::array::{FloatArray, Size, SizeArray, is_permutation};
 use super::integers;
-use super::operator::{ConstantValue, Operator, SliceAttributes, is_float};
+use super::operator::{Arithmetic, ConstantValue, Operator, SliceAttributes, is_float};
 use super::problem::Supported;
 use super::state::{State, Value};
 use crate::interop::onnx::proto::data_type;
@@ -93,7 +93,7 @@ fn sizes<'a>(
         Operator::Cast { to: data_type::BOOL } => {
             let truth = |size: &Size| match size {
                 Size::Known(value) => Size::Known((*value != 0).into()),
-                Size::Images => Size::Known(1),
+                Size::Images(_) => Size::Known(1),
             };
             let array = at(0)?;
             SizeArray { data: array.data.iter().map(truth).collect(), shape: array.shape }
@@ -115,6 +115,9 @@ fn sizes<'a>(
         },
         Operator::Arithmetic(operator) => integers::arithmetic(*operator, [&at(0)?, &at(1)?])?,
         Operator::Equal => integers::equal([&at(0)?, &at(1)?])?,
+        Operator::Neg => {
+            integers::arithmetic(Arithmetic::Sub, [&SizeArray::single(Size::Known(0)), &at(0)?])?
+        }
         _ => return Ok(None),
     };
     Ok(Some(Value::Sizes(result)))

@@ -17,7 +17,7 @@ pub(super) fn gather(data: &SizeArray, indices: &SizeArray, axis: i64) -> Suppor
             let at = if index < 0 { index + data.data.len() as i64 } else { index };
             usize::try_from(at).ok().and_then(|at| data.data.get(at)).copied()
         }
-        Size::Images => None,
+        Size::Images(_) => None,
     };
     let picked: Option<Vec<Size>> = indices.data.iter().map(pick).collect();
     let picked =
@@ -114,7 +114,14 @@ pub(super) fn filled(shape: &[i64], value: Size) -> Supported<SizeArray> {
 /// Number by number; one of the arrays may be a single number.
 pub(super) fn arithmetic(operator: Arithmetic, [a, b]: [&SizeArray; 2]) -> Supported<SizeArray> {
     pairs([a, b], |a, b| {
-        let (Size::Known(a), Size::Known(b)) = (a, b) else { return None };
+        let (a, b) = match (operator, a, b) {
+            (Arithmetic::Mul, Size::Images(images), Size::Known(factor))
+            | (Arithmetic::Mul, Size::Known(factor), Size::Images(images)) => {
+                return usize::try_from(factor).ok()?.checked_mul(images).map(Size::Images);
+            }
+            (_, Size::Known(a), Size::Known(b)) => (a, b),
+            (_, Size::Images(_), _) | (_, _, Size::Images(_)) => return None,
+        };
         let result = match operator {
             Arithmetic::Add => a.checked_add(b),
             Arithmetic::Sub => a.checked_sub(b),
@@ -131,8 +138,8 @@ pub(super) fn equal([a, b]: [&SizeArray; 2]) -> Supported<SizeArray> {
     // Whether the number of images is a certain number is not known.
     pairs([a, b], |a, b| match (a, b) {
         (Size::Known(a), Size::Known(b)) => Some(Size::Known((a == b).into())),
-        (Size::Images, Size::Images) => Some(Size::Known(1)),
-        (Size::Images, Size::Known(_)) | (Size::Known(_), Size::Images) => None,
+        (Size::Images(a), Size::Images(b)) if a == b => Some(Size::Known(1)),
+        (Size::Images(_), Size::Known(_) | Size::Images(_)) | (Size::Known(_), Size::Images(_)) => None,
     })
 }
 
@@ -160,7 +167,7 @@ mod tests {
 
     fn with_images(values: &[i64]) -> SizeArray {
         let mut array = list(values);
-        array.data.insert(0, Size::Images);
+        array.data.insert(0, Size::IMAGES);
         array.shape[0] += 1;
         array
     }
@@ -168,7 +175,7 @@ mod tests {
     #[test]
     fn sizes_are_computed_as_exporters_write_them() {
         let sizes = with_images(&[64, 6, 6]);
-        assert_eq!(gather(&sizes, &list(&[0, -1]), 0).unwrap().data, [Size::Images, Size::Known(6)]);
+        assert_eq!(gather(&sizes, &list(&[0, -1]), 0).unwrap().data, [Size::IMAGES, Size::Known(6)]);
         assert!(gather(&sizes, &list(&[4]), 0).is_err() && gather(&sizes, &list(&[i64::MIN]), 0).is_err());
         // Pads of PyTorch, from the last axis to the first: pairs in reverse order, then the firsts before the seconds.
         let pads = concat(&[list(&[0, 0, 1, 2]), list(&[0, 0, 0, 0])]).unwrap();
@@ -194,8 +201,10 @@ mod tests {
 
     #[test]
     fn the_number_of_images_is_not_computed_with() {
-        let (images, one) = (SizeArray::single(Size::Images), SizeArray::single(Size::Known(1)));
-        assert!(arithmetic(Arithmetic::Mul, [&images, &one]).is_err() && equal([&images, &one]).is_err());
+        let (images, one) = (SizeArray::single(Size::IMAGES), SizeArray::single(Size::Known(1)));
+        assert!(arithmetic(Arithmetic::Add, [&images, &one]).is_err() && equal([&images, &one]).is_err());
+        let twice = arithmetic(Arithmetic::Mul, [&images, &SizeArray::single(Size::Known(2))]).unwrap();
+        assert!(twice == SizeArray::single(Size::Images(2)) && equal([&images, &twice]).is_err());
         assert_eq!(equal([&images, &images]).unwrap(), one);
         assert_eq!(arithmetic(Arithmetic::Sub, [&list(&[5, 6]), &one]).unwrap(), list(&[4, 5]));
         assert!(arithmetic(Arithmetic::Div, [&one, &SizeArray::single(Size::Known(0))]).is_err());

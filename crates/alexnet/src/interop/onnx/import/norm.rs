@@ -15,7 +15,8 @@ use crate::net::{PoolKind, Spec};
 struct MeanWindow {
     /// The signal whose squares are averaged.
     squared: SignalId,
-    /// What is averaged has these dimensions, without the images.
+    /// What is averaged has these dimensions, after the number of images times `multiple`.
+    multiple: usize,
     sizes: Vec<usize>,
     /// Along all dimensions but the first.
     kernel: Vec<usize>,
@@ -63,24 +64,30 @@ impl State<'_> {
         Ok(Some(self.add_step(step, x, shape)))
     }
 
-    /// `x` divided by a power, which is a normalization.
-    pub(super) fn normalized(&mut self, x: SignalId, divisor: SignalId) -> Supported<SignalId> {
-        let spec = self.normalization(x, divisor).ok_or(
-            "it divides by a tensor that depends on the images, and is not the last step of a response normalization: \
-             x / (k + alpha mean(x^2))^beta",
+    /// `x` divided by a power, or times one with a negative exponent, which is a normalization.
+    pub(super) fn normalized(
+        &mut self,
+        x: SignalId,
+        power: SignalId,
+        is_divisor: bool,
+    ) -> Supported<SignalId> {
+        let spec = self.normalization(x, power, is_divisor).ok_or(
+            "it computes with two tensors that depend on the images, and is not the last step of a response normalization, \
+             x / (k + alpha mean(x^2))^beta: branches are not supported",
         )?;
         Ok(self.add_same(FoundLayer::plain(spec), x))
     }
 
-    fn normalization(&self, x: SignalId, divisor: SignalId) -> Option<Spec> {
+    fn normalization(&self, x: SignalId, power: SignalId, is_divisor: bool) -> Option<Spec> {
         let (Origin::Step(Step::Power { of, exponent }), maps) =
-            (&self.signals[divisor].origin, self.maps_of(x).ok()?)
+            (&self.signals[power].origin, self.maps_of(x).ok()?)
         else {
             return None;
         };
-        let (factor, offset, of) = self.linear(*of)?;
+        let exponent = if is_divisor { *exponent } else { -exponent };
+        let (factor, offset, of) = self.linear(*of);
         let window = self.mean_window(of)?;
-        let (alpha, beta, k) = (decimal(factor), decimal(*exponent), decimal(offset));
+        let (alpha, beta, k) = (decimal(factor), decimal(exponent), decimal(offset));
         if self.unviewed(window.squared) != self.unviewed(x) {
             return None;
         }
@@ -91,16 +98,13 @@ impl State<'_> {
         (k == 1.0).then_some(Spec::MapNorm { size, alpha, beta })
     }
 
-    /// `factor x + offset`, in one step or several.
-    fn linear(&self, id: SignalId) -> Option<(f32, f32, SignalId)> {
-        let Origin::Step(Step::Linear { of, factor, offset }) = &self.signals[id].origin else { return None };
-        let inner = self.unviewed(*of);
-        match &self.signals[inner].origin {
-            Origin::Step(Step::Linear { of, factor: first, offset: shift }) => {
-                Some((factor * first, factor * shift + offset, *of))
-            }
-            _ => Some((*factor, *offset, *of)),
+    /// `factor x + offset`, in any number of steps.
+    fn linear(&self, id: SignalId) -> (f32, f32, SignalId) {
+        let (mut factor, mut offset, mut at) = (1.0, 0.0, self.unviewed(id));
+        while let Origin::Step(Step::Linear { of, factor: inner, offset: shift }) = &self.signals[at].origin {
+            (factor, offset, at) = (factor * inner, factor * shift + offset, self.unviewed(*of));
         }
+        (factor, offset, at)
     }
 
     fn mean_window(&self, id: SignalId) -> Option<MeanWindow> {
@@ -121,11 +125,11 @@ impl State<'_> {
             after.iter_mut().zip(more_after).for_each(|(pad, more)| *pad += more);
             averaged = *of;
         }
-        let sizes = self.signals[averaged].of_image()?;
+        let (multiple, sizes) = self.signals[averaged].of_images()?;
         let Origin::Step(Step::Square(squared)) = &self.signals[self.unviewed(averaged)].origin else {
             return None;
         };
-        Some(MeanWindow { squared: *squared, sizes, kernel: kernel.clone(), before, after })
+        Some(MeanWindow { squared: *squared, multiple, sizes, kernel: kernel.clone(), before, after })
     }
 }
 
@@ -133,6 +137,7 @@ impl MeanWindow {
     /// The number of maps and of groups of a normalization across maps: `[groups, channels, ...]`, or `[1, channels, ...]`.
     fn across_maps(&self, maps: Maps) -> Option<(usize, usize)> {
         let (&groups, rest) = self.sizes.split_first()?;
+        let groups = groups.checked_mul(self.multiple)?;
         let (&channels, pixels) = rest.split_first()?;
         let (&size, others) = self.kernel.split_first()?;
         let is_whole = groups.checked_mul(channels) == Some(maps.channels)
@@ -144,7 +149,7 @@ impl MeanWindow {
     /// The side of the window of a normalization within maps: `[channels, height, width]`.
     fn within_maps(&self, maps: Maps) -> Option<usize> {
         let &[rows, columns] = self.kernel.as_slice() else { return None };
-        let is_whole = self.sizes == [maps.channels, maps.height, maps.width];
+        let is_whole = self.multiple == 1 && self.sizes == [maps.channels, maps.height, maps.width];
         let reaches = self.reaches(0, rows) && self.reaches(1, columns);
         (is_whole && rows == columns && reaches).then_some(rows)
     }

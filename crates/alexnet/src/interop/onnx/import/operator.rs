@@ -36,6 +36,7 @@ pub(super) enum Operator<'a> {
     },
     Arithmetic(Arithmetic),
     Equal,
+    Neg,
     Dropout {
         ratio: Option<f32>,
     },
@@ -202,6 +203,7 @@ impl<'a> Operator<'a> {
             "Div" => plain(attributes, Self::Arithmetic(Arithmetic::Div))?,
             "Pow" => plain(attributes, Self::Arithmetic(Arithmetic::Pow))?,
             "Equal" => plain(attributes, Self::Equal)?,
+            "Neg" => plain(attributes, Self::Neg)?,
             "Dropout" => {
                 let attributes = attributes.only(&["ratio", "seed"])?;
                 Self::Dropout { ratio: attributes.has("ratio").then(|| attributes.float("ratio", 0.5)) }

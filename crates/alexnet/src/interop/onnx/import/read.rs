@@ -293,9 +293,8 @@ fn from_metadata(
 
 /// What is said about factors that became dropout.
 fn factor_note(chain: &Chain) -> Option<String> {
-    let is_factor = |layer: &&FoundLayer| {
-        matches!(layer.spec, Spec::Dropout { scale: DropoutScale::Test, .. })
-    };
+    let is_factor =
+        |layer: &&FoundLayer| matches!(layer.spec, Spec::Dropout { scale: DropoutScale::Test, .. });
     let count = chain.layers.iter().filter(is_factor).count();
     (count > 0).then(|| {
         format!("factors that became dropout, which multiplies by them in inference as in the paper: {count}")

@@ -96,4 +96,3 @@ pub(super) fn exchange_red_and_blue(chain: &mut Chain, order: ChannelOrder) -> S
     }
     Ok(())
 }
-

@@ -8,7 +8,9 @@ use crate::net::{DropoutScale, Layer, Network, Operation};
 /// written in single precision may differ in its last digit.
 pub(super) fn is_same_function(a: &Network, b: &Network) -> bool {
     let (first, second) = (computed(a), computed(b));
-    a.input == b.input && first.len() == second.len() && first.iter().zip(second).all(|(a, b)| is_same_layer(a, b))
+    a.input == b.input
+        && first.len() == second.len()
+        && first.iter().zip(second).all(|(a, b)| is_same_layer(a, b))
 }
 
 fn computed(network: &Network) -> Vec<&Layer> {

@@ -5,7 +5,7 @@ use alexnet_kernels::geometry::Maps;
 use super::array::{Size, is_permutation};
 use super::operator::SliceAttributes;
 use super::problem::Supported;
-use super::signal::{AxisPadding, Origin, Pixels, SignalId, Step, maps_shape};
+use super::signal::{AxisPadding, Origin, Pixels, SignalId, Step, maps_shape, shown_shape};
 use super::state::State;
 
 impl State<'_> {
@@ -24,7 +24,7 @@ impl State<'_> {
             1 => {
                 let product = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
                 let units = product.ok_or("too many units")?;
-                Ok(self.view(x, vec![Size::Images, Size::Known(units as i64)]))
+                Ok(self.view(x, vec![Size::IMAGES, Size::Known(units as i64)]))
             }
             other => Err(format!("axis is {other}, expected 1")),
         }
@@ -32,7 +32,7 @@ impl State<'_> {
 
     /// The numbers in another shape, whose first dimension are the images.
     pub(super) fn reshaped(&mut self, x: SignalId, to: &[Size], keeps_zeros: bool) -> Supported<SignalId> {
-        if let Some(layer) = self.locally_connected(x, &self.resolved_shape(x, to).unwrap_or_default())? {
+        if let Some(layer) = self.locally_connected(x, &self.asked_shape(to).unwrap_or_default())? {
             return Ok(layer);
         }
         if keeps_zeros && to.contains(&Size::Known(0)) {
@@ -42,57 +42,52 @@ impl State<'_> {
         Ok(self.view(x, shape))
     }
 
-    /// The shape of maps that is asked for, whatever the shape of the tensor.
-    fn resolved_shape(&self, x: SignalId, to: &[Size]) -> Option<Vec<Size>> {
-        match (to, self.signals[x].shape.first()) {
-            ([first, rest @ ..], Some(Size::Images)) if self.is_images(*first) => {
-                Some(std::iter::once(Size::Images).chain(rest.iter().copied()).collect())
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether a first dimension is that of the images: kept, inferred, or their fixed number.
-    fn is_images(&self, size: Size) -> bool {
-        match size {
-            Size::Images => true,
-            Size::Known(0) => true,
-            Size::Known(number) => Some(number) == self.images,
-        }
+    /// The shape that is asked for, if it begins with the images, whatever the shape of the tensor.
+    fn asked_shape(&self, to: &[Size]) -> Option<Vec<Size>> {
+        let (&first, rest) = to.split_first()?;
+        let is_images = match first {
+            Size::Images(multiple) => multiple == 1,
+            Size::Known(number) => number == 0 || Some(number) == self.images,
+        };
+        is_images.then(|| std::iter::once(Size::IMAGES).chain(rest.iter().copied()).collect())
     }
 
     fn new_shape(&self, x: SignalId, to: &[Size]) -> Supported<Vec<Size>> {
-        let sizes = self.sizes_of(x)?;
-        let refused = || format!("a shape of {to:?} for a tensor of shape {}", self.signals[x].shown());
+        let signal = &self.signals[x];
+        let refused = || format!("a shape of {} for a tensor of shape {}", shown_shape(to), signal.shown());
+        let (multiple, sizes) = signal.of_images().ok_or_else(refused)?;
+        // Numbers for each image.
         let count =
-            sizes.iter().try_fold(1_usize, |count, &size| count.checked_mul(size)).ok_or_else(refused)?;
+            sizes.iter().try_fold(multiple, |count, &size| count.checked_mul(size)).ok_or_else(refused)?;
         let (&first, rest) = to.split_first().ok_or_else(refused)?;
-        // Dimension i is copied by 0, and inferred by -1.
-        let mut inferred = usize::from(first == Size::Known(-1));
-        let mut known = Vec::with_capacity(rest.len());
-        for (at, size) in rest.iter().enumerate() {
-            known.push(match size {
-                Size::Known(0) => Some(*sizes.get(at).ok_or_else(refused)?),
-                Size::Known(-1) => {
-                    inferred += 1;
-                    None
-                }
-                Size::Known(size) => Some(usize::try_from(*size).map_err(|_| refused())?),
-                Size::Images => return Err(refused()),
-            });
-        }
+        let known = rest.iter().enumerate().map(|(at, size)| match size {
+            Size::Known(0) => sizes.get(at).copied().map(Some),
+            Size::Known(-1) => Some(None),
+            Size::Known(size) => usize::try_from(*size).ok().map(Some),
+            Size::Images(_) => None,
+        });
+        let known: Vec<Option<usize>> = known.collect::<Option<_>>().ok_or_else(refused)?;
         let product = known.iter().flatten().try_fold(1_usize, |product, &size| product.checked_mul(size));
-        let product = product.filter(|&product| product > 0).ok_or_else(refused)?;
-        let is_first_images = self.is_images(first) || first == Size::Known(-1);
-        if inferred > 1 || !is_first_images || !count.is_multiple_of(product) {
+        let product =
+            product.filter(|&product| product > 0 && count.is_multiple_of(product)).ok_or_else(refused)?;
+        let left = count / product;
+        let inferred = known.iter().filter(|size| size.is_none()).count();
+        // What is left belongs to the first dimension, which is inferred or fits, or to the one that is inferred.
+        let images = match (first, inferred) {
+            (Size::Known(-1), 0) => left,
+            (Size::Known(0), _) => multiple,
+            (Size::Known(number), _) => {
+                let images =
+                    self.images.filter(|images| number > 0 && number % images == 0).ok_or_else(refused)?;
+                usize::try_from(number / images).map_err(|_| refused())?
+            }
+            (Size::Images(multiple), _) => multiple,
+        };
+        if inferred > 1 || images == 0 || !left.is_multiple_of(images) || (inferred == 0 && left != images) {
             return Err(refused());
         }
-        let rest = count / product;
-        if rest != 1 && known.iter().all(Option::is_some) {
-            return Err(refused());
-        }
-        let sizes = known.iter().map(|size| Size::Known(size.unwrap_or(rest) as i64));
-        Ok(std::iter::once(Size::Images).chain(sizes).collect())
+        let sizes = known.iter().map(|size| Size::Known(size.unwrap_or(left / images) as i64));
+        Ok(std::iter::once(Size::Images(images)).chain(sizes).collect())
     }
 
     /// Without dimensions of size 1: those of the axes, or all.
@@ -245,7 +240,7 @@ impl State<'_> {
     pub(super) fn add_pixels(&mut self, pixels: Pixels) -> SignalId {
         let side = Size::Known(pixels.side as i64);
         let maps = Maps::new(pixels.side, pixels.side, 3);
-        self.add(vec![Size::Images, side, side, Size::Known(3)], maps, Origin::Pixels(pixels))
+        self.add(vec![Size::IMAGES, side, side, Size::Known(3)], maps, Origin::Pixels(pixels))
     }
 
     /// Numbers around those of a signal: before all axes, then after them.
@@ -265,7 +260,7 @@ impl State<'_> {
             padded.push(match (size, before[axis] + after[axis]) {
                 (size, 0) => *size,
                 (Size::Known(size), more) => Size::Known(size + more as i64),
-                (Size::Images, _) => return Err("more images".into()),
+                (Size::Images(_), _) => return Err("more images".into()),
             });
         }
         let padding = AxisPadding { before: before.to_vec(), after: after.to_vec() };

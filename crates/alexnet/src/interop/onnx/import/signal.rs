@@ -126,12 +126,17 @@ impl FoundLayer {
 impl Signal {
     /// The dimensions of one image, if the images are the first one.
     pub(super) fn of_image(&self) -> Option<Vec<usize>> {
-        let (Size::Images, rest) = self.shape.split_first()? else { return None };
+        self.of_images().and_then(|(multiple, sizes)| (multiple == 1).then_some(sizes))
+    }
+
+    /// The other dimensions, if the first one is the number of images times a number, which is returned too.
+    pub(super) fn of_images(&self) -> Option<(usize, Vec<usize>)> {
+        let (Size::Images(multiple), rest) = self.shape.split_first()? else { return None };
         let known = |size: &Size| match size {
             Size::Known(size) => usize::try_from(*size).ok(),
-            Size::Images => None,
+            Size::Images(_) => None,
         };
-        rest.iter().map(known).collect()
+        Some((*multiple, rest.iter().map(known).collect::<Option<_>>()?))
     }
 
     /// Whether these are the maps of the last layer, `[N, channels, height, width]`.
@@ -147,21 +152,27 @@ impl Signal {
 
     /// The shape in messages.
     pub(super) fn shown(&self) -> String {
-        let size = |size: &Size| match size {
-            Size::Known(size) => size.to_string(),
-            Size::Images => "N".to_owned(),
-        };
-        format!("[{}]", self.shape.iter().map(size).collect::<Vec<_>>().join(", "))
+        shown_shape(&self.shape)
     }
+}
+
+/// A shape in messages.
+pub(super) fn shown_shape(shape: &[Size]) -> String {
+    let size = |size: &Size| match size {
+        Size::Known(size) => size.to_string(),
+        Size::Images(1) => "N".to_owned(),
+        Size::Images(multiple) => format!("{multiple} N"),
+    };
+    format!("[{}]", shape.iter().map(size).collect::<Vec<_>>().join(", "))
 }
 
 /// The shape of maps.
 pub(super) fn maps_shape(maps: Maps) -> Vec<Size> {
     let known = |size: usize| Size::Known(size as i64);
-    vec![Size::Images, known(maps.channels), known(maps.height), known(maps.width)]
+    vec![Size::IMAGES, known(maps.channels), known(maps.height), known(maps.width)]
 }
 
 /// The shape of units.
 pub(super) fn units_shape(units: usize) -> Vec<Size> {
-    vec![Size::Images, Size::Known(units as i64)]
+    vec![Size::IMAGES, Size::Known(units as i64)]
 }

@@ -130,7 +130,7 @@ impl<'a> State<'a> {
                 let SizeArray { shape, data } = self.sizes(value)?;
                 let float = |size: Size| match size {
                     Size::Known(value) => Ok(value as f32),
-                    Size::Images => Err("the number of images where floats are expected".to_owned()),
+                    Size::Images(_) => Err("the number of images where floats are expected".to_owned()),
                 };
                 Ok(FloatArray::new(shape, data.into_iter().map(float).collect::<Supported<_>>()?))
             }
