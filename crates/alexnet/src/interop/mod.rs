@@ -7,17 +7,19 @@
 //! | [`Imported`] | a network with its weights, as another program stored it, in this program's terms |
 //! | [`torch`] | PyTorch's state dicts |
 //! | [`caffe`] | networks of Caffe: definitions as recipes, weights as models, and back |
+//! | [`onnx`] | ONNX, by which PyTorch, onnxruntime, OpenVINO and others exchange networks |
 //! | [`cuda_convnet`] | networks of the authors' program of 2012 and its successors, as recipes |
 //! | [`classes`] | class names |
 //! | [`made_squares`] | images for golden samples |
 //! | [`PeerScript`] | the same logits from the program that a network was imported from |
 
-pub mod classes;
 pub mod caffe;
+pub mod classes;
 pub mod cuda_convnet;
 mod format;
 mod import;
 mod imported;
+pub mod onnx;
 mod peer;
 mod pictures;
 mod protobuf;
