@@ -162,6 +162,7 @@ fn every_layer_of_caffe() -> Recipe {
     recipe.set("layer.local3", "none").unwrap();
     // One pixel more, so that the first convolution has partial windows.
     recipe.set("input.crop", "16").unwrap();
+    recipe.set("layer.pool1.pad", "1").unwrap();
     recipe
 }
 
@@ -240,8 +241,8 @@ fn other() -> impl Strategy<Value = Spec> {
             Spec::Lrn { size: 2 * reach + 1, alpha: 0.01, beta: 0.75, k, alpha_over_size, groups }
         }),
         (0usize..3).prop_map(|reach| Spec::MapNorm { size: 2 * reach + 1, alpha: 0.03, beta: 0.5 }),
-        (1usize..4, 1usize..4, rounding()).prop_map(|(kernel, stride, rounding)| {
-            Spec::MaxPool(PoolSpec { kernel, stride, pad: 0, rounding })
+        (1usize..4, 1usize..4, 0usize..3, rounding()).prop_map(|(kernel, stride, pad, rounding)| {
+            Spec::MaxPool(PoolSpec { kernel, stride, pad, rounding })
         }),
         (1usize..4, 1usize..4, rounding()).prop_map(|(kernel, stride, rounding)| {
             Spec::AvgPool(PoolSpec { kernel, stride, pad: 0, rounding })
@@ -394,13 +395,15 @@ fn what_caffe_lacks_is_listed_at_once() {
     let mut recipe = every_layer();
     recipe.set("layer.norm3.size", "4").unwrap();
     recipe.set("layer.rnorm2.size", "2").unwrap();
+    recipe.set("layer.pool2.pad", "1").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let error = write(&model(recipe, 5, [1.0; 3]), folder.path()).unwrap_err();
     for part in [
-        "the model has 3 parts that Caffe lacks",
+        "the model has 4 parts that Caffe lacks",
         "layer local3: locally connected layers",
         "layer norm3: a normalization over 4 channels or pixels",
         "layer rnorm2: a normalization over 2",
+        "layer pool2: average pooling with padding",
     ] {
         assert!(error.message.contains(part), "{part}: {error}");
     }

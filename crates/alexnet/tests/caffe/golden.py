@@ -68,9 +68,13 @@ def convolution(x, param, blobs):
 
 
 def pooling(x, param):
-    kernel, stride, size = param.kernel_size, param.stride, x.shape[1]
-    down = param.round_mode == 1
-    side = ((size - kernel) // stride if down else -((kernel - size) // stride)) + 1
+    kernel, stride, pad = param.kernel_size, param.stride, param.pad
+    assert param.pool == 0 or pad == 0
+    span = x.shape[1] + 2 * pad - kernel
+    side = (span // stride if param.round_mode == 1 else -(-span // stride)) + 1
+    if pad and (side - 1) * stride >= x.shape[1] + pad:
+        side -= 1
+    x = np.pad(x, [(0, 0), (pad, pad), (pad, pad)], constant_values=-np.inf)
     out = np.empty((x.shape[0], side, side))
     for i in range(side):
         for j in range(side):

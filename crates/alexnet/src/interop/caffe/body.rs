@@ -211,16 +211,18 @@ impl<'n, 'm> Body<'n, 'm> {
     }
 
     fn pool(&mut self, node: &Node<'_>, operation: &PoolOperation) -> Result<()> {
-        let PoolOperation { kind, kernel, stride, rounds_up } = *operation;
+        let PoolOperation { kind, kernel, stride, pad, rounds_up } = *operation;
         let kernel = kernel.unwrap_or(self.maps.height);
-        // At a stride of 1 there is nothing to round.
-        let (rounding, spec_rounding) = match rounds_up && stride > 1 {
+        let window = |rounding| Window { kernel, stride, pad, rounding };
+        // At a stride of 1 there is nothing to round. A window that would start in the padding is left out, in Caffe too.
+        let is_up = rounds_up && stride > 1 && window(Rounding::Up).positions(self.maps.height).is_ok();
+        let (rounding, spec_rounding) = match is_up {
             true => (Rounding::Up, RoundingSpec::Up),
             false => (Rounding::Down, RoundingSpec::Down),
         };
-        let side = self.windows(node, Window { kernel, stride, pad: 0, rounding })?;
+        let side = self.windows(node, window(rounding))?;
         self.maps = Maps::new(side, side, self.maps.channels);
-        let pool = PoolSpec { kernel, stride, pad: 0, rounding: spec_rounding };
+        let pool = PoolSpec { kernel, stride, pad, rounding: spec_rounding };
         let spec = match kind {
             PoolKind::Max => Spec::MaxPool(pool),
             PoolKind::Average => Spec::AvgPool(pool),

@@ -114,10 +114,9 @@ impl Deploy {
 
     fn pool(&mut self, name: &str, kind: PoolKind, geometry: &PoolGeometry) {
         let Window { kernel, stride, pad, rounding } = geometry.window;
-        if pad > 0 {
-            self.problems.push(format!(
-                "layer {name}: pooling with padding, which Caffe rounds and counts in another way"
-            ));
+        if pad > 0 && kind == PoolKind::Average {
+            self.problems
+                .push(format!("layer {name}: average pooling with padding, which Caffe counts in averages"));
         }
         let kind = match kind {
             PoolKind::Max => "MAX",
@@ -127,10 +126,15 @@ impl Deploy {
             .with("pool", Value::Enum(kind))
             .with("kernel_size", int(kernel))
             .with("stride", int(stride));
-        let is_partial = !(geometry.input.height - kernel).is_multiple_of(stride);
+        if pad > 0 {
+            settings.push("pad", int(pad));
+        }
+        let is_partial = !(geometry.input.height + 2 * pad - kernel).is_multiple_of(stride);
         match rounding {
             Rounding::Down if is_partial => {
-                self.notes.push(format!("Layer {name} rounds the number of windows down: `round_mode: FLOOR`, which Caffe has since 2018"));
+                self.notes.push(format!(
+                    "Layer {name} rounds the number of windows down: `round_mode: FLOOR`, which Caffe has since 2018"
+                ));
                 settings.push("round_mode", Value::Enum("FLOOR"));
             }
             Rounding::Down | Rounding::Up => {}
@@ -141,7 +145,13 @@ impl Deploy {
     /// A normalization across channels: with groups, one for each part of the channels.
     fn lrn(&mut self, name: &str, geometry: &NormGeometry) {
         let Some(settings) = self.norm_settings(name, geometry, geometry.constants.size) else { return };
-        let settings = settings.with("k", float(geometry.constants.k));
+        let k = geometry.constants.k;
+        if k != 1.0 {
+            self.notes.push(format!(
+                "Layer {name} has `k` {k}. Caffe applies it; OpenCV's reader of Caffe's files ignores it"
+            ));
+        }
+        let settings = settings.with("k", float(k));
         let groups = geometry.groups;
         if groups == 1 {
             return self.push(name, "LRN", Some(("lrn_param", settings)));

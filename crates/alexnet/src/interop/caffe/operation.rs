@@ -66,6 +66,7 @@ pub(super) struct PoolOperation {
     /// `None` if it pools over the whole map.
     pub(super) kernel: Option<usize>,
     pub(super) stride: usize,
+    pub(super) pad: usize,
     /// Whether the number of windows is rounded up.
     pub(super) rounds_up: bool,
 }

@@ -126,9 +126,6 @@ pub(super) fn conv(settings: &mut Settings<'_, '_>) -> ConvOperation {
 pub(super) fn pool(settings: &mut Settings<'_, '_>) -> PoolOperation {
     let param = settings.message("pooling_param");
     let pad = settings.square(param, ["pad", "pad_h", "pad_w"], Some(0), 0..=4096);
-    if pad != 0 {
-        settings.problem(&format!("`pad` {pad}, expected 0: recipes have no padding in pooling"));
-    }
     let kind = match param.and_then(|param| param.choice("pool")) {
         Some("STOCHASTIC") => {
             settings.problem("`pool` STOCHASTIC, expected MAX or AVE");
@@ -137,12 +134,17 @@ pub(super) fn pool(settings: &mut Settings<'_, '_>) -> PoolOperation {
         Some("AVE") => PoolKind::Average,
         Some(_) | None => PoolKind::Max,
     };
+    if pad != 0 && kind == PoolKind::Average {
+        settings
+            .problem(&format!("`pad` {pad} with `pool` AVE, expected 0: Caffe counts padding in averages"));
+    }
     let is_global = param.and_then(|param| param.flag("global_pooling")).unwrap_or(false);
     let kernel =
         (!is_global).then(|| settings.square(param, ["kernel_size", "kernel_h", "kernel_w"], None, SIDE));
     PoolOperation {
         kind,
         kernel,
+        pad,
         stride: settings.square(param, ["stride", "stride_h", "stride_w"], Some(1), SIDE),
         rounds_up: param.and_then(|param| param.choice("round_mode")) != Some("FLOOR"),
     }

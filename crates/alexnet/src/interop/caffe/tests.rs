@@ -5,7 +5,7 @@ use super::lexer::{integer, number};
 use super::mean::MeanImage;
 use super::origin::Origin;
 use super::{CaffeContents, CaffeImages, CaffeRecipe, convert, import};
-use crate::net::{Init, LrCurve, LrSchedule, Mean, Recipe, Spec};
+use crate::net::{Init, LrCurve, LrSchedule, Mean, Recipe, RoundingSpec, Spec};
 use crate::{Error, Result};
 
 /// A small network in the order of training, with everything that a definition of AlexNet has.
@@ -271,12 +271,11 @@ fn all_that_has_no_counterpart_is_listed_at_once() {
         .replace("\"relu2\" type: \"ReLU\"", "\"relu2\" type: \"ReLU\" relu_param { negative_slope: 0.1 }");
     let error = converted(&net).unwrap_err();
     for part in [
-        "net.prototxt: 9 settings or layers have no counterpart in recipes",
+        "net.prototxt: 8 settings or layers have no counterpart in recipes",
         "line 14, layer conv1: `axis` 2, expected 1",
         "line 14, layer conv1: `dilation` 2, expected 1",
         "line 20, layer bn1: type `BatchNorm`",
         "line 21, layer norm1: `local_size` 4, expected an odd number",
-        "line 22, layer pool1: `pad` 1, expected 0",
         "line 22, layer pool1: `pool` STOCHASTIC",
         "line 22, layer pool1: `kernel_size` differs between rows and columns",
         "line 28, layer relu2: `negative_slope` 0.1, expected 0",
@@ -407,6 +406,28 @@ fn layers_that_are_no_chain_are_refused() {
         error.message.contains("squares of 20 pixels, expected 27, the crop of net.prototxt, to 4096"),
         "{error}"
     );
+}
+
+#[test]
+fn pooling_may_be_padded() {
+    let pool = |settings: &str| {
+        let net = NET.replace("pool: MAX kernel_size: 3 stride: 2", settings);
+        converted(&net).map(|converted| spec(&converted.recipe, "pool1").clone())
+    };
+    // Of 12 pixels: a last window would start in the padding, which Caffe leaves out.
+    for (settings, kernel, pad, rounding) in [
+        ("kernel_size: 3 stride: 2 pad: 1", 3, 1, RoundingSpec::Up),
+        ("kernel_size: 2 stride: 3 pad: 1", 2, 1, RoundingSpec::Down),
+        ("kernel_size: 3 stride: 2 pad: 1 round_mode: FLOOR", 3, 1, RoundingSpec::Down),
+        ("kernel_h: 3 kernel_w: 3 stride: 2 pad_h: 0 pad_w: 0", 3, 0, RoundingSpec::Up),
+    ] {
+        let Spec::MaxPool(found) = pool(settings).unwrap() else { panic!("no pooling") };
+        assert_eq!((found.kernel, found.pad, found.rounding), (kernel, pad, rounding), "{settings}");
+    }
+    let Spec::AvgPool(found) = pool("pool: AVE global_pooling: true").unwrap() else { panic!("no pooling") };
+    assert_eq!((found.kernel, found.stride), (12, 1));
+    let error = pool("pool: AVE kernel_size: 3 pad: 1").unwrap_err();
+    assert!(error.message.contains("line 22, layer pool1: `pad` 1 with `pool` AVE, expected 0"), "{error}");
 }
 
 #[test]
