@@ -1,12 +1,14 @@
 //! From a square to the input of the network, as training, evaluation and the model file share it.
 
+use std::borrow::Cow;
+
 use rand::RngExt;
 use rand_distr::{Distribution, Normal};
 use serde::{Deserialize, Serialize};
 
-use super::Image;
 use super::square::{self, RESIZE};
 use super::statistics::{ColorBasis, Statistics};
+use super::{Image, ImageRef};
 use crate::net::{Augment, Input, Mean, Orientation};
 use crate::random::{Purpose, generator, key};
 
@@ -75,6 +77,11 @@ impl Preprocess {
         square::square(image, self.square)
     }
 
+    /// Returns the pixels of the square of an image, `[square, square, 3]`; borrowed if the image is one.
+    pub fn square_of<'a>(&self, image: ImageRef<'a>) -> Cow<'a, [u8]> {
+        square::square_pixels(image, self.square)
+    }
+
     /// The number of values in a view.
     pub fn view_len(&self) -> usize {
         3 * self.crop * self.crop
@@ -85,7 +92,8 @@ impl Preprocess {
     ///
     /// # Panics
     /// Panics if the square or the view has another size.
-    pub fn view(&self, square: &Image, view: View, noise: [f32; 3], out: &mut [f32]) {
+    pub fn view<'a>(&self, square: impl Into<ImageRef<'a>>, view: View, noise: [f32; 3], out: &mut [f32]) {
+        let square = square.into();
         assert_eq!((square.width, square.height), (self.square, self.square), "size of the square");
         let scale = self.deviations.map(|deviation| 1.0 / (self.divisor * deviation));
         for (row, out) in out.chunks_exact_mut(3 * self.crop).enumerate() {

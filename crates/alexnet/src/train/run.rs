@@ -211,7 +211,13 @@ mod tests {
     use crate::train::origin::Requests;
 
     fn origin() -> Origin {
-        Origin { format_version: 1, source: None, seed: 0, init: None, requests: Requests::default() }
+        Origin {
+            format_version: 1,
+            source: ImageSource::BuiltIn,
+            seed: 0,
+            init: None,
+            requests: Requests::default(),
+        }
     }
 
     fn create(folder: &Path, exist_ok: bool) -> Result<Run> {
