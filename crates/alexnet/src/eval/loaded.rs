@@ -1,11 +1,11 @@
 //! A single model that was loaded for inference.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
 
 use alexnet_kernels::memory;
 
 use super::evaluate::{Classifier, add_probabilities};
+use super::jobs::for_each;
 use crate::data::{ImageRef, Preprocess, View};
 use crate::engine::{Engine, Tensor};
 use crate::model::{AnyModel, WeightPrecision};
@@ -130,24 +130,13 @@ fn write_views(
         Error::out_of_memory(values * size_of::<f32>(), None).context(format!("{} images", images.len()))
     })?;
     out.resize(values, 0.0);
-    let jobs = Mutex::new(images.iter().zip(out.chunks_exact_mut(len)));
-    let work = || {
-        loop {
-            let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((image, out)) = job else { break };
-            let square = preprocess.square_of(*image);
-            let square = ImageRef::new(preprocess.square, preprocess.square, &square);
-            for (&view, out) in views.iter().zip(out.chunks_exact_mut(view_len)) {
-                preprocess.view(square, view, [0.0; 3], out);
-            }
+    let threads = threads.min(images.len()).min(values / VALUES_PER_THREAD);
+    for_each(images.iter().zip(out.chunks_exact_mut(len)), threads, |(image, out)| {
+        let square = preprocess.square_of(*image);
+        let square = ImageRef::new(preprocess.square, preprocess.square, &square);
+        for (&view, out) in views.iter().zip(out.chunks_exact_mut(view_len)) {
+            preprocess.view(square, view, [0.0; 3], out);
         }
-    };
-    thread::scope(|scope| {
-        for _ in 1..threads.min(images.len()).min(values / VALUES_PER_THREAD) {
-            // A thread that cannot be started leaves its work to the others.
-            let _ = thread::Builder::new().spawn_scoped(scope, work);
-        }
-        work();
     });
     Ok(())
 }

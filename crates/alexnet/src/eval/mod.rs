@@ -20,6 +20,7 @@ mod classes;
 pub mod classify;
 mod evaluate;
 pub mod export;
+mod jobs;
 mod loaded;
 pub mod mixture;
 pub mod notes;

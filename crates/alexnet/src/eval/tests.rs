@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::classify::{Outcome, classify, images};
+use super::classify::{Outcome, classify, decode, images};
 use super::topk::{add_softmax, rank, top};
 use super::*;
 use crate::data::{Dataset, Image, ImageRef, Split};
@@ -107,6 +107,25 @@ fn evaluation_agrees_with_single_images() {
     }
 }
 
+#[test]
+fn files_are_decoded_in_order() {
+    let data = folder();
+    let mut files: Vec<PathBuf> = (0..4).map(|i| data.path().join(format!("dog/{i}.png"))).collect();
+    files.insert(2, data.path().join("cat/broken.jpg"));
+    for threads in [1, 3] {
+        let decoded = decode(&files, Orientation::Exif, threads);
+        for (file, image) in files.iter().zip(&decoded) {
+            match file.ends_with("broken.jpg") {
+                true => assert!(image.as_ref().unwrap_err().message.contains("broken.jpg: ")),
+                false => {
+                    let bytes = std::fs::read(file).unwrap();
+                    assert_eq!(*image, crate::data::upright::decode(&bytes, Orientation::Exif));
+                }
+            }
+        }
+    }
+}
+
 /// Images of any size, in batches that do not divide their number, with threads for the views.
 #[test]
 fn several_images_have_the_probabilities_and_activations_of_each() {
@@ -131,7 +150,7 @@ fn several_images_have_the_probabilities_and_activations_of_each() {
     }
     let error = one.probabilities_of_images(&all, 3).unwrap_err();
     assert!(error.message.contains("3 views: expected 1 or 10"), "{error}");
-    assert_eq!(one.probabilities_of_images(&[], 1).unwrap(), []);
+    assert!(one.probabilities_of_images(&[], 1).unwrap().is_empty());
 
     let member = &mut one.members[0];
     let layer = member.engine().network().layers[0].name.clone();

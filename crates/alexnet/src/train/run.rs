@@ -207,6 +207,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::image_source::ImageSource;
     use crate::train::lock::is_in_use;
     use crate::train::origin::Requests;
 
