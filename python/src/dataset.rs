@@ -11,7 +11,7 @@ use alexnet::data::{Image, ImageArray, PixelValues, Split, embedded, square};
 use alexnet::net::Orientation;
 use alexnet::train::ImageSource;
 
-use crate::detached::{detached, ending, is_ending};
+use crate::detached::{ending, is_ending};
 use crate::failure::Outcome;
 use crate::pixels::{array, image_array};
 
@@ -37,14 +37,14 @@ impl Dataset {
     /// Opens a source.
     #[staticmethod]
     fn open(py: Python<'_>, path: PathBuf) -> Outcome<Self> {
-        let dataset = detached(py, || alexnet::data::Dataset::open(&path))?;
+        let dataset = py.detach(|| alexnet::data::Dataset::open(&path))?;
         Ok(Self { dataset, source: ImageSource::Path(path) })
     }
 
     /// The images that are part of the library.
     #[staticmethod]
     fn builtin(py: Python<'_>) -> Outcome<Self> {
-        let dataset = detached(py, embedded::fashion_mnist)?;
+        let dataset = py.detach(embedded::fashion_mnist)?;
         Ok(Self { dataset, source: ImageSource::BuiltIn })
     }
 
@@ -61,7 +61,7 @@ impl Dataset {
         for (name, images, labels) in arrays {
             copies.push((name, copy(&images, &labels)?));
         }
-        let dataset = detached(py, || match (hold_out, copies.pop()) {
+        let dataset = py.detach(|| match (hold_out, copies.pop()) {
             (true, Some((_, images))) => alexnet::data::Dataset::from_array(classes, images),
             (_, last) => {
                 copies.extend(last);
@@ -126,7 +126,7 @@ impl Dataset {
     /// An image, `[height, width, 3]`.
     fn image<'py>(&self, py: Python<'py>, split: &str, index: usize) -> Outcome<Bound<'py, PyAny>> {
         let split = self.split(split)?;
-        Ok(image_array(py, detached(py, || image(&split, index))?)?)
+        Ok(image_array(py, py.detach(|| image(&split, index))?)?)
     }
 
     /// Squares of images, `[images, side, side, 3]`; `side` is by default that of the first image, which must then be a square.
@@ -138,7 +138,7 @@ impl Dataset {
         side: Option<usize>,
     ) -> Outcome<Bound<'py, PyAny>> {
         let split = self.split(split)?;
-        let (side, pixels) = detached(py, || squares(&split, &indices, side))?;
+        let (side, pixels) = py.detach(|| squares(&split, &indices, side))?;
         Ok(array(py, &[indices.len(), side, side, 3], pixels)?)
     }
 }

@@ -1,7 +1,7 @@
-//! Work without the interpreter's lock, and the end of the interpreter.
+//! Work without the interpreter's lock: signals, and the end of the interpreter.
 //!
-//! A thread that comes back from such work after the interpreter has been finalized would be ended by Python in the middle of a
-//! call. So the interpreter, at its end, asks work to stop, and waits until it has.
+//! The process ends with the interpreter, also in the middle of a training of a daemon thread. So the interpreter, at its end, asks
+//! trainings to stop, and waits until they have saved their work.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,8 +18,8 @@ use crate::failure::Outcome;
 /// Whether the interpreter is about to end.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
-/// The calls that work without the lock.
-static CALLS: Mutex<Calls> = Mutex::new(Calls { process: 0, count: 0 });
+/// The trainings of this process.
+static TRAININGS: Mutex<Trainings> = Mutex::new(Trainings { process: 0, count: 0 });
 
 /// How long the end of the interpreter waits for them: a checkpoint of the largest network is written within it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,45 +27,38 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The time between two looks at whether they have stopped.
 const INTERVAL: Duration = Duration::from_millis(5);
 
-struct Calls {
-    /// The process that counts: after a fork, the calls of the parent's threads are not in the child.
+struct Trainings {
+    /// The process that counts: after a fork, the trainings of the parent's threads are not in the child.
     process: u32,
     count: usize,
 }
 
-/// Counted in [`CALLS`] while it lives.
-struct Call;
+/// Counted in [`TRAININGS`] while it lives. Made and dropped by attached threads.
+pub(crate) struct RunningTraining(());
 
-impl Call {
-    fn begin() -> Self {
-        let mut calls = calls();
-        if calls.process != process::id() {
-            *calls = Calls { process: process::id(), count: 0 };
+impl RunningTraining {
+    pub(crate) fn begin() -> Self {
+        let mut trainings = trainings();
+        if trainings.process != process::id() {
+            *trainings = Trainings { process: process::id(), count: 0 };
         }
-        calls.count += 1;
-        Self
+        trainings.count += 1;
+        Self(())
     }
 }
 
-impl Drop for Call {
+impl Drop for RunningTraining {
     fn drop(&mut self) {
-        let mut calls = calls();
-        if calls.process == process::id() {
-            calls.count = calls.count.saturating_sub(1);
+        let mut trainings = trainings();
+        if trainings.process == process::id() {
+            trainings.count = trainings.count.saturating_sub(1);
         }
     }
 }
 
-/// The calls. Locked by attached threads only, and briefly, so that it is never locked in the child of a fork.
-fn calls() -> MutexGuard<'static, Calls> {
-    CALLS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Works without the interpreter's lock.
-pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
-    // Dropped after the thread has attached again.
-    let _call = Call::begin();
-    py.detach(work)
+/// The trainings. Locked by attached threads only, and briefly, so that it is never locked in the child of a fork.
+fn trainings() -> MutexGuard<'static, Trainings> {
+    TRAININGS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether work should stop because the interpreter is about to end.
@@ -78,12 +71,12 @@ pub(crate) fn ending() -> Error {
     Error::new(Kind::Interrupted(0), "the Python interpreter is shutting down")
 }
 
-/// Asks work without the lock to stop, and waits for it: a training writes a checkpoint and its last model. For `atexit`.
+/// Asks trainings to stop, and waits until they have written a checkpoint and their last model. For `atexit`.
 #[pyfunction]
 pub(crate) fn shut_down(py: Python<'_>) -> PyResult<()> {
     ENDING.store(true, Ordering::SeqCst);
     let begin = Instant::now();
-    while is_busy() && begin.elapsed() < PATIENCE {
+    while is_training() && begin.elapsed() < PATIENCE {
         py.detach(|| std::thread::sleep(INTERVAL));
         py.check_signals()?;
     }
@@ -145,7 +138,7 @@ impl Signals {
     }
 }
 
-fn is_busy() -> bool {
-    let calls = calls();
-    calls.process == process::id() && calls.count > 0
+fn is_training() -> bool {
+    let trainings = trainings();
+    trainings.process == process::id() && trainings.count > 0
 }

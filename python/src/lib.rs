@@ -1,4 +1,4 @@
-//! The extension module `alexnet._native`: the library for the Python package, which is in `python/alexnet`.
+//! The extension module `alexnet._native`: the library for the Python package, which is in `python/lib/alexnet`.
 //!
 //! | file | what it does |
 //! |---|---|

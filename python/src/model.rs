@@ -16,7 +16,6 @@ use alexnet::model::WeightChoice;
 use alexnet::net::Orientation;
 
 use crate::dataset::Dataset;
-use crate::detached::detached;
 use crate::evaluation::evaluate;
 use crate::failure::Outcome;
 use crate::opened::{Engines, Facts, Opening, Origin, options};
@@ -38,7 +37,7 @@ pub(crate) struct Model {
 
 impl Model {
     fn open(py: Python<'_>, mut opening: Opening) -> Outcome<Self> {
-        let (opened, facts) = detached(py, || opening.open())?;
+        let (opened, facts) = py.detach(|| opening.open())?;
         let engines = Engines::new(opening, opened);
         let (classes, views, members, weights) = engines.with(py, |predictor| {
             let members = predictor.members.iter().zip(&facts.summaries).map(|(member, summary)| {
@@ -111,7 +110,7 @@ impl Model {
 
     /// The bytes of the model file.
     fn to_bytes<'py>(&self, py: Python<'py>) -> Outcome<Bound<'py, PyBytes>> {
-        let bytes = detached(py, || self.engines.opening().origin.bytes())?;
+        let bytes = py.detach(|| self.engines.opening().origin.bytes())?;
         Ok(PyBytes::new(py, &bytes))
     }
 
@@ -219,7 +218,7 @@ impl Model {
     fn decode<'py>(&self, py: Python<'py>, paths: Vec<PathBuf>) -> Outcome<Vec<Bound<'py, PyAny>>> {
         let threads = self.engines.opening().options.threads;
         let orientation = self.orientation(py)?;
-        let decoded = detached(py, || decode(&paths, orientation, threads));
+        let decoded = py.detach(|| decode(&paths, orientation, threads));
         decoded.into_iter().map(|image| Ok(image_array(py, image?)?)).collect()
     }
 

@@ -12,7 +12,6 @@ use alexnet::eval::{Predictor, PredictorOptions, model_path};
 use alexnet::model::ModelFile;
 use alexnet::net::{Precision, Recipe};
 
-use crate::detached::detached;
 use crate::failure::Outcome;
 use crate::options::{MAX_THREADS, whole};
 
@@ -159,7 +158,7 @@ impl Engines {
             return Ok(opened);
         }
         let mut opening = self.opening.clone();
-        let (reopened, _) = detached(py, || opening.open())?;
+        let (reopened, _) = py.detach(|| opening.open())?;
         let reopened = Arc::new(reopened);
         let mut current = lock();
         if current.process != process::id() {
@@ -186,14 +185,14 @@ impl Engines {
         let mut wait = Duration::from_micros(100);
         let mut work = Some(work);
         loop {
-            let done = detached(py, || {
+            let done = py.detach(|| {
                 let mut predictor = opened.try_lock()?;
                 work.take().map(|work| work(&mut predictor))
             });
             if let Some(done) = done {
                 return done;
             }
-            detached(py, || std::thread::sleep(wait));
+            py.detach(|| std::thread::sleep(wait));
             py.check_signals()?;
             wait = (2 * wait).min(LONGEST_WAIT);
         }

@@ -14,7 +14,7 @@ use alexnet::train::{Config, Event, ImageSource, Report, RunFolder, Session};
 use alexnet::{Error, Result};
 
 use crate::dataset::Dataset;
-use crate::detached::detached;
+use crate::detached::RunningTraining;
 use crate::failure::Outcome;
 use crate::observer::{Callback, Wanted};
 use crate::options::{Options, checkpoints, on_divergence, on_plateau};
@@ -34,7 +34,8 @@ pub(crate) fn train<'py>(
     let given = dataset.map(|data| (data.dataset.clone(), data.source.clone()));
     let recipe = recipe.map(|recipe| recipe.recipe.clone());
     let mut callback = Callback::new(callback, if all_events { Wanted::All } else { Wanted::Messages });
-    let result = detached(py, || {
+    let _running = RunningTraining::begin();
+    let result = py.detach(|| {
         let config = config(given, recipe, options)?;
         Session::new(config).observe(|event: &Event<'_>| callback.observe(event)).run()
     });

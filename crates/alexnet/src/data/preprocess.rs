@@ -96,17 +96,20 @@ impl Preprocess {
         let square = square.into();
         assert_eq!((square.width, square.height), (self.square, self.square), "size of the square");
         let scale = self.deviations.map(|deviation| 1.0 / (self.divisor * deviation));
-        for (row, out) in out.chunks_exact_mut(3 * self.crop).enumerate() {
+        // Rows of values, not of pixels: the compiler vectorizes their loop, which takes less than half the time.
+        let len = 3 * self.crop;
+        let row_of = |values: &[f32]| -> Vec<f32> { values.iter().copied().cycle().take(len).collect() };
+        let (noise, scale) = (row_of(&noise), row_of(&scale));
+        let one_mean = if self.mean.len() == 3 { row_of(&self.mean) } else { Vec::new() };
+        for (row, out) in out.chunks_exact_mut(len).enumerate() {
             let start = 3 * ((view.y + row) * self.square + view.x);
-            let pixels = square.pixels[start..][..3 * self.crop].as_chunks::<3>().0;
-            let out = out.as_chunks_mut::<3>().0;
-            for (column, pixel) in pixels.iter().enumerate() {
-                let mean =
-                    if self.mean.len() == 3 { &self.mean[..] } else { &self.mean[start + 3 * column..] };
-                let target = if view.flip { self.crop - 1 - column } else { column };
-                for c in 0..3 {
-                    out[target][c] = (f32::from(pixel[c]) + noise[c] - mean[c]) * scale[c];
-                }
+            let mean = if self.mean.len() == 3 { &one_mean[..] } else { &self.mean[start..][..len] };
+            let values = square.pixels[start..][..len].iter().zip(&noise).zip(mean).zip(&scale);
+            for (out, (((&pixel, &noise), &mean), &scale)) in out.iter_mut().zip(values) {
+                *out = (f32::from(pixel) + noise - mean) * scale;
+            }
+            if view.flip {
+                out.as_chunks_mut::<3>().0.reverse();
             }
         }
     }

@@ -59,7 +59,7 @@ fn what_does_not_fit_is_refused() {
     for (message, expected) in [
         (one(&|array| array.labels[4] = 3), "image 4 has label 3, expected 0 to 2"),
         (one(&|array| array.width = 3), "60 values, expected 3 for each of 30 labels"),
-        (one(&|array| array.width = usize::MAX), "expected at least one image"),
+        (one(&|array| (array.width, array.height) = (usize::MAX, 2)), "expected at least one image"),
         (one(&|array| array.height = 0), "2 x 0 pixels"),
         (one(&|array| array.labels.clear()), "0 images"),
     ] {

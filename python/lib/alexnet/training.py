@@ -109,7 +109,11 @@ def train(
     observer = _Observer([callbacks] if callable(callbacks) else list(callbacks))
     try:
         report = _native.train(
-            dataset and dataset._native, changed and changed._native, options, observer, bool(observer.callbacks)
+            None if dataset is None else dataset._inner,
+            None if changed is None else changed._inner,
+            options,
+            observer,
+            bool(observer.callbacks),
         )
     except BaseException as error:
         if observer.run is not None:
@@ -171,11 +175,11 @@ def _recipe(
 
 def _introduce(dataset: Dataset, one_is_enough: bool) -> None:
     """Logs the classes, and what looks wrong with them."""
-    summary, *doubts = dataset._native.introduction()
+    summary, *doubts = dataset._inner.introduction()
     logger.info("%s", summary)
     note(doubts)
     if not one_is_enough:
-        dataset._native.check_classes()
+        dataset._inner.check_classes()
 
 
 def _command(arguments: dict[str, object]) -> str:

@@ -85,7 +85,7 @@ class Model:
     from the file, which must not have changed. A pickled model is the path of its file; one that was loaded from bytes is these bytes.
     """
 
-    _native: _native.Model
+    _inner: _native.Model
     _options: _Options
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class Model:
     @classmethod
     def _of(cls, native: _native.Model, options: _Options) -> Model:
         model = cls.__new__(cls)
-        model._native = native
+        model._inner = native
         model._options = options
         return model
 
@@ -116,28 +116,28 @@ class Model:
 
         :raises ModelError: If the file has changed since it was loaded.
         """
-        return self._native.to_bytes()
+        return self._inner.to_bytes()
 
     @property
     def path(self) -> Path | None:
         """The model file; ``None`` if the model was loaded from bytes."""
-        return self._native.path
+        return self._inner.path
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The class names, in the order of the probabilities."""
-        return tuple(self._native.classes)
+        return tuple(self._inner.classes)
 
     @property
     def views(self) -> int:
         """How many views of an image are averaged by default: 1 (center) or 10 (corners and center, mirrored)."""
-        return self._native.views
+        return self._inner.views
 
     @property
     def members(self) -> list[Member]:
         """The models in the file: several if it is an ensemble."""
-        recipes = [Recipe._of(recipe) for recipe in self._native.recipes]
-        return [Member(recipe=recipe, **facts) for recipe, facts in zip(recipes, self._native.members, strict=True)]
+        recipes = [Recipe._of(recipe) for recipe in self._inner.recipes]
+        return [Member(recipe=recipe, **facts) for recipe, facts in zip(recipes, self._inner.members, strict=True)]
 
     @property
     def recipe(self) -> Recipe:
@@ -145,7 +145,7 @@ class Model:
 
         :raises UsageError: If this is an ensemble.
         """
-        recipes = self._native.recipes
+        recipes = self._inner.recipes
         if len(recipes) != 1:
             raise UsageError(f"an ensemble of {len(recipes)} models has as many recipes", "model.members[0].recipe")
         return Recipe._of(recipes[0])
@@ -156,7 +156,7 @@ class Model:
 
         :raises UsageError: If this is an ensemble.
         """
-        return [Layer(*layer) for layer in self._native.layers()]
+        return [Layer(*layer) for layer in self._inner.layers()]
 
     def predict(self, images: Images, *, views: Literal[1, 10] | None = None) -> Predictions:
         """Predicts the classes of images.
@@ -175,16 +175,16 @@ class Model:
 
     def predict_proba(self, images: Images, *, views: Literal[1, 10] | None = None) -> NDArray[np.float64]:
         """Predicts the probabilities of all classes, ``(images, classes)``; see :meth:`predict`."""
-        count = self._native.views if views is None else _views(views)
-        size = max(1, self._native.batch // count)
-        if not self._native.has_one_orientation():
+        count = self._inner.views if views is None else _views(views)
+        size = max(1, self._inner.batch // count)
+        if not self._inner.has_one_orientation():
             return self._of_mixed_orientations(images, count)
-        parts = [self._native.probabilities(batch, count) for batch in self._batches(images, size)]
+        parts = [self._inner.probabilities(batch, count) for batch in self._batches(images, size)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _batches(self, images: Images, size: int) -> Any:
         # Between batches the interpreter runs: it notices Ctrl-C.
-        return batches(images, size, self._native.decode, self._native.applies_exif())
+        return batches(images, size, self._inner.decode, self._inner.applies_exif())
 
     def _of_mixed_orientations(self, images: Images, views: int) -> NDArray[np.float64]:
         """The probabilities of an ensemble whose members do not agree on the orientation of images: files are read by each."""
@@ -192,15 +192,16 @@ class Model:
         several = isinstance(images, Sequence) and not isinstance(images, str)
         for image in cast("Sequence[Any]", images) if several else [images]:
             if isinstance(image, (str, os.PathLike)):
-                parts.append(self._native.probabilities_of_file(image, views))
+                parts.append(self._inner.probabilities_of_file(image, views))
             else:
-                parts += [self._native.probabilities(batch, views) for batch in self._batches(image, self._native.batch)]
+                parts += [self._inner.probabilities(batch, views) for batch in self._batches(image, self._inner.batch)]
         if not parts:
             raise UsageError("no images: the list is empty, expected at least one image")
         return np.concatenate(parts)
 
     @overload
-    def features(self, images: Images, *, layer: str | None = None) -> NDArray[np.float32]: ...
+    # A string is a sequence of strings, too; it is matched first.
+    def features(self, images: Images, *, layer: str | None = None) -> NDArray[np.float32]: ...  # type: ignore[overload-overlap]
     @overload
     def features(self, images: Images, *, layer: Sequence[str]) -> dict[str, NDArray[np.float32]]: ...
     def features(
@@ -213,10 +214,10 @@ class Model:
         :param layer: The name of a layer (see :attr:`layers`), or several for a dictionary. By default, the last hidden layer.
         :raises UsageError: If there is no such layer, or if this is an ensemble.
         """
-        names = [self._native.hidden_layer()] if layer is None else [layer] if isinstance(layer, str) else list(layer)
+        names = [self._inner.hidden_layer()] if layer is None else [layer] if isinstance(layer, str) else list(layer)
         if not names:
-            raise UsageError("no layers given, expected at least one", f"layer={self._native.hidden_layer()!r}")
-        parts = [self._native.activations(batch, names) for batch in self._batches(images, self._native.batch)]
+            raise UsageError("no layers given, expected at least one", f"layer={self._inner.hidden_layer()!r}")
+        parts = [self._inner.activations(batch, names) for batch in self._batches(images, self._inner.batch)]
         found = {name: _flat(np.concatenate(each)) for name, each in zip(names, zip(*parts, strict=True), strict=True)}
         return found[names[0]] if layer is None or isinstance(layer, str) else found
 
@@ -241,7 +242,7 @@ class Model:
         """
         dataset = data if isinstance(data, Dataset) else Dataset(data)
         count = None if views is None else _views(views)
-        found = Evaluation._of(self._native.evaluate(dataset._native, split, count, workers))
+        found = Evaluation._of(self._inner.evaluate(dataset._inner, split, count, workers))
         note(found.notes)
         return found
 
@@ -252,21 +253,21 @@ class Model:
 
         :raises ExecutionError: If the model is quantized.
         """
-        return dict(self._native.parameters())
+        return dict(self._inner.parameters())
 
     def tensor(self, name: str) -> NDArray[np.float32]:
         """Returns one of the weights or biases of :meth:`to_numpy`.
 
         :raises UsageError: If this is an ensemble.
         """
-        return self._native.parameter(name)
+        return self._inner.parameter(name)
 
     def __repr__(self) -> str:
         place = "from bytes" if self.path is None else str(self.path)
         return f"<Model {place}: {len(self.classes)} classes>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        path, digest = self._native.path, self._native.digest
+        path, digest = self._inner.path, self._inner.digest
         if path is None or digest is None:
             return _from_bytes, (self.to_bytes(), self._options)
         return _load_same, (path, digest, self._options)

@@ -16,6 +16,7 @@ from .errors import UsageError
 from .images import Pixels
 from .model import BATCH, Model, load
 from .recipe import Recipe
+from .run import Report
 from .training import Callback, train
 
 try:
@@ -71,6 +72,7 @@ class AlexNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     classes_: NDArray[Any]
     model_: Model
+    report_: Report
     n_features_in_: int
 
     def __init__(
@@ -139,6 +141,7 @@ class AlexNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             # From bytes, so that the estimator does not depend on the folder, and can be pickled.
             data = load(run.path, threads=self.threads).to_bytes()
         self.model_ = Model.from_bytes(data, batch=BATCH, threads=self.threads)
+        assert run.report is not None, "the training has just ended"
         self.report_ = run.report
         self.classes_ = classes
         self._limits = limits
@@ -146,7 +149,9 @@ class AlexNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Returns the most probable class of each image."""
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        probabilities = self.predict_proba(X)
+        found: NDArray[Any] = self.classes_[np.argmax(probabilities, axis=1)]
+        return found
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Returns the probability of each class, ``(images, classes)``, in the order of ``classes_``."""
@@ -179,9 +184,11 @@ def _limits(value_range: tuple[float, float] | Literal["data"], images: NDArray[
 
 
 def _pixels(images: NDArray[Any], image_shape: tuple[int, ...] | Literal["pad"] | None, limits: tuple[float, float]) -> Pixels:
-    """The images as ``uint8``, ``(images, height, width)`` or ``(images, height, width, 3)``."""
+    """The images with values from 0 to 255, ``(images, height, width, channels)``."""
     if images.ndim == 2:
         images = _unflatten(images, image_shape, limits[0])
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
     if limits == (0, 255):
         return images
     low, high = limits

@@ -18,6 +18,8 @@ class Recipe:
     Recipe('small')
     """
 
+    _inner: _native.Recipe
+
     def __init__(self, source: str | os.PathLike[str] | Recipe) -> None:
         """Loads a recipe.
 
@@ -25,17 +27,17 @@ class Recipe:
         :raises UsageError: If there is no such recipe, or if it is not valid.
         """
         if isinstance(source, Recipe):
-            self._native = source._native
+            self._inner = source._inner
         elif isinstance(source, str):
             is_text = "\n" in source
-            self._native = _native.Recipe.parse(source) if is_text else _native.Recipe.load(source)
+            self._inner = _native.Recipe.parse(source) if is_text else _native.Recipe.load(source)
         else:
-            self._native = _native.Recipe.read(source)
+            self._inner = _native.Recipe.read(source)
 
     @classmethod
     def _of(cls, native: _native.Recipe) -> Recipe:
         recipe = cls.__new__(cls)
-        recipe._native = native
+        recipe._inner = native
         return recipe
 
     @staticmethod
@@ -46,12 +48,12 @@ class Recipe:
     @property
     def name(self) -> str:
         """The name."""
-        return self._native.name
+        return self._inner.name
 
     @property
     def summary(self) -> str:
         """What the recipe is, in a line."""
-        return self._native.summary
+        return self._inner.summary
 
     def set(self, settings: Mapping[str, object]) -> Recipe:
         """Returns the recipe with other values.
@@ -67,12 +69,12 @@ class Recipe:
         if not settings:
             return self, []
         pairs = [(key, _toml(key, value)) for key, value in settings.items()]
-        recipe, unchanged = self._native.with_settings(pairs, training)
+        recipe, unchanged = self._inner.with_settings(pairs, training)
         return Recipe._of(recipe), unchanged
 
     def to_toml(self) -> str:
         """Returns the recipe as TOML."""
-        return self._native.to_toml()
+        return self._inner.to_toml()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the recipe to a TOML file."""
@@ -86,10 +88,10 @@ class Recipe:
 
         :param classes: The number of classes; by default that of the recipe.
         """
-        return self._native.describe(classes)
+        return self._inner.describe(classes)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Recipe) and self._native == other._native
+        return isinstance(other, Recipe) and self._inner == other._inner
 
     def __hash__(self) -> int:
         return hash(self.to_toml())

@@ -64,7 +64,8 @@ class Predictions(Sequence[Prediction]):
     @property
     def indices(self) -> NDArray[np.intp]:
         """The index of the most probable class of each image."""
-        return np.argmax(self.probabilities, axis=1)
+        indices: NDArray[np.intp] = np.argmax(self.probabilities, axis=1)
+        return indices
 
     def table(self, k: int = 5) -> list[dict[str, Any]]:
         """Returns a row for each of the ``k`` most probable classes of each image, for ``pandas.DataFrame``.

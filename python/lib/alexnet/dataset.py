@@ -26,18 +26,20 @@ class Dataset:
     (['cat', 'dog'], {'train': 54, 'val': 6, 'all': 60})
     """
 
+    _inner: _native.Dataset
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Opens a folder with one folder of images per class, a tar of one, packed squares, or any other source of
         ``alexnet train``.
 
         :raises DataError: If it is none of these; the message names what was found.
         """
-        self._native = _native.Dataset.open(path)
+        self._inner = _native.Dataset.open(path)
 
     @classmethod
     def _of(cls, native: _native.Dataset) -> Dataset:
         dataset = cls.__new__(cls)
-        dataset._native = native
+        dataset._inner = native
         return dataset
 
     @classmethod
@@ -76,39 +78,39 @@ class Dataset:
     @property
     def classes(self) -> list[str]:
         """The class names; a label is an index into them."""
-        return self._native.classes
+        return self._inner.classes
 
     @property
     def splits(self) -> dict[str, int]:
         """The number of images of each split."""
-        return dict(self._native.splits)
+        return dict(self._inner.splits)
 
     @property
     def origin(self) -> str:
         """Where the images come from."""
-        return self._native.origin
+        return self._inner.origin
 
     @property
     def path(self) -> Path | None:
         """The path of the source; ``None`` for arrays and the built-in images."""
-        return self._native.path
+        return self._inner.path
 
     @property
     def notes(self) -> list[str]:
         """What was assumed, and what is not used."""
-        return self._native.notes
+        return self._inner.notes
 
     def labels(self, split: str = "train") -> NDArray[np.int64]:
         """Returns the label of each image of a split."""
-        return self._native.labels(split)
+        return self._inner.labels(split)
 
     def files(self, split: str = "train") -> list[str]:
         """Returns the name of each image of a split."""
-        return self._native.files(split)
+        return self._inner.files(split)
 
     def image(self, index: int, split: str = "train") -> Pixels:
         """Reads an image, ``(height, width, 3)``."""
-        return self._native.image(split, index)
+        return self._inner.image(split, index)
 
     def arrays(
         self, split: str = "train", *, side: int | None = None, limit: int | None = None
@@ -127,7 +129,7 @@ class Dataset:
         chosen = [i * count // wanted for i in range(wanted)]
         parts: list[Pixels] = []
         for start in range(0, len(chosen), _AT_ONCE):
-            part = self._native.squares(split, chosen[start : start + _AT_ONCE], side)
+            part = self._inner.squares(split, chosen[start : start + _AT_ONCE], side)
             side = part.shape[1]
             parts.append(part)
         return np.concatenate(parts), labels[chosen]
@@ -152,6 +154,8 @@ def _indices(
     labels: list[NDArray[Any]], classes: Sequence[str] | None
 ) -> tuple[list[str], list[NDArray[np.uint32]]]:
     """The class names, and the indices of labels among them."""
+    # An empty list is an array of floats.
+    labels = [array if array.size else array.astype(np.int64) for array in labels]
     for array in labels:
         if array.ndim != 1:
             raise UsageError(f"labels: shape {array.shape}, expected one label for each image", "`labels.ravel()`")

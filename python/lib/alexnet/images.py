@@ -207,7 +207,8 @@ def _byte_values(array: NDArray[Any], name: str) -> Pixels:
             if normalized
             else "scale the values to the range from 0 to 255",
         )
-    return np.rint(array).astype(np.uint8)
+    rounded: Pixels = np.rint(array).astype(np.uint8)
+    return rounded
 
 
 def _note_tiny_values(array: Pixels, name: str) -> None:

@@ -24,10 +24,12 @@ class Progress:
     """
 
     def __init__(self) -> None:
-        from IPython.display import HTML, display
+        # IPython's functions are not typed.
+        import IPython.display as shown
 
-        self._html = HTML
-        self._handle: Any = display(HTML(""), display_id=True)
+        functions: Any = shown
+        self._html = functions.HTML
+        self._handle = functions.display(self._html(""), display_id=True)
         self._shown = 0.0
         self._bar = ("starting", 0, 0)
         self._texts: list[str] = []
