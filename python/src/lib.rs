@@ -33,6 +33,9 @@ use pyo3::pymodule;
 /// The library for the package `alexnet`.
 #[pymodule]
 mod _native {
+    #[allow(non_upper_case_globals, reason = "the name of Python")]
+    #[pymodule_export]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
     #[pymodule_export]
     use super::dataset::Dataset;
     #[pymodule_export]

@@ -35,6 +35,9 @@ pub(crate) struct Model {
     weights: Value,
 }
 
+/// The name, kind and output `(height, width, channels)` of a layer.
+type LayerFacts = (String, &'static str, (usize, usize, usize));
+
 impl Model {
     fn open(py: Python<'_>, mut opening: Opening) -> Outcome<Self> {
         let (opened, facts) = py.detach(|| opening.open())?;
@@ -154,8 +157,8 @@ impl Model {
         to_python(py, &self.weights)
     }
 
-    /// The name, kind and output `(height, width, channels)` of each layer.
-    fn layers(&self, py: Python<'_>) -> Outcome<Vec<(String, &'static str, (usize, usize, usize))>> {
+    /// The layers of a single model.
+    fn layers(&self, py: Python<'_>) -> Outcome<Vec<LayerFacts>> {
         self.engines.with(py, |predictor| {
             let network = predictor.single_member()?.engine().network();
             let layers = network.layers.iter().map(|layer| {

@@ -83,7 +83,17 @@ pub(crate) struct Facts {
 /// The engines of a model, and the process that they belong to.
 pub(crate) struct Opened {
     process: u32,
-    predictor: Mutex<Predictor>,
+    /// `None` only while it is dropped.
+    predictor: Option<Mutex<Predictor>>,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if self.process != process::id() {
+            // The threads of the parent's engines are not in this process: nothing may wait for them, or for what they have locked.
+            std::mem::forget(self.predictor.take());
+        }
+    }
 }
 
 impl Opening {
@@ -108,7 +118,7 @@ impl Opening {
         }
         let path = self.origin.path();
         let (file, predictor) = open(&bytes, &path, &self.options)?;
-        let opened = Opened { process: process::id(), predictor: Mutex::new(predictor) };
+        let opened = Opened { process: process::id(), predictor: Some(Mutex::new(predictor)) };
         Ok((opened, facts(&file)))
     }
 }
@@ -162,9 +172,7 @@ impl Engines {
         let reopened = Arc::new(reopened);
         let mut current = lock();
         if current.process != process::id() {
-            // The threads of the parent's engines are not in this process, so nothing may wait for them to end.
-            std::mem::forget(std::mem::replace(&mut *current, Arc::clone(&reopened)));
-            std::mem::forget(opened);
+            *current = reopened;
         }
         Ok(Arc::clone(&current))
     }
@@ -203,7 +211,7 @@ impl Opened {
     /// The predictor, unless another thread uses it. One whose thread has panicked can be used again: every call writes all that
     /// it reads.
     fn try_lock(&self) -> Option<MutexGuard<'_, Predictor>> {
-        match self.predictor.try_lock() {
+        match self.predictor.as_ref()?.try_lock() {
             Ok(predictor) => Some(predictor),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,

@@ -95,9 +95,7 @@ def test_labels_are_names_or_numbers(arrays: Any) -> None:
         (np.zeros((0, 4, 4, 3), np.uint8), [], {}, alexnet.UsageError, "is empty"),
     ],
 )
-def test_arrays_that_do_not_fit_are_refused(
-    images: Any, labels: Any, options: dict[str, Any], kind: type, expected: str
-) -> None:
+def test_arrays_that_do_not_fit_are_refused(images: Any, labels: Any, options: dict[str, Any], kind: type, expected: str) -> None:
     with pytest.raises(kind, match=expected):
         alexnet.Dataset.from_arrays(images, labels, **options)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,7 @@ import alexnet
 from alexnet.images import batches, pixels
 
 
-def test_every_form_of_an_image_gives_the_same_probabilities(
-    model: alexnet.Model, arrays: Any, tmp_path: Path
-) -> None:
+def test_every_form_of_an_image_gives_the_same_probabilities(model: alexnet.Model, arrays: Any, tmp_path: Path) -> None:
     array = arrays[0][0]
     path = tmp_path / "image.png"
     Image.fromarray(array).save(path)
@@ -159,12 +156,12 @@ def test_values_that_are_no_images_are_refused(model: alexnet.Model, images: Any
         model.predict(images)
 
 
-def test_files_that_do_not_decode_are_named(model: alexnet.Model, tmp_path: Path) -> None:
+def test_files_that_do_not_decode_are_named(model: alexnet.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
     for path in (tmp_path / "missing.png", tmp_path / "broken.jpg", tmp_path):
         with pytest.raises(alexnet.DataError, match=path.name):
             model.predict(path)
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(alexnet.DataError, match=r"\./-"):
         # Not standard input.
         model.predict("-")

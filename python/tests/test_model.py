@@ -103,9 +103,7 @@ def test_models_are_pickled_by_their_file(run: alexnet.Run, arrays: Any, tmp_pat
         loaded.to_bytes()
 
 
-def test_another_file_at_the_same_path_is_not_unpickled(
-    run: alexnet.Run, dataset: alexnet.Dataset, tmp_path: Path
-) -> None:
+def test_another_file_at_the_same_path_is_not_unpickled(run: alexnet.Run, dataset: alexnet.Dataset, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes((run.path / "best.safetensors").read_bytes())
     data = pickle.dumps(alexnet.load(path, threads=1))

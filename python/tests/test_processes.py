@@ -92,6 +92,31 @@ def test_a_fork_while_another_thread_predicts(run: alexnet.Run, arrays: Any) -> 
         thread.join()
 
 
+LEAVING_A_FORK = """
+import os, sys, threading
+import numpy as np
+import alexnet
+
+model = alexnet.load(sys.argv[1], threads=2)
+images = np.zeros((640, 8, 8, 3), np.uint8)
+threading.Thread(target=lambda: [model.predict(images) for _ in range(100)], daemon=True).start()
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        # The child ends as a program does: it drops what it has inherited.
+        del model
+        sys.exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python 3.12 warns of forks of processes with threads")
+def test_a_fork_may_leave_without_using_the_model(run: alexnet.Run) -> None:
+    arguments = [sys.executable, "-c", LEAVING_A_FORK, str(run.path)]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+
+
 def test_a_changed_file_is_not_used_after_a_fork(run: alexnet.Run, arrays: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes((run.path / "best.safetensors").read_bytes())

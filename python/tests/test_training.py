@@ -55,9 +55,7 @@ def test_a_run_that_is_still_written_is_read(run: alexnet.Run, tmp_path: Path) -
 def test_callbacks_receive_every_event(dataset: alexnet.Dataset, tmp_path: Path) -> None:
     first: list[alexnet.Event] = []
     second: list[alexnet.Event] = []
-    run = alexnet.train(
-        dataset, recipe=TINY, epochs=2, run=tmp_path / "run", threads=1, callbacks=[first.append, second.append]
-    )
+    run = alexnet.train(dataset, recipe=TINY, epochs=2, run=tmp_path / "run", threads=1, callbacks=[first.append, second.append])
     assert first == second
     kinds = [event["event"] for event in first]
     assert kinds[-1] == "ended" and kinds.count("step") == 14 and kinds.count("validated") == 2
@@ -69,18 +67,14 @@ def test_callbacks_receive_every_event(dataset: alexnet.Dataset, tmp_path: Path)
 
 
 def test_a_callback_stops_the_training(dataset: alexnet.Dataset, tmp_path: Path) -> None:
-    run = alexnet.train(
-        dataset, recipe=TINY, run=tmp_path / "run", threads=1, callbacks=lambda event: event.get("step") == 5
-    )
+    run = alexnet.train(dataset, recipe=TINY, run=tmp_path / "run", threads=1, callbacks=lambda event: event.get("step") == 5)
     assert run.report is not None and run.report.steps == 5 and run.report.stop_reason == "observer"
     assert run.report.top1 is None
     run = alexnet.train(dataset, resume=run, threads=1)
     assert run.report is not None and run.report.steps == 21
 
 
-def test_an_interrupted_training_continues_to_the_same_bits(
-    run: alexnet.Run, dataset: alexnet.Dataset, tmp_path: Path
-) -> None:
+def test_an_interrupted_training_continues_to_the_same_bits(run: alexnet.Run, dataset: alexnet.Dataset, tmp_path: Path) -> None:
     class Mine(Exception):
         pass
 
@@ -187,9 +181,14 @@ def test_folders_are_trained_on(photos: Path, run: alexnet.Run, tmp_path: Path) 
     ],
 )
 def test_wrong_arguments_are_refused(
-    dataset: alexnet.Dataset, tmp_path: Path, arguments: dict[str, Any], kind: type, expected: str
+    dataset: alexnet.Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: dict[str, Any],
+    kind: type,
+    expected: str,
 ) -> None:
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(kind, match=expected):
         alexnet.train(**{"source": dataset, **arguments})
     assert not (tmp_path / "runs").exists()

@@ -13,7 +13,6 @@ level ``WARNING``, messages of a training at level ``INFO``: ``logging.basicConf
 from __future__ import annotations
 
 import atexit
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from . import _native
@@ -38,7 +37,7 @@ from .training import Event, train
 if TYPE_CHECKING:
     from .estimator import AlexNetClassifier
 
-__version__ = metadata.version("alexnet")
+__version__ = _native.__version__
 
 __all__ = [
     "AlexNetClassifier",

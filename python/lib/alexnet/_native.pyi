@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+__version__: str
+
 Pixels = NDArray[np.uint8]
 
 class Recipe:
@@ -33,9 +35,7 @@ class Dataset:
     @staticmethod
     def builtin() -> Dataset: ...
     @staticmethod
-    def from_arrays(
-        classes: Sequence[str], arrays: list[tuple[str, Pixels, NDArray[np.uint32]]], hold_out: bool
-    ) -> Dataset: ...
+    def from_arrays(classes: Sequence[str], arrays: list[tuple[str, Pixels, NDArray[np.uint32]]], hold_out: bool) -> Dataset: ...
     @property
     def classes(self) -> list[str]: ...
     @property
@@ -55,13 +55,9 @@ class Dataset:
 
 class Model:
     @staticmethod
-    def load(
-        path: str | PathLike[str], batch: int, threads: int | None, precision: str | None, half: bool
-    ) -> Model: ...
+    def load(path: str | PathLike[str], batch: int, threads: int | None, precision: str | None, half: bool) -> Model: ...
     @staticmethod
-    def from_bytes(
-        bytes: bytes, batch: int, threads: int | None, precision: str | None, half: bool
-    ) -> Model: ...
+    def from_bytes(bytes: bytes, batch: int, threads: int | None, precision: str | None, half: bool) -> Model: ...
     @property
     def path(self) -> Path | None: ...
     @property
@@ -91,9 +87,7 @@ class Model:
     def activations(self, arrays: list[Pixels], layers: list[str]) -> list[NDArray[np.float32]]: ...
     def parameters(self) -> list[tuple[str, NDArray[np.float32]]]: ...
     def parameter(self, name: str) -> NDArray[np.float32]: ...
-    def evaluate(
-        self, dataset: Dataset, split: str | None, views: int | None, workers: int | None
-    ) -> dict[str, Any]: ...
+    def evaluate(self, dataset: Dataset, split: str | None, views: int | None, workers: int | None) -> dict[str, Any]: ...
 
 def train(
     dataset: Dataset | None,

@@ -150,9 +150,7 @@ def _stack(array: NDArray[Any], name: str) -> Pixels:
     return found[..., 0] if found.shape[3] == 1 else found
 
 
-def _indices(
-    labels: list[NDArray[Any]], classes: Sequence[str] | None
-) -> tuple[list[str], list[NDArray[np.uint32]]]:
+def _indices(labels: list[NDArray[Any]], classes: Sequence[str] | None) -> tuple[list[str], list[NDArray[np.uint32]]]:
     """The class names, and the indices of labels among them."""
     # An empty list is an array of floats.
     labels = [array if array.size else array.astype(np.int64) for array in labels]

@@ -196,9 +196,7 @@ def _pixels(images: NDArray[Any], image_shape: tuple[int, ...] | Literal["pad"] 
     return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
 
 
-def _unflatten(
-    rows: NDArray[Any], image_shape: tuple[int, ...] | Literal["pad"] | None, fill: float
-) -> NDArray[Any]:
+def _unflatten(rows: NDArray[Any], image_shape: tuple[int, ...] | Literal["pad"] | None, fill: float) -> NDArray[Any]:
     """Rows as images."""
     count, values = rows.shape
     if image_shape == "pad":

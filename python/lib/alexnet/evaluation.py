@@ -59,7 +59,5 @@ class Evaluation:
 
     @classmethod
     def _of(cls, found: dict[str, Any]) -> Evaluation:
-        intervals = {
-            name: None if found[name] is None else tuple(found[name]) for name in ("top1_interval", "top5_interval")
-        }
+        intervals = {name: None if found[name] is None else tuple(found[name]) for name in ("top1_interval", "top5_interval")}
         return cls(**{**found, **intervals})

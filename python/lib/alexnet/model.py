@@ -87,6 +87,7 @@ class Model:
 
     _inner: _native.Model
     _options: _Options
+    _classes: tuple[str, ...]
 
     def __init__(self) -> None:
         raise UsageError("models are loaded, not made", "alexnet.load(PATH)")
@@ -96,6 +97,8 @@ class Model:
         model = cls.__new__(cls)
         model._inner = native
         model._options = options
+        # Kept: a call for one image should not copy a thousand names.
+        model._classes = tuple(native.classes)
         return model
 
     @classmethod
@@ -126,7 +129,7 @@ class Model:
     @property
     def classes(self) -> tuple[str, ...]:
         """The class names, in the order of the probabilities."""
-        return tuple(self._inner.classes)
+        return self._classes
 
     @property
     def views(self) -> int:

@@ -144,7 +144,9 @@ def _check_together(**given: Any) -> None:
     if given["resume"] is not None:
         for name in ("run", "exist_ok", "init", "seed"):
             if given[name] not in (None, False):
-                raise UsageError(f"`{name}` and `resume`: a run is resumed in its own folder, with its own seed", f"leave `{name}` out")
+                raise UsageError(
+                    f"`{name}` and `resume`: a run is resumed in its own folder, with its own seed", f"leave `{name}` out"
+                )
     elif given["accept_changes"]:
         raise UsageError("`accept_changes` has no effect without `resume`", "leave it out")
     if given["exist_ok"] and given["run"] is None:

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::files::json;
 
 /// Where the images of a training come from, so that they can be found again when it is resumed. In `run.json`: a path,
 /// `null`, or `{"memory": true}`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Written", into = "Written")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ImageSource {
     /// They are part of the program: [`crate::data::embedded`].
     #[default]
@@ -38,52 +38,42 @@ impl ImageSource {
     }
 }
 
+impl Serialize for ImageSource {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::BuiltIn => to.serialize_none(),
+            Self::Path(path) => json::path::serialize(path, to),
+            Self::Memory => InMemory { memory: true }.serialize(to),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ImageSource {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match Written::deserialize(from)? {
+            Written::Path(path) => Ok(Self::Path(path)),
+            Written::Memory(InMemory { memory: true }) => Ok(Self::Memory),
+            Written::Memory(InMemory { memory: false }) => {
+                Err(D::Error::custom("`memory` is false, expected true"))
+            }
+            Written::BuiltIn => Ok(Self::BuiltIn),
+        }
+    }
+}
+
+/// What is written for arrays.
 #[derive(Serialize, Deserialize)]
+struct InMemory {
+    memory: bool,
+}
+
+/// What may be written.
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum Written {
     Path(#[serde(with = "json::path")] PathBuf),
-    Memory { memory: True },
+    Memory(InMemory),
     BuiltIn,
-}
-
-/// The value `true`, and no other.
-#[derive(Serialize, Deserialize)]
-#[serde(try_from = "bool", into = "bool")]
-#[derive(Clone)]
-struct True;
-
-impl TryFrom<bool> for True {
-    type Error = &'static str;
-
-    fn try_from(value: bool) -> Result<Self, Self::Error> {
-        if value { Ok(Self) } else { Err("expected true") }
-    }
-}
-
-impl From<True> for bool {
-    fn from(True: True) -> Self {
-        true
-    }
-}
-
-impl From<Written> for ImageSource {
-    fn from(written: Written) -> Self {
-        match written {
-            Written::Path(path) => Self::Path(path),
-            Written::Memory { memory: True } => Self::Memory,
-            Written::BuiltIn => Self::BuiltIn,
-        }
-    }
-}
-
-impl From<ImageSource> for Written {
-    fn from(source: ImageSource) -> Self {
-        match source {
-            ImageSource::Path(path) => Self::Path(path),
-            ImageSource::Memory => Self::Memory { memory: True },
-            ImageSource::BuiltIn => Self::BuiltIn,
-        }
-    }
 }
 
 #[cfg(test)]
