@@ -32,7 +32,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md", "benches/**/*.md", "fuzz/*.md", "python/*.md", "assets/**/*.md"]
-TOP = "|".join(["crates", "python", "docs", "recipes", "benches", "fuzz", "assets", "deploy", "src", "tests", r"\.ci"])
+TOP = "|".join(["crates", "python", "docs", "recipes", "benches", "fuzz", "assets", "deploy", "interop", "src", "tests", r"\.ci"])
 SECONDS_PER_COMMAND = 120
 
 

@@ -8,6 +8,8 @@ Needs only the standard library.
 
 import io
 import gzip
+import json
+import os
 import shutil
 import struct
 import subprocess
@@ -91,8 +93,79 @@ def packed(program):
             subprocess.run([program, "data", "pack", ".", out, "--store", store, "--side", "4"], check=True, cwd=folder)
 
 
+def without_checksums(file):
+    """Sets the checksums of a zip archive to 0, which PyTorch does too if it is asked to, so that entries can change."""
+    out = bytearray(file)
+    for start, field in [(b"PK\x01\x02", 16), (b"PK\x03\x04", 14)]:
+        at = file.find(start)
+        while at >= 0:
+            out[at + field : at + field + 4] = bytes(4)
+            at = file.find(start, at + 4)
+    return bytes(out)
+
+
+def exported(program):
+    """State dicts of a network with every kind of layer: with metadata, and without."""
+    tests = TESTS / "torch/every-layer.pth", TESTS / "support/every-layer.toml"
+    with tempfile.TemporaryDirectory() as folder:
+        model, out = Path(folder) / "model.safetensors", Path(folder) / "out.safetensors"
+        subprocess.run([program, "import", tests[0], model, "--recipe", tests[1]], check=True, env={**os.environ, "ALEXNET_PYTHON": ""})
+        subprocess.run([program, "export", model, out], check=True)
+        whole = out.read_bytes()
+    size = struct.unpack("<Q", whole[:8])[0]
+    header = json.loads(whole[8 : 8 + size])
+    del header["__metadata__"]
+    bare = json.dumps(header).encode()
+    return [whole, struct.pack("<Q", len(bare)) + bare + whole[8 + size :]]
+def caffe():
+    """Definitions, weights and a mean image of the tests, and a whole network of a few bytes."""
+    solver = b'base_lr: 0.01\nlr_policy: "step"\ngamma: 0.1\nstepsize: 100000\nmax_iter: 450000\nmomentum: 0.9\nweight_decay: 0.0005\n'
+    data = (
+        b'layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN } transform_param { crop_size: 6 mirror: true\n'
+        b' mean_value: [104, 117, 123] scale: 0.5 } data_param { batch_size: 9 } }\n'
+    )
+    layers = (
+        b'layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1" param { lr_mult: 1 } convolution_param { num_output: 2\n'
+        b' kernel_size: 3 weight_filler { type: "xavier" } } }\nlayer { name: "r" type: "ReLU" bottom: "conv1" top: "conv1" }\n'
+        b'layer { name: "s" type: "Slice" bottom: "conv1" top: "a" top: "b" }\nlayer { name: "na" type: "LRN" bottom: "a" top: "na" }\n'
+        b'layer { name: "nb" type: "LRN" bottom: "b" top: "nb" }\nlayer { name: "c" type: "Concat" bottom: "na" bottom: "nb" top: "c" }\n'
+        b'layer { name: "p" type: "Pooling" bottom: "c" top: "p" pooling_param { pool: AVE kernel_size: 2 stride: 2 } }\n'
+        b'layer { name: "fc" type: "InnerProduct" bottom: "p" top: "fc" inner_product_param { num_output: 3 } } # end\n'
+        b'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" }\n'
+    )
+    folder = TESTS / "caffe"
+    nets = [data + layers] + [(folder / f"{name}.prototxt").read_bytes() for name in ["alexnet", "caffenet"]]
+    text = [struct.pack("<H", len(net)) + net + end for net in nets for end in [solver, b""]]
+
+    def field(number, content):
+        key = number << 3 | (0 if isinstance(content, int) else 2)
+        content = b"" if isinstance(content, int) else content
+
+        def varint(value):
+            return bytes([value & 127 | 128]) + varint(value >> 7) if value > 127 else bytes([value])
+
+        return varint(key) + (varint(len(content)) + content if key & 7 else varint(0))
+
+    def blob(*shape):
+        count = 1
+        for dim in shape:
+            count *= dim
+        return field(7, field(5, struct.pack(f"<{count}f", *([0.5] * count))) + field(7, field(1, bytes(shape))))
+
+    source = field(1, b"data") + field(2, b"Input") + field(4, b"data") + field(100, b"") + field(143, field(1, field(1, bytes([1, 3, 4, 4]))))
+    fc = field(1, b"fc") + field(2, b"InnerProduct") + field(3, b"data") + field(4, b"fc") + blob(2, 48) + blob(2) + field(117, b"\x08\x02")
+    mean = b"\x08\x01\x10\x03\x18\x04\x20\x04" + field(5, struct.pack("<48f", *range(48)))
+    tiny = field(100, source) + field(100, fc)
+    weights = [struct.pack("<H", len(mean)) + mean + tiny, struct.pack("<H", 0) + tiny]
+    stored = (folder / "mean.binaryproto").read_bytes()
+    for path in sorted(folder.glob("*.caffemodel")):
+        weights.append(struct.pack("<H", len(stored)) + stored + path.read_bytes())
+    return {"prototxt": text, "caffemodel": weights}
+
+
 def main():
-    packed(Path(sys.argv[1]).resolve())
+    program = Path(sys.argv[1]).resolve()
+    packed(program)
     corpus = {"image": [], "tar": [], "list": [], "mat": [], "idx": [], "packed": []}
     corpus["image"] = [png(7, 5, 1), png(3, 3, 2, 16), png(3, 3, 3, 8, 0), png(4, 4, 4, 8, 6)]
     files = [p.read_bytes() for p in sorted((TESTS / "data").rglob("*")) if p.suffix in {".jpg", ".png"}]
@@ -135,6 +208,10 @@ def main():
     for kind, store in enumerate(["raw", "jpeg"]):
         for replaced, name in enumerate(["train-00000.safetensors", "pack.json", "statistics.safetensors"]):
             corpus["packed"].append(bytes([replaced << 1 | kind]) + (HERE / "seeds" / store / name).read_bytes())
+    torch = {p.name: p.read_bytes() for p in sorted((TESTS / "torch").iterdir()) if p.is_file()}
+    corpus["pth"] = [without_checksums(torch[name]) for name in torch if name.endswith((".pth", ".pt"))]
+    corpus["state_dict"] = [*exported(program), torch["narrow.safetensors"]]
+    corpus.update(caffe())
     for target, seeds in corpus.items():
         folder = HERE / "corpus" / target
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ use alexnet::engine::reference::{self, Gradients, Weights};
 use alexnet::engine::{
     Batch, Device, Engine, LayerGradient, Mode, Options, Tensor, TensorKind, Update, open,
 };
-use alexnet::net::{Network, Recipe};
+use alexnet::net::{LayerSpec, Network, Recipe, Spec};
 use support::{every_layer, lively_parameters, normals, relative_rms};
 
 const KEYS: [u64; 4] = [11, 22, 33, 44];
@@ -123,6 +123,24 @@ fn engine_agrees_with_the_reference_on_recipes_for_small_images() {
 }
 
 /// The tolerance above must distinguish networks that are almost the same.
+#[test]
+fn padded_pooling_agrees_with_the_reference() {
+    let mut recipe = every_layer();
+    let is_pool = |layer: &&mut LayerSpec| matches!(layer.spec, Spec::MaxPool(_) | Spec::AvgPool(_));
+    let mut padded = 0;
+    for layer in recipe.layers.iter_mut().filter(is_pool) {
+        let (Spec::MaxPool(pool) | Spec::AvgPool(pool)) = &mut layer.spec else { continue };
+        (pool.pad, padded) = (1, padded + 1);
+    }
+    assert!(padded > 1, "{padded} pooling layers");
+    let network = Network::new(&recipe, 5).unwrap();
+    let expected = reference_gradients(&network, 3);
+    let (name, difference) = worst_difference(&network, &expected, 3, 2);
+    assert!(difference < 1e-5, "{name}: {difference:e}");
+    let unpadded = reference_gradients(&Network::new(&every_layer(), 5).unwrap(), 3);
+    assert_ne!(expected.logits, unpadded.logits);
+}
+
 #[test]
 fn similar_networks_are_distinguished() {
     let recipe = every_layer();

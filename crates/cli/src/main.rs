@@ -29,6 +29,8 @@ mod edit;
 mod ensemble;
 mod eval;
 mod exit;
+mod export;
+mod import;
 mod inspect;
 mod log;
 mod lr_find;
@@ -151,6 +153,8 @@ fn dispatch(command: &Command, cluster: &Cluster, out: &mut Output) -> CommandRe
         Command::Inspect(args) => inspect::run(args, out),
         Command::Quantize(args) => quantize::run(args, out),
         Command::Ensemble(args) => ensemble::run(args, out),
+        Command::Import(args) => import::run(args, out),
+        Command::Export(args) => export::run(args, out),
         Command::Bench(args) => bench::run(args, out),
         Command::PlanCluster(args) => plan_cluster::run(args, cluster, out),
         Command::Completions(args) => shell::completions(args, out),

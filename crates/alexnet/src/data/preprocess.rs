@@ -58,6 +58,11 @@ impl Preprocess {
         Self { mean, ..Self::of(input) }
     }
 
+    /// The preprocessing of a recipe with a mean that is known: of a pixel, `[3]`, or of a square, `[square, square, 3]`.
+    pub fn with_mean(input: &Input, mean: Vec<f32>) -> Self {
+        Self { mean, ..Self::of(input) }
+    }
+
     /// The preprocessing of a recipe, without its mean.
     pub(super) fn of(input: &Input) -> Self {
         Self {

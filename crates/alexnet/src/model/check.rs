@@ -25,7 +25,7 @@ pub(super) fn check_classes(classes: &[String]) -> Result<()> {
 }
 
 /// Checks that this program supports the preprocessing, and that it is that of the recipe.
-pub(super) fn check_preprocess(preprocess: &Preprocess, recipe: &Recipe) -> Result<()> {
+pub(crate) fn check_preprocess(preprocess: &Preprocess, recipe: &Recipe) -> Result<()> {
     let Preprocess { square: side, crop, orientation, divisor, deviations, mean, resize, channels } =
         preprocess;
     let refuse = |key: &str, found: String, expected: String| {

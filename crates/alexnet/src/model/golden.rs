@@ -92,6 +92,11 @@ impl Golden {
         Ok(Self { images, logits })
     }
 
+    /// Returns how much other logits of the images differ: the root mean square of the difference, relative to that of `others`.
+    pub fn relative_rms(&self, others: &[f32]) -> f64 {
+        relative_difference(&self.logits, others)
+    }
+
     pub(super) fn verify(
         &self,
         engine: &mut dyn Engine,

@@ -27,6 +27,7 @@ mod quantized;
 mod save;
 
 pub use any::{AnyModel, WeightPrecision};
+pub(crate) use check::check_preprocess;
 pub use contents::{FORMAT_VERSION, Model, Summary};
 pub use ensemble::{
     Ensemble, EnsembleSummary, GoldenMixture, Member, WeightChoice, check_same_classes, check_weights,

@@ -105,10 +105,11 @@ impl Layer {
             })
         };
         let pool = |p: &PoolSpec| {
-            let window = Window { kernel: p.kernel, stride: p.stride, pad: 0, rounding: p.rounding.into() };
+            let PoolSpec { kernel, stride, pad, rounding } = *p;
+            let window = Window { kernel, stride, pad, rounding: rounding.into() };
             PoolGeometry::new(input, window).map_err(|error| {
-                let settings = window_text(p.kernel, p.stride, 0, 1);
-                refuse(settings, error, window_help(&spec.name, p.kernel, p.stride, 0, input))
+                let settings = window_text(kernel, stride, pad, 1);
+                refuse(settings, error, window_help(&spec.name, kernel, stride, pad, input))
             })
         };
         let norm = |groups: usize, constants: Normalization| {

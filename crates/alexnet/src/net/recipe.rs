@@ -46,6 +46,10 @@ fn is_f32(precision: &Precision) -> bool {
     *precision == Precision::F32
 }
 
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 fn name_of<S: Serializer>(precision: &Precision, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(precision.name())
 }
@@ -303,6 +307,9 @@ pub struct PoolSpec {
     pub kernel: usize,
     /// The distance between windows. Windows overlap if it is smaller than the kernel (paper, section 3.4).
     pub stride: usize,
+    /// How far the first window starts outside of the map; pixels outside are ignored. Omitted from the TOML if 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub pad: usize,
     /// Whether a last, partial window is used.
     pub rounding: RoundingSpec,
 }

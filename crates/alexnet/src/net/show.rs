@@ -126,7 +126,8 @@ fn layer_settings(layer: &Layer) -> String {
         }
         Operation::Fc(_, weights) => weight_text(weights),
         Operation::Pool(_, g) => {
-            format!("{}{}", window_text(g.window.kernel, g.window.stride, 0, 1), rounding(g.window.rounding))
+            let window = window_text(g.window.kernel, g.window.stride, g.window.pad, 1);
+            format!("{window}{}", rounding(g.window.rounding))
         }
         Operation::Lrn(g) => {
             let c = g.constants;

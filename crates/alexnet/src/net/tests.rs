@@ -24,6 +24,23 @@ fn weighted(network: &Network) -> Vec<(&str, [usize; 3], usize, usize)> {
 }
 
 #[test]
+fn padding_of_pooling_is_written_only_where_there_is_some() {
+    let text = Recipe::builtin_text("small").unwrap();
+    let recipe = Recipe::parse(text, "small").unwrap();
+    let pads = |recipe: &Recipe| recipe.to_toml().matches("\npad = ").count();
+    let convolutions = pads(&recipe);
+    let padded = text.replacen("kind = \"max-pool\"", "kind = \"max-pool\"\npad = 1", 1);
+    let padded = Recipe::parse(&padded, "padded").unwrap();
+    assert_eq!(pads(&padded), convolutions + 1);
+    assert_eq!(Recipe::parse(&padded.to_toml(), "back").unwrap(), padded);
+    assert_ne!(network(&padded).layers, network(&recipe).layers);
+    assert!(show::table(&network(&padded)).contains("3x3/2, pad 1, rounding up"));
+    let too_far = text.replacen("kind = \"max-pool\"", "kind = \"max-pool\"\npad = 3", 1);
+    let error = Network::new(&Recipe::parse(&too_far, "too far").unwrap(), 10).unwrap_err().to_string();
+    assert!(error.contains("pad 3 must be smaller than kernel 3") && error.contains("pad=2"), "{error}");
+}
+
+#[test]
 fn edits_round_trip() {
     let mut text = Recipe::builtin_text("small").unwrap().to_string();
     text += "[[edit]]\nstep = 0\nfreeze = \"conv1\"\n[[edit]]\nstep = 120\nrate = 0.001\n\

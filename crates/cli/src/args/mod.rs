@@ -10,6 +10,7 @@
 //! | `inspect` | `inspect` |
 //! | `model` | `eval`, `classify`, `quantize`, `bench` |
 //! | `ensemble` | `ensemble` |
+//! | `interop` | `import`, `export` |
 //! | `cluster` | `plan-cluster` |
 //! | `shell` | `completions`, `man` |
 //! | `common` | options that several commands share |
@@ -20,6 +21,7 @@ pub(crate) mod common;
 pub(crate) mod data;
 pub(crate) mod ensemble;
 pub(crate) mod inspect;
+pub(crate) mod interop;
 pub(crate) mod job;
 pub(crate) mod model;
 pub(crate) mod recipe;
@@ -36,6 +38,7 @@ use common::GlobalArgs;
 use data::DataCommand;
 use ensemble::EnsembleArgs;
 use inspect::InspectArgs;
+use interop::{ExportArgs, ImportArgs};
 use model::{BenchArgs, ClassifyArgs, EvalArgs, QuantizeArgs};
 use recipe::RecipeCommand;
 use reproduce::ReproduceArgs;
@@ -93,6 +96,10 @@ pub(crate) enum Command {
     Quantize(QuantizeArgs),
     /// Combine models into one file that averages their predictions
     Ensemble(EnsembleArgs),
+    /// Convert weights of PyTorch to a model
+    Import(ImportArgs),
+    /// Convert a model to a file of PyTorch
+    Export(ExportArgs),
     /// Measure training and inference speed on this machine
     Bench(BenchArgs),
     /// Predict training speed on 1 to 1,000 nodes, by network and by way of sharing
@@ -128,6 +135,8 @@ impl Command {
             Self::Inspect(_) => "inspect",
             Self::Quantize(_) => "quantize",
             Self::Ensemble(_) => "ensemble",
+            Self::Import(_) => "import",
+            Self::Export(_) => "export",
             Self::Bench(_) => "bench",
             Self::PlanCluster(_) => "plan-cluster",
             Self::Completions(_) => "completions",

@@ -18,6 +18,8 @@ pub(crate) enum RecipeCommand {
     Diff(DiffArgs),
     /// Print the recipe of a run with its edits, to train the same model again
     FromJournal(FromJournalArgs),
+    /// Convert a network definition of Caffe to a recipe
+    FromCaffe(FromCaffeArgs),
     /// Convert a network of cuda-convnet, the authors' program, to a recipe
     FromCudaConvnet(FromCudaConvnetArgs),
 }
@@ -86,6 +88,30 @@ pub(crate) struct FromCudaConvnetArgs {
     /// The side of their crops [default: 224 of 256, otherwise the whole image]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) crop: Option<u32>,
+    /// Change a value of the recipe, as in `train`; can be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) set: Vec<(String, String)>,
+}
+
+/// `alexnet recipe from-caffe`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  alexnet recipe from-caffe train_val.prototxt solver.prototxt > mine.toml\n  \
+                        alexnet recipe diff mine.toml caffe"
+)]
+pub(crate) struct FromCaffeArgs {
+    /// The network definition: train_val.prototxt or deploy.prototxt
+    #[arg(value_name = "NET")]
+    pub(crate) net: PathBuf,
+    /// The solver definition: learning rates and their schedule
+    #[arg(value_name = "SOLVER")]
+    pub(crate) solver: Option<PathBuf>,
+    /// The side of the images in pixels before cropping, which the files lack [default: 256, or the crop if that is larger]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) square: Option<u32>,
+    /// The number of training images, which makes steps epochs [default: 1281167, those of ILSVRC-2012]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) images: Option<u32>,
     /// Change a value of the recipe, as in `train`; can be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub(crate) set: Vec<(String, String)>,

@@ -1,5 +1,6 @@
-//! `alexnet recipe`: list, show, diff, from-journal, from-cuda-convnet.
+//! `alexnet recipe`: list, show, diff, from-journal, from-caffe, from-cuda-convnet.
 
+mod caffe;
 mod cuda_convnet;
 mod difference;
 
@@ -22,6 +23,7 @@ pub(crate) fn run(command: &RecipeCommand, out: &mut Output) -> CommandResult {
         RecipeCommand::Show(args) => show_one(args, out),
         RecipeCommand::Diff(args) => compare(args, out),
         RecipeCommand::FromJournal(args) => from_journal(args, out),
+        RecipeCommand::FromCaffe(args) => caffe::run(args, out),
         RecipeCommand::FromCudaConvnet(args) => cuda_convnet::run(args, out),
     }
 }

@@ -6,6 +6,7 @@ mod data;
 mod ensemble;
 mod evaluate;
 mod inspect;
+mod interop;
 mod lr_find;
 mod output;
 mod plan_cluster;

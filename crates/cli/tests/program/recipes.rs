@@ -111,3 +111,47 @@ fn networks_of_cuda_convnet_become_recipes() {
     let (_, err) = run(&["recipe", "from-cuda-convnet", &path("none.cfg"), &layers], 1);
     assert!(err.contains("none.cfg"), "{err}");
 }
+
+/// Definitions of Caffe become a recipe that the program reads; what it lacks is named.
+#[test]
+fn definitions_of_caffe_become_recipes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let [net, solver, recipe] = ["train_val.prototxt", "solver.prototxt", "mine.toml"].map(path);
+    let layers = "name: \"Small\"\n\
+        layer { name: \"data\" type: \"Data\" top: \"data\" top: \"label\" transform_param { crop_size: 28 mean_value: 120 }\n\
+          data_param { batch_size: 100 } }\n\
+        layer { name: \"conv1\" type: \"Convolution\" bottom: \"data\" top: \"conv1\" wavelet: 3\n\
+          convolution_param { num_output: 16 kernel_size: 5 weight_filler { type: \"gaussian\" std: 0.01 } } }\n\
+        layer { name: \"relu1\" type: \"ReLU\" bottom: \"conv1\" top: \"conv1\" }\n\
+        layer { name: \"fc2\" type: \"InnerProduct\" bottom: \"conv1\" top: \"fc2\" inner_product_param { num_output: 10 } }\n\
+        layer { name: \"loss\" type: \"SoftmaxWithLoss\" bottom: \"fc2\" bottom: \"label\" }\n";
+    std::fs::write(&net, layers).unwrap();
+    std::fs::write(&solver, "base_lr: 0.01\nlr_policy: \"fixed\"\nmax_iter: 3000\nmomentum: 0.9\n").unwrap();
+    let convert = ["recipe", "from-caffe", &net, &solver, "--square", "32", "--images", "50000"];
+    let (text, err) = run(&convert, 0);
+    assert!(text.starts_with("# Converted from Caffe, train_val.prototxt and solver.prototxt\n"), "{text}");
+    assert!(err.contains("note: Ignored: `layer.wavelet` (line 4). "), "{err}");
+    std::fs::write(&recipe, text).unwrap();
+    let (shown, _) = run_json(&["recipe", "show", &recipe, "--json"], 0);
+    assert_eq!(shown["parameters"], 16 * 76 + 10 * (24 * 24 * 16 + 1));
+    let (value, _) = run_json(&[&convert[..], &["--set", "optimizer.rate=0.02", "--json"]].concat(), 0);
+    assert_eq!(
+        (&value["recipe"]["schedule"]["epochs"], &value["recipe"]["optimizer"]["rate"]),
+        (&6.into(), &0.02.into())
+    );
+    assert!(value["without_counterpart"].as_array().unwrap().iter().any(|gap| gap["why"].is_string()));
+    std::fs::write(
+        &net,
+        layers.replace("ReLU", "PReLU").replace("kernel_size: 5", "kernel_size: 5 dilation: 2"),
+    )
+    .unwrap();
+    let (_, err) = run(&["recipe", "from-caffe", &net], 2);
+    assert!(
+        err.contains("line 4, layer conv1: `dilation` 2")
+            && err.contains("line 6, layer relu1: type `PReLU`"),
+        "{err}"
+    );
+    let (_, err) = run(&["recipe", "from-caffe", &path("none.prototxt")], 1);
+    assert!(err.contains("none.prototxt"), "{err}");
+}

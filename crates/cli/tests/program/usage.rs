@@ -13,6 +13,7 @@ const COMMANDS: [&[&str]; 22] = [
     &["recipe", "show"],
     &["recipe", "diff"],
     &["recipe", "from-journal"],
+    &["recipe", "from-caffe"],
     &["recipe", "from-cuda-convnet"],
     &["data", "check"],
     &["data", "fix"],

@@ -110,7 +110,7 @@ impl<'l, 's, 'a> Layers<'l, 's, 'a> {
             }
             Kind::Fc { outputs } => self.fc(stage, outputs),
             Kind::Pool { kind, size, stride } => {
-                let pool = PoolSpec { kernel: size, stride, rounding: rounding(stride) };
+                let pool = PoolSpec { kernel: size, stride, pad: 0, rounding: rounding(stride) };
                 self.side = windows(self.side, size, stride, 0);
                 let spec = match kind {
                     PoolKind::Max => Spec::MaxPool(pool),

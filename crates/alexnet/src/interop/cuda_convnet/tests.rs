@@ -216,7 +216,7 @@ fn columns_become_groups_in_the_order_of_the_file() {
     assert_eq!(conv("conv3"), (16, 3, 1, 1, 4, RoundingSpec::Down));
     let norm = Spec::Lrn { size: 3, alpha: 0.001, beta: 0.75, k: 2.0, alpha_over_size: true, groups: 2 };
     assert_eq!(*spec(&converted, "norm1"), norm);
-    let pool = Spec::MaxPool(PoolSpec { kernel: 3, stride: 2, rounding: RoundingSpec::Up });
+    let pool = Spec::MaxPool(PoolSpec { kernel: 3, stride: 2, pad: 0, rounding: RoundingSpec::Up });
     assert_eq!(*spec(&converted, "pool1"), pool);
     assert_eq!(*spec(&converted, "drop4"), Spec::Dropout { rate: 0.3, scale: DropoutScale::Test });
     assert_eq!(converted.recipe.classes, 5);

@@ -37,7 +37,7 @@ pub(super) const STAIRCASE: &[&str] = &["to", "levels"];
 pub(super) const EVALUATION: &[&str] = &["views"];
 pub(super) const CONV: &[&str] =
     &["name", "kind", "maps", "kernel", "stride", "pad", "groups", "rounding", "weights"];
-pub(super) const POOL: &[&str] = &["name", "kind", "kernel", "stride", "rounding"];
+pub(super) const POOL: &[&str] = &["name", "kind", "kernel", "stride", "pad", "rounding"];
 pub(super) const FC: &[&str] = &["name", "kind", "units", "weights"];
 pub(super) const LRN: &[&str] = &["name", "kind", "size", "alpha", "beta", "k", "alpha_over_size", "groups"];
 pub(super) const MAP_NORM: &[&str] = &["name", "kind", "size", "alpha", "beta"];

@@ -69,7 +69,7 @@ fn conv(table: Table<'_>) -> Result<ConvSpec> {
         maps: table.get("maps", "96")?.integer(WIDTH)?,
         kernel: table.get("kernel", "3")?.integer(SIDE)?,
         stride: table.find("stride").map_or(Ok(1), |e| e.integer(SIDE))?,
-        pad: table.find("pad").map_or(Ok(0), |e| e.integer(0..=4096))?,
+        pad: pad(&table)?,
         groups: table.find("groups").map_or(Ok(1), |e| e.integer(WIDTH))?,
         rounding: rounding(&table)?,
         weights: weights(&table)?,
@@ -81,8 +81,13 @@ fn pool(table: Table<'_>) -> Result<PoolSpec> {
     Ok(PoolSpec {
         kernel: table.get("kernel", "3")?.integer(SIDE)?,
         stride: table.get("stride", "2")?.integer(SIDE)?,
+        pad: pad(&table)?,
         rounding: rounding(&table)?,
     })
+}
+
+fn pad(table: &Table<'_>) -> Result<usize> {
+    table.find("pad").map_or(Ok(0), |e| e.integer(0..=4096))
 }
 
 fn rounding(table: &Table<'_>) -> Result<RoundingSpec> {

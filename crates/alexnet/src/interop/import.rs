@@ -1,0 +1,118 @@
+//! Files of other programs to networks, and models to such files.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::format::Format;
+use super::imported::Imported;
+use super::peer::PeerScript;
+use super::source::{ImportOptions, SourceFile, named};
+use super::torch;
+use crate::format::hex;
+use crate::model::{AnyModel, Model, check_preprocess};
+use crate::{Error, Result};
+
+/// A network from files of another program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Import {
+    /// The format of the files.
+    pub format: Format,
+    /// The network with its weights.
+    pub imported: Imported,
+    /// Where it comes from: the names of the files and a digest of their content.
+    pub source: String,
+    /// Computes the same logits with a program that uses the files, if there is one for the format.
+    pub peer: Option<PeerScript>,
+}
+
+/// Reads a network from files of another program, which are recognized by their content.
+///
+/// # Errors
+/// Returns an error if a file cannot be read, if the files are not of one format, or as the format's own `read` does.
+pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Result<Import> {
+    let files = paths.iter().map(|path| SourceFile::read(path)).collect::<Result<Vec<_>>>()?;
+    let format = one_format(&files)?;
+    let source = source(format, &files);
+    let (imported, peer) = match format {
+        Format::Torch => {
+            let file = only_one(&files)?;
+            let read = torch::read_with_places(file, options);
+            let (imported, places) = read.map_err(|error| named(error, &file.path))?;
+            let peer = torch::script(file, &imported, &places)?;
+            (imported, Some(peer))
+        }
+        Format::Onnx | Format::Caffe => return Err(unsupported(format)),
+    };
+    // What a file says about squares is checked before any is made.
+    check_preprocess(&imported.preprocess, &imported.recipe)?;
+    Ok(Import { format, imported, source, peer })
+}
+
+/// Writes `model` to `path` in a format of another program: a file, or for Caffe a folder. Returns what is assumed or left out, a
+/// sentence each.
+///
+/// # Errors
+/// Returns an error if the format cannot express the model, or if a file cannot be written.
+pub fn export(model: &AnyModel, path: &Path, format: Format) -> Result<Vec<String>> {
+    match format {
+        Format::Torch => torch::write(f32_model(model)?, path),
+        Format::Onnx | Format::Caffe => Err(unsupported(format)),
+    }
+}
+
+fn unsupported(format: Format) -> Error {
+    Error::usage(format!("{} is not supported yet", format.title())).help("use PyTorch's state dicts")
+}
+
+/// The model, which must be in f32.
+fn f32_model(model: &AnyModel) -> Result<&Model> {
+    match model {
+        AnyModel::F32(model) => Ok(model),
+        AnyModel::Int8(_) => {
+            Err(Error::model("the model is quantized to 8-bit integers, which the format cannot express")
+                .help("export the model that it was quantized from"))
+        }
+    }
+}
+
+/// The format of all files.
+fn one_format(files: &[SourceFile]) -> Result<Format> {
+    let Some((first, others)) = files.split_first() else {
+        return Err(Error::usage("no file to import").help("`alexnet import weights.pth model.safetensors`"));
+    };
+    let format = first.kind.format();
+    match others.iter().find(|file| file.kind.format() != format) {
+        None => Ok(format),
+        Some(other) => Err(Error::usage(format!(
+            "{} is a file of {}, {} of {}; expected the files of one network",
+            first.path.display(),
+            format.title(),
+            other.path.display(),
+            other.kind.format().title()
+        ))
+        .help("import one at a time: `alexnet import FILE OUT.safetensors`")),
+    }
+}
+
+fn only_one(files: &[SourceFile]) -> Result<&SourceFile> {
+    match files {
+        [file] => Ok(file),
+        _ => Err(Error::usage(format!("{} state dicts, expected one", files.len())).help(
+            "merge the parts of a divided state dict, in Python: `torch.save({**a, **b}, \"weights.pth\")`",
+        )),
+    }
+}
+
+/// The names of the files, without their folders, and a digest of their content.
+fn source(format: Format, files: &[SourceFile]) -> String {
+    let mut digest = Sha256::new();
+    files.iter().for_each(|file| digest.update(&file.bytes));
+    let names: Vec<String> = files
+        .iter()
+        .map(|file| {
+            file.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+        })
+        .collect();
+    format!("imported from {} ({}), SHA-256 {}", names.join(", "), format.title(), hex(&digest.finalize()))
+}

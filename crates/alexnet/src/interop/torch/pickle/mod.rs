@@ -1,0 +1,25 @@
+//! Reads Python's pickles, of protocols 1 to 5, as far as state dicts need them, and executes nothing.
+//!
+//! A pickle is a program for a stack machine. Its values here are numbers, texts, lists, tuples, dictionaries, and the
+//! constructors of [`Constructor`]; the name of any other function or class is collected, and stands for nothing. See
+//! `pickletools.py` of Python for the operations.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `value` | what a pickle consists of |
+//! | `constructor` | functions and classes that are known |
+//! | `reader` | operands of operations |
+//! | `machine` | the operations |
+//! | `rebuild` | what constructors make of their arguments |
+
+mod constructor;
+mod machine;
+mod reader;
+mod rebuild;
+mod value;
+
+pub(super) use machine::{Pickle, load};
+pub(super) use value::{StorageRef, TensorRef, Value, ValueId};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,38 @@
+//! What a pickle has that is not part of a state dict, and how to get one.
+
+use std::collections::BTreeSet;
+
+use super::state_dict::listed;
+use crate::Error;
+
+/// How to save a state dict.
+pub(super) const SAVE_STATE_DICT: &str =
+    "in Python: `torch.save(model.state_dict(), \"weights.pth\")`, then import weights.pth";
+
+/// The error for a pickle that names these functions and classes.
+pub(super) fn explain(refused: &BTreeSet<String>) -> Error {
+    let names = listed(refused.iter().map(String::as_str));
+    if refused.iter().any(|name| is_module(name)) {
+        return Error::model(format!(
+            "the file has a whole pickled module, which only its own program can load: {names}"
+        ))
+        .help(
+            "if you trust the file, in Python: `torch.save(torch.load(\"INPUT\", weights_only=False).state_dict(), \
+             \"weights.pth\")`, then import weights.pth",
+        );
+    }
+    Error::model(format!(
+        "the pickle names functions or classes that are not part of a state dict, and Python would run them: {names}"
+    ))
+    .help(
+        "if you trust the file, save its state dict alone, in Python: `torch.save(torch.load(\"INPUT\", \
+         weights_only=False)[\"state_dict\"], \"weights.pth\")`, then import weights.pth",
+    )
+}
+
+/// Whether the name is that of a part of a network.
+fn is_module(name: &str) -> bool {
+    ["torch.nn.modules.", "torchvision.models.", "torch.nn.parallel."]
+        .iter()
+        .any(|start| name.starts_with(start))
+}
