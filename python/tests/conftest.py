@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ import alexnet
 #: A network with one hidden layer.
 TINY = Path(__file__).parent / "tiny.toml"
 
+#: Bytes that the folders of all tests need at most.
+SPACE = 1 << 30
+
 # Trainings write checkpoints durably; in memory that takes no time.
-if os.access("/dev/shm", os.W_OK):
+if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > SPACE:
     tempfile.tempdir = "/dev/shm"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, overload
@@ -185,7 +185,7 @@ class Model:
         parts = [self._inner.probabilities(batch, count) for batch in self._batches(images, size)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _batches(self, images: Images, size: int) -> Any:
+    def _batches(self, images: Images, size: int) -> Iterator[list[Pixels]]:
         # Between batches the interpreter runs: it notices Ctrl-C.
         return batches(images, size, self._inner.decode, self._inner.applies_exif())
 
@@ -299,6 +299,3 @@ def _views(views: int) -> int:
 def _flat(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Without positions, if there is one only."""
     return features[:, 0, 0, :] if features.shape[1:3] == (1, 1) else features
-
-
-__all__ = ["Layer", "Member", "Model", "Pixels", "load"]
