@@ -240,10 +240,12 @@ fn other() -> impl Strategy<Value = Spec> {
             Spec::Lrn { size: 2 * reach + 1, alpha: 0.01, beta: 0.75, k, alpha_over_size, groups }
         }),
         (0usize..3).prop_map(|reach| Spec::MapNorm { size: 2 * reach + 1, alpha: 0.03, beta: 0.5 }),
-        (1usize..4, 1usize..4, rounding())
-            .prop_map(|(kernel, stride, rounding)| { Spec::MaxPool(PoolSpec { kernel, stride, rounding }) }),
-        (1usize..4, 1usize..4, rounding())
-            .prop_map(|(kernel, stride, rounding)| { Spec::AvgPool(PoolSpec { kernel, stride, rounding }) }),
+        (1usize..4, 1usize..4, rounding()).prop_map(|(kernel, stride, rounding)| {
+            Spec::MaxPool(PoolSpec { kernel, stride, pad: 0, rounding })
+        }),
+        (1usize..4, 1usize..4, rounding()).prop_map(|(kernel, stride, rounding)| {
+            Spec::AvgPool(PoolSpec { kernel, stride, pad: 0, rounding })
+        }),
         (0.0f32..0.9, any::<bool>()).prop_map(|(rate, test)| {
             Spec::Dropout { rate, scale: if test { DropoutScale::Test } else { DropoutScale::Train } }
         }),
@@ -474,7 +476,7 @@ fn damaged_definitions_do_not_panic() {
         let mut parts = [words(&text), words(solver)];
         for change in 0..1 + i % 4 {
             let random = combine(i, change) as usize;
-            let words = &mut parts[usize::from(random % 8 == 0)];
+            let words = &mut parts[usize::from(random.is_multiple_of(8))];
             let (at, other) = ((random >> 8) % words.len(), (random >> 24) % words.len());
             match (random >> 4) % 4 {
                 0 => drop(words.remove(at)),

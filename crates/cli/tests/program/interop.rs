@@ -120,7 +120,7 @@ fn settings_change_what_is_assumed() {
     let place = Place::new();
     let (model, args) =
         (place.path("m.safetensors"), ["--recipe", &place.recipe, "--set", "input.mean.fixed=[1, 2, 3]"]);
-    import(&[&[&file("narrow.pth"), &model], &args[..]].concat(), 0);
+    import(&[&[&*file("narrow.pth"), &*model][..], &args[..]].concat(), 0);
     assert_eq!(Model::load(&model).unwrap().preprocess.mean, [1.0, 2.0, 3.0]);
     let (_, err) = import(&[&file("narrow.pth"), &model, "--set", "input.crop=3"], 2);
     assert!(err.contains("missing `--recipe NAME|FILE`"), "{err}");

@@ -220,7 +220,7 @@ impl<'n, 'm> Body<'n, 'm> {
         };
         let side = self.windows(node, Window { kernel, stride, pad: 0, rounding })?;
         self.maps = Maps::new(side, side, self.maps.channels);
-        let pool = PoolSpec { kernel, stride, rounding: spec_rounding };
+        let pool = PoolSpec { kernel, stride, pad: 0, rounding: spec_rounding };
         let spec = match kind {
             PoolKind::Max => Spec::MaxPool(pool),
             PoolKind::Average => Spec::AvgPool(pool),

@@ -113,7 +113,12 @@ impl Deploy {
     }
 
     fn pool(&mut self, name: &str, kind: PoolKind, geometry: &PoolGeometry) {
-        let Window { kernel, stride, rounding, .. } = geometry.window;
+        let Window { kernel, stride, pad, rounding } = geometry.window;
+        if pad > 0 {
+            self.problems.push(format!(
+                "layer {name}: pooling with padding, which Caffe rounds and counts in another way"
+            ));
+        }
         let kind = match kind {
             PoolKind::Max => "MAX",
             PoolKind::Average => "AVE",
