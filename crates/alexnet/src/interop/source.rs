@@ -144,7 +144,8 @@ fn known(bytes: &[u8]) -> Option<Error> {
 /// shell.
 pub(super) fn named(error: Error, path: &Path) -> Error {
     let text = format!("{:?}", path.to_string_lossy());
-    let help = error.help.as_ref().map(|help| help.replace("\"INPUT\"", &text).replace("INPUT", &shell(path)));
+    let help =
+        error.help.as_ref().map(|help| help.replace("\"INPUT\"", &text).replace("INPUT", &shell(path)));
     Error { help, ..error }.context(path.display())
 }
 
