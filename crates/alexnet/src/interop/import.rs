@@ -34,7 +34,7 @@ pub struct Import {
 /// # Errors
 /// Returns an error if a file cannot be read, if the files are not of one format, or as the format's own `read` does.
 pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Result<Import> {
-    if paths.iter().any(|path| CaffeFiles::is_one(path)) {
+    if !paths.is_empty() && paths.iter().all(|path| CaffeFiles::is_one(path) || is_text(path)) {
         return import_caffe(paths, options);
     }
     let files = paths.iter().map(|path| SourceFile::read(path)).collect::<Result<Vec<_>>>()?;
@@ -59,6 +59,11 @@ pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Result<Import> {
     // What a file says about squares is checked before any is made.
     check_preprocess(&imported.preprocess, &imported.recipe)?;
     Ok(Import { format, imported, source, peer })
+}
+
+/// Whether a file is named as text, as class names are.
+fn is_text(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt"))
 }
 
 /// Reads a network from Caffe's files, which may be in a folder, with a text file of class names among them.
