@@ -31,8 +31,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md", "benches/**/*.md", "fuzz/*.md", "assets/**/*.md"]
-TOP = "|".join(["crates", "docs", "recipes", "benches", "fuzz", "assets", "deploy", "interop", "src", "tests", r"\.ci"])
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md", "benches/**/*.md", "fuzz/*.md", "python/*.md", "assets/**/*.md"]
+TOP = "|".join(["crates", "python", "docs", "recipes", "benches", "fuzz", "assets", "deploy", "interop", "src", "tests", r"\.ci"])
 SECONDS_PER_COMMAND = 120
 
 

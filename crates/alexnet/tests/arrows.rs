@@ -41,6 +41,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("alexnet_mpi", &["alexnet"]),
     // Images are used through the library.
     ("cli", &["alexnet", "alexnet_images", "alexnet_kernels", "alexnet_mpi"]),
+    ("python", &["alexnet", "alexnet_images", "alexnet_kernels"]),
 ];
 
 /// All that a network's description needs of the kernels: shapes and the name of a precision, no numerics.

@@ -479,7 +479,7 @@ fn damaged_definitions_do_not_panic() {
         let mut parts = [words(&text), words(solver)];
         for change in 0..1 + i % 4 {
             let random = combine(i, change) as usize;
-            let words = &mut parts[usize::from(random % 8 == 0)];
+            let words = &mut parts[usize::from(random.is_multiple_of(8))];
             let (at, other) = ((random >> 8) % words.len(), (random >> 24) % words.len());
             match (random >> 4) % 4 {
                 0 => drop(words.remove(at)),

@@ -13,7 +13,7 @@ use alexnet::data::Dataset;
 use alexnet::model::Model;
 use alexnet::parallel::threads::ThreadTransport;
 use alexnet::parallel::{ExchangePrecision, FcExchange, Job, Scheme, Transport};
-use alexnet::train::{Config, Event, Report, RunFolder, Session, follow};
+use alexnet::train::{Config, Event, ImageSource, Report, RunFolder, Session, follow};
 use alexnet::{Error, Result};
 
 /// Images of four classes: 25 to train on and 7 to validate on.
@@ -36,7 +36,7 @@ fn config(photos: &Path, run: &Path) -> Config {
     let dataset = Dataset::open(photos).unwrap();
     Config {
         run: RunFolder::New(Some(run.to_path_buf())),
-        source: Some(photos.to_path_buf()),
+        source: ImageSource::Path(photos.to_path_buf()),
         threads: 2,
         workers: 1,
         ..Config::new(recipe, dataset)

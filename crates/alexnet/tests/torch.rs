@@ -217,8 +217,11 @@ fn names_of_a_built_in_recipe_need_it() {
     assert!(error.message.contains("2 class names, but the network has 3 outputs"), "{error}");
 }
 
+/// The name, shape and values of a tensor.
+type Named = (String, Vec<usize>, Vec<f32>);
+
 /// Parameters of a recipe for so many classes: the name, shape and values of each.
-fn parameters(recipe: &Recipe, outputs: usize) -> (Vec<String>, Vec<(String, Vec<usize>, Vec<f32>)>) {
+fn parameters(recipe: &Recipe, outputs: usize) -> (Vec<String>, Vec<Named>) {
     let network = alexnet::net::Network::new(recipe, outputs).unwrap();
     let tensors = alexnet::train::init::initialize(&network, 1).unwrap();
     let names = tensors.iter().map(|tensor| tensor.name.clone()).collect();

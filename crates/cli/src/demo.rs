@@ -46,7 +46,7 @@ pub(crate) fn run(args: &DemoArgs, out: &mut Output) -> CommandResult {
     if out.is_json() {
         // Standard output is for the JSON object.
         show(&mut std::io::stderr())?;
-        out.json(&report::json(&report))?;
+        out.json(&report.json())?;
     } else {
         show(out)?;
         out.still_open()?;

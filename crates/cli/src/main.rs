@@ -20,7 +20,6 @@
 
 mod args;
 mod bench;
-mod classes;
 mod classify;
 mod cluster;
 mod command_line;

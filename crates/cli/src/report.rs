@@ -1,8 +1,6 @@
-//! The results of a training as text and as JSON.
+//! The results of a training as text.
 
 use std::fmt::Write;
-
-use serde_json::{Value, json};
 
 use super::output::{percent, printable};
 use alexnet::error::shell;
@@ -14,40 +12,6 @@ use alexnet::train::snapshot::Snapshot;
 /// The exit code: 0, or 128 + the number of the signal that stopped the training, as in shells.
 pub(crate) fn exit_code(report: &Report) -> u8 {
     report.signal().map_or(0, |signal| 128 + signal)
-}
-
-/// What `train --json` and `demo --json` print; the results are null without validation images.
-pub(crate) fn json(report: &Report) -> Value {
-    let found = report.evaluation.as_ref();
-    json!({
-        "run": report.run.display().to_string(),
-        "epochs": report.epochs,
-        "steps": report.steps,
-        "seconds": report.seconds,
-        "top1": found.map(|found| found.top1_share()),
-        "top5": found.map(|found| found.top5_share()),
-        "loss": found.map(|found| found.loss),
-        "images": found.map(|found| found.images),
-        "best": report.best.as_ref().map(best),
-        "skipped": report.skipped,
-        "interrupted": report.signal(),
-        "forecast": report.forecast,
-        "advice": report.advice,
-        "sent": report.sent,
-    })
-}
-
-/// The best model: its epoch and validation results, null without validation images.
-fn best(best: &Snapshot) -> Value {
-    let found = best.evaluation.as_ref();
-    json!({
-        "epoch": best.epoch,
-        "step": best.step,
-        "images": found.map(|found| found.images),
-        "top1": found.map(|found| found.top1_share()),
-        "top5": found.map(|found| found.top5_share()),
-        "loss": found.map(|found| found.loss),
-    })
 }
 
 /// The results, and what to do with them.

@@ -11,6 +11,34 @@ pub struct Image {
     pub pixels: Vec<u8>,
 }
 
+/// A borrowed RGB image with 8 bits per channel, row-major.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageRef<'a> {
+    /// The number of columns.
+    pub width: usize,
+    /// The number of rows.
+    pub height: usize,
+    /// `[height, width, 3]`.
+    pub pixels: &'a [u8],
+}
+
+impl<'a> ImageRef<'a> {
+    /// Borrows `[height, width, 3]` values as an image.
+    ///
+    /// # Panics
+    /// Panics if the number of values is not `3 * width * height`.
+    pub fn new(width: usize, height: usize, pixels: &'a [u8]) -> Self {
+        assert_eq!(pixels.len(), 3 * width * height, "an image of {width} x {height} pixels");
+        Self { width, height, pixels }
+    }
+}
+
+impl<'a> From<&'a Image> for ImageRef<'a> {
+    fn from(image: &'a Image) -> Self {
+        Self { width: image.width, height: image.height, pixels: &image.pixels }
+    }
+}
+
 impl Image {
     /// Creates an image from `[height, width, 3]` values.
     ///

@@ -24,4 +24,4 @@ pub mod square;
 mod tiff;
 mod traits;
 
-pub use image::Image;
+pub use image::{Image, ImageRef};

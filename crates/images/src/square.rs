@@ -1,9 +1,11 @@
 //! Images of any shape to squares of one size (paper, section 2).
 
-use fast_image_resize::images::{Image as Resized, ImageRef};
+use std::borrow::Cow;
+
+use fast_image_resize::images::{Image as Resized, ImageRef as Source};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use crate::Image;
+use crate::{Image, ImageRef};
 
 /// The resampling method, recorded in model files.
 pub const RESIZE: &str = "bilinear, antialiased";
@@ -13,8 +15,14 @@ pub const RESIZE: &str = "bilinear, antialiased";
 /// The crop happens before resizing, so that no pixel is computed in vain. An image of `side` x `side` pixels is returned
 /// unchanged.
 pub fn square(image: &Image, side: usize) -> Image {
+    Image::new(side, side, square_pixels(image.into(), side).into_owned())
+}
+
+/// Returns the pixels of the square of an image, `[side, side, 3]`, as [`square`] does. Those of an image of `side` x `side`
+/// pixels are borrowed.
+pub fn square_pixels(image: ImageRef<'_>, side: usize) -> Cow<'_, [u8]> {
     if image.width == side && image.height == side {
-        return image.clone();
+        return Cow::Borrowed(image.pixels);
     }
     let short = image.width.min(image.height) as f64;
     // As in "resize, then crop", the resized long side has a whole number of pixels, the crop starts at a whole pixel, and the
@@ -22,20 +30,20 @@ pub fn square(image: &Image, side: usize) -> Image {
     let (left, width) = center(image.width, side, short);
     let (top, height) = center(image.height, side, short);
     let size = |pixels: usize| u32::try_from(pixels).expect("an image side fits in 32 bits");
-    let source = ImageRef::new(size(image.width), size(image.height), &image.pixels, PixelType::U8x3)
+    let source = Source::new(size(image.width), size(image.height), image.pixels, PixelType::U8x3)
         .expect("an image has width x height x 3 values");
     let mut target = Resized::new(size(side), size(side), PixelType::U8x3);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
         .crop(left, top, width, height);
     Resizer::new().resize(&source, &mut target, &options).expect("the crop lies within the image");
-    Image::new(side, side, target.into_vec())
+    Cow::Owned(target.into_vec())
 }
 
 /// Resizes the whole image, without preserving its aspect ratio.
 pub fn resize(image: &Image, width: usize, height: usize) -> Image {
     let size = |pixels: usize| u32::try_from(pixels).expect("an image side fits in 32 bits");
-    let source = ImageRef::new(size(image.width), size(image.height), &image.pixels, PixelType::U8x3)
+    let source = Source::new(size(image.width), size(image.height), &image.pixels, PixelType::U8x3)
         .expect("an image has width x height x 3 values");
     let mut target = Resized::new(size(width), size(height), PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
@@ -117,6 +125,7 @@ mod tests {
     fn square_of_the_right_size_is_unchanged() {
         let image = ramp(12, 12);
         assert_eq!(square(&image, 12), image);
+        assert!(matches!(square_pixels((&image).into(), 12), Cow::Borrowed(_)), "it is not copied");
     }
 
     #[test]

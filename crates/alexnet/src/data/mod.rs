@@ -35,11 +35,11 @@ pub mod statistics;
 pub mod upright;
 pub(crate) mod wording;
 
-pub use alexnet_images::{Image, decode, encode, square};
+pub use alexnet_images::{Image, ImageRef, decode, encode, square};
 pub use identity::Identity;
 pub use loader::{LoadedBatch, Loader, Share};
 pub use preprocess::{Preprocess, View};
 pub use problem::{Problem, ProblemKind};
 pub use skip::Skip;
-pub use source::{Dataset, Split, Stored};
+pub use source::{Dataset, ImageArray, PixelValues, Split, Stored};
 pub use statistics::{ColorBasis, Statistics};

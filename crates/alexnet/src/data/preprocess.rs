@@ -1,12 +1,14 @@
 //! From a square to the input of the network, as training, evaluation and the model file share it.
 
+use std::borrow::Cow;
+
 use rand::RngExt;
 use rand_distr::{Distribution, Normal};
 use serde::{Deserialize, Serialize};
 
-use super::Image;
 use super::square::{self, RESIZE};
 use super::statistics::{ColorBasis, Statistics};
+use super::{Image, ImageRef};
 use crate::net::{Augment, Input, Mean, Orientation};
 use crate::random::{Purpose, generator, key};
 
@@ -80,6 +82,11 @@ impl Preprocess {
         square::square(image, self.square)
     }
 
+    /// Returns the pixels of the square of an image, `[square, square, 3]`; borrowed if the image is one.
+    pub fn square_of<'a>(&self, image: ImageRef<'a>) -> Cow<'a, [u8]> {
+        square::square_pixels(image, self.square)
+    }
+
     /// The number of values in a view.
     pub fn view_len(&self) -> usize {
         3 * self.crop * self.crop
@@ -90,20 +97,24 @@ impl Preprocess {
     ///
     /// # Panics
     /// Panics if the square or the view has another size.
-    pub fn view(&self, square: &Image, view: View, noise: [f32; 3], out: &mut [f32]) {
+    pub fn view<'a>(&self, square: impl Into<ImageRef<'a>>, view: View, noise: [f32; 3], out: &mut [f32]) {
+        let square = square.into();
         assert_eq!((square.width, square.height), (self.square, self.square), "size of the square");
         let scale = self.deviations.map(|deviation| 1.0 / (self.divisor * deviation));
-        for (row, out) in out.chunks_exact_mut(3 * self.crop).enumerate() {
+        // Rows of values, not of pixels: the compiler vectorizes their loop, which takes less than half the time.
+        let len = 3 * self.crop;
+        let row_of = |values: &[f32]| -> Vec<f32> { values.iter().copied().cycle().take(len).collect() };
+        let (noise, scale) = (row_of(&noise), row_of(&scale));
+        let one_mean = if self.mean.len() == 3 { row_of(&self.mean) } else { Vec::new() };
+        for (row, out) in out.chunks_exact_mut(len).enumerate() {
             let start = 3 * ((view.y + row) * self.square + view.x);
-            let pixels = square.pixels[start..][..3 * self.crop].as_chunks::<3>().0;
-            let out = out.as_chunks_mut::<3>().0;
-            for (column, pixel) in pixels.iter().enumerate() {
-                let mean =
-                    if self.mean.len() == 3 { &self.mean[..] } else { &self.mean[start + 3 * column..] };
-                let target = if view.flip { self.crop - 1 - column } else { column };
-                for c in 0..3 {
-                    out[target][c] = (f32::from(pixel[c]) + noise[c] - mean[c]) * scale[c];
-                }
+            let mean = if self.mean.len() == 3 { &one_mean[..] } else { &self.mean[start..][..len] };
+            let values = square.pixels[start..][..len].iter().zip(&noise).zip(mean).zip(&scale);
+            for (out, (((&pixel, &noise), &mean), &scale)) in out.iter_mut().zip(values) {
+                *out = (f32::from(pixel) + noise - mean) * scale;
+            }
+            if view.flip {
+                out.as_chunks_mut::<3>().0.reverse();
             }
         }
     }

@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Predictor;
+use super::jobs::for_each;
 use super::topk::top;
 use crate::data::source::images_in;
+use crate::data::{Image, upright};
+use crate::net::Orientation;
 use crate::{Error, Result};
 
 /// The largest image file that is read, in bytes: far larger than any photograph.
@@ -79,8 +82,21 @@ fn predictions(model: &mut Predictor, file: &Path, views: usize, k: usize) -> Re
     Ok(Outcome::Predictions(predictions))
 }
 
+/// Reads and decodes image files with up to `threads` threads. The results are in the order of the files.
+pub fn decode(files: &[PathBuf], orientation: Orientation, threads: usize) -> Vec<Result<Image>> {
+    let mut decoded: Vec<Option<Result<Image>>> = vec![None; files.len()];
+    for_each(files.iter().zip(&mut decoded), threads.min(files.len()), |(file, out)| {
+        let image = read(file).and_then(|bytes| upright::decode(&bytes, orientation));
+        *out = Some(image.map_err(|error| error.context(file.display())));
+    });
+    decoded.into_iter().map(|image| image.expect("each file is a job")).collect()
+}
+
 /// Reads an image file, or standard input for `-`.
-pub(crate) fn read(file: &Path) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// Returns an error if it cannot be read, or is far larger than an image.
+pub fn read(file: &Path) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| Error::data(format!("cannot read the file: {error}"));
     let source: Box<dyn Read> = if file == Path::new("-") {
         Box::new(std::io::stdin().lock())

@@ -48,11 +48,26 @@ pub fn ensemble(
     workers: usize,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Evaluation> {
-    let mut share = ShareEvaluation::new(models, split, Share::WHOLE, views, workers, Keep::Predictions)?;
+    Ok(results(models, split, views, workers, Keep::Predictions, on_batch)?.total())
+}
+
+/// Evaluates as [`ensemble`] does, and returns the results of each image.
+///
+/// # Errors
+/// As [`ensemble`].
+pub fn results(
+    models: &mut [Classifier<'_>],
+    split: &Split,
+    views: usize,
+    workers: usize,
+    keep: Keep,
+    on_batch: &mut dyn FnMut(usize) -> Result<()>,
+) -> Result<ImageResults> {
+    let mut share = ShareEvaluation::new(models, split, Share::WHOLE, views, workers, keep)?;
     while share.step(models)? {
         on_batch(share.images())?;
     }
-    Ok(share.finish().total())
+    Ok(share.finish())
 }
 
 /// The evaluation of one process's share of a split, batch by batch.

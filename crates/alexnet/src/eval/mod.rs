@@ -10,8 +10,9 @@
 //! | [`export`] | the same as CSV files and plots |
 //! | [`class_indices`] | the classes of one list in another |
 //! | [`statistics`] | intervals, tests, calibration and confusion |
-//! | [`Predictor`] | a model or an ensemble loaded from a file |
+//! | [`Predictor`], [`LoadedModel`] | a model or an ensemble loaded from a file |
 //! | [`mixture`] | the weights of an ensemble, searched on images |
+//! | [`notes`] | what limits the results of an evaluation |
 //! | [`classify`] | the most probable classes of image files |
 
 mod analysis;
@@ -19,7 +20,10 @@ mod classes;
 pub mod classify;
 mod evaluate;
 pub mod export;
+mod jobs;
+mod loaded;
 pub mod mixture;
+pub mod notes;
 mod predictor;
 mod results;
 mod shared;
@@ -28,8 +32,9 @@ pub mod topk;
 
 pub use analysis::Analysis;
 pub use classes::{ClassDifference, class_indices};
-pub use evaluate::{Classifier, ensemble, evaluate};
-pub use predictor::{LoadedModel, Predictor, PredictorOptions, model_path, same_classes};
+pub use evaluate::{Classifier, ensemble, evaluate, results};
+pub use loaded::LoadedModel;
+pub use predictor::{Predictor, PredictorOptions, model_path, same_classes};
 pub use results::{Evaluation, ImageResult, ImageResults, Keep};
 pub use shared::{Part, evaluate_shared, results_shared};
 

@@ -1,14 +1,12 @@
 //! Models loaded from a file for inference.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::evaluate::{Classifier, add_probabilities};
-use crate::data::{Image, Preprocess, View, upright};
-use crate::engine::{Engine, Options};
-use crate::model::{
-    AnyModel, Ensemble, EnsembleSummary, ModelFile, WeightPrecision, check_same_classes, layout,
-};
+use super::evaluate::Classifier;
+use super::loaded::LoadedModel;
+use crate::data::{Image, ImageRef, upright};
+use crate::engine::Options;
+use crate::model::{AnyModel, Ensemble, EnsembleSummary, ModelFile, check_same_classes, layout};
 use crate::net::{Orientation, Precision};
 use crate::{Error, Result};
 
@@ -24,19 +22,6 @@ pub struct Predictor {
     pub members: Vec<LoadedModel>,
     /// How the ensemble was made, if the file contains one.
     pub ensemble: Option<EnsembleSummary>,
-}
-
-/// A single model of a [`Predictor`].
-pub struct LoadedModel {
-    /// The weight of its probabilities: 1, or less in an ensemble, whose weights sum to 1.
-    pub weight: f64,
-    /// How an image becomes the input of the network.
-    pub preprocess: Arc<Preprocess>,
-    /// The digest of the training images, if the file contains it; see [`crate::model::Summary`].
-    pub trained_on: Option<String>,
-    /// The precision of the weights.
-    pub precision: WeightPrecision,
-    engine: Box<dyn Engine>,
 }
 
 /// How a model is opened for inference.
@@ -57,40 +42,6 @@ impl Default for PredictorOptions {
     fn default() -> Self {
         let Options { batch, threads, .. } = Options::default();
         Self { batch, threads, precision: None, half: false }
-    }
-}
-
-impl LoadedModel {
-    fn new(model: &AnyModel, weight: f64, mut engine: Box<dyn Engine>, half: bool) -> Result<Self> {
-        if half {
-            engine.convert_fc_to_f16()?;
-        }
-        Ok(Self {
-            weight,
-            preprocess: Arc::new(model.preprocess().clone()),
-            trained_on: model.summary().trained_on.clone(),
-            precision: model.precision(),
-            engine,
-        })
-    }
-
-    /// Returns the model in the form that [`super::evaluate()`] needs.
-    pub fn classifier(&mut self) -> Classifier<'_> {
-        Classifier { engine: &mut *self.engine, preprocess: &self.preprocess, weight: self.weight }
-    }
-
-    /// Adds `weight` times the probabilities of an image to `sum`.
-    fn add(&mut self, image: &Image, views: usize, weight: f64, sum: &mut [f64]) -> Result<()> {
-        let (side, crop) = (self.preprocess.square, self.preprocess.crop);
-        let views = if views == 10 { View::ten(side, crop).to_vec() } else { vec![View::center(side, crop)] };
-        let square = self.preprocess.square(image);
-        let len = self.preprocess.view_len();
-        let mut images = vec![0.0; views.len() * len];
-        for (view, image) in views.iter().zip(images.chunks_exact_mut(len)) {
-            self.preprocess.view(&square, *view, [0.0; 3], image);
-        }
-        let weight = weight / views.len() as f64;
-        add_probabilities(&mut self.classifier(), &images, views.len(), weight, sum)
     }
 }
 
@@ -128,7 +79,7 @@ impl Predictor {
             classes: model.classes().to_vec(),
             views: model.recipe().evaluation.views,
             path,
-            members: vec![LoadedModel::new(model, 1.0, engine, half)?],
+            members: vec![LoadedModel::new(model, 1.0, engine, threads, half)?],
             ensemble: None,
         })
     }
@@ -137,8 +88,8 @@ impl Predictor {
         let PredictorOptions { batch, threads, precision, half } = *options;
         let engines = ensemble.engines(batch, threads, precision)?;
         let members = ensemble.members.iter().zip(engines);
-        let members =
-            members.map(|(member, engine)| LoadedModel::new(&member.model, member.weight, engine, half));
+        let members = members
+            .map(|(member, engine)| LoadedModel::new(&member.model, member.weight, engine, threads, half));
         Ok(Self {
             classes: ensemble.classes().to_vec(),
             views: ensemble.views,
@@ -174,9 +125,25 @@ impl Predictor {
     /// the models.
     ///
     /// # Errors
-    /// Returns an error if an engine fails.
+    /// Returns an error as [`Predictor::probabilities_of_images`] does.
     pub fn probabilities(&mut self, image: &Image, views: usize) -> Result<Vec<f64>> {
-        self.mean(views, |_| image)
+        self.probabilities_of_images(&[image.into()], views)
+    }
+
+    /// Computes the class probabilities of several images, `[images, classes]`, as [`Predictor::probabilities`] does, in as few
+    /// calls of the engines as their batch allows. Images may have different sizes; those whose size is that of the model's
+    /// square are not copied.
+    ///
+    /// # Errors
+    /// Returns an error if `views` is neither 1 nor 10, if an engine fails, or if there is not enough memory.
+    pub fn probabilities_of_images(&mut self, images: &[ImageRef<'_>], views: usize) -> Result<Vec<f64>> {
+        let total = self.total_weight();
+        let mut probabilities = vec![0.0; images.len() * self.classes.len()];
+        for member in &mut self.members {
+            let weight = member.weight / total;
+            member.add(images, views, weight, &mut probabilities)?;
+        }
+        Ok(probabilities)
     }
 
     /// Computes the class probabilities of an image file, as [`Predictor::probabilities`] does. It is rotated by its EXIF
@@ -192,21 +159,20 @@ impl Predictor {
                 decoded.push((orientation, upright::decode(bytes, orientation)?));
             }
         }
-        self.mean(views, |wanted| {
-            let found = decoded.iter().find(|(orientation, _)| *orientation == wanted);
-            &found.expect("decoded for each member").1
-        })
-    }
-
-    /// The weighted mean of the members' probabilities for an image, which `image` returns in the orientation of each.
-    fn mean<'a>(&mut self, views: usize, image: impl Fn(Orientation) -> &'a Image) -> Result<Vec<f64>> {
-        let total: f64 = self.members.iter().map(|member| member.weight).sum();
+        let total = self.total_weight();
         let mut probabilities = vec![0.0; self.classes.len()];
         for member in &mut self.members {
+            let orientation = member.preprocess.orientation;
+            let found = decoded.iter().find(|(other, _)| *other == orientation);
+            let image = &found.expect("decoded for each member").1;
             let weight = member.weight / total;
-            member.add(image(member.preprocess.orientation), views, weight, &mut probabilities)?;
+            member.add(&[image.into()], views, weight, &mut probabilities)?;
         }
         Ok(probabilities)
+    }
+
+    fn total_weight(&self) -> f64 {
+        self.members.iter().map(|member| member.weight).sum()
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::classify::{Outcome, classify, images};
+use super::classify::{Outcome, classify, decode, images};
 use super::topk::{add_softmax, rank, top};
 use super::*;
-use crate::data::{Dataset, Image, Split};
+use crate::data::{Dataset, Image, ImageRef, Split};
 use crate::error::Kind;
 use crate::model::tests::{model, noise};
 use crate::net::Orientation;
@@ -105,6 +105,64 @@ fn evaluation_agrees_with_single_images() {
         assert!(found.skipped[0].file.contains("broken.jpg"));
         assert_eq!(found.top5_share(), 1.0);
     }
+}
+
+#[test]
+fn files_are_decoded_in_order() {
+    let data = folder();
+    let mut files: Vec<PathBuf> = (0..4).map(|i| data.path().join(format!("cat/{i}.png"))).collect();
+    files.insert(2, data.path().join("cat/broken.jpg"));
+    for threads in [1, 3] {
+        let decoded = decode(&files, Orientation::Exif, threads);
+        for (file, image) in files.iter().zip(&decoded) {
+            match file.ends_with("broken.jpg") {
+                true => assert!(image.as_ref().unwrap_err().message.contains("broken.jpg: ")),
+                false => {
+                    let bytes = std::fs::read(file).unwrap();
+                    assert_eq!(*image, crate::data::upright::decode(&bytes, Orientation::Exif));
+                }
+            }
+        }
+    }
+}
+
+/// Images of any size, in batches that do not divide their number, with threads for the views.
+#[test]
+fn several_images_have_the_probabilities_and_activations_of_each() {
+    let models = tempfile::tempdir().unwrap();
+    let mut one = predictor(models.path(), 1.0, 12);
+    let (side, crop) = (one.members[0].preprocess.square, one.members[0].preprocess.crop);
+    let sizes = [(side, side), (9, 7), (side, side), (side, 30), (1, 1)];
+    let images: Vec<Image> = sizes
+        .iter()
+        .enumerate()
+        .map(|(i, &(w, h))| {
+            Image::new(w, h, noise(3 * w * h, i).map(|v| (v * 255.0 + 127.5) as u8).collect())
+        })
+        .collect();
+    let all: Vec<ImageRef<'_>> = images.iter().map(ImageRef::from).collect();
+    for views in [1, 10] {
+        let found = one.probabilities_of_images(&all, views).unwrap();
+        let expected = images.iter().flat_map(|image| one.probabilities(image, views).unwrap());
+        let expected: Vec<f64> = expected.collect();
+        assert_eq!(found.len(), images.len() * one.classes.len());
+        assert!(found.iter().zip(&expected).all(|(&a, &b)| close(a, b)), "{found:?} {expected:?}");
+    }
+    let error = one.probabilities_of_images(&all, 3).unwrap_err();
+    assert!(error.message.contains("3 views: expected 1 or 10"), "{error}");
+    assert!(one.probabilities_of_images(&[], 1).unwrap().is_empty());
+
+    let member = &mut one.members[0];
+    let layer = member.engine().network().layers[0].name.clone();
+    let tensors = member.activations(&all, &[&layer]).unwrap();
+    assert_eq!((tensors.len(), tensors[0].shape[0]), (1, images.len()));
+    assert!(crop <= side && tensors[0].shape.iter().product::<usize>() == tensors[0].data.len());
+    let len = tensors[0].data.len() / images.len();
+    for (image, row) in all.iter().zip(tensors[0].data.chunks_exact(len)) {
+        let single = member.activations(&[*image], &[&layer]).unwrap();
+        assert!(single[0].data.iter().zip(row).all(|(&a, &b)| close(a.into(), b.into())));
+    }
+    assert!(member.activations(&[], &[&layer]).unwrap_err().message.contains("expected at least 1"));
 }
 
 #[test]

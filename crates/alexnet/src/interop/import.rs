@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::caffe::{self, CaffeFiles};
 use super::format::Format;
 use super::imported::Imported;
+use super::onnx::{self, OnnxExport, OnnxImport};
 use super::peer::PeerScript;
 use super::source::{ImportOptions, SourceFile, named};
 use super::torch;
+use crate::files::container;
 use crate::format::hex;
 use crate::model::{AnyModel, Model, check_preprocess};
 use crate::{Error, Result};
@@ -31,9 +34,12 @@ pub struct Import {
 /// # Errors
 /// Returns an error if a file cannot be read, if the files are not of one format, or as the format's own `read` does.
 pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Result<Import> {
+    if !paths.is_empty() && paths.iter().all(|path| CaffeFiles::is_one(path) || is_text(path)) {
+        return import_caffe(paths, options);
+    }
     let files = paths.iter().map(|path| SourceFile::read(path)).collect::<Result<Vec<_>>>()?;
     let format = one_format(&files)?;
-    let source = source(format, &files);
+    let source = source(format, files.iter().map(|file| (file.path.as_path(), file.bytes.as_slice())));
     let (imported, peer) = match format {
         Format::Torch => {
             let file = only_one(&files)?;
@@ -42,11 +48,54 @@ pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Result<Import> {
             let peer = torch::script(file, &imported, &places)?;
             (imported, Some(peer))
         }
-        Format::Onnx | Format::Caffe => return Err(unsupported(format)),
+        Format::Onnx => {
+            let file = only_one(&files)?;
+            check_no_recipe(options, format)?;
+            let told = OnnxImport { classes: options.classes.clone(), ..OnnxImport::default() };
+            (onnx::read(&file.path, &told)?, None)
+        }
+        Format::Caffe => return import_caffe(paths, options),
     };
     // What a file says about squares is checked before any is made.
     check_preprocess(&imported.preprocess, &imported.recipe)?;
     Ok(Import { format, imported, source, peer })
+}
+
+/// Whether a file is named as text, as class names are.
+fn is_text(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt"))
+}
+
+/// Reads a network from Caffe's files, which may be in a folder, with a text file of class names among them.
+fn import_caffe(paths: &[PathBuf], options: &ImportOptions) -> Result<Import> {
+    let format = Format::Caffe;
+    check_no_recipe(options, format)?;
+    if options.classes.is_some() {
+        return Err(Error::usage("the class names of a network of Caffe are one of its files").help(
+            "leave out --classes, and add the file, named .txt: `alexnet import deploy.prototxt weights.caffemodel labels.txt model.safetensors`",
+        ));
+    }
+    let files = CaffeFiles::of(paths)?;
+    let imported = caffe::read(&files)?;
+    check_preprocess(&imported.preprocess, &imported.recipe)?;
+    let CaffeFiles { net, solver, weights, mean, classes } = files;
+    let named = [net, solver, weights, mean, classes].into_iter().flatten();
+    let read = named.map(|path| {
+        let bytes = container::bytes(&path)?;
+        Ok((path, bytes))
+    });
+    let read = read.collect::<Result<Vec<_>>>()?;
+    let source = source(format, read.iter().map(|(path, bytes)| (path.as_path(), bytes.as_slice())));
+    Ok(Import { format, imported, source, peer: None })
+}
+
+/// Refuses a recipe for files that describe their network.
+fn check_no_recipe(options: &ImportOptions, format: Format) -> Result<()> {
+    match options.recipe {
+        None => Ok(()),
+        Some(_) => Err(Error::usage(format!("a file of {} describes its network", format.title()))
+            .help("leave out --recipe; change values with `alexnet train --init MODEL --set KEY=VALUE`")),
+    }
 }
 
 /// Writes `model` to `path` in a format of another program: a file, or for Caffe a folder. Returns what is assumed or left out, a
@@ -57,12 +106,9 @@ pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Result<Import> {
 pub fn export(model: &AnyModel, path: &Path, format: Format) -> Result<Vec<String>> {
     match format {
         Format::Torch => torch::write(f32_model(model)?, path),
-        Format::Onnx | Format::Caffe => Err(unsupported(format)),
+        Format::Onnx => onnx::write(model, &OnnxExport::default(), path),
+        Format::Caffe => Ok(caffe::write(f32_model(model)?, path)?.notes),
     }
-}
-
-fn unsupported(format: Format) -> Error {
-    Error::usage(format!("{} is not supported yet", format.title())).help("use PyTorch's state dicts")
 }
 
 /// The model, which must be in f32.
@@ -105,14 +151,12 @@ fn only_one(files: &[SourceFile]) -> Result<&SourceFile> {
 }
 
 /// The names of the files, without their folders, and a digest of their content.
-fn source(format: Format, files: &[SourceFile]) -> String {
+fn source<'a>(format: Format, files: impl Iterator<Item = (&'a Path, &'a [u8])>) -> String {
     let mut digest = Sha256::new();
-    files.iter().for_each(|file| digest.update(&file.bytes));
-    let names: Vec<String> = files
-        .iter()
-        .map(|file| {
-            file.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
-        })
-        .collect();
+    let mut names = Vec::new();
+    for (path, bytes) in files {
+        digest.update(bytes);
+        names.push(path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()));
+    }
     format!("imported from {} ({}), SHA-256 {}", names.join(", "), format.title(), hex(&digest.finalize()))
 }

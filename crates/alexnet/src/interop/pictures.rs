@@ -2,10 +2,13 @@
 
 use crate::data::Image;
 
+/// The red, green and blue of column `x` and row `y` of a square with this side.
+type Pattern = fn(usize, usize, usize) -> [usize; 3];
+
 /// Makes squares of `side` x `side` pixels, the same ones every time: colors that blend, stripes, a disc, and noise.
 pub fn made_squares(side: usize) -> Vec<Image> {
-    let patterns: [fn(usize, usize, usize) -> [usize; 3]; 4] = [blend, stripes, disc, noise];
-    let square = |pattern: fn(usize, usize, usize) -> [usize; 3]| {
+    let patterns: [Pattern; 4] = [blend, stripes, disc, noise];
+    let square = |pattern: Pattern| {
         let pixel = |at: usize| pattern(at % side, at / side, side).map(|value| (value % 256) as u8);
         Image::new(side, side, (0..side * side).flat_map(pixel).collect())
     };
@@ -19,7 +22,7 @@ fn blend(x: usize, y: usize, side: usize) -> [usize; 3] {
 
 /// Eight diagonal stripes of orange and blue.
 fn stripes(x: usize, y: usize, side: usize) -> [usize; 3] {
-    if 4 * (x + y) / side % 2 == 0 { [230, 120, 30] } else { [20, 60, 200] }
+    if (4 * (x + y) / side).is_multiple_of(2) { [230, 120, 30] } else { [20, 60, 200] }
 }
 
 /// A green disc that darkens outward, on gray.
@@ -32,7 +35,7 @@ fn disc(x: usize, y: usize, side: usize) -> [usize; 3] {
 /// Cells of eight pixels, each with a color of its own.
 fn noise(x: usize, y: usize, _: usize) -> [usize; 3] {
     let cell = (x / 8 * 7919 + y / 8 * 104_729) % 65_521;
-    [cell * 31 >> 3, cell * 57 >> 5, cell * 101 >> 4]
+    [(cell * 31) >> 3, (cell * 57) >> 5, (cell * 101) >> 4]
 }
 
 #[cfg(test)]

@@ -41,9 +41,9 @@ pub enum SourceKind {
 /// What an importer is told besides the files.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImportOptions {
-    /// The network, for formats that store only weights; `None`, as the file says.
+    /// The network, for state dicts, which store only weights.
     pub recipe: Option<Recipe>,
-    /// The class names; `None`, as the file says.
+    /// The class names; `None`, as the file says. Those of Caffe are a file of its own.
     pub classes: Option<Vec<String>>,
 }
 

@@ -27,15 +27,28 @@ impl ModelFile {
         let path = path.as_ref();
         let bytes = container::bytes(path)?;
         log::debug!("{}: loading {} bytes", path.display(), bytes.len());
-        let read = || {
-            let file = File::open(&bytes)?;
-            match file.contents {
-                Contents::Ensemble => ensemble::read(&file).map(Self::Ensemble),
-                Contents::F32 { .. } | Contents::Quantized => {
-                    AnyModel::read(&file).map(|model| Self::Single(Box::new(model)))
-                }
+        Self::from_bytes(&bytes).map_err(|error| error.context(path.display()))
+    }
+
+    /// Reads the bytes of a model file, for [`ModelFile::from_bytes`].
+    ///
+    /// # Errors
+    /// Returns an error if the file does not exist, is not a regular file, or cannot be read.
+    pub fn bytes(path: impl AsRef<Path>) -> Result<Vec<u8>> {
+        container::bytes(path.as_ref())
+    }
+
+    /// Reads a model or an ensemble from the bytes of its file.
+    ///
+    /// # Errors
+    /// Returns an error as [`ModelFile::load`] does.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let file = File::open(bytes)?;
+        match file.contents {
+            Contents::Ensemble => ensemble::read(&file).map(Self::Ensemble),
+            Contents::F32 { .. } | Contents::Quantized => {
+                AnyModel::read(&file).map(|model| Self::Single(Box::new(model)))
             }
-        };
-        read().map_err(|error| error.context(path.display()))
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::net::Recipe;
 use crate::train::metrics::{self, Line};
 use crate::train::origin::is_run;
 use crate::train::watch::OnDivergence;
-use crate::train::{self, Config, Report, RunFolder, Session, StopReason};
+use crate::train::{self, Config, ImageSource, Report, RunFolder, Session, StopReason};
 use crate::{Error, Result};
 
 const RECORD: &str = "result.json";
@@ -143,7 +143,7 @@ pub(super) fn epoch_steps(dataset: &Dataset, recipe: &Recipe) -> usize {
 fn config(settings: &ReproductionSettings, dataset: &Dataset, job: &Job<'_>, is_resumed: bool) -> Config {
     let folder = job.folder.clone();
     Config {
-        source: settings.source.clone(),
+        source: settings.source.clone().map_or(ImageSource::BuiltIn, ImageSource::Path),
         run: match is_resumed {
             true => RunFolder::Resume { folder, accept_changes: false },
             false => RunFolder::New(Some(folder)),

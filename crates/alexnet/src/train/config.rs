@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::checkpoint_writer::Frequency;
+use super::image_source::ImageSource;
 use super::origin::Requests;
 use super::signals::Interrupt;
 use super::watch::{OnDivergence, OnPlateau};
@@ -17,8 +18,8 @@ pub struct Config {
     pub recipe: Recipe,
     /// Images with labels.
     pub dataset: Dataset,
-    /// Where the images are, so that the training can be resumed; `None` for those that are part of the program.
-    pub source: Option<PathBuf>,
+    /// Where the images come from, so that the training can be resumed.
+    pub source: ImageSource,
     /// Options that were given explicitly, so that a resumed run keeps them. The values in effect are below.
     pub requests: Requests,
     /// The run folder.
@@ -74,7 +75,7 @@ impl Config {
         Self {
             recipe,
             dataset,
-            source: None,
+            source: ImageSource::BuiltIn,
             requests: Requests::default(),
             run: RunFolder::New(None),
             init: None,

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`config`], [`report`] | what to train, and the result |
 //! | [`session`] | the training loop of section 5 of the paper |
-//! | [`observer`] | events, and who receives them |
+//! | [`observer`], `event_json` | events, and who receives them; events as JSON |
 //! | [`init`], [`transfer`] | initial weights: random, or a model's |
 //! | `training_images` | the training images, and how they become batches |
 //! | `ranks` | training on several processes |
@@ -13,12 +13,13 @@
 //! | [`journal`] | edits of a running training |
 //! | [`watch`], [`remedy`] | known failures, and what helps |
 //! | [`forecast`] | time, memory and disk space, from the first steps |
-//! | [`run`], [`lock`], [`origin`] | the run folder, its lock, and `run.json` |
+//! | [`run`], [`lock`], [`origin`], `image_source` | the run folder, its lock, and `run.json` |
 //! | [`snapshot`], [`shelf`] | which model is the best, and the files of the best models |
 //! | `run_files`, `disk` | the files that follow the events, and outputs that fail |
 //! | [`log_file`], [`metrics`], [`tally`] | `log.txt` and `metrics.jsonl` |
 //! | [`tensorboard`], [`plots`] | the metrics for TensorBoard, and as images |
 //! | [`signals`] | stopping without losing anything |
+//! | [`unseen`] | which images of a dataset a model was not trained on |
 //! | [`lr_search`] | `alexnet lr-find` |
 //! | [`mod@bench`], [`model_bench`], [`layer_times`] | images per second, of a recipe and of a model; the time of each layer |
 
@@ -27,7 +28,9 @@ pub mod checkpoint;
 pub mod checkpoint_writer;
 pub mod config;
 mod disk;
+mod event_json;
 pub mod forecast;
+mod image_source;
 pub mod init;
 pub mod journal;
 pub mod layer_times;
@@ -55,9 +58,11 @@ pub mod tally;
 pub mod tensorboard;
 mod training_images;
 pub mod transfer;
+pub mod unseen;
 pub mod watch;
 
 pub use config::{Config, RunFolder};
+pub use image_source::ImageSource;
 pub use observer::{Event, Observer};
 pub use ranks::follow;
 pub use report::{Report, StopReason};

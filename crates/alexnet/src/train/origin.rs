@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::image_source::ImageSource;
 use crate::error::{Kind, shell};
 use crate::files::json;
 use crate::model::layout;
@@ -16,9 +17,9 @@ use crate::{Error, Result};
 pub struct Origin {
     /// Version of this file.
     pub format_version: u32,
-    /// The images; `None` for those that are part of the program.
-    #[serde(with = "json::path::optional", default)]
-    pub source: Option<PathBuf>,
+    /// The images.
+    #[serde(default)]
+    pub source: ImageSource,
     /// The seed of all random numbers.
     pub seed: u64,
     /// The model that it started from, if any.
@@ -217,7 +218,13 @@ mod tests {
     use crate::random::name_key;
 
     pub(crate) fn origin() -> Origin {
-        Origin { format_version: 1, source: None, seed: 0, init: None, requests: Requests::default() }
+        Origin {
+            format_version: 1,
+            source: ImageSource::BuiltIn,
+            seed: 0,
+            init: None,
+            requests: Requests::default(),
+        }
     }
 
     #[test]
@@ -254,7 +261,7 @@ mod tests {
         std::fs::write(folder.path().join(Origin::FILE), text).unwrap();
         let read = Origin::read(folder.path()).unwrap();
         let requests = Requests { micro_batch: Some(9), ..Requests::default() };
-        assert_eq!(read, Origin { source: Some("/data".into()), seed: 7, requests, ..origin() });
+        assert_eq!(read, Origin { source: ImageSource::Path("/data".into()), seed: 7, requests, ..origin() });
     }
 
     #[test]

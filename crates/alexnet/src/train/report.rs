@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 use super::forecast::Forecast;
 use super::schedule::End;
 use super::snapshot::Snapshot;
@@ -39,6 +41,27 @@ pub struct Report {
 }
 
 impl Report {
+    /// The report as a JSON object, as `alexnet train --json` prints it; results are null without validation images.
+    pub fn json(&self) -> Value {
+        let found = self.evaluation.as_ref();
+        json!({
+            "run": self.run.display().to_string(),
+            "epochs": self.epochs,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "top1": found.map(|found| found.top1_share()),
+            "top5": found.map(|found| found.top5_share()),
+            "loss": found.map(|found| found.loss),
+            "images": found.map(|found| found.images),
+            "best": self.best.as_ref().map(best),
+            "skipped": self.skipped,
+            "interrupted": self.signal(),
+            "forecast": self.forecast,
+            "advice": self.advice,
+            "sent": self.sent,
+        })
+    }
+
     /// The signal that ended the training before its final evaluation, if one did.
     pub fn signal(&self) -> Option<u8> {
         match self.stop_reason {
@@ -63,4 +86,30 @@ pub enum StopReason {
     Observer,
     /// Only a forecast was wanted.
     Forecast,
+}
+
+impl StopReason {
+    /// The name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Schedule(_) => "schedule",
+            Self::StepLimit => "step-limit",
+            Self::Signal(_) => "signal",
+            Self::Observer => "observer",
+            Self::Forecast => "forecast",
+        }
+    }
+}
+
+/// The best model: its epoch and validation results.
+fn best(best: &Snapshot) -> Value {
+    let found = best.evaluation.as_ref();
+    json!({
+        "epoch": best.epoch,
+        "step": best.step,
+        "images": found.map(|found| found.images),
+        "top1": found.map(|found| found.top1_share()),
+        "top5": found.map(|found| found.top5_share()),
+        "loss": found.map(|found| found.loss),
+    })
 }

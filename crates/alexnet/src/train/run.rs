@@ -207,11 +207,18 @@ fn write(path: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::image_source::ImageSource;
     use crate::train::lock::is_in_use;
     use crate::train::origin::Requests;
 
     fn origin() -> Origin {
-        Origin { format_version: 1, source: None, seed: 0, init: None, requests: Requests::default() }
+        Origin {
+            format_version: 1,
+            source: ImageSource::BuiltIn,
+            seed: 0,
+            init: None,
+            requests: Requests::default(),
+        }
     }
 
     fn create(folder: &Path, exist_ok: bool) -> Result<Run> {

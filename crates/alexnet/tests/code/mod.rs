@@ -40,12 +40,13 @@ impl File {
 }
 
 /// The crates whose sources are checked: names in paths, and folders of the workspace.
-const CRATES: [(&str, &str); 5] = [
+const CRATES: [(&str, &str); 6] = [
     ("alexnet_kernels", "crates/kernels/src"),
     ("alexnet_images", "crates/images/src"),
     ("alexnet", "crates/alexnet/src"),
     ("alexnet_mpi", "crates/mpi/src"),
     ("cli", "crates/cli/src"),
+    ("python", "python/src"),
 ];
 
 /// The folder that holds the workspace.

@@ -12,11 +12,14 @@ use alexnet::interop::Format;
 #[command(after_help = "Examples:\n  alexnet import alexnet-owt-7be5be79.pth imagenet.safetensors\n  \
                         alexnet import weights.pth pets.safetensors --classes pets.txt --verify photos/\n  \
                         alexnet import paper.safetensors model.safetensors --recipe paper\n  \
+                        alexnet import network.onnx model.safetensors\n  \
+                        alexnet import deploy.prototxt bvlc_alexnet.caffemodel mean.binaryproto synset_words.txt model.safetensors\n  \
                         alexnet train pets/ --init imagenet.safetensors     # the same network for other classes\n\n\
                         Python compares the logits with those of the program that wrote the files, if it is installed with\n\
                         that program; ALEXNET_PYTHON=/path/to/python3 names an interpreter, ALEXNET_PYTHON= none.")]
 pub(crate) struct ImportArgs {
-    /// The files of a network: a state dict of PyTorch (.pth, .safetensors), recognized by its content
+    /// The files of a network: a state dict of PyTorch (.pth, .safetensors) or an ONNX model, recognized by their content, or
+    /// the .prototxt, .caffemodel, .binaryproto and class names (.txt) of Caffe
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// The model to write
@@ -40,7 +43,9 @@ pub(crate) struct ImportArgs {
 /// `alexnet export`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  alexnet export runs/pets pets.safetensors    # torchvision's names, or those of the layers"
+    after_help = "Examples:\n  alexnet export runs/pets pets.safetensors    # torchvision's names, or those of the layers\n  \
+                  alexnet export runs/pets pets.onnx           # logits of preprocessed crops\n  \
+                  alexnet export runs/pets pets-caffe          # a folder with deploy.prototxt and weights.caffemodel"
 )]
 pub(crate) struct ExportArgs {
     /// A model file or a run folder
@@ -59,12 +64,18 @@ pub(crate) struct ExportArgs {
 pub(crate) enum To {
     /// A state dict of PyTorch, in a safetensors file
     Torch,
+    /// ONNX
+    Onnx,
+    /// A folder with the files of Caffe
+    Caffe,
 }
 
 impl From<To> for Format {
     fn from(to: To) -> Self {
         match to {
             To::Torch => Self::Torch,
+            To::Onnx => Self::Onnx,
+            To::Caffe => Self::Caffe,
         }
     }
 }

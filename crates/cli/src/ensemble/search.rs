@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::source::Source;
-use crate::eval::choice::{Choice, choose};
 use crate::output::Output;
 use crate::ui::Progress;
 use alexnet::data::pack::SquaresUser;
@@ -12,6 +11,7 @@ use alexnet::eval::mixture::{MIN_IMAGES, WeightSearch, predict, search_weights};
 use alexnet::eval::{Predictor, PredictorOptions};
 use alexnet::model::WeightChoice;
 use alexnet::train::signals::Interrupt;
+use alexnet::train::unseen::{Choice, choose};
 use alexnet::{Error, Result};
 
 /// Views per call.

@@ -2,12 +2,10 @@
 //! another model.
 
 mod calibration;
-pub(crate) mod choice;
 mod classes;
 mod comparison;
 mod measure;
 mod models;
-mod notes;
 mod report;
 mod views;
 
@@ -20,10 +18,10 @@ use super::output::Output;
 use alexnet::data::pack::SquaresUser;
 use alexnet::data::{Dataset, Preprocess, Split};
 use alexnet::eval::export::Export;
-use alexnet::eval::{Analysis, ImageResults, Keep, Predictor, model_path};
+use alexnet::eval::{Analysis, ImageResults, Keep, Predictor, model_path, notes};
+use alexnet::train::unseen::{Choice, choose};
 use alexnet::{Error, Result};
 use calibration::Scaling;
-use choice::{Choice, choose};
 use comparison::Comparison;
 use measure::Measure;
 use models::Models;

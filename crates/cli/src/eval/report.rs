@@ -6,7 +6,6 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::calibration::{self, Scaling};
-use super::choice::Seen;
 use super::classes;
 use super::comparison::Comparison;
 use super::views::describe;
@@ -16,6 +15,7 @@ use alexnet::eval::export::FILES;
 use alexnet::eval::{Analysis, Evaluation, LoadedModel, Predictor};
 use alexnet::format::grouped;
 use alexnet::model::WeightPrecision;
+use alexnet::train::unseen::Seen;
 
 /// Most skipped images that the text lists; the JSON lists all.
 const LISTED: usize = 20;
@@ -44,7 +44,7 @@ impl Report<'_> {
             "models": models,
             "data": self.data.origin,
             "split": self.split,
-            "trained_on_data": self.seen.json(),
+            "trained_on_data": self.seen.was_trained_on(),
             "images": total.images,
             "views": self.views,
             "half": self.half,

@@ -83,7 +83,7 @@ fn compare(peer: Option<&PeerScript>, model: &Model) -> Result<PeerOutcome> {
 fn check(outcome: &PeerOutcome, args: &ImportArgs) -> Result<()> {
     match outcome {
         PeerOutcome::Compared(PeerDifference { program, relative_rms, .. })
-            if !(*relative_rms < TOLERANCE) =>
+            if relative_rms.is_nan() || *relative_rms >= TOLERANCE =>
         {
             let file = shell(&args.files[0]);
             Err(Error::model(format!(

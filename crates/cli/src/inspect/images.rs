@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::args::inspect::SampleArgs;
 use crate::eval::check_squares;
-use crate::eval::choice::{Choice, choose as choose_split};
 use crate::output::Output;
 use alexnet::data::{Dataset, Skip, Split};
 use alexnet::error::Kind;
@@ -14,6 +13,7 @@ use alexnet::eval::Predictor;
 use alexnet::eval::classify::images;
 use alexnet::format::{counted, grouped};
 use alexnet::inspect::predictions::{ChosenImage, choose, open};
+use alexnet::train::unseen::{Choice, choose as choose_split};
 use alexnet::{Error, Result};
 
 /// Images, and where they are from.

@@ -69,7 +69,7 @@ fn from_journal(args: &FromJournalArgs, out: &mut Output) -> CommandResult {
     let origin = Origin::read(run)?;
     let mut recipe = run_recipe(run)?;
     recipe.edits = Journal::edits(&recipe, &Journal::read(run)?);
-    let source = origin.source.map_or("SRC".into(), shell);
+    let source = origin.source.path().map_or("SRC".into(), shell);
     let command = format!("alexnet train {source} --recipe FILE --seed {}", origin.seed);
     let toml = recipe.to_toml();
     out.result(

@@ -6,12 +6,12 @@ mod progress;
 use std::path::PathBuf;
 
 use super::args::reproduce::{ReproduceArgs, Selected};
-use super::classes;
 use super::command_line::command_line;
 use super::exit::CommandResult;
 use super::output::Output;
 use super::settings::{self, Shorthand};
 use alexnet::data::Dataset;
+use alexnet::data::check::{introduce, several_classes};
 use alexnet::net::{Recipe, RecipeUse};
 use alexnet::reproduce::{
     Experiment, ExperimentPlan, RateSearch, ReproductionSettings, Selection, reproduce,
@@ -60,7 +60,8 @@ fn settings(args: &ReproduceArgs, out: &Output) -> Result<ReproductionSettings> 
     settings::apply(&mut recipe, &args.set, shorthands.as_slice(), RecipeUse::Training, out)?;
     let rates = rates(args, &selection)?;
     let dataset = Dataset::open(&args.source)?;
-    classes::introduce(&dataset, false, out)?;
+    introduce(&dataset)?.iter().for_each(|text| out.note(text));
+    several_classes(&dataset)?;
     let threads = args.machine.threads();
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("reproduce").join(&recipe.name));
     Ok(ReproductionSettings {

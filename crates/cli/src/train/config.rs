@@ -1,6 +1,6 @@
 //! The arguments of `alexnet train` as the configuration of a training.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -12,8 +12,9 @@ use crate::cluster::Cluster;
 use crate::command_line::command_line;
 use crate::output::Output;
 use crate::recipe::run_recipe;
+use crate::settings;
 use crate::settings::Shorthand;
-use crate::{classes, settings};
+use alexnet::data::check::{introduce, several_classes};
 use alexnet::data::{Dataset, embedded};
 use alexnet::error::shell;
 use alexnet::eval::model_path;
@@ -23,7 +24,7 @@ use alexnet::train::checkpoint_writer::Frequency;
 use alexnet::train::origin::{Origin, Requests, is_run};
 use alexnet::train::signals::Interrupt;
 use alexnet::train::watch::{OnDivergence, OnPlateau};
-use alexnet::train::{Config, RunFolder};
+use alexnet::train::{Config, ImageSource, RunFolder};
 use alexnet::{Error, Result};
 
 /// Minutes between two checkpoints by default.
@@ -43,15 +44,18 @@ pub(super) fn of(args: &TrainArgs, cluster: &Cluster, out: &Output) -> Result<Co
     let mut requests = requests(args, asked, origin.as_ref().map(|origin| &origin.requests));
     let job = job::of(&mut requests, cluster)?;
     let dataset = match &source {
-        Some(source) => Dataset::open(source)?,
-        None => embedded::fashion_mnist()?,
+        ImageSource::Path(source) => Dataset::open(source)?,
+        ImageSource::BuiltIn | ImageSource::Memory => embedded::fashion_mnist()?,
     };
     settings::check_training(args, resumed.is_some(), &recipe, &dataset, out)?;
     if let Some(run) = resumed {
         out.note(&format!("resuming {}", run.display()));
     }
     // A run with one class was allowed to have one when it started.
-    classes::introduce(&dataset, args.allow_one_class || resumed.is_some(), out)?;
+    introduce(&dataset)?.iter().for_each(|text| out.note(text));
+    if !args.allow_one_class && resumed.is_none() {
+        several_classes(&dataset)?;
+    }
     let threads = requests.threads.unwrap_or_else(|| cluster.threads(args.machine.threads()));
     let minutes = Duration::from_secs_f64(60.0 * requests.checkpoint_minutes.unwrap_or(CHECKPOINT_MINUTES));
     let on_divergence = action::<DivergenceAction>(requests.on_divergence.as_deref(), "on_divergence")?;
@@ -83,16 +87,21 @@ fn resumed_run(args: &TrainArgs) -> Option<&Path> {
 }
 
 /// Where the images are: as given, or where the resumed run had them.
-fn source(args: &TrainArgs, origin: Option<&Origin>) -> Result<Option<PathBuf>> {
+fn source(args: &TrainArgs, origin: Option<&Origin>) -> Result<ImageSource> {
     let (None, Some(Origin { source, .. }), Some(run)) = (&args.source, origin, &args.resume) else {
-        return Ok(args.source.clone());
+        return Ok(args.source.clone().map_or(ImageSource::BuiltIn, ImageSource::Path));
     };
     match source {
-        Some(source) if !source.exists() => {
+        ImageSource::Path(source) if !source.exists() => {
             Err(Error::data(format!("{}: the images of this run do not exist any more", source.display()))
                 .help(format!("if they have moved: `alexnet train NEW/PATH --resume {}`", shell(run))))
         }
-        source => Ok(source.clone()),
+        ImageSource::Memory => Err(Error::data(format!(
+            "{}: the images of this run were arrays in memory, which its folder does not contain",
+            run.display()
+        ))
+        .help("resume it where they are, in Python: `alexnet.train(dataset, resume=RUN)`")),
+        ImageSource::Path(_) | ImageSource::BuiltIn => Ok(source.clone()),
     }
 }
 

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use serde_json::{Value, json};
 
 use crate::output::Output;
-use alexnet::train::observer::{Event, Level, Observer, Phase};
-use alexnet::train::{Report, StopReason};
+use alexnet::train::Report;
+use alexnet::train::observer::{Event, Observer};
 
 /// Prints every event as a JSON object on a line of its own.
 #[derive(Debug)]
@@ -22,113 +22,15 @@ impl<'a> EventLines<'a> {
 
 impl Observer for EventLines<'_> {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
-        if let Some(value) = json(event) {
-            // Training continues if nobody reads its events; the result is printed last and reports a failure.
-            let _ = self.out.json(&value);
-        }
+        // Training continues if nobody reads its events; the result is printed last and reports a failure.
+        let _ = self.out.json(&event.json());
         ControlFlow::Continue(())
     }
 }
 
 /// The last line: what `--json` prints.
 pub(super) fn result(report: &Report) -> Value {
-    let mut value = crate::report::json(report);
+    let mut value = report.json();
     value["event"] = json!("result");
     value
-}
-
-/// An event as JSON; `None` for events that this version does not know.
-fn json(event: &Event<'_>) -> Option<Value> {
-    Some(match event {
-        Event::Started(started) => json!({
-            "event": "started",
-            "run": started.run.display().to_string(),
-            "recipe": started.recipe.name,
-            "epochs": started.epochs,
-            "epoch_steps": started.epoch_steps,
-            "resumed_at": started.resumed_at,
-        }),
-        Event::PhaseStarted(start) => {
-            let epoch = match start.phase {
-                Phase::Epoch { epoch, .. } => Some(epoch),
-                _ => None,
-            };
-            json!({
-                "event": "phase_started",
-                "phase": start.phase.to_string(),
-                "epoch": epoch,
-                "total": start.total,
-                "done": start.done,
-                "unit": start.phase.unit(),
-            })
-        }
-        Event::PhaseAdvanced(advance) => json!({ "event": "phase_advanced", "done": advance.done }),
-        Event::PhaseEnded => json!({ "event": "phase_ended" }),
-        Event::Step(step) => json!({
-            "event": "step",
-            "step": step.step,
-            "epoch": step.epoch,
-            "images": step.images,
-            "loss": step.loss,
-            "correct": step.correct,
-            "lr": shortest(&step.lr),
-        }),
-        Event::Metrics(line) => tagged("metrics", line),
-        Event::Validated(validated) => {
-            let found = validated.evaluation;
-            json!({
-                "event": "validated",
-                "epoch": validated.epoch,
-                "step": validated.step,
-                "images": found.images,
-                "top1": found.top1_share(),
-                "top5": found.top5_share(),
-                "loss": found.loss,
-            })
-        }
-        Event::Checkpoint(checkpoint) => json!({ "event": "checkpoint", "step": checkpoint.step }),
-        Event::Edited(entry) => tagged("edited", entry),
-        Event::RolledBack(back) => {
-            json!({ "event": "rolled_back", "from": back.from, "to": back.to, "lr": shortest(&back.lr) })
-        }
-        Event::Advice(advice) => tagged("advice", advice),
-        Event::Skipped(skipped) => json!({ "event": "skipped", "images": skipped }),
-        Event::Message(message) => {
-            let level = match message.level {
-                Level::Info => "info",
-                Level::Note => "note",
-                Level::Warning => "warning",
-            };
-            json!({ "event": "message", "level": level, "text": message.text })
-        }
-        Event::Ended(ended) => {
-            json!({ "event": "ended", "reason": reason(ended.reason), "steps": ended.steps })
-        }
-        // The enum may grow.
-        _ => return None,
-    })
-}
-
-/// A value as JSON by way of its text, which has the shortest decimals of single-precision numbers: 0.1, not
-/// 0.10000000149.
-fn shortest(value: &impl serde::Serialize) -> Value {
-    let text = serde_json::to_string(value).expect("numbers and strings are JSON");
-    serde_json::from_str(&text).expect("what was just written is JSON")
-}
-
-/// A value that is an object in JSON, with the event's name.
-fn tagged(event: &str, value: &impl serde::Serialize) -> Value {
-    let mut value = shortest(value);
-    value["event"] = json!(event);
-    value
-}
-
-fn reason(reason: StopReason) -> &'static str {
-    match reason {
-        StopReason::Schedule(_) => "schedule",
-        StopReason::StepLimit => "step-limit",
-        StopReason::Signal(_) => "signal",
-        StopReason::Observer => "observer",
-        StopReason::Forecast => "forecast",
-    }
 }

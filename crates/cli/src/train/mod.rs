@@ -32,7 +32,7 @@ pub(crate) fn run(args: &TrainArgs, cluster: &Cluster, out: &mut Output) -> Comm
         trained
     } else {
         let trained = session.run()?;
-        out.result(|| report::text(&trained), || report::json(&trained))?;
+        out.result(|| report::text(&trained), || trained.json())?;
         trained
     };
     Ok(report::exit_code(&trained))

@@ -277,6 +277,10 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["benchmark", "speed", "profile"], "use `alexnet bench`"),
     (&["models", "list", "recipes", "config"], "use `alexnet recipe list`"),
     (&["check", "fix", "pack", "prepare"], "use `alexnet data check SRC`, `fix`, or `pack`"),
+    (
+        &["convert", "load", "from-torch", "from-pytorch"],
+        "use `alexnet import FILE OUT`, or `alexnet export MODEL OUT`",
+    ),
     (&["version"], "use `alexnet --version`"),
 ];
 

@@ -61,7 +61,7 @@ fn weights_of_pytorch_classify_ones_own_photos_after_three_commands() {
     let (out, err) = import(&[&file("narrow.pth"), &model, "--recipe", &place.recipe], 0);
     for expected in [
         "from     PyTorch state dict: ",
-        "network  narrow-torchvision, 8,",
+        "network  narrow-torchvision, 5,605 ",
         "parameters, 5 classes",
         "golden   4 made by this program",
         "checked  not compared with the program that wrote the files: ALEXNET_PYTHON is empty; ",
@@ -120,7 +120,7 @@ fn settings_change_what_is_assumed() {
     let place = Place::new();
     let (model, args) =
         (place.path("m.safetensors"), ["--recipe", &place.recipe, "--set", "input.mean.fixed=[1, 2, 3]"]);
-    import(&[&[&file("narrow.pth"), &model], &args[..]].concat(), 0);
+    import(&[&[&file("narrow.pth")[..], &model], &args[..]].concat(), 0);
     assert_eq!(Model::load(&model).unwrap().preprocess.mean, [1.0, 2.0, 3.0]);
     let (_, err) = import(&[&file("narrow.pth"), &model, "--set", "input.crop=3"], 2);
     assert!(err.contains("missing `--recipe NAME|FILE`"), "{err}");

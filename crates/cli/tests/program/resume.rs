@@ -61,3 +61,23 @@ fn an_interrupted_start_is_started_again() {
     run(&[&job[..], &["--resume-or-start", &to]].concat(), 0);
     assert!(Path::new(&to).join("last.safetensors").exists());
 }
+
+#[test]
+fn a_run_on_arrays_is_resumed_where_they_are() {
+    let place = Colors::new(10);
+    let to = place.path("run");
+    let job =
+        ["train", &place.data, "--recipe", &place.recipe, "--set", "optimizer.rate=1e-5", "--steps", "2"];
+    run(&[&job[..], &["--run", &to]].concat(), 0);
+    let origin = Path::new(&to).join("run.json");
+    let mut value: serde_json::Value = serde_json::from_slice(&std::fs::read(&origin).unwrap()).unwrap();
+    value["source"] = serde_json::json!({ "memory": true });
+    std::fs::write(&origin, value.to_string()).unwrap();
+    let (_, err) = run(&["train", "--resume", &to, "--steps", "4"], 3);
+    assert!(
+        err.contains("were arrays in memory") && err.contains("alexnet.train(dataset, resume=RUN)"),
+        "{err}"
+    );
+    // The same images may be named.
+    run(&["train", &place.data, "--resume", &to, "--steps", "4"], 0);
+}

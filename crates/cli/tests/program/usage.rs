@@ -7,7 +7,7 @@ use assert_cmd::cargo::cargo_bin;
 use crate::support::{Colors, run, text};
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 23] = [
     &["demo"],
     &["recipe", "list"],
     &["recipe", "show"],

@@ -6,12 +6,15 @@
 //! | `probe` | inspects one image |
 //! | `fingerprint`, `duplicates` | finds duplicate and near-duplicate images |
 //! | `classes` | names and sizes of the classes |
+//! | `introduction` | the summary before training |
 
 mod classes;
 mod diagnosis;
 mod duplicates;
 mod fingerprint;
+mod introduction;
 mod probe;
 
 pub use classes::{AlikeNames, alike, every_class_decodes};
 pub use diagnosis::{Diagnosis, KindSummary, SplitSize, check};
+pub use introduction::{introduce, several_classes};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::catalog::{Item, Location};
 use super::dataset::Dataset;
-use super::raw::{RawImages, not_used};
+use super::raw::{PixelOrder, RawImages, not_used};
 use super::split::Split;
 use super::store::Store;
 use super::text::Text;
@@ -96,7 +96,8 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
 }
 
 fn split(name: &str, folder: &Path, files: &[&str], labels: usize, classes: usize) -> Result<Split> {
-    let mut images = RawImages { width: 32, height: 32, color: true, prefix: labels, bytes: Vec::new() };
+    let order = PixelOrder::Planes;
+    let mut images = RawImages { width: 32, height: 32, order, prefix: labels, bytes: Vec::new() };
     let mut items = Vec::new();
     for file in files {
         let path = folder.join(file);

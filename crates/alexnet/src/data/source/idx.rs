@@ -9,7 +9,7 @@ use flate2::read::MultiGzDecoder;
 use super::catalog::{Item, Location};
 use super::dataset::Dataset;
 use super::labels::{ClassList, Labels};
-use super::raw::{RawImages, not_used};
+use super::raw::{PixelOrder, RawImages, not_used};
 use super::split::Split;
 use super::store::Store;
 use crate::{Error, Result};
@@ -143,7 +143,7 @@ fn split(name: &str, files: &str, images: Vec<u8>, labels: &[u8]) -> Result<Spli
     };
     let items: Vec<Item> = (0..count).map(item).collect();
     let pixels = images[16..].to_vec();
-    let images = RawImages { width, height, color: false, prefix: 0, bytes: pixels };
+    let images = RawImages { width, height, order: PixelOrder::Gray, prefix: 0, bytes: pixels };
     Ok(Split::new(name, items, Arc::new(Store::Raw(images))))
 }
 

@@ -16,10 +16,12 @@
 //! | `ilsvrc` | ImageNet's challenges as distributed |
 //! | `packed` | packed squares |
 //! | `cifar`, `idx`, `raw` | raw pixels: CIFAR, MNIST and similar sets |
+//! | `arrays` | pixels in memory |
 //! | `labels`, `class_order` | classes by number or name, and their order |
 //! | `archive`, `index` | contents of tars, and a cache of them |
 
 mod archive;
+mod arrays;
 mod catalog;
 mod cifar;
 mod class_order;
@@ -54,6 +56,7 @@ mod text;
 mod tree;
 mod webdataset;
 
+pub use arrays::{ImageArray, PixelValues};
 pub use dataset::Dataset;
 pub(crate) use folder::images_in;
 pub(crate) use idx::{FASHION_CLASSES, from_bytes as idx_from_bytes};

@@ -1,4 +1,4 @@
-//! Raw pixels in one block: CIFAR and IDX files.
+//! Raw pixels in one block: CIFAR and IDX files, arrays.
 
 use std::path::Path;
 
@@ -6,13 +6,23 @@ use super::naming;
 use crate::data::Image;
 use crate::data::wording::first_few;
 
+/// How the values of an image are ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PixelOrder {
+    /// One plane of gray.
+    Gray,
+    /// Three planes: red, green and blue.
+    Planes,
+    /// Red, green and blue of each pixel.
+    Interleaved,
+}
+
 /// Images of one size in one block.
 #[derive(Debug)]
 pub(super) struct RawImages {
     pub width: usize,
     pub height: usize,
-    /// Whether each image is three planes, red, green and blue, instead of one of gray.
-    pub color: bool,
+    pub order: PixelOrder,
     /// The number of bytes before each image that are not pixels.
     pub prefix: usize,
     pub bytes: Vec<u8>,
@@ -21,15 +31,20 @@ pub(super) struct RawImages {
 impl RawImages {
     /// The number of bytes from one image to the next.
     pub(super) fn record(&self) -> usize {
-        self.prefix + self.width * self.height * if self.color { 3 } else { 1 }
+        let channels = match self.order {
+            PixelOrder::Gray => 1,
+            PixelOrder::Planes | PixelOrder::Interleaved => 3,
+        };
+        self.prefix + self.width * self.height * channels
     }
 
     pub(super) fn image(&self, index: usize) -> Image {
         let record = &self.bytes[index * self.record()..][..self.record()];
         let pixels = &record[self.prefix..];
-        match self.color {
-            true => Image::from_planes(self.width, self.height, pixels),
-            false => Image::from_gray(self.width, self.height, pixels),
+        match self.order {
+            PixelOrder::Gray => Image::from_gray(self.width, self.height, pixels),
+            PixelOrder::Planes => Image::from_planes(self.width, self.height, pixels),
+            PixelOrder::Interleaved => Image::new(self.width, self.height, pixels.to_vec()),
         }
     }
 }

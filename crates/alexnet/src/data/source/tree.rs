@@ -19,7 +19,7 @@ use crate::{Error, Result};
 const LAYOUT: &str = "one folder of images for each class: cats/1.jpg, cats/2.jpg, dogs/1.jpg";
 
 /// One image in this many is held out for validation if there are no splits.
-const HELD_OUT: usize = 10;
+pub(super) const HELD_OUT: usize = 10;
 
 /// Builds a data set from class folders, with or without split folders above them.
 pub(super) fn dataset(
@@ -102,19 +102,24 @@ pub(super) fn held_out_dataset(
     origin: String,
     mut notes: Vec<String>,
 ) -> Dataset {
-    let held = held_out(&all, names.len());
-    let part = |val: bool| -> Vec<Item> {
-        all.iter().zip(&held).filter(|(_, held)| **held == val).map(|(item, _)| item.clone()).collect()
-    };
-    let (train, val) = (part(false), part(true));
+    let splits = held_out_splits(names.len(), all, store);
+    let [_, val, all] = &splits;
     notes.push(format!(
         "no train/ and val/ folders: {} of {} images are held out for validation, one in {HELD_OUT} of each class",
         val.len(),
         all.len()
     ));
-    let splits = [("train", train), ("val", val), ("all", all)];
-    let splits = splits.into_iter().map(|(name, items)| Split::new(name, items, Arc::clone(store))).collect();
-    Dataset { classes: names, splits, origin, notes }
+    Dataset { classes: names, splits: splits.into(), origin, notes }
+}
+
+/// Divides the images of a set without its own splits: the splits `train`, `val`, and `all`.
+pub(super) fn held_out_splits(classes: usize, all: Vec<Item>, store: &Arc<Store>) -> [Split; 3] {
+    let held = held_out(&all, classes);
+    let part = |val: bool| -> Vec<Item> {
+        all.iter().zip(&held).filter(|(_, held)| **held == val).map(|(item, _)| item.clone()).collect()
+    };
+    [("train", part(false)), ("val", part(true)), ("all", all)]
+        .map(|(name, items)| Split::new(name, items, Arc::clone(store)))
 }
 
 fn in_splits(

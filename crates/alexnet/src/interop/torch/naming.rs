@@ -152,13 +152,13 @@ pub(super) fn recipes_with(shapes: &dyn Fn(&str) -> Option<Vec<usize>>) -> Vec<&
 
 /// The error if a state dict with names of a recipe comes without one.
 pub(super) fn recipe_needed(fitting: &[&str], names: &str) -> Error {
-    match fitting.first() {
-        Some(first) => Error::usage(format!(
-            "the names and shapes of the tensors are those of the recipes {}, which compute differently",
+    match fitting {
+        [first, ..] => Error::usage(format!(
+            "the tensors fit a recipe ({}), but their names and shapes do not say what is computed between them",
             fitting.join(", ")
         ))
-        .help(format!("add the one that the network was trained with, such as `--recipe {first}`")),
-        None => Error::model(format!(
+        .help(format!("add the recipe that the network was trained with, such as `--recipe {first}`")),
+        [] => Error::model(format!(
             "the tensors are neither those of torchvision's AlexNet (`features.0.weight`, ..., `classifier.6.bias`) nor those \
              of a built-in recipe (`conv1.weight`, ..., `fc8.bias`): {names}"
         ))

@@ -5,10 +5,6 @@ use std::collections::BTreeSet;
 use super::state_dict::listed;
 use crate::Error;
 
-/// How to save a state dict.
-pub(super) const SAVE_STATE_DICT: &str =
-    "in Python: `torch.save(model.state_dict(), \"weights.pth\")`, then import weights.pth";
-
 /// The error for a pickle that names these functions and classes.
 pub(super) fn explain(refused: &BTreeSet<String>) -> Error {
     let names = listed(refused.iter().map(String::as_str));

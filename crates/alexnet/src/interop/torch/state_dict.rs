@@ -7,6 +7,10 @@ use super::refusals;
 use super::storages::{Storages, StoredTensor};
 use crate::{Error, Result};
 
+/// How to save a state dict.
+const SAVE_STATE_DICT: &str =
+    "in Python: `torch.save(model.state_dict(), \"weights.pth\")`, then import weights.pth";
+
 /// Named tensors, and where in the file they are.
 #[derive(Debug, Default)]
 pub(super) struct StateDict<'a> {
@@ -60,8 +64,7 @@ impl<'a> StateDict<'a> {
             }
         }
         if found.tensors.is_empty() {
-            return Err(Error::model("the file has no tensors, expected a state dict")
-                .help(refusals::SAVE_STATE_DICT));
+            return Err(Error::model("the file has no tensors, expected a state dict").help(SAVE_STATE_DICT));
         }
         if !others.is_empty() {
             found.notes.push(format!("not used, because they are no tensors: {}", listed(others)));
@@ -94,7 +97,7 @@ fn entries<'a>(pickle: &Pickle<'a>, id: ValueId) -> Result<BTreeMap<&'a str, Val
             Ok(pairs.iter().filter_map(|(key, value)| Some((text(pickle, *key)?, *value))).collect())
         }
         other => Err(Error::model(format!("the file has {}, expected a state dict", other.kind()))
-            .help(refusals::SAVE_STATE_DICT)),
+            .help(SAVE_STATE_DICT)),
     }
 }
 

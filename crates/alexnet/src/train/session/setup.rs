@@ -167,7 +167,7 @@ fn origin(config: &Config) -> Origin {
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
     Origin {
         format_version: Origin::FORMAT_VERSION,
-        source: config.source.as_ref().map(absolute),
+        source: config.source.absolute(),
         seed: config.seed,
         init: config.init.as_ref().map(absolute),
         requests: config.requests.clone(),
@@ -180,7 +180,7 @@ fn update_origin(config: &Config, before: &Origin, reporter: &mut Reporter<'_>) 
     if let Some(difference) = before.requests.difference(&now.requests) {
         reporter.info(&format!("changed options: {difference}"));
     }
-    if let (true, Some(source)) = (now.source != before.source, &now.source) {
+    if let (true, Some(source)) = (now.source != before.source, now.source.path()) {
         reporter.info(&format!("the images are now in {}", source.display()));
     }
     reporter.run.set_origin(&now)

@@ -1,39 +1,36 @@
 //! The nodes of a layer.
 
-use alexnet_kernels::geometry::{ConvGeometry, Maps, PoolGeometry, Window};
+use alexnet_kernels::geometry::{ConvGeometry, PoolGeometry};
 
-use super::graph::{Current, Form, GraphWriter, integer, integers};
+use super::graph::{Current, Form, GraphWriter, integer};
+use super::parameters::{Parameters, window};
 use super::{local, norm};
 use crate::interop::onnx::proto::AttributeProto;
 use crate::net::{Activation, DropoutScale, Layer, Operation, PoolKind};
 
-/// The tensors with a layer's weights and biases.
-#[derive(Clone, Debug)]
-pub(super) struct Parameters {
-    pub(super) weights: String,
-    pub(super) biases: String,
-}
-
-impl Parameters {
-    /// Adds the parameters of a layer in f32, under its own names.
-    pub(super) fn add(graph: &mut GraphWriter, layer: &Layer, weights: &[f32], biases: &[f32]) -> Self {
-        let names = Self { weights: layer.weight_name(), biases: layer.bias_name() };
-        let [weight_shape, bias_shape] = match &layer.operation {
-            Operation::Local(g, _) => local::shapes(g),
-            Operation::Conv(..)
-            | Operation::Fc(..)
-            | Operation::Pool(..)
-            | Operation::Lrn(_)
-            | Operation::MapNorm(_)
-            | Operation::Activation(_)
-            | Operation::Dropout { .. } => {
-                layer.parameter_shapes().map_or_else(Default::default, |(weights, biases)| [weights, biases])
-            }
-        };
-        graph.floats(&names.weights, &weight_shape, weights);
-        graph.floats(&names.biases, &bias_shape, biases);
-        names
-    }
+/// Adds the parameters of a layer in f32, under its own names.
+pub(super) fn add_parameters(
+    graph: &mut GraphWriter,
+    layer: &Layer,
+    weights: &[f32],
+    biases: &[f32],
+) -> Parameters {
+    let names = Parameters { weights: layer.weight_name(), biases: layer.bias_name() };
+    let [weight_shape, bias_shape] = match &layer.operation {
+        Operation::Local(g, _) => local::shapes(g),
+        Operation::Conv(..)
+        | Operation::Fc(..)
+        | Operation::Pool(..)
+        | Operation::Lrn(_)
+        | Operation::MapNorm(_)
+        | Operation::Activation(_)
+        | Operation::Dropout { .. } => {
+            layer.parameter_shapes().map_or_else(Default::default, |(weights, biases)| [weights, biases])
+        }
+    };
+    graph.floats(&names.weights, &weight_shape, weights);
+    graph.floats(&names.biases, &bias_shape, biases);
+    names
 }
 
 /// Adds the nodes of a layer that reads `current`, and returns what the next layer reads: the tensor `output`, or the same if there is
@@ -119,18 +116,4 @@ fn pooling(kind: PoolKind, g: &PoolGeometry) -> (&'static str, Vec<AttributeProt
             ("AveragePool", attributes)
         }
     }
-}
-
-/// The attributes of a sliding window. What a last, partial window lacks is padding.
-pub(super) fn window(window: &Window, input: Maps, output: Maps) -> Vec<AttributeProto> {
-    let Window { kernel, stride, pad, .. } = *window;
-    let after = |size: usize, positions: usize| {
-        pad.max(((positions - 1) * stride + kernel).saturating_sub(size + pad))
-    };
-    let pads = [pad, pad, after(input.height, output.height), after(input.width, output.width)];
-    vec![
-        integers("kernel_shape", &[kernel, kernel]),
-        integers("strides", &[stride, stride]),
-        integers("pads", &pads),
-    ]
 }

@@ -3,7 +3,7 @@
 use alexnet_kernels::geometry::ConvGeometry;
 
 use super::graph::{GraphWriter, integer, integers};
-use super::layers::{Parameters, window};
+use super::parameters::{Parameters, window};
 
 /// The shapes of weights and biases: those of the model file, with fewer dimensions.
 pub(super) fn shapes(g: &ConvGeometry) -> [Vec<usize>; 2] {

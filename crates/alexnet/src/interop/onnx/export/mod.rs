@@ -8,6 +8,7 @@
 //! | `options` | what is asked for |
 //! | `graph` | nodes, constants and the current tensor |
 //! | `layers` | layers in f32 |
+//! | `parameters` | what their nodes are told |
 //! | `norm`, `local` | normalizations and locally connected layers |
 //! | `quantized`, `kernels` | layers of 8-bit integers, with the kernels of Winograd's algorithms |
 //! | `pixels` | preprocessing in the graph |
@@ -20,6 +21,7 @@ mod local;
 mod model;
 mod norm;
 mod options;
+mod parameters;
 mod pixels;
 mod quantized;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use prost::Message;
 
 use super::graph::{Current, GraphWriter, integer};
-use super::layers::{self, Parameters};
+use super::layers;
 use super::options::{OnnxExport, OnnxInput};
 use super::pixels::{self, free};
 use super::quantized;
@@ -95,7 +95,8 @@ fn floats(
     let mut tensors = parameters.iter();
     for layer in &network.layers {
         let own = layer.weights().and_then(|_| tensors.next().zip(tensors.next()));
-        let names = own.map(|(weights, biases)| Parameters::add(graph, layer, &weights.data, &biases.data));
+        let names =
+            own.map(|(weights, biases)| layers::add_parameters(graph, layer, &weights.data, &biases.data));
         let next = layers::add(graph, layer, names.as_ref(), &current, &layer.name);
         if next != current {
             graph.shape(&next, layer.output);

@@ -2,7 +2,8 @@
 
 use super::graph::{Current, Form, GraphWriter, integer};
 use super::kernels::spatial;
-use super::layers::{self, Parameters};
+use super::layers;
+use super::parameters::Parameters;
 use crate::Result;
 use crate::engine::{IntegerWeights, QuantizedLayer, QuantizedNetwork, Quantizer, Values};
 use crate::net::{Activation, Layer, Operation};
@@ -109,7 +110,7 @@ fn parameters(
             Some(integers(graph, layer, &spatial(layer, weights), input))
         }
         QuantizedLayer::Floats(Some(floats), _) => {
-            Some(Parameters::add(graph, layer, &floats.weights, &floats.biases))
+            Some(layers::add_parameters(graph, layer, &floats.weights, &floats.biases))
         }
         QuantizedLayer::Floats(None, _)
         | QuantizedLayer::Lrn(_)

@@ -1,6 +1,6 @@
 //! What an operator computes from its inputs: a constant, or a tensor that depends on the images.
 
-use super::array::{FloatArray, Size, SizeArray};
+use super::array::{FloatArray, Size};
 use super::constants::constant;
 use super::operator::{Arithmetic, Operator, PadAttributes, SliceAttributes, is_float};
 use super::problem::Supported;
@@ -320,15 +320,4 @@ fn pad_of<'a>(
         (all[axis], all[rank + axis]) = (pads[at], pads[axes.len() + at]);
     }
     Ok(PadAttributes { pads: all, value })
-}
-
-impl State<'_> {
-    /// The dimensions of a signal from `start` on, before `end`.
-    pub(super) fn shape_of(&self, x: SignalId, start: i64, end: Option<i64>) -> SizeArray {
-        let shape = &self.signals[x].shape;
-        let rank = shape.len() as i64;
-        let inside = |at: i64| if at < 0 { at.saturating_add(rank) } else { at }.clamp(0, rank) as usize;
-        let (start, end) = (inside(start), inside(end.unwrap_or(rank)));
-        SizeArray::list(shape[start..end.max(start)].to_vec())
-    }
 }

@@ -28,19 +28,6 @@ fn rounding_spec(rounding: Rounding) -> RoundingSpec {
 }
 
 impl<'a> State<'a> {
-    /// The maps that a layer reads.
-    pub(super) fn maps_of(&self, x: SignalId) -> Supported<Maps> {
-        let signal = &self.signals[x];
-        match signal.is_maps() {
-            true => Ok(signal.maps),
-            false => Err(format!(
-                "its input has the shape {}, expected the maps of the layer before it, {}",
-                signal.shown(),
-                signal.maps
-            )),
-        }
-    }
-
     /// The signal without padding of rows and columns, and that padding with its value.
     fn unpadded(&self, x: SignalId) -> Supported<(SignalId, AxisPadding, f32)> {
         let Origin::Padded { of, padding, value } = &self.signals[x].origin else {

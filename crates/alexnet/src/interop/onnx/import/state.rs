@@ -162,6 +162,28 @@ impl<'a> State<'a> {
         let sizes = self.sizes(value)?;
         sizes.known().ok_or_else(|| "the number of images where a fixed size is expected".into())
     }
+
+    /// The maps that a layer reads.
+    pub(super) fn maps_of(&self, x: SignalId) -> Supported<Maps> {
+        let signal = &self.signals[x];
+        match signal.is_maps() {
+            true => Ok(signal.maps),
+            false => Err(format!(
+                "its input has the shape {}, expected the maps of the layer before it, {}",
+                signal.shown(),
+                signal.maps
+            )),
+        }
+    }
+
+    /// The dimensions of a signal from `start` on, before `end`.
+    pub(super) fn shape_of(&self, x: SignalId, start: i64, end: Option<i64>) -> SizeArray {
+        let shape = &self.signals[x].shape;
+        let rank = shape.len() as i64;
+        let inside = |at: i64| if at < 0 { at.saturating_add(rank) } else { at }.clamp(0, rank) as usize;
+        let (start, end) = (inside(start), inside(end.unwrap_or(rank)));
+        SizeArray::list(shape[start..end.max(start)].to_vec())
+    }
 }
 
 impl Value<'_> {

@@ -67,7 +67,8 @@ impl MapWindow {
         let wanted = [wanted(maps.height, after[0]), wanted(maps.width, after[1])];
         let fits = |rounding: Rounding| {
             let window = Window { kernel: *kernel, stride: *stride, pad, rounding };
-            [maps.height, maps.width].map(|side| window.positions(side).ok()) == wanted
+            let found = [maps.height, maps.width].map(|side| window.positions(side).ok());
+            found == wanted && !wanted.contains(&None)
         };
         match [Rounding::Down, Rounding::Up].into_iter().find(|&rounding| fits(rounding)) {
             Some(rounding) => Ok((pad, rounding)),

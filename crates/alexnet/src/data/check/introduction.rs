@@ -2,26 +2,34 @@
 
 use std::fmt::Write;
 
-use super::output::Output;
-use alexnet::data::check::{AlikeNames, alike};
-use alexnet::data::{Dataset, Split};
-use alexnet::error::shell;
-use alexnet::format::grouped;
-use alexnet::{Error, Result};
+use super::classes::{AlikeNames, alike};
+use crate::data::{Dataset, Split};
+use crate::error::shell;
+use crate::format::grouped;
+use crate::{Error, Result};
 
 /// Most classes that are listed one by one.
 const MOST: usize = 10;
 
-/// Notes the classes with their numbers of training images, the splits, and what looks wrong with them.
+/// Describes a dataset before training: the classes with their numbers of training images, the splits, and what looks wrong with
+/// them, a line each.
 ///
 /// # Errors
-/// Returns an error if there are no training images, or only one class and not `one_is_enough`.
-pub(crate) fn introduce(dataset: &Dataset, one_is_enough: bool, out: &Output) -> Result<()> {
+/// Returns an error if there are no training images.
+pub fn introduce(dataset: &Dataset) -> Result<Vec<String>> {
     let counts = counts(dataset.train()?, dataset.classes.len());
-    out.note(&summary(dataset, &counts));
-    doubts(dataset, &counts).iter().for_each(|text| out.note(text));
+    let mut lines = vec![summary(dataset, &counts)];
+    lines.extend(doubts(dataset, &counts));
+    Ok(lines)
+}
+
+/// Checks that there is something to tell apart.
+///
+/// # Errors
+/// Returns an error if there is only one class.
+pub fn several_classes(dataset: &Dataset) -> Result<()> {
     match &dataset.classes[..] {
-        [class] if !one_is_enough => {
+        [class] => {
             let source = shell(&dataset.origin);
             Err(Error::data(format!("{}: only one class, `{class}`", dataset.origin)).help(format!(
                 "add a folder of images for each further class; to train on one class anyway: \

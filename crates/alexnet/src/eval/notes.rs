@@ -1,16 +1,19 @@
-//! Notes on the classes of a split, and on weights that were searched on it.
+//! Notes for the user of an evaluation: on the classes of a split, and on weights that were searched on it.
 
-use crate::output::escaped;
-use alexnet::data::{Split, identity};
-use alexnet::eval::Predictor;
-use alexnet::format::grouped;
-use alexnet::model::WeightChoice;
+use std::path::Path;
+
+use super::predictor::Predictor;
+use crate::data::{Split, identity};
+use crate::error::shown;
+use crate::format::grouped;
+use crate::model::WeightChoice;
 
 /// Most classes that a note names.
 const NAMED: usize = 5;
 
-/// What limits the results for the classes of a model: classes without images, images of one class only, another order.
-pub(super) fn of_classes(split: &Split, data: &[String], model: &[String]) -> Vec<String> {
+/// Describes what limits the results for the classes of a model: classes without images, images of one class only, another order.
+/// The labels of `split` are indices into the classes of the model; `data` are the classes of its dataset.
+pub fn of_classes(split: &Split, data: &[String], model: &[String]) -> Vec<String> {
     let mut images = vec![0_usize; model.len()];
     (0..split.len()).for_each(|i| images[split.label(i) as usize] += 1);
     let with_images: Vec<usize> = (0..model.len()).filter(|&class| images[class] > 0).collect();
@@ -46,8 +49,8 @@ pub(super) fn of_classes(split: &Split, data: &[String], model: &[String]) -> Ve
     notes
 }
 
-/// The ensembles whose weights were searched on these images.
-pub(super) fn of_weights(split: &Split, models: &[Predictor]) -> Vec<String> {
+/// Names the ensembles whose weights were searched on these images.
+pub fn of_weights(split: &Split, models: &[Predictor]) -> Vec<String> {
     let digest = identity::digest_of(split);
     let searched_here = |model: &&Predictor| match model.ensemble.as_ref().map(|summary| &summary.weights) {
         Some(WeightChoice::Searched { searched_on, .. }) => *searched_on == digest,
@@ -60,6 +63,11 @@ pub(super) fn of_weights(split: &Split, models: &[Predictor]) -> Vec<String> {
         )
     };
     models.iter().filter(searched_here).map(note).collect()
+}
+
+/// A class name on one line, with control characters escaped.
+fn escaped(name: &str) -> String {
+    shown(Path::new(name))
 }
 
 fn few(names: &[String]) -> String {

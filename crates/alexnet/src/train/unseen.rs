@@ -1,16 +1,17 @@
-//! Which images are evaluated: without `--split`, images that the models were not trained on.
+//! Which images of a dataset are evaluated: by default, images that the models were not trained on.
 
 use std::path::Path;
 
-use alexnet::Result;
-use alexnet::data::{Dataset, Split, identity};
-use alexnet::eval::Predictor;
-use alexnet::format::grouped;
-use alexnet::train::origin::Origin;
+use super::image_source::ImageSource;
+use super::origin::Origin;
+use crate::Result;
+use crate::data::{Dataset, Split, identity};
+use crate::eval::Predictor;
+use crate::format::grouped;
 
 /// What the models have seen of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub enum Seen {
     /// One was trained on its training images.
     Train,
     /// One was trained on images at the same path, which have changed since.
@@ -30,8 +31,10 @@ impl Seen {
             return Self::Train;
         }
         let here = source.canonicalize().ok();
-        let came_from =
-            |model: &Predictor| Origin::read(model.path.parent()?).ok()?.source?.canonicalize().ok();
+        let came_from = |model: &Predictor| match Origin::read(model.path.parent()?).ok()?.source {
+            ImageSource::Path(path) => path.canonicalize().ok(),
+            ImageSource::BuiltIn | ImageSource::Memory => None,
+        };
         if here.is_some() && models.iter().any(|model| came_from(model) == here) {
             return Self::EarlierTrain;
         }
@@ -41,8 +44,8 @@ impl Seen {
         }
     }
 
-    /// Whether a model was trained on the dataset, for JSON; `None` if that is not known.
-    pub(crate) fn json(self) -> Option<bool> {
+    /// Whether a model was trained on the dataset; `None` if that is not known.
+    pub fn was_trained_on(self) -> Option<bool> {
         match self {
             Self::Train | Self::EarlierTrain => Some(true),
             Self::Nothing => Some(false),
@@ -52,17 +55,22 @@ impl Seen {
 }
 
 /// The images to evaluate.
-pub(crate) struct Choice<'a> {
-    pub(crate) split: &'a Split,
+#[derive(Clone, Debug)]
+pub struct Choice<'a> {
+    /// The split.
+    pub split: &'a Split,
     /// What the models have seen of their dataset.
-    pub(crate) seen: Seen,
+    pub seen: Seen,
     /// Why this split, or what is wrong with it.
-    pub(crate) note: Option<String>,
+    pub note: Option<String>,
 }
 
-/// Chooses the split that was `requested`. By default that is `val`; in a dataset without splits the held-out part,
-/// or all if the models were trained on other images.
-pub(crate) fn choose<'a>(
+/// Chooses the split that was `requested` of a dataset, which was opened from `source`. By default that is `val`; in a dataset
+/// without splits the held-out part, or all if the models were trained on other images.
+///
+/// # Errors
+/// Returns an error if there is no such split.
+pub fn choose<'a>(
     data: &'a Dataset,
     source: &Path,
     requested: Option<&str>,
