@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `proto` | the messages of the format |
 //! | `metadata` | recipe, class names and preprocessing in the metadata of a file |
-//! | `export` | [`write`] |
+//! | `export` | [`write()`] |
 //! | `import` | [`read`], [`parse`] |
 
 mod export;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::element::Element;
+use super::listed::listed;
 use super::naming::{Naming, with_weights};
-use super::state_dict::{StateDict, listed};
+use super::state_dict::StateDict;
 use crate::engine::Tensor;
 use crate::net::Network;
 use crate::{Error, Result};

@@ -3,10 +3,11 @@
 use super::assign::{Assigned, assign};
 use super::element::Element;
 use super::legacy;
+use super::listed::listed;
 use super::metadata::Declared;
 use super::naming::{Naming, TORCHVISION, recipe_needed, recipes_with};
 use super::pickle;
-use super::state_dict::{StateDict, listed};
+use super::state_dict::StateDict;
 use super::storages::{Storages, StoredTensor};
 use super::zip::Zip;
 use crate::data::Preprocess;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::state_dict::listed;
+use super::listed::listed;
 use crate::Error;
 
 /// The error for a pickle that names these functions and classes.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::listed::listed;
 use super::pickle::{Pickle, Value, ValueId};
 use super::refusals;
 use super::storages::{Storages, StoredTensor};
@@ -148,17 +149,4 @@ fn inner<'a>(pickle: &Pickle<'a>, dict: &BTreeMap<&'a str, ValueId>) -> Result<O
 fn unused<'n>(names: impl Iterator<Item = &'n &'n str>) -> String {
     let names: Vec<&str> = names.copied().collect();
     if names.is_empty() { String::new() } else { format!("; not used: {}", listed(names)) }
-}
-
-/// The most names that are listed.
-const LISTED: usize = 12;
-
-/// Names in a list that ends after some.
-pub(super) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
-    let names: Vec<&str> = names.into_iter().collect();
-    let shown = names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(LISTED) {
-        0 => shown,
-        more => format!("{shown}, and {more} more"),
-    }
 }

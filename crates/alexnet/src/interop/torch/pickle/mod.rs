@@ -1,7 +1,7 @@
 //! Reads Python's pickles, of protocols 1 to 5, as far as state dicts need them, and executes nothing.
 //!
 //! A pickle is a program for a stack machine. Its values here are numbers, texts, lists, tuples, dictionaries, and the
-//! constructors of [`Constructor`]; the name of any other function or class is collected, and stands for nothing. See
+//! constructors of `constructor::Constructor`; the name of any other function or class is collected, and stands for nothing. See
 //! `pickletools.py` of Python for the operations.
 //!
 //! | file | contents |
