@@ -1,5 +1,7 @@
 //! The vector instructions in use, chosen once per process.
 
+#[cfg(target_arch = "x86_64")]
+use crate::amx;
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -8,6 +10,7 @@ pub(crate) fn has_bf16(isa: Isa) -> bool {
     #[cfg(target_arch = "x86_64")]
     {
         isa >= Isa::Avx512
+            && Isa::Avx512.is_available()
             && is_x86_feature_detected!("avx512bf16")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl")
@@ -31,11 +34,13 @@ pub enum Isa {
     Avx2,
     /// The same with AVX-512F: sixteen `f32` per vector.
     Avx512,
+    /// The same with AMX: products of tiles of bfloat16 values and of bytes. The rest is computed as with AVX-512.
+    Amx,
 }
 
 impl Isa {
     /// Every instruction set, narrowest first.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Amx];
 
     /// The name that [`ENVIRONMENT_VARIABLE`] accepts.
     pub const fn name(self) -> &'static str {
@@ -43,6 +48,7 @@ impl Isa {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Amx => "amx",
         }
     }
 
@@ -58,8 +64,10 @@ impl Isa {
             }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => Self::Avx2.is_available() && is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => has_bf16(Self::Avx512) && is_x86_feature_detected!("avx512vnni") && amx::is_available(),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
+            Self::Avx2 | Self::Avx512 | Self::Amx => false,
         }
     }
 

@@ -57,6 +57,8 @@ pub mod precision;
 pub mod real;
 pub mod sgd;
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod interpolation;
 mod patches;
 mod reduce;
@@ -66,4 +68,5 @@ mod shared;
 mod simd;
 mod slices;
 mod strided;
+mod transpose;
 mod winograd;

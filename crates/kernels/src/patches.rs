@@ -1,6 +1,7 @@
 //! Convolutions as matrix products whose operands are never written to memory (implicit im2col): row
 //! `(image, gy, gx)` of a matrix of patches holds the values that output `(gy, gx)` of the image sees.
 
+use crate::bf16::{halves_of, narrow, pair_values};
 use crate::gemm::{LINES, Operand, WIDEST, interleave, spread};
 use crate::geometry::Maps;
 use std::ops::Range;
@@ -54,6 +55,15 @@ impl Piece<'_> {
         zeros.fill(0.0);
         target.copy_from_slice(self.values);
         more_zeros.fill(0.0);
+    }
+
+    /// [`Self::copy_to`], rounded to bfloat16.
+    fn narrow_to(&self, target: &mut [u16]) {
+        let (zeros, target) = target.split_at_mut(self.zeros);
+        let (target, more_zeros) = target.split_at_mut(self.values.len());
+        zeros.fill(0);
+        narrow(self.values, target);
+        more_zeros.fill(0);
     }
 }
 
@@ -168,6 +178,22 @@ impl Operand for Patches<'_> {
             }
         }
     }
+
+    fn pack_pairs_along(&self, rows: Range<usize>, depth: Range<usize>, _: usize, block: &mut [f32]) {
+        let sections: Vec<Section> = sections(depth.clone(), self.run_len).collect();
+        for (i, words) in block.chunks_exact_mut(depth.len().div_ceil(2)).enumerate() {
+            let halves = halves_of(words);
+            if i >= rows.len() {
+                halves.fill(0);
+                continue;
+            }
+            let position = self.position(rows.start + i);
+            for section in &sections {
+                self.read(position, section).narrow_to(&mut halves[section.at..][..section.part.len()]);
+            }
+            halves[depth.len()..].fill(0);
+        }
+    }
 }
 
 /// The transposed matrix of patches: the left operand of a weight gradient.
@@ -184,6 +210,28 @@ impl Operand for Transposed<'_> {
             }
             let line = |i: usize| &lines[(i + depth.start - start) * rows.len()..][..rows.len()];
             spread(line, indices.start - depth.start..indices.end - depth.start, width, depth.len(), block);
+        }
+    }
+
+    fn pack_pairs(&self, rows: Range<usize>, depth: Range<usize>, width: usize, block: &mut [f32]) {
+        let Self(patches) = self;
+        let len = depth.len().div_ceil(2);
+        let mut values = vec![0.0; 2 * rows.len()];
+        let (low, high) = values.split_at_mut(rows.len());
+        let mut lines = vec![0.0; LINES * rows.len()];
+        for first in (0..len).step_by(LINES) {
+            let pairs = first..(first + LINES).min(len);
+            for (pair, line) in pairs.clone().zip(lines.chunks_exact_mut(rows.len())) {
+                let index = depth.start + 2 * pair;
+                patches.copy(patches.position(index), rows.clone(), low);
+                match index + 1 < depth.end {
+                    true => patches.copy(patches.position(index + 1), rows.clone(), high),
+                    false => high.fill(0.0),
+                }
+                pair_values(low, high, line);
+            }
+            let line = |i: usize| &lines[(i - first) * rows.len()..][..rows.len()];
+            spread(line, pairs, width, len, block);
         }
     }
 }

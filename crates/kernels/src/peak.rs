@@ -53,7 +53,7 @@ fn thread_gflops(isa: Isa, seconds: f64) -> f64 {
             Isa::Avx2 => unsafe { x86::avx2() },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { x86::avx512() },
+            Isa::Avx512 | Isa::Amx => unsafe { x86::avx512() },
             #[cfg(not(target_arch = "x86_64"))]
             _ => portable(),
         };

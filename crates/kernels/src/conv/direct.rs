@@ -2,13 +2,14 @@
 
 use super::unpacked;
 use crate::activation::Epilogue;
-use crate::gemm::{Matrix, Shape, Summation, gemm_in};
+use crate::gemm::{Matrix, Shape, Summation, gemm_in, packs_left_along};
 use crate::geometry::ConvGeometry;
 use crate::micro_batch::{GRANULE, GradAccumulator, MicroBatch};
 use crate::patches::{Grid, Patches, TapWeights, Transposed, positions_that_see};
 use crate::precision::Precision;
 use crate::reduce::{add_rows, narrow};
 use crate::scratch;
+use crate::transpose::transpose_into;
 use std::ops::Range;
 
 /// If a granule adds fewer products than this to a weight's gradient, the sum is not cut at granules.
@@ -136,16 +137,36 @@ pub(super) fn accumulate_gradients(
         true => vec![micro_batch],
         false => micro_batch.granules().collect(),
     };
-    for piece in pieces {
+    let operands = |group: usize, piece: &MicroBatch| {
         let first = piece.range().start - micro_batch.range().start;
         let x = &x[first * g.input.len()..][..piece.images() * g.input.len()];
         let dy = &dy[first * g.output.len()..][..piece.images() * g.output.len()];
-        let shape = Shape { m, n, k: piece.images() * pixels };
-        let sum = if is_chain { Summation::chained(piece) } else { Summation::blocked(piece) };
-        for (group, dw) in dw.chunks_exact_mut(m * n).enumerate() {
-            let dy = Matrix::across_rows(&dy[channels(group, n).start.min(dy.len())..], g.output.channels);
-            gemm_in(precision, shape, &Transposed(patches(g, group, x)), &dy, sum, dw, n);
+        let dy = &dy[channels(group, n).start.min(dy.len())..];
+        (Transposed(patches(g, group, x)), Matrix::across_rows(dy, g.output.channels))
+    };
+    let sum = |piece: MicroBatch| match is_chain {
+        true => Summation::chained(piece),
+        false => Summation::blocked(piece),
+    };
+    for (group, dw) in dw.chunks_exact_mut(m * n).enumerate() {
+        if !packs_left_along(precision) {
+            for piece in &pieces {
+                let ((x, dy), k) = (operands(group, piece), piece.images() * pixels);
+                gemm_in(precision, Shape { m, n, k }, &x, &dy, sum(*piece), dw, n);
+            }
+            continue;
         }
+        // `dW^T = dY^T X`: the left operand is transposed, and patches hold each value many times.
+        scratch::with(m * n, |transposed| {
+            if !micro_batch.is_first() {
+                transpose_into(dw, m, None, transposed);
+            }
+            for piece in &pieces {
+                let ((x, dy), k) = (operands(group, piece), piece.images() * pixels);
+                gemm_in(precision, Shape { m: n, n: m, k }, &dy, &x, sum(*piece), transposed, m);
+            }
+            transpose_into(transposed, n, None, dw);
+        });
     }
 }
 

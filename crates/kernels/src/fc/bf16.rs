@@ -17,39 +17,52 @@ impl Bf16Weights<'_> {
         &self.values[output * self.inputs..][inputs.clone()]
     }
 
-    /// Packs panels from rows of `len` words, which `fill` writes: those of one output, or zeros.
-    fn pack_words(
-        &self,
-        rows: &Range<usize>,
-        len: usize,
-        width: usize,
-        block: &mut [f32],
-        fill: impl Fn(usize, &mut [f32]),
-    ) {
-        scratch::with(width * len, |words| {
-            for (start, panel) in rows.clone().step_by(width).zip(block.chunks_exact_mut(len * width)) {
-                for (row, words) in (start..start + width).zip(words.chunks_exact_mut(len)) {
-                    match row < rows.end {
-                        true => fill(row, words),
-                        false => words.fill(0.0),
-                    }
-                }
-                interleave(width, |i| &words[i * len..][..len], panel);
-            }
-        });
+    /// The words of an output for some inputs.
+    fn copy_words(&self, output: usize, inputs: &Range<usize>, words: &mut [f32]) {
+        let halves = halves_of(words);
+        halves[..inputs.len()].copy_from_slice(self.row(output, inputs));
+        halves[inputs.len()..].fill(0);
     }
+}
+
+/// Fills rows of `len` words, which `fill` writes, or zeros past the last row.
+fn fill_rows(rows: Range<usize>, len: usize, words: &mut [f32], fill: impl Fn(usize, &mut [f32])) {
+    for (row, words) in (rows.start..).zip(words.chunks_exact_mut(len)) {
+        match row < rows.end {
+            true => fill(row, words),
+            false => words.fill(0.0),
+        }
+    }
+}
+
+/// Packs panels from such rows.
+fn interleave_rows(
+    rows: Range<usize>,
+    len: usize,
+    width: usize,
+    block: &mut [f32],
+    fill: impl Fn(usize, &mut [f32]),
+) {
+    scratch::with(width * len, |words| {
+        for (start, panel) in rows.clone().step_by(width).zip(block.chunks_exact_mut(len * width)) {
+            fill_rows(start..rows.end, len, words, &fill);
+            interleave(width, |i| &words[i * len..][..len], panel);
+        }
+    });
 }
 
 impl Operand for Bf16Weights<'_> {
     fn pack(&self, rows: Range<usize>, depth: Range<usize>, width: usize, block: &mut [f32]) {
-        self.pack_words(&rows, depth.len(), width, block, |row, words| widen(self.row(row, &depth), words));
+        interleave_rows(rows, depth.len(), width, block, |row, words| widen(self.row(row, &depth), words));
     }
 
     fn pack_pairs(&self, rows: Range<usize>, depth: Range<usize>, width: usize, block: &mut [f32]) {
-        self.pack_words(&rows, depth.len().div_ceil(2), width, block, |row, words| {
-            let halves = halves_of(words);
-            halves[..depth.len()].copy_from_slice(self.row(row, &depth));
-            halves[depth.len()..].fill(0);
-        });
+        let len = depth.len().div_ceil(2);
+        interleave_rows(rows, len, width, block, |row, words| self.copy_words(row, &depth, words));
+    }
+
+    fn pack_pairs_along(&self, rows: Range<usize>, depth: Range<usize>, _: usize, block: &mut [f32]) {
+        let len = depth.len().div_ceil(2);
+        fill_rows(rows, len, block, |row, words| self.copy_words(row, &depth, words));
     }
 }

@@ -1,7 +1,7 @@
 //! The fully connected layer for a few images: `y[b, o] = bias[o] + w[o] . x[b]`, one dot product per output, at the
 //! speed of memory.
 
-use super::transpose::transpose_into;
+use crate::transpose::transpose_into;
 use crate::bf16;
 use crate::f16::to_f32;
 use crate::geometry::FcGeometry;
@@ -98,7 +98,7 @@ fn rows<W: Weight>(inputs: usize, x: &[f32], w: &[W], transposed: &mut [f32]) {
     unsafe {
         match Isa::current() {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => x86::avx512(inputs, x, w, transposed),
+            Isa::Avx512 | Isa::Amx => x86::avx512(inputs, x, w, transposed),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => x86::avx2(inputs, x, w, transposed),
             _ => rows_by::<Four, W>(inputs, x, w, transposed),

@@ -7,7 +7,6 @@ mod bf16;
 mod dot;
 mod f16;
 pub mod reference;
-mod transpose;
 
 use crate::gemm::{LONGEST_IN_BLOCKS, Matrix, Operand, Shape, Summation, gemm_blocks, gemm_in};
 use crate::geometry::FcGeometry;
@@ -22,7 +21,7 @@ use bf16::Bf16Weights;
 use f16::F16Weights;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use transpose::transpose_into;
+use crate::transpose::transpose_into;
 
 /// The largest batch for which reading each weight once, straight from memory, beats packing.
 const FEW: usize = 8;

@@ -4,13 +4,15 @@
 //! Operands are made of [`Word`]s of 32 bits. Where a word holds two bfloat16 values that follow each other along the
 //! depth, `a[i, d] b[d, j]` is the sum of two products, and everything else stays the same.
 
+#[cfg(target_arch = "x86_64")]
+use super::amx::{self, CHAINED_STEP, STEP};
 use super::summation::Summation;
 use super::word::Word;
 use crate::isa::{Isa, has_bf16};
 use crate::precision::Precision;
 
 /// Rows of the tallest tile of any micro-kernel.
-const TALLEST: usize = 12;
+const TALLEST: usize = 32;
 
 /// Columns of the widest tile of any micro-kernel.
 pub(crate) const WIDEST: usize = 32;
@@ -39,11 +41,11 @@ pub(super) struct OutputTile {
 }
 
 /// The micro-kernels' compile-time mode: sums start at zero and are stored.
-const OVERWRITE: u8 = 0;
+pub(super) const OVERWRITE: u8 = 0;
 /// Sums start at zero and are added to `C`.
-const ADD: u8 = 1;
+pub(super) const ADD: u8 = 1;
 /// Sums start at `C` and are stored.
-const CHAIN: u8 = 2;
+pub(super) const CHAIN: u8 = 2;
 
 /// Computes a whole tile.
 type Compute = unsafe fn(&Tile);
@@ -58,14 +60,27 @@ pub(crate) struct MicroKernel {
     pub(crate) word: Word,
     /// Depth in words at which a panel of each operand fits the first-level cache.
     pub(super) depth: usize,
-    /// [`ADD`] for `a_row == 1`.
+    /// How `A` lies in memory for the following.
+    pub(crate) left: Left,
+    /// [`ADD`].
     add: Compute,
-    /// [`CHAIN`] for `a_row == 1`.
+    /// [`CHAIN`].
     chain: Compute,
-    /// [`OVERWRITE`] for `a_row == 1`.
+    /// [`OVERWRITE`], as the first part of a chain.
+    start_chain: Compute,
+    /// [`OVERWRITE`].
     overwrite: Compute,
-    /// [`OVERWRITE`] for `a_step == 1`.
+    /// [`OVERWRITE`] for [`Left::Along`].
     overwrite_along: Compute,
+}
+
+/// How the left operand of a tile lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Columns are contiguous, `a_row` is 1.
+    Across,
+    /// Rows are contiguous, `a_step` is 1.
+    Along,
 }
 
 const PORTABLE: MicroKernel = MicroKernel {
@@ -73,8 +88,10 @@ const PORTABLE: MicroKernel = MicroKernel {
     columns: 8,
     word: Word::F32,
     depth: 256,
+    left: Left::Across,
     add: portable::<false, ADD>,
     chain: portable::<false, CHAIN>,
+    start_chain: portable::<false, OVERWRITE>,
     overwrite: portable::<false, OVERWRITE>,
     overwrite_along: portable::<true, OVERWRITE>,
 };
@@ -85,8 +102,10 @@ const AVX2: MicroKernel = MicroKernel {
     columns: 16,
     word: Word::F32,
     depth: 256,
+    left: Left::Across,
     add: x86::avx2::<false, ADD>,
     chain: x86::avx2::<false, CHAIN>,
+    start_chain: x86::avx2::<false, OVERWRITE>,
     overwrite: x86::avx2::<false, OVERWRITE>,
     overwrite_along: x86::avx2::<true, OVERWRITE>,
 };
@@ -101,8 +120,10 @@ const AVX512: MicroKernel = MicroKernel {
     columns: 32,
     word: Word::F32,
     depth: 384,
+    left: Left::Across,
     add: x86::avx512::<12, 2, false, ADD>,
     chain: x86::avx512::<12, 2, false, CHAIN>,
+    start_chain: x86::avx512::<12, 2, false, OVERWRITE>,
     overwrite: x86::avx512::<12, 2, false, OVERWRITE>,
     overwrite_along: x86::avx512::<12, 2, true, OVERWRITE>,
 };
@@ -114,8 +135,10 @@ const AVX512_LOW: MicroKernel = MicroKernel {
     columns: 32,
     word: Word::F32,
     depth: 384,
+    left: Left::Across,
     add: x86::avx512::<8, 2, false, ADD>,
     chain: x86::avx512::<8, 2, false, CHAIN>,
+    start_chain: x86::avx512::<8, 2, false, OVERWRITE>,
     overwrite: x86::avx512::<8, 2, false, OVERWRITE>,
     overwrite_along: x86::avx512::<8, 2, true, OVERWRITE>,
 };
@@ -127,8 +150,10 @@ const BF16: MicroKernel = MicroKernel {
     columns: 32,
     word: Word::Bf16Pair,
     depth: 384,
+    left: Left::Across,
     add: x86::avx512_bf16::<12, 2, false, ADD>,
     chain: x86::avx512_bf16::<12, 2, false, CHAIN>,
+    start_chain: x86::avx512_bf16::<12, 2, false, OVERWRITE>,
     overwrite: x86::avx512_bf16::<12, 2, false, OVERWRITE>,
     overwrite_along: x86::avx512_bf16::<12, 2, true, OVERWRITE>,
 };
@@ -138,6 +163,7 @@ const BF16_NARROW: MicroKernel = MicroKernel {
     columns: 16,
     add: x86::avx512_bf16::<12, 1, false, ADD>,
     chain: x86::avx512_bf16::<12, 1, false, CHAIN>,
+    start_chain: x86::avx512_bf16::<12, 1, false, OVERWRITE>,
     overwrite: x86::avx512_bf16::<12, 1, false, OVERWRITE>,
     overwrite_along: x86::avx512_bf16::<12, 1, true, OVERWRITE>,
     ..BF16
@@ -148,9 +174,36 @@ const BF16_LOW: MicroKernel = MicroKernel {
     rows: 8,
     add: x86::avx512_bf16::<8, 2, false, ADD>,
     chain: x86::avx512_bf16::<8, 2, false, CHAIN>,
+    start_chain: x86::avx512_bf16::<8, 2, false, OVERWRITE>,
     overwrite: x86::avx512_bf16::<8, 2, false, OVERWRITE>,
     overwrite_along: x86::avx512_bf16::<8, 2, true, OVERWRITE>,
     ..BF16
+};
+
+/// Pairs of bfloat16 values in tile registers.
+#[cfg(target_arch = "x86_64")]
+const AMX: MicroKernel = MicroKernel {
+    rows: 32,
+    columns: 32,
+    word: Word::Bf16Pair,
+    depth: 384,
+    left: Left::Along,
+    add: amx::wide::<ADD, STEP>,
+    chain: amx::wide::<CHAIN, CHAINED_STEP>,
+    start_chain: amx::wide::<OVERWRITE, CHAINED_STEP>,
+    overwrite: amx::wide::<OVERWRITE, STEP>,
+    overwrite_along: amx::wide::<OVERWRITE, STEP>,
+};
+
+#[cfg(target_arch = "x86_64")]
+const AMX_NARROW: MicroKernel = MicroKernel {
+    columns: 16,
+    add: amx::narrow::<ADD, STEP>,
+    chain: amx::narrow::<CHAIN, CHAINED_STEP>,
+    start_chain: amx::narrow::<OVERWRITE, CHAINED_STEP>,
+    overwrite: amx::narrow::<OVERWRITE, STEP>,
+    overwrite_along: amx::narrow::<OVERWRITE, STEP>,
+    ..AMX
 };
 
 /// A kernel of single-precision words, for values that are rounded to bfloat16 as they are packed.
@@ -184,6 +237,10 @@ impl MicroKernel {
 
     fn of_bf16(isa: Isa, n: usize) -> &'static Self {
         #[cfg(target_arch = "x86_64")]
+        if isa >= Isa::Amx {
+            return if is_narrow(n) { &AMX_NARROW } else { &AMX };
+        }
+        #[cfg(target_arch = "x86_64")]
         if has_bf16(isa) {
             return if is_narrow(n) { &BF16_NARROW } else { &BF16 };
         }
@@ -192,9 +249,9 @@ impl MicroKernel {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => &AVX2_ROUNDED,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 if is_narrow(n) => &AVX512_NARROW_ROUNDED,
+            Isa::Avx512 | Isa::Amx if is_narrow(n) => &AVX512_NARROW_ROUNDED,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => &AVX512_ROUNDED,
+            Isa::Avx512 | Isa::Amx => &AVX512_ROUNDED,
             #[cfg(not(target_arch = "x86_64"))]
             _ => unreachable!("{} is only available on x86-64, not for {n} columns", isa.name()),
         }
@@ -206,9 +263,9 @@ impl MicroKernel {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => &AVX2,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 if is_narrow(n) => &AVX512_NARROW,
+            Isa::Avx512 | Isa::Amx if is_narrow(n) => &AVX512_NARROW,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => &AVX512,
+            Isa::Avx512 | Isa::Amx => &AVX512,
             #[cfg(not(target_arch = "x86_64"))]
             _ => unreachable!("{} is only available on x86-64, not for {n} columns", isa.name()),
         }
@@ -218,6 +275,7 @@ impl MicroKernel {
     pub(crate) fn for_rows(&'static self, rows: usize) -> &'static Self {
         #[cfg(target_arch = "x86_64")]
         if self.columns == AVX512_LOW.columns
+            && self.left == AVX512_LOW.left
             && rows.next_multiple_of(AVX512_LOW.rows) < rows.next_multiple_of(self.rows)
         {
             return match self.word {
@@ -230,9 +288,21 @@ impl MicroKernel {
         self
     }
 
+    /// Values along the depth that a sum is cut at multiples of, so that its bits do not depend on where.
+    pub(super) fn unit(&self, sum: Summation) -> usize {
+        match self.left {
+            Left::Across => self.word.values(),
+            #[cfg(target_arch = "x86_64")]
+            Left::Along => self.word.values() * if sum.is_chain() { CHAINED_STEP } else { STEP },
+            #[cfg(not(target_arch = "x86_64"))]
+            Left::Along => unreachable!("only AMX reads rows of {sum:?}"),
+        }
+    }
+
     fn compute(&self, sum: Summation) -> Compute {
         match sum {
-            Summation::Overwrite | Summation::StartChain => self.overwrite,
+            Summation::Overwrite => self.overwrite,
+            Summation::StartChain => self.start_chain,
             Summation::Bias(_) | Summation::Add => self.add,
             Summation::ContinueChain => self.chain,
         }
@@ -252,11 +322,15 @@ impl MicroKernel {
     ) {
         assert!(a.len() >= depth * self.rows && b.len() >= depth * self.columns);
         let compute = self.compute(sum);
+        let (a_row, a_step) = match self.left {
+            Left::Across => (1, self.rows),
+            Left::Along => (depth, 1),
+        };
         let mut tile = Tile {
             depth,
             a: a.as_ptr(),
-            a_row: 1,
-            a_step: self.rows,
+            a_row,
+            a_step,
             b: b.as_ptr(),
             b_step: self.columns,
             c: c.values,
@@ -296,16 +370,22 @@ impl MicroKernel {
         unsafe { (self.overwrite_along)(tile) };
     }
 
-    /// Stores `sum_d a[i, d] b[d, j]` in a full tile, or adds it, where the columns of `a` are contiguous.
+    /// Stores `sum_d a[i, d] b[d, j]` in a full tile, or adds it.
     ///
     /// # Safety
-    /// `a_row` is 1; `depth` columns of `self.rows` values can be read at `a`, `depth` rows of `self.columns` at `b`,
-    /// and `self.rows` rows of `self.columns` read and written at `c`.
-    pub(crate) unsafe fn multiply_across(&self, tile: &Tile, sum: Summation) {
-        debug_assert_eq!(tile.a_row, 1);
+    /// `a` lies as [`Self::left`] says; `depth` values of `self.rows` rows can be read there, `depth` rows of
+    /// `self.columns` at `b`, and `self.rows` rows of `self.columns` read and written at `c`.
+    pub(crate) unsafe fn multiply(&self, tile: &Tile, sum: Summation) {
+        debug_assert_eq!(1, if self.left == Left::Across { tile.a_row } else { tile.a_step });
         // SAFETY: guaranteed by the caller.
         unsafe { (self.compute(sum))(tile) };
     }
+}
+
+/// Whether rows of the left operand are packed along the depth: where sums run across the rows that are stored, they are
+/// transposed first, unlike columns of the right operand.
+pub(crate) fn packs_left_along(precision: Precision) -> bool {
+    MicroKernel::of(Isa::current(), precision, WIDEST).left == Left::Along
 }
 
 /// Whether padding a result of `n` columns to 32 would waste more than an eighth: then narrower tiles are faster.
@@ -317,7 +397,7 @@ const fn is_narrow(n: usize) -> bool {
 /// `A` are contiguous, else the columns. `MODE` is one of the constants above.
 ///
 /// # Safety
-/// As [`MicroKernel::overwrite_along`] or [`MicroKernel::multiply_across`].
+/// As [`MicroKernel::overwrite_along`] or [`MicroKernel::multiply`].
 unsafe fn portable<const ALONG: bool, const MODE: u8>(tile: &Tile) {
     const ROWS: usize = PORTABLE.rows;
     const COLUMNS: usize = PORTABLE.columns;
@@ -351,7 +431,7 @@ unsafe fn portable<const ALONG: bool, const MODE: u8>(tile: &Tile) {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{ADD, AVX2, CHAIN, TALLEST, Tile};
+    use super::{ADD, AVX2, AVX512, CHAIN, Tile};
     use std::arch::x86_64::*;
 
     /// Rows addressed from one pointer: an x86 address can add a register, scaled by 1 or 2.
@@ -426,7 +506,7 @@ mod x86 {
                         _mm_prefetch::<_MM_HINT_T0>(c.add(i * c_row).cast());
                         _mm_prefetch::<_MM_HINT_T0>(c.add(i * c_row + 16 * VECTORS - 1).cast());
                     }
-                    let mut bunches: [_; TALLEST / BUNCH] =
+                    let mut bunches: [_; AVX512.rows / BUNCH] =
                         std::array::from_fn(|bunch| a.wrapping_add(bunch * BUNCH * row));
                     let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
                     if MODE == CHAIN {

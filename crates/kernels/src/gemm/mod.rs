@@ -15,6 +15,8 @@
 //! An [`Operand`] only has to know how to pack itself, so a convolution's patches are never written to memory. The
 //! order of each sum over `k` depends on `k`, the instruction set and the [`Summation`], never on the number of threads.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod kernel;
 mod operand;
 mod product;
@@ -23,7 +25,7 @@ mod shape;
 mod summation;
 mod word;
 
-pub(crate) use kernel::{MicroKernel, Tile, WIDEST};
+pub(crate) use kernel::{MicroKernel, Tile, WIDEST, packs_left_along};
 pub(crate) use operand::{LINES, interleave, spread};
 pub use operand::{Matrix, Operand};
 pub(crate) use product::{LONGEST_IN_BLOCKS, depth_blocks, gemm_blocks};

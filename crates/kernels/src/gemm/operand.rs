@@ -27,6 +27,11 @@ pub trait Operand: Sync {
             }
         });
     }
+
+    /// [`Self::pack_pairs`] into panels whose rows are contiguous, `[panel, height, depth / 2]`.
+    fn pack_pairs_along(&self, rows: Range<usize>, depth: Range<usize>, height: usize, block: &mut [f32]) {
+        transpose_panels(self, rows, depth, height, block);
+    }
 }
 
 /// Packs a block as words.
@@ -104,19 +109,44 @@ impl Operand for Matrix<'_> {
         // Pairs are adjacent in a row: it is rounded, and its words are packed.
         scratch::with(width * len, |rounded| {
             for (start, panel) in rows.clone().step_by(width).zip(block.chunks_exact_mut(len * width)) {
-                for (i, words) in rounded.chunks_exact_mut(len).enumerate() {
-                    let Some(row) = (start + i < rows.end).then_some(start + i) else {
-                        words.fill(0.0);
-                        continue;
-                    };
-                    let halves = halves_of(words);
-                    narrow(&self.values[row * self.row_stride..][depth.clone()], &mut halves[..depth.len()]);
-                    halves[depth.len()..].fill(0);
-                }
+                self.pack_pairs_along(start..(start + width).min(rows.end), depth.clone(), width, rounded);
                 interleave(width, |i| &rounded[i * len..][..len], panel);
             }
         });
     }
+
+    fn pack_pairs_along(&self, rows: Range<usize>, depth: Range<usize>, height: usize, block: &mut [f32]) {
+        let len = depth.len().div_ceil(2);
+        if self.depth_stride != 1 {
+            return transpose_panels(self, rows, depth, height, block);
+        }
+        for (i, words) in block.chunks_exact_mut(len).enumerate() {
+            if i >= rows.len() {
+                words.fill(0.0);
+                continue;
+            }
+            let halves = halves_of(words);
+            let row = (rows.start + i) * self.row_stride;
+            narrow(&self.values[row..][depth.clone()], &mut halves[..depth.len()]);
+            halves[depth.len()..].fill(0);
+        }
+    }
+}
+
+/// [`Operand::pack_pairs_along`] by way of [`Operand::pack_pairs`].
+fn transpose_panels(
+    operand: &(impl Operand + ?Sized),
+    rows: Range<usize>,
+    depth: Range<usize>,
+    height: usize,
+    block: &mut [f32],
+) {
+    let len = depth.len().div_ceil(2);
+    scratch::with(block.len(), |across| {
+        operand.pack_pairs(rows, depth, height, across);
+        let panels = across.chunks_exact(len * height).zip(block.chunks_exact_mut(len * height));
+        panels.for_each(|(across, panel)| interleave(len, |d| &across[d * height..][..height], panel));
+    });
 }
 
 /// [`Operand::pack_pairs`] of a matrix whose sums run across the stored rows: neighboring rows are paired.

@@ -1,6 +1,6 @@
 //! The blocked product; see the [module](super).
 
-use super::kernel::{MicroKernel, OutputTile, WIDEST};
+use super::kernel::{Left, MicroKernel, OutputTile, WIDEST};
 use super::operand::{Operand, pack};
 use super::shape::Shape;
 use super::summation::Summation;
@@ -95,7 +95,7 @@ pub fn gemm_with(
         // SAFETY: the asserts above put rows `0..m` of `n` columns inside `c`, which is borrowed mutably.
         return unsafe { output.write_empty_sums(sum, 0..m, 0..n) };
     }
-    Product { kernel: MicroKernel::of(isa, precision, n), shape, a, b, output }.run(sum);
+    Product::new(MicroKernel::of(isa, precision, n), sum, shape, a, b, output).run(sum);
 }
 
 /// Computes `C = A B`, chained, and passes it to `consume` block by block while it is in the cache; `C` is never
@@ -116,8 +116,8 @@ pub(crate) fn gemm_blocks(
         return;
     }
     let output = Output { values: std::ptr::null_mut(), row_stride: 0, first_row: 0, first_column: 0 };
-    Product { kernel: MicroKernel::of(Isa::current(), precision, n), shape, a, b, output }
-        .run_blocks(consume);
+    let kernel = MicroKernel::of(Isa::current(), precision, n);
+    Product::new(kernel, Summation::StartChain, shape, a, b, output).run_blocks(consume);
 }
 
 /// Receives the rows and columns of a block of `C` and its values, `[rows, columns]`.
@@ -202,13 +202,26 @@ struct Product<'a> {
     a: &'a dyn Operand,
     b: &'a dyn Operand,
     output: Output,
+    /// Values along the depth of which all but the last block hold a multiple.
+    unit: usize,
 }
 
-impl Product<'_> {
+impl<'a> Product<'a> {
+    fn new(
+        kernel: &'static MicroKernel,
+        sum: Summation,
+        shape: Shape,
+        a: &'a dyn Operand,
+        b: &'a dyn Operand,
+        output: Output,
+    ) -> Self {
+        Self { kernel, shape, a, b, output, unit: kernel.unit(sum) }
+    }
+
     fn run(&self, sum: Summation) {
         let k = self.shape.k;
         self.with_b(&|columns, packed| {
-            for depth in even(0..k, k.div_ceil(DEPTH), self.kernel.word.values()) {
+            for depth in even(0..k, k.div_ceil(DEPTH / self.unit * self.unit), self.unit) {
                 self.pack_b(columns, &depth, packed);
                 let b = PackedB { columns, depth: &depth, values: packed };
                 let sum = if depth.start == 0 { sum } else { sum.continued() };
@@ -253,8 +266,8 @@ impl Product<'_> {
 
     /// The short blocks within a long block of depth.
     fn short(&self, depth: &Range<usize>) -> impl Iterator<Item = Range<usize>> {
-        let word = self.kernel.word;
-        even(depth.clone(), word.words(depth.len()).div_ceil(self.kernel.depth), word.values())
+        let longest = self.kernel.word.values() * self.kernel.depth;
+        even(depth.clone(), depth.len().div_ceil(longest / self.unit * self.unit), self.unit)
     }
 
     /// Runs `job` for every item, on all threads if the product is large enough.
@@ -284,6 +297,15 @@ impl Product<'_> {
         self.each(blocks, |(columns, depth, block)| pack(word, self.b, columns, depth, width, block));
     }
 
+    /// Packs a block of `A` as [`MicroKernel::left`] says: `[panel][depth, height]` or `[panel][height, depth]`.
+    fn pack_a(&self, rows: Range<usize>, depth: Range<usize>, packed: &mut [f32]) {
+        let height = self.kernel.rows;
+        match self.kernel.left {
+            Left::Across => pack(self.kernel.word, self.a, rows, depth, height, packed),
+            Left::Along => self.a.pack_pairs_along(rows, depth, height, packed),
+        }
+    }
+
     /// Blocks of `C` that cover all rows, with `columns` cut into up to `parts`.
     fn jobs(&self, columns: &Range<usize>, parts: usize) -> Vec<Block> {
         let (height, width) = (self.kernel.rows, self.kernel.columns);
@@ -304,7 +326,7 @@ impl Product<'_> {
             for short in self.short(b.depth) {
                 let depth = word.words(short.len());
                 let a = &mut a[..tallest * depth];
-                pack(word, self.a, block.rows.clone(), short.clone(), height, a);
+                self.pack_a(block.rows.clone(), short.clone(), a);
                 let padded = b.columns.len().next_multiple_of(width);
                 let before = word.words(short.start - b.depth.start) * padded
                     + (block.columns.start - b.columns.start) * depth;

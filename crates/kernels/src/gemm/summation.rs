@@ -40,6 +40,14 @@ impl Summation<'_> {
         }
     }
 
+    /// Whether each element is one chain.
+    pub(super) fn is_chain(self) -> bool {
+        match self {
+            Self::StartChain | Self::ContinueChain => true,
+            Self::Overwrite | Self::Bias(_) | Self::Add => false,
+        }
+    }
+
     /// Whether the sum reads what `C` holds.
     pub(crate) fn reads_c(self) -> bool {
         match self {

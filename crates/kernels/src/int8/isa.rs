@@ -13,11 +13,13 @@ pub enum Int8Isa {
     Avx512,
     /// AVX-512 with VNNI: `vpdpbusd` multiplies and adds four bytes per lane.
     Avx512Vnni,
+    /// The same with AMX: `tdpbusd` multiplies tiles of bytes.
+    Amx,
 }
 
 impl Int8Isa {
     /// Every set, slowest first.
-    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Vnni];
+    pub const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Vnni, Self::Amx];
 
     /// The name in reports.
     pub const fn name(self) -> &'static str {
@@ -26,6 +28,7 @@ impl Int8Isa {
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512bw",
             Self::Avx512Vnni => "avx512vnni",
+            Self::Amx => "amx",
         }
     }
 
@@ -34,6 +37,7 @@ impl Int8Isa {
         match self {
             Self::Portable => true,
             Self::Avx2 => Isa::Avx2.is_available(),
+            Self::Amx => Isa::Amx.is_available(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => Isa::Avx512.is_available() && is_x86_feature_detected!("avx512bw"),
             #[cfg(target_arch = "x86_64")]
@@ -63,6 +67,7 @@ impl Int8Isa {
             Self::Portable => Isa::Portable,
             Self::Avx2 => Isa::Avx2,
             Self::Avx512 | Self::Avx512Vnni => Isa::Avx512,
+            Self::Amx => Isa::Amx,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Micro-kernels: one tile of outputs, `y[i, j] = finish((first[j] + sum_d a[i, d] b[d, j]) multiplier[j] + offset[j])`,
 //! whose sums stay in registers over the whole depth.
 //!
-//! The depth is cut into words of four bytes, which `vpdpbusd` multiplies and adds. Rows of `a` are contiguous; `b` is a
+//! The depth is cut into words of four bytes, which `vpdpbusd` and `tdpbusd` multiply and add. Rows of `a` are contiguous; `b` is a
 //! panel, `[words][COLUMNS][4]`.
 
+#[cfg(target_arch = "x86_64")]
+use super::amx;
 use super::isa::Int8Isa;
 use super::tile::{COLUMNS, STEP, TALLEST, Tile, Value, WORD, height};
 #[cfg(target_arch = "x86_64")]
@@ -65,8 +67,10 @@ impl<T: Value> Tile<T> {
                 Int8Isa::Avx512 => x86::avx512::<ROWS, T>(self),
                 #[cfg(target_arch = "x86_64")]
                 Int8Isa::Avx512Vnni => x86::vnni::<ROWS, T>(self),
+                #[cfg(target_arch = "x86_64")]
+                Int8Isa::Amx => amx::amx::<ROWS, T>(self),
                 #[cfg(not(target_arch = "x86_64"))]
-                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni => {
+                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => {
                     unreachable!("{} is only available on x86-64", isa.name())
                 }
             }

@@ -13,6 +13,8 @@
 //! # Layouts
 //! Activations are channels-last, as in the rest of the crate. [`mod@reference`] defines each operation.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod bytes;
 mod conv;
 mod fc;

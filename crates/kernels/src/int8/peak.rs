@@ -11,13 +11,13 @@ const CHAINS: usize = 12;
 const ROUNDS: usize = 20_000;
 
 /// The throughput of `vpdpbusd` of all threads of the current pool, in 1e9 operations per second; a multiplication and
-/// an addition count as two. `None` unless [`Int8Isa::Avx512Vnni`] is current.
+/// an addition count as two. `None` unless a set with [`Int8Isa::Avx512Vnni`] is current.
 ///
 /// Runs short rounds for `seconds` and adds up the fastest of each thread: interference only slows a round down.
 pub fn dot_product_gops(seconds: f64) -> Option<f64> {
     match Int8Isa::current() {
         Int8Isa::Portable | Int8Isa::Avx2 | Int8Isa::Avx512 => None,
-        Int8Isa::Avx512Vnni => Some(rayon::broadcast(|_| thread_gops(seconds)).iter().sum()),
+        Int8Isa::Avx512Vnni | Int8Isa::Amx => Some(rayon::broadcast(|_| thread_gops(seconds)).iter().sum()),
     }
 }
 

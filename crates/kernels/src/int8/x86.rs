@@ -12,7 +12,7 @@ const BUNCH: usize = 3;
 /// As [`Tile::compute`] for a whole tile of `ROWS` rows, on a machine with AVX-512F, BW and VNNI.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub(super) unsafe fn vnni<const ROWS: usize, T: Value>(tile: &Tile<T>) {
-    let Tile { words, a, a_row, mut b, first, multipliers, offsets, y, y_row } = *tile;
+    let Tile { words, a, a_row, mut b, first, .. } = *tile;
     // SAFETY: `a` and `b` advance `words` times by a word of their row or panel; the rest is guaranteed by the caller.
     unsafe {
         let mut bunches: [_; TALLEST / BUNCH] =
@@ -29,6 +29,20 @@ pub(super) unsafe fn vnni<const ROWS: usize, T: Value>(tile: &Tile<T>) {
             bunches = bunches.map(|a| a.wrapping_add(WORD));
             b = b.add(STEP);
         }
+        finish(tile, &sums);
+    }
+}
+
+/// Requantizes and stores the sums of a tile.
+///
+/// # Safety
+/// As [`Tile::compute`] for a whole tile of `ROWS` rows, on a machine with AVX-512F and BW.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) unsafe fn finish<const ROWS: usize, T: Value>(tile: &Tile<T>, sums: &[[__m512i; 2]; ROWS]) {
+    let Tile { multipliers, offsets, y, y_row, .. } = *tile;
+    // SAFETY: guaranteed by the caller.
+    unsafe {
         for j in 0..2 {
             let multipliers = _mm512_loadu_ps(multipliers.add(16 * j));
             let offsets = _mm512_loadu_ps(offsets.add(16 * j));

@@ -76,9 +76,9 @@ impl Line {
         unsafe {
             match Isa::current() {
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 if self.width.is_multiple_of(16) => x86::avx512(self, work),
+                Isa::Avx512 | Isa::Amx if self.width.is_multiple_of(16) => x86::avx512(self, work),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 | Isa::Avx512 => x86::avx2(self, work),
+                Isa::Avx2 | Isa::Avx512 | Isa::Amx => x86::avx2(self, work),
                 _ => work.run::<Four>(self),
             }
         }

@@ -34,9 +34,9 @@ macro_rules! vectorized {
             unsafe {
                 match Isa::current() {
                     #[cfg(target_arch = "x86_64")]
-                    Isa::Avx512 if $g.input.channels.is_multiple_of(16) => avx512($g, $($arg),*),
+                    Isa::Avx512 | Isa::Amx if $g.input.channels.is_multiple_of(16) => avx512($g, $($arg),*),
                     #[cfg(target_arch = "x86_64")]
-                    Isa::Avx2 | Isa::Avx512 => avx2($g, $($arg),*),
+                    Isa::Avx2 | Isa::Avx512 | Isa::Amx => avx2($g, $($arg),*),
                     _ => by::<Four, One<false>>($g, $($arg),*),
                 }
             }

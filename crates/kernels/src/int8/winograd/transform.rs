@@ -75,9 +75,9 @@ impl Inputs<'_> {
                 #[cfg(target_arch = "x86_64")]
                 Int8Isa::Avx2 => x86::inputs_avx2::<P>(self),
                 #[cfg(target_arch = "x86_64")]
-                Int8Isa::Avx512 | Int8Isa::Avx512Vnni => x86::inputs_avx512::<P>(self),
+                Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => x86::inputs_avx512::<P>(self),
                 #[cfg(not(target_arch = "x86_64"))]
-                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni => self.all_channels::<P, Four>(),
+                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => self.all_channels::<P, Four>(),
             }
         }
     }
@@ -172,9 +172,9 @@ impl<T: Value> Products<'_, T> {
                 #[cfg(target_arch = "x86_64")]
                 Int8Isa::Avx2 => x86::products_avx2::<P, T>(self),
                 #[cfg(target_arch = "x86_64")]
-                Int8Isa::Avx512 | Int8Isa::Avx512Vnni => x86::products_avx512::<P, T>(self),
+                Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => x86::products_avx512::<P, T>(self),
                 #[cfg(not(target_arch = "x86_64"))]
-                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni => self.all_channels::<P, Four>(),
+                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => self.all_channels::<P, Four>(),
             }
         }
     }

@@ -168,9 +168,9 @@ impl Columns<'_> {
                 #[cfg(target_arch = "x86_64")]
                 Int8Isa::Avx2 => x86::columns_avx2(self),
                 #[cfg(target_arch = "x86_64")]
-                Int8Isa::Avx512 | Int8Isa::Avx512Vnni => x86::columns_avx512(self),
+                Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => x86::columns_avx512(self),
                 #[cfg(not(target_arch = "x86_64"))]
-                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni => self.all_channels::<Four>(),
+                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => self.all_channels::<Four>(),
             }
         }
     }
@@ -248,9 +248,9 @@ impl<T: Value> Products<T> {
                 #[cfg(target_arch = "x86_64")]
                 Int8Isa::Avx2 => x86::products_avx2(self),
                 #[cfg(target_arch = "x86_64")]
-                Int8Isa::Avx512 | Int8Isa::Avx512Vnni => x86::products_avx512(self),
+                Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => x86::products_avx512(self),
                 #[cfg(not(target_arch = "x86_64"))]
-                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni => self.all_channels::<Four>(),
+                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => self.all_channels::<Four>(),
             }
         }
     }

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 /// `y[b, j] = transposed[j, b] + bias[j]`, for rows of `columns` values; without a bias, just the transpose.
-pub(super) fn transpose_into(transposed: &[f32], columns: usize, bias: Option<&[f32]>, y: &mut [f32]) {
+pub(crate) fn transpose_into(transposed: &[f32], columns: usize, bias: Option<&[f32]>, y: &mut [f32]) {
     let batch = y.len() / columns;
     y.par_chunks_exact_mut(columns).enumerate().for_each(|(b, y)| {
         let values = transposed[b..].iter().step_by(batch);
