@@ -1,6 +1,6 @@
 //! Throughput of the matrix product and of the paper's layers, compared with the machine's peak.
 //!
-//! `cargo run --release -p alexnet-kernels --example gemm_speed [batch [layer]]`
+//! `cargo run --release -p alexnet-kernels --example gemm_speed [batch [layer [precision]]]`
 
 use alexnet_kernels::activation::Epilogue;
 use alexnet_kernels::gemm::{Matrix, Shape, Summation, gemm_in};
@@ -16,15 +16,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => 32,
     };
     let only = std::env::args().nth(2).unwrap_or_default();
-    println!("instructions: {}, batch {batch}", Isa::current().name());
+    let precision = match std::env::args().nth(3) {
+        Some(name) => Precision::ALL.into_iter().find(|one| one.name() == name).ok_or("expected f32 or bf16")?,
+        None => Precision::F32,
+    };
+    println!("instructions: {}, batch {batch}, layers in {}", Isa::current().name(), precision.name());
     for threads in [1, 2] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-        pool.install(|| measure(threads, batch, &only))?;
+        pool.install(|| measure(threads, batch, &only, precision))?;
     }
     Ok(())
 }
 
-fn measure(threads: usize, batch: usize, only: &str) -> Result<(), GeometryError> {
+fn measure(threads: usize, batch: usize, only: &str, precision: Precision) -> Result<(), GeometryError> {
     let peak = peak::fma_gflops(0.3);
     println!("\n{threads} thread(s), peak {peak:.0} GFLOP/s");
     for n in [512, 1024, 2048].into_iter().filter(|_| "gemm".starts_with(only)) {
@@ -39,12 +43,12 @@ fn measure(threads: usize, batch: usize, only: &str) -> Result<(), GeometryError
     }
     for layer in conv_layers()? {
         if layer.name.starts_with(only) {
-            measure_conv(&layer, batch, peak);
+            measure_conv(&layer, precision, batch, peak);
         }
     }
     for layer in [fc_layer("fc6", 9216, 4096)?, fc_layer("fc8", 4096, 1000)?] {
         if layer.name.starts_with(only) {
-            measure_fc(&layer, batch, peak);
+            measure_fc(&layer, precision, batch, peak);
         }
     }
     Ok(())
@@ -76,45 +80,45 @@ fn conv_layers() -> Result<Vec<Layer<ConvGeometry>>, GeometryError> {
     .collect()
 }
 
-fn measure_conv(Layer { name, g }: &Layer<ConvGeometry>, batch: usize, peak: f64) {
+fn measure_conv(Layer { name, g }: &Layer<ConvGeometry>, precision: Precision, batch: usize, peak: f64) {
     let (x, dy) = (values(batch * g.input.len()), values(batch * g.output.len()));
     let (w, bias) = (values(g.weights()), values(g.output.channels));
     let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
     let (mut dw, mut dbias) = (vec![0.0; w.len()], vec![0.0; bias.len()]);
     let macs = batch * g.macs();
     report(&format!("{name} forward"), macs, peak, || {
-        conv::forward(g, Precision::F32, batch, &x, &w, &bias, Epilogue::Identity, &mut y)
+        conv::forward(g, precision, batch, &x, &w, &bias, Epilogue::Identity, &mut y)
     });
     // Training needs no gradient with respect to the images.
     if g.input.channels > 3 {
         report(&format!("{name} input"), macs, peak, || {
-            conv::backward_input(g, Precision::F32, batch, &dy, &w, &mut dx)
+            conv::backward_input(g, precision, batch, &dy, &w, &mut dx)
         });
     }
     report(&format!("{name} weights"), macs, peak, || {
-        conv::backward_weights(g, Precision::F32, batch, &x, &dy, &mut dw, &mut dbias);
+        conv::backward_weights(g, precision, batch, &x, &dy, &mut dw, &mut dbias);
     });
 }
 
-fn measure_fc(Layer { name, g }: &Layer<FcGeometry>, batch: usize, peak: f64) {
+fn measure_fc(Layer { name, g }: &Layer<FcGeometry>, precision: Precision, batch: usize, peak: f64) {
     let (x, dy) = (values(batch * g.inputs), values(batch * g.outputs));
     let (w, bias) = (values(g.weights()), values(g.outputs));
     let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
     let (mut dw, mut dbias) = (vec![0.0; w.len()], vec![0.0; bias.len()]);
     let macs = batch * g.weights();
     report(&format!("{name} forward"), macs, peak, || {
-        fc::forward(g, Precision::F32, batch, &x, &w, &bias, &mut y)
+        fc::forward(g, precision, batch, &x, &w, &bias, &mut y)
     });
     report(&format!("{name} input"), macs, peak, || {
-        fc::backward_input(g, Precision::F32, batch, &dy, &w, &mut dx)
+        fc::backward_input(g, precision, batch, &dy, &w, &mut dx)
     });
     let (mut stepped, mut v) = (w.clone(), w.clone());
     let settings = SgdSettings { learning_rate: 1e-6, momentum: 0.9, weight_decay: 1e-6 };
     report(&format!("{name} step"), macs, peak, || {
-        fc::step(g, Precision::F32, batch, &x, &dy, &mut stepped, &mut v, settings);
+        fc::step(g, precision, batch, &x, &dy, &mut stepped, &mut v, settings);
     });
     report(&format!("{name} weights"), macs, peak, || {
-        fc::backward_weights(g, Precision::F32, batch, &x, &dy, &mut dw, &mut dbias);
+        fc::backward_weights(g, precision, batch, &x, &dy, &mut dw, &mut dbias);
     });
 }
 

@@ -6,6 +6,8 @@
 //!
 //! Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18.
 
+use std::arch::asm;
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 /// Rows of the tallest tile, and words of its longest rows.
@@ -40,6 +42,29 @@ impl Shapes {
             i += 1;
         }
         shapes
+    }
+}
+
+impl Shapes {
+    /// Gives the tile registers of this thread these shapes until the result is dropped. Loading takes as long as several
+    /// products of tiles.
+    ///
+    /// # Safety
+    /// The machine has AMX ([`is_available`]), and no shapes are loaded on this thread.
+    pub(crate) unsafe fn load(&self) -> Loaded {
+        // SAFETY: guaranteed by the caller; the compiler itself does not use tile registers.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) self, options(nostack, readonly)) };
+        Loaded(PhantomData)
+    }
+}
+
+/// Tile registers in use by this thread.
+pub(crate) struct Loaded(PhantomData<*const Shapes>);
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        // SAFETY: the registers were loaded on this thread, which the type does not leave.
+        unsafe { asm!("tilerelease", options(nostack, nomem)) };
     }
 }
 

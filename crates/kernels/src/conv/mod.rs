@@ -17,15 +17,18 @@
 
 mod direct;
 pub mod reference;
+mod tiled;
 mod unpacked;
 
 use crate::activation::Epilogue;
 use crate::geometry::{ConvGeometry, Maps};
 use crate::micro_batch::{AccumulatorParts, GradAccumulator, MicroBatch};
 use crate::precision::Precision;
+use crate::reduce::{add_rows, narrow};
 use crate::scratch;
 use crate::slices::check_len;
 use crate::winograd::Winograd;
+use tiled::Tiled;
 use std::ops::Range;
 
 /// `y = bias + sum w x`, then the epilogue.
@@ -47,6 +50,12 @@ pub fn forward(
     check_len!(w, g.weights());
     check_len!(bias, g.output.channels);
     check_len!(y, micro_batch.images() * g.output.len());
+    if let Some(tiled) = Tiled::select(g, precision) {
+        return scratch::with(tiled.packed_weights(), |packed| {
+            tiled.pack(w, packed);
+            tiled.forward(x, packed, Some(bias), epilogue, y);
+        });
+    }
     winograd_or_direct(
         micro_batch,
         |images| Winograd::select(g, precision, images),
@@ -65,7 +74,10 @@ pub fn forward(
 
 /// Values that [`transform_weights`] writes; 0 if a pass of `batch` images does not transform the weights.
 pub fn transformed_len(g: &ConvGeometry, precision: Precision, batch: usize) -> usize {
-    Winograd::select(g, precision, batch.into()).map_or(0, |winograd| winograd.transformed_weights())
+    match Tiled::select(g, precision) {
+        Some(tiled) => tiled.packed_weights(),
+        None => Winograd::select(g, precision, batch.into()).map_or(0, |one| one.transformed_weights()),
+    }
 }
 
 /// Transforms weights for [`forward_transformed`], once instead of in every pass.
@@ -81,7 +93,9 @@ pub fn transform_weights(
 ) {
     check_len!(w, g.weights());
     check_len!(transformed, transformed_len(g, precision, batch));
-    if let Some(winograd) = Winograd::select(g, precision, batch.into()) {
+    if let Some(tiled) = Tiled::select(g, precision) {
+        tiled.pack(w, transformed);
+    } else if let Some(winograd) = Winograd::select(g, precision, batch.into()) {
         winograd.transform(w, transformed);
     }
 }
@@ -115,6 +129,9 @@ pub fn forward_transformed(
     check_len!(w, g.weights());
     check_len!(bias, g.output.channels);
     check_len!(y, micro_batch.images() * g.output.len());
+    if let Some(tiled) = Tiled::select(g, precision) {
+        return tiled.forward(x, transformed, Some(bias), epilogue, y);
+    }
     winograd_or_direct(
         micro_batch,
         |images| Winograd::select_transformed(g, precision, images, transformed.len()),
@@ -148,6 +165,12 @@ pub fn backward_input(
     check_len!(dy, micro_batch.images() * g.output.len());
     check_len!(w, g.weights());
     check_len!(dx, micro_batch.images() * g.input.len());
+    if let Some(tiled) = Tiled::select_input_gradient(g, precision) {
+        return scratch::with(tiled.packed_weights(), |packed| {
+            tiled.pack_rotated(w, packed);
+            tiled.forward(dy, packed, None, Epilogue::Identity, dx);
+        });
+    }
     winograd_or_direct(
         micro_batch,
         |images| Winograd::select_input_gradient(g, precision, images),
@@ -209,6 +232,12 @@ pub fn accumulate_gradients(
     check_len!(dy, micro_batch.images() * g.output.len());
     check_len!(dw, g.weights());
     check_len!(dbias, g.output.channels);
+    if let Some(tiled) = Tiled::select(g, precision) {
+        let biases = accumulator.biases(micro_batch, g.output.channels);
+        add_rows(dy, g.output.pixels(), biases);
+        narrow(biases, dbias);
+        return tiled.accumulate_weights(micro_batch.is_first(), x, dy, dw);
+    }
     let Some(winograd) = Winograd::select(g, precision, micro_batch) else {
         return direct::accumulate_gradients(g, precision, micro_batch, x, dy, dw, dbias, accumulator);
     };

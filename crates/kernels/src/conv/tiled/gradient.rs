@@ -1,0 +1,231 @@
+//! The weight gradient: `dw[tap, i, o] = sum over positions of x[position + tap, i] dy[position, o]`.
+//!
+//! The left operand has a row for each input channel, with the pixels of the plane in order: a tap only shifts where it is read. The
+//! right operand has the pairs of positions in order, zero where there is no output. An image is a run; steps do not cross images,
+//! so that a sum is one chain over all images, wherever a batch is cut.
+
+use super::images::Plane;
+use super::kernel::{self, Layout, Run, Strides, WIDE};
+use super::Tiled;
+use crate::amx::SIDE;
+use crate::bf16::{halves_of, pair_values};
+use crate::gemm::interleave;
+use crate::scratch;
+use crate::shared::Shared;
+use rayon::prelude::*;
+
+/// Words of the operands of the images that are multiplied together: three quarters of a second-level cache of 2 MiB.
+const TOGETHER: usize = 384 << 10;
+
+/// The operands of an image, and the sums.
+#[derive(Clone, Copy)]
+struct Operands {
+    run: Run,
+    /// Halves of a row of the left operand.
+    left_row: usize,
+    /// Words of an image of the left operand.
+    left: usize,
+    /// Words of a row of the right operand.
+    right_row: usize,
+    /// Words of an image of the right operand.
+    right: usize,
+    /// Rows and columns of the sums of a tap.
+    sums: [usize; 2],
+}
+
+/// The sums of some input channels through a tap.
+struct Job {
+    group: usize,
+    tap: usize,
+    first: usize,
+}
+
+impl Tiled {
+    /// Adds the images of a micro-batch to `dw`, which the first micro-batch overwrites.
+    pub(in super::super) fn accumulate_weights(&self, is_first: bool, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+        let operands = self.operands();
+        let taps = self.g.groups * self.kernel * self.kernel;
+        let [rows, columns] = operands.sums;
+        let together = (TOGETHER / (operands.left + operands.right)).max(1);
+        let images = x.chunks(together * self.g.input.len()).zip(dy.chunks(together * self.g.output.len()));
+        scratch::with(taps * rows * columns, |sums| {
+            if !is_first {
+                self.spread(dw, operands, sums);
+            }
+            for (i, (x, dy)) in images.enumerate() {
+                self.add_images(operands, x, dy, is_first && i == 0, sums);
+            }
+            self.collect(operands, sums, dw);
+        });
+    }
+
+    fn operands(&self) -> Operands {
+        let words = self.positions().div_ceil(2);
+        let steps = words.div_ceil(SIDE);
+        let run = Run { steps, words: words.div_ceil(steps) };
+        let positions = 2 * run.steps * run.words;
+        let shift = (self.kernel - 1) * (self.plane.width + 1);
+        // An odd number of cache lines, so that the rows of a tile are in different sets of the cache.
+        let left_row = ((positions + shift).div_ceil(WIDE) | 1) * WIDE;
+        let channels = (self.g.groups - 1) * self.inputs + self.inputs.next_multiple_of(SIDE);
+        let right_row = ((self.g.groups - 1) * self.outputs + self.outputs.next_multiple_of(WIDE)).next_multiple_of(SIDE);
+        Operands {
+            run,
+            left_row,
+            left: channels * left_row / 2,
+            right_row,
+            right: run.steps * run.words * right_row,
+            sums: [self.inputs.next_multiple_of(SIDE), self.outputs.next_multiple_of(WIDE)],
+        }
+    }
+
+    /// Adds images that the caches hold to the sums, or replaces them.
+    fn add_images(&self, operands: Operands, x: &[f32], dy: &[f32], is_first: bool, sums: &mut [f32]) {
+        let images = x.len() / self.g.input.len();
+        scratch::with(images * (operands.left + operands.right), |buffer| {
+            let (left, right) = buffer.split_at_mut(images * operands.left);
+            let packed = left.par_chunks_exact_mut(operands.left).zip(right.par_chunks_exact_mut(operands.right));
+            let images_of = x.par_chunks_exact(self.g.input.len()).zip(dy.par_chunks_exact(self.g.output.len()));
+            packed.zip(images_of).for_each(|((left, right), (x, dy))| {
+                self.pack_left(x, operands, left);
+                self.pack_right(dy, operands, right);
+            });
+            let runs: Vec<usize> = (0..images).map(|i| i * operands.left * size_of::<f32>()).collect();
+            let sums = Shared::new(sums);
+            self.gradient_jobs().into_par_iter().for_each(|job| {
+                self.multiply(&job, operands, &runs, left, right, is_first, &sums);
+            });
+        });
+    }
+
+    fn gradient_jobs(&self) -> Vec<Job> {
+        let taps = (0..self.g.groups).flat_map(|group| (0..self.kernel * self.kernel).map(move |tap| (group, tap)));
+        let job = |(group, tap)| (0..self.inputs).step_by(WIDE).map(move |first| Job { group, tap, first });
+        taps.flat_map(job).collect()
+    }
+
+    /// Computes the sums of a job.
+    fn multiply(
+        &self,
+        job: &Job,
+        operands: Operands,
+        runs: &[usize],
+        left: &[f32],
+        right: &[f32],
+        is_first: bool,
+        sums: &Shared,
+    ) {
+        let Operands { run, left_row, right_row, sums: [rows, columns], .. } = operands;
+        let layout = Layout::new(runs, run, Strides { a_row: left_row, b_row: right_row, c_row: columns });
+        let shift = job.tap / self.kernel * self.plane.width + job.tap % self.kernel;
+        let is_tall = rows - job.first > SIDE;
+        // SAFETY: `select` returned this, so the machine has AMX; no other shapes are loaded. Rows of the left operand hold the
+        // positions of a run past any shift; rows of the right operand hold whole panels. The sums of the job's channels belong
+        // to it alone.
+        unsafe {
+            let _shapes = run.load_shapes();
+            let a = left.as_ptr().cast::<u16>().add((job.group * self.inputs + job.first) * left_row + shift);
+            for panel in (0..columns).step_by(WIDE) {
+                let b = right.as_ptr().add(job.group * self.outputs + panel);
+                let tap = job.group * self.kernel * self.kernel + job.tap;
+                let c = sums.at((tap * rows + job.first) * columns + panel);
+                match (is_tall, is_first) {
+                    (true, true) => kernel::tall::<false>(&layout, a, b, c),
+                    (true, false) => kernel::tall::<true>(&layout, a, b, c),
+                    (false, true) => kernel::low::<false>(&layout, a, b, c),
+                    (false, false) => kernel::low::<true>(&layout, a, b, c),
+                }
+            }
+        }
+    }
+
+    /// `[channels][pixels]` of an image, as halves.
+    fn pack_left(&self, x: &[f32], operands: Operands, left: &mut [f32]) {
+        let Plane { channels, .. } = self.plane;
+        let (pixels, words) = (self.plane.pixels(), channels / 2);
+        scratch::with(2 * pixels * words, |buffer| {
+            let (plane, transposed) = buffer.split_at_mut(pixels * words);
+            self.plane.fill(x, halves_of(plane));
+            interleave(pixels, |pixel| &plane[pixel * words..][..words], transposed);
+            let rows = halves_of(left).chunks_exact_mut(2 * operands.left_row);
+            rows.zip(transposed.chunks_exact(pixels)).for_each(|(rows, words)| {
+                let (low, high) = rows.split_at_mut(operands.left_row);
+                separate(words, &mut low[..pixels], &mut high[..pixels]);
+                low[pixels..].fill(0);
+                high[pixels..].fill(0);
+            });
+        });
+    }
+
+    /// `[positions / 2][outputs]` of the output gradient of an image, as pairs.
+    fn pack_right(&self, dy: &[f32], operands: Operands, right: &mut [f32]) {
+        let (output, width) = (self.g.output, self.plane.width);
+        let zeros = vec![0.0; output.channels];
+        let at = |position: usize| match (position / width, position % width) {
+            (row, column) if row < output.height && column < output.width => {
+                &dy[(row * output.width + column) * output.channels..][..output.channels]
+            }
+            _ => &zeros,
+        };
+        for (pair, words) in right.chunks_exact_mut(operands.right_row).enumerate() {
+            let (words, beyond) = words.split_at_mut(output.channels);
+            pair_values(at(2 * pair), at(2 * pair + 1), words);
+            beyond.fill(0.0);
+        }
+    }
+
+    /// Weight gradients as sums.
+    fn spread(&self, dw: &[f32], operands: Operands, sums: &mut [f32]) {
+        let mut copy = |w: &[f32]| {
+            sums.fill(0.0);
+            for (row, w) in w.chunks_exact(self.outputs).enumerate() {
+                sums[operands.row_of_sums(row, self.inputs)..][..self.outputs].copy_from_slice(w);
+            }
+        };
+        if self.g.window.stride == 1 {
+            return copy(dw);
+        }
+        scratch::with(self.square_weights(), |squares| {
+            squares.fill(0.0);
+            for run in self.square_runs() {
+                squares[run.of_squares..][..run.len].copy_from_slice(&dw[run.plain..][..run.len]);
+            }
+            copy(squares);
+        });
+    }
+
+    /// Sums as weight gradients.
+    fn collect(&self, operands: Operands, sums: &[f32], dw: &mut [f32]) {
+        let copy = |w: &mut [f32]| {
+            for (row, w) in w.chunks_exact_mut(self.outputs).enumerate() {
+                w.copy_from_slice(&sums[operands.row_of_sums(row, self.inputs)..][..self.outputs]);
+            }
+        };
+        if self.g.window.stride == 1 {
+            return copy(dw);
+        }
+        scratch::with(self.square_weights(), |squares| {
+            copy(squares);
+            for run in self.square_runs() {
+                dw[run.plain..][..run.len].copy_from_slice(&squares[run.of_squares..][..run.len]);
+            }
+        });
+    }
+}
+
+impl Operands {
+    /// Where the sums of a row of the weights `[taps][inputs][outputs]` are.
+    fn row_of_sums(&self, row: usize, inputs: usize) -> usize {
+        let [rows, columns] = self.sums;
+        (row / inputs * rows + row % inputs) * columns
+    }
+}
+
+crate::isa::multiversioned! {
+    /// The halves of words.
+    fn separate(words: &[f32], low: &mut [u16], high: &mut [u16]) {
+        for ((word, low), high) in words.iter().zip(low).zip(high) {
+            (*low, *high) = (word.to_bits() as u16, (word.to_bits() >> 16) as u16);
+        }
+    }
+}
