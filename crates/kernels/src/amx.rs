@@ -6,7 +6,6 @@
 //!
 //! Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18.
 
-use std::arch::asm;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
@@ -52,8 +51,11 @@ impl Shapes {
     /// # Safety
     /// The machine has AMX ([`is_available`]), and no shapes are loaded on this thread.
     pub(crate) unsafe fn load(&self) -> Loaded {
+        #[cfg(target_arch = "x86_64")]
         // SAFETY: guaranteed by the caller; the compiler itself does not use tile registers.
-        unsafe { asm!("ldtilecfg [{}]", in(reg) self, options(nostack, readonly)) };
+        unsafe {
+            std::arch::asm!("ldtilecfg [{}]", in(reg) self, options(nostack, readonly));
+        }
         Loaded(PhantomData)
     }
 }
@@ -63,8 +65,11 @@ pub(crate) struct Loaded(PhantomData<*const Shapes>);
 
 impl Drop for Loaded {
     fn drop(&mut self) {
+        #[cfg(target_arch = "x86_64")]
         // SAFETY: the registers were loaded on this thread, which the type does not leave.
-        unsafe { asm!("tilerelease", options(nostack, nomem)) };
+        unsafe {
+            std::arch::asm!("tilerelease", options(nostack, nomem));
+        }
     }
 }
 
@@ -74,6 +79,7 @@ pub(crate) fn is_available() -> bool {
     *AVAILABLE.get_or_init(|| has_instructions() && is_permitted())
 }
 
+#[cfg(target_arch = "x86_64")]
 fn has_instructions() -> bool {
     use std::arch::x86_64::{__cpuid_count, __get_cpuid_max};
     const BF16: u32 = 1 << 22;
@@ -83,8 +89,13 @@ fn has_instructions() -> bool {
     __get_cpuid_max(0).0 >= 7 && __cpuid_count(7, 0).edx & needed == needed
 }
 
+#[cfg(not(target_arch = "x86_64"))]
+fn has_instructions() -> bool {
+    false
+}
+
 /// Asks Linux for the tile registers (Documentation/arch/x86/xstate.rst).
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn is_permitted() -> bool {
     const REQUEST_PERMISSION: libc::c_int = 0x1023;
     const TILE_DATA: libc::c_ulong = 18;
@@ -92,7 +103,7 @@ fn is_permitted() -> bool {
     unsafe { libc::syscall(libc::SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0 }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 fn is_permitted() -> bool {
     false
 }

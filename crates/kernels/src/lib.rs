@@ -57,7 +57,6 @@ pub mod precision;
 pub mod real;
 pub mod sgd;
 
-#[cfg(target_arch = "x86_64")]
 mod amx;
 mod interpolation;
 mod patches;

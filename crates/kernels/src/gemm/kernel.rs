@@ -4,10 +4,10 @@
 //! Operands are made of [`Word`]s of 32 bits. Where a word holds two bfloat16 values that follow each other along the
 //! depth, `a[i, d] b[d, j]` is the sum of two products, and everything else stays the same.
 
-#[cfg(target_arch = "x86_64")]
 use super::amx::{self, CHAINED_STEP, STEP};
 use super::summation::Summation;
 use super::word::Word;
+use crate::amx::Loaded;
 use crate::isa::{Isa, has_bf16};
 use crate::precision::Precision;
 
@@ -41,11 +41,11 @@ pub(super) struct OutputTile {
 }
 
 /// The micro-kernels' compile-time mode: sums start at zero and are stored.
-pub(super) const OVERWRITE: u8 = 0;
+const OVERWRITE: u8 = 0;
 /// Sums start at zero and are added to `C`.
-pub(super) const ADD: u8 = 1;
+const ADD: u8 = 1;
 /// Sums start at `C` and are stored.
-pub(super) const CHAIN: u8 = 2;
+const CHAIN: u8 = 2;
 
 /// Computes a whole tile.
 type Compute = unsafe fn(&Tile);
@@ -188,21 +188,21 @@ const AMX: MicroKernel = MicroKernel {
     word: Word::Bf16Pair,
     depth: 384,
     left: Left::Along,
-    add: amx::wide::<ADD, STEP>,
-    chain: amx::wide::<CHAIN, CHAINED_STEP>,
-    start_chain: amx::wide::<OVERWRITE, CHAINED_STEP>,
-    overwrite: amx::wide::<OVERWRITE, STEP>,
-    overwrite_along: amx::wide::<OVERWRITE, STEP>,
+    add: amx::wide::<true, STEP>,
+    chain: amx::wide::<true, CHAINED_STEP>,
+    start_chain: amx::wide::<false, CHAINED_STEP>,
+    overwrite: amx::wide::<false, STEP>,
+    overwrite_along: amx::wide::<false, STEP>,
 };
 
 #[cfg(target_arch = "x86_64")]
 const AMX_NARROW: MicroKernel = MicroKernel {
     columns: 16,
-    add: amx::narrow::<ADD, STEP>,
-    chain: amx::narrow::<CHAIN, CHAINED_STEP>,
-    start_chain: amx::narrow::<OVERWRITE, CHAINED_STEP>,
-    overwrite: amx::narrow::<OVERWRITE, STEP>,
-    overwrite_along: amx::narrow::<OVERWRITE, STEP>,
+    add: amx::narrow::<true, STEP>,
+    chain: amx::narrow::<true, CHAINED_STEP>,
+    start_chain: amx::narrow::<false, CHAINED_STEP>,
+    overwrite: amx::narrow::<false, STEP>,
+    overwrite_along: amx::narrow::<false, STEP>,
     ..AMX
 };
 
@@ -292,10 +292,16 @@ impl MicroKernel {
     pub(super) fn unit(&self, sum: Summation) -> usize {
         match self.left {
             Left::Across => self.word.values(),
-            #[cfg(target_arch = "x86_64")]
             Left::Along => self.word.values() * if sum.is_chain() { CHAINED_STEP } else { STEP },
-            #[cfg(not(target_arch = "x86_64"))]
-            Left::Along => unreachable!("only AMX reads rows of {sum:?}"),
+        }
+    }
+
+    /// Prepares this thread for products of panels of `depth` words, until the result is dropped.
+    pub(super) fn prepare(&self, depth: usize, sum: Summation) -> Option<Loaded> {
+        match self.left {
+            Left::Across => None,
+            // SAFETY: the kernel was chosen because the machine has AMX; panels are multiplied one depth after the other.
+            Left::Along => Some(unsafe { amx::load_shapes(depth, self.unit(sum) / self.word.values()) }),
         }
     }
 
@@ -311,6 +317,7 @@ impl MicroKernel {
     /// Stores the product of two panels in a tile of `C`, or adds it; a bias must already be there.
     ///
     /// # Safety
+    /// [`Self::prepare`] was called on this thread for the depth and the sum, and its result is alive.
     /// `c` can be read and written, and no other thread accesses it during the call.
     pub(super) unsafe fn multiply_panels(
         &self,

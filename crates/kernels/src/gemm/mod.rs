@@ -15,7 +15,6 @@
 //! An [`Operand`] only has to know how to pack itself, so a convolution's patches are never written to memory. The
 //! order of each sum over `k` depends on `k`, the instruction set and the [`Summation`], never on the number of threads.
 
-#[cfg(target_arch = "x86_64")]
 mod amx;
 mod kernel;
 mod operand;

@@ -341,6 +341,7 @@ impl<'a> Product<'a> {
     fn tiles(&self, block: &Block, a: &[f32], b: &[f32], depth: usize, sum: Summation) {
         let (height, width) = (self.kernel.rows, self.kernel.columns);
         let Block { rows, columns } = block;
+        let _prepared = self.kernel.prepare(depth, sum);
         for (left, b) in columns.clone().step_by(width).zip(b.chunks_exact(depth * width)) {
             let right = (left + width).min(columns.end);
             if let Summation::Bias(bias) = sum {

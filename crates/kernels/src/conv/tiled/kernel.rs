@@ -4,7 +4,6 @@
 //! A run is cut into steps of equal length. The products of a step are summed from zero, and their sum is added to `C`.
 
 use crate::amx::{Loaded, SIDE, Shapes};
-use std::arch::asm;
 use std::mem::offset_of;
 
 /// Rows of a tall tile, and columns of any: two tile registers.
@@ -89,9 +88,10 @@ macro_rules! kernel {
         /// The shapes of the layout's runs are loaded on this thread. Every run of each row can be read from `a`, the words of
         /// all runs from `b`, for [`WIDE`] columns; the tile at `c` can be written and, for `ADD`, read.
         pub(super) unsafe fn $name<const ADD: bool>(layout: &Layout, a: *const u16, b: *const f32, c: *mut f32) {
+            #[cfg(target_arch = "x86_64")]
             // SAFETY: guaranteed by the caller; the compiler itself does not use tile registers.
             unsafe {
-                asm!(
+                std::arch::asm!(
                     ".if {add}",
                     "mov {p}, {c}",
                     "mov {k}, [{layout} + {c_row}]",
@@ -145,6 +145,8 @@ macro_rules! kernel {
                     options(nostack),
                 );
             }
+            #[cfg(not(target_arch = "x86_64"))]
+            unreachable!("only x86-64 has tiles, not for {layout:p}, {a:p}, {b:p}, {c:p}");
         }
     };
 }
