@@ -17,7 +17,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let only = std::env::args().nth(2).unwrap_or_default();
     let precision = match std::env::args().nth(3) {
-        Some(name) => Precision::ALL.into_iter().find(|one| one.name() == name).ok_or("expected f32 or bf16")?,
+        Some(name) => {
+            Precision::ALL.into_iter().find(|one| one.name() == name).ok_or("expected f32 or bf16")?
+        }
         None => Precision::F32,
     };
     println!("instructions: {}, batch {batch}, layers in {}", Isa::current().name(), precision.name());

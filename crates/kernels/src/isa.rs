@@ -65,7 +65,9 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => Self::Avx2.is_available() && is_x86_feature_detected!("avx512f"),
             #[cfg(target_arch = "x86_64")]
-            Self::Amx => has_bf16(Self::Avx512) && is_x86_feature_detected!("avx512vnni") && amx::is_available(),
+            Self::Amx => {
+                has_bf16(Self::Avx512) && is_x86_feature_detected!("avx512vnni") && amx::is_available()
+            }
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 | Self::Amx => false,
         }

@@ -67,7 +67,9 @@ impl Strided<'_> {
         unsafe {
             match Isa::current() {
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 | Isa::Amx if columns.is_multiple_of(16) => x86::avx512(self, runs, sum, epilogue, target),
+                Isa::Avx512 | Isa::Amx if columns.is_multiple_of(16) => {
+                    x86::avx512(self, runs, sum, epilogue, target)
+                }
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx2 | Isa::Avx512 | Isa::Amx => x86::avx2(self, runs, sum, epilogue, target),
                 _ => self.tiles::<Four, One<false>>(runs, sum, epilogue, target),

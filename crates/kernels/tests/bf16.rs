@@ -82,16 +82,21 @@ proptest! {
         agrees(&Bf16Conv { g, batch }, [TOLERANCE; 4]);
     }
 
-    /// Algorithms of Winograd round operands after their transforms.
     #[test]
     fn winograd_convolutions((g, batch) in shapes::winograd_conv()) {
-        agrees(&Bf16Conv { g, batch }, [2e-2, 2e-2, 2e-2, TOLERANCE]);
+        agrees(&Bf16Conv { g, batch }, convolution_tolerances());
     }
 
     #[test]
     fn folded_convolutions((g, batch) in shapes::folded_conv()) {
-        agrees(&Bf16Conv { g, batch }, [2e-2, 2e-2, 2e-2, TOLERANCE]);
+        agrees(&Bf16Conv { g, batch }, convolution_tolerances());
     }
+}
+
+/// Algorithms of Winograd round operands after their transforms; with AMX there are none.
+fn convolution_tolerances() -> [f64; 4] {
+    let winograd = if Isa::current() == Isa::Amx { TOLERANCE } else { 2e-2 };
+    [winograd, winograd, winograd, TOLERANCE]
 }
 
 /// Checks a case against the reference with rounded operands; biases and their gradients are not rounded.
@@ -148,22 +153,53 @@ fn the_papers_convolutions() {
 
 /// `vdpbf16ps`, as AMD and Intel processors compute it: the product of the high halves is added to the sum, then that of the
 /// low halves, each with a single rounding; subnormal operands and results are zero.
-fn emulated(sum: f32, a: [u16; 2], b: [u16; 2]) -> f32 {
-    let flush = |value: f32| if value.is_subnormal() { 0.0_f32.copysign(value) } else { value };
-    let value = |half| flush(bf16::to_f32(half));
-    let add = |sum: f32, i: usize| flush(value(a[i]).mul_add(value(b[i]), flush(sum)));
-    add(add(sum, 1), 0)
+fn multiplied_and_added(sum: f32, a: [u16; 2], b: [u16; 2]) -> f32 {
+    fused(fused(sum, a[1], b[1]), a[0], b[0])
+}
+
+/// `a b + sum` with one rounding, where subnormal numbers are read and written as zero.
+fn fused(sum: f32, a: u16, b: u16) -> f32 {
+    let value = |half| flushed(bf16::to_f32(half));
+    flushed(value(a).mul_add(value(b), flushed(sum)))
+}
+
+fn flushed(value: f32) -> f32 {
+    if value.is_subnormal() { 0.0_f32.copysign(value) } else { value }
 }
 
 /// Sums of pairs have the bits of the emulated instruction on processors that have it.
 #[test]
 fn pairs_are_added_as_the_instruction_is_documented() {
-    if !Precision::Bf16.is_native() || Isa::current() != Isa::Avx512 {
-        println!(
-            "skipped: this processor has no AVX512-BF16, or ALEXNET_KERNELS selects another instruction set"
-        );
+    if !Precision::Bf16.is_native() {
+        println!("skipped: this processor has no AVX512-BF16, or ALEXNET_KERNELS excludes it");
         return;
     }
+    sums_are_as_documented(Isa::Avx512, |sum, pairs| {
+        pairs.iter().fold(sum, |sum, &[a, b]| multiplied_and_added(sum, a, b))
+    });
+}
+
+/// `tdpbf16ps`: the products of the high halves of a step and those of the low halves are summed apart from zero; then their sum is
+/// added.
+#[test]
+fn tiles_are_added_as_the_instruction_is_documented() {
+    if Isa::current() != Isa::Amx {
+        println!("skipped: this processor has no AMX, or ALEXNET_KERNELS excludes it");
+        return;
+    }
+    // Words of a step of a chained sum.
+    const STEP: usize = 9;
+    sums_are_as_documented(Isa::Amx, |sum, pairs| {
+        pairs.chunks(STEP).fold(sum, |sum, pairs| {
+            let [low, high] =
+                [0, 1].map(|half| pairs.iter().fold(0.0, |sum, &[a, b]| fused(sum, a[half], b[half])));
+            flushed(flushed(sum) + flushed(low + high))
+        })
+    });
+}
+
+/// Compares sums of pairs with an emulation, which adds the products of a list of pairs to a sum.
+fn sums_are_as_documented(isa: Isa, emulated: impl Fn(f32, &[[[u16; 2]; 2]]) -> f32) {
     let (m, n, k) = (12, 32, 46);
     let shape = Shape { m, n, k };
     for exponent in [0, -60, -63] {
@@ -172,15 +208,15 @@ fn pairs_are_added_as_the_instruction_is_documented() {
         let a: Vec<f32> = values[0].iter().map(|value| value * scale).collect();
         let b: Vec<f32> = values[1].iter().map(|value| value * scale).collect();
         let c = vec![0.0; m * n];
-        let found = product(Isa::Avx512, shape, Summation::StartChain, &a, &b, &c);
+        let found = product(isa, shape, Summation::StartChain, &a, &b, &c);
         for (at, found) in found.iter().enumerate() {
             let (i, j) = (at / n, at % n);
-            let expected = (0..k / 2).fold(0.0, |sum, pair| {
+            let pair = |pair: usize| {
                 let [p, q] = [2 * pair, 2 * pair + 1];
                 let a = [p, q].map(|p| bf16::from_f32(a[i * k + p]));
-                let b = [p, q].map(|p| bf16::from_f32(b[p * n + j]));
-                emulated(sum, a, b)
-            });
+                [a, [p, q].map(|p| bf16::from_f32(b[p * n + j]))]
+            };
+            let expected = emulated(0.0, &(0..k / 2).map(pair).collect::<Vec<_>>());
             assert_eq!(found.to_bits(), expected.to_bits(), "2^{exponent}: {i}, {j}: {found} {expected}");
         }
     }

@@ -2,7 +2,7 @@
 
 use super::unpacked;
 use crate::activation::Epilogue;
-use crate::gemm::{Matrix, Shape, Summation, gemm_in, packs_left_along};
+use crate::gemm::{Matrix, Shape, Summation, gemm_in, uses_tiles};
 use crate::geometry::ConvGeometry;
 use crate::micro_batch::{GRANULE, GradAccumulator, MicroBatch};
 use crate::patches::{Grid, Patches, TapWeights, Transposed, positions_that_see};
@@ -149,7 +149,7 @@ pub(super) fn accumulate_gradients(
         false => Summation::blocked(piece),
     };
     for (group, dw) in dw.chunks_exact_mut(m * n).enumerate() {
-        if !packs_left_along(precision) {
+        if !uses_tiles(precision) {
             for piece in &pieces {
                 let ((x, dy), k) = (operands(group, piece), piece.images() * pixels);
                 gemm_in(precision, Shape { m, n, k }, &x, &dy, sum(*piece), dw, n);

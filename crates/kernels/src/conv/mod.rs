@@ -28,8 +28,8 @@ use crate::reduce::{add_rows, narrow};
 use crate::scratch;
 use crate::slices::check_len;
 use crate::winograd::Winograd;
-use tiled::Tiled;
 use std::ops::Range;
+use tiled::Tiled;
 
 /// `y = bias + sum w x`, then the epilogue.
 ///

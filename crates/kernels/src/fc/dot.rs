@@ -1,13 +1,13 @@
 //! The fully connected layer for a few images: `y[b, o] = bias[o] + w[o] . x[b]`, one dot product per output, at the
 //! speed of memory.
 
-use crate::transpose::transpose_into;
 use crate::bf16;
 use crate::f16::to_f32;
 use crate::geometry::FcGeometry;
 use crate::isa::Isa;
 use crate::scratch;
 use crate::simd::{Four, Vector};
+use crate::transpose::transpose_into;
 use rayon::prelude::*;
 
 /// Registers of partial sums per output.

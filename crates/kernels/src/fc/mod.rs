@@ -8,7 +8,7 @@ mod dot;
 mod f16;
 pub mod reference;
 
-use crate::gemm::{LONGEST_IN_BLOCKS, Matrix, Operand, Shape, Summation, gemm_blocks, gemm_in};
+use crate::gemm::{LONGEST_IN_BLOCKS, Matrix, Operand, Shape, Summation, gemm_blocks, gemm_in, uses_tiles};
 use crate::geometry::FcGeometry;
 use crate::micro_batch::{GradAccumulator, MicroBatch};
 use crate::precision::Precision;
@@ -17,11 +17,11 @@ use crate::scratch;
 use crate::sgd::{SgdSettings, step_chunk};
 use crate::shared::Shared;
 use crate::slices::check_len;
+use crate::transpose::transpose_into;
 use bf16::Bf16Weights;
 use f16::F16Weights;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use crate::transpose::transpose_into;
 
 /// The largest batch for which reading each weight once, straight from memory, beats packing.
 const FEW: usize = 8;
@@ -145,12 +145,7 @@ pub fn backward_input(
     check_len!(dy, batch * g.outputs);
     check_len!(w, g.weights());
     check_len!(dx, batch * g.inputs);
-    scratch::with(dx.len(), |transposed| {
-        let shape = Shape { m: g.inputs, n: batch, k: g.outputs };
-        let (w, dy) = (Matrix::across_rows(w, g.inputs), Matrix::along_rows(dy, g.outputs));
-        gemm_in(precision, shape, &w, &dy, Summation::Overwrite, transposed, batch);
-        transpose_into(transposed, g.inputs, None, dx);
-    });
+    input_by_product(g, precision, batch, dy, w, g.outputs, dx);
 }
 
 /// [`backward_input`] with the sum over some units only: `dx[b, i] = sum_o w[o, i] dy[b, o]` for `o` in `units`.
@@ -172,10 +167,28 @@ pub fn backward_input_of_units(
     if units.is_empty() || batch == 0 {
         return dx.fill(0.0);
     }
+    let w = &w[units.start * g.inputs..units.end * g.inputs];
+    input_by_product(g, precision, batch, &dy[units.start..], w, units.len(), dx);
+}
+
+/// The sum over the first `units` units of each image in `dy`, whose weights are `w`.
+fn input_by_product(
+    g: &FcGeometry,
+    precision: Precision,
+    batch: usize,
+    dy: &[f32],
+    w: &[f32],
+    units: usize,
+    dx: &mut [f32],
+) {
+    let (w, dy) = (Matrix::across_rows(w, g.inputs), Matrix::along_rows(dy, g.outputs));
+    if uses_tiles(precision) {
+        // On the left, the weights would be transposed.
+        let shape = Shape { m: batch, n: g.inputs, k: units };
+        return gemm_in(precision, shape, &dy, &w, Summation::Overwrite, dx, g.inputs);
+    }
     scratch::with(dx.len(), |transposed| {
-        let shape = Shape { m: g.inputs, n: batch, k: units.len() };
-        let w = Matrix::across_rows(&w[units.start * g.inputs..units.end * g.inputs], g.inputs);
-        let dy = Matrix::along_rows(&dy[units.start..], g.outputs);
+        let shape = Shape { m: g.inputs, n: batch, k: units };
         gemm_in(precision, shape, &w, &dy, Summation::Overwrite, transposed, batch);
         transpose_into(transposed, g.inputs, None, dx);
     });

@@ -31,7 +31,7 @@ pub(super) unsafe fn load_shapes(depth: usize, step: usize) -> Loaded {
 macro_rules! kernel {
     ($name:ident, load: [$($load:literal)*], step: [$($step:literal)*], last: [$($last:literal)*], store: [$($store:literal)*]) => {
         /// # Safety
-        /// As [`super::kernel::MicroKernel::multiply`] where rows of `a` are contiguous; the shapes are loaded on this thread.
+        /// As [`super::kernel::MicroKernel::multiply_across`], but rows of `a` are contiguous; the shapes are loaded on this thread.
         #[cfg(target_arch = "x86_64")]
         pub(super) unsafe fn $name<const LOAD: bool, const STEP: usize>(tile: &Tile) {
             const BYTES: usize = size_of::<f32>();

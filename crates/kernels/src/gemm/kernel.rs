@@ -60,8 +60,8 @@ pub(crate) struct MicroKernel {
     pub(crate) word: Word,
     /// Depth in words at which a panel of each operand fits the first-level cache.
     pub(super) depth: usize,
-    /// How `A` lies in memory for the following.
-    pub(crate) left: Left,
+    /// How panels of `A` lie in memory.
+    pub(super) left: Left,
     /// [`ADD`].
     add: Compute,
     /// [`CHAIN`].
@@ -70,13 +70,13 @@ pub(crate) struct MicroKernel {
     start_chain: Compute,
     /// [`OVERWRITE`].
     overwrite: Compute,
-    /// [`OVERWRITE`] for [`Left::Along`].
+    /// [`OVERWRITE`] where rows are contiguous.
     overwrite_along: Compute,
 }
 
 /// How the left operand of a tile lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Left {
+pub(super) enum Left {
     /// Columns are contiguous, `a_row` is 1.
     Across,
     /// Rows are contiguous, `a_step` is 1.
@@ -368,30 +368,38 @@ impl MicroKernel {
 
     /// `c[i, j] = sum_d a[i, d] b[d, j]` for a full tile, where the rows of `a` are contiguous.
     ///
+    /// # Panics
+    /// If the kernel needs [`Self::prepare`].
+    ///
     /// # Safety
     /// `a_step` is 1; `self.rows` rows of `depth` values can be read at `a`, `depth` rows of `self.columns` at `b`,
     /// and `self.rows` rows of `self.columns` written at `c`.
     pub(crate) unsafe fn overwrite_along(&self, tile: &Tile) {
         debug_assert_eq!(tile.a_step, 1);
+        assert_eq!(self.left, Left::Across);
         // SAFETY: guaranteed by the caller.
         unsafe { (self.overwrite_along)(tile) };
     }
 
-    /// Stores `sum_d a[i, d] b[d, j]` in a full tile, or adds it.
+    /// Stores `sum_d a[i, d] b[d, j]` in a full tile, or adds it, where the columns of `a` are contiguous.
+    ///
+    /// # Panics
+    /// If the kernel needs [`Self::prepare`].
     ///
     /// # Safety
-    /// `a` lies as [`Self::left`] says; `depth` values of `self.rows` rows can be read there, `depth` rows of
-    /// `self.columns` at `b`, and `self.rows` rows of `self.columns` read and written at `c`.
-    pub(crate) unsafe fn multiply(&self, tile: &Tile, sum: Summation) {
-        debug_assert_eq!(1, if self.left == Left::Across { tile.a_row } else { tile.a_step });
+    /// `a_row` is 1; `depth` columns of `self.rows` values can be read at `a`, `depth` rows of `self.columns` at `b`,
+    /// and `self.rows` rows of `self.columns` read and written at `c`.
+    pub(crate) unsafe fn multiply_across(&self, tile: &Tile, sum: Summation) {
+        debug_assert_eq!(tile.a_row, 1);
+        assert_eq!(self.left, Left::Across);
         // SAFETY: guaranteed by the caller.
         unsafe { (self.compute(sum))(tile) };
     }
 }
 
-/// Whether rows of the left operand are packed along the depth: where sums run across the rows that are stored, they are
-/// transposed first, unlike columns of the right operand.
-pub(crate) fn packs_left_along(precision: Precision) -> bool {
+/// Whether products of a precision are those of tiles (AMX). Rows of the left operand are then packed along the depth: where sums
+/// run across the rows that are stored, they are transposed, unlike columns of the right operand.
+pub(crate) fn uses_tiles(precision: Precision) -> bool {
     MicroKernel::of(Isa::current(), precision, WIDEST).left == Left::Along
 }
 
@@ -404,7 +412,7 @@ const fn is_narrow(n: usize) -> bool {
 /// `A` are contiguous, else the columns. `MODE` is one of the constants above.
 ///
 /// # Safety
-/// As [`MicroKernel::overwrite_along`] or [`MicroKernel::multiply`].
+/// As [`MicroKernel::overwrite_along`] or [`MicroKernel::multiply_across`].
 unsafe fn portable<const ALONG: bool, const MODE: u8>(tile: &Tile) {
     const ROWS: usize = PORTABLE.rows;
     const COLUMNS: usize = PORTABLE.columns;

@@ -24,7 +24,7 @@ mod shape;
 mod summation;
 mod word;
 
-pub(crate) use kernel::{MicroKernel, Tile, WIDEST, packs_left_along};
+pub(crate) use kernel::{MicroKernel, Tile, WIDEST, uses_tiles};
 pub(crate) use operand::{LINES, interleave, spread};
 pub use operand::{Matrix, Operand};
 pub(crate) use product::{LONGEST_IN_BLOCKS, depth_blocks, gemm_blocks};

@@ -16,7 +16,8 @@ pub(super) unsafe fn amx<const ROWS: usize, T: Value>(tile: &Tile<T>) {
     let Tile { words, a, a_row, b, first, .. } = *tile;
     let rest = words % SIDE;
     let (sums, right) = ([ROWS, SIDE], [SIDE, SIDE]);
-    let shapes = Shapes::new([sums, sums, [ROWS, SIDE], right, right, [ROWS, rest], [rest, SIDE], [rest, SIDE]]);
+    let shapes =
+        Shapes::new([sums, sums, [ROWS, SIDE], right, right, [ROWS, rest], [rest, SIDE], [rest, SIDE]]);
     let mut sums = MaybeUninit::<[[__m512i; 2]; ROWS]>::uninit();
     // SAFETY: `a` and `b` advance by the words of each step, and the last one reads the rest of the depth; the operands are
     // guaranteed by the caller. The instructions write all of `sums`.

@@ -84,7 +84,9 @@ impl QuantizedLrn {
                     #[cfg(target_arch = "x86_64")]
                     Int8Isa::Avx2 => x86::avx2(self, &windows, x, squares, y),
                     #[cfg(target_arch = "x86_64")]
-                    Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => x86::avx512(self, &windows, x, squares, y),
+                    Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => {
+                        x86::avx512(self, &windows, x, squares, y)
+                    }
                     #[cfg(not(target_arch = "x86_64"))]
                     Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => {
                         self.pixels_by::<Four>(&windows, x, squares, y)

@@ -294,7 +294,7 @@ fn accumulate(
                     c_row: u_row,
                 };
                 // SAFETY: rows and columns are multiples of the kernel's, and the last of them were checked.
-                unsafe { kernel.multiply(&tile, if i == 0 { sum } else { sum.continued() }) };
+                unsafe { kernel.multiply_across(&tile, if i == 0 { sum } else { sum.continued() }) };
             }
         }
     }

@@ -4,7 +4,7 @@ use super::algorithm::{Algorithm, algorithms};
 use super::fold::Fold;
 use super::layout::Layout;
 use super::tiling::Tiling;
-use crate::gemm::{MicroKernel, Word, packs_left_along};
+use crate::gemm::{MicroKernel, Word, uses_tiles};
 use crate::geometry::{ConvGeometry, Maps, Window};
 use crate::isa::Isa;
 use crate::micro_batch::MicroBatch;
@@ -87,7 +87,7 @@ impl Winograd {
         let fits = micro_batch.batch() > 0
             && inputs.is_multiple_of(8)
             && outputs.is_multiple_of(8)
-            && !packs_left_along(precision);
+            && !uses_tiles(precision);
         let kernel = if fits && g.window.stride == 1 { g.window.kernel } else { 0 };
         let fitting = algorithms(precision).iter().filter(move |algorithm| algorithm.kernel == kernel);
         fitting.map(move |algorithm| Self {

@@ -107,7 +107,9 @@ unsafe fn transform_to<L: Linear, S: StoreAny>(isa: Isa, square: &Square) -> boo
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 | Isa::Amx if square.channels.is_multiple_of(16) => x86::avx512::<L, S>(square),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::Avx512 | Isa::Amx if square.channels.is_multiple_of(8) => x86::avx2::<L, S>(square),
+            Isa::Avx2 | Isa::Avx512 | Isa::Amx if square.channels.is_multiple_of(8) => {
+                x86::avx2::<L, S>(square)
+            }
             _ => sandwich::<L, Four, S>(square),
         }
     }

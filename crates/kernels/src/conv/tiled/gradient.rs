@@ -4,9 +4,9 @@
 //! right operand has the pairs of positions in order, zero where there is no output. An image is a run; steps do not cross images,
 //! so that a sum is one chain over all images, wherever a batch is cut.
 
+use super::Tiled;
 use super::images::Plane;
 use super::kernel::{self, Layout, Run, Strides, WIDE};
-use super::Tiled;
 use crate::amx::SIDE;
 use crate::bf16::{halves_of, pair_values};
 use crate::gemm::interleave;
@@ -25,10 +25,10 @@ struct Operands {
     left_row: usize,
     /// Words of an image of the left operand.
     left: usize,
-    /// Words of a row of the right operand.
-    right_row: usize,
-    /// Words of an image of the right operand.
+    /// Words of an image in a panel of the right operand.
     right: usize,
+    /// Panels of the right operand.
+    panels: usize,
     /// Rows and columns of the sums of a tap.
     sums: [usize; 2],
 }
@@ -46,7 +46,7 @@ impl Tiled {
         let operands = self.operands();
         let taps = self.g.groups * self.kernel * self.kernel;
         let [rows, columns] = operands.sums;
-        let together = (TOGETHER / (operands.left + operands.right)).max(1);
+        let together = (TOGETHER / (operands.left + operands.panels * operands.right)).max(1);
         let images = x.chunks(together * self.g.input.len()).zip(dy.chunks(together * self.g.output.len()));
         scratch::with(taps * rows * columns, |sums| {
             if !is_first {
@@ -68,13 +68,12 @@ impl Tiled {
         // An odd number of cache lines, so that the rows of a tile are in different sets of the cache.
         let left_row = ((positions + shift).div_ceil(WIDE) | 1) * WIDE;
         let channels = (self.g.groups - 1) * self.inputs + self.inputs.next_multiple_of(SIDE);
-        let right_row = ((self.g.groups - 1) * self.outputs + self.outputs.next_multiple_of(WIDE)).next_multiple_of(SIDE);
         Operands {
             run,
             left_row,
             left: channels * left_row / 2,
-            right_row,
-            right: run.steps * run.words * right_row,
+            right: run.steps * run.words * WIDE,
+            panels: self.g.groups * self.panels(),
             sums: [self.inputs.next_multiple_of(SIDE), self.outputs.next_multiple_of(WIDE)],
         }
     }
@@ -82,24 +81,27 @@ impl Tiled {
     /// Adds images that the caches hold to the sums, or replaces them.
     fn add_images(&self, operands: Operands, x: &[f32], dy: &[f32], is_first: bool, sums: &mut [f32]) {
         let images = x.len() / self.g.input.len();
-        scratch::with(images * (operands.left + operands.right), |buffer| {
-            let (left, right) = buffer.split_at_mut(images * operands.left);
-            let packed = left.par_chunks_exact_mut(operands.left).zip(right.par_chunks_exact_mut(operands.right));
-            let images_of = x.par_chunks_exact(self.g.input.len()).zip(dy.par_chunks_exact(self.g.output.len()));
-            packed.zip(images_of).for_each(|((left, right), (x, dy))| {
-                self.pack_left(x, operands, left);
-                self.pack_right(dy, operands, right);
+        let Operands { left, right, panels, .. } = operands;
+        scratch::with(images * (left + panels * right), |buffer| {
+            let (lefts, rights) = buffer.split_at_mut(images * left);
+            let packed = lefts.par_chunks_exact_mut(left).zip(x.par_chunks_exact(self.g.input.len()));
+            packed.for_each(|(left, x)| self.pack_left(x, operands, left));
+            let packed = rights.par_chunks_exact_mut(right).enumerate();
+            packed.for_each(|(i, right)| {
+                let dy = &dy[i % images * self.g.output.len()..][..self.g.output.len()];
+                self.pack_right(dy, i / images, right);
             });
-            let runs: Vec<usize> = (0..images).map(|i| i * operands.left * size_of::<f32>()).collect();
+            let runs: Vec<usize> = (0..images).map(|i| i * left * size_of::<f32>()).collect();
             let sums = Shared::new(sums);
             self.gradient_jobs().into_par_iter().for_each(|job| {
-                self.multiply(&job, operands, &runs, left, right, is_first, &sums);
+                self.multiply(&job, operands, &runs, lefts, rights, is_first, &sums);
             });
         });
     }
 
     fn gradient_jobs(&self) -> Vec<Job> {
-        let taps = (0..self.g.groups).flat_map(|group| (0..self.kernel * self.kernel).map(move |tap| (group, tap)));
+        let taps =
+            (0..self.g.groups).flat_map(|group| (0..self.kernel * self.kernel).map(move |tap| (group, tap)));
         let job = |(group, tap)| (0..self.inputs).step_by(WIDE).map(move |first| Job { group, tap, first });
         taps.flat_map(job).collect()
     }
@@ -115,8 +117,8 @@ impl Tiled {
         is_first: bool,
         sums: &Shared,
     ) {
-        let Operands { run, left_row, right_row, sums: [rows, columns], .. } = operands;
-        let layout = Layout::new(runs, run, Strides { a_row: left_row, b_row: right_row, c_row: columns });
+        let Operands { run, left_row, sums: [rows, columns], .. } = operands;
+        let layout = Layout::new(runs, run, Strides { a_row: left_row, b_row: WIDE, c_row: columns });
         let shift = job.tap / self.kernel * self.plane.width + job.tap % self.kernel;
         let is_tall = rows - job.first > SIDE;
         // SAFETY: `select` returned this, so the machine has AMX; no other shapes are loaded. Rows of the left operand hold the
@@ -125,10 +127,10 @@ impl Tiled {
         unsafe {
             let _shapes = run.load_shapes();
             let a = left.as_ptr().cast::<u16>().add((job.group * self.inputs + job.first) * left_row + shift);
-            for panel in (0..columns).step_by(WIDE) {
-                let b = right.as_ptr().add(job.group * self.outputs + panel);
+            for panel in 0..self.panels() {
+                let b = right[(job.group * self.panels() + panel) * runs.len() * operands.right..].as_ptr();
                 let tap = job.group * self.kernel * self.kernel + job.tap;
-                let c = sums.at((tap * rows + job.first) * columns + panel);
+                let c = sums.at((tap * rows + job.first) * columns + panel * WIDE);
                 match (is_tall, is_first) {
                     (true, true) => kernel::tall::<false>(&layout, a, b, c),
                     (true, false) => kernel::tall::<true>(&layout, a, b, c),
@@ -157,18 +159,19 @@ impl Tiled {
         });
     }
 
-    /// `[positions / 2][outputs]` of the output gradient of an image, as pairs.
-    fn pack_right(&self, dy: &[f32], operands: Operands, right: &mut [f32]) {
+    /// `[positions / 2][32]` of a panel of the output gradient of an image, as pairs.
+    fn pack_right(&self, dy: &[f32], panel: usize, right: &mut [f32]) {
         let (output, width) = (self.g.output, self.plane.width);
-        let zeros = vec![0.0; output.channels];
+        let (group, first) = (panel / self.panels(), panel % self.panels() * WIDE);
+        let count = (self.outputs - first).min(WIDE);
         let at = |position: usize| match (position / width, position % width) {
             (row, column) if row < output.height && column < output.width => {
-                &dy[(row * output.width + column) * output.channels..][..output.channels]
+                &dy[(row * output.width + column) * output.channels + group * self.outputs + first..][..count]
             }
-            _ => &zeros,
+            _ => &[0.0; WIDE][..count],
         };
-        for (pair, words) in right.chunks_exact_mut(operands.right_row).enumerate() {
-            let (words, beyond) = words.split_at_mut(output.channels);
+        for (pair, words) in right.chunks_exact_mut(WIDE).enumerate() {
+            let (words, beyond) = words.split_at_mut(count);
             pair_values(at(2 * pair), at(2 * pair + 1), words);
             beyond.fill(0.0);
         }

@@ -51,7 +51,8 @@ impl Plane {
             for (row, squares) in rows {
                 for part in 0..self.stride {
                     self.fill_line(x, row * self.stride + part, line);
-                    for (square, from) in squares.chunks_exact_mut(self.channels).zip(line.chunks_exact(run)) {
+                    for (square, from) in squares.chunks_exact_mut(self.channels).zip(line.chunks_exact(run))
+                    {
                         copy(from, &mut square[part * run..][..run]);
                     }
                 }

@@ -13,13 +13,13 @@ mod kernel;
 mod weights;
 
 use crate::activation::Epilogue;
+use crate::amx::SIDE;
 use crate::bf16::halves_of;
-use crate::gemm::packs_left_along;
+use crate::gemm::uses_tiles;
 use crate::geometry::{ConvGeometry, Window};
 use crate::precision::Precision;
 use crate::scratch;
 use crate::shared::Shared;
-use crate::amx::SIDE;
 use images::Plane;
 use kernel::{Layout, Run, Strides, WIDE};
 use rayon::prelude::*;
@@ -55,7 +55,7 @@ struct Job {
 impl Tiled {
     /// The forward pass and weight gradient of a convolution; `None` if the machine has no tiles or channels do not fill them.
     pub(super) fn select(g: &ConvGeometry, precision: Precision) -> Option<Self> {
-        if !packs_left_along(precision) || g.window.stride > 1 && g.groups > 1 {
+        if !uses_tiles(precision) || g.window.stride > 1 && g.groups > 1 {
             return None;
         }
         let plane = Plane::new(g.input, g.window, g.output);
@@ -78,7 +78,14 @@ impl Tiled {
     }
 
     /// `y = bias + sum w x`, then the epilogue, with packed weights.
-    pub(super) fn forward(&self, x: &[f32], packed: &[f32], bias: Option<&[f32]>, epilogue: Epilogue, y: &mut [f32]) {
+    pub(super) fn forward(
+        &self,
+        x: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        epilogue: Epilogue,
+        y: &mut [f32],
+    ) {
         assert_eq!(packed.len(), self.packed_weights());
         assert!(bias.is_none_or(|bias| bias.len() == self.g.output.channels));
         let images = y.len() / self.g.output.len();
@@ -138,12 +145,21 @@ impl Tiled {
     /// Where the runs of a position start, in bytes.
     fn runs(&self) -> Vec<usize> {
         let pixel = self.plane.channels * size_of::<u16>();
-        let row = |ky: usize| (0..self.kernel).step_by(self.together).map(move |kx| ky * self.plane.width + kx);
+        let row =
+            |ky: usize| (0..self.kernel).step_by(self.together).map(move |kx| ky * self.plane.width + kx);
         (0..self.kernel).flat_map(row).map(|at| at * pixel).collect()
     }
 
     /// Stores the outputs among 32 positions from `first` on.
-    fn store(&self, job: &Job, panel: usize, first: usize, c: &[f32; WIDE * WIDE], finish: Finish, y: &Shared) {
+    fn store(
+        &self,
+        job: &Job,
+        panel: usize,
+        first: usize,
+        c: &[f32; WIDE * WIDE],
+        finish: Finish,
+        y: &Shared,
+    ) {
         let (output, width) = (self.g.output, self.plane.width);
         let channel = job.group * self.outputs + panel * WIDE;
         let count = (self.outputs - panel * WIDE).min(WIDE);
@@ -151,7 +167,8 @@ impl Tiled {
         let (mut row, mut column) = (first / width, first % width);
         for c in c.chunks_exact(WIDE) {
             if row < output.height && column < output.width {
-                let at = ((job.image * output.height + row) * output.width + column) * output.channels + channel;
+                let at =
+                    ((job.image * output.height + row) * output.width + column) * output.channels + channel;
                 // SAFETY: the outputs of a pixel, which belong to this job alone.
                 let y = unsafe { y.range(at, count) };
                 store(&c[..count], bias, finish.floor, y);

@@ -77,7 +77,9 @@ impl Inputs<'_> {
                 #[cfg(target_arch = "x86_64")]
                 Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => x86::inputs_avx512::<P>(self),
                 #[cfg(not(target_arch = "x86_64"))]
-                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => self.all_channels::<P, Four>(),
+                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => {
+                    self.all_channels::<P, Four>()
+                }
             }
         }
     }
@@ -174,7 +176,9 @@ impl<T: Value> Products<'_, T> {
                 #[cfg(target_arch = "x86_64")]
                 Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => x86::products_avx512::<P, T>(self),
                 #[cfg(not(target_arch = "x86_64"))]
-                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => self.all_channels::<P, Four>(),
+                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => {
+                    self.all_channels::<P, Four>()
+                }
             }
         }
     }

@@ -170,7 +170,9 @@ impl Columns<'_> {
                 #[cfg(target_arch = "x86_64")]
                 Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => x86::columns_avx512(self),
                 #[cfg(not(target_arch = "x86_64"))]
-                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => self.all_channels::<Four>(),
+                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => {
+                    self.all_channels::<Four>()
+                }
             }
         }
     }
@@ -250,7 +252,9 @@ impl<T: Value> Products<T> {
                 #[cfg(target_arch = "x86_64")]
                 Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => x86::products_avx512(self),
                 #[cfg(not(target_arch = "x86_64"))]
-                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => self.all_channels::<Four>(),
+                Int8Isa::Avx2 | Int8Isa::Avx512 | Int8Isa::Avx512Vnni | Int8Isa::Amx => {
+                    self.all_channels::<Four>()
+                }
             }
         }
     }
