@@ -2,6 +2,7 @@
 
 use crate::isa::multiversioned;
 use crate::micro_batch::GRANULE;
+use crate::slices::GRAIN;
 use rayon::prelude::*;
 
 /// Rows that one task sums, at most. Fixed, so that the order of the sum is fixed.
@@ -31,6 +32,20 @@ pub(crate) fn add_rows(matrix: &[f32], rows: usize, sums: &mut [f64]) {
     for partial in partial {
         sums.iter_mut().zip(partial).for_each(|(sum, partial)| *sum += partial);
     }
+}
+
+/// Adds partial sums, one after the other in `partial`, to a total in their order. The first ones replace it.
+pub(crate) fn add_in_order(partial: &[f32], is_first: bool, total: &mut [f32]) {
+    let len = total.len();
+    total.par_chunks_mut(GRAIN).enumerate().for_each(|(i, total)| {
+        for (j, partial) in partial.chunks_exact(len).enumerate() {
+            let partial = &partial[i * GRAIN..][..total.len()];
+            match is_first && j == 0 {
+                true => total.copy_from_slice(partial),
+                false => total.iter_mut().zip(partial).for_each(|(total, partial)| *total += partial),
+            }
+        }
+    });
 }
 
 /// Rounds sums to single precision.

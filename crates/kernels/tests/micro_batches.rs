@@ -284,6 +284,7 @@ fn fc_layer(precision: Precision, inputs: usize, outputs: usize) -> Fc {
 fn large_shapes() {
     for precision in Precision::ALL {
         check(&Conv { g: conv_layer(13, 160, 136, [3, 1, 1]), precision }, 28, &[1]);
+        check(&Conv { g: conv_layer(5, 256, 264, [3, 1, 1]), precision }, 40, &[1, 2]);
         check(&Conv { g: conv_layer(13, 32, 64, [3, 1, 1]), precision }, 170, &[3, 4, 11]);
         check(&Conv { g: conv_layer(32, 3, 32, [5, 1, 2]), precision }, 37, &[1, 3]);
         check(&fc_layer(precision, 700, 40), 500, &[1, 33, 51]);

@@ -7,10 +7,10 @@ use super::store::{Along, AlongSquares, StoreAs, Target};
 use super::transform::{Finish, NOWHERE, Square};
 use crate::gemm::{MicroKernel, Summation, Tile};
 use crate::precision::Precision;
+use crate::reduce::add_in_order;
 use crate::scratch;
 use crate::shared::Shared;
 use crate::simd::{LINE, prefetch};
-use crate::slices::GRAIN;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -95,16 +95,7 @@ impl Winograd {
                 for partial in jobs.collect::<Vec<_>>() {
                     biases.iter_mut().zip(partial).for_each(|(sum, partial)| *sum += partial);
                 }
-                let is_first = self.micro_batch.is_first() && i == 0;
-                u.par_chunks_mut(GRAIN).enumerate().for_each(|(i, u)| {
-                    for (j, sums) in sums.chunks_exact(len).enumerate() {
-                        let sums = &sums[i * GRAIN..][..u.len()];
-                        match is_first && j == 0 {
-                            true => u.copy_from_slice(sums),
-                            false => u.iter_mut().zip(sums).for_each(|(u, sum)| *u += sum),
-                        }
-                    }
-                });
+                add_in_order(sums, self.micro_batch.is_first() && i == 0, u);
             }
         });
     }

@@ -10,12 +10,20 @@ use super::kernel::{self, Layout, Run, Strides, WIDE};
 use crate::amx::SIDE;
 use crate::bf16::{halves_of, pair_values};
 use crate::gemm::interleave;
+use crate::micro_batch::GRANULE;
+use crate::reduce::add_in_order;
 use crate::scratch;
 use crate::shared::Shared;
 use rayon::prelude::*;
 
 /// Words of the operands of the images that are multiplied together: three quarters of a second-level cache of 2 MiB.
 const TOGETHER: usize = 384 << 10;
+
+/// The most sums of which each granule has its own: 2 MiB.
+const FEW: usize = 512 << 10;
+
+/// Granules per thread whose sums are held at a time.
+const WAVE: usize = 2;
 
 /// The operands of an image, and the sums.
 #[derive(Clone, Copy)]
@@ -42,21 +50,48 @@ struct Job {
 
 impl Tiled {
     /// Adds the images of a micro-batch to `dw`, which the first micro-batch overwrites.
+    ///
+    /// If the sums are few, each granule has its own, and they are added in order: threads do not wait for each other, and the
+    /// operands of an image stay in a thread's cache. Otherwise there is one chain over all images, whose sums the threads share.
     pub(in super::super) fn accumulate_weights(&self, is_first: bool, x: &[f32], dy: &[f32], dw: &mut [f32]) {
         let operands = self.operands();
-        let taps = self.g.groups * self.kernel * self.kernel;
         let [rows, columns] = operands.sums;
-        let together = (TOGETHER / (operands.left + operands.panels * operands.right)).max(1);
-        let images = x.chunks(together * self.g.input.len()).zip(dy.chunks(together * self.g.output.len()));
-        scratch::with(taps * rows * columns, |sums| {
+        let len = self.g.groups * self.kernel * self.kernel * rows * columns;
+        scratch::with(len, |sums| {
             if !is_first {
                 self.spread(dw, operands, sums);
             }
-            for (i, (x, dy)) in images.enumerate() {
-                self.add_images(operands, x, dy, is_first && i == 0, sums);
+            match len <= FEW {
+                true => self.add_granules(operands, x, dy, is_first, sums),
+                false => self.add_images(operands, x, dy, is_first, sums),
             }
             self.collect(operands, sums, dw);
         });
+    }
+
+    /// Adds the sums of each granule to the sums, or replaces them.
+    fn add_granules(&self, operands: Operands, x: &[f32], dy: &[f32], is_first: bool, sums: &mut [f32]) {
+        let wave = WAVE * rayon::current_num_threads();
+        let granules = x.chunks(GRANULE * self.g.input.len()).zip(dy.chunks(GRANULE * self.g.output.len()));
+        let granules: Vec<_> = granules.collect();
+        scratch::with(wave.min(granules.len()) * sums.len(), |partial| {
+            for (i, granules) in granules.chunks(wave).enumerate() {
+                let partial = &mut partial[..granules.len() * sums.len()];
+                partial.par_chunks_exact_mut(sums.len()).zip(granules).for_each(|(sums, (x, dy))| {
+                    self.add_images(operands, x, dy, true, sums);
+                });
+                add_in_order(partial, is_first && i == 0, sums);
+            }
+        });
+    }
+
+    /// Adds images to the sums, or replaces them, a few at a time.
+    fn add_images(&self, operands: Operands, x: &[f32], dy: &[f32], is_first: bool, sums: &mut [f32]) {
+        let together = (TOGETHER / (operands.left + operands.panels * operands.right)).max(1);
+        let images = x.chunks(together * self.g.input.len()).zip(dy.chunks(together * self.g.output.len()));
+        for (i, (x, dy)) in images.enumerate() {
+            self.add_together(operands, x, dy, is_first && i == 0, sums);
+        }
     }
 
     fn operands(&self) -> Operands {
@@ -79,7 +114,7 @@ impl Tiled {
     }
 
     /// Adds images that the caches hold to the sums, or replaces them.
-    fn add_images(&self, operands: Operands, x: &[f32], dy: &[f32], is_first: bool, sums: &mut [f32]) {
+    fn add_together(&self, operands: Operands, x: &[f32], dy: &[f32], is_first: bool, sums: &mut [f32]) {
         let images = x.len() / self.g.input.len();
         let Operands { left, right, panels, .. } = operands;
         scratch::with(images * (left + panels * right), |buffer| {
