@@ -197,16 +197,15 @@ impl Tiled {
     /// `[positions / 2][32]` of a panel of the output gradient of an image, as pairs.
     fn pack_right(&self, dy: &[f32], panel: usize, right: &mut [f32]) {
         let (output, width) = (self.g.output, self.plane.width);
-        let (group, first) = (panel / self.panels(), panel % self.panels() * WIDE);
-        let count = (self.outputs - first).min(WIDE);
+        let channels = self.channels(panel / self.panels(), panel % self.panels());
         let at = |position: usize| match (position / width, position % width) {
             (row, column) if row < output.height && column < output.width => {
-                &dy[(row * output.width + column) * output.channels + group * self.outputs + first..][..count]
+                &dy[(row * output.width + column) * output.channels..][channels.clone()]
             }
-            _ => &[0.0; WIDE][..count],
+            _ => &[0.0; WIDE][..channels.len()],
         };
         for (pair, words) in right.chunks_exact_mut(WIDE).enumerate() {
-            let (words, beyond) = words.split_at_mut(count);
+            let (words, beyond) = words.split_at_mut(channels.len());
             pair_values(at(2 * pair), at(2 * pair + 1), words);
             beyond.fill(0.0);
         }

@@ -45,10 +45,9 @@ pub(super) struct Tiled {
     run: Run,
 }
 
-/// Panels of output channels of an image.
+/// Panels of output channels of an image, counted over all groups.
 struct Job {
     image: usize,
-    group: usize,
     panels: Range<usize>,
 }
 
@@ -99,17 +98,14 @@ impl Tiled {
 
     /// Images, cut by output channels where there are few, though each job then rounds its image again.
     fn jobs(&self, images: usize) -> Vec<Job> {
-        let wanted = (JOBS * rayon::current_num_threads()).div_ceil((images * self.g.groups).max(1));
-        let step = self.panels().div_ceil(wanted.clamp(1, self.panels()));
-        let mut jobs = Vec::new();
-        for image in 0..images {
-            for group in 0..self.g.groups {
-                for first in (0..self.panels()).step_by(step) {
-                    jobs.push(Job { image, group, panels: first..(first + step).min(self.panels()) });
-                }
-            }
-        }
-        jobs
+        let (panels, threads) = (self.g.groups * self.panels(), rayon::current_num_threads());
+        let parts = (JOBS * threads).div_ceil(images.max(1)).min(panels);
+        let step = panels.div_ceil(parts);
+        let cut = |image| {
+            let starts = (0..panels).step_by(step);
+            starts.map(move |first| Job { image, panels: first..(first + step).min(panels) })
+        };
+        (0..images).flat_map(cut).collect()
     }
 
     /// Computes the outputs of a job.
@@ -125,16 +121,24 @@ impl Tiled {
             // SAFETY: `select` returned this, so the machine has AMX; no other shapes are loaded.
             let _shapes = unsafe { self.run.load_shapes() };
             for panel in job.panels.clone() {
-                let b = &packed[(job.group * self.panels() + panel) * self.panel_len()..][..self.panel_len()];
+                let b = &packed[panel * self.panel_len()..][..self.panel_len()];
+                let (group, panel) = (panel / self.panels(), panel % self.panels());
+                let channels = self.channels(group, panel);
                 for first in (0..self.positions()).step_by(WIDE) {
-                    let a = &plane[first * pixel + job.group * self.inputs..];
+                    let a = &plane[first * pixel + group * self.inputs..];
                     // SAFETY: the shapes are loaded. The last pixel that a position before the end of the outputs sees is the
                     // last of the plane, and 31 more follow; a panel holds the words of all runs.
                     unsafe { kernel::tall::<false>(&layout, a.as_ptr(), b.as_ptr(), c.as_mut_ptr()) };
-                    self.store(job, panel, first, &c, finish, y);
+                    self.store(job.image, &channels, first, &c, finish, y);
                 }
             }
         });
+    }
+
+    /// The output channels of a group's panel.
+    fn channels(&self, group: usize, panel: usize) -> Range<usize> {
+        let (start, end) = (group * self.outputs + panel * WIDE, (group + 1) * self.outputs);
+        start..end.min(start + WIDE)
     }
 
     /// Positions from the first output to the last.
@@ -153,25 +157,23 @@ impl Tiled {
     /// Stores the outputs among 32 positions from `first` on.
     fn store(
         &self,
-        job: &Job,
-        panel: usize,
+        image: usize,
+        channels: &Range<usize>,
         first: usize,
         c: &[f32; WIDE * WIDE],
         finish: Finish,
         y: &Shared,
     ) {
         let (output, width) = (self.g.output, self.plane.width);
-        let channel = job.group * self.outputs + panel * WIDE;
-        let count = (self.outputs - panel * WIDE).min(WIDE);
-        let bias = finish.bias.map(|bias| &bias[channel..][..count]);
+        let bias = finish.bias.map(|bias| &bias[channels.clone()]);
         let (mut row, mut column) = (first / width, first % width);
         for c in c.chunks_exact(WIDE) {
             if row < output.height && column < output.width {
-                let at =
-                    ((job.image * output.height + row) * output.width + column) * output.channels + channel;
+                let at = ((image * output.height + row) * output.width + column) * output.channels
+                    + channels.start;
                 // SAFETY: the outputs of a pixel, which belong to this job alone.
-                let y = unsafe { y.range(at, count) };
-                store(&c[..count], bias, finish.floor, y);
+                let y = unsafe { y.range(at, channels.len()) };
+                store(&c[..channels.len()], bias, finish.floor, y);
             }
             column += 1;
             if column == width {
