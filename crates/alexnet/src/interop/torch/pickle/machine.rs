@@ -6,7 +6,7 @@ use super::reader::PickleReader;
 use super::stack::Stack;
 use super::value::{StorageRef, Value, ValueId};
 use super::{call, container, literal, rebuild};
-use crate::{Error, Result};
+use crate::Error;
 
 /// The highest protocol of pickles that is read; Python's default is 5.
 const HIGHEST_PROTOCOL: u8 = 5;
@@ -42,7 +42,7 @@ impl<'a> Pickle<'a> {
 ///
 /// # Errors
 /// Returns an error if it is not a valid pickle, or uses operations that no state dict needs.
-pub(in crate::interop::torch) fn load(bytes: &[u8]) -> Result<Pickle<'_>> {
+pub(in crate::interop::torch) fn load(bytes: &[u8]) -> crate::Result<Pickle<'_>> {
     let (mut reader, mut stack) = (PickleReader::new(bytes), Stack::new());
     let root = run(&mut reader, &mut stack);
     let len = reader.position();
