@@ -117,6 +117,52 @@ def exported(program):
     del header["__metadata__"]
     bare = json.dumps(header).encode()
     return [whole, struct.pack("<Q", len(bare)) + bare + whole[8 + size :]]
+
+
+def cuda_convnet():
+    """Networks with two columns, with one, and with locally connected layers; parameters with schedules and changes by hand."""
+    def section(name, **values):
+        return f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in values.items())
+
+    begin = section("data", type="data", dataIdx=0) + section("labels", type="data", dataIdx=1)
+    end = (
+        section("fc9", type="fc", inputs="INPUTS", outputs=5, initW="0.01")
+        + section("probs", type="softmax", inputs="fc9")
+        + section("logprob", type="cost.logreg", inputs="labels,probs")
+    )
+    columns = ""
+    for me, other in ["ab", "ba"]:
+        columns += section(f"conv1{me}", type="conv", inputs="data", channels=3, filters=4, stride=2, filterSize=5, initW=0.03, gpu=0)
+        columns += section(f"norm1{me}", type="cmrnorm", inputs=f"conv1{me}", channels=4, size=3)
+        columns += section(f"pool1{me}", type="pool", pool="max", inputs=f"norm1{me}", sizeX=3, stride=2, channels=4, neuron="relu")
+        both = {"filters": "6,6", "padding": "1,1", "filterSize": "3,3", "channels": "4,4", "initW": "0.02,0.02", "initB": 1}
+        columns += section(f"conv2{me}", type="conv", inputs=f"pool1{me},pool1{other}", neuron="logistic", **both)
+        columns += section(f"fc1{me}", type="fc", inputs=f"conv2{me},conv2{other}", outputs=10, neuron="tanh[1,1]")
+        columns += section(f"hs1{me}", type="hs", keep=0.7, inputs=f"fc1{me}")
+    one = (
+        section("conv1", type="conv", inputs="data", channels=3, filters=4, padding=2, filterSize=5, groups=1, sharedBiases=0)
+        + section("rnorm1", type="rnorm", inputs="conv1", channels=4, sizeX=3, scale=0.00005, pow=".75")
+        + section("pool1", type="pool", pool="avg", inputs="rnorm1", sizeX=3, stride=2, channels=4)
+        + section("local2", type="local", inputs="pool1", filters=4, padding=1, filterSize=3, channels=4, neuron="relu")
+    )
+
+    def rates(name, inputs, **others):
+        values = {key: ",".join([value] * inputs) for key, value in {"epsW": "0.01", "momW": "0.9", "wc": "0.004"}.items()}
+        return section(name, **values, epsB=0.02, momB="0.9 ; as momW", **others)
+
+    norms = "".join(section(name, scale=0.001, pow=0.75, minDiv=2) for name in ["norm1a", "norm1b"])
+    notes = "# epoch 20: set epsw to 0.001 from 0.01\n# epoch 30: set epsw to 0 on conv1\n# epoch 40: killed\n"
+    several = "".join(rates(f"{name}{column}", inputs) for name, inputs in [("conv1", 1), ("conv2", 2), ("fc1", 2)] for column in "ab")
+    single = rates("conv1", 1, schedW="dexp[tgtFactor=250,noiseStdev=0,numSteps=4]", schedB="linear[tgtFactor=10]") + rates("local2", 1)
+    networks = [
+        (columns + end.replace("INPUTS", "hs1a,hs1b").replace("0.01", "0.01,0.01"), several + norms + rates("fc9", 2) + notes),
+        (one + end.replace("INPUTS", "local2"), single + rates("fc9", 1)),
+    ]
+    return [
+        struct.pack("<H", len(begin + layers)) + (begin + layers + parameters).encode() for layers, parameters in networks
+    ]
+
+
 def caffe():
     """Definitions, weights and a mean image of the tests, and a whole network of a few bytes."""
     solver = b'base_lr: 0.01\nlr_policy: "step"\ngamma: 0.1\nstepsize: 100000\nmax_iter: 450000\nmomentum: 0.9\nweight_decay: 0.0005\n'
@@ -211,6 +257,7 @@ def main():
     torch = {p.name: p.read_bytes() for p in sorted((TESTS / "torch").iterdir()) if p.is_file()}
     corpus["pth"] = [without_checksums(torch[name]) for name in torch if name.endswith((".pth", ".pt"))]
     corpus["state_dict"] = [*exported(program), torch["narrow.safetensors"]]
+    corpus["cuda_convnet"] = cuda_convnet()
     corpus.update(caffe())
     for target, seeds in corpus.items():
         folder = HERE / "corpus" / target

@@ -1,4 +1,4 @@
-"""Models of this program in PyTorch: the network of a model file, with the same outputs.
+"""Models of this program in PyTorch: the network of a model file, or of `alexnet export MODEL OUT.safetensors`, with the same outputs.
 
     import alexnet_torch
 
@@ -14,6 +14,7 @@ so on, so that `load_state_dict` takes the tensors of a model file, and of `alex
 torchvision's.
 """
 
+import base64
 import json
 import sys
 from collections import OrderedDict
@@ -231,22 +232,46 @@ class AlexNet(nn.Sequential):
         return torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(side, side, 3)
 
 
+def torchvision_position(name):
+    """Returns what orders the tensors of torchvision's network as it computes them: `features.0.weight`, ..., `classifier.6.bias`."""
+    section, position, kind = name.split(".")
+    return section != "features", int(position), kind != "weight"
+
+
+def exported_mean(metadata, square):
+    """Returns the mean in the metadata of an exported file: [3], or [square, square, 3]."""
+    if "mean" in metadata:
+        return torch.tensor(json.loads(metadata["mean"]))
+    return torch.frombuffer(bytearray(base64.b64decode(metadata["mean_image"])), dtype=torch.float32).view(square, square, 3)
+
+
 def load(path):
-    """Returns the network of a model file, for inference, with `classes`, `preprocess` and `golden` of the file."""
+    """Returns the network of a model file or of an exported one, for inference, with its `classes` and `preprocess`.
+
+    `golden` are the images and logits in a model file; exported files have none.
+    """
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
-        version = metadata.get("format_version", "none")
-        if version not in ("1", "2"):
-            raise ValueError(f"{path}: format_version is {version}, expected a single model in 32-bit floats: 1 or 2")
         tensors = {name: file.get_tensor(name) for name in file.keys()}
+    version = metadata.get("format_version", "none")
+    if "recipe" not in metadata or version not in ("1", "2", "none"):
+        raise ValueError(
+            f"{path}: format_version is {version}, expected a single model in 32-bit floats, 1 or 2, or a file of `alexnet export`"
+        )
     recipe, classes = tomllib.loads(metadata["recipe"]), json.loads(metadata["classes"])
     net = AlexNet(recipe, len(classes))
-    net.classes, net.preprocess = classes, json.loads(metadata["preprocess"])
-    net.register_buffer("mean", tensors.pop("mean"), persistent=False)
-    net.golden = (tensors.pop("golden.pictures"), tensors.pop("golden.logits"))
-    tensors.pop("sha256", None)
+    net.classes, net.preprocess, net.golden = classes, json.loads(metadata["preprocess"]), None
+    if version == "none":
+        mean = exported_mean(metadata, net.preprocess["square"])
+        if any(name.startswith("features.") for name in tensors):
+            tensors = dict(zip(net.state_dict(), (tensors[name] for name in sorted(tensors, key=torchvision_position))))
+    else:
+        mean = tensors.pop("mean")
+        net.golden = (tensors.pop("golden.pictures"), tensors.pop("golden.logits"))
+        tensors.pop("sha256", None)
+    net.register_buffer("mean", mean, persistent=False)
     net.load_state_dict(tensors)
     return net.eval()
 
@@ -260,6 +285,8 @@ def main():
     if len(sys.argv) != 2:
         sys.exit("usage: python alexnet_torch.py MODEL")
     net = load(sys.argv[1])
+    if net.golden is None:
+        sys.exit(f"{sys.argv[1]}: exported files have no golden samples, expected a model file")
     squares, expected = net.golden
     with torch.inference_mode():
         difference = relative_rms(net(net.views(squares)), expected)

@@ -11,7 +11,7 @@ use alexnet::data::{Image, ImageArray, PixelValues, Split, embedded, square};
 use alexnet::net::Orientation;
 use alexnet::train::ImageSource;
 
-use crate::detached::{ending, is_ending};
+use crate::detached::{ending, interruptible, is_ending};
 use crate::failure::Outcome;
 use crate::pixels::{array, image_array};
 
@@ -37,8 +37,9 @@ impl Dataset {
     /// Opens a source.
     #[staticmethod]
     fn open(py: Python<'_>, path: PathBuf) -> Outcome<Self> {
-        let dataset = py.detach(|| alexnet::data::Dataset::open(&path))?;
-        Ok(Self { dataset, source: ImageSource::Path(path) })
+        let source = ImageSource::Path(path.clone());
+        let dataset = interruptible(py, move || alexnet::data::Dataset::open(&path))?;
+        Ok(Self { dataset, source })
     }
 
     /// The images that are part of the library.

@@ -138,6 +138,30 @@ impl Signals {
     }
 }
 
+/// Does work in a thread of its own, and looks for signals meanwhile: for work that cannot be asked to stop. After an exception it goes
+/// on until it is done, or the process ends, and its result is dropped.
+///
+/// # Errors
+/// Returns the error of `work`, or the exception of a signal.
+pub(crate) fn interruptible<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl FnOnce() -> alexnet::Result<T> + Send + 'static,
+) -> Outcome<T> {
+    let spawned = std::thread::Builder::new().name("alexnet-open".to_owned()).spawn(work);
+    let worker =
+        spawned.map_err(|error| Error::new(Kind::Runtime, format!("cannot start a thread: {error}")))?;
+    let mut wait = Duration::from_micros(100);
+    while !worker.is_finished() {
+        py.detach(|| std::thread::sleep(wait));
+        py.check_signals()?;
+        wait = (2 * wait).min(Signals::INTERVAL);
+    }
+    match worker.join() {
+        Ok(result) => Ok(result?),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
 fn is_training() -> bool {
     let trainings = trainings();
     trainings.process == process::id() && trainings.count > 0

@@ -14,7 +14,7 @@ use alexnet::train::{Config, Event, ImageSource, Report, RunFolder, Session};
 use alexnet::{Error, Result};
 
 use crate::dataset::Dataset;
-use crate::detached::RunningTraining;
+use crate::detached::{RunningTraining, interruptible};
 use crate::failure::Outcome;
 use crate::observer::{Callback, Wanted};
 use crate::options::{Options, checkpoints, on_divergence, on_plateau};
@@ -34,11 +34,11 @@ pub(crate) fn train<'py>(
     let given = dataset.map(|data| (data.dataset.clone(), data.source.clone()));
     let recipe = recipe.map(|recipe| recipe.recipe.clone());
     let mut callback = Callback::new(callback, if all_events { Wanted::All } else { Wanted::Messages });
+    // The images of a run that is resumed are opened here.
+    let config = interruptible(py, move || config(given, recipe, options))?;
     let _running = RunningTraining::begin();
-    let result = py.detach(|| {
-        let config = config(given, recipe, options)?;
-        Session::new(config).observe(|event: &Event<'_>| callback.observe(event)).run()
-    });
+    let result =
+        py.detach(|| Session::new(config).observe(|event: &Event<'_>| callback.observe(event)).run());
     let report: Report = callback.finish(result)?;
     let mut value = report.json();
     value["stop_reason"] = json!(report.stop_reason.name());

@@ -158,6 +158,22 @@ def test_ctrl_c_stops_a_prediction(model: alexnet.Model) -> None:
     timer.join()
 
 
+def test_ctrl_c_stops_the_opening_of_a_dataset(tmp_path: Path) -> None:
+    image = tmp_path / "image.png"
+    image.write_bytes(b"not read when a folder is opened")
+    for name in ["cat", "dog"]:
+        (tmp_path / "many" / name).mkdir(parents=True)
+        for number in range(20_000):
+            os.link(image, tmp_path / "many" / name / f"{number}.png")
+    timer = threading.Timer(0.005, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        alexnet.Dataset(tmp_path / "many")
+    names = [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
+    assert not names or "alexnet-open" in names, "the signal was noticed after the opening only"
+    timer.join()
+
+
 AT_EXIT = """
 import sys, threading
 import alexnet

@@ -66,7 +66,7 @@ fn logits_are_those_of_caffe() {
         ("caffenet", &["caffenet-saved.caffemodel"]),
     ] {
         let paths: Vec<PathBuf> = files.iter().chain(&["mean.binaryproto"]).map(|name| data(name)).collect();
-        let imported = read(&CaffeFiles::of(&paths).unwrap()).unwrap();
+        let imported = read(&CaffeFiles::of(&paths).unwrap(), None).unwrap();
         assert_eq!((imported.preprocess.square, imported.preprocess.crop), (40, 35));
         assert_eq!(imported.recipe.input.mean, Mean::Image);
         let found = logits(imported, squares(&data("squares.bin"), 40));
@@ -81,7 +81,7 @@ fn logits_are_those_of_caffe() {
 fn the_tolerance_sees_mistakes() {
     let imported = || {
         let paths = ["alexnet.caffemodel", "mean.binaryproto"].map(data);
-        read(&CaffeFiles::of(&paths).unwrap()).unwrap()
+        read(&CaffeFiles::of(&paths).unwrap(), None).unwrap()
     };
     let images = || squares(&data("squares.bin"), 40);
     let change = |change: &dyn Fn(&mut Imported)| {
@@ -143,7 +143,7 @@ fn round_trip(model: &Model) -> (Imported, CaffeExport) {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let [first, second] = [folders[0].path().join("caffe"), folders[1].path().join("caffe")];
     let exported = write(model, &first).unwrap();
-    let imported = read(&CaffeFiles::of(std::slice::from_ref(&first)).unwrap()).unwrap();
+    let imported = read(&CaffeFiles::of(std::slice::from_ref(&first)).unwrap(), None).unwrap();
     let again = imported.clone().into_model(model.golden.images.clone(), "again".into()).unwrap();
     let difference = difference(&again.golden.logits, &model.golden.logits);
     assert!(difference < 2e-6, "{difference:e}");
@@ -289,7 +289,7 @@ fn copy(names: &[&str]) -> (tempfile::TempDir, Vec<PathBuf>) {
 }
 
 fn refused(paths: &[PathBuf]) -> alexnet::Error {
-    let error = CaffeFiles::of(paths).and_then(|files| read(&files)).unwrap_err();
+    let error = CaffeFiles::of(paths).and_then(|files| read(&files, None)).unwrap_err();
     assert!(error.help.is_some(), "{error}");
     error
 }
@@ -358,7 +358,7 @@ fn files_that_do_not_fit_each_other_are_refused() {
     std::fs::write(&names, "cat\ndog\n").unwrap();
     std::fs::copy(self::data("mean.binaryproto"), mean).unwrap();
     let error = refused(&[&paths[..], &[names]].concat());
-    assert!(error.message.contains("labels.txt: 2 class names, expected 5"), "{error}");
+    assert!(error.message.contains("labels.txt: 2 class names, but the network has 5 outputs"), "{error}");
     // Weights that are not numbers.
     let mut bytes = std::fs::read(weights).unwrap();
     let at = bytes.len() - 100;
@@ -366,6 +366,22 @@ fn files_that_do_not_fit_each_other_are_refused() {
     std::fs::write(weights, bytes).unwrap();
     let error = refused(&paths);
     assert!(error.message.contains("the value NaN at position") || error.message.contains("byte"), "{error}");
+}
+
+#[test]
+fn given_class_names_replace_those_in_the_files() {
+    let (folder, mut paths) = copy(&["alexnet.prototxt", "alexnet.caffemodel", "mean.binaryproto"]);
+    let labels = folder.path().join("labels.txt");
+    std::fs::write(&labels, "1\n2\n3\n4\n5\n").unwrap();
+    paths.push(labels);
+    let files = CaffeFiles::of(&paths).unwrap();
+    assert_eq!(read(&files, None).unwrap().classes, ["1", "2", "3", "4", "5"]);
+    let given = ["a", "b", "c", "d", "e"].map(str::to_owned);
+    let Imported { classes, notes, .. } = read(&files, Some(&given)).unwrap();
+    assert_eq!(classes, given);
+    assert!(notes.iter().any(|note| note.contains("Ignored: the class names in")), "{notes:#?}");
+    let error = read(&files, Some(&given[..2])).unwrap_err();
+    assert!(error.message.contains("--classes: 2 class names, but the network has 5 outputs"), "{error}");
 }
 
 #[test]
@@ -378,12 +394,12 @@ fn what_is_not_used_is_noted() {
     let text =
         format!("{}{}", &text[..start], text[end..].replace("bottom: \"fc7\"", "bottom: \"fc6\" wavelet: 1"));
     std::fs::write(&paths[0], text).unwrap();
-    let notes = read(&CaffeFiles::of(&paths).unwrap()).unwrap().notes;
+    let notes = read(&CaffeFiles::of(&paths).unwrap(), None).unwrap().notes;
     for part in [
         "Ignored: the weights of fc7",
         "Ignored: `layer.wavelet` (line 72)",
         "Caffe's scripts squash images to squares instead",
-        "Classes are named `class 0` to `class 4`",
+        "the classes are named by their numbers (`--classes FILE` changes them)",
         "assumptions about training",
     ] {
         assert!(notes.iter().any(|note| note.contains(part)), "{part}: {notes:#?}");
@@ -532,13 +548,13 @@ fn full_networks() {
             bytes.as_chunks::<4>().0.iter().map(|bits| f32::from_le_bytes(*bits)).collect();
         for weights in ["weights-v1.caffemodel", "weights.caffemodel"] {
             let paths = ["deploy.prototxt", weights, "mean.binaryproto"].map(|name| source.join(name));
-            let imported = read(&CaffeFiles::of(&paths).unwrap()).unwrap();
+            let imported = read(&CaffeFiles::of(&paths).unwrap(), None).unwrap();
             let found = logits(imported, squares(&source.join("squares.bin"), 256));
             let difference = difference(&found, &expected);
             println!("{net}, {weights}: relative difference of {} logits {difference:.1e}", found.len());
             assert!(difference < TOLERANCE, "{net}: {difference:e}");
         }
-        let imported = read(&CaffeFiles::of(std::slice::from_ref(&source)).unwrap()).unwrap();
+        let imported = read(&CaffeFiles::of(std::slice::from_ref(&source)).unwrap(), None).unwrap();
         let model = imported.into_model(squares(&source.join("squares.bin"), 256), net.into()).unwrap();
         export_for_check(&model, &folder.join(format!("export-{net}")));
     }

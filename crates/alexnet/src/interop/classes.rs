@@ -1,5 +1,6 @@
 //! The class names of imported networks: most formats have none.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use crate::{Error, Result};
@@ -13,16 +14,31 @@ const MAX_FILE: u64 = 16 << 20;
 /// Returns the names of the 1,000 classes of ILSVRC-2012, in the order of their WNIDs: the words of each synset, as in the development
 /// kit, and the WNID where several have the same words.
 pub fn imagenet() -> Vec<String> {
-    let synsets: Vec<(&str, &str)> = IMAGENET.lines().filter_map(|line| line.split_once(' ')).collect();
-    let is_unique = |words: &str| synsets.iter().filter(|(_, other)| *other == words).count() == 1;
-    let name = |&(wnid, words): &(&str, &str)| match is_unique(words) {
-        true => words.to_owned(),
-        false => format!("{words} ({wnid})"),
-    };
-    synsets.iter().map(name).collect()
+    identified(IMAGENET.lines()).expect("every line starts with a WNID")
 }
 
-/// Reads class names from a file: one per line, or a JSON array of strings.
+/// The names in lines that all start with a WNID, as in `n01440764 tench, Tinca tinca`: the words, and the WNID where several
+/// have the same words. `None` if a line starts otherwise.
+fn identified<'t>(lines: impl Iterator<Item = &'t str>) -> Option<Vec<String>> {
+    let synsets: Vec<(&str, &str)> = lines.map(split_wnid).collect::<Option<_>>()?;
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    synsets.iter().for_each(|(_, words)| *times.entry(words).or_default() += 1);
+    let name = |&(wnid, words): &(&str, &str)| match times[words] {
+        1 => words.to_owned(),
+        _ => format!("{words} ({wnid})"),
+    };
+    Some(synsets.iter().map(name).collect())
+}
+
+fn split_wnid(line: &str) -> Option<(&str, &str)> {
+    let (wnid, words) = line.split_once(char::is_whitespace)?;
+    let digits = wnid.strip_prefix('n')?;
+    let is_wnid = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_wnid.then(|| (wnid, words.trim()))
+}
+
+/// Reads class names from a file: one per line, or a JSON array of strings. WNIDs at the start of all lines, as in ImageNet's
+/// `synset_words.txt`, are left out, unless several classes have the same words.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, has no names, an empty name, or a name twice.
@@ -39,7 +55,8 @@ pub fn read(path: &Path) -> Result<Vec<String>> {
     let text = text.trim_start_matches('\u{feff}').trim();
     let names: Vec<String> = match text.starts_with(['[', '{']) {
         true => serde_json::from_str(text).map_err(|error| unreadable(&error))?,
-        false => text.lines().map(|line| line.trim().to_owned()).collect(),
+        false => identified(text.lines())
+            .unwrap_or_else(|| text.lines().map(|line| line.trim().to_owned()).collect()),
     };
     match check(&names) {
         Ok(()) => Ok(names),
@@ -49,7 +66,7 @@ pub fn read(path: &Path) -> Result<Vec<String>> {
 
 /// Checks that there are names, each once, and none empty.
 fn check(names: &[String]) -> std::result::Result<(), String> {
-    let mut seen = std::collections::HashMap::new();
+    let mut seen = HashMap::new();
     if names.is_empty() {
         return Err("it has none".into());
     }
@@ -130,6 +147,14 @@ mod tests {
                 (Err(error), Err(expected)) => assert!(error.message.contains(expected), "{error}"),
                 (found, _) => panic!("{text:?}: {found:?}"),
             }
+        }
+        for (text, expected) in [
+            ("n01440764 tench, Tinca tinca\nn02012849 crane", ["tench, Tinca tinca", "crane"]),
+            ("n02012849 crane\nn03126707 crane\n", ["crane (n02012849)", "crane (n03126707)"]),
+            ("n01440764 tench\nother fish", ["n01440764 tench", "other fish"]),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(read(&path).unwrap(), expected);
         }
         assert!(read(folder.path()).unwrap_err().help.is_some());
     }

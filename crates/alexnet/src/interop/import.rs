@@ -70,13 +70,8 @@ fn is_text(path: &Path) -> bool {
 fn import_caffe(paths: &[PathBuf], options: &ImportOptions) -> Result<Import> {
     let format = Format::Caffe;
     check_no_recipe(options, format)?;
-    if options.classes.is_some() {
-        return Err(Error::usage("the class names of a network of Caffe are one of its files").help(
-            "leave out --classes, and add the file, named .txt: `alexnet import deploy.prototxt weights.caffemodel labels.txt model.safetensors`",
-        ));
-    }
     let files = CaffeFiles::of(paths)?;
-    let imported = caffe::read(&files)?;
+    let imported = caffe::read(&files, options.classes.as_deref())?;
     check_preprocess(&imported.preprocess, &imported.recipe)?;
     let CaffeFiles { net, solver, weights, mean, classes } = files;
     let named = [net, solver, weights, mean, classes].into_iter().flatten();

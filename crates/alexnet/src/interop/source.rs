@@ -43,7 +43,7 @@ pub enum SourceKind {
 pub struct ImportOptions {
     /// The network, for state dicts, which store only weights.
     pub recipe: Option<Recipe>,
-    /// The class names; `None`, as the file says. Those of Caffe are a file of its own.
+    /// The class names; `None`, as the files say.
     pub classes: Option<Vec<String>>,
 }
 

@@ -9,7 +9,7 @@ use super::origin::Origin;
 use super::recipe::{TextFile, read_text};
 use super::wire::MAX_BYTES;
 use crate::error::Kind;
-use crate::interop::Imported;
+use crate::interop::{Imported, classes};
 use crate::{Error, Result};
 
 /// Caffe's files for a network.
@@ -114,27 +114,35 @@ fn is_solver(path: &Path) -> Result<bool> {
     Ok(TextFile::parse_solver((&text, "")).is_ok())
 }
 
-/// Reads a network with its weights from Caffe's files.
+/// Reads a network with its weights from Caffe's files. `names` are its class names, instead of those in the files.
 ///
 /// # Errors
 /// Returns an error if a file cannot be read, if there are no weights, or as [`import`] does.
-pub fn read(files: &CaffeFiles) -> Result<Imported> {
+pub fn read(files: &CaffeFiles, names: Option<&[String]>) -> Result<Imported> {
     let CaffeFiles { net, solver, weights, mean, classes } = files;
     let Some(weights) = weights else { return Err(no_weights()) };
-    let texts = [net, solver, classes].map(|path| path.as_deref().map(read_text).transpose());
-    let [net_text, solver_text, classes_text] = texts;
-    let (net_text, solver_text, classes_text) = (net_text?, solver_text?, classes_text?);
+    let net_text = net.as_deref().map(read_text).transpose()?;
+    let solver_text = solver.as_deref().map(read_text).transpose()?;
     let mean_bytes = mean.as_deref().map(read_bytes).transpose()?;
     let bytes = read_bytes(weights)?;
-    let names = [net, solver, classes, mean].map(|path| path.as_deref().map(name).unwrap_or_default());
-    let [net_name, solver_name, classes_name, mean_name] = &names;
-    import(&CaffeContents {
+    let [net_name, solver_name, mean_name, classes_name] =
+        [net, solver, mean, classes].map(|path| path.as_deref().map(name).unwrap_or_default());
+    let stored = match names {
+        None => classes.as_deref().map(classes::read).transpose()?,
+        Some(_) => None,
+    };
+    let stored = stored.as_deref().map(|stored| (stored, classes_name.as_str()));
+    let mut imported = import(&CaffeContents {
         net: net_text.as_deref().map(|text| (text, net_name.as_str())),
         solver: solver_text.as_deref().map(|text| (text, solver_name.as_str())),
         weights: (&bytes, &name(weights)),
         mean: mean_bytes.as_deref().map(|bytes| (bytes, mean_name.as_str())),
-        classes: classes_text.as_deref().map(|text| (text, classes_name.as_str())),
-    })
+        classes: names.map(|names| (names, "--classes")).or(stored),
+    })?;
+    if names.is_some() && classes.is_some() {
+        imported.notes.push(format!("Ignored: the class names in {classes_name}. Others are given"));
+    }
+    Ok(imported)
 }
 
 fn name(path: &Path) -> String {

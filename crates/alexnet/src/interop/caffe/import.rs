@@ -1,6 +1,5 @@
 //! Weights, with a definition or their own, to a model.
 
-use super::class_names::{class_names, numbered};
 use super::data::MeanSetting;
 use super::definition::{CaffeImages, Definition, Given, definition};
 use super::mean::MeanImage;
@@ -12,7 +11,7 @@ use super::weights::{Blobs, tensors};
 use super::wire::{Remarks, decode};
 use crate::data::{Preprocess, square};
 use crate::format::counted;
-use crate::interop::{Imported, arrange};
+use crate::interop::{Imported, arrange, classes};
 use crate::net::{Mean, Network, Recipe};
 use crate::{Error, Result};
 
@@ -27,8 +26,8 @@ pub struct CaffeContents<'a> {
     pub weights: (&'a [u8], &'a str),
     /// The mean image: `mean.binaryproto`.
     pub mean: Option<(&'a [u8], &'a str)>,
-    /// The class names: `synset_words.txt`, or one per line.
-    pub classes: Option<(&'a str, &'a str)>,
+    /// The class names, in the order of the outputs.
+    pub classes: Option<(&'a [String], &'a str)>,
 }
 
 /// Converts a network with its weights. Input channels of the first layer and of the mean, which Caffe has in the order blue,
@@ -43,14 +42,9 @@ pub fn import(contents: &CaffeContents<'_>) -> Result<Imported> {
     let origin = files.net.as_ref().map_or(&files.origin, |net| &net.origin).clone();
     let Files { weights, origin: weights_origin, mean, mut notes, .. } = files;
     let classes = match contents.classes {
-        Some((text, name)) => class_names(text, recipe.classes, &Origin::binary(name))?,
-        None => {
-            notes.push(format!(
-                "Classes are named `class 0` to `class {}`. The files have no names; add a text file with one per line",
-                recipe.classes.saturating_sub(1)
-            ));
-            numbered(recipe.classes)
-        }
+        Some((names, name)) => classes::complete(Some(names.to_vec()), recipe.classes, &mut notes)
+            .map_err(|error| error.context(name))?,
+        None => classes::complete(None, recipe.classes, &mut notes)?,
     };
     if let (Some(_), MeanSetting::Values(_) | MeanSetting::Zero) = (&mean, &setting) {
         notes.push(

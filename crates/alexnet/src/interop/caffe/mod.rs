@@ -14,14 +14,13 @@
 //! | `data` | what a definition says about the images |
 //! | `solver` | a solver as optimizer and schedule |
 //! | `body`, `definition`, `recipe` | all of it to a recipe |
-//! | `blob`, `weights`, `mean`, `class_names` | weights, mean images and class names |
+//! | `blob`, `weights`, `mean` | weights and mean images |
 //! | `import`, `files` | all of it to a model |
 //! | `export`, `write` | a model to Caffe's files |
 
 mod blob;
 mod body;
 mod chain;
-mod class_names;
 mod data;
 mod definition;
 mod encode;

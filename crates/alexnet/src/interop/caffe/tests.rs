@@ -1,6 +1,5 @@
 //! Definitions to recipes, and what is refused.
 
-use super::class_names::class_names;
 use super::lexer::{integer, number};
 use super::mean::MeanImage;
 use super::origin::Origin;
@@ -509,28 +508,6 @@ fn factors_are_scales_of_pixels_or_dropout() {
     let error = converted(&after("0.5")).unwrap_err();
     assert!(error.message.contains("layer factor: `scale` 0.5, which has no counterpart"), "{error}");
     assert_eq!(converted(&after("1")).unwrap().recipe.layers, converted(NET).unwrap().recipe.layers);
-}
-
-#[test]
-fn class_names_of_imagenet_and_others() {
-    let origin = Origin::binary("synset_words.txt");
-    let read = |text: &str, count| class_names(text, count, &origin);
-    let words = "n01440764 tench, Tinca tinca\nn02012849 crane\nn03126707 crane\n";
-    assert_eq!(read(words, 3).unwrap(), ["tench, Tinca tinca", "crane (n02012849)", "crane (n03126707)"]);
-    assert_eq!(read("\u{feff}cat\r\ndog \r\n\r\n", 2).unwrap(), ["cat", "dog"]);
-    assert_eq!(read("n01440764 tench\nother fish", 2).unwrap(), ["n01440764 tench", "other fish"]);
-    for (text, count, message) in [
-        ("cat\n", 2, "1 class names, expected 2"),
-        ("cat\n\ndog\n", 3, "synset_words.txt:2: the class name is empty"),
-        (
-            "cat\ndog\ncat\n",
-            3,
-            "synset_words.txt:3: the class name \"cat\" is repeated; the first one is in line 1",
-        ),
-    ] {
-        let error = read(text, count).unwrap_err();
-        assert!(error.message.contains(message) && error.help.is_some(), "{error}");
-    }
 }
 
 #[test]

@@ -251,3 +251,19 @@ fn notes_on(model: &Model) -> Vec<String> {
     }
     notes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_beyond_the_limit_of_protobuf_are_refused() {
+        check_size(MAX_BYTES).unwrap();
+        let error = check_size(MAX_BYTES + 1).unwrap_err();
+        assert!(
+            error.message.contains("2147483648 bytes") && error.message.contains("at most 2147483647"),
+            "{error}"
+        );
+        assert!(error.help.is_some_and(|help| help.contains("safetensors")));
+    }
+}

@@ -9,13 +9,19 @@
 //! | `value` | what a pickle consists of |
 //! | `constructor` | functions and classes that are known |
 //! | `reader` | operands of operations |
-//! | `machine` | the operations |
+//! | `stack` | the stack of values, and those that are remembered |
+//! | `literal`, `container`, `call` | operations: numbers and texts; tuples, lists and dictionaries; functions and classes |
+//! | `machine` | which operation is which |
 //! | `rebuild` | what constructors make of their arguments |
 
+mod call;
 mod constructor;
+mod container;
+mod literal;
 mod machine;
 mod reader;
 mod rebuild;
+mod stack;
 mod value;
 
 pub(super) use machine::{Pickle, load};

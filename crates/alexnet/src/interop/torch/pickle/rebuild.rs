@@ -1,4 +1,5 @@
-//! What constructors make of their arguments. Errors are texts, which the machine completes by a position.
+//! What constructors make of their arguments. Errors are texts, which [`load`](super::load) completes by
+//! a position.
 
 use super::constructor::Constructor;
 use super::value::{StorageRef, TensorRef, Value, ValueId};
