@@ -105,18 +105,28 @@ def without_checksums(file):
 
 
 def exported(program):
-    """State dicts of a network with every kind of layer: with metadata, and without."""
+    """State dicts of a network with every kind of layer, with metadata and without, and its ONNX files, with every kind of input."""
     tests = TESTS / "torch/every-layer.pth", TESTS / "support/every-layer.toml"
     with tempfile.TemporaryDirectory() as folder:
         model, out = Path(folder) / "model.safetensors", Path(folder) / "out.safetensors"
         subprocess.run([program, "import", tests[0], model, "--recipe", tests[1]], check=True, env={**os.environ, "ALEXNET_PYTHON": ""})
         subprocess.run([program, "export", model, out], check=True)
         whole = out.read_bytes()
+        graphs = []
+        for options in [[], ["--input", "crop", "--softmax", "--opset", "13"], ["--input", "square", "--opset", "22"]]:
+            graph = Path(folder) / f"{len(graphs)}.onnx"
+            subprocess.run([program, "export", model, graph, *options], check=True)
+            graphs.append(graph.read_bytes())
     size = struct.unpack("<Q", whole[:8])[0]
     header = json.loads(whole[8 : 8 + size])
     del header["__metadata__"]
     bare = json.dumps(header).encode()
-    return [whole, struct.pack("<Q", len(bare)) + bare + whole[8 + size :]]
+    return [whole, struct.pack("<Q", len(bare)) + bare + whole[8 + size :]], graphs
+
+
+def without_metadata(graph):
+    """Renames the metadata of an ONNX file, so that its layers are taken from the graph."""
+    return graph.replace(b"alexnet.", b"Alexnet.")
 
 
 def cuda_convnet():
@@ -256,7 +266,9 @@ def main():
             corpus["packed"].append(bytes([replaced << 1 | kind]) + (HERE / "seeds" / store / name).read_bytes())
     torch = {p.name: p.read_bytes() for p in sorted((TESTS / "torch").iterdir()) if p.is_file()}
     corpus["pth"] = [without_checksums(torch[name]) for name in torch if name.endswith((".pth", ".pt"))]
-    corpus["state_dict"] = [*exported(program), torch["narrow.safetensors"]]
+    state_dicts, graphs = exported(program)
+    corpus["state_dict"] = [*state_dicts, torch["narrow.safetensors"]]
+    corpus["onnx"] = [*graphs, *map(without_metadata, graphs), *(path.read_bytes() for path in sorted((TESTS / "onnx").glob("*.onnx")))]
     corpus["cuda_convnet"] = cuda_convnet()
     corpus.update(caffe())
     for target, seeds in corpus.items():

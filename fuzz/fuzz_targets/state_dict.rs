@@ -10,6 +10,6 @@ fuzz_target!(|bytes: &[u8]| {
     let recipe = Recipe::parse(include_str!("../../crates/alexnet/tests/support/every-layer.toml"), "fuzz");
     let file = SourceFile { path: "fuzz".into(), bytes: bytes.to_vec(), kind: SourceKind::Safetensors };
     for recipe in [recipe.ok(), None] {
-        let _ = read(&file, &ImportOptions { recipe, classes: None });
+        let _ = read(&file, &ImportOptions { recipe, ..ImportOptions::default() });
     }
 });

@@ -1,5 +1,5 @@
 //! Models of recipes with made weights, as model files and as ONNX, with views and the logits that this program computes for them:
-//! what `tests/onnx/agreement.py` compares with other programs.
+//! what `benches/interop/with_onnx.py` compares with other programs.
 //!
 //! ```text
 //! onnx make RECIPE DIR          DIR/RECIPE.safetensors and what `export` writes
@@ -12,7 +12,7 @@ use std::path::Path;
 use alexnet::data::{Image, Preprocess, View};
 use alexnet::engine::{self, Device, Options, Tensor};
 use alexnet::interop::Imported;
-use alexnet::interop::onnx::{ChannelOrder, OnnxExport, OnnxImport, OnnxInput, read, write};
+use alexnet::interop::onnx::{ChannelOrder, GraphInput, OnnxExport, OnnxImport, OnnxInput, read, write};
 use alexnet::model::AnyModel;
 use alexnet::net::{Mean, Network, Recipe};
 use alexnet::{Error, Result};
@@ -125,7 +125,10 @@ fn export(path: &Path, folder: &Path) -> Result<()> {
 }
 
 fn import(onnx: &Path, views: &Path, out: &Path, order: Option<ChannelOrder>) -> Result<()> {
-    let imported = read(onnx, &OnnxImport { order, ..OnnxImport::default() })?;
+    let imported = read(
+        onnx,
+        &OnnxImport { input: GraphInput { order, ..GraphInput::default() }, ..OnnxImport::default() },
+    )?;
     imported.notes.iter().for_each(|note| println!("note: {note}"));
     let network = Network::new(&imported.recipe, imported.classes.len())?;
     let layers: Vec<String> =

@@ -17,7 +17,7 @@ fn file(name: &str) -> PathBuf {
 }
 
 fn options(recipe: &str) -> ImportOptions {
-    ImportOptions { recipe: Some(Recipe::read(&file(recipe)).unwrap()), classes: None }
+    ImportOptions { recipe: Some(Recipe::read(&file(recipe)).unwrap()), ..ImportOptions::default() }
 }
 
 fn narrow() -> ImportOptions {

@@ -13,9 +13,10 @@ use serde_json::json;
 pub(crate) fn run(args: &ExportArgs, out: &mut Output) -> CommandResult {
     let path = model_path(&args.model)?;
     let format = args.to.map_or_else(|| Format::of_output(&args.out), |to| Ok(to.into()))?;
+    let options = args.graph.options(format, &args.model)?;
     check_new(&args.out)?;
     let model = AnyModel::load(&path)?;
-    let notes = export(&model, &args.out, format)?;
+    let notes = export(&model, &args.out, format, &options)?;
     notes.iter().for_each(|text| out.note(text));
     let (from, to) = (path.display().to_string(), args.out.display().to_string());
     out.result(

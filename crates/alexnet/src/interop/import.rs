@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::caffe::{self, CaffeFiles};
 use super::format::Format;
 use super::imported::Imported;
-use super::onnx::{self, OnnxExport, OnnxImport};
+use super::onnx::{self, GraphInput, OnnxExport, OnnxImport};
 use super::peer::PeerScript;
 use super::source::{ImportOptions, SourceFile, named};
 use super::torch;
@@ -42,17 +42,22 @@ pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Result<Import> {
     let source = source(format, files.iter().map(|file| (file.path.as_path(), file.bytes.as_slice())));
     let (imported, peer) = match format {
         Format::Torch => {
-            let file = only_one(&files)?;
+            let file = only_one(&files, format)?;
+            check_no_input(
+                options,
+                format,
+                "choose it with a recipe: `--recipe NAME --set input.mean.fixed=[R,G,B]`",
+            )?;
             let read = torch::read_with_places(file, options);
             let (imported, places) = read.map_err(|error| named(error, &file.path))?;
             let peer = torch::script(file, &imported, &places)?;
             (imported, Some(peer))
         }
         Format::Onnx => {
-            let file = only_one(&files)?;
+            let file = only_one(&files, format)?;
             check_no_recipe(options, format)?;
-            let told = OnnxImport { classes: options.classes.clone(), ..OnnxImport::default() };
-            (onnx::read(&file.path, &told)?, None)
+            let told = OnnxImport { classes: options.classes.clone(), input: options.input.clone() };
+            onnx::read_with_peer(&file.path, &told)?
         }
         Format::Caffe => return import_caffe(paths, options),
     };
@@ -70,6 +75,11 @@ fn is_text(path: &Path) -> bool {
 fn import_caffe(paths: &[PathBuf], options: &ImportOptions) -> Result<Import> {
     let format = Format::Caffe;
     check_no_recipe(options, format)?;
+    check_no_input(
+        options,
+        format,
+        "add the mean image, .binaryproto, or `transform_param` to the prototxt, as docs/caffe.md says",
+    )?;
     let files = CaffeFiles::of(paths)?;
     let imported = caffe::read(&files, options.classes.as_deref())?;
     check_preprocess(&imported.preprocess, &imported.recipe)?;
@@ -93,15 +103,27 @@ fn check_no_recipe(options: &ImportOptions, format: Format) -> Result<()> {
     }
 }
 
+/// Refuses to be told about the input of a graph of ONNX for files of another format.
+fn check_no_input(options: &ImportOptions, format: Format, help: &str) -> Result<()> {
+    match options.input == GraphInput::default() {
+        true => Ok(()),
+        false => Err(Error::usage(format!(
+            "--square, --crop, --mean, --divisor, --deviations and --channels are options of ONNX, and the format is {}",
+            format.title()
+        ))
+        .help(help)),
+    }
+}
+
 /// Writes `model` to `path` in a format of another program: a file, or for Caffe a folder. Returns what is assumed or left out, a
-/// sentence each.
+/// sentence each. `options` are those of ONNX.
 ///
 /// # Errors
 /// Returns an error if the format cannot express the model, or if a file cannot be written.
-pub fn export(model: &AnyModel, path: &Path, format: Format) -> Result<Vec<String>> {
+pub fn export(model: &AnyModel, path: &Path, format: Format, options: &OnnxExport) -> Result<Vec<String>> {
     match format {
         Format::Torch => torch::write(f32_model(model)?, path),
-        Format::Onnx => onnx::write(model, &OnnxExport::default(), path),
+        Format::Onnx => onnx::write(model, options, path),
         Format::Caffe => Ok(caffe::write(f32_model(model)?, path)?.notes),
     }
 }
@@ -136,12 +158,18 @@ fn one_format(files: &[SourceFile]) -> Result<Format> {
     }
 }
 
-fn only_one(files: &[SourceFile]) -> Result<&SourceFile> {
+fn only_one(files: &[SourceFile], format: Format) -> Result<&SourceFile> {
+    let help = match format {
+        Format::Torch => {
+            "merge the parts of a divided state dict, in Python: `torch.save({**a, **b}, \"weights.pth\")`"
+        }
+        Format::Onnx | Format::Caffe => "import one at a time: `alexnet import FILE OUT.safetensors`",
+    };
     match files {
         [file] => Ok(file),
-        _ => Err(Error::usage(format!("{} state dicts, expected one", files.len())).help(
-            "merge the parts of a divided state dict, in Python: `torch.save({**a, **b}, \"weights.pth\")`",
-        )),
+        _ => {
+            Err(Error::usage(format!("{} files of {}, expected one", files.len(), format.title())).help(help))
+        }
     }
 }
 

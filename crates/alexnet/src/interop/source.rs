@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::format::Format;
+use super::onnx::GraphInput;
 use super::protobuf::{WireType, fields};
 use crate::error::shell;
 use crate::net::Recipe;
@@ -45,6 +46,8 @@ pub struct ImportOptions {
     pub recipe: Option<Recipe>,
     /// The class names; `None`, as the files say.
     pub classes: Option<Vec<String>>,
+    /// How images become the input of a graph of ONNX. Other formats say it in their files or recipes.
+    pub input: GraphInput,
 }
 
 impl SourceKind {

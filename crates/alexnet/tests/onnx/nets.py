@@ -1,6 +1,6 @@
 """Networks in PyTorch, and one of the structure of the ONNX model zoo's, for the scripts of this folder.
 
-`width` divides the numbers of maps and units: 1 for the published networks, more for small files.
+`width` divides the numbers of maps, its square those of units: 1 for the published networks, more for small files.
 """
 
 import numpy as np
@@ -44,7 +44,7 @@ if torch:
         def __init__(self, width=1, classes=1000):
             super().__init__()
             maps = [96 // width, 256 // width, 384 // width, 384 // width, 256 // width]
-            units = 4096 // width
+            units = 4096 // width**2
             self.features = nn.Sequential(
                 nn.ZeroPad2d((0, 3, 0, 3)), nn.Conv2d(3, maps[0], 11, 4), nn.ReLU(), Columns(), nn.MaxPool2d(3, 2),
                 nn.Conv2d(maps[0], maps[1], 5, 1, 2, groups=2), nn.ReLU(), Columns(), nn.MaxPool2d(3, 2),
@@ -69,7 +69,7 @@ if torch:
         def __init__(self, width=1, classes=1000):
             super().__init__()
             maps = [96 // width, 256 // width, 384 // width, 384 // width, 256 // width]
-            units = 4096 // width
+            units = 4096 // width**2
             self.features = nn.Sequential(
                 nn.Conv2d(3, maps[0], 11, 4), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True), nn.LocalResponseNorm(5),
                 nn.Conv2d(maps[0], maps[1], 5, 1, 2, groups=2), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True),
@@ -125,7 +125,7 @@ if torch:
 def zoo(width=1, classes=1000, opset=12, side=224):
     """The structure of the model zoo's `bvlcalexnet-12.onnx`: names, initializers that are inputs too, Reshape to a fixed batch."""
     maps = [96 // width, 256 // width, 384 // width, 384 // width, 256 // width]
-    units = 4096 // width
+    units = 4096 // width**2
     pixels = 6
     nodes, arrays = [], []
 

@@ -1,11 +1,14 @@
 //! `alexnet import` and `export`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::values::setting;
+use super::values::{color, deviations, divisor, setting, whole};
+use alexnet::error::shell;
 use alexnet::interop::Format;
+use alexnet::interop::onnx::{ChannelOrder, GraphInput, OnnxExport, OnnxInput};
+use alexnet::{Error, Result};
 
 /// `alexnet import`.
 #[derive(Debug, Args)]
@@ -13,6 +16,7 @@ use alexnet::interop::Format;
                         alexnet import weights.pth pets.safetensors --classes pets.txt --verify photos/\n  \
                         alexnet import paper.safetensors model.safetensors --recipe paper\n  \
                         alexnet import network.onnx model.safetensors\n  \
+                        alexnet import network.onnx model.safetensors --mean 0,0,0 --divisor 255 --deviations 1,1,1 --channels rgb\n  \
                         alexnet import deploy.prototxt bvlc_alexnet.caffemodel mean.binaryproto synset_words.txt model.safetensors\n  \
                         alexnet train pets/ --init imagenet.safetensors     # the same network for other classes\n\n\
                         Python compares the logits with those of the program that wrote the files, if it is installed with\n\
@@ -38,6 +42,56 @@ pub(crate) struct ImportArgs {
     /// 16 images [default: 4 made ones]
     #[arg(long, value_name = "IMAGES")]
     pub(crate) verify: Vec<PathBuf>,
+    /// The input of a graph of ONNX.
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+}
+
+/// How images become the input of a graph of ONNX.
+#[derive(Debug, Args)]
+#[command(
+    next_help_heading = "Input of ONNX graphs [default: as the file says, or as its operators suggest]"
+)]
+pub(crate) struct InputArgs {
+    /// Side of the squares that images are resized to
+    #[arg(long, value_name = "PIXELS", value_parser = whole::<usize>(1..=4096))]
+    square: Option<usize>,
+    /// Side of the input, if the graph leaves it open
+    #[arg(long, value_name = "PIXELS", value_parser = whole::<usize>(1..=4096))]
+    crop: Option<usize>,
+    /// Red, green and blue to subtract, from 0 to 255
+    #[arg(long, value_name = "R,G,B", value_parser = color)]
+    mean: Option<[f32; 3]>,
+    /// What the difference is divided by: 255 for a network whose input is from 0 to 1
+    #[arg(long, value_name = "NUMBER", value_parser = divisor)]
+    divisor: Option<f32>,
+    /// What red, green and blue are then divided by
+    #[arg(long, value_name = "R,G,B", value_parser = deviations)]
+    deviations: Option<[f32; 3]>,
+    /// Order of the channels
+    #[arg(long, value_name = "ORDER", value_enum)]
+    channels: Option<Channels>,
+}
+
+impl InputArgs {
+    /// What the importer is told.
+    pub(crate) fn graph_input(&self) -> GraphInput {
+        let Self { square, crop, mean, divisor, deviations, channels } = *self;
+        let order = channels.map(|channels| match channels {
+            Channels::Rgb => ChannelOrder::Rgb,
+            Channels::Bgr => ChannelOrder::Bgr,
+        });
+        GraphInput { square, crop, mean, divisor, deviations, order }
+    }
+}
+
+/// An order of channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Channels {
+    /// Red, green, blue
+    Rgb,
+    /// Blue, green, red, as OpenCV and Caffe read images
+    Bgr,
 }
 
 /// `alexnet export`.
@@ -45,6 +99,7 @@ pub(crate) struct ImportArgs {
 #[command(
     after_help = "Examples:\n  alexnet export runs/pets pets.safetensors    # torchvision's names, or those of the layers\n  \
                   alexnet export runs/pets pets.onnx           # logits of preprocessed crops\n  \
+                  alexnet export runs/pets pets.onnx --input square --softmax    # probabilities of squares of bytes\n  \
                   alexnet export runs/pets pets-caffe          # a folder with deploy.prototxt and weights.caffemodel"
 )]
 pub(crate) struct ExportArgs {
@@ -57,6 +112,69 @@ pub(crate) struct ExportArgs {
     /// The format, if the name of OUT does not say it
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(crate) to: Option<To>,
+    /// What goes into the graph and comes out of it.
+    #[command(flatten)]
+    pub(crate) graph: GraphArgs,
+}
+
+/// A graph of ONNX.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "ONNX graphs")]
+pub(crate) struct GraphArgs {
+    /// What goes into the graph [default: floats]
+    #[arg(long, value_name = "INPUT", value_enum)]
+    input: Option<Input>,
+    /// Probabilities instead of logits
+    #[arg(long)]
+    softmax: bool,
+    /// Version of the operators, 13 to 22 [default: 17]
+    #[arg(long, value_name = "NUMBER", value_parser = whole::<u32>(13..=22))]
+    opset: Option<u32>,
+}
+
+impl GraphArgs {
+    /// The options of the export of MODEL to a format, which must be ONNX if any is given.
+    pub(crate) fn options(&self, format: Format, model: &Path) -> Result<OnnxExport> {
+        let given = [
+            ("--input", self.input.is_some()),
+            ("--softmax", self.softmax),
+            ("--opset", self.opset.is_some()),
+        ];
+        let default = OnnxExport::default();
+        match (format, given.iter().find(|(_, is_given)| *is_given)) {
+            (Format::Onnx, _) | (_, None) => Ok(OnnxExport {
+                input: self.input.map_or(default.input, OnnxInput::from),
+                softmax: self.softmax,
+                opset: self.opset.unwrap_or(default.opset),
+            }),
+            (Format::Torch | Format::Caffe, Some((name, _))) => Err(Error::usage(format!(
+                "{name} is an option of ONNX, and the format is {}",
+                format.title()
+            ))
+            .help(format!("leave it out, or export ONNX: `alexnet export {} OUT.onnx`", shell(model)))),
+        }
+    }
+}
+
+/// What goes into a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Input {
+    /// Preprocessed crops, floats [N, 3, crop, crop]
+    Floats,
+    /// Crops, bytes [N, crop, crop, 3] in RGB: the graph subtracts and divides
+    Crop,
+    /// Squares, bytes [N, square, square, 3] in RGB: the graph also takes the center crop
+    Square,
+}
+
+impl From<Input> for OnnxInput {
+    fn from(input: Input) -> Self {
+        match input {
+            Input::Floats => Self::Floats,
+            Input::Crop => Self::Crop,
+            Input::Square => Self::Square,
+        }
+    }
 }
 
 /// A format to export to.

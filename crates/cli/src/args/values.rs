@@ -116,6 +116,30 @@ pub(super) fn learning_rate(text: &str) -> Result<f32, String> {
     }
 }
 
+/// Three numbers, for red, green and blue.
+pub(super) fn color(text: &str) -> Result<[f32; 3], String> {
+    let numbers: Option<Vec<f32>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    let numbers = numbers.filter(|numbers| numbers.iter().all(|number| number.is_finite()));
+    let numbers = numbers.and_then(|numbers| <[f32; 3]>::try_from(numbers).ok());
+    numbers.ok_or_else(|| "expected three numbers, as in 123.675,116.28,103.53".into())
+}
+
+/// Three numbers above 0, for red, green and blue.
+pub(super) fn deviations(text: &str) -> Result<[f32; 3], String> {
+    match color(text) {
+        Ok(deviations) if deviations.iter().all(|&deviation| deviation > 0.0) => Ok(deviations),
+        _ => Err("expected three numbers above 0, as in 0.229,0.224,0.225".into()),
+    }
+}
+
+/// A number above 0.
+pub(super) fn divisor(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(divisor) if divisor > 0.0 && divisor.is_finite() => Ok(divisor),
+        _ => Err("expected a number above 0, as in 255".into()),
+    }
+}
+
 /// `KEY=VALUE`, as in `optimizer.rate=0.005`.
 pub(super) fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

@@ -29,6 +29,7 @@ pub(crate) fn run(args: &ImportArgs, out: &mut Output) -> CommandResult {
     let options = ImportOptions {
         recipe: recipe(args, out)?,
         classes: args.classes.as_deref().map(classes::read).transpose()?,
+        input: args.input.graph_input(),
     };
     let Import { format, imported, source, peer } = import(&args.files, &options)?;
     let mut notes = imported.notes.clone();
@@ -73,7 +74,7 @@ fn compare(peer: Option<&PeerScript>, model: &Model) -> Result<PeerOutcome> {
             "`unset ALEXNET_PYTHON`, or name an interpreter that has the program which wrote the files",
         ),
         (None, _) => not_compared(
-            "no script computes the logits of this format",
+            "no script computes the same logits from these files",
             "compare some of its predictions with those of `alexnet classify`",
         ),
     }

@@ -213,6 +213,120 @@ fn unsuitable_exports_are_refused() {
     assert!(err.contains("the model is quantized"), "{err}");
 }
 
+/// A file of ONNX of the library's tests.
+fn onnx_file(name: &str) -> String {
+    path(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../alexnet/tests/onnx").join(name))
+}
+
+#[test]
+fn graphs_of_onnx_go_and_come_back() {
+    let place = Place::new();
+    let model = place.model();
+    let before = Model::load(&model).unwrap();
+    for (options, expected) in [
+        (vec![], "as floats [N, 3, 224, 224]"),
+        (vec!["--input", "crop", "--softmax"], "as bytes [N, 224, 224, 3]"),
+        (vec!["--input", "square", "--opset", "22"], "the input is a square, RGB, as bytes [N, 256, 256, 3]"),
+    ] {
+        let (graph, again) = (place.path("graph.onnx"), place.path("again.safetensors"));
+        let (out, err) = run(&[&["export", &model, &graph], &options[..]].concat(), 0);
+        assert!(out.contains("format   ONNX\n") && err.contains(expected), "{out}{err}");
+        let (out, _) = import(&[&graph, &again], 0);
+        assert!(out.contains("network  narrow-torchvision, 5,605 "), "{out}");
+        let after = Model::load(&again).unwrap();
+        assert_eq!((&before.parameters, &before.golden), (&after.parameters, &after.golden));
+        let (_, err) = import(&[&graph, &place.path("no.safetensors"), "--mean", "1,2,3"], 2);
+        assert!(err.contains("the preprocessing is described in the metadata of the file"), "{err}");
+        std::fs::remove_file(&graph).unwrap();
+        std::fs::remove_file(&again).unwrap();
+    }
+}
+
+#[test]
+fn the_input_of_a_graph_can_be_told() {
+    let place = Place::new();
+    let out = place.path("out.safetensors");
+    let told = [
+        "--square",
+        "40",
+        "--mean",
+        "1,2,3",
+        "--divisor",
+        "2",
+        "--deviations",
+        "1,0.5,2",
+        "--channels",
+        "rgb",
+    ];
+    let (_, err) = import(&[&[&onnx_file("normalized-dynamo.onnx")[..], &out], &told[..]].concat(), 0);
+    assert!(
+        err.contains("squares of 40 pixels, crops of 33, RGB from 0 to 255 minus the color [1.0, 2.0, 3.0]"),
+        "{err}"
+    );
+    let model = Model::load(&out).unwrap();
+    assert_eq!((model.preprocess.square, model.preprocess.divisor), (40, 2.0));
+    assert_eq!(
+        (&model.preprocess.mean[..], model.preprocess.deviations),
+        (&[1.0, 2.0, 3.0][..], [1.0, 0.5, 2.0])
+    );
+    for (option, value, expected) in [
+        ("--mean", "1,2", "expected three numbers, as in 123.675,116.28,103.53"),
+        ("--mean", "1,2,nan", "expected three numbers"),
+        ("--deviations", "1,0,1", "expected three numbers above 0"),
+        ("--divisor", "-1", "expected a number above 0"),
+        ("--crop", "0", "expected a whole number from 1 to 4096"),
+        ("--channels", "gbr", "rgb, bgr"),
+    ] {
+        let argument = format!("{option}={value}");
+        let (_, err) = import(&[&onnx_file("normalized-dynamo.onnx"), &place.path("no"), &argument], 2);
+        assert!(err.contains(expected), "{argument}: {err}");
+    }
+}
+
+#[test]
+fn options_of_onnx_are_refused_for_other_formats() {
+    let place = Place::new();
+    let (model, out) = (place.model(), place.path("out"));
+    let (_, err) = import(&[&file("narrow.pth"), &out, "--recipe", &place.recipe, "--channels", "bgr"], 2);
+    for expected in
+        ["are options of ONNX, and the format is PyTorch state dict", "help: ", "input.mean.fixed"]
+    {
+        assert!(err.contains(expected), "{expected}: {err}");
+    }
+    let caffe = |name: &str| onnx_file(&format!("../caffe/{name}"));
+    let args = [&caffe("alexnet.caffemodel"), &caffe("mean.binaryproto"), &out, "--mean", "1,2,3"];
+    let (_, err) = import(&args, 2);
+    assert!(err.contains("are options of ONNX, and the format is Caffe"), "{err}");
+    for (option, to) in [("--input=crop", "torch"), ("--softmax", "caffe"), ("--opset=17", "torch")] {
+        let (_, err) = run(&["export", &model, &out, "--to", to, option], 2);
+        let name = option.split('=').next().unwrap();
+        assert!(err.contains(&format!("{name} is an option of ONNX, and the format is ")), "{err}");
+        assert!(err.contains("OUT.onnx`"), "{err}");
+    }
+    let (_, err) = run(&["export", &model, &place.path("x.onnx"), "--opset", "12"], 2);
+    assert!(err.contains("expected a whole number from 13 to 22"), "{err}");
+}
+
+#[cfg(unix)]
+#[test]
+fn logits_of_a_graph_are_compared_with_those_of_onnxruntime() {
+    let place = Place::new();
+    let (first, out) = (place.path("first.safetensors"), place.path("out.safetensors"));
+    import(&[&onnx_file("zoo.onnx"), &first], 0);
+    let golden = Model::load(&first).unwrap().golden.logits;
+    let bytes: Vec<u8> = golden.into_iter().flat_map(f32::to_le_bytes).collect();
+    std::fs::write(place.path("right"), bytes).unwrap();
+    // The network reads BGR, and its output is probabilities.
+    let script = format!(
+        "grep -q '\"reverse_channels\":true' $2/request.json && grep -q '\"softmax\":true' $2/request.json && \
+         cp {} $2/logits.f32 && echo '{{\"program\": \"onnxruntime 9\"}}' > $2/result.json",
+        place.path("right")
+    );
+    let python = interpreter(&place, "python", &script);
+    let (text, _) = run_with(&python, &["import", &onnx_file("zoo.onnx"), &out], 0);
+    assert!(text.contains("checked  logits of 4 images, against onnxruntime 9: relative RMS"), "{text}");
+}
+
 /// A program in place of Python, which does this with the folder `$2`.
 #[cfg(unix)]
 fn interpreter(place: &Place, name: &str, script: &str) -> String {

@@ -14,4 +14,5 @@ mod metadata;
 mod proto;
 
 pub use export::{OnnxExport, OnnxInput, write};
-pub use import::{ChannelOrder, OnnxImport, parse, read};
+pub(super) use import::read_with_peer;
+pub use import::{ChannelOrder, GraphInput, OnnxImport, parse, read};

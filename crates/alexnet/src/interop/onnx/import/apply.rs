@@ -259,6 +259,7 @@ fn preprocessed(pixels: &Pixels, operator: Arithmetic, by: &FloatArray) -> Suppo
 
 /// Rounding to 8 bits, which is left out; a zero point at the end of the range clamps like a ReLU.
 fn quantized(state: &mut State<'_>, x: SignalId, rest: &[Value<'_>]) -> Supported<SignalId> {
+    state.has_bytes = true;
     state.note("activations are not rounded to 8 bits: the network is computed in float32 here");
     let lowest = match rest.get(1) {
         None => true,

@@ -15,6 +15,8 @@ pub(super) struct Chain {
     pub(super) input: Maps,
     /// The number of outputs.
     pub(super) outputs: usize,
+    /// Whether the graph goes on to probabilities.
+    pub(super) has_softmax: bool,
 }
 
 impl State<'_> {
@@ -22,6 +24,7 @@ impl State<'_> {
     pub(super) fn chain(&mut self, output: SignalId) -> Option<Chain> {
         let mut layers = Vec::new();
         let mut at = output;
+        let mut has_softmax = false;
         let input = loop {
             let signal = &self.signals[at];
             at = match &signal.origin {
@@ -31,7 +34,10 @@ impl State<'_> {
                     *from
                 }
                 Origin::View(of) => *of,
-                Origin::Probabilities(of) if layers.is_empty() => *of,
+                Origin::Probabilities(of) if layers.is_empty() => {
+                    has_softmax = true;
+                    *of
+                }
                 Origin::Pixels(_) => {
                     let place = signal.place.clone();
                     self.report(
@@ -52,10 +58,15 @@ impl State<'_> {
         if !self.problems.is_empty() {
             return None;
         }
-        self.finished(layers, input)
+        self.finished(layers, input, has_softmax)
     }
 
-    fn finished(&mut self, layers: Vec<(FoundLayer, Maps, String)>, input: Maps) -> Option<Chain> {
+    fn finished(
+        &mut self,
+        layers: Vec<(FoundLayer, Maps, String)>,
+        input: Maps,
+        has_softmax: bool,
+    ) -> Option<Chain> {
         let place = layers.last().map_or_else(|| "the graph".to_owned(), |(.., place)| place.clone());
         let mut layers: Vec<(FoundLayer, Maps)> =
             layers.into_iter().map(|(layer, maps, _)| (layer, maps)).collect();
@@ -63,7 +74,7 @@ impl State<'_> {
             Some(Ok((last, outputs))) => {
                 let mut layers: Vec<FoundLayer> = layers.into_iter().map(|(layer, _)| layer).collect();
                 layers.push(last);
-                Some(Chain { layers, input, outputs })
+                Some(Chain { layers, input, outputs, has_softmax })
             }
             Some(Err(what)) => {
                 self.report(&place, what);

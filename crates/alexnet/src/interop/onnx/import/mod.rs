@@ -17,6 +17,7 @@
 //! | `shapes` | other shapes, parts of channels, padding |
 //! | `fold`, `norm`, `local`, `columns` | nodes that become a part of a layer, or a layer together |
 //! | `chain`, `recipe`, `preprocess`, `same` | the layers from output to input, as a recipe; that of the metadata if it is the same |
+//! | `peer` | the same logits from onnxruntime |
 //! | `problem` | what is not supported |
 
 mod apply;
@@ -35,6 +36,7 @@ mod local;
 mod norm;
 mod operator;
 mod options;
+mod peer;
 mod preprocess;
 mod problem;
 mod read;
@@ -46,5 +48,9 @@ mod state;
 mod tensors;
 mod window;
 
-pub use options::{ChannelOrder, OnnxImport};
+pub use options::{ChannelOrder, GraphInput, OnnxImport};
+pub(in crate::interop) use read::read_with_peer;
 pub use read::{parse, read};
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,13 @@
 pub struct OnnxImport {
     /// The class names, in the order of the outputs.
     pub classes: Option<Vec<String>>,
+    /// How images become the input of the graph.
+    pub input: GraphInput,
+}
+
+/// How images become the input of a graph, as far as it is known. What is `None` is as the file says, or assumed, which is noted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GraphInput {
     /// The side of the squares that images are resized to.
     pub square: Option<usize>,
     /// The side of the input of a graph that does not fix it.
@@ -17,6 +24,13 @@ pub struct OnnxImport {
     pub deviations: Option<[f32; 3]>,
     /// The order of the channels of the network's input.
     pub order: Option<ChannelOrder>,
+}
+
+impl GraphInput {
+    /// Whether anything about preprocessing is told: all but the size of the graph's input.
+    pub(super) fn has_preprocessing(&self) -> bool {
+        *self != Self { crop: self.crop, ..Self::default() }
+    }
 }
 
 /// The order of the channels of a network's input.

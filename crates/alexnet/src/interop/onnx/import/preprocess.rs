@@ -1,7 +1,7 @@
 //! How images become the input of an imported network: as its metadata say, or as assumed.
 
 use super::chain::Chain;
-use super::options::{ChannelOrder, OnnxImport};
+use super::options::{ChannelOrder, GraphInput};
 use super::state::State;
 use crate::data::{Preprocess, View};
 use crate::interop::onnx::export::{factors, mean_of_crop};
@@ -49,7 +49,7 @@ impl Convention {
 
 /// The preprocessing of a network without metadata, and the order of its channels.
 pub(super) fn assumed(
-    options: &OnnxImport,
+    options: &GraphInput,
     convention: Convention,
     crop: usize,
     notes: &mut Vec<String>,

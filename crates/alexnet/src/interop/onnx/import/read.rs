@@ -8,7 +8,8 @@ use super::chain::Chain;
 use super::evaluate::{add_constants, evaluate};
 use super::limits::{check, malformed};
 use super::operator::is_float;
-use super::options::OnnxImport;
+use super::options::{ChannelOrder, OnnxImport};
+use super::peer::GraphEnds;
 use super::preprocess::{self, Convention};
 use super::problem::{shown, unsupported};
 use super::recipe;
@@ -18,9 +19,11 @@ use super::state::{State, Value};
 use super::tensors::{Tensors, type_name};
 use crate::data::Preprocess;
 use crate::files::container;
+use crate::interop::classes;
 use crate::interop::imported::{Imported, arrange};
 use crate::interop::onnx::metadata::Declaration;
 use crate::interop::onnx::proto::{GraphProto, ModelProto, ValueInfoProto, data_type};
+use crate::interop::peer::PeerScript;
 use crate::net::{DropoutScale, Network, Recipe, Spec};
 use crate::{Error, Result};
 use alexnet_kernels::geometry::Maps;
@@ -36,10 +39,27 @@ const USUAL_CROP: usize = 224;
 /// # Errors
 /// Returns an error as [`parse`] does, or if the file cannot be read.
 pub fn read(path: &Path, options: &OnnxImport) -> Result<Imported> {
+    read_with_ends(path, options).map(|(imported, _)| imported)
+}
+
+/// Reads a network as [`read`] does, with the script that computes its logits with onnxruntime, unless the graph computes in fewer
+/// than 32 bits, where they differ.
+///
+/// # Errors
+/// Returns an error as [`read`] does.
+pub(in crate::interop) fn read_with_peer(
+    path: &Path,
+    options: &OnnxImport,
+) -> Result<(Imported, Option<PeerScript>)> {
+    let (imported, ends) = read_with_ends(path, options)?;
+    Ok((imported, ends.script(path)))
+}
+
+fn read_with_ends(path: &Path, options: &OnnxImport) -> Result<(Imported, GraphEnds)> {
     let bytes = container::bytes(path)?;
     let name = path.file_stem().map_or_else(|| "onnx".to_owned(), |stem| stem.to_string_lossy().into_owned());
     let folder = path.parent().map(|folder| if folder == Path::new("") { Path::new(".") } else { folder });
-    parse(&bytes, &name, folder, options).map_err(|error| {
+    parse_with_ends(&bytes, &name, folder, options).map_err(|error| {
         let shown = crate::error::shell(path);
         let help = error.help.as_ref().map(|help| help.replace("FILE", &shown));
         Error { help, ..error }.context(path.display())
@@ -53,6 +73,15 @@ pub fn read(path: &Path, options: &OnnxImport) -> Result<Imported> {
 /// Returns an error if the file is damaged, if it is of an unknown version, if the graph is no chain of supported layers, with all
 /// that is not supported and the names of the nodes, or if a file of arrays is outside of the folder.
 pub fn parse(bytes: &[u8], name: &str, folder: Option<&Path>, options: &OnnxImport) -> Result<Imported> {
+    parse_with_ends(bytes, name, folder, options).map(|(imported, _)| imported)
+}
+
+fn parse_with_ends(
+    bytes: &[u8],
+    name: &str,
+    folder: Option<&Path>,
+    options: &OnnxImport,
+) -> Result<(Imported, GraphEnds)> {
     check(bytes)?;
     let file = ModelProto::decode(bytes).map_err(|error| malformed(&error.to_string()))?;
     let graph = file.graph.as_ref().ok_or_else(|| malformed("it has no graph"))?;
@@ -160,7 +189,7 @@ fn input_signal(
         {
             state.images = images;
             let side = height as usize;
-            Ok(Some(state.add_pixels(Pixels { side, ..Pixels::default() })))
+            Ok(Some(state.add_pixels(Pixels { input_side: side, side, ..Pixels::default() })))
         }
         (kind, sizes) => {
             let sizes: Vec<String> =
@@ -181,19 +210,19 @@ fn side(
     declared: Option<&Declaration>,
     options: &OnnxImport,
 ) -> Result<[usize; 2]> {
-    let open = match (options.crop, declared) {
+    let open = match (options.input.crop, declared) {
         (Some(crop), _) => crop,
         (None, Some(declared)) => declared.preprocess.crop,
         (None, None) => USUAL_CROP,
     };
-    if sides.contains(&None) && options.crop.is_none() && declared.is_none() {
+    if sides.contains(&None) && options.input.crop.is_none() && declared.is_none() {
         state.note(format!(
             "the file leaves the size of the input open: {USUAL_CROP} x {USUAL_CROP} pixels are assumed"
         ));
     }
     let side = |side: Option<i64>| match side {
         None => Ok(open),
-        Some(side) => match (usize::try_from(side).ok().filter(|&side| side <= 4096), options.crop) {
+        Some(side) => match (usize::try_from(side).ok().filter(|&side| side <= 4096), options.input.crop) {
             (Some(side), crop) if crop.is_none_or(|crop| crop == side) => Ok(side),
             (Some(side), _) => {
                 Err(Error::usage(format!("a crop of {open} pixels, but the input of the graph has {side}"))
@@ -212,7 +241,7 @@ fn imported(
     declared: Option<Declaration>,
     name: &str,
     options: &OnnxImport,
-) -> Result<Imported> {
+) -> Result<(Imported, GraphEnds)> {
     let mut notes = std::mem::take(&mut state.notes);
     notes.extend(state.tensors.notes());
     let convention = Convention::assumed(state.has_lrn);
@@ -223,12 +252,19 @@ fn imported(
         .map(|found| found.weights.len())
         .sum();
     state.tensors.spend(total).map_err(Error::model)?;
+    let mut ends = GraphEnds {
+        pixels: state.pixels.take(),
+        order: ChannelOrder::Rgb,
+        has_softmax: chain.has_softmax,
+        is_exact: !state.has_bytes && !state.tensors.has_converted(),
+    };
     drop(state);
     let crop = preprocess::crop(&chain)?;
     let (recipe, preprocess, classes) = match declared {
         Some(declared) => from_metadata(&chain, declared, name, options, &mut notes)?,
         None => {
-            let (input, order) = preprocess::assumed(options, convention, crop, &mut notes);
+            let (input, order) = preprocess::assumed(&options.input, convention, crop, &mut notes);
+            ends.order = order;
             recipe::exchange_red_and_blue(&mut chain, order).map_err(|what| {
                 Error::model(format!("the network reads BGR, but {what}"))
                     .help("import it as RGB, and exchange the channels of its input")
@@ -246,10 +282,10 @@ fn imported(
         }
     };
     let outputs = chain.outputs;
-    let classes = class_names(options.classes.clone().or(classes), outputs, &mut notes)?;
+    let classes = classes::complete(options.classes.clone().or(classes), outputs, &mut notes)?;
     let network = Network::new(&recipe, outputs)?;
     let parameters = arrange(&network, recipe::parameters(chain, &network))?;
-    Ok(Imported { recipe, classes, preprocess, parameters, notes })
+    Ok((Imported { recipe, classes, preprocess, parameters, notes }, ends))
 }
 
 /// What the metadata says, as far as the graph agrees with it.
@@ -260,8 +296,7 @@ fn from_metadata(
     options: &OnnxImport,
     notes: &mut Vec<String>,
 ) -> Result<(Recipe, Preprocess, Option<Vec<String>>)> {
-    let OnnxImport { classes: _, square, crop: _, mean, divisor, deviations, order } = options;
-    if square.is_some() || mean.is_some() || divisor.is_some() || deviations.is_some() || order.is_some() {
+    if options.input.has_preprocessing() {
         return Err(Error::usage(
             "the preprocessing is described in the metadata of the file, and cannot be chosen",
         )
@@ -299,19 +334,4 @@ fn factor_note(chain: &Chain) -> Option<String> {
     (count > 0).then(|| {
         format!("factors that became dropout, which multiplies by them in inference as in the paper: {count}")
     })
-}
-
-/// The names of the classes: those given, or numbers.
-fn class_names(given: Option<Vec<String>>, outputs: usize, notes: &mut Vec<String>) -> Result<Vec<String>> {
-    match given {
-        Some(names) if names.len() == outputs => Ok(names),
-        Some(names) => {
-            Err(Error::usage(format!("{} class names, but the network has {outputs} outputs", names.len()))
-                .help("give one name for each output, in their order"))
-        }
-        None => {
-            notes.push("class names are not in the file: the classes are named by their numbers".to_owned());
-            Ok((0..outputs).map(|class| format!("class {class}")).collect())
-        }
-    }
 }

@@ -103,7 +103,9 @@ pub(super) struct FoundParameters {
 /// What was done to the bytes of images.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Pixels {
-    /// The side of the images.
+    /// The side of the images that go into the graph.
+    pub(super) input_side: usize,
+    /// The side of the crop.
     pub(super) side: usize,
     /// The first row and column of the crop.
     pub(super) first: [usize; 2],

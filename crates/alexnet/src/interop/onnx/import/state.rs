@@ -38,6 +38,8 @@ pub(super) struct State<'a> {
     pub(super) opset: i64,
     /// Whether there is an operator for response normalization.
     pub(super) has_lrn: bool,
+    /// Whether activations are rounded to 8 bits.
+    pub(super) has_bytes: bool,
     /// How the graph preprocesses images.
     pub(super) pixels: Option<Pixels>,
     /// The node that is gone through, in messages.
@@ -57,6 +59,7 @@ impl<'a> State<'a> {
             images: None,
             opset,
             has_lrn: false,
+            has_bytes: false,
             pixels: None,
             place: String::new(),
             problems: Vec::new(),

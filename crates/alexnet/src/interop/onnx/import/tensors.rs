@@ -57,6 +57,11 @@ impl<'a> Tensors<'a> {
         }
     }
 
+    /// Whether arrays had another type than 32-bit floats.
+    pub(super) fn has_converted(&self) -> bool {
+        !self.converted.borrow().is_empty()
+    }
+
     /// What was converted, a sentence for each type.
     pub(super) fn notes(&self) -> Vec<String> {
         let converted = self.converted.borrow();

@@ -31,7 +31,8 @@ impl MapWindow {
             (Some(&[rows, columns]), Some(kernel)) if rows == kernel && columns == kernel => kernel,
             (given, _) => {
                 return Err(format!(
-                    "kernel_shape is {given:?}, expected a square, that of the weights if there are any"
+                    "kernel_shape is {:?}, expected a square, that of the weights if there are any",
+                    given.unwrap_or_default()
                 ));
             }
         };
