@@ -11,13 +11,15 @@ use syn::visit::{self, Visit};
 
 use code::{File, attributes, is_test};
 
-/// Macros whose texts only a developer sees.
+/// Macros whose texts only a developer or the assembler sees.
 const INTERNAL: &[&str] = &[
+    "asm",
     "assert",
     "assert_eq",
     "assert_ne",
     "debug_assert",
     "debug_assert_eq",
+    "kernel",
     "panic",
     "todo",
     "unimplemented",

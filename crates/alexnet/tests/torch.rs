@@ -208,8 +208,11 @@ fn names_of_a_built_in_recipe_need_it() {
         read(&SourceFile::new("small.safetensors".into(), bytes.clone()).unwrap(), &ImportOptions::default())
             .unwrap_err();
     assert!(error.kind == Kind::Usage && error.help.unwrap().contains("`--recipe small`"));
-    let options =
-        ImportOptions { recipe: Some(recipe), classes: Some(vec!["a".into(), "b".into(), "c".into()]) };
+    let options = ImportOptions {
+        recipe: Some(recipe),
+        classes: Some(vec!["a".into(), "b".into(), "c".into()]),
+        ..Default::default()
+    };
     let small = read(&SourceFile::new("small.safetensors".into(), bytes).unwrap(), &options).unwrap();
     assert_eq!(small.classes, ["a", "b", "c"]);
     let two = ImportOptions { classes: Some(vec!["a".into(), "b".into()]), ..options };
@@ -344,7 +347,7 @@ fn thousand_outputs_are_those_of_imagenet() {
 fn several_files_are_refused() {
     let (one, other) = (file("torch/narrow.pth"), file("torch/narrow.safetensors"));
     let error = import(&[one.clone(), other], &narrow()).unwrap_err();
-    assert!(error.message.contains("2 state dicts, expected one"), "{error}");
+    assert!(error.message.contains("2 files, expected one (PyTorch state dict)"), "{error}");
     let folder = tempfile::tempdir().unwrap();
     let net = folder.path().join("deploy.prototxt");
     std::fs::write(&net, "layer { name: \"data\" }").unwrap();

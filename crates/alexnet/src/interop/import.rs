@@ -168,7 +168,7 @@ fn only_one(files: &[SourceFile], format: Format) -> Result<&SourceFile> {
     match files {
         [file] => Ok(file),
         _ => {
-            Err(Error::usage(format!("{} files of {}, expected one", files.len(), format.title())).help(help))
+            Err(Error::usage(format!("{} files, expected one ({})", files.len(), format.title())).help(help))
         }
     }
 }

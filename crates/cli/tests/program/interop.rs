@@ -275,7 +275,7 @@ fn the_input_of_a_graph_can_be_told() {
         ("--deviations", "1,0,1", "expected three numbers above 0"),
         ("--divisor", "-1", "expected a number above 0"),
         ("--crop", "0", "expected a whole number from 1 to 4096"),
-        ("--channels", "gbr", "rgb, bgr"),
+        ("--channels", "gbr", "expected rgb or bgr"),
     ] {
         let argument = format!("{option}={value}");
         let (_, err) = import(&[&onnx_file("normalized-dynamo.onnx"), &place.path("no"), &argument], 2);

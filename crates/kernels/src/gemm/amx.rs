@@ -4,7 +4,7 @@
 //! bits wherever it is cut between steps, but not where a step is cut.
 
 #[cfg(target_arch = "x86_64")]
-use super::kernel::Tile;
+use super::tile::Tile;
 use crate::amx::{Loaded, SIDE, Shapes};
 use crate::micro_batch::GRANULE;
 

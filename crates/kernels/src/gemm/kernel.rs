@@ -6,6 +6,7 @@
 
 use super::amx::{self, CHAINED_STEP, STEP};
 use super::summation::Summation;
+use super::tile::Tile;
 use super::word::Word;
 use crate::amx::Loaded;
 use crate::isa::{Isa, has_bf16};
@@ -16,20 +17,6 @@ const TALLEST: usize = 32;
 
 /// Columns of the widest tile of any micro-kernel.
 pub(crate) const WIDEST: usize = 32;
-
-/// The addresses of a tile's operands and result, in words: `a[i, d]` is at `a + i a_row + d a_step`, `b[d, j]` at
-/// `b + d b_step + j`, `c[i, j]` at `c + i c_row + j`.
-#[derive(Clone, Copy)]
-pub(crate) struct Tile {
-    pub(crate) depth: usize,
-    pub(crate) a: *const f32,
-    pub(crate) a_row: usize,
-    pub(crate) a_step: usize,
-    pub(crate) b: *const f32,
-    pub(crate) b_step: usize,
-    pub(crate) c: *mut f32,
-    pub(crate) c_row: usize,
-}
 
 /// A possibly incomplete tile at the edge of `C`: `rows` rows of `columns` values, `row_stride` apart.
 #[derive(Clone, Copy)]

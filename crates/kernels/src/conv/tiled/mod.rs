@@ -76,6 +76,21 @@ impl Tiled {
         Self::select(&gradient, precision)
     }
 
+    /// Panels of a group's output channels.
+    fn panels(&self) -> usize {
+        self.outputs.div_ceil(WIDE)
+    }
+
+    /// Words of a panel, `[taps][inputs / 2][32]`.
+    fn panel_len(&self) -> usize {
+        self.kernel * self.kernel * self.inputs / 2 * WIDE
+    }
+
+    /// Words of the packed weights, `[groups][panels]`.
+    pub(super) fn packed_weights(&self) -> usize {
+        self.g.groups * self.panels() * self.panel_len()
+    }
+
     /// `y = bias + sum w x`, then the epilogue, with packed weights.
     pub(super) fn forward(
         &self,

@@ -8,21 +8,6 @@ use crate::scratch;
 use rayon::prelude::*;
 
 impl Tiled {
-    /// Panels of a group's output channels.
-    pub(super) fn panels(&self) -> usize {
-        self.outputs.div_ceil(WIDE)
-    }
-
-    /// Words of a panel, `[taps][inputs / 2][32]`.
-    pub(super) fn panel_len(&self) -> usize {
-        self.kernel * self.kernel * self.inputs / 2 * WIDE
-    }
-
-    /// Words of the packed weights, `[groups][panels]`.
-    pub(in super::super) fn packed_weights(&self) -> usize {
-        self.g.groups * self.panels() * self.panel_len()
-    }
-
     /// Weights of the convolution of squares, `[groups][kernel][kernel][inputs][outputs]`.
     pub(super) fn square_weights(&self) -> usize {
         self.g.groups * self.kernel * self.kernel * self.inputs * self.outputs
