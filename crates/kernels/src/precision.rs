@@ -10,7 +10,8 @@ pub enum Precision {
     #[default]
     F32,
     /// bfloat16: the range of single precision with 8 significant bits (see [`crate::bf16`]). A processor with AVX512-BF16
-    /// multiplies pairs of them, twice as many per instruction; others multiply the rounded values in single precision.
+    /// multiplies pairs of them, twice as many per instruction, one with AMX tiles of them; others multiply the rounded values in
+    /// single precision.
     Bf16,
 }
 

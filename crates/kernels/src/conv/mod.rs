@@ -7,6 +7,9 @@
 //! infinity or NaN spoils outputs that do not depend on it; a pass with such a result is repeated granule by granule,
 //! directly where necessary.
 //!
+//! With AMX, convolutions of bfloat16 values are products of tiles that are read where the values are (`tiled`), if their channels
+//! fill tiles.
+//!
 //! Otherwise all three passes are matrix products over patches that are packed straight from the maps, without an
 //! intermediate copy (implicit im2col). The zeros outside the map are multiplied like any other value: with an infinite
 //! weight they give NaN.
