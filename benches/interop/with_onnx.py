@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares exported ONNX files with onnxruntime and OpenVINO, and imported ones with PyTorch, which wrote them.
 
-    pip install numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 onnxscript==0.7.2 torch==2.15.0 torchvision==0.29.2
+    pip install numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 onnxscript==0.7.2 torch==2.15.0 torchvision==0.29.2 pillow
     cargo build --release && cargo build --release -p alexnet --example onnx
     python3 benches/interop/with_onnx.py target/release [export|int8|import] [NAME...]
 
@@ -23,6 +23,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import openvino
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "crates/alexnet/tests/onnx"))
@@ -117,7 +118,7 @@ def run_int8(programs, names):
             side = round((squares.size / 21) ** 0.5)
             for i, square in enumerate(squares.reshape(7, -1)):
                 (folder / f"images/{i % 2}").mkdir(parents=True, exist_ok=True)
-                (folder / f"images/{i % 2}/{i}.ppm").write_bytes(b"P6 %d %d 255\n" % (side, side) + square.tobytes())
+                Image.fromarray(square.reshape(side, side, 3)).save(folder / f"images/{i % 2}/{i}.png")
             quantize = [programs / "alexnet", "quantize", folder / f"{name}.safetensors", folder / f"{name}-int8.safetensors"]
             subprocess.run([*quantize, "--calibrate", folder / "images"], check=True, capture_output=True)
             subprocess.run([programs / "examples/onnx", "export", folder / f"{name}-int8.safetensors", folder], check=True, stdout=subprocess.DEVNULL)
