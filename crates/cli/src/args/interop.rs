@@ -74,7 +74,7 @@ pub(crate) struct InputArgs {
 }
 
 impl InputArgs {
-    /// What the importer is told.
+    /// The same, as the importer takes it.
     pub(crate) fn graph_input(&self) -> GraphInput {
         let Self { square, crop, mean, divisor, deviations, channels } = *self;
         let order = channels.map(|channels| match channels {

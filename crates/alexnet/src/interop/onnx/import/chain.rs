@@ -15,7 +15,7 @@ pub(super) struct Chain {
     pub(super) input: Maps,
     /// The number of outputs.
     pub(super) outputs: usize,
-    /// Whether the graph goes on to probabilities.
+    /// Whether the graph ends in a softmax.
     pub(super) has_softmax: bool,
 }
 

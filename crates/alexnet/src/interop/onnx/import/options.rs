@@ -27,7 +27,7 @@ pub struct GraphInput {
 }
 
 impl GraphInput {
-    /// Whether anything about preprocessing is told: all but the size of the graph's input.
+    /// Whether anything about preprocessing is given: all but the size of the graph's input.
     pub(super) fn has_preprocessing(&self) -> bool {
         *self != Self { crop: self.crop, ..Self::default() }
     }
