@@ -93,7 +93,7 @@ proptest! {
     }
 }
 
-/// Algorithms of Winograd round operands after their transforms; with AMX there are none.
+/// Winograd's algorithms round operands after their transforms; with AMX, convolutions are direct.
 fn convolution_tolerances() -> [f64; 4] {
     let winograd = if Isa::current() == Isa::Amx { TOLERANCE } else { 2e-2 };
     [winograd, winograd, winograd, TOLERANCE]

@@ -8,7 +8,7 @@ use crate::geometry::{ConvGeometry, Maps, Rounding, Window};
 
 /// A convolution before folding, and the folded one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fold {
+pub(crate) struct Fold {
     maps: Maps,
     window: Window,
     /// The convolution of stride 1; its input includes the padding.
@@ -33,7 +33,7 @@ struct Pixel {
 
 impl Fold {
     /// Folds a convolution that has a stride and no groups.
-    pub(super) fn of(g: &ConvGeometry) -> Option<Self> {
+    pub(crate) fn of(g: &ConvGeometry) -> Option<Self> {
         let Window { kernel, stride, .. } = g.window;
         if stride == 1 || g.groups != 1 {
             return None;
@@ -63,7 +63,7 @@ impl Fold {
     }
 
     /// Folds weights.
-    pub(super) fn fold_weights(&self, w: &[f32], outputs: usize, folded: &mut [f32]) {
+    pub(crate) fn fold_weights(&self, w: &[f32], outputs: usize, folded: &mut [f32]) {
         folded.fill(0.0);
         for run in self.runs(outputs) {
             folded[run.folded..run.folded + run.len].copy_from_slice(&w[run.plain..run.plain + run.len]);
@@ -71,7 +71,7 @@ impl Fold {
     }
 
     /// Unfolds weights or their gradient.
-    pub(super) fn unfold_weights(&self, folded: &[f32], outputs: usize, w: &mut [f32]) {
+    pub(crate) fn unfold_weights(&self, folded: &[f32], outputs: usize, w: &mut [f32]) {
         for run in self.runs(outputs) {
             w[run.plain..run.plain + run.len].copy_from_slice(&folded[run.folded..run.folded + run.len]);
         }

@@ -34,6 +34,7 @@ mod tiling;
 mod transform;
 mod weights;
 
+pub(crate) use fold::Fold;
 pub(crate) use plan::Winograd;
 
 #[cfg(test)]

@@ -219,14 +219,11 @@ impl Tiled {
                 sums[operands.row_of_sums(row, self.inputs)..][..self.outputs].copy_from_slice(w);
             }
         };
-        if self.g.window.stride == 1 {
+        let Some(fold) = self.fold else {
             return copy(dw);
-        }
+        };
         scratch::with(self.square_weights(), |squares| {
-            squares.fill(0.0);
-            for run in self.square_runs() {
-                squares[run.of_squares..][..run.len].copy_from_slice(&dw[run.plain..][..run.len]);
-            }
+            fold.fold_weights(dw, self.outputs, squares);
             copy(squares);
         });
     }
@@ -238,14 +235,12 @@ impl Tiled {
                 w.copy_from_slice(&sums[operands.row_of_sums(row, self.inputs)..][..self.outputs]);
             }
         };
-        if self.g.window.stride == 1 {
+        let Some(fold) = self.fold else {
             return copy(dw);
-        }
+        };
         scratch::with(self.square_weights(), |squares| {
             copy(squares);
-            for run in self.square_runs() {
-                dw[run.plain..][..run.len].copy_from_slice(&squares[run.of_squares..][..run.len]);
-            }
+            fold.unfold_weights(squares, self.outputs, dw);
         });
     }
 }

@@ -20,6 +20,7 @@ use crate::geometry::{ConvGeometry, Window};
 use crate::precision::Precision;
 use crate::scratch;
 use crate::shared::Shared;
+use crate::winograd::Fold;
 use images::Plane;
 use kernel::{Layout, Run, Strides, WIDE};
 use rayon::prelude::*;
@@ -33,6 +34,8 @@ const JOBS: usize = 4;
 pub(super) struct Tiled {
     /// The convolution itself.
     g: ConvGeometry,
+    /// How a convolution with a stride becomes one of stride 1.
+    fold: Option<Fold>,
     plane: Plane,
     /// Taps along a side, counted in squares.
     kernel: usize,
@@ -62,7 +65,16 @@ impl Tiled {
         let inputs = plane.channels / g.groups;
         let together = if g.groups == 1 { kernel } else { 1 };
         let run = Run::of(together * inputs).filter(|_| inputs.is_multiple_of(2))?;
-        Some(Self { g: *g, plane, kernel, inputs, outputs: g.group_outputs(), together, run })
+        Some(Self {
+            g: *g,
+            fold: Fold::of(g),
+            plane,
+            kernel,
+            inputs,
+            outputs: g.group_outputs(),
+            together,
+            run,
+        })
     }
 
     /// The input gradient as a convolution of the output gradient.

@@ -15,14 +15,11 @@ impl Tiled {
 
     /// Packs the weights of the convolution.
     pub(in super::super) fn pack(&self, w: &[f32], packed: &mut [f32]) {
-        if self.g.window.stride == 1 {
+        let Some(fold) = self.fold else {
             return self.pack_squares(w, packed);
-        }
+        };
         scratch::with(self.square_weights(), |squares| {
-            squares.fill(0.0);
-            for run in self.square_runs() {
-                squares[run.of_squares..][..run.len].copy_from_slice(&w[run.plain..][..run.len]);
-            }
+            fold.fold_weights(w, self.outputs, squares);
             self.pack_squares(squares, packed);
         });
     }
@@ -55,29 +52,4 @@ impl Tiled {
             }
         });
     }
-
-    /// The weights that are contiguous in both convolutions, if this one has a stride: those of a row of a square.
-    pub(super) fn square_runs(&self) -> impl Iterator<Item = SquareRun> {
-        let (kernel, stride) = (self.g.window.kernel, self.g.window.stride);
-        let pixel = self.g.input.channels * self.outputs;
-        (0..kernel).flat_map(move |ky| {
-            (0..self.kernel).map(move |kx| {
-                let square = (ky / stride * self.kernel + kx) * stride + ky % stride;
-                SquareRun {
-                    plain: (ky * kernel + kx * stride) * pixel,
-                    of_squares: square * stride * pixel,
-                    len: stride.min(kernel - kx * stride) * pixel,
-                }
-            })
-        })
-    }
-}
-
-/// Weights of a row of a square.
-pub(super) struct SquareRun {
-    /// Where they start in the weights.
-    pub(super) plain: usize,
-    /// Where they start in those of the convolution of squares.
-    pub(super) of_squares: usize,
-    pub(super) len: usize,
 }
