@@ -9,7 +9,7 @@ be added without the kernel module sch_netem.
 
 For each rate the script measures the link between two ranks with `plan-cluster --measure-link`, and the layers with as many copies
 of `plan-cluster` at the same time as there are ranks: ranks that share cores compute slower than one alone. Then it trains the recipe with
-one thread per rank on the images of `assets/fashion-mnist`, takes the median time between two steps, and prints it with the
+one thread per rank on the images of `crates/alexnet/assets/fashion-mnist`, takes the median time between two steps, and prints it with the
 prediction for the same link and layers.
 
 `--write FILE` replaces the table between `<!-- check -->` and `<!-- end of check -->` in FILE; with `--plan` also the one between
@@ -130,7 +130,7 @@ def train(network, program, recipe, scheme, ranks, batch, steps):
     """Returns the median seconds of a step."""
     run = network.folder / "run"
     shutil.rmtree(run, ignore_errors=True)
-    command = [*network.mpirun(ranks), program, "train", str(ROOT / "assets/fashion-mnist"), "--recipe", recipe]
+    command = [*network.mpirun(ranks), program, "train", str(ROOT / "crates/alexnet/assets/fashion-mnist"), "--recipe", recipe]
     command += ["--run", str(run), "--threads", "1", "--workers", "1", "--json-events", "-q", "--parallel", scheme]
     command += ["--set", f"optimizer.batch={batch}", "--steps", str(steps + FIRST + 1)]
     times = []

@@ -31,8 +31,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md", "benches/**/*.md", "fuzz/*.md", "python/*.md", "assets/**/*.md"]
-TOP = "|".join(["crates", "python", "docs", "recipes", "benches", "fuzz", "assets", "deploy", "interop", "src", "tests", r"\.ci"])
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md", "benches/**/*.md", "fuzz/*.md", "python/*.md", "crates/alexnet/assets/**/*.md"]
+TOP = "|".join(["crates", "python", "docs", "recipes", "benches", "fuzz", "deploy", "interop", "src", "tests", r"\.ci"])
 SECONDS_PER_COMMAND = 120
 
 
@@ -53,7 +53,7 @@ def png(rows):
 def garments():
     """Returns some of the demo's test images, by class."""
     names = {1: "trouser", 8: "bag", 9: "boot"}
-    folder = ROOT / "assets/fashion-mnist"
+    folder = ROOT / "crates/alexnet/assets/fashion-mnist"
     pixels = gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())[16:]
     labels = gzip.decompress((folder / "t10k-labels-idx1-ubyte.gz").read_bytes())[8:]
     images = {name: [] for name in names.values()}

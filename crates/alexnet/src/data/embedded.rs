@@ -1,11 +1,11 @@
-//! The images built into the program: 12,000 of Fashion-MNIST (Zalando SE, MIT; see assets/fashion-mnist).
+//! The images built into the program: 12,000 of Fashion-MNIST (Zalando SE, MIT; see `assets/fashion-mnist`).
 
 use super::source::{Dataset, idx_from_bytes};
 use crate::Result;
 
 macro_rules! asset {
     ($name:literal) => {
-        include_bytes!(concat!("../../../../assets/fashion-mnist/", $name)) as &[u8]
+        include_bytes!(concat!("../../assets/fashion-mnist/", $name)) as &[u8]
     };
 }
 

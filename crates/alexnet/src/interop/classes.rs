@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::{Error, Result};
 
 /// The classes of ILSVRC-2012 in the order of their WNIDs, as all published networks have them: a WNID and the words of the synset.
-const IMAGENET: &str = include_str!("../../../../assets/imagenet/synsets.txt");
+const IMAGENET: &str = include_str!("../../assets/imagenet/synsets.txt");
 
 /// The largest file of class names that is read, in bytes.
 const MAX_FILE: u64 = 16 << 20;

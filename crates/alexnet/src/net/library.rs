@@ -7,19 +7,19 @@ use crate::{Error, Result};
 
 /// Names and texts of the built-in recipes.
 const BUILTIN: &[(&str, &str)] = &[
-    ("paper", include_str!("../../../../recipes/paper.toml")),
-    ("original-2012", include_str!("../../../../recipes/original-2012.toml")),
-    ("caffe", include_str!("../../../../recipes/caffe.toml")),
-    ("caffenet", include_str!("../../../../recipes/caffenet.toml")),
-    ("torchvision", include_str!("../../../../recipes/torchvision.toml")),
-    ("small", include_str!("../../../../recipes/small.toml")),
-    ("fashion-mnist", include_str!("../../../../recipes/fashion-mnist.toml")),
-    ("cifar-18pct", include_str!("../../../../recipes/cifar-18pct.toml")),
-    ("cifar-13pct", include_str!("../../../../recipes/cifar-13pct.toml")),
-    ("cifar-11pct", include_str!("../../../../recipes/cifar-11pct.toml")),
-    ("cifar-paper", include_str!("../../../../recipes/cifar-paper.toml")),
-    ("four-layer-relu", include_str!("../../../../recipes/four-layer-relu.toml")),
-    ("four-layer-tanh", include_str!("../../../../recipes/four-layer-tanh.toml")),
+    ("paper", include_str!("../../recipes/paper.toml")),
+    ("original-2012", include_str!("../../recipes/original-2012.toml")),
+    ("caffe", include_str!("../../recipes/caffe.toml")),
+    ("caffenet", include_str!("../../recipes/caffenet.toml")),
+    ("torchvision", include_str!("../../recipes/torchvision.toml")),
+    ("small", include_str!("../../recipes/small.toml")),
+    ("fashion-mnist", include_str!("../../recipes/fashion-mnist.toml")),
+    ("cifar-18pct", include_str!("../../recipes/cifar-18pct.toml")),
+    ("cifar-13pct", include_str!("../../recipes/cifar-13pct.toml")),
+    ("cifar-11pct", include_str!("../../recipes/cifar-11pct.toml")),
+    ("cifar-paper", include_str!("../../recipes/cifar-paper.toml")),
+    ("four-layer-relu", include_str!("../../recipes/four-layer-relu.toml")),
+    ("four-layer-tanh", include_str!("../../recipes/four-layer-tanh.toml")),
 ];
 
 /// The largest recipe file that is read, in bytes. The built-in ones are below 10 KB.

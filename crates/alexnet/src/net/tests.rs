@@ -722,7 +722,7 @@ fn aliases_of_keys_are_read() {
 /// Models and recipes of earlier versions spell it `optimiser`.
 #[test]
 fn the_former_spelling_of_a_table_is_read() {
-    let text = include_str!("../../../../recipes/small.toml");
+    let text = include_str!("../../recipes/small.toml");
     let recipe = Recipe::parse(text, "small.toml").unwrap();
     let former = text.replace("[optimizer]", "[optimiser]");
     assert_ne!(former, text);

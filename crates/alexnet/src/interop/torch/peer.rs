@@ -46,7 +46,7 @@ pub(in crate::interop) fn script(
     Ok(PeerScript {
         files: vec![
             ("compare.py", include_str!("compare.py")),
-            ("alexnet_torch.py", include_str!("../../../../../interop/alexnet_torch.py")),
+            ("alexnet_torch.py", include_str!("../../../interop/alexnet_torch.py")),
         ],
         request,
     })

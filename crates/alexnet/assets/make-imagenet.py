@@ -2,7 +2,7 @@
 the words of the synset, as in the development kit.
 
     pip install timm==1.0.31 torchvision==0.29.2
-    python3 assets/make-imagenet.py
+    python3 crates/alexnet/assets/make-imagenet.py
 
 The lists are those of timm. torchvision's list of the same classes, which has the first word of each, is compared with it.
 """

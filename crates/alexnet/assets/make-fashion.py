@@ -1,7 +1,7 @@
 """Writes the part of Fashion-MNIST that ships with the program: the first 1,000 training and the first 200 test images
 of each class, in their original order, as IDX files.
 
-    python3 assets/make-fashion.py /usr/share/datasets/fashion-mnist
+    python3 crates/alexnet/assets/make-fashion.py /usr/share/datasets/fashion-mnist
 
 The folder is from Debian's package dataset-fashion-mnist. The same input always produces the same bytes.
 """
