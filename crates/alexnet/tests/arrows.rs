@@ -62,12 +62,26 @@ fn offenses(files: &[File]) -> Vec<String> {
     for (file, glob) in scopes.globs(files) {
         out.push(format!("{}: `use {glob}::*` outside of tests", files[file].name()));
     }
+    out.extend(files.iter().flat_map(included_from_outside));
     for file in files.iter().filter(|file| file.package != "alexnet_kernels") {
         if has_unsafe(file.text.parse().expect("parsed before")) {
             out.push(format!("{}: `unsafe`", file.name()));
         }
     }
     out
+}
+
+/// Files that `file` includes from outside of its package: an archive of the package would not have them.
+fn included_from_outside(file: &File) -> Vec<String> {
+    // From the file's folder to the package's: the folders below `src/`, and `src/` itself.
+    let depth = file.path.split('/').count();
+    let macros = file.text.split("include_").skip(1);
+    let arguments = macros.filter_map(|rest| rest.strip_prefix("str!(").or(rest.strip_prefix("bytes!(")));
+    let paths = arguments.filter_map(|rest| rest.split('"').nth(1));
+    let outside = paths.filter(|path| path.matches("../").count() > depth);
+    outside
+        .map(|path| format!("{}: includes `{path}`, which is outside of its package", file.name()))
+        .collect()
 }
 
 /// The table names the library's modules, each once, and no others.
@@ -262,6 +276,11 @@ fn forbidden_arrows_are_seen() {
             "alexnet/train/mod.rs",
             "pub struct Intrain; mod inner { use super::*; }",
             "alexnet/train/mod.rs: `use super::*`",
+        ),
+        (
+            "alexnet/net/mod.rs",
+            "const A: &str = include_str!(\"../../a\"); const B: &[u8] = include_bytes!(concat!(\"../../../b/\", \"c\"));",
+            "alexnet/net/mod.rs: includes `../../../b/`, which is outside of its package",
         ),
         ("alexnet/attic.rs", "", "module `attic` is not in the table of arrows"),
     ] {
