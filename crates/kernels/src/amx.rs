@@ -1,8 +1,8 @@
 //! AMX: registers of up to sixteen rows of 64 bytes, called tiles, and instructions that multiply them.
 //!
 //! A tile of sums, 16 x 16 values of 32 bits, takes the product of 16 rows of 16 words and 16 rows of 16 words, where a word holds
-//! two bfloat16 values or four bytes: sixteen times the multiply-adds of a 512-bit instruction on single precision. Before a
-//! process may use tiles it has to ask the system for room to save them; before code uses them it loads their shapes.
+//! two bfloat16 values or four bytes. Per cycle that is sixteen times the multiply-adds of 512-bit instructions on single precision,
+//! and thirty-two times for bytes. Before a process may use tiles it has to ask the system for room to save them; before code uses them it loads their shapes.
 //!
 //! Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18.
 

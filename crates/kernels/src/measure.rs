@@ -23,17 +23,9 @@ pub fn row_sums_of_squares(values: &[f32], row: usize) -> Vec<f64> {
     values.par_chunks_exact(row).map(|row| row.iter().map(square).sum()).collect()
 }
 
-/// The fraction of columns of `values`, `[rows, columns]`, without a value above 0. For the outputs of a rectifier, these
-/// are the dead units: inactive for every image.
-///
-/// # Panics
-/// If the rows are not complete.
-pub fn dead_fraction(values: &[f32], columns: usize) -> f64 {
-    dead_fraction_of_maxima(&column_maxima(values, columns))
-}
-
-/// The fraction of columns whose maximum, from [`column_maxima`], is not above 0.
-pub fn dead_fraction_of_maxima(maxima: &[f32]) -> f64 {
+/// The fraction of columns whose maximum, from [`column_maxima`], is not above 0. For the outputs of a rectifier, these are the
+/// dead units: inactive for every image.
+pub fn dead_fraction(maxima: &[f32]) -> f64 {
     maxima.iter().filter(|&&value| value <= 0.0).count() as f64 / maxima.len().max(1) as f64
 }
 
@@ -91,9 +83,9 @@ mod tests {
     fn a_unit_is_dead_if_no_image_activates_it() {
         let columns = 3;
         let mut values = vec![0.0; columns * 50_000];
-        assert_eq!(dead_fraction(&values, columns), 1.0);
+        assert_eq!(dead_fraction(&column_maxima(&values, columns)), 1.0);
         values[columns * 49_999 + 1] = 1e-30;
-        assert_eq!(dead_fraction(&values, columns), 2.0 / 3.0);
+        assert_eq!(dead_fraction(&column_maxima(&values, columns)), 2.0 / 3.0);
     }
 
     #[test]

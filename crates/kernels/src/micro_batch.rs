@@ -92,6 +92,16 @@ impl MicroBatch {
         self.images == self.batch
     }
 
+    /// Panics if a product of operands of this precision would be cut elsewhere than in the whole batch.
+    pub(crate) fn check(&self, precision: Precision) {
+        let (granule, Range { start, end }) = (granule(precision), self.range());
+        assert!(
+            start.is_multiple_of(granule) && (self.is_last() || end.is_multiple_of(granule)),
+            "images {start}..{end} split a granule of {granule}, with products in {}",
+            precision.name()
+        );
+    }
+
     /// The granules of this micro-batch; the last may be smaller. Independent images are granules of one image.
     pub(crate) fn granules(self) -> impl Iterator<Item = Self> {
         let end = self.first + self.images;

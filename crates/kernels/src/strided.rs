@@ -1,7 +1,7 @@
 //! Matrix products that read both operands where they are, for results too narrow to pay for packed operands: packing a
 //! value of `A` costs about as much as its multiply-adds with 32 columns of `B`.
 //!
-//! The products of an element are summed in the same order as in [`gemm`](crate::gemm::gemm), with the same bits.
+//! The products of an element are summed in the same order as in [`gemm_in`](crate::gemm::gemm_in), with the same bits.
 
 use crate::activation::Epilogue;
 use crate::gemm::Summation;
@@ -179,7 +179,7 @@ impl Strided<'_> {
                 }
             }
             for run in runs {
-                let a = self.a.as_ptr().add(run.a + part.row * a_row);
+                let a = self.a.as_ptr().wrapping_add(run.a + part.row * a_row);
                 let mut bunches: [*const f32; 3] =
                     std::array::from_fn(|bunch| a.wrapping_add(bunch * BUNCH * a_row));
                 let mut b = self.b.as_ptr().wrapping_add(run.b + part.column);

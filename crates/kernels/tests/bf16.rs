@@ -8,7 +8,7 @@ use alexnet_kernels::geometry::{ConvGeometry, Maps, Rounding, Window};
 use alexnet_kernels::isa::Isa;
 use alexnet_kernels::precision::Precision;
 use kit::cases::{Bf16Conv, Bf16Fc};
-use kit::{Case, TOLERANCE, bits, double, relative_error, shapes, single, spread};
+use kit::{Case, TOLERANCE, bits, double, relative_error, shapes, single, spread, transpose};
 use proptest::prelude::*;
 
 /// The values rounded to bfloat16.
@@ -18,10 +18,6 @@ fn rounded(values: &[f32]) -> Vec<f32> {
 
 fn error(found: &[f32], expected: &[f64]) -> f64 {
     relative_error(found.iter().map(|&value| f64::from(value)), expected)
-}
-
-fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..values.len()).map(|i| values[i % rows * columns + i / rows]).collect()
 }
 
 /// The product with either storage order of the operands, which must not matter.

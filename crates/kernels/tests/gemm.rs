@@ -5,7 +5,7 @@ mod kit;
 use alexnet_kernels::gemm::{Matrix, Shape, Summation, gemm_with, reference};
 use alexnet_kernels::isa::Isa;
 use alexnet_kernels::precision::Precision;
-use kit::{TOLERANCE, agree_within, bits, double, positive, shapes, single};
+use kit::{TOLERANCE, agree_within, bits, double, positive, shapes, single, transpose};
 use proptest::prelude::*;
 
 /// The product, stored in a C whose rows are three values longer than necessary.
@@ -30,10 +30,6 @@ fn product(isa: Isa, shape: Shape, is_transposed: bool, sum: Summation, values: 
             row[..n].to_vec()
         })
         .collect()
-}
-
-fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..values.len()).map(|i| values[i % rows * columns + i / rows]).collect()
 }
 
 /// Long chains lose more digits than blocked sums.

@@ -104,7 +104,7 @@ impl OutputStatistics {
 
     /// The fraction of channels without a positive output for any image.
     pub(super) fn dead_fraction(&self) -> f32 {
-        measure::dead_fraction_of_maxima(&self.largest) as f32
+        measure::dead_fraction(&self.largest) as f32
     }
 }
 

@@ -220,7 +220,8 @@ pub fn accumulator_len(g: &ConvGeometry, precision: Precision, batch: usize) -> 
 /// `x` and `dy` hold the images of the micro-batch. A whole batch needs no buffer in `accumulator`.
 ///
 /// # Panics
-/// If a slice's length does not match the geometry.
+/// If a slice's length does not match the geometry, or the micro-batch does not end at a multiple of [`granule`] for the
+/// precision.
 pub fn accumulate_gradients(
     g: &ConvGeometry,
     precision: Precision,
@@ -231,6 +232,7 @@ pub fn accumulate_gradients(
     dbias: &mut [f32],
     accumulator: &mut GradAccumulator,
 ) {
+    micro_batch.check(precision);
     check_len!(x, micro_batch.images() * g.input.len());
     check_len!(dy, micro_batch.images() * g.output.len());
     check_len!(dw, g.weights());

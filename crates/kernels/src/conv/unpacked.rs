@@ -8,8 +8,8 @@ use crate::gemm::{Summation, depth_blocks};
 use crate::geometry::ConvGeometry;
 use crate::micro_batch::{GRANULE, MicroBatch};
 use crate::precision::Precision;
+use crate::reduce::add_in_order;
 use crate::scratch;
-use crate::slices::GRAIN;
 use crate::strided::{Run, Strided, Target};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -103,15 +103,7 @@ pub(super) fn accumulate_weights(
             sums.par_chunks_exact_mut(len).zip(blocks).for_each(|(sums, block)| {
                 add_block(g, block.clone(), x, dy, sums);
             });
-            dw.par_chunks_mut(GRAIN).enumerate().for_each(|(i, dw)| {
-                for (j, sums) in sums.chunks_exact(len).enumerate() {
-                    let sums = &sums[i * GRAIN..][..dw.len()];
-                    match is_first && j == 0 {
-                        true => dw.copy_from_slice(sums),
-                        false => dw.iter_mut().zip(sums).for_each(|(dw, sum)| *dw += sum),
-                    }
-                }
-            });
+            add_in_order(sums, is_first, dw);
             is_first = false;
         }
     });

@@ -28,7 +28,8 @@ const FEW: usize = 8;
 
 /// `y[b, o] = bias[o] + sum_i w[o, i] x[b, i]`.
 ///
-/// Batches of up to 8 images are bound by memory bandwidth and use dot products, larger ones a matrix product.
+/// In single precision, batches of up to 8 images are bound by memory bandwidth and use dot products; the others use a matrix
+/// product.
 ///
 /// # Panics
 /// If a slice's length does not match the geometry.
@@ -217,7 +218,7 @@ pub fn backward_weights(
 /// `x` and `dy` hold the images of the micro-batch.
 ///
 /// # Panics
-/// As [`backward_weights`].
+/// As [`backward_weights`], or if the micro-batch does not end at a multiple of [`granule`] for the precision.
 pub fn accumulate_gradients(
     g: &FcGeometry,
     precision: Precision,
@@ -228,6 +229,7 @@ pub fn accumulate_gradients(
     dbias: &mut [f32],
     accumulator: &mut GradAccumulator,
 ) {
+    micro_batch.check(precision);
     check_len!(x, micro_batch.images() * g.inputs);
     check_len!(dy, micro_batch.images() * g.outputs);
     check_len!(dw, g.weights());

@@ -37,7 +37,7 @@ macro_rules! kernel {
             const BYTES: usize = size_of::<f32>();
             let Tile { depth, a, a_row, b, b_step, c, c_row, .. } = *tile;
             // SAFETY: `a` and `b` advance by the words of each step, and the last one reads the rest of the depth; the
-            // operands and the tile of C are guaranteed by the caller. The compiler itself does not use tile registers.
+            // operands and the tile of C are guaranteed by the caller.
             unsafe {
                 std::arch::asm!(
                     ".if {load}",
@@ -76,6 +76,8 @@ macro_rules! kernel {
                     c = in(reg) c,
                     below = in(reg) c.wrapping_add(SIDE * c_row),
                     c_row = in(reg) c_row * BYTES,
+                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                    out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                     options(nostack),
                 );
             }

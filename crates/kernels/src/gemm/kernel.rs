@@ -57,8 +57,8 @@ pub(crate) struct MicroKernel {
     start_chain: Compute,
     /// [`OVERWRITE`].
     overwrite: Compute,
-    /// [`OVERWRITE`] where rows are contiguous.
-    overwrite_along: Compute,
+    /// [`OVERWRITE`] where rows are contiguous; `None` if they have to be.
+    overwrite_along: Option<Compute>,
 }
 
 /// How the left operand of a tile lies in memory.
@@ -80,7 +80,7 @@ const PORTABLE: MicroKernel = MicroKernel {
     chain: portable::<false, CHAIN>,
     start_chain: portable::<false, OVERWRITE>,
     overwrite: portable::<false, OVERWRITE>,
-    overwrite_along: portable::<true, OVERWRITE>,
+    overwrite_along: Some(portable::<true, OVERWRITE>),
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -94,7 +94,7 @@ const AVX2: MicroKernel = MicroKernel {
     chain: x86::avx2::<false, CHAIN>,
     start_chain: x86::avx2::<false, OVERWRITE>,
     overwrite: x86::avx2::<false, OVERWRITE>,
-    overwrite_along: x86::avx2::<true, OVERWRITE>,
+    overwrite_along: Some(x86::avx2::<true, OVERWRITE>),
 };
 
 /// Narrow tiles with the depth of the wide ones, so that both give the same bits.
@@ -112,7 +112,7 @@ const AVX512: MicroKernel = MicroKernel {
     chain: x86::avx512::<12, 2, false, CHAIN>,
     start_chain: x86::avx512::<12, 2, false, OVERWRITE>,
     overwrite: x86::avx512::<12, 2, false, OVERWRITE>,
-    overwrite_along: x86::avx512::<12, 2, true, OVERWRITE>,
+    overwrite_along: Some(x86::avx512::<12, 2, true, OVERWRITE>),
 };
 
 /// Shorter tiles, for few rows.
@@ -127,7 +127,7 @@ const AVX512_LOW: MicroKernel = MicroKernel {
     chain: x86::avx512::<8, 2, false, CHAIN>,
     start_chain: x86::avx512::<8, 2, false, OVERWRITE>,
     overwrite: x86::avx512::<8, 2, false, OVERWRITE>,
-    overwrite_along: x86::avx512::<8, 2, true, OVERWRITE>,
+    overwrite_along: Some(x86::avx512::<8, 2, true, OVERWRITE>),
 };
 
 /// Pairs of bfloat16 values in tiles of the shape of [`AVX512`].
@@ -142,7 +142,7 @@ const BF16: MicroKernel = MicroKernel {
     chain: x86::avx512_bf16::<12, 2, false, CHAIN>,
     start_chain: x86::avx512_bf16::<12, 2, false, OVERWRITE>,
     overwrite: x86::avx512_bf16::<12, 2, false, OVERWRITE>,
-    overwrite_along: x86::avx512_bf16::<12, 2, true, OVERWRITE>,
+    overwrite_along: Some(x86::avx512_bf16::<12, 2, true, OVERWRITE>),
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -152,7 +152,7 @@ const BF16_NARROW: MicroKernel = MicroKernel {
     chain: x86::avx512_bf16::<12, 1, false, CHAIN>,
     start_chain: x86::avx512_bf16::<12, 1, false, OVERWRITE>,
     overwrite: x86::avx512_bf16::<12, 1, false, OVERWRITE>,
-    overwrite_along: x86::avx512_bf16::<12, 1, true, OVERWRITE>,
+    overwrite_along: Some(x86::avx512_bf16::<12, 1, true, OVERWRITE>),
     ..BF16
 };
 
@@ -163,7 +163,7 @@ const BF16_LOW: MicroKernel = MicroKernel {
     chain: x86::avx512_bf16::<8, 2, false, CHAIN>,
     start_chain: x86::avx512_bf16::<8, 2, false, OVERWRITE>,
     overwrite: x86::avx512_bf16::<8, 2, false, OVERWRITE>,
-    overwrite_along: x86::avx512_bf16::<8, 2, true, OVERWRITE>,
+    overwrite_along: Some(x86::avx512_bf16::<8, 2, true, OVERWRITE>),
     ..BF16
 };
 
@@ -179,7 +179,7 @@ const AMX: MicroKernel = MicroKernel {
     chain: amx::wide::<true, CHAINED_STEP>,
     start_chain: amx::wide::<false, CHAINED_STEP>,
     overwrite: amx::wide::<false, STEP>,
-    overwrite_along: amx::wide::<false, STEP>,
+    overwrite_along: None,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -189,7 +189,6 @@ const AMX_NARROW: MicroKernel = MicroKernel {
     chain: amx::narrow::<true, CHAINED_STEP>,
     start_chain: amx::narrow::<false, CHAINED_STEP>,
     overwrite: amx::narrow::<false, STEP>,
-    overwrite_along: amx::narrow::<false, STEP>,
     ..AMX
 };
 
@@ -363,9 +362,9 @@ impl MicroKernel {
     /// and `self.rows` rows of `self.columns` written at `c`.
     pub(crate) unsafe fn overwrite_along(&self, tile: &Tile) {
         debug_assert_eq!(tile.a_step, 1);
-        assert_eq!(self.left, Left::Across);
+        let compute = self.overwrite_along.expect("a kernel that needs no preparation");
         // SAFETY: guaranteed by the caller.
-        unsafe { (self.overwrite_along)(tile) };
+        unsafe { compute(tile) };
     }
 
     /// Stores `sum_d a[i, d] b[d, j]` in a full tile, or adds it, where the columns of `a` are contiguous.
@@ -448,13 +447,14 @@ mod x86 {
         const ROWS: usize = AVX2.rows;
         let Tile { depth, a, mut b, b_step, c, c_row, .. } = *tile;
         let (row, step) = if ALONG { (tile.a_row, 1) } else { (1, tile.a_step) };
-        // SAFETY: `a` and `b` advance `depth` times by a row of their panel; the tile of C is guaranteed by the caller.
+        // SAFETY: `a` and `b` advance `depth` times by a row of their panel, and are not read past the last one; the tile of C is
+        // guaranteed by the caller.
         unsafe {
             for i in 0..ROWS {
                 _mm_prefetch::<_MM_HINT_T0>(c.add(i * c_row).cast());
                 _mm_prefetch::<_MM_HINT_T0>(c.add(i * c_row + 15).cast());
             }
-            let mut bunches = [a, a.add(BUNCH * row)];
+            let mut bunches = [a, a.wrapping_add(BUNCH * row)];
             let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
             if MODE == CHAIN {
                 for (i, sums) in sums.iter_mut().enumerate() {
@@ -468,8 +468,8 @@ mod x86 {
                     sums[0] = _mm256_fmadd_ps(a, left, sums[0]);
                     sums[1] = _mm256_fmadd_ps(a, right, sums[1]);
                 }
-                bunches = bunches.map(|a| a.add(step));
-                b = b.add(b_step);
+                bunches = bunches.map(|a| a.wrapping_add(step));
+                b = b.wrapping_add(b_step);
             }
             for (i, sums) in sums.iter().enumerate() {
                 for (j, &sum) in sums.iter().enumerate() {

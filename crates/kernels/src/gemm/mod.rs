@@ -29,7 +29,7 @@ pub(crate) use kernel::{MicroKernel, WIDEST, uses_tiles};
 pub(crate) use operand::{LINES, interleave, spread};
 pub use operand::{Matrix, Operand};
 pub(crate) use product::{LONGEST_IN_BLOCKS, depth_blocks, gemm_blocks};
-pub use product::{gemm, gemm_in, gemm_with};
+pub use product::{gemm_in, gemm_with};
 pub use shape::Shape;
 pub use summation::Summation;
 pub(crate) use tile::Tile;

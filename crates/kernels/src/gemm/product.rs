@@ -7,6 +7,7 @@ use super::summation::Summation;
 use crate::isa::Isa;
 use crate::precision::Precision;
 use crate::scratch;
+use crate::slices::even;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -34,26 +35,11 @@ const ALONE: usize = 1 << 17;
 /// The longest sums of [`gemm_blocks`].
 pub(crate) const LONGEST_IN_BLOCKS: usize = DEPTH;
 
-/// Computes `A B` and stores it as `sum` says. Row `i` of `C` is `c[i * row_stride..][..n]`; values between the rows
-/// are left untouched.
+/// Computes `A B`, with operands of a given precision, and stores it as `sum` says. Row `i` of `C` is
+/// `c[i * row_stride..][..n]`; values between the rows are left untouched.
 ///
 /// # Panics
 /// If `c` or the bias has the wrong length, or rows of `C` overlap.
-pub fn gemm(
-    shape: Shape,
-    a: &dyn Operand,
-    b: &dyn Operand,
-    sum: Summation,
-    c: &mut [f32],
-    row_stride: usize,
-) {
-    gemm_in(Precision::F32, shape, a, b, sum, c, row_stride);
-}
-
-/// [`gemm`] with operands of a given precision.
-///
-/// # Panics
-/// As [`gemm`].
 pub fn gemm_in(
     precision: Precision,
     shape: Shape,
@@ -69,7 +55,7 @@ pub fn gemm_in(
 /// [`gemm_in`] with a given instruction set.
 ///
 /// # Panics
-/// As [`gemm`], and if the machine does not support the instruction set.
+/// As [`gemm_in`], and if the machine does not support the instruction set.
 #[allow(clippy::too_many_arguments)]
 pub fn gemm_with(
     isa: Isa,
@@ -86,7 +72,8 @@ pub fn gemm_with(
         return;
     }
     assert!(row_stride >= n, "rows of C overlap: stride {row_stride} for {n} columns");
-    assert!(c.len() >= (m - 1) * row_stride + n, "length of C: {} for {m} rows of {row_stride}", c.len());
+    let end = (m - 1).checked_mul(row_stride).and_then(|last_row| last_row.checked_add(n));
+    assert!(end.is_some_and(|end| end <= c.len()), "length of C: {} for {m} rows of {row_stride}", c.len());
     if let Summation::Bias(bias) = sum {
         assert_eq!(bias.len(), n, "length of the bias");
     }
@@ -368,32 +355,11 @@ impl<'a> Product<'a> {
     }
 }
 
-/// The blocks of depth whose sums [`gemm`] adds up in single precision.
+/// The blocks of depth whose sums [`gemm_in`] adds up in single precision.
 pub(crate) fn depth_blocks(k: usize) -> impl Iterator<Item = Range<usize>> {
     let short = MicroKernel::of(Isa::current(), Precision::F32, WIDEST).depth;
     even(0..k, k.div_ceil(DEPTH), 1).flat_map(move |long| {
         let parts = long.len().div_ceil(short);
         even(long, parts, 1)
     })
-}
-
-/// Cuts a range into at most `parts` of nearly equal length, each but the last a multiple of `unit`.
-fn even(range: Range<usize>, parts: usize, unit: usize) -> impl Iterator<Item = Range<usize>> {
-    let step = range.len().div_ceil(parts.max(1)).next_multiple_of(unit).max(1);
-    let end = range.end;
-    range.step_by(step).map(move |start| start..(start + step).min(end))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn even_parts_cover_the_range() {
-        let parts: Vec<_> = even(3..103, 7, 6).collect();
-        assert_eq!(parts.first(), Some(&(3..21)));
-        assert_eq!(parts.last(), Some(&(93..103)));
-        assert!(parts.windows(2).all(|pair| pair[0].end == pair[1].start));
-        assert_eq!(even(0..0, 0, 1).count(), 0);
-    }
 }

@@ -2,7 +2,6 @@
 
 use crate::memory::Buffer;
 use crate::scratch;
-use std::marker::PhantomData;
 
 /// Lends `len` bytes of scratch memory, aligned to a cache line, with unspecified contents.
 pub(super) fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [u8]) -> R) -> R {
@@ -25,34 +24,4 @@ pub(super) fn of(words: &[f32]) -> &[u8] {
 pub(super) fn of_mut(words: &mut [f32]) -> &mut [u8] {
     // SAFETY: the same memory, borrowed exclusively; every pattern of bits is a valid byte and a valid `f32`.
     unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
-}
-
-/// A mutable slice that several jobs write at the same time, each its own elements.
-pub(super) struct Shared<'a, T> {
-    values: *mut T,
-    len: usize,
-    slice: PhantomData<&'a mut [T]>,
-}
-
-// SAFETY: accessing an element is unsafe, and callers guarantee that no other thread accesses it at the same time.
-unsafe impl<T: Send> Sync for Shared<'_, T> {}
-
-impl<'a, T> Shared<'a, T> {
-    pub(super) fn new(slice: &'a mut [T]) -> Self {
-        Self { values: slice.as_mut_ptr(), len: slice.len(), slice: PhantomData }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// The address of element `index`.
-    ///
-    /// # Safety
-    /// Accesses through the pointer stay inside the slice, to elements that no other thread accesses at the same time.
-    pub(super) unsafe fn at(&self, index: usize) -> *mut T {
-        debug_assert!(index <= self.len);
-        // SAFETY: guaranteed by the caller.
-        unsafe { self.values.add(index) }
-    }
 }

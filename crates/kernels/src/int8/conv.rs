@@ -1,7 +1,6 @@
 //! Convolution in integers.
 
 use super::LONGEST_SUM;
-use super::bytes::Shared;
 use super::isa::Int8Isa;
 use super::packed::{Packed, by_column};
 use super::patches::Patches;
@@ -10,6 +9,7 @@ use super::quantizer::{IDENTITY, Quantizer, Requantization};
 use super::tile::{COLUMNS, Value};
 use super::winograd::{Winograd, WinogradWeights};
 use crate::geometry::ConvGeometry;
+use crate::shared::Shared;
 use crate::slices::check_len;
 
 /// Quantized weights of a convolution.

@@ -1,7 +1,7 @@
 //! The fully connected layer in integers.
 
 use super::LONGEST_SUM;
-use super::bytes::{self, Shared};
+use super::bytes;
 use super::isa::Int8Isa;
 use super::packed::{Packed, by_column};
 use super::patches::{Stored, padded_rows, row_stride};
@@ -9,6 +9,7 @@ use super::product::Product;
 use super::quantizer::{IDENTITY, Quantizer, Requantization};
 use super::tile::{COLUMNS, Value};
 use crate::geometry::FcGeometry;
+use crate::shared::Shared;
 use crate::slices::check_len;
 use rayon::prelude::*;
 

@@ -3,11 +3,12 @@
 //! A tile's sums stay in registers over the whole depth, so that neither operand is cut along it: a job's rows stay in the
 //! second-level cache while panels of weights pass, and a panel stays there while the rows pass.
 
-use super::bytes::Shared;
 use super::isa::Int8Isa;
 use super::packed::Packed;
 use super::patches::{Rows, padded_rows};
 use super::tile::{COLUMNS, TALLEST, Tile, Value, WORD, height};
+use crate::shared::Shared;
+use crate::slices::even;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -75,9 +76,9 @@ impl<T: Value> Product<'_, T> {
     /// Blocks of rows, cut by output channels where there are few.
     fn jobs(&self) -> Vec<Job> {
         let most = (BLOCK / self.rows.stride()).max(FEWEST);
-        let blocks = parts(0..self.count, self.count.div_ceil(most), TALLEST);
+        let blocks: Vec<_> = even(0..self.count, self.count.div_ceil(most), TALLEST).collect();
         let wanted = (JOBS * rayon::current_num_threads()).div_ceil((blocks.len() * self.groups).max(1));
-        let panels = parts(0..self.panels(), wanted, 1);
+        let panels: Vec<_> = even(0..self.panels(), wanted, 1).collect();
         let mut jobs = Vec::with_capacity(blocks.len() * self.groups * panels.len());
         for rows in &blocks {
             for group in 0..self.groups {
@@ -119,24 +120,5 @@ impl<T: Value> Product<'_, T> {
                 top += height(rows);
             }
         }
-    }
-}
-
-/// Cuts a range into at most `count` parts of nearly equal length, each but the last a multiple of `unit`.
-pub(super) fn parts(range: Range<usize>, count: usize, unit: usize) -> Vec<Range<usize>> {
-    let step = range.len().div_ceil(count.max(1)).next_multiple_of(unit).max(1);
-    range.clone().step_by(step).map(|start| start..(start + step).min(range.end)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_cover_the_range() {
-        let cut = parts(3..103, 7, 12);
-        assert_eq!((cut.first(), cut.last()), (Some(&(3..27)), Some(&(99..103))));
-        assert!(cut.windows(2).all(|pair| pair[0].end == pair[1].start));
-        assert!(parts(0..0, 3, 12).is_empty());
     }
 }

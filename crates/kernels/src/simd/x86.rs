@@ -157,13 +157,18 @@ unsafe fn load_bf16_avx512(from: *const u16) -> x86::__m512 {
     x86::_mm512_castsi512_ps(x86::_mm512_slli_epi32::<16>(wide))
 }
 
-/// `s^(-3/4)` and `1 / s`: with `r = s^(-1/2)`, `r^2 r^(-1/2)` and `r^2`. Faster than square roots and divisions.
+/// `s^(-3/4)` and `1 / s`: with `r = s^(-1/2)`, `r^2 r^(-1/2)` and `r^2`. Faster than square roots and divisions. Both are 0 for
+/// an infinite `s`, where Newton's method multiplies infinity by zero.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn inverse_powers_avx512(s: x86::__m512) -> [x86::__m512; 2] {
     let root = inverse_root_avx512(s);
     let inverse = x86::_mm512_mul_ps(root, root);
-    [x86::_mm512_mul_ps(inverse, inverse_root_avx512(root)), inverse]
+    let finite = x86::_mm512_cmp_ps_mask::<{ x86::_CMP_NEQ_UQ }>(s, x86::_mm512_set1_ps(f32::INFINITY));
+    [
+        x86::_mm512_maskz_mul_ps(finite, inverse, inverse_root_avx512(root)),
+        x86::_mm512_maskz_mov_ps(finite, inverse),
+    ]
 }
 
 /// `1 / sqrt(x)`: an estimate of 14 bits and a step of Newton's method, `e + e (1/2 - x e e/2)`.

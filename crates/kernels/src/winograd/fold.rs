@@ -5,6 +5,7 @@
 
 use super::transform::NOWHERE;
 use crate::geometry::{ConvGeometry, Maps, Rounding, Window};
+use crate::slices::copy_short;
 
 /// A convolution before folding, and the folded one.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +111,7 @@ impl Fold {
         for i in 0..stride {
             let runs = x[first + i * line..][..side * run].chunks_exact(run);
             let pixels = pixels.chunks_exact_mut(stride * run);
-            runs.zip(pixels).for_each(|(from, pixel)| copy(from, &mut pixel[i * run..(i + 1) * run]));
+            runs.zip(pixels).for_each(|(from, pixel)| copy_short(from, &mut pixel[i * run..(i + 1) * run]));
         }
         true
     }
@@ -139,17 +140,8 @@ impl Fold {
             let y = (row * stride + i).checked_sub(pad).filter(|&y| y < self.maps.height);
             if let Some(y) = y.filter(|_| left < right) {
                 let x = &x[(y * self.maps.width + left - pad) * channels..];
-                copy(x, &mut run[(left - first) * channels..(right - first) * channels]);
+                copy_short(x, &mut run[(left - first) * channels..(right - first) * channels]);
             }
         }
-    }
-}
-
-/// Fills `to` from the start of `from`; the paper's run of four RGB pixels without a call to `memcpy`.
-#[inline]
-fn copy(from: &[f32], to: &mut [f32]) {
-    match (from.first_chunk::<12>(), to.len()) {
-        (Some(from), 12) => to.copy_from_slice(from),
-        (_, len) => to.copy_from_slice(&from[..len]),
     }
 }

@@ -36,6 +36,11 @@ pub fn positive(len: usize, seed: u64) -> Vec<f64> {
     spread(len, seed).iter().map(|value| value + 0.6).collect()
 }
 
+/// A matrix of `rows` x `columns` column by column.
+pub fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..values.len()).map(|i| values[i % rows * columns + i / rows]).collect()
+}
+
 /// The same values in single precision.
 pub fn single(inputs: &[Vec<f64>]) -> Vec<Vec<f32>> {
     inputs.iter().map(|values| values.iter().map(|&value| value as f32).collect()).collect()

@@ -54,6 +54,12 @@ impl Tiled {
     /// If the sums are few, each granule has its own, and they are added in order: threads do not wait for each other, and the
     /// operands of an image stay in a thread's cache. Otherwise there is one chain over all images, whose sums the threads share.
     pub(in super::super) fn accumulate_weights(&self, is_first: bool, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+        if x.is_empty() {
+            if is_first {
+                dw.fill(0.0);
+            }
+            return;
+        }
         let operands = self.operands();
         let [rows, columns] = operands.sums;
         let len = self.g.groups * self.kernel * self.kernel * rows * columns;

@@ -3,6 +3,7 @@
 use crate::bf16::{halves_of, narrow};
 use crate::geometry::{Maps, Window};
 use crate::scratch;
+use crate::slices::copy_short;
 
 /// A padded image: `[height][width][channels]` halves, where the square of pixels that a step of the window covers is one pixel
 /// with the channels of all. Output `(oy, ox)` is at position `oy * width + ox`; through tap `(ky, kx)` it sees the pixel of
@@ -53,7 +54,7 @@ impl Plane {
                     self.fill_line(x, row * self.stride + part, line);
                     for (square, from) in squares.chunks_exact_mut(self.channels).zip(line.chunks_exact(run))
                     {
-                        copy(from, &mut square[part * run..][..run]);
+                        copy_short(from, &mut square[part * run..][..run]);
                     }
                 }
             }
@@ -71,14 +72,5 @@ impl Plane {
         left.fill(0);
         narrow(&x[row * width * channels..][..pixels.len()], pixels);
         right.fill(0);
-    }
-}
-
-/// Copies halves; the paper's run of four RGB pixels without a call to `memcpy`.
-#[inline]
-fn copy(from: &[u16], to: &mut [u16]) {
-    match (from.first_chunk::<12>(), to.len()) {
-        (Some(from), 12) => to.copy_from_slice(from),
-        _ => to.copy_from_slice(from),
     }
 }

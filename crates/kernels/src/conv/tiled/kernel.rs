@@ -89,7 +89,7 @@ macro_rules! kernel {
         /// all runs from `b`, for [`WIDE`] columns; the tile at `c` can be written and, for `ADD`, read.
         pub(super) unsafe fn $name<const ADD: bool>(layout: &Layout, a: *const u16, b: *const f32, c: *mut f32) {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: guaranteed by the caller; the compiler itself does not use tile registers.
+            // SAFETY: guaranteed by the caller.
             unsafe {
                 std::arch::asm!(
                     ".if {add}",
@@ -142,6 +142,8 @@ macro_rules! kernel {
                     p = out(reg) _,
                     q = out(reg) _,
                     k = out(reg) _,
+                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                    out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                     options(nostack),
                 );
             }

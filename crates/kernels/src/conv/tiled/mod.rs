@@ -29,7 +29,7 @@ use std::ops::Range;
 /// Jobs per thread, so that no thread waits long for the last one.
 const JOBS: usize = 4;
 
-/// A convolution whose channels fill tiles.
+/// A convolution in tiles, which few channels leave partly empty.
 #[derive(Clone, Copy)]
 pub(super) struct Tiled {
     /// The convolution itself.
@@ -55,7 +55,8 @@ struct Job {
 }
 
 impl Tiled {
-    /// The forward pass and weight gradient of a convolution; `None` if the machine has no tiles or channels do not fill them.
+    /// The forward pass and weight gradient of a convolution; `None` if the machine has no tiles or the channels cannot be cut into
+    /// steps of equal length.
     pub(super) fn select(g: &ConvGeometry, precision: Precision) -> Option<Self> {
         if !uses_tiles(precision) || g.window.stride > 1 && g.groups > 1 {
             return None;
@@ -80,7 +81,7 @@ impl Tiled {
     /// The input gradient as a convolution of the output gradient.
     pub(super) fn select_input_gradient(g: &ConvGeometry, precision: Precision) -> Option<Self> {
         let Window { kernel, stride, pad, .. } = g.window;
-        if stride != 1 || pad >= kernel {
+        if stride != 1 {
             return None;
         }
         let window = Window { pad: kernel - 1 - pad, ..g.window };
@@ -235,7 +236,7 @@ fn floored(value: f32, floor: f32) -> f32 {
 }
 
 impl Run {
-    /// Steps of equal length for a run of `halves` values; `None` if they would leave much of a tile empty.
+    /// Steps of equal length for a run of `halves` values: at most twice the fewest that hold it, or `None`.
     fn of(halves: usize) -> Option<Self> {
         let words = halves / 2;
         let fewest = words.div_ceil(SIDE);

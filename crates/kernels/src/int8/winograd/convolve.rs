@@ -1,6 +1,6 @@
 //! A convolution in blocks of tiles, each through all three stages.
 
-use super::super::bytes::{self, Shared};
+use super::super::bytes;
 use super::super::isa::Int8Isa;
 use super::super::packed::by_column;
 use super::super::patches::{padded_rows, row_stride};
@@ -12,6 +12,7 @@ use super::tiles::{Outputs, Tiles};
 use super::transform::{F2x3, F4x3, Inputs, Plan, Products};
 use crate::geometry::ConvGeometry;
 use crate::scratch;
+use crate::shared::Shared;
 
 /// Tiles of a block, at most.
 const TILES: usize = 4 * TALLEST;

@@ -1,16 +1,15 @@
 //! What the passes of all algorithms share: prepared weights, jobs, and the products of transformed squares.
 
 use super::super::LONGEST_SUM;
-use super::super::bytes::Shared;
 use super::super::isa::Int8Isa;
 use super::super::packed::Packed;
 use super::super::patches::padded_rows;
-use super::super::product::parts;
 use super::super::tile::{COLUMNS, Scaled, TALLEST, Tile, Value, WORD, height};
 use super::algorithm::Algorithm;
 use super::weights::WinogradWeights;
 use crate::geometry::ConvGeometry;
-use crate::slices::check_len;
+use crate::shared::Shared;
+use crate::slices::{check_len, even};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -112,9 +111,9 @@ impl<T: Value> Pass<'_, T> {
     pub(super) fn jobs(&self, tiles: usize, most: usize, least: usize) -> Vec<Job> {
         let (groups, threads) = (self.g.groups, rayon::current_num_threads());
         let blocks = tiles.div_ceil(most).max(threads.div_ceil(groups).min(tiles / least));
-        let blocks = parts(0..tiles, blocks, 1);
+        let blocks: Vec<_> = even(0..tiles, blocks, 1).collect();
         let wanted = (JOBS * threads).div_ceil((blocks.len() * groups).max(1));
-        let panels = parts(0..self.panels(), wanted, 1);
+        let panels: Vec<_> = even(0..self.panels(), wanted, 1).collect();
         let mut jobs = Vec::with_capacity(blocks.len() * groups * panels.len());
         for tiles in &blocks {
             for group in 0..groups {
