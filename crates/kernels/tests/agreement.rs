@@ -53,14 +53,16 @@ proptest! {
         let tensors = single(&case.inputs());
         let ([x, w, _, dy], v) = (&tensors[..], spread(inputs * outputs, 9)) else { unreachable!() };
         let v = single(&[v]).remove(0);
-        let (mut apart, mut fused) = ([w.clone(), v.clone()], [w.clone(), v]);
-        let (mut dw, mut dbias) = (w.clone(), vec![0.0; outputs]);
-        fc::backward_weights(&case.g, Precision::F32, batch, x, dy, &mut dw, &mut dbias);
-        let [w, v] = &mut apart;
-        prop_assert!(sgd::step(w, v, &dw, PAPER));
-        let [w, v] = &mut fused;
-        prop_assert!(fc::step(&case.g, Precision::F32, batch, x, dy, w, v, PAPER));
-        prop_assert_eq!(bits(&apart), bits(&fused));
+        for precision in Precision::ALL {
+            let (mut apart, mut fused) = ([w.clone(), v.clone()], [w.clone(), v.clone()]);
+            let (mut dw, mut dbias) = (w.clone(), vec![0.0; outputs]);
+            fc::backward_weights(&case.g, precision, batch, x, dy, &mut dw, &mut dbias);
+            let [w, v] = &mut apart;
+            prop_assert!(sgd::step(w, v, &dw, PAPER));
+            let [w, v] = &mut fused;
+            prop_assert!(fc::step(&case.g, precision, batch, x, dy, w, v, PAPER));
+            prop_assert_eq!(bits(&apart), bits(&fused));
+        }
     }
 
     /// Weights in half precision give the results of the same values in single precision.

@@ -22,9 +22,14 @@ fn conv(window: Window, groups: usize) -> ConvGeometry {
 /// are, except that outputs in `wider` may have more NaNs: there the kernel multiplies the zeros outside the map, where
 /// the reference has no connection, and zero times infinity is NaN.
 fn check_poison(case: &impl Case, wider: &[usize]) {
+    check_values(case, &POISONS, wider);
+}
+
+/// [`check_poison`] with other values.
+fn check_values(case: &impl Case, poisons: &[f32], wider: &[usize]) {
     let clean = single(&case.inputs());
     for input in 0..clean.len() {
-        for poison in POISONS {
+        for &poison in poisons {
             for i in (0..clean[input].len()).step_by(clean[input].len().div_ceil(12)) {
                 let mut inputs = clean.clone();
                 inputs[input][i] = poison;
@@ -61,10 +66,13 @@ fn non_finite_values_spread_as_in_the_reference() {
     let g = PoolGeometry::new(Maps::new(8, 8, 5), window(3, 2, 1)).unwrap();
     check_poison(&MaxPool { g, batch: 2 }, &[]);
     check_poison(&AvgPool { g, batch: 2 }, &[]);
-    for beta in [0.75, 0.5] {
+    // Groups of 8 and 16 maps fill the registers of AVX2 and AVX-512.
+    for (beta, channels) in [(0.75, 8), (0.5, 8), (0.75, 16), (0.75, 32)] {
         let constants = Normalization { size: 3, alpha: 0.5, beta, k: 1.0 };
-        let g = NormGeometry::new(Maps::new(4, 4, 8), 2, constants).unwrap();
+        let g = NormGeometry::new(Maps::new(4, 4, channels), 2, constants).unwrap();
         check_poison(&Lrn { g, batch: 1 }, &[]);
+        // The square is infinite, which normalizes the window to zero.
+        check_values(&Lrn { g, batch: 1 }, &[1e20], &[]);
         check_poison(&MapNorm { g, batch: 1 }, &[]);
     }
     for curve in [Curve::Relu, Curve::Tanh, Curve::Logistic] {
@@ -146,18 +154,21 @@ fn lengths_are_checked() {
     case.fast(&inputs);
 }
 
+/// The gradients of weights and biases are zero.
+fn has_zero_gradients(case: &impl Case) {
+    let outputs = case.fast(&single(&case.inputs()));
+    assert!(outputs[2..].iter().flatten().all(|&gradient| gradient == 0.0), "{case:?}");
+}
+
 /// An empty batch writes nothing and has zero gradients.
 #[test]
 fn empty_batches() {
-    let case = Conv { g: conv(window(3, 1, 1), 2), batch: 0 };
-    let outputs = case.fast(&single(&case.inputs()));
-    assert!(outputs[2].iter().chain(&outputs[3]).all(|&gradient| gradient == 0.0));
-    let case = Local { g: conv(window(3, 1, 1), 2), batch: 0 };
-    let outputs = case.fast(&single(&case.inputs()));
-    assert!(outputs[2].iter().chain(&outputs[3]).all(|&gradient| gradient == 0.0));
-    let case = Fc::new(0, 4, 3);
-    let outputs = case.fast(&single(&case.inputs()));
-    assert!(outputs[2].iter().chain(&outputs[3]).all(|&gradient| gradient == 0.0));
+    let g = conv(window(3, 1, 1), 2);
+    has_zero_gradients(&Conv { g, batch: 0 });
+    has_zero_gradients(&Bf16Conv { g, batch: 0 });
+    has_zero_gradients(&Local { g, batch: 0 });
+    has_zero_gradients(&Fc::new(0, 4, 3));
+    has_zero_gradients(&Bf16Fc::new(0, 4, 3));
     let g = PoolGeometry::new(Maps::new(8, 8, 5), window(3, 2, 1)).unwrap();
     (MaxPool { g, batch: 0 }).fast(&[vec![], vec![]]);
     (AvgPool { g, batch: 0 }).fast(&[vec![], vec![]]);
