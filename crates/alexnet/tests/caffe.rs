@@ -11,13 +11,10 @@ use alexnet::interop::caffe::{
     CaffeContents, CaffeExport, CaffeFiles, CaffeImages, convert, import, read, read_recipe, write,
 };
 use alexnet::model::Model;
-use alexnet::net::{
-    ConvSpec, Difference, DropoutScale, LayerSpec, Mean, Network, PoolSpec, Recipe, RoundingSpec, Spec,
-    WeightSpec, diff,
-};
+use alexnet::net::{Difference, DropoutScale, Mean, Network, Recipe, Spec, diff};
 use alexnet_kernels::hash::combine;
 use proptest::prelude::*;
-use support::{every_layer, lively_parameters, normals, relative_rms};
+use support::{chains, every_layer, lively_parameters, normals, relative_rms};
 
 /// How closely logits must agree with Caffe's.
 const TOLERANCE: f64 = 1e-5;
@@ -215,63 +212,10 @@ fn the_papers_network_keeps_its_function() {
     assert_eq!((conv.kernel, conv.pad, conv.stride), (14, 3, 4));
 }
 
-fn layer(name: &str, spec: Spec) -> LayerSpec {
-    LayerSpec { name: name.into(), spec }
-}
-
-fn rounding() -> impl Strategy<Value = RoundingSpec> {
-    prop_oneof![Just(RoundingSpec::Up), Just(RoundingSpec::Down)]
-}
-
-fn conv() -> impl Strategy<Value = Spec> {
-    (1usize..4, 1usize..6, 1usize..4, 0usize..3, 1usize..3, rounding()).prop_map(
-        |(maps, kernel, stride, pad, groups, rounding)| {
-            let weights = WeightSpec::default();
-            Spec::Conv(ConvSpec { maps: 2 * maps, kernel, stride, pad, groups, rounding, weights })
-        },
-    )
-}
-
-fn other() -> impl Strategy<Value = Spec> {
-    prop_oneof![
-        Just(Spec::Relu {}),
-        Just(Spec::Tanh {}),
-        Just(Spec::Logistic {}),
-        (0usize..3, any::<bool>(), 1usize..3, 0.5f64..3.0).prop_map(|(reach, alpha_over_size, groups, k)| {
-            Spec::Lrn { size: 2 * reach + 1, alpha: 0.01, beta: 0.75, k, alpha_over_size, groups }
-        }),
-        (0usize..3).prop_map(|reach| Spec::MapNorm { size: 2 * reach + 1, alpha: 0.03, beta: 0.5 }),
-        (1usize..4, 1usize..4, 0usize..3, rounding()).prop_map(|(kernel, stride, pad, rounding)| {
-            Spec::MaxPool(PoolSpec { kernel, stride, pad, rounding })
-        }),
-        (1usize..4, 1usize..4, rounding()).prop_map(|(kernel, stride, rounding)| {
-            Spec::AvgPool(PoolSpec { kernel, stride, pad: 0, rounding })
-        }),
-        (0.0f32..0.9, any::<bool>()).prop_map(|(rate, test)| {
-            Spec::Dropout { rate, scale: if test { DropoutScale::Test } else { DropoutScale::Train } }
-        }),
-    ]
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn any_chain_reads_back_to_the_same_bytes(
-        first in conv(),
-        others in prop::collection::vec(other(), 0..5),
-        second in conv(),
-        crop in 5usize..24,
-        border in 0usize..3,
-    ) {
-        let mut recipe = every_layer();
-        (recipe.input.square, recipe.input.crop) = (crop + border, crop);
-        let mut first = first;
-        if let Spec::Conv(conv) = &mut first {
-            conv.groups = 1;
-        }
-        let specs = [first].into_iter().chain(others).chain([second, Spec::Fc { units: None, weights: WeightSpec::default() }]);
-        recipe.layers = specs.enumerate().map(|(i, spec)| layer(&format!("layer{i}"), spec)).collect();
-        prop_assume!(Network::new(&recipe, 3).is_ok());
+    fn any_chain_reads_back_to_the_same_bytes(recipe in chains::recipe()) {
         round_trip(&model(recipe, 3, [1.0; 3]));
     }
 }

@@ -11,7 +11,8 @@ use alexnet::interop::onnx::{ChannelOrder, GraphInput, OnnxExport, OnnxImport, O
 use alexnet::interop::{Imported, made_squares};
 use alexnet::model::{AnyModel, Model};
 use alexnet::net::{Mean, Network, Recipe, Spec};
-use support::{every_layer, lively_parameters, normals, relative_rms};
+use proptest::prelude::*;
+use support::{chains, every_layer, lively_parameters, normals, relative_rms};
 
 /// How closely logits must agree with those of other programs.
 const TOLERANCE: f64 = 1e-5;
@@ -190,34 +191,50 @@ fn exports_come_back_to_the_same_bytes_with_the_same_logits() {
     }
 }
 
+/// Exports a model, and reads its graph without the metadata.
+fn through_the_graph_alone(original: &Model, path: &Path) -> Imported {
+    write(&AnyModel::F32(original.clone()), &OnnxExport::default(), path).unwrap();
+    // Keys of the same length that mean nothing.
+    let mut bytes = std::fs::read(path).unwrap();
+    for at in 0..bytes.len() - 8 {
+        if &bytes[at..at + 8] == b"alexnet." {
+            bytes[at] = b'A';
+        }
+    }
+    std::fs::write(path, bytes).unwrap();
+    let input = GraphInput {
+        square: Some(original.preprocess.square),
+        order: Some(ChannelOrder::Rgb),
+        ..GraphInput::default()
+    };
+    read(path, &OnnxImport { input, classes: None }).unwrap()
+}
+
 /// Without the metadata, the layers of the graph alone compute the same.
+fn check_the_graph_alone(recipe: Recipe, classes: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let original = model(recipe, classes);
+    let mut imported = through_the_graph_alone(&original, &folder.path().join("model.onnx"));
+    let layers = &original.recipe.layers;
+    assert_eq!(imported.preprocess.crop, original.preprocess.crop, "{layers:?}");
+    imported.preprocess = original.preprocess.clone();
+    let again = imported.into_model(original.golden.images.clone(), "again".into()).unwrap();
+    let found = difference(&again.golden.logits, &original.golden.logits);
+    assert!(found < TOLERANCE, "{found:e}: {layers:?}");
+}
+
 #[test]
 fn the_graph_alone_is_the_network() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.onnx");
     for recipe in [narrow("paper"), narrow("caffenet"), every_layer()] {
-        let name = recipe.name.clone();
-        let original = model(recipe, 5);
-        write(&AnyModel::F32(original.clone()), &OnnxExport::default(), &path).unwrap();
-        // Keys of the same length that mean nothing.
-        let mut bytes = std::fs::read(&path).unwrap();
-        for at in 0..bytes.len() - 8 {
-            if &bytes[at..at + 8] == b"alexnet." {
-                bytes[at] = b'A';
-            }
-        }
-        std::fs::write(&path, bytes).unwrap();
-        let input = GraphInput {
-            square: Some(original.preprocess.square),
-            order: Some(ChannelOrder::Rgb),
-            ..GraphInput::default()
-        };
-        let mut imported = read(&path, &OnnxImport { input, classes: None }).unwrap();
-        assert_eq!(imported.preprocess.crop, original.preprocess.crop, "{name}");
-        imported.preprocess = original.preprocess.clone();
-        let again = imported.into_model(original.golden.images.clone(), "again".into()).unwrap();
-        let found = difference(&again.golden.logits, &original.golden.logits);
-        assert!(found < TOLERANCE, "{name}: {found:e}");
+        check_the_graph_alone(recipe, 5);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn the_graph_of_any_chain_is_the_network(recipe in chains::recipe()) {
+        check_the_graph_alone(recipe, 3);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What several tests share.
 #![allow(dead_code)]
 
+pub(crate) mod chains;
 pub(crate) mod ranks;
 
 use alexnet::engine::Tensor;
