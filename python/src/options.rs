@@ -1,14 +1,12 @@
 //! The options of a training.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use pyo3::prelude::*;
 
 use alexnet::Error;
-use alexnet::train::checkpoint_writer::Frequency;
-use alexnet::train::origin::Requests;
 use alexnet::train::watch::{OnDivergence, OnPlateau};
+use alexnet::train::{Minutes, Requests};
 
 /// The options of `alexnet.train`, from a dictionary.
 #[derive(FromPyObject)]
@@ -43,15 +41,22 @@ impl Options {
         let checked = |name: &str, value: Option<usize>, least: usize, most: usize| {
             value.map(|value| whole(name, value, least, most)).transpose()
         };
+        let (on_divergence, on_plateau) = (self.on_divergence.as_deref(), self.on_plateau.as_deref());
+        let minutes =
+            |minutes: f64| Minutes::try_from(minutes).map_err(|error| error.help("checkpoint_minutes=10"));
         Ok(Requests {
             steps: checked("steps", self.steps, 1, usize::MAX)?,
             threads: checked("threads", self.threads, 1, MAX_THREADS)?,
             workers: checked("workers", self.workers, 0, MAX_THREADS)?,
             micro_batch: checked("micro_batch", self.micro_batch, 1, usize::MAX)?,
-            checkpoint_minutes: self.checkpoint_minutes,
+            checkpoint_minutes: self.checkpoint_minutes.map(minutes).transpose()?,
             checkpoint_steps: checked("checkpoint_steps", self.checkpoint_steps, 1, usize::MAX)?,
-            on_divergence: self.on_divergence.clone(),
-            on_plateau: self.on_plateau.clone(),
+            on_divergence: on_divergence
+                .map(|name| action("on_divergence", name, &OnDivergence::ALL, OnDivergence::name))
+                .transpose()?,
+            on_plateau: on_plateau
+                .map(|name| action("on_plateau", name, &OnPlateau::ALL, OnPlateau::name))
+                .transpose()?,
             ..Requests::default()
         })
     }
@@ -72,53 +77,20 @@ pub(crate) fn whole(name: &str, value: usize, least: usize, most: usize) -> alex
     Err(Error::usage(format!("{name}={value}: expected {expected}")))
 }
 
-/// How often checkpoints are written.
+/// The action of this name.
 ///
 /// # Errors
-/// Returns an error if the time is not above 0.
-pub(crate) fn checkpoints(requests: &Requests) -> alexnet::Result<Frequency> {
-    let default = Frequency::default();
-    let time = match requests.checkpoint_minutes {
-        None => default.time,
-        Some(minutes) => {
-            let time = Duration::try_from_secs_f64(60.0 * minutes).ok().filter(|time| !time.is_zero());
-            Some(time.ok_or_else(|| {
-                Error::usage(format!("checkpoint_minutes={minutes}: expected a number above 0"))
-                    .help("checkpoint_minutes=10")
-            })?)
-        }
-    };
-    Ok(Frequency { time, steps: requests.checkpoint_steps })
-}
-
-/// What to do when values become non-finite.
-///
-/// # Errors
-/// Returns an error if there is no such action.
-pub(crate) fn on_divergence(name: Option<&str>) -> alexnet::Result<OnDivergence> {
-    match name {
-        None => Ok(OnDivergence::default()),
-        Some("lower-rate") => Ok(OnDivergence::LowerRate),
-        Some("stop") => Ok(OnDivergence::Stop),
-        Some(other) => {
-            Err(Error::usage(format!("on_divergence=\"{other}\": expected \"lower-rate\" or \"stop\"")))
-        }
-    }
-}
-
-/// What to do when the loss stays at chance level.
-///
-/// # Errors
-/// Returns an error if there is no such action.
-pub(crate) fn on_plateau(name: Option<&str>) -> alexnet::Result<OnPlateau> {
-    match name {
-        None => Ok(OnPlateau::default()),
-        Some("advise") => Ok(OnPlateau::Tell),
-        Some("restart-with-he") => Ok(OnPlateau::RestartWithHe),
-        Some("restart-with-small-biases") => Ok(OnPlateau::RestartWithSmallBiases),
-        Some("stop") => Ok(OnPlateau::Stop),
-        Some(other) => Err(Error::usage(format!(
-            "on_plateau=\"{other}\": expected \"advise\", \"restart-with-he\", \"restart-with-small-biases\" or \"stop\""
-        ))),
-    }
+/// Returns an error if there is none.
+fn action<T: Copy>(
+    key: &str,
+    name: &str,
+    all: &[T],
+    name_of: impl Fn(T) -> &'static str,
+) -> alexnet::Result<T> {
+    let found = all.iter().copied().find(|&action| name_of(action) == name);
+    found.ok_or_else(|| {
+        let names: Vec<String> = all.iter().map(|&action| format!("\"{}\"", name_of(action))).collect();
+        let (last, others) = names.split_last().expect("there are several actions");
+        Error::usage(format!("{key}=\"{name}\": expected {} or {last}", others.join(", ")))
+    })
 }

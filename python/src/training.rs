@@ -17,7 +17,7 @@ use crate::dataset::Dataset;
 use crate::detached::{RunningTraining, interruptible};
 use crate::failure::Outcome;
 use crate::observer::{Callback, Wanted};
-use crate::options::{Options, checkpoints, on_divergence, on_plateau};
+use crate::options::Options;
 use crate::recipe::Recipe;
 use crate::values::to_python;
 
@@ -71,8 +71,6 @@ fn config(
         Some(origin) => options.requests()?.or(&origin.requests),
         None => options.requests()?,
     };
-    let defaults = Config::new(recipe, dataset);
-    let threads = requests.threads.unwrap_or(defaults.threads);
     Ok(Config {
         source,
         run: match (options.resume, options.run) {
@@ -83,15 +81,8 @@ fn config(
         init: options.init,
         command: options.command,
         seed: options.seed.or(origin.map(|origin| origin.seed)).unwrap_or(0),
-        threads,
-        workers: requests.workers.unwrap_or(threads),
-        micro_batch: requests.micro_batch,
-        max_steps: requests.steps,
-        checkpoints: checkpoints(&requests)?,
-        on_divergence: on_divergence(requests.on_divergence.as_deref())?,
-        on_plateau: on_plateau(requests.on_plateau.as_deref())?,
         requests,
-        ..defaults
+        ..Config::new(recipe, dataset)
     })
 }
 

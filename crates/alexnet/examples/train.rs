@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 
 use alexnet::data::embedded;
 use alexnet::net::Recipe;
-use alexnet::train::{Config, Event, Session};
+use alexnet::train::{Config, Event, Requests, Session};
 
 fn main() -> alexnet::Result<()> {
-    let config =
-        Config { max_steps: Some(500), ..Config::new(Recipe::load("small")?, embedded::fashion_mnist()?) };
+    let requests = Requests { steps: Some(500), ..Requests::default() };
+    let config = Config { requests, ..Config::new(Recipe::load("small")?, embedded::fashion_mnist()?) };
     let report = Session::new(config)
         .observe(|event: &Event<'_>| match event {
             Event::Metrics(line) => {

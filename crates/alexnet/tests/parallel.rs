@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 use alexnet::data::Dataset;
 use alexnet::model::Model;
 use alexnet::parallel::threads::ThreadTransport;
-use alexnet::parallel::{ExchangePrecision, FcExchange, Job, Scheme, Transport};
-use alexnet::train::{Config, Event, ImageSource, Report, RunFolder, Session, follow};
+use alexnet::parallel::{ExchangePrecision, FcExchange, Scheme, Transport};
+use alexnet::train::{Config, Event, ImageSource, Report, Requests, RunFolder, Session, follow};
 use alexnet::{Error, Result};
 
 /// Images of four classes: 25 to train on and 7 to validate on.
@@ -37,8 +37,7 @@ fn config(photos: &Path, run: &Path) -> Config {
     Config {
         run: RunFolder::New(Some(run.to_path_buf())),
         source: ImageSource::Path(photos.to_path_buf()),
-        threads: 2,
-        workers: 1,
+        requests: Requests { threads: Some(2), workers: Some(1), ..Requests::default() },
         ..Config::new(recipe, dataset)
     }
 }
@@ -70,17 +69,15 @@ fn train_observed(
                 scope.spawn(move || {
                     let transport: Arc<dyn Transport> = Arc::new(transport);
                     let rank = transport.rank();
-                    let mut config =
-                        Config { job: Job { transport, ..config.job.clone() }, ..config.clone() };
+                    let mut config = Config { transport: Arc::clone(&transport), ..config.clone() };
                     adapt(rank, &mut config);
-                    let job = config.job.clone();
                     let result = match rank {
                         0 => {
                             Session::new(config).observe(|event: &Event<'_>| on_event(event)).run().map(Some)
                         }
                         _ => follow(config).map(|()| None),
                     };
-                    result.inspect_err(|error| job.transport.abort(error))
+                    result.inspect_err(|error| transport.abort(error))
                 })
             })
             .collect();
@@ -119,7 +116,7 @@ fn ranks_that_share_batches_train_the_same_bits() {
     let alone = |leaves: usize| {
         let name = format!("alone-{leaves}");
         let mut config = config(&photos_folder, &run(&name));
-        config.job.leaves = Some(leaves);
+        config.requests.leaves = Some(leaves);
         report(train(1, &config, |_, _| ()));
         trained(&run(&name))
     };
@@ -129,7 +126,7 @@ fn ranks_that_share_batches_train_the_same_bits() {
     for (ranks, micro_batch) in [(2, None), (4, None), (2, Some(9))] {
         let name = format!("ranks-{ranks}-{micro_batch:?}");
         let mut config = config(&photos_folder, &run(&name));
-        (config.job.leaves, config.micro_batch) = (Some(4), micro_batch);
+        (config.requests.leaves, config.requests.micro_batch) = (Some(4), micro_batch);
         let report = report(train(ranks, &config, |_, _| ()));
         let parameters = Model::load(run(&name).join("last.safetensors")).unwrap().parameters;
         let values: usize = parameters.iter().map(|tensor| tensor.data.len()).sum();
@@ -159,7 +156,7 @@ fn lars_trains_the_same_bits_on_ranks_that_share_batches() {
             ("schedule.warm_up_epochs", "2"),
         ];
         config.recipe.set_all(settings).unwrap();
-        config.job.leaves = Some(2);
+        config.requests.leaves = Some(2);
         config
     };
     for (name, ranks) in [("alone", 1), ("pair", 2)] {
@@ -167,7 +164,7 @@ fn lars_trains_the_same_bits_on_ranks_that_share_batches() {
     }
     assert!(trained(&folder.path().join("alone")) == trained(&folder.path().join("pair")));
     let mut divided = start("divided");
-    (divided.job.scheme, divided.job.leaves) = (Scheme::Columns { columns: 2 }, None);
+    (divided.requests.scheme, divided.requests.leaves) = (Some(Scheme::Columns { columns: 2 }), None);
     divided.recipe.set("layer.norm3.groups", "2").unwrap();
     for result in train(2, &divided, |_, _| ()) {
         assert!(result.unwrap_err().message.contains("lars"));
@@ -214,7 +211,7 @@ fn divided_networks_train_as_one() {
     for (number, (ranks, scheme, micro_batch)) in cases.into_iter().enumerate() {
         let name = format!("case-{number}");
         let mut config = start(&name);
-        (config.job.scheme, config.micro_batch) = (scheme, micro_batch);
+        (config.requests.scheme, config.requests.micro_batch) = (Some(scheme), micro_batch);
         let found = losses(ranks, &config);
         assert_eq!(found.len(), expected.len());
         let close = |a: f64, b: f64| (a - b).abs() <= 1e-5 * b.abs();
@@ -247,7 +244,7 @@ fn gradients_travel_in_half_precision() {
     photos(&photos_folder);
     let run = |name: &str, precision| {
         let mut config = config(&photos_folder, &folder.path().join(name));
-        config.job.precision = precision;
+        config.requests.exchange_precision = Some(precision);
         let report = report(train(2, &config, |_, _| ()));
         (report.best.unwrap().evaluation.unwrap().loss, report.sent.gradients)
     };
@@ -266,7 +263,8 @@ fn resumes(scheme: Scheme, ranks: [usize; 3]) {
     let start = |name: &str, steps: Option<usize>| {
         let mut config = config(&photos_folder, &folder.path().join(name));
         config.recipe.set("layer.norm3.groups", "2").unwrap();
-        (config.job.leaves, config.job.scheme, config.max_steps) = (Some(4), scheme, steps);
+        (config.requests.leaves, config.requests.scheme, config.requests.steps) =
+            (Some(4), Some(scheme), steps);
         config
     };
     report(train(ranks[0], &start("whole", None), |_, _| ()));
@@ -310,7 +308,7 @@ fn ranks_that_differ_are_refused_and_named() {
         ("the seed: 0 -> 7", &|config| config.seed = 7),
         ("optimizer.rate", &|config| config.recipe.set("optimizer.rate", "0.5").unwrap()),
         ("the images", &|config| config.dataset = Dataset::open(other_photos.path()).unwrap()),
-        ("the leaves: 2 -> 4", &|config| config.job.leaves = Some(4)),
+        ("the leaves: 2 -> 4", &|config| config.requests.leaves = Some(4)),
     ];
     for (expected, change) in cases {
         let errors = errors(2, |rank, config| {
@@ -327,7 +325,7 @@ fn ranks_that_differ_are_refused_and_named() {
 fn jobs_that_do_not_fit_are_refused() {
     let batch =
         |batch: &'static str| move |config: &mut Config| config.recipe.set("optimizer.batch", batch).unwrap();
-    let leaves = |leaves: usize| move |config: &mut Config| config.job.leaves = Some(leaves);
+    let leaves = |leaves: usize| move |config: &mut Config| config.requests.leaves = Some(leaves);
     let check = |ranks: usize, change: Change<'_>, expected: &str| {
         let errors = errors(ranks, |_, config| change(config));
         let error = errors[0].as_ref().expect("an error").to_string();
@@ -339,8 +337,8 @@ fn jobs_that_do_not_fit_are_refused() {
     check(4, &leaves(2), "2 leaves for 4 processes");
     check(2, &leaves(6), "6 leaves for 2 processes");
     let hybrid = |config: &mut Config| {
-        config.job.scheme = Scheme::Hybrid { exchange: FcExchange::Gather };
-        config.micro_batch = Some(9);
+        config.requests.scheme = Some(Scheme::Hybrid { exchange: FcExchange::Gather });
+        config.requests.micro_batch = Some(9);
         config.recipe.set("optimizer.batch", "32").unwrap();
     };
     check(2, &hybrid, "a micro-batch of 9 images in a hybrid job");

@@ -33,8 +33,7 @@ pub(crate) fn run(args: &DemoArgs, out: &mut Output) -> CommandResult {
     let config = Config {
         run: RunFolder::New(Some(run)),
         command: command_line(),
-        threads,
-        workers: threads,
+        cores: threads,
         interrupt,
         ..Config::new(Recipe::load("small")?, dataset)
     };

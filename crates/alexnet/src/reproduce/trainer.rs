@@ -15,7 +15,7 @@ use crate::net::Recipe;
 use crate::train::metrics::{self, Line};
 use crate::train::origin::is_run;
 use crate::train::watch::OnDivergence;
-use crate::train::{self, Config, ImageSource, Report, RunFolder, Session, StopReason};
+use crate::train::{self, Config, ImageSource, Report, Requests, RunFolder, Session, StopReason};
 use crate::{Error, Result};
 
 const RECORD: &str = "result.json";
@@ -150,11 +150,14 @@ fn config(settings: &ReproductionSettings, dataset: &Dataset, job: &Job<'_>, is_
         },
         command: settings.command.clone(),
         seed: job.seed,
-        threads: settings.threads,
-        workers: settings.workers,
-        max_steps: job.max_epochs.map(|epochs| epochs * epoch_steps(dataset, job.recipe)),
-        // A lower learning rate would be another experiment.
-        on_divergence: OnDivergence::Stop,
+        cores: settings.threads,
+        requests: Requests {
+            steps: job.max_epochs.map(|epochs| epochs * epoch_steps(dataset, job.recipe)),
+            workers: Some(settings.workers),
+            // A lower learning rate would be another experiment.
+            on_divergence: Some(OnDivergence::Stop),
+            ..Requests::default()
+        },
         interrupt: settings.interrupt.clone(),
         ..Config::new(job.recipe.clone(), dataset.clone())
     }

@@ -1,15 +1,14 @@
 //! What to train.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::checkpoint_writer::Frequency;
 use super::image_source::ImageSource;
-use super::origin::Requests;
+use super::requests::Requests;
 use super::signals::Interrupt;
-use super::watch::{OnDivergence, OnPlateau};
 use crate::data::Dataset;
 use crate::net::Recipe;
-use crate::parallel::Job;
+use crate::parallel::{Job, Solo, Transport};
 
 /// What to train, on which images, and how.
 #[derive(Clone, Debug)]
@@ -20,7 +19,8 @@ pub struct Config {
     pub dataset: Dataset,
     /// Where the images come from, so that the training can be resumed.
     pub source: ImageSource,
-    /// Options that were given explicitly, so that a resumed run keeps them. The values in effect are below.
+    /// Options that are recorded, so that a resumed run can keep them: those of a run are in its
+    /// [`Origin`](super::origin::Origin).
     pub requests: Requests,
     /// The run folder.
     pub run: RunFolder,
@@ -30,24 +30,13 @@ pub struct Config {
     pub command: String,
     /// The seed of all random numbers.
     pub seed: u64,
-    /// Compute threads.
-    pub threads: usize,
-    /// Image loading threads; 0 to load on the training's own thread.
-    pub workers: usize,
-    /// Images per pass through the network, if fewer than a batch: less memory, the same bits.
-    pub micro_batch: Option<usize>,
-    /// Steps after which training stops.
-    pub max_steps: Option<usize>,
-    /// How often checkpoints are written.
-    pub checkpoints: Frequency,
-    /// What to do when values become non-finite.
-    pub on_divergence: OnDivergence,
-    /// What to do when the loss stays at chance level.
-    pub on_plateau: OnPlateau,
+    /// The threads that this machine has for the training: those of a run without
+    /// [`Requests::threads`], which is not recorded, since a run may be resumed on another machine.
+    pub cores: usize,
     /// Stop after the forecast.
     pub only_forecast: bool,
-    /// The processes that train together.
-    pub job: Job,
+    /// Messages between the processes that train together.
+    pub transport: Arc<dyn Transport>,
     /// Stops the training early; what was learned is saved.
     pub interrupt: Interrupt,
 }
@@ -71,7 +60,6 @@ pub enum RunFolder {
 impl Config {
     /// A training on all threads of this machine, in a new run folder.
     pub fn new(recipe: Recipe, dataset: Dataset) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             recipe,
             dataset,
@@ -81,16 +69,31 @@ impl Config {
             init: None,
             command: String::new(),
             seed: 0,
-            threads,
-            workers: threads,
-            micro_batch: None,
-            max_steps: None,
-            checkpoints: Frequency::default(),
-            on_divergence: OnDivergence::default(),
-            on_plateau: OnPlateau::default(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
             only_forecast: false,
-            job: Job::default(),
+            transport: Arc::new(Solo),
             interrupt: Interrupt::new(),
+        }
+    }
+
+    /// Compute threads.
+    pub fn threads(&self) -> usize {
+        self.requests.threads.unwrap_or(self.cores)
+    }
+
+    /// Image loading threads; 0 to load on the training's own thread.
+    pub fn workers(&self) -> usize {
+        self.requests.workers.unwrap_or_else(|| self.threads())
+    }
+
+    /// The processes that train together, and how they share the work.
+    pub fn job(&self) -> Job {
+        let Requests { scheme, leaves, exchange_precision, .. } = self.requests;
+        Job {
+            transport: Arc::clone(&self.transport),
+            scheme: scheme.unwrap_or_default(),
+            leaves,
+            precision: exchange_precision.unwrap_or_default(),
         }
     }
 }

@@ -13,7 +13,7 @@
 //! | [`journal`] | edits of a running training |
 //! | [`watch`], [`remedy`] | known failures, and what helps |
 //! | [`forecast`] | time, memory and disk space, from the first steps |
-//! | [`run`], [`lock`], [`origin`], `image_source` | the run folder, its lock, and `run.json` |
+//! | [`run`], [`lock`], [`origin`], `requests`, `image_source` | the run folder, its lock, and `run.json` |
 //! | [`snapshot`], [`shelf`] | which model is the best, and the files of the best models |
 //! | `run_files`, `disk` | the files that follow the events, and outputs that fail |
 //! | [`log_file`], [`metrics`], [`tally`] | `log.txt` and `metrics.jsonl` |
@@ -46,6 +46,7 @@ pub mod plots;
 mod ranks;
 pub mod remedy;
 pub mod report;
+mod requests;
 pub mod run;
 mod run_files;
 pub mod schedule;
@@ -66,4 +67,5 @@ pub use image_source::ImageSource;
 pub use observer::{Event, Observer};
 pub use ranks::follow;
 pub use report::{Report, StopReason};
+pub use requests::{Minutes, Requests};
 pub use session::{Session, train};

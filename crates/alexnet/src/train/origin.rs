@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::image_source::ImageSource;
+use super::requests::Requests;
 use crate::error::{Kind, shell};
 use crate::files::json;
 use crate::model::layout;
 use crate::net::Network;
-use crate::parallel::{ExchangePrecision, Scheme};
 use crate::{Error, Result};
 
 /// What a run was started with, besides its recipe: enough to resume it.
@@ -28,45 +28,6 @@ pub struct Origin {
     /// Further options.
     #[serde(flatten)]
     pub requests: Requests,
-}
-
-/// Options of a run that are not part of the experiment. `None` stands for the default. A resumed run keeps them unless they
-/// are given again.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Requests {
-    /// Steps after which training ends.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps: Option<usize>,
-    /// Compute threads.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub threads: Option<usize>,
-    /// Image loading threads.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub workers: Option<usize>,
-    /// Images per pass through the network, if fewer than a batch.
-    pub micro_batch: Option<usize>,
-    /// Minutes between two checkpoints.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub checkpoint_minutes: Option<f64>,
-    /// Steps between two checkpoints.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub checkpoint_steps: Option<usize>,
-    /// What happens when values become non-finite, as on the command line.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub on_divergence: Option<String>,
-    /// What happens when the loss stays at chance level, as on the command line.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub on_plateau: Option<String>,
-    /// How processes share the training.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scheme: Option<Scheme>,
-    /// Number of leaves that gradients are summed in; with several processes, also the default that was in effect.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub leaves: Option<usize>,
-    /// The precision of exchanged gradients.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub exchange_precision: Option<ExchangePrecision>,
 }
 
 /// Keys the random numbers of the layers as a run of this format version does, so that it resumes to the same bits.
@@ -90,60 +51,6 @@ pub fn newest(folder: &Path) -> PathBuf {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let runs = entries.filter(|run| !is_run(folder) && is_run(run));
     runs.max_by_key(|run| (written(run), run.clone())).unwrap_or_else(|| folder.to_owned())
-}
-
-impl Requests {
-    /// Returns these options, completed by those of `before`.
-    #[must_use]
-    pub fn or(self, before: &Self) -> Self {
-        let before = before.clone();
-        Self {
-            steps: self.steps.or(before.steps),
-            threads: self.threads.or(before.threads),
-            workers: self.workers.or(before.workers),
-            micro_batch: self.micro_batch.or(before.micro_batch),
-            checkpoint_minutes: self.checkpoint_minutes.or(before.checkpoint_minutes),
-            checkpoint_steps: self.checkpoint_steps.or(before.checkpoint_steps),
-            on_divergence: self.on_divergence.or(before.on_divergence),
-            on_plateau: self.on_plateau.or(before.on_plateau),
-            scheme: self.scheme.or(before.scheme),
-            leaves: self.leaves.or(before.leaves),
-            exchange_precision: self.exchange_precision.or(before.exchange_precision),
-        }
-    }
-
-    /// Describes how `now` differs from these options; `None` if it does not.
-    pub fn difference(&self, now: &Self) -> Option<String> {
-        let differences: Vec<String> = self
-            .shown()
-            .into_iter()
-            .zip(now.shown())
-            .filter(|((_, before), (_, after))| before != after)
-            .map(|((name, before), (_, after))| {
-                let shown = |value: Option<String>, instead: &str| value.unwrap_or(instead.into());
-                format!("--{name} {} -> {}", shown(before, "not given"), shown(after, "none"))
-            })
-            .collect();
-        (!differences.is_empty()).then(|| differences.join(", "))
-    }
-
-    /// Each option's name and value.
-    fn shown(&self) -> [(&'static str, Option<String>); 11] {
-        let count = |value: Option<usize>| value.map(|value| value.to_string());
-        [
-            ("steps", count(self.steps)),
-            ("threads", count(self.threads)),
-            ("workers", count(self.workers)),
-            ("micro-batch", count(self.micro_batch)),
-            ("checkpoint-minutes", self.checkpoint_minutes.map(|minutes| minutes.to_string())),
-            ("checkpoint-steps", count(self.checkpoint_steps)),
-            ("on-divergence", self.on_divergence.clone()),
-            ("on-plateau", self.on_plateau.clone()),
-            ("parallel", self.scheme.map(|scheme| scheme.to_string())),
-            ("leaves", count(self.leaves)),
-            ("exchange-precision", self.exchange_precision.map(|precision| precision.to_string())),
-        ]
-    }
 }
 
 impl Origin {
@@ -216,6 +123,7 @@ fn missing(folder: &Path) -> Error {
 mod tests {
     use super::*;
     use crate::random::name_key;
+    use crate::train::watch::OnPlateau;
 
     pub(crate) fn origin() -> Origin {
         Origin {
@@ -266,19 +174,19 @@ mod tests {
 
     #[test]
     fn a_resumed_run_keeps_its_options() {
-        let before = Requests {
+        let requests = Requests {
             steps: Some(100),
             workers: Some(2),
-            checkpoint_minutes: Some(0.5),
-            on_plateau: Some("stop".into()),
+            checkpoint_minutes: Some(0.1.try_into().unwrap()),
+            on_plateau: Some(OnPlateau::Stop),
             ..Requests::default()
         };
         let folder = tempfile::tempdir().unwrap();
-        Origin { requests: before.clone(), ..origin() }.write(folder.path()).unwrap();
-        assert_eq!(Origin::read(folder.path()).unwrap().requests, before);
-        assert_eq!(before.difference(&before), None);
-        let now = Requests { workers: Some(0), threads: Some(4), ..Requests::default() }.or(&before);
-        assert_eq!((now.steps, now.workers, now.checkpoint_minutes), (Some(100), Some(0), Some(0.5)));
-        assert_eq!(before.difference(&now).unwrap(), "--threads not given -> 4, --workers 2 -> 0");
+        Origin { requests: requests.clone(), ..origin() }.write(folder.path()).unwrap();
+        assert_eq!(Origin::read(folder.path()).unwrap().requests, requests);
+        let text = r#"{"format_version": 1, "seed": 7, "micro_batch": null, "checkpoint_minutes": -1}"#;
+        std::fs::write(folder.path().join(Origin::FILE), text).unwrap();
+        let error = Origin::read(folder.path()).unwrap_err();
+        assert!(error.kind == Kind::Model && error.message.contains("checkpoint_minutes=-1"), "{error}");
     }
 }

@@ -78,7 +78,7 @@ impl Report {
 pub enum StopReason {
     /// The schedule is complete.
     Schedule(End),
-    /// The limit of steps was reached ([`super::Config::max_steps`]).
+    /// The limit of steps was reached ([`super::Requests::steps`]).
     StepLimit,
     /// A signal, or [`super::signals::Interrupt::request`].
     Signal(u8),

@@ -209,7 +209,7 @@ mod tests {
     use super::*;
     use crate::train::image_source::ImageSource;
     use crate::train::lock::is_in_use;
-    use crate::train::origin::Requests;
+    use crate::train::requests::Requests;
 
     fn origin() -> Origin {
         Origin {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::remedy::{PIXEL_STD, Remedy};
 use super::schedule::divided;
@@ -47,7 +47,8 @@ const PRECISION: f64 = 0.05;
 const LUCK: f64 = 3.0;
 
 /// What to do when values become non-finite.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnDivergence {
     /// Restore the last checkpoint and continue at a tenth of the learning rate, at most [`MAX_ROLLBACKS`] times.
     #[default]
@@ -56,18 +57,48 @@ pub enum OnDivergence {
     Stop,
 }
 
+impl OnDivergence {
+    /// All actions.
+    pub const ALL: [Self; 2] = [Self::LowerRate, Self::Stop];
+
+    /// The name on the command line and in `run.json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LowerRate => "lower-rate",
+            Self::Stop => "stop",
+        }
+    }
+}
+
 /// What to do when the loss stays at chance level for an epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnPlateau {
     /// Name remedies.
     #[default]
-    Tell,
+    #[serde(alias = "tell")]
+    Advise,
     /// Restart with [`Remedy::He`].
     RestartWithHe,
     /// Restart with [`Remedy::SmallBiases`].
     RestartWithSmallBiases,
     /// Stop.
     Stop,
+}
+
+impl OnPlateau {
+    /// All actions.
+    pub const ALL: [Self; 4] = [Self::Advise, Self::RestartWithHe, Self::RestartWithSmallBiases, Self::Stop];
+
+    /// The name on the command line and in `run.json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Advise => "advise",
+            Self::RestartWithHe => "restart-with-he",
+            Self::RestartWithSmallBiases => "restart-with-small-biases",
+            Self::Stop => "stop",
+        }
+    }
 }
 
 /// Something that does not look right, and a remedy.

@@ -10,6 +10,7 @@ use super::values::{
     StepLimit, at_least_one, learning_rate, minutes, precision, run_folder, setting, step_limit, whole,
 };
 use alexnet::net::Precision;
+use alexnet::train::Minutes;
 use alexnet::train::watch::{OnDivergence, OnPlateau};
 
 /// `alexnet demo`.
@@ -98,7 +99,7 @@ pub(crate) struct TrainArgs {
     pub(crate) accept_changes: bool,
     /// Minutes between checkpoints, in addition to one per epoch [default: 10]
     #[arg(help_heading = "Checkpoints and failures", long, value_name = "MINUTES", value_parser = minutes)]
-    pub(crate) checkpoint_minutes: Option<f64>,
+    pub(crate) checkpoint_minutes: Option<Minutes>,
     /// Steps between checkpoints
     #[arg(help_heading = "Checkpoints and failures", long, value_name = "N", value_parser = at_least_one)]
     pub(crate) checkpoint_steps: Option<u32>,
@@ -157,7 +158,7 @@ pub(crate) enum PlateauAction {
 impl From<PlateauAction> for OnPlateau {
     fn from(action: PlateauAction) -> Self {
         match action {
-            PlateauAction::Advise => Self::Tell,
+            PlateauAction::Advise => Self::Advise,
             PlateauAction::RestartWithHe => Self::RestartWithHe,
             PlateauAction::RestartWithSmallBiases => Self::RestartWithSmallBiases,
             PlateauAction::Stop => Self::Stop,

@@ -8,6 +8,7 @@ use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use crate::inspect::FigureFile;
 use alexnet::net::Precision;
 use alexnet::parallel::cost::link::{Link, parse_bandwidth, parse_latency};
+use alexnet::train::Minutes;
 use alexnet::train::origin::newest;
 
 /// Where a training stops before its schedule ends.
@@ -97,11 +98,9 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
 }
 
 /// Minutes between two checkpoints.
-pub(super) fn minutes(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(minutes) if (0.01..=1e6).contains(&minutes) => Ok(minutes),
-        _ => Err("expected minutes, 0.01 or more".into()),
-    }
+pub(super) fn minutes(text: &str) -> Result<Minutes, String> {
+    let minutes = text.parse::<f64>().ok().and_then(|minutes| Minutes::try_from(minutes).ok());
+    minutes.ok_or_else(|| "expected minutes, a number above 0".into())
 }
 
 /// The weight of a model in an ensemble.

@@ -1,12 +1,10 @@
 //! The arguments of `alexnet train` as the configuration of a training.
 
 use std::path::Path;
-use std::time::Duration;
-
-use clap::ValueEnum;
+use std::sync::Arc;
 
 use super::{edits, job};
-use crate::args::training::{DivergenceAction, PlateauAction, TrainArgs};
+use crate::args::training::TrainArgs;
 use crate::args::values::StepLimit;
 use crate::cluster::Cluster;
 use crate::command_line::command_line;
@@ -20,15 +18,10 @@ use alexnet::error::shell;
 use alexnet::eval::model_path;
 use alexnet::model::Model;
 use alexnet::net::{Change, Edit, Recipe, RecipeUse};
-use alexnet::train::checkpoint_writer::Frequency;
-use alexnet::train::origin::{Origin, Requests, is_run};
+use alexnet::train::origin::{Origin, is_run};
 use alexnet::train::signals::Interrupt;
-use alexnet::train::watch::{OnDivergence, OnPlateau};
-use alexnet::train::{Config, ImageSource, RunFolder};
+use alexnet::train::{Config, ImageSource, Requests, RunFolder};
 use alexnet::{Error, Result};
-
-/// Minutes between two checkpoints by default.
-const CHECKPOINT_MINUTES: f64 = 10.0;
 
 /// Checks the arguments and builds the configuration. The recipe comes first: a mistake in it shows at once, while
 /// listing a large source takes time.
@@ -41,8 +34,8 @@ pub(super) fn of(args: &TrainArgs, cluster: &Cluster, out: &Output) -> Result<Co
         edits::check_unchanged(args, run)?;
     }
     let source = source(args, origin.as_ref())?;
-    let mut requests = requests(args, asked, origin.as_ref().map(|origin| &origin.requests));
-    let job = job::of(&mut requests, cluster)?;
+    let requests = requests(args, asked, origin.as_ref().map(|origin| &origin.requests));
+    job::check(&requests, cluster)?;
     let dataset = match &source {
         ImageSource::Path(source) => Dataset::open(source)?,
         ImageSource::BuiltIn | ImageSource::Memory => embedded::fashion_mnist()?,
@@ -56,25 +49,15 @@ pub(super) fn of(args: &TrainArgs, cluster: &Cluster, out: &Output) -> Result<Co
     if !args.allow_one_class && resumed.is_none() {
         several_classes(&dataset)?;
     }
-    let threads = requests.threads.unwrap_or_else(|| cluster.threads(args.machine.threads()));
-    let minutes = Duration::from_secs_f64(60.0 * requests.checkpoint_minutes.unwrap_or(CHECKPOINT_MINUTES));
-    let on_divergence = action::<DivergenceAction>(requests.on_divergence.as_deref(), "on_divergence")?;
-    let on_plateau = action::<PlateauAction>(requests.on_plateau.as_deref(), "on_plateau")?;
     Ok(Config {
-        job,
+        transport: Arc::clone(cluster.transport()),
         source,
         run: folder(args, resumed),
         init: args.init.clone(),
         command: command_line(),
         seed: args.seed.or(origin.map(|origin| origin.seed)).unwrap_or(0),
-        micro_batch: requests.micro_batch,
-        threads,
-        workers: requests.workers.unwrap_or(threads),
-        max_steps: requests.steps,
-        checkpoints: Frequency { time: Some(minutes), steps: requests.checkpoint_steps },
-        on_divergence: on_divergence.map_or_else(OnDivergence::default, Into::into),
-        on_plateau: on_plateau.map_or_else(OnPlateau::default, Into::into),
         requests,
+        cores: cluster.threads(args.machine.threads()),
         only_forecast: args.forecast,
         interrupt: Interrupt::on_signals(),
         ..Config::new(recipe, dataset)
@@ -117,8 +100,8 @@ fn requests(args: &TrainArgs, asked: job::Asked, before: Option<&Requests>) -> R
         micro_batch: args.micro_batch.map(|n| n as usize),
         checkpoint_minutes: args.checkpoint_minutes,
         checkpoint_steps: args.checkpoint_steps.map(|steps| steps as usize),
-        on_divergence: args.on_divergence.map(name),
-        on_plateau: args.on_plateau.map(name),
+        on_divergence: args.on_divergence.map(Into::into),
+        on_plateau: args.on_plateau.map(Into::into),
         scheme: asked.scheme,
         leaves: asked.leaves,
         exchange_precision: asked.precision,
@@ -126,20 +109,6 @@ fn requests(args: &TrainArgs, asked: job::Asked, before: Option<&Requests>) -> R
     let Some(before) = before else { return now };
     let steps = if args.steps == Some(StepLimit::None) { None } else { before.steps };
     now.or(&Requests { steps, ..before.clone() })
-}
-
-/// The name of an option's value.
-fn name<T: ValueEnum>(value: T) -> String {
-    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
-}
-
-/// The option's value of this name: given now, or recorded in `run.json`.
-fn action<T: ValueEnum>(name: Option<&str>, field: &str) -> Result<Option<T>> {
-    let parse = |name| {
-        T::from_str(name, false)
-            .map_err(|_| Error::model(format!("run.json: unknown value `{name}` of `{field}`")))
-    };
-    name.map(parse).transpose()
 }
 
 fn folder(args: &TrainArgs, resumed: Option<&Path>) -> RunFolder {

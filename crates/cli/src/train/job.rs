@@ -1,12 +1,10 @@
 //! How the processes of a job share a training.
 
-use std::sync::Arc;
-
 use crate::args::job::{JobArgs, ParallelScheme};
 use crate::cluster::{Cluster, INSTALL};
 use crate::command_line::command_line;
-use alexnet::parallel::{ExchangePrecision, FcExchange, Grid, Job, Scheme};
-use alexnet::train::origin::Requests;
+use alexnet::parallel::{ExchangePrecision, FcExchange, Grid, Scheme};
+use alexnet::train::Requests;
 use alexnet::{Error, Result};
 
 /// Processes per group in `--parallel columns`, as in the paper.
@@ -76,11 +74,11 @@ fn start_several() -> String {
     }
 }
 
-/// The job of a training with these options. Completes them by what a run on another number of processes must keep.
+/// Checks the options against the processes that were started.
 ///
 /// # Errors
 /// Returns an error if the number of processes does not fit the scheme.
-pub(super) fn of(requests: &mut Requests, cluster: &Cluster) -> Result<Job> {
+pub(super) fn check(requests: &Requests, cluster: &Cluster) -> Result<()> {
     let scheme = requests.scheme.unwrap_or_default();
     let (rank, size) = (cluster.transport().rank(), cluster.size());
     match scheme {
@@ -90,14 +88,5 @@ pub(super) fn of(requests: &mut Requests, cluster: &Cluster) -> Result<Job> {
         }
         Scheme::Data | Scheme::Columns { .. } | Scheme::Hybrid { .. } => {}
     }
-    let shards = Grid::new(scheme, rank, size)?.shards();
-    if size > 1 {
-        requests.leaves.get_or_insert(shards);
-    }
-    Ok(Job {
-        scheme,
-        leaves: requests.leaves,
-        precision: requests.exchange_precision.unwrap_or_default(),
-        ..Job::new(Arc::clone(cluster.transport()))
-    })
+    Grid::new(scheme, rank, size).map(drop)
 }

@@ -86,14 +86,14 @@ impl Follower<'_> {
     }
 
     fn load(&self, images: &TrainingImages, load: Load) -> Loader {
-        let Config { recipe, seed, workers, .. } = self.config;
+        let Config { recipe, seed, .. } = self.config;
         images.load(&Batches {
             augment: &Augment { color_noise: load.color_noise, ..recipe.augment.clone() },
             seed: *seed,
             epoch: load.epoch,
             size: recipe.optimizer.batch,
             used: load.used,
-            workers: *workers,
+            workers: self.config.workers(),
             share: self.member.shares.share,
         })
     }
@@ -102,7 +102,7 @@ impl Follower<'_> {
         let Some(split) = self.config.dataset.val() else {
             return Err(Error::data("no validation images on this rank"));
         };
-        self.member.evaluate(preprocess, split, views, self.config.workers, &mut |_| Ok(())).map(drop)
+        self.member.evaluate(preprocess, split, views, self.config.workers(), &mut |_| Ok(())).map(drop)
     }
 }
 

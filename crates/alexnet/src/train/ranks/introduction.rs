@@ -28,14 +28,15 @@ pub(super) struct Introduction {
 
 impl Introduction {
     pub(super) fn new(config: &Config, shares: &Shares) -> Self {
+        let job = config.job();
         Self {
             program: program(),
             recipe: config.recipe.to_toml(),
             data: Identity::of(&config.dataset),
             seed: config.seed,
-            scheme: config.job.scheme,
+            scheme: job.scheme,
             leaves: shares.leaves,
-            precision: config.job.precision,
+            precision: job.precision,
         }
     }
 

@@ -225,17 +225,17 @@ impl Drop for JobEngine {
 /// Opens the engine of any rank, and checks that all ranks train the same.
 pub(super) fn join(config: &Config) -> Result<(Network, Member, Team)> {
     let shares = Shares::new(config)?;
-    let team = Team::new(&config.job.transport);
+    let team = Team::new(&config.transport);
     let network = network(config, &team)?;
     let split = NetworkSplit::new(&network, shares.grid)?;
     check_algorithm(config.recipe.optimizer.algorithm, &shares)?;
-    let (job, options) = (&config.job, shares.options(config));
+    let (job, options) = (config.job(), shares.options(config));
     let channels = (&job.transport, &team.traffic);
     let engine = parallel::open(Device::Cpu, &network, shares.grid, channels, &options)?;
     if team.has_others() {
         Introduction::new(config, &shares).compare(&team.world)?;
     }
-    let member = Member::new(engine, split, shares, job, &team)?;
+    let member = Member::new(engine, split, shares, &job, &team)?;
     Ok((network, member, team))
 }
 
@@ -244,7 +244,7 @@ fn network(config: &Config, team: &Team) -> Result<Network> {
     let mut network = Network::new(&config.recipe, config.dataset.classes.len())?;
     // The run folder is the root's, so the root decides.
     let version = match &config.run {
-        RunFolder::Resume { folder, .. } if config.job.transport.rank() == 0 => {
+        RunFolder::Resume { folder, .. } if config.transport.rank() == 0 => {
             Origin::read(folder)?.format_version
         }
         RunFolder::Resume { .. } | RunFolder::New(_) | RunFolder::Over(_) => Origin::FORMAT_VERSION,

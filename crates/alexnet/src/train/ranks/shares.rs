@@ -24,8 +24,8 @@ impl Shares {
     /// # Errors
     /// Returns an error if the batch or the leaves cannot be shared evenly.
     pub(in crate::train) fn new(config: &Config) -> Result<Self> {
-        let Job { transport, scheme, leaves, .. } = &config.job;
-        let grid = Grid::new(*scheme, transport.rank(), transport.size())?;
+        let Job { transport, scheme, leaves, .. } = config.job();
+        let grid = Grid::new(scheme, transport.rank(), transport.size())?;
         let (index, of) = (grid.shard(), grid.shards());
         let leaves = leaves.unwrap_or(of);
         let batch = config.recipe.optimizer.batch;
@@ -59,9 +59,9 @@ impl Shares {
         let batch = config.recipe.optimizer.batch;
         let share = self.share.range(batch).len().next_multiple_of(granule(config.recipe.precision));
         let micro_batch = match self.share {
-            Share::WHOLE => config.micro_batch,
-            _ => Some(config.micro_batch.map_or(share, |own| own.min(share))),
+            Share::WHOLE => config.requests.micro_batch,
+            _ => Some(config.requests.micro_batch.map_or(share, |own| own.min(share))),
         };
-        Options { micro_batch, leaves: self.leaves, ..Options::training(batch, config.threads) }
+        Options { micro_batch, leaves: self.leaves, ..Options::training(batch, config.threads()) }
     }
 }

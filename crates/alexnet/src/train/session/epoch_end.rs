@@ -37,7 +37,7 @@ impl Training<'_> {
         let interrupt = &learner.config.interrupt;
         let mut before = 0;
         let evaluation =
-            learner.engine.evaluate(preprocess, split, views, learner.config.workers, &mut |done| {
+            learner.engine.evaluate(preprocess, split, views, learner.config.workers(), &mut |done| {
                 reporter.advance(done - before, None);
                 before = done;
                 match reporter.wants_stop() {
@@ -116,8 +116,8 @@ impl Training<'_> {
     }
 
     fn on_plateau(&mut self) -> Result<Option<Box<Recipe>>> {
-        let remedy = match self.learner.config.on_plateau {
-            OnPlateau::Tell => return Ok(None),
+        let remedy = match self.learner.config.requests.on_plateau.unwrap_or_default() {
+            OnPlateau::Advise => return Ok(None),
             OnPlateau::RestartWithHe => Remedy::He,
             OnPlateau::RestartWithSmallBiases => Remedy::SmallBiases,
             OnPlateau::Stop => {
@@ -131,8 +131,8 @@ impl Training<'_> {
         let recipe = remedy.apply(&self.learner.config.recipe)?;
         self.reporter
             .info("restarting with the remedy; the files so far move to `earlier-1` in the run folder, or the next number");
-        // One restart: if the loss is flat again, only name remedies.
-        self.learner.config.on_plateau = OnPlateau::Tell;
+        // One restart: if the loss is flat again, also in a run that is resumed, only name remedies.
+        self.learner.config.requests.on_plateau = None;
         Ok(Some(Box::new(recipe)))
     }
 }

@@ -129,7 +129,7 @@ impl Training<'_> {
     }
 
     fn report_step_limit(&mut self) {
-        let Some(limit) = self.learner.config.max_steps else { return };
+        let Some(limit) = self.learner.config.requests.steps else { return };
         let (limit, run) = (grouped(limit), shell(self.reporter.folder()));
         self.reporter.info(&format!(
             "reached the limit of {limit} steps (--steps); to continue: `alexnet train --resume {run} --steps N`, or \

@@ -55,7 +55,7 @@ fn known(learner: &Learner, reporter: &Reporter<'_>) -> Known {
         validation_images: config.dataset.val().map_or(0, Split::len),
         left: usable.saturating_sub(learner.state.epoch.images),
         epochs: learner.schedule().epochs.saturating_sub(learner.state.lr.epochs).max(1),
-        workers: config.workers,
+        workers: config.workers(),
         planned_bytes: learner.engine.memory().total() as u64,
         checkpoint_bytes: 2 * parameters,
         model_bytes: parameters,

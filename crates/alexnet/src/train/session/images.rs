@@ -48,7 +48,7 @@ pub(super) fn statistics(config: &Config, reporter: &mut Reporter<'_>) -> Result
             false => config.interrupt.check(),
         }
     };
-    let statistics = Statistics::measure(train, side, config.threads, &advance);
+    let statistics = Statistics::measure(train, side, config.threads(), &advance);
     reporter.end_phase();
     let statistics = statistics.map_err(|error| match error.kind {
         Kind::Interrupted(_) if !config.only_forecast => {

@@ -112,7 +112,7 @@ impl Learner {
 
     /// The remaining batches of the current epoch, on all ranks.
     pub(super) fn load(&self) -> Result<Loader> {
-        let Config { recipe, seed, workers, .. } = &self.config;
+        let Config { recipe, seed, .. } = &self.config;
         let color_noise = self.state.settings.color_noise.unwrap_or(recipe.augment.color_noise);
         let (epoch, used) = (self.epoch(), self.state.batches);
         self.engine.load_batches(epoch, used, color_noise)?;
@@ -122,7 +122,7 @@ impl Learner {
             epoch,
             size: recipe.optimizer.batch,
             used,
-            workers: *workers,
+            workers: self.config.workers(),
             share: self.engine.share(),
         }))
     }
@@ -180,6 +180,6 @@ impl Learner {
 
     /// Whether the step limit is reached.
     pub(super) fn is_at_step_limit(&self) -> bool {
-        self.config.max_steps.is_some_and(|limit| self.state.step >= limit)
+        self.config.requests.steps.is_some_and(|limit| self.state.step >= limit)
     }
 }

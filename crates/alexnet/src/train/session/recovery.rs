@@ -55,7 +55,7 @@ impl Training<'_> {
     }
 
     fn why_give_up(&self, rollbacks: usize) -> Option<String> {
-        match self.learner.config.on_divergence {
+        match self.learner.config.requests.on_divergence.unwrap_or_default() {
             OnDivergence::Stop => Some(String::new()),
             OnDivergence::LowerRate if rollbacks == MAX_ROLLBACKS => {
                 Some(format!(", after {MAX_ROLLBACKS} rollbacks"))

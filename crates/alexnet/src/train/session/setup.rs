@@ -34,6 +34,10 @@ impl<'a> Training<'a> {
         // Memory is allocated before the first pass over the images, which can take long, and the run folder is created when
         // the recipe has been checked: a corrected command finds it unused.
         let engine = JobEngine::open(&config)?;
+        if config.transport.size() > 1 {
+            // On another number of processes, the default would be another.
+            config.requests.leaves = Some(engine.leaves());
+        }
         config.dataset.train()?;
         check_validation(&config)?;
         let resumed = match &config.run {
@@ -48,14 +52,15 @@ impl<'a> Training<'a> {
         // From here on there is something to resume: signals request a stop.
         config.interrupt.listen()?;
         let mut reporter = Reporter::open(open_folder(&config)?, observers)?;
+        let job = config.job();
         let mut lineage = Lineage {
             recipe: config.recipe.to_toml(),
             data: Identity::of(&config.dataset),
             seed: config.seed,
             init: init.as_ref().map(|init| init.digest.clone()),
             leaves: engine.leaves(),
-            scheme: config.job.scheme,
-            precision: config.job.precision,
+            scheme: job.scheme,
+            precision: job.precision,
         };
         let source = match fresh {
             Some(source) => source,
@@ -103,7 +108,8 @@ impl<'a> Training<'a> {
         engine.prepare(&images)?;
         let resumed_at = is_resumed.then_some(state.step);
         let models = Models::new(reporter.folder(), images.golden()?, resumed_at);
-        let writer = CheckpointWriter::start(&reporter.run.checkpoints(), config.checkpoints, state.step)?;
+        let writer =
+            CheckpointWriter::start(&reporter.run.checkpoints(), config.requests.checkpoints(), state.step)?;
         let edits = Edits::new(Journal::open(reporter.folder())?, &config.recipe);
         config.dataset.set_statistics(statistics);
         let clock = Clock::resume(state.seconds);

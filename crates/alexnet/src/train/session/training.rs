@@ -47,9 +47,7 @@ impl<'a> Training<'a> {
     pub(super) fn into_restart(self, recipe: Recipe) -> Result<(Config, Observers<'a>)> {
         self.learner.engine.restart(&recipe)?;
         let folder = self.reporter.folder().to_path_buf();
-        let mut config = Config { recipe, run: RunFolder::Over(folder), ..self.learner.config };
-        // The remedy is in the recipe now: a resumed run must not restart again.
-        config.requests.on_plateau = None;
+        let config = Config { recipe, run: RunFolder::Over(folder), ..self.learner.config };
         Ok((config, self.reporter.into_observers()))
     }
 }
