@@ -1,22 +1,23 @@
 //! The run folder: everything that a training writes.
 //!
 //! `run.json`, `recipe.toml`, `command.txt`, `log.txt`, `metrics.jsonl`, `events.out.tfevents.*`, `plots/`, `journal.jsonl`,
-//! `edits/`, `checkpoints/`, `statistics.safetensors`, `best.safetensors`, `last.safetensors`; and `lock`, held while a
-//! training uses the folder.
+//! `edits/`, `checkpoints/`, `statistics.safetensors`, `best.safetensors`, `last.safetensors`; `best-000000120.safetensors`, a best
+//! model of steps that were rolled back; and `lock`, held while a training uses the folder.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::lock::{self, cannot_create};
 use super::origin::Origin;
-use super::{journal, tensorboard};
+use super::{journal, shelf, tensorboard};
 use crate::error::shell;
 use crate::files::atomic;
 use crate::model::layout::{self, is_unused};
 use crate::net::Recipe;
 use crate::{Error, Result};
 
-/// What a run leaves, except for event files, whose names vary, and the lock.
+/// What a run leaves, except for [`numbered_files`] and the lock.
 const FILES: [&str; 12] = [
     layout::ORIGIN,
     layout::RECIPE,
@@ -68,8 +69,8 @@ impl Run {
             true => atomic::remove_leftovers(&folder)?,
             false => move_earlier_run(&folder)?,
         }
-        write(&folder.join(layout::RECIPE), &recipe.to_toml())?;
-        write(&folder.join(layout::COMMANDS), &format!("{command}\n"))?;
+        replace(&folder.join(layout::RECIPE), &recipe.to_toml())?;
+        replace(&folder.join(layout::COMMANDS), &format!("{command}\n"))?;
         // Last: a folder that has it can be resumed.
         origin.write(&folder)?;
         Ok(Self { folder, _lock: lock })
@@ -101,11 +102,19 @@ impl Run {
     /// Appends a command line to `command.txt`.
     ///
     /// # Errors
-    /// Returns an error if the file cannot be written.
+    /// Returns an error if the file cannot be written; it is then unchanged.
     pub fn add_command(&self, command: &str) -> Result<()> {
         let path = self.folder.join(layout::COMMANDS);
-        let commands = std::fs::read_to_string(&path).unwrap_or_default();
-        write(&path, &format!("{commands}{command}\n"))
+        let failed = |error| Error::io(&path, "write the file", &error);
+        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
+        let before = file.metadata().map_err(failed)?.len();
+        file.write_all(format!("{command}\n").as_bytes()).and_then(|()| atomic::flush(&file)).map_err(
+            |error| {
+                // The next command must not continue a part of this one.
+                let _ = file.set_len(before);
+                failed(error)
+            },
+        )
     }
 
     /// Removes what this run has written, and the folder if nothing else is in it.
@@ -113,7 +122,7 @@ impl Run {
         let names = FILES
             .map(String::from)
             .into_iter()
-            .chain(event_files(&self.folder))
+            .chain(numbered_files(&self.folder))
             .chain([layout::LOCK.to_owned()]);
         for path in names.map(|name| self.folder.join(name)) {
             let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
@@ -126,8 +135,7 @@ impl Run {
     /// # Errors
     /// Returns an error if the file cannot be written.
     pub fn set_recipe(&self, recipe: &Recipe) -> Result<()> {
-        let text = recipe.to_toml();
-        atomic::replace(&self.folder.join(layout::RECIPE), |out| out.write_all(text.as_bytes()))
+        replace(&self.folder.join(layout::RECIPE), &recipe.to_toml())
     }
 
     /// Creates the first of `runs/NAME-1`, `runs/NAME-2`, ... that does not exist.
@@ -175,9 +183,10 @@ fn not_empty(folder: &Path) -> Error {
     }
 }
 
-/// The names of a folder's event files.
-fn event_files(folder: &Path) -> Vec<String> {
-    let files = tensorboard::files(folder).unwrap_or_default().into_iter();
+/// The names of a run's files that are numbered: event files, and best models that were moved out of the way.
+fn numbered_files(folder: &Path) -> Vec<String> {
+    let moved = shelf::list(folder).into_iter().map(|model| model.path);
+    let files = tensorboard::files(folder).unwrap_or_default().into_iter().chain(moved);
     files.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect()
 }
 
@@ -185,7 +194,7 @@ fn event_files(folder: &Path) -> Vec<String> {
 fn move_earlier_run(folder: &Path) -> Result<()> {
     let exists = |name: &String| folder.join(name).exists();
     let names: Vec<String> =
-        FILES.map(String::from).into_iter().filter(exists).chain(event_files(folder)).collect();
+        FILES.map(String::from).into_iter().filter(exists).chain(numbered_files(folder)).collect();
     if names.is_empty() {
         return Ok(());
     }
@@ -200,8 +209,8 @@ fn move_earlier_run(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).map_err(|error| Error::io(path, "write the file", &error))
+fn replace(path: &Path, text: &str) -> Result<()> {
+    atomic::replace(path, |out| out.write_all(text.as_bytes()))
 }
 
 #[cfg(test)]
@@ -243,6 +252,24 @@ mod tests {
         let error = create(folder.path(), false).unwrap_err().to_string();
         assert!(error.contains("alexnet train --resume"), "{error}");
         assert_eq!(Origin::read(folder.path()).unwrap(), origin());
+    }
+
+    #[test]
+    fn models_of_steps_that_were_rolled_back_belong_to_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        let names = ["best-000000040.safetensors", "best-000000040-2.safetensors"];
+        let put = || names.map(|name| std::fs::write(run.join(name), "a model").unwrap());
+        drop(create(&run, false).unwrap());
+        put();
+        let again = create(&run, true).unwrap();
+        for name in names {
+            assert!(run.join("earlier-1").join(name).exists() && !run.join(name).exists(), "{name}");
+        }
+        put();
+        std::fs::remove_dir_all(run.join("earlier-1")).unwrap();
+        again.remove();
+        assert!(!run.exists());
     }
 
     #[test]
@@ -293,6 +320,17 @@ mod tests {
         std::fs::remove_file(folder.path().join(Origin::FILE)).unwrap();
         std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
         assert!(create(folder.path(), false).is_err(), "it holds an unrelated file");
+    }
+
+    /// A history that is not UTF-8, or that cannot be written to, keeps what it has.
+    #[test]
+    fn commands_are_appended() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = create(folder.path(), false).unwrap();
+        let path = folder.path().join("command.txt");
+        std::fs::write(&path, b"train caf\xe9\n").unwrap();
+        run.add_command("train --resume x").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"train caf\xe9\ntrain --resume x\n");
     }
 
     #[test]

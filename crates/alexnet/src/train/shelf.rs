@@ -81,11 +81,13 @@ impl Shelf {
         Ok(Some(kept))
     }
 
-    /// Removes a file that was moved out of the way at the same step if it is identical: the training has reached it again.
+    /// Removes files that were moved out of the way at the same step if they are identical: the training has reached them
+    /// again.
     fn remove_copy(&self, step: usize, digest: &str) {
-        let moved = self.moved(step);
-        if moved.exists() && Model::digest(&moved).is_ok_and(|other| other == digest) {
-            let _ = std::fs::remove_file(moved);
+        for Numbered { path, .. } in list(&self.run).into_iter().filter(|moved| moved.step == step) {
+            if Model::digest(&path).is_ok_and(|other| other == digest) {
+                let _ = std::fs::remove_file(path);
+            }
         }
     }
 
@@ -104,7 +106,7 @@ impl Shelf {
         let mut moved_to = None;
         if expected.exists() {
             let step = Summary::read(&expected).map_or(0, |summary| summary.steps);
-            let to = self.moved(step);
+            let to = self.moved(step).find(|to| !to.exists()).expect("there are more numbers than files");
             rename(&expected, &to)?;
             moved_to = Some(to);
         }
@@ -120,9 +122,10 @@ impl Shelf {
         Ok(Restored { place, moved_to })
     }
 
-    /// Where the best model of steps that were rolled back is moved.
-    fn moved(&self, step: usize) -> PathBuf {
-        self.run.join(name(step))
+    /// Where the best models of steps that were rolled back are moved, in this order: those of the same step are kept, too.
+    fn moved(&self, step: usize) -> impl Iterator<Item = PathBuf> {
+        let again = (2..).map(move |n: usize| format!("{PREFIX}{step:09}-{n}{SUFFIX}"));
+        std::iter::once(name(step)).chain(again).map(|name| self.run.join(name))
     }
 }
 
@@ -130,8 +133,11 @@ fn rename(from: &Path, to: &Path) -> Result<()> {
     std::fs::rename(from, to).map_err(|error| Error::io(from, "rename the file", &error))
 }
 
+const PREFIX: &str = "best-";
+const SUFFIX: &str = ".safetensors";
+
 fn name(step: usize) -> String {
-    format!("best-{step:09}.safetensors")
+    format!("{PREFIX}{step:09}{SUFFIX}")
 }
 
 /// Removes the best models in a folder of checkpoints that none of these refers to, where `best` is the step of the current
@@ -150,18 +156,21 @@ pub fn prune(folder: &Path, best: Option<usize>) {
     }
 }
 
-/// A best model in a folder of checkpoints.
-struct Kept {
+/// A best model other than `best.safetensors`.
+pub(super) struct Numbered {
     step: usize,
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
-fn list(folder: &Path) -> Vec<Kept> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+/// Those of a folder: of checkpoints, or a run folder, where [`Shelf::restore`] has moved them out of the way.
+pub(super) fn list(folder: &Path) -> Vec<Numbered> {
     let step = |path: &Path| -> Option<usize> {
-        path.file_name()?.to_str()?.strip_prefix("best-")?.strip_suffix(".safetensors")?.parse().ok()
+        let middle = path.file_name()?.to_str()?.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+        let (step, again) = middle.split_once('-').unwrap_or((middle, "1"));
+        again.parse::<usize>().ok().and(step.parse().ok())
     };
-    entries.filter_map(|entry| Some(Kept { step: step(&entry.path())?, path: entry.path() })).collect()
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some(Numbered { step: step(&entry.path())?, path: entry.path() })).collect()
 }
 
 #[cfg(test)]
@@ -201,6 +210,31 @@ mod tests {
         let none = shelf.restore(None).unwrap();
         assert_eq!(none, Restored { place: BestModel::None, moved_to: Some(moved) });
         assert!(!shelf.best().exists());
+    }
+
+    #[test]
+    fn moved_models_of_the_same_step_are_all_kept() {
+        let run = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(run.path());
+        let mut digests = Vec::new();
+        for name in ["best-000000040.safetensors", "best-000000040-2.safetensors"] {
+            let mut model = of_step(40);
+            model.parameters[0].data[0] = digests.len() as f32;
+            digests.push(shelf.save(&model).unwrap());
+            assert_eq!(shelf.restore(None).unwrap().moved_to, Some(run.path().join(name)));
+        }
+        std::fs::write(run.path().join("best-of-all.safetensors"), "").unwrap();
+        let moved = || {
+            let mut moved: Vec<PathBuf> = list(run.path()).into_iter().map(|model| model.path).collect();
+            moved.sort_unstable_by_key(|path| path.as_os_str().len());
+            moved.iter().map(|path| Model::digest(path).unwrap()).collect::<Vec<String>>()
+        };
+        assert_eq!(moved(), digests);
+        // A training that reaches the second one again needs no copy of it.
+        let mut model = of_step(40);
+        model.parameters[0].data[0] = 1.0;
+        shelf.save(&model).unwrap();
+        assert_eq!(moved(), digests[..1]);
     }
 
     #[test]
