@@ -26,7 +26,15 @@ impl Model {
         let path = path.as_ref();
         let bytes = container::bytes(path)?;
         log::debug!("{}: loading a model of {} bytes", path.display(), bytes.len());
-        model(&bytes).map_err(|error| error.context(path.display()))
+        Self::from_bytes(&bytes).map_err(|error| error.context(path.display()))
+    }
+
+    /// Reads a model from the bytes of its file ([`ModelFile::bytes`](super::ModelFile::bytes)).
+    ///
+    /// # Errors
+    /// Returns an error as [`Model::load`] does.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        model(bytes)
     }
 
     /// Returns the digest in a model file, in hexadecimal, after verifying it. For a file of version 1, which contains no
@@ -36,7 +44,15 @@ impl Model {
     /// Returns an error if the file cannot be read, is not a safetensors file, or is damaged.
     pub fn digest(path: &Path) -> Result<String> {
         let bytes = container::bytes(path)?;
-        digest(&bytes).map_err(|error| error.context(path.display()))
+        Self::digest_of(&bytes).map_err(|error| error.context(path.display()))
+    }
+
+    /// [`Model::digest`] of the bytes of a model file.
+    ///
+    /// # Errors
+    /// Returns an error if they are not those of a safetensors file, or are damaged.
+    pub fn digest_of(bytes: &[u8]) -> Result<String> {
+        digest(bytes)
     }
 }
 

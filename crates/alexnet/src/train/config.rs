@@ -33,7 +33,7 @@ pub struct Config {
     /// The threads that this machine has for the training: those of a run without
     /// [`Requests::threads`], which is not recorded, since a run may be resumed on another machine.
     pub cores: usize,
-    /// Stop after the forecast.
+    /// Stop after the forecast, and remove the run folder, which must be a new one.
     pub only_forecast: bool,
     /// Messages between the processes that train together.
     pub transport: Arc<dyn Transport>,

@@ -120,6 +120,13 @@ impl Journal {
         Ok(())
     }
 
+    /// A journal that cannot be written, as on a full disk.
+    #[cfg(test)]
+    pub(super) fn full(run: &Path) -> Self {
+        let journal = Self::open(run).unwrap();
+        Self { file: File::open(&journal.path).unwrap(), ..journal }
+    }
+
     /// Cuts the file after the last complete entry.
     fn truncate(&mut self) -> std::io::Result<()> {
         self.file.set_len(self.bytes)?;

@@ -14,7 +14,10 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn load(path: PathBuf) -> Result<Self> {
-        let model = match ModelFile::load(&path)? {
+        // Read once: a training may replace the file.
+        let bytes = ModelFile::bytes(&path)?;
+        let named = |error: Error| error.context(path.display());
+        let model = match ModelFile::from_bytes(&bytes).map_err(named)? {
             ModelFile::Single(model) => *model,
             ModelFile::Ensemble(ensemble) => {
                 return Err(Error::model(format!(
@@ -25,7 +28,7 @@ impl Source {
                 .help("name the models that it was made from"));
             }
         };
-        let digest = Model::digest(&path)?;
+        let digest = Model::digest_of(&bytes).map_err(named)?;
         Ok(Self { path, model, digest })
     }
 }

@@ -43,9 +43,7 @@ impl Edits {
         learner: &mut Learner,
         reporter: &mut Reporter<'_>,
     ) -> Result<LoadedAhead> {
-        if !self.accept_requests(learner, reporter) {
-            return Ok(LoadedAhead::Valid);
-        }
+        self.accept_requests(learner, reporter);
         let mut loaded = LoadedAhead::Valid;
         while let Some(edit) = self.edits.get(self.applied).filter(|edit| edit.step <= learner.state.step) {
             let change = edit.change.clone();
@@ -58,8 +56,8 @@ impl Edits {
         Ok(loaded)
     }
 
-    /// Writes requested edits into the journal; returns whether that worked.
-    fn accept_requests(&mut self, learner: &Learner, reporter: &mut Reporter<'_>) -> bool {
+    /// Writes requested edits into the journal. One that cannot be written stays requested, and so do those after it.
+    fn accept_requests(&mut self, learner: &Learner, reporter: &mut Reporter<'_>) {
         for path in pending_requests(reporter.folder()) {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let is_known = self.journal.entries().iter().any(|entry| entry.request.as_ref() == Some(&name));
@@ -72,7 +70,7 @@ impl Edits {
                     Ok(EditRequest { change, reason }) => {
                         let entry = entry(change, Author::User, reason, Some(name), learner);
                         if self.add(entry, learner, reporter).is_err() {
-                            return false;
+                            return;
                         }
                     }
                 }
@@ -81,7 +79,6 @@ impl Edits {
                 reporter.warn_once(&Error::io(&path, "remove the file", &error));
             }
         }
-        true
     }
 
     /// Adds an edit of the training itself, which takes effect before the next step.

@@ -8,8 +8,8 @@ use crate::engine::Tensor;
 use crate::error::shell;
 use crate::eval::model_path;
 use crate::format::hex;
-use crate::model::Model;
 use crate::model::layout::CHECKPOINTS;
+use crate::model::{Model, ModelFile};
 use crate::net::{Mean, Network, Orientation, Recipe};
 use crate::train::checkpoint::{self, Checkpoint, Newest, State};
 use crate::train::config::{Config, RunFolder};
@@ -58,8 +58,10 @@ impl InitModel {
         };
         let Some(path) = path else { return Ok(None) };
         let path = model_path(path)?;
-        let bytes = std::fs::read(&path).map_err(|error| Error::io(&path, "read the model", &error))?;
-        Ok(Some(Self { model: Model::load(&path)?, digest: hex(&Sha256::digest(&bytes)) }))
+        // Read once: another training may replace the file.
+        let bytes = ModelFile::bytes(&path)?;
+        let model = Model::from_bytes(&bytes).map_err(|error| error.context(path.display()))?;
+        Ok(Some(Self { model, digest: hex(&Sha256::digest(&bytes)) }))
     }
 }
 
@@ -155,8 +157,9 @@ pub(super) fn find_checkpoint(
         )));
     }
     reporter.info(&format!("resuming with changed settings: {difference}"));
-    reporter.run.set_recipe(&config.recipe)?;
     adapt(&mut checkpoint, config, lineage, reporter)?;
+    // Last: a run that cannot be resumed stays as it is.
+    reporter.run.set_recipe(&config.recipe)?;
     Ok(Some(checkpoint))
 }
 

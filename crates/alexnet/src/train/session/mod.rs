@@ -6,7 +6,7 @@
 //! | `epochs` | the loop of section 5 of the paper: epochs and steps |
 //! | `setup` | from a configuration to the first step, of a new or a resumed training |
 //! | `initial` | initial values: random, from a model, or from a checkpoint |
-//! | `images` | the training images: statistics, batches, samples for the model file |
+//! | `images` | the images: their statistics, and whether any can be used for validation |
 //! | `learner` | the network, its state, and a step |
 //! | `edits` | edits of a running training |
 //! | `checkpoints` | when to write checkpoints, and which to roll back to |
@@ -30,6 +30,8 @@ mod models;
 mod recovery;
 mod reporter;
 mod setup;
+#[cfg(test)]
+mod tests;
 mod training;
 
 use std::time::Instant;

@@ -12,7 +12,6 @@ use super::learner::{Clock, Learner};
 use super::models::Models;
 use super::reporter::Reporter;
 use super::training::Training;
-use crate::Result;
 use crate::data::check;
 use crate::data::{Identity, Preprocess, Split, Statistics};
 use crate::error::Kind;
@@ -27,9 +26,11 @@ use crate::train::ranks::JobEngine;
 use crate::train::run::Run;
 use crate::train::training_images::TrainingImages;
 use crate::train::watch::Watch;
+use crate::{Error, Result};
 
 impl<'a> Training<'a> {
     pub(super) fn set_up(mut config: Config, observers: Observers<'a>) -> Result<Self> {
+        check_forecast(&config)?;
         config.dataset.prepare(&config.recipe.input)?;
         // Memory is allocated before the first pass over the images, which can take long, and the run folder is created when
         // the recipe has been checked: a corrected command finds it unused.
@@ -153,6 +154,18 @@ impl<'a> Training<'a> {
             resumed_at,
             history: &history,
         }));
+    }
+}
+
+/// Refuses a forecast in the folder of a run that is resumed: a forecast removes its folder.
+fn check_forecast(config: &Config) -> Result<()> {
+    match &config.run {
+        RunFolder::Resume { folder, .. } if config.only_forecast => Err(Error::usage(format!(
+            "a forecast removes its run folder, and {} holds a run that is resumed",
+            folder.display()
+        ))
+        .help("forecast in a new run folder: `alexnet train SRC --recipe NAME --forecast`")),
+        RunFolder::Resume { .. } | RunFolder::New(_) | RunFolder::Over(_) => Ok(()),
     }
 }
 
