@@ -42,6 +42,20 @@ pub struct Recipe {
     pub layers: Vec<LayerSpec>,
 }
 
+impl Recipe {
+    /// The name as that of a file or a folder: names are free text, and those of imported networks their authors'.
+    pub fn file_name(&self) -> String {
+        let safe = |c: char| if c.is_control() || r#"/\:*?"<>|"#.contains(c) { '-' } else { c };
+        let name: String = self.name.chars().map(safe).collect();
+        let name = name.trim_start_matches('.').trim();
+        let name = &name[..name.floor_char_boundary(MAX_FILE_NAME)];
+        if name.is_empty() { "recipe".to_owned() } else { name.to_owned() }
+    }
+}
+
+/// Bytes of a [`Recipe::file_name`], to which a number can be added: file systems allow 255 bytes in total.
+const MAX_FILE_NAME: usize = 100;
+
 fn is_f32(precision: &Precision) -> bool {
     *precision == Precision::F32
 }

@@ -12,6 +12,29 @@ fn network(recipe: &Recipe) -> Network {
     Network::new(recipe, recipe.classes).unwrap_or_else(|error| panic!("{}: {error}", recipe.name))
 }
 
+#[test]
+fn names_of_folders_stay_in_their_folder() {
+    let mut recipe = builtin("small");
+    for (name, expected) in [
+        ("small", "small"),
+        ("größe 2.1", "größe 2.1"),
+        ("/tmp/x", "-tmp-x"),
+        ("../x", "-x"),
+        ("my/net", "my-net"),
+        (r"my\net", "my-net"),
+        ("C:net\0\n", "C-net--"),
+        (".hidden", "hidden"),
+        ("..", "recipe"),
+        (" ", "recipe"),
+        ("", "recipe"),
+    ] {
+        recipe.name = name.into();
+        assert_eq!(recipe.file_name(), expected, "{name:?}");
+    }
+    recipe.name = "é".repeat(300);
+    assert_eq!(recipe.file_name(), "é".repeat(50));
+}
+
 /// Returns name, output `[channels, height, width]`, parameters and multiply-adds of layers with weights.
 fn weighted(network: &Network) -> Vec<(&str, [usize; 3], usize, usize)> {
     let has_weights = network.layers.iter().filter(|layer| layer.weights().is_some());

@@ -1,12 +1,9 @@
 //! The training error over the epochs.
 
-use crate::train::metrics::Line;
+use crate::train::metrics::{LOG_EVERY, Line};
 
 /// The training error is averaged over this share of an epoch.
 const WINDOW: f64 = 0.25;
-
-/// Steps between two lines of metrics.
-const LINE_STEPS: usize = 20;
 
 /// The training error over the epochs: the mean over the last quarter of an epoch, measured on the batches that the network
 /// learns from, with dropout and augmentation.
@@ -19,9 +16,9 @@ pub(super) struct ErrorCurve {
 impl ErrorCurve {
     pub(super) fn of(lines: &[Line], epoch_steps: usize) -> Self {
         // A line with a validation covers an epoch, the others the steps since the line before.
-        let is_short = epoch_steps < LINE_STEPS && lines.iter().any(|line| line.validation.is_some());
+        let is_short = epoch_steps < LOG_EVERY && lines.iter().any(|line| line.validation.is_some());
         let lines: Vec<&Line> = lines.iter().filter(|line| line.validation.is_some() == is_short).collect();
-        let window = ((WINDOW * epoch_steps as f64 / LINE_STEPS as f64).round() as usize).max(1);
+        let window = ((WINDOW * epoch_steps as f64 / LOG_EVERY as f64).round() as usize).max(1);
         let mean = |last: usize| {
             let window = &lines[(last + 1).saturating_sub(window)..=last];
             window.iter().map(|line| 1.0 - f64::from(line.top1)).sum::<f64>() / window.len() as f64

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::record::Record;
 use crate::error::{Kind, shell};
 use crate::files::json;
+use crate::model::layout::is_unused;
 use crate::train::lock::lock;
 use crate::{Error, Result};
 
@@ -26,8 +27,8 @@ impl Folder {
     /// it cannot be written to.
     pub(super) fn open(path: &Path, record: &Record) -> Result<Self> {
         let file = path.join(RECORD);
-        let is_empty = || std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
-        if !file.is_file() && !is_empty() && !is_only_locked(path) {
+        // A call before this one may have been stopped after it had locked the folder.
+        if !file.is_file() && !is_unused(path) {
             return Err(Error::usage(format!("{} already holds other files", path.display()))
                 .help("choose another folder with --out"));
         }
@@ -72,11 +73,6 @@ impl Folder {
     pub(super) fn rate(&self, arm: &str, rate: f32) -> PathBuf {
         self.path.join("rates").join(arm).join(rate.to_string())
     }
-}
-
-/// Whether a call before this one was stopped after it had locked the folder.
-fn is_only_locked(path: &Path) -> bool {
-    crate::model::layout::is_unused(path)
 }
 
 /// A folder name that is not used.

@@ -3,17 +3,22 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::Duration;
 
+use crate::Error;
 use crate::error::{Kind, shell};
 use crate::model::layout::LOCK;
-use crate::{Error, Result};
+
+/// How often a lock that is held is tried, and the time between.
+const ATTEMPTS: usize = 10;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Locks the folder for this training, as long as the returned file is open; the system releases it however the program
 /// ends.
 ///
 /// # Errors
 /// Returns an error if another process has locked it; `help` says what to do about the folder, quoted for a shell.
-pub(crate) fn lock(folder: &Path, help: impl FnOnce(&str) -> String) -> Result<File> {
+pub(crate) fn lock(folder: &Path, help: impl FnOnce(&str) -> String) -> crate::Result<File> {
     let path = folder.join(LOCK);
     let mut file = OpenOptions::new()
         .create(true)
@@ -22,7 +27,7 @@ pub(crate) fn lock(folder: &Path, help: impl FnOnce(&str) -> String) -> Result<F
         .write(true)
         .open(&path)
         .map_err(|error| cannot_create(folder, &error))?;
-    match file.try_lock() {
+    match try_lock(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
@@ -44,6 +49,17 @@ pub(crate) fn lock(folder: &Path, help: impl FnOnce(&str) -> String) -> Result<F
     Ok(file)
 }
 
+/// Tries to lock the file, for as long as [`is_in_use`] of another process may hold it.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 1..ATTEMPTS {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            locked => return locked,
+        }
+    }
+    file.try_lock()
+}
+
 /// Whether a training is using the folder.
 pub fn is_in_use(folder: &Path) -> bool {
     let file = File::open(folder.join(LOCK));
@@ -52,4 +68,25 @@ pub fn is_in_use(folder: &Path) -> bool {
 
 pub(super) fn cannot_create(folder: &Path, error: &std::io::Error) -> Error {
     Error::io(folder, "create the run folder", error).help("choose a writable folder with --run DIR")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever asks whether a folder is in use holds its lock for a moment.
+    #[test]
+    fn a_lock_that_is_held_for_a_moment_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let asking = File::create(folder.path().join(LOCK)).unwrap();
+        asking.try_lock_shared().unwrap();
+        let lock = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(PAUSE);
+                drop(asking);
+            });
+            lock(folder.path(), |_| String::new())
+        });
+        lock.unwrap();
+    }
 }

@@ -11,6 +11,9 @@ use crate::engine::Health;
 use crate::files::append::Append;
 use crate::{Error, Result};
 
+/// Steps between two lines, each with layer statistics.
+pub const LOG_EVERY: usize = 20;
+
 /// A line: the steps since the previous line, or a whole epoch if [`Line::validation`] is set. The names are an interface:
 /// `train/loss`, `train/top1`, `val/loss`, `val/top1`, `val/top5`, `lr`, `conv1/dead`, ... All values but `step`, `epoch` and
 /// `seconds` are f32, so that every place that shows them has the same.

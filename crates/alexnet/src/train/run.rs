@@ -58,7 +58,7 @@ impl Run {
     ) -> Result<Self> {
         let folder = match folder {
             Some(folder) => folder.to_path_buf(),
-            None => Self::claim(&recipe.name)?,
+            None => Self::claim(&recipe.file_name())?,
         };
         if !exist_ok && !is_unused(&folder) {
             return Err(not_empty(&folder));
@@ -138,7 +138,8 @@ impl Run {
         replace(&self.folder.join(layout::RECIPE), &recipe.to_toml())
     }
 
-    /// Creates the first of `runs/NAME-1`, `runs/NAME-2`, ... that does not exist.
+    /// Creates the first of `runs/NAME-1`, `runs/NAME-2`, ... that does not exist. The name of a recipe is free text: for its runs,
+    /// use [`Recipe::file_name`].
     ///
     /// # Errors
     /// Returns an error if none can be created.

@@ -63,7 +63,7 @@ fn settings(args: &ReproduceArgs, out: &Output) -> Result<ReproductionSettings> 
     introduce(&dataset)?.iter().for_each(|text| out.note(text));
     several_classes(&dataset)?;
     let threads = args.machine.threads();
-    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("reproduce").join(&recipe.name));
+    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("reproduce").join(recipe.file_name()));
     Ok(ReproductionSettings {
         source: Some(args.source.clone()),
         seeds: args.seeds as usize,

@@ -32,7 +32,7 @@ pub struct MeasuredPass {
     pub layer: String,
     /// The pass.
     pub pass: Pass,
-    /// StepTime.
+    /// How long it takes.
     pub milliseconds: f64,
 }
 

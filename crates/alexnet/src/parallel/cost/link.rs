@@ -80,15 +80,15 @@ impl Link {
     }
 }
 
-/// The median seconds in which two ranks exchange this many values, after some calls to warm up.
+/// The median seconds in which two ranks exchange this many values, after a tenth as many calls, but at least one, to warm up.
 fn median_exchange(pair: &Collective, values: usize, calls: usize) -> Result<f64> {
     let parts = [0..values, values..2 * values];
     let mut memory = vec![0.0; 2 * values];
-    let mut seconds = Vec::with_capacity(calls);
-    for call in 0..calls + calls / 10 {
+    let (warm_up, mut seconds) = (calls.div_ceil(10), Vec::with_capacity(calls));
+    for call in 0..warm_up + calls {
         let begin = Instant::now();
         pair.all_gather(&mut memory, &parts)?;
-        if call >= calls / 10 {
+        if call >= warm_up {
             seconds.push(begin.elapsed().as_secs_f64());
         }
     }
@@ -115,7 +115,10 @@ pub fn parse_bandwidth(text: &str) -> std::result::Result<f64, String> {
     let text = text.trim().trim_end_matches("/s");
     match number(text, &BANDWIDTHS) {
         Some(rate) if (1e3..=1e13).contains(&rate) => Ok(rate),
-        _ => Err("expected a bandwidth above 0, as in 10Gbit (bits per second) or 1.2GB/s (bytes)".into()),
+        _ => Err(
+            "expected a bandwidth from 1kB/s to 10000GB/s, as in 10Gbit (bits per second) or 1.2GB/s (bytes)"
+                .into(),
+        ),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// Bytes of an activation.
 const ACTIVATION: f64 = size_of::<f32>() as f64;
 
-/// Bytes of a command or of a loss as JSON: as good as none, but each is two messages, its length and itself.
+/// Bytes of a command or of a loss as MessagePack: as good as none, but each is two messages, its length and itself.
 const CONTROL: f64 = 64.0;
 
 /// A training step whose gradients are shared.

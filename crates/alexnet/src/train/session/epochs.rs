@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use super::edits::LoadedAhead;
-use super::learner::{FailedStep, LOG_EVERY, Stepped};
+use super::learner::{FailedStep, Stepped};
 use super::training::Training;
 use crate::Result;
 use crate::data::Loader;
 use crate::net::Recipe;
+use crate::train::metrics::LOG_EVERY;
 use crate::train::observer::{Event, Phase, StepDone};
 use crate::train::report::StopReason;
 use crate::train::tally::{StepStats, Tally};

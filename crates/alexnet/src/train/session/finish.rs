@@ -120,7 +120,7 @@ impl Training<'_> {
         Some(Error::new(Kind::Diverged, message).help(help))
     }
 
-    /// The training loss of the last steps: up to [`super::learner::LOG_EVERY`] of them.
+    /// The training loss of the last steps: up to [`LOG_EVERY`](crate::train::metrics::LOG_EVERY) of them.
     fn last_loss(&self) -> Option<f64> {
         match self.learner.state.recent.images {
             0 => self.reporter.history().last().map(|line| f64::from(line.loss)),

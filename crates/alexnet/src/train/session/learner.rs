@@ -9,15 +9,12 @@ use crate::net::{Augment, Recipe, Schedule};
 use crate::train::checkpoint::State;
 use crate::train::config::Config;
 use crate::train::lineage::Lineage;
-use crate::train::metrics::{Line, Validation};
+use crate::train::metrics::{LOG_EVERY, Line, Validation};
 use crate::train::ranks::{JobEngine, Keep};
 use crate::train::schedule::{EpochStep, divided};
 use crate::train::tally::{StepStats, Tally};
 use crate::train::training_images::{Batches, TrainingImages};
 use crate::train::watch::ROLLBACK_DIVISOR;
-
-/// Steps between two lines of metrics, each with layer statistics.
-pub(super) const LOG_EVERY: usize = 20;
 
 /// The network and what it has learned so far.
 pub(super) struct Learner {
