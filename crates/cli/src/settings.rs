@@ -4,9 +4,12 @@ use super::args::training::TrainArgs;
 use super::args::values::StepLimit;
 use super::output::Output;
 use alexnet::data::{Dataset, Split};
+use alexnet::engine;
 use alexnet::format::grouped;
 use alexnet::net::{Change, Recipe, RecipeUse};
+use alexnet::train::Requests;
 use alexnet::{Error, Result};
+use alexnet_kernels::micro_batch::granule;
 
 /// An option that stands for a setting, `--epochs 5` for `--set schedule.epochs=5`.
 pub(crate) struct Shorthand {
@@ -63,6 +66,23 @@ fn note_late_divisions(recipe: &Recipe, out: &Output) {
     }
 }
 
+/// Checks `--micro-batch`, given now or recorded by the run that is resumed.
+pub(crate) fn check_micro_batch(args: &TrainArgs, requests: &Requests, recipe: &Recipe) -> Result<()> {
+    let batch = recipe.optimizer.batch;
+    if let Some(micro_batch) = args.micro_batch.filter(|&n| n as usize >= batch) {
+        let granule = granule(recipe.precision);
+        let help = match granule < batch {
+            true => format!("use a multiple of {granule} below {batch}, or leave the option out"),
+            false => "leave the option out".to_owned(),
+        };
+        return Err(Error::usage(format!(
+            "--micro-batch {micro_batch} has no effect: a batch has {batch} images"
+        ))
+        .help(help));
+    }
+    requests.micro_batch.map_or(Ok(()), |images| engine::check_micro_batch(images, recipe))
+}
+
 /// Checks the options of `alexnet train` that depend on the recipe and the images.
 pub(crate) fn check_training(
     args: &TrainArgs,
@@ -71,19 +91,13 @@ pub(crate) fn check_training(
     dataset: &Dataset,
     out: &Output,
 ) -> Result<()> {
-    let batch = recipe.optimizer.batch;
-    if let Some(micro_batch) = args.micro_batch.filter(|&n| n as usize >= batch) {
-        return Err(Error::usage(format!(
-            "--micro-batch {micro_batch} has no effect: a batch has {batch} images"
-        ))
-        .help(format!("use a multiple of 9 below {batch}, or leave the option out")));
-    }
     check_frozen(args, recipe)?;
     if args.steps == Some(StepLimit::None) && !is_resumed {
         return Err(Error::usage("--steps none has no effect: it removes the step limit of a resumed run")
             .help("leave the option out: without `--steps` all epochs are trained"));
     }
-    let steps = recipe.schedule.epochs * dataset.train().map_or(0, Split::len).div_ceil(batch);
+    let steps =
+        recipe.schedule.epochs * dataset.train().map_or(0, Split::len).div_ceil(recipe.optimizer.batch);
     match args.steps {
         Some(StepLimit::Steps(limit)) if limit > steps => out.note(&format!(
             "--steps {limit} has no effect: training ends after {} epochs, about {} steps",

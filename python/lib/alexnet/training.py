@@ -73,7 +73,7 @@ def train(
     :param steps: Stop after this number of steps.
     :param threads: Compute threads; by default one per CPU. Does not change results.
     :param workers: Loader threads; by default as many. Does not change results.
-    :param micro_batch: Images per pass through the network, a multiple of 9: less memory, the same results.
+    :param micro_batch: Images per pass through the network, a multiple of 9 (with precision bf16: 18): less memory, the same results.
     :param checkpoint_minutes: Minutes between checkpoints, in addition to one per epoch. By default 10.
     :param checkpoint_steps: Steps between checkpoints.
     :param on_divergence: On NaN or infinity, restore a checkpoint with a lower learning rate (the default), or stop.

@@ -38,7 +38,7 @@ pub use health::{Health, NonFinite, OutputStatistics, Place};
 pub use interface::{Engine, LayerGradient, Objective, OnGradient};
 pub use memory::MemoryTable;
 pub use open::{open, open_part, open_quantized, open_stage};
-pub use options::{Device, Mode, Options};
+pub use options::{Device, Mode, Options, check_micro_batch};
 pub(crate) use quantized::after_dropout;
 pub use quantized::{
     FloatWeights, IntegerWeights, QuantizedLayer, QuantizedNetwork, Values, WinogradWeights,

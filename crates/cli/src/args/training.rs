@@ -12,6 +12,7 @@ use super::values::{
 use alexnet::net::Precision;
 use alexnet::train::Minutes;
 use alexnet::train::watch::{OnDivergence, OnPlateau};
+use alexnet_kernels::micro_batch::granule;
 
 /// `alexnet demo`.
 #[derive(Debug, Args)]
@@ -117,8 +118,7 @@ pub(crate) struct TrainArgs {
     /// [default: advise]
     #[arg(help_heading = "Checkpoints and failures", long, value_enum, value_name = "ACTION")]
     pub(crate) on_plateau: Option<PlateauAction>,
-    /// Split each batch into micro-batches of N images, a multiple of 9: less memory, same results, slightly slower
-    #[arg(help_heading = "Performance", long, value_name = "N", value_parser = at_least_one)]
+    #[arg(help_heading = "Performance", long, value_name = "N", value_parser = at_least_one, help = micro_batch_help())]
     pub(crate) micro_batch: Option<u32>,
     /// Number of loader threads; does not change results [default: same as --threads]
     #[arg(help_heading = "Performance", long, value_name = "N", value_parser = whole::<u16>(0..=1024))]
@@ -127,6 +127,14 @@ pub(crate) struct TrainArgs {
     pub(crate) machine: MachineArgs,
     #[command(flatten, next_help_heading = "Several processes")]
     pub(crate) job: JobArgs,
+}
+
+fn micro_batch_help() -> String {
+    format!(
+        "Split each batch into micro-batches of N images, a multiple of {} (with bf16: {}): less memory, same results, slightly slower",
+        granule(Precision::F32),
+        granule(Precision::Bf16)
+    )
 }
 
 /// `--on-divergence`.

@@ -36,6 +36,7 @@ pub(super) fn of(args: &TrainArgs, cluster: &Cluster, out: &Output) -> Result<Co
     let source = source(args, origin.as_ref())?;
     let requests = requests(args, asked, origin.as_ref().map(|origin| &origin.requests));
     job::check(&requests, cluster)?;
+    settings::check_micro_batch(args, &requests, &recipe)?;
     let dataset = match &source {
         ImageSource::Path(source) => Dataset::open(source)?,
         ImageSource::BuiltIn | ImageSource::Memory => embedded::fashion_mnist()?,

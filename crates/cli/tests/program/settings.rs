@@ -27,6 +27,10 @@ fn options_without_effect_are_rejected_or_noted() {
         let (out, err) = run(&[&train[..], &more].concat(), 2);
         assert!(out.is_empty() && err.contains(expected), "{more:?}: {err}");
     }
+    // Before the images are listed, which can take long.
+    let odd = ["--micro-batch", "27", "--precision", "bf16", "--set", "optimizer.batch=64"];
+    let (_, err) = run(&[&["train", "no/images", "--recipe", &recipe][..], &odd].concat(), 2);
+    assert!(err.contains("a micro-batch of 27 images, expected a multiple of 18"), "{err}");
     let find = ["lr-find", &data, "--recipe", &recipe, "--steps", "10", "--set"];
     for (setting, expected) in [
         ("optimizer.rate=1", "lr-find tries learning rates"),

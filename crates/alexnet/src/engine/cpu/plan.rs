@@ -3,7 +3,7 @@
 use super::lower::{self, ForwardStep, Goal, Source};
 use crate::engine::leaves;
 use crate::engine::memory::MemoryTable;
-use crate::engine::options::{Mode, Options};
+use crate::engine::options::{Mode, Options, images_at_once};
 use crate::net::{Layer, Network, Operation};
 use crate::{Error, Result};
 use alexnet_kernels::conv;
@@ -48,7 +48,7 @@ impl Plan {
         }
         leaves::check(leaves)?;
         let granule = network.layers.iter().map(|layer| granule(layer.precision)).max().unwrap_or(GRANULE);
-        let micro_batch = check_micro_batch(options.micro_batch.unwrap_or(batch), batch, granule)?;
+        let micro_batch = images_at_once(options.micro_batch.unwrap_or(batch), batch, granule)?;
         let lower::Forward { slots, inputs, outputs, logits, steps: forward } =
             lower::forward(network, mode, gathered);
         let gradients = match mode {
@@ -152,26 +152,6 @@ impl Plan {
         }
         MemoryTable { lines }
     }
-}
-
-/// Returns `micro_batch`, at most `batch`.
-///
-/// # Errors
-/// Returns an error unless it is a multiple of the granule or the whole batch.
-fn check_micro_batch(micro_batch: usize, batch: usize, granule: usize) -> Result<usize> {
-    if micro_batch >= batch {
-        return Ok(batch);
-    }
-    if micro_batch > 0 && micro_batch.is_multiple_of(granule) {
-        return Ok(micro_batch);
-    }
-    let (below, above) = (micro_batch / granule * granule, micro_batch.next_multiple_of(granule));
-    let valid = [below, above.max(granule).min(batch)];
-    let valid: Vec<String> = valid.iter().filter(|&&n| n > 0).map(usize::to_string).collect();
-    let message = format!(
-        "a micro-batch of {micro_batch} images, expected a multiple of {granule} or the whole batch, {batch}"
-    );
-    Err(Error::usage(message).help(format!("a micro-batch of {}", valid.join(" or "))))
 }
 
 #[cfg(test)]
