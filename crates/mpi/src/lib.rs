@@ -2,13 +2,13 @@
 //! `mpirun` or a scheduler starts.
 //!
 //! ```no_run
-//! use alexnet::parallel::Job;
 //! use alexnet_mpi::Environment;
 //!
 //! # fn main() -> alexnet::Result<()> {
 //! let mpi = Environment::start()?;
-//! let job = Job::new(mpi.transport());
-//! println!("rank {} of {}", job.transport.rank(), job.transport.size());
+//! // For `Config::transport` of a training.
+//! let transport = mpi.transport();
+//! println!("rank {} of {}", transport.rank(), transport.size());
 //! // The end of `mpi` waits for the other ranks.
 //! # Ok(())
 //! # }

@@ -30,8 +30,8 @@ pub struct Config {
     pub command: String,
     /// The seed of all random numbers.
     pub seed: u64,
-    /// The threads that this machine has for the training: those of a run without
-    /// [`Requests::threads`], which is not recorded, since a run may be resumed on another machine.
+    /// The threads that this machine has for the training: their number unless [`Requests::threads`] says otherwise. It is not
+    /// recorded, since a run may be resumed on another machine.
     pub cores: usize,
     /// Stop after the forecast, and remove the run folder, which must be a new one.
     pub only_forecast: bool,
