@@ -25,12 +25,15 @@ fn config(run: &Path) -> Config {
         pixels: (0..n * 6 * 6 * 3).map(|i| (i * 7919 % 251) as u8).collect(),
         labels: (0..n as u32).map(|i| i % 3).collect(),
     };
+    let mut recipe = model().recipe;
+    // Its pixels are as large as they are stored.
+    recipe.optimizer.rate = 1e-6;
     let dataset = Dataset::from_arrays(classes, vec![("train", images(6)), ("val", images(3))]).unwrap();
     Config {
         run: RunFolder::New(Some(run.to_owned())),
         requests: Requests { threads: Some(1), workers: Some(0), ..Requests::default() },
         command: "alexnet train".into(),
-        ..Config::new(model().recipe, dataset)
+        ..Config::new(recipe, dataset)
     }
 }
 
