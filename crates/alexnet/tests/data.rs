@@ -261,6 +261,32 @@ fn idx_files_are_read_and_checked() {
     assert!(open_error(dir.path()).contains("train-labels"));
 }
 
+/// As of EMNIST's letters: labels 1 to 26, and a list with numbers.
+#[test]
+fn idx_labels_count_from_the_first_number_of_the_classes() {
+    let dir = TempDir::new().unwrap();
+    let file = |name: &str| dir.path().join(name);
+    for split in ["train", "t10k"] {
+        write(file(&format!("{split}-images-idx3-ubyte")), idx(3, &[3, 1, 1], &[1, 2, 3])).unwrap();
+    }
+    write(file("train-labels-idx1-ubyte"), idx(1, &[3], &[1, 3, 1])).unwrap();
+    write(file("t10k-labels-idx1-ubyte"), idx(1, &[3], &[1, 2, 1])).unwrap();
+    write(file("classes.txt"), "1 a\n2 b\n3 c\n").unwrap();
+    let set = Dataset::open(dir.path()).unwrap();
+    let labels = |name: &str| {
+        let split = set.split(name).unwrap();
+        (0..split.len()).map(|i| split.label(i)).collect::<Vec<_>>()
+    };
+    assert_eq!(set.classes, ["a", "b", "c"]);
+    assert_eq!((labels("train"), labels("test")), (vec![0, 2, 0], vec![0, 1, 0]));
+
+    // A number before the first.
+    write(file("t10k-labels-idx1-ubyte"), idx(1, &[3], &[1, 0, 1])).unwrap();
+    let error = Dataset::open(dir.path()).unwrap_err();
+    assert!(error.message.contains("class `0` is not one of the 3"), "{error}");
+    assert!(error.help.as_deref().is_some_and(|help| help.contains("`0 cat`, `1 dog`")), "{error:?}");
+}
+
 #[test]
 fn the_embedded_set_is_complete() {
     let set = embedded::fashion_mnist().unwrap();

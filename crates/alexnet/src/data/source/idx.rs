@@ -1,5 +1,6 @@
 //! IDX files: MNIST, Fashion-MNIST and similar sets, gzip-compressed or not.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,7 +51,7 @@ fn find(folder: &Path, split: &str, what: &str) -> Option<PathBuf> {
 }
 
 pub(super) fn open(folder: &Path) -> Result<Dataset> {
-    let (mut splits, mut used, mut notes) = (Vec::new(), vec!["classes.txt".to_owned()], Vec::new());
+    let (mut pairs, mut used, mut notes) = (Vec::new(), vec!["classes.txt".to_owned()], Vec::new());
     let mut unlabeled = None;
     for (files, name) in SPLITS {
         let Some(images) = find(folder, files, "images-idx3") else {
@@ -66,21 +67,23 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
         let read = |path: &Path| {
             unpack(&std::fs::read(path).map_err(|e| cannot(path, &e))?).map_err(|e| cannot(path, &e))
         };
-        let made = split(name, files, read(&images)?, &read(&labels)?);
-        splits.push(made.map_err(|error| error.context(folder.display()))?);
+        let made = pair(files, read(&images)?, &read(&labels)?);
+        pairs.push((name, made.map_err(|error| error.context(folder.display()))?));
         used.extend(
             [images, labels].iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())),
         );
     }
     // A training split without its labels is an error.
-    let has_train = splits.iter().any(|split| split.name == "train");
+    let has_train = pairs.iter().any(|(name, _)| *name == "train");
     if let Some(error) = unlabeled.filter(|_| !has_train) {
         return Err(error);
     }
-    let (classes, said) = class_names(folder, &splits)?;
-    notes.extend(said);
+    let classes = Classes::of(folder, pairs.iter().map(|(_, pair)| pair))?;
+    notes.extend(classes.notes);
+    let splits =
+        pairs.into_iter().map(|(name, pair)| pair.split(name, |number| classes.labels[&number])).collect();
     notes.extend(not_used(folder, &[], |name| used.iter().any(|file| file == name) || is_copy(name, &used)));
-    Ok(Dataset { classes, splits, origin: folder.display().to_string(), notes })
+    Ok(Dataset { classes: classes.names, splits, origin: folder.display().to_string(), notes })
 }
 
 /// Returns whether a file is the compressed or the unpacked form of one that was read.
@@ -98,7 +101,7 @@ pub(crate) fn from_bytes(
 ) -> Result<Dataset> {
     let make = |name: &str, [images, labels]: [&[u8]; 2]| {
         let read = |bytes: &[u8]| unpack(bytes).map_err(|error| Error::data(format!("{origin}: {error}")));
-        split(name, name, read(images)?, &read(labels)?)
+        Ok::<_, Error>(pair(name, read(images)?, &read(labels)?)?.split(name, u32::from))
     };
     Ok(Dataset {
         classes: classes.iter().map(|&name| name.to_owned()).collect(),
@@ -124,7 +127,17 @@ fn unpack(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(unpacked)
 }
 
-fn split(name: &str, files: &str, images: Vec<u8>, labels: &[u8]) -> Result<Split> {
+/// The images and the class numbers of a split.
+struct Pair {
+    /// The start of the file names.
+    files: String,
+    images: RawImages,
+    /// The class number of each image.
+    numbers: Vec<u8>,
+}
+
+/// Parses the files of images and labels of a split.
+fn pair(files: &str, images: Vec<u8>, labels: &[u8]) -> Result<Pair> {
     let [count, height, width] = header::<3>(&images, 3).map_err(|e| e.context(format!("{files} images")))?;
     let [label_count] = header::<1>(labels, 1).map_err(|e| e.context(format!("{files} labels")))?;
     if count != label_count {
@@ -135,16 +148,22 @@ fn split(name: &str, files: &str, images: Vec<u8>, labels: &[u8]) -> Result<Spli
             "{count} {files} images of {width} x {height} pixels: expected at least one pixel"
         )));
     }
-    let labels = &labels[8..];
-    let item = |i: usize| Item {
-        file: format!("{files}:{i}"),
-        label: u32::from(labels[i]),
-        location: Location::Raw(i as u32),
-    };
-    let items: Vec<Item> = (0..count).map(item).collect();
     let pixels = images[16..].to_vec();
     let images = RawImages { width, height, order: PixelOrder::Gray, prefix: 0, bytes: pixels };
-    Ok(Split::new(name, items, Arc::new(Store::Raw(images))))
+    Ok(Pair { files: files.to_owned(), images, numbers: labels[8..].to_vec() })
+}
+
+impl Pair {
+    /// The split; `label` is the label of a class number.
+    fn split(self, name: &str, label: impl Fn(u8) -> u32) -> Split {
+        let item = |(i, &number): (usize, &u8)| Item {
+            file: format!("{}:{i}", self.files),
+            label: label(number),
+            location: Location::Raw(i as u32),
+        };
+        let items: Vec<Item> = self.numbers.iter().enumerate().map(item).collect();
+        Split::new(name, items, Arc::new(Store::Raw(self.images)))
+    }
 }
 
 /// Parses the header of an array of unsigned bytes with `N` dimensions and checks it against the file size.
@@ -170,17 +189,39 @@ fn header<const N: usize>(bytes: &[u8], dimensions: u8) -> Result<[usize; N]> {
     Ok(extents)
 }
 
-/// Returns `classes.txt`, one name per line; otherwise the Fashion-MNIST names, if the folder is named like it; otherwise numbers.
-/// Also returns notes about the list.
-fn class_names(folder: &Path, splits: &[Split]) -> Result<(Vec<String>, Vec<String>)> {
-    let most =
-        splits.iter().flat_map(|split| (0..split.len()).map(|i| split.label(i) as usize)).max().unwrap_or(0);
-    let list = ClassList::of(folder)?;
-    if list.is_none() && is_fashion(folder) && most < FASHION_CLASSES.len() {
-        return Ok((FASHION_CLASSES.map(str::to_owned).to_vec(), Vec::new()));
+/// The classes of a folder.
+struct Classes {
+    names: Vec<String>,
+    /// The label of each class number in use.
+    labels: BTreeMap<u8, u32>,
+    /// Notes about the list of names.
+    notes: Vec<String>,
+}
+
+impl Classes {
+    /// The names in `classes.txt`, one per line; otherwise the Fashion-MNIST names, if the folder is named like it; otherwise numbers.
+    ///
+    /// # Errors
+    /// Returns an error if `classes.txt` has no line for a class number.
+    fn of<'a>(folder: &Path, pairs: impl Iterator<Item = &'a Pair>) -> Result<Self> {
+        let numbers: BTreeSet<u8> = pairs.flat_map(|pair| pair.numbers.iter().copied()).collect();
+        let list = ClassList::of(folder)?;
+        let most = numbers.last().map_or(0, |&most| usize::from(most));
+        if list.is_none() && is_fashion(folder) && most < FASHION_CLASSES.len() {
+            let labels = numbers.iter().map(|&number| (number, u32::from(number))).collect();
+            return Ok(Self {
+                names: FASHION_CLASSES.map(str::to_owned).to_vec(),
+                labels,
+                notes: Vec::new(),
+            });
+        }
+        let words: Vec<String> = numbers.iter().map(u8::to_string).collect();
+        // All are there: the list was checked with these words.
+        let found = Labels::of(folder, &words.iter().map(String::as_str).collect())?;
+        let label = |(&number, word): (&u8, &String)| Some((number, found.label(word)?));
+        let labels = numbers.iter().zip(&words).filter_map(label).collect();
+        Ok(Self { names: found.names, labels, notes: list.map_or(Vec::new(), |list| list.notes) })
     }
-    let labels = Labels::of(folder, &[most.to_string().as_str()].into())?;
-    Ok((labels.names, list.map_or(Vec::new(), |list| list.notes)))
 }
 
 fn is_fashion(folder: &Path) -> bool {

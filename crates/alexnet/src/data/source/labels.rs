@@ -58,11 +58,14 @@ impl Labels {
         match used.iter().find(|class| labels.label(class).is_none()) {
             None => Ok(labels),
             Some(class) => {
-                let help = match labels.by_number && labels.first == 0 && least == 1 {
-                    true => {
+                let help = match (labels.by_number, labels.first, least) {
+                    (true, 0, 1) => {
                         "numbers are counted from 0; to count from 1, number the lines of classes.txt: `1 cat`, `2 dog`"
                     }
-                    false => "list one class name per line, in the order of their numbers",
+                    (true, 1, 0) => {
+                        "the lines of classes.txt are numbered from 1, the classes from 0: number the lines from 0: `0 cat`, `1 dog`"
+                    }
+                    _ => "list one class name per line, in the order of their numbers",
                 };
                 Err(Error::data(format!(
                     "{}: class `{class}` is not one of the {} in {FILE}",

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// Folders that are neither splits nor classes when they are next to `train/`.
 const BESIDE: [&str; 40] = [
     "unlabeled",
-    "unlabeled",
+    "unlabelled",
     "unlabeled_data",
     "unsup",
     "unsupervised",
@@ -294,5 +294,21 @@ pub(super) fn cut(listing: Listing, below: &str) -> Listing {
         folders: listing.folders.iter().filter_map(|path| cut(path)).collect(),
         outside: outside.into_iter().map(|file| file.path).collect(),
         ..listing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names of other people's folders, in every spelling that occurs.
+    #[test]
+    fn tables_list_each_name_once() {
+        for table in [&BESIDE[..], &WRAPPERS] {
+            let names: BTreeSet<&str> = table.iter().copied().collect();
+            assert_eq!(names.len(), table.len(), "{table:?}");
+            assert!(names.iter().all(|name| *name == name.to_lowercase()), "{table:?}");
+        }
+        assert!(["Unlabeled", "Unlabelled"].into_iter().all(is_beside));
     }
 }

@@ -21,7 +21,7 @@ const OTHERS: [&str; 12] = [
     "classes",
     "readme",
     "license",
-    "license",
+    "licence",
     "copying",
     "requirements",
     "synset_words",
@@ -253,4 +253,18 @@ pub(super) fn numbers_of<'a>(
     let different: BTreeSet<&str> = folders.values().copied().collect();
     (different.len() == folders.len())
         .then(|| folders.into_iter().map(|(number, folder)| (number.to_owned(), folder.to_owned())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_list_each_name_once() {
+        for table in [&ENDINGS[..], &OTHERS] {
+            let names: BTreeSet<&str> = table.iter().copied().collect();
+            assert_eq!(names.len(), table.len(), "{table:?}");
+        }
+        assert!(["LICENSE.txt", "docs/licence.txt"].iter().all(|path| !may_be_list(path)));
+    }
 }
