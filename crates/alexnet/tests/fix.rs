@@ -294,7 +294,9 @@ fn an_interrupted_plan_is_undone_or_repeated() {
             let last: serde_json::Value = serde_json::from_str(last).unwrap();
             put(&out, last["made"]["file"].as_str().unwrap(), b"half");
         }
-        std::fs::write(out.join(".fixed.json"), record + "{\"made\":{\"fi").unwrap();
+        // The line ends inside `é`.
+        let cut: &[u8] = b"{\"made\":{\"file\":\"caf\xc3";
+        std::fs::write(out.join(".fixed.json"), [record.as_bytes(), cut].concat()).unwrap();
         match most % 2 {
             0 => assert_eq!(plan.undo(Some(&out)).unwrap().left, []),
             _ => drop(plan.copy_to(&out, &|_, _| ()).unwrap()),
@@ -307,6 +309,33 @@ fn an_interrupted_plan_is_undone_or_repeated() {
         }
     }
     assert_eq!(everything(&root), before);
+}
+
+/// Files that cannot be flushed to the disk are not recorded as complete.
+#[test]
+fn a_copy_is_complete_when_its_files_are_on_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, out) = (dir.path().join("set"), dir.path().join("out"));
+    set(&root);
+    let plan = plan(&root, &[("cat/wrong.jpg", Action::Mend)]);
+    let lost = out.join("cat/wrong.png");
+    let error = plan.copy_to(&out, &|_, _| drop(std::fs::remove_file(&lost))).unwrap_err();
+    assert!(error.message.contains("wrong.png"), "{error}");
+    // As after an interruption, the plan can be applied again.
+    assert_eq!(plan.copy_to(&out, &|_, _| ()).unwrap().mended, 1);
+    assert!(lost.is_file());
+}
+
+#[test]
+fn an_image_has_one_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, out) = (dir.path().join("set"), dir.path().join("out"));
+    set(&root);
+    let plan = plan(&root, &[("cat/0.jpg", Action::Mend), ("cat/0.jpg", Action::LeaveOut)]);
+    for error in [plan.copy_to(&out, &|_, _| ()).unwrap_err(), plan.apply_in_place(&|_, _| ()).unwrap_err()] {
+        assert!(error.message.contains("two steps for cat/0.jpg: `mend` and `leave-out`"), "{error}");
+    }
+    assert!(!out.exists() && root.join("cat/0.jpg").exists());
 }
 
 /// Records of version 0.1.0 are undone as well, including relative links.

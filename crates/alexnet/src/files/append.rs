@@ -48,6 +48,20 @@ impl Append<File> {
     }
 }
 
+/// The complete lines of a file of records. What follows the last line break is being written, or was when the program was
+/// killed; it may end in the middle of a character.
+///
+/// # Errors
+/// Returns an error if a complete line is not UTF-8.
+pub(crate) fn complete_lines(mut bytes: Vec<u8>) -> io::Result<String> {
+    bytes.truncate(bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
+    })
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -73,6 +87,17 @@ pub(crate) mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn an_incomplete_line_may_end_inside_a_character() {
+        let bytes = "é\nü\n".as_bytes();
+        for (cut, whole) in [(0, ""), (1, ""), (2, ""), (3, "é\n"), (4, "é\n"), (5, "é\n"), (6, "é\nü\n")]
+        {
+            assert_eq!(complete_lines(bytes[..cut].to_vec()).unwrap(), whole, "cut at {cut}");
+        }
+        let error = complete_lines(b"a\n\xc3\n".to_vec()).unwrap_err();
+        assert_eq!(error.to_string(), "line 2 is not UTF-8");
     }
 
     #[test]

@@ -201,9 +201,18 @@ pub(crate) fn flush(file: &File) -> io::Result<()> {
     }
 }
 
-/// Flushes a folder to the disk, which makes a rename in it durable.
+/// Flushes a file to the disk by its path, as [`flush`].
+pub(crate) fn flush_path(path: &Path) -> io::Result<()> {
+    // Windows flushes only files that are open for writing.
+    match OpenOptions::new().read(true).write(cfg!(windows)).open(path) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+        opened => flush(&opened?),
+    }
+}
+
+/// Flushes a folder to the disk, which makes new files and renames in it durable.
 #[cfg(unix)]
-fn flush_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn flush_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder) {
         // A folder can be writable without being readable.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
@@ -213,7 +222,7 @@ fn flush_folder(folder: &Path) -> io::Result<()> {
 
 /// Folders cannot be opened on this system.
 #[cfg(not(unix))]
-fn flush_folder(_: &Path) -> io::Result<()> {
+pub(crate) fn flush_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::append::complete_lines;
 use crate::files::{atomic, json};
 use crate::net::{Change, Edit, Recipe};
 use crate::{Error, Result};
@@ -79,9 +80,8 @@ impl Journal {
         let failed = |error: std::io::Error| Error::io(&path, "open the journal", &error);
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
         let file = file.map_err(failed)?;
-        let text = std::fs::read_to_string(&path).map_err(failed)?;
-        let text = complete_lines(&text);
-        let entries = parse(text).map_err(|error| error.context(path.display()))?;
+        let text = std::fs::read(&path).and_then(complete_lines).map_err(failed)?;
+        let entries = parse(&text).map_err(|error| error.context(path.display()))?;
         let mut journal = Self { path, file, bytes: text.len() as u64, entries };
         journal.truncate().map_err(|error| Error::io(&journal.path, "open the journal", &error))?;
         Ok(journal)
@@ -96,8 +96,9 @@ impl Journal {
         if !path.exists() {
             return Ok(Vec::new());
         }
-        let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read the journal", &e))?;
-        parse(complete_lines(&text)).map_err(|error| error.context(path.display()))
+        let text = std::fs::read(&path).and_then(complete_lines);
+        let text = text.map_err(|error| Error::io(&path, "read the journal", &error))?;
+        parse(&text).map_err(|error| error.context(path.display()))
     }
 
     /// Appends an entry; it is on disk when this returns.
@@ -153,11 +154,6 @@ impl Journal {
         edits.sort_by_key(|edit| edit.step);
         edits
     }
-}
-
-/// Drops an incomplete last line: it is being written, or the program was killed.
-fn complete_lines(text: &str) -> &str {
-    &text[..text.rfind('\n').map_or(0, |end| end + 1)]
 }
 
 fn parse(text: &str) -> Result<Vec<Entry>> {
@@ -224,7 +220,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(folder.path()).unwrap();
         journal.append(entry(5, Change::Rate(0.1), Author::User)).unwrap();
-        journal.append(entry(9, Change::Freeze("conv1".into()), Author::User)).unwrap();
+        // A cut inside `é` is among those below.
+        journal.append(entry(9, Change::Freeze("convolué".into()), Author::User)).unwrap();
         let path = folder.path().join(FILE);
         let whole = std::fs::read(&path).unwrap();
         let first = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Health;
-use crate::files::append::Append;
+use crate::files::append::{Append, complete_lines};
 use crate::{Error, Result};
 
 /// Steps between two lines, each with layer statistics.
@@ -189,7 +189,8 @@ impl MetricsFile {
 /// # Errors
 /// Returns an error if the file cannot be read.
 pub fn read(path: &Path) -> Result<Vec<Line>> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the file", &e))?;
+    let text = std::fs::read(path).and_then(complete_lines);
+    let text = text.map_err(|e| Error::io(path, "read the file", &e))?;
     Ok(text.lines().filter_map(parse_line).collect())
 }
 

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use super::mend::{ending_kept, mend};
 use super::plan::{Action, FixCounts, FixStep};
 use super::record::{FileContents, FixRecord, RecordEntry};
 use crate::data::encode;
 use crate::data::source::{Split, Stored};
+use crate::files::atomic;
 use crate::{Error, Result};
 
 /// A folder that is being filled.
@@ -17,6 +20,10 @@ pub(super) struct CopyWriter<'a> {
     record: FixRecord,
     /// Names in use, relative to the folder.
     taken: BTreeSet<String>,
+    /// Files with new bytes, which are not on the disk yet.
+    written: Vec<PathBuf>,
+    /// The folders of the files.
+    folders: BTreeSet<PathBuf>,
     done: FixCounts,
 }
 
@@ -24,12 +31,36 @@ impl<'a> CopyWriter<'a> {
     /// Starts filling an empty folder.
     pub(super) fn begin(source: &'a Path, out: &'a Path) -> Result<Self> {
         let record = FixRecord::begin(out)?;
-        Ok(Self { source, out, record, taken: BTreeSet::new(), done: FixCounts::default() })
+        Ok(Self {
+            source,
+            out,
+            record,
+            taken: BTreeSet::new(),
+            written: Vec::new(),
+            folders: BTreeSet::new(),
+            done: FixCounts::default(),
+        })
     }
 
-    /// Records that everything is done.
+    /// Records that everything is done, once everything is on the disk: after a power failure, a complete record must not stand
+    /// beside incomplete files.
+    ///
+    /// # Errors
+    /// Returns an error if a file, a folder or the record cannot be flushed to the disk.
     pub(super) fn finish(mut self) -> Result<FixCounts> {
+        // In parallel: a file system writes the files of many calls at once.
+        self.written.par_iter().try_for_each(|path| {
+            atomic::flush_path(path).map_err(|error| Error::io(path, "flush the file to the disk", &error))
+        })?;
+        for folder in self.folders.iter().flat_map(|folder| folder.ancestors()).collect::<BTreeSet<_>>() {
+            if folder.starts_with(self.out) {
+                atomic::flush_folder(folder)
+                    .map_err(|error| Error::io(folder, "flush the folder to the disk", &error))?;
+            }
+        }
+        self.record.flush()?;
         self.record.add(&RecordEntry::Complete)?;
+        self.record.flush()?;
         Ok(self.done)
     }
 
@@ -93,6 +124,9 @@ impl<'a> CopyWriter<'a> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)
                 .map_err(|error| Error::io(folder, "create the folder", &error))?;
+            if !self.folders.contains(folder) {
+                self.folders.insert(folder.to_owned());
+            }
         }
         let holds = match content {
             Content::Bytes(bytes) => FileContents::of(bytes),
@@ -107,10 +141,15 @@ impl<'a> CopyWriter<'a> {
             Content::Original(original) => {
                 // If the image is a symbolic link, link to its target: a relative link would not work elsewhere.
                 let linked = original.canonicalize().and_then(|original| std::fs::hard_link(original, &path));
-                linked.or_else(|_| std::fs::copy(original, &path).map(drop))
+                if linked.is_ok() {
+                    return Ok(());
+                }
+                std::fs::copy(original, &path).map(drop)
             }
         };
-        made.map_err(|error| Error::io(&path, "write the file", &error))
+        made.map_err(|error| Error::io(&path, "write the file", &error))?;
+        self.written.push(path);
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! A plan: what to do about the problems of a source.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,16 @@ pub enum Action {
     Mend,
     /// Leave the image out.
     LeaveOut,
+}
+
+/// The name in plans.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mend => "mend",
+            Self::LeaveOut => "leave-out",
+        })
+    }
 }
 
 /// The number of images by what was done.
@@ -146,10 +157,19 @@ impl FixPlan {
         json::write(path, self)
     }
 
-    /// Returns the steps by image. Every image must exist.
+    /// Returns the steps by image.
+    ///
+    /// # Errors
+    /// Returns an error if an image has two steps, or is not in the data set.
     pub(super) fn by_file(&self, dataset: &Dataset) -> Result<HashMap<&str, &FixStep>> {
-        let steps: HashMap<&str, &FixStep> =
-            self.steps.iter().map(|step| (step.file.as_str(), step)).collect();
+        let mut steps: HashMap<&str, &FixStep> = HashMap::new();
+        for step in &self.steps {
+            if let Some(before) = steps.insert(&step.file, step) {
+                let (file, one, two) = (&step.file, before.action, step.action);
+                return Err(Error::data(format!("the plan has two steps for {file}: `{one}` and `{two}`"))
+                    .help("delete one of them from the plan"));
+            }
+        }
         let mut lost: BTreeSet<&str> = steps.keys().copied().collect();
         for split in &dataset.splits {
             for index in 0..split.len() {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::data::own_files::FIX_RECORD;
-use crate::files::append::Append;
+use crate::files::append::{Append, complete_lines};
 use crate::format::hex;
 use crate::{Error, Result};
 
@@ -123,8 +123,9 @@ struct Earlier {
 }
 
 fn read(path: &Path) -> Result<Vec<RecordEntry>> {
-    let text = fs::read_to_string(path).map_err(|error| Error::io(path, "read the record", &error))?;
-    if let Ok(Earlier { made, set_aside }) = serde_json::from_str(&text) {
+    let failed = |error| Error::io(path, "read the record", &error);
+    let bytes = fs::read(path).map_err(failed)?;
+    if let Ok(Earlier { made, set_aside }) = serde_json::from_slice(&bytes) {
         let made = made.into_iter().map(|file| RecordEntry::Made { file, holds: FileContents::Unknown });
         return Ok(made
             .chain(set_aside.into_iter().map(RecordEntry::SetAside))
@@ -132,13 +133,13 @@ fn read(path: &Path) -> Result<Vec<RecordEntry>> {
             .collect());
     }
     // After a crash the last line may be incomplete: its change was not made.
-    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    let whole = complete_lines(bytes).map_err(failed)?;
     let entry = |(number, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|error| {
             Error::data(format!("{}:{}: not a record of `data fix`: {error}", path.display(), number + 1))
         })
     };
-    whole.enumerate().map(entry).collect()
+    whole.lines().enumerate().map(entry).collect()
 }
 
 fn is_inside(path: &str) -> bool {
