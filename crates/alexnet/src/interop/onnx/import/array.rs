@@ -70,6 +70,20 @@ impl SizeArray {
     }
 }
 
+/// The most that the dimensions of an empty array multiply to, apart from those that are 0.
+const MOST_WITHOUT_NUMBERS: usize = 4096;
+
+/// The number of elements of an array. `None` if it is too large, also for an empty array with dimensions that no list of its
+/// positions would fit.
+pub(super) fn count(shape: &[usize]) -> Option<usize> {
+    let mut sizes = shape.iter().filter(|&&size| size != 0);
+    let count = sizes.try_fold(1_usize, |count, &size| count.checked_mul(size))?;
+    match shape.contains(&0) {
+        true => (count <= MOST_WITHOUT_NUMBERS).then_some(0),
+        false => Some(count),
+    }
+}
+
 /// `result[i_order[0], i_order[1], ...] = values[i_0, i_1, ...]`, both row-major. `order` is a permutation of the axes.
 pub(super) fn transpose<T: Copy>(shape: &[usize], values: &[T], order: &[usize]) -> (Vec<usize>, Vec<T>) {
     let mut strides = vec![1; shape.len()];
@@ -97,6 +111,14 @@ pub(super) fn is_permutation(order: &[usize], rank: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_are_bounded() {
+        assert_eq!([&[][..], &[3, 4], &[0], &[2, 0, 3]].map(count), [Some(1), Some(12), Some(0), Some(0)]);
+        for shape in [[usize::MAX, 2, 1], [0, 1 << 40, 1 << 40], [1 << 60, 1, 0]] {
+            assert_eq!(count(&shape), None, "{shape:?}");
+        }
+    }
 
     #[test]
     fn axes_are_exchanged() {

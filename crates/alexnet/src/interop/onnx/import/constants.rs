@@ -1,6 +1,6 @@
 //! Operators on constants: sizes, and weights in another arrangement.
 
-use super::array::{FloatArray, Size, SizeArray, is_permutation};
+use super::array::{self, FloatArray, Size, SizeArray, is_permutation};
 use super::integers;
 use super::operator::{Arithmetic, ConstantValue, Operator, SliceAttributes, is_float};
 use super::problem::Supported;
@@ -120,6 +120,8 @@ fn sizes<'a>(
         }
         _ => return Ok(None),
     };
+    // A node of a few bytes may stand for thousands of sizes, which are four floats each.
+    state.tensors.spend(4 * result.data.len())?;
     Ok(Some(Value::Sizes(result)))
 }
 
@@ -161,7 +163,7 @@ fn floats<'a>(
             let shape: Vec<i64> = to.iter().map(|&size| if size == -1 { inferred } else { size }).collect();
             let sizes: Option<Vec<usize>> = shape.iter().map(|&size| usize::try_from(size).ok()).collect();
             match sizes {
-                Some(sizes) if product(&shape) == Some(count) => reshaped(sizes, array),
+                Some(sizes) if array::count(&sizes) == Some(array.data.len()) => reshaped(sizes, array),
                 _ => return Err(format!("a shape of {to:?} for {count} numbers")),
             }
         }
@@ -177,6 +179,17 @@ fn floats<'a>(
         _ => return Ok(None),
     };
     Ok(Some(Value::Floats(array)))
+}
+
+/// The number of channels that `scales` are for, and how many numbers of each are next to each other: one scale is for all numbers,
+/// several are for the channels along an axis.
+fn scaled_parts(scales: usize, axis: i64, shape: &[usize]) -> Option<(usize, usize)> {
+    if scales == 1 {
+        return Some((1, shape.iter().product()));
+    }
+    let from_start = if axis < 0 { axis.saturating_add(shape.len() as i64) } else { axis };
+    let (&channels, inner) = shape.get(usize::try_from(from_start).ok()?..)?.split_first()?;
+    (scales == channels && channels > 0).then(|| (channels, inner.iter().product()))
 }
 
 /// 8-bit weights, or biases in units of sums, as floats: `(q - zero) * scale`, with one scale or one for each channel.
@@ -196,15 +209,9 @@ fn dequantized<'a>(
         None | Some(Value::Absent) => None,
         Some(zeros) => Some(integers(zeros)?),
     };
-    let rank = array.shape.len() as i64;
-    let axis = usize::try_from(if axis < 0 { axis + rank } else { axis }).unwrap_or(usize::MAX);
-    let channels = if scale.data.len() == 1 { 1 } else { array.shape.get(axis).copied().unwrap_or(0) };
-    let fits = |length: usize| length == channels || length == 1;
-    if scale.data.len() != channels || !zeros.as_ref().is_none_or(|zeros| fits(zeros.data.len())) {
-        return Err(format!("scales of shape {:?} for axis {axis} of {:?}", scale.shape, array.shape));
-    }
-    let inner: usize =
-        if channels == 1 { array.data.len() } else { array.shape[axis + 1..].iter().product() };
+    let (channels, inner) = scaled_parts(scale.data.len(), axis, &array.shape)
+        .filter(|&(channels, _)| zeros.as_ref().is_none_or(|zeros| [1, channels].contains(&zeros.data.len())))
+        .ok_or_else(|| format!("scales of shape {:?} for axis {axis} of {:?}", scale.shape, array.shape))?;
     let zero =
         |channel: usize| zeros.as_ref().map_or(0.0, |zeros| zeros.data[channel.min(zeros.data.len() - 1)]);
     state.tensors.spend(array.data.len())?;

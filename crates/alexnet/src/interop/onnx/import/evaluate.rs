@@ -11,7 +11,7 @@ use crate::interop::onnx::proto::{GraphProto, NodeProto};
 
 /// Goes through the nodes that `output` depends on, and finds what each computes.
 pub(super) fn evaluate<'a>(state: &mut State<'a>, graph: &'a GraphProto, output: &'a str) {
-    let live = live_nodes(graph, output);
+    let live = live_nodes(graph, [output]);
     *state.readers.entry(output).or_default() += 1;
     for &at in &live {
         for name in inputs_of(&graph.node[at]) {
@@ -21,15 +21,15 @@ pub(super) fn evaluate<'a>(state: &mut State<'a>, graph: &'a GraphProto, output:
     run(state, graph, &live);
 }
 
-/// The positions of the nodes that an output depends on, in their order.
-fn live_nodes<'a>(graph: &'a GraphProto, output: &'a str) -> Vec<usize> {
+/// The positions of the nodes that outputs depend on, in their order.
+fn live_nodes<'a>(graph: &'a GraphProto, outputs: impl IntoIterator<Item = &'a str>) -> Vec<usize> {
     let mut producers: HashMap<&str, usize> = HashMap::new();
     for (at, node) in graph.node.iter().enumerate() {
         for name in node.output.iter().filter(|name| !name.is_empty()) {
             producers.entry(name).or_insert(at);
         }
     }
-    let (mut live, mut open) = (HashSet::new(), vec![output]);
+    let (mut live, mut open) = (HashSet::new(), Vec::from_iter(outputs));
     while let Some(name) = open.pop() {
         if let Some(&at) = producers.get(name)
             && live.insert(at)
@@ -114,9 +114,8 @@ fn branch<'a>(
     };
     let place = state.place.clone();
     add_constants(state, branch);
-    for output in &branch.output {
-        run(state, branch, &live_nodes(branch, &output.name));
-    }
+    // Once for all outputs: nodes in nested branches would run as often as the product of the numbers of outputs.
+    run(state, branch, &live_nodes(branch, branch.output.iter().map(|output| output.name.as_str())));
     state.place = place;
     let value = |name: &String| state.values.get(name.as_str()).cloned();
     branch

@@ -1,6 +1,6 @@
 //! Computations with sizes, as exporters write them: the dimensions of a tensor, some of them, others in their place.
 
-use super::array::{Size, SizeArray, is_permutation, transpose};
+use super::array::{self, Size, SizeArray, is_permutation, transpose};
 use super::operator::{Arithmetic, SliceAttributes};
 use super::problem::Supported;
 
@@ -84,8 +84,11 @@ pub(super) fn reshape(data: SizeArray, shape: &[i64]) -> Supported<SizeArray> {
         1 if product > 0 && count.is_multiple_of(product) => count / product,
         _ => return Err(refused()),
     };
-    let shape = shape.iter().map(|&size| usize::try_from(size).unwrap_or(inferred)).collect();
-    Ok(SizeArray { shape, data: data.data })
+    let sizes: Vec<usize> = shape.iter().map(|&size| usize::try_from(size).unwrap_or(inferred)).collect();
+    match array::count(&sizes) {
+        Some(_) => Ok(SizeArray { shape: sizes, data: data.data }),
+        None => Err(refused()),
+    }
 }
 
 /// The numbers with their axes in another order.
@@ -106,7 +109,7 @@ pub(super) fn filled(shape: &[i64], value: Size) -> Supported<SizeArray> {
     let size = |&size: &i64| usize::try_from(size).ok().filter(|&size| size <= MOST);
     let sizes: Option<Vec<usize>> = shape.iter().map(size).collect();
     let sizes = sizes.ok_or_else(|| format!("an array of the shape {shape:?}"))?;
-    let count = sizes.iter().try_fold(1_usize, |count, &size| count.checked_mul(size).filter(|&n| n <= MOST));
+    let count = array::count(&sizes).filter(|&count| count <= MOST);
     let count = count.ok_or_else(|| format!("an array of the shape {shape:?}"))?;
     Ok(SizeArray { shape: sizes, data: vec![value; count] })
 }
@@ -221,5 +224,9 @@ mod tests {
         assert!(concat(&[half.clone(), half]).is_err());
         assert!(reshape(list(&[1, 2, 3]), &[2, -1]).is_err() && reshape(list(&[1]), &[-1, -1]).is_err());
         assert!(reshape(list(&[]), &[0, -1]).is_err());
+        assert!(
+            reshape(list(&[]), &[0, 1 << 40, 1 << 40]).is_err()
+                && filled(&[0, 4000, 4000], Size::IMAGES).is_err()
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use alexnet_kernels::{bf16, f16};
 
-use super::array::{FloatArray, Size, SizeArray};
+use super::array::{FloatArray, Size, SizeArray, count};
 use super::external::{self, ExternalBytes};
 use super::problem::{Supported, shown};
 use crate::interop::onnx::proto::{TensorProto, data_type};
@@ -205,7 +205,7 @@ fn shape(tensor: &TensorProto) -> Supported<(Vec<usize>, usize)> {
         .map(|&size| usize::try_from(size))
         .collect::<std::result::Result<_, _>>()
         .map_err(|_| refused())?;
-    let count = shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size)).ok_or_else(refused)?;
+    let count = count(&shape).ok_or_else(refused)?;
     Ok((shape, count))
 }
 

@@ -66,6 +66,33 @@ fn bytes_with_a_scale_are_weights() {
 }
 
 #[test]
+fn scales_belong_to_an_axis() {
+    let weights = |shape: &[i64], count: usize| TensorProto {
+        name: "q".into(),
+        dims: shape.to_vec(),
+        ..stored(data_type::INT8, vec![1; count])
+    };
+    for (shape, count, scales, axis) in [
+        (&[4, 3][..], 12, 0, 9),
+        (&[4, 3], 12, 0, i64::MIN),
+        (&[4, 3], 12, 0, i64::MAX),
+        (&[4, 0], 0, 0, 1),
+        (&[4, 3], 12, 4, 1),
+        (&[4, 3], 12, 4, 2),
+        (&[4, 3], 12, 4, -3),
+        (&[], 1, 4, 0),
+    ] {
+        let error = Graph::new()
+            .tensor(weights(shape, count))
+            .floats("scale", &[scales], &vec![1.0; scales])
+            .node("DequantizeLinear", "q scale", "y", &[int("axis", axis)])
+            .refusal();
+        let expected = format!("scales of shape [{scales}] for axis {axis} of {shape:?}");
+        assert!(error.message.contains(&expected), "{expected}: {error}");
+    }
+}
+
+#[test]
 fn arrays_that_do_not_fit_are_refused() {
     let (dims, values) = weights();
     let short = TensorProto { dims: vec![4, 3, 3, 4], ..stored(data_type::FLOAT, vec![0; 432]) };
@@ -77,6 +104,10 @@ fn arrays_that_do_not_fit_are_refused() {
         (negative, "tensor `w` has the shape [-4, 3, 3, 3]"),
         (huge, "tensor `w` has the shape [9223372036854775807"),
         (typed, "a tensor has 107 values, expected 108"),
+        (
+            TensorProto { dims: vec![0, 1 << 40, 1 << 40], ..stored(data_type::FLOAT, vec![]) },
+            "tensor `w` has the shape [0, 1099511627776",
+        ),
         (stored(data_type::UINT8, vec![0; 108]), "of type uint8"),
         (stored(99, vec![]), "of type of fewer bits, or unknown"),
         (stored(data_type::FLOAT, f32::NAN.to_le_bytes().repeat(108)), "conv1.weight"),

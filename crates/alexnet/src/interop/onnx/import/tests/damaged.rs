@@ -45,6 +45,44 @@ fn damaged_bytes_do_not_panic() {
     }
 }
 
+/// Branches in branches, each with several outputs, all of which are read.
+#[test]
+fn nested_branches_are_gone_through_once() {
+    let outputs = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let named = |names: &[String]| {
+        names.iter().map(|name| described(name, data_type::FLOAT, &[None])).collect::<Vec<_>>()
+    };
+    let mut nodes = vec![];
+    let mut names: Vec<String> = outputs.map(|output| format!("{output}0")).to_vec();
+    for name in &names {
+        nodes.push(NodeProto {
+            op_type: "Identity".into(),
+            input: vec!["conv".into()],
+            output: vec![name.clone()],
+            ..NodeProto::default()
+        });
+    }
+    for depth in 1..=10 {
+        let branch = GraphProto { node: nodes, output: named(&names), ..GraphProto::default() };
+        names = outputs.map(|output| format!("{output}{depth}")).to_vec();
+        let branches = ["then_branch", "else_branch"].map(|name| AttributeProto {
+            g: Some(Box::new(if name == "then_branch" { branch.clone() } else { GraphProto::default() })),
+            ..attribute(name)
+        });
+        nodes = vec![NodeProto {
+            op_type: "If".into(),
+            input: vec!["yes".into()],
+            output: names.clone(),
+            attribute: branches.to_vec(),
+            ..NodeProto::default()
+        }];
+    }
+    let mut graph = Graph::new().conv().integers("yes", &[1]);
+    graph.proto.node.extend(nodes);
+    let imported = graph.node("Relu", &names[0], "relu", &[]).rest().import();
+    assert_same(&imported, &plain().import());
+}
+
 #[test]
 fn sizes_beyond_the_file_are_refused_without_memory_for_them() {
     let big = [i64::MAX, 1 << 40, 4096, -1, 0];
