@@ -1,8 +1,12 @@
-//! Memory for large arrays, and the program's allocator.
+//! Memory for large arrays, how much there is, and the program's allocator.
 //!
 //! Kernels access transformed squares and matrix blocks with strides of several pages. With 4 KiB pages, address
 //! translation then dominates, and which pages compete for a set of the cache is random and changes from run to run.
 //! Huge pages of 2 MiB avoid both; Linux provides them on request.
+
+mod available;
+
+pub use available::available;
 
 use std::alloc::{GlobalAlloc, Layout, System, alloc_zeroed, dealloc};
 use std::cell::Cell;

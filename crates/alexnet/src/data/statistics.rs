@@ -50,6 +50,11 @@ impl Statistics {
     /// Adds the square of the image with this index.
     pub(super) fn add_square(&mut self, index: usize, image: &Image) {
         self.usable.push(index);
+        self.add_pixels(image);
+    }
+
+    /// Adds the pixels of a square to the sums.
+    pub(super) fn add_pixels(&mut self, image: &Image) {
         self.sums.iter_mut().zip(&image.pixels).for_each(|(sum, &value)| *sum += u64::from(value));
         // 32 bits hold the products of 66,000 pixels, 64 bits those of any set.
         for part in image.pixels.as_chunks::<3>().0.chunks(1 << 16) {

@@ -17,6 +17,14 @@ pub const FORMAT_VERSION: u32 = 1;
 /// The maximum number of images in a shard: 201 MB of raw pixels of 256 x 256.
 pub const SHARD: usize = 1024;
 
+/// The maximum number of raw pixels' bytes in a shard, two of which are in memory at once: [`SHARD`] images of 512 x 512.
+const SHARD_BYTES: usize = SHARD * 3 * 512 * 512;
+
+/// The number of images in a shard of squares of this side, apart from the last shard.
+pub(super) fn images_per_shard(side: usize) -> usize {
+    (SHARD_BYTES / (3 * side * side).max(1)).clamp(1, SHARD)
+}
+
 /// The largest supported side of squares.
 pub const MAX_SIDE: usize = 4096;
 
@@ -108,4 +116,15 @@ impl Manifest {
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let help = "pack the images again into a new folder";
     json::read(path, "file of `alexnet data pack`").map_err(|error| error.help(help))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_of_large_squares_have_fewer_images() {
+        let images = [1, 256, 512, 1024, MAX_SIDE, 1 << 20].map(images_per_shard);
+        assert_eq!(images, [1024, 1024, 1024, 256, 16, 1]);
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use alexnet_kernels::memory::available;
 use crossbeam_channel::bounded;
 
 use super::config::{PackConfig, PackSettings};
-use super::manifest::{FORMAT_VERSION, Manifest, PackedSplit, SHARD, Storage, read_json};
+use super::manifest::{FORMAT_VERSION, Manifest, PackedSplit, Storage, images_per_shard, read_json};
 use super::shard::{self, Shard, WrittenShard};
 use super::squares::SquaresUser;
 use crate::data::own_files::UNFINISHED_PACK;
@@ -64,6 +65,7 @@ pub fn pack(
         source: dataset.origin.clone(),
         source_digest: identity::digest(dataset),
     };
+    check_memory(&splits, config, available())?;
     prepare(&config.out, &settings)?;
     check_space(&splits, config)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(config.workers.max(1)).build();
@@ -84,11 +86,11 @@ pub fn pack(
     };
     let mut statistics = None;
     for split in splits {
-        let written = pack_split(split, dataset, config, &settings, &pool, progress)?;
-        let mut all = Statistics::empty(config.side);
+        let (written, mut all) = pack_split(split, dataset, config, &settings, &pool, progress)?;
         let mut shards = Vec::new();
-        for WrittenShard { shard, statistics, rotated } in written {
-            all.merge(statistics);
+        for WrittenShard { shard, usable, skipped, rotated } in written {
+            all.usable.extend(usable);
+            all.skipped.extend(skipped);
             manifest.rotated = manifest.rotated.zip(rotated).map(|(sum, more)| sum + more);
             shards.push(shard);
         }
@@ -141,6 +143,21 @@ fn prepare(out: &Path, settings: &PackSettings) -> Result<()> {
     json::write(&begun, settings)
 }
 
+/// Rejects packing without enough memory: the system grants memory that it does not have, and kills a program that uses it.
+fn check_memory(splits: &[&Split], config: &PackConfig, available: Option<usize>) -> Result<()> {
+    let most = splits.iter().map(|split| split.len()).max().unwrap_or(0);
+    let needed = shard::memory(most.min(images_per_shard(config.side)), config);
+    match available.filter(|&available| available < needed) {
+        None => Ok(()),
+        Some(_) => Err(Error::out_of_memory(needed, available)
+            .context(format!(
+                "packing squares of {0} x {0} pixels on {1} threads",
+                config.side, config.workers
+            ))
+            .help("use fewer threads: `--workers 1`; or smaller squares: `--side 256`")),
+    }
+}
+
 /// Rejects packing without enough disk space.
 fn check_space(splits: &[&Split], config: &PackConfig) -> Result<()> {
     let images: usize = splits.iter().map(|split| split.len()).sum();
@@ -149,7 +166,7 @@ fn check_space(splits: &[&Split], config: &PackConfig) -> Result<()> {
         Storage::Jpeg => typical_jpeg(splits, config.side),
     };
     let there = |split: &&Split| -> u64 {
-        let shards = 0..split.len().div_ceil(SHARD);
+        let shards = 0..split.len().div_ceil(images_per_shard(config.side));
         let size =
             |k| std::fs::metadata(config.out.join(shard::name(split, k))).map_or(0, |found| found.len());
         shards.map(size).sum()
@@ -189,7 +206,8 @@ fn typical_jpeg(splits: &[&Split], side: usize) -> usize {
     sizes.iter().sum::<usize>() / sizes.len().max(1) * 11 / 10
 }
 
-/// Makes the missing shards of a split. One is written while the next is made.
+/// Makes the missing shards of a split, and returns all of them with the sums over their images. One is written while the next is
+/// made.
 fn pack_split(
     split: &Split,
     dataset: &Dataset,
@@ -197,16 +215,19 @@ fn pack_split(
     settings: &PackSettings,
     pool: &rayon::ThreadPool,
     progress: &(dyn Fn(usize) -> Result<()> + Sync),
-) -> Result<Vec<WrittenShard>> {
-    let numbers = 0..split.len().div_ceil(SHARD);
+) -> Result<(Vec<WrittenShard>, Statistics)> {
+    let each = images_per_shard(config.side);
+    let numbers = 0..split.len().div_ceil(each);
     let path = |number: usize| config.out.join(shard::name(split, number));
-    let range = |number: usize| number * SHARD..split.len().min((number + 1) * SHARD);
+    let range = |number: usize| number * each..split.len().min((number + 1) * each);
     let (send, shards) = bounded::<Shard>(0);
+    let mut total = Statistics::empty(config.side);
+    let sums = &mut total;
     let mut fresh = std::thread::scope(|scope| {
         let writer = scope.spawn(move || {
             shards
                 .into_iter()
-                .map(|shard| shard::write(shard, config, dataset, settings))
+                .map(|shard| shard::write(shard, config, dataset, settings, sums))
                 .collect::<Result<Vec<_>>>()
         });
         let mut failed = None;
@@ -238,19 +259,42 @@ fn pack_split(
             all.extend(fresh.next());
         } else {
             let path = path(number);
-            let kept = shard::read_back(&path, split, range(number), config, settings);
+            let kept = shard::read_back(&path, split, range(number), config, settings, &mut total);
             all.push(kept.map_err(|error| {
                 error.context(path.display()).help("delete this file; it will be created again")
             })?);
             progress(range(number).len())?;
         }
     }
-    Ok(all)
+    Ok((all, total))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Orientation;
+
+    #[test]
+    fn too_little_memory_is_reported_before_it_is_used() {
+        let config = |side: usize, workers: usize| PackConfig {
+            out: "packed".into(),
+            store: Storage::Raw,
+            side,
+            orientation: Orientation::Exif,
+            workers,
+        };
+        // Two shards of pixels, and sums of eight bytes for each value.
+        assert_eq!(shard::memory(1024, &config(256, 2)), 3 * 256 * 256 * (2 * 1024 + 5 * 8 + 4));
+        let needed = shard::memory(0, &config(4096, 16));
+        assert!(check_memory(&[], &config(4096, 16), Some(needed)).is_ok());
+        assert!(check_memory(&[], &config(4096, 16), None).is_ok());
+        let error = check_memory(&[], &config(4096, 16), Some(needed - 1)).unwrap_err();
+        assert!(
+            error.message.contains("squares of 4096 x 4096 pixels on 16 threads: not enough memory"),
+            "{error}"
+        );
+        assert!(error.help.is_some_and(|help| help.contains("--workers 1")));
+    }
 
     #[test]
     fn too_small_disk_is_reported_with_both_sizes() {

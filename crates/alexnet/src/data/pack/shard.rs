@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::mem::take;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 use safetensors::Dtype;
@@ -21,26 +23,40 @@ use crate::data::{decode, encode};
 use crate::files::container::{self, Array, Header, Values};
 use crate::{Error, Result};
 
-/// The number of images that a thread processes at once.
+/// The most images that a thread processes at once.
 const TURN: usize = 16;
 
 /// A shard that is not yet written.
 pub(super) struct Shard {
     path: PathBuf,
     split: String,
+    images: Images,
+    /// The sums over the images, without their lists.
+    sums: Statistics,
+}
+
+/// Images of a shard, in order.
+#[derive(Default)]
+struct Images {
     files: Vec<String>,
     labels: Vec<i64>,
     digests: Vec<u8>,
     pieces: Vec<Vec<u8>>,
-    statistics: Statistics,
+    /// The indices in the split of these images.
+    usable: Vec<usize>,
+    /// The images between them that do not decode.
+    skipped: Vec<Skip>,
     /// The number of images whose EXIF orientation is not 1.
     rotated: usize,
 }
 
-/// A written shard with its statistics.
+/// A shard that is written.
 pub(super) struct WrittenShard {
     pub(super) shard: PackedShard,
-    pub(super) statistics: Statistics,
+    /// The indices in the split of its images.
+    pub(super) usable: Vec<usize>,
+    /// The images between them that do not decode.
+    pub(super) skipped: Vec<Skip>,
     /// The number of images whose EXIF orientation is not 1; `None` if the shard does not say.
     pub(super) rotated: Option<usize>,
 }
@@ -49,7 +65,18 @@ pub(super) fn name(split: &Split, number: usize) -> String {
     format!("{}-{number:05}.safetensors", split.name)
 }
 
-/// Decodes, crops and, if required, encodes the images of a shard.
+/// The most bytes that a shard of `images` images takes while it is made, and the one before it while it is written: their pixels or
+/// files, the sums of each thread, of both shards and of the split, and a square for each thread.
+pub(super) fn memory(images: usize, config: &PackConfig) -> usize {
+    let (square, threads) = (3 * config.side * config.side, config.workers.max(1));
+    let piece = match config.store {
+        Storage::Raw => square,
+        Storage::Jpeg => square / 6,
+    };
+    2 * images * piece + (threads + 3) * square * size_of::<u64>() + 2 * threads * square
+}
+
+/// Decodes, crops and, if required, encodes the images of a shard, on the threads of the current pool.
 pub(super) fn make(
     split: &Split,
     range: Range<usize>,
@@ -57,30 +84,36 @@ pub(super) fn make(
     config: &PackConfig,
     progress: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<Shard> {
-    let empty = || Shard {
-        path: path.clone(),
-        split: split.name.clone(),
-        files: Vec::new(),
-        labels: Vec::new(),
-        digests: Vec::new(),
-        pieces: Vec::new(),
-        statistics: Statistics::empty(config.side),
-        rotated: 0,
-    };
+    // Several turns for each thread, also of a shard of few images.
+    let turn = range.len().div_ceil(4 * rayon::current_num_threads()).clamp(1, TURN);
     let turns: Vec<Range<usize>> =
-        range.clone().step_by(TURN).map(|first| first..range.end.min(first + TURN)).collect();
+        range.clone().step_by(turn).map(|first| first..range.end.min(first + turn)).collect();
+    // Sums of large squares take hundreds of megabytes: there are as many as threads, whatever the number of turns. They are of
+    // integers, so it does not matter which images each of them has.
+    let idle: Mutex<Vec<Statistics>> = Mutex::default();
+    let lock = || idle.lock().unwrap_or_else(PoisonError::into_inner);
     let made = turns.into_par_iter().map(|turn| {
-        let (mut shard, count) = (empty(), turn.len());
-        turn.into_iter().try_for_each(|index| shard.add(split, index, config))?;
+        let (mut images, count) = (Images::default(), turn.len());
+        let before = lock().pop();
+        let mut sums = before.unwrap_or_else(|| Statistics::empty(config.side));
+        turn.into_iter().try_for_each(|index| images.add(split, index, config, &mut sums))?;
+        lock().push(sums);
         progress(count)?;
-        Ok(shard)
+        Ok(images)
     });
-    let made: Vec<Shard> = made.collect::<Result<_>>()?;
-    Ok(made.into_iter().fold(empty(), Shard::append))
+    let made: Vec<Images> = made.collect::<Result<_>>()?;
+    let images = made.into_iter().fold(Images::default(), Images::append);
+    let parts = idle.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter();
+    let sums = parts.reduce(|mut all, part| {
+        all.merge(part);
+        all
+    });
+    let sums = sums.unwrap_or_else(|| Statistics::empty(config.side));
+    Ok(Shard { path, split: split.name.clone(), images, sums })
 }
 
-impl Shard {
-    fn add(&mut self, split: &Split, index: usize, config: &PackConfig) -> Result<()> {
+impl Images {
+    fn add(&mut self, split: &Split, index: usize, config: &PackConfig, sums: &mut Statistics) -> Result<()> {
         let stored = split.stored(index)?;
         let digest = match &stored {
             Stored::Pixels(image) => Sha256::digest(&image.pixels),
@@ -92,22 +125,23 @@ impl Shard {
             Ok(image) => square::square(&image, config.side),
             Err(error) => {
                 let file = split.file(index).to_owned();
-                self.statistics.skipped.push(Skip { file, reason: error.message });
+                self.skipped.push(Skip { file, reason: error.message });
                 return Ok(());
             }
         };
         let piece = match config.store {
             Storage::Raw => {
-                self.statistics.add_square(index, &square);
+                sums.add_pixels(&square);
                 square.pixels
             }
             Storage::Jpeg => {
                 let bytes = encode::jpeg(&square)?;
                 // The statistics are those of the images that training will see.
-                self.statistics.add_square(index, &decode::decode(&bytes)?);
+                sums.add_pixels(&decode::decode(&bytes)?);
                 bytes
             }
         };
+        self.usable.push(index);
         self.rotated += usize::from(rotated);
         self.files.push(split.file(index).to_owned());
         self.labels.push(split.label(index).into());
@@ -121,25 +155,29 @@ impl Shard {
         self.labels.extend(other.labels);
         self.digests.extend(other.digests);
         self.pieces.extend(other.pieces);
-        self.statistics.merge(other.statistics);
+        self.usable.extend(other.usable);
+        self.skipped.extend(other.skipped);
         self.rotated += other.rotated;
         self
     }
 }
 
+/// Writes a shard, and adds its sums to `total`.
 pub(super) fn write(
     shard: Shard,
     config: &PackConfig,
     dataset: &Dataset,
     settings: &PackSettings,
+    total: &mut Statistics,
 ) -> Result<WrittenShard> {
-    let Shard { path, split, files, labels, digests, pieces, statistics, rotated } = shard;
+    let Shard { path, split, images, sums } = shard;
+    let Images { files, labels, digests, pieces, usable, skipped, rotated } = images;
     let metadata = BTreeMap::from([
         ("format_version", FORMAT_VERSION.to_string()),
         ("split", split),
         ("classes", text(&dataset.classes)),
         ("files", text(&files)),
-        ("skipped", text(&statistics.skipped)),
+        ("skipped", text(&skipped)),
         ("orientation", settings.orientation.name().to_owned()),
         ("rotated", rotated.to_string()),
         ("source", settings.source.clone()),
@@ -154,12 +192,12 @@ pub(super) fn write(
             Some(*end)
         }))
         .collect();
-    let products: Vec<u64> = statistics.products.iter().flatten().copied().collect();
+    let products: Vec<u64> = sums.products.iter().flatten().copied().collect();
     let (counts, triple, pairs) = ([count], [side, side, 3], [count, 32]);
     let (all, ends, bytes) = ([count, side, side, 3], [count + 1], [offsets[count] as usize]);
     let mut arrays = vec![
         Array { name: "labels", shape: &counts, values: Values::I64(&labels) },
-        Array { name: "sums", shape: &triple, values: Values::U64(&statistics.sums) },
+        Array { name: "sums", shape: &triple, values: Values::U64(&sums.sums) },
         Array { name: "products", shape: &[3, 3], values: Values::U64(&products) },
         Array { name: "digests", shape: &pairs, values: Values::U8(&digests) },
     ];
@@ -171,7 +209,8 @@ pub(super) fn write(
         }
     }
     container::write(&path, &metadata, &arrays)?;
-    Ok(WrittenShard { shard: describe(&path, count)?, statistics, rotated: Some(rotated) })
+    total.merge(sums);
+    Ok(WrittenShard { shard: describe(&path, count)?, usable, skipped, rotated: Some(rotated) })
 }
 
 /// Returns the name, size and digest of a written file.
@@ -181,13 +220,14 @@ fn describe(path: &Path, images: usize) -> Result<PackedShard> {
     Ok(PackedShard { file, images, bytes, sha256 })
 }
 
-/// Reads back a shard of an interrupted packing.
+/// Reads back a shard of an interrupted packing, and adds its sums to `total`.
 pub(super) fn read_back(
     path: &Path,
     split: &Split,
     range: Range<usize>,
     config: &PackConfig,
     settings: &PackSettings,
+    total: &mut Statistics,
 ) -> Result<WrittenShard> {
     let cannot = |error: std::io::Error| Error::io(path, "read the file", &error);
     let file = File::open(path).map_err(cannot)?;
@@ -209,9 +249,11 @@ pub(super) fn read_back(
     if packed.next().is_some() {
         return Err(Error::data("packed from other images, or in another order"));
     }
-    let statistics = Statistics::of_sums(config.side, usable, skipped, sums, &products)?;
+    let mut sums = Statistics::of_sums(config.side, usable, skipped, sums, &products)?;
+    let (usable, skipped) = (take(&mut sums.usable), take(&mut sums.skipped));
+    total.merge(sums);
     let rotated = header.text("rotated").ok().and_then(|count| count.parse().ok());
-    Ok(WrittenShard { shard: describe(path, files.len())?, statistics, rotated })
+    Ok(WrittenShard { shard: describe(path, files.len())?, usable, skipped, rotated })
 }
 
 fn text(value: &impl Serialize) -> String {

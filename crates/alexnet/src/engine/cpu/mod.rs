@@ -10,7 +10,6 @@
 //! | `inspect`, `diagnostics` | activations of single layers, gradients of pixels; magnitudes, non-finite values |
 //! | `tensors`, `layout` | named tensors; the kernels' layout of weights |
 
-pub(super) mod available;
 mod backward;
 mod diagnostics;
 mod engine;

@@ -2,7 +2,6 @@
 
 use rayon::ThreadPoolBuilder;
 
-use super::available;
 use super::lower::{Goal, backward};
 use super::parameters::{Pair, Parameters};
 use super::plan::Plan;
@@ -12,7 +11,7 @@ use crate::engine::options::{Mode, Options};
 use crate::engine::timings::LayerTimings;
 use crate::net::{Layer, Network};
 use crate::{Error, Result};
-use alexnet_kernels::memory::Buffer;
+use alexnet_kernels::memory::{Buffer, available};
 
 impl CpuEngine {
     /// Opens an engine with all parameters zero.
@@ -22,7 +21,7 @@ impl CpuEngine {
     pub(in crate::engine) fn open(network: Network, division: Division, options: &Options) -> Result<Self> {
         let plan = Plan::new(&network, &division.gathered, options)?;
         // The system grants memory that it does not have, and kills a program that uses it.
-        if available::memory().is_some_and(|available| plan.memory(&network).total() > available) {
+        if available().is_some_and(|available| plan.memory(&network).total() > available) {
             return Err(out_of_memory(&plan, &network));
         }
         Self::allocate(network, division, plan, options.threads)
@@ -119,7 +118,7 @@ fn sizes(layer: &Layer) -> Option<[usize; 2]> {
 
 fn out_of_memory(plan: &Plan, network: &Network) -> Error {
     let table = plan.memory(network);
-    let error = Error::out_of_memory(table.total(), available::memory()).detail(table);
+    let error = Error::out_of_memory(table.total(), available()).detail(table);
     match plan.mode {
         Mode::Training => error.help(
             "reduce memory with --micro-batch 36, which keeps the results, or with --set optimizer.batch=32",

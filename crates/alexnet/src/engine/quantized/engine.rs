@@ -8,7 +8,6 @@ use super::buffers::Buffers;
 use super::contents::{QuantizedNetwork, Values};
 use super::steps::{Lowered, Step, lower};
 use crate::engine::batch::{Batch, StepOutcome, Update};
-use crate::engine::cpu::available;
 use crate::engine::health::{Health, NonFinite, OutputStatistics};
 use crate::engine::interface::{Engine, Objective, OnGradient};
 use crate::engine::memory::MemoryTable;
@@ -69,7 +68,9 @@ impl QuantizedEngine {
                 ),
             ],
         };
-        if let Some(available) = available::memory().filter(|available| memory.total() > *available) {
+        if let Some(available) =
+            alexnet_kernels::memory::available().filter(|available| memory.total() > *available)
+        {
             let error = Error::out_of_memory(memory.total(), Some(available)).detail(&memory);
             return Err(error.help("reduce the batch size with --batch"));
         }

@@ -1,10 +1,10 @@
-//! The memory that is available.
+//! The memory that is available to the process.
 
 use std::fs::read_to_string;
 
 /// The number of bytes available to this process; `None` where the system does not report it. Linux grants memory that it
 /// does not have and kills a process that uses it, so plans are compared with this before anything is allocated.
-pub(in crate::engine) fn memory() -> Option<usize> {
+pub fn available() -> Option<usize> {
     let of_machine = || meminfo(&read_to_string("/proc/meminfo").ok()?);
     // The limit of a container may be below the machine's memory.
     let of_group = || {
@@ -59,6 +59,6 @@ mod tests {
         let limits = "Max cpu time unlimited unlimited seconds\nMax address space         2048000              unlimited            bytes\n";
         assert_eq!(limit(limits, "VmPeak:\t 900 kB\nVmSize:\t    1000 kB\n"), Some(1_024_000));
         assert_eq!(limit("Max address space  unlimited  unlimited  bytes\n", "VmSize: 1 kB\n"), None);
-        assert!(memory().is_none_or(|bytes| bytes > 1 << 20));
+        assert!(available().is_none_or(|bytes| bytes > 1 << 20));
     }
 }
