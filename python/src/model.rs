@@ -8,9 +8,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde_json::{Value, json};
 
+use alexnet::data::upright::read;
 use alexnet::engine::{Tensor, TensorKind};
 use alexnet::eval::Predictor;
-use alexnet::eval::classify::{decode, read};
+use alexnet::eval::classify::decode;
 use alexnet::inspect::neighbors::hidden_layer;
 use alexnet::model::WeightChoice;
 use alexnet::net::Orientation;

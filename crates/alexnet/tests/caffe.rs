@@ -278,6 +278,17 @@ fn files_that_do_not_fit_each_other_are_refused() {
     let other = data("alexnet.prototxt");
     let error = refused(&[&paths[..], &[other]].concat());
     assert!(error.message.contains("two network definitions, expected one"), "{error}");
+    // A solver with an error is a solver, and its error is named.
+    let solver = folder.path().join("solver.prototxt");
+    for (text, part) in [
+        ("base_lr: abc\nmax_iter: 5\n", "solver.prototxt:1: `base_lr` is abc, expected a number"),
+        ("net: \"a\"\nbase_lr: 0.1\nmax_iter: 5 }\n", "solver.prototxt:3: `}` closes nothing"),
+        ("net: \"a\nbase_lr: 0.1\n", "solver.prototxt:1: a string has no closing"),
+    ] {
+        std::fs::write(&solver, text).unwrap();
+        let error = refused(&[&paths[..], std::slice::from_ref(&solver)].concat());
+        assert!(error.message.contains(part), "{part}: {error}");
+    }
     for (name, part) in [
         ("mean.npy", "an array of NumPy"),
         ("a.caffemodel.h5", "an HDF5 file"),

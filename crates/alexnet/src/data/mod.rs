@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`source`] | recognizes data sets: class folders, archives, ImageNet's files, CIFAR, IDX |
 //! | [`decode`], [`encode`], [`square`] | image files to pixels and back, squares (the `alexnet-images` crate) |
-//! | [`upright`] | decoding with the EXIF orientation applied |
+//! | [`upright`] | single image files: reading, and decoding with the EXIF orientation applied |
 //! | [`identity`] | identifies a data set |
 //! | [`statistics`] | mean image and covariance of colors, from one pass over the training set |
 //! | [`check`] | finds problems in a data set |

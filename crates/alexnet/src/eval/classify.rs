@@ -1,7 +1,6 @@
 //! The most probable classes of images from files, folders or standard input. An unreadable image does not stop the
 //! others.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -9,13 +8,10 @@ use serde::Serialize;
 use super::Predictor;
 use super::jobs::for_each;
 use super::topk::top;
+use crate::Result;
 use crate::data::source::images_in;
 use crate::data::{Image, upright};
 use crate::net::Orientation;
-use crate::{Error, Result};
-
-/// The largest image file that is read, in bytes: far larger than any photograph.
-const MAX_FILE: u64 = 1 << 30;
 
 /// The result for one image. As JSON: `file`, and either `predictions` or `error`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -74,7 +70,7 @@ pub fn classify(model: &mut Predictor, file: &Path, views: usize, k: usize) -> C
 }
 
 fn predictions(model: &mut Predictor, file: &Path, views: usize, k: usize) -> Result<Outcome> {
-    let probabilities = model.probabilities_of_file(&read(file)?, views)?;
+    let probabilities = model.probabilities_of_file(&upright::read(file)?, views)?;
     let predictions = top(&probabilities, k)
         .into_iter()
         .map(|(class, probability)| Prediction { label: model.classes[class].clone(), probability })
@@ -86,29 +82,8 @@ fn predictions(model: &mut Predictor, file: &Path, views: usize, k: usize) -> Re
 pub fn decode(files: &[PathBuf], orientation: Orientation, threads: usize) -> Vec<Result<Image>> {
     let mut decoded: Vec<Option<Result<Image>>> = vec![None; files.len()];
     for_each(files.iter().zip(&mut decoded), threads.min(files.len()), |(file, out)| {
-        let image = read(file).and_then(|bytes| upright::decode(&bytes, orientation));
+        let image = upright::read(file).and_then(|bytes| upright::decode(&bytes, orientation));
         *out = Some(image.map_err(|error| error.context(file.display())));
     });
     decoded.into_iter().map(|image| image.expect("each file is a job")).collect()
-}
-
-/// Reads an image file, or standard input for `-`.
-///
-/// # Errors
-/// Returns an error if it cannot be read, or is far larger than an image.
-pub fn read(file: &Path) -> Result<Vec<u8>> {
-    let failed = |error: std::io::Error| Error::data(format!("cannot read the file: {error}"));
-    let source: Box<dyn Read> = if file == Path::new("-") {
-        Box::new(std::io::stdin().lock())
-    } else if file.is_dir() {
-        return Err(Error::data("this folder contains no images"));
-    } else {
-        Box::new(std::fs::File::open(file).map_err(failed)?)
-    };
-    let mut bytes = Vec::new();
-    source.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(Error::data(format!("the file has more than {MAX_FILE} bytes, expected an image")));
-    }
-    Ok(bytes)
 }

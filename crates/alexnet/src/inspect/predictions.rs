@@ -5,7 +5,6 @@ use std::path::Path;
 use crate::Result;
 use crate::data::{Image, Preprocess, Skip, Split, upright};
 use crate::eval::Predictor;
-use crate::eval::classify::read;
 use crate::eval::topk::top;
 use crate::random::{Purpose, key};
 
@@ -82,7 +81,7 @@ pub fn open<'a>(
     let (mut chosen, mut skipped) = (Vec::new(), Vec::new());
     for path in files {
         let file = path.display().to_string();
-        match read(path).and_then(|bytes| upright::decode(&bytes, orientation)) {
+        match upright::read(path).and_then(|bytes| upright::decode(&bytes, orientation)) {
             Ok(image) => chosen.push(ChosenImage { file, label: None, image }),
             Err(error) => skipped.push(Skip { file, reason: error.message }),
         }

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use alexnet::Result;
 use alexnet::data::{Image, Preprocess, upright};
 use alexnet::eval::classify::images;
 use alexnet::format::counted;
 use alexnet::interop::made_squares;
-use alexnet::{Error, Result};
 
 /// The most images: each is verified whenever the model is loaded.
 const MOST: usize = 16;
@@ -46,9 +46,8 @@ impl Squares {
 }
 
 fn square(file: &Path, preprocess: &Preprocess) -> Result<Image> {
-    let bytes = std::fs::read(file).map_err(|error| {
-        Error::data(format!("{}: cannot read the image: {error}", file.display()))
-            .help("name images, or a folder of images, after --verify")
+    let bytes = upright::read(file).map_err(|error| {
+        error.context(file.display()).help("name images, or a folder of images, after --verify")
     })?;
     let image = upright::decode(&bytes, preprocess.orientation);
     image.map(|image| preprocess.square(&image)).map_err(|error| error.context(file.display()))

@@ -45,10 +45,12 @@ impl Stored {
         match self {
             Self::Pixels(image) => Ok(image),
             Self::File(bytes) => Ok(decode::decode(&bytes)?),
-            Self::TooLarge(bytes) => Err(Error::data(format!(
-                "file of {bytes} bytes: expected at most {} for an image",
-                Self::MAX_BYTES
-            ))),
+            Self::TooLarge(bytes) => Err(Self::too_large(bytes)),
         }
+    }
+
+    /// The error for a file of so many bytes.
+    pub(crate) fn too_large(bytes: u64) -> Error {
+        Error::data(format!("file of {bytes} bytes: expected at most {} for an image", Self::MAX_BYTES))
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::import::{CaffeContents, import, no_weights};
 use super::origin::Origin;
-use super::recipe::{TextFile, read_text};
+use super::recipe::{is_solver, read_text};
 use super::wire::MAX_BYTES;
 use crate::error::Kind;
 use crate::interop::{Imported, classes};
@@ -68,7 +68,7 @@ impl CaffeFiles {
 
     fn add(&mut self, path: &Path) -> Result<()> {
         let (place, what) = match extension(path).as_str() {
-            "prototxt" | "pbtxt" => match is_solver(path)? {
+            "prototxt" | "pbtxt" => match is_solver((&read_text(path)?, &name(path)))? {
                 true => (&mut self.solver, "solver definitions"),
                 false => (&mut self.net, "network definitions"),
             },
@@ -106,12 +106,6 @@ impl CaffeFiles {
 
 fn extension(path: &Path) -> String {
     path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
-}
-
-/// Whether a definition is a solver's. A text that is neither is taken for a network, whose reader says what is wrong.
-fn is_solver(path: &Path) -> Result<bool> {
-    let text = read_text(path)?;
-    Ok(TextFile::parse_solver((&text, "")).is_ok())
 }
 
 /// Reads a network with its weights from Caffe's files. `names` are its class names, instead of those in the files.

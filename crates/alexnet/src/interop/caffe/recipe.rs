@@ -8,7 +8,7 @@ use super::definition::{CaffeImages, Definition, Given, definition};
 use super::message::{Message, Unknown};
 use super::origin::Origin;
 use super::schema::{NET, SOLVER};
-use super::text::{MAX_TEXT, parse};
+use super::text::{MAX_TEXT, first_of, parse};
 use crate::net::{Difference, Recipe};
 use crate::{Error, Result};
 
@@ -60,6 +60,22 @@ pub(super) struct TextFile {
     pub(super) origin: Origin,
 }
 
+/// Fields of a solver, of which every solver has one.
+const OF_SOLVERS: [&str; 3] = ["base_lr", "lr_policy", "max_iter"];
+
+/// Fields that tell a solver from a network.
+const DISTINCT: [&str; 5] = ["layer", "layers", OF_SOLVERS[0], OF_SOLVERS[1], OF_SOLVERS[2]];
+
+/// Whether a definition is a solver's, by the names of its fields: their values may be wrong, which its reader says. A text that is
+/// neither is taken for a network.
+///
+/// # Errors
+/// Returns an error if the text is malformed before it is known.
+pub(super) fn is_solver((text, name): (&str, &str)) -> Result<bool> {
+    let found = first_of(text, &Origin::text(name), &DISTINCT)?;
+    Ok(found.is_some_and(|found| OF_SOLVERS.contains(&found)))
+}
+
 impl TextFile {
     pub(super) fn parse_net((text, name): (&str, &str)) -> Result<(Self, Unknown)> {
         let origin = Origin::text(name);
@@ -70,7 +86,7 @@ impl TextFile {
     pub(super) fn parse_solver((text, name): (&str, &str)) -> Result<(Self, Unknown)> {
         let origin = Origin::text(name);
         let (message, unknown) = parse(text, &origin, &SOLVER)?;
-        if ["base_lr", "lr_policy", "max_iter"].iter().all(|key| message.find(key).is_none()) {
+        if OF_SOLVERS.iter().all(|key| message.find(key).is_none()) {
             return Err(origin
                 .refuse(None, "no `base_lr`, `lr_policy` or `max_iter`, expected a solver definition of Caffe")
                 .help("specify the network definition first, then the solver's: `train_val.prototxt solver.prototxt`"));

@@ -27,6 +27,32 @@ pub(super) fn parse(text: &str, origin: &Origin, schema: &'static Schema) -> Res
     Ok((message, parser.unknown))
 }
 
+/// The first of these names among the fields of a text, whatever the types of its values. `None` if it has none of them.
+///
+/// # Errors
+/// Returns an error if the text before is malformed. The message states the line.
+pub(super) fn first_of(
+    text: &str,
+    origin: &Origin,
+    names: &'static [&'static str],
+) -> Result<Option<&'static str>> {
+    let mut lexer = Lexer::new(text, origin);
+    loop {
+        lexer.skip_space();
+        if lexer.take(',') {
+            continue;
+        }
+        if lexer.peek().is_none() {
+            return Ok(None);
+        }
+        let name = lexer.name()?;
+        if let Some(found) = names.iter().copied().find(|&found| found == name) {
+            return Ok(Some(found));
+        }
+        lexer.skip_value()?;
+    }
+}
+
 struct Parser<'a> {
     lexer: Lexer<'a>,
     unknown: Unknown,
