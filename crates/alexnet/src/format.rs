@@ -1,4 +1,4 @@
-//! Numbers, durations and bytes in messages.
+//! Numbers, durations, bytes, and lists of names in messages.
 
 /// Returns `number` with thousands separators: `1,281,167`.
 pub fn grouped(number: usize) -> String {
@@ -13,9 +13,34 @@ pub fn grouped(number: usize) -> String {
     out
 }
 
-/// Returns a count of things: `1 image`, `12,000 images`.
+/// Returns a count of things: `1 image`, `12,000 images`, `3 entries`, `4 classes`.
 pub fn counted(number: usize, thing: &str) -> String {
-    format!("{} {thing}{}", grouped(number), if number == 1 { "" } else { "s" })
+    let stem = thing.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']));
+    match (number, stem) {
+        (1, _) => format!("1 {thing}"),
+        (_, Some(stem)) => format!("{} {stem}ies", grouped(number)),
+        (_, None) if thing.ends_with('s') => format!("{} {thing}es", grouped(number)),
+        (_, None) => format!("{} {thing}s", grouped(number)),
+    }
+}
+
+/// Joins the first five names of a list: `a, b, c, d, e and 2 more`.
+pub(crate) fn first_few(names: impl IntoIterator<Item: AsRef<str>>) -> String {
+    joined(names, 5)
+}
+
+/// Joins the first twelve names of a list, where five would not tell what it is.
+pub(crate) fn first_dozen(names: impl IntoIterator<Item: AsRef<str>>) -> String {
+    joined(names, 12)
+}
+
+fn joined(names: impl IntoIterator<Item: AsRef<str>>, most: usize) -> String {
+    let mut names = names.into_iter();
+    let shown: Vec<String> = names.by_ref().take(most).map(|name| name.as_ref().to_owned()).collect();
+    match names.count() {
+        0 => shown.join(", "),
+        more => format!("{} and {} more", shown.join(", "), grouped(more)),
+    }
 }
 
 /// Returns the shortest decimal that names a number in single precision, which is what people wrote: 0.01, not
@@ -59,9 +84,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn long_lists_are_shortened() {
+        assert_eq!(first_few(&["a", "b"]), "a, b");
+        assert_eq!(
+            first_few(&["a", "b", "c", "d", "e", "f", "g"].map(str::to_owned)),
+            "a, b, c, d, e and 2 more"
+        );
+        assert!(first_dozen(vec!["a"; 1212]).ends_with("a, a and 1,200 more"));
+    }
+
+    #[test]
     fn numbers_and_durations_are_short() {
         assert_eq!([grouped(7), grouped(1_000), grouped(1_281_167)], ["7", "1,000", "1,281,167"]);
         assert_eq!([1, 2, 1200].map(|n| counted(n, "image")), ["1 image", "2 images", "1,200 images"]);
+        let nouns = [counted(1, "class"), counted(3, "class"), counted(2, "entry"), counted(0, "day")];
+        assert_eq!(nouns, ["1 class", "3 classes", "2 entries", "0 days"]);
         assert_eq!(hex(&[0, 0xa5, 0xff]), "00a5ff");
         assert_eq!([significant(0.517), significant(31.42), significant(8_120.4)], ["0.52", "31.4", "8,120"]);
         let durations = [41.0, 125.0, 725.0, 9_665.0, 792_000.0].map(duration);

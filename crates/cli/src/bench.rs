@@ -5,6 +5,7 @@ use std::path::Path;
 use super::args::model::BenchArgs;
 use super::exit::CommandResult;
 use super::output::{Output, printable};
+use alexnet::format::counted;
 use alexnet::model::WeightPrecision;
 use alexnet::net::Recipe;
 use alexnet::train::bench::{LayerSpeed, Speed, bench};
@@ -37,11 +38,11 @@ fn model_summary(speed: &ModelSpeed) -> String {
         (WeightPrecision::F32, true) => "f32, fully connected layers in half precision",
         (WeightPrecision::Int8, _) => "int8",
     };
-    let threads_word = if *threads == 1 { "thread" } else { "threads" };
+    let threads = counted(*threads, "thread");
     let share = 100.0 * speed.infer_gflops / speed.peak_gflops;
     let resident = speed.resident_bytes as f64 / f64::from(1 << 20);
     format!("model {}, {precision}\n", printable(&model.display().to_string()))
-        + &format!("{batch} images per call, {threads} {threads_word}\n")
+        + &format!("{batch} images per call, {threads}\n")
         + &format!(
             "{:<15} {infer_images_per_second:>8.1} images/s {:>8.1} GFLOP/s  {share:>5.1} % of the f32 peak\n",
             "inference", speed.infer_gflops
@@ -83,9 +84,9 @@ fn summary(speed: &Speed) -> String {
         let share = 100.0 * gflops / peak_gflops;
         format!("{what:<15} {rate:>8.1} images/s {gflops:>8.1} GFLOP/s  {share:>5.1} % of peak\n")
     };
-    let threads_word = if *threads == 1 { "thread" } else { "threads" };
+    let threads = counted(*threads, "thread");
     let resident = speed.resident_bytes as f64 / f64::from(1 << 20);
-    format!("recipe {recipe}, {precision}, {batch} images per step, {threads} {threads_word}\n")
+    format!("recipe {recipe}, {precision}, {batch} images per step, {threads}\n")
         + &row("training", speed.train_images_per_second, speed.train_gflops)
         + &row(
             if speed.half { "inference, half" } else { "inference" },

@@ -10,7 +10,7 @@ use super::args::job::ParallelScheme;
 use super::cluster::Cluster;
 use super::exit::CommandResult;
 use super::output::Output;
-use alexnet::format::grouped;
+use alexnet::format::{counted, grouped};
 use alexnet::net::{Network, Recipe};
 use alexnet::parallel::cost::layer_times::{self, LayerTimes, Measurement};
 use alexnet::parallel::cost::link::{Link, Topology};
@@ -175,9 +175,9 @@ fn text(
     let sizes = measurements.iter().map(|found| found.batch.to_string()).collect::<Vec<_>>().join(", ");
     let threads = measurements.first().map_or(0, |found| found.threads);
     let mut text = format!(
-        "recipe {}, {load}; layers measured with {threads} {} and {sizes} images\n",
+        "recipe {}, {load}; layers measured with {} and {sizes} images\n",
         recipe.name,
-        if threads == 1 { "thread" } else { "threads" },
+        counted(threads, "thread"),
     );
     for table in tables {
         text += &table_text(table);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::source::{Dataset, Split};
-use crate::format::hex;
+use crate::format::{counted, hex};
 
 /// The identity of a data set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ impl Identity {
     pub fn of(dataset: &Dataset) -> Self {
         let splits = dataset.splits.iter().map(|split| SplitIdentity {
             name: split.name.clone(),
-            images: images(split, dataset.classes.len()),
+            images: split.images_per_class(dataset.classes.len()),
             digest: digest_of(split),
         });
         Self { classes: dataset.classes.clone(), splits: splits.collect() }
@@ -61,8 +61,7 @@ impl Identity {
             Some((class, (then, now))) => {
                 let more = match others.count() {
                     0 => String::new(),
-                    1 => ", and 1 more class".to_owned(),
-                    n => format!(", and {n} more classes"),
+                    n => format!(", and {}", counted(n, "more class")),
                 };
                 format!("{name}: {before} images -> {after} (class {class}: {then} -> {now}{more})")
             }
@@ -96,16 +95,6 @@ fn list_difference(what: &str, then: &[String], now: &[String]) -> Option<String
     let (before, after) = (then.len(), now.len());
     let (old, new) = (name(then, first), name(now, first));
     Some(format!("{what}: {before} -> {after}; first difference at {first}: {old} -> {new}"))
-}
-
-fn images(split: &Split, classes: usize) -> Vec<usize> {
-    let mut images = vec![0; classes];
-    for index in 0..split.len() {
-        if let Some(count) = images.get_mut(split.label(index) as usize) {
-            *count += 1;
-        }
-    }
-    images
 }
 
 /// SHA-256 of everything listed in a data set: classes, splits, and the name and label of each image.

@@ -33,7 +33,6 @@ mod skip;
 pub mod source;
 pub mod statistics;
 pub mod upright;
-pub(crate) mod wording;
 
 pub use alexnet_images::{Image, ImageRef, decode, encode, square};
 pub use identity::Identity;

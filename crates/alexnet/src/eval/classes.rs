@@ -1,6 +1,6 @@
 //! Differences between lists of classes.
 
-use crate::data::wording::first_few;
+use crate::format::first_few;
 
 /// The classes that only one of two lists contains.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,17 +5,13 @@ use std::path::Path;
 use super::predictor::Predictor;
 use crate::data::{Split, identity};
 use crate::error::shown;
-use crate::format::grouped;
+use crate::format::{first_few, grouped};
 use crate::model::WeightChoice;
-
-/// Most classes that a note names.
-const NAMED: usize = 5;
 
 /// Describes what limits the results for the classes of a model: classes without images, images of one class only, another order.
 /// The labels of `split` are indices into the classes of the model; `data` are the classes of its dataset.
 pub fn of_classes(split: &Split, data: &[String], model: &[String]) -> Vec<String> {
-    let mut images = vec![0_usize; model.len()];
-    (0..split.len()).for_each(|i| images[split.label(i) as usize] += 1);
+    let images = split.images_per_class(model.len());
     let with_images: Vec<usize> = (0..model.len()).filter(|&class| images[class] > 0).collect();
     let mut notes = Vec::new();
     if let ([class], true) = (&with_images[..], model.len() > 1) {
@@ -34,7 +30,7 @@ pub fn of_classes(split: &Split, data: &[String], model: &[String]) -> Vec<Strin
             without.len(),
             grouped(model.len()),
             split.name,
-            few(&without)
+            first_few(&without)
         ));
     }
     let moved = data.iter().zip(model).position(|(data, model)| data != model);
@@ -68,12 +64,4 @@ pub fn of_weights(split: &Split, models: &[Predictor]) -> Vec<String> {
 /// A class name on one line, with control characters escaped.
 fn escaped(name: &str) -> String {
     shown(Path::new(name))
-}
-
-fn few(names: &[String]) -> String {
-    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMED) {
-        0 => shown,
-        more => format!("{shown} and {} more", grouped(more)),
-    }
 }

@@ -270,7 +270,7 @@ fn check_images(dataset: &Dataset, experiments: &[Experiment]) -> Result<()> {
 fn notes(dataset: &Dataset) -> Vec<String> {
     let Some(split) = dataset.val().filter(|split| !split.is_empty()) else { return Vec::new() };
     let mut notes = Vec::new();
-    let counts = counts(split, dataset.classes.len());
+    let counts = split.images_per_class(dataset.classes.len());
     let missing: Vec<&str> = dataset
         .classes
         .iter()
@@ -292,16 +292,6 @@ fn notes(dataset: &Dataset) -> Vec<String> {
         });
     }
     notes
-}
-
-fn counts(split: &Split, classes: usize) -> Vec<usize> {
-    let mut counts = vec![0; classes];
-    for label in (0..split.len()).map(|index| split.label(index) as usize) {
-        if let Some(count) = counts.get_mut(label) {
-            *count += 1;
-        }
-    }
-    counts
 }
 
 /// What a sign-flip test of `n` paired differences can show.

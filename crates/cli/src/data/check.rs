@@ -12,7 +12,7 @@ use alexnet::data::check::{Diagnosis, KindSummary, check};
 use alexnet::data::checksums;
 use alexnet::data::fix::FixPlan;
 use alexnet::error::{Kind, shell};
-use alexnet::format::grouped;
+use alexnet::format::{counted, grouped};
 
 pub(super) fn run(args: &CheckArgs, out: &mut Output) -> CommandResult {
     let progress = SharedProgress::new(out.display());
@@ -23,9 +23,9 @@ pub(super) fn run(args: &CheckArgs, out: &mut Output) -> CommandResult {
     if let Some(path) = &args.plan {
         let plan = FixPlan::of(&found, &args.source);
         plan.write(path)?;
-        let (steps, path) = (plan.steps.len(), shell(path));
+        let (steps, path) = (counted(plan.steps.len(), "step"), shell(path));
         out.note(&format!(
-            "wrote a plan of {steps} steps: edit {path} if you like, then run `alexnet data fix {path} OUT`"
+            "wrote a plan of {steps}: edit {path} if you like, then run `alexnet data fix {path} OUT`"
         ));
     }
     let text = || {

@@ -90,5 +90,5 @@ impl Report<'_> {
 }
 
 fn classes(count: usize) -> String {
-    if count == 1 { "1 class".into() } else { format!("{} classes", grouped(count)) }
+    counted(count, "class")
 }

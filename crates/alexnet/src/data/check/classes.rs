@@ -6,6 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::data::problem::{Problem, ProblemKind};
 use crate::data::source::Split;
+use crate::format::first_few;
 use crate::{Error, Result};
 
 /// A class with this many times fewer training images than the largest is reported.
@@ -19,8 +20,7 @@ pub(super) fn report_classes(classes: &[String], splits: &[&Split], problems: &m
         problems.push(Problem { file: class.clone(), kind: ProblemKind::OneClass, detail });
     }
     for split in splits {
-        let mut counts = vec![0usize; classes.len()];
-        (0..split.len()).for_each(|index| counts[split.label(index) as usize] += 1);
+        let counts = split.images_per_class(classes.len());
         missing(classes, &counts, split, problems);
         if split.name == "train" {
             imbalance(classes, &counts, problems);
@@ -97,8 +97,7 @@ pub(super) fn undecodable<'a>(
     usable: &[usize],
     classes: &'a [String],
 ) -> Vec<UndecodableClass<'a>> {
-    let mut images = vec![0usize; classes.len()];
-    (0..split.len()).for_each(|index| images[split.label(index) as usize] += 1);
+    let images = split.images_per_class(classes.len());
     let mut decodes = vec![false; classes.len()];
     usable.iter().for_each(|&index| decodes[split.label(index) as usize] = true);
     let classes = classes.iter().zip(images).zip(decodes);
@@ -124,13 +123,10 @@ pub fn every_class_decodes(split: &Split, usable: &[usize], classes: &[String]) 
     if lost.is_empty() {
         return Ok(());
     }
-    let shown: Vec<String> =
-        lost.iter().take(5).map(|class| format!("`{}` ({})", class.name, class.images)).collect();
-    let more = if lost.len() > 5 { format!(" and {} more", lost.len() - 5) } else { String::new() };
     Err(Error::data(format!(
-        "no training image of {} can be decoded: {}{more}",
+        "no training image of {} can be decoded: {}",
         if lost.len() == 1 { "this class" } else { "these classes" },
-        shown.join(", ")
+        first_few(lost.iter().map(|class| format!("`{}` ({})", class.name, class.images)))
     ))
     .help("`alexnet data check SRC` shows the reasons; repair the images, or remove the class folder"))
 }

@@ -10,7 +10,7 @@ use super::duplicates::{self, DuplicatePair};
 use super::probe::{self, Probe};
 use crate::data::problem::{Problem, ProblemKind};
 use crate::data::source::{Dataset, Split};
-use crate::data::wording::count;
+use crate::format::counted;
 use crate::{Error, Result};
 
 /// The result of a check.
@@ -83,7 +83,7 @@ pub fn check(path: &Path, workers: usize, progress: &(dyn Fn(usize, usize) + Syn
             problems.push(Problem {
                 file: name.to_owned(),
                 kind: ProblemKind::UndecodableClass,
-                detail: format!("none of its {} in {} can be decoded", count(images, "image"), split.name),
+                detail: format!("none of its {} in {} can be decoded", counted(images, "image"), split.name),
             });
         }
     }

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::classes::{AlikeNames, alike};
-use crate::data::{Dataset, Split};
+use crate::data::Dataset;
 use crate::error::shell;
-use crate::format::grouped;
+use crate::format::{counted, grouped};
 use crate::{Error, Result};
 
 /// Most classes that are listed one by one.
@@ -17,7 +17,7 @@ const MOST: usize = 10;
 /// # Errors
 /// Returns an error if there are no training images.
 pub fn introduce(dataset: &Dataset) -> Result<Vec<String>> {
-    let counts = counts(dataset.train()?, dataset.classes.len());
+    let counts = dataset.train()?.images_per_class(dataset.classes.len());
     let mut lines = vec![summary(dataset, &counts)];
     lines.extend(doubts(dataset, &counts));
     Ok(lines)
@@ -40,18 +40,10 @@ pub fn several_classes(dataset: &Dataset) -> Result<()> {
     }
 }
 
-/// Counts the images of each class.
-fn counts(split: &Split, classes: usize) -> Vec<usize> {
-    let mut counts = vec![0; classes];
-    (0..split.len()).for_each(|index| counts[split.label(index) as usize] += 1);
-    counts
-}
-
 /// `2 classes: cat 27, dog 30 training images; train 57, val 6`.
 fn summary(dataset: &Dataset, counts: &[usize]) -> String {
     let classes = &dataset.classes;
-    let mut text =
-        format!("{} class{}: ", grouped(classes.len()), if classes.len() == 1 { "" } else { "es" });
+    let mut text = format!("{}: ", counted(classes.len(), "class"));
     let shown = if classes.len() > MOST { MOST / 2 } else { classes.len() };
     let each = classes.iter().zip(counts).take(shown);
     let each: Vec<String> = each.map(|(class, &count)| format!("{class} {}", grouped(count))).collect();
@@ -84,8 +76,7 @@ fn doubts(dataset: &Dataset, counts: &[usize]) -> Vec<String> {
         let Some(first) = names.first() else { continue };
         doubts.push(match names.len() - 1 {
             0 => format!("class `{first}` has {what}"),
-            1 => format!("`{first}` and 1 other class have {what}"),
-            more => format!("`{first}` and {more} other classes have {what}"),
+            more => format!("`{first}` and {} have {what}", counted(more, "other class")),
         });
     }
     doubts

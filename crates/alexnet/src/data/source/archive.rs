@@ -13,8 +13,8 @@ use tar::EntryType;
 use super::catalog::{ByteRange, Location};
 use super::naming::{HEAD, hidden_part};
 use super::text::lossless;
-use crate::data::wording::{count, first_few};
 use crate::files::read_at;
+use crate::format::{counted, first_few};
 
 /// The maximum size of an entry's extended header, mainly its long name.
 const MAX_DESCRIPTION: u64 = 1 << 20;
@@ -82,7 +82,7 @@ impl Oddities {
     pub(super) fn notes(&self, path: &Path) -> Vec<String> {
         let archive = path.display();
         let Self { absolute, replaced, joined, not_utf8, trailing } = self;
-        let list = |names: &[String]| first_few(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let list = |names: &[String]| first_few(&names);
         let mut notes = Vec::new();
         if *absolute > 0 {
             notes.push(format!("{archive}: removed the leading / from {absolute} member names"));
@@ -93,7 +93,7 @@ impl Oddities {
         if !replaced.is_empty() {
             notes.push(format!(
                 "{archive}: {} more than once; the last one is used: {}",
-                count(replaced.len(), "member"),
+                counted(replaced.len(), "member"),
                 list(replaced)
             ));
         }

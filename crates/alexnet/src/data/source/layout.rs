@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::listing::Listing;
 use super::naming::ListedFile;
 use super::split_names::{split_name, split_rank};
-use crate::data::wording::first_few;
+use crate::format::first_few;
 use crate::{Error, Result};
 
 /// Folders that are neither splits nor classes when they are next to `train/`.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::catalog::Location;
 use super::naming::{self, ListedFile, OwnFolderMarks, Skipped};
 use crate::data::problem::{Findings, ProblemKind};
-use crate::data::wording::{count, first_few};
+use crate::format::{counted, first_few};
 
 /// A folder that cannot be listed.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Listing {
             let odd: Vec<&str> = self.odd.iter().map(String::as_str).collect();
             notes.push(format!(
                 "skipped {} that {} not {}: {}",
-                count(odd.len(), "entry"),
+                counted(odd.len(), "entry"),
                 if odd.len() == 1 { "is" } else { "are" },
                 if odd.len() == 1 { "a regular file" } else { "regular files" },
                 first_few(&odd)
@@ -98,7 +98,7 @@ impl Listing {
         }
         if !self.names.is_empty() {
             let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-            let what = count(names.len(), "name");
+            let what = counted(names.len(), "name");
             notes.push(format!("skipped {what} not in UTF-8 (rename to use): {}", first_few(&names)));
         }
         for ClosedFolder { path: folder, reason: why } in &self.closed {

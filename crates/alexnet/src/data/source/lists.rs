@@ -10,7 +10,7 @@ use super::split_names::split_word;
 use super::table::ListTable;
 use super::text::Text;
 use crate::data::problem::{Findings, Problem, ProblemKind};
-use crate::data::wording::{count, first_few};
+use crate::format::{counted, first_few};
 use crate::{Error, Result};
 
 /// The extensions of lists.
@@ -166,7 +166,7 @@ impl List {
         let lines = |lines: &[Dropped]| {
             let each: Vec<String> =
                 lines.iter().map(|line| format!("line {} ({})", line.line, line.what)).collect();
-            first_few(&each.iter().map(String::as_str).collect::<Vec<_>>())
+            first_few(&each)
         };
         for Dropped { line, what: reason } in &self.dropped {
             findings.report(ProblemKind::NotUsed, format!("{path}:{line}"), reason);
@@ -174,7 +174,7 @@ impl List {
         if !self.dropped.is_empty() {
             notes.push(format!(
                 "{path}: skipped {}: {}",
-                count(self.dropped.len(), "line"),
+                counted(self.dropped.len(), "line"),
                 lines(&self.dropped)
             ));
         }
@@ -186,7 +186,7 @@ impl List {
             );
         }
         if !self.missing.is_empty() {
-            let files = count(self.missing.len(), "missing file");
+            let files = counted(self.missing.len(), "missing file");
             notes.push(format!("{path} lists {files}: {}", lines(&self.missing)));
         }
     }

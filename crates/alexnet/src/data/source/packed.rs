@@ -14,8 +14,8 @@ use super::store::Store;
 use crate::data::own_files::UNFINISHED_PACK;
 use crate::data::pack::{FORMAT_VERSION, MAX_SIDE, Manifest, PackedSplit, PackedSquares, Storage};
 use crate::data::statistics::Statistics;
-use crate::data::wording::count;
 use crate::files::container::Header;
+use crate::format::counted;
 use crate::{Error, Result};
 
 /// Returns whether a folder holds packed squares, finished or not.
@@ -54,7 +54,7 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     if !manifest.skipped.is_empty() {
         notes.push(format!(
             "packing skipped {} of {}: {} lists them",
-            count(manifest.skipped.len(), "image"),
+            counted(manifest.skipped.len(), "image"),
             manifest.source,
             folder.join(Manifest::FILE).display()
         ));

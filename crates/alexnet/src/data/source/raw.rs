@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::naming;
 use crate::data::Image;
-use crate::data::wording::first_few;
+use crate::format::first_few;
 
 /// How the values of an image are ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

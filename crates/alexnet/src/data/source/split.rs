@@ -9,8 +9,8 @@ use super::store::{Store, Stored};
 use crate::data::pack::{PackedSquares, SquaresUser};
 use crate::data::skip::Skip;
 use crate::data::statistics::Statistics;
-use crate::data::wording::first_few;
 use crate::data::{Image, decode, upright};
+use crate::format::first_few;
 use crate::net::Orientation;
 use crate::{Error, Result};
 
@@ -113,6 +113,17 @@ impl Split {
     /// The class of an image.
     pub fn label(&self, index: usize) -> u32 {
         self.labels[index]
+    }
+
+    /// The number of images of each of so many classes. Labels beyond them are not counted.
+    pub fn images_per_class(&self, classes: usize) -> Vec<usize> {
+        let mut images = vec![0; classes];
+        for &label in self.labels.iter() {
+            if let Some(count) = images.get_mut(label as usize) {
+                *count += 1;
+            }
+        }
+        images
     }
 
     /// The name of an image for the user.

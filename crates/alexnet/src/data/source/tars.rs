@@ -14,7 +14,7 @@ use super::store::Store;
 use super::tar_files::{TarFile, tar_files};
 use super::{foreign, index, tree};
 use crate::data::problem::Findings;
-use crate::data::wording::{count, first_few};
+use crate::format::{counted, first_few};
 use crate::{Error, Result};
 
 /// A tar of the folder.
@@ -76,7 +76,7 @@ pub(super) fn open(folder: &Path, findings: &mut Findings) -> Result<Option<Data
         notes.push(format!("not used, because they hold no images: {}", first_few(&empty)));
     }
     let what = if folders.is_empty() { "each of one class" } else { "read as one tree" };
-    notes.push(format!("{}, {what}", count(all.len() - empty.len(), "tar")));
+    notes.push(format!("{}, {what}", counted(all.len() - empty.len(), "tar")));
     dataset.notes.splice(..0, notes);
     Ok(Some(dataset))
 }

@@ -11,7 +11,7 @@ use super::naming::ListedFile;
 use super::split::Split;
 use super::store::Store;
 use crate::data::problem::{Findings, Problem, ProblemKind};
-use crate::data::wording::{count, first_few};
+use crate::format::{counted, first_few};
 use crate::random::{Purpose, key};
 use crate::{Error, Result};
 
@@ -60,7 +60,7 @@ fn no_images(listing: &Listing, origin: &str, notes: &[String]) -> Error {
         (true, _) => "it is empty".to_owned(),
         (false, true) => {
             let folders: Vec<&str> = listing.folders.iter().map(String::as_str).collect();
-            format!("no images, only {}: {}", count(folders.len(), "folder"), first_few(&folders))
+            format!("no images, only {}: {}", counted(folders.len(), "folder"), first_few(&folders))
         }
         (false, false) => format!("no images: {}", notes.join("; ")),
     };
@@ -83,13 +83,13 @@ fn leave_out(
     for UnusedFolder { folder, reason } in unused {
         let prefix = format!("{folder}/");
         let images = listing.files.iter().filter(|file| file.path.starts_with(&prefix)).count();
-        notes.push(format!("{below}{folder}/ ({}): {reason}", count(images, "image")));
+        notes.push(format!("{below}{folder}/ ({}): {reason}", counted(images, "image")));
         findings.report(ProblemKind::NotUsed, format!("{below}{folder}"), reason);
     }
     let outside: Vec<&str> = listing.outside.iter().map(String::as_str).collect();
     outside.iter().for_each(|&path| findings.report(ProblemKind::Loose, path, "in no class folder"));
     if !outside.is_empty() {
-        let images = count(outside.len(), "image");
+        let images = counted(outside.len(), "image");
         notes.push(format!("skipped {images} outside {below}: {}", first_few(&outside)));
     }
 }
@@ -185,7 +185,7 @@ fn in_splits(
         if !missing.is_empty() {
             notes.push(format!(
                 "no images of {} in {folder}/: {}",
-                count(missing.len(), "class"),
+                counted(missing.len(), "class"),
                 first_few(&missing)
             ));
         }
@@ -204,10 +204,9 @@ fn has_class_folders(listing: &Listing, below: &str) -> bool {
 
 fn report_loose(loose: &[&str], notes: &mut Vec<String>, findings: &mut Findings) {
     loose.iter().for_each(|&path| findings.report(ProblemKind::Loose, path, "in no class folder"));
-    match loose.len() {
-        0 => {}
-        1 => notes.push(format!("skipped 1 image in no class folder: {}", loose[0])),
-        n => notes.push(format!("skipped {n} images in no class folder: {}", first_few(loose))),
+    if !loose.is_empty() {
+        let images = counted(loose.len(), "image");
+        notes.push(format!("skipped {images} in no class folder: {}", first_few(loose)));
     }
 }
 

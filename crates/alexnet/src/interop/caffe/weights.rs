@@ -9,6 +9,7 @@ use super::body::Source;
 use super::message::{Entry, Message, Value};
 use super::origin::{Origin, short};
 use crate::engine::Tensor;
+use crate::format::first_dozen;
 use crate::net::{Layer, Network, Operation};
 use crate::{Error, Result};
 
@@ -42,21 +43,13 @@ impl Blobs {
     }
 
     fn names(&self) -> String {
-        names(self.by_layer.keys().map(String::as_str))
+        first_dozen(self.by_layer.keys().map(|name| short(name)))
     }
 
     /// Returns the names of the layers that no layer of the network has taken.
     pub(super) fn rest(&self) -> Option<String> {
         (!self.by_layer.is_empty()).then(|| self.names())
     }
-}
-
-fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
-    let mut names: Vec<String> = all.map(short).collect();
-    let more = names.len().saturating_sub(20);
-    names.truncate(20);
-    names.extend((more > 0).then(|| format!("{more} more")));
-    names.join(", ")
 }
 
 /// Takes the weights of a network's layers, in this program's layout: of the first layer, the channels of BGR images become
@@ -76,7 +69,7 @@ pub(super) fn tensors(
             .help("specify a .caffemodel file that Caffe wrote after training"));
     }
     if sources.iter().all(|source| !blobs.by_layer.contains_key(&source.caffe)) {
-        let expected = names(sources.iter().map(|source| source.caffe.as_str()));
+        let expected = first_dozen(sources.iter().map(|source| short(&source.caffe)));
         return Err(origin
             .refuse(
                 None,

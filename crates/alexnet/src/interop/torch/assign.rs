@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::element::Element;
-use super::listed::listed;
 use super::naming::{Naming, with_weights};
 use super::state_dict::StateDict;
 use crate::engine::Tensor;
+use crate::format::first_dozen;
 use crate::net::Network;
 use crate::{Error, Result};
 
@@ -82,7 +82,7 @@ pub(super) fn assign(
     if !outside.is_empty() {
         assigned.notes.push(format!(
             "not used, since no layer has tensors with these names: {}; if the network computes with them, its outputs differ",
-            listed(outside)
+            first_dozen(outside)
         ));
     }
     Ok(assigned)
@@ -95,9 +95,9 @@ fn needed(network: &Network, modules: &[String]) -> Result<Vec<Needed>> {
         return Err(Error::model(format!(
             "{} modules of the state dict have tensors ({}), but {} layers of the network do ({})",
             modules.len(),
-            listed(modules.iter().map(String::as_str)),
+            first_dozen(modules),
             layers.len(),
-            listed(layers.iter().map(|layer| layer.name.as_str()))
+            first_dozen(layers.iter().map(|layer| &layer.name))
         ))
         .help("add the recipe of the network with `--recipe NAME` or `--recipe FILE`; `alexnet recipe list` lists the built-in ones"));
     }

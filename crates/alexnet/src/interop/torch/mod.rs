@@ -5,7 +5,6 @@
 //! | `zip`, `legacy` | the two forms of `.pth` files |
 //! | `pickle` | the pickles in them, which execute nothing here |
 //! | `storages`, `element` | tensors as views of arrays, their types |
-//! | `listed` | names in a sentence |
 //! | `state_dict`, `refusals` | the state dict in a pickle, and what else is there |
 //! | `naming`, `assign` | names of tensors, tensors to layers |
 //! | `metadata` | what exported files say about their network |
@@ -15,7 +14,6 @@
 mod assign;
 mod element;
 mod legacy;
-mod listed;
 mod metadata;
 mod naming;
 mod peer;

@@ -3,7 +3,6 @@
 use super::assign::{Assigned, assign};
 use super::element::Element;
 use super::legacy;
-use super::listed::listed;
 use super::metadata::Declared;
 use super::naming::{Naming, TORCHVISION, recipe_needed, recipes_with};
 use super::pickle;
@@ -12,6 +11,7 @@ use super::storages::{Storages, StoredTensor};
 use super::zip::Zip;
 use crate::data::Preprocess;
 use crate::files::container;
+use crate::format::first_dozen;
 use crate::interop::classes;
 use crate::interop::imported::Imported;
 use crate::interop::source::{ImportOptions, SourceFile, SourceKind};
@@ -110,7 +110,7 @@ fn recipe(
         (None, None, Naming::Torchvision) => Recipe::load(TORCHVISION),
         (None, None, Naming::Recipe) => {
             let shape = |name: &str| dict.tensors.get(name).map(|tensor| tensor.shape.clone());
-            Err(recipe_needed(&recipes_with(&shape), &listed(dict.tensors.keys().map(String::as_str))))
+            Err(recipe_needed(&recipes_with(&shape), &first_dozen(dict.tensors.keys())))
         }
     }
 }
@@ -125,7 +125,7 @@ fn outputs(dict: &StateDict<'_>, modules: &[String]) -> Result<usize> {
         ))),
         None => Err(Error::model(format!(
             "tensor `{name}` of the last layer is missing; the file has {}",
-            listed(dict.tensors.keys().map(String::as_str))
+            first_dozen(dict.tensors.keys())
         ))
         .help("add the recipe of the network with `--recipe NAME` or `--recipe FILE`")),
     }

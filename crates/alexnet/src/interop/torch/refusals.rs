@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::listed::listed;
 use crate::Error;
+use crate::format::first_dozen;
 
 /// The error for a pickle that names these functions and classes.
 pub(super) fn explain(refused: &BTreeSet<String>) -> Error {
-    let names = listed(refused.iter().map(String::as_str));
+    let names = first_dozen(refused);
     if refused.iter().any(|name| is_module(name)) {
         return Error::model(format!(
             "the file has a whole pickled module, which only its own program can load: {names}"

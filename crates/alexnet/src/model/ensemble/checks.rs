@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::format::counted;
 use crate::{Error, Result};
 
 /// How far the sum of weights may be from 1.
@@ -18,8 +19,8 @@ pub fn equal_weights(models: usize) -> Vec<f64> {
 /// Returns an error that names the number or the weight that is wrong.
 pub fn check_weights(weights: &[f64], models: usize) -> Result<()> {
     if weights.len() != models {
-        let plural = if weights.len() == 1 { "" } else { "s" };
-        return Err(Error::usage(format!("{} weight{plural} for {models} models", weights.len()))
+        let found = counted(weights.len(), "weight");
+        return Err(Error::usage(format!("{found} for {models} models"))
             .help("specify one weight per model, in the same order"));
     }
     if let Some((i, weight)) = weights.iter().enumerate().find(|(_, weight)| !weight.is_finite()) {

@@ -14,7 +14,7 @@ use crate::data::source::split::Split;
 use crate::data::source::store::Store;
 use crate::data::source::text::Text;
 use crate::data::source::tree::held_out_dataset;
-use crate::data::wording::{count, first_few};
+use crate::format::{counted, first_few};
 use crate::{Error, Result};
 
 /// Files that list the names of numbered classes, in order.
@@ -111,7 +111,7 @@ impl Flat<'_> {
         }
         if let Some(rest) = splits.remove(&None) {
             self.notes
-                .push(format!("skipped {} that no list assigns to a split", count(rest.len(), "image")));
+                .push(format!("skipped {} that no list assigns to a split", counted(rest.len(), "image")));
         }
         let mut made: Vec<Split> = Vec::new();
         for (name, items) in splits {
@@ -192,7 +192,7 @@ impl Flat<'_> {
             });
             self.notes.push(format!(
                 "skipped {} of classes that train/ does not have",
-                count(by_kit.len(), "validation image")
+                counted(by_kit.len(), "validation image")
             ));
         }
         if !others.is_empty() {
@@ -208,7 +208,7 @@ impl Flat<'_> {
                 Error::data(format!(
                     "{}: {} of classes that train/ does not have: {}",
                     self.root.display(),
-                    count(others.len(), "image"),
+                    counted(others.len(), "image"),
                     first_few(&list)
                 ))
                 .help(

@@ -6,7 +6,7 @@ use super::labels::Labeled;
 use super::part::{By, Flat};
 use crate::Result;
 use crate::data::problem::ProblemKind;
-use crate::data::wording::{count, first_few};
+use crate::format::{counted, first_few};
 
 impl Flat<'_> {
     pub(super) fn report_lists(&mut self, how: &[By], candidates: &[String]) -> Result<()> {
@@ -42,7 +42,7 @@ impl Flat<'_> {
             if without.is_empty() {
                 continue;
             }
-            let images = count(without.len(), "image");
+            let images = counted(without.len(), "image");
             let (kind, detail, note) = match by {
                 By::Nothing => (
                     ProblemKind::NotUsed,
@@ -71,7 +71,7 @@ impl Flat<'_> {
             });
             self.notes.push(format!(
                 "skipped {} outside the split folders: {}",
-                count(outside.len(), "image"),
+                counted(outside.len(), "image"),
                 first_few(&outside)
             ));
         }

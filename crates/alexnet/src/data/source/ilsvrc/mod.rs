@@ -20,7 +20,7 @@ use super::split::Split;
 use super::store::Store;
 use super::text::Text;
 use crate::data::problem::{Findings, ProblemKind};
-use crate::data::wording::{count, first_few};
+use crate::format::{counted, first_few};
 use crate::{Error, Result};
 pub(super) use devkit::{Devkit, is_truth};
 
@@ -258,7 +258,7 @@ impl Challenge<'_> {
         }
         let Self { folder, year, patches, classes, mut notes, odd, hidden, .. } = self;
         if !patches.is_empty() {
-            notes.push(format!("{PATCHES} replaces {}", count(patches.len(), "image")));
+            notes.push(format!("{PATCHES} replaces {}", counted(patches.len(), "image")));
         }
         odd.iter().for_each(|name| {
             findings.report(ProblemKind::Junk, name, "not a regular file, or not the archive of a class")
@@ -267,7 +267,7 @@ impl Challenge<'_> {
             let odd: Vec<&str> = odd.iter().map(String::as_str).collect();
             notes.push(format!(
                 "skipped {} that are not regular files: {}",
-                count(odd.len(), "entry"),
+                counted(odd.len(), "entry"),
                 first_few(&odd)
             ));
         }
@@ -278,7 +278,7 @@ impl Challenge<'_> {
             let names: Vec<&str> = hidden.iter().map(String::as_str).collect();
             notes.push(format!(
                 "skipped {}: {}",
-                count(hidden.len(), "hidden or system file"),
+                counted(hidden.len(), "hidden or system file"),
                 first_few(&names)
             ));
         }
@@ -308,7 +308,7 @@ impl Challenge<'_> {
         if !missing.is_empty() {
             self.notes.push(format!(
                 "no images of {} in {archive}: {}",
-                count(missing.len(), "class"),
+                counted(missing.len(), "class"),
                 first_few(&missing)
             ));
         }

@@ -6,7 +6,7 @@ use super::kind::{extension, file_name, hidden_part};
 use super::made::OwnFolder;
 use crate::data::own_files::{FIX_RECORD, SET_ASIDE};
 use crate::data::problem::{Findings, ProblemKind};
-use crate::data::wording::{count, first_few};
+use crate::format::{counted, first_few};
 
 /// An image in an unsupported format.
 #[derive(Clone, Debug)]
@@ -42,20 +42,18 @@ impl Skipped {
 
     /// Returns a note for each reason.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let list = |names: &mut dyn Iterator<Item = &str>| first_few(&names.collect::<Vec<_>>());
         let mut notes = Vec::new();
         if !self.hidden.is_empty() {
-            let names = list(&mut self.hidden.iter().map(String::as_str));
-            notes.push(format!("skipped {}: {names}", count(self.hidden.len(), "hidden or system file")));
+            let names = first_few(&self.hidden);
+            notes.push(format!("skipped {}: {names}", counted(self.hidden.len(), "hidden or system file")));
         }
         if !self.made.is_empty() {
             let each = self.made.iter().map(|(folder, made)| format!("{folder} ({})", made.name()));
-            let each: Vec<String> = each.collect();
-            let names = list(&mut each.iter().map(String::as_str));
-            notes.push(format!("skipped {} made by alexnet: {names}", count(self.made.len(), "folder")));
+            let names = first_few(each);
+            notes.push(format!("skipped {} made by alexnet: {names}", counted(self.made.len(), "folder")));
         }
         if !self.others.is_empty() {
-            let names = list(&mut self.others.iter().map(String::as_str));
+            let names = first_few(&self.others);
             let what = match self.others.len() {
                 1 => "1 file that is not an image".to_owned(),
                 n => format!("{n} files that are not images"),
@@ -66,13 +64,13 @@ impl Skipped {
             let what = format!("{format} image");
             notes.push(format!(
                 "skipped {}, a format that is not supported (convert to JPEG or PNG): {}",
-                count(files.len(), &what),
+                counted(files.len(), &what),
                 first_few(&files)
             ));
         }
         if !self.masks.is_empty() {
-            let names = list(&mut self.masks.iter().map(String::as_str));
-            let what = count(self.masks.len(), "mask");
+            let names = first_few(&self.masks);
+            let what = counted(self.masks.len(), "mask");
             notes.push(format!("skipped {what} of images next to them: {names}"));
         }
         notes
@@ -86,14 +84,14 @@ impl Skipped {
         for (format, files) in self.by_format() {
             match files.iter().filter(|path| path.starts_with(below)).count() {
                 0 => {}
-                n => parts.push(format!("{}, not supported", count(n, &format!("{format} image")))),
+                n => parts.push(format!("{}, not supported", counted(n, &format!("{format} image")))),
             }
         }
         if others > 0 {
-            parts.push(count(others, "other file"));
+            parts.push(counted(others, "other file"));
         }
         if hidden > 0 {
-            parts.push(count(hidden, "hidden file"));
+            parts.push(counted(hidden, "hidden file"));
         }
         if parts.is_empty() { name.to_owned() } else { format!("{name} (only {})", parts.join(", ")) }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::samples::{LabelKind, Sample};
 use crate::data::problem::{Findings, ProblemKind};
 use crate::data::source::naming::Skipped;
-use crate::data::wording::{count, first_few};
+use crate::format::{counted, first_few};
 
 /// Keys of JSON files that hold the class, most specific first.
 pub(super) const KEYS: [&str; 17] = [
@@ -80,7 +80,11 @@ impl Gathered {
         for (reason, files) in &self.left_out {
             files.iter().for_each(|file| findings.report(ProblemKind::Loose, file, *reason));
             let names: Vec<&str> = files.iter().map(String::as_str).collect();
-            notes.push(format!("skipped {} ({reason}): {}", count(names.len(), "image"), first_few(&names)));
+            notes.push(format!(
+                "skipped {} ({reason}): {}",
+                counted(names.len(), "image"),
+                first_few(&names)
+            ));
         }
         if !self.beside.is_empty() {
             let names: Vec<&str> = self.beside.iter().map(String::as_str).collect();
@@ -89,15 +93,15 @@ impl Gathered {
             });
             notes.push(format!(
                 "skipped {} that accompany the image of a sample, as masks do: {}",
-                count(names.len(), "image"),
+                counted(names.len(), "image"),
                 first_few(&names)
             ));
         }
         if self.unused > 0 {
-            notes.push(format!("no image for {}", count(self.unused, &format!("{} file", source.name()))));
+            notes.push(format!("no image for {}", counted(self.unused, &format!("{} file", source.name()))));
         }
         for (other, &files) in &self.other_sources {
-            let files = count(files, &format!("{} file", other.name()));
+            let files = counted(files, &format!("{} file", other.name()));
             notes.push(format!("not used: {files}; classes are read from {} files", source.name()));
         }
         notes.extend(self.codings.iter().cloned());

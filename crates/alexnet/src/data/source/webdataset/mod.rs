@@ -29,7 +29,7 @@ use super::tar_files::{TarFile, tar_files};
 use super::tree::held_out_dataset;
 use super::{foreign, index};
 use crate::data::problem::{Findings, ProblemKind};
-use crate::data::wording::{count, first_few};
+use crate::format::{counted, first_few};
 use crate::{Error, Result};
 use gathered::Gathered;
 use reader::Reader;
@@ -119,7 +119,7 @@ fn dataset(origin: &Path, folder: &Path, shards: Vec<Shard>, findings: &mut Find
             notes.push(format!(
                 "{}: skipped {} that are not regular files: {}",
                 path.display(),
-                count(odd.len(), "member"),
+                counted(odd.len(), "member"),
                 first_few(&odd)
             ));
         }
@@ -169,7 +169,7 @@ fn assemble(
     if let Some(rest) = splits.remove(&None) {
         notes.push(format!(
             "skipped {}: the names of their tars do not contain a split",
-            count(rest.len(), "image")
+            counted(rest.len(), "image")
         ));
     }
     let mut made: Vec<Split> = Vec::new();
@@ -182,7 +182,7 @@ fn assemble(
 
 fn no_labels(origin: &str, source: LabelKind, all: &Gathered) -> Error {
     let reasons =
-        all.left_out.iter().map(|(reason, files)| format!("{reason}: {}", count(files.len(), "image")));
+        all.left_out.iter().map(|(reason, files)| format!("{reason}: {}", counted(files.len(), "image")));
     let reasons: Vec<String> = reasons.collect();
     let why = if reasons.is_empty() { "no images".to_owned() } else { reasons.join("; ") };
     let error = Error::data(format!("{origin}: no image has a class ({why})"));
