@@ -25,7 +25,7 @@ pub mod fix;
 pub mod identity;
 pub mod loader;
 mod measure;
-mod own_files;
+pub(crate) mod own_files;
 pub mod pack;
 pub mod preprocess;
 mod problem;

@@ -39,8 +39,8 @@ pub struct ColorBasis {
 }
 
 impl Statistics {
-    /// The file name in a packed folder.
-    const FILE: &'static str = "statistics.safetensors";
+    /// The file name in a packed folder and in a run folder.
+    pub(crate) const FILE: &'static str = "statistics.safetensors";
 
     pub(super) fn empty(square: usize) -> Self {
         let sums = vec![0; 3 * square * square];

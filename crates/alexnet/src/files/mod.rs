@@ -6,14 +6,16 @@
 //! | [`atomic`] | files that are replaced atomically |
 //! | `container` | safetensors files |
 //! | [`json`] | JSON files |
+//! | `tf_record` | the checksums of TensorFlow's files |
 
 pub(crate) mod append;
 pub mod atomic;
 pub(crate) mod container;
 pub mod json;
+pub(crate) mod tf_record;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Returns the absolute path with symbolic links resolved, for a path that may not exist yet.
@@ -24,6 +26,16 @@ pub(crate) fn real_path(path: &Path) -> PathBuf {
         Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(Path::new(""))),
         None => path,
     }
+}
+
+/// Reads the first bytes of a file: `most`, or all if there are fewer.
+///
+/// # Errors
+/// Returns an error if the file cannot be read.
+pub(crate) fn head(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(most);
+    File::open(path)?.take(most as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Fills `buffer` from the bytes of the file at `offset`, independent of the position of other readers.

@@ -2,18 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::data::own_files;
 use crate::files::atomic;
 
 /// What the run was started with, besides the recipe.
-pub const ORIGIN: &str = "run.json";
+pub const ORIGIN: &str = own_files::RUN_ORIGIN;
 /// The recipe.
-pub const RECIPE: &str = "recipe.toml";
+pub const RECIPE: &str = own_files::RUN_RECIPE;
 /// The command lines.
-pub const COMMANDS: &str = "command.txt";
+pub const COMMANDS: &str = own_files::RUN_COMMANDS;
 /// The messages.
 pub const LOG: &str = "log.txt";
 /// The metrics.
-pub const METRICS: &str = "metrics.jsonl";
+pub const METRICS: &str = own_files::RUN_METRICS;
 /// The folder of curves.
 pub const PLOTS: &str = "plots";
 /// The folder of checkpoints.
@@ -23,7 +24,7 @@ pub const BEST: &str = "best.safetensors";
 /// The model of the last step.
 pub const LAST: &str = "last.safetensors";
 /// The lock, held while a training uses the folder.
-pub const LOCK: &str = "lock";
+pub const LOCK: &str = own_files::RUN_LOCK;
 
 /// What is written before `run.json`: all that a run leaves if it is stopped before its first step.
 const BEFORE_ORIGIN: [&str; 4] = [LOCK, RECIPE, COMMANDS, LOG];

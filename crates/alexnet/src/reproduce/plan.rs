@@ -6,7 +6,7 @@ use super::arm::{Arm, CONTROL};
 use super::arms;
 use super::experiment::Experiment;
 use super::settings::{RateSearch, ReproductionSettings, Selection};
-use crate::data::{Dataset, Split};
+use crate::data::Dataset;
 use crate::error::shell;
 use crate::eval::statistics::{fewest_pairs, smallest_p};
 use crate::format::{counted, duration, grouped};

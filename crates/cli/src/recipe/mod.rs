@@ -13,6 +13,7 @@ use crate::exit::CommandResult;
 use crate::output::{Output, escaped};
 use crate::settings;
 use alexnet::error::shell;
+use alexnet::model::layout;
 use alexnet::net::{Network, Recipe, RecipeUse, diff, show};
 use alexnet::train::journal::Journal;
 use alexnet::train::origin::Origin;
@@ -86,7 +87,7 @@ fn from_journal(args: &FromJournalArgs, out: &mut Output) -> CommandResult {
 
 /// Reads the recipe of a run folder.
 pub(crate) fn run_recipe(run: &Path) -> alexnet::Result<Recipe> {
-    Recipe::read(&run.join("recipe.toml"))
+    Recipe::read(&run.join(layout::RECIPE))
 }
 
 /// Loads a built-in recipe, a TOML file, or the recipe of a run folder.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tar::EntryType;
 
 use super::catalog::{ByteRange, Location};
-use super::naming::{HEAD, hidden_part};
+use super::naming::{HEAD, hidden_part, plain};
 use super::text::lossless;
 use crate::files::read_at;
 use crate::format::{counted, first_few};
@@ -82,7 +82,6 @@ impl Oddities {
     pub(super) fn notes(&self, path: &Path) -> Vec<String> {
         let archive = path.display();
         let Self { absolute, replaced, joined, not_utf8, trailing } = self;
-        let list = |names: &[String]| first_few(&names);
         let mut notes = Vec::new();
         if *absolute > 0 {
             notes.push(format!("{archive}: removed the leading / from {absolute} member names"));
@@ -94,14 +93,14 @@ impl Oddities {
             notes.push(format!(
                 "{archive}: {} more than once; the last one is used: {}",
                 counted(replaced.len(), "member"),
-                list(replaced)
+                first_few(replaced)
             ));
         }
         if !not_utf8.is_empty() {
             notes.push(format!(
                 "{archive}: {} member names are not UTF-8 and were read as Windows-1252 (Latin-1): {}",
                 not_utf8.len(),
-                list(not_utf8)
+                first_few(not_utf8)
             ));
         }
         if *trailing > 0 {
@@ -288,13 +287,7 @@ impl Contents {
     /// Keeps the last of several members with the same name, with or without `./`, as unpacking would.
     fn keep_last(&mut self) {
         let mut seen = HashSet::new();
-        let key = |name: &str| {
-            name.split('/')
-                .filter(|section| !section.is_empty() && *section != ".")
-                .collect::<Vec<_>>()
-                .join("/")
-        };
-        let keep: Vec<bool> = self.files.iter().rev().map(|file| seen.insert(key(&file.name))).collect();
+        let keep: Vec<bool> = self.files.iter().rev().map(|file| seen.insert(plain(&file.name))).collect();
         if keep.iter().all(|keep| *keep) {
             return;
         }

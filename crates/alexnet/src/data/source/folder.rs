@@ -1,6 +1,5 @@
 //! A folder on disk: class folders, or what its files turn out to be.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::catalog::Location;
@@ -10,6 +9,7 @@ use super::naming::{ListedFile, Skipped};
 use super::store::Store;
 use super::{flat, foreign, naming, tars, tree};
 use crate::data::problem::Findings;
+use crate::files::head;
 use crate::{Error, Result};
 
 /// The maximum depth of folders: more is a cycle of links.
@@ -35,7 +35,7 @@ pub(super) fn open(path: &Path, findings: &mut Findings) -> Result<Dataset> {
 pub(super) fn list(folder: &Path) -> Result<Listing> {
     let mut listing = Listing::default();
     list_into(&mut listing, folder, "", 0)?;
-    Ok(listing.sort(&|path, _| head(&folder.join(path))))
+    Ok(listing.sort(&|path, _| head(&folder.join(path), naming::HEAD)))
 }
 
 /// Returns the images directly in a folder, by name, and what was skipped.
@@ -53,15 +53,8 @@ pub(crate) fn images_in(folder: &Path) -> std::io::Result<(Vec<PathBuf>, Skipped
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut skipped = Skipped::default();
-    let images = naming::images(files, &|_, path| head(path), &mut skipped);
+    let images = naming::images(files, &|_, path| head(path, naming::HEAD), &mut skipped);
     Ok((images.into_iter().map(|image| image.location).collect(), skipped))
-}
-
-/// Reads the first bytes of a file.
-pub(super) fn head(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(naming::HEAD);
-    std::fs::File::open(path)?.take(naming::HEAD as u64).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn list_into(listing: &mut Listing, folder: &Path, below: &str, depth: usize) -> Result<()> {

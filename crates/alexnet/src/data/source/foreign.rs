@@ -1,7 +1,6 @@
 //! Recognizes, by their first bytes, files that hold images in formats that are not supported, and suggests a conversion or
 //! download.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,8 @@ use super::archive::{Archives, Member};
 use super::catalog::ByteRange;
 use crate::Error;
 use crate::error::shell;
+use crate::files::head;
+use crate::files::tf_record::masked_checksum;
 
 /// The number of bytes by which a file is recognized.
 const HEAD: usize = 512;
@@ -181,7 +182,7 @@ pub(super) fn not_a_tar(path: &Path, error: &std::io::Error) -> Error {
 
 /// Returns the error for a file that is not a tar.
 fn file(path: &Path) -> Option<Error> {
-    let format = ForeignFormat::of(&head(path)?)?;
+    let format = ForeignFormat::of(&head(path, HEAD).ok()?)?;
     let (what, help) = format.explain(path);
     Some(Error::data(format!("{}: {what}, which is not supported directly", path.display())).help(help))
 }
@@ -215,7 +216,7 @@ pub(super) fn folder(folder: &Path) -> Option<Error> {
             std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
         files = folders.take(SAMPLE).flat_map(|folder| files_in(&folder)).take(SAMPLE).collect();
     }
-    let known = files.iter().filter_map(|path| Some((path, ForeignFormat::of(&head(path)?)?)));
+    let known = files.iter().filter_map(|path| Some((path, ForeignFormat::of(&head(path, HEAD).ok()?)?)));
     let known: Vec<(&PathBuf, ForeignFormat)> =
         known.filter(|(_, format)| *format != ForeignFormat::Text).collect();
     let &(path, format) =
@@ -244,12 +245,6 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn head(path: &Path) -> Option<Vec<u8>> {
-    let mut head = Vec::new();
-    File::open(path).ok()?.take(HEAD as u64).read_to_end(&mut head).ok()?;
-    Some(head)
-}
-
 /// Decompresses the start of a gzip file.
 fn unzipped(head: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -267,8 +262,7 @@ fn is_tar(bytes: &[u8]) -> bool {
 fn is_record(head: &[u8]) -> bool {
     let Some((length, rest)) = head.split_first_chunk::<8>() else { return false };
     let Some(checksum) = rest.first_chunk::<4>() else { return false };
-    let sum = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI).checksum(length);
-    sum.rotate_right(15).wrapping_add(0xa282_ead8) == u32::from_le_bytes(*checksum)
+    masked_checksum(length) == u32::from_le_bytes(*checksum)
 }
 
 /// Returns whether a file is one of CIFAR-100's `train`, `test` and `meta`, with or without an extension.

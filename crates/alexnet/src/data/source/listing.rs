@@ -36,7 +36,7 @@ pub(super) struct Listing {
 impl Listing {
     /// Adds a file and the folders above it, unless it is hidden.
     pub(super) fn add_file(&mut self, path: &str, location: Location) {
-        let path = plain(path);
+        let path = naming::plain(path);
         self.marks.see(&path);
         if self.is_visible(&path) {
             if let Some((folder, _)) = path.rsplit_once('/') {
@@ -48,7 +48,7 @@ impl Listing {
 
     /// Adds a folder and those above it. Returns whether to search it.
     pub(super) fn add_folder(&mut self, path: &str) -> bool {
-        let path = plain(path);
+        let path = naming::plain(path);
         if !self.is_visible(&path) {
             return false;
         }
@@ -107,10 +107,4 @@ impl Listing {
         }
         notes
     }
-}
-
-/// Removes `.` and empty parts of a path: in archives names often start with `./`.
-fn plain(path: &str) -> String {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    parts.join("/")
 }

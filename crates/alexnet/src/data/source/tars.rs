@@ -113,7 +113,7 @@ impl Tar {
         let is_own = |top: &str| self.shape == Shape::Class || whole_split && split_name(top) == self.split;
         let own = top.filter(|top| is_own(top)).map(|top| format!("{top}/"));
         for file in &self.contents.files {
-            let name = clean(&file.name);
+            let name = naming::plain(&file.name);
             let below = own.as_deref().and_then(|own| name.strip_prefix(own)).unwrap_or(&name);
             let range = ByteRange { archive, offset: file.offset, len: file.len };
             listing.add_file(&format!("{prefix}{below}"), Location::Bytes(range));
@@ -138,7 +138,7 @@ impl Shape {
 }
 
 fn images(contents: &Contents) -> impl Iterator<Item = String> {
-    let names = contents.files.iter().map(|file| clean(&file.name));
+    let names = contents.files.iter().map(|file| naming::plain(&file.name));
     names
         .filter(|name| matches!(FileKind::of_name(name), FileKind::Image))
         .filter(|name| naming::hidden_part(name).is_none())
@@ -149,8 +149,4 @@ fn top(contents: &Contents) -> Option<String> {
     let mut tops: BTreeSet<Option<String>> =
         images(contents).map(|name| name.split_once('/').map(|(start, _)| start.to_owned())).collect();
     tops.pop_first().flatten().filter(|_| tops.is_empty())
-}
-
-fn clean(name: &str) -> String {
-    name.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/")
 }

@@ -95,7 +95,7 @@ fn leave_out(
 }
 
 /// Builds a data set without its own splits: a part of each class is held out.
-pub(super) fn held_out_dataset(
+fn held_out_dataset(
     names: Vec<String>,
     all: Vec<Item>,
     store: &Arc<Store>,
@@ -110,6 +110,31 @@ pub(super) fn held_out_dataset(
         all.len()
     ));
     Dataset { classes: names, splits: splits.into(), origin, notes }
+}
+
+/// Builds a data set of splits, `train` first; `None` are the images that have none. If no image has a split, a part is held out;
+/// otherwise those without are skipped, with a note that ends with `why`.
+pub(super) fn dataset_of_splits(
+    mut splits: BTreeMap<Option<&str>, Vec<Item>>,
+    names: Vec<String>,
+    store: &Arc<Store>,
+    origin: String,
+    mut notes: Vec<String>,
+    why: &str,
+) -> Dataset {
+    if splits.len() == 1 && splits.contains_key(&None) {
+        let all = splits.into_values().flatten().collect();
+        return held_out_dataset(names, all, store, origin, notes);
+    }
+    if let Some(rest) = splits.remove(&None) {
+        notes.push(format!("skipped {}{why}", counted(rest.len(), "image")));
+    }
+    let split = |(name, items): (Option<&str>, Vec<Item>)| {
+        Split::new(name.unwrap_or_default(), items, Arc::clone(store))
+    };
+    let mut splits: Vec<Split> = splits.into_iter().map(split).collect();
+    splits.sort_by_key(|split| (split.name != "train", split.name != "val"));
+    Dataset { classes: names, splits, origin, notes }
 }
 
 /// Divides the images of a set without its own splits: the splits `train`, `val`, and `all`.

@@ -13,7 +13,7 @@ use crate::data::source::naming::ListedFile;
 use crate::data::source::split::Split;
 use crate::data::source::store::Store;
 use crate::data::source::text::Text;
-use crate::data::source::tree::held_out_dataset;
+use crate::data::source::tree::dataset_of_splits;
 use crate::format::{counted, first_few};
 use crate::{Error, Result};
 
@@ -105,25 +105,18 @@ impl Flat<'_> {
         }
         let store = Arc::new(Store::Folder(self.root.to_owned()));
         let origin = self.root.display().to_string();
-        if splits.len() == 1 && splits.contains_key(&None) {
-            let all = splits.into_values().flatten().collect();
-            return Ok(held_out_dataset(names, all, &store, origin, self.notes));
-        }
-        if let Some(rest) = splits.remove(&None) {
-            self.notes
-                .push(format!("skipped {} that no list assigns to a split", counted(rest.len(), "image")));
-        }
-        let mut made: Vec<Split> = Vec::new();
-        for (name, items) in splits {
-            let split = Split::new(name.unwrap_or_default(), items, Arc::clone(&store));
+        let why = " that no list assigns to a split";
+        let mut set = dataset_of_splits(splits, names, &store, origin, self.notes, why);
+        if by_kit && set.split("all").is_err() {
             // With the development kit it is ImageNet, whose EXIF orientation is not applied.
-            made.push(if by_kit { split.ignoring_exif() } else { split });
+            set.splits = set.splits.into_iter().map(Split::ignoring_exif).collect();
         }
-        made.sort_by_key(|split| (split.name != "train", split.name != "val"));
-        if made.len() == 1 && made[0].name == "train" {
-            self.notes.push("no val/ or test/ folder, so nothing to validate on".to_owned());
+        if let [split] = &set.splits[..]
+            && split.name == "train"
+        {
+            set.notes.push("no val/ or test/ folder, so nothing to validate on".to_owned());
         }
-        Ok(Dataset { classes: names, splits: made, origin, notes: self.notes })
+        Ok(set)
     }
 
     /// Checks that every numbered image has a line in the ground truth of the kit.

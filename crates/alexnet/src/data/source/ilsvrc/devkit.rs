@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::mat::{self, Struct, Value};
 use crate::data::source::text::Text;
+use crate::files::head;
 use crate::{Error, Result};
 
 /// The maximum size of a file of the kit.
@@ -250,8 +251,7 @@ enum Packing {
 
 impl Packing {
     fn of(path: &Path) -> Option<Self> {
-        let mut head = Vec::new();
-        File::open(path).ok()?.take(512).read_to_end(&mut head).ok()?;
+        let head = head(path, 512).ok()?;
         match head {
             _ if head.starts_with(&[0x1f, 0x8b]) => Some(Self::Gzip),
             _ if head.get(257..262) == Some(b"ustar") => Some(Self::Tar),

@@ -106,6 +106,12 @@ fn is_mask_word(word: &str) -> bool {
     KNOWN.split(' ').any(|known| known == word)
 }
 
+/// Removes `.` and empty parts of a path: in archives names often start with `./`.
+pub(crate) fn plain(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    parts.join("/")
+}
+
 /// Returns the path up to the first part that is hidden, or a system or editor file.
 pub(crate) fn hidden_part(path: &str) -> Option<&str> {
     let mut end = 0;

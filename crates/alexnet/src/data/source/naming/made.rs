@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::kind::{FileKind, file_name};
 use super::listed::ListedFile;
-use crate::data::own_files::{FIX_RECORD, MANIFEST, SET_ASIDE, UNFINISHED_PACK};
+use crate::data::own_files::{
+    FIX_RECORD, MANIFEST, RUN_COMMANDS, RUN_LOCK, RUN_METRICS, RUN_ORIGIN, RUN_RECIPE, SET_ASIDE,
+    UNFINISHED_PACK,
+};
 
 /// What this program made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +42,7 @@ impl OwnFolderMarks {
         // The source folder itself is what the user asked for, whatever is in it.
         let Some((folder, name)) = path.rsplit_once('/') else { return };
         match name {
-            "run.json" | "recipe.toml" | "command.txt" | "metrics.jsonl" => {
+            RUN_ORIGIN | RUN_RECIPE | RUN_COMMANDS | RUN_METRICS => {
                 *self.runs.entry(folder.to_owned()).or_default() += 1;
             }
             MANIFEST | UNFINISHED_PACK => {
@@ -75,7 +78,7 @@ pub(crate) fn remove_own_folders<T>(
     // A training run that was stopped at once leaves `runs/NAME-1` with only a lock file.
     let runs: Vec<&String> = folders.iter().filter(|folder| file_name(folder) == "runs").collect();
     let began = runs.into_iter().filter(|runs| {
-        files.iter().filter(|file| is_below(&file.path, runs)).all(|file| file_name(&file.path) == "lock")
+        files.iter().filter(|file| is_below(&file.path, runs)).all(|file| file_name(&file.path) == RUN_LOCK)
     });
     made.extend(began.map(|runs| (runs.clone(), OwnFolder::Run)).collect::<Vec<_>>());
     if made.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::samples::{LabelKind, Sample};
+use super::samples::{Label, LabelKind, Sample};
 use crate::data::problem::{Findings, ProblemKind};
 use crate::data::source::naming::Skipped;
 use crate::format::{counted, first_few};
@@ -51,7 +51,7 @@ impl Gathered {
         self.left_out.entry(reason).or_default().push(file);
     }
 
-    /// Chooses one key for all JSON files. Until then, `class` of a sample holds the values of all keys.
+    /// Chooses one key for all JSON files: its value is the class.
     pub(super) fn choose_key(&mut self, source: LabelKind) {
         if source != LabelKind::Json {
             return;
@@ -62,13 +62,13 @@ impl Gathered {
         self.codings.push(format!("classes from key `{}` of the .json files", KEYS[key]));
         let mut without = Vec::new();
         for samples in self.splits.values_mut() {
-            for mut sample in std::mem::take(samples) {
-                let values: BTreeMap<usize, String> = serde_json::from_str(&sample.class).unwrap_or_default();
-                match values.get(&key) {
-                    Some(value) => {
-                        sample.class.clone_from(value);
-                        samples.push(sample);
-                    }
+            for sample in std::mem::take(samples) {
+                let class = match sample.label {
+                    Label::Class(class) => Some(class),
+                    Label::Candidates(mut values) => values.remove(&key),
+                };
+                match class {
+                    Some(class) => samples.push(Sample { label: Label::Class(class), ..sample }),
                     None => without.push(sample.file),
                 }
             }

@@ -23,10 +23,9 @@ use super::catalog::Item;
 use super::dataset::Dataset;
 use super::labels::Labels;
 use super::naming::{self, FileKind};
-use super::split::Split;
 use super::store::Store;
 use super::tar_files::{TarFile, tar_files};
-use super::tree::held_out_dataset;
+use super::tree::dataset_of_splits;
 use super::{foreign, index};
 use crate::data::problem::{Findings, ProblemKind};
 use crate::format::{counted, first_few};
@@ -128,7 +127,8 @@ fn dataset(origin: &Path, folder: &Path, shards: Vec<Shard>, findings: &mut Find
     }
     all.choose_key(source);
     all.report(source, findings, &mut notes);
-    let said: BTreeSet<&str> = all.splits.values().flatten().map(|sample| sample.class.as_str()).collect();
+    let said: BTreeSet<&str> =
+        all.splits.values().flatten().filter_map(|sample| sample.label.class()).collect();
     if said.is_empty() {
         return Err(no_labels(&origin, source, &all));
     }
@@ -143,41 +143,14 @@ fn dataset(origin: &Path, folder: &Path, shards: Vec<Shard>, findings: &mut Find
     let classes = Labels::of(folder, &said)?;
     notes.extend(classes.notes(folder));
     let splits = all.splits.into_iter().filter(|(_, samples)| !samples.is_empty());
-    let item = |Sample { class, file, location }: Sample| Item {
-        file,
-        label: classes.label(&class).unwrap_or(0),
-        location,
+    // All have a class that is among them.
+    let item = |Sample { label, file, location }: Sample| {
+        Some(Item { file, label: classes.label(label.class()?)?, location })
     };
     let splits: BTreeMap<Option<&str>, Vec<Item>> =
-        splits.map(|(split, samples)| (split, samples.into_iter().map(item).collect())).collect();
-    Ok(assemble(splits, classes.names, Store::Archives(archives), origin, notes))
-}
-
-/// Builds the data set of the splits, or holds out a part if there are none.
-fn assemble(
-    mut splits: BTreeMap<Option<&str>, Vec<Item>>,
-    names: Vec<String>,
-    store: Store,
-    origin: String,
-    mut notes: Vec<String>,
-) -> Dataset {
-    let store = Arc::new(store);
-    if splits.len() == 1 && splits.contains_key(&None) {
-        let all = splits.into_values().flatten().collect();
-        return held_out_dataset(names, all, &store, origin, notes);
-    }
-    if let Some(rest) = splits.remove(&None) {
-        notes.push(format!(
-            "skipped {}: the names of their tars do not contain a split",
-            counted(rest.len(), "image")
-        ));
-    }
-    let mut made: Vec<Split> = Vec::new();
-    for (name, items) in splits {
-        made.push(Split::new(name.unwrap_or_default(), items, Arc::clone(&store)));
-    }
-    made.sort_by_key(|split| (split.name != "train", split.name != "val"));
-    Dataset { classes: names, splits: made, origin, notes }
+        splits.map(|(split, samples)| (split, samples.into_iter().filter_map(item).collect())).collect();
+    let why = ": the names of their tars do not contain a split";
+    Ok(dataset_of_splits(splits, classes.names, &Arc::new(Store::Archives(archives)), origin, notes, why))
 }
 
 fn no_labels(origin: &str, source: LabelKind, all: &Gathered) -> Error {

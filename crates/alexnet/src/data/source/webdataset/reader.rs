@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::gathered::{Gathered, KEYS};
-use super::samples::{self, Belongs, LabelKind, Sample};
+use super::samples::{self, Belongs, Label, LabelKind, Sample};
 use crate::data::source::archive::{Archives, Member};
 use crate::data::source::catalog::{ByteRange, Location};
 use crate::data::source::naming::{self, FileKind, ListedFile};
@@ -23,12 +23,7 @@ pub(super) struct Reader<'a> {
 }
 
 /// A label, or why there is none.
-enum LabelValue {
-    Class(String),
-    /// The values of the known keys of a JSON file.
-    Keys(BTreeMap<usize, String>),
-    Nothing(&'static str),
-}
+type Said = std::result::Result<Label, &'static str>;
 
 impl Reader<'_> {
     pub(super) fn read(
@@ -71,7 +66,7 @@ impl Reader<'_> {
         for (ListedFile { path, location: image }, pair) in images.iter().zip(pairs) {
             let file = format!("{}{path}", self.prefix);
             let said = match pair {
-                Belongs::Alone => LabelValue::Nothing("no label"),
+                Belongs::Alone => Err("no label"),
                 Belongs::Beside => {
                     all.beside.push(file);
                     continue;
@@ -80,31 +75,30 @@ impl Reader<'_> {
                     self.said(&places.iter().map(|&at| &labels[at]).collect::<Vec<_>>(), all)?
                 }
             };
-            let class = match said {
-                LabelValue::Nothing(reason) => {
+            let label = match said {
+                Ok(label) => label,
+                Err(reason) => {
                     all.leave_out(reason, file);
                     continue;
                 }
-                LabelValue::Class(class) => class,
-                LabelValue::Keys(values) => {
-                    values.keys().for_each(|&key| *all.keys.entry(key).or_default() += 1);
-                    serde_json::to_string(&values).expect("numbers and strings are JSON")
-                }
             };
+            if let Label::Candidates(values) = &label {
+                values.keys().for_each(|&key| *all.keys.entry(key).or_default() += 1);
+            }
             let range = ByteRange { archive: self.archive, offset: image.offset, len: image.len };
             let location = Location::Bytes(range);
-            all.splits.entry(split).or_default().push(Sample { class, file, location });
+            all.splits.entry(split).or_default().push(Sample { label, file, location });
         }
         Ok(())
     }
 
     /// Reads the label of an image from one or several files, which must agree.
-    fn said(&self, labels: &[&Member], all: &mut Gathered) -> Result<LabelValue> {
-        let mut first: Option<(LabelValue, &str)> = None;
+    fn said(&self, labels: &[&Member], all: &mut Gathered) -> Result<Said> {
+        let mut first: Option<(Said, &str)> = None;
         for label in labels {
             let said = self.one(label, all)?;
             match &first {
-                Some((before, other)) if !before.is_same(&said) => {
+                Some((before, other)) if before.as_ref().ok() != said.as_ref().ok() => {
                     return Err(Error::data(format!(
                         "two different labels for one image: {other} and {}",
                         label.name
@@ -115,23 +109,23 @@ impl Reader<'_> {
                 None => first = Some((said, &label.name)),
             }
         }
-        Ok(first.map_or(LabelValue::Nothing("no label"), |(said, _)| said))
+        Ok(first.map_or(Err("no label"), |(said, _)| said))
     }
 
-    fn one(&self, label: &Member, all: &mut Gathered) -> Result<LabelValue> {
+    fn one(&self, label: &Member, all: &mut Gathered) -> Result<Said> {
         let most = if self.source == LabelKind::Json { MAX_JSON } else { MAX_LABEL };
         if label.len > most {
             return match self.source {
                 LabelKind::Class | LabelKind::Index => {
                     Err(Error::data(format!("{}: {} bytes are too many for a class", label.name, label.len)))
                 }
-                LabelKind::Json | LabelKind::Text => Ok(LabelValue::Nothing("label file too large")),
+                LabelKind::Json | LabelKind::Text => Ok(Err("label file too large")),
             };
         }
         let bytes =
             self.archives.read(ByteRange { archive: self.archive, offset: label.offset, len: label.len });
         let bytes = bytes.map_err(|error| Error::data(format!("{}: {error}", label.name)))?;
-        let Ok(text) = Text::decode(&bytes) else { return Ok(LabelValue::Nothing("label is not text")) };
+        let Ok(text) = Text::decode(&bytes) else { return Ok(Err("label is not text")) };
         if let Some(note) = text.note(&label.name).filter(|_| all.codings.is_empty()) {
             all.codings.push(note);
         }
@@ -139,28 +133,17 @@ impl Reader<'_> {
             LabelKind::Json => values(&text.text),
             LabelKind::Class | LabelKind::Index | LabelKind::Text => {
                 match <[String; 1]>::try_from(text.words()) {
-                    Ok([class]) => LabelValue::Class(class),
-                    Err(lines) if lines.is_empty() => LabelValue::Nothing("empty label"),
-                    Err(_) => LabelValue::Nothing("label with several lines"),
+                    Ok([class]) => Ok(Label::Class(class)),
+                    Err(lines) if lines.is_empty() => Err("empty label"),
+                    Err(_) => Err("label with several lines"),
                 }
             }
         })
     }
 }
 
-impl LabelValue {
-    fn is_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Class(a), Self::Class(b)) => a == b,
-            (Self::Keys(a), Self::Keys(b)) => a == b,
-            (Self::Nothing(_), Self::Nothing(_)) => true,
-            (Self::Class(_) | Self::Keys(_) | Self::Nothing(_), _) => false,
-        }
-    }
-}
-
 /// Returns the values of a JSON file's keys that could be the class: names and integers.
-fn values(json: &str) -> LabelValue {
+fn values(json: &str) -> Said {
     use serde_json::Value;
     let class = |value: &Value| match value {
         Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
@@ -171,19 +154,20 @@ fn values(json: &str) -> LabelValue {
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     };
     match serde_json::from_str(json) {
-        Err(_) => LabelValue::Nothing("label is not JSON"),
+        Err(_) => Err("label is not JSON"),
         Ok(Value::Object(fields)) => {
             let known = KEYS.iter().zip(0..).filter_map(|(&key, at)| Some((at, class(fields.get(key)?)?)));
             let known: BTreeMap<usize, String> = known.collect();
             if known.is_empty() {
-                LabelValue::Nothing("no known key for the class in the .json")
+                Err("no known key for the class in the .json")
             } else {
-                LabelValue::Keys(known)
+                Ok(Label::Candidates(known))
             }
         }
         // A bare value stands for the first key.
-        Ok(value) => class(&value).map_or(LabelValue::Nothing("no class in the .json"), |class| {
-            LabelValue::Keys(BTreeMap::from([(0, class)]))
-        }),
+        Ok(value) => match class(&value) {
+            Some(class) => Ok(Label::Candidates(BTreeMap::from([(0, class)]))),
+            None => Err("no class in the .json"),
+        },
     }
 }

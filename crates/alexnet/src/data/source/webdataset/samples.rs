@@ -8,11 +8,29 @@ use std::collections::{BTreeMap, HashMap};
 use crate::data::source::catalog::Location;
 use crate::{Error, Result};
 
-/// An image with the contents of its label file.
+/// An image with its label.
 pub(super) struct Sample {
-    pub(super) class: String,
+    pub(super) label: Label,
     pub(super) file: String,
     pub(super) location: Location,
+}
+
+/// What a label file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Label {
+    Class(String),
+    /// The values of the known keys of a JSON file, by their indices: that of the key which is chosen for all files is the class.
+    Candidates(BTreeMap<usize, String>),
+}
+
+impl Label {
+    /// The class, if it is known.
+    pub(super) fn class(&self) -> Option<&str> {
+        match self {
+            Self::Class(class) => Some(class),
+            Self::Candidates(_) => None,
+        }
+    }
 }
 
 /// The kinds of label files, most specific first.
