@@ -25,17 +25,16 @@ pub fn counted(number: usize, thing: &str) -> String {
 }
 
 /// Joins the first five names of a list: `a, b, c, d, e and 2 more`.
-pub(crate) fn first_few(names: impl IntoIterator<Item: AsRef<str>>) -> String {
+pub(crate) fn first_few(names: impl Iterator<Item: AsRef<str>>) -> String {
     joined(names, 5)
 }
 
 /// Joins the first twelve names of a list, where five would not tell what it is.
-pub(crate) fn first_dozen(names: impl IntoIterator<Item: AsRef<str>>) -> String {
+pub(crate) fn first_dozen(names: impl Iterator<Item: AsRef<str>>) -> String {
     joined(names, 12)
 }
 
-fn joined(names: impl IntoIterator<Item: AsRef<str>>, most: usize) -> String {
-    let mut names = names.into_iter();
+fn joined(mut names: impl Iterator<Item: AsRef<str>>, most: usize) -> String {
     let shown: Vec<String> = names.by_ref().take(most).map(|name| name.as_ref().to_owned()).collect();
     match names.count() {
         0 => shown.join(", "),
@@ -85,12 +84,12 @@ mod tests {
 
     #[test]
     fn long_lists_are_shortened() {
-        assert_eq!(first_few(&["a", "b"]), "a, b");
+        assert_eq!(first_few(["a", "b"].iter()), "a, b");
         assert_eq!(
-            first_few(&["a", "b", "c", "d", "e", "f", "g"].map(str::to_owned)),
+            first_few(["a", "b", "c", "d", "e", "f", "g"].iter().map(|name| name.to_string())),
             "a, b, c, d, e and 2 more"
         );
-        assert!(first_dozen(vec!["a"; 1212]).ends_with("a, a and 1,200 more"));
+        assert!(first_dozen(["a"; 1212].iter()).ends_with("a, a and 1,200 more"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ impl ClassDifference {
     pub fn describe(&self, first: &str, second: &str) -> String {
         let part = |list: &str, names: &[String]| {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            (!names.is_empty()).then(|| format!("only in {list}: {}", first_few(&names)))
+            (!names.is_empty()).then(|| format!("only in {list}: {}", first_few(names.iter())))
         };
         let parts = [part(first, &self.only_first), part(second, &self.only_second)];
         parts.into_iter().flatten().collect::<Vec<_>>().join("; ")

@@ -30,7 +30,7 @@ pub fn of_classes(split: &Split, data: &[String], model: &[String]) -> Vec<Strin
             without.len(),
             grouped(model.len()),
             split.name,
-            first_few(&without)
+            first_few(without.iter())
         ));
     }
     let moved = data.iter().zip(model).position(|(data, model)| data != model);

@@ -93,14 +93,14 @@ impl Oddities {
             notes.push(format!(
                 "{archive}: {} more than once; the last one is used: {}",
                 counted(replaced.len(), "member"),
-                first_few(replaced)
+                first_few(replaced.iter())
             ));
         }
         if !not_utf8.is_empty() {
             notes.push(format!(
                 "{archive}: {} member names are not UTF-8 and were read as Windows-1252 (Latin-1): {}",
                 not_utf8.len(),
-                first_few(not_utf8)
+                first_few(not_utf8.iter())
             ));
         }
         if *trailing > 0 {

@@ -167,7 +167,7 @@ pub(super) fn find(listing: &Listing, origin: &str) -> Result<FoundLayout> {
             let is_class = child.inner.is_empty() || child.inner.iter().all(numbered);
             // A vehicle class may be named `train`, but no class is named `validation`.
             if kinds.contains("train") && is_class && splits.len() == 1 {
-                let others = first_few(&unknown);
+                let others = first_few(unknown.iter());
                 found.notes.push(format!(
                     "{name}/ is used as a class, not as the training split: it is one of several folders ({others}) and has no \
                      class folders in it"
@@ -198,7 +198,7 @@ pub(super) fn find(listing: &Listing, origin: &str) -> Result<FoundLayout> {
 
 fn is_it_a_class(origin: &str, below: &str, name: &str, others: &[&str]) -> Error {
     let split = split_name(name).unwrap_or_default();
-    let others = first_few(others);
+    let others = first_few(others.iter());
     Error::data(format!(
         "{origin}: {below}{name}/ may be a class or the {split} split: it is next to {others}"
     ))
@@ -260,13 +260,13 @@ pub(super) fn doubts(listing: &Listing, classes: &[String]) -> Vec<String> {
         let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
         doubts.push(format!(
             "check the classes: each class folder has subfolders ({}); if those are the classes, use the folder that holds them",
-            first_few(&shown)
+            first_few(shown.iter())
         ));
     }
     let odd = |name: &&str| is_beside(name) || WRAPPERS.contains(&name.to_lowercase().as_str());
     let odd: Vec<&str> = classes.iter().map(String::as_str).filter(odd).collect();
     if !odd.is_empty() {
-        doubts.push(format!("check the classes: {} is an unusual class name", first_few(&odd)));
+        doubts.push(format!("check the classes: {} is an unusual class name", first_few(odd.iter())));
     }
     doubts
 }

@@ -90,7 +90,7 @@ impl Listing {
                 counted(odd.len(), "entry"),
                 if odd.len() == 1 { "is" } else { "are" },
                 if odd.len() == 1 { "a regular file" } else { "regular files" },
-                first_few(&odd)
+                first_few(odd.iter())
             ));
         }
         for path in &self.names {
@@ -99,7 +99,7 @@ impl Listing {
         if !self.names.is_empty() {
             let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
             let what = counted(names.len(), "name");
-            notes.push(format!("skipped {what} not in UTF-8 (rename to use): {}", first_few(&names)));
+            notes.push(format!("skipped {what} not in UTF-8 (rename to use): {}", first_few(names.iter())));
         }
         for ClosedFolder { path: folder, reason: why } in &self.closed {
             findings.report(ProblemKind::NotUsed, folder, format!("cannot list the folder: {why}"));

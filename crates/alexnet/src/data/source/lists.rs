@@ -166,7 +166,7 @@ impl List {
         let lines = |lines: &[Dropped]| {
             let each: Vec<String> =
                 lines.iter().map(|line| format!("line {} ({})", line.line, line.what)).collect();
-            first_few(&each)
+            first_few(each.iter())
         };
         for Dropped { line, what: reason } in &self.dropped {
             findings.report(ProblemKind::NotUsed, format!("{path}:{line}"), reason);

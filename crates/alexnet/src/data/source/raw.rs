@@ -60,5 +60,5 @@ pub(super) fn not_used(folder: &Path, expected: &[&str], used: impl Fn(&str) -> 
         .collect();
     unused.sort();
     let names: Vec<&str> = unused.iter().map(String::as_str).collect();
-    (!names.is_empty()).then(|| format!("not used: {}", first_few(&names)))
+    (!names.is_empty()).then(|| format!("not used: {}", first_few(names.iter())))
 }

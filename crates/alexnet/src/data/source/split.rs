@@ -231,14 +231,14 @@ impl Split {
                 to.iter().filter(|name| !from.contains(name)).map(String::as_str).collect();
             let unused = match unused.len() {
                 0 => String::new(),
-                _ => format!("; the data lacks the model's {}", first_few(&unused)),
+                _ => format!("; the data lacks the model's {}", first_few(unused.iter())),
             };
             return Err(Error::data(format!(
                 "{} of the data's {} classes are not among the model's {}: {}{unused}",
                 unknown.len(),
                 from.len(),
                 to.len(),
-                first_few(&unknown)
+                first_few(unknown.iter())
             ))
             .help(
                 "use data with the classes that the model was trained on, or a model trained on this data",

@@ -56,8 +56,8 @@ pub(super) fn open(folder: &Path, findings: &mut Findings) -> Result<Option<Data
         return Err(Error::data(format!(
             "{}: {} hold images of one class, but {} hold class folders: expected one or the other",
             folder.display(),
-            first_few(&classes),
-            first_few(&folders)
+            first_few(classes.iter()),
+            first_few(folders.iter())
         ))
         .help("move one kind to another folder"));
     }
@@ -73,7 +73,7 @@ pub(super) fn open(folder: &Path, findings: &mut Findings) -> Result<Option<Data
         tree::dataset(listing, Store::Archives(archives), folder.display().to_string(), findings)?;
     let empty: Vec<&str> = of(Shape::Empty).collect();
     if !empty.is_empty() {
-        notes.push(format!("not used, because they hold no images: {}", first_few(&empty)));
+        notes.push(format!("not used, because they hold no images: {}", first_few(empty.iter())));
     }
     let what = if folders.is_empty() { "each of one class" } else { "read as one tree" };
     notes.push(format!("{}, {what}", counted(all.len() - empty.len(), "tar")));

@@ -60,7 +60,7 @@ fn no_images(listing: &Listing, origin: &str, notes: &[String]) -> Error {
         (true, _) => "it is empty".to_owned(),
         (false, true) => {
             let folders: Vec<&str> = listing.folders.iter().map(String::as_str).collect();
-            format!("no images, only {}: {}", counted(folders.len(), "folder"), first_few(&folders))
+            format!("no images, only {}: {}", counted(folders.len(), "folder"), first_few(folders.iter()))
         }
         (false, false) => format!("no images: {}", notes.join("; ")),
     };
@@ -90,7 +90,7 @@ fn leave_out(
     outside.iter().for_each(|&path| findings.report(ProblemKind::Loose, path, "in no class folder"));
     if !outside.is_empty() {
         let images = counted(outside.len(), "image");
-        notes.push(format!("skipped {images} outside {below}: {}", first_few(&outside)));
+        notes.push(format!("skipped {images} outside {below}: {}", first_few(outside.iter())));
     }
 }
 
@@ -190,7 +190,7 @@ fn in_splits(
             let error = || {
                 Error::data(format!(
                     "{origin}: {folder}/ has classes that train/ does not have: {}",
-                    first_few(&unknown)
+                    first_few(unknown.iter())
                 ))
                 .help("use the same class folders in both, with the same names")
             };
@@ -211,7 +211,7 @@ fn in_splits(
             notes.push(format!(
                 "no images of {} in {folder}/: {}",
                 counted(missing.len(), "class"),
-                first_few(&missing)
+                first_few(missing.iter())
             ));
         }
         made.push(Split::new(name, classes.items(&names), Arc::clone(store)));
@@ -231,7 +231,7 @@ fn report_loose(loose: &[&str], notes: &mut Vec<String>, findings: &mut Findings
     loose.iter().for_each(|&path| findings.report(ProblemKind::Loose, path, "in no class folder"));
     if !loose.is_empty() {
         let images = counted(loose.len(), "image");
-        notes.push(format!("skipped {images} in no class folder: {}", first_few(loose)));
+        notes.push(format!("skipped {images} in no class folder: {}", first_few(loose.iter())));
     }
 }
 
@@ -291,7 +291,7 @@ impl<'a> Classes<'a> {
                 empty.iter().map(|name| listing.skipped.instead(name, &format!("{prefix}{name}/"))).collect();
             let each: Vec<&str> = each.iter().map(String::as_str).collect();
             let error = || {
-                Error::data(format!("{origin}: class folders with no images: {}", first_few(&each)))
+                Error::data(format!("{origin}: class folders with no images: {}", first_few(each.iter())))
                     .help(format!("remove them, or add images to them; expected {LAYOUT}"))
             };
             let detail = "class folder without images";

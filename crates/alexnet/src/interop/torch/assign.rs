@@ -82,7 +82,7 @@ pub(super) fn assign(
     if !outside.is_empty() {
         assigned.notes.push(format!(
             "not used, since no layer has tensors with these names: {}; if the network computes with them, its outputs differ",
-            first_dozen(outside)
+            first_dozen(outside.iter())
         ));
     }
     Ok(assigned)
@@ -95,7 +95,7 @@ fn needed(network: &Network, modules: &[String]) -> Result<Vec<Needed>> {
         return Err(Error::model(format!(
             "{} modules of the state dict have tensors ({}), but {} layers of the network do ({})",
             modules.len(),
-            first_dozen(modules),
+            first_dozen(modules.iter()),
             layers.len(),
             first_dozen(layers.iter().map(|layer| &layer.name))
         ))

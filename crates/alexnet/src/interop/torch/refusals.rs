@@ -7,7 +7,7 @@ use crate::format::first_dozen;
 
 /// The error for a pickle that names these functions and classes.
 pub(super) fn explain(refused: &BTreeSet<String>) -> Error {
-    let names = first_dozen(refused);
+    let names = first_dozen(refused.iter());
     if refused.iter().any(|name| is_module(name)) {
         return Error::model(format!(
             "the file has a whole pickled module, which only its own program can load: {names}"

@@ -68,7 +68,9 @@ impl<'a> StateDict<'a> {
             return Err(Error::model("the file has no tensors, expected a state dict").help(SAVE_STATE_DICT));
         }
         if !others.is_empty() {
-            found.notes.push(format!("not used, because they are no tensors: {}", first_dozen(others)));
+            found
+                .notes
+                .push(format!("not used, because they are no tensors: {}", first_dozen(others.iter())));
         }
         found.strip_prefixes();
         Ok(found)
@@ -137,7 +139,7 @@ fn inner<'a>(pickle: &Pickle<'a>, dict: &BTreeMap<&'a str, ValueId>) -> Result<O
             Ok(known(&dicts).filter(|_| !has_tensors))
         }
         [key] => Ok(Some(key)),
-        several => Err(Error::model(format!("the file has several state dicts: {}", first_dozen(several)))
+        several => Err(Error::model(format!("the file has several state dicts: {}", first_dozen(several.iter())))
             .help(format!(
                 "choose one, in Python: `torch.save(torch.load(\"INPUT\", weights_only=True)[{:?}], \"weights.pth\")`",
                 several[0]
@@ -148,5 +150,5 @@ fn inner<'a>(pickle: &Pickle<'a>, dict: &BTreeMap<&'a str, ValueId>) -> Result<O
 /// `; not used: epoch, optimizer`.
 fn unused<'n>(names: impl Iterator<Item = &'n &'n str>) -> String {
     let names: Vec<&str> = names.copied().collect();
-    if names.is_empty() { String::new() } else { format!("; not used: {}", first_dozen(names)) }
+    if names.is_empty() { String::new() } else { format!("; not used: {}", first_dozen(names.iter())) }
 }

@@ -202,7 +202,7 @@ impl Flat<'_> {
                     "{}: {} of classes that train/ does not have: {}",
                     self.root.display(),
                     counted(others.len(), "image"),
-                    first_few(&list)
+                    first_few(list.iter())
                 ))
                 .help(
                     "use the names of the folders in train/ in the list, or numbers of lines in classes.txt",

@@ -24,7 +24,7 @@ impl Flat<'_> {
         let unused: Vec<&str> =
             candidates.iter().map(String::as_str).filter(|path| !names.contains(path)).collect();
         if !unused.is_empty() {
-            self.notes.push(format!("not used to label images: {}", first_few(&unused)));
+            self.notes.push(format!("not used to label images: {}", first_few(unused.iter())));
         }
         Ok(())
     }
@@ -52,7 +52,7 @@ impl Flat<'_> {
                 By::Folders | By::Lists(_) | By::Kit => (
                     ProblemKind::Loose,
                     "no list names it",
-                    format!("skipped {images} that no list names: {}", first_few(&without)),
+                    format!("skipped {images} that no list names: {}", first_few(without.iter())),
                 ),
             };
             without.iter().for_each(|&file| self.findings.report(kind, file, detail));
@@ -72,7 +72,7 @@ impl Flat<'_> {
             self.notes.push(format!(
                 "skipped {} outside the split folders: {}",
                 counted(outside.len(), "image"),
-                first_few(&outside)
+                first_few(outside.iter())
             ));
         }
         let twice = labeled.len() - has.len();

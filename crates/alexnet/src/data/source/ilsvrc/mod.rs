@@ -152,7 +152,7 @@ impl Challenge<'_> {
             return Err(Error::data(format!(
                 "{}: archives of classes that are not in the development kit: {}",
                 path.display(),
-                first_few(&unknown)
+                first_few(unknown.iter())
             ))
             .help("use the development kit of the same year"));
         }
@@ -268,7 +268,7 @@ impl Challenge<'_> {
             notes.push(format!(
                 "skipped {} that are not regular files: {}",
                 counted(odd.len(), "entry"),
-                first_few(&odd)
+                first_few(odd.iter())
             ));
         }
         hidden.iter().for_each(|name| {
@@ -279,7 +279,7 @@ impl Challenge<'_> {
             notes.push(format!(
                 "skipped {}: {}",
                 counted(hidden.len(), "hidden or system file"),
-                first_few(&names)
+                first_few(names.iter())
             ));
         }
         if splits.is_empty() {
@@ -309,7 +309,7 @@ impl Challenge<'_> {
             self.notes.push(format!(
                 "no images of {} in {archive}: {}",
                 counted(missing.len(), "class"),
-                first_few(&missing)
+                first_few(missing.iter())
             ));
         }
     }

@@ -44,7 +44,7 @@ impl Skipped {
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.hidden.is_empty() {
-            let names = first_few(&self.hidden);
+            let names = first_few(self.hidden.iter());
             notes.push(format!("skipped {}: {names}", counted(self.hidden.len(), "hidden or system file")));
         }
         if !self.made.is_empty() {
@@ -53,7 +53,7 @@ impl Skipped {
             notes.push(format!("skipped {} made by alexnet: {names}", counted(self.made.len(), "folder")));
         }
         if !self.others.is_empty() {
-            let names = first_few(&self.others);
+            let names = first_few(self.others.iter());
             let what = match self.others.len() {
                 1 => "1 file that is not an image".to_owned(),
                 n => format!("{n} files that are not images"),
@@ -65,11 +65,11 @@ impl Skipped {
             notes.push(format!(
                 "skipped {}, a format that is not supported (convert to JPEG or PNG): {}",
                 counted(files.len(), &what),
-                first_few(&files)
+                first_few(files.iter())
             ));
         }
         if !self.masks.is_empty() {
-            let names = first_few(&self.masks);
+            let names = first_few(self.masks.iter());
             let what = counted(self.masks.len(), "mask");
             notes.push(format!("skipped {what} of images next to them: {names}"));
         }

@@ -83,7 +83,7 @@ impl Gathered {
             notes.push(format!(
                 "skipped {} ({reason}): {}",
                 counted(names.len(), "image"),
-                first_few(&names)
+                first_few(names.iter())
             ));
         }
         if !self.beside.is_empty() {
@@ -94,7 +94,7 @@ impl Gathered {
             notes.push(format!(
                 "skipped {} that accompany the image of a sample, as masks do: {}",
                 counted(names.len(), "image"),
-                first_few(&names)
+                first_few(names.iter())
             ));
         }
         if self.unused > 0 {

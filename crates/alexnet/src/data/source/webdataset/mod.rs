@@ -119,7 +119,7 @@ fn dataset(origin: &Path, folder: &Path, shards: Vec<Shard>, findings: &mut Find
                 "{}: skipped {} that are not regular files: {}",
                 path.display(),
                 counted(odd.len(), "member"),
-                first_few(&odd)
+                first_few(odd.iter())
             ));
         }
         let reader = Reader { archives: &archives, archive, prefix, source };
