@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::lock::{self, cannot_create};
 use super::origin::Origin;
 use super::{journal, shelf, tensorboard};
+use crate::data::Statistics;
 use crate::error::shell;
 use crate::files::atomic;
 use crate::model::layout::{self, is_unused};
@@ -28,7 +29,7 @@ const FILES: [&str; 12] = [
     journal::FILE,
     journal::REQUESTS,
     layout::CHECKPOINTS,
-    "statistics.safetensors",
+    Statistics::FILE,
     layout::BEST,
     layout::LAST,
 ];
