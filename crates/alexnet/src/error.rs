@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 
+use alexnet_kernels::memory::OutOfMemory;
+
 /// A `Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -179,6 +181,12 @@ impl Error {
     }
 }
 
+impl From<OutOfMemory> for Error {
+    fn from(found: OutOfMemory) -> Self {
+        Self::out_of_memory(found.bytes, None)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
@@ -239,6 +247,8 @@ mod tests {
             "not enough memory: 3.2 GiB needed, 1.8 GiB available"
         );
         assert_eq!(Error::out_of_memory(5 << 19, None).message, "not enough memory: 2.5 MiB needed");
+        let of_kernel = Error::from(OutOfMemory { bytes: 5 << 19 });
+        assert_eq!(of_kernel, Error::out_of_memory(5 << 19, None));
         let error = Error::threads(1000, &"limit reached");
         assert_eq!(error.message, "cannot start 1000 threads: limit reached");
         assert_eq!(

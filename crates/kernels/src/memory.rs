@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::collections::TryReserveError;
 use std::io::Write;
 use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Bytes per cache line: vectors in an aligned buffer never straddle two lines.
 const LINE: usize = 64;
@@ -81,6 +82,30 @@ pub fn fallible<T>(allocate: impl FnOnce() -> T) -> T {
 /// Returns an error if there is not enough memory.
 pub fn reserve<T>(values: &mut Vec<T>, additional: usize) -> Result<(), TryReserveError> {
     fallible(|| values.try_reserve_exact(additional))
+}
+
+/// A kernel needed memory that is not available.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory {
+    /// The bytes that it needed at once.
+    pub bytes: usize,
+}
+
+/// Ends a kernel that cannot allocate `values` numbers, and what waits for it, up to [`recover`].
+pub(crate) fn give_up(values: usize) -> ! {
+    // Without the message of a panic: the caller reports an error.
+    resume_unwind(Box::new(OutOfMemory { bytes: values.saturating_mul(size_of::<f32>()) }))
+}
+
+/// Runs kernels, which have no other way to report that there is not enough memory. What they write is then incomplete.
+///
+/// # Errors
+/// Returns an error if one of them cannot allocate its memory.
+pub fn recover<T>(work: impl FnOnce() -> T) -> Result<T, OutOfMemory> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|cause| match cause.downcast::<OutOfMemory>() {
+        Ok(found) => *found,
+        Err(panic) => resume_unwind(panic),
+    })
 }
 
 // SAFETY: every call is forwarded to the system allocator.
@@ -225,10 +250,9 @@ impl DerefMut for Buffer {
 }
 
 impl Clone for Buffer {
-    /// # Panics
-    /// If there is not enough memory.
+    /// If there is not enough memory, it ends as [`recover`] describes.
     fn clone(&self) -> Self {
-        let mut copy = Self::zeros(self.len).expect("enough memory for a copy");
+        let mut copy = Self::zeros(self.len).unwrap_or_else(|| give_up(self.len));
         copy.copy_from_slice(self);
         copy
     }

@@ -1,6 +1,6 @@
 //! Bytes in memory that is kept as `f32`.
 
-use crate::memory::Buffer;
+use crate::memory::{self, Buffer};
 use crate::scratch;
 
 /// Lends `len` bytes of scratch memory, aligned to a cache line, with unspecified contents.
@@ -10,10 +10,10 @@ pub(super) fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [u8]) -> R) -> 
 
 /// A buffer of at least `len` zero bytes, aligned to a cache line.
 ///
-/// # Panics
-/// If there is not enough memory.
+/// If there is not enough memory, it ends as [`memory::recover`] describes.
 pub(super) fn zeros(len: usize) -> Buffer {
-    Buffer::zeros(len.div_ceil(size_of::<f32>())).expect("enough memory for packed weights")
+    let words = len.div_ceil(size_of::<f32>());
+    Buffer::zeros(words).unwrap_or_else(|| memory::give_up(words))
 }
 
 pub(super) fn of(words: &[f32]) -> &[u8] {

@@ -46,8 +46,8 @@ impl QuantizedConv {
     /// Prepares a convolution of activations of `input`.
     ///
     /// # Panics
-    /// If a slice's length does not match the geometry, the algorithm does not fit it, a sum has more than
-    /// [`LONGEST_SUM`] products, or there is not enough memory.
+    /// If a slice's length does not match the geometry, the algorithm does not fit it, or a sum has more than
+    /// [`LONGEST_SUM`] products.
     pub fn new(g: &ConvGeometry, weights: ConvWeights, bias: &[f32], input: Quantizer) -> Self {
         check_len!(bias, g.output.channels);
         let kind = match weights {

@@ -31,8 +31,7 @@ impl QuantizedFc {
     /// `weights: [outputs, inputs]`; `scales, bias: [outputs]`.
     ///
     /// # Panics
-    /// If a slice's length does not match the geometry, there are more than [`LONGEST_SUM`] inputs, or there is not
-    /// enough memory.
+    /// If a slice's length does not match the geometry, or there are more than [`LONGEST_SUM`] inputs.
     pub fn new(g: &FcGeometry, weights: &[i8], scales: &[f32], bias: &[f32], input: Quantizer) -> Self {
         check_len!(weights, g.weights());
         check_len!(scales, g.outputs);
