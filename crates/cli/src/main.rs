@@ -53,6 +53,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use alexnet::Error;
+use alexnet::engine::check_environment;
 use alexnet::error::Kind;
 use alexnet::train::signals;
 use args::{Cli, Command, Processes};
@@ -106,16 +107,6 @@ fn fail(error: &Error, rank: Option<usize>, out: &mut Output) -> ExitCode {
     cluster::let_the_root_report(rank);
     out.fail(error);
     ExitCode::from(error.kind.exit_code())
-}
-
-/// Rejects values of environment variables that would otherwise have no effect.
-fn check_environment() -> alexnet::Result<()> {
-    use alexnet_kernels::isa;
-    isa::from_env().map(drop).map_err(|error| {
-        let variable = isa::ENVIRONMENT_VARIABLE;
-        Error::usage(format!("{variable}: {error}"))
-            .help(format!("`unset {variable}` selects the fastest set"))
-    })
 }
 
 /// Prints a usage error, as JSON too if JSON was asked for. Without a command people get the help.

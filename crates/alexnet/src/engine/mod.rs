@@ -37,7 +37,7 @@ pub use division::{Division, Exchange, UnitSums};
 pub use health::{Health, NonFinite, OutputStatistics, Place};
 pub use interface::{Engine, LayerGradient, Objective, OnGradient};
 pub use memory::MemoryTable;
-pub use open::{open, open_part, open_quantized, open_stage};
+pub use open::{check_environment, open, open_part, open_quantized, open_stage};
 pub use options::{Device, Mode, Options, check_micro_batch};
 pub(crate) use quantized::after_dropout;
 pub use quantized::{

@@ -6,8 +6,22 @@ use super::interface::Engine;
 use super::options::{Device, Options};
 use super::quantized::{QuantizedEngine, QuantizedNetwork};
 use super::stage::Stage;
-use crate::Result;
 use crate::net::Network;
+use crate::{Error, Result};
+use alexnet_kernels::isa;
+
+/// Checks the environment variable that chooses the instruction set of the kernels. Programs should do so when they start: engines
+/// ignore a value that they cannot use.
+///
+/// # Errors
+/// Returns an error if the value is unknown, or if this machine does not support the instruction set.
+pub fn check_environment() -> Result<()> {
+    isa::from_env().map(drop).map_err(|error| {
+        let variable = isa::ENVIRONMENT_VARIABLE;
+        Error::usage(format!("{variable}: {error}"))
+            .help(format!("`unset {variable}` selects the fastest set"))
+    })
+}
 
 /// Opens an engine for `network`, with all parameters zero.
 ///

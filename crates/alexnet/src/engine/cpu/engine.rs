@@ -1,5 +1,6 @@
 //! The CPU engine as an [`Engine`].
 
+use alexnet_kernels::memory::recover;
 use std::ops::Range;
 
 use super::backward::Gradients;
@@ -31,7 +32,7 @@ impl Engine for CpuEngine {
             self;
         *timings = LayerTimings::start();
         let (image, classes) = (network.input.len(), network.classes);
-        pool.install(|| {
+        let work = || {
             for micro_batch in plan.inference_batches(n) {
                 let Range { start, end } = micro_batch.range();
                 let images = &images[start * image..end * image];
@@ -44,7 +45,8 @@ impl Engine for CpuEngine {
                 }
             }
             Ok::<(), Error>(())
-        })?;
+        };
+        recover(|| pool.install(work))??;
         let logits = match gathered_logits {
             Some(logits) => logits,
             None => &activations[plan.logits],
@@ -140,9 +142,10 @@ impl Engine for CpuEngine {
 
     fn memory(&self) -> MemoryTable {
         let mut table = self.plan.memory(&self.network);
+        // Weights are converted to half precision after they have been planned in single precision.
         let halves = |weights: &Weights| match weights {
-            Weights::F32(_) => 0,
-            Weights::F16(values) | Weights::Bf16(values) => size_of_val(&values[..]),
+            Weights::F32(_) | Weights::Bf16(_) => 0,
+            Weights::F16(values) => size_of_val(&values[..]),
         };
         let saved: usize = self.parameters.iter().flatten().map(|layer| halves(&layer.weights)).sum();
         if let Some((_, bytes)) = table.lines.first_mut() {

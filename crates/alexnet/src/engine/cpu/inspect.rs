@@ -12,6 +12,7 @@ use crate::engine::timings::LayerTimings;
 use crate::error::Kind;
 use crate::{Error, Result};
 use alexnet_kernels::loss;
+use alexnet_kernels::memory::recover;
 
 impl CpuEngine {
     /// The outputs of the named layers, in the order of the names.
@@ -31,7 +32,7 @@ impl CpuEngine {
         let Self { network, plan, division, pool, parameters, activations, timings, .. } = self;
         *timings = LayerTimings::start();
         let image = network.input.len();
-        pool.install(|| {
+        let work = || {
             for micro_batch in plan.inference_batches(n) {
                 let Range { start, end } = micro_batch.range();
                 let images = &images[start * image..end * image];
@@ -44,7 +45,8 @@ impl CpuEngine {
                 })?;
             }
             Ok::<(), Error>(())
-        })?;
+        };
+        recover(|| pool.install(work))??;
         Ok(tensors)
     }
 
@@ -75,7 +77,7 @@ impl CpuEngine {
         *timings = LayerTimings::start();
         let image = network.input.len();
         let mut pixels = vec![0.0; images.len()];
-        pool.install(|| {
+        let work = || {
             for micro_batch in plan.inference_batches(n) {
                 let Range { start, end } = micro_batch.range();
                 let values = start * image..end * image;
@@ -113,7 +115,8 @@ impl CpuEngine {
                 backward.pixels(micro_batch, &images[values.clone()], &mut pixels[values])?;
             }
             Ok::<(), Error>(())
-        })?;
+        };
+        recover(|| pool.install(work))??;
         Ok(pixels)
     }
 }

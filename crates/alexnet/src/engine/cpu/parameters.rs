@@ -3,7 +3,7 @@
 use super::plan::Plan;
 use crate::engine::leaves;
 use crate::engine::options::Mode;
-use crate::net::{Layer, Operation, Precision, WeightSpec};
+use crate::net::{Layer, WeightSpec};
 use alexnet_kernels::memory::Buffer;
 use alexnet_kernels::micro_batch::GradAccumulator;
 use alexnet_kernels::{bf16, f16};
@@ -91,13 +91,11 @@ impl Parameters {
             Some(len) => Some(Buffer::zeros(len)?),
             None => None,
         };
-        let (weights, biases) = match (plan.mode, &layer.operation, layer.precision) {
-            (Mode::Inference, Operation::Fc(..), Precision::Bf16) => {
-                (Weights::Bf16(vec![0; weights]), Buffer::zeros(biases)?)
-            }
-            _ => (Weights::F32(Buffer::zeros(weights)?), Buffer::zeros(biases)?),
+        let weights = match plan.stores_bf16(layer) {
+            true => Weights::Bf16(vec![0; weights]),
+            false => Weights::F32(Buffer::zeros(weights)?),
         };
-        Some(Self { weights, biases, transformed, training })
+        Some(Self { weights, biases: Buffer::zeros(biases)?, transformed, training })
     }
 
     /// The parts that training changes; `None` in an engine that does not train.

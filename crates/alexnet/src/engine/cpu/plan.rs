@@ -4,7 +4,7 @@ use super::lower::{self, ForwardStep, Goal, Source};
 use crate::engine::leaves;
 use crate::engine::memory::MemoryTable;
 use crate::engine::options::{Mode, Options, images_at_once};
-use crate::net::{Layer, Network, Operation};
+use crate::net::{Layer, Network, Operation, Precision};
 use crate::{Error, Result};
 use alexnet_kernels::conv;
 use alexnet_kernels::micro_batch::{GRANULE, MicroBatch, granule};
@@ -114,10 +114,26 @@ impl Plan {
             .map(move |part| if independent { part.independent() } else { part })
     }
 
+    /// Whether a layer's weights are stored as bfloat16 values: in inference, fully connected layers that multiply such values.
+    pub(super) fn stores_bf16(&self, layer: &Layer) -> bool {
+        matches!(
+            (self.mode, &layer.operation, layer.precision),
+            (Mode::Inference, Operation::Fc(..), Precision::Bf16)
+        )
+    }
+
+    /// Bytes of a layer's weights and biases.
+    fn parameter_bytes(&self, layer: &Layer) -> usize {
+        let biases = layer.parameter_shapes().map_or(0, |(_, biases)| biases.iter().product::<usize>());
+        let weight = if self.stores_bf16(layer) { size_of::<u16>() } else { size_of::<f32>() };
+        (layer.parameters() - biases) * weight + biases * size_of::<f32>()
+    }
+
     /// The memory of the plan, including the network's parameters.
     pub(super) fn memory(&self, network: &Network) -> MemoryTable {
         const FLOAT: usize = size_of::<f32>();
         let parameters = network.parameters() * FLOAT;
+        let stored = network.layers.iter().map(|layer| self.parameter_bytes(layer)).sum();
         let values: usize = self.slots.iter().sum();
         let activations = match self.micro_batch < self.batch {
             true => format!("activations, micro-batch {}", self.micro_batch),
@@ -125,7 +141,7 @@ impl Plan {
         };
         let logits = self.gathered_logits(network).unwrap_or(0);
         let mut lines = vec![
-            ("weights and biases".to_owned(), parameters),
+            ("weights and biases".to_owned(), stored),
             (activations, (values * self.micro_batch + logits) * FLOAT),
         ];
         let transformed: usize = network.layers.iter().filter_map(|layer| self.transformed_len(layer)).sum();
@@ -158,6 +174,24 @@ impl Plan {
 mod tests {
     use super::*;
     use crate::net::Recipe;
+
+    #[test]
+    fn weights_of_bf16_inference_are_planned_as_they_are_stored() {
+        let mut recipe = Recipe::load("paper").unwrap();
+        let weights = |recipe: &Recipe, options: Options| {
+            let network = Network::new(recipe, 1000).unwrap();
+            let plan = Plan::new(&network, &vec![false; network.layers.len() + 1], &options).unwrap();
+            plan.memory(&network).lines[0].clone()
+        };
+        let single = 4 * Network::new(&recipe, 1000).unwrap().parameters();
+        let line = |bytes| ("weights and biases".to_owned(), bytes);
+        assert_eq!(weights(&recipe, Options::inference(1, 1)), line(single));
+        recipe.set("precision", "bf16").unwrap();
+        // Two bytes less for each weight of the fully connected layers.
+        let saved = 2 * (9216 * 4096 + 4096 * 4096 + 4096 * 1000);
+        assert_eq!(weights(&recipe, Options::inference(1, 1)), line(single - saved));
+        assert_eq!(weights(&recipe, Options::training(1, 1)), line(single));
+    }
 
     #[test]
     fn micro_batches_need_less_memory() {

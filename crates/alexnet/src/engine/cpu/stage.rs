@@ -12,6 +12,7 @@ use crate::engine::leaves;
 use crate::engine::stage::{Stage, StageBatch, StagePart};
 use crate::engine::timings::LayerTimings;
 use crate::{Error, Result};
+use alexnet_kernels::memory::recover;
 
 impl Stage for CpuEngine {
     fn forward_training(&mut self, batch: &StageBatch<'_>) -> Result<&[f32]> {
@@ -25,7 +26,7 @@ impl Stage for CpuEngine {
         }
         timings.resume();
         with_pieces(batch, plan.leaves, |pieces| {
-            pool.install(|| {
+            let work = || {
                 for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
                     let first = piece.start;
                     let mut forward =
@@ -34,7 +35,8 @@ impl Stage for CpuEngine {
                     forward.run(piece.micro_batch, piece.batch.images, dropout)?;
                 }
                 Ok(())
-            })
+            };
+            recover(|| pool.install(work))?
         })?;
         match batch.part {
             StagePart::Round { count, .. } if count > 1 => {
@@ -64,7 +66,7 @@ impl Stage for CpuEngine {
         let mut then = Gradients::Keep(on_gradient);
         timings.resume();
         with_pieces(batch, plan.leaves, |pieces| {
-            pool.install(|| {
+            let work = || {
                 for piece in pieces {
                     let (first, n) = (piece.start, piece.micro_batch.images());
                     let outputs = first * network.classes..(first + n) * network.classes;
@@ -83,7 +85,8 @@ impl Stage for CpuEngine {
                     backward.train(piece, &mut then, input_gradient)?;
                 }
                 Ok(())
-            })
+            };
+            recover(|| pool.install(work))?
         })
     }
 

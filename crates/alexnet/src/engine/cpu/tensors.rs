@@ -7,6 +7,7 @@ use crate::engine::options::Mode;
 use crate::engine::tensor::{self, Part, Tensor, TensorKind};
 use crate::net::{Layer, Operation, Precision};
 use crate::{Error, Result};
+use alexnet_kernels::memory::recover;
 use alexnet_kernels::{bf16, conv, f16};
 
 impl CpuEngine {
@@ -46,7 +47,7 @@ impl CpuEngine {
             tensors.iter().try_for_each(check_bf16_range)?;
         }
         for (tensor, (position, part)) in tensors.iter().zip(places) {
-            self.write(kind, position, part, &tensor.data);
+            recover(|| self.write(kind, position, part, &tensor.data))?;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use crate::engine::leaves;
 use crate::engine::timings::{LayerTimings, Pass};
 use crate::{Error, Result};
 use alexnet_kernels::loss;
+use alexnet_kernels::memory::recover;
 
 impl CpuEngine {
     /// Forward pass, loss and backward pass. With [`Gradients::Apply`], nothing is applied where the loss is non-finite.
@@ -43,7 +44,7 @@ impl CpuEngine {
             self.parameter_gradients.iter_mut().map(Option::as_mut).collect();
         *timings = LayerTimings::start();
         *last = LastStep::default();
-        pool.install(|| {
+        let work = || {
             let (mut sums, mut correct) = (vec![0.0; leaves.len()], 0);
             for piece in Piece::all(batch, &leaves, plan.micro_batch) {
                 let (batch, n) = (&piece.batch, piece.micro_batch.images());
@@ -96,7 +97,8 @@ impl CpuEngine {
                 }
             }
             Ok(StepOutcome { loss: leaves::sum(&sums) / batch.shard.global.max(1) as f64, correct })
-        })
+        };
+        recover(|| pool.install(work))?
     }
 
     /// Applies the gradients that the last step kept.

@@ -1,5 +1,6 @@
 //! The engine of quantized networks.
 
+use alexnet_kernels::memory::recover;
 use std::fmt;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -55,7 +56,9 @@ impl QuantizedEngine {
                 "batch {batch}, micro-batch {micro_batch} and threads {threads} must be at least 1"
             )));
         }
-        let Lowered { steps, outputs } = lower(quantized)?;
+        // Before the weights are prepared, which the plan includes.
+        let available = alexnet_kernels::memory::available();
+        let Lowered { steps, outputs } = recover(|| lower(quantized))??;
         let network = &quantized.network;
         let sizes = Sizes::of(network, &steps).times(micro_batch);
         let logits = batch * network.classes;
@@ -68,9 +71,7 @@ impl QuantizedEngine {
                 ),
             ],
         };
-        if let Some(available) =
-            alexnet_kernels::memory::available().filter(|available| memory.total() > *available)
-        {
+        if let Some(available) = available.filter(|available| memory.total() > *available) {
             let error = Error::out_of_memory(memory.total(), Some(available)).detail(&memory);
             return Err(error.help("reduce the batch size with --batch"));
         }
@@ -103,7 +104,7 @@ impl QuantizedEngine {
         let Self { network, micro_batch, pool, steps, buffers, logits, timings, .. } = self;
         *timings = LayerTimings::start();
         let (image, classes) = (network.input.len(), network.classes);
-        pool.install(|| {
+        let work = || {
             let parts = images.chunks(*micro_batch * image).zip(logits.chunks_mut(*micro_batch * classes));
             for (images, logits) in parts {
                 let n = images.len() / image;
@@ -116,7 +117,8 @@ impl QuantizedEngine {
                 }
                 logits[..n * classes].copy_from_slice(buffers.floats(n * classes));
             }
-        });
+        };
+        recover(|| pool.install(work))?;
         Ok(n)
     }
 
