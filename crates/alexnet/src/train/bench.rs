@@ -6,10 +6,10 @@ use alexnet_kernels::peak;
 use serde::Serialize;
 
 use super::init::initialize;
+use super::random_batch::RandomBatch;
 use crate::Result;
-use crate::engine::{self, Batch, Device, LayerTimings, Options, Pass, StepOutcome, Update};
+use crate::engine::{self, Device, LayerTiming, LayerTimings, Options, Pass, StepOutcome, Update};
 use crate::net::{Layer, Network, Recipe};
-use crate::random::{Purpose, key};
 
 /// Fewest calls for a median, after a warm-up call.
 const CALLS: usize = 5;
@@ -73,37 +73,36 @@ pub struct LayerSpeed {
 /// Returns an error if the recipe's layers do not fit, there is too little memory, or the loss is not finite.
 pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Result<Speed> {
     let network = Network::new(recipe, recipe.classes)?;
-    let images: Vec<f32> = (0..batch * network.input.len()).map(|i| pixel(i as u64)).collect();
-    let labels: Vec<u32> = (0..batch).map(|i| (i % network.classes) as u32).collect();
-    let keys: Vec<u64> = (0..batch as u64).collect();
-    let parameters = initialize(&network, 0)?;
     let (forward, training) = (2.0 * network.macs() as f64 / 1e9, training_gflop(&network));
+    // First, so that a batch that is too large is refused before its images are made.
+    let mut engine = engine::open(Device::Cpu, network.clone(), &Options::inference(batch, threads))?;
+    let images = RandomBatch::new(&network, batch)?;
+    let parameters = initialize(&network, 0)?;
     let (peak_gflops, copy_gbytes) = on_threads(threads, || (peak::fma_gflops(0.2), peak::copy_gbytes(0.2)))?;
 
     let (infer_images_per_second, infer_layers) = {
-        let mut engine = engine::open(Device::Cpu, network.clone(), &Options::inference(batch, threads))?;
         engine.load(&parameters)?;
         if half {
             engine.convert_fc_to_f16()?;
         }
         let mut timings = Vec::new();
         let forward = || {
-            engine.forward(&images)?;
+            engine.forward(&images.images)?;
             timings.push(engine.timings().clone());
             Ok(())
         };
         (batch as f64 / median(forward)?, layer_speeds(&network, batch, &timings))
     };
+    drop(engine);
     let (train_images_per_second, train_layers) = {
         let mut engine = engine::open(Device::Cpu, network.clone(), &Options::training(batch, threads))?;
         engine.load(&parameters)?;
         drop(parameters);
         let mut timings = Vec::new();
-        let batch_of = Batch::whole(&images, &labels, &keys);
         // A learning rate of 0 keeps the values of the first step from growing.
         let update = Update::new(&recipe.optimizer, 0.0);
         let step = || {
-            let StepOutcome { loss, .. } = engine.step(&batch_of, &update)?;
+            let StepOutcome { loss, .. } = engine.step(&images.whole(), &update)?;
             // Such a step is cut short, so it cannot be measured.
             if !loss.is_finite() {
                 let message = format!(
@@ -142,25 +141,35 @@ fn training_gflop(network: &Network) -> f64 {
     2.0 * (3 * network.macs() - first) as f64 / 1e9
 }
 
-/// The median of every pass, where `timings` are those of each step.
+/// The median duration of every pass, where `timings` are those of each step.
+pub(super) fn medians(timings: &[LayerTimings]) -> Vec<LayerTiming> {
+    let first = timings.first().map_or(&[][..], LayerTimings::entries);
+    let of_pass = |(i, &timing): (usize, &LayerTiming)| {
+        let seconds = timings.iter().map(|step| step.entries()[i].seconds).collect();
+        LayerTiming { seconds: middle(seconds), ..timing }
+    };
+    first.iter().enumerate().map(of_pass).collect()
+}
+
+fn middle(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}
+
+/// The speed of every pass, where `timings` are those of each step.
 pub(super) fn layer_speeds(network: &Network, batch: usize, timings: &[LayerTimings]) -> Vec<LayerSpeed> {
-    let Some(first) = timings.first() else { return Vec::new() };
-    let passes = first.entries().iter().enumerate();
-    let speeds = passes.map(|(i, timing)| {
-        let mut seconds: Vec<f64> = timings.iter().map(|timings| timings.entries()[i].seconds).collect();
-        seconds.sort_by(f64::total_cmp);
-        let seconds = seconds[seconds.len() / 2];
-        let layer = &network.layers[timing.layer];
-        let multiplies = match timing.pass {
+    let speeds = medians(timings).into_iter().map(|LayerTiming { layer, pass, seconds }| {
+        let layer = &network.layers[layer];
+        let multiplies = match pass {
             Pass::Forward | Pass::WeightGradient | Pass::InputGradient => layer.macs(),
             Pass::Update | Pass::Exchange => 0,
         };
         LayerSpeed {
             layer: layer.name.clone(),
-            pass: timing.pass,
+            pass,
             milliseconds: 1e3 * seconds,
             gflops: 2.0 * (batch * multiplies) as f64 / seconds / 1e9,
-            gbytes: traffic(layer, timing.pass, batch) as f64 / seconds / 1e9,
+            gbytes: traffic(layer, pass, batch) as f64 / seconds / 1e9,
         }
     });
     speeds.collect()
@@ -188,11 +197,6 @@ pub(super) fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Sen
     Ok(pool.install(work))
 }
 
-/// A centered pixel, -128 to 127.
-pub(super) fn pixel(i: u64) -> f32 {
-    (key(0, 0, i, Purpose::Weights) >> 56) as f32 - 128.0
-}
-
 /// Median seconds of a call.
 pub(super) fn median(mut call: impl FnMut() -> Result<()>) -> Result<f64> {
     call()?;
@@ -203,8 +207,7 @@ pub(super) fn median(mut call: impl FnMut() -> Result<()>) -> Result<f64> {
         call()?;
         seconds.push(begin.elapsed().as_secs_f64());
     }
-    seconds.sort_by(f64::total_cmp);
-    Ok(seconds[seconds.len() / 2])
+    Ok(middle(seconds))
 }
 
 /// The peak resident memory of the process, on Linux; 0 elsewhere.
@@ -213,4 +216,24 @@ pub(super) fn peak_resident_bytes() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kib.map_or(0, |kib| kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::layer_times;
+
+    #[test]
+    fn batches_that_are_too_large_are_refused_before_their_images_are_made() {
+        // Their images alone would take 10 TB.
+        let (recipe, batch) = (Recipe::load("paper").unwrap(), 1 << 24);
+        let refused = [
+            bench(&recipe, batch, 1, false).map(drop).unwrap_err(),
+            layer_times::measure(&recipe, &[1, batch], 1).map(drop).unwrap_err(),
+        ];
+        for error in refused {
+            assert!(error.message.starts_with("not enough memory: "), "{error}");
+            assert!(error.message.contains("activations, batch 16777216"), "{error}");
+        }
+    }
 }

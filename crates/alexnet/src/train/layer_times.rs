@@ -3,9 +3,10 @@
 
 use alexnet_kernels::peak;
 
-use super::bench::{median, on_threads, pixel};
+use super::bench::{median, medians, on_threads};
 use super::init::initialize;
-use crate::engine::{self, Batch, Device, LayerTimings, Options, Update};
+use super::random_batch::RandomBatch;
+use crate::engine::{self, Device, LayerTiming, Options, Update};
 use crate::net::{Network, Recipe};
 use crate::parallel::cost::layer_times::{MeasuredPass, Measurement};
 use crate::{Error, Result};
@@ -19,27 +20,29 @@ pub fn measure(recipe: &Recipe, batches: &[usize], threads: usize) -> Result<Vec
     let Some(&largest) = batches.iter().max() else {
         return Err(Error::usage("no batch sizes to measure"));
     };
-    let images: Vec<f32> = (0..largest * network.input.len()).map(|i| pixel(i as u64)).collect();
-    let labels: Vec<u32> = (0..largest).map(|i| (i % network.classes) as u32).collect();
-    let keys: Vec<u64> = (0..largest as u64).collect();
-    let copy_gbytes = on_threads(threads, || peak::copy_gbytes(0.2))?;
     let mut engine = engine::open(Device::Cpu, network.clone(), &Options::training(largest, threads))?;
+    let images = RandomBatch::new(&network, largest)?;
+    let copy_gbytes = on_threads(threads, || peak::copy_gbytes(0.2))?;
     engine.load(&initialize(&network, 0)?)?;
     // A learning rate of 0 keeps the values from growing.
     let update = Update::new(&recipe.optimizer, 0.0);
     let mut measurements = Vec::with_capacity(batches.len());
     for &batch in batches {
-        let (images, labels, keys) =
-            (&images[..batch * network.input.len()], &labels[..batch], &keys[..batch]);
-        let batch_of = Batch::whole(images, labels, keys);
         let mut timings = Vec::new();
         median(|| {
-            engine.forward_backward(&batch_of, &mut |_| Ok(()))?;
+            engine.forward_backward(&images.first(batch), &mut |_| Ok(()))?;
             engine.apply(&update)?;
             timings.push(engine.timings().clone());
             Ok(())
         })?;
-        let train_layers = medians(&network, &timings);
+        let train_layers = medians(&timings)
+            .into_iter()
+            .map(|LayerTiming { layer, pass, seconds }| MeasuredPass {
+                layer: network.layers[layer].name.clone(),
+                pass,
+                milliseconds: 1e3 * seconds,
+            })
+            .collect();
         measurements.push(Measurement {
             recipe: recipe.name.clone(),
             batch,
@@ -49,22 +52,6 @@ pub fn measure(recipe: &Recipe, batches: &[usize], threads: usize) -> Result<Vec
         });
     }
     Ok(measurements)
-}
-
-/// The median of every pass.
-fn medians(network: &Network, timings: &[LayerTimings]) -> Vec<MeasuredPass> {
-    let first = timings.first().map_or(&[][..], LayerTimings::entries);
-    let median = |i: usize| {
-        let mut seconds: Vec<f64> = timings.iter().map(|step| step.entries()[i].seconds).collect();
-        seconds.sort_by(f64::total_cmp);
-        seconds[seconds.len() / 2]
-    };
-    let pass = |(i, timing): (usize, &engine::LayerTiming)| MeasuredPass {
-        layer: network.layers[timing.layer].name.clone(),
-        pass: timing.pass,
-        milliseconds: 1e3 * median(i),
-    };
-    first.iter().enumerate().map(pass).collect()
 }
 
 #[cfg(test)]

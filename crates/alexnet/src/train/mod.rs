@@ -22,6 +22,7 @@
 //! | [`unseen`] | which images of a dataset a model was not trained on |
 //! | [`lr_search`] | `alexnet lr-find` |
 //! | [`mod@bench`], [`model_bench`], [`layer_times`] | images per second, of a recipe and of a model; the time of each layer |
+//! | `random_batch` | the images of these measurements |
 
 pub mod bench;
 pub mod checkpoint;
@@ -43,6 +44,7 @@ pub mod model_bench;
 pub mod observer;
 pub mod origin;
 pub mod plots;
+pub(crate) mod random_batch;
 mod ranks;
 pub mod remedy;
 pub mod report;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use alexnet_kernels::peak;
 use serde::Serialize;
 
-use super::bench::{LayerSpeed, layer_speeds, median, on_threads, peak_resident_bytes, pixel};
+use super::bench::{LayerSpeed, layer_speeds, median, on_threads, peak_resident_bytes};
+use super::random_batch::RandomBatch;
 use crate::Result;
 use crate::eval::{PredictorOptions, model_path};
 use crate::model::{AnyModel, WeightPrecision};
@@ -56,7 +57,8 @@ pub fn bench_model(path: &Path, batch: Option<usize>, options: &PredictorOptions
     }
     let network = engine.network().clone();
     let scale = 1.0 / model.preprocess().divisor;
-    let images: Vec<f32> = (0..batch * network.input.len()).map(|i| scale * pixel(i as u64)).collect();
+    let mut images = RandomBatch::new(&network, batch)?.images;
+    images.iter_mut().for_each(|pixel| *pixel *= scale);
     let (peak_gflops, copy_gbytes) = on_threads(threads, || (peak::fma_gflops(0.2), peak::copy_gbytes(0.2)))?;
     let mut timings = Vec::new();
     let seconds = median(|| {
