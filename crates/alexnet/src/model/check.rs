@@ -24,7 +24,8 @@ pub(super) fn check_classes(classes: &[String]) -> Result<()> {
     }
 }
 
-/// Checks that this program supports the preprocessing, and that it is that of the recipe.
+/// Checks that this program supports the preprocessing, and that it is that of the recipe, except for the mean: a training that
+/// starts from another model may keep that model's mean.
 pub(crate) fn check_preprocess(preprocess: &Preprocess, recipe: &Recipe) -> Result<()> {
     let Preprocess { square: side, crop, orientation, divisor, deviations, mean, resize, channels } =
         preprocess;
@@ -50,11 +51,13 @@ pub(crate) fn check_preprocess(preprocess: &Preprocess, recipe: &Recipe) -> Resu
             );
         }
     }
-    for (key, value) in [("divisor", divisor)].into_iter().chain(deviations.iter().map(|d| ("deviations", d)))
-    {
-        if !(value.is_finite() && *value > 0.0) {
-            return refuse(key, value.to_string(), "a number above 0".into());
-        }
+    if *divisor != recipe.input.divisor {
+        let expected = format!("{}, as in the recipe", recipe.input.divisor);
+        return refuse("divisor", divisor.to_string(), expected);
+    }
+    let expected = recipe.input.std.unwrap_or([1.0; 3]);
+    if *deviations != expected {
+        return refuse("deviations", format!("{deviations:?}"), format!("{expected:?}, as in the recipe"));
     }
     if mean.len() != 3 && mean.len() != 3 * side * side {
         return refuse("mean", format!("{} values", mean.len()), format!("3 or 3 x {side} x {side}"));

@@ -24,6 +24,8 @@ layer = [{ name = "fc1", kind = "fc" }]
 square = 6
 crop = 4
 mean = "image"
+divisor = 3.0
+deviations = [0.229, 0.224, 0.225]
 [augment]
 random_crop = false
 flip = false
@@ -314,9 +316,16 @@ fn malformed_files_are_explained() {
             with_metadata("preprocess", &preprocess.replace("RGB", "BGR")),
             "channels is \"BGR\", expected \"RGB\"",
         ),
+        (
+            with_metadata("preprocess", &preprocess.replace("3.0", "255.0")),
+            "divisor is 255, expected 3, as in the recipe",
+        ),
         (with_metadata("preprocess", &preprocess.replace("3.0", "0.0")), "divisor is 0"),
         (with_metadata("preprocess", &preprocess.replace("3.0", "1e300")), "number out of range"),
-        (with_metadata("preprocess", &preprocess.replace("0.224", "-0.224")), "deviations is -0.224"),
+        (
+            with_metadata("preprocess", &preprocess.replace("0.224", "0.225")),
+            "deviations is [0.229, 0.225, 0.225], expected [0.229, 0.224, 0.225], as in the recipe",
+        ),
         (with_metadata("preprocess", &preprocess.replace("\"crop\"", "\"crap\"")), "crap"),
         (with_metadata("summary", "[]"), "metadata `summary`"),
         (

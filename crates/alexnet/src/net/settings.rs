@@ -36,7 +36,7 @@ impl Recipe {
         for (key, value) in settings {
             let setting = format!("--set {key}={value}");
             for key in expand_layers(key) {
-                check_not_overridden(&made, &key)
+                check_not_overridden(&made, &key, &document)
                     .and_then(|()| place(&mut document, &key, value))
                     .map_err(|error| error.context(&setting))?;
                 made.push((key, setting.clone()));
@@ -71,10 +71,16 @@ fn expand_layers(key: &str) -> Vec<String> {
     }
 }
 
-/// Returns an error if the key overrides an earlier setting.
-fn check_not_overridden(made: &[(String, String)], key: &str) -> Result<()> {
-    let overridden =
-        |other: &str| other.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+/// Returns an error if the key overrides an earlier setting: of the same key, of a key within it, or of one that it is within, whose
+/// value would become a table.
+fn check_not_overridden(made: &[(String, String)], key: &str, document: &Table) -> Result<()> {
+    let is_within = |inner: &str, outer: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let is_layer = |key: &str| key.starts_with("layer.") && key.matches('.').count() == 1;
+    // What is set within a removed layer is refused by its name.
+    let is_kept = |other: &str| find(document, other).map_or_else(|| is_layer(other), Value::is_table);
+    let overridden = |other: &str| is_within(other, key) || (is_within(key, other) && !is_kept(other));
     match made.iter().find(|(other, _)| overridden(other)) {
         None => Ok(()),
         Some((_, before)) => Err(Error::usage(format!("`{key}` is set twice: `{before}` has no effect"))
