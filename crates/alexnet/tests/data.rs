@@ -8,7 +8,7 @@ use alexnet::data::decode::{decode, inspect};
 use alexnet::data::loader::TrainingEpoch;
 use alexnet::data::square::square;
 use alexnet::data::{Dataset, Image, LoadedBatch, Loader, Preprocess, Share, Statistics, embedded};
-use alexnet::net::{Augment, Input, Mean, Orientation};
+use alexnet::net::{Augment, Input, Mean, Orientation, Views};
 use jpeg_encoder::{ColorType, Encoder};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -507,7 +507,7 @@ fn broken_images_are_listed_and_skipped() {
     assert_eq!((files, statistics.usable.len()), (vec!["cat/zero.jpg", "dog/half.jpg"], 8));
     let preprocess = Arc::new(Preprocess::new(&input(16, 12, Mean::Channels), &statistics));
     let batches: Vec<LoadedBatch> =
-        Loader::evaluation(all, &preprocess, 10, 3, Share::WHOLE, 2).map(Result::unwrap).collect();
+        Loader::evaluation(all, &preprocess, Views::Ten, 3, Share::WHOLE, 2).map(Result::unwrap).collect();
     assert_eq!(batches.iter().map(|b| b.skipped.len()).sum::<usize>(), 2);
     assert_eq!(batches[0].images.len(), batches[0].labels.len() * 10 * 12 * 12 * 3);
 
@@ -529,7 +529,7 @@ fn a_deleted_image_ends_the_epoch() {
     let preprocess = Arc::new(Preprocess::new(&input(16, 12, Mean::Image), &statistics));
     std::fs::remove_file(dir.path().join("dog/005.jpg")).unwrap();
     for workers in [0, 2] {
-        let mut loader = Loader::evaluation(all, &preprocess, 1, 4, Share::WHOLE, workers);
+        let mut loader = Loader::evaluation(all, &preprocess, Views::Center, 4, Share::WHOLE, workers);
         assert!(loader.next().unwrap().is_ok() && loader.next().unwrap().is_ok());
         let error = loader.next().unwrap().unwrap_err();
         assert!(error.message.contains("dog/005.jpg"), "{error}");
@@ -703,7 +703,7 @@ fn images_are_upright_if_the_recipe_requires_it() {
             share: Share::WHOLE,
         };
         let training = Loader::training(&epoch, 2);
-        let evaluation = Loader::evaluation(split, &preprocess, 1, 4, Share::WHOLE, 0);
+        let evaluation = Loader::evaluation(split, &preprocess, Views::Center, 4, Share::WHOLE, 0);
         let images = training.chain(evaluation).flat_map(|batch| batch.unwrap().images);
         images.collect::<Vec<f32>>().chunks(8 * 8 * 3).map(<[f32]>::to_vec).collect()
     };

@@ -7,7 +7,7 @@ mod support;
 
 use std::path::Path;
 
-use alexnet::data::{Dataset, Image, Preprocess, square};
+use alexnet::data::{Dataset, Image, Preprocess};
 use alexnet::engine::{
     Batch, Device, IntegerWeights, Mode, Objective, Options, QuantizedLayer, Tensor, TensorKind, Update,
     Values, open, open_quantized,
@@ -16,7 +16,7 @@ use alexnet::error::Kind;
 use alexnet::model::{
     AnyModel, FORMAT_VERSION, Golden, Model, QUANTIZED_FORMAT_VERSION, QuantizedModel, Summary,
 };
-use alexnet::net::{Network, Recipe};
+use alexnet::net::{Network, Recipe, Views};
 use alexnet::quantize::{
     Form, QuantizeOptions, QuantizeReport, RangeRule, Source, measure_accuracy, quantize,
 };
@@ -112,19 +112,10 @@ fn recipe() -> Recipe {
 }
 
 /// A model with these weights.
-fn model_of(recipe: Recipe, parameters: Vec<Tensor>) -> Model {
-    let input = &recipe.input;
-    let preprocess = Preprocess {
-        square: input.square,
-        crop: input.crop,
-        orientation: input.orientation,
-        resize: square::RESIZE.into(),
-        channels: "RGB".into(),
-        divisor: 64.0,
-        deviations: [1.0; 3],
-        mean: vec![120.0, 125.0, 130.0],
-    };
-    let side = input.square;
+fn model_of(mut recipe: Recipe, parameters: Vec<Tensor>) -> Model {
+    recipe.input.divisor = 64.0;
+    let preprocess = Preprocess::with_mean(&recipe.input, vec![120.0, 125.0, 130.0]);
+    let side = recipe.input.square;
     let squares = (0..2).map(|salt| Image::new(side, side, images::pixels(side, side, 50 + salt))).collect();
     let classes = (0..recipe.classes).map(|i| format!("class {i}")).collect();
     let mut model = Model {
@@ -529,6 +520,7 @@ fn outliers_are_reported_and_what_they_spoil_stays_in_f32() {
         let (quantized, report) = quantize(&model, data.train().unwrap(), &options, &mut |_| Ok(())).unwrap();
         let fc3 = &report.layers[7];
         assert!(fc3.reason.as_ref().unwrap().contains("would become 0"), "{fc3:?}");
+        assert!(fc3.range.is_none() && fc3.rejected_range.is_some(), "{fc3:?}");
         assert!(matches!(quantized.network.layers[7], QuantizedLayer::Direct(_, Values::Floats)));
         assert_eq!(report.layers[8].form, Form::F32);
         let error = error_of(&model, &quantized);
@@ -539,7 +531,8 @@ fn outliers_are_reported_and_what_they_spoil_stays_in_f32() {
     let weights = &mut tensor(&mut changed, "fc3.weight").data;
     weights[..fan_in].iter_mut().for_each(|weight| *weight = weight.abs() * 4.0);
     let (_, report) = quantized(&model_of(recipe(), changed.parameters), 60);
-    assert!(report.layers[7].reason.is_none());
+    let fc3 = &report.layers[7];
+    assert!(fc3.reason.is_none() && fc3.range.is_some() && fc3.rejected_range.is_none(), "{fc3:?}");
 }
 
 #[test]
@@ -624,14 +617,17 @@ fn accuracy_is_measured_before_and_after() {
     let (folder, data) = source(30);
     let (quantized, _) = quantize(&model, data.train().unwrap(), &options(), &mut |_| Ok(())).unwrap();
     let val = data.split("val").unwrap();
-    let source = Source { split: val, views: 1 };
+    let source = Source { split: val, views: Views::Center };
     let mut progress = Vec::new();
     let found = measure_accuracy(&model, &quantized, source, &options(), &mut |done| {
         progress.push(done);
         Ok(())
     });
     let found = found.unwrap();
-    assert_eq!((found.f32.images, found.int8.images, found.views, found.split.as_str()), (30, 30, 1, "val"));
+    assert_eq!(
+        (found.f32.images, found.int8.images, found.views, found.split.as_str()),
+        (30, 30, Views::Center, "val")
+    );
     assert!(found.f32.top1.abs_diff(found.int8.top1) <= 3, "{found:?}");
     assert_eq!(progress.last(), Some(&60));
     assert!(Path::exists(folder.path()));

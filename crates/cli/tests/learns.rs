@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use alexnet::net::Recipe;
+use alexnet::net::{Recipe, Views};
 use serde_json::Value;
 
 /// The loss of guessing one of ten classes.
@@ -41,7 +41,7 @@ fn last_loss(images: &str, recipe: &str, steps: usize, seed: u64, folder: &Path)
     let run_name = run_folder.display().to_string();
     let train = ["train", images, "--recipe", recipe, "--steps", &steps, "--seed", &seed, "--run", &run_name];
     // Ten views would take longer than the steps.
-    let is_cropped = Recipe::load(recipe).unwrap().evaluation.views > 1;
+    let is_cropped = Recipe::load(recipe).unwrap().evaluation.views == Views::Ten;
     run(&[&train[..], if is_cropped { &["--set", "evaluation.views=1"] } else { &[] }].concat());
     let metrics = std::fs::read_to_string(run_folder.join("metrics.jsonl")).unwrap();
     let last: Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();

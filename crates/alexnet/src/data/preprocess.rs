@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::square::{self, RESIZE};
 use super::statistics::{ColorBasis, Statistics};
 use super::{Image, ImageRef};
-use crate::net::{Augment, Input, Mean, Orientation};
+use crate::net::{Augment, Input, Mean, Orientation, Views};
 use crate::random::{Purpose, generator, key};
 
 /// How an image becomes the input of the network: everything in which two programs could differ.
@@ -134,6 +134,14 @@ impl View {
         let corner = |x, y| Self { x, y, flip: false };
         let five = [corner(0, 0), corner(far, 0), corner(0, far), corner(far, far), center];
         std::array::from_fn(|i| Self { flip: i >= 5, ..five[i % 5] })
+    }
+
+    /// The views that are averaged.
+    pub fn of(views: Views, square: usize, crop: usize) -> Vec<Self> {
+        match views {
+            Views::Center => vec![Self::center(square, crop)],
+            Views::Ten => Self::ten(square, crop).to_vec(),
+        }
     }
 
     /// A random crop of the square, mirrored or not, as `augment` allows (paper, section 4.1). `image` is the index of the image in

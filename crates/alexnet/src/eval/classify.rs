@@ -11,7 +11,7 @@ use super::topk::top;
 use crate::Result;
 use crate::data::source::images_in;
 use crate::data::{Image, upright};
-use crate::net::Orientation;
+use crate::net::{Orientation, Views};
 
 /// The result for one image. As JSON: `file`, and either `predictions` or `error`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -63,13 +63,13 @@ pub fn images(paths: &[PathBuf], note: &mut dyn FnMut(String)) -> Vec<PathBuf> {
     all
 }
 
-/// Classifies an image: returns its `k` most probable classes, from `views` views (1 or 10).
-pub fn classify(model: &mut Predictor, file: &Path, views: usize, k: usize) -> Classified {
+/// Classifies an image: returns its `k` most probable classes, from the mean over `views`.
+pub fn classify(model: &mut Predictor, file: &Path, views: Views, k: usize) -> Classified {
     let outcome = predictions(model, file, views, k).unwrap_or_else(|error| Outcome::Error(error.message));
     Classified { file: file.display().to_string(), outcome }
 }
 
-fn predictions(model: &mut Predictor, file: &Path, views: usize, k: usize) -> Result<Outcome> {
+fn predictions(model: &mut Predictor, file: &Path, views: Views, k: usize) -> Result<Outcome> {
     let probabilities = model.probabilities_of_file(&upright::read(file)?, views)?;
     let predictions = top(&probabilities, k)
         .into_iter()

@@ -6,6 +6,7 @@ use super::results::{Evaluation, ImageResults, Keep};
 use super::topk::add_softmax;
 use crate::data::{LoadedBatch, Loader, Preprocess, Share, Split};
 use crate::engine::Engine;
+use crate::net::Views;
 use crate::{Error, Result};
 
 /// An engine that has loaded a model, the preprocessing of the model, and its weight in an ensemble.
@@ -18,8 +19,7 @@ pub struct Classifier<'a> {
     pub weight: f64,
 }
 
-/// Evaluates a model on all images of `split`, with the softmax averaged over `views`: 1 (center), or 10 (corners and
-/// center, and their flips; paper, section 4.1). Labels are indices of outputs. `workers` threads load images; their number
+/// Evaluates a model on all images of `split`, with the softmax averaged over `views`. Labels are indices of outputs. `workers` threads load images; their number
 /// does not affect the results. `on_batch` receives the number of images processed so far; an error from it ends the
 /// evaluation.
 ///
@@ -28,7 +28,7 @@ pub struct Classifier<'a> {
 pub fn evaluate(
     model: Classifier<'_>,
     split: &Split,
-    views: usize,
+    views: Views,
     workers: usize,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Evaluation> {
@@ -44,7 +44,7 @@ pub fn evaluate(
 pub fn ensemble(
     models: &mut [Classifier<'_>],
     split: &Split,
-    views: usize,
+    views: Views,
     workers: usize,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Evaluation> {
@@ -58,7 +58,7 @@ pub fn ensemble(
 pub fn results(
     models: &mut [Classifier<'_>],
     split: &Split,
-    views: usize,
+    views: Views,
     workers: usize,
     keep: Keep,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
@@ -74,7 +74,7 @@ pub fn results(
 pub(super) struct ShareEvaluation {
     /// One for each model. They load the same images in the same order; only preprocessing differs.
     loaders: Vec<Loader>,
-    views: usize,
+    views: Views,
     classes: usize,
     found: ImageResults,
 }
@@ -88,13 +88,13 @@ impl ShareEvaluation {
         models: &[Classifier<'_>],
         split: &Split,
         share: Share,
-        views: usize,
+        views: Views,
         workers: usize,
         keep: Keep,
     ) -> Result<Self> {
         let classes = common_classes(models, split)?;
         let smallest = models.iter().map(|model| model.engine.batch()).min().unwrap_or(1);
-        let images = (smallest / views).max(1);
+        let images = (smallest / views.count()).max(1);
         let loader = |model: &Classifier<'_>| {
             Loader::evaluation(split, model.preprocess, views, images, share, workers)
         };
@@ -114,7 +114,7 @@ impl ShareEvaluation {
         let total: f64 = models.iter().map(|model| model.weight).sum();
         let mut probabilities = vec![0.0; batches[0].labels.len() * self.classes];
         for (model, batch) in models.iter_mut().zip(&batches) {
-            let weight = model.weight / (self.views as f64 * total);
+            let weight = model.weight / (self.views.count() as f64 * total);
             add_probabilities(model, &batch.images, self.views, weight, &mut probabilities)?;
         }
         self.found.add(&mut batches[0], &probabilities, self.classes);
@@ -129,7 +129,7 @@ impl ShareEvaluation {
     pub(super) fn take_part(&mut self, models: &mut [Classifier<'_>]) -> Result<()> {
         for model in models {
             // A batch of at least as many views as an image has is one call; a smaller one is filled by each image's views.
-            for _ in 0..self.views.div_ceil(model.engine.batch().max(1)) {
+            for _ in 0..self.views.count().div_ceil(model.engine.batch().max(1)) {
                 model.engine.forward(&[])?;
             }
         }
@@ -152,7 +152,7 @@ impl ShareEvaluation {
 pub(super) fn add_probabilities(
     model: &mut Classifier<'_>,
     images: &[f32],
-    views: usize,
+    views: Views,
     weight: f64,
     probabilities: &mut [f64],
 ) -> Result<()> {
@@ -161,7 +161,7 @@ pub(super) fn add_probabilities(
     let mut view = 0;
     for images in images.chunks(batch * model.preprocess.view_len()) {
         for logits in model.engine.forward(images)?.chunks_exact(classes) {
-            let image = view / views;
+            let image = view / views.count();
             add_softmax(logits, weight, &mut probabilities[image * classes..][..classes]);
             view += 1;
         }

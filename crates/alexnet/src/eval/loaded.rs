@@ -9,6 +9,7 @@ use super::jobs::for_each;
 use crate::data::{ImageRef, Preprocess, View};
 use crate::engine::{Engine, Tensor};
 use crate::model::{AnyModel, WeightPrecision};
+use crate::net::Views;
 use crate::{Error, Result};
 
 /// The number of values that is worth a thread.
@@ -83,27 +84,23 @@ impl LoadedModel {
         found.ok_or_else(|| Error::shape("images", 0, "at least 1"))
     }
 
-    /// Adds `weight` times the probabilities of each image, averaged over 1 or 10 views, to `sums` `[images, classes]`.
+    /// Adds `weight` times the probabilities of each image, averaged over `views`, to `sums` `[images, classes]`.
     pub(super) fn add(
         &mut self,
         images: &[ImageRef<'_>],
-        views: usize,
+        views: Views,
         weight: f64,
         sums: &mut [f64],
     ) -> Result<()> {
         let Self { preprocess, engine, threads, input, .. } = self;
-        let (side, crop) = (preprocess.square, preprocess.crop);
-        let views = match views {
-            1 => vec![View::center(side, crop)],
-            10 => View::ten(side, crop).to_vec(),
-            other => return Err(Error::usage(format!("{other} views: expected 1 or 10"))),
-        };
-        let at_once = (engine.batch() / views.len()).max(1);
+        let each = View::of(views, preprocess.square, preprocess.crop);
+        let at_once = (engine.batch() / views.count()).max(1);
+        let weight = weight / views.count() as f64;
         let classes = engine.network().classes;
         for (images, sums) in images.chunks(at_once).zip(sums.chunks_mut(at_once * classes)) {
-            write_views(preprocess, images, &views, *threads, input)?;
+            write_views(preprocess, images, &each, *threads, input)?;
             let mut model = Classifier { engine: &mut **engine, preprocess, weight: 1.0 };
-            add_probabilities(&mut model, input, views.len(), weight / views.len() as f64, sums)?;
+            add_probabilities(&mut model, input, views, weight, sums)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::loaded::LoadedModel;
 use crate::data::{Image, ImageRef, upright};
 use crate::engine::Options;
 use crate::model::{AnyModel, Ensemble, EnsembleSummary, ModelFile, check_same_classes, layout};
-use crate::net::{Orientation, Precision};
+use crate::net::{Orientation, Precision, Views};
 use crate::{Error, Result};
 
 /// A model or an ensemble, loaded from a file and verified with its golden samples.
@@ -15,7 +15,7 @@ pub struct Predictor {
     /// The class names, in the order of the outputs.
     pub classes: Vec<String>,
     /// The number of views averaged per image, from the recipe or the ensemble: 1 or 10.
-    pub views: usize,
+    pub views: Views,
     /// The model file.
     pub path: PathBuf,
     /// The models: several if the file is an ensemble.
@@ -121,12 +121,12 @@ impl Predictor {
         }
     }
 
-    /// Computes the class probabilities of an image: the mean of the softmax over 1 or 10 views, and the weighted mean over
+    /// Computes the class probabilities of an image: the mean of the softmax over `views`, and the weighted mean over
     /// the models.
     ///
     /// # Errors
     /// Returns an error as [`Predictor::probabilities_of_images`] does.
-    pub fn probabilities(&mut self, image: &Image, views: usize) -> Result<Vec<f64>> {
+    pub fn probabilities(&mut self, image: &Image, views: Views) -> Result<Vec<f64>> {
         self.probabilities_of_images(&[image.into()], views)
     }
 
@@ -135,8 +135,8 @@ impl Predictor {
     /// square are not copied.
     ///
     /// # Errors
-    /// Returns an error if `views` is neither 1 nor 10, if an engine fails, or if there is not enough memory.
-    pub fn probabilities_of_images(&mut self, images: &[ImageRef<'_>], views: usize) -> Result<Vec<f64>> {
+    /// Returns an error if an engine fails, or if there is not enough memory.
+    pub fn probabilities_of_images(&mut self, images: &[ImageRef<'_>], views: Views) -> Result<Vec<f64>> {
         let total = self.total_weight();
         let mut probabilities = vec![0.0; images.len() * self.classes.len()];
         for member in &mut self.members {
@@ -151,7 +151,7 @@ impl Predictor {
     ///
     /// # Errors
     /// Returns an error if the image cannot be decoded, or if an engine fails.
-    pub fn probabilities_of_file(&mut self, bytes: &[u8], views: usize) -> Result<Vec<f64>> {
+    pub fn probabilities_of_file(&mut self, bytes: &[u8], views: Views) -> Result<Vec<f64>> {
         let mut decoded: Vec<(Orientation, Image)> = Vec::new();
         for member in &self.members {
             let orientation = member.preprocess.orientation;

@@ -6,6 +6,7 @@ use super::evaluate::{Classifier, ShareEvaluation};
 use super::results::{Evaluation, ImageResults, Keep};
 use crate::Result;
 use crate::data::{Share, Split};
+use crate::net::Views;
 use crate::parallel::Collective;
 
 /// What a process says after a batch.
@@ -49,7 +50,7 @@ impl<'a> Part<'a> {
 pub fn evaluate_shared(
     models: &mut [Classifier<'_>],
     split: &Split,
-    views: usize,
+    views: Views,
     workers: usize,
     part: Part<'_>,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
@@ -65,7 +66,7 @@ pub fn evaluate_shared(
 pub fn results_shared(
     models: &mut [Classifier<'_>],
     split: &Split,
-    views: usize,
+    views: Views,
     workers: usize,
     part: Part<'_>,
     keep: Keep,

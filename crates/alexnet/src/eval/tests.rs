@@ -8,7 +8,7 @@ use super::*;
 use crate::data::{Dataset, Image, ImageRef, Split};
 use crate::error::Kind;
 use crate::model::tests::{model, noise};
-use crate::net::Orientation;
+use crate::net::{Orientation, Views};
 
 #[test]
 fn ties_are_broken_by_index() {
@@ -78,7 +78,7 @@ fn all(folder: &Path) -> Split {
     Dataset::open(folder).unwrap().split("all").unwrap().clone()
 }
 
-fn run(model: &mut Predictor, split: &Split, views: usize, workers: usize) -> Evaluation {
+fn run(model: &mut Predictor, split: &Split, views: Views, workers: usize) -> Evaluation {
     evaluate(model.members[0].classifier(), split, views, workers, &mut |_| Ok(())).unwrap()
 }
 
@@ -87,7 +87,7 @@ fn evaluation_agrees_with_single_images() {
     let (data, models) = (folder(), tempfile::tempdir().unwrap());
     let split = all(data.path());
     let mut one = predictor(models.path(), 1.0, 8);
-    for views in [1, 10] {
+    for views in [Views::Center, Views::Ten] {
         let found = run(&mut one, &split, views, 0);
         let (mut top1, mut loss, mut images) = (0, 0.0, 0);
         for i in 0..split.len() {
@@ -141,16 +141,14 @@ fn several_images_have_the_probabilities_and_activations_of_each() {
         })
         .collect();
     let all: Vec<ImageRef<'_>> = images.iter().map(ImageRef::from).collect();
-    for views in [1, 10] {
+    for views in [Views::Center, Views::Ten] {
         let found = one.probabilities_of_images(&all, views).unwrap();
         let expected = images.iter().flat_map(|image| one.probabilities(image, views).unwrap());
         let expected: Vec<f64> = expected.collect();
         assert_eq!(found.len(), images.len() * one.classes.len());
         assert!(found.iter().zip(&expected).all(|(&a, &b)| close(a, b)), "{found:?} {expected:?}");
     }
-    let error = one.probabilities_of_images(&all, 3).unwrap_err();
-    assert!(error.message.contains("3 views: expected 1 or 10"), "{error}");
-    assert!(one.probabilities_of_images(&[], 1).unwrap().is_empty());
+    assert!(one.probabilities_of_images(&[], Views::Center).unwrap().is_empty());
 
     let member = &mut one.members[0];
     let layer = member.engine().network().layers[0].name.clone();
@@ -169,7 +167,7 @@ fn several_images_have_the_probabilities_and_activations_of_each() {
 fn results_do_not_depend_on_workers_or_batch() {
     let (data, models) = (folder(), tempfile::tempdir().unwrap());
     let split = all(data.path());
-    let at = |batch, workers| run(&mut predictor(models.path(), 1.0, batch), &split, 10, workers);
+    let at = |batch, workers| run(&mut predictor(models.path(), 1.0, batch), &split, Views::Ten, workers);
     let expected = at(30, 0);
     assert_eq!([at(30, 1), at(30, 3)], [expected.clone(), expected.clone()]);
     // The kernels sum in another order at another batch size.
@@ -227,18 +225,21 @@ fn photos_are_rotated_for_models_trained_on_upright_photos() {
         let mut loss = 0.0;
         for (index, (path, rotated, stored_image)) in upright.iter().enumerate() {
             let image = if is_upright { rotated } else { stored_image };
-            let expected = predictor.probabilities(image, 1).unwrap();
-            let found = classify(predictor, path, 1, 3);
+            let expected = predictor.probabilities(image, Views::Center).unwrap();
+            let found = classify(predictor, path, Views::Center, 3);
             let Outcome::Predictions(found) = found.outcome else { panic!("{found:?}") };
             let best: Vec<f64> = top(&expected, 3).into_iter().map(|(_, share)| share).collect();
             assert_eq!(found.iter().map(|p| p.probability).collect::<Vec<_>>(), best);
             loss -= expected[split.label(index) as usize].ln();
         }
-        let found = run(predictor, &split, 1, 1);
+        let found = run(predictor, &split, Views::Center, 1);
         assert!(close(found.loss, loss / 3.0), "{} {}", found.loss, loss / 3.0);
     }
     // The models differ in their answers.
-    assert!(!close(run(&mut exif, &split, 1, 0).loss, run(&mut stored, &split, 1, 0).loss));
+    assert!(!close(
+        run(&mut exif, &split, Views::Center, 0).loss,
+        run(&mut stored, &split, Views::Center, 0).loss
+    ));
     let mut odd = model();
     odd.preprocess.orientation = Orientation::Exif;
     let error = odd.save(models.path().join("odd.safetensors")).unwrap_err();
@@ -253,13 +254,13 @@ fn an_ensemble_averages_probabilities() {
     let mut loss = 0.0;
     for i in 0..split.len() {
         let Ok(image) = split.image(i).unwrap() else { continue };
-        let [a, b] = members.each_mut().map(|m| m.probabilities(&image, 1).unwrap());
+        let [a, b] = members.each_mut().map(|m| m.probabilities(&image, Views::Center).unwrap());
         let label = split.label(i) as usize;
         loss -= ((a[label] + b[label]) / 2.0).ln();
     }
     same_classes(&members).unwrap();
     let mut classifiers: Vec<Classifier<'_>> = members.iter_mut().flat_map(Predictor::classifiers).collect();
-    let found = ensemble(&mut classifiers, &split, 1, 1, &mut |_| Ok(())).unwrap();
+    let found = ensemble(&mut classifiers, &split, Views::Center, 1, &mut |_| Ok(())).unwrap();
     assert!(close(found.loss, loss / 12.0), "{} {}", found.loss, loss / 12.0);
     assert_eq!((found.images, found.skipped.len()), (12, 1));
 }
@@ -274,15 +275,20 @@ fn mismatched_classes_are_refused() {
         error.message.contains("class 0 is \"cat\" in") && error.message.contains("\"größe\""),
         "{error}"
     );
-    let stopped = evaluate(members[0].members[0].classifier(), &all(data.path()), 1, 0, &mut |done| {
-        Err(crate::Error::new(Kind::Runtime, format!("stopped after {done}")))
-    });
+    let stopped =
+        evaluate(members[0].members[0].classifier(), &all(data.path()), Views::Center, 0, &mut |done| {
+            Err(crate::Error::new(Kind::Runtime, format!("stopped after {done}")))
+        });
     assert_eq!(stopped.unwrap_err().message, "stopped after 4");
-    assert_eq!(ensemble(&mut [], &all(data.path()), 1, 0, &mut |_| Ok(())).unwrap_err().kind, Kind::Usage);
+    assert_eq!(
+        ensemble(&mut [], &all(data.path()), Views::Center, 0, &mut |_| Ok(())).unwrap_err().kind,
+        Kind::Usage
+    );
     std::fs::create_dir(data.path().join("zebra")).unwrap();
     write_png(&data.path().join("zebra/0.png"), 1);
     let error =
-        evaluate(members[0].members[0].classifier(), &all(data.path()), 1, 0, &mut |_| Ok(())).unwrap_err();
+        evaluate(members[0].members[0].classifier(), &all(data.path()), Views::Center, 0, &mut |_| Ok(()))
+            .unwrap_err();
     assert_eq!(error.kind, Kind::Data);
     assert!(error.message.contains("zebra/0.png"), "{error}");
 }
@@ -303,7 +309,7 @@ fn an_unreadable_image_does_not_stop_the_others() {
         notes.contains("1 hidden or system file") && notes.contains("1 file that is not an image"),
         "{notes}"
     );
-    let found: Vec<_> = names.iter().map(|name| classify(&mut model, name, 10, 2)).collect();
+    let found: Vec<_> = names.iter().map(|name| classify(&mut model, name, Views::Ten, 2)).collect();
     let failed: Vec<bool> = found.iter().map(|c| matches!(c.outcome, Outcome::Error(_))).collect();
     assert_eq!(failed, [false, false, false, false, true, true, true]);
     let Outcome::Predictions(first) = &found[0].outcome else { panic!() };
@@ -362,7 +368,9 @@ fn several_processes_return_the_results_of_one() {
                     );
                     let (part, keep) = (Part::alone(&world), Keep::Probabilities);
                     let mut models: Vec<_> = model.classifiers().collect();
-                    results_shared(&mut models, split, 1, 0, part, keep, &mut |_| Ok(())).unwrap().unwrap()
+                    results_shared(&mut models, split, Views::Center, 0, part, keep, &mut |_| Ok(()))
+                        .unwrap()
+                        .unwrap()
                 })
             };
             let running: Vec<_> = transports.into_iter().map(run).collect();
@@ -384,5 +392,5 @@ fn several_processes_return_the_results_of_one() {
         }
     }
     let mut model = predictor(models.path(), 1.0, 2);
-    assert_eq!(one.total(), run(&mut model, &split, 1, 0));
+    assert_eq!(one.total(), run(&mut model, &split, Views::Center, 0));
 }

@@ -6,7 +6,7 @@ use crate::data::{Image, Loader, Preprocess, Share, Skip, Split, View};
 use crate::engine::Engine;
 use crate::eval::Predictor;
 use crate::inspect::predictions::ChosenImage;
-use crate::net::{Network, Operation};
+use crate::net::{Network, Operation, Views};
 use crate::{Error, Result};
 
 /// An image with its nearest training images.
@@ -117,7 +117,7 @@ fn candidates(
     let mut found = vec![Vec::new(); queries.len()];
     let (mut skipped, mut done) = (Vec::new(), 0);
     let images = engine.batch().max(1);
-    let mut loader = Loader::evaluation(split, preprocess, 1, images, Share::WHOLE, workers);
+    let mut loader = Loader::evaluation(split, preprocess, Views::Center, images, Share::WHOLE, workers);
     while let Some(batch) = loader.next() {
         let mut batch = batch?;
         if !batch.indices.is_empty() {

@@ -6,6 +6,7 @@ use crate::Result;
 use crate::data::{Image, Preprocess, Skip, Split, upright};
 use crate::eval::Predictor;
 use crate::eval::topk::top;
+use crate::net::Views;
 use crate::random::{Purpose, key};
 
 /// The number of classes shown, as in the paper.
@@ -89,11 +90,11 @@ pub fn open<'a>(
     (chosen, skipped)
 }
 
-/// Classifies an image, with the softmax averaged over `views` views (1 or 10).
+/// Classifies an image, with the softmax averaged over `views`.
 ///
 /// # Errors
 /// Returns an error if the engine fails.
-pub fn predict(model: &mut Predictor, chosen: ChosenImage, views: usize) -> Result<PredictedImage> {
+pub fn predict(model: &mut Predictor, chosen: ChosenImage, views: Views) -> Result<PredictedImage> {
     let ChosenImage { file, label, image } = chosen;
     let probabilities = model.probabilities(&image, views)?;
     Ok(PredictedImage {

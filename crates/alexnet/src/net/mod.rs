@@ -11,6 +11,7 @@
 //! | `settings`, `effect` | `--set KEY=VALUE`, and settings without effect |
 //! | `edit`, `change` | changes during training |
 //! | `layer`, `network` | layers and networks with their shapes |
+//! | `views` | the views that an evaluation averages |
 //! | [`show`], [`diff()`] | recipes as text |
 
 mod change;
@@ -27,6 +28,7 @@ mod recipe;
 mod schedule;
 mod settings;
 pub mod show;
+mod views;
 
 pub use alexnet_kernels::precision::Precision;
 pub use diff::diff;
@@ -39,6 +41,7 @@ pub use recipe::{
     Optimizer, Orientation, PoolKind, PoolSpec, Recipe, RoundingSpec, Spec, WeightSpec,
 };
 pub use schedule::{LrCurve, LrSchedule, Plateau, Schedule};
+pub use views::Views;
 
 #[cfg(test)]
 mod tests;

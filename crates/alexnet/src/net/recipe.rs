@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::edit::Edit;
 use super::schedule::Schedule;
+use super::views::Views;
 use crate::format::decimal;
 use alexnet_kernels::precision::Precision;
 
@@ -222,8 +223,8 @@ impl Algorithm {
 /// How the trained network is evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EvaluationSpec {
-    /// The number of views averaged per image: 1 (center), or 10 (corners and center, and their flips).
-    pub views: usize,
+    /// The views averaged per image.
+    pub views: Views,
 }
 
 /// A layer of the recipe.

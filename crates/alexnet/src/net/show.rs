@@ -9,6 +9,7 @@ use super::layer::{Layer, Operation, window_text};
 use super::network::Network;
 use super::recipe::{Algorithm, Difference, DropoutScale, Init, Mean, Orientation, Recipe, WeightSpec};
 use super::schedule::{LrCurve, LrSchedule};
+use super::views::Views;
 use crate::format::{counted, grouped};
 
 /// Formats a recipe as text: the table of layers, preprocessing, training, and differences from the paper.
@@ -16,8 +17,8 @@ pub fn text(recipe: &Recipe, network: &Network) -> String {
     let mut out = format!("{}: {}\nsource: {}\n\n", recipe.name, recipe.summary, recipe.source);
     out += &table(network);
     let views = match recipe.evaluation.views {
-        1 => "center view".to_string(),
-        views => format!("mean of {views} views"),
+        Views::Center => "center view".to_string(),
+        Views::Ten => format!("mean of {}", Views::Ten),
     };
     out.push('\n');
     for (name, line) in [

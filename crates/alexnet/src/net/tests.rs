@@ -379,6 +379,18 @@ fn unchanged_settings_are_returned() {
         ([("layer.norm1", "none"), ("layer.norm1.k", "1")], "no layer is named `norm1`"),
         ([("layer.norm1", "none"), ("layer.norm2,norm1", "none")], "`layer.norm1` is set twice"),
         ([("input.mean.fixed", "[1, 2, 3]"), ("input.mean", "image")], "`input.mean` is set twice"),
+        (
+            [("input.mean", "image"), ("input.mean.fixed", "[1, 2, 3]")],
+            "`--set input.mean=image` has no effect",
+        ),
+        (
+            [("layer.conv1.weights.init", "he"), ("layer.conv1.weights.init.normal", "0.1")],
+            "`--set layer.conv1.weights.init=he` has no effect",
+        ),
+        (
+            [("schedule.plateau", "none"), ("schedule.plateau.patience", "3")],
+            "`--set schedule.plateau=none` has no effect",
+        ),
     ] {
         let error = recipe.set_all(settings).unwrap_err();
         assert!(error.message.contains(message), "{error}");

@@ -112,14 +112,9 @@ impl Decider<'_> {
             let percent = 100.0 * rounded.error;
             return self.floats(at, format!("8-bit weights would have an error of {percent:.1} %"));
         }
-        let (output, range, reason) = self.products_output(at);
-        let decision = Decision {
-            range,
-            reason,
-            weight_error: Some(rounded.error),
-            zero_channels: rounded.zero_channels,
-            ..Decision::new(layer, Form::Direct)
-        };
+        let (output, decision) = self.products_output(at);
+        let decision =
+            Decision { weight_error: Some(rounded.error), zero_channels: rounded.zero_channels, ..decision };
         match self.compare(at, input, &rounded) {
             None => (QuantizedLayer::Direct(rounded.weights, output), decision, output),
             Some(comparison) => {
@@ -139,18 +134,22 @@ impl Decider<'_> {
         }
     }
 
-    /// The output of a layer of products, its range, and why it is in floats although bytes would be read.
-    fn products_output(&self, at: usize) -> (Values, Option<Range>, Option<String>) {
+    /// The output of a layer of products, and what was decided about it.
+    fn products_output(&self, at: usize) -> (Values, Decision) {
+        let decision = Decision::new(&self.network.layers[at], Form::Direct);
         if !self.reads_bytes(at + 1) {
-            return (Values::Floats, None, None);
+            return (Values::Floats, decision);
         }
         let range = match self.relu_after(at) {
             Some(relu) => self.range(relu, None),
             None => self.range(at, self.function_after(at)),
         };
         match why_unusable(&range) {
-            None => (Values::Bytes(range.quantizer()), Some(range), None),
-            Some(why) => (Values::Floats, Some(range), Some(format!("output in f32: {why}"))),
+            None => (Values::Bytes(range.quantizer()), Decision { range: Some(range), ..decision }),
+            Some(why) => {
+                let reason = Some(format!("output in f32: {why}"));
+                (Values::Floats, Decision { rejected_range: Some(range), reason, ..decision })
+            }
         }
     }
 
@@ -183,13 +182,14 @@ impl Decider<'_> {
         let layer = &self.network.layers[at];
         // An activation function is better applied to floats.
         let to_bytes = self.reads_bytes(at + 1) && self.function_after(at).is_none();
-        let range = to_bytes.then(|| self.range(at, None));
-        let output = match &range {
-            Some(range) if why_unusable(range).is_none() => Values::Bytes(range.quantizer()),
-            Some(_) | None => Values::Floats,
+        let decision = Decision { reason: Some(reason), ..Decision::new(layer, Form::F32) };
+        let (output, decision) = match to_bytes.then(|| self.range(at, None)) {
+            Some(range) if why_unusable(&range).is_none() => {
+                (Values::Bytes(range.quantizer()), Decision { range: Some(range), ..decision })
+            }
+            rejected_range => (Values::Floats, Decision { rejected_range, ..decision }),
         };
         let parameters = layer.weights().map(|_| self.parameters(layer));
-        let decision = Decision { reason: Some(reason), range, ..Decision::new(layer, Form::F32) };
         (QuantizedLayer::Floats(parameters, output), decision, output)
     }
 

@@ -21,6 +21,8 @@ pub struct Decision {
     pub reason: Option<String>,
     /// The range of its output, if that is stored as bytes and the layer chooses the range.
     pub range: Option<Range>,
+    /// The range that was chosen for bytes, if its output is in 32-bit floats because they would distort it.
+    pub rejected_range: Option<Range>,
     /// The relative RMS error of its 8-bit weights.
     pub weight_error: Option<f64>,
     /// The number of output channels whose weights are all zero.
@@ -39,6 +41,7 @@ impl Decision {
             form,
             reason: None,
             range: None,
+            rejected_range: None,
             weight_error: None,
             zero_channels: 0,
             direct_error: None,

@@ -6,6 +6,7 @@ use super::form::Decision;
 use super::range::RangeRule;
 use crate::data::Skip;
 use crate::eval::Evaluation;
+use crate::net::Views;
 
 /// What quantization did to a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -45,7 +46,7 @@ pub struct Accuracy {
     /// The split.
     pub split: String,
     /// The views averaged per image.
-    pub views: usize,
+    pub views: Views,
     /// The f32 model.
     pub f32: Evaluation,
     /// The quantized model.

@@ -1,10 +1,11 @@
 //! Quantization of a model.
 
+use alexnet_kernels::memory::recover;
 use std::sync::Arc;
 
 use super::calibration::{Calibration, Images};
 use super::decide::decide;
-use super::form::{Decision, Form};
+use super::form::Decision;
 use super::range::RangeRule;
 use super::report::{Accuracy, LayerError, QuantizeReport};
 use super::weights::relative_rms;
@@ -15,7 +16,7 @@ use crate::eval::{Classifier, Evaluation, evaluate};
 use crate::files::container::check_finite;
 use crate::format::grouped;
 use crate::model::{Golden, Model, QuantizedModel};
-use crate::net::{Activation, Network, Operation, Precision};
+use crate::net::{Activation, Network, Operation, Precision, Views};
 
 /// Fewer calibration images than this are too few for reliable ranges.
 const FEW_IMAGES: usize = 50;
@@ -49,8 +50,8 @@ impl Default for QuantizeOptions {
 pub struct Source<'a> {
     /// The images. For an evaluation, labels are indices of the model's outputs.
     pub split: &'a Split,
-    /// The number of views averaged per image.
-    pub views: usize,
+    /// The views averaged per image.
+    pub views: Views,
 }
 
 /// Quantizes a model, with ranges from images of `calibration`; their labels do not matter. `on_batch` receives the number of
@@ -77,7 +78,7 @@ pub fn quantize(
     };
     let calibration = Calibration::measure(&mut *exact, images, on_batch)?;
     let network = model.network()?;
-    let (quantized, layers) = decide(&network, &model.parameters, &calibration, options.rule);
+    let (quantized, layers) = recover(|| decide(&network, &model.parameters, &calibration, options.rule))?;
     let mut engine = open(&quantized, options.threads)?;
     let golden = Golden::record(&mut *engine, &model.preprocess, model.golden.images.clone())?;
     let errors = errors(&mut *exact, &mut *engine, &network, &calibration.sample)?;
@@ -162,29 +163,60 @@ fn warnings(calibration: &Calibration, layers: &[Decision]) -> Vec<String> {
             grouped(calibration.count)
         ));
     }
-    for Decision { layer, form, range, zero_channels, .. } in layers {
-        if *zero_channels > 0 {
-            warnings.push(format!(
-                "layer `{layer}`: the weights of {zero_channels} output channels are all zero"
-            ));
-        }
-        let Some(range) = range else { continue };
-        if range.high == 0.0 && range.low == 0.0 {
-            warnings.push(format!("layer `{layer}`: its output is 0 for all calibration images"));
-        }
-        if range.outlier_ratio > OUTLIERS {
-            let chosen = match form {
-                Form::F32 => "the layer is computed in f32".to_owned(),
-                Form::Direct | Form::Winograd(_) | Form::Bytes | Form::Fused | Form::Table => {
-                    format!("bytes end at {:.4}", range.quantizer().dequantize(255))
-                }
-            };
-            warnings.push(format!(
-                "layer `{layer}`: the largest output, {:.4}, is {:.0} times the 99.99th percentile: {chosen}",
-                range.high.max(-range.low),
-                range.outlier_ratio
-            ));
-        }
+    warnings.extend(layers.iter().flat_map(layer_warnings));
+    warnings
+}
+
+fn layer_warnings(decision: &Decision) -> Vec<String> {
+    let Decision { layer, range: used, rejected_range, zero_channels, .. } = decision;
+    let mut warnings = Vec::new();
+    if *zero_channels > 0 {
+        warnings
+            .push(format!("layer `{layer}`: the weights of {zero_channels} output channels are all zero"));
+    }
+    let Some(range) = used.as_ref().or(rejected_range.as_ref()) else { return warnings };
+    if range.high == 0.0 && range.low == 0.0 {
+        warnings.push(format!("layer `{layer}`: its output is 0 for all calibration images"));
+    }
+    if range.outlier_ratio > OUTLIERS {
+        let chosen = match used {
+            Some(range) => format!("bytes end at {:.4}", range.quantizer().dequantize(255)),
+            None => "the output stays in f32".to_owned(),
+        };
+        warnings.push(format!(
+            "layer `{layer}`: the largest output, {:.4}, is {:.0} times the 99.99th percentile: {chosen}",
+            range.high.max(-range.low),
+            range.outlier_ratio
+        ));
     }
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantize::form::Form;
+    use crate::quantize::range::Range;
+
+    #[test]
+    fn warnings_of_outliers_say_what_becomes_of_the_output() {
+        let range = Range {
+            low: 0.0,
+            high: 300.0,
+            outlier_ratio: 100.0,
+            scale: 0.5,
+            zero: 0,
+            error: 0.2,
+            clipped: 0.0,
+            vanishing: 0.7,
+        };
+        let recipe = crate::net::Recipe::load("small").unwrap();
+        let network = Network::new(&recipe, 10).unwrap();
+        let decision = Decision::new(&network.layers[0], Form::Direct);
+        let bytes = Decision { range: Some(range), ..decision.clone() };
+        let floats = Decision { rejected_range: Some(range), ..decision };
+        let start = "layer `conv1`: the largest output, 300.0000, is 100 times the 99.99th percentile: ";
+        assert_eq!(layer_warnings(&bytes), [format!("{start}bytes end at 127.5000")]);
+        assert_eq!(layer_warnings(&floats), [format!("{start}the output stays in f32")]);
+    }
 }

@@ -1,8 +1,8 @@
 //! Comparisons of pairs.
 
 use super::evaluation::EnsembleRecord;
-use super::results::{ImagePairs, SeedPair, SeedPairs, Unit};
-use super::speed::SpeedArm;
+use super::results::{ImagePairs, SeedPair, SeedPairs, Unit, Unreached};
+use super::speed::{SpeedArm, SpeedRun};
 use crate::eval::statistics::{Interval, bca, mcnemar, paired_difference, sign_flip};
 
 /// Compares accuracies, given from 0 to 1 by seed.
@@ -11,29 +11,27 @@ pub(super) fn accuracies(with: &[f64], without: &[f64]) -> SeedPairs {
         let (with, without) = (100.0 * with, 100.0 * without);
         SeedPair { seed: seed as u64, with, without, difference: with - without }
     });
-    of_seeds(Unit::Points, pairs.collect(), None, 0)
+    of_seeds(Unit::Points, pairs.collect(), None, Unreached::default())
 }
 
 /// Compares epochs until the training error has fallen to the target.
 pub(super) fn speeds(with: &SpeedArm, without: &SpeedArm) -> SeedPairs {
-    let runs = || with.runs.iter().zip(&without.runs);
-    let epochs = |arm: &SpeedArm, i: usize| {
-        let run = &arm.runs[i];
-        run.reached.unwrap_or(run.record.epochs as f64)
-    };
-    let pairs = runs().enumerate().map(|(i, (fast, _))| {
-        let (with, without) = (epochs(with, i), epochs(without, i));
+    let epochs = |run: &SpeedRun| run.reached.unwrap_or(run.record.epochs as f64);
+    let pairs = with.runs.iter().zip(&without.runs).map(|(fast, slow)| {
+        let (with, without) = (epochs(fast), epochs(slow));
         SeedPair { seed: fast.seed, with, without, difference: without - with }
     });
     let pairs: Vec<SeedPair> = pairs.collect();
     let total = |of: fn(&SeedPair) -> f64| pairs.iter().map(of).sum::<f64>();
     let ratio = total(|pair| pair.without) / total(|pair| pair.with).max(f64::MIN_POSITIVE);
-    let unreached =
-        runs().flat_map(|(with, without)| [with, without]).filter(|run| run.reached.is_none()).count();
-    of_seeds(Unit::Epochs, pairs, Some(ratio), unreached)
+    let count = |arm: &SpeedArm| arm.runs.iter().filter(|run| run.reached.is_none()).count();
+    let unreached = Unreached { with: count(with), without: count(without) };
+    // A lower bound over a lower bound is no bound.
+    let is_bounded = unreached.with == 0 || unreached.without == 0;
+    of_seeds(Unit::Epochs, pairs, is_bounded.then_some(ratio), unreached)
 }
 
-fn of_seeds(unit: Unit, pairs: Vec<SeedPair>, ratio: Option<f64>, unreached: usize) -> SeedPairs {
+fn of_seeds(unit: Unit, pairs: Vec<SeedPair>, ratio: Option<f64>, unreached: Unreached) -> SeedPairs {
     let differences: Vec<f64> = pairs.iter().map(|pair| pair.difference).collect();
     let mean_difference = differences.iter().sum::<f64>() / differences.len().max(1) as f64;
     let is_testable = differences.len() > 1;
@@ -68,6 +66,10 @@ pub(super) fn ensemble(record: &EnsembleRecord) -> ImagePairs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reproduce::arm::Arm;
+    use crate::reproduce::error_curve::ErrorCurve;
+    use crate::reproduce::record::{RunEnd, RunRecord};
+    use crate::reproduce::speed::ChosenRate;
 
     #[test]
     fn a_positive_difference_means_that_the_ingredient_helps() {
@@ -88,5 +90,35 @@ mod tests {
     fn six_equal_signs_are_the_fewest_for_significance() {
         let found = accuracies(&[0.6; 6], &[0.5, 0.51, 0.52, 0.53, 0.54, 0.55]);
         assert_eq!(found.sign_flip.map(|test| test.p), Some(2.0 / 64.0));
+    }
+
+    /// Pairs of trainings that reached the target after these epochs, or ended after 10.
+    fn pairs(with: [Option<f64>; 2], without: [Option<f64>; 2]) -> SeedPairs {
+        let recipe = crate::net::Recipe::load("four-layer-relu").unwrap();
+        let arm = |reached: [Option<f64>; 2]| SpeedArm {
+            arm: Arm::new("relu", &recipe, Vec::new()).unwrap(),
+            chosen: ChosenRate { arm: "relu".into(), rate: 0.01, trials: Vec::new() },
+            runs: (0..).zip(reached).map(|(seed, reached)| run(seed, reached)).collect(),
+        };
+        speeds(&arm(with), &arm(without))
+    }
+
+    fn run(seed: u64, reached: Option<f64>) -> SpeedRun {
+        let end = if reached.is_some() { RunEnd::Reached } else { RunEnd::Complete };
+        let record = RunRecord { end, epochs: 10, steps: 100, seconds: 1.0 };
+        SpeedRun { seed, record, reached, curve: ErrorCurve::of(&[], 10) }
+    }
+
+    #[test]
+    fn epochs_of_trainings_that_ended_early_bound_the_ratio_from_one_side() {
+        let (fast, slow) = ([Some(2.0), Some(3.0)], [Some(6.0), Some(4.0)]);
+        let found = pairs(fast, slow);
+        assert_eq!((found.ratio, found.unreached), (Some(2.0), Unreached::default()));
+        let found = pairs(fast, [Some(5.0), None]);
+        assert_eq!((found.ratio, found.unreached), (Some(3.0), Unreached { with: 0, without: 1 }));
+        let found = pairs([None, None], slow);
+        assert_eq!((found.ratio, found.unreached), (Some(0.5), Unreached { with: 2, without: 0 }));
+        let found = pairs([None, Some(3.0)], [Some(6.0), None]);
+        assert_eq!((found.ratio, found.unreached), (None, Unreached { with: 1, without: 1 }));
     }
 }

@@ -7,9 +7,10 @@ use super::settings::ReproductionSettings;
 use super::trainer::finished;
 use crate::Result;
 use crate::data::Split;
-use crate::engine::{self, Batch, Device, Options, Pass, Update};
+use crate::engine::{self, Device, Options, Pass, Update};
 use crate::net::{Network, Recipe};
 use crate::train::init::initialize;
+use crate::train::random_batch::RandomBatch;
 
 /// Steps that are timed, after one that is not.
 const STEPS: usize = 2;
@@ -76,19 +77,17 @@ fn expected(settings: &ReproductionSettings, recipe: &Recipe, epochs: usize) -> 
     let (train, val) = (images(settings.dataset.train().ok()), images(settings.dataset.val()));
     let epoch = train * training + val * inference;
     // The best model is evaluated at the end of the training, and then the last.
-    Ok(epochs as f64 * epoch + 2.0 * val * recipe.evaluation.views as f64 * inference)
+    Ok(epochs as f64 * epoch + 2.0 * val * recipe.evaluation.views.count() as f64 * inference)
 }
 
-/// Times a few steps on gray images.
+/// Times a few steps on random images.
 fn measure(settings: &ReproductionSettings, recipe: &Recipe) -> Result<PerImage> {
     let network = Network::new(recipe, settings.dataset.classes.len())?;
     let size = recipe.optimizer.batch;
-    let images = vec![0.5; size * network.input.len()];
-    let labels: Vec<u32> = (0..size).map(|i| (i % network.classes) as u32).collect();
-    let keys: Vec<u64> = (0..size as u64).collect();
     let mut engine = engine::open(Device::Cpu, network, &Options::training(size, settings.threads))?;
     engine.load(&initialize(engine.network(), 0)?)?;
-    let (batch, update) = (Batch::whole(&images, &labels, &keys), Update::new(&recipe.optimizer, 0.0));
+    let images = RandomBatch::new(engine.network(), size)?;
+    let (batch, update) = (images.whole(), Update::new(&recipe.optimizer, 0.0));
     engine.step(&batch, &update)?;
     let mut least = PerImage { training: f64::INFINITY, inference: f64::INFINITY };
     for _ in 0..STEPS {

@@ -15,6 +15,7 @@ use crate::eval::{
 };
 use crate::files::json;
 use crate::model::layout;
+use crate::net::Views;
 use crate::parallel::traffic::Payload;
 use crate::parallel::transport::Lane;
 use crate::parallel::{Collective, Job};
@@ -54,8 +55,8 @@ impl Evaluator<'_> {
     ///
     /// # Errors
     /// Returns an error if the model cannot be loaded, an image's file cannot be read, or the evaluation is interrupted.
-    pub(super) fn accuracy(&mut self, model: &Trained, views: usize) -> Result<Evaluation> {
-        let path = model.folder.join(format!("evaluation-{views}.json"));
+    pub(super) fn accuracy(&mut self, model: &Trained, views: Views) -> Result<Evaluation> {
+        let path = model.folder.join(format!("evaluation-{}.json", views.count()));
         if let Ok(known) = json::read(&path, "evaluation") {
             return Ok(known);
         }
@@ -71,7 +72,7 @@ impl Evaluator<'_> {
     pub(super) fn ensemble(
         &mut self,
         models: &[Trained],
-        views: usize,
+        views: Views,
         folder: &Path,
     ) -> Result<EnsembleRecord> {
         let path = folder.join(format!("ensemble-{}.json", models.len()));
@@ -87,14 +88,14 @@ impl Evaluator<'_> {
         Ok(record)
     }
 
-    fn results(&mut self, model: &Trained, views: usize, keep: Keep) -> Result<ImageResults> {
+    fn results(&mut self, model: &Trained, views: Views, keep: Keep) -> Result<ImageResults> {
         let ReproductionSettings { dataset, threads, workers, interrupt, .. } = self.settings;
         let split: &Split = dataset.val().ok_or_else(|| {
             Error::data(format!("{}: no validation images to evaluate models on", dataset.origin))
         })?;
         let options = PredictorOptions { batch: BATCH, threads: *threads, ..PredictorOptions::default() };
         let mut predictor = Predictor::load(&model.folder.join(layout::LAST), &options)?;
-        let name = format!("{}, {views} view{}", model.name, if views == 1 { "" } else { "s" });
+        let name = format!("{}, {views}", model.name);
         let started = EvaluationStarted { name: &name, images: split.len() };
         let mut wants_stop = self.observer.observe(&ReproductionEvent::EvaluationStarted(started)).is_break();
         let world =

@@ -91,10 +91,26 @@ pub struct SeedPairs {
     pub interval: Option<Interval>,
     /// The two-sided sign-flip test; null for one seed.
     pub sign_flip: Option<SignFlip>,
-    /// For epochs: the mean without the ingredient over the mean with it.
+    /// For epochs: the mean without the ingredient over the mean with it; null if trainings of both ended too early.
     pub ratio: Option<f64>,
     /// For epochs: trainings that ended before the error had fallen to the target. Their epochs are lower bounds.
-    pub unreached: usize,
+    pub unreached: Unreached,
+}
+
+/// Trainings that ended before the training error had fallen to the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Unreached {
+    /// With the ingredient: the ratio is an upper bound.
+    pub with: usize,
+    /// Without it: the ratio is a lower bound.
+    pub without: usize,
+}
+
+impl Unreached {
+    /// Returns the number of trainings of both arms.
+    pub fn total(self) -> usize {
+        self.with + self.without
+    }
 }
 
 /// A pair of trainings.

@@ -19,6 +19,7 @@ use crate::Result;
 use crate::data::Identity;
 use crate::eval::Evaluation;
 use crate::files::{atomic, json};
+use crate::net::Views;
 
 /// An arm with its trainings, by seed.
 struct TrainedArm<'p> {
@@ -178,7 +179,7 @@ fn compared(
                 let found = control.models.iter().map(|model| evaluator.accuracy(model, views));
                 found.collect::<Result<Vec<Evaluation>>>()
             };
-            let (ten, one) = (with_views(10)?, with_views(1)?);
+            let (ten, one) = (with_views(Views::Ten)?, with_views(Views::Center)?);
             Some(Compared::Seeds(compare::accuracies(&shares(&ten), &shares(&one))))
         }
         Contrast::Ensemble => {

@@ -92,7 +92,7 @@ fn at_rate(rate: f32) -> Vec<Setting> {
 }
 
 fn curve(trainer: &Trainer<'_>, job: &Job<'_>) -> Result<ErrorCurve> {
-    let steps = epoch_steps(&trainer.settings.dataset, job.recipe);
+    let steps = epoch_steps(&trainer.settings.dataset, job);
     Ok(ErrorCurve::of(&lines(&job.folder)?, steps))
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::results::{
-    ArmResult, Compared, ComparisonResult, ExperimentResult, ImagePairs, Results, SeedPairs, Unit,
+    ArmResult, Compared, ComparisonResult, ExperimentResult, ImagePairs, Results, SeedPairs, Unit, Unreached,
 };
 use crate::eval::statistics::Flips;
 use crate::format::{counted, duration, grouped};
@@ -177,14 +177,18 @@ fn conclusion(found: &SeedPairs) -> String {
     }
     out += ".";
     if let Some(ratio) = found.ratio {
-        let least = if found.unreached > 0 { "at least " } else { "" };
-        let _ = write!(out, " A factor of {least}{ratio:.2}.");
+        let bound = match found.unreached {
+            Unreached { with: 0, without: 0 } => "",
+            Unreached { with: 0, .. } => "at least ",
+            Unreached { .. } => "at most ",
+        };
+        let _ = write!(out, " A factor of {bound}{ratio:.2}.");
     }
-    if found.unreached > 0 {
+    if found.unreached.total() > 0 {
         let _ = write!(
             out,
             " {} ended before the training error had fallen to 25 %: the epochs are lower bounds.",
-            counted(found.unreached, "training")
+            counted(found.unreached.total(), "training")
         );
     }
     out
@@ -245,4 +249,33 @@ fn arms(arms: &[ArmResult]) -> String {
         ]);
     }
     format!("\n## Arms\n\n{}", table(&rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_factor_of_bounds_is_called_a_bound() {
+        let text = |with, without| {
+            let both_early = with > 0 && without > 0;
+            conclusion(&SeedPairs {
+                unit: Unit::Epochs,
+                pairs: Vec::new(),
+                mean_difference: 8.0,
+                interval: None,
+                sign_flip: None,
+                ratio: (!both_early).then_some(3.0),
+                unreached: Unreached { with, without },
+            })
+        };
+        assert!(text(0, 0).ends_with(" A factor of 3.00."), "{}", text(0, 0));
+        let early = "ended before the training error had fallen to 25 %: the epochs are lower bounds.";
+        let slow = text(0, 2);
+        assert!(slow.ends_with(&format!(" A factor of at least 3.00. 2 trainings {early}")), "{slow}");
+        let fast = text(1, 0);
+        assert!(fast.ends_with(&format!(" A factor of at most 3.00. 1 training {early}")), "{fast}");
+        let both = text(1, 1);
+        assert!(!both.contains("factor") && both.ends_with(&format!(" 2 trainings {early}")), "{both}");
+    }
 }

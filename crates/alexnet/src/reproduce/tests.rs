@@ -1,14 +1,18 @@
 //! Arms and plans, without training.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::arm::Arm;
 use super::arms::variants;
 use super::columns::conv_weights;
 use super::plan::{Contrast, ExperimentPlan};
-use super::{Experiment, ReproductionSettings, Selection};
-use crate::data::embedded;
+use super::record::RunEnd;
+use super::trainer::{Goal, Job, Trainer, epoch_steps};
+use super::{Experiment, ReproductionEvent, ReproductionSettings, Selection};
+use crate::data::{Dataset, embedded};
 use crate::error::Kind;
+use crate::model::tests::model;
 use crate::net::{Network, Recipe, Spec};
 use crate::train::init::initialize;
 
@@ -188,4 +192,46 @@ fn experiments_have_names() {
     }
     let error = Experiment::parse("gelu").unwrap_err();
     assert!(error.help.unwrap().contains("relu, lrn"), "{}", error.message);
+}
+
+/// A limit of epochs counts the images that the training uses.
+#[test]
+fn images_that_cannot_be_decoded_are_not_part_of_an_epoch() {
+    let data = tempfile::tempdir().unwrap();
+    for (split, images) in [("train", 4), ("val", 1)] {
+        for class in ["a", "b", "c"] {
+            let folder = data.path().join(split).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            for i in 0..images {
+                image::save_buffer(folder.join(format!("{i}.png")), &[90; 108], 6, 6, image::ColorType::Rgb8)
+                    .unwrap();
+            }
+        }
+    }
+    for i in 0..5 {
+        let broken = data.path().join(format!("train/a/broken-{i}.jpg"));
+        std::fs::write(broken, b"\xff\xd8\xff\xe0 and no more").unwrap();
+    }
+    let mut recipe = model().recipe;
+    recipe.set("schedule.epochs", "3").unwrap();
+    recipe.set("optimizer.rate", "0.000001").unwrap();
+    let runs = tempfile::tempdir().unwrap();
+    let dataset = Dataset::open(data.path()).unwrap();
+    assert_eq!(dataset.train().unwrap().len(), 17);
+    let folder = runs.path().to_owned();
+    let settings = ReproductionSettings::new(Selection::All, recipe, dataset, folder.clone());
+    let settings = ReproductionSettings { source: Some(data.path().to_owned()), ..settings };
+    let job = Job {
+        name: "brief".into(),
+        folder: folder.join("brief"),
+        recipe: &settings.recipe,
+        seed: 0,
+        goal: Goal::Schedule,
+        max_epochs: Some(2),
+    };
+    let mut observer = |_: &ReproductionEvent<'_>| ControlFlow::Continue(());
+    let record = Trainer::new(&settings, &mut observer, 1).train(&job).unwrap();
+    // 12 images in batches of 2.
+    assert_eq!((record.end, record.steps), (RunEnd::Complete, 12));
+    assert_eq!(epoch_steps(&settings.dataset, &job), 6);
 }

@@ -98,7 +98,7 @@ impl<'a> Trainer<'a> {
         let (complete, runs) = (self.complete, self.runs);
         let started = RunStarted { name: &job.name, complete, runs, is_resumed };
         let mut wants_stop = self.observer.observe(&ReproductionEvent::RunStarted(started)).is_break();
-        let mut goal = GoalWatch::new(job.goal, epoch_steps(&self.dataset, job.recipe));
+        let mut goal = GoalWatch::new(job.goal, epoch_steps(&self.dataset, job));
         if is_resumed && goal.is_reached_by(&lines(&job.folder).unwrap_or_default()) {
             return self.finish(job, RunEnd::Reached);
         }
@@ -135,9 +135,13 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Steps per epoch.
-pub(super) fn epoch_steps(dataset: &Dataset, recipe: &Recipe) -> usize {
-    dataset.train().map_or(0, Split::len).div_ceil(recipe.optimizer.batch).max(1)
+/// Steps per epoch of a training that has started, by the statistics in its folder: images that cannot be decoded do not count.
+pub(super) fn epoch_steps(dataset: &Dataset, job: &Job<'_>) -> usize {
+    let usable = |train: &Split| {
+        Statistics::load(&job.folder, job.recipe.input.square, train.len())
+            .map_or(train.len(), |known| known.usable.len())
+    };
+    dataset.train().map_or(0, usable).div_ceil(job.recipe.optimizer.batch).max(1)
 }
 
 fn config(settings: &ReproductionSettings, dataset: &Dataset, job: &Job<'_>, is_resumed: bool) -> Config {
@@ -151,8 +155,8 @@ fn config(settings: &ReproductionSettings, dataset: &Dataset, job: &Job<'_>, is_
         command: settings.command.clone(),
         seed: job.seed,
         cores: settings.threads,
+        max_epochs: job.max_epochs,
         requests: Requests {
-            steps: job.max_epochs.map(|epochs| epochs * epoch_steps(dataset, job.recipe)),
             workers: Some(settings.workers),
             // A lower learning rate would be another experiment.
             on_divergence: Some(OnDivergence::Stop),
@@ -211,7 +215,10 @@ impl GoalWatch {
     /// Returns whether the goal is reached.
     fn observe(&mut self, event: &train::Event<'_>) -> bool {
         match event {
-            train::Event::Started(started) => self.lines = started.history.to_vec(),
+            train::Event::Started(started) => {
+                self.lines = started.history.to_vec();
+                self.epoch_steps = started.epoch_steps;
+            }
             train::Event::Metrics(line) => {
                 let line = Line { health: Default::default(), ..(*line).clone() };
                 self.lines.push(line);

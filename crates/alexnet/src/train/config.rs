@@ -33,6 +33,8 @@ pub struct Config {
     /// The threads that this machine has for the training: their number unless [`Requests::threads`] says otherwise. It is not
     /// recorded, since a run may be resumed on another machine.
     pub cores: usize,
+    /// Epochs after which training stops, if before its schedule. It is not recorded: a call that resumes the run names it again.
+    pub max_epochs: Option<usize>,
     /// Stop after the forecast, and remove the run folder, which must be a new one.
     pub only_forecast: bool,
     /// Messages between the processes that train together.
@@ -70,6 +72,7 @@ impl Config {
             command: String::new(),
             seed: 0,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
+            max_epochs: None,
             only_forecast: false,
             transport: Arc::new(Solo),
             interrupt: Interrupt::new(),

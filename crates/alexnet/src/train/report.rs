@@ -78,7 +78,7 @@ impl Report {
 pub enum StopReason {
     /// The schedule is complete.
     Schedule(End),
-    /// The limit of steps was reached ([`super::Requests::steps`]).
+    /// A limit was reached ([`super::Requests::steps`], [`super::Config::max_epochs`]).
     StepLimit,
     /// A signal, or [`super::signals::Interrupt::request`].
     Signal(u8),

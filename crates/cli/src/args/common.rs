@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::values::{precision, views, whole};
 use alexnet::eval::PredictorOptions;
-use alexnet::net::Precision;
+use alexnet::net::{Precision, Views};
 
 /// Options of every command.
 #[derive(Clone, Copy, Debug, Args)]
@@ -56,5 +56,5 @@ impl PrecisionArgs {
 pub(crate) struct ViewArgs {
     /// Views averaged per image: 1 (center) or 10 (corners and center, mirrored) [default: the recipe's]
     #[arg(long, value_name = "1|10", value_parser = views(), hide_possible_values = true)]
-    pub(crate) views: Option<usize>,
+    pub(crate) views: Option<Views>,
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 
 use crate::inspect::FigureFile;
-use alexnet::net::Precision;
+use alexnet::net::{Precision, Views};
 use alexnet::parallel::cost::link::{Link, parse_bandwidth, parse_latency};
 use alexnet::train::Minutes;
 use alexnet::train::origin::newest;
@@ -38,8 +38,8 @@ pub(super) fn figure_file() -> impl TypedValueParser<Value = FigureFile> {
     PathBufValueParser::new().try_map(FigureFile::new)
 }
 
-pub(super) fn views() -> impl TypedValueParser<Value = usize> {
-    PossibleValuesParser::new(["1", "10"]).map(|views| if views == "10" { 10 } else { 1 })
+pub(super) fn views() -> impl TypedValueParser<Value = Views> {
+    PossibleValuesParser::new(["1", "10"]).map(|views| if views == "10" { Views::Ten } else { Views::Center })
 }
 
 /// A precision of products.

@@ -15,6 +15,7 @@ use super::output::Output;
 use alexnet::error::shell;
 use alexnet::eval::model_path;
 use alexnet::model::{Ensemble, Member, check_same_classes, check_weights};
+use alexnet::net::Views;
 use alexnet::train::signals::Interrupt;
 use alexnet::{Error, Result};
 use report::Report;
@@ -106,13 +107,12 @@ fn note_recipes(models: &[Source], out: &Output) {
     }
 }
 
-/// The number of views: as requested, or that of the recipes, the larger one if they differ.
-fn views(args: &EnsembleArgs, models: &[Source], out: &Output) -> usize {
-    let views = models.iter().map(|source| source.model.recipe().evaluation.views);
-    let (least, most) =
-        views.fold((usize::MAX, 1), |(least, most), views| (least.min(views), most.max(views)));
-    if args.views.views.is_none() && least != most {
-        out.note(&format!("the recipes evaluate {least} or {most} views: the ensemble uses {most}; to change it: --views {least}"));
+/// The views: as requested, or those of the recipes, the ten if they differ.
+fn views(args: &EnsembleArgs, models: &[Source], out: &Output) -> Views {
+    let of_recipe = |source: &Source| source.model.recipe().evaluation.views;
+    let most = models.iter().map(of_recipe).max().unwrap_or(Views::Center);
+    if args.views.views.is_none() && models.iter().any(|source| of_recipe(source) != most) {
+        out.note("the recipes evaluate 1 or 10 views: the ensemble uses 10; to change it: --views 1");
     }
     args.views.views.unwrap_or(most)
 }

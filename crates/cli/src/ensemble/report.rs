@@ -14,13 +14,14 @@ use alexnet::error::shell;
 use alexnet::eval::mixture::{Score, WeightSearch};
 use alexnet::format::grouped;
 use alexnet::model::WeightPrecision;
+use alexnet::net::Views;
 
 /// An ensemble and where its weights come from.
 pub(super) struct Report<'a> {
     out: PathBuf,
     models: Vec<Row>,
     weights: &'a Weights,
-    views: usize,
+    views: Views,
 }
 
 /// A model of the ensemble.
@@ -37,7 +38,7 @@ impl<'a> Report<'a> {
         models: &[Source],
         values: &[f64],
         weights: &'a Weights,
-        views: usize,
+        views: Views,
     ) -> Self {
         let row = |(source, &weight): (&Source, &f64)| Row {
             path: source.path.display().to_string(),
@@ -59,7 +60,7 @@ impl<'a> Report<'a> {
             };
             let _ = writeln!(out, "model     weight {:.4}{alone}  {}", row.weight, printable(&row.path));
         }
-        let _ = writeln!(out, "views     {}", self.views);
+        let _ = writeln!(out, "views     {}", self.views.count());
         match self.weights {
             Weights::Searched(search) => out += &searched(search),
             Weights::Equal | Weights::Specified(_) => {}

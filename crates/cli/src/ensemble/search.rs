@@ -10,6 +10,7 @@ use alexnet::data::{Dataset, Preprocess, Skip, Split, identity};
 use alexnet::eval::mixture::{MIN_IMAGES, WeightSearch, predict, search_weights};
 use alexnet::eval::{Predictor, PredictorOptions};
 use alexnet::model::WeightChoice;
+use alexnet::net::Views;
 use alexnet::train::signals::Interrupt;
 use alexnet::train::unseen::{Choice, choose};
 use alexnet::{Error, Result};
@@ -35,7 +36,7 @@ impl Search {
         models: &[Source],
         source: &Path,
         split: Option<&str>,
-        views: usize,
+        views: Views,
         threads: usize,
         interrupt: &Interrupt,
         out: &Output,

@@ -13,13 +13,14 @@ use alexnet::data::Split;
 use alexnet::eval::statistics::{Interval, McNemar, Paired, mcnemar, paired_difference, wilson};
 use alexnet::eval::{Evaluation, ImageResult, ImageResults};
 use alexnet::format::grouped;
+use alexnet::net::Views;
 use alexnet::{Error, Result};
 
 /// Another model's results for the same images.
 pub(super) struct Comparison {
     /// The paths of the models.
     paths: Vec<String>,
-    views: usize,
+    views: Views,
     total: Evaluation,
     /// The results in the order of the first model's, with its classes.
     pub(super) images: Vec<ImageResult>,
@@ -42,7 +43,7 @@ impl Comparison {
         second: &ImageResults,
         models: &Models,
         split: &Split,
-        views: usize,
+        views: Views,
     ) -> Result<Self> {
         let class = |class| models.class_of_second(class);
         let mut of_second: HashMap<usize, ImageResult> = second

@@ -7,6 +7,7 @@ use crate::ui::{Display, Progress};
 use alexnet::data::Split;
 use alexnet::error::Kind;
 use alexnet::eval::{Classifier, ImageResults, Keep, Part, Predictor, results_shared};
+use alexnet::net::Views;
 use alexnet::parallel::Collective;
 use alexnet::parallel::traffic::Payload;
 use alexnet::parallel::transport::Lane;
@@ -25,7 +26,7 @@ impl Measure<'_> {
         &self,
         models: &mut [Predictor],
         split: &Split,
-        views: usize,
+        views: Views,
         keep: Keep,
     ) -> Result<ImageResults> {
         let mut progress = Progress::new(self.display);

@@ -15,6 +15,7 @@ use alexnet::eval::export::FILES;
 use alexnet::eval::{Analysis, Evaluation, LoadedModel, Predictor};
 use alexnet::format::grouped;
 use alexnet::model::WeightPrecision;
+use alexnet::net::Views;
 use alexnet::train::unseen::Seen;
 
 /// Most skipped images that the text lists; the JSON lists all.
@@ -28,7 +29,7 @@ pub(super) struct Report<'a> {
     pub(super) data: &'a Dataset,
     pub(super) split: &'a str,
     pub(super) seen: Seen,
-    pub(super) views: usize,
+    pub(super) views: Views,
     pub(super) half: bool,
     pub(super) scaling: Option<&'a Scaling>,
     pub(super) comparison: Option<&'a Comparison>,

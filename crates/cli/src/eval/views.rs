@@ -1,5 +1,10 @@
 //! The views of an evaluation in words.
 
-pub(super) fn describe(views: usize) -> &'static str {
-    if views == 1 { "1 (center)" } else { "10 (corners and center, mirrored)" }
+use alexnet::net::Views;
+
+pub(super) fn describe(views: Views) -> &'static str {
+    match views {
+        Views::Center => "1 (center)",
+        Views::Ten => "10 (corners and center, mirrored)",
+    }
 }

@@ -14,6 +14,7 @@ use alexnet::data::Dataset;
 use alexnet::eval::{Predictor, model_path};
 use alexnet::inspect::figures;
 use alexnet::inspect::predictions::{PredictedImage, TOP, predict};
+use alexnet::net::Views;
 
 /// Views per batch.
 const BATCH: usize = 10;
@@ -56,7 +57,7 @@ struct Report<'a> {
     out: &'a Path,
     classes: &'a [String],
     predicted: &'a [PredictedImage],
-    views: usize,
+    views: Views,
 }
 
 impl Report<'_> {

@@ -132,7 +132,7 @@ impl Summary<'_> {
             |error: Option<f64>| error.map_or(String::new(), |error| format!("{:.2} %", 100.0 * error));
         let mut rows = vec![head.map(str::to_owned)];
         rows.extend(layers.iter().map(|decision| {
-            let Decision { layer, kind, form, range, weight_error, .. } = decision;
+            let Decision { layer, kind, form, range, rejected_range, weight_error, .. } = decision;
             let interval = |range: &Range| {
                 let bytes = range.quantizer();
                 format!("{:.3} to {:.3}", bytes.dequantize(0), bytes.dequantize(255))
@@ -142,7 +142,10 @@ impl Summary<'_> {
                 (*kind).to_owned(),
                 form.to_string(),
                 range.as_ref().map_or(String::new(), interval),
-                range.as_ref().map_or(String::new(), |range| format!("{:.1}", range.outlier_ratio)),
+                range
+                    .as_ref()
+                    .or(rejected_range.as_ref())
+                    .map_or(String::new(), |range| format!("{:.1}", range.outlier_ratio)),
                 percent(*weight_error),
                 percent(errors(layer).map(|error| error.error)),
             ]

@@ -11,7 +11,7 @@ use super::share::Share;
 use crate::data::preprocess::{Preprocess, View};
 use crate::data::source::Split;
 use crate::data::statistics::ColorBasis;
-use crate::net::Augment;
+use crate::net::{Augment, Views};
 use crate::random::{Purpose, generator, key};
 use crate::{Error, Result};
 
@@ -109,15 +109,13 @@ impl Loader {
         Self::start(job, whole, workers)
     }
 
-    /// Loads every image of `split` in order, `batch_size` images at a time, each as `views` views (1 or 10). Images that do not
-    /// decode do not count: the last bits of an engine's results may depend on which images are in a batch. Of several processes,
+    /// Loads every image of `split` in order, `batch_size` images at a time, as its views. Images that do not decode
+    /// do not count: the last bits of an engine's results may depend on which images are in a batch. Of several processes,
     /// each loads consecutive batches.
-    ///
-    /// If `views` is another number, the first item is an error.
     pub fn evaluation(
         split: &Split,
         preprocess: &Arc<Preprocess>,
-        views: usize,
+        views: Views,
         batch_size: usize,
         share: Share,
         workers: usize,
@@ -126,25 +124,16 @@ impl Loader {
         let batches = share.range(split.len().div_ceil(batch_size));
         let order = batches.start * batch_size..split.len().min(batches.end * batch_size);
         let whole = Whole { share: Share::WHOLE, images: order.len(), batch_size, next: 0 };
-        let (square, crop) = (preprocess.square, preprocess.crop);
-        let (views, failed) = match views {
-            1 => (vec![View::center(square, crop)], None),
-            10 => (View::ten(square, crop).to_vec(), None),
-            other => (Vec::new(), Some(Error::usage(format!("{other} views: expected 1 or 10")))),
-        };
         let job = Job {
             split: split.oriented(preprocess.orientation),
             preprocess: Arc::clone(preprocess),
             order: order.collect(),
             ranks: Ranks::Identity,
             batch_size,
-            task: Task::Evaluation { views },
+            task: Task::Evaluation { views: View::of(views, preprocess.square, preprocess.crop) },
             timers: Default::default(),
         };
-        match failed {
-            None => Self::start(job, whole, workers),
-            Some(error) => Self { failed: Some(error), ..Self::start(job, whole, 0) },
-        }
+        Self::start(job, whole, workers)
     }
 
     /// The total number of batches, including those before the first.

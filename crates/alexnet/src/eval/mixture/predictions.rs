@@ -3,6 +3,7 @@
 use crate::data::{Loader, Share, Skip, Split};
 use crate::error::Kind;
 use crate::eval::evaluate::{Classifier, add_probabilities};
+use crate::net::Views;
 use crate::{Error, Result};
 
 /// The probabilities of a model for the images of a split that can be decoded, in order.
@@ -18,7 +19,7 @@ pub struct Predictions {
     pub skipped: Vec<Skip>,
 }
 
-/// Computes the probabilities of all images of `split`, with the softmax averaged over `views`: 1 or 10. `workers` threads load
+/// Computes the probabilities of all images of `split`, with the softmax averaged over `views`. `workers` threads load
 /// images. `on_batch` receives the number of images processed so far; an error from it ends the computation.
 ///
 /// # Errors
@@ -26,18 +27,18 @@ pub struct Predictions {
 pub fn predict(
     model: &mut Classifier<'_>,
     split: &Split,
-    views: usize,
+    views: Views,
     workers: usize,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Predictions> {
     let classes = model.engine.network().classes;
-    let images = (model.engine.batch() / views).max(1);
+    let images = (model.engine.batch() / views.count()).max(1);
     let mut loader = Loader::evaluation(split, model.preprocess, views, images, Share::WHOLE, workers);
     let mut all = Predictions { classes, probabilities: Vec::new(), labels: Vec::new(), skipped: Vec::new() };
     while let Some(batch) = loader.next() {
         let mut batch = batch?;
         let mut probabilities = vec![0.0; batch.labels.len() * classes];
-        add_probabilities(model, &batch.images, views, 1.0 / views as f64, &mut probabilities)?;
+        add_probabilities(model, &batch.images, views, 1.0 / views.count() as f64, &mut probabilities)?;
         if probabilities.iter().any(|probability| !probability.is_finite()) {
             return Err(Error::new(Kind::Diverged, "the model computes non-finite probabilities"));
         }

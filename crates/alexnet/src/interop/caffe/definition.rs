@@ -9,7 +9,9 @@ use super::nodes::{Node, Phase, nodes};
 use super::operation::Operation;
 use super::origin::{Origin, short};
 use super::solver::training;
-use crate::net::{Augment, Difference, EvaluationSpec, Input, Mean, Network, Orientation, Precision, Recipe};
+use crate::net::{
+    Augment, Difference, EvaluationSpec, Input, Mean, Network, Orientation, Precision, Recipe, Views,
+};
 use crate::{Error, Result};
 
 /// The side of Caffe's images of ImageNet before they are cropped.
@@ -109,7 +111,7 @@ pub(super) fn definition(
         optimizer: training.optimizer,
         schedule: training.schedule,
         // As Caffe's test phase, which crops the center.
-        evaluation: EvaluationSpec { views: 1 },
+        evaluation: EvaluationSpec { views: Views::Center },
         differences: gaps.iter().chain(&training_gaps).cloned().collect(),
         edits: Vec::new(),
         layers: body.layers,

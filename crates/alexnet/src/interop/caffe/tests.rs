@@ -4,7 +4,7 @@ use super::lexer::{integer, number};
 use super::mean::MeanImage;
 use super::origin::Origin;
 use super::{CaffeContents, CaffeImages, CaffeRecipe, convert, import};
-use crate::net::{Init, LrCurve, LrSchedule, Mean, Recipe, RoundingSpec, Spec};
+use crate::net::{Init, LrCurve, LrSchedule, Mean, Recipe, RoundingSpec, Spec, Views};
 use crate::{Error, Result};
 
 /// A small network in the order of training, with everything that a definition of AlexNet has.
@@ -75,7 +75,10 @@ fn a_definition_becomes_a_recipe() {
     assert_eq!((recipe.name.as_str(), recipe.classes), ("Small", 10));
     assert_eq!((recipe.input.square, recipe.input.crop, recipe.input.mean), (256, 27, Mean::Image));
     assert_eq!((recipe.augment.random_crop, recipe.augment.flip), (true, true));
-    assert_eq!((recipe.optimizer.batch, recipe.optimizer.rate, recipe.evaluation.views), (64, 0.02, 1));
+    assert_eq!(
+        (recipe.optimizer.batch, recipe.optimizer.rate, recipe.evaluation.views),
+        (64, 0.02, Views::Center)
+    );
     // 64,000 images are 1,000 steps.
     let at_epochs = vec![10, 20, 30];
     assert_eq!(

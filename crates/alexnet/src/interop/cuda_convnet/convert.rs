@@ -12,7 +12,7 @@ use super::rates::{Rates, most_common};
 use super::recipe::{Layers, Made};
 use crate::net::{
     Algorithm, Augment, Difference, EvaluationSpec, Init, Input, LrSchedule, Mean, Network, Optimizer,
-    Orientation, Precision, Recipe, Schedule, WeightSpec,
+    Orientation, Precision, Recipe, Schedule, Views, WeightSpec,
 };
 use crate::{Error, Result};
 
@@ -206,7 +206,7 @@ fn input(
     Ok((
         Input { square, crop, orientation: Orientation::Exif, mean: Mean::Image, divisor: 1.0, std: None },
         Augment { random_crop: is_cropped, flip: is_cropped, color_noise },
-        EvaluationSpec { views: if is_cropped { 10 } else { 1 } },
+        EvaluationSpec { views: if is_cropped { Views::Ten } else { Views::Center } },
     ))
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::net::{DropoutScale, Init, LrCurve, LrSchedule, PoolSpec, RoundingSpec, Spec, WeightSpec};
+use crate::net::{DropoutScale, Init, LrCurve, LrSchedule, PoolSpec, RoundingSpec, Spec, Views, WeightSpec};
 
 /// Two columns that exchange in conv2 and fc1, and dropout.
 const LAYERS: &str = "\
@@ -257,9 +257,9 @@ fn images_have_the_sizes_that_are_asked_for() {
             recipe.evaluation.views,
         ))
     };
-    assert_eq!(sizes(None, None).unwrap(), (256, 224, true, 10));
-    assert_eq!(sizes(Some(40), None).unwrap(), (40, 40, false, 1));
-    assert_eq!(sizes(Some(40), Some(36)).unwrap(), (40, 36, true, 10));
+    assert_eq!(sizes(None, None).unwrap(), (256, 224, true, Views::Ten));
+    assert_eq!(sizes(Some(40), None).unwrap(), (40, 40, false, Views::Center));
+    assert_eq!(sizes(Some(40), Some(36)).unwrap(), (40, 36, true, Views::Ten));
     assert!(sizes(Some(40), Some(41)).unwrap_err().message.contains("--crop 41, expected 1 to 40"));
     assert!(sizes(Some(3), None).unwrap_err().message.contains("layer conv1"));
 }

@@ -7,7 +7,7 @@ use super::member::Member;
 use super::mixture::{GoldenMixture, Mixture};
 use crate::engine::Engine;
 use crate::error::Kind;
-use crate::net::Precision;
+use crate::net::{Precision, Views};
 use crate::{Error, Result};
 
 /// The images per call of the engines that compute the golden samples.
@@ -23,8 +23,8 @@ const BATCH: usize = 4;
 pub struct Ensemble {
     /// The models, at least one, with the same classes in the same order.
     pub members: Vec<Member>,
-    /// The number of views averaged per image: 1 or 10.
-    pub views: usize,
+    /// The views averaged per image.
+    pub views: Views,
     /// How the ensemble was made.
     pub summary: EnsembleSummary,
     /// Sample images with the probabilities of the ensemble.
@@ -70,7 +70,7 @@ impl Ensemble {
     /// # Errors
     /// Returns an error if there are no models, if their classes differ, if weights are not above 0 or do not sum to 1, or if
     /// the engine of a model cannot be opened.
-    pub fn new(members: Vec<Member>, views: usize, weights: WeightChoice, threads: usize) -> Result<Self> {
+    pub fn new(members: Vec<Member>, views: Views, weights: WeightChoice, threads: usize) -> Result<Self> {
         let summary = EnsembleSummary { program: env!("CARGO_PKG_VERSION").into(), weights };
         let golden = GoldenMixture { images: Vec::new(), probabilities: Vec::new() };
         let mut ensemble = Self { members, views, summary, golden };
@@ -114,7 +114,7 @@ impl Ensemble {
         self.members.first().map_or(&[], |member| member.model.classes())
     }
 
-    /// Checks that members, weights and views fit each other.
+    /// Checks that members and weights fit each other.
     pub(super) fn check(&self) -> Result<()> {
         if self.members.is_empty() {
             return Err(Error::model("the ensemble contains no models, expected at least 1"));
@@ -122,11 +122,7 @@ impl Ensemble {
         let weights: Vec<f64> = self.members.iter().map(|member| member.weight).collect();
         check_weights(&weights, self.members.len()).map_err(|error| Error { kind: Kind::Model, ..error })?;
         let classes = self.members.iter().enumerate();
-        check_same_classes(classes.map(|(i, member)| (self.name(i), member.model.classes())))?;
-        match self.views {
-            1 | 10 => Ok(()),
-            other => Err(Error::model(format!("`views` is {other}, expected 1 or 10"))),
-        }
+        check_same_classes(classes.map(|(i, member)| (self.name(i), member.model.classes())))
     }
 
     /// `model 2 of 3`.

@@ -10,6 +10,7 @@ use crate::files::container;
 use crate::model::any::AnyModel;
 use crate::model::metadata::Contents;
 use crate::model::parts::{File, GOLDEN_IMAGES, golden_images, per_golden_image};
+use crate::net::Views;
 use crate::{Error, Result};
 
 /// Reads an ensemble. Every part is checked, alone and against the others.
@@ -28,9 +29,11 @@ pub(in crate::model) fn read(file: &File<'_>) -> Result<Ensemble> {
     let (shape, _) = file.tensors.array(GOLDEN_IMAGES, Dtype::U8)?;
     let images = golden_images(&file.tensors, shape.get(1).copied().unwrap_or(0))?;
     let probabilities = per_golden_image(&file.tensors, GOLDEN_PROBABILITIES, images.len(), classes)?;
+    let views: usize = file.metadata.json("views")?;
     let ensemble = Ensemble {
         members,
-        views: file.metadata.json("views")?,
+        views: Views::try_from(views)
+            .map_err(|_| Error::model(format!("`views` is {views}, expected 1 or 10")))?,
         summary: file.metadata.json("summary")?,
         golden: GoldenMixture { images, probabilities },
     };

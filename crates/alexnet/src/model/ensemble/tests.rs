@@ -9,6 +9,7 @@ use crate::engine::{Device, Options, open};
 use crate::error::Kind;
 use crate::model::tests::{model, noise};
 use crate::model::{AnyModel, Golden, Model, ModelFile};
+use crate::net::Views;
 
 /// The model of three classes with small weights, so that no class has all of the probability.
 fn first() -> Model {
@@ -45,7 +46,7 @@ fn members(weights: [f64; 2]) -> Vec<Member> {
 }
 
 fn ensemble(weights: [f64; 2]) -> Ensemble {
-    Ensemble::new(members(weights), 10, WeightChoice::Specified, 1).unwrap()
+    Ensemble::new(members(weights), Views::Ten, WeightChoice::Specified, 1).unwrap()
 }
 
 fn saved(ensemble: &Ensemble) -> Vec<u8> {
@@ -148,7 +149,7 @@ fn ensembles_round_trip_exactly_and_files_are_reproducible() {
         searched: 0.625,
         nested: 0.375,
     };
-    let third = Ensemble::new(members([1.0 / 3.0, 2.0 / 3.0]), 1, searched, 1).unwrap();
+    let third = Ensemble::new(members([1.0 / 3.0, 2.0 / 3.0]), Views::Center, searched, 1).unwrap();
     for ensemble in [ensemble([0.75, 0.25]), third] {
         let bytes = saved(&ensemble);
         assert_eq!(bytes, saved(&ensemble));
@@ -268,7 +269,7 @@ fn malformed_files_are_explained() {
 
 #[test]
 fn ensembles_that_do_not_fit_are_refused() {
-    let new = |members| Ensemble::new(members, 10, WeightChoice::Equal, 1).unwrap_err();
+    let new = |members| Ensemble::new(members, Views::Ten, WeightChoice::Equal, 1).unwrap_err();
     assert!(new(Vec::new()).message.contains("no models"));
     assert!(new(members([0.5, 0.6])).message.contains("sum to 1.1"));
     let mut swapped = members([0.5, 0.5]);

@@ -11,6 +11,7 @@ use super::reader::{Entry, Source, Table};
 use super::recipe::{
     Algorithm, Augment, Difference, EvaluationSpec, Input, Mean, Optimizer, Orientation, Recipe,
 };
+use super::views::Views;
 use crate::Result;
 use alexnet_kernels::precision::Precision;
 use key::{AUGMENT, EVALUATION, INPUT, MEAN, OPTIMIZER, RECIPE, SCHEDULE};
@@ -120,12 +121,10 @@ fn algorithm(table: &Table<'_>) -> Result<Algorithm> {
 
 fn evaluation(table: &Table<'_>) -> Result<EvaluationSpec> {
     let entry = table.get("views", "10")?;
-    match entry.integer(1..=10)? {
-        views @ (1 | 10) => Ok(EvaluationSpec { views }),
-        _ => {
-            Err(entry.refuse("1 (the center) or 10 (corners, center, and their flips)", "write `views = 10`"))
-        }
-    }
+    let views = Views::try_from(entry.integer(1..=10)?).map_err(|_| {
+        entry.refuse("1 (the center) or 10 (corners, center, and their flips)", "write `views = 10`")
+    })?;
+    Ok(EvaluationSpec { views })
 }
 
 fn difference(table: Table<'_>) -> Result<Difference> {

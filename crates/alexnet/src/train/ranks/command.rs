@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{ColorBasis, Preprocess};
 use crate::engine::{TensorKind, Update};
+use crate::net::Views;
 
 /// What the root tells the other ranks to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,10 +30,10 @@ pub(super) enum Command {
     SendValues(TensorKind),
     /// Compute, with the root, the logits of these images.
     Forward(Vec<f32>),
-    /// Evaluate the validation images, each as this many views.
+    /// Evaluate the validation images.
     Evaluate {
-        /// 1 or 10.
-        views: usize,
+        /// The views averaged per image.
+        views: Views,
     },
     /// Start again with another recipe, in TOML.
     Restart(String),

@@ -8,7 +8,7 @@ use super::member::Member;
 use super::team::Team;
 use crate::data::{Loader, Preprocess};
 use crate::error::Kind;
-use crate::net::{Augment, Recipe};
+use crate::net::{Augment, Recipe, Views};
 use crate::train::config::Config;
 use crate::train::training_images::{Batches, TrainingImages};
 use crate::{Error, Result};
@@ -98,7 +98,7 @@ impl Follower<'_> {
         })
     }
 
-    fn evaluate(&mut self, preprocess: &Arc<Preprocess>, views: usize) -> Result<()> {
+    fn evaluate(&mut self, preprocess: &Arc<Preprocess>, views: Views) -> Result<()> {
         let Some(split) = self.config.dataset.val() else {
             return Err(Error::data("no validation images on this rank"));
         };

@@ -15,7 +15,7 @@ use crate::engine::{
 use crate::error::Kind;
 use crate::eval::Evaluation;
 use crate::model::Golden;
-use crate::net::{Algorithm, Network, Recipe};
+use crate::net::{Algorithm, Network, Recipe, Views};
 use crate::parallel::traffic::SentBytes;
 use crate::parallel::{self, NetworkSplit};
 use crate::train::config::{Config, RunFolder};
@@ -194,7 +194,7 @@ impl JobEngine {
         &mut self,
         preprocess: &Arc<Preprocess>,
         split: &Split,
-        views: usize,
+        views: Views,
         workers: usize,
         on_batch: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Evaluation> {

@@ -13,6 +13,7 @@ use crate::engine::{
 };
 use crate::error::Kind;
 use crate::eval::{Classifier, Evaluation, Part, evaluate_shared};
+use crate::net::Views;
 use crate::parallel::traffic::Payload;
 use crate::parallel::transport::Lane;
 use crate::parallel::{Collective, ExchangePrecision, Grid, Job, NetworkSplit, Scheme};
@@ -155,7 +156,7 @@ impl Member {
         &mut self,
         preprocess: &Arc<Preprocess>,
         images: &Split,
-        views: usize,
+        views: Views,
         workers: usize,
         on_batch: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Option<Evaluation>> {

@@ -6,7 +6,7 @@ use crate::data::Split;
 use crate::error::Kind;
 use crate::eval::Evaluation;
 use crate::format::{duration, significant};
-use crate::net::Recipe;
+use crate::net::{Recipe, Views};
 use crate::train::metrics::{Line, Validation};
 use crate::train::observer::{Event, Phase, Validated};
 use crate::train::remedy::Remedy;
@@ -26,11 +26,11 @@ impl Training<'_> {
     /// Evaluates the validation images by their center view.
     pub(super) fn validate(&mut self) -> Result<Option<Evaluation>> {
         let Some(split) = self.learner.config.dataset.val().cloned() else { return Ok(None) };
-        self.evaluate(&split, 1)
+        self.evaluate(&split, Views::Center)
     }
 
     /// Evaluates a split; returns `None` if it is empty, or if the training is interrupted.
-    pub(super) fn evaluate(&mut self, split: &Split, views: usize) -> Result<Option<Evaluation>> {
+    pub(super) fn evaluate(&mut self, split: &Split, views: Views) -> Result<Option<Evaluation>> {
         let (learner, reporter) = (&mut self.learner, &mut self.reporter);
         reporter.start_phase(Phase::Validation, split.len(), 0);
         let preprocess = &learner.images.preprocess;

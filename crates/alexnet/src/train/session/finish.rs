@@ -189,14 +189,13 @@ impl Training<'_> {
         let Some(found) = self.evaluate(&split, views)? else { return Ok(None) };
         self.reporter.skipped(&found.skipped);
         self.reporter.info(&format!(
-            "{} model on {} {} images, {views} {}: top-1 {:.2} %, top-5 {:.2} %",
+            "{} model on {} {} images, {views}: top-1 {:.2} %, top-5 {:.2} %",
             match which {
                 Evaluated::Best => "best",
                 Evaluated::Last => "last",
             },
             grouped(found.images),
             split.name,
-            if views == 1 { "view" } else { "views" },
             100.0 * found.top1_share(),
             100.0 * found.top5_share()
         ));

@@ -175,8 +175,9 @@ impl Learner {
         Ok(())
     }
 
-    /// Whether the step limit is reached.
+    /// Whether a limit of steps or epochs is reached.
     pub(super) fn is_at_step_limit(&self) -> bool {
-        self.config.requests.steps.is_some_and(|limit| self.state.step >= limit)
+        let of_epochs = self.config.max_epochs.map(|epochs| epochs * self.epoch_steps());
+        self.config.requests.steps.into_iter().chain(of_epochs).any(|limit| self.state.step >= limit)
     }
 }
