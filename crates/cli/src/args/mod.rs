@@ -96,9 +96,9 @@ pub(crate) enum Command {
     Quantize(QuantizeArgs),
     /// Combine models into one file that averages their predictions
     Ensemble(EnsembleArgs),
-    /// Convert weights of PyTorch to a model
+    /// Convert a network of PyTorch, ONNX or Caffe to a model
     Import(ImportArgs),
-    /// Convert a model to a file of PyTorch
+    /// Convert a model to a file of PyTorch, ONNX or Caffe
     Export(ExportArgs),
     /// Measure training and inference speed on this machine
     Bench(BenchArgs),
