@@ -13,7 +13,11 @@ use alexnet::train::ImageSource;
 
 use crate::detached::{ending, interruptible, is_ending};
 use crate::failure::Outcome;
+use crate::options::{Whole, whole};
 use crate::pixels::{array, image_array};
+
+/// The largest side of squares, as in recipes.
+const MAX_SIDE: usize = 4096;
 
 /// Labeled images, which do not change.
 #[pyclass(frozen, module = "alexnet._native")]
@@ -125,20 +129,23 @@ impl Dataset {
     }
 
     /// An image, `[height, width, 3]`.
-    fn image<'py>(&self, py: Python<'py>, split: &str, index: usize) -> Outcome<Bound<'py, PyAny>> {
+    fn image<'py>(&self, py: Python<'py>, split: &str, index: Whole) -> Outcome<Bound<'py, PyAny>> {
         let split = self.split(split)?;
+        let index = position(&split, index)?;
         Ok(image_array(py, py.detach(|| image(&split, index))?)?)
     }
 
-    /// Squares of images, `[images, side, side, 3]`; `side` is by default that of the first image, which must then be a square.
+    /// Squares of images of the split, `[images, side, side, 3]`; `side` is by default that of the first image, which must then be a
+    /// square.
     fn squares<'py>(
         &self,
         py: Python<'py>,
         split: &str,
         indices: Vec<usize>,
-        side: Option<usize>,
+        side: Option<Whole>,
     ) -> Outcome<Bound<'py, PyAny>> {
         let split = self.split(split)?;
+        let side = side.map(|side| whole("side", side, 1, MAX_SIDE)).transpose()?;
         let (side, pixels) = py.detach(|| squares(&split, &indices, side))?;
         Ok(array(py, &[indices.len(), side, side, 3], pixels)?)
     }
@@ -167,11 +174,15 @@ fn take(images: &mut ImageArray) -> ImageArray {
     ImageArray { width: *width, height: *height, values: *values, pixels, labels }
 }
 
-fn image(split: &Split, index: usize) -> alexnet::Result<Image> {
-    if index >= split.len() {
+/// The position of an image in a split.
+fn position(split: &Split, Whole(index): Whole) -> alexnet::Result<usize> {
+    usize::try_from(index).ok().filter(|&index| index < split.len()).ok_or_else(|| {
         let message = format!("image {index} of split `{}`: it has {} images", split.name, split.len());
-        return Err(Error::usage(message).help("count images from 0"));
-    }
+        Error::usage(message).help("count images from 0")
+    })
+}
+
+fn image(split: &Split, index: usize) -> alexnet::Result<Image> {
     split.image(index)?.map_err(|skip| Error::data(format!("{}: {}", skip.file, skip.reason)))
 }
 

@@ -10,6 +10,7 @@ use alexnet::Error;
 use alexnet::data::pack::SquaresUser;
 use alexnet::eval::statistics::Interval;
 use alexnet::eval::{Analysis, ImageResults, Keep, Predictor, notes, results};
+use alexnet::net::Views;
 use alexnet::train::unseen::{Choice, choose};
 
 use crate::dataset::Dataset;
@@ -29,7 +30,7 @@ pub(crate) struct Found {
     /// The name of each image that was evaluated.
     files: Vec<String>,
     split: String,
-    views: usize,
+    views: Views,
     trained_on_data: Option<bool>,
     notes: Vec<String>,
 }
@@ -42,7 +43,7 @@ pub(crate) fn evaluate(
     predictor: &mut Predictor,
     dataset: &Dataset,
     split: Option<&str>,
-    views: usize,
+    views: Views,
     workers: usize,
 ) -> Outcome<Found> {
     let data = &dataset.dataset;

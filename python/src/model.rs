@@ -14,12 +14,13 @@ use alexnet::eval::Predictor;
 use alexnet::eval::classify::decode;
 use alexnet::inspect::neighbors::hidden_layer;
 use alexnet::model::WeightChoice;
-use alexnet::net::Orientation;
+use alexnet::net::{Orientation, Views};
 
 use crate::dataset::Dataset;
 use crate::evaluation::evaluate;
 use crate::failure::Outcome;
 use crate::opened::{Engines, Facts, Opening, Origin, options};
+use crate::options::{MAX_THREADS, Whole, whole};
 use crate::pixels::{array, image_array, images, tensor_array};
 use crate::recipe::Recipe;
 use crate::values::to_python;
@@ -30,7 +31,7 @@ pub(crate) struct Model {
     engines: Engines,
     facts: Facts,
     classes: Vec<String>,
-    views: usize,
+    views: Views,
     /// For each member: its weight, the precision of its weights, the results of its training.
     members: Vec<Value>,
     weights: Value,
@@ -72,8 +73,8 @@ impl Model {
     fn load(
         py: Python<'_>,
         path: PathBuf,
-        batch: usize,
-        threads: Option<usize>,
+        batch: Whole,
+        threads: Option<Whole>,
         precision: Option<&str>,
         half: bool,
     ) -> Outcome<Self> {
@@ -85,8 +86,8 @@ impl Model {
     fn from_bytes(
         py: Python<'_>,
         bytes: Vec<u8>,
-        batch: usize,
-        threads: Option<usize>,
+        batch: Whole,
+        threads: Option<Whole>,
         precision: Option<&str>,
         half: bool,
     ) -> Outcome<Self> {
@@ -125,7 +126,7 @@ impl Model {
 
     #[getter]
     fn views(&self) -> usize {
-        self.views
+        self.views.count()
     }
 
     /// Views per call of an engine.
@@ -183,7 +184,7 @@ impl Model {
         arrays: Vec<PyReadonlyArrayDyn<'py, u8>>,
         views: usize,
     ) -> Outcome<Bound<'py, PyAny>> {
-        let images = images(&arrays)?;
+        let (images, views) = (images(&arrays)?, Views::try_from(views)?);
         let found =
             self.engines.with(py, |predictor| Ok(predictor.probabilities_of_images(&images, views)?))?;
         Ok(array(py, &[images.len(), self.classes.len()], found)?)
@@ -196,6 +197,7 @@ impl Model {
         path: PathBuf,
         views: usize,
     ) -> Outcome<Bound<'py, PyAny>> {
+        let views = Views::try_from(views)?;
         let found = self.engines.with(py, |predictor| {
             let bytes = read(&path).map_err(|error| error.context(path.display()))?;
             let found = predictor.probabilities_of_file(&bytes, views);
@@ -263,10 +265,13 @@ impl Model {
         dataset: &Dataset,
         split: Option<&str>,
         views: Option<usize>,
-        workers: Option<usize>,
+        workers: Option<Whole>,
     ) -> Outcome<Bound<'py, PyAny>> {
-        let views = views.unwrap_or(self.views);
-        let workers = workers.unwrap_or(self.engines.opening().options.threads);
+        let views = views.map_or(Ok(self.views), Views::try_from)?;
+        let workers = match workers {
+            Some(workers) => whole("workers", workers, 0, MAX_THREADS)?,
+            None => self.engines.opening().options.threads,
+        };
         let found = self.engines.with(py, |predictor| evaluate(predictor, dataset, split, views, workers))?;
         Ok(found.into_python(py)?)
     }

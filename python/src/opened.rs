@@ -8,12 +8,13 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use alexnet::Error;
+use alexnet::engine::check_environment;
 use alexnet::eval::{Predictor, PredictorOptions, model_path};
 use alexnet::model::ModelFile;
 use alexnet::net::{Precision, Recipe};
 
 use crate::failure::Outcome;
-use crate::options::{MAX_THREADS, whole};
+use crate::options::{MAX_THREADS, Whole, whole};
 
 /// The most views per call.
 const MAX_BATCH: usize = 65_536;
@@ -110,8 +111,9 @@ impl Opening {
     /// Reads the model and opens its engines.
     ///
     /// # Errors
-    /// Returns an error if the model or the options are unusable.
+    /// Returns an error if the model, the options or the environment are unusable.
     pub(crate) fn open(&mut self) -> alexnet::Result<(Opened, Facts)> {
+        check_environment()?;
         let bytes = self.origin.bytes()?;
         if let Origin::File { end, .. } = &mut self.origin {
             *end = Some(bytes[bytes.len().saturating_sub(Origin::END)..].to_vec());
@@ -224,8 +226,8 @@ impl Opened {
 /// # Errors
 /// Returns an error if a number is out of range, or if there is no precision of that name.
 pub(crate) fn options(
-    batch: usize,
-    threads: Option<usize>,
+    batch: Whole,
+    threads: Option<Whole>,
     precision: Option<&str>,
     half: bool,
 ) -> alexnet::Result<PredictorOptions> {

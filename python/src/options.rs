@@ -8,6 +8,20 @@ use alexnet::Error;
 use alexnet::train::watch::{OnDivergence, OnPlateau};
 use alexnet::train::{Minutes, Requests};
 
+/// A whole number of Python, of any sign: [`whole`] checks it.
+#[derive(Clone, Copy)]
+pub(crate) struct Whole(pub(crate) i128);
+
+impl<'py> FromPyObject<'_, 'py> for Whole {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        // NumPy's numbers become Python's, of which 128 bits are read.
+        let number = value.py().import("operator")?.call_method1("index", (value,))?;
+        Ok(Self(number.extract()?))
+    }
+}
+
 /// The options of `alexnet.train`, from a dictionary.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
@@ -17,13 +31,13 @@ pub(crate) struct Options {
     pub(crate) resume: Option<PathBuf>,
     pub(crate) accept_changes: bool,
     pub(crate) init: Option<PathBuf>,
-    pub(crate) seed: Option<u64>,
-    steps: Option<usize>,
-    threads: Option<usize>,
-    workers: Option<usize>,
-    micro_batch: Option<usize>,
+    seed: Option<Whole>,
+    steps: Option<Whole>,
+    threads: Option<Whole>,
+    workers: Option<Whole>,
+    micro_batch: Option<Whole>,
     checkpoint_minutes: Option<f64>,
-    checkpoint_steps: Option<usize>,
+    checkpoint_steps: Option<Whole>,
     on_divergence: Option<String>,
     on_plateau: Option<String>,
     pub(crate) command: String,
@@ -38,7 +52,7 @@ impl Options {
     /// # Errors
     /// Returns an error if a value is out of range.
     pub(crate) fn requests(&self) -> alexnet::Result<Requests> {
-        let checked = |name: &str, value: Option<usize>, least: usize, most: usize| {
+        let checked = |name: &str, value: Option<Whole>, least: usize, most: usize| {
             value.map(|value| whole(name, value, least, most)).transpose()
         };
         let (on_divergence, on_plateau) = (self.on_divergence.as_deref(), self.on_plateau.as_deref());
@@ -60,14 +74,31 @@ impl Options {
             ..Requests::default()
         })
     }
+
+    /// The seed.
+    ///
+    /// # Errors
+    /// Returns an error if it is not a number of 64 bits.
+    pub(crate) fn seed(&self) -> alexnet::Result<Option<u64>> {
+        let checked = |Whole(seed): Whole| {
+            let expected = format!("seed={seed}: expected 0 to {}", u64::MAX);
+            u64::try_from(seed).map_err(|_| Error::usage(expected))
+        };
+        self.seed.map(checked).transpose()
+    }
 }
 
 /// A whole number within a range.
 ///
 /// # Errors
 /// Returns an error if it is not.
-pub(crate) fn whole(name: &str, value: usize, least: usize, most: usize) -> alexnet::Result<usize> {
-    if (least..=most).contains(&value) {
+pub(crate) fn whole(
+    name: &str,
+    Whole(value): Whole,
+    least: usize,
+    most: usize,
+) -> alexnet::Result<usize> {
+    if let Some(value) = usize::try_from(value).ok().filter(|value| (least..=most).contains(value)) {
         return Ok(value);
     }
     let expected = match most {

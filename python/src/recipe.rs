@@ -7,7 +7,11 @@ use pyo3::prelude::*;
 use alexnet::net::{Network, RecipeUse, show};
 
 use crate::failure::Outcome;
+use crate::options::{Whole, whole};
 use crate::values::to_python;
+
+/// The most classes, as in recipes.
+const MAX_CLASSES: usize = 1 << 20;
 
 /// A recipe, which does not change.
 #[pyclass(frozen, module = "alexnet._native")]
@@ -67,7 +71,8 @@ impl Recipe {
     }
 
     /// The table of layers for a number of classes, by default that of the recipe, as `alexnet recipe show --json` prints it.
-    fn describe<'py>(&self, py: Python<'py>, classes: Option<usize>) -> Outcome<Bound<'py, PyAny>> {
+    fn describe<'py>(&self, py: Python<'py>, classes: Option<Whole>) -> Outcome<Bound<'py, PyAny>> {
+        let classes = classes.map(|classes| whole("classes", classes, 1, MAX_CLASSES)).transpose()?;
         let network = Network::new(&self.recipe, classes.unwrap_or(self.recipe.classes))?;
         Ok(to_python(py, &show::json(&self.recipe, &network))?)
     }

@@ -7,6 +7,7 @@ use pyo3::types::PyDict;
 use serde_json::json;
 
 use alexnet::data::embedded;
+use alexnet::engine::check_environment;
 use alexnet::error::shell;
 use alexnet::model::layout;
 use alexnet::train::origin::Origin;
@@ -54,6 +55,7 @@ fn config(
     recipe: Option<alexnet::net::Recipe>,
     options: Options,
 ) -> Result<Config> {
+    check_environment()?;
     let origin = options.resume.as_deref().map(Origin::read).transpose()?;
     let recipe = match (recipe, &options.resume) {
         (Some(recipe), _) => recipe,
@@ -71,6 +73,7 @@ fn config(
         Some(origin) => options.requests()?.or(&origin.requests),
         None => options.requests()?,
     };
+    let seed = options.seed()?;
     Ok(Config {
         source,
         run: match (options.resume, options.run) {
@@ -80,7 +83,7 @@ fn config(
         },
         init: options.init,
         command: options.command,
-        seed: options.seed.or(origin.map(|origin| origin.seed)).unwrap_or(0),
+        seed: seed.or(origin.map(|origin| origin.seed)).unwrap_or(0),
         requests,
         ..Config::new(recipe, dataset)
     })

@@ -46,6 +46,10 @@ def test_what_a_dataset_does_not_have_is_named(photos: Path, tmp_path: Path) -> 
         dataset.labels("test")
     with pytest.raises(alexnet.UsageError, match="image 99 of split `all`: it has 24 images"):
         dataset.image(99, "all")
+    with pytest.raises(alexnet.UsageError, match="image -1 of split `all`: it has 24 images"):
+        dataset.image(-1, "all")
+    with pytest.raises(alexnet.UsageError, match="side=-1: expected 1 to 4096"):
+        dataset.arrays("all", side=-1)
     with pytest.raises(alexnet.UsageError, match="limit=0"):
         dataset.arrays("all", limit=0)
     with pytest.raises(alexnet.DataError, match="cannot open the source"):
@@ -80,6 +84,17 @@ def test_labels_are_names_or_numbers(arrays: Any) -> None:
     assert ordered.classes == ["b", "a", "z"] and ordered.labels().tolist() == [0, 1, 0, 1]
 
 
+def test_labels_in_bytes_are_text(arrays: Any) -> None:
+    images = arrays[0][:4]
+    names = ["größe", "cat", "größe", "dog"]
+    encoded = [name.encode() for name in names]
+    for labels in (np.array(encoded), np.array(encoded, dtype=object), np.array([names[0], *encoded[1:]], dtype=object)):
+        found = alexnet.Dataset.from_arrays(images, labels, hold_out=False)
+        assert found.classes == ["cat", "dog", "größe"] and found.labels().tolist() == [2, 0, 2, 1]
+    given = alexnet.Dataset.from_arrays(images, np.array(encoded), classes=["größe", "dog", "cat"], hold_out=False)
+    assert given.labels().tolist() == [0, 2, 0, 1]
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "options", "kind", "expected"),
     [
@@ -88,6 +103,7 @@ def test_labels_are_names_or_numbers(arrays: Any) -> None:
         (np.zeros((4, 2, 2, 3), np.uint8), [0.5, 1, 0, 1], {}, alexnet.UsageError, "labels of type float64"),
         (np.zeros((4, 2, 2, 3), np.uint8), [0, 1, 2, 1], {"classes": ["a", "b"]}, alexnet.UsageError, "labels from 0 to 2"),
         (np.zeros((2, 2, 2, 3), np.uint8), ["a", "x"], {"classes": ["a", "b"]}, alexnet.UsageError, "label 'x' is not one"),
+        (np.zeros((2, 2, 2, 3), np.uint8), [b"a", b"\xff"], {}, alexnet.UsageError, r"label b'\\xff' is not UTF-8"),
         (np.zeros((2, 2, 2, 3), np.uint8), ["a", "b"], {"classes": ["a", "b", "a"]}, alexnet.DataError, "`a` occurs twice"),
         (np.zeros((2, 3, 4, 4), np.uint8), [0, 1], {}, alexnet.UsageError, "split `train`: .* has the channels first"),
         (np.full((2, 4, 4, 3), 0.5), [0, 1], {}, alexnet.UsageError, "split `train`: values from 0.5 to 0.5"),
@@ -107,7 +123,10 @@ def test_recipes_are_read_changed_and_written(tmp_path: Path) -> None:
     assert paper.describe()["parameters"] == 60_965_224 and paper.summary
     layers = pandas.DataFrame(paper.describe()["layers"])
     assert layers.set_index("name").loc["conv1", "output"] == [96, 55, 55]
-    assert paper.describe(classes=10)["classes"] == 10
+    ten: Any = np.uint64(10)
+    assert paper.describe(classes=10)["classes"] == paper.describe(classes=ten)["classes"] == 10
+    with pytest.raises(alexnet.UsageError, match="classes=-1: expected 1 to 1048576"):
+        paper.describe(classes=-1)
     tiny = alexnet.Recipe(TINY)
     assert tiny == alexnet.Recipe(TINY.read_text()) == alexnet.Recipe(str(TINY)) == alexnet.Recipe(tiny)
     changed = tiny.set({"optimizer.rate": np.float64(0.25), "evaluation.views": 10})
@@ -126,6 +145,8 @@ def test_evaluations_are_tables(model: alexnet.Model, dataset: alexnet.Dataset, 
     probabilities = model.predict_proba(dataset.arrays("all")[0], views=1)
     labels = dataset.labels("all")
     correct = probabilities.argmax(axis=1) == labels
+    with pytest.raises(alexnet.UsageError, match="workers=-1: expected 0 to 1024"):
+        model.evaluate(dataset, split="all", workers=-1)
     assert found.images == 120 and found.top1 == correct.mean() and found.views == 1 and found.split == "all"
     assert found.top1_interval[0] < found.top1 < found.top1_interval[1] <= 1
     assert found.top5 == 1 and found.top5_interval is None and found.trained_on_data is True

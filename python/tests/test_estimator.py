@@ -115,6 +115,19 @@ def test_wrong_parameters_are_refused(parameters: dict[str, Any], shape: tuple[i
         estimator(**parameters).fit(images, labels)
 
 
+def test_values_beyond_those_of_the_training_are_cut_off(arrays: Any) -> None:
+    images, labels, _ = arrays
+    values = images.astype(float)
+    values[0, 0, 0], values[0, 0, 1] = 0, 255
+    fitted = estimator(value_range="data", epochs=1).fit(values, labels)
+    brighter = values[:5].copy()
+    brighter[0, 0, 1], brighter[1, 3, 3] = 256, -1
+    expected = fitted.predict_proba(np.clip(brighter, 0, 255).astype(np.uint8))
+    np.testing.assert_array_equal(fitted.predict_proba(brighter), expected)
+    # A dark batch is not one of values from 0 to 1.
+    assert fitted.predict_proba(np.full((2, 28, 28), 0.5)).shape == (2, 4)
+
+
 def test_values_out_of_range_are_explained() -> None:
     labels = np.arange(20) % 2
     unit = np.random.default_rng(0).random((20, 8, 8))

@@ -133,7 +133,9 @@ def test_unusable_models_are_refused(run: alexnet.Run, tmp_path: Path) -> None:
             alexnet.Model.from_bytes(damaged)
     refused: list[tuple[dict[str, Any], str]] = [
         ({"batch": 0}, "batch=0: expected 1 to 65536"),
+        ({"batch": -1}, "batch=-1: expected 1 to 65536"),
         ({"threads": 0}, "threads=0: expected 1 to 1024"),
+        ({"threads": -1}, "threads=-1: expected 1 to 1024"),
         ({"precision": "f64"}, "precision `f64`: expected `f32` or `bf16`"),
     ]
     for options, expected in refused:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
-from importlib import resources
+from importlib import metadata, resources
 from typing import Any
 
 import IPython.display
@@ -22,6 +23,20 @@ def test_importing_the_package_imports_only_numpy() -> None:
     script = f"import sys, alexnet; print([name for name in {LAZY} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+
+
+def test_an_unknown_instruction_set_is_refused(run: alexnet.Run) -> None:
+    script = "import sys, alexnet; alexnet.load(sys.argv[1])"
+    environment = {**os.environ, "ALEXNET_KERNELS": "AVX2"}
+    arguments = [sys.executable, "-c", script, str(run.path)]
+    done = subprocess.run(arguments, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    assert "alexnet.errors.UsageError: ALEXNET_KERNELS: `AVX2` is not a known instruction set" in done.stderr
+
+
+def test_the_package_contains_its_licenses() -> None:
+    files = metadata.metadata("alexnet").get_all("License-File")
+    assert files is not None and set(files) == {"LICENSE-APACHE", "LICENSE-Fashion-MNIST", "LICENSE-MIT"}
 
 
 def test_the_package_is_typed() -> None:

@@ -61,7 +61,7 @@ class Dataset:
 
         :param images: ``(images, height, width, 3)``, or gray ``(images, height, width)`` or ``(images, height, width, 1)``, with
             values from 0 to 255.
-        :param labels: The class of each image: its name, or its index among ``classes``.
+        :param labels: The class of each image: its name, or its index among ``classes``. Names may be bytes in UTF-8.
         :param classes: The class names. By default, the sorted labels.
         :param validation: Validation images and their labels.
         :param hold_out: Without ``validation``: whether one image in ten of each class is held out for validation.
@@ -157,6 +157,7 @@ def _indices(labels: list[NDArray[Any]], classes: Sequence[str] | None) -> tuple
     for array in labels:
         if array.ndim != 1:
             raise UsageError(f"labels: shape {array.shape}, expected one label for each image", "`labels.ravel()`")
+    labels = [_decoded(array) for array in labels]
     if all(array.dtype.kind in "iu" for array in labels) and classes is not None:
         for array in labels:
             if array.size and not 0 <= array.min() <= array.max() < len(classes):
@@ -170,15 +171,41 @@ def _indices(labels: list[NDArray[Any]], classes: Sequence[str] | None) -> tuple
         raise UsageError(f"labels of type {kinds}, expected class names or whole numbers")
     if classes is None:
         # Numbers in their own order: 2 before 10.
-        known = [str(label) for label in np.unique(labels[0]).tolist()]
+        known = [class_name(label) for label in np.unique(labels[0]).tolist()]
     else:
         known = list(classes)
     position = {name: index for index, name in enumerate(known)}
     found = []
     for array in labels:
-        names = [str(label) for label in array.tolist()]
+        names = [class_name(label) for label in array.tolist()]
         unknown = next((name for name in names if name not in position), None)
         if unknown is not None:
             raise UsageError(f"label {unknown!r} is not one of the {len(known)} classes", f"the classes are {known[:10]}")
         found.append(np.array([position[name] for name in names], dtype=np.uint32))
     return known, found
+
+
+def class_name(label: object) -> str:
+    """The name of the class of a label.
+
+    :raises UsageError: If it is bytes that are not UTF-8.
+    """
+    if not isinstance(label, bytes):
+        return str(label)
+    try:
+        return label.decode()
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"label {label!r} is not UTF-8, expected class names or whole numbers", "decode the labels: `label.decode('latin-1')`"
+        ) from None
+
+
+def _decoded(labels: NDArray[Any]) -> NDArray[Any]:
+    """The labels, with bytes as text."""
+    if labels.dtype.kind == "S":
+        return np.array([class_name(label) for label in labels.tolist()])
+    if labels.dtype.kind == "O":
+        decoded = np.empty_like(labels)
+        decoded[:] = [class_name(label) if isinstance(label, bytes) else label for label in labels.tolist()]
+        return decoded
+    return labels

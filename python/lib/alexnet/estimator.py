@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .dataset import Dataset
+from .dataset import Dataset, class_name
 from .errors import UsageError
-from .images import Pixels
 from .model import BATCH, Model, load
 from .recipe import Recipe
 from .run import Report
@@ -53,7 +52,7 @@ class AlexNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         or in color, and other numbers of values are refused; ``"pad"`` takes any number of values as the first pixels of a gray
         square, for data that are not images.
     :param value_range: The range of the values of ``X``: they are scaled from it to 0 to 255, and cut off outside of it.
-        ``"data"`` takes the least and the greatest value that ``fit`` sees.
+        ``"data"`` takes the least and the greatest value that ``fit`` sees. ``(0, 255)`` are pixels: other values are refused.
     :param validation: Whether to hold out one image in ten of each class, and use the model of the best epoch. By default, all images
         are trained on, and the model is that of the last epoch.
     :param init: A model file or run folder whose weights to start from; layers that do not fit start fresh.
@@ -120,7 +119,7 @@ class AlexNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         limits = _limits(self.value_range, images)
         pixels = _pixels(images, self.image_shape, limits)
         previous = self.model_.to_bytes() if self.warm_start and hasattr(self, "model_") else None
-        dataset = Dataset.from_arrays(pixels, indices, classes=[str(name) for name in classes], hold_out=self.validation)
+        dataset = Dataset.from_arrays(pixels, indices, classes=[class_name(name) for name in classes], hold_out=self.validation)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         with tempfile.TemporaryDirectory(prefix="alexnet-") as folder:
             init = self.init
@@ -170,8 +169,8 @@ class AlexNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 _ARRAYS: dict[str, Any] = {"allow_nd": True, "ensure_2d": True, "dtype": "numeric"}
 
 
-def _limits(value_range: tuple[float, float] | Literal["data"], images: NDArray[Any]) -> tuple[float, float]:
-    """The values that become 0 and 255."""
+def _limits(value_range: tuple[float, float] | Literal["data"], images: NDArray[Any]) -> tuple[float, float] | None:
+    """The values that become 0 and 255; ``None`` for pixels."""
     if isinstance(value_range, str):
         if value_range != "data":
             raise UsageError(f"value_range={value_range!r}: expected two numbers or 'data'", "value_range=(0, 1)")
@@ -180,16 +179,18 @@ def _limits(value_range: tuple[float, float] | Literal["data"], images: NDArray[
     low, high = value_range
     if not low < high:
         raise UsageError(f"value_range=({low}, {high}): expected the lower value first", "value_range=(0, 1)")
-    return float(low), float(high)
+    return None if (low, high) == (0, 255) else (float(low), float(high))
 
 
-def _pixels(images: NDArray[Any], image_shape: tuple[int, ...] | Literal["pad"] | None, limits: tuple[float, float]) -> Pixels:
-    """The images with values from 0 to 255, ``(images, height, width, channels)``."""
+def _pixels(
+    images: NDArray[Any], image_shape: tuple[int, ...] | Literal["pad"] | None, limits: tuple[float, float] | None
+) -> NDArray[Any]:
+    """The images, ``(images, height, width, channels)``, with values from 0 to 255; those of pixels are as they were."""
     if images.ndim == 2:
-        images = _unflatten(images, image_shape, limits[0])
+        images = _unflatten(images, image_shape, 0 if limits is None else limits[0])
     if images.ndim == 3:
         images = images[..., np.newaxis]
-    if limits == (0, 255):
+    if limits is None or (limits == (0, 255) and images.dtype == np.uint8):
         return images
     low, high = limits
     scaled = (images.astype(np.float64) - low) * (255 / (high - low))
