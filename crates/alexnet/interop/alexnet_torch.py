@@ -214,7 +214,7 @@ class AlexNet(nn.Sequential):
         """Returns the center crops of squares, uint8 [n, square, square, 3] in RGB, as the input of the network, [n, 3, crop, crop]."""
         square, crop = (self.preprocess[name] for name in ("square", "crop"))
         start = (square - crop) // 2
-        scale = self.preprocess["divisor"] * torch.tensor(self.preprocess["deviations"])
+        scale = self.preprocess["divisor"] * torch.tensor(self.preprocess["deviations"], device=self.mean.device)
         pixels = (squares.float() - self.mean) / scale
         return pixels[:, start : start + crop, start : start + crop].permute(0, 3, 1, 2).contiguous()
 
