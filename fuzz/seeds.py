@@ -105,7 +105,8 @@ def without_checksums(file):
 
 
 def exported(program):
-    """State dicts of a network with every kind of layer, with metadata and without, and its ONNX files, with every kind of input."""
+    """A network with every kind of layer: state dicts with metadata and without, ONNX files with every kind of input, and model files:
+    in f32, quantized, and an ensemble of both."""
     tests = TESTS / "torch/every-layer.pth", TESTS / "support/every-layer.toml"
     with tempfile.TemporaryDirectory() as folder:
         model, out = Path(folder) / "model.safetensors", Path(folder) / "out.safetensors"
@@ -117,11 +118,19 @@ def exported(program):
             graph = Path(folder) / f"{len(graphs)}.onnx"
             subprocess.run([program, "export", model, graph, *options], check=True)
             graphs.append(graph.read_bytes())
+        for i in range(2):
+            place = Path(folder) / "images" / "ab"[i]
+            place.mkdir(parents=True)
+            (place / "1.png").write_bytes(png(6, 5, i))
+        quantized, ensemble = Path(folder) / "int8.safetensors", Path(folder) / "ensemble.safetensors"
+        subprocess.run([program, "quantize", model, "--calibrate", Path(folder) / "images", quantized], check=True)
+        subprocess.run([program, "ensemble", model, quantized, ensemble], check=True)
+        models = [path.read_bytes() for path in [model, quantized, ensemble]]
     size = struct.unpack("<Q", whole[:8])[0]
     header = json.loads(whole[8 : 8 + size])
     del header["__metadata__"]
     bare = json.dumps(header).encode()
-    return [whole, struct.pack("<Q", len(bare)) + bare + whole[8 + size :]], graphs
+    return [whole, struct.pack("<Q", len(bare)) + bare + whole[8 + size :]], graphs, models
 
 
 def without_metadata(graph):
@@ -266,7 +275,9 @@ def main():
             corpus["packed"].append(bytes([replaced << 1 | kind]) + (HERE / "seeds" / store / name).read_bytes())
     torch = {p.name: p.read_bytes() for p in sorted((TESTS / "torch").iterdir()) if p.is_file()}
     corpus["pth"] = [without_checksums(torch[name]) for name in torch if name.endswith((".pth", ".pt"))]
-    state_dicts, graphs = exported(program)
+    state_dicts, graphs, corpus["model"] = exported(program)
+    recipes = sorted((TESTS.parent / "recipes").glob("*.toml"))
+    corpus["recipe"] = [path.read_bytes() for path in [*recipes, TESTS / "support/every-layer.toml"]]
     corpus["state_dict"] = [*state_dicts, torch["narrow.safetensors"]]
     corpus["onnx"] = [*graphs, *map(without_metadata, graphs), *(path.read_bytes() for path in sorted((TESTS / "onnx").glob("*.onnx")))]
     corpus["cuda_convnet"] = cuda_convnet()

@@ -160,7 +160,8 @@ impl Write for Digesting<'_> {
 /// Returns an error if the file has no digest, or if it does not match.
 pub(crate) fn check_seal(bytes: &[u8]) -> Result<String> {
     let (body, seal) = bytes.split_at(bytes.len().saturating_sub(32));
-    if Sha256::digest(body).as_slice() == seal {
+    // A fuzzer cannot guess digests.
+    if cfg!(fuzzing) || Sha256::digest(body).as_slice() == seal {
         return Ok(hex(seal));
     }
     Err(Error::model("checksum mismatch: the file has changed since it was written"))
