@@ -5,7 +5,7 @@
     python3 benches/check.py BEFORE NOW [--files 100000] [--rounds 3] [--folder FOLDER]
 
 The set: alternating PNG and JPEG files, 8 to 32 pixels a side, all different, in 100 class folders; of every thousand, one is
-truncated, one is a copy of another, and one is text. It is created once and kept in FOLDER. The programs alternate, after a
+truncated, one is a copy of an intact one, and one is text. It is created once and kept in FOLDER. The programs alternate, after a
 warm-up that brings the files into the page cache. Prints the median and the range for each.
 """
 
@@ -44,17 +44,18 @@ def make(folder, files):
     rng = random.Random(2012)
     for name in range(CLASSES):
         (folder / "set" / f"class-{name:03}").mkdir(parents=True, exist_ok=True)
-    before = b""
+    intact = b"", ""
     for number in range(files):
         data, extension = encode(rng, number)
         match number % 1000:
             case 997:
                 data = data[: len(data) // 2]
             case 998:
-                data = before
+                data, extension = intact
             case 999:
                 data, extension = b"not an image", "txt"
-        before = data
+            case _:
+                intact = data, extension
         (folder / "set" / f"class-{number % CLASSES:03}" / f"{number:06}.{extension}").write_bytes(data)
     done.write_text(str(files))
 
