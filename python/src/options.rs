@@ -92,12 +92,7 @@ impl Options {
 ///
 /// # Errors
 /// Returns an error if it is not.
-pub(crate) fn whole(
-    name: &str,
-    Whole(value): Whole,
-    least: usize,
-    most: usize,
-) -> alexnet::Result<usize> {
+pub(crate) fn whole(name: &str, Whole(value): Whole, least: usize, most: usize) -> alexnet::Result<usize> {
     if let Some(value) = usize::try_from(value).ok().filter(|value| (least..=most).contains(value)) {
         return Ok(value);
     }

@@ -68,7 +68,7 @@ impl Case<'_> {
 
     /// Weights `[sets, out, in, taps]` as the kernels have them, `[sets, taps, in, out]`.
     fn weights(&self, part: &str, g: &ConvGeometry) -> Vec<f32> {
-        let taps = g.window.kernel * g.window.kernel;
+        let taps = g.window().kernel * g.window().kernel;
         self.moved(part, &[g.group_outputs(), g.group_inputs(), taps], [2, 1, 0])
     }
 
@@ -112,7 +112,7 @@ fn check_pool(case: &Case<'_>) {
     let (output, dy) = case.maps("d_output");
     let (kernel, stride) = (case.count("kernel"), case.count("stride"));
     let g = PoolGeometry::new(maps, Window { kernel, stride, pad: 0, rounding: case.rounding() }).unwrap();
-    assert_eq!(g.output, output, "{}", case.name);
+    assert_eq!(g.output(), output, "{}", case.name);
     let (n, mut y, mut dx) = (x.len() / maps.len(), dy.clone(), x.clone());
     if case.name.starts_with("max") {
         pool::max_forward(&g, n, &x, &mut y);
@@ -132,7 +132,7 @@ fn check_conv(case: &Case<'_>, is_local: bool) {
     let (stride, pad, groups) = (case.count("stride"), case.count("pad"), case.count("groups"));
     let window = Window { kernel, stride, pad, rounding: case.rounding() };
     let g = ConvGeometry::new(maps, output.channels, window, groups).unwrap();
-    assert_eq!(g.output, output, "{}", case.name);
+    assert_eq!(g.output(), output, "{}", case.name);
     let (n, w, bias) = (x.len() / maps.len(), case.weights("weight", &g), case.values("bias"));
     let (mut y, mut dx, mut dw, mut dbias) = (dy.clone(), x.clone(), w.clone(), bias.clone());
     if is_local {

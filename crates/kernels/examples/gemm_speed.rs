@@ -83,8 +83,8 @@ fn conv_layers() -> Result<Vec<Layer<ConvGeometry>>, GeometryError> {
 }
 
 fn measure_conv(Layer { name, g }: &Layer<ConvGeometry>, precision: Precision, batch: usize, peak: f64) {
-    let (x, dy) = (values(batch * g.input.len()), values(batch * g.output.len()));
-    let (w, bias) = (values(g.weights()), values(g.output.channels));
+    let (x, dy) = (values(batch * g.input().len()), values(batch * g.output().len()));
+    let (w, bias) = (values(g.weights()), values(g.output().channels));
     let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
     let (mut dw, mut dbias) = (vec![0.0; w.len()], vec![0.0; bias.len()]);
     let macs = batch * g.macs();
@@ -92,7 +92,7 @@ fn measure_conv(Layer { name, g }: &Layer<ConvGeometry>, precision: Precision, b
         conv::forward(g, precision, batch, &x, &w, &bias, Epilogue::Identity, &mut y)
     });
     // Training needs no gradient with respect to the images.
-    if g.input.channels > 3 {
+    if g.input().channels > 3 {
         report(&format!("{name} input"), macs, peak, || {
             conv::backward_input(g, precision, batch, &dy, &w, &mut dx)
         });
@@ -103,8 +103,8 @@ fn measure_conv(Layer { name, g }: &Layer<ConvGeometry>, precision: Precision, b
 }
 
 fn measure_fc(Layer { name, g }: &Layer<FcGeometry>, precision: Precision, batch: usize, peak: f64) {
-    let (x, dy) = (values(batch * g.inputs), values(batch * g.outputs));
-    let (w, bias) = (values(g.weights()), values(g.outputs));
+    let (x, dy) = (values(batch * g.inputs()), values(batch * g.outputs()));
+    let (w, bias) = (values(g.weights()), values(g.outputs()));
     let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
     let (mut dw, mut dbias) = (vec![0.0; w.len()], vec![0.0; bias.len()]);
     let macs = batch * g.weights();

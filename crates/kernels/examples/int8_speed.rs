@@ -101,11 +101,11 @@ fn report(name: &str, layer: &Layer, batch: usize, peak: Option<f64>) -> f64 {
         }
         Layer::Lrn(g) => {
             let lrn = QuantizedLrn::new(g, QUANTIZER, QUANTIZER);
-            let (x, mut y) = (bytes(batch * g.maps.len()), vec![0; batch * g.maps.len()]);
+            let (x, mut y) = (bytes(batch * g.maps().len()), vec![0; batch * g.maps().len()]);
             print_time(name, fastest(|| lrn.forward(batch, &x, &mut y)))
         }
         Layer::Pool(g) => {
-            let (x, mut y) = (bytes(batch * g.input.len()), vec![0; batch * g.output.len()]);
+            let (x, mut y) = (bytes(batch * g.input().len()), vec![0; batch * g.output().len()]);
             print_time(name, fastest(|| max_pool(g, batch, &x, &mut y)))
         }
         Layer::Fc(g) => print_rate(name, measure_fc(g, batch), batch * g.weights(), peak),
@@ -113,7 +113,7 @@ fn report(name: &str, layer: &Layer, batch: usize, peak: Option<f64>) -> f64 {
 }
 
 fn measure_direct(g: &ConvGeometry, batch: usize) -> f64 {
-    let (values, scales) = (weights(g.weights()), vec![0.001; g.output.channels]);
+    let (values, scales) = (weights(g.weights()), vec![0.001; g.output().channels]);
     measure_conv(g, ConvWeights::Direct { values: &values, scales: &scales }, batch)
 }
 
@@ -121,22 +121,22 @@ fn measure_winograd(g: &ConvGeometry, algorithm: Algorithm, batch: usize) -> f64
     let weights = WinogradWeights {
         algorithm,
         values: &weights(algorithm.transformed_len(g)),
-        scales: &vec![0.001; algorithm.elements() * g.output.channels],
+        scales: &vec![0.001; algorithm.elements() * g.output().channels],
         input_scales: &vec![0.05; algorithm.elements()],
     };
     measure_conv(g, ConvWeights::Winograd(weights), batch)
 }
 
 fn measure_conv(g: &ConvGeometry, weights: ConvWeights, batch: usize) -> f64 {
-    let conv = QuantizedConv::new(g, weights, &vec![0.5; g.output.channels], QUANTIZER);
-    let (x, mut y) = (bytes(batch * g.input.len()), vec![0; batch * g.output.len()]);
+    let conv = QuantizedConv::new(g, weights, &vec![0.5; g.output().channels], QUANTIZER);
+    let (x, mut y) = (bytes(batch * g.input().len()), vec![0; batch * g.output().len()]);
     fastest(|| conv.forward(batch, &x, QUANTIZER, &mut y))
 }
 
 fn measure_fc(g: &FcGeometry, batch: usize) -> f64 {
-    let (scales, bias) = (vec![0.001; g.outputs], vec![0.5; g.outputs]);
+    let (scales, bias) = (vec![0.001; g.outputs()], vec![0.5; g.outputs()]);
     let fc = QuantizedFc::new(g, &weights(g.weights()), &scales, &bias, QUANTIZER);
-    let (x, mut y) = (bytes(batch * g.inputs), vec![0; batch * g.outputs]);
+    let (x, mut y) = (bytes(batch * g.inputs()), vec![0; batch * g.outputs()]);
     fastest(|| fc.forward(batch, &x, QUANTIZER, &mut y))
 }
 

@@ -173,8 +173,8 @@ proptest! {
     /// A rectifier fused into its neighbors gives the bits of a separate one.
     #[test]
     fn fused_rectifiers(g in shapes::norm(), (conv, batch) in shapes::winograd_conv(), other in shapes::conv()) {
-        let x = &single(&[spread(g.maps.len(), 1)])[0];
-        let dy = &single(&[spread(g.maps.len(), 2)])[0];
+        let x = &single(&[spread(g.maps().len(), 1)])[0];
+        let dy = &single(&[spread(g.maps().len(), 2)])[0];
         let mut rectified = x.clone();
         activation::relu(&mut rectified);
         let (mut apart, mut fused) = (dy.clone(), dy.clone());
@@ -188,12 +188,12 @@ proptest! {
         prop_assert_eq!(bits(&[apart]), bits(&[fused]));
         for (g, batch) in [(conv, batch), (other, 2)] {
             let inputs = single(&[
-                spread(batch * g.input.len(), 1),
+                spread(batch * g.input().len(), 1),
                 spread(g.weights(), 2),
-                spread(g.output.channels, 3),
+                spread(g.output().channels, 3),
             ]);
             let (mut apart, mut fused) =
-                (vec![0.0; batch * g.output.len()], vec![0.0; batch * g.output.len()]);
+                (vec![0.0; batch * g.output().len()], vec![0.0; batch * g.output().len()]);
             conv::forward(&g, Precision::F32, batch, &inputs[0], &inputs[1], &inputs[2], Epilogue::Identity, &mut apart);
             activation::relu(&mut apart);
             conv::forward(&g, Precision::F32, batch, &inputs[0], &inputs[1], &inputs[2], Epilogue::Relu, &mut fused);
@@ -204,7 +204,7 @@ proptest! {
     /// A rectifier below a pooling layer, whose windows have ties at zero.
     #[test]
     fn rectifiers_fused_into_pooling(g in shapes::pool()) {
-        let (mut x, dy) = (single(&[spread(g.input.len(), 1)]).remove(0), &single(&[spread(g.output.len(), 2)])[0]);
+        let (mut x, dy) = (single(&[spread(g.input().len(), 1)]).remove(0), &single(&[spread(g.output().len(), 2)])[0]);
         activation::relu(&mut x);
         for backward in [pool::max_backward, pool::avg_backward] {
             let (mut apart, mut fused) = (x.clone(), x.clone());

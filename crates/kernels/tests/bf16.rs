@@ -148,7 +148,7 @@ fn the_papers_convolutions() {
         ("conv5", conv(Maps::new(13, 13, 384), 256, [3, 1, 1], 2), 4, [2e-2, 2e-2, 2e-2]),
     ] {
         let case = Bf16Conv { g, batch };
-        let lens = [batch * g.input.len(), g.weights(), g.output.channels, batch * g.output.len()];
+        let lens = [batch * g.input().len(), g.weights(), g.output().channels, batch * g.output().len()];
         let signed = |len: usize, seed: u64| spread(len, seed).iter().map(|value| value - 0.25).collect();
         let inputs: Vec<Vec<f64>> = lens.into_iter().zip(1..).map(|(len, seed)| signed(len, seed)).collect();
         let inputs = single(&inputs);

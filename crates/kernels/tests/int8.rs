@@ -69,7 +69,7 @@ fn check(
 fn check_conv(g: &ConvGeometry, batch: usize, zeros: [u8; 2], x: &[u8], w: &[i8]) {
     let input = Quantizer { scale: 0.02, zero: zeros[0] };
     let output = output(g.depth(), zeros[1]);
-    let (scales, bias) = (scales(g.output.channels, 3), biases(g.output.channels, 4));
+    let (scales, bias) = (scales(g.output().channels, 3), biases(g.output().channels, 4));
     let weights = ConvWeights::Direct { values: w, scales: &scales };
     let conv = QuantizedConv::new(g, weights, &bias, input);
     let sums = reference::conv_sums(g, batch, x, input.zero, w);
@@ -88,7 +88,7 @@ fn check_conv(g: &ConvGeometry, batch: usize, zeros: [u8; 2], x: &[u8], w: &[i8]
 }
 
 fn check_random_conv(g: &ConvGeometry, batch: usize, zeros: [u8; 2]) {
-    check_conv(g, batch, zeros, &bytes(batch * g.input.len(), 1), &weights(g.weights(), 2));
+    check_conv(g, batch, zeros, &bytes(batch * g.input().len(), 1), &weights(g.weights(), 2));
 }
 
 /// Random quantized weights of an algorithm; the scales only have to be plausible.
@@ -104,7 +104,7 @@ impl Transformed {
         Self {
             algorithm,
             values: weights(algorithm.transformed_len(g), 5),
-            scales: scales(algorithm.elements() * g.output.channels, 6),
+            scales: scales(algorithm.elements() * g.output().channels, 6),
             input_scales: scales(algorithm.elements(), 7).iter().map(|scale| scale * 40.0).collect(),
         }
     }
@@ -114,8 +114,8 @@ impl Transformed {
         let mut u = vec![0.0; algorithm.transformed_len(g)];
         algorithm.transform_weights(g, w, &mut u);
         let (depth, outputs, elements) = (algorithm.depth(g), g.group_outputs(), algorithm.elements());
-        let (mut values, mut scales) = (vec![0; u.len()], vec![0.0; elements * g.output.channels]);
-        for group in 0..g.groups {
+        let (mut values, mut scales) = (vec![0; u.len()], vec![0.0; elements * g.output().channels]);
+        for group in 0..g.groups() {
             for e in 0..elements {
                 for o in 0..outputs {
                     let at = |i: usize| ((group * elements + e) * depth + i) * outputs + o;
@@ -123,7 +123,7 @@ impl Transformed {
                     let scale = column.iter().fold(0.0_f32, |most, u| most.max(u.abs())) / 127.0;
                     let mut quantized = vec![0; depth];
                     quantize_weights(&column, scale, &mut quantized);
-                    scales[e * g.output.channels + group * outputs + o] = scale;
+                    scales[e * g.output().channels + group * outputs + o] = scale;
                     quantized.iter().enumerate().for_each(|(i, &q)| values[at(i)] = q);
                 }
             }
@@ -141,7 +141,7 @@ impl Transformed {
 fn check_winograd(g: &ConvGeometry, algorithm: Algorithm, batch: usize, zeros: [u8; 2]) {
     let input = Quantizer { scale: 0.02, zero: zeros[0] };
     let output = Quantizer { scale: output(g.depth(), 0).scale * 4.0, zero: zeros[1] };
-    let (x, bias) = (bytes(batch * g.input.len(), 1), biases(g.output.channels, 4));
+    let (x, bias) = (bytes(batch * g.input().len(), 1), biases(g.output().channels, 4));
     let transformed = Transformed::random(g, algorithm);
     let weights = transformed.weights();
     let conv = QuantizedConv::new(g, ConvWeights::Winograd(weights), &bias, input);
@@ -178,7 +178,7 @@ fn check_fc(batch: usize, inputs: usize, outputs: usize, zeros: [u8; 2], x: &[u8
 fn check_lrn(g: &NormGeometry, batch: usize, zeros: [u8; 2]) {
     let [input, output] =
         [Quantizer { scale: 0.3, zero: zeros[0] }, Quantizer { scale: 0.11, zero: zeros[1] }];
-    let x = bytes(batch * g.maps.len(), 1);
+    let x = bytes(batch * g.maps().len(), 1);
     let mut expected = vec![0; x.len()];
     reference::lrn(g, &x, [input, output], &mut expected);
     for isa in Int8Isa::available() {
@@ -236,8 +236,8 @@ proptest! {
 
     #[test]
     fn max_pooling(g in shapes::pool(), batch in 0..4_usize) {
-        let x = bytes(batch * g.input.len(), 1);
-        let (mut y, mut expected) = (vec![77; batch * g.output.len()], vec![78; batch * g.output.len()]);
+        let x = bytes(batch * g.input().len(), 1);
+        let (mut y, mut expected) = (vec![77; batch * g.output().len()], vec![78; batch * g.output().len()]);
         max_pool(&g, batch, &x, &mut y);
         reference::max_pool(&g, batch, &x, &mut expected);
         prop_assert_eq!(y, expected);
@@ -282,10 +282,17 @@ fn extreme_values() {
     let g = FcGeometry::new(LONGEST_SUM, 2).unwrap();
     for zero in [0, 1, 128, 255] {
         for (x, w) in [(255, 127), (255, -128), (0, 127), (0, -128), (128, -128)] {
-            check_fc(5, g.inputs, g.outputs, [zero, 128], &vec![x; 5 * g.inputs], &vec![w; g.weights()]);
+            check_fc(
+                5,
+                g.inputs(),
+                g.outputs(),
+                [zero, 128],
+                &vec![x; 5 * g.inputs()],
+                &vec![w; g.weights()],
+            );
             let window = Window { kernel: 3, stride: 1, pad: 2, rounding: Rounding::Down };
             let conv = ConvGeometry::new(Maps::new(5, 4, 37), 35, window, 1).unwrap();
-            check_conv(&conv, 2, [zero, 128], &vec![x; 2 * conv.input.len()], &vec![w; conv.weights()]);
+            check_conv(&conv, 2, [zero, 128], &vec![x; 2 * conv.input().len()], &vec![w; conv.weights()]);
         }
     }
 }
@@ -309,11 +316,11 @@ fn winograd_approximates_the_convolution() {
         let g = ConvGeometry::new(Maps::new(13, 13, 64), 32, window, 2).unwrap();
         let batch = 2;
         let x: Vec<f32> =
-            spread(batch * g.input.len(), 1).into_iter().map(|value| (value as f32).max(0.0)).collect();
+            spread(batch * g.input().len(), 1).into_iter().map(|value| (value as f32).max(0.0)).collect();
         let w: Vec<f32> =
             spread(g.weights(), 2).into_iter().map(|value| (value - 0.25) as f32 / 10.0).collect();
-        let bias = vec![0.0; g.output.channels];
-        let mut expected = vec![0.0; batch * g.output.len()];
+        let bias = vec![0.0; g.output().channels];
+        let mut expected = vec![0.0; batch * g.output().len()];
         alexnet_kernels::conv::reference::forward(&g, batch, &x, &w, &bias, &mut expected);
         let input = fitted(&x);
         let mut bytes = vec![0; x.len()];
@@ -335,7 +342,7 @@ fn lrn_approximates_the_definition() {
     let constants = Normalization { size: 5, alpha: 1e-4, beta: 0.75, k: 2.0 };
     let g = NormGeometry::new(Maps::new(7, 5, 96), 2, constants).unwrap();
     let [input, output] = [Quantizer { scale: 0.7, zero: 0 }, Quantizer { scale: 0.24, zero: 0 }];
-    let x = bytes(g.maps.len(), 1);
+    let x = bytes(g.maps().len(), 1);
     let mut y = vec![0; x.len()];
     QuantizedLrn::new(&g, input, output).forward(1, &x, &mut y);
     let values: Vec<f64> = x.iter().map(|&q| f64::from(input.dequantize(q))).collect();
@@ -355,10 +362,10 @@ fn lrn_approximates_the_definition() {
 fn batches_and_threads_do_not_change_results() {
     let window = Window { kernel: 3, stride: 1, pad: 1, rounding: Rounding::Down };
     let g = ConvGeometry::new(Maps::new(13, 13, 32), 72, window, 1).unwrap();
-    let fc = FcGeometry::new(g.input.len(), 300).unwrap();
+    let fc = FcGeometry::new(g.input().len(), 300).unwrap();
     let (input, output, batch) = (Quantizer { scale: 0.02, zero: 3 }, output(g.depth(), 7), 9);
     let (scales, bias, w) = (scales(300, 3), biases(300, 4), weights(fc.weights(), 2));
-    let x = bytes(batch * g.input.len(), 1);
+    let x = bytes(batch * g.input().len(), 1);
     let transformed = [Algorithm::F2x3, Algorithm::F4x3].map(|one| Transformed::random(&g, one));
     let direct = ConvWeights::Direct { values: &w[..g.weights()], scales: &scales[..72] };
     let convs = [
@@ -372,14 +379,14 @@ fn batches_and_threads_do_not_change_results() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let mut results = vec![Vec::new(); 4];
-            for x in x.chunks(piece * g.input.len()) {
-                let images = x.len() / g.input.len();
+            for x in x.chunks(piece * g.input().len()) {
+                let images = x.len() / g.input().len();
                 for (conv, results) in convs.iter().zip(&mut results) {
-                    let mut y = vec![0; images * g.output.len()];
+                    let mut y = vec![0; images * g.output().len()];
                     conv.forward(images, x, output, &mut y);
                     results.extend(y);
                 }
-                let mut y = vec![0; images * fc.outputs];
+                let mut y = vec![0; images * fc.outputs()];
                 fc_layer.forward(images, x, output, &mut y);
                 results[3].extend(y);
             }

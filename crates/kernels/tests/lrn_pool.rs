@@ -15,7 +15,7 @@ fn norm(maps: Maps, groups: usize, size: usize) -> NormGeometry {
 /// Compares outputs and input gradients with those of [`lrn`] and [`pool`].
 fn check(norm: &NormGeometry, window: &PoolGeometry, batch: usize, mut x: Vec<f32>) {
     activation::relu(&mut x);
-    let dy = &single(&[spread(batch * window.output.len(), 2)])[0];
+    let dy = &single(&[spread(batch * window.output().len(), 2)])[0];
     let (mut normalized, mut expected) = (x.clone(), dy.clone());
     lrn::forward(norm, batch, &x, &mut normalized);
     pool::max_forward(window, batch, &normalized, &mut expected);

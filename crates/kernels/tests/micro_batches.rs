@@ -45,7 +45,7 @@ impl LayerWithWeights for Conv {
     }
 
     fn lens(&self) -> [usize; 4] {
-        [self.g.input.len(), self.g.output.len(), self.g.weights(), self.g.output.channels]
+        [self.g.input().len(), self.g.output().len(), self.g.weights(), self.g.output().channels]
     }
 
     fn accumulator(&self, batch: usize) -> GradAccumulator {
@@ -79,7 +79,7 @@ struct Local {
 
 impl LayerWithWeights for Local {
     fn lens(&self) -> [usize; 4] {
-        [self.g.input.len(), self.g.output.len(), self.g.local_weights(), self.g.output.len()]
+        [self.g.input().len(), self.g.output().len(), self.g.local_weights(), self.g.output().len()]
     }
 
     fn accumulator(&self, _: usize) -> GradAccumulator {
@@ -118,7 +118,7 @@ impl LayerWithWeights for Fc {
     }
 
     fn lens(&self) -> [usize; 4] {
-        [self.g.inputs, self.g.outputs, self.g.weights(), self.g.outputs]
+        [self.g.inputs(), self.g.outputs(), self.g.weights(), self.g.outputs()]
     }
 
     fn accumulator(&self, _: usize) -> GradAccumulator {
@@ -300,8 +300,8 @@ fn non_finite_values() {
     for precision in Precision::ALL {
         let layer = Conv { g: conv_layer(13, 32, 32, [3, 1, 1]), precision };
         let mut inputs = inputs(&layer, 40);
-        inputs[0][20 * layer.g.input.len() + 5] = f32::INFINITY;
-        inputs[3][30 * layer.g.output.len() + 5] = f32::MAX;
+        inputs[0][20 * layer.g.input().len() + 5] = f32::INFINITY;
+        inputs[3][30 * layer.g.output().len() + 5] = f32::MAX;
         let whole = in_micro_batches(&layer, 40, &inputs, &[40.into()]);
         let cut = in_micro_batches(&layer, 40, &inputs, &split(40, layer.granule(), &[1, 2]));
         assert!(whole[0].iter().any(|y| y.is_infinite()) && whole[1].iter().any(|dx| dx.abs() > 1e37));

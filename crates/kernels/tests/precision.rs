@@ -21,7 +21,7 @@ fn check(
     let g = ConvGeometry::new(input, maps, window, groups).unwrap();
     let case = Conv { g, batch };
     // Values of both signs, so that sums partly cancel and errors become visible.
-    let lens = [batch * g.input.len(), g.weights(), g.output.channels, batch * g.output.len()];
+    let lens = [batch * g.input().len(), g.weights(), g.output().channels, batch * g.output().len()];
     let inputs: Vec<Vec<f64>> = lens.into_iter().zip(1..).map(|(len, seed)| spread(len, seed)).collect();
     let inputs = kit::single(&inputs);
     let (fast, reference) = (case.fast(&inputs), case.reference(&double(&inputs)));

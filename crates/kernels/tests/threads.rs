@@ -76,10 +76,10 @@ fn steps_report_non_finite_weights() {
     }
     let (g, batch) = (FcGeometry::new(700, 90).unwrap(), 3);
     let settings = SgdSettings { learning_rate: 0.1, momentum: 0.9, weight_decay: 0.0 };
-    let [x, mut dy] = [vec![0.5; batch * g.inputs], vec![0.1; batch * g.outputs]];
+    let [x, mut dy] = [vec![0.5; batch * g.inputs()], vec![0.1; batch * g.outputs()]];
     let [mut w, mut v] = [vec![0.0; g.weights()], vec![0.0; g.weights()]];
     assert!(fc::step(&g, Precision::F32, batch, &x, &dy, &mut w, &mut v, settings));
-    dy[g.outputs - 1] = f32::NAN;
+    dy[g.outputs() - 1] = f32::NAN;
     assert!(!fc::step(&g, Precision::F32, batch, &x, &dy, &mut w, &mut v, settings));
 }
 

@@ -28,8 +28,8 @@ impl Columns {
 /// The groups of channels that a layer keeps apart.
 fn groups(layer: &Layer) -> usize {
     match &layer.operation {
-        Operation::Conv(geometry, _) | Operation::Local(geometry, _) => geometry.groups,
-        Operation::Lrn(geometry) => geometry.groups,
+        Operation::Conv(geometry, _) | Operation::Local(geometry, _) => geometry.groups(),
+        Operation::Lrn(geometry) => geometry.groups(),
         Operation::Fc(..)
         | Operation::Pool(..)
         | Operation::MapNorm(_)

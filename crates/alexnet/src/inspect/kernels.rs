@@ -82,15 +82,15 @@ impl Kernels {
             )));
         }
         let mut weights = all_channels(&geometry, weights);
-        let positions = geometry.window.kernel * geometry.window.kernel;
+        let positions = geometry.window().kernel * geometry.window().kernel;
         match colors {
             Colors::Rgb => {}
             Colors::Gray => weights.chunks_exact_mut(3 * positions).for_each(average_channels),
         }
         Ok(Self {
             layer: layer.name.clone(),
-            maps: geometry.output.channels,
-            side: geometry.window.kernel,
+            maps: geometry.output().channels,
+            side: geometry.window().kernel,
             columns: Columns::of(network, position),
             colors,
             weights,
@@ -149,7 +149,8 @@ fn convolution(layer: &Layer) -> Result<ConvGeometry> {
         Operation::Local(geometry, _) => refuse(format!(
             "the first layer with weights, `{name}`, is locally connected: it has other kernels at each of its {} x {} \
              positions, expected a convolution",
-            geometry.output.height, geometry.output.width
+            geometry.output().height,
+            geometry.output().width
         )),
         Operation::Fc(..) => refuse(format!(
             "the first layer with weights, `{name}`, is fully connected, expected a convolution"
@@ -192,12 +193,12 @@ pub(super) fn dequantized(layer: &Layer, form: &QuantizedLayer) -> Result<Vec<f3
 /// Expands weights `[maps, 3/groups, side, side]` to `[maps, 3, side, side]`: a kernel of a grouped layer is zero in the
 /// channels that it does not read.
 fn all_channels(geometry: &ConvGeometry, weights: &[f32]) -> Vec<f32> {
-    let positions = geometry.window.kernel * geometry.window.kernel;
+    let positions = geometry.window().kernel * geometry.window().kernel;
     let (inputs, outputs) = (geometry.group_inputs(), geometry.group_outputs());
     let kernels = weights.chunks_exact(inputs * positions);
-    assert_eq!(kernels.len(), geometry.output.channels, "one kernel for each map");
-    let mut all = vec![0.0; geometry.output.channels * geometry.input.channels * positions];
-    let rows = all.chunks_exact_mut(geometry.input.channels * positions);
+    assert_eq!(kernels.len(), geometry.output().channels, "one kernel for each map");
+    let mut all = vec![0.0; geometry.output().channels * geometry.input().channels * positions];
+    let rows = all.chunks_exact_mut(geometry.input().channels * positions);
     for (map, (row, kernel)) in rows.zip(kernels).enumerate() {
         let group = map / outputs;
         row[group * inputs * positions..][..kernel.len()].copy_from_slice(kernel);

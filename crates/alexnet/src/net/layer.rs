@@ -149,9 +149,9 @@ impl Layer {
             Spec::Dropout { rate, scale } => Operation::Dropout { rate: *rate, scale: *scale },
         };
         let output = match &operation {
-            Operation::Conv(g, _) | Operation::Local(g, _) => g.output,
-            Operation::Pool(_, g) => g.output,
-            Operation::Fc(g, _) => Maps::new(1, 1, g.outputs),
+            Operation::Conv(g, _) | Operation::Local(g, _) => g.output(),
+            Operation::Pool(_, g) => g.output(),
+            Operation::Fc(g, _) => Maps::new(1, 1, g.outputs()),
             Operation::Lrn(_)
             | Operation::MapNorm(_)
             | Operation::Activation(_)
@@ -195,15 +195,15 @@ impl Layer {
     pub fn parameter_shapes(&self) -> Option<(Vec<usize>, Vec<usize>)> {
         match &self.operation {
             Operation::Conv(g, _) => {
-                let k = g.window.kernel;
-                Some((vec![g.output.channels, g.group_inputs(), k, k], vec![g.output.channels]))
+                let k = g.window().kernel;
+                Some((vec![g.output().channels, g.group_inputs(), k, k], vec![g.output().channels]))
             }
             Operation::Local(g, _) => {
-                let (k, o) = (g.window.kernel, g.output);
+                let (k, o) = (g.window().kernel, g.output());
                 let weights = vec![o.height, o.width, o.channels, g.group_inputs(), k, k];
                 Some((weights, vec![o.height, o.width, o.channels]))
             }
-            Operation::Fc(g, _) => Some((vec![g.outputs, g.inputs], vec![g.outputs])),
+            Operation::Fc(g, _) => Some((vec![g.outputs(), g.inputs()], vec![g.outputs()])),
             Operation::Pool(..)
             | Operation::Lrn(_)
             | Operation::MapNorm(_)
@@ -228,7 +228,7 @@ impl Layer {
     pub fn fan_in(&self) -> usize {
         match &self.operation {
             Operation::Conv(g, _) | Operation::Local(g, _) => g.depth(),
-            Operation::Fc(g, _) => g.inputs,
+            Operation::Fc(g, _) => g.inputs(),
             Operation::Pool(..)
             | Operation::Lrn(_)
             | Operation::MapNorm(_)

@@ -119,7 +119,7 @@ impl Size {
         let Maps { height, width, channels } = layer.output;
         self.activations += product(&[height, width, channels]);
         let window = |g: &ConvGeometry| {
-            product(&[g.window.kernel, g.window.kernel, g.group_inputs(), g.output.channels])
+            product(&[g.window().kernel, g.window().kernel, g.group_inputs(), g.output().channels])
         };
         let (parameters, macs) = match &layer.operation {
             Operation::Conv(g, _) => {
@@ -130,8 +130,8 @@ impl Size {
                 (weights + product(&[height, width, channels]), weights)
             }
             Operation::Fc(g, _) => {
-                let weights = product(&[g.inputs, g.outputs]);
-                (weights + product(&[g.outputs]), weights)
+                let weights = product(&[g.inputs(), g.outputs()]);
+                (weights + product(&[g.outputs()]), weights)
             }
             Operation::Pool(..)
             | Operation::Lrn(_)

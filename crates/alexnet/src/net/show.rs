@@ -122,21 +122,21 @@ fn layer_settings(layer: &Layer) -> String {
     let rounding = |rounding| if rounding == Rounding::Up { ", rounding up" } else { "" };
     match &layer.operation {
         Operation::Conv(g, weights) | Operation::Local(g, weights) => {
-            let window = window_text(g.window.kernel, g.window.stride, g.window.pad, g.groups);
-            format!("{window}{}, {}", rounding(g.window.rounding), weight_text(weights))
+            let window = window_text(g.window().kernel, g.window().stride, g.window().pad, g.groups());
+            format!("{window}{}, {}", rounding(g.window().rounding), weight_text(weights))
         }
         Operation::Fc(_, weights) => weight_text(weights),
         Operation::Pool(_, g) => {
-            let window = window_text(g.window.kernel, g.window.stride, g.window.pad, 1);
-            format!("{window}{}", rounding(g.window.rounding))
+            let window = window_text(g.window().kernel, g.window().stride, g.window().pad, 1);
+            format!("{window}{}", rounding(g.window().rounding))
         }
         Operation::Lrn(g) => {
-            let c = g.constants;
-            let groups = if g.groups > 1 { format!(", {} groups", g.groups) } else { String::new() };
+            let c = g.constants();
+            let groups = if g.groups() > 1 { format!(", {} groups", g.groups()) } else { String::new() };
             format!("{} channels, alpha {}, beta {}, k {}{groups}", c.size, rounded(c.alpha), c.beta, c.k)
         }
         Operation::MapNorm(g) => {
-            let c = g.constants;
+            let c = g.constants();
             format!("{0}x{0} pixels, alpha {1}, beta {2}, k {3}", c.size, rounded(c.alpha), c.beta, c.k)
         }
         Operation::Activation(_) => String::new(),

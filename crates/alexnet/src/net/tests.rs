@@ -179,7 +179,7 @@ fn normalization_constants_multiply_the_plain_sum() {
         let network = network(&builtin(recipe));
         let layer = network.layers.into_iter().find(|l| l.name == layer).unwrap();
         match layer.operation {
-            Operation::Lrn(g) | Operation::MapNorm(g) => (g.constants.alpha, g.constants.k, g.groups),
+            Operation::Lrn(g) | Operation::MapNorm(g) => (g.constants().alpha, g.constants().k, g.groups()),
             other => panic!("{other:?}"),
         }
     };

@@ -47,13 +47,13 @@ pub(super) fn divide(layer: &Layer, inputs: &[ChannelSlice]) -> Result<LayerSpli
                 Err(Error::usage(format!("layer {}: {message}", layer.name)).help(help))
             };
             if !outputs.is_multiple_of(columns) {
-                let maps = outputs.next_multiple_of(columns * g.groups);
+                let maps = outputs.next_multiple_of(columns * g.groups());
                 return refuse(
                     format!("{outputs} maps in {columns} columns, expected a multiple"),
                     format!("use `--set layer.{}.maps={maps}`", layer.name),
                 );
             }
-            let groups = g.groups;
+            let groups = g.groups();
             match (has_whole, groups.is_multiple_of(columns), columns.is_multiple_of(groups)) {
                 (true, ..) if groups == 1 => Ok(LayerSplit::local(shares(outputs))),
                 (true, ..) => refuse(
@@ -75,23 +75,25 @@ pub(super) fn divide(layer: &Layer, inputs: &[ChannelSlice]) -> Result<LayerSpli
                 ),
             }
         }
-        Operation::Fc(g, _) if g.outputs < columns => Err(Error::usage(format!(
+        Operation::Fc(g, _) if g.outputs() < columns => Err(Error::usage(format!(
             "layer {}: {} units among {columns} processes, expected at least one each",
-            layer.name, g.outputs
+            layer.name,
+            g.outputs()
         ))
         .help("start fewer processes")),
         Operation::Fc(g, _) => Ok(LayerSplit {
-            outputs: shares(g.outputs),
+            outputs: shares(g.outputs()),
             gathered: vec![(!has_whole).then_some(0..columns); columns],
         }),
-        Operation::Lrn(g) if !has_whole && !g.groups.is_multiple_of(columns) => {
+        Operation::Lrn(g) if !has_whole && !g.groups().is_multiple_of(columns) => {
             let help = match outputs.is_multiple_of(columns) {
                 true => format!("use `--set layer.{}.groups={columns}`", layer.name),
                 false => format!("use a number of maps that {columns} divides"),
             };
             Err(Error::usage(format!(
                 "layer {}: normalization in {} groups of maps, expected a multiple of {columns} columns",
-                layer.name, g.groups
+                layer.name,
+                g.groups()
             ))
             .help(help))
         }
@@ -120,11 +122,11 @@ pub(super) fn part(
     let conv = |g: &ConvGeometry| {
         // Inputs are whole groups, or those of one group.
         let groups = (input.channels / g.group_inputs()).max(1);
-        ConvGeometry::new(input, output.len, g.window, groups).map_err(refuse)
+        ConvGeometry::new(input, output.len, g.window(), groups).map_err(refuse)
     };
     let norm = |g: &NormGeometry| {
-        let groups = (g.groups * input.channels / g.maps.channels).max(1);
-        NormGeometry::new(input, groups, g.constants).map_err(refuse)
+        let groups = (g.groups() * input.channels / g.maps().channels).max(1);
+        NormGeometry::new(input, groups, g.constants()).map_err(refuse)
     };
     let operation = match &layer.operation {
         Operation::Conv(g, spec) => Operation::Conv(conv(g)?, spec.clone()),
@@ -133,7 +135,7 @@ pub(super) fn part(
             Operation::Fc(FcGeometry::new(input.len(), output.len).map_err(refuse)?, spec.clone())
         }
         Operation::Pool(kind, g) => {
-            Operation::Pool(*kind, PoolGeometry::new(input, g.window).map_err(refuse)?)
+            Operation::Pool(*kind, PoolGeometry::new(input, g.window()).map_err(refuse)?)
         }
         Operation::Lrn(g) => Operation::Lrn(norm(g)?),
         Operation::MapNorm(g) => Operation::MapNorm(norm(g)?),

@@ -56,8 +56,8 @@ impl Convolution<'_> {
     /// Compares the direct convolution, with these weights `[groups, kernel, kernel, inputs, outputs]`, with the algorithms
     /// that fit.
     pub(super) fn compare(&self, values: &[i8], scales: &[f32]) -> Comparison {
-        let (g, batch) = (self.g, self.inputs.len() / self.g.input.len());
-        let mut exact = vec![0.0; batch * g.output.len()];
+        let (g, batch) = (self.g, self.inputs.len() / self.g.input().len());
+        let mut exact = vec![0.0; batch * g.output().len()];
         conv::forward(
             g,
             Precision::F32,
@@ -108,11 +108,11 @@ fn transform(algorithm: Algorithm, g: &ConvGeometry, weights: &[f32], biases: &[
     let mut transformed = vec![0.0; algorithm.transformed_len(g)];
     algorithm.transform_weights(g, weights, &mut transformed);
     let (elements, depth, outputs) = (algorithm.elements(), algorithm.depth(g), g.group_outputs());
-    let mut maxima = vec![0.0f32; elements * g.output.channels];
+    let mut maxima = vec![0.0f32; elements * g.output().channels];
     let at = |i: usize| {
         let (matrix, o) = (i / outputs / depth, i % outputs);
         let (group, element) = (matrix / elements, matrix % elements);
-        element * g.output.channels + group * outputs + o
+        element * g.output().channels + group * outputs + o
     };
     for (i, weight) in transformed.iter().enumerate() {
         maxima[at(i)] = maxima[at(i)].max(weight.abs());

@@ -80,7 +80,7 @@ mod tests {
             input: Maps { channels: inputs, height: 1, width: 1 },
             output: Maps { channels: outputs, height: 1, width: 1 },
             operation: Operation::Fc(
-                FcGeometry { inputs, outputs },
+                FcGeometry::new(inputs, outputs).unwrap(),
                 WeightSpec { init, bias, ..WeightSpec::default() },
             ),
             precision: Precision::F32,

@@ -10,13 +10,13 @@ use super::window::Window;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvGeometry {
     /// Input of one image.
-    pub input: Maps,
+    pub(crate) input: Maps,
     /// Output of one image.
-    pub output: Maps,
+    pub(crate) output: Maps,
     /// The sliding window.
-    pub window: Window,
+    pub(crate) window: Window,
     /// Number of groups; divides input and output channels.
-    pub groups: usize,
+    pub(crate) groups: usize,
 }
 
 impl ConvGeometry {
@@ -66,6 +66,26 @@ impl ConvGeometry {
     /// Multiply-adds per image.
     pub const fn macs(&self) -> usize {
         self.output.pixels() * self.weights()
+    }
+
+    /// Input of one image.
+    pub const fn input(&self) -> Maps {
+        self.input
+    }
+
+    /// Output of one image.
+    pub const fn output(&self) -> Maps {
+        self.output
+    }
+
+    /// The sliding window.
+    pub const fn window(&self) -> Window {
+        self.window
+    }
+
+    /// Number of groups; divides input and output channels.
+    pub const fn groups(&self) -> usize {
+        self.groups
     }
 }
 

@@ -6,9 +6,9 @@ use super::error::GeometryError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FcGeometry {
     /// Input values per image.
-    pub inputs: usize,
+    pub(crate) inputs: usize,
     /// Output values per image: the layer's units.
-    pub outputs: usize,
+    pub(crate) outputs: usize,
 }
 
 impl FcGeometry {
@@ -28,6 +28,16 @@ impl FcGeometry {
     /// Weights, laid out `[outputs, inputs]`; also the multiply-adds per image.
     pub const fn weights(&self) -> usize {
         self.inputs * self.outputs
+    }
+
+    /// Input values per image.
+    pub const fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Output values per image: the layer's units.
+    pub const fn outputs(&self) -> usize {
+        self.outputs
     }
 }
 

@@ -1,4 +1,6 @@
 //! Shapes: one validated struct per kind of operation. Sizes are per image; the batch is a separate argument.
+//!
+//! Kernels rely on them for memory safety: their fields can only be set by `new`, which checks them.
 
 mod channels;
 mod conv;

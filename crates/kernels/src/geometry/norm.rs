@@ -47,11 +47,11 @@ impl Reach {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NormGeometry {
     /// Input and output of one image.
-    pub maps: Maps,
+    pub(crate) maps: Maps,
     /// Groups of channels that do not see each other; divides the channels. Ignored within maps.
-    pub groups: usize,
+    pub(crate) groups: usize,
     /// The constants.
-    pub constants: Normalization,
+    pub(crate) constants: Normalization,
 }
 
 impl NormGeometry {
@@ -76,5 +76,20 @@ impl NormGeometry {
             });
         }
         Ok(Self { maps, groups, constants })
+    }
+
+    /// Input and output of one image.
+    pub const fn maps(&self) -> Maps {
+        self.maps
+    }
+
+    /// Groups of channels that do not see each other; divides the channels. Ignored within maps.
+    pub const fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// The constants.
+    pub const fn constants(&self) -> Normalization {
+        self.constants
     }
 }

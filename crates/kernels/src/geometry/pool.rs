@@ -8,11 +8,11 @@ use super::window::Window;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PoolGeometry {
     /// Input of one image.
-    pub input: Maps,
+    pub(crate) input: Maps,
     /// Output of one image.
-    pub output: Maps,
+    pub(crate) output: Maps,
     /// The sliding window; windows overlap if the stride is smaller than the kernel (paper, section 3.4).
-    pub window: Window,
+    pub(crate) window: Window,
 }
 
 impl PoolGeometry {
@@ -24,5 +24,20 @@ impl PoolGeometry {
         let output =
             Maps::new(window.positions(input.height)?, window.positions(input.width)?, input.channels);
         Ok(Self { input, output, window })
+    }
+
+    /// Input of one image.
+    pub const fn input(&self) -> Maps {
+        self.input
+    }
+
+    /// Output of one image.
+    pub const fn output(&self) -> Maps {
+        self.output
+    }
+
+    /// The sliding window; windows overlap if the stride is smaller than the kernel (paper, section 3.4).
+    pub const fn window(&self) -> Window {
+        self.window
     }
 }

@@ -24,7 +24,7 @@ macro_rules! convolution {
         impl Case for $case {
             fn inputs(&self) -> Vec<Vec<f64>> {
                 let Self { g, batch } = self;
-                let lens = [batch * g.input.len(), g.$weights(), $biases(g), batch * g.output.len()];
+                let lens = [batch * g.input().len(), g.$weights(), $biases(g), batch * g.output().len()];
                 lens.into_iter().zip(1..).map(|(len, seed)| positive(len, seed)).collect()
             }
 
@@ -50,15 +50,15 @@ macro_rules! convolution {
     };
 }
 
-convolution!(Conv, conv[Precision::F32], weights, |g: &ConvGeometry| g.output.channels, Epilogue::Identity);
+convolution!(Conv, conv[Precision::F32], weights, |g: &ConvGeometry| g.output().channels, Epilogue::Identity);
 convolution!(
     Bf16Conv,
     conv[Precision::Bf16],
     weights,
-    |g: &ConvGeometry| g.output.channels,
+    |g: &ConvGeometry| g.output().channels,
     Epilogue::Identity
 );
-convolution!(Local, local, local_weights, |g: &ConvGeometry| g.output.len());
+convolution!(Local, local, local_weights, |g: &ConvGeometry| g.output().len());
 
 /// A fully connected layer with operands of a precision.
 macro_rules! fully_connected {
@@ -78,7 +78,7 @@ macro_rules! fully_connected {
         impl Case for $case {
             fn inputs(&self) -> Vec<Vec<f64>> {
                 let Self { g, batch } = self;
-                let lens = [batch * g.inputs, g.weights(), g.outputs, batch * g.outputs];
+                let lens = [batch * g.inputs(), g.weights(), g.outputs(), batch * g.outputs()];
                 lens.into_iter().zip(1..).map(|(len, seed)| positive(len, seed)).collect()
             }
 
@@ -114,7 +114,7 @@ pub struct MaxPool {
 
 impl Case for MaxPool {
     fn inputs(&self) -> Vec<Vec<f64>> {
-        vec![spread(self.batch * self.g.input.len(), 1), spread(self.batch * self.g.output.len(), 2)]
+        vec![spread(self.batch * self.g.input().len(), 1), spread(self.batch * self.g.output().len(), 2)]
     }
 
     fn fast(&self, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
@@ -142,7 +142,7 @@ pub struct AvgPool {
 
 impl Case for AvgPool {
     fn inputs(&self) -> Vec<Vec<f64>> {
-        vec![spread(self.batch * self.g.input.len(), 1), spread(self.batch * self.g.output.len(), 2)]
+        vec![spread(self.batch * self.g.input().len(), 1), spread(self.batch * self.g.output().len(), 2)]
     }
 
     fn fast(&self, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
@@ -173,7 +173,7 @@ macro_rules! normalization {
 
         impl Case for $case {
             fn inputs(&self) -> Vec<Vec<f64>> {
-                let len = self.batch * self.g.maps.len();
+                let len = self.batch * self.g.maps().len();
                 vec![spread(len, 1), spread(len, 2)]
             }
 

@@ -16,16 +16,16 @@ use crate::net::{Layer, Operation};
 fn axes(layer: &Layer) -> Option<(Vec<usize>, Vec<usize>)> {
     match &layer.operation {
         Operation::Conv(g, _) => {
-            let k = g.window.kernel;
-            Some((vec![g.groups, g.group_outputs(), g.group_inputs(), k, k], vec![0, 3, 4, 2, 1]))
+            let k = g.window().kernel;
+            Some((vec![g.groups(), g.group_outputs(), g.group_inputs(), k, k], vec![0, 3, 4, 2, 1]))
         }
         Operation::Local(g, _) => {
-            let k = g.window.kernel;
-            let extents = vec![g.output.pixels(), g.groups, g.group_outputs(), g.group_inputs(), k, k];
+            let k = g.window().kernel;
+            let extents = vec![g.output().pixels(), g.groups(), g.group_outputs(), g.group_inputs(), k, k];
             Some((extents, vec![0, 1, 4, 5, 3, 2]))
         }
         Operation::Fc(g, _) => {
-            Some((vec![g.outputs, layer.input.channels, layer.input.pixels()], vec![0, 2, 1]))
+            Some((vec![g.outputs(), layer.input.channels, layer.input.pixels()], vec![0, 2, 1]))
         }
         _ => None,
     }

@@ -61,7 +61,7 @@ impl Deploy {
         match &layer.operation {
             Operation::Conv(geometry, _) => self.conv(name, geometry),
             Operation::Fc(geometry, _) => {
-                let settings = Message::default().with("num_output", int(geometry.outputs));
+                let settings = Message::default().with("num_output", int(geometry.outputs()));
                 self.weighted.push(self.layers.len());
                 self.push(name, "InnerProduct", Some(("inner_product_param", settings)));
             }
@@ -88,7 +88,7 @@ impl Deploy {
     /// and padding make all windows whole. The kernel has zeros in its first rows and columns, so that the values are the same.
     fn conv(&mut self, name: &str, geometry: &ConvGeometry) {
         let extra = extra(geometry);
-        let Window { kernel, stride, pad, .. } = geometry.window;
+        let Window { kernel, stride, pad, .. } = geometry.window();
         if extra > 0 {
             self.notes.push(format!(
                 "Layer {name} rounds the number of windows up, Caffe down: its kernel of {kernel} pixels has {extra} rows and columns of \
@@ -96,11 +96,11 @@ impl Deploy {
                 pad + extra
             ));
         }
-        let mut settings = Message::default().with("num_output", int(geometry.output.channels));
+        let mut settings = Message::default().with("num_output", int(geometry.output().channels));
         let values = [
             ("pad", pad + extra, 0),
             ("kernel_size", kernel + extra, 0),
-            ("group", geometry.groups, 1),
+            ("group", geometry.groups(), 1),
             ("stride", stride, 1),
         ];
         for (field, value, default) in values {
@@ -113,7 +113,7 @@ impl Deploy {
     }
 
     fn pool(&mut self, name: &str, kind: PoolKind, geometry: &PoolGeometry) {
-        let Window { kernel, stride, pad, rounding } = geometry.window;
+        let Window { kernel, stride, pad, rounding } = geometry.window();
         if pad > 0 && kind == PoolKind::Average {
             self.problems
                 .push(format!("layer {name}: average pooling with padding, which Caffe counts in averages"));
@@ -129,7 +129,7 @@ impl Deploy {
         if pad > 0 {
             settings.push("pad", int(pad));
         }
-        let is_partial = !(geometry.input.height + 2 * pad - kernel).is_multiple_of(stride);
+        let is_partial = !(geometry.input().height + 2 * pad - kernel).is_multiple_of(stride);
         match rounding {
             Rounding::Down if is_partial => {
                 self.notes.push(format!(
@@ -144,15 +144,15 @@ impl Deploy {
 
     /// A normalization across channels: with groups, one for each part of the channels.
     fn lrn(&mut self, name: &str, geometry: &NormGeometry) {
-        let Some(settings) = self.norm_settings(name, geometry, geometry.constants.size) else { return };
-        let k = geometry.constants.k;
+        let Some(settings) = self.norm_settings(name, geometry, geometry.constants().size) else { return };
+        let k = geometry.constants().k;
         if k != 1.0 {
             self.notes.push(format!(
                 "Layer {name} has `k` {k}. Caffe applies it; OpenCV's reader of Caffe's files ignores it"
             ));
         }
         let settings = settings.with("k", float(k));
-        let groups = geometry.groups;
+        let groups = geometry.groups();
         if groups == 1 {
             return self.push(name, "LRN", Some(("lrn_param", settings)));
         }
@@ -177,7 +177,7 @@ impl Deploy {
     }
 
     fn map_norm(&mut self, name: &str, geometry: &NormGeometry) {
-        let size = geometry.constants.size;
+        let size = geometry.constants().size;
         let Some(mut settings) = self.norm_settings(name, geometry, size * size) else { return };
         settings.push("norm_region", Value::Enum("WITHIN_CHANNEL"));
         self.push(name, "LRN", Some(("lrn_param", settings)));
@@ -185,7 +185,7 @@ impl Deploy {
 
     /// The settings of a normalization over `count` values; `None` if Caffe does not have it. Caffe divides alpha by `count`.
     fn norm_settings(&mut self, name: &str, geometry: &NormGeometry, count: usize) -> Option<Message> {
-        let constants = geometry.constants;
+        let constants = geometry.constants();
         if constants.size.is_multiple_of(2) {
             self.problems.push(format!(
                 "layer {name}: a normalization over {} channels or pixels, and Caffe's are over odd numbers",
@@ -246,8 +246,8 @@ impl Deploy {
 
 /// How many pixels a kernel and its padding grow so that no window is partial.
 pub(super) fn extra(geometry: &ConvGeometry) -> usize {
-    let Window { kernel, stride, pad, rounding } = geometry.window;
-    let span = geometry.input.height + 2 * pad - kernel;
+    let Window { kernel, stride, pad, rounding } = geometry.window();
+    let span = geometry.input().height + 2 * pad - kernel;
     match rounding {
         Rounding::Down => 0,
         Rounding::Up => span.next_multiple_of(stride) - span,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use alexnet_kernels::geometry::ConvGeometry;
 
 use super::blob::Blob;
 use super::body::Source;
@@ -162,10 +161,10 @@ fn transposed(values: &[f32], shape: &[usize]) -> Vec<f32> {
 pub(super) fn flip_channels(weights: &mut Tensor, layer: &Layer, network: &Network) -> Result<()> {
     let channels = network.input.channels;
     let (outputs, area) = match &layer.operation {
-        Operation::Conv(ConvGeometry { groups: 1, output, window, .. }, _) => {
-            (output.channels, window.kernel * window.kernel)
+        Operation::Conv(g, _) if g.groups() == 1 => {
+            (g.output().channels, g.window().kernel * g.window().kernel)
         }
-        Operation::Fc(g, _) => (g.outputs, g.inputs / channels),
+        Operation::Fc(g, _) => (g.outputs(), g.inputs() / channels),
         Operation::Conv(..)
         | Operation::Local(..)
         | Operation::Pool(..)

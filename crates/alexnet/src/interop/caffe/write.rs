@@ -197,7 +197,7 @@ fn divide_channels(weights: &mut Tensor, deviations: [f32; 3]) {
 /// Adds rows and columns of zeros before a kernel whose windows would be partial: see [`Deploy`].
 fn widen(weights: &mut Tensor, layer: &Layer) {
     let Operation::Conv(geometry, _) = &layer.operation else { return };
-    let (extra, kernel) = (extra(geometry), geometry.window.kernel);
+    let (extra, kernel) = (extra(geometry), geometry.window().kernel);
     if extra == 0 {
         return;
     }

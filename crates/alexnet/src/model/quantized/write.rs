@@ -83,7 +83,9 @@ fn parts<'a>(layer: &Layer, form: &'a QuantizedLayer) -> Vec<Part<'a>> {
 /// The shape of a convolution's transformed weights.
 pub(super) fn transformed_shape(layer: &Layer, algorithm: Algorithm) -> Vec<usize> {
     match &layer.operation {
-        Operation::Conv(g, _) => vec![g.groups, algorithm.elements(), algorithm.depth(g), g.group_outputs()],
+        Operation::Conv(g, _) => {
+            vec![g.groups(), algorithm.elements(), algorithm.depth(g), g.group_outputs()]
+        }
         Operation::Local(..)
         | Operation::Fc(..)
         | Operation::Pool(..)

@@ -272,8 +272,8 @@ impl Task {
 fn mixes(layer: &Layer, parts: usize) -> bool {
     match &layer.operation {
         LayerOperation::Fc(..) => true,
-        LayerOperation::Conv(g, _) | LayerOperation::Local(g, _) => !g.groups.is_multiple_of(parts),
-        LayerOperation::Lrn(g) => !g.groups.is_multiple_of(parts),
+        LayerOperation::Conv(g, _) | LayerOperation::Local(g, _) => !g.groups().is_multiple_of(parts),
+        LayerOperation::Lrn(g) => !g.groups().is_multiple_of(parts),
         LayerOperation::Pool(..)
         | LayerOperation::MapNorm(_)
         | LayerOperation::Activation(_)

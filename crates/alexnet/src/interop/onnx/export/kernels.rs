@@ -16,10 +16,10 @@ use crate::net::{Layer, Operation};
 /// Panics if the layer is not a convolution that the algorithm computes.
 pub(super) fn spatial(layer: &Layer, transformed: &WinogradWeights) -> IntegerWeights {
     let Operation::Conv(g, _) = &layer.operation else { panic!("{} is not a convolution", layer.name) };
-    let matrix = matrix(transformed.algorithm, g.window);
+    let matrix = matrix(transformed.algorithm, g.window());
     let mut weights = Vec::with_capacity(g.weights());
-    let mut scales = Vec::with_capacity(g.output.channels);
-    for output in 0..g.output.channels {
+    let mut scales = Vec::with_capacity(g.output().channels);
+    for output in 0..g.output().channels {
         let kernels = kernels(g, transformed, &matrix, output);
         let largest = kernels.iter().fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
         let scale = if (largest / 127.0).is_normal() { largest / 127.0 } else { 1.0 };
@@ -60,8 +60,8 @@ fn kernels(
 ) -> Vec<f32> {
     let WinogradWeights { algorithm, weights, scales, .. } = transformed;
     let (elements, depth, outputs) = (algorithm.elements(), algorithm.depth(g), g.group_outputs());
-    let (taps, inputs, area) = (matrix.ncols(), g.group_inputs(), g.window.kernel * g.window.kernel);
-    let scale = |element: usize| f64::from(scales[element * g.output.channels + output]);
+    let (taps, inputs, area) = (matrix.ncols(), g.group_inputs(), g.window().kernel * g.window().kernel);
+    let scale = |element: usize| f64::from(scales[element * g.output().channels + output]);
     let (group, within) = (output / outputs, output % outputs);
     // [elements, depth], in units of each element's scale.
     let numbers = DMatrix::from_fn(elements, depth, |element, at| {

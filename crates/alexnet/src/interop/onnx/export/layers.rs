@@ -102,13 +102,13 @@ pub(super) fn add(
 }
 
 fn convolution(g: &ConvGeometry) -> Vec<AttributeProto> {
-    let mut attributes = window(&g.window, g.input, g.output);
-    attributes.push(integer("group", g.groups));
+    let mut attributes = window(&g.window(), g.input(), g.output());
+    attributes.push(integer("group", g.groups()));
     attributes
 }
 
 fn pooling(kind: PoolKind, g: &PoolGeometry) -> (&'static str, Vec<AttributeProto>) {
-    let mut attributes = window(&g.window, g.input, g.output);
+    let mut attributes = window(&g.window(), g.input(), g.output());
     match kind {
         PoolKind::Max => ("MaxPool", attributes),
         PoolKind::Average => {

@@ -7,8 +7,8 @@ use super::parameters::{Parameters, window};
 
 /// The shapes of weights and biases: those of the model file, with fewer dimensions.
 pub(super) fn shapes(g: &ConvGeometry) -> [Vec<usize>; 2] {
-    let (positions, outputs) = (g.output.pixels(), g.group_outputs());
-    [vec![positions, g.groups, outputs, g.depth()], vec![positions, g.groups, outputs, 1]]
+    let (positions, outputs) = (g.output().pixels(), g.group_outputs());
+    [vec![positions, g.groups(), outputs, g.depth()], vec![positions, g.groups(), outputs, 1]]
 }
 
 /// Adds the nodes of a locally connected layer.
@@ -25,25 +25,25 @@ pub(super) fn add(
     let [products, sums, positions] = ["products", "sums", "positions"].map(names);
     let [columns_shape, shape] = ["columns_shape", "shape"].map(names);
     let size = |size: usize| size as i64;
-    let area = g.window.kernel * g.window.kernel;
+    let area = g.window().kernel * g.window().kernel;
     // A map for each pixel of the window: channel 0's first, as the weights have them.
     graph.floats(
         &taps,
-        &[g.input.channels * area, 1, g.window.kernel, g.window.kernel],
-        &one_hot(g.input.channels, g.window.kernel),
+        &[g.input().channels * area, 1, g.window().kernel, g.window().kernel],
+        &one_hot(g.input().channels, g.window().kernel),
     );
-    let mut attributes = window(&g.window, g.input, g.output);
-    attributes.push(integer("group", g.input.channels));
+    let mut attributes = window(&g.window(), g.input(), g.output());
+    attributes.push(integer("group", g.input().channels));
     graph.node("Conv", &[x, &taps], &[&pixels], attributes);
     // [N, groups, depth, positions] to [positions, groups, depth, N].
-    graph.integers(&columns_shape, &[0, size(g.groups), size(g.depth()), size(g.output.pixels())]);
+    graph.integers(&columns_shape, &[0, size(g.groups()), size(g.depth()), size(g.output().pixels())]);
     graph.node("Reshape", &[&pixels, &columns_shape], &[&columns], Vec::new());
     let order = || vec![integers("perm", &[3, 1, 2, 0])];
     graph.node("Transpose", &[&columns], &[&matrices], order());
     graph.node("MatMul", &[&parameters.weights, &matrices], &[&products], Vec::new());
     graph.node("Add", &[&products, &parameters.biases], &[&sums], Vec::new());
     graph.node("Transpose", &[&sums], &[&positions], order());
-    let maps = g.output;
+    let maps = g.output();
     graph.integers(&shape, &[0, size(maps.channels), size(maps.height), size(maps.width)]);
     graph.node("Reshape", &[&positions, &shape], &[output], Vec::new());
 }

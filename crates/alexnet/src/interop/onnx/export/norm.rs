@@ -8,14 +8,14 @@ use crate::interop::onnx::proto::AttributeProto;
 /// Adds the nodes of a normalization across maps of each group.
 pub(super) fn across_maps(graph: &mut GraphWriter, layer: &str, g: &NormGeometry, x: &str, output: &str) {
     // Windows of an even size reach further back here, and further ahead in ONNX, which onnxruntime refuses.
-    match (g.constants.size % 2, g.groups) {
+    match (g.constants().size % 2, g.groups()) {
         (0, _) => spelled_out(graph, layer, g, x, output),
         (_, 1) => lrn(graph, g, x, output),
         (_, groups) => {
             let names =
                 |what: &str| (0..groups).map(|group| format!("{layer}.{what}{group}")).collect::<Vec<_>>();
             let (parts, results, sizes) = (names("part"), names("column"), format!("{layer}.sizes"));
-            graph.integers(&sizes, &vec![(g.maps.channels / groups) as i64; groups]);
+            graph.integers(&sizes, &vec![(g.maps().channels / groups) as i64; groups]);
             let axis = || vec![integer("axis", 1)];
             graph.node("Split", &[x, &sizes], &refs(&parts), axis());
             for (part, result) in parts.iter().zip(&results) {
@@ -32,7 +32,7 @@ fn refs(names: &[String]) -> Vec<&str> {
 
 /// ONNX divides alpha by the size of the window.
 fn lrn(graph: &mut GraphWriter, g: &NormGeometry, x: &str, output: &str) {
-    let Normalization { size, alpha, beta, k } = g.constants;
+    let Normalization { size, alpha, beta, k } = g.constants();
     let attributes = vec![
         integer("size", size),
         float("alpha", alpha * size as f64),
@@ -47,28 +47,28 @@ fn spelled_out(graph: &mut GraphWriter, layer: &str, g: &NormGeometry, x: &str, 
     let names = |what: &str| format!("{layer}.{what}");
     let [squares, columns, means, back] = ["squares", "columns", "means", "back"].map(names);
     let [columns_shape, back_shape] = ["columns_shape", "back_shape"].map(names);
-    let Maps { height, width, channels } = g.maps;
-    let Reach { before, after } = g.constants.reach();
+    let Maps { height, width, channels } = g.maps();
+    let Reach { before, after } = g.constants().reach();
     let size = |size: usize| size as i64;
     graph.node("Mul", &[x, x], &[&squares], Vec::new());
-    graph.integers(&columns_shape, &[0, size(g.groups), size(channels / g.groups), size(height * width)]);
+    graph.integers(&columns_shape, &[0, size(g.groups()), size(channels / g.groups()), size(height * width)]);
     graph.node("Reshape", &[&squares, &columns_shape], &[&columns], Vec::new());
-    let window = [g.constants.size, 1];
+    let window = [g.constants().size, 1];
     graph.node("AveragePool", &[&columns], &[&means], mean_over(&window, &[before, 0, after, 0]));
     graph.integers(&back_shape, &[0, size(channels), size(height), size(width)]);
     graph.node("Reshape", &[&means, &back_shape], &[&back], Vec::new());
-    quotient(graph, layer, &g.constants, g.constants.size, [x, &back], output);
+    quotient(graph, layer, &g.constants(), g.constants().size, [x, &back], output);
 }
 
 /// Adds the nodes of a normalization within maps.
 pub(super) fn within_maps(graph: &mut GraphWriter, layer: &str, g: &NormGeometry, x: &str, output: &str) {
     let [squares, means] = ["squares", "means"].map(|what| format!("{layer}.{what}"));
-    let Normalization { size, .. } = g.constants;
-    let Reach { before, after } = g.constants.reach();
+    let Normalization { size, .. } = g.constants();
+    let Reach { before, after } = g.constants().reach();
     graph.node("Mul", &[x, x], &[&squares], Vec::new());
     let attributes = mean_over(&[size, size], &[before, before, after, after]);
     graph.node("AveragePool", &[&squares], &[&means], attributes);
-    quotient(graph, layer, &g.constants, size * size, [x, &means], output);
+    quotient(graph, layer, &g.constants(), size * size, [x, &means], output);
 }
 
 /// The mean over a window that is as large at the edges, where it has zeros.

@@ -82,7 +82,7 @@ impl<'a> State<'a> {
             rounding: rounding_spec(rounding),
             weights: weight_spec(),
         });
-        Ok(self.add_maps(FoundLayer::with(spec, weights.data, biases), x, geometry.output))
+        Ok(self.add_maps(FoundLayer::with(spec, weights.data, biases), x, geometry.output()))
     }
 
     /// Biases, one for each output: a constant of as many numbers or of one, times `factor`; none are 0.
@@ -187,7 +187,7 @@ impl<'a> State<'a> {
             PoolKind::Max => Spec::MaxPool(spec),
             PoolKind::Average => Spec::AvgPool(spec),
         };
-        Ok(self.add_maps(FoundLayer::plain(spec), unpadded, geometry.output))
+        Ok(self.add_maps(FoundLayer::plain(spec), unpadded, geometry.output()))
     }
 
     /// The mean of each map.

@@ -31,17 +31,17 @@ impl State<'_> {
         };
         let geometry = ConvGeometry::new(input, maps, window, groups).map_err(|error| error.to_string())?;
         let fits = found_groups == groups
-            && pixels == geometry.output.pixels()
+            && pixels == geometry.output().pixels()
             && depth == geometry.depth()
             && biases.shape == [pixels, groups, outputs, 1]
-            && shape == maps_shape(geometry.output);
+            && shape == maps_shape(geometry.output());
         if !fits {
             return Ok(None);
         }
         let spec = Spec::Local(ConvSpec { maps, groups, ..conv });
         let layer = FoundLayer::with(spec, weights.data.clone(), biases.data.to_vec());
         self.tensors.spend(biases.data.len())?;
-        Ok(Some(self.add_maps(layer, from, geometry.output)))
+        Ok(Some(self.add_maps(layer, from, geometry.output())))
     }
 
     /// The sums and the products of matrices whose positions are the last axis of this signal.

@@ -22,8 +22,8 @@ fn computed(network: &Network) -> Vec<&Layer> {
 fn is_same_layer(a: &Layer, b: &Layer) -> bool {
     // Two roundings with as many windows are the same.
     let is_same_window = |a: &ConvGeometry, b: &ConvGeometry| {
-        (a.window.kernel, a.window.stride, a.window.pad, a.groups)
-            == (b.window.kernel, b.window.stride, b.window.pad, b.groups)
+        (a.window().kernel, a.window().stride, a.window().pad, a.groups())
+            == (b.window().kernel, b.window().stride, b.window().pad, b.groups())
     };
     let is_same_operation = match (&a.operation, &b.operation) {
         (Operation::Conv(a, _), Operation::Conv(b, _)) | (Operation::Local(a, _), Operation::Local(b, _)) => {
@@ -32,8 +32,8 @@ fn is_same_layer(a: &Layer, b: &Layer) -> bool {
         (Operation::Fc(a, _), Operation::Fc(b, _)) => a == b,
         (Operation::Pool(kind, a), Operation::Pool(other, b)) => {
             kind == other
-                && (a.window.kernel, a.window.stride, a.window.pad)
-                    == (b.window.kernel, b.window.stride, b.window.pad)
+                && (a.window().kernel, a.window().stride, a.window().pad)
+                    == (b.window().kernel, b.window().stride, b.window().pad)
         }
         (Operation::Lrn(a), Operation::Lrn(b)) | (Operation::MapNorm(a), Operation::MapNorm(b)) => {
             is_same_norm(a, b)
@@ -57,9 +57,9 @@ fn is_same_layer(a: &Layer, b: &Layer) -> bool {
 
 fn is_same_norm(a: &NormGeometry, b: &NormGeometry) -> bool {
     let is_close = |a: f64, b: f64| (a - b).abs() <= 1e-6 * b.abs();
-    let Normalization { size, alpha, beta, k } = a.constants;
-    let other = b.constants;
-    (size, a.groups) == (other.size, b.groups)
+    let Normalization { size, alpha, beta, k } = a.constants();
+    let other = b.constants();
+    (size, a.groups()) == (other.size, b.groups())
         && is_close(alpha, other.alpha)
         && is_close(beta, other.beta)
         && is_close(k, other.k)
