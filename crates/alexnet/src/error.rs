@@ -199,6 +199,15 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// Returns the candidate closest to a mistyped `word`, if any is close.
+pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let scored = candidates.into_iter().map(|c| (strsim::normalized_damerau_levenshtein(word, c), c));
+    scored
+        .filter(|(score, _)| *score >= 0.4)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, candidate)| candidate)
+}
+
 /// Formats a path on one line, with control characters escaped.
 pub(crate) fn shown(path: &Path) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };

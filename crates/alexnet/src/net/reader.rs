@@ -7,6 +7,7 @@ use std::ops::{Bound, Range, RangeBounds, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::error::nearest;
 use crate::{Error, Result};
 
 /// A text and the name to use for it in messages.
@@ -301,13 +302,4 @@ pub(super) fn unknown_key(key: &str, known: &[&str]) -> Error {
 /// Formats a suggestion, such as "did you mean `conv1`? ", or an empty string if no candidate is close.
 pub(super) fn guess<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
     nearest(word, candidates).map_or(String::new(), |guess| format!("did you mean `{guess}`? "))
-}
-
-/// Returns the candidate closest to `word`, if any is close.
-pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let scored = candidates.into_iter().map(|c| (strsim::normalized_damerau_levenshtein(word, c), c));
-    scored
-        .filter(|(score, _)| *score >= 0.4)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, candidate)| candidate)
 }

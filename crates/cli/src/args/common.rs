@@ -37,7 +37,7 @@ impl MachineArgs {
 #[derive(Debug, Args)]
 pub(crate) struct PrecisionArgs {
     /// Format of the operands of products: f32, or bf16, faster on processors that multiply it [default: the recipe's]
-    #[arg(long, value_name = "f32|bf16", value_parser = precision())]
+    #[arg(long, value_name = "f32|bf16", value_parser = precision(), hide_possible_values = true)]
     pub(crate) precision: Option<Precision>,
     /// Keep fully connected weights in half precision: faster on single images, logits change in the fourth digit
     #[arg(long)]

@@ -68,8 +68,8 @@ pub(crate) struct InputArgs {
     /// What red, green and blue are then divided by
     #[arg(long, value_name = "R,G,B", value_parser = deviations)]
     deviations: Option<[f32; 3]>,
-    /// Order of the channels
-    #[arg(long, value_name = "ORDER", value_enum)]
+    /// Order of the channels: red, green, blue; or blue, green, red, as OpenCV and Caffe read images
+    #[arg(long, value_name = "rgb|bgr", value_enum, hide_possible_values = true)]
     channels: Option<Channels>,
 }
 
@@ -106,11 +106,11 @@ pub(crate) struct ExportArgs {
     /// A model file or a run folder
     #[arg(value_name = "MODEL")]
     pub(crate) model: PathBuf,
-    /// The file to write; its extension is the format
+    /// The file to write: `.safetensors` or `.onnx`; a name without extension is a folder for Caffe
     #[arg(value_name = "OUT")]
     pub(crate) out: PathBuf,
-    /// The format, if the name of OUT does not say it
-    #[arg(long, value_name = "FORMAT", value_enum)]
+    /// The format, if the name of OUT does not say it: a state dict of PyTorch, a graph of ONNX, or a folder for Caffe
+    #[arg(long, value_name = "torch|onnx|caffe", value_enum, hide_possible_values = true)]
     pub(crate) to: Option<To>,
     /// What goes into the graph and comes out of it.
     #[command(flatten)]
@@ -121,8 +121,9 @@ pub(crate) struct ExportArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "ONNX graphs")]
 pub(crate) struct GraphArgs {
-    /// What goes into the graph [default: floats]
-    #[arg(long, value_name = "INPUT", value_enum)]
+    /// What goes into the graph: preprocessed crops as floats [N, 3, crop, crop], or RGB bytes [N, side, side, 3] of crops, or of
+    /// squares, whose center crop the graph takes [default: floats]
+    #[arg(long, value_name = "floats|crop|square", value_enum, hide_possible_values = true)]
     input: Option<Input>,
     /// Probabilities instead of logits
     #[arg(long)]

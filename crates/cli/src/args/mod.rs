@@ -52,7 +52,7 @@ use training::{DemoArgs, EditArgs, LrFindArgs, TrainArgs};
     version,
     about = "Train, evaluate, and use the 2012 ImageNet network on your own images",
     after_help = "Getting started:\n  \
-                  alexnet demo                          # train, evaluate, and classify in two minutes\n  \
+                  alexnet demo                          # train, evaluate, and classify in about a minute\n  \
                   alexnet train pets/ --recipe small    # pets/ has one folder of images per class\n  \
                   alexnet classify runs/small-1 photo.jpg\n\n\
                   Exit codes: 0 success, 1 failure, 2 usage, 3 data, 4 model file or checkpoint, 5 diverged,\n\

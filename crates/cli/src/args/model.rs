@@ -88,8 +88,8 @@ pub(crate) struct QuantizeArgs {
     /// Most images to measure ranges on, chosen at random from the training images
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = at_least_one)]
     pub(crate) images: u32,
-    /// How the range of numbers that 8 bits stand for is chosen
-    #[arg(long, value_name = "RULE", value_enum, default_value_t = Ranges::Mse)]
+    /// The range of numbers that 8 bits stand for: all values, 99.99 % of them, or the one with the least mean squared error
+    #[arg(long, value_name = "max|percentile|mse", value_enum, hide_possible_values = true, default_value_t = Ranges::Mse)]
     pub(crate) ranges: Ranges,
     /// Labeled images to measure accuracy on, before and after [default: the validation images of --calibrate]
     #[arg(long, value_name = "SRC")]

@@ -60,7 +60,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub(crate) set: Vec<(String, String)>,
     /// Format of the operands of products: f32, or bf16, faster on processors that multiply it [default: the recipe's]
-    #[arg(long, value_name = "f32|bf16", value_parser = precision())]
+    #[arg(long, value_name = "f32|bf16", value_parser = precision(), hide_possible_values = true)]
     pub(crate) precision: Option<Precision>,
     /// Start from the weights of a model file or run folder; layers that do not fit start fresh
     #[arg(long, value_name = "MODEL")]

@@ -1,5 +1,6 @@
 //! Usage errors in a few lines: what is wrong, what works instead, and one line of usage.
 
+mod arguments;
 mod peers;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -7,6 +8,8 @@ use clap::{Command, CommandFactory};
 
 use super::args::Cli;
 use alexnet::Error;
+use alexnet::error::{nearest, shell_word};
+use alexnet::net::Recipe;
 
 /// Arguments that do not make a command.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ pub(crate) fn explain(error: &clap::Error, args: &[String]) -> UsageError {
         ErrorKind::UnknownArgument => unknown_argument(error, &command, args),
         ErrorKind::InvalidSubcommand => unknown_command(error, &command),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => invalid_value(error),
-        ErrorKind::MissingRequiredArgument => missing(error),
+        ErrorKind::MissingRequiredArgument => missing(error, &command, args),
         ErrorKind::ArgumentConflict => conflict(error, &command),
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             ("no command given".to_owned(), Some(format!("`{} --help` lists them", command.full_name())))
@@ -83,12 +86,11 @@ impl<'a> Named<'a> {
 fn unknown_argument(error: &clap::Error, command: &Named<'_>, args: &[String]) -> (String, Option<String>) {
     let typed = text(error, ContextKind::InvalidArg);
     let Some(name) = typed.strip_prefix("--") else {
-        let message = if typed.starts_with('-') {
-            format!("unknown option `{typed}`")
+        return if typed.starts_with('-') {
+            (format!("unknown option `{typed}`"), peers::short(&typed, &command.path))
         } else {
-            format!("unexpected argument `{typed}`")
+            (format!("unexpected argument `{typed}`"), arguments::unexpected(&typed, command, args))
         };
-        return (message, peers::short(&typed, &command.path));
     };
     let hyphens = name.replace('_', "-").to_lowercase();
     let help = if command.has_option(&hyphens) {
@@ -114,13 +116,24 @@ fn value_of(option: &str, args: &[String]) -> Option<String> {
 
 fn unknown_command(error: &clap::Error, command: &Named<'_>) -> (String, Option<String>) {
     let typed = text(error, ContextKind::InvalidSubcommand);
-    let near = text(error, ContextKind::SuggestedSubcommand);
-    let help = match peers::command(&typed) {
-        Some(instead) => Some(instead.to_owned()),
-        None => (!near.is_empty()).then(|| format!("did you mean `{near}`?")),
-    };
+    let names = command.command.get_subcommands().map(Command::get_name);
+    let help = peers::command(&typed)
+        .map(str::to_owned)
+        .or_else(|| in_command(&typed, &command.path))
+        .or_else(|| nearest(&typed.to_lowercase(), names).map(|name| format!("did you mean `{name}`?")));
     let kind = if command.path.is_empty() { String::new() } else { format!("{} ", command.path) };
     (format!("unknown {kind}command `{typed}`"), help)
+}
+
+/// The command for an argument that was given to a group of commands: `alexnet recipe paper`, `alexnet data pets`.
+fn in_command(typed: &str, group: &str) -> Option<String> {
+    let exists = std::path::Path::new(typed).exists();
+    let name = match group {
+        "recipe" if exists || Recipe::builtin_names().any(|name| name == typed) => "show",
+        "data" if exists => "check",
+        _ => return None,
+    };
+    Some(format!("`alexnet {group} {name} {}`", shell_word(typed)))
 }
 
 fn invalid_value(error: &clap::Error) -> (String, Option<String>) {
@@ -141,14 +154,25 @@ fn invalid_value(error: &clap::Error) -> (String, Option<String>) {
     )
 }
 
-fn missing(error: &clap::Error) -> (String, Option<String>) {
+fn missing(error: &clap::Error, command: &Named<'_>, args: &[String]) -> (String, Option<String>) {
     let Some(ContextValue::Strings(names)) = error.get(ContextKind::InvalidArg) else {
         return (first_line(error), None);
     };
     let plain = |name: &String| name.trim_end_matches("...").replace(['<', '>'], "");
     let names: Vec<String> = names.iter().map(plain).collect();
-    let help = names.iter().find_map(|name| peers::when_missing(name)).map(str::to_owned);
-    (format!("missing `{}`", names.join("`, `")), help)
+    if let Some((message, help)) = arguments::missing_last(&names, command, args) {
+        return (message, Some(help));
+    }
+    let help = match (command.path.as_str(), names.as_slice()) {
+        ("eval", [data]) if data == "--data SRC" => Some(arguments::with_data(args, command)),
+        _ => arguments::model_first(command, args)
+            .or_else(|| names.iter().find_map(|name| peers::when_missing(name)).map(str::to_owned)),
+    };
+    let quoted = names.iter().map(|name| match (command.path.as_str(), name.as_str()) {
+        ("inspect predictions", "IMAGE") => "`IMAGE` or `--data SRC`".to_owned(),
+        _ => format!("`{name}`"),
+    });
+    (format!("missing {}", quoted.collect::<Vec<_>>().join(", ")), help)
 }
 
 fn conflict(error: &clap::Error, command: &Named<'_>) -> (String, Option<String>) {

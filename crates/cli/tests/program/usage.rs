@@ -131,6 +131,51 @@ fn names_from_other_programs_lead_to_ours() {
     }
 }
 
+#[test]
+fn arguments_in_the_wrong_place_lead_to_the_command_that_works() {
+    for (line, message, help) in [
+        ("reproduce relu", "missing `SRC`: the images\n", "`alexnet reproduce relu SRC`"),
+        ("reproduce --seeds 3 relu", "missing `SRC`: the images\n", "`alexnet reproduce --seeds 3 relu SRC`"),
+        ("reproduce images/", "missing `EXPERIMENT`\n", "usage:"),
+        ("import f.pth", "missing `OUT`: the model to write\n", "`alexnet import f.pth OUT`"),
+        ("ensemble runs/a", "missing `OUT`: the file to write\n", "`alexnet ensemble runs/a MODEL OUT`"),
+        (
+            "ensemble A B --views 1 out",
+            "unexpected argument `out`",
+            "`OUT` follows the others directly: `alexnet ensemble A B out --views 1`",
+        ),
+        ("import f.onnx --verify new out", "argument `out`", "`alexnet import f.onnx out --verify new`"),
+        (
+            "reproduce lrn --recipe small clothes --quiet",
+            "unexpected argument `clothes`",
+            "`alexnet reproduce lrn clothes --recipe small --quiet`",
+        ),
+        (
+            "inspect filters runs/pets --out f.svg",
+            "unexpected argument `runs/pets`",
+            "the model comes first: `alexnet inspect runs/pets filters --out f.svg`",
+        ),
+        (
+            "inspect neighbors runs/pets --data pets --out f.svg",
+            "missing `MODEL`",
+            "`alexnet inspect runs/pets neighbors --data pets --out f.svg`",
+        ),
+        ("inspect m predictions --out f.svg", "missing `IMAGE` or `--data SRC`\n", "usage:"),
+        ("eval runs/pets pets", "missing `--data SRC`", "`alexnet eval runs/pets --data pets`"),
+        ("eval runs/pets", "missing `--data SRC`", "`alexnet eval runs/pets --data SRC`"),
+        ("bench paper", "unexpected argument `paper`", "`alexnet bench --recipe paper`"),
+        ("train pets small", "unexpected argument `small`", "`alexnet train pets --recipe small`"),
+        ("recipe paper", "unknown recipe command `paper`", "`alexnet recipe show paper`"),
+        ("data .", "unknown data command `.`", "`alexnet data check .`"),
+        ("tain", "unknown command `tain`", "did you mean `train`?"),
+        ("lrfind", "unknown command `lrfind`", "did you mean `lr-find`?"),
+        ("data chekc", "unknown data command", "did you mean `check`?"),
+    ] {
+        let (_, err) = run(&line.split(' ').collect::<Vec<_>>(), 2);
+        assert!(err.contains(message) && err.contains(help), "{line}: {err}");
+    }
+}
+
 /// What changes a recipe is an edit of a run that exists.
 #[test]
 fn settings_of_a_resumed_run_lead_to_edit() {

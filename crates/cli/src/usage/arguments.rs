@@ -1,0 +1,117 @@
+//! Positional arguments that are missing or stand in the wrong place, and the command with them in the right one.
+
+use clap::{Arg, Command};
+
+use super::Named;
+use alexnet::error::shell_word;
+use alexnet::net::Recipe;
+
+/// Why an argument that is not an option was not expected.
+pub(super) fn unexpected(typed: &str, command: &Named<'_>, args: &[String]) -> Option<String> {
+    let is_recipe = command.has_option("recipe") && Recipe::builtin_names().any(|name| name == typed);
+    let place = || args.iter().position(|arg| arg == typed);
+    model_first(command, args).or_else(|| options_between(typed, command, args)).or_else(|| {
+        let recipe = place().filter(|_| is_recipe)?;
+        Some(format!("`{}`", line(&[&args[..recipe], &["--recipe".to_owned()], &args[recipe..]].concat())))
+    })
+}
+
+/// `alexnet ensemble A B --views 1 OUT`: after options, arguments that repeat have ended, and so has the list.
+fn options_between(typed: &str, command: &Named<'_>, args: &[String]) -> Option<String> {
+    let (_, last) = repeated_and_last(command.command)?;
+    let places = places(args, command.command);
+    let separated = |pair: &&[usize]| pair[0] + 1 < pair[1] && args[pair[1]] == typed;
+    let &[before, typed] = places.windows(2).find(separated)? else { return None };
+    let end = args[typed..].iter().position(|arg| is_option(arg)).map_or(args.len(), |more| typed + more);
+    let (options, values) = (&args[before + 1..typed], &args[typed..end]);
+    let reordered = [&args[..=before], values, options, &args[end..]].concat();
+    Some(format!("`{}` follows the others directly: `{}`", value_name(last), line(&reordered)))
+}
+
+/// `alexnet inspect filters MODEL`.
+pub(super) fn model_first(command: &Named<'_>, args: &[String]) -> Option<String> {
+    let name = command.path.strip_prefix("inspect ")?;
+    let places = places(args, command.command);
+    let &figure = places.get(1).filter(|&&place| args[place] == name)?;
+    let mut reordered = args.to_vec();
+    match places.get(2) {
+        Some(&model) => reordered.swap(figure, model),
+        None => reordered.insert(figure, "MODEL".to_owned()),
+    }
+    Some(format!("the model comes first: `{}`", line(&reordered)))
+}
+
+/// The last argument, if the only one that was given was taken for it, although it is one of those that repeat: its name and
+/// description, and the command with it.
+pub(super) fn missing_last(
+    names: &[String],
+    command: &Named<'_>,
+    args: &[String],
+) -> Option<(String, String)> {
+    let (repeated, last) = repeated_and_last(command.command)?;
+    let &given = places(args, command.command).last()?;
+    let values = repeated.get_possible_values();
+    // `alexnet reproduce SRC` has no experiment indeed.
+    let fits = values.is_empty() || values.iter().any(|value| value.matches(&args[given], false));
+    if !fits || names != [value_name(repeated)] {
+        return None;
+    }
+    let more = if command.path == "ensemble" { vec!["MODEL".to_owned()] } else { Vec::new() };
+    let name = value_name(last);
+    let completed = [&args[..=given], &more, std::slice::from_ref(&name), &args[given + 1..]].concat();
+    Some((format!("missing `{name}`{}", description(last)), format!("`{}`", line(&completed))))
+}
+
+/// The command with the images that `alexnet eval` lacks: the last argument, if there are several.
+pub(super) fn with_data(args: &[String], command: &Named<'_>) -> String {
+    let places = places(args, command.command);
+    let option = "--data".to_owned();
+    let completed = match places[..] {
+        [_, _, .., last] => [&args[..last], &[option], &args[last..]].concat(),
+        _ => [args, &[option, "SRC".to_owned()]].concat(),
+    };
+    format!("`{}`", line(&completed))
+}
+
+/// The last two positional arguments of a command, of which the first can be given several times.
+fn repeated_and_last(command: &Command) -> Option<(&Arg, &Arg)> {
+    let positionals: Vec<&Arg> = command.get_positionals().collect();
+    let repeats = |arg: &Arg| arg.get_num_args().is_some_and(|number| number.max_values() > 1);
+    match positionals[..] {
+        [.., repeated, last] if repeats(repeated) && !repeats(last) => Some((repeated, last)),
+        _ => None,
+    }
+}
+
+/// The places in `args` of what is neither an option nor its value: names of commands and positional arguments.
+fn places(args: &[String], command: &Command) -> Vec<usize> {
+    let takes_value = |option: &str| {
+        let name = option.strip_prefix("--");
+        let mut known = command.get_arguments().filter(|arg| arg.get_long().is_some());
+        known.any(|arg| arg.get_long() == name && arg.get_action().takes_values())
+    };
+    let is_value = |place: usize| place > 0 && takes_value(&args[place - 1]);
+    (0..args.len()).filter(|&place| !is_option(&args[place]) && !is_value(place)).collect()
+}
+
+fn is_option(arg: &str) -> bool {
+    arg.starts_with('-') && arg != "-"
+}
+
+fn value_name(arg: &Arg) -> String {
+    arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default()
+}
+
+/// `: the images`, the first part of an argument's help.
+fn description(arg: &Arg) -> String {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let first = help.split([',', ';', ':', '[', '(']).next().unwrap_or_default().trim();
+    let mut letters = first.chars();
+    letters.next().map_or(String::new(), |letter| format!(": {}{}", letter.to_lowercase(), letters.as_str()))
+}
+
+/// A command line, quoted for a shell.
+fn line(args: &[String]) -> String {
+    let words: Vec<String> = args.iter().map(shell_word).collect();
+    format!("alexnet {}", words.join(" "))
+}
