@@ -42,6 +42,19 @@ fn joined(mut names: impl Iterator<Item: AsRef<str>>, most: usize) -> String {
     }
 }
 
+/// Returns things in a sentence: `8`, `8 and 11`, `8, 11 and 14`.
+pub fn enumerated(things: &[String]) -> String {
+    match things {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => things.concat(),
+    }
+}
+
+/// Returns a loss: `0.6931`, and `2.41e17` for that of a training that diverges.
+pub fn loss(value: f64, decimals: usize) -> String {
+    if value.abs() >= 1e4 { format!("{value:.2e}") } else { format!("{value:.decimals$}") }
+}
+
 /// Returns the shortest decimal that names a number in single precision, which is what people wrote: 0.01, not
 /// 0.009999999776. Calculations with it in double precision end at such numbers again.
 pub(crate) fn decimal(value: f32) -> f64 {
@@ -98,8 +111,13 @@ mod tests {
         assert_eq!([1, 2, 1200].map(|n| counted(n, "image")), ["1 image", "2 images", "1,200 images"]);
         let nouns = [counted(1, "class"), counted(3, "class"), counted(2, "entry"), counted(0, "day")];
         assert_eq!(nouns, ["1 class", "3 classes", "2 entries", "0 days"]);
+        let listed = |count: usize| enumerated(&["8", "11", "14"].map(String::from)[..count]);
+        assert_eq!([0, 1, 2, 3].map(listed), ["", "8", "8 and 11", "8, 11 and 14"]);
         assert_eq!(hex(&[0, 0xa5, 0xff]), "00a5ff");
         assert_eq!([significant(0.517), significant(31.42), significant(8_120.4)], ["0.52", "31.4", "8,120"]);
+        let losses =
+            [(0.69315, 4), (9_999.0, 3), (240_814_607_218_769_920.0, 4), (f64::INFINITY, 3), (f64::NAN, 4)];
+        assert_eq!(losses.map(|(l, d)| loss(l, d)), ["0.6932", "9999.000", "2.41e17", "inf", "NaN"]);
         let durations = [41.0, 125.0, 725.0, 9_665.0, 792_000.0].map(duration);
         assert_eq!(durations, ["41 s", "2 min 05 s", "12 min", "2 h 41 min", "9 d 4 h"]);
         let long = [4e7, 1e8, 4.5e14, f64::INFINITY, f64::NAN].map(duration);

@@ -5,9 +5,9 @@ use std::path::Path;
 use super::args::model::BenchArgs;
 use super::exit::CommandResult;
 use super::output::{Output, printable};
+use super::recipe;
 use alexnet::format::counted;
 use alexnet::model::WeightPrecision;
-use alexnet::net::Recipe;
 use alexnet::train::bench::{LayerSpeed, Speed, bench};
 use alexnet::train::model_bench::{ModelSpeed, bench_model};
 
@@ -60,7 +60,7 @@ struct Peaks {
 
 /// Measures a recipe.
 fn run_recipe(args: &BenchArgs, out: &mut Output) -> CommandResult {
-    let mut recipe = Recipe::load(&args.recipe)?;
+    let mut recipe = recipe::load(&args.recipe)?;
     recipe.precision = args.precision.precision.unwrap_or(recipe.precision);
     let batch = args.batch.map_or(recipe.optimizer.batch, |batch| batch as usize);
     let speed = bench(&recipe, batch, args.machine.threads(), args.precision.half)?;

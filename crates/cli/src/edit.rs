@@ -10,9 +10,12 @@ use super::exit::CommandResult;
 use super::output::Output;
 use super::recipe::run_recipe;
 use alexnet::error::shell;
-use alexnet::net::Change;
-use alexnet::train::journal::{self, Entry, Journal};
+use alexnet::files;
+use alexnet::model::layout;
+use alexnet::net::{Change, Recipe};
+use alexnet::train::journal::{self, EditRequest, Entry, Journal};
 use alexnet::train::lock::is_in_use;
+use alexnet::train::metrics;
 use alexnet::train::origin::Origin;
 use alexnet::{Error, Result};
 
@@ -46,7 +49,8 @@ pub(crate) fn run(args: &EditArgs, out: &mut Output) -> CommandResult {
             .find(|entry| entry.request.as_ref() == Some(&request.name))
             .map(|entry| entry.edit.step)
     };
-    let text = || requested.iter().map(|request| line(request, step(request), &args.run)).collect();
+    let complete = completed_epochs(&args.run, &recipe)?;
+    let text = || requested.iter().map(|request| line(request, step(request), complete, &args.run)).collect();
     let json = || {
         let changes = requested
             .iter()
@@ -58,15 +62,36 @@ pub(crate) fn run(args: &EditArgs, out: &mut Output) -> CommandResult {
 }
 
 /// When an edit took effect, or will.
-fn line(request: &Requested, step: Option<usize>, run: &Path) -> String {
-    let when = match step {
-        Some(step) => format!("applied after step {step}"),
-        None if is_in_use(run) => "queued: takes effect before the next step".to_owned(),
-        None => {
+fn line(request: &Requested, step: Option<usize>, complete: Option<usize>, run: &Path) -> String {
+    let when = match (step, complete) {
+        (Some(step), _) => format!("applied after step {step}"),
+        (None, Some(epochs)) => format!(
+            "queued: the run is complete; takes effect only if it is extended: `alexnet edit {} stop-after={}`",
+            shell(run),
+            2 * epochs
+        ),
+        (None, None) if is_in_use(run) => "queued: takes effect before the next step".to_owned(),
+        (None, None) => {
             format!("queued: takes effect when you resume with `alexnet train --resume {}`", shell(run))
         }
     };
     format!("{}  {when}\n", request.change)
+}
+
+/// The epochs of a run that has trained all of them, with the edits that are waiting; `None` if some are left.
+fn completed_epochs(run: &Path, recipe: &Recipe) -> Result<Option<usize>> {
+    let mut epochs = recipe.schedule.epochs;
+    let waiting = journal::pending_requests(run);
+    let waiting = waiting.iter().filter_map(|path| files::json::read::<EditRequest>(path, "an edit").ok());
+    let edits = Journal::edits(recipe, &Journal::read(run)?).into_iter().map(|edit| edit.change);
+    for change in edits.chain(waiting.map(|request| request.change)) {
+        if let Change::StopAfter(last) = change {
+            epochs = last;
+        }
+    }
+    let lines = metrics::read(&run.join(layout::METRICS)).unwrap_or_default();
+    let last = lines.into_iter().rfind(|line| line.validation.is_some());
+    Ok(last.map(|line| line.epoch).filter(|&done| done >= epochs))
 }
 
 /// Rejects a change that overrides an earlier one of the same command.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::args::training::LrFindArgs;
 use super::exit::CommandResult;
 use super::output::Output;
+use super::recipe;
 use super::settings;
 use super::ui::TrainingView;
 use alexnet::data::Dataset;
@@ -20,7 +21,7 @@ const ROWS: usize = 24;
 const BAR: f64 = 40.0;
 
 pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
-    let mut recipe = Recipe::load(&args.recipe)?;
+    let mut recipe = recipe::load(&args.recipe)?;
     settings::apply(&mut recipe, &args.set, &[], RecipeUse::LrFind, out)?;
     if !recipe.edits.is_empty() {
         out.note(&format!("lr-find ignores the {} [[edit]] tables of the recipe", recipe.edits.len()));

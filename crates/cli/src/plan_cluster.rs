@@ -10,6 +10,7 @@ use super::args::job::ParallelScheme;
 use super::cluster::Cluster;
 use super::exit::CommandResult;
 use super::output::Output;
+use super::recipe;
 use alexnet::format::{counted, grouped};
 use alexnet::net::{Network, Recipe};
 use alexnet::parallel::cost::layer_times::{self, LayerTimes, Measurement};
@@ -39,7 +40,7 @@ pub(crate) fn run(args: &PlanClusterArgs, cluster: &Cluster, out: &mut Output) -
     if args.measure_link {
         return measure_link(cluster, out);
     }
-    let recipe = Recipe::load(&args.recipe)?;
+    let recipe = recipe::load(&args.recipe)?;
     let network = Network::new(&recipe, recipe.classes)?;
     let load = match (args.global_batch, args.images_per_node) {
         (Some(images), _) => Load::GlobalBatch(images as usize),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::output::{percent, printable};
 use alexnet::error::shell;
 use alexnet::eval::model_path;
-use alexnet::format::grouped;
+use alexnet::format::{counted, grouped};
 use alexnet::train::Report;
 use alexnet::train::snapshot::Snapshot;
 
@@ -19,7 +19,7 @@ pub(crate) fn text(report: &Report) -> String {
     let run = printable(&report.run.display().to_string());
     if !report.run.exists() {
         // `--forecast` deletes it.
-        let too_short = || format!("no estimate: training ends after {} steps\n", report.steps);
+        let too_short = || format!("no estimate: training ends after {}\n", counted(report.steps, "step"));
         return report.forecast.as_ref().map_or_else(too_short, |forecast| format!("{forecast}\n"));
     }
     let mut out = format!("run     {run}\n");
@@ -29,7 +29,7 @@ pub(crate) fn text(report: &Report) -> String {
     }
     if let Some(Snapshot { evaluation: Some(found), epoch, .. }) = &report.best {
         let _ =
-            writeln!(out, "best    epoch {epoch}, selected on {} validation images", grouped(found.images));
+            writeln!(out, "best    epoch {epoch}, selected on {}", counted(found.images, "validation image"));
     }
     if model_path(&report.run).is_ok() {
         let _ = writeln!(out, "use it  alexnet classify {} IMAGE", shell(&report.run));

@@ -5,7 +5,7 @@ use super::args::values::StepLimit;
 use super::output::Output;
 use alexnet::data::{Dataset, Split};
 use alexnet::engine;
-use alexnet::format::grouped;
+use alexnet::format::{counted, enumerated};
 use alexnet::net::{Change, Recipe, RecipeUse};
 use alexnet::train::Requests;
 use alexnet::{Error, Result};
@@ -35,12 +35,12 @@ pub(crate) fn apply(
         }
     }
     let settings = set.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let shorthands = shorthands.iter().map(|shorthand| (shorthand.key, shorthand.value.as_str()));
-    let settings: Vec<_> = settings.chain(shorthands).collect();
+    let long = shorthands.iter().map(|shorthand| (shorthand.key, shorthand.value.as_str()));
+    let settings: Vec<_> = settings.chain(long).collect();
     if settings.is_empty() {
         return Ok(());
     }
-    let unchanged = recipe.set_all(settings.iter().copied())?;
+    let unchanged = recipe.set_all(settings.iter().copied()).map_err(|error| as_typed(error, shorthands))?;
     recipe.check_effect(settings.iter().map(|(key, _)| *key), purpose)?;
     for setting in unchanged.iter().filter(|setting| set.iter().any(|(k, v)| **setting == format!("{k}={v}")))
     {
@@ -52,16 +52,25 @@ pub(crate) fn apply(
     Ok(())
 }
 
+/// Names the options that stand for settings in an error as they were typed.
+fn as_typed(error: Error, shorthands: &[Shorthand]) -> Error {
+    let message = shorthands.iter().fold(error.message, |message, Shorthand { option, key, value }| {
+        message.replace(&format!("--set {key}={value}"), &format!("{option} {value}"))
+    });
+    Error { message, ..error }
+}
+
 /// Notes the epochs of the schedule that training does not reach.
 fn note_late_divisions(recipe: &Recipe, out: &Output) {
     let schedule = &recipe.schedule;
     let late = schedule.lr.at_epochs().iter().filter(|&&epoch| epoch >= schedule.epochs);
     let late: Vec<String> = late.map(usize::to_string).collect();
     if !late.is_empty() {
+        let epochs = if late.len() == 1 { "epoch" } else { "epochs" };
         out.note(&format!(
-            "training ends after {} epochs: the learning rate is not divided after epoch {}",
-            schedule.epochs,
-            late.join(", ")
+            "training ends after {}: the learning rate is not divided after {epochs} {}",
+            counted(schedule.epochs, "epoch"),
+            enumerated(&late)
         ));
     }
 }
@@ -96,26 +105,41 @@ pub(crate) fn check_training(
         return Err(Error::usage("--steps none has no effect: it removes the step limit of a resumed run")
             .help("leave the option out: without `--steps` all epochs are trained"));
     }
-    let steps =
-        recipe.schedule.epochs * dataset.train().map_or(0, Split::len).div_ceil(recipe.optimizer.batch);
+    let images = dataset.train().map_or(0, Split::len);
+    if !is_resumed {
+        note_large_batch(batch, images, out);
+    }
+    let steps = recipe.schedule.epochs * images.div_ceil(batch);
     match args.steps {
         Some(StepLimit::Steps(limit)) if limit > steps => out.note(&format!(
-            "--steps {limit} has no effect: training ends after {} epochs, about {} steps",
-            recipe.schedule.epochs,
-            grouped(steps)
+            "--steps {limit} has no effect: training ends after {}, about {}",
+            counted(recipe.schedule.epochs, "epoch"),
+            counted(steps, "step")
         )),
         Some(StepLimit::Steps(_) | StepLimit::None) | None => {}
     }
     if let Some(every) = args.checkpoint_steps.filter(|&every| every as usize > steps) {
         out.note(&format!(
-            "--checkpoint-steps {every} has no effect: training has about {} steps",
-            grouped(steps)
+            "--checkpoint-steps {every} has no effect: training has about {}",
+            counted(steps, "step")
         ));
     }
     if recipe.schedule.lr.plateau().is_some() && dataset.val().is_none_or(Split::is_empty) {
         out.note("there are no validation images: `schedule.plateau` uses the training loss");
     }
     Ok(())
+}
+
+/// Notes a batch that all training images do not fill: the updates are then fewer than the recipe means.
+fn note_large_batch(batch: usize, images: usize, out: &Output) {
+    if batch <= images || images == 0 {
+        return;
+    }
+    let smaller = (images / 4).max(1).next_multiple_of(GRANULE).min(images);
+    out.note(&format!(
+        "a batch of {batch} is more than the {}: one step per epoch; smaller: --set optimizer.batch={smaller}",
+        counted(images, "training image")
+    ));
 }
 
 /// Rejects layers frozen twice, and a training whose layers are all frozen.

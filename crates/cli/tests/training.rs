@@ -27,7 +27,7 @@ fn edits_are_replayed_to_the_same_bits() {
     };
     let (out, _) = edit(&["lr=0.001", "color-noise=off", "--reason", "to see"], 0);
     assert!(
-        out.contains("rate=0.001  applied after step ") && out.contains("color_noise=off  applied"),
+        out.contains("lr=0.001  applied after step ") && out.contains("color-noise=off  applied"),
         "{out}"
     );
     let (out, _) = edit(&["freeze=conv1"], 0);
@@ -40,7 +40,7 @@ fn edits_are_replayed_to_the_same_bits() {
     assert!(out.contains("takes effect when you resume with `alexnet train --resume"), "{out}");
     let child = place.command(&[], &place.resume("run", &[])).spawn().unwrap();
     let (_, err) = finished(child.wait_with_output().unwrap(), 0);
-    assert!(err.contains("stop_after=300") && err.contains("epoch 300: "), "{err}");
+    assert!(err.contains("stop-after=300") && err.contains("epoch 300: "), "{err}");
     let journal = std::fs::read_to_string(run.join("journal.jsonl")).unwrap();
     assert!(journal.lines().count() == 4 && journal.contains("\"reason\":\"to see\""), "{journal}");
     let (again, _) = place.run_words(&["recipe", "from-journal", run.to_str().unwrap()], 0);
@@ -184,8 +184,15 @@ fn a_forecast_leaves_nothing() {
     let args = |more: &[&str]| -> Vec<String> {
         place.train("run", more).into_iter().filter(|word| word != "--exist-ok").collect()
     };
-    let (out, _) = place.run(&args(&["--forecast"]), 0);
-    assert!(out.contains("forecast from 20 steps") && out.contains("; 4 epochs: at most "), "{out}");
+    let (out, err) = place.run(&args(&["--forecast"]), 0);
+    assert!(out.contains("forecast from 20 steps"), "{out}");
+    assert!(out.contains("; the remaining 4 epochs: at most "), "{out}");
+    // What would be said of a folder that is then deleted.
+    let (short, errs) = place.run(&args(&["--forecast", "--steps", "1"]), 0);
+    assert_eq!(short, "no estimate: training ends after 1 step\n");
+    for text in ["forecast from", "best.safetensors", "--resume", " model on "] {
+        assert!(!err.contains(text) && !errs.contains(text), "{err}{errs}");
+    }
     assert!(!place.root().join("run").exists());
     let (out, _) = place.run(&args(&["--forecast", "--json"]), 0);
     let value: Value = serde_json::from_str(&out).unwrap();

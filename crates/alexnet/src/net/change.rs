@@ -4,6 +4,7 @@ use super::check::check_has_weights;
 use super::edit::{Change, ChangeKey};
 use super::reader::guess;
 use super::recipe::Recipe;
+use crate::error::shell_word;
 use crate::{Error, Result};
 
 impl Change {
@@ -14,13 +15,10 @@ impl Change {
     /// weights.
     pub fn parse(text: &str, recipe: &Recipe) -> Result<Self> {
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
-        let (name, value) = (name.trim().replace('-', "_"), value.trim());
-        let name = if name == "lr" { ChangeKey::Rate.name() } else { &name };
-        let Some(key) = ChangeKey::ALL.into_iter().find(|key| key.name() == name) else {
-            let guess = guess(name, ChangeKey::ALL.map(ChangeKey::name));
-            let examples = ChangeKey::ALL.map(ChangeKey::example).join(", ");
-            return Err(Error::usage(format!("`{text}`: unknown setting `{name}`"))
-                .help(format!("{guess}Settings that can change during training: {examples}")));
+        let (name, value) = (name.trim(), value.trim());
+        let known = |key: &ChangeKey| key.typed() == name || key.name() == name.replace('-', "_");
+        let Some(key) = ChangeKey::ALL.into_iter().find(known) else {
+            return Err(unknown(text, name, value));
         };
         let invalid = |expected: &str| {
             Error::usage(format!("`{text}`: the value is `{value}`, expected {expected}"))
@@ -38,7 +36,11 @@ impl Change {
                 Self::StopAfter(value.parse().map_err(|_| invalid("a number of epochs"))?)
             }
         };
-        change.check(recipe)?;
+        // The check names the settings of a recipe, which were not typed.
+        change.check(recipe).map_err(|error| match error.message.rsplit_once("expected ") {
+            Some((_, expected)) => invalid(expected),
+            None => error,
+        })?;
         Ok(change)
     }
 
@@ -59,4 +61,15 @@ impl Change {
             Self::Freeze(layer) | Self::Unfreeze(layer) => check_has_weights(&recipe.layers, layer),
         }
     }
+}
+
+/// The error for a setting that cannot change during training.
+fn unknown(text: &str, name: &str, value: &str) -> Error {
+    let error = Error::usage(format!("`{text}`: unknown setting `{name}`"));
+    if matches!(name, "epochs" | "schedule.epochs") {
+        return error.help(format!("`alexnet edit RUN stop-after={}`", shell_word(value)));
+    }
+    let guess = guess(name, ChangeKey::ALL.map(ChangeKey::typed));
+    let examples = ChangeKey::ALL.map(ChangeKey::example).join(", ");
+    error.help(format!("{guess}Settings that can change during training: {examples}"))
 }

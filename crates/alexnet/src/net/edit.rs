@@ -56,6 +56,17 @@ impl ChangeKey {
         }
     }
 
+    /// Returns the key as users type it.
+    pub(super) fn typed(self) -> &'static str {
+        match self {
+            Self::Rate => "lr",
+            Self::Freeze => "freeze",
+            Self::Unfreeze => "unfreeze",
+            Self::ColorNoise => "color-noise",
+            Self::StopAfter => "stop-after",
+        }
+    }
+
     /// Returns a setting to show in help texts.
     pub(super) fn example(self) -> String {
         let value = match self {
@@ -64,7 +75,7 @@ impl ChangeKey {
             Self::ColorNoise => "off",
             Self::StopAfter => "91",
         };
-        format!("{}={value}", self.name())
+        format!("{}={value}", self.typed())
     }
 }
 
@@ -99,6 +110,6 @@ impl fmt::Display for Change {
             Self::ColorNoise(std) => (ChangeKey::ColorNoise, std.to_string()),
             Self::StopAfter(epochs) => (ChangeKey::StopAfter, epochs.to_string()),
         };
-        write!(f, "{}={value}", key.name())
+        write!(f, "{}={value}", key.typed())
     }
 }

@@ -4,6 +4,7 @@ use super::edit::Change;
 use super::reader::canonical_key;
 use super::recipe::Recipe;
 use super::schedule::LrSchedule;
+use crate::format::counted;
 use crate::{Error, Result};
 
 /// What a recipe is used for.
@@ -59,7 +60,7 @@ impl Recipe {
             "schedule.at_epochs"
                 if schedule.lr.at_epochs().first().is_some_and(|&first| first >= schedule.epochs) =>
             {
-                Some(format!("training ends after {} epochs, before the learning rate is divided", schedule.epochs))
+                Some(format!("training ends after {}, before the learning rate is divided", counted(schedule.epochs, "epoch")))
             }
             "augment.random_crop" if self.augment.random_crop && input.crop == input.square => {
                 Some(format!("the crop covers the whole square of {0} x {0} pixels", input.crop))

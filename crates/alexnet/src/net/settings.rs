@@ -5,6 +5,7 @@ use toml::{Table, Value};
 use super::parse::{self, key};
 use super::reader::{Source, canonical_key, guess, unknown_key};
 use super::recipe::Recipe;
+use crate::error::shell_word;
 use crate::{Error, Result};
 
 /// The value that removes a key, or a whole layer.
@@ -45,7 +46,9 @@ impl Recipe {
         let mut origin: Vec<&str> = made.iter().map(|(_, setting)| setting.as_str()).collect();
         origin.dedup();
         let text = document.to_string();
-        let changed = parse::recipe(&Source { origin: &origin.join(" "), text: &text, lines: false })?;
+        let joined = origin.join(" ");
+        let changed = parse::recipe(&Source { origin: &joined, text: &text, lines: false })
+            .map_err(|error| as_settings(error, &joined, &made, &before))?;
         let after = changed.to_table();
         let same = |key: &str| find(&before, key) == find(&after, key);
         let mut unchanged: Vec<String> = Vec::new();
@@ -58,6 +61,27 @@ impl Recipe {
         *self = changed;
         Ok(unchanged)
     }
+}
+
+/// Makes an error of the parser name the setting that it is about instead of all of them, `joined`, and show another value of it
+/// as users set it: that of the recipe `before`, if it is a number.
+fn as_settings(error: Error, joined: &str, made: &[(String, String)], before: &Table) -> Error {
+    let about = made.iter().find(|(key, _)| error.message.contains(&format!("`{key}` is ")));
+    let Some((key, setting)) = about else { return error };
+    let message = match error.message.strip_prefix(joined) {
+        Some(rest) => format!("{setting}{rest}"),
+        None => error.message.clone(),
+    };
+    let example = |help: &str| {
+        let (_, value) = help.strip_prefix("write `")?.strip_suffix('`')?.split_once(" = ")?;
+        let value = match find(before, key) {
+            Some(number @ (Value::Integer(_) | Value::Float(_))) => number.to_string(),
+            _ => value.trim_matches('"').to_owned(),
+        };
+        Some(format!("for example `--set {}`", shell_word(format!("{key}={value}"))))
+    };
+    let help = error.help.as_deref().map(|help| example(help).unwrap_or_else(|| help.to_owned()));
+    Error { message, help, ..error }
 }
 
 /// Expands `layer.norm1,norm2.size` to `layer.norm1.size` and `layer.norm2.size`.
@@ -109,11 +133,21 @@ fn place(document: &mut Table, key: &str, value: &str) -> Result<()> {
             let prefix = format!("layer.{name}.");
             remove(layer, &prefix, path, last, &|path| key::layer_keys(&kind, path))
         }
+        ([name], _) if let Some(inner) = in_table(name) => {
+            Err(Error::usage(format!("unknown key `{name}`")).help(format!("did you mean `{inner}`?")))
+        }
         ([path @ .., last], NONE) => remove(document, "", path, last, &key::keys),
         (["layer", name, path @ .., last], _) => insert(layer_table(document, name)?, path, last, value),
         ([path @ .., last], _) => insert(document, path, last, value),
         ([], _) => unreachable!("splitting returns at least one part"),
     }
+}
+
+/// Returns `optimizer.batch` for `batch`: the key of a table that was named without the table.
+fn in_table(name: &str) -> Option<String> {
+    let tables = key::keys(&[])?;
+    let table = tables.iter().find(|&&table| key::keys(&[table]).is_some_and(|keys| keys.contains(&name)));
+    table.filter(|_| !tables.contains(&name)).map(|table| format!("{table}.{name}"))
 }
 
 /// Inserts a value into the table at `path`, which is created if missing.

@@ -70,7 +70,7 @@ fn edits_round_trip() {
              [[edit]]\nstep = 120\ncolor_noise = 0\n[[edit]]\nstep = 130\nstop_after = 91\n";
     let recipe = Recipe::parse(&text, "mine.toml").unwrap();
     let shown: Vec<String> = recipe.edits.iter().map(|e| format!("{} {}", e.step, e.change)).collect();
-    assert_eq!(shown, ["0 freeze=conv1", "120 rate=0.001", "120 color_noise=off", "130 stop_after=91"]);
+    assert_eq!(shown, ["0 freeze=conv1", "120 lr=0.001", "120 color-noise=off", "130 stop-after=91"]);
     assert_eq!(Recipe::parse(&recipe.to_toml(), "back").unwrap(), recipe);
     for edit in &recipe.edits {
         assert_eq!(Change::parse(&edit.change.to_string(), &recipe).unwrap(), edit.change);
@@ -86,7 +86,11 @@ fn edits_round_trip() {
         ("freeze=relu1", "layers with weights: conv1, conv2, conv3, fc4, fc5, fc6"),
         ("color-noise=loud", "a standard deviation or `off`"),
         ("stop-after=0", "from 1 to 100000"),
-        ("batch=3", "Settings that can change during training: rate=0.001, freeze=conv1"),
+        ("batch=3", "Settings that can change during training: lr=0.001, freeze=conv1"),
+        ("lr=0", "`lr=0`: the value is `0`, expected a number above 0"),
+        ("lr=0", "for example lr=0.001"),
+        ("colour-noise=0", "unknown setting `colour-noise`"),
+        ("epochs=20", "`alexnet edit RUN stop-after=20`"),
     ] {
         let error = Change::parse(typed, &recipe).unwrap_err().to_string();
         assert!(error.contains(expected), "{typed}: {error}");
@@ -284,11 +288,23 @@ fn settings_change_values_or_are_refused() {
             "`optimizer.momentum` is 1.5, expected a number at least 0 and below 1",
             "0.9",
         ),
-        ("optimizer.rate", "fast", "`optimizer.rate` is \"fast\", expected a number above 0", "0.01"),
-        ("optimizer.rate", "1\nbatch = 3", "`optimizer.rate` is", "0.01"),
+        (
+            "optimizer.rate",
+            "fast",
+            "`optimizer.rate` is \"fast\", expected a number above 0",
+            "--set optimizer.rate=0.001",
+        ),
+        ("optimizer.rate", "1\nbatch = 3", "`optimizer.rate` is", "0.001"),
+        (
+            "optimizer.batch",
+            "nine",
+            "`optimizer.batch` is \"nine\"",
+            "for example `--set optimizer.batch=128`",
+        ),
+        ("batch", "9", "--set batch=9: unknown key `batch`", "did you mean `optimizer.batch`?"),
         ("optimizer.rate.x", "1", "`rate` is a value", "set the value"),
         ("schedule.plateau.patience", "1", "`schedule.plateau.times` is missing", "times = 3"),
-        ("optimizer.rate", "none", "`optimizer.rate` is missing", "rate = 0.01"),
+        ("optimizer.rate", "none", "`optimizer.rate` is missing", "--set optimizer.rate=0.001"),
         ("layer", "1", "`layer` is 1, expected an array of tables", "[[layer]]"),
         ("layer.conv1", "1", "`layer.conv1` is a layer, not a value", "--set layer.conv1=none"),
         ("layer.conv9", "none", "--set layer.conv9=none: no layer is named `conv9`", "did you mean `conv"),
@@ -396,6 +412,9 @@ fn unchanged_settings_are_returned() {
         assert!(error.message.contains(message), "{error}");
         assert_eq!((error.kind, &recipe), (Kind::Usage, &before));
     }
+    // Of several settings, the message names the one that is wrong.
+    let error = recipe.set_all([("input.mean", "color"), ("schedule.epochs", "1")]).unwrap_err();
+    assert!(error.message.starts_with("--set input.mean=color: `input.mean` is \"color\""), "{error}");
 }
 
 #[test]

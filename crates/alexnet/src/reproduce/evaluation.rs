@@ -106,7 +106,9 @@ impl Evaluator<'_> {
             before = done;
             match wants_stop {
                 true => Err(Error::new(Kind::Runtime, "stopped by an observer")),
-                false => interrupt.check().map_err(|error| error.help("the same command continues")),
+                false => {
+                    interrupt.check().map_err(|error| error.help("run the same command again to continue"))
+                }
             }
         };
         let mut classifiers: Vec<_> = predictor.classifiers().collect();

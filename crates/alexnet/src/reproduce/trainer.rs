@@ -10,6 +10,7 @@ use super::settings::ReproductionSettings;
 use crate::data::{Dataset, Split, Statistics};
 use crate::error::Kind;
 use crate::files::json;
+use crate::format::counted;
 use crate::model::layout;
 use crate::net::Recipe;
 use crate::train::metrics::{self, Line};
@@ -173,18 +174,19 @@ fn end_of(report: &Report, goal_is_reached: bool) -> Result<RunEnd> {
         StopReason::Schedule(_) | StopReason::StepLimit => Ok(RunEnd::Complete),
         StopReason::Signal(signal) => Err(continued(Error::new(
             Kind::Interrupted(signal),
-            format!("stopped after {} steps", report.steps),
+            format!("stopped after {}", counted(report.steps, "step")),
         ))),
-        StopReason::Observer | StopReason::Forecast => {
-            Err(continued(Error::new(Kind::Runtime, format!("stopped after {} steps", report.steps))))
-        }
+        StopReason::Observer | StopReason::Forecast => Err(continued(Error::new(
+            Kind::Runtime,
+            format!("stopped after {}", counted(report.steps, "step")),
+        ))),
     }
 }
 
 /// An error with the way to continue, if that is all that is needed.
 fn continued(error: Error) -> Error {
     match error.kind {
-        Kind::Interrupted(_) => error.help("the same command continues"),
+        Kind::Interrupted(_) => error.help("run the same command again to continue"),
         Kind::Diverged => {
             error.help("use a lower learning rate for all arms, as in `--set optimizer.rate=0.001`")
         }

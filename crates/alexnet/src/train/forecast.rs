@@ -158,7 +158,7 @@ impl fmt::Display for Forecast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rest = match self.epochs {
             1 => String::new(),
-            epochs => format!("; {epochs} epochs: at most {}", duration(self.total_seconds)),
+            epochs => format!("; the remaining {epochs} epochs: at most {}", duration(self.total_seconds)),
         };
         let (throughput, epoch) = (significant(self.images_per_second), duration(self.epoch_seconds));
         writeln!(f, "forecast from {STEPS} steps: {throughput} images/s; {epoch} per epoch{rest}")?;

@@ -252,7 +252,7 @@ mod tests {
         ];
         let edits = Journal::edits(&recipe, &entries);
         let shown: Vec<String> = edits.iter().map(|e| format!("{} {}", e.step, e.change)).collect();
-        assert_eq!(shown, ["20 rate=0.02", "25 rate=0.002", "30 freeze=conv1", "50 rate=0.001"]);
+        assert_eq!(shown, ["20 lr=0.02", "25 lr=0.002", "30 freeze=conv1", "50 lr=0.001"]);
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::Error;
 use crate::error::{Kind, shell};
-use crate::model::layout::LOCK;
+use crate::model::layout::{LOCK, ORIGIN};
+use crate::{Error, Result};
 
 /// How often a lock that is held is tried, and the time between.
 const ATTEMPTS: usize = 10;
@@ -26,7 +26,7 @@ pub(crate) fn lock(folder: &Path, help: impl FnOnce(&str) -> String) -> crate::R
         .read(true)
         .write(true)
         .open(&path)
-        .map_err(|error| cannot_create(folder, &error))?;
+        .map_err(|error| cannot_write(folder, &error))?;
     match try_lock(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -64,6 +64,15 @@ fn try_lock(file: &File) -> Result<(), TryLockError> {
 pub fn is_in_use(folder: &Path) -> bool {
     let file = File::open(folder.join(LOCK));
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// The error for a folder whose lock cannot be opened: that of a run may be read-only.
+fn cannot_write(folder: &Path, error: &std::io::Error) -> Error {
+    match folder.join(ORIGIN).is_file() {
+        true => Error::io(folder, "write to the run folder", error)
+            .help(format!("check its permissions: `ls -la {}`", shell(folder))),
+        false => cannot_create(folder, error),
+    }
 }
 
 pub(super) fn cannot_create(folder: &Path, error: &std::io::Error) -> Error {

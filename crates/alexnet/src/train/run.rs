@@ -175,13 +175,15 @@ fn lock(folder: &Path) -> Result<File> {
 }
 
 fn not_empty(folder: &Path) -> Error {
-    let error = Error::usage(format!("{} already holds a run or other files", folder.display()));
-    let other = "choose another folder with --run, or pass --exist-ok to move the earlier run's files into `earlier-1`";
+    let shown = folder.display();
+    let other = "choose another folder with --run";
     match folder.join(layout::ORIGIN).is_file() {
-        true => {
-            error.help(format!("to resume the run: `alexnet train --resume {}`; or {other}", shell(folder)))
-        }
-        false => error.help(other),
+        true => Error::usage(format!("{shown} already holds a run")).help(format!(
+            "to resume the run: `alexnet train --resume {}`; or {other}, or pass --exist-ok to move the earlier run's files into \
+             `earlier-1`",
+            shell(folder)
+        )),
+        false => Error::usage(format!("{shown} already holds other files")).help(other),
     }
 }
 
@@ -242,7 +244,8 @@ mod tests {
         let model = folder.path().join("best.safetensors");
         std::fs::write(&model, "a model").unwrap();
         let error = create(folder.path(), false).unwrap_err();
-        assert!(error.message.contains("already holds a run"), "{error}");
+        assert!(error.message.contains("already holds other files"), "{error}");
+        assert!(!error.to_string().contains("--exist-ok"), "there is no run to move: {error}");
         assert_eq!(std::fs::read_to_string(&model).unwrap(), "a model");
         for n in 1..3 {
             create(folder.path(), true).unwrap();
@@ -252,6 +255,7 @@ mod tests {
             assert!(earlier.join(moved).exists(), "{}", earlier.display());
         }
         let error = create(folder.path(), false).unwrap_err().to_string();
+        assert!(error.contains("already holds a run\n") && error.contains("--exist-ok"), "{error}");
         assert!(error.contains("alexnet train --resume"), "{error}");
         assert_eq!(Origin::read(folder.path()).unwrap(), origin());
     }
@@ -281,6 +285,19 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let error = create(&file.join("run"), false).unwrap_err();
         assert!(error.help.is_some_and(|help| help.contains("--run")), "{}", error.message);
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_written_is_not_resumed() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(create(folder.path(), false).unwrap());
+        // Whoever runs this may ignore permissions, but nobody can write to a folder.
+        std::fs::remove_file(folder.path().join(layout::LOCK)).unwrap();
+        std::fs::create_dir(folder.path().join(layout::LOCK)).unwrap();
+        let error = Run::resume(folder.path()).unwrap_err();
+        assert!(error.message.contains("cannot write to the run folder"), "{error}");
+        let help = error.help.unwrap();
+        assert!(help.contains("check its permissions") && !help.contains("--run"), "{help}");
     }
 
     #[test]

@@ -13,10 +13,10 @@ use alexnet::reproduce::Experiment;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  alexnet reproduce relu cifar-10/ --seeds 3            # Fig. 1\n  \
                         alexnet reproduce lrn dropout cifar-10/ --seeds 6\n  \
-                        alexnet reproduce all pets/ --recipe small --plan    # arms, trainings, expected time\n\n\
+                        alexnet reproduce all pets/ --recipe small --plan    # arms and trainings\n\n\
                         The arms of an experiment are the recipe and the recipe without an ingredient, trained with the same\n\
-                        seeds. The recipe itself is trained once for all experiments. After Ctrl-C or a crash, the same\n\
-                        command continues. See docs/reproduce.md.")]
+                        seeds. The recipe itself is trained once for all experiments. After Ctrl-C or a crash, run the\n\
+                        same command again to continue. See docs/reproduce.md.")]
 pub(crate) struct ReproduceArgs {
     /// What to reproduce; `all`: every experiment that the recipe allows, except for relu
     #[arg(value_name = "EXPERIMENT", required = true, num_args = 1.., value_parser = experiment())]

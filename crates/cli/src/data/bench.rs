@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use crate::args::data::DataBenchArgs;
 use crate::exit::CommandResult;
 use crate::output::{Output, printable};
+use crate::recipe;
 use alexnet::data::bench::{BenchOptions, LoadingSpeed, bench};
 use alexnet::data::{Dataset, Split};
-use alexnet::net::Recipe;
 
 pub(super) fn run(args: &DataBenchArgs, out: &mut Output) -> CommandResult {
-    let recipe = Recipe::load(&args.recipe)?;
+    let recipe = recipe::load(&args.recipe)?;
     let mut dataset = Dataset::open(&args.source)?;
     dataset.prepare(&recipe.input)?;
     let workers = args.workers.map_or_else(|| args.machine.threads(), usize::from);

@@ -9,7 +9,7 @@ use crate::exit::CommandResult;
 use crate::output::{Output, escaped};
 use alexnet::data::fix::{FixCounts, FixPlan, Remaining, Undone};
 use alexnet::error::{Kind, shell};
-use alexnet::format::grouped;
+use alexnet::format::{counted, grouped};
 
 /// Most files that the text lists; the JSON lists all.
 const LISTED: usize = 20;
@@ -65,11 +65,11 @@ fn done_text(done: &FixCounts, folder: Option<&Path>, undo: &str) -> String {
 
 /// What was undone, and the first few files that could not be restored.
 fn undone_text(undone: &Undone, again: &str) -> String {
-    let mut text = format!("undone    {} files\n", grouped(undone.undone));
+    let mut text = format!("undone    {}\n", counted(undone.undone, "file"));
     if undone.left.is_empty() {
         return text;
     }
-    let _ = writeln!(text, "left      {} files, none of them lost:", grouped(undone.left.len()));
+    let _ = writeln!(text, "left      {}, none of them lost:", counted(undone.left.len(), "file"));
     for Remaining { file, reason } in undone.left.iter().take(LISTED) {
         let _ = writeln!(text, "  {}: {}", escaped(file), escaped(reason));
     }

@@ -12,7 +12,7 @@ use crate::output::{Output, escaped};
 use alexnet::data::Dataset;
 use alexnet::data::pack::{Manifest, PackConfig, check_outside, pack, recipe_of};
 use alexnet::error::{Kind, shell};
-use alexnet::format::grouped;
+use alexnet::format::{counted, grouped};
 use alexnet::net::Orientation;
 use alexnet::train::signals::Interrupt;
 
@@ -58,8 +58,8 @@ fn text(packed: &Manifest, bytes: u64, folder: &Path) -> String {
     let mut text =
         format!("packed    {}, {:.1} MB\n", escaped(&folder.display().to_string()), bytes as f64 / 1e6);
     for split in &packed.splits {
-        let (images, shards) = (grouped(split.images), split.shards.len());
-        let _ = writeln!(text, "{:<8}  {images} images in {shards} files", split.name);
+        let (images, shards) = (counted(split.images, "image"), counted(split.shards.len(), "file"));
+        let _ = writeln!(text, "{:<8}  {images} in {shards}", split.name);
     }
     if let Some(rotated) = packed.rotated.filter(|&rotated| rotated > 0) {
         let how = match packed.orientation {

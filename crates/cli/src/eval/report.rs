@@ -13,7 +13,7 @@ use crate::output::{percent, printable};
 use alexnet::data::Dataset;
 use alexnet::eval::export::FILES;
 use alexnet::eval::{Analysis, Evaluation, LoadedModel, Predictor};
-use alexnet::format::grouped;
+use alexnet::format::{self, grouped};
 use alexnet::model::WeightPrecision;
 use alexnet::net::Views;
 use alexnet::train::unseen::Seen;
@@ -136,7 +136,7 @@ impl Report<'_> {
             let _ =
                 writeln!(out, "{name:<8}  {} ({correct} images){interval}; error {error}", percent(share));
         }
-        let _ = writeln!(out, "loss      {loss:.4}");
+        let _ = writeln!(out, "loss      {}", format::loss(*loss, 4));
         out += &calibration::text(calibration, total.top1_share());
         out += &self.scaling.map_or(String::new(), Scaling::text);
         let _ = writeln!(out, "skipped   {}", grouped(skipped.len()));

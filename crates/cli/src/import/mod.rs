@@ -10,6 +10,7 @@ use super::args::interop::ImportArgs;
 use super::exit::CommandResult;
 use super::models::check_new;
 use super::output::Output;
+use super::recipe;
 use super::settings;
 use alexnet::error::shell;
 use alexnet::interop::{Import, ImportOptions, PeerDifference, PeerOutcome, PeerScript, classes, import};
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &ImportArgs, out: &mut Output) -> CommandResult {
 /// The recipe that was named, with `--set`.
 fn recipe(args: &ImportArgs, out: &Output) -> Result<Option<Recipe>> {
     let Some(name) = &args.recipe else { return Ok(None) };
-    let mut recipe = Recipe::load(name)?;
+    let mut recipe = recipe::load(name)?;
     settings::apply(&mut recipe, &args.set, &[], RecipeUse::Display, out)?;
     Ok(Some(recipe))
 }

@@ -91,7 +91,7 @@ pub(crate) fn run_recipe(run: &Path) -> alexnet::Result<Recipe> {
 }
 
 /// Loads a built-in recipe, a TOML file, or the recipe of a run folder.
-fn load(name: &str) -> alexnet::Result<Recipe> {
+pub(crate) fn load(name: &str) -> alexnet::Result<Recipe> {
     let folder = Path::new(name);
     match Recipe::builtin_text(name).is_none() && folder.is_dir() {
         true => run_recipe(folder),

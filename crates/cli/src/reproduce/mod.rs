@@ -9,10 +9,11 @@ use super::args::reproduce::{ReproduceArgs, Selected};
 use super::command_line::command_line;
 use super::exit::CommandResult;
 use super::output::Output;
+use super::recipe;
 use super::settings::{self, Shorthand};
 use alexnet::data::Dataset;
 use alexnet::data::check::{introduce, several_classes};
-use alexnet::net::{Recipe, RecipeUse};
+use alexnet::net::RecipeUse;
 use alexnet::reproduce::{
     Experiment, ExperimentPlan, RateSearch, ReproductionSettings, Selection, reproduce,
 };
@@ -54,7 +55,7 @@ fn settings(args: &ReproduceArgs, out: &Output) -> Result<ReproductionSettings> 
     let selection = selection(&args.experiments)?;
     let is_speed = selection == Selection::Experiments(vec![Experiment::Relu]);
     let default = if is_speed { SPEED_RECIPE } else { RECIPE };
-    let mut recipe = Recipe::load(args.recipe.as_deref().unwrap_or(default))?;
+    let mut recipe = recipe::load(args.recipe.as_deref().unwrap_or(default))?;
     let epochs = args.epochs.map(|epochs| epochs.to_string());
     let shorthands = epochs.map(|value| Shorthand { option: "--epochs", key: "schedule.epochs", value });
     settings::apply(&mut recipe, &args.set, shorthands.as_slice(), RecipeUse::Training, out)?;

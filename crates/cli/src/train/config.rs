@@ -9,7 +9,7 @@ use crate::args::values::StepLimit;
 use crate::cluster::Cluster;
 use crate::command_line::command_line;
 use crate::output::Output;
-use crate::recipe::run_recipe;
+use crate::recipe::{self, run_recipe};
 use crate::settings;
 use crate::settings::Shorthand;
 use alexnet::data::check::{introduce, several_classes};
@@ -136,7 +136,7 @@ fn shorthands(args: &TrainArgs) -> Vec<Shorthand> {
 /// The recipe with `--set`, `--epochs`, `--precision`, and `--freeze` applied, and validated as a whole.
 fn recipe(args: &TrainArgs, resumed: Option<&Path>, out: &Output) -> Result<Recipe> {
     let mut recipe = match (&args.recipe, &args.init, resumed) {
-        (Some(recipe), _, _) => Recipe::load(recipe)?,
+        (Some(recipe), _, _) => recipe::load(recipe)?,
         (None, Some(model), _) => Model::load(model_path(model)?)?.recipe,
         (None, None, Some(run)) => {
             Origin::read(run)?;

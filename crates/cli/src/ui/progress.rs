@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::terminal;
 use super::tracker::Tracker;
+use alexnet::format;
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +93,7 @@ impl Progress {
         match self.display {
             Display::Quiet => {}
             Display::Bar => {
-                let loss = loss.map_or(String::new(), |loss| format!("  loss {loss:.3}"));
+                let loss = loss.map_or(String::new(), |loss| format!("  loss {}", format::loss(loss, 3)));
                 pass.bar.set_message(format!("{}{loss}", pass.tracker.estimate().unwrap_or_default()));
                 pass.bar.inc(done as u64);
             }

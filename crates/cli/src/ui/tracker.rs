@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use alexnet::format::{duration, grouped, significant};
+use alexnet::format::{self, duration, grouped, significant};
 
 /// Seconds before which a throughput means nothing: threads start, and files are not cached yet.
 const WARMUP_SECONDS: f64 = 2.0;
@@ -57,7 +57,7 @@ impl Tracker {
     /// `epoch 3 of 90: 250 of 1,000 images, loss 4.500, 131 images/s, 2 h 41 min left`.
     pub(super) fn line(&self, loss: Option<f64>) -> String {
         let (done, total) = (grouped(self.done as usize), grouped(self.total as usize));
-        let loss = loss.map_or(String::new(), |loss| format!(", loss {loss:.3}"));
+        let loss = loss.map_or(String::new(), |loss| format!(", loss {}", format::loss(loss, 3)));
         let estimate = self.estimate().map_or(String::new(), |estimate| format!(", {estimate}"));
         format!("{}: {done} of {total} {}{loss}{estimate}", self.name, self.unit)
     }

@@ -42,7 +42,7 @@ fn options_without_effect_are_rejected_or_noted() {
     }
     for (args, expected) in [
         (vec!["train", &data, "--recipe", &recipe, "--exist-ok"], "missing `--run DIR`"),
-        (vec!["edit", &to, "lr=0.1", "lr=0.2"], "`rate=0.1` has no effect: `rate=0.2` overrides it"),
+        (vec!["edit", &to, "lr=0.1", "lr=0.2"], "`lr=0.1` has no effect: `lr=0.2` overrides it"),
         (vec!["edit", &to, "freeze=fc1", "unfreeze=fc1"], "`freeze=fc1` has no effect"),
     ] {
         // A run to edit.

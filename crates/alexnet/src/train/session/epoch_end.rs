@@ -5,7 +5,7 @@ use super::training::Training;
 use crate::data::Split;
 use crate::error::Kind;
 use crate::eval::Evaluation;
-use crate::format::{duration, significant};
+use crate::format::{duration, loss, significant};
 use crate::net::{Recipe, Views};
 use crate::train::metrics::{Line, Validation};
 use crate::train::observer::{Event, Phase, Validated};
@@ -108,7 +108,8 @@ impl Training<'_> {
             top5: evaluation.top5_share() as f32,
         });
         let line = self.learner.line(tally, validation);
-        self.reporter.info(&epoch_text(epoch, tally, &line));
+        let classes = self.learner.engine.network().classes;
+        self.reporter.info(&epoch_text(epoch, tally, &line, classes));
         // Without validation, the lines of the steps say the same.
         if line.validation.is_some() {
             self.reporter.emit(&Event::Metrics(&line));
@@ -137,12 +138,25 @@ impl Training<'_> {
     }
 }
 
-fn epoch_text(epoch: usize, tally: &Tally, line: &Line) -> String {
-    let mut text =
-        format!("epoch {epoch}: lr {}, loss {:.4}, top-1 {:.2} %", line.lr, line.loss, 100.0 * line.top1);
+/// The top-5 accuracy in a message; of up to five classes it is always 100 %, and left out.
+pub(super) fn top5_text(share: f64, classes: usize) -> String {
+    if classes > 5 { format!(", top-5 {:.2} %", 100.0 * share) } else { String::new() }
+}
+
+fn epoch_text(epoch: usize, tally: &Tally, line: &Line, classes: usize) -> String {
+    let mut text = format!(
+        "epoch {epoch}: lr {}, loss {}, top-1 {:.2} %",
+        line.lr,
+        loss(line.loss.into(), 4),
+        100.0 * line.top1
+    );
     if let Some(found) = &line.validation {
-        let (top1, top5) = (100.0 * found.top1, 100.0 * found.top5);
-        text += &format!("; validation: loss {:.4}, top-1 {top1:.2} %, top-5 {top5:.2} %", found.loss);
+        let top5 = top5_text(found.top5.into(), classes);
+        text += &format!(
+            "; validation: loss {}, top-1 {:.2} %{top5}",
+            loss(found.loss.into(), 4),
+            100.0 * found.top1
+        );
     }
     text += &format!("; {} images/s, {}", significant(tally.throughput()), duration(line.seconds));
     let waiting = tally.waiting_share();

@@ -7,6 +7,8 @@ use super::learner::{FailedStep, Stepped};
 use super::training::Training;
 use crate::Result;
 use crate::data::Loader;
+use crate::error::shell;
+use crate::format::counted;
 use crate::net::Recipe;
 use crate::train::metrics::LOG_EVERY;
 use crate::train::observer::{Event, Phase, StepDone};
@@ -33,12 +35,16 @@ enum EpochOutcome {
 impl Training<'_> {
     /// Trains until the schedule is complete, or something stops it.
     pub(super) fn run(&mut self) -> Result<Outcome> {
+        let first = self.learner.state.step;
         loop {
             // A training that was stopped within an epoch first completes it, even if only its validation remains: what is
             // edited or ends between two epochs must not depend on where it was stopped.
             if self.learner.state.batches == 0 {
                 self.apply_edits()?;
                 if let Some(end) = self.learner.state.lr.end(&self.learner.schedule()) {
+                    if first > 0 && self.learner.state.step == first {
+                        self.note_complete();
+                    }
                     return Ok(Outcome::Stopped(StopReason::Schedule(end)));
                 }
             }
@@ -61,6 +67,17 @@ impl Training<'_> {
                 return Ok(Outcome::Restart(recipe));
             }
         }
+    }
+
+    /// Says that a resumed run has nothing left to do, and how to extend it.
+    fn note_complete(&mut self) {
+        let (done, epochs) = (self.learner.state.lr.epochs, self.learner.schedule().epochs);
+        let run = shell(self.reporter.folder());
+        self.reporter.note(&format!(
+            "the run is complete ({done} of {}); to extend it: `alexnet edit {run} stop-after={}`",
+            counted(epochs, "epoch"),
+            2 * done
+        ));
     }
 
     /// The rest of an epoch.

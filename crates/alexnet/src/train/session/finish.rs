@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
+use super::epoch_end::top5_text;
 use super::models::Which;
 use super::training::Training;
 use crate::error::{Kind, shell};
 use crate::eval::Evaluation;
-use crate::format::grouped;
+use crate::format::{self, counted, grouped};
 use crate::model::Model;
 use crate::train::observer::{Ended, Event};
 use crate::train::report::{Report, StopReason};
@@ -36,6 +37,8 @@ impl Training<'_> {
         self.checkpoints.wait(&mut self.reporter);
         self.models.save(&mut self.learner.state, &mut self.reporter)?;
         let evaluation = match reason {
+            // The models are deleted with the run folder.
+            _ if only_forecast => None,
             StopReason::Schedule(End::Plateau) => {
                 self.reporter.info("the validation error no longer improves: training ends");
                 self.final_evaluation(reason)?
@@ -54,7 +57,9 @@ impl Training<'_> {
         };
         let skipped = evaluation.iter().flat_map(|found| found.skipped.iter().cloned());
         self.learner.images.skipped.extend(skipped);
-        self.report_best();
+        if !only_forecast {
+            self.report_best();
+        }
         let (steps, evaluated) = (self.learner.state.step, evaluation.as_ref());
         self.reporter.emit(&Event::Ended(Ended { reason, steps, evaluation: evaluated }));
         self.reporter.report_recovery();
@@ -130,9 +135,9 @@ impl Training<'_> {
 
     fn report_step_limit(&mut self) {
         let Some(limit) = self.learner.config.requests.steps else { return };
-        let (limit, run) = (grouped(limit), shell(self.reporter.folder()));
+        let (limit, run) = (counted(limit, "step"), shell(self.reporter.folder()));
         self.reporter.info(&format!(
-            "reached the limit of {limit} steps (--steps); to continue: `alexnet train --resume {run} --steps N`, or \
+            "reached the limit of {limit} (--steps); to continue: `alexnet train --resume {run} --steps N`, or \
              `--steps none` for the whole schedule"
         ));
     }
@@ -140,23 +145,23 @@ impl Training<'_> {
     /// Reports which model is the best, and why.
     fn report_best(&mut self) {
         let Some(Snapshot { evaluation: Some(found), epoch, .. }) = &self.learner.state.best else { return };
-        let images = if found.images == 1 { "image" } else { "images" };
+        // The final evaluation may use more views, and then has another accuracy.
         let text = format!(
-            "best.safetensors is the model of epoch {epoch}, chosen on {} validation {images}: top-1 {:.2} %, loss {:.4}",
-            grouped(found.images),
+            "best.safetensors is the model of epoch {epoch}, chosen on {} by center views: top-1 {:.2} %, loss {}",
+            counted(found.images, "validation image"),
             100.0 * found.top1_share(),
-            found.loss
+            format::loss(found.loss, 4)
         );
         self.reporter.info(&text);
     }
 
     fn save_unfinished(&mut self, reason: StopReason) -> Result<()> {
         let (learner, reporter) = (&mut self.learner, &mut self.reporter);
-        let steps = grouped(learner.state.step);
+        let steps = counted(learner.state.step, "step");
         let resume = format!("`alexnet train --resume {}`", shell(reporter.folder()));
         self.checkpoints.save_last(learner, &self.models, reporter).map_err(|error| {
             error
-                .context(format!("stopped after {steps} steps"))
+                .context(format!("stopped after {steps}"))
                 .help(format!("earlier checkpoints are intact: {resume} continues from the last"))
         })?;
         // The checkpoint does not count this line: a resumed training writes it with all its steps.
@@ -176,8 +181,7 @@ impl Training<'_> {
                 | StopReason::Schedule(_)
                 | StopReason::Forecast => format!("; to resume: {resume}"),
             };
-            reporter
-                .info(&format!("stopped after {steps} steps; the model so far is last.safetensors{resume}"));
+            reporter.info(&format!("stopped after {steps}; the model so far is last.safetensors{resume}"));
         }
         Ok(())
     }
@@ -189,7 +193,7 @@ impl Training<'_> {
         let Some(found) = self.evaluate(&split, views)? else { return Ok(None) };
         self.reporter.skipped(&found.skipped);
         self.reporter.info(&format!(
-            "{} model on {} {} images, {views}: top-1 {:.2} %, top-5 {:.2} %",
+            "{} model on {} {} images, {views}: top-1 {:.2} %{}",
             match which {
                 Evaluated::Best => "best",
                 Evaluated::Last => "last",
@@ -197,7 +201,7 @@ impl Training<'_> {
             grouped(found.images),
             split.name,
             100.0 * found.top1_share(),
-            100.0 * found.top5_share()
+            top5_text(found.top5_share(), self.learner.engine.network().classes)
         ));
         Ok(Some(found))
     }

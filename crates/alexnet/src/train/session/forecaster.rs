@@ -37,7 +37,10 @@ impl Forecaster {
             return;
         }
         let forecast = measuring.forecast(loader.stages(), known(learner, reporter));
-        reporter.info(&forecast.to_string());
+        // If it is all that is wanted, it is the result.
+        if !learner.config.only_forecast {
+            reporter.info(&forecast.to_string());
+        }
         if forecast.lacks_space() {
             reporter.warning(
                 "the disk is too small for all checkpoints and models of this run; those that fit are kept",

@@ -7,7 +7,7 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line as Text, Span};
 use ratatui::widgets::{Axis, Block, Borders, Chart, Dataset, Gauge, GraphType, Paragraph, Row, Table};
 
-use alexnet::format::{duration, grouped, significant};
+use alexnet::format::{self, duration, grouped, significant};
 use alexnet::train::plots::thinned;
 
 use super::state::State;
@@ -81,7 +81,8 @@ fn curves(frame: &mut Frame, state: &State, area: Rect) {
     let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).spacing(2).areas(area);
     let curves = &state.curves;
     let found = |text: Option<String>| text.map_or(String::new(), |text| format!(", validation {text}"));
-    let (loss, share) = (|loss: f32| format!("{loss:.4}"), |share: f32| format!("{:.2} %", 100.0 * share));
+    let (loss, share) =
+        (|loss: f32| format::loss(loss.into(), 4), |share: f32| format!("{:.2} %", 100.0 * share));
     let validation = state.validation;
     let title = format!("loss {}{}", loss(last.loss), found(validation.map(|found| loss(found.loss))));
     chart(frame, state, left, title, &curves.loss, &curves.val_loss);
