@@ -5,5 +5,5 @@ use alexnet::model::ModelFile;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = ModelFile::from_bytes(bytes);
+    let _ = ModelFile::from_bytes(bytes, "fuzzed");
 });

@@ -126,9 +126,9 @@ impl Opening {
 }
 
 fn open(bytes: &[u8], path: &Path, options: &PredictorOptions) -> alexnet::Result<(ModelFile, Predictor)> {
-    let named = |error: Error| error.context(path.display());
-    let file = ModelFile::from_bytes(bytes).map_err(named)?;
-    let predictor = Predictor::open(&file, path.to_owned(), options).map_err(named)?;
+    let file = ModelFile::from_bytes(bytes, path)?;
+    let predictor =
+        Predictor::open(&file, path.to_owned(), options).map_err(|error| error.context(path.display()))?;
     Ok((file, predictor))
 }
 

@@ -25,6 +25,23 @@ fn flat(folder: &Path, count: usize) {
 }
 
 #[test]
+fn an_image_and_an_unknown_split_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for class in ["bag", "boot"] {
+        (0..4).for_each(|i| put(dir.path(), &format!("{class}/{i}.jpg"), &jpeg(20, 16, i)));
+    }
+    let message = error(&dir.path().join("bag/1.jpg"));
+    assert!(
+        message.contains("1.jpg: an image (JPEG), expected a folder with one folder of images"),
+        "{message}"
+    );
+    assert!(message.ends_with(&format!("such as {}", dir.path().display())), "{message}");
+    let set = Dataset::open(dir.path()).unwrap();
+    let error = set.split("dev").unwrap_err();
+    assert_eq!(error.help.unwrap(), "--split val", "the training images are no test");
+}
+
+#[test]
 fn a_folder_of_images_needs_labels() {
     let dir = tempfile::tempdir().unwrap();
     flat(dir.path(), 4);

@@ -1,6 +1,7 @@
 //! `alexnet classify`: the most probable classes of images.
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -8,9 +9,10 @@ use super::args::model::ClassifyArgs;
 use super::exit::CommandResult;
 use super::output::{Format, Output, percent, printable};
 use alexnet::Error;
-use alexnet::error::Kind;
+use alexnet::error::{Kind, shell};
 use alexnet::eval::Predictor;
 use alexnet::eval::classify::{Classified, Outcome, Prediction, classify, images};
+use alexnet::train::origin::is_run;
 
 /// Views per batch.
 const BATCH: usize = 10;
@@ -22,7 +24,9 @@ const TOP: usize = 5;
 const BAR: usize = 40;
 
 pub(crate) fn run(args: &ClassifyArgs, out: &mut Output) -> CommandResult {
-    let mut model = Predictor::load(&args.model, &args.precision.options(BATCH, args.machine.threads()))?;
+    let options = args.precision.options(BATCH, args.machine.threads());
+    let mut model =
+        Predictor::load(&args.model, &options).map_err(|error| in_order(error, &args.model, &args.images))?;
     let views = args.views.views.unwrap_or(model.views);
     let top = args.top.map_or(TOP, |top| top as usize);
     if args.top.is_some() && top > model.classes.len() {
@@ -51,6 +55,21 @@ pub(crate) fn run(args: &ClassifyArgs, out: &mut Output) -> CommandResult {
         }))?;
     }
     Ok(if failed { Kind::Data.exit_code() } else { 0 })
+}
+
+/// The error of a model that cannot be loaded; if it is an image, and a model follows it, with the command in order.
+fn in_order(error: Error, first: &Path, images: &[PathBuf]) -> Error {
+    let is_image = error.message.contains("an image (");
+    match images
+        .iter()
+        .find(|path| is_image && (is_run(path) || path.extension() == Some("safetensors".as_ref())))
+    {
+        Some(model) => {
+            let command = format!("alexnet classify {} {}", shell(model), shell(first));
+            error.help(format!("the model comes first: `{command}`"))
+        }
+        None => error,
+    }
 }
 
 /// For a terminal: the file, then one line with a bar per class.

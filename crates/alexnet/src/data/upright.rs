@@ -5,6 +5,8 @@ use std::io::Read;
 use std::path::Path;
 
 use super::{Image, Stored, decode};
+use crate::error::shell;
+use crate::format::counted;
 use crate::net::Orientation;
 use crate::{Error, Result};
 
@@ -19,7 +21,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     if path == Path::new("-") {
         std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(failed)?;
     } else if path.is_dir() {
-        return Err(Error::data("this folder contains no images"));
+        return Err(without_images(path));
     } else {
         let file = File::open(path).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
@@ -31,6 +33,19 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     match bytes.len() as u64 {
         size if size > Stored::MAX_BYTES => Err(Stored::too_large(size)),
         _ => Ok(bytes),
+    }
+}
+
+/// The error for a folder without images; those of its folders do not count as its own.
+fn without_images(folder: &Path) -> Error {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    match entries.filter(|entry| entry.path().is_dir()).count() {
+        0 => Error::data("this folder contains no images"),
+        folders => Error::data(format!(
+            "this folder contains no images directly, but {}: to classify the images in those, specify {}/*",
+            counted(folders, "folder"),
+            shell(folder).trim_end_matches('/')
+        )),
     }
 }
 

@@ -6,6 +6,7 @@ use super::evaluate::Classifier;
 use super::loaded::LoadedModel;
 use crate::data::{Image, ImageRef, upright};
 use crate::engine::Options;
+use crate::error::{nearest, shell};
 use crate::model::{AnyModel, Ensemble, EnsembleSummary, ModelFile, check_same_classes, layout};
 use crate::net::{Orientation, Precision, Views};
 use crate::{Error, Result};
@@ -182,10 +183,7 @@ impl Predictor {
 /// # Errors
 /// Returns an error if `path` does not exist, or if it is a folder without a model.
 pub fn model_path(path: &Path) -> Result<PathBuf> {
-    let refuse = |what: &str| {
-        Err(Error::model(format!("{}: {what}", path.display()))
-            .help("specify a model file or a run folder: `alexnet eval runs/NAME --data SRC`"))
-    };
+    let refuse = |what: &str| Err(Error::model(format!("{}: {what}", path.display())).help(instead_of(path)));
     if !path.exists() {
         return refuse("no such file or folder");
     }
@@ -199,6 +197,34 @@ pub fn model_path(path: &Path) -> Result<PathBuf> {
         },
         Ok,
     )
+}
+
+/// Returns what to name instead of a path without a model: the runs in that folder, or the run with the most similar name.
+fn instead_of(path: &Path) -> String {
+    let runs_in = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut runs: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        runs.retain(|run| layout::model(run).is_some());
+        runs.sort();
+        runs
+    };
+    let inside: Vec<String> = runs_in(path).iter().map(shell).collect();
+    if !inside.is_empty() {
+        return format!("specify one of the runs in it: {}", inside.join(", "));
+    }
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut runs = match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => runs_in(folder),
+        None => [runs_in(Path::new("runs")), runs_in(Path::new("."))].concat(),
+    };
+    runs.retain(|run| run != path);
+    let names: Vec<String> = runs.iter().map(|run| name(run)).collect();
+    let near = nearest(&name(path), names.iter().map(String::as_str));
+    let near = near.and_then(|near| names.iter().position(|name| name == near));
+    match near {
+        Some(at) => format!("did you mean `{}`?", shell(&runs[at])),
+        None => "specify a model file or a run folder, such as runs/NAME".to_owned(),
+    }
 }
 
 /// Checks that the models of an ensemble have the same classes in the same order.

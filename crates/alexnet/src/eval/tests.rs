@@ -332,6 +332,15 @@ fn a_run_folder_stands_for_its_best_model() {
     assert_eq!(model_path(folder.path()).unwrap(), best);
     assert_eq!(model_path(&best).unwrap(), best);
     assert_eq!(model_path(&PathBuf::from("/nowhere")).unwrap_err().kind, Kind::Model);
+    // The folder of the run, and a run with a similar name.
+    let help = |path: &Path| model_path(path).unwrap_err().help.unwrap();
+    let runs = tempfile::tempdir().unwrap();
+    let clothes = runs.path().join("clothes");
+    std::fs::create_dir(&clothes).unwrap();
+    std::fs::write(clothes.join("best.safetensors"), b"").unwrap();
+    assert_eq!(help(runs.path()), format!("specify one of the runs in it: {}", clothes.display()));
+    assert_eq!(help(&runs.path().join("cloths")), format!("did you mean `{}`?", clothes.display()));
+    assert!(help(&runs.path().join("xyz")).contains("specify a model file or a run folder"));
 }
 
 #[test]

@@ -197,9 +197,8 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>> {
         std::fs::read(path)
     };
     read().map_err(|error| {
-        Error::model(format!("{}: cannot read the model: {error}", path.display())).help(
-            "specify a model file or a run folder: `alexnet eval runs/NAME/best.safetensors --data SRC`",
-        )
+        Error::model(format!("{}: cannot read the model: {error}", path.display()))
+            .help("specify a model file or a run folder, such as runs/NAME")
     })
 }
 

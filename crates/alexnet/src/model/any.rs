@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::contents::{Model, Summary};
+use super::foreign;
 use super::golden::{Agreement, Golden};
 use super::load::{f32_model, not_one_model};
 use super::metadata::Contents;
@@ -47,7 +48,7 @@ impl AnyModel {
         let bytes = container::bytes(path)?;
         log::debug!("{}: loading a model of {} bytes", path.display(), bytes.len());
         let read = || Self::read(&File::open(&bytes)?);
-        read().map_err(|error| error.context(path.display()))
+        read().map_err(|error| foreign::explain(error, &bytes, path))
     }
 
     /// Reads the model in a file, which must be a single one.

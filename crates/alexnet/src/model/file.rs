@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::any::AnyModel;
 use super::ensemble::{self, Ensemble};
+use super::foreign;
 use super::metadata::Contents;
 use super::parts::File;
 use crate::Result;
@@ -27,7 +28,7 @@ impl ModelFile {
         let path = path.as_ref();
         let bytes = container::bytes(path)?;
         log::debug!("{}: loading {} bytes", path.display(), bytes.len());
-        Self::from_bytes(&bytes).map_err(|error| error.context(path.display()))
+        Self::from_bytes(&bytes, path)
     }
 
     /// Reads the bytes of a model file, for [`ModelFile::from_bytes`].
@@ -38,11 +39,15 @@ impl ModelFile {
         container::bytes(path.as_ref())
     }
 
-    /// Reads a model or an ensemble from the bytes of its file.
+    /// Reads a model or an ensemble from the bytes of its file, whose `path` errors name.
     ///
     /// # Errors
     /// Returns an error as [`ModelFile::load`] does.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+    pub fn from_bytes(bytes: &[u8], path: impl AsRef<Path>) -> Result<Self> {
+        Self::read(bytes).map_err(|error| foreign::explain(error, bytes, path.as_ref()))
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self> {
         let file = File::open(bytes)?;
         match file.contents {
             Contents::Ensemble => ensemble::read(&file).map(Self::Ensemble),

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::check::{check_tensors, expected_tensors};
 use super::contents::{Model, Summary};
+use super::foreign;
 use super::metadata::Contents;
 use super::parts::{File, Layers, OTHER_TENSORS, Rest, Tensors, check_seal, is_sealed};
 use crate::engine::Tensor;
@@ -26,15 +27,15 @@ impl Model {
         let path = path.as_ref();
         let bytes = container::bytes(path)?;
         log::debug!("{}: loading a model of {} bytes", path.display(), bytes.len());
-        Self::from_bytes(&bytes).map_err(|error| error.context(path.display()))
+        Self::from_bytes(&bytes, path)
     }
 
-    /// Reads a model from the bytes of its file ([`ModelFile::bytes`](super::ModelFile::bytes)).
+    /// Reads a model from the bytes of its file ([`ModelFile::bytes`](super::ModelFile::bytes)), whose `path` errors name.
     ///
     /// # Errors
     /// Returns an error as [`Model::load`] does.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        model(bytes)
+    pub fn from_bytes(bytes: &[u8], path: impl AsRef<Path>) -> Result<Self> {
+        model(bytes).map_err(|error| foreign::explain(error, bytes, path.as_ref()))
     }
 
     /// Returns the digest in a model file, in hexadecimal, after verifying it. For a file of version 1, which contains no

@@ -10,6 +10,7 @@
 //! | `any` | [`AnyModel`]: a model of either kind |
 //! | `ensemble` | [`Ensemble`]: several models and their weights |
 //! | `file` | [`ModelFile`]: a single model or an ensemble |
+//! | `foreign` | files that are given as models and are none |
 //! | [`Golden`] | sample images with their logits, to verify that this machine computes the same |
 //! | [`layout`] | the names of the files in a run folder |
 
@@ -18,6 +19,7 @@ mod check;
 mod contents;
 mod ensemble;
 mod file;
+mod foreign;
 mod golden;
 pub mod layout;
 mod load;

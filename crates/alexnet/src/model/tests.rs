@@ -268,7 +268,7 @@ fn malformed_files_are_explained() {
         (with_header(|h| h["__metadata__"] = json!(7)), "not a safetensors file"),
         (
             with_header(|h| drop(h.as_object_mut().unwrap().remove("__metadata__"))),
-            "`format_version` is missing",
+            "a state dict, not a model of this program",
         ),
         (
             with_header(|h| drop(h["__metadata__"].as_object_mut().unwrap().remove("recipe"))),

@@ -14,7 +14,7 @@ use super::models::{check_each_once, check_new};
 use super::output::Output;
 use alexnet::error::shell;
 use alexnet::eval::model_path;
-use alexnet::model::{Ensemble, Member, check_same_classes, check_weights};
+use alexnet::model::{Ensemble, Member, ModelFile, check_same_classes, check_weights};
 use alexnet::net::Views;
 use alexnet::train::signals::Interrupt;
 use alexnet::{Error, Result};
@@ -60,6 +60,10 @@ fn check_arguments(args: &EnsembleArgs) -> Result<Vec<PathBuf>> {
     let models = args.models.iter().map(shell).collect::<Vec<_>>().join(" ");
     if model_path(&args.out).is_ok() {
         let out = &args.out;
+        if matches!(ModelFile::load(out), Ok(ModelFile::Ensemble(_))) {
+            // An ensemble cannot be a member: the command is repeated.
+            return check_new(out).map(|()| Vec::new());
+        }
         return Err(Error::usage(format!(
             "{} exists already; the last argument is the file to write",
             out.display()

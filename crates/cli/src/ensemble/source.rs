@@ -16,8 +16,7 @@ impl Source {
     pub(super) fn load(path: PathBuf) -> Result<Self> {
         // Read once: a training may replace the file.
         let bytes = ModelFile::bytes(&path)?;
-        let named = |error: Error| error.context(path.display());
-        let model = match ModelFile::from_bytes(&bytes).map_err(named)? {
+        let model = match ModelFile::from_bytes(&bytes, &path)? {
             ModelFile::Single(model) => *model,
             ModelFile::Ensemble(ensemble) => {
                 return Err(Error::model(format!(
@@ -28,7 +27,7 @@ impl Source {
                 .help("name the models that it was made from"));
             }
         };
-        let digest = Model::digest_of(&bytes).map_err(named)?;
+        let digest = Model::digest_of(&bytes).map_err(|error| error.context(path.display()))?;
         Ok(Self { path, model, digest })
     }
 }

@@ -16,7 +16,7 @@ use alexnet::data::check::{introduce, several_classes};
 use alexnet::data::{Dataset, embedded};
 use alexnet::error::shell;
 use alexnet::eval::model_path;
-use alexnet::model::Model;
+use alexnet::model::{Model, layout};
 use alexnet::net::{Change, Edit, Recipe, RecipeUse};
 use alexnet::train::origin::{Origin, is_run};
 use alexnet::train::signals::Interrupt;
@@ -34,6 +34,9 @@ pub(super) fn of(args: &TrainArgs, cluster: &Cluster, out: &Output) -> Result<Co
         edits::check_unchanged(args, run)?;
     }
     let source = source(args, origin.as_ref())?;
+    if resumed.is_none() {
+        check_run_folder(args.run.as_deref().or(args.resume_or_start.as_deref()), &source)?;
+    }
     let requests = requests(args, asked, origin.as_ref().map(|origin| &origin.requests));
     job::check(&requests, cluster)?;
     settings::check_micro_batch(args, &requests, &recipe)?;
@@ -63,6 +66,19 @@ pub(super) fn of(args: &TrainArgs, cluster: &Cluster, out: &Output) -> Result<Co
         interrupt: Interrupt::on_signals(),
         ..Config::new(recipe, dataset)
     })
+}
+
+/// Rejects a run folder that is the folder of the images, or one of those in it. A new folder in it is never a class.
+fn check_run_folder(run: Option<&Path>, source: &ImageSource) -> Result<()> {
+    let (Some(run), Some(source)) = (run, source.path()) else { return Ok(()) };
+    let (Ok(real), Ok(images)) = (run.canonicalize(), source.canonicalize()) else { return Ok(()) };
+    let is_no_class = layout::is_unused(run) || (is_run(run) && real != images);
+    if is_no_class || !real.starts_with(&images) {
+        return Ok(());
+    }
+    let message =
+        format!("{} is the folder of the images or a folder in it, expected another", run.display());
+    Err(Error::usage(message).help("choose a folder outside of the images: `--run runs/NAME`"))
 }
 
 /// The run to resume, if any.

@@ -32,6 +32,20 @@ fn images_are_classified_and_bad_ones_are_reported() {
 }
 
 #[test]
+fn swapped_arguments_and_folders_of_folders_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = save_model(folder.path(), "m.safetensors", &COLORS);
+    let data = images(&folder.path().join("data"), &COLORS, 1);
+    let red = format!("{data}/red/00.png");
+    let (_, err) = run(&["classify", &red, &model], 4);
+    assert!(err.contains("an image (PNG), not a model"), "{err}");
+    assert!(err.contains(&format!("the model comes first: `alexnet classify {model} {red}`")), "{err}");
+    let (_, err) = run(&["classify", &model, &data], 3);
+    assert!(err.contains("no images directly, but 3 folders"), "{err}");
+    assert!(err.contains(&format!("specify {data}/*")), "{err}");
+}
+
+#[test]
 fn an_image_can_come_from_standard_input() {
     let folder = tempfile::tempdir().unwrap();
     let model = save_model(folder.path(), "m.safetensors", &COLORS);

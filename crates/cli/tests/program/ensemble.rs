@@ -86,6 +86,9 @@ fn equal_weights_are_those_of_several_models_in_eval() {
         text.contains("model     weight 0.3333  ") && text.contains("use it    alexnet classify"),
         "{text}"
     );
+    // The same command again: an ensemble is no member of another.
+    let (_, err) = run(&["ensemble", &right, &unsure, &wrong, &out], 2);
+    assert!(err.contains("exists already") && err.contains(&format!("`rm {out}`")), "{err}");
     let eval = |models: &[&str]| {
         let more = ["--data", &colors.data, "--split", "all", "--json"];
         run_json(&[&["eval"], models, &more].concat(), 0).0

@@ -15,11 +15,22 @@ fn the_same_command_starts_resumes_and_finishes_a_run() {
     let (value, err) = run_json(&[&job[..], &["--steps", "5", "--json"]].concat(), 0);
     assert_eq!(value["steps"], 5);
     assert!(!err.contains("resuming"), "{err}");
-    for _ in 0..2 {
+    for is_complete in [false, true] {
         let (value, err) = run_json(&[&job[..], &["--steps", "none", "--json"]].concat(), 0);
         assert_eq!((&value["steps"], &value["epochs"]), (&14.into(), &2.into()));
         assert!(err.contains(&format!("resuming {requeued}")), "{err}");
+        let extend = format!(
+            "note: the run is complete (2 of 2 epochs); to extend it: `alexnet edit {requeued} stop-after=4`"
+        );
+        assert_eq!(err.contains(&extend), is_complete, "{err}");
     }
+    let (out, _) = run(&["edit", &requeued, "lr=1e-6"], 0);
+    assert!(
+        out.contains("lr=0.000001  queued: the run is complete; takes effect only if it is extended"),
+        "{out}"
+    );
+    let (out, _) = run(&["edit", &requeued, "stop-after=3"], 0);
+    assert!(out.contains("stop-after=3  queued: takes effect when you resume"), "{out}");
     run(&[&common[..], &["--run", &whole]].concat(), 0);
     let model = |run: &str| std::fs::read(Path::new(run).join("last.safetensors")).unwrap();
     assert!(model(&requeued) == model(&whole), "a requeued run gave different bits");

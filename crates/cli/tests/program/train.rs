@@ -56,11 +56,22 @@ fn a_model_is_trained_evaluated_used_and_reproduced_bit_for_bit() {
     let (_, err) = run(&args, 2);
     assert!(err.contains("already holds a run") && err.contains("--exist-ok"), "{err}");
     assert_eq!(model(&runs[0]), model(&runs[1]), "a rejected run changes nothing");
+    for inside in [data.clone(), format!("{data}/red")] {
+        let (_, err) = run(&["train", &data, "--recipe", &recipe, "--run", &inside, "--exist-ok"], 2);
+        assert!(err.contains(&format!("{inside} is the folder of the images or a folder in it")), "{err}");
+        assert!(!Path::new(&inside).join("recipe.toml").exists(), "{inside}");
+    }
     let (_, err) = run(&["train", &data, "--recipe", &recipe, "--set", "optimizer.rat=1"], 2);
     assert!(err.contains("optimizer.rate") || err.contains("`rate`"), "{err}");
     let (out, _) =
         run(&[&args[..], &["--exist-ok", "--epochs", "1", "--set", "optimizer.rate=0.0001"]].concat(), 0);
     assert!(out.contains("alexnet classify"), "{out}");
+    // A run folder stands for its recipe, as in `alexnet recipe show`.
+    let (value, _) = run_json(
+        &["train", &data, "--recipe", &runs[0], "--run", &path(&folder.path().join("again")), "--json"],
+        0,
+    );
+    assert_eq!(value["epochs"], 1);
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl Dataset {
         self.splits.iter().find(|split| split.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.splits.iter().map(|split| split.name.as_str()).collect();
             Error::data(format!("{} has no split `{name}`, only {}", self.origin, names.join(", ")))
-                .help(format!("--split {}", names.first().unwrap_or(&"train")))
+                .help(format!("--split {}", unseen(&names)))
         })
     }
 
@@ -77,4 +77,13 @@ impl Dataset {
     pub fn val(&self) -> Option<&Split> {
         self.split("val").or_else(|_| self.split("test")).ok()
     }
+}
+
+/// The split of these names that is least likely to be what a model was trained on.
+fn unseen<'n>(names: &[&'n str]) -> &'n str {
+    ["val", "test"]
+        .into_iter()
+        .find_map(|name| names.iter().find(|other| **other == name))
+        .or(names.first())
+        .unwrap_or(&"train")
 }

@@ -9,6 +9,7 @@ use flate2::read::GzDecoder;
 use super::archive::{Archives, Member};
 use super::catalog::ByteRange;
 use crate::Error;
+use crate::data::decode::Format;
 use crate::error::shell;
 use crate::files::head;
 use crate::files::tf_record::masked_checksum;
@@ -173,11 +174,26 @@ fn binaries(name: &str) -> String {
 
 /// Returns the error for a tar that cannot be listed: its actual format, or what is wrong with it.
 pub(super) fn not_a_tar(path: &Path, error: &std::io::Error) -> Error {
-    file(path).unwrap_or_else(|| {
+    image(path).or_else(|| file(path)).unwrap_or_else(|| {
         Error::data(format!("{}: not a complete tar archive: {error}", path.display())).help(
             "use a folder or an uncompressed tar with one folder of images per class; for IDX and CIFAR files, their folder",
         )
     })
+}
+
+/// Returns the error for an image, which is part of a source.
+fn image(path: &Path) -> Option<Error> {
+    let format = Format::of(&head(path)?)?;
+    let folder = path.parent().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.map_or("FOLDER".to_owned(), shell);
+    Some(
+        Error::data(format!(
+            "{}: an image ({}), expected a folder with one folder of images per class",
+            path.display(),
+            format.name()
+        ))
+        .help(format!("specify the folder of the class folders, such as {folder}")),
+    )
 }
 
 /// Returns the error for a file that is not a tar.

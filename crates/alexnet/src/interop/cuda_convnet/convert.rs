@@ -10,6 +10,7 @@ use super::layers::{Kind, Layer, layers};
 use super::notes::Notes;
 use super::rates::{Rates, most_common};
 use super::recipe::{Layers, Made};
+use crate::error::shell;
 use crate::net::{
     Algorithm, Augment, Difference, EvaluationSpec, Init, Input, LrSchedule, Mean, Network, Optimizer,
     Orientation, Precision, Recipe, Schedule, Views, WeightSpec,
@@ -70,6 +71,20 @@ fn text(path: &Path) -> Result<String> {
     })
 }
 
+/// Rejects swapped files: the layers have types, the parameters have none.
+fn check_order(layers: &Document<'_>, parameters: &Document<'_>) -> Result<()> {
+    let has_types = |document: &Document<'_>| document.sections.iter().any(|s| s.find("type").is_some());
+    if has_types(layers) || !has_types(parameters) {
+        return Ok(());
+    }
+    let (first, second) = (layers.origin, parameters.origin);
+    Err(Error::usage(format!("{first} is a file of parameters, expected the layers first")).help(format!(
+        "`alexnet recipe from-cuda-convnet {} {}`",
+        shell(second),
+        shell(first)
+    )))
+}
+
 /// Converts a file of layers and one of parameters, each a text and its name in messages.
 ///
 /// # Errors
@@ -82,6 +97,7 @@ pub fn convert(
 ) -> Result<Converted> {
     let file = Document::parse(layers_file.0, layers_file.1)?;
     let parameters = Document::parse(parameters_file.0, parameters_file.1)?;
+    check_order(&file, &parameters)?;
     let parts = layers(&file, &parameters)?;
     let stages = chain(file.origin, &parts)?;
     let weighted: Vec<&Stage> =

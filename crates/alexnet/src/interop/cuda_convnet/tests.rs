@@ -431,6 +431,8 @@ fn malformed_layers_are_refused_with_their_lines() {
     );
     refused("type=cmrnorm", "type=cnorm", "no counterpart in recipes");
     refused("type=conv\n", "", "net.cfg:10: [conv1a]: `type` is missing");
+    let swapped = converted(&parameters(), LAYERS).unwrap_err();
+    assert!(swapped.message.contains("is a file of parameters, expected the layers first"), "{swapped}");
     refused("filters=4\n", "", "net.cfg:10: [conv1a]: `filters` is missing");
     refused("inputs=data\n", "", "net.cfg:10: [conv1a]: `inputs` is missing");
     refused("inputs=data\n", "inputs=dta\n", "net.cfg:10: [conv1a]: the input `dta` is unknown");

@@ -60,7 +60,7 @@ impl InitModel {
         let path = model_path(path)?;
         // Read once: another training may replace the file.
         let bytes = ModelFile::bytes(&path)?;
-        let model = Model::from_bytes(&bytes).map_err(|error| error.context(path.display()))?;
+        let model = Model::from_bytes(&bytes, &path)?;
         Ok(Some(Self { model, digest: hex(&Sha256::digest(&bytes)) }))
     }
 }
