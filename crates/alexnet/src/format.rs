@@ -1,4 +1,6 @@
-//! Numbers, durations, bytes, and lists of names in messages.
+//! Numbers, durations, bytes, and lists of names in messages, and text in tables.
+
+use unicode_width::UnicodeWidthChar;
 
 /// Returns `number` with thousands separators: `1,281,167`.
 pub fn grouped(number: usize) -> String {
@@ -55,6 +57,32 @@ pub fn loss(value: f64, decimals: usize) -> String {
     if value.abs() >= 1e4 { format!("{value:.2e}") } else { format!("{value:.decimals$}") }
 }
 
+/// Returns the number of a terminal's cells that a text takes: wide characters take two, accents none.
+pub fn cells(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+}
+
+/// Returns a text that takes `width` cells, or more if it is longer, with spaces at its end.
+pub fn padded(text: &str, width: usize) -> String {
+    text.to_owned() + &" ".repeat(width.saturating_sub(cells(text)))
+}
+
+/// Returns a text of at most `most` cells, with an ellipsis where it was cut.
+pub fn cut(text: &str, most: usize) -> String {
+    if cells(text) <= most {
+        return text.to_owned();
+    }
+    let mut left = most.saturating_sub(1);
+    let fits = |c: &char| {
+        let width = c.width().unwrap_or(0);
+        let fits = width <= left;
+        left = left.saturating_sub(width);
+        fits
+    };
+    let start: String = text.chars().take_while(fits).collect();
+    format!("{}\u{2026}", start.trim_end())
+}
+
 /// Returns the shortest decimal that names a number in single precision, which is what people wrote: 0.01, not
 /// 0.009999999776. Calculations with it in double precision end at such numbers again.
 pub(crate) fn decimal(value: f32) -> f64 {
@@ -103,6 +131,14 @@ mod tests {
             "a, b, c, d, e and 2 more"
         );
         assert!(first_dozen(["a"; 1212].iter()).ends_with("a, a and 1,200 more"));
+    }
+
+    #[test]
+    fn wide_characters_take_two_cells() {
+        assert_eq!(["cat", "茶色", "e\u{301}"].map(cells), [3, 4, 1]);
+        assert_eq!(["cat", "茶色", "kitten"].map(|text| padded(text, 5)), ["cat  ", "茶色 ", "kitten"]);
+        let texts = ["茶色の犬", "a dog", "two words"].map(|text| cut(text, 5));
+        assert_eq!(texts, ["茶色…", "a dog", "two…"]);
     }
 
     #[test]

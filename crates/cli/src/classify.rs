@@ -12,6 +12,7 @@ use alexnet::Error;
 use alexnet::error::{Kind, shell};
 use alexnet::eval::Predictor;
 use alexnet::eval::classify::{Classified, Outcome, Prediction, classify, images};
+use alexnet::format::{cells, padded};
 use alexnet::train::origin::is_run;
 
 /// Views per batch.
@@ -76,10 +77,11 @@ fn in_order(error: Error, first: &Path, images: &[PathBuf]) -> Error {
 fn bars(found: &Classified) -> String {
     let Outcome::Predictions(predictions) = &found.outcome else { return String::new() };
     let names: Vec<String> = predictions.iter().map(|p| printable(&p.label)).collect();
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let width = names.iter().map(|name| cells(name)).max().unwrap_or(0);
     let mut out = format!("{}\n", printable(&found.file));
     for (name, Prediction { probability, .. }) in names.iter().zip(predictions) {
-        let _ = writeln!(out, "  {name:<width$}  {:>8}  {}", percent(*probability), bar(*probability));
+        let _ =
+            writeln!(out, "  {}  {:>8}  {}", padded(name, width), percent(*probability), bar(*probability));
     }
     out
 }

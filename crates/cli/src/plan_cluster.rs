@@ -75,7 +75,7 @@ pub(crate) fn run(args: &PlanClusterArgs, cluster: &Cluster, out: &mut Output) -
     let tables = links(args).into_iter().map(table).collect::<alexnet::Result<Vec<Table>>>()?;
     let cards = two_cards()?;
     if let (Some(path), Some(first)) = (&args.svg, tables.first()) {
-        draw_scaling(path, &first.rows)?;
+        draw_scaling(path, &first.rows, &first.name)?;
     }
     out.result(
         || text(&recipe, load, &measurements, &tables, &cards),

@@ -32,7 +32,7 @@ pub fn diff(a: &Recipe, b: &Recipe) -> String {
     for (recipe, other) in [(a, b), (b, a)] {
         let own: Vec<_> = recipe.differences.iter().filter(|one| !other.differences.contains(one)).collect();
         if !own.is_empty() {
-            let _ = writeln!(out, "\nhow {} differs from the paper", recipe.name);
+            let _ = writeln!(out, "\nhow recipe `{}` differs from the paper", recipe.name);
         }
         for difference in own {
             out += &difference_text(difference);

@@ -252,7 +252,7 @@ fn differences_and_why_they_matter() {
         "k: 2.0 -> 1.0 in norm1, norm2",
         "order: ",
         "pooling before normalization",
-        "how caffenet differs from the paper",
+        "how recipe `caffenet` differs from the paper",
     ] {
         assert!(text.contains(part), "{part}:\n{text}");
     }

@@ -8,7 +8,7 @@ use alexnet::parallel::cost::link::Link;
 
 use super::common::MachineArgs;
 use super::job::{ParallelScheme, Precision};
-use super::values::{bandwidth, latency, network, share, whole};
+use super::values::{bandwidth, latency, network, share, svg_file, whole};
 
 /// `alexnet plan-cluster`.
 #[derive(Debug, Args)]
@@ -75,7 +75,7 @@ pub(crate) struct PlanClusterArgs {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) layers: Vec<PathBuf>,
     /// Also draw the efficiency as SVG, of the first network
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE.svg", value_parser = svg_file())]
     pub(crate) svg: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,

@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 use super::common::MachineArgs;
 use super::job::JobArgs;
 use super::values::{
-    StepLimit, at_least_one, learning_rate, minutes, precision, run_folder, setting, step_limit, whole,
+    StepLimit, at_least_one, learning_rate, minutes, precision, run_folder, setting, step_limit, svg_file,
+    whole,
 };
 use alexnet::net::Precision;
 use alexnet::train::Minutes;
@@ -218,7 +219,7 @@ pub(crate) struct LrFindArgs {
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub(crate) set: Vec<(String, String)>,
     /// Plot the loss against the learning rate
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg", value_parser = svg_file())]
     pub(crate) plot: Option<PathBuf>,
     /// Random seed
     #[arg(long, value_name = "N", default_value_t = 0)]

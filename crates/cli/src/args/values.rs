@@ -38,6 +38,14 @@ pub(super) fn figure_file() -> impl TypedValueParser<Value = FigureFile> {
     PathBufValueParser::new().try_map(FigureFile::new)
 }
 
+/// The file of a plot.
+pub(super) fn svg_file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        let is_svg = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg"));
+        if is_svg { Ok(path) } else { Err("expected a file name that ends in .svg") }
+    })
+}
+
 pub(super) fn views() -> impl TypedValueParser<Value = Views> {
     PossibleValuesParser::new(["1", "10"]).map(|views| if views == "10" { Views::Ten } else { Views::Center })
 }

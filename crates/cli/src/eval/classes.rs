@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use crate::output::{escaped, percent};
 use alexnet::eval::statistics::{Confusion, Interval};
-use alexnet::format::grouped;
+use alexnet::format::{cells, cut, grouped, padded};
 
 /// Most classes that the text shows, and how many of a longer list.
 const SHOWN: usize = 20;
 const LOWEST: usize = 10;
 /// Most pairs of confused classes.
 const PAIRS: usize = 10;
-/// The longest class name that the text shows, in characters.
+/// The longest class name that the text shows, in cells.
 const LONGEST: usize = 30;
 
 pub(super) fn json(confusion: &Confusion, classes: &[String]) -> Value {
@@ -60,8 +60,7 @@ pub(super) fn text(confusion: &Confusion, classes: &[String]) -> String {
         let _ =
             writeln!(out, "the {LOWEST} of {all} classes with the lowest recall; --json and --out list all");
     }
-    let width =
-        shown.iter().map(|&class| shortened(&classes[class]).chars().count()).max().unwrap_or(0).max(5);
+    let width = shown.iter().map(|&class| cells(&shortened(&classes[class]))).max().unwrap_or(0).max(5);
     let _ = writeln!(
         out,
         "{:<width$}  {:>7}  {:>7}  {:>8}  {:<17}  {:>9}",
@@ -72,8 +71,8 @@ pub(super) fn text(confusion: &Confusion, classes: &[String]) -> String {
         let recall = confusion.recall(class);
         let _ = writeln!(
             out,
-            "{:<width$}  {:>7}  {:>7}  {:>8}  {:<17}  {:>9}",
-            shortened(&classes[class]),
+            "{}  {:>7}  {:>7}  {:>8}  {:<17}  {:>9}",
+            padded(&shortened(&classes[class]), width),
             grouped(confusion.images(class)),
             grouped(confusion.correct(class)),
             value(recall),
@@ -104,9 +103,5 @@ pub(super) fn range(Interval { low, high }: Interval) -> String {
 }
 
 fn shortened(name: &str) -> String {
-    let name = escaped(name);
-    match name.chars().count() {
-        0..=LONGEST => name,
-        _ => name.chars().take(LONGEST - 1).chain(['\u{2026}']).collect(),
-    }
+    cut(&escaped(name), LONGEST)
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::render;
+use super::render::{self, Rendered};
+use crate::output::{Output, printable};
 use alexnet::error::{Kind, shell};
 use alexnet::files::atomic;
 use alexnet::{Error, Result};
@@ -52,8 +53,8 @@ impl FigureFile {
         }
     }
 
-    /// Writes a figure, atomically.
-    pub(super) fn write(&self, svg: &str) -> Result<()> {
+    /// Writes a figure, atomically. Notes the characters that cannot be drawn.
+    pub(super) fn write(&self, svg: &str, out: &Output) -> Result<()> {
         let png =
             match self.format {
                 FigureFormat::Svg => None,
@@ -61,7 +62,14 @@ impl FigureFile {
                     Error::new(Kind::Runtime, format!("{}: {error}", self.path.display()))
                 })?),
             };
-        let bytes = png.as_deref().unwrap_or(svg.as_bytes());
+        if let Some(Rendered { missing, .. }) = png.as_ref().filter(|rendered| !rendered.missing.is_empty()) {
+            out.note(&format!(
+                "no font of this system has {}: boxes in {}; a figure in .svg uses the viewer's fonts",
+                printable(missing),
+                printable(&self.path.display().to_string())
+            ));
+        }
+        let bytes = png.as_ref().map_or(svg.as_bytes(), |rendered| &rendered.png);
         atomic::replace(&self.path, |out| out.write_all(bytes))
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn run(model: &Path, args: &FiltersArgs, out: &mut Output) -> Command
     let kernels = AnyModel::load(&model)
         .and_then(|loaded| Kernels::of(&loaded).map_err(|error| error.context(model.display())))?;
     let levels = if args.per_kernel { Levels::PerKernel } else { Levels::Shared };
-    file.write(&figures::filters(&kernels, levels))?;
+    file.write(&figures::filters(&kernels, levels), out)?;
     let (color, difference) = (kernels.color(), kernels.color_difference());
     let report = Report { model, out: &file.path, kernels, levels, color, difference };
     out.result(|| report.text(), || report.json())?;

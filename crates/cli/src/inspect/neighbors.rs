@@ -54,7 +54,7 @@ pub(super) fn run(model: &Path, args: &NeighborsArgs, out: &mut Output) -> Comma
         "Euclidean distance of the activations of {layer}, center crops, among {} training images",
         grouped(train.len() - unreadable.len())
     );
-    file.write(&figures::neighbors(&rows, &model.classes, &title, &measure))?;
+    file.write(&figures::neighbors(&rows, &model.classes, &title, &measure), out)?;
     let report = Report { model: path, out: &file.path, layer: &layer, classes: &model.classes, rows: &rows };
     out.result(
         || report.text(&origin.text(rows.len())),

@@ -37,7 +37,7 @@ pub(super) fn run(model: &Path, args: &PredictionsArgs, out: &mut Output) -> Com
     let predicted =
         images.into_iter().map(|image| predict(&mut model, image, views)).collect::<Result<Vec<_>>>()?;
     let title = format!("{}: {}", path.display(), origin.text(predicted.len()));
-    file.write(&figures::predictions(&predicted, &model.classes, &title))?;
+    file.write(&figures::predictions(&predicted, &model.classes, &title), out)?;
     let report =
         Report { model: path, out: &file.path, classes: &model.classes, predicted: &predicted, views };
     out.result(

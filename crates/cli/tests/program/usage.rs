@@ -167,6 +167,8 @@ fn arguments_in_the_wrong_place_lead_to_the_command_that_works() {
         ("train pets small", "unexpected argument `small`", "`alexnet train pets --recipe small`"),
         ("recipe paper", "unknown recipe command `paper`", "`alexnet recipe show paper`"),
         ("data .", "unknown data command `.`", "`alexnet data check .`"),
+        ("lr-find p --recipe small --plot rates.png", "`rates.png` for `--plot`", "ends in .svg"),
+        ("plan-cluster --svg plan", "`plan` for `--svg`", "ends in .svg"),
         ("tain", "unknown command `tain`", "did you mean `train`?"),
         ("lrfind", "unknown command `lrfind`", "did you mean `lr-find`?"),
         ("data chekc", "unknown data command", "did you mean `check`?"),

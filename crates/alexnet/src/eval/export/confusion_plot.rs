@@ -4,6 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::eval::statistics::Confusion;
+use crate::format::{cells, cut};
 
 const INK: RGBColor = RGBColor(60, 60, 60);
 const FRAME: RGBColor = RGBColor(200, 200, 200);
@@ -13,14 +14,14 @@ const FULL: (u8, u8, u8) = (8, 48, 107);
 /// The largest side of the matrix, in pixels.
 const SIDE: i32 = 800;
 const LARGEST_CELL: i32 = 48;
-/// Space for the names of classes.
-const NAMES: i32 = 150;
+/// The width of a character in font sizes, generously: sans-serif fonts differ.
+const NARROW: f64 = 0.6;
 const TOP: i32 = 60;
 const MARGIN: i32 = 20;
 /// Most classes that are named, and whose counts are shown.
 const NAMED: usize = 50;
 const COUNTED: usize = 20;
-/// The longest name, in characters.
+/// The longest name, in narrow characters.
 const LONGEST_NAME: usize = 16;
 
 type Failed<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
@@ -35,7 +36,9 @@ pub(super) fn svg(confusion: &Confusion, classes: &[String]) -> Result<String, S
 fn draw<'a>(confusion: &Confusion, classes: &[String], svg: &'a mut String) -> Result<(), Failed<'a>> {
     let count = confusion.classes();
     let cell = (SIDE / count.max(1) as i32).clamp(1, LARGEST_CELL);
-    let (side, names) = (cell * count as i32, if count <= NAMED { NAMES } else { MARGIN });
+    let side = cell * count as i32;
+    let name_size = cell.clamp(9, 14);
+    let names = if count <= NAMED { space_for(classes, name_size) } else { MARGIN };
     let (left, top) = (names, TOP + names);
     let size = ((left + side + MARGIN).max(360) as u32, (top + side + MARGIN) as u32);
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
@@ -60,13 +63,12 @@ fn draw<'a>(confusion: &Confusion, classes: &[String], svg: &'a mut String) -> R
     }
     root.draw(&Rectangle::new([(left, top), (left + side, top + side)], FRAME.stroke_width(1)))?;
     if count <= NAMED {
-        let size = cell.clamp(9, 14);
         for (i, name) in classes.iter().enumerate() {
             let name = shortened(name);
             let middle = end(i) + cell / 2;
-            let style = font(size).color(&INK).pos(Pos::new(HPos::Right, VPos::Center));
+            let style = font(name_size).color(&INK).pos(Pos::new(HPos::Right, VPos::Center));
             root.draw(&Text::new(name.clone(), (left - 6, top + middle), style))?;
-            let turned = font(size).transform(FontTransform::Rotate270).color(&INK);
+            let turned = font(name_size).transform(FontTransform::Rotate270).color(&INK);
             let style = turned.pos(Pos::new(HPos::Left, VPos::Center));
             root.draw(&Text::new(name, (left + middle, top - 6), style))?;
         }
@@ -80,17 +82,28 @@ fn shade(share: f64) -> RGBColor {
     RGBColor(channel(FULL.0), channel(FULL.1), channel(FULL.2))
 }
 
+/// The space for the names of classes at this font size, in pixels.
+fn space_for(classes: &[String], size: i32) -> i32 {
+    let longest = classes.iter().map(|name| cells(&shortened(name))).max().unwrap_or(0);
+    MARGIN.max((NARROW * f64::from(size) * longest as f64).ceil() as i32 + 14)
+}
+
 fn shortened(name: &str) -> String {
     let name: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    match name.chars().count() {
-        0..=LONGEST_NAME => name,
-        _ => name.chars().take(LONGEST_NAME - 1).chain(['\u{2026}']).collect(),
-    }
+    cut(&name, LONGEST_NAME)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn margins_follow_the_names() {
+        let space = |name: &str| space_for(&[name.to_owned()], 14);
+        assert!(space("bag") < 50 && space("bag") < space("trouser"));
+        assert_eq!(space(&"long ".repeat(20)), space(&"long ".repeat(4)));
+        assert!(space("\u{8336}\u{8272}") > space("ab"), "wide characters");
+    }
 
     /// `ALEXNET_PLOTS=FOLDER` keeps the plots for inspection.
     #[test]

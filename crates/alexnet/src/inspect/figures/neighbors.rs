@@ -2,12 +2,14 @@
 
 use super::predictions::picture;
 use super::svg::{Anchor, Area, INK, PALE_INK, Style, Svg};
-use super::text::fitted;
+use super::text::{fitted, wrapped};
 use crate::data::Image;
 use crate::inspect::neighbors::Neighborhood;
 
 const MARGIN: f64 = 24.0;
+/// Above the images, if the texts have one line each, and the height of each further line.
 const TOP: f64 = 84.0;
+const LINE: f64 = 18.0;
 /// The side of an image.
 const SIDE: f64 = 112.0;
 /// The space between images, and after the first of a row.
@@ -24,16 +26,24 @@ pub fn neighbors(rows: &[Neighborhood], classes: &[String], title: &str, measure
     let most = rows.iter().map(|row| row.neighbors.len()).max().unwrap_or(0);
     // At least three neighbors wide, for the text above.
     let width = 2.0 * MARGIN + SIDE + AFTER_FIRST + most.max(3) as f64 * (SIDE + GAP) - GAP;
-    let height = TOP + rows.len() as f64 * ROW;
+    let wrap = |text: &str, size| wrapped(text, width - 2.0 * MARGIN, size);
+    let (title_lines, measure_lines) = (wrap(title, 15.0), wrap(measure, 11.0));
+    let more = |lines: &[String]| lines.len().saturating_sub(1) as f64 * LINE;
+    let below_title = more(&title_lines);
+    let top = TOP + below_title + more(&measure_lines);
+    let height = top + rows.len() as f64 * ROW;
     let mut svg = Svg::new(width, height, title);
     let ink = |size, color| Style { size, color, anchor: Anchor::Start };
-    let fit = |text: &str, size| fitted(text, width - 2.0 * MARGIN, size);
-    svg.text(MARGIN, 32.0, ink(16.0, INK), &fit(title, 15.0));
-    svg.text(MARGIN, 51.0, ink(13.0, PALE_INK), &fit(measure, 11.0));
-    svg.text(MARGIN, 76.0, ink(12.0, PALE_INK), "image");
-    svg.text(MARGIN + SIDE + AFTER_FIRST, 76.0, ink(12.0, PALE_INK), "nearest training images");
+    for (number, line) in title_lines.iter().enumerate() {
+        svg.text(MARGIN, 32.0 + number as f64 * LINE, ink(16.0, INK), line);
+    }
+    for (number, line) in measure_lines.iter().enumerate() {
+        svg.text(MARGIN, 51.0 + below_title + number as f64 * LINE, ink(13.0, PALE_INK), line);
+    }
+    svg.text(MARGIN, top - 8.0, ink(12.0, PALE_INK), "image");
+    svg.text(MARGIN + SIDE + AFTER_FIRST, top - 8.0, ink(12.0, PALE_INK), "nearest training images");
     for (number, row) in rows.iter().enumerate() {
-        let y = TOP + number as f64 * ROW;
+        let y = top + number as f64 * ROW;
         let name = row.label.map_or("", |label| classes[label].as_str());
         let own = Shown { square: &row.square, file: &row.file, name, color: INK, distance: None };
         cell(&mut svg, MARGIN, y, own);

@@ -1,13 +1,15 @@
 //! Images with the most probable classes.
 
 use super::svg::{Anchor, Area, Enlarged, INK, PALE_INK, Style, Svg};
-use super::text::{fitted, percent};
+use super::text::{fitted, percent, wrapped};
 use crate::data::Image;
 use crate::data::square::resize;
 use crate::inspect::predictions::PredictedImage;
 
 const MARGIN: f64 = 24.0;
+/// Above the images, if the title has one line, and the height of each further line.
 const TOP: f64 = 66.0;
+const LINE: f64 = 20.0;
 /// Images in a row, and the space between them.
 const PER_ROW: usize = 4;
 const GAP: f64 = 28.0;
@@ -34,15 +36,20 @@ pub fn predictions(images: &[PredictedImage], classes: &[String], title: &str) -
     let rows = images.len().div_ceil(per_row);
     // At least two columns wide, for the text above.
     let width = 2.0 * MARGIN + per_row.max(2) as f64 * (SIDE + GAP) - GAP;
-    let height = TOP + rows as f64 * (cell_height + GAP) - GAP + MARGIN;
+    let title_lines = wrapped(title, width - 2.0 * MARGIN, 15.0);
+    let more = title_lines.len().saturating_sub(1) as f64 * LINE;
+    let top = TOP + more;
+    let height = top + rows as f64 * (cell_height + GAP) - GAP + MARGIN;
     let mut svg = Svg::new(width, height, title);
     let ink = |size, color| Style { size, color, anchor: Anchor::Start };
-    svg.text(MARGIN, 32.0, ink(16.0, INK), &fitted(title, width - 2.0 * MARGIN, 15.0));
-    legend(&mut svg, 50.0, images.iter().any(|image| image.label.is_some()));
+    for (number, line) in title_lines.iter().enumerate() {
+        svg.text(MARGIN, 32.0 + number as f64 * LINE, ink(16.0, INK), line);
+    }
+    legend(&mut svg, 50.0 + more, images.iter().any(|image| image.label.is_some()));
     for (number, image) in images.iter().enumerate() {
         let area = Area {
             x: MARGIN + (number % per_row) as f64 * (SIDE + GAP),
-            y: TOP + (number / per_row) as f64 * (cell_height + GAP),
+            y: top + (number / per_row) as f64 * (cell_height + GAP),
             width: SIDE,
             height: cell_height,
         };

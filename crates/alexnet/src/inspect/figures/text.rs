@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use unicode_width::UnicodeWidthChar;
+use crate::format::{cells, cut};
 
 /// The width of a narrow character in font sizes, generously: sans-serif fonts differ.
 const NARROW: f64 = 0.6;
@@ -13,24 +13,24 @@ pub(super) fn fitted(name: &str, width: f64, size: f64) -> String {
     let name: String =
         name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
     let most = (width / (NARROW * size)).floor() as usize;
-    let columns = |c: char| c.width().unwrap_or(0);
-    let text = match name.chars().map(columns).sum::<usize>() <= most {
-        true => name,
-        false => {
-            let mut left = most.saturating_sub(1);
-            let fits = |c: &char| {
-                let fits = columns(*c) <= left;
-                left = left.saturating_sub(columns(*c));
-                fits
-            };
-            let cut: String = name.chars().take_while(fits).collect();
-            format!("{}…", cut.trim_end())
-        }
-    };
+    let text = cut(&name, most);
     match text.is_ascii() {
         true => text,
         false => format!("\u{2068}{text}\u{2069}"),
     }
+}
+
+/// Returns `text` in lines of about `width` pixels at a font size, broken at spaces; a word that is longer is cut.
+pub(super) fn wrapped(text: &str, width: f64, size: f64) -> Vec<String> {
+    let fits = |line: &str| cells(line) as f64 * NARROW * size <= width;
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if fits(&format!("{line} {word}")) => *line += &format!(" {word}"),
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines.iter().map(|line| fitted(line, width, size)).collect()
 }
 
 /// Formats a share as a percentage: 0.8342 is `83.4 %`.
@@ -61,6 +61,16 @@ mod tests {
         assert_eq!(fitted("大きな茶色の犬", 60.0, 10.0), "\u{2068}大きな茶…\u{2069}");
         assert_eq!(fitted("", 60.0, 10.0), "");
         assert_eq!(fitted("anything", 0.0, 10.0), "\u{2068}…\u{2069}");
+    }
+
+    #[test]
+    fn long_lines_are_broken_at_spaces() {
+        assert_eq!(
+            wrapped("split val of clothes, seed 0", 72.0, 10.0),
+            ["split val of", "clothes,", "seed 0"]
+        );
+        assert_eq!(wrapped("a word-that-is-long", 60.0, 10.0), ["a", "\u{2068}word-that…\u{2069}"]);
+        assert_eq!(wrapped("", 60.0, 10.0), [""; 0]);
     }
 
     #[test]

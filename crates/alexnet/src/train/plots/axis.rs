@@ -111,13 +111,20 @@ pub(super) fn powers(values: impl Iterator<Item = f64>, ends: Ends) -> Axis {
     // The last tick below all values, and the first above.
     let from = ticks.iter().rposition(|tick| tick.log10() < least - 1e-6).unwrap_or(0);
     let to = ticks.iter().position(|tick| tick.log10() > most + 1e-6).unwrap_or(ticks.len() - 1);
-    let label = |tick: f64| if tick < 1e-5 { format!("{tick:e}") } else { tick.to_string() };
+    // All labels in one notation.
+    let is_small = ticks[from] < 1e-5;
+    let label = |tick: f64| if is_small { format!("{tick:e}") } else { tick.to_string() };
     let mut axis = Axis::over(ticks[from..=to].iter().map(|&tick| (tick.log10(), label(tick))).collect());
     if ends == Ends::Values && least < most {
         axis.ends = least..most;
         axis.ticks.retain(|tick| (least - 1e-6..=most + 1e-6).contains(&tick.0));
     }
     axis
+}
+
+/// A logarithmic axis with a tick for each of these values, in ascending order, which are at least two.
+pub(super) fn each(values: &[f64]) -> Axis {
+    Axis::over(values.iter().map(|value| (value.log10(), value.to_string())).collect())
 }
 
 /// 1, 2 or 5 times a power of ten, so that no more than `most` of them make `span`.
@@ -143,10 +150,11 @@ mod tests {
             "0.0005 0.001 0.002 0.005 0.01 0.02"
         );
         assert_eq!(labels(powers([-2.2, -0.5].into_iter(), Ends::Values)), "0.01 0.02 0.05 0.1 0.2");
+        assert_eq!(labels(each(&[1.0, 2.0, 4.0])), "1 2 4");
         assert_eq!(labels(around([6.51, 6.93].into_iter())), "6.5 6.6 6.7 6.8 6.9 7.0");
         assert_eq!(
             labels(powers([-7.0, -2.0].into_iter(), Ends::Ticks)),
-            "1e-8 1e-7 1e-6 0.00001 0.0001 0.001 0.01 0.1"
+            "1e-8 1e-7 1e-6 1e-5 1e-4 1e-3 1e-2 1e-1"
         );
     }
 }

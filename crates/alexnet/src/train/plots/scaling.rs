@@ -6,7 +6,7 @@ use std::path::Path;
 use plotters::prelude::SeriesLabelPosition;
 use plotters::style::RGBColor;
 
-use super::axis::{Ends, from_zero, powers};
+use super::axis::{Ends, each, from_zero, powers};
 use super::chart::Chart;
 use super::curve::{Curve, Points, TRAINING, VALIDATION, VALIDATION_TOP5};
 use crate::error::Kind;
@@ -14,13 +14,16 @@ use crate::files::atomic;
 use crate::parallel::cost::plan::Row;
 use crate::{Error, Result};
 
+/// Most numbers of nodes that all have a tick.
+const TICKS: usize = 8;
+
 const COLORS: [RGBColor; 3] = [TRAINING, VALIDATION, VALIDATION_TOP5];
 
-/// Draws the efficiency of each scheme over the number of nodes.
+/// Draws the efficiency of each scheme over the number of nodes, which `network` connects.
 ///
 /// # Errors
 /// Returns an error if the file cannot be written; an earlier file is then unchanged.
-pub fn draw_scaling(path: &Path, rows: &[Row]) -> Result<()> {
+pub fn draw_scaling(path: &Path, rows: &[Row], network: &str) -> Result<()> {
     let names = rows.first().map_or(&[][..], |row| &row.schemes).iter().map(|entry| entry.scheme);
     let curve = |(i, name): (usize, &'static str)| {
         let point = |row: &Row| {
@@ -30,13 +33,19 @@ pub fn draw_scaling(path: &Path, rows: &[Row]) -> Result<()> {
         Curve::plain(name, COLORS[i % COLORS.len()], rows.iter().filter_map(point).collect::<Points>())
     };
     let curves: Vec<Curve> = names.enumerate().map(curve).collect();
-    let nodes = rows.iter().map(|row| (row.nodes as f64).log10());
+    let mut nodes: Vec<f64> = rows.iter().map(|row| row.nodes as f64).collect();
+    nodes.sort_by(f64::total_cmp);
+    nodes.dedup();
+    let across = match nodes.len() {
+        2..=TICKS => each(&nodes),
+        _ => powers(nodes.iter().map(|nodes| nodes.log10()), Ends::Values),
+    };
     let chart = Chart {
-        title: "Efficiency by number of nodes, percent",
+        title: &format!("Efficiency by number of nodes, percent; {network}"),
         axis: from_zero(std::iter::once(100.0), 100.0),
         curves: &curves,
         legend: Some(SeriesLabelPosition::LowerLeft),
-        across: powers(nodes, Ends::Values),
+        across,
         what: "nodes",
         marks: &BTreeMap::new(),
         highlight: None,
@@ -65,9 +74,12 @@ mod tests {
             best: None,
         };
         for rows in [vec![], vec![row(1)], vec![row(1), row(2), row(1000)]] {
-            draw_scaling(&path, &rows).unwrap();
+            draw_scaling(&path, &rows, "10GbE").unwrap();
             let svg = std::fs::read_to_string(&path).unwrap();
-            assert!(svg.contains("Efficiency by number of nodes") && !svg.contains("NaN"), "{svg}");
+            assert!(
+                svg.contains("Efficiency by number of nodes, percent; 10GbE") && !svg.contains("NaN"),
+                "{svg}"
+            );
         }
     }
 }
