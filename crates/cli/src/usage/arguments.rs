@@ -2,7 +2,7 @@
 
 use clap::{Arg, Command};
 
-use super::Named;
+use super::named::Named;
 use alexnet::error::shell_word;
 use alexnet::net::Recipe;
 

@@ -1,6 +1,7 @@
 //! Usage errors in a few lines: what is wrong, what works instead, and one line of usage.
 
 mod arguments;
+mod named;
 mod peers;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -10,6 +11,7 @@ use super::args::Cli;
 use alexnet::Error;
 use alexnet::error::{nearest, shell_word};
 use alexnet::net::Recipe;
+use named::Named;
 
 /// Arguments that do not make a command.
 #[derive(Debug)]
@@ -38,49 +40,6 @@ pub(crate) fn explain(error: &clap::Error, args: &[String]) -> UsageError {
     };
     let error = Error { help, ..Error::usage(message) };
     UsageError { error, usage: command.usage() }
-}
-
-/// A command with the names that lead to it.
-struct Named<'a> {
-    /// Without `alexnet`: `data check`, empty for the program itself.
-    path: String,
-    command: &'a Command,
-}
-
-impl<'a> Named<'a> {
-    /// The command that `args` name, as far as they name one.
-    fn find(root: &'a Command, args: &[String]) -> Self {
-        let mut found = Self { path: String::new(), command: root };
-        for arg in args.iter().filter(|arg| !arg.starts_with('-')) {
-            let Some(next) = found.command.find_subcommand(arg) else {
-                // `alexnet inspect MODEL filters`.
-                match found.command.get_positionals().next() {
-                    Some(_) => continue,
-                    None => break,
-                }
-            };
-            let path = format!("{} {}", found.path, next.get_name());
-            found = Self { path: path.trim_start().to_owned(), command: next };
-        }
-        found
-    }
-
-    /// `alexnet data check`.
-    fn full_name(&self) -> String {
-        format!("alexnet {}", self.path).trim_end().to_owned()
-    }
-
-    /// One line of usage, and where the help is.
-    fn usage(&self) -> String {
-        let usage = self.command.clone().render_usage().to_string();
-        let line = usage.lines().next().unwrap_or_default();
-        format!("{} (see `{} --help`)", line.trim_start_matches("Usage: "), self.full_name())
-    }
-
-    /// Whether the command has this option, named without hyphens in front.
-    fn has_option(&self, name: &str) -> bool {
-        self.command.get_arguments().any(|arg| arg.get_long() == Some(name))
-    }
 }
 
 fn unknown_argument(error: &clap::Error, command: &Named<'_>, args: &[String]) -> (String, Option<String>) {

@@ -23,6 +23,8 @@ fn the_same_command_starts_resumes_and_finishes_a_run() {
             "note: the run is complete (2 of 2 epochs); to extend it: `alexnet edit {requeued} stop-after=4`"
         );
         assert_eq!(err.contains(&extend), is_complete, "{err}");
+        assert!(err.contains("validation images by center views: top-1"), "{err}");
+        assert!(!err.contains("top-5"), "always 100 % of three classes: {err}");
     }
     let (out, _) = run(&["edit", &requeued, "lr=1e-6"], 0);
     assert!(

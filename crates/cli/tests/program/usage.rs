@@ -42,6 +42,11 @@ fn every_command_has_help_with_an_example() {
         assert!(help.contains(&format!("\n  alexnet {}", command.join(" "))), "{help}");
         assert!(help.contains("--json") && help.contains("--quiet"), "{help}");
     }
+    // One layout: the values of an option are in its line.
+    for command in [&["import"][..], &["export"], &["quantize"]].into_iter().chain(COMMANDS) {
+        let (help, _) = run(&[command, &["--help"]].concat(), 0);
+        assert!(!help.contains("Possible values:") && !help.contains("possible values: f32"), "{help}");
+    }
     let (out, _) = run(&["--version"], 0);
     assert_eq!(out, format!("alexnet {}\n", env!("CARGO_PKG_VERSION")));
 }
