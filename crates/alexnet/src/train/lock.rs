@@ -50,7 +50,7 @@ pub(crate) fn lock(folder: &Path, help: impl FnOnce(&str) -> String) -> crate::R
 }
 
 /// Tries to lock the file, for as long as [`is_in_use`] of another process may hold it.
-fn try_lock(file: &File) -> Result<(), TryLockError> {
+fn try_lock(file: &File) -> std::result::Result<(), TryLockError> {
     for _ in 1..ATTEMPTS {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),

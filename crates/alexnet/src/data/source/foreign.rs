@@ -183,7 +183,7 @@ pub(super) fn not_a_tar(path: &Path, error: &std::io::Error) -> Error {
 
 /// Returns the error for an image, which is part of a source.
 fn image(path: &Path) -> Option<Error> {
-    let format = Format::of(&head(path)?)?;
+    let format = Format::of(&head(path, HEAD).ok()?)?;
     let folder = path.parent().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.map_or("FOLDER".to_owned(), shell);
     Some(

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-
 use super::blob::Blob;
 use super::body::Source;
 use super::message::{Entry, Message, Value};
