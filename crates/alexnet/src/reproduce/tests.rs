@@ -198,12 +198,13 @@ fn experiments_have_names() {
 #[test]
 fn images_that_cannot_be_decoded_are_not_part_of_an_epoch() {
     let data = tempfile::tempdir().unwrap();
-    for (split, images) in [("train", 4), ("val", 1)] {
+    for (split, images) in [("train", 4_u8), ("val", 1)] {
         for class in ["a", "b", "c"] {
             let folder = data.path().join(split).join(class);
             std::fs::create_dir_all(&folder).unwrap();
             for i in 0..images {
-                image::save_buffer(folder.join(format!("{i}.png")), &[90; 108], 6, 6, image::ColorType::Rgb8)
+                let pixels: Vec<u8> = (0..108).map(|at| 40 * i + at).collect();
+                image::save_buffer(folder.join(format!("{i}.png")), &pixels, 6, 6, image::ColorType::Rgb8)
                     .unwrap();
             }
         }

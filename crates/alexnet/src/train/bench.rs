@@ -217,23 +217,3 @@ pub(super) fn peak_resident_bytes() -> u64 {
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kib.map_or(0, |kib| kib * 1024)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::train::layer_times;
-
-    #[test]
-    fn batches_that_are_too_large_are_refused_before_their_images_are_made() {
-        // Their images alone would take 10 TB.
-        let (recipe, batch) = (Recipe::load("paper").unwrap(), 1 << 24);
-        let refused = [
-            bench(&recipe, batch, 1, false).map(drop).unwrap_err(),
-            layer_times::measure(&recipe, &[1, batch], 1).map(drop).unwrap_err(),
-        ];
-        for error in refused {
-            assert!(error.message.starts_with("not enough memory: "), "{error}");
-            assert!(error.message.contains("activations, batch 16777216"), "{error}");
-        }
-    }
-}

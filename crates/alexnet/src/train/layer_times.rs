@@ -59,6 +59,21 @@ mod tests {
     use super::*;
     use crate::engine::Pass;
     use crate::parallel::cost::layer_times::LayerTimes;
+    use crate::train::bench::bench;
+
+    #[test]
+    fn batches_that_are_too_large_are_refused_before_their_images_are_made() {
+        // Their images alone would take 10 TB.
+        let (recipe, batch) = (Recipe::load("paper").unwrap(), 1 << 24);
+        let refused = [
+            bench(&recipe, batch, 1, false).map(drop).unwrap_err(),
+            measure(&recipe, &[1, batch], 1).map(drop).unwrap_err(),
+        ];
+        for error in refused {
+            assert!(error.message.starts_with("not enough memory: "), "{error}");
+            assert!(error.message.contains("activations, batch 16777216"), "{error}");
+        }
+    }
 
     #[test]
     fn layers_are_measured_at_each_batch_size() {
