@@ -15,7 +15,7 @@ use crate::{Error, Result};
 pub struct Predictor {
     /// The class names, in the order of the outputs.
     pub classes: Vec<String>,
-    /// The number of views averaged per image, from the recipe or the ensemble: 1 or 10.
+    /// The views averaged per image, from the recipe or the ensemble.
     pub views: Views,
     /// The model file.
     pub path: PathBuf,
