@@ -105,7 +105,7 @@ pub(crate) fn check_training(
         return Err(Error::usage("--steps none has no effect: it removes the step limit of a resumed run")
             .help("leave the option out: without `--steps` all epochs are trained"));
     }
-    let images = dataset.train().map_or(0, Split::len);
+    let (batch, images) = (recipe.optimizer.batch, dataset.train().map_or(0, Split::len));
     if !is_resumed {
         note_large_batch(batch, images, out);
     }
@@ -135,7 +135,7 @@ fn note_large_batch(batch: usize, images: usize, out: &Output) {
     if batch <= images || images == 0 {
         return;
     }
-    let smaller = (images / 4).max(1).next_multiple_of(GRANULE).min(images);
+    let smaller = images.div_ceil(4);
     out.note(&format!(
         "a batch of {batch} is more than the {}: one step per epoch; smaller: --set optimizer.batch={smaller}",
         counted(images, "training image")

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::error::{Kind, shell};
 use crate::model::layout::{LOCK, ORIGIN};
-use crate::{Error, Result};
+use crate::Error;
 
 /// How often a lock that is held is tried, and the time between.
 const ATTEMPTS: usize = 10;
