@@ -2,6 +2,7 @@
 //! `mpirun` or a scheduler starts.
 //!
 //! ```no_run
+//! use alexnet::parallel::Transport;
 //! use alexnet_mpi::Environment;
 //!
 //! # fn main() -> alexnet::Result<()> {

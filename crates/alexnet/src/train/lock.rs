@@ -5,9 +5,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::Error;
 use crate::error::{Kind, shell};
 use crate::model::layout::{LOCK, ORIGIN};
-use crate::Error;
 
 /// How often a lock that is held is tried, and the time between.
 const ATTEMPTS: usize = 10;

@@ -40,9 +40,12 @@ impl State<'_> {
         let is_padded = pads.iter().any(|&pad| pad > 0);
         let is_pooling = signal.is_maps() && !(is_padded && *counts_padding);
         let is_padded_before = matches!(signal.origin, Origin::Padded { .. });
+        // No layer squares: these are means, also over windows of one pixel, which need no padding.
+        let is_of_squares = matches!(self.signals[self.unviewed(x)].origin, Origin::Step(Step::Square(_)));
         let is_dense = window.strides.iter().flatten().all(|&stride| stride == 1);
         match kind {
-            PoolKind::Average if is_dense && !rounds_up && (is_padded_before || !is_pooling) => {}
+            PoolKind::Average
+                if is_dense && !rounds_up && (is_padded_before || is_of_squares || !is_pooling) => {}
             PoolKind::Max | PoolKind::Average => return Ok(None),
         }
         if is_padded && !counts_padding {

@@ -64,7 +64,7 @@ fn nested_branches_are_gone_through_once() {
     }
     for depth in 1..=10 {
         let branch = GraphProto { node: nodes, output: named(&names), ..GraphProto::default() };
-        names = outputs.map(|output| format!("{output}{depth}")).to_vec();
+        names = vec![format!("a{depth}"); outputs.len()];
         let branches = ["then_branch", "else_branch"].map(|name| AttributeProto {
             g: Some(Box::new(if name == "then_branch" { branch.clone() } else { GraphProto::default() })),
             ..attribute(name)
@@ -72,7 +72,7 @@ fn nested_branches_are_gone_through_once() {
         nodes = vec![NodeProto {
             op_type: "If".into(),
             input: vec!["yes".into()],
-            output: names.clone(),
+            output: vec![names[0].clone()],
             attribute: branches.to_vec(),
             ..NodeProto::default()
         }];
