@@ -220,8 +220,8 @@ pub fn accumulator_len(g: &ConvGeometry, precision: Precision, batch: usize) -> 
 /// `x` and `dy` hold the images of the micro-batch. A whole batch needs no buffer in `accumulator`.
 ///
 /// # Panics
-/// If a slice's length does not match the geometry, or the micro-batch does not end at a multiple of [`granule`] for the
-/// precision.
+/// If a slice's length does not match the geometry, or the micro-batch does not end at a multiple of
+/// [`granule`](crate::micro_batch::granule) for the precision.
 pub fn accumulate_gradients(
     g: &ConvGeometry,
     precision: Precision,

@@ -218,7 +218,8 @@ pub fn backward_weights(
 /// `x` and `dy` hold the images of the micro-batch.
 ///
 /// # Panics
-/// As [`backward_weights`], or if the micro-batch does not end at a multiple of [`granule`] for the precision.
+/// As [`backward_weights`], or if the micro-batch does not end at a multiple of
+/// [`granule`](crate::micro_batch::granule) for the precision.
 pub fn accumulate_gradients(
     g: &FcGeometry,
     precision: Precision,

@@ -23,7 +23,7 @@ impl Training<'_> {
             "{what}: step {}, epoch {}, learning rate {lr}, loss {}",
             grouped(step),
             self.learner.epoch(),
-            loss(failed.outcome.loss.into(), 4)
+            loss(failed.outcome.loss, 4)
         );
         let remedy = format!("try a lower learning rate: --set optimizer.rate={}", self.learner.lower_rate());
         let rollbacks = self.learner.state.rollbacks;
@@ -47,7 +47,7 @@ impl Training<'_> {
     fn describe(&self, FailedStep { at, outcome }: &FailedStep) -> String {
         let layer = &self.learner.engine.network().layers[at.layer].name;
         match at.place {
-            Place::Loss => format!("the loss is {}", loss(outcome.loss.into(), 4)),
+            Place::Loss => format!("the loss is {}", loss(outcome.loss, 4)),
             Place::Outputs => format!("non-finite values: the outputs of {layer}"),
             Place::Weights => format!("non-finite values: the weights of {layer}"),
             Place::Biases => format!("non-finite values: the biases of {layer}"),
