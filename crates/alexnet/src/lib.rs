@@ -66,7 +66,7 @@
 //! | [`interop`] | files of other programs: PyTorch's state dicts, networks of Caffe and cuda-convnet |
 //! | [`mod@reproduce`] | the claims of the paper, tested over several seeds |
 //!
-//! Used by all of them: [`error`], [`mod@format`] for numbers in messages, [`files`], and [`random`], which makes random
+//! Used by all of them: [`error`], [`mod@format`] for numbers in messages, [`files`], `threads`, and [`random`], which makes random
 //! numbers a pure function of the seed and their purpose. The arithmetic is in the crate `alexnet-kernels`.
 #![forbid(unsafe_code)]
 
@@ -84,6 +84,7 @@ pub mod parallel;
 pub mod quantize;
 pub mod random;
 pub mod reproduce;
+mod threads;
 pub mod train;
 
 pub use error::{Error, Result};

@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("random", &[]),
     ("files", &[]),
     ("format", &[]),
+    ("threads", &[]),
     ("net", &["random"]),
     ("interop", &["files", "model", "engine", "data", "net"]),
     ("data", &["files", "net", "random"]),
@@ -31,7 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that all modules may use.
-const EVERYBODY: &[&str] = &["error", "format"];
+const EVERYBODY: &[&str] = &["error", "format", "threads"];
 
 /// What each crate may use of the others.
 const CRATES: &[(&str, &[&str])] = &[

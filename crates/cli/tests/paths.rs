@@ -67,7 +67,8 @@ fn paths_of_any_bytes_work_in_every_command() {
     run(&[word("classify"), runs, data.join(image).as_os_str()], 0);
     run(&[word("edit"), runs, word("lr=0.001")], 0);
     run(&[word("recipe"), word("from-journal"), runs], 0);
-    let (plot, model) = (odd(&place, "plot.svg"), run_folder.join("last.safetensors"));
+    let (plot, model) =
+        (place.root().join(OsStr::from_bytes(&[ODD, b".svg"].concat())), run_folder.join("last.safetensors"));
     run(&[word("eval"), model.as_os_str(), word("--data"), source], 0);
     run(
         &[

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::source::Split;
 use super::square;
 use super::statistics::Statistics;
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 
 impl Statistics {
     /// Measures `split` in one pass on `workers` threads, unless its statistics are known. `progress` receives the number of images
@@ -43,10 +43,10 @@ impl Statistics {
         };
         std::thread::scope(|scope| {
             let spawn = |_| {
-                std::thread::Builder::new().spawn_scoped(scope, work).map_err(|error| {
+                threads::spawn_scoped(scope, work).map_err(|error| {
                     // Threads that have started find nothing left to do.
                     next.store(split.len(), Ordering::Relaxed);
-                    Error::threads(1, &error).context("reading images").help("use fewer threads: --threads 1")
+                    error.context("reading images").help("use fewer threads: --threads 1")
                 })
             };
             let workers = (0..workers.max(1)).map(spawn).collect::<Result<Vec<_>>>()?;

@@ -3,6 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use crate::threads;
+
 /// Calls `work` for each job, with up to `threads` threads, this one included.
 pub(super) fn for_each<J: Send>(
     jobs: impl Iterator<Item = J> + Send,
@@ -20,7 +22,7 @@ pub(super) fn for_each<J: Send>(
     thread::scope(|scope| {
         for _ in 1..threads {
             // A thread that cannot be started leaves its work to the others.
-            let _ = thread::Builder::new().spawn_scoped(scope, run);
+            let _ = threads::spawn_scoped(scope, run);
         }
         run();
     });

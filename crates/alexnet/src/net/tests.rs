@@ -516,11 +516,11 @@ fn recipes_for_large_batches() {
 fn settings_of_large_batches_without_effect_are_refused() {
     let small = builtin("small");
     for (key, value, message, help) in [
-        ("optimizer.algorithm", "lasr", "expected one of \"sgd\", \"lars\"", "algorithm = \"lars\""),
+        ("optimizer.algorithm", "lasr", "expected one of \"sgd\", \"lars\"", "algorithm=lars"),
         ("optimizer.trust", "0.001", "expected no `trust` with `algorithm = \"sgd\"`", "trust=none"),
-        ("optimizer.rate_for_batch", "0", "expected an integer from 1 to 65536", "rate_for_batch = 1"),
+        ("optimizer.rate_for_batch", "0", "expected an integer from 1 to 65536", "rate_for_batch=1"),
         ("schedule.warm_up_epochs", "0", "expected an integer from 1", "warm_up_epochs=none"),
-        ("schedule.warm_up_epochs", "13", "expected at most 12", "warm_up_epochs = 12"),
+        ("schedule.warm_up_epochs", "13", "expected at most 12", "warm_up_epochs=12"),
     ] {
         let mut recipe = small.clone();
         let error = recipe.set(key, value).unwrap_err();

@@ -192,9 +192,7 @@ fn traffic(layer: &Layer, pass: Pass, batch: usize) -> usize {
 }
 
 pub(super) fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    let pool = pool.map_err(|error| crate::Error::threads(threads, &error))?;
-    Ok(pool.install(work))
+    Ok(crate::threads::pool(threads)?.install(work))
 }
 
 /// Median seconds of a call.

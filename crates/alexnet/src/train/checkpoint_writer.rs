@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::checkpoint::{Checkpoint, CheckpointFile, list};
 use super::shelf;
 use crate::files::atomic;
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 
 /// Number of checkpoints that are kept: if the newest is damaged, or its values are bad, one is left.
 const KEPT: usize = 2;
@@ -90,8 +90,7 @@ impl CheckpointWriter {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name(THREAD.to_owned()).spawn(work);
-        let thread = thread.map_err(|error| Error::io(folder, "start the checkpoint thread", &error))?;
+        let thread = threads::spawn(THREAD, work).map_err(|error| error.context("writing checkpoints"))?;
         Ok(Self {
             folder: folder.to_path_buf(),
             frequency,

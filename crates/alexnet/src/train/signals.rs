@@ -10,7 +10,7 @@ use signal_hook::flag;
 
 use crate::error::Kind;
 use crate::files::atomic;
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 
 /// Whether an [`Interrupt`] handles this process's signals.
 static HANDLED: AtomicBool = AtomicBool::new(false);
@@ -34,8 +34,9 @@ pub fn end_on_signals() -> Result<()> {
             }
         }
     };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(work).map(drop).map_err(|error| {
-        failed("start a thread for signals", error)
+    threads::spawn("signals", work).map(drop).map_err(|error| {
+        error
+            .context("handling signals")
             .help("raise the limits of memory or threads: see `ulimit -v` and `ulimit -u`")
     })
 }

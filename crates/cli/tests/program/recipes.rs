@@ -107,7 +107,8 @@ fn networks_of_cuda_convnet_become_recipes() {
     assert_eq!(value["sections"]["relu1"], serde_json::json!(["conv1a", "conv1b"]));
     assert!(value["without_counterpart"].as_array().unwrap().iter().any(|gap| gap["why"].is_string()));
     let (_, err) = run(&["recipe", "from-cuda-convnet", &parameters, &layers], 2);
-    assert!(err.contains("layer-params-7.cfg:1: [conv1a]: `type` is missing"), "{err}");
+    assert!(err.contains("layer-params-7.cfg is a file of parameters, expected the layers first"), "{err}");
+    assert!(err.contains(&format!("from-cuda-convnet {layers} {parameters}")), "{err}");
     let (_, err) = run(&["recipe", "from-cuda-convnet", &path("none.cfg"), &layers], 1);
     assert!(err.contains("none.cfg"), "{err}");
 }

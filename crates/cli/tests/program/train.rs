@@ -183,11 +183,7 @@ fn packed_squares_of_another_size_are_rejected() {
             "{args:?}: {err}"
         );
         assert!(err.contains("alexnet data pack") && err.contains("--side 8"), "{err}");
-        assert_eq!(
-            err.contains("--set input.square=12"),
-            args[0] != "eval" && args[1] != "pack",
-            "{args:?}: {err}"
-        );
+        assert!(!err.contains("--set"), "{args:?}: {err}");
     }
     let args = ["train", &packed, "--recipe", &recipe, "--run", &to, "--set", "input.square=12"];
     run(&[&args[..], &["--set", "optimizer.rate=1e-5"]].concat(), 0);

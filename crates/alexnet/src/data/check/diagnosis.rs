@@ -11,7 +11,7 @@ use super::probe::{self, Probe};
 use crate::data::problem::{Problem, ProblemKind};
 use crate::data::source::{Dataset, Split};
 use crate::format::counted;
-use crate::{Error, Result};
+use crate::{Result, threads};
 
 /// The result of a check.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -62,8 +62,7 @@ pub fn check(path: &Path, workers: usize, progress: &(dyn Fn(usize, usize) + Syn
     let (dataset, mut problems) = Dataset::examine(path)?;
     let splits: Vec<&Split> = dataset.splits.iter().filter(|split| split.name != "all").collect();
     let images = splits.iter().map(|split| split.len()).sum();
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(workers.max(1)).build();
-    let pool = pool.map_err(|error| Error::threads(workers.max(1), &error))?;
+    let pool = threads::pool(workers.max(1))?;
     let mut probes: Vec<Probe> = Vec::with_capacity(images);
     for (number, split) in (0..).zip(&splits) {
         let fingerprint = |index: usize| {

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::batch::LoadedBatch;
 use super::job::{Job, Square};
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 
 /// The threads that make batches ahead of their use.
 #[derive(Debug)]
@@ -83,9 +83,8 @@ fn start_worker(job: &Arc<Job>, first: usize, step: usize) -> Result<(Receiver<S
 }
 
 fn spawn(work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("images".to_owned()).spawn(work).map_err(|error| {
-        Error::threads(1, &error).context("loading images").help("use fewer threads: --workers 1 --threads 1")
-    })
+    threads::spawn("images", work)
+        .map_err(|error| error.context("loading images").help("use fewer threads: --workers 1 --threads 1"))
 }
 
 impl Drop for Prefetcher {

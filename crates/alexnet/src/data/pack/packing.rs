@@ -16,7 +16,7 @@ use crate::data::statistics::Statistics;
 use crate::data::{check, decode, encode, identity};
 use crate::error::{Kind, shell};
 use crate::files::{atomic, json, real_path};
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 
 /// Rejects an output folder inside the source, of which it would become a part.
 ///
@@ -68,8 +68,7 @@ pub fn pack(
     check_memory(&splits, config, available())?;
     prepare(&config.out, &settings)?;
     check_space(&splits, config)?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(config.workers.max(1)).build();
-    let pool = pool.map_err(|error| Error::threads(config.workers.max(1), &error))?;
+    let pool = threads::pool(config.workers.max(1))?;
     let mut manifest = Manifest {
         format_version: FORMAT_VERSION,
         store: config.store,
@@ -224,12 +223,13 @@ fn pack_split(
     let mut total = Statistics::empty(config.side);
     let sums = &mut total;
     let mut fresh = std::thread::scope(|scope| {
-        let writer = scope.spawn(move || {
+        let write = move || {
             shards
                 .into_iter()
                 .map(|shard| shard::write(shard, config, dataset, settings, sums))
                 .collect::<Result<Vec<_>>>()
-        });
+        };
+        let writer = threads::spawn_scoped(scope, write)?;
         let mut failed = None;
         for number in numbers.clone().filter(|&number| !path(number).is_file()) {
             let made = pool.install(|| shard::make(split, range(number), path(number), config, progress));

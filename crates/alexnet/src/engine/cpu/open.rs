@@ -1,7 +1,5 @@
 //! Allocation of a CPU engine's memory and threads.
 
-use rayon::ThreadPoolBuilder;
-
 use super::lower::{Goal, backward};
 use super::parameters::{Pair, Parameters};
 use super::plan::Plan;
@@ -10,7 +8,7 @@ use crate::engine::division::Division;
 use crate::engine::options::{Mode, Options};
 use crate::engine::timings::LayerTimings;
 use crate::net::{Layer, Network};
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 use alexnet_kernels::memory::{Buffer, available};
 
 impl CpuEngine {
@@ -28,10 +26,7 @@ impl CpuEngine {
     }
 
     fn allocate(network: Network, division: Division, plan: Plan, threads: usize) -> Result<Self> {
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|error| Error::threads(threads, &error))?;
+        let pool = threads::pool(threads)?;
         let buffers = || {
             let parameters = network.layers.iter().map(|layer| parameters(layer, &plan));
             let parameters = parameters.collect::<Option<Vec<Option<Parameters>>>>()?;

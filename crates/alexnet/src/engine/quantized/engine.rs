@@ -3,7 +3,7 @@
 use alexnet_kernels::memory::recover;
 use std::fmt;
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPool;
 
 use super::buffers::Buffers;
 use super::contents::{QuantizedNetwork, Values};
@@ -17,7 +17,7 @@ use crate::engine::tensor::{Tensor, TensorKind};
 use crate::engine::timings::{LayerTimings, Pass};
 use crate::error::Kind;
 use crate::net::Network;
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 
 /// Computes a quantized network on the CPU. An image has the same bits in any batch and at any number of threads, and on
 /// every processor unless some layers are computed in floats.
@@ -75,10 +75,7 @@ impl QuantizedEngine {
             let error = Error::out_of_memory(memory.total(), Some(available)).detail(&memory);
             return Err(error.help("reduce the batch size with --batch"));
         }
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|error| Error::threads(threads, &error))?;
+        let pool = threads::pool(threads)?;
         Ok(Self {
             network: network.clone(),
             batch,

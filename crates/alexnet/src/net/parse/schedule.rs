@@ -219,7 +219,7 @@ mod tests {
                 "`schedule.divide_by` is 10.0, expected no `divide_by` with `linear`",
                 "--set schedule.divide_by=none",
             ),
-            (vec![("schedule.divide_by", "none")], "`schedule.divide_by` is missing", "divide_by = 10.0"),
+            (vec![("schedule.divide_by", "none")], "`schedule.divide_by` is missing", "divide_by=10.0"),
         ] {
             let error = small().set_all(settings).unwrap_err();
             assert!(error.message.contains(message), "{error}");

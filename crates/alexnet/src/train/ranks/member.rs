@@ -17,7 +17,7 @@ use crate::net::Views;
 use crate::parallel::traffic::Payload;
 use crate::parallel::transport::Lane;
 use crate::parallel::{Collective, ExchangePrecision, Grid, Job, NetworkSplit, Scheme};
-use crate::{Error, Result};
+use crate::{Error, Result, threads};
 
 /// One of the ranks of a job: its engine, and how it shares gradients, values and results.
 #[derive(Debug)]
@@ -126,10 +126,8 @@ impl Member {
                     all_reduce(gradients, *precision, gradient.biases)
                 })
             };
-            let reducer = std::thread::Builder::new()
-                .name("gradients".to_owned())
-                .spawn_scoped(scope, reduce)
-                .map_err(|error| Error::threads(1, &error).context("exchanging gradients"))?;
+            let reducer = threads::spawn_scoped(scope, reduce)
+                .map_err(|error| error.context("exchanging gradients"))?;
             let own = engine.forward_backward(batch, &mut |gradient| {
                 if split.is_shared(gradient.layer) {
                     // A reducer that has failed receives nothing any more; its error follows.
