@@ -106,7 +106,7 @@ pub(crate) fn whole(name: &str, Whole(value): Whole, least: usize, most: usize) 
 /// The action of this name.
 ///
 /// # Errors
-/// Returns an error if there is none.
+/// Returns an error if no action has this name.
 fn action<T: Copy>(
     key: &str,
     name: &str,

@@ -58,13 +58,10 @@ pub(crate) fn run(args: &ClassifyArgs, out: &mut Output) -> CommandResult {
     Ok(if failed { Kind::Data.exit_code() } else { 0 })
 }
 
-/// The error of a model that cannot be loaded; if it is an image, and a model follows it, with the command in order.
+/// The error of a model that cannot be loaded; if a model follows it, with the command in order.
 fn in_order(error: Error, first: &Path, images: &[PathBuf]) -> Error {
-    let is_image = error.message.contains("an image (");
-    match images
-        .iter()
-        .find(|path| is_image && (is_run(path) || path.extension() == Some("safetensors".as_ref())))
-    {
+    let is_model = |path: &Path| is_run(path) || path.extension() == Some("safetensors".as_ref());
+    match images.iter().find(|path| is_model(path) && first.is_file() && !is_model(first)) {
         Some(model) => {
             let command = format!("alexnet classify {} {}", shell(model), shell(first));
             error.help(format!("the model comes first: `{command}`"))

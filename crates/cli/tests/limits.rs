@@ -32,15 +32,13 @@ fn too_little_memory_is_an_error_at_every_stage() {
     let place = Place::new(1);
     let [data, recipe, run] = ["data", "recipe.toml", "run"].map(|name| place.path(name));
     let least = least();
-    let (mut rejected, mut done, mut ended) = (0, 0, 0);
+    let (mut rejected, mut done) = (0, 0);
     for step in 0..60 {
         let limit = least + 5 * 1024 * step;
         let _ = std::fs::remove_dir_all(&run);
         let args = ["train", &data, "--recipe", &recipe, "--run", &run, "--threads", "2", "--steps", "5"];
         match limited(limit, &args) {
             (Some(0), _) => done += 1,
-            // A thread can start as others take the last memory. The C library then ends the program.
-            (None, err) if err.contains("failed to register TLS destructor") => ended += 1,
             (code, err) => {
                 rejected += 1;
                 assert_eq!(code, Some(1), "{limit} KiB: {err}");
@@ -53,7 +51,7 @@ fn too_little_memory_is_an_error_at_every_stage() {
         }
     }
     println!("{rejected} limits were too low, {done} were enough");
-    assert!(rejected > 5 && done > 0 && ended <= 2, "{rejected} {done} {ended}");
+    assert!(rejected > 5 && done > 0, "{rejected} {done}");
 }
 
 /// The plan's memory is compared with the limit first.

@@ -2,7 +2,8 @@
 //!
 //! A tile of sums, 16 x 16 values of 32 bits, takes the product of 16 rows of 16 words and 16 rows of 16 words, where a word holds
 //! two bfloat16 values or four bytes. Per cycle that is sixteen times the multiply-adds of 512-bit instructions on single precision,
-//! and thirty-two times for bytes. Before a process may use tiles it has to ask the system for room to save them; before code uses them it loads their shapes.
+//! and thirty-two times for bytes. Before a process may use tiles it has to ask the system for room to save them; before code uses
+//! them it loads their shapes.
 //!
 //! Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18.
 

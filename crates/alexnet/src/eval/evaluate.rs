@@ -19,8 +19,8 @@ pub struct Classifier<'a> {
     pub weight: f64,
 }
 
-/// Evaluates a model on all images of `split`, with the softmax averaged over `views`. Labels are indices of outputs. `workers` threads load images; their number
-/// does not affect the results. `on_batch` receives the number of images processed so far; an error from it ends the
+/// Evaluates a model on all images of `split`, with the softmax averaged over `views`. Labels are indices of outputs. `workers`
+/// threads load images; their number does not affect the results. `on_batch` receives the number of images processed so far; an error from it ends the
 /// evaluation.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Files that are given as models and are none: what they are, and how they become one.
+//! Files of other formats that are given as models: what they are, and the command that converts them.
 
 use std::path::Path;
 

@@ -10,7 +10,7 @@
 //! | `any` | [`AnyModel`]: a model of either kind |
 //! | `ensemble` | [`Ensemble`]: several models and their weights |
 //! | `file` | [`ModelFile`]: a single model or an ensemble |
-//! | `foreign` | files that are given as models and are none |
+//! | `foreign` | files of other formats that are given as models |
 //! | [`Golden`] | sample images with their logits, to verify that this machine computes the same |
 //! | [`layout`] | the names of the files in a run folder |
 

@@ -2,8 +2,9 @@
 //! section 2).
 //!
 //! A packed folder holds `pack.json` ([`Manifest`]), `statistics.safetensors` (mean image, covariance of colors and its
-//! eigenvectors) and shards `train-00000.safetensors`, ... of up to [`SHARD`] images, fewer of large squares: `labels`, `digests` (SHA-256 of the stored
-//! image), and `images` `[n, side, side, 3]` or JPEG files as `bytes` with `offsets`. Any safetensors reader opens them.
+//! eigenvectors) and shards `train-00000.safetensors`, ... of up to [`SHARD`] images, fewer of large squares: `labels`, `digests`
+//! (SHA-256 of the stored image), and `images` `[n, side, side, 3]` or JPEG files as `bytes` with `offsets`. Any safetensors reader
+//! opens them.
 
 mod config;
 mod manifest;
