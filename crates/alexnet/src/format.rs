@@ -67,6 +67,11 @@ pub fn padded(text: &str, width: usize) -> String {
     text.to_owned() + &" ".repeat(width.saturating_sub(cells(text)))
 }
 
+/// Returns a text that takes `width` cells, or more if it is longer, with spaces at its start.
+pub fn padded_left(text: &str, width: usize) -> String {
+    " ".repeat(width.saturating_sub(cells(text))) + text
+}
+
 /// Returns a text of at most `most` cells, with an ellipsis where it was cut.
 pub fn cut(text: &str, most: usize) -> String {
     if cells(text) <= most {
@@ -103,6 +108,11 @@ pub fn significant(value: f64) -> String {
     }
 }
 
+/// Returns a probability: `0.031`, and `4.8e-5` for one below 0.001.
+pub fn probability(p: f64) -> String {
+    if p < 0.001 { format!("{p:.1e}") } else { format!("{p:.3}") }
+}
+
 /// Returns a duration in at most two units: `41 s`, `12 min`, `2 h 41 min`, `9 d 4 h`, `3 years`. The longest is
 /// `over 100 years`.
 pub fn duration(seconds: f64) -> String {
@@ -137,6 +147,7 @@ mod tests {
     fn wide_characters_take_two_cells() {
         assert_eq!(["cat", "茶色", "e\u{301}"].map(cells), [3, 4, 1]);
         assert_eq!(["cat", "茶色", "kitten"].map(|text| padded(text, 5)), ["cat  ", "茶色 ", "kitten"]);
+        assert_eq!(["cat", "茶色", "kitten"].map(|text| padded_left(text, 5)), ["  cat", " 茶色", "kitten"]);
         let texts = ["茶色の犬", "a dog", "two words"].map(|text| cut(text, 5));
         assert_eq!(texts, ["茶色…", "a dog", "two…"]);
     }
@@ -151,6 +162,7 @@ mod tests {
         assert_eq!([0, 1, 2, 3].map(listed), ["", "8", "8 and 11", "8, 11 and 14"]);
         assert_eq!(hex(&[0, 0xa5, 0xff]), "00a5ff");
         assert_eq!([significant(0.517), significant(31.42), significant(8_120.4)], ["0.52", "31.4", "8,120"]);
+        assert_eq!([1.0, 0.03125, 0.001, 4.76e-5].map(probability), ["1.000", "0.031", "0.001", "4.8e-5"]);
         let losses =
             [(0.7312, 4), (9_999.0, 3), (240_814_607_218_769_920.0, 4), (f64::INFINITY, 3), (f64::NAN, 4)];
         assert_eq!(losses.map(|(l, d)| loss(l, d)), ["0.7312", "9999.000", "2.41e17", "inf", "NaN"]);

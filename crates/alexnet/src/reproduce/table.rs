@@ -6,7 +6,7 @@ use super::results::{
     ArmResult, Compared, ComparisonResult, ExperimentResult, ImagePairs, Results, SeedPairs, Unit, Unreached,
 };
 use crate::eval::statistics::Flips;
-use crate::format::{counted, duration, grouped};
+use crate::format::{cells, counted, duration, grouped, padded, padded_left, probability};
 
 impl Results {
     /// Returns the results as text: tables in Markdown.
@@ -39,21 +39,17 @@ fn markdown(results: &Results) -> String {
 fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-            .max(3)
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cells(cell)).max().unwrap_or(0).max(3)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let line = |row: &[String]| {
-        let cells = widths.iter().enumerate().map(|(i, &width)| {
+        let padded = widths.iter().enumerate().map(|(i, &width)| {
             let cell = row.get(i).map_or("", String::as_str);
             // Names to the left, numbers to the right.
-            if i == 0 { format!(" {cell:<width$} |") } else { format!(" {cell:>width$} |") }
+            let cell = if i == 0 { padded(cell, width) } else { padded_left(cell, width) };
+            format!(" {cell} |")
         });
-        format!("|{}\n", cells.collect::<String>())
+        format!("|{}\n", padded.collect::<String>())
     };
     let rule: Vec<String> = widths
         .iter()
@@ -66,13 +62,13 @@ fn table(rows: &[Vec<String>]) -> String {
     out
 }
 
-fn cells<const N: usize>(cells: [&str; N]) -> Vec<String> {
+fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(ToOwned::to_owned).to_vec()
 }
 
 /// One line for each comparison.
 fn overview(experiments: &[ExperimentResult]) -> String {
-    let mut rows = vec![cells(["experiment", "with", "without", "difference", "95 % interval", "p"])];
+    let mut rows = vec![row(["experiment", "with", "without", "difference", "95 % interval", "p"])];
     for experiment in experiments {
         for ComparisonResult { with, without, compared } in &experiment.comparisons {
             let [difference, interval, p] = numbers(compared);
@@ -95,10 +91,10 @@ fn numbers(compared: &Compared) -> [String; 3] {
         Compared::Seeds(SeedPairs { unit, mean_difference, interval, sign_flip, .. }) => [
             difference(*mean_difference, *unit),
             interval.map_or("-".to_owned(), |interval| range(interval.low, interval.high)),
-            sign_flip.map_or("-".to_owned(), |test| format!("{:.3}", test.p)),
+            sign_flip.map_or("-".to_owned(), |test| probability(test.p)),
         ],
         Compared::Images(ImagePairs { difference: found, interval, mcnemar_p, .. }) => {
-            [difference(*found, Unit::Points), range(interval.low, interval.high), format!("{mcnemar_p:.3}")]
+            [difference(*found, Unit::Points), range(interval.low, interval.high), probability(*mcnemar_p)]
         }
     }
 }
@@ -168,9 +164,9 @@ fn conclusion(found: &SeedPairs) -> String {
             };
             let _ = write!(
                 out,
-                ", 95 % interval {} (BCa bootstrap), sign-flip p = {:.3} ({how})",
+                ", 95 % interval {} (BCa bootstrap), sign-flip p = {} ({how})",
                 range(interval.low, interval.high),
-                test.p
+                probability(test.p)
             );
         }
         (None, _) | (_, None) => out += "; nothing can be concluded from one seed",
@@ -204,14 +200,14 @@ fn image_pairs(found: &ImagePairs) -> String {
         [String::new()].into_iter().chain(all.iter().map(|[_, top1]| top1.clone())).collect::<Vec<String>>(),
     ];
     format!(
-        "\n{}\nThe ensemble against its best member, seed {}: {}, 95 % interval {} (Newcombe, {}), McNemar's exact p = {:.3}. \
+        "\n{}\nThe ensemble against its best member, seed {}: {}, 95 % interval {} (Newcombe, {}), McNemar's exact p = {}. \
          The best member is chosen on the same images, which favors it.\n",
         table(&rows),
         found.best_seed,
         difference(found.difference, Unit::Points),
         range(found.interval.low, found.interval.high),
         counted(found.images, "image"),
-        found.mcnemar_p
+        probability(found.mcnemar_p)
     )
 }
 
@@ -220,7 +216,7 @@ fn rates(results: &Results) -> String {
     if results.rates.is_empty() {
         return String::new();
     }
-    let mut rows = vec![cells(["arm", "learning rate", "epochs to the error", "last training error, %", ""])];
+    let mut rows = vec![row(["arm", "learning rate", "epochs to the error", "last training error, %", ""])];
     for chosen in &results.rates {
         for trial in &chosen.trials {
             let mark = if trial.rate == chosen.rate { "chosen" } else { "" };
@@ -235,7 +231,7 @@ fn rates(results: &Results) -> String {
 
 /// The size of the arms, and what differs.
 fn arms(arms: &[ArmResult]) -> String {
-    let mut rows = vec![cells(["arm", "parameters", "multiply-adds", "time per training", "differs in"])];
+    let mut rows = vec![row(["arm", "parameters", "multiply-adds", "time per training", "differs in"])];
     for arm in arms {
         let seconds = arm.runs.iter().map(|run| run.seconds).sum::<f64>() / arm.runs.len().max(1) as f64;
         let edits = if arm.edits.is_empty() { "-".to_owned() } else { arm.edits.join(" ") };

@@ -12,7 +12,7 @@ use crate::output::{percent, printable};
 use alexnet::data::Split;
 use alexnet::eval::statistics::{Interval, McNemar, Paired, mcnemar, paired_difference, wilson};
 use alexnet::eval::{Evaluation, ImageResult, ImageResults};
-use alexnet::format::grouped;
+use alexnet::format::{grouped, probability};
 use alexnet::net::Views;
 use alexnet::{Error, Result};
 
@@ -145,8 +145,8 @@ impl Comparison {
         let _ = writeln!(
             out,
             "McNemar   p = {} (exact), {} (chi-squared, corrected)",
-            p(test.exact_p),
-            p(test.corrected_p)
+            probability(test.exact_p),
+            probability(test.corrected_p)
         );
         let _ = writeln!(
             out,
@@ -154,11 +154,6 @@ impl Comparison {
         );
         out
     }
-}
-
-/// A probability with three digits.
-fn p(value: f64) -> String {
-    if value < 0.001 { format!("{value:.1e}") } else { format!("{value:.3}") }
 }
 
 fn changed(split: &Split, index: usize) -> Error {

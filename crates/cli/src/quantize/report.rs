@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::images::{Calibration, Validation};
 use crate::output::{percent, printable};
 use alexnet::error::shell;
-use alexnet::format::grouped;
+use alexnet::format::{cells, grouped, padded, padded_left};
 use alexnet::quantize::{Accuracy, Decision, QuantizeReport, Range, RangeRule};
 
 /// Most skipped images that the text lists; the JSON lists all.
@@ -162,16 +162,14 @@ impl Summary<'_> {
 
 /// Rows in columns, of which the last three are numbers.
 fn aligned(rows: &[[String; 7]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().map(|row| cells(&row[column])).max().unwrap_or(0);
     let widths: Vec<usize> = (0..7).map(width).collect();
     let mut out = String::new();
     for row in rows {
         let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            let _ = match column {
-                0..=3 => write!(line, "{cell:<width$}  "),
-                _ => write!(line, "{cell:>width$}  "),
-            };
+        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            line += &if column < 4 { padded(cell, width) } else { padded_left(cell, width) };
+            line += "  ";
         }
         let _ = writeln!(out, "{}", line.trim_end());
     }
