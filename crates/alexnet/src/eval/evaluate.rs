@@ -20,8 +20,8 @@ pub struct Classifier<'a> {
 }
 
 /// Evaluates a model on all images of `split`, with the softmax averaged over `views`. Labels are indices of outputs. `workers`
-/// threads load images; their number does not affect the results. `on_batch` receives the number of images processed so far; an error from it ends the
-/// evaluation.
+/// threads load images; their number does not affect the results. `on_batch` receives the number of images processed so far; an
+/// error from it ends the evaluation.
 ///
 /// # Errors
 /// See [`ensemble`].

@@ -43,13 +43,13 @@ fn table(rows: &[Vec<String>]) -> String {
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let line = |row: &[String]| {
-        let padded = widths.iter().enumerate().map(|(i, &width)| {
+        let shown = widths.iter().enumerate().map(|(i, &width)| {
             let cell = row.get(i).map_or("", String::as_str);
             // Names to the left, numbers to the right.
             let cell = if i == 0 { padded(cell, width) } else { padded_left(cell, width) };
             format!(" {cell} |")
         });
-        format!("|{}\n", padded.collect::<String>())
+        format!("|{}\n", shown.collect::<String>())
     };
     let rule: Vec<String> = widths
         .iter()

@@ -461,8 +461,8 @@ mod x86 {
                     *sums = [0, 8].map(|j| _mm256_loadu_ps(c.add(i * c_row + j)));
                 }
             }
-            // Two depths at a time: advancing takes fewer of the instructions that a core starts in a cycle, of which a
-            // busy neighbor on the same core leaves half.
+            // Two depths at a time: fewer instructions that only advance, up to a fifth faster
+            // (`benches/runs/2026-11-27-avx2-products.md`).
             for _ in 0..depth / 2 {
                 avx2_products(&mut sums, bunches, row, b);
                 avx2_products(&mut sums, bunches.map(|a| a.wrapping_add(step)), row, b.wrapping_add(b_step));
