@@ -189,6 +189,10 @@ mod tests {
         let logs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/results/logs");
         for entry in std::fs::read_dir(logs).unwrap() {
             let path = entry.unwrap().path();
+            // Logs of single trainings; experiments have other formats.
+            if path.extension().is_none_or(|extension| extension != "jsonl") {
+                continue;
+            }
             let text = std::fs::read_to_string(&path).unwrap();
             let line = |line: &str| -> Line {
                 let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
