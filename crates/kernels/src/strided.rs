@@ -77,8 +77,8 @@ impl Strided<'_> {
         }
     }
 
-    /// Covers the target with tiles of nearly equal numbers of rows: two vectors wide if possible, then one, then one
-    /// column.
+    /// Covers the target with tiles of nearly equal numbers of rows: two vectors wide if possible, then one. Columns that do not
+    /// fill the last vector are computed in one that begins earlier, or one by one where no vector fits.
     ///
     /// # Safety
     /// As [`Self::multiply`], for runs inside the operands; the machine supports `V` and `Single`.
@@ -94,22 +94,24 @@ impl Strided<'_> {
         let height = rows.div_ceil(rows.div_ceil(tallest::<V>()));
         let mut column = 0;
         while column < columns {
-            let width = match columns - column {
-                left if left >= WIDE * V::LANES => WIDE * V::LANES,
-                left if left >= V::LANES => V::LANES,
-                _ => 1,
+            // The tile's first column, its width, and the columns of other tiles that it begins with.
+            let (first, width, shared) = match columns - column {
+                left if left >= WIDE * V::LANES => (column, WIDE * V::LANES, 0),
+                left if left >= V::LANES => (column, V::LANES, 0),
+                left if columns >= V::LANES => (columns - V::LANES, V::LANES, V::LANES - left),
+                _ => (column, 1, 0),
             };
             let sum = match sum {
-                Summation::Bias(bias) => Summation::Bias(&bias[column..]),
+                Summation::Bias(bias) => Summation::Bias(&bias[first..]),
                 Summation::Overwrite | Summation::Add | Summation::StartChain | Summation::ContinueChain => {
                     sum
                 }
             };
             for row in (0..rows).step_by(height) {
-                let part = Part { row, column, sum, epilogue };
+                let part = Part { row, column: first, shared, sum, epilogue };
                 // SAFETY: the tile lies inside the target; the rest is guaranteed by the caller.
                 unsafe {
-                    let c = values.add(row * row_stride + column);
+                    let c = values.add(row * row_stride + first);
                     let rows = height.min(rows - row);
                     if width == WIDE * V::LANES {
                         self.tile_of::<V, WIDE>(rows, runs, part, c, row_stride);
@@ -120,7 +122,7 @@ impl Strided<'_> {
                     }
                 }
             }
-            column += width;
+            column = first + width;
         }
     }
 
@@ -206,12 +208,19 @@ impl Strided<'_> {
                         Summation::Add => V::load(c).add(sum),
                         Summation::Bias(bias) => V::load(bias.as_ptr().add(j * V::LANES)).add(sum),
                     };
-                    match part.epilogue {
+                    let value = match part.epilogue {
                         Epilogue::Identity => value,
                         // The sum turns -0 into 0.
                         Epilogue::Relu => value.at_least(V::splat(0.0)).add(V::splat(0.0)),
+                    };
+                    if part.shared == 0 {
+                        value.store(c);
+                    } else {
+                        let mut lanes = [0.0; 16];
+                        value.store(lanes.as_mut_ptr());
+                        let own = lanes.as_ptr().add(part.shared);
+                        own.copy_to_nonoverlapping(c.add(part.shared), V::LANES - part.shared);
                     }
-                    .store(c);
                 }
             }
         }
@@ -223,6 +232,8 @@ impl Strided<'_> {
 struct Part<'a> {
     row: usize,
     column: usize,
+    /// Columns of a tile of one vector that other tiles compute, and this one does not store.
+    shared: usize,
     /// The bias begins at the column of the tile.
     sum: Summation<'a>,
     epilogue: Epilogue,

@@ -1,11 +1,12 @@
-//! Normalization with the paper's exponent 3/4, where the maps fill whole registers: `y = x (k + alpha sum x^2)^(-3/4)`.
-//! Each value is read and written once; intermediate values stay in the first-level cache.
+//! Normalization with the paper's exponent 3/4, where the maps fill a register: `y = x (k + alpha sum x^2)^(-3/4)`.
+//! Each value is read and written once; intermediate values stay in the first-level cache. Where the maps of a group do not fill
+//! their last register, it begins earlier, and shares values with the one before it.
 
 use crate::activation::Epilogue;
 use crate::geometry::{NormGeometry, Normalization, Reach};
 use crate::isa::Isa;
 use crate::scratch;
-use crate::simd::{Four, Vector};
+use crate::simd::{Four, Vector, starts};
 use rayon::prelude::*;
 
 /// Values processed together: they, their squares and their products stay in the first-level cache.
@@ -14,7 +15,7 @@ const BLOCK: usize = 1536;
 /// Whether [`forward`] and [`backward`] support a geometry.
 pub(super) fn fits(g: &NormGeometry) -> bool {
     let width = g.maps.channels / g.groups;
-    g.constants.beta == 0.75 && width.is_multiple_of(8) && width <= BLOCK && g.constants.size <= width
+    g.constants.beta == 0.75 && (8..=BLOCK).contains(&width) && g.constants.size <= width
 }
 
 /// The constants of a call.
@@ -70,7 +71,7 @@ impl Line {
         });
     }
 
-    /// Runs `work` with the widest registers that the groups fill.
+    /// Runs `work` with registers that the groups fill.
     fn run(&self, work: &mut Block) {
         // SAFETY: `current` only returns sets that the machine supports; the slices belong to one block.
         unsafe {
@@ -159,13 +160,12 @@ impl Block<'_> {
     unsafe fn run<V: Vector>(&mut self, line: &Line) {
         let groups = self.x.len() / line.width;
         // The window of a map starts `before` maps earlier, so the squares of a group start `before` values later.
-        // SAFETY: each loop stays inside a group of `width` values, a multiple of the lanes, or inside its squares and
-        // their margins.
+        // SAFETY: each loop stays inside a group of `width` values or inside its squares and their margins.
         unsafe {
             for group in 0..groups {
                 let x = self.x.as_ptr().add(group * line.width);
                 let squares = self.squares.as_mut_ptr().add(group * line.step + line.before);
-                for c in (0..line.width).step_by(V::LANES) {
+                for c in starts::<V>(line.width) {
                     let x = V::load(x.add(c));
                     x.mul(x).store(squares.add(c));
                 }
@@ -177,7 +177,7 @@ impl Block<'_> {
                         let x = self.x.as_ptr().add(group * line.width);
                         let y = y.as_mut_ptr().add(group * line.width);
                         let squares = self.squares.as_ptr().add(group * line.step);
-                        for c in (0..line.width).step_by(V::LANES) {
+                        for c in starts::<V>(line.width) {
                             let s = window::<V>(squares.add(c), line.before, line.after).mul_add(alpha, k);
                             let [factor, _] = s.inverse_powers();
                             V::load(x.add(c)).mul(factor).store(y.add(c));
@@ -191,7 +191,7 @@ impl Block<'_> {
                         let (dx, squares) = (dx.as_mut_ptr().add(at), self.squares.as_ptr().add(margin));
                         // The windows that contain an element mirror its own.
                         let products = products.as_mut_ptr().add(margin + line.after);
-                        for c in (0..line.width).step_by(V::LANES) {
+                        for c in starts::<V>(line.width) {
                             let s = window::<V>(squares.add(c), line.before, line.after).mul_add(alpha, k);
                             let [factor, inverse] = s.inverse_powers();
                             let scaled = V::load(dy.add(c)).mul(factor);
@@ -204,10 +204,14 @@ impl Block<'_> {
                         let (at, margin) = (group * line.width, group * line.step);
                         let (x, dx) = (self.x.as_ptr().add(at), dx.as_mut_ptr().add(at));
                         let products = products.as_ptr().add(margin);
-                        for c in (0..line.width).step_by(V::LANES) {
+                        // Of the last register, the one before it may have replaced values.
+                        let last = line.width - V::LANES;
+                        let last_scaled = V::load(dx.add(last));
+                        for c in starts::<V>(line.width) {
                             let sum = window::<V>(products.add(c), line.after, line.before);
                             let x = V::load(x.add(c));
-                            let gradient = sum.mul(x).mul_add(slope, V::load(dx.add(c)));
+                            let scaled = if c == last { last_scaled } else { V::load(dx.add(c)) };
+                            let gradient = sum.mul(x).mul_add(slope, scaled);
                             let gradient = if rectified { gradient.where_positive(x) } else { gradient };
                             gradient.store(dx.add(c));
                         }

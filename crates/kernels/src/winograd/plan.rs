@@ -83,10 +83,15 @@ impl Winograd {
         let image_len = g.input.len();
         let g = fold.map_or(*g, |fold| fold.geometry);
         let (inputs, outputs) = (g.group_inputs(), g.group_outputs());
+        // Bfloat16 values of neighboring channels share words.
+        let step = match precision {
+            Precision::F32 => 1,
+            Precision::Bf16 => 8,
+        };
         // With AMX, direct products take less time than the transforms.
         let fits = micro_batch.batch() > 0
-            && inputs.is_multiple_of(8)
-            && outputs.is_multiple_of(8)
+            && inputs.is_multiple_of(step)
+            && outputs.is_multiple_of(step)
             && !uses_tiles(precision);
         let kernel = if fits && g.window.stride == 1 { g.window.kernel } else { 0 };
         let fitting = algorithms(precision).iter().filter(move |algorithm| algorithm.kernel == kernel);

@@ -2,7 +2,7 @@
 
 use crate::bf16;
 use crate::gemm::Word;
-use crate::simd::{Four, Vector};
+use crate::simd::{Four, One, Vector};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
@@ -61,10 +61,12 @@ impl<'a> AlongSquares<'a> {
         }
     }
 
-    /// Stores squares of `channels` channels, a multiple of 8, with [`Self::len`] words of memory.
+    /// Stores squares of `channels` channels, in pairs a multiple of 8, with [`Self::len`] words of memory.
     pub(super) fn new(word: Word, channels: usize, low: &'a mut [f32]) -> Self {
-        assert!(channels.is_multiple_of(8));
-        let low_offsets = (0..low.len()).step_by(channels / 2).collect();
+        let low_offsets = match word {
+            Word::F32 | Word::RoundedToBf16 => Vec::new(),
+            Word::Bf16Pair => (0..low.len()).step_by(channels / 2).collect(),
+        };
         Self { word, low, low_offsets, channels }
     }
 
@@ -155,10 +157,13 @@ pub(super) trait Store<V: Vector> {
 
 /// A way to store that every instruction set has.
 #[cfg(target_arch = "x86_64")]
-pub(super) trait StoreAny: Store<Four> + Store<__m256> + Store<__m512> {}
+pub(super) trait StoreAny:
+    Store<Four> + Store<__m256> + Store<__m512> + Store<One<false>> + Store<One<true>>
+{
+}
 /// A way to store that every instruction set has.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) trait StoreAny: Store<Four> {}
+pub(super) trait StoreAny: Store<Four> + Store<One<false>> {}
 
 /// See [`StoreAs::Words`].
 pub(super) struct Words;

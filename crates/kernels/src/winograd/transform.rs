@@ -5,7 +5,7 @@ use super::matrices::{LONGEST, Matrix};
 use super::store::{Halves, Pairs};
 use super::store::{Rounded, Store, StoreAny, StoreAs, Words};
 use crate::isa::Isa;
-use crate::simd::{Four, LINE, Vector, prefetch};
+use crate::simd::{Four, LINE, One, Vector, prefetch, starts};
 use std::mem::MaybeUninit;
 
 /// The offset of an element that does not exist: it reads as zero and is not written.
@@ -71,13 +71,13 @@ pub(super) struct Square<'a> {
 /// each offset `to` from `y` and at `totals`, and no other thread accesses them during the call.
 pub(super) type Transform = unsafe fn(Isa, &Square) -> bool;
 
-/// Runs the widest code whose vectors divide the channels.
+/// Runs the widest code whose vectors the channels fill. Halves and pairs need a multiple of 8 channels.
 ///
 /// # Safety
 /// As [`Transform`].
 pub(super) unsafe fn transform<L: Linear>(isa: Isa, square: &Square) -> bool {
     let Square { x, from, to, channels, store, finish, .. } = *square;
-    assert!(channels.is_multiple_of(Four::LANES));
+    assert!(channels.is_multiple_of(8) || matches!(store, StoreAs::Words | StoreAs::Rounded));
     assert!(from.iter().all(|&from| from == NOWHERE || from + channels <= x.len()));
     assert!(from.len() == L::MATRIX.columns.pow(2) && to.len() == L::MATRIX.rows.pow(2));
     assert!(finish.bias.is_none_or(|bias| bias.len() == channels));
@@ -107,23 +107,27 @@ unsafe fn transform_to<L: Linear, S: StoreAny>(isa: Isa, square: &Square) -> boo
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 | Isa::Amx if square.channels.is_multiple_of(16) => x86::avx512::<L, S>(square),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::Avx512 | Isa::Amx if square.channels.is_multiple_of(8) => {
-                x86::avx2::<L, S>(square)
-            }
-            _ => sandwich::<L, Four, S>(square),
+            Isa::Avx2 | Isa::Avx512 | Isa::Amx => x86::avx2::<L, S>(square),
+            _ if square.channels >= Four::LANES => sandwich::<L, Four, S>(square),
+            _ => sandwich::<L, One<false>, S>(square),
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Linear, Square, Store, sandwich};
+    use super::{Linear, One, Square, Store, StoreAny, Vector, sandwich};
     use std::arch::x86_64::{__m256, __m512};
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn avx2<L: Linear, S: Store<__m256>>(square: &Square) -> bool {
+    pub(super) unsafe fn avx2<L: Linear, S: StoreAny>(square: &Square) -> bool {
         // SAFETY: guaranteed by the caller.
-        unsafe { sandwich::<L, __m256, S>(square) }
+        unsafe {
+            match square.channels >= __m256::LANES {
+                true => sandwich::<L, __m256, S>(square),
+                false => sandwich::<L, One<true>, S>(square),
+            }
+        }
     }
 
     #[target_feature(enable = "avx512f")]
@@ -144,7 +148,8 @@ mod x86 {
     }
 }
 
-/// Multiplies by `M` along the columns, then along the rows.
+/// Multiplies by `M` along the columns, then along the rows. The channels fill a vector; where they do not fill the last one, it
+/// begins earlier, and computes results of the one before it again.
 #[allow(clippy::needless_range_loop)] // Indices mirror the formulas.
 #[inline(always)]
 unsafe fn sandwich<L: Linear, V: Vector, S: Store<V>>(square: &Square) -> bool {
@@ -165,7 +170,7 @@ unsafe fn sandwich<L: Linear, V: Vector, S: Store<V>>(square: &Square) -> bool {
         // Stays zero while every value is finite.
         let mut trace = zero;
         let mut half = [[MaybeUninit::<V>::uninit(); LONGEST]; LONGEST];
-        for c in (0..channels).step_by(V::LANES) {
+        for c in starts::<V>(channels) {
             let mut total = zero;
             for j in 0..columns {
                 let mut column = [V::splat(0.0); LONGEST];

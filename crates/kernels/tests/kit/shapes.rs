@@ -40,12 +40,12 @@ pub fn conv() -> impl Strategy<Value = ConvGeometry> {
     )
 }
 
-/// Convolutions of few channels into whole vectors of maps.
+/// Convolutions of few channels into more maps, of which the last need not fill a vector.
 pub fn narrow_conv() -> impl Strategy<Value = ConvGeometry> {
-    (1..20_usize, 1..20_usize, 1..5_usize, 1..10_usize, window()).prop_filter_map(
+    (1..20_usize, 1..20_usize, 1..5_usize, channels(1, 10), window()).prop_filter_map(
         "the window does not fit",
-        |(height, width, inputs, eighths, window)| {
-            ConvGeometry::new(Maps::new(height, width, inputs), 8 * eighths, window, 1).ok()
+        |(height, width, inputs, outputs, window)| {
+            ConvGeometry::new(Maps::new(height, width, inputs), outputs, window, 1).ok()
         },
     )
 }
@@ -70,11 +70,15 @@ pub fn norm() -> impl Strategy<Value = NormGeometry> {
     )
 }
 
+/// Channels that fill `least` vectors of eight but not `most`, half of the time to the last value.
+pub fn channels(least: usize, most: usize) -> impl Strategy<Value = usize> {
+    prop_oneof![(least..most).prop_map(|eighths| 8 * eighths), 8 * least..8 * most]
+}
+
 /// Convolutions of stride 1 with enough channels for Winograd's algorithms, and images at every place in a plane.
 pub fn winograd_conv() -> impl Strategy<Value = (ConvGeometry, usize)> {
-    let channels = || (2..7_usize).prop_map(|eighths| 8 * eighths);
     let kernel = prop_oneof![Just(3_usize), Just(5)];
-    (4..18_usize, 4..18_usize, channels(), channels(), 1..3_usize, kernel, 0..5_usize, 1..11_usize)
+    (4..18_usize, 4..18_usize, channels(2, 7), channels(2, 7), 1..3_usize, kernel, 0..5_usize, 1..11_usize)
         .prop_filter_map(
             "the window does not fit",
             |(height, width, inputs, outputs, groups, kernel, pad, batch)| {
@@ -91,12 +95,13 @@ pub fn folded_conv() -> impl Strategy<Value = (ConvGeometry, usize)> {
     let rounding = prop_oneof![Just(Rounding::Down), Just(Rounding::Up)];
     let kernel = (2..5_usize, prop_oneof![Just(3_usize), Just(5)], 0..4_usize)
         .prop_map(|(stride, squares, less)| (stride, squares * stride - less % stride));
-    (9..40_usize, 9..40_usize, 2..6_usize, kernel, 0..20_usize, rounding, 1..4_usize).prop_filter_map(
-        "the window does not fit, or its folded pixels do not fill vectors",
+    (9..40_usize, 9..40_usize, channels(2, 6), kernel, 0..20_usize, rounding, 1..4_usize).prop_filter_map(
+        "the window does not fit",
         |(height, width, outputs, (stride, kernel), pad, rounding, batch)| {
             let window = Window { kernel, stride, pad: pad % kernel, rounding };
-            let channels = if stride == 4 { 3 } else { 8 };
-            let g = ConvGeometry::new(Maps::new(height, width, channels), 8 * outputs, window, 1).ok()?;
+            // Folded, 48, 45 or 32 channels.
+            let channels = [0, 0, 8, 5, 3][stride];
+            let g = ConvGeometry::new(Maps::new(height, width, channels), outputs, window, 1).ok()?;
             Some((g, batch))
         },
     )
