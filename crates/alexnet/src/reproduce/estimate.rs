@@ -1,6 +1,6 @@
 //! The expected time of a reproduction, from finished trainings and from a few steps of the others.
 
-use super::folder::Folder;
+use super::folder::{rate_folder, run_folder};
 use super::plan::{ExperimentPlan, PlannedArm, RemainingRuns};
 use super::record::RunRecord;
 use super::settings::ReproductionSettings;
@@ -11,6 +11,7 @@ use crate::engine::{self, Device, Options, Pass, Update};
 use crate::net::{Network, Recipe};
 use crate::train::init::initialize;
 use crate::train::random_batch::RandomBatch;
+use std::path::Path;
 
 /// Steps that are timed, after one that is not.
 const STEPS: usize = 2;
@@ -22,26 +23,28 @@ struct PerImage {
     inference: f64,
 }
 
-/// Counts what remains to be trained, and estimates the time.
+/// Counts what remains to be trained, and estimates the time. Trainings that are complete are those in `folder`.
 ///
 /// # Errors
 /// Returns an error if an arm's engine cannot be opened, for example because there is too little memory.
 pub(super) fn remaining(
     plan: &ExperimentPlan,
     settings: &ReproductionSettings,
-    folder: &Folder,
+    folder: Option<&Path>,
 ) -> Result<RemainingRuns> {
     let mut remaining = RemainingRuns { runs: plan.runs(), complete: 0, seconds: 0.0 };
     let seeds = 0..settings.seeds as u64;
+    let run = |arm: &str, seed| folder.and_then(|folder| finished(&run_folder(folder, arm, seed)));
+    let rate = |arm: &str, rate| folder.and_then(|folder| finished(&rate_folder(folder, arm, rate)));
     for planned in &plan.arms {
-        let runs = seeds.clone().map(|seed| finished(&folder.run(&planned.arm.name, seed)));
+        let runs = seeds.clone().map(|seed| run(&planned.arm.name, seed));
         add(&mut remaining, settings, planned, planned.arm.recipe.schedule.epochs, runs)?;
     }
     for planned in plan.speed.iter().flat_map(|speed| &speed.arms) {
         let name = &planned.arm.name;
-        let runs = seeds.clone().map(|seed| finished(&folder.run(name, seed)));
+        let runs = seeds.clone().map(|seed| run(name, seed));
         add(&mut remaining, settings, planned, planned.arm.recipe.schedule.epochs, runs)?;
-        let tried = settings.rates.rates.iter().map(|&rate| finished(&folder.rate(name, rate)));
+        let tried = settings.rates.rates.iter().map(|&tried| rate(name, tried));
         add(&mut remaining, settings, planned, settings.rates.epochs, tried)?;
     }
     Ok(remaining)

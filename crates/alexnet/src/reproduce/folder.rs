@@ -12,6 +12,25 @@ use crate::{Error, Result};
 
 const RECORD: &str = "reproduce.json";
 
+/// What [`RECORD`] is, for messages.
+const DESCRIPTION: &str = "file of `alexnet reproduce`";
+
+/// Whether a folder holds a reproduction with these settings.
+pub(super) fn holds(path: &Path, record: &Record) -> bool {
+    json::read(&path.join(RECORD), DESCRIPTION)
+        .is_ok_and(|before: Record| before.difference(record).is_none())
+}
+
+/// The run folder of an arm and a seed, in the output folder `path`.
+pub(super) fn run_folder(path: &Path, arm: &str, seed: u64) -> PathBuf {
+    path.join("arms").join(arm).join(format!("seed-{seed}"))
+}
+
+/// The run folder of an arm at a learning rate that is tried, in the output folder `path`.
+pub(super) fn rate_folder(path: &Path, arm: &str, rate: f32) -> PathBuf {
+    path.join("rates").join(arm).join(rate.to_string())
+}
+
 /// The output folder, locked.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -39,8 +58,8 @@ impl Folder {
         if !file.is_file() {
             json::write(&file, record)?;
         }
-        let before: Record = json::read(&file, "file of `alexnet reproduce`")
-            .map_err(|error| Error { kind: Kind::Model, ..error })?;
+        let before: Record =
+            json::read(&file, DESCRIPTION).map_err(|error| Error { kind: Kind::Model, ..error })?;
         if before.format_version > Record::FORMAT_VERSION {
             return Err(Error::model(format!(
                 "{}: format version {}; this program reads up to version {}",
@@ -64,14 +83,14 @@ impl Folder {
         &self.path
     }
 
-    /// The run folder of an arm and a seed.
+    /// See [`run_folder`].
     pub(super) fn run(&self, arm: &str, seed: u64) -> PathBuf {
-        self.path.join("arms").join(arm).join(format!("seed-{seed}"))
+        run_folder(&self.path, arm, seed)
     }
 
-    /// The run folder of an arm at a learning rate that is tried.
+    /// See [`rate_folder`].
     pub(super) fn rate(&self, arm: &str, rate: f32) -> PathBuf {
-        self.path.join("rates").join(arm).join(rate.to_string())
+        rate_folder(&self.path, arm, rate)
     }
 }
 

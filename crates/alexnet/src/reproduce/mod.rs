@@ -43,7 +43,7 @@ pub use experiment::Experiment;
 pub use observer::{ReproductionEvent, ReproductionObserver};
 pub use plan::ExperimentPlan;
 pub use results::Results;
-pub use run::reproduce;
+pub use run::{forecast, reproduce};
 pub use settings::{RateSearch, ReproductionSettings, Selection};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::compare;
 use super::estimate::remaining;
 use super::evaluation::{Evaluator, Trained};
 use super::experiment::Experiment;
-use super::folder::Folder;
+use super::folder::{self, Folder};
 use super::observer::{ReproductionEvent, ReproductionObserver};
 use super::plan::{Comparison, Contrast, ExperimentPlan, PlannedArm};
 use super::plots;
@@ -30,6 +30,20 @@ struct TrainedArm<'p> {
     evaluations: Vec<Evaluation>,
 }
 
+/// The plan of [`reproduce`] with the expected time, from a few training steps of each arm and from trainings that are complete.
+/// Writes nothing.
+///
+/// # Errors
+/// Returns an error as [`ExperimentPlan::new`] does, or if an arm does not fit the memory.
+pub fn forecast(settings: &ReproductionSettings) -> Result<ExperimentPlan> {
+    let mut settings = settings.clone();
+    settings.dataset.prepare(&settings.recipe.input)?;
+    let mut plan = ExperimentPlan::new(&settings)?;
+    let continues = folder::holds(&settings.folder, &Record::of(&settings));
+    plan.remaining = Some(remaining(&plan, &settings, continues.then_some(settings.folder.as_path()))?);
+    Ok(plan)
+}
+
 /// Trains the arms of all experiments, evaluates and compares them. The results are in the output folder: `results.json`,
 /// `table.md`, `plots/`. Whatever was trained by an earlier call is used, and interrupted trainings resume: the results have
 /// the same bits.
@@ -46,7 +60,7 @@ pub fn reproduce(
     let settings = &settings;
     let mut plan = ExperimentPlan::new(settings)?;
     let folder = Folder::open(&settings.folder, &Record::of(settings))?;
-    plan.remaining = Some(remaining(&plan, settings, &folder)?);
+    plan.remaining = Some(remaining(&plan, settings, Some(folder.path()))?);
     let _ = observer.observe(&ReproductionEvent::Planned(&plan));
     settings.interrupt.listen()?;
     let mut trainer = Trainer::new(settings, observer, plan.runs());

@@ -13,7 +13,7 @@ use alexnet::reproduce::Experiment;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  alexnet reproduce relu cifar-10/ --seeds 3            # Fig. 1\n  \
                         alexnet reproduce lrn dropout cifar-10/ --seeds 6\n  \
-                        alexnet reproduce all pets/ --recipe small --plan    # arms and trainings\n\n\
+                        alexnet reproduce all pets/ --recipe small --plan    # arms, trainings, and expected time\n\n\
                         The arms of an experiment are the recipe and the recipe without an ingredient, trained with the same\n\
                         seeds. The recipe itself is trained once for all experiments. After Ctrl-C or a crash, run the\n\
                         same command again to continue. See docs/reproduce.md.")]
@@ -39,7 +39,7 @@ pub(crate) struct ReproduceArgs {
     /// Output folder [default: reproduce/RECIPE]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Print the plan and stop
+    /// Print the plan and the expected time, and stop
     #[arg(long)]
     pub(crate) plan: bool,
     /// Learning rates to choose from for each network

@@ -14,9 +14,7 @@ use super::settings::{self, Shorthand};
 use alexnet::data::Dataset;
 use alexnet::data::check::{introduce, several_classes};
 use alexnet::net::RecipeUse;
-use alexnet::reproduce::{
-    Experiment, ExperimentPlan, RateSearch, ReproductionSettings, Selection, reproduce,
-};
+use alexnet::reproduce::{Experiment, RateSearch, ReproductionSettings, Selection, forecast, reproduce};
 use alexnet::train::signals::Interrupt;
 use alexnet::{Error, Result};
 use progress::ReproduceView;
@@ -30,7 +28,8 @@ const RECIPE: &str = "cifar-paper";
 pub(crate) fn run(args: &ReproduceArgs, out: &mut Output) -> CommandResult {
     let settings = settings(args, out)?;
     if args.plan {
-        let plan = ExperimentPlan::new(&settings)?;
+        out.note("timing a few training steps of each arm");
+        let plan = forecast(&settings)?;
         out.result(|| format!("{plan}\n"), || plan::json(&plan))?;
         return Ok(0);
     }

@@ -23,6 +23,8 @@ pub(super) fn json(plan: &ExperimentPlan) -> Value {
         "arms": plan.arms.iter().chain(speed).map(arm).collect::<Vec<_>>(),
         "comparisons": comparisons.collect::<Vec<_>>(),
         "trainings": plan.runs(),
+        "complete": plan.remaining.map(|remaining| remaining.complete),
+        "seconds": plan.remaining.map(|remaining| remaining.seconds),
         "power": plan.power(),
         "notes": plan.notes,
     })

@@ -118,6 +118,10 @@ fn every_ablation_of_a_recipe_runs_and_the_control_is_shared() {
     assert!(err.contains("all complete") && !err.contains("training 1 of"), "{err}");
     assert!(text.contains("## What does dropout gain?") && text.contains("the paper, section 4.2"), "{text}");
     assert_eq!(results(&out), before);
+    let (text, _) = run(&[&all[..], &["--plan"]].concat(), 0);
+    assert!(text.contains("20 trainings, all complete"), "{text}");
+    let (value, _) = run_json(&[&all[..], &["--plan", "--epochs", "3", "--json"]].concat(), 0);
+    assert_eq!((&value["trainings"], &value["complete"]), (&20.into(), &0.into()), "other settings");
     let one = [&command(&["dropout"], &place.data, &recipe, &out)[..], &["--seeds", "1", "--json"]].concat();
     let (value, _) = run_json(&one, 0);
     let found = &value["experiments"][0]["comparisons"][0];
@@ -238,6 +242,9 @@ fn what_cannot_be_reproduced_is_refused() {
         (&value["trainings"], &value["arms"][1]["edits"][0]),
         (&12.into(), &"layer.norm1=none".into())
     );
+    assert_eq!(value["complete"], 0);
+    assert!(value["seconds"].as_f64().unwrap() > 0.0, "{value}");
+    assert!(!Path::new(&out).exists(), "a plan writes nothing");
 }
 
 /// A class without validation images is part of the training, and of the notes.
