@@ -63,7 +63,7 @@
 //! | [`eval`] | evaluation and classification, with views and ensembles |
 //! | [`mod@quantize`] | models to 8-bit integers |
 //! | [`inspect`] | what a model has learned: kernels, predictions, nearest images |
-//! | [`interop`] | files of other programs: PyTorch's state dicts, networks of Caffe and cuda-convnet |
+//! | [`interop`] | files of other programs: PyTorch's state dicts, ONNX, networks of Caffe and cuda-convnet |
 //! | [`mod@reproduce`] | the claims of the paper, tested over several seeds |
 //!
 //! Used by all of them: [`error`], [`mod@format`] for numbers in messages, [`files`], `threads`, and [`random`], which makes random

@@ -39,7 +39,7 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) classes: Option<PathBuf>,
     /// Images to store with their logits, by which the model is verified whenever it is loaded: a file or a folder, the first
-    /// 16 images [default: 4 made ones]
+    /// 16 images [default: 4 synthetic ones]
     #[arg(long, value_name = "IMAGES")]
     pub(crate) verify: Vec<PathBuf>,
     /// The input of a graph of ONNX.

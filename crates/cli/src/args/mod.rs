@@ -102,7 +102,7 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Measure training and inference speed on this machine
     Bench(BenchArgs),
-    /// Predict training speed on 1 to 1,000 nodes, by network and by way of sharing
+    /// Predict training speed on 1 to 1,000 nodes, by network and by parallel scheme
     PlanCluster(PlanClusterArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
