@@ -78,17 +78,22 @@ fn line(request: &Requested, step: Option<usize>, complete: Option<usize>, run: 
     format!("{}  {when}\n", request.change)
 }
 
+/// The epochs after which a training ends, with the edits of its recipe and, of a run, those in its journal and those that wait.
+pub(crate) fn scheduled_epochs(recipe: &Recipe, run: Option<&Path>) -> Result<usize> {
+    let journal = run.map(Journal::read).transpose()?.unwrap_or_default();
+    let waiting = run.map(journal::pending_requests).unwrap_or_default();
+    let waiting = waiting.iter().filter_map(|path| files::json::read::<EditRequest>(path, "an edit").ok());
+    let edits = Journal::edits(recipe, &journal).into_iter().map(|edit| edit.change);
+    let last = edits.chain(waiting.map(|request| request.change)).filter_map(|change| match change {
+        Change::StopAfter(epochs) => Some(epochs),
+        _ => None,
+    });
+    Ok(last.last().unwrap_or(recipe.schedule.epochs))
+}
+
 /// The epochs of a run that has trained all of them, with the edits that are waiting; `None` if some are left.
 fn completed_epochs(run: &Path, recipe: &Recipe) -> Result<Option<usize>> {
-    let mut epochs = recipe.schedule.epochs;
-    let waiting = journal::pending_requests(run);
-    let waiting = waiting.iter().filter_map(|path| files::json::read::<EditRequest>(path, "an edit").ok());
-    let edits = Journal::edits(recipe, &Journal::read(run)?).into_iter().map(|edit| edit.change);
-    for change in edits.chain(waiting.map(|request| request.change)) {
-        if let Change::StopAfter(last) = change {
-            epochs = last;
-        }
-    }
+    let epochs = scheduled_epochs(recipe, Some(run))?;
     let lines = metrics::read(&run.join(layout::METRICS)).unwrap_or_default();
     let last = lines.into_iter().rfind(|line| line.validation.is_some());
     Ok(last.map(|line| line.epoch).filter(|&done| done >= epochs))

@@ -6,7 +6,6 @@
 //! | `args` | the command line |
 //! | `usage` | usage errors |
 //! | `settings` | `--set`, and options that would have no effect |
-//! | `classes` | the summary of the classes before training |
 //! | `models` | model files that are named on the command line |
 //! | `cluster` | the job of several processes that this one belongs to |
 //! | `output` | standard output, notes, errors |

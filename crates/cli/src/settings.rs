@@ -2,6 +2,7 @@
 
 use super::args::training::TrainArgs;
 use super::args::values::StepLimit;
+use super::edit::scheduled_epochs;
 use super::output::Output;
 use alexnet::data::{Dataset, Split};
 use alexnet::engine;
@@ -10,6 +11,7 @@ use alexnet::net::{Change, Recipe, RecipeUse};
 use alexnet::train::Requests;
 use alexnet::{Error, Result};
 use alexnet_kernels::micro_batch::granule;
+use std::path::Path;
 
 /// An option that stands for a setting, `--epochs 5` for `--set schedule.epochs=5`.
 pub(crate) struct Shorthand {
@@ -95,25 +97,26 @@ pub(crate) fn check_micro_batch(args: &TrainArgs, requests: &Requests, recipe: &
 /// Checks the options of `alexnet train` that depend on the recipe and the images.
 pub(crate) fn check_training(
     args: &TrainArgs,
-    is_resumed: bool,
+    resumed: Option<&Path>,
     recipe: &Recipe,
     dataset: &Dataset,
     out: &Output,
 ) -> Result<()> {
     check_frozen(args, recipe)?;
-    if args.steps == Some(StepLimit::None) && !is_resumed {
+    if args.steps == Some(StepLimit::None) && resumed.is_none() {
         return Err(Error::usage("--steps none has no effect: it removes the step limit of a resumed run")
             .help("leave the option out: without `--steps` all epochs are trained"));
     }
     let (batch, images) = (recipe.optimizer.batch, dataset.train().map_or(0, Split::len));
-    if !is_resumed {
+    if resumed.is_none() {
         note_large_batch(batch, images, out);
     }
-    let steps = recipe.schedule.epochs * images.div_ceil(batch);
+    let epochs = scheduled_epochs(recipe, resumed)?;
+    let steps = epochs * images.div_ceil(batch);
     match args.steps {
         Some(StepLimit::Steps(limit)) if limit > steps => out.note(&format!(
             "--steps {limit} has no effect: training ends after {}, about {}",
-            counted(recipe.schedule.epochs, "epoch"),
+            counted(epochs, "epoch"),
             counted(steps, "step")
         )),
         Some(StepLimit::Steps(_) | StepLimit::None) | None => {}

@@ -161,7 +161,8 @@ impl Decider<'_> {
         let weights = kernel_layout(layer, &self.parameters(layer).weights);
         let values = kernel_layout(layer, &rounded.weights.weights);
         let biases = &rounded.weights.biases;
-        let convolution = Convolution { g, weights: &weights, biases, inputs, bytes };
+        let rectified = self.relu_after(at).is_some();
+        let convolution = Convolution { g, weights: &weights, biases, inputs, bytes, rectified };
         Some(convolution.compare(&values, &rounded.weights.scales))
     }
 

@@ -17,6 +17,7 @@ use crate::files::container::check_finite;
 use crate::format::grouped;
 use crate::model::{Golden, Model, QuantizedModel};
 use crate::net::{Activation, Network, Operation, Precision, Views};
+use crate::threads;
 
 /// Fewer calibration images than this are too few for reliable ranges.
 const FEW_IMAGES: usize = 50;
@@ -78,7 +79,8 @@ pub fn quantize(
     };
     let calibration = Calibration::measure(&mut *exact, images, on_batch)?;
     let network = model.network()?;
-    let (quantized, layers) = recover(|| decide(&network, &model.parameters, &calibration, options.rule))?;
+    let decide = || decide(&network, &model.parameters, &calibration, options.rule);
+    let (quantized, layers) = recover(|| threads::pool(options.threads)?.install(decide))?;
     let mut engine = open(&quantized, options.threads)?;
     let golden = Golden::record(&mut *engine, &model.preprocess, model.golden.images.clone())?;
     let errors = errors(&mut *exact, &mut *engine, &network, &calibration.sample)?;

@@ -28,6 +28,8 @@ pub(super) struct Convolution<'a> {
     pub(super) inputs: &'a [f32],
     /// What bytes of the input stand for.
     pub(super) bytes: Quantizer,
+    /// Whether a ReLU follows, so that negative outputs do not matter.
+    pub(super) rectified: bool,
 }
 
 /// The errors of a convolution's forms.
@@ -73,9 +75,9 @@ impl Convolution<'_> {
         let error = |weights: ConvWeights<'_>| {
             let mut found = vec![0.0; exact.len()];
             QuantizedConv::new(g, weights, self.biases, self.bytes).forward_f32(batch, &bytes, &mut found);
-            // After the ReLU, where large negative values do not matter.
-            let relu = |values: &[f32]| values.iter().map(|value| value.max(0.0)).collect::<Vec<f32>>();
-            relative_rms(relu(&found), relu(&exact))
+            let floor = if self.rectified { 0.0 } else { f32::NEG_INFINITY };
+            let passed = |values: &[f32]| values.iter().map(|value| value.max(floor)).collect::<Vec<f32>>();
+            relative_rms(passed(&found), passed(&exact))
         };
         let mut fitting: Vec<Algorithm> =
             Algorithm::ALL.into_iter().filter(|algorithm| algorithm.fits(g)).collect();

@@ -2,7 +2,7 @@
 
 use super::evaluation::EnsembleRecord;
 use super::results::{ImagePairs, SeedPair, SeedPairs, Unit, Unreached};
-use super::speed::{SpeedArm, SpeedRun};
+use super::speed::SpeedArm;
 use crate::eval::statistics::{Interval, bca, mcnemar, paired_difference, sign_flip};
 
 /// Compares accuracies, given from 0 to 1 by seed.
@@ -16,9 +16,8 @@ pub(super) fn accuracies(with: &[f64], without: &[f64]) -> SeedPairs {
 
 /// Compares epochs until the training error has fallen to the target.
 pub(super) fn speeds(with: &SpeedArm, without: &SpeedArm) -> SeedPairs {
-    let epochs = |run: &SpeedRun| run.reached.unwrap_or(run.record.epochs as f64);
     let pairs = with.runs.iter().zip(&without.runs).map(|(fast, slow)| {
-        let (with, without) = (epochs(fast), epochs(slow));
+        let (with, without) = (with.epochs(fast), without.epochs(slow));
         SeedPair { seed: fast.seed, with, without, difference: without - with }
     });
     let pairs: Vec<SeedPair> = pairs.collect();

@@ -7,7 +7,7 @@ use super::settings::ReproductionSettings;
 use super::trainer::finished;
 use crate::Result;
 use crate::data::Split;
-use crate::engine::{self, Device, Options, Pass, Update};
+use crate::engine::{self, Device, Options, Pass};
 use crate::net::{Network, Recipe};
 use crate::train::init::initialize;
 use crate::train::random_batch::RandomBatch;
@@ -32,55 +32,81 @@ pub(super) fn remaining(
     settings: &ReproductionSettings,
     folder: Option<&Path>,
 ) -> Result<RemainingRuns> {
-    let mut remaining = RemainingRuns { runs: plan.runs(), complete: 0, seconds: 0.0 };
-    let seeds = 0..settings.seeds as u64;
-    let run = |arm: &str, seed| folder.and_then(|folder| finished(&run_folder(folder, arm, seed)));
-    let rate = |arm: &str, rate| folder.and_then(|folder| finished(&rate_folder(folder, arm, rate)));
+    let mut estimate = Estimate {
+        settings,
+        folder,
+        remaining: RemainingRuns { runs: plan.runs(), complete: 0, seconds: 0.0 },
+    };
     for planned in &plan.arms {
-        let runs = seeds.clone().map(|seed| run(&planned.arm.name, seed));
-        add(&mut remaining, settings, planned, planned.arm.recipe.schedule.epochs, runs)?;
+        let schedule = planned.arm.recipe.schedule.epochs;
+        estimate.add(planned, &[(schedule, estimate.runs(planned))])?;
     }
     for planned in plan.speed.iter().flat_map(|speed| &speed.arms) {
-        let name = &planned.arm.name;
-        let runs = seeds.clone().map(|seed| run(name, seed));
-        add(&mut remaining, settings, planned, planned.arm.recipe.schedule.epochs, runs)?;
-        let tried = settings.rates.rates.iter().map(|&tried| rate(name, tried));
-        add(&mut remaining, settings, planned, settings.rates.epochs, tried)?;
+        let schedule = planned.arm.recipe.schedule.epochs;
+        let trials = (settings.rates.epochs, estimate.trials(planned));
+        estimate.add(planned, &[(schedule, estimate.runs(planned)), trials])?;
     }
-    Ok(remaining)
+    Ok(estimate.remaining)
 }
 
-/// Adds the trainings of an arm.
-fn add(
-    remaining: &mut RemainingRuns,
-    settings: &ReproductionSettings,
-    planned: &PlannedArm,
-    epochs: usize,
-    runs: impl Iterator<Item = Option<RunRecord>>,
-) -> Result<()> {
-    let runs: Vec<Option<RunRecord>> = runs.collect();
-    let done: Vec<&RunRecord> = runs.iter().flatten().collect();
-    let left = runs.len() - done.len();
-    remaining.complete += done.len();
-    if left == 0 {
-        return Ok(());
-    }
-    let seconds = match done.len() {
-        0 => expected(settings, &planned.arm.recipe, epochs)?,
-        n => done.iter().map(|run| run.seconds).sum::<f64>() / n as f64,
-    };
-    remaining.seconds += left as f64 * seconds;
-    Ok(())
+/// What remains, arm by arm.
+struct Estimate<'a> {
+    settings: &'a ReproductionSettings,
+    folder: Option<&'a Path>,
+    remaining: RemainingRuns,
 }
 
-/// The expected seconds of a training and its evaluations.
-fn expected(settings: &ReproductionSettings, recipe: &Recipe, epochs: usize) -> Result<f64> {
-    let PerImage { training, inference } = measure(settings, recipe)?;
-    let images = |split: Option<&Split>| split.map_or(0, Split::len) as f64;
-    let (train, val) = (images(settings.dataset.train().ok()), images(settings.dataset.val()));
-    let epoch = train * training + val * inference;
-    // The best model is evaluated at the end of the training, and then the last.
-    Ok(epochs as f64 * epoch + 2.0 * val * recipe.evaluation.views.count() as f64 * inference)
+/// The trainings of an arm, complete or not.
+type Runs = Vec<Option<RunRecord>>;
+
+impl Estimate<'_> {
+    /// The trainings of all seeds.
+    fn runs(&self, planned: &PlannedArm) -> Runs {
+        let run = |seed| finished(&run_folder(self.folder?, &planned.arm.name, seed));
+        (0..self.settings.seeds as u64).map(run).collect()
+    }
+
+    /// Those of the search for learning rates.
+    fn trials(&self, planned: &PlannedArm) -> Runs {
+        let trial = |&rate: &f32| finished(&rate_folder(self.folder?, &planned.arm.name, rate));
+        self.settings.rates.rates.iter().map(trial).collect()
+    }
+
+    /// Adds the trainings of an arm, each with their most epochs.
+    fn add(&mut self, planned: &PlannedArm, trainings: &[(usize, Runs)]) -> Result<()> {
+        let complete = |runs: &Runs| runs.iter().flatten().count();
+        self.remaining.complete += trainings.iter().map(|(_, runs)| complete(runs)).sum::<usize>();
+        if trainings.iter().all(|(_, runs)| complete(runs) == runs.len()) {
+            return Ok(());
+        }
+        let recipe = &planned.arm.recipe;
+        let per_image = measure(self.settings, recipe)
+            .map_err(|error| error.context(format!("arm {}", planned.arm.name)))?;
+        for (epochs, runs) in trainings {
+            let left = (runs.len() - complete(runs)) as f64;
+            self.remaining.seconds += left * self.expected(recipe, *epochs, runs, per_image);
+        }
+        Ok(())
+    }
+
+    /// The most seconds of a training and its evaluations: by the steps of those that are complete, if there are any. A training
+    /// that waits for an error may end earlier.
+    fn expected(&self, recipe: &Recipe, epochs: usize, runs: &Runs, per_image: PerImage) -> f64 {
+        let PerImage { training, inference } = per_image;
+        let images = |split: Option<&Split>| split.map_or(0, Split::len);
+        let (train, val) = (images(self.settings.dataset.train().ok()), images(self.settings.dataset.val()));
+        let steps = epochs * train.div_ceil(recipe.optimizer.batch);
+        let (done, seconds) = runs
+            .iter()
+            .flatten()
+            .fold((0, 0.0), |(steps, seconds), run| (steps + run.steps, seconds + run.seconds));
+        let trained = match done {
+            0 => epochs as f64 * (train as f64 * training + val as f64 * inference),
+            _ => steps as f64 * seconds / done as f64,
+        };
+        // The best model is evaluated at the end of the training, and then the last.
+        trained + 2.0 * (val * recipe.evaluation.views.count()) as f64 * inference
+    }
 }
 
 /// Times a few steps on random images.
@@ -90,12 +116,11 @@ fn measure(settings: &ReproductionSettings, recipe: &Recipe) -> Result<PerImage>
     let mut engine = engine::open(Device::Cpu, network, &Options::training(size, settings.threads))?;
     engine.load(&initialize(engine.network(), 0)?)?;
     let images = RandomBatch::new(engine.network(), size)?;
-    let (batch, update) = (images.whole(), Update::new(&recipe.optimizer, 0.0));
-    engine.step(&batch, &update)?;
+    images.step(&mut *engine, recipe)?;
     let mut least = PerImage { training: f64::INFINITY, inference: f64::INFINITY };
     for _ in 0..STEPS {
         let begin = std::time::Instant::now();
-        engine.step(&batch, &update)?;
+        images.step(&mut *engine, recipe)?;
         let per_image = |seconds: f64| seconds / size as f64;
         let forward = engine.timings().entries().iter().filter(|timing| timing.pass == Pass::Forward);
         least.training = least.training.min(per_image(begin.elapsed().as_secs_f64()));

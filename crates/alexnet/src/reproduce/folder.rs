@@ -15,10 +15,39 @@ const RECORD: &str = "reproduce.json";
 /// What [`RECORD`] is, for messages.
 const DESCRIPTION: &str = "file of `alexnet reproduce`";
 
-/// Whether a folder holds a reproduction with these settings.
-pub(super) fn holds(path: &Path, record: &Record) -> bool {
-    json::read(&path.join(RECORD), DESCRIPTION)
-        .is_ok_and(|before: Record| before.difference(record).is_none())
+/// Whether a folder holds a reproduction with these settings, which would continue; `false` for a new or empty folder.
+///
+/// # Errors
+/// Returns an error if it holds other files or a reproduction with other settings, or if its record cannot be read.
+pub(super) fn continues(path: &Path, record: &Record) -> Result<bool> {
+    let file = path.join(RECORD);
+    if !file.is_file() {
+        // A call before this one may have been stopped after it had locked the folder.
+        return match is_unused(path) {
+            true => Ok(false),
+            false => Err(Error::usage(format!("{} already holds other files", path.display()))
+                .help("choose another folder with --out")),
+        };
+    }
+    let before: Record =
+        json::read(&file, DESCRIPTION).map_err(|error| Error { kind: Kind::Model, ..error })?;
+    if before.format_version > Record::FORMAT_VERSION {
+        return Err(Error::model(format!(
+            "{}: format version {}; this program reads up to version {}",
+            file.display(),
+            before.format_version,
+            Record::FORMAT_VERSION
+        ))
+        .help("update the program"));
+    }
+    match before.difference(record) {
+        None => Ok(true),
+        Some(difference) => Err(Error::usage(format!(
+            "cannot continue the reproduction in {}: these settings differ: {difference}",
+            path.display()
+        ))
+        .help(format!("restore the settings, or choose another folder: `--out {}`", shell(next(path))))),
+    }
 }
 
 /// The run folder of an arm and a seed, in the output folder `path`.
@@ -45,38 +74,18 @@ impl Folder {
     /// Returns an error if the folder holds other files or a reproduction with other settings, if another process uses it, or if
     /// it cannot be written to.
     pub(super) fn open(path: &Path, record: &Record) -> Result<Self> {
-        let file = path.join(RECORD);
-        // A call before this one may have been stopped after it had locked the folder.
-        if !file.is_file() && !is_unused(path) {
-            return Err(Error::usage(format!("{} already holds other files", path.display()))
-                .help("choose another folder with --out"));
+        continues(path, record)?;
+        let cannot_write = |action: &str, error: &std::io::Error| {
+            Error::io(path, action, error).help("choose a writable folder with --out")
+        };
+        std::fs::create_dir_all(path).map_err(|error| cannot_write("create the folder", &error))?;
+        let help = |_: &str| "wait until it ends, or choose another folder with --out".to_owned();
+        let lock = lock(path, help, |error| cannot_write("write to the folder", error))?;
+        // Another process may have been faster.
+        if !continues(path, record)? {
+            json::write(&path.join(RECORD), record)?;
         }
-        std::fs::create_dir_all(path).map_err(|error| {
-            Error::io(path, "create the folder", &error).help("choose a writable folder with --out")
-        })?;
-        let lock = lock(path, |_| "wait until it ends, or choose another folder with --out".to_owned())?;
-        if !file.is_file() {
-            json::write(&file, record)?;
-        }
-        let before: Record =
-            json::read(&file, DESCRIPTION).map_err(|error| Error { kind: Kind::Model, ..error })?;
-        if before.format_version > Record::FORMAT_VERSION {
-            return Err(Error::model(format!(
-                "{}: format version {}; this program reads up to version {}",
-                file.display(),
-                before.format_version,
-                Record::FORMAT_VERSION
-            ))
-            .help("update the program"));
-        }
-        match before.difference(record) {
-            None => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Some(difference) => Err(Error::usage(format!(
-                "cannot continue the reproduction in {}: these settings differ: {difference}",
-                path.display()
-            ))
-            .help(format!("restore the settings, or choose another folder: `--out {}`", shell(next(path))))),
-        }
+        Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     pub(super) fn path(&self) -> &Path {

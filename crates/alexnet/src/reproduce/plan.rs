@@ -37,7 +37,7 @@ pub struct ExperimentPlan {
     pub speed: Option<SpeedPlan>,
     /// What the reader of the results has to know about the images.
     pub notes: Vec<String>,
-    /// What remains to be trained, once the output folder is open.
+    /// What remains to be trained, if it was asked for: [`ExperimentPlan::new`] does not.
     pub remaining: Option<RemainingRuns>,
 }
 
@@ -305,6 +305,9 @@ fn power(n: usize) -> String {
         n if n < fewest => format!(
             "{n} seeds: the sign-flip test cannot give less than p = 2/2^{n} = {p}; {fewest} seeds are the fewest for \
              p < {LEVEL}"
+        ),
+        n if p > 2.0 / 2_f64.powf(n as f64) => format!(
+            "{n} seeds: the sign-flip test tries random patterns of signs, and cannot give less than p = {p:.2e}"
         ),
         n => format!("{n} seeds: the smallest p of the sign-flip test is 2/2^{n} = {p:.2e}"),
     }

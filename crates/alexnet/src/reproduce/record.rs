@@ -48,7 +48,7 @@ impl Record {
 pub(super) struct RunRecord {
     /// How it ended.
     pub(super) end: RunEnd,
-    /// Completed epochs.
+    /// The epoch in which it ended, counted from 1.
     pub(super) epochs: usize,
     /// Updates of the parameters.
     pub(super) steps: usize,

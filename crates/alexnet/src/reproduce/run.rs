@@ -6,7 +6,7 @@ use super::compare;
 use super::estimate::remaining;
 use super::evaluation::{Evaluator, Trained};
 use super::experiment::Experiment;
-use super::folder::{self, Folder};
+use super::folder::{Folder, continues};
 use super::observer::{ReproductionEvent, ReproductionObserver};
 use super::plan::{Comparison, Contrast, ExperimentPlan, PlannedArm};
 use super::plots;
@@ -34,12 +34,12 @@ struct TrainedArm<'p> {
 /// Writes nothing.
 ///
 /// # Errors
-/// Returns an error as [`ExperimentPlan::new`] does, or if an arm does not fit the memory.
+/// Returns an error where [`reproduce`] does before it trains, but for a folder that is in use or cannot be written to.
 pub fn forecast(settings: &ReproductionSettings) -> Result<ExperimentPlan> {
     let mut settings = settings.clone();
     settings.dataset.prepare(&settings.recipe.input)?;
     let mut plan = ExperimentPlan::new(&settings)?;
-    let continues = folder::holds(&settings.folder, &Record::of(&settings));
+    let continues = continues(&settings.folder, &Record::of(&settings))?;
     plan.remaining = Some(remaining(&plan, &settings, continues.then_some(settings.folder.as_path()))?);
     Ok(plan)
 }
@@ -49,8 +49,8 @@ pub fn forecast(settings: &ReproductionSettings) -> Result<ExperimentPlan> {
 /// the same bits.
 ///
 /// # Errors
-/// Returns an error as [`ExperimentPlan::new`] does, if the output folder holds a reproduction with other settings or is in use, or if a
-/// training fails or is interrupted.
+/// Returns an error as [`ExperimentPlan::new`] does, if packed images do not suit the recipe, if the output folder holds a
+/// reproduction with other settings or is in use, if an arm does not fit the memory, or if a training fails or is interrupted.
 pub fn reproduce(
     settings: &ReproductionSettings,
     observer: &mut dyn ReproductionObserver,

@@ -114,6 +114,17 @@ pub(super) struct SpeedArm {
     pub(super) runs: Vec<SpeedRun>,
 }
 
+impl SpeedArm {
+    /// The epochs until the error of a run had fallen to [`TARGET`], or a lower bound: all of the run, and of one that diverged
+    /// all that were planned.
+    pub(super) fn epochs(&self, run: &SpeedRun) -> f64 {
+        run.reached.unwrap_or(match run.record.end {
+            RunEnd::Complete | RunEnd::Reached => run.record.epochs as f64,
+            RunEnd::Diverged => self.arm.recipe.schedule.epochs as f64,
+        })
+    }
+}
+
 /// Chooses learning rates, and trains both arms with every seed until the training error has fallen to [`TARGET`].
 pub(super) fn run(plan: &SpeedPlan, folder: &Folder, trainer: &mut Trainer<'_>) -> Result<[SpeedArm; 2]> {
     let [relu, tanh] = &plan.arms;
@@ -145,6 +156,7 @@ pub(super) fn run(plan: &SpeedPlan, folder: &Folder, trainer: &mut Trainer<'_>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Recipe;
 
     #[test]
     fn the_fastest_rate_is_the_first_to_reach_the_error() {
@@ -156,5 +168,24 @@ mod tests {
         let none = [trial(0.001, None, Some(0.8)), trial(0.003, None, Some(0.6)), diverged];
         assert_eq!(fastest(&none), 0.003);
         assert_eq!(fastest(&[trial(0.1, None, None), trial(0.01, None, None)]), 0.01);
+    }
+
+    /// A training that dies at once is not the fastest.
+    #[test]
+    fn a_training_that_diverges_counts_with_all_planned_epochs() {
+        let recipe = Recipe::load("four-layer-tanh").unwrap();
+        let planned = recipe.schedule.epochs as f64;
+        let arm = Arm::new("tanh", &recipe, Vec::new()).unwrap();
+        let chosen = ChosenRate { arm: "tanh".to_owned(), rate: 1.0, trials: Vec::new() };
+        let arm = SpeedArm { arm, chosen, runs: Vec::new() };
+        let run = |end, reached| SpeedRun {
+            seed: 0,
+            record: RunRecord { end, epochs: 3, steps: 30, seconds: 1.0 },
+            reached,
+            curve: ErrorCurve::of(&[], 10),
+        };
+        assert_eq!(arm.epochs(&run(RunEnd::Diverged, None)), planned);
+        assert_eq!(arm.epochs(&run(RunEnd::Complete, None)), 3.0);
+        assert_eq!(arm.epochs(&run(RunEnd::Reached, Some(2.5))), 2.5);
     }
 }

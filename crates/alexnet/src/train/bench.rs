@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::init::initialize;
 use super::random_batch::RandomBatch;
 use crate::Result;
-use crate::engine::{self, Device, LayerTiming, LayerTimings, Options, Pass, StepOutcome, Update};
+use crate::engine::{self, Device, LayerTiming, LayerTimings, Options, Pass};
 use crate::net::{Layer, Network, Recipe};
 
 /// Fewest calls for a median, after a warm-up call.
@@ -99,19 +99,8 @@ pub fn bench(recipe: &Recipe, batch: usize, threads: usize, half: bool) -> Resul
         engine.load(&parameters)?;
         drop(parameters);
         let mut timings = Vec::new();
-        // A learning rate of 0 keeps the values of the first step from growing.
-        let update = Update::new(&recipe.optimizer, 0.0);
         let step = || {
-            let StepOutcome { loss, .. } = engine.step(&images.whole(), &update)?;
-            // Such a step is cut short, so it cannot be measured.
-            if !loss.is_finite() {
-                let message = format!(
-                    "recipe `{}`: the loss on random images is {loss}, so it cannot be measured",
-                    recipe.name
-                );
-                return Err(crate::Error::new(crate::error::Kind::Diverged, message)
-                    .help("use smaller initial weights in the recipe"));
-            }
+            images.step(&mut *engine, recipe)?;
             timings.push(engine.timings().clone());
             Ok(())
         };

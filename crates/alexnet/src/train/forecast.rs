@@ -60,7 +60,8 @@ pub struct Forecast {
     pub resident_bytes: u64,
     /// Size of a checkpoint; two are kept, and a third is written before one is removed.
     pub checkpoint_bytes: u64,
-    /// Size of a model; the best and the last are kept.
+    /// Size of a model. The last, the best, and the best before it that each checkpoint refers to are kept, and another is written
+    /// before one is removed.
     pub model_bytes: u64,
     /// Free space on the disk of the run folder, if known.
     pub free_bytes: Option<u64>,
@@ -145,7 +146,7 @@ impl Measuring {
 impl Forecast {
     /// The most disk space that the run needs.
     pub fn disk_bytes(&self) -> u64 {
-        3 * self.checkpoint_bytes + 2 * self.model_bytes
+        3 * self.checkpoint_bytes + 5 * self.model_bytes
     }
 
     /// Whether the disk has too little space for the run.

@@ -17,8 +17,13 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// ends.
 ///
 /// # Errors
-/// Returns an error if another process has locked it; `help` says what to do about the folder, quoted for a shell.
-pub(crate) fn lock(folder: &Path, help: impl FnOnce(&str) -> String) -> crate::Result<File> {
+/// Returns an error if another process has locked it: `help` says what to do about the folder, quoted for a shell. If the file
+/// cannot be opened, the error is that of `cannot_write`.
+pub(crate) fn lock(
+    folder: &Path,
+    help: impl FnOnce(&str) -> String,
+    cannot_write: impl FnOnce(&std::io::Error) -> Error,
+) -> crate::Result<File> {
     let path = folder.join(LOCK);
     let mut file = OpenOptions::new()
         .create(true)
@@ -26,7 +31,7 @@ pub(crate) fn lock(folder: &Path, help: impl FnOnce(&str) -> String) -> crate::R
         .read(true)
         .write(true)
         .open(&path)
-        .map_err(|error| cannot_write(folder, &error))?;
+        .map_err(|error| cannot_write(&error))?;
     match try_lock(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -66,8 +71,8 @@ pub fn is_in_use(folder: &Path) -> bool {
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// The error for a folder whose lock cannot be opened: that of a run may be read-only.
-fn cannot_write(folder: &Path, error: &std::io::Error) -> Error {
+/// The error for a run folder whose lock cannot be opened: it may be read-only.
+pub(super) fn cannot_write(folder: &Path, error: &std::io::Error) -> Error {
     match folder.join(ORIGIN).is_file() {
         true => Error::io(folder, "write to the run folder", error)
             .help(format!("check its permissions: `ls -la {}`", shell(folder))),
@@ -94,7 +99,7 @@ mod tests {
                 std::thread::sleep(PAUSE);
                 drop(asking);
             });
-            lock(folder.path(), |_| String::new())
+            lock(folder.path(), |_| String::new(), |error| cannot_write(folder.path(), error))
         });
         lock.unwrap();
     }

@@ -2,8 +2,9 @@
 
 use alexnet_kernels::memory;
 
-use crate::engine::Batch;
-use crate::net::Network;
+use crate::engine::{Batch, Engine, StepOutcome, Update};
+use crate::error::Kind;
+use crate::net::{Network, Recipe};
 use crate::random::{Purpose, key};
 use crate::{Error, Result};
 
@@ -36,6 +37,22 @@ impl RandomBatch {
         Batch::whole(&self.images, &self.labels, &self.keys)
     }
 
+    /// A training step at a learning rate of 0, which keeps values from growing.
+    ///
+    /// # Errors
+    /// Returns an error if the loss is not finite: such a step is cut short, so it cannot be measured.
+    pub(crate) fn step(&self, engine: &mut dyn Engine, recipe: &Recipe) -> Result<()> {
+        let StepOutcome { loss, .. } = engine.step(&self.whole(), &Update::new(&recipe.optimizer, 0.0))?;
+        if loss.is_finite() {
+            return Ok(());
+        }
+        let message = format!(
+            "recipe `{}`: the loss on random images is {loss}, so it cannot be measured",
+            recipe.name
+        );
+        Err(Error::new(Kind::Diverged, message).help("use smaller initial weights in the recipe"))
+    }
+
     /// The first `n` images.
     pub(crate) fn first(&self, n: usize) -> Batch<'_> {
         let image = self.images.len() / self.keys.len();
@@ -51,7 +68,6 @@ fn pixel(i: u64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Recipe;
 
     #[test]
     fn a_smaller_batch_is_the_start_of_a_larger_one() {

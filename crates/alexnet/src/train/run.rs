@@ -169,9 +169,10 @@ impl Run {
 }
 
 fn lock(folder: &Path) -> Result<File> {
-    lock::lock(folder, |folder| {
+    let help = |folder: &str| {
         format!("wait until it ends, or stop it; to change its settings: `alexnet edit {folder} lr=0.001`")
-    })
+    };
+    lock::lock(folder, help, |error| lock::cannot_write(folder, error))
 }
 
 fn not_empty(folder: &Path) -> Error {

@@ -109,6 +109,10 @@ fn rates(args: &ReproduceArgs, selection: &Selection) -> Result<RateSearch> {
             "leave the option out; `--set optimizer.rate=0.001` changes the learning rate of all arms",
         ));
     }
+    if let Some(twice) = (1..args.rates.len()).find(|&i| args.rates[..i].contains(&args.rates[i])) {
+        return Err(Error::usage(format!("--rates: {} is named twice", args.rates[twice]))
+            .help("name each learning rate once"));
+    }
     let default = RateSearch::default();
     Ok(RateSearch {
         rates: if args.rates.is_empty() { default.rates } else { args.rates.clone() },

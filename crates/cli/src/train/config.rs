@@ -44,7 +44,7 @@ pub(super) fn of(args: &TrainArgs, cluster: &Cluster, out: &Output) -> Result<Co
         ImageSource::Path(source) => Dataset::open(source)?,
         ImageSource::BuiltIn | ImageSource::Memory => embedded::fashion_mnist()?,
     };
-    settings::check_training(args, resumed.is_some(), &recipe, &dataset, out)?;
+    settings::check_training(args, resumed, &recipe, &dataset, out)?;
     if let Some(run) = resumed {
         out.note(&format!("resuming {}", run.display()));
     }

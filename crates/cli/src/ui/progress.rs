@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::super::output::printable;
 use super::terminal;
 use super::tracker::Tracker;
 use alexnet::format;
@@ -132,5 +133,5 @@ fn bar(tracker: &Tracker) -> ProgressBar {
 
 /// Ignores errors: a closed standard error must not end a training.
 fn print(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", printable(text));
 }

@@ -11,6 +11,7 @@ use alexnet::train::journal::request_edit;
 use alexnet::train::observer::{Event, Level, Message, Observer, PhaseStarted, Started};
 use alexnet::train::signals::Interrupt;
 
+use super::super::output::printable;
 use super::dashboard::{Controls, Dashboard, Title};
 use super::progress::{Display, Progress};
 use super::tracker::Tracker;
@@ -103,7 +104,7 @@ impl TrainingView {
     fn message(&self, message: &Message<'_>) {
         match (self.display, message.level) {
             (Display::Quiet, Level::Warning) => {
-                let _ = writeln!(std::io::stderr(), "{message}");
+                let _ = writeln!(std::io::stderr(), "{}", printable(&message.to_string()));
             }
             (Display::Quiet | Display::Lines | Display::Bar | Display::Dashboard, _) => {
                 self.say(&message.to_string());

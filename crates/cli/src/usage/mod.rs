@@ -145,7 +145,10 @@ fn conflict(error: &clap::Error, command: &Named<'_>) -> (String, Option<String>
     if others.contains(&first) {
         return (format!("`{first}` is given twice"), Some("keep one of the two".to_owned()));
     }
-    let help = others.iter().chain([&first]).find_map(|name| peers::in_conflict(name, &command.path));
+    let help = others.iter().find_map(|other| {
+        peers::in_conflict(other, &first, &command.path)
+            .or_else(|| peers::in_conflict(&first, other, &command.path))
+    });
     let others: Vec<String> = others.iter().map(|other| format!("`{other}`")).collect();
     (format!("`{first}` cannot be combined with {}", others.join(", ")), help.map(str::to_owned))
 }

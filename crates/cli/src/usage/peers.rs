@@ -124,6 +124,11 @@ const PEERS: &[Peer] = &[
     },
     Peer {
         options: &["fp16"],
+        commands: &["train"],
+        instead: Sentence("`--precision bf16` multiplies bfloat16 values"),
+    },
+    Peer {
+        options: &["fp16"],
         commands: &["eval", "classify", "bench"],
         instead: Sentence("`--half` keeps fully connected weights in half precision"),
     },
@@ -147,11 +152,6 @@ const PEERS: &[Peer] = &[
         options: &["strategy", "distributed", "ddp", "data-parallel", "model-parallel", "tensor-parallel"],
         commands: TRAINING,
         instead: Sentence("use `--parallel data`, `--parallel columns`, or `--parallel hybrid`"),
-    },
-    Peer {
-        options: &["amp", "fp16", "bf16", "precision", "dtype"],
-        commands: TRAINING,
-        instead: Sentence("training is in single precision"),
     },
     Peer {
         options: &["pretrained", "weights", "finetune", "model-path", "init-weights", "transfer"],
@@ -180,10 +180,11 @@ const PEERS: &[Peer] = &[
     Peer { options: OUTPUT, commands: &["train", "demo"], instead: Arguments("--run {}", "runs/pets") },
     Peer { options: OUTPUT, commands: &["data pack", "data fix"], instead: Arguments("{}", "OUT") },
     Peer { options: OUTPUT, commands: &["lr-find"], instead: Arguments("--plot {}", "rates.svg") },
+    Peer { options: OUTPUT, commands: &["eval"], instead: Arguments("--out {}", "results") },
     Peer { options: OUTPUT, commands: &["data check"], instead: Arguments("--plan {}", "plan.json") },
     Peer {
         options: OUTPUT,
-        commands: &["eval", "classify", "bench", "recipe show", "recipe diff", "recipe from-journal"],
+        commands: &["classify", "bench", "recipe show", "recipe diff", "recipe from-journal"],
         instead: Sentence("results go to standard output: redirect it with `> FILE`"),
     },
     Peer {
@@ -332,19 +333,28 @@ pub(super) fn when_missing(argument: &str) -> Option<&'static str> {
     }
 }
 
-/// Why an option cannot be combined with others, and what to use instead.
-pub(super) fn in_conflict(option: &str, command: &str) -> Option<&'static str> {
+/// Why an option cannot be combined with another, and what to use instead.
+pub(super) fn in_conflict(option: &str, other: &str, command: &str) -> Option<&'static str> {
+    let is_resumed = matches!(other, "--resume" | "--resume-or-start");
     match (command, option) {
-        ("train", "--seed") => Some("a resumed run keeps its seed"),
-        ("train", "--init") => Some("a resumed run continues from its own weights"),
-        ("train", "--freeze") => Some("use `alexnet edit RUN freeze=LAYER`, then resume"),
-        ("train", "--run" | "--exist-ok") => Some("the run folder is that of the resumed run"),
-        ("train", "--forecast") => Some("the estimate of a run is in its log.txt"),
-        ("train", "--tui") => Some("the dashboard shows progress, `--quiet` hides it: keep one of the two"),
+        ("train", "--seed") if is_resumed => Some("a resumed run keeps its seed"),
+        ("train", "--init") if is_resumed => Some("a resumed run continues from its own weights"),
+        ("train", "--freeze") if is_resumed => Some("use `alexnet edit RUN freeze=LAYER`, then resume"),
+        ("train", "--run" | "--exist-ok") if is_resumed => Some("the run folder is that of the resumed run"),
+        ("train", "--forecast") if is_resumed => Some("the estimate of a run is in its log.txt"),
+        ("train", "--forecast") if other == "--exist-ok" => {
+            Some("a forecast deletes its run folder: leave `--exist-ok` out")
+        }
+        ("train", "--tui") if other == "--quiet" => {
+            Some("the dashboard shows progress, `--quiet` hides it: keep one of the two")
+        }
+        ("train", "--json-events") if other == "--tui" => {
+            Some("both show the progress of the training: keep one of the two")
+        }
         ("data fix", "--in-place") => {
             Some("give OUT to leave the originals alone, or `--in-place` to change them")
         }
-        ("recipe show", "--toml") => {
+        ("recipe show", "--toml") if other == "--json" => {
             Some("`--toml` prints the recipe file, `--json` its layers: keep one of the two")
         }
         _ => None,

@@ -120,8 +120,8 @@ fn every_ablation_of_a_recipe_runs_and_the_control_is_shared() {
     assert_eq!(results(&out), before);
     let (text, _) = run(&[&all[..], &["--plan"]].concat(), 0);
     assert!(text.contains("20 trainings, all complete"), "{text}");
-    let (value, _) = run_json(&[&all[..], &["--plan", "--epochs", "3", "--json"]].concat(), 0);
-    assert_eq!((&value["trainings"], &value["complete"]), (&20.into(), &0.into()), "other settings");
+    let (_, err) = run(&[&all[..], &["--plan", "--epochs", "3"]].concat(), 2);
+    assert!(err.contains("schedule.epochs: 2 -> 3"), "a plan is refused as its trainings are: {err}");
     let one = [&command(&["dropout"], &place.data, &recipe, &out)[..], &["--seeds", "1", "--json"]].concat();
     let (value, _) = run_json(&one, 0);
     let found = &value["experiments"][0]["comparisons"][0];
@@ -168,6 +168,10 @@ fn relu_and_tanh_are_compared_at_their_own_learning_rates() {
     assert!(err.contains("relu at learning rate 0.001") && err.contains("tanh, seed 0"), "{err}");
     let rates = value["rates"].as_array().unwrap();
     assert_eq!((rates.len(), rates[1]["trials"].as_array().unwrap().len()), (2, 2));
+    // Every epoch of a trial is validated, so that its error counts where an epoch has fewer steps than a line of metrics.
+    let metrics = std::fs::read_to_string(Path::new(&out).join("rates/relu/0.001/metrics.jsonl")).unwrap();
+    let last: Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+    assert!(last["epoch"] == 3 && last["validation"].is_object(), "{last}");
     let found = &value["experiments"][0]["comparisons"][0];
     assert_eq!((&found["unit"], &found["with"]), (&"epochs".into(), &"relu".into()));
     let epochs = |side: &str| found["pairs"][0][side].as_f64().unwrap();
@@ -235,6 +239,7 @@ fn what_cannot_be_reproduced_is_refused() {
     refused(&tiny(&["all", "lrn"]), 2, "`all` includes");
     refused(&[&tiny(&["ensemble"])[..], &["--seeds", "1"]].concat(), 2, "at least 2");
     refused(&[&tiny(&["lrn"])[..], &["--rates", "0.1"]].concat(), 2, "`--rates` has no effect");
+    refused(&[&tiny(&["relu"])[..], &["--rates", "0.1,0.01,0.1"]].concat(), 2, "0.1 is named twice");
     refused(&["reproduce", "lrn"], 2, "usage: alexnet reproduce");
     assert!(!Path::new(&out).exists(), "nothing is written before the plan is checked");
     let (value, _) = run_json(&[&tiny(&["lrn"])[..], &["--plan", "--json"]].concat(), 0);

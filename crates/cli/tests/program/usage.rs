@@ -86,6 +86,11 @@ fn typing_errors_get_a_suggestion() {
         (vec!["train", "x", "--recipe", "small", "--set", "rate"], "expected KEY=VALUE"),
         (vec!["train", "x", "--recipe", "small", "--seed", "1", "--seed", "2"], "`--seed` is given twice"),
         (vec!["train", "--seed", "1", "--resume", "r"], "`--seed` cannot be combined with `--resume`"),
+        (
+            vec!["train", "x", "--recipe", "small", "--exist-ok", "--forecast"],
+            "a forecast deletes its run folder: leave `--exist-ok` out",
+        ),
+        (vec!["train", "x", "--recipe", "small", "--tui", "--json-events"], "keep one of the two"),
         (vec!["edit"], "missing `RUN`, `KEY=VALUE`"),
         (vec!["recipe", "list", "all"], "unexpected argument `all`"),
         (vec!["train", "x", "--recipe", "small", "--epochs", "ten"], "expected a whole number, 1 or more"),
@@ -115,6 +120,7 @@ fn names_from_other_programs_lead_to_ours() {
         (["--micro_batch", "9"], "use `--micro-batch`"),
         (["--weight-decay", ""], "use `--set optimizer.decay=0.0005`"),
         (["--verbose", ""], "ALEXNET_LOG=debug"),
+        (["--fp16", ""], "`--precision bf16`"),
         (["-b", "32"], "use `--set optimizer.batch=64`"),
     ] {
         let args: Vec<&str> = args.into_iter().filter(|arg| !arg.is_empty()).collect();
@@ -126,6 +132,7 @@ fn names_from_other_programs_lead_to_ours() {
         (vec!["lr-find", "pets/", "--recipe", "small", "--lr", "1e-3"], "use `--from 1e-3`"),
         (vec!["eval", "m", "--data", "d", "--batch-size", "8"], "use `--batch 8`"),
         (vec!["eval", "--model", "m", "--data", "d"], "`alexnet eval m`"),
+        (vec!["eval", "m", "--data", "d", "--output", "found"], "use `--out found`"),
         (vec!["classify", "m", "x.jpg", "--topk", "3"], "use `--top 3`"),
         (vec!["data", "pack", "a", "--out", "b"], "`alexnet data pack b`"),
         (vec!["predict", "m", "x.jpg"], "`alexnet classify MODEL IMAGE...`"),

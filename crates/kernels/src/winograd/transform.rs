@@ -71,7 +71,7 @@ pub(super) struct Square<'a> {
 /// each offset `to` from `y` and at `totals`, and no other thread accesses them during the call.
 pub(super) type Transform = unsafe fn(Isa, &Square) -> bool;
 
-/// Runs the widest code whose vectors the channels fill. Halves and pairs need a multiple of 8 channels.
+/// Runs code for vectors that the channels fill: sixteen lanes if none is left over, else eight, else fewer. Halves and pairs need a multiple of 8 channels.
 ///
 /// # Safety
 /// As [`Transform`].

@@ -66,7 +66,8 @@ fn flipped(values: &[f64], pattern: u32) -> f64 {
     values.iter().enumerate().map(|(i, &value)| if (pattern >> i) & 1 == 1 { -value } else { value }).sum()
 }
 
-/// Returns the smallest p that [`sign_flip`] can return for `n` differences: `2 / 2^n`, that of all signs equal.
+/// Returns the smallest p that [`sign_flip`] can return for `n` differences: `2 / 2^n`, that of all signs equal, or of random
+/// patterns `1 / 100,001`.
 pub fn smallest_p(n: usize) -> f64 {
     let exact = (2.0 / 2_f64.powf(n as f64)).min(1.0);
     if n <= MOST_EXACT { exact } else { exact.max(1.0 / (1 + RANDOM_FLIPS) as f64) }

@@ -47,6 +47,9 @@ impl Training<'_> {
                     }
                     return Ok(Outcome::Stopped(StopReason::Schedule(end)));
                 }
+                if self.learner.is_at_epoch_limit() {
+                    return Ok(Outcome::Stopped(StopReason::StepLimit));
+                }
             }
             if self.learner.is_at_step_limit() {
                 return Ok(Outcome::Stopped(StopReason::StepLimit));

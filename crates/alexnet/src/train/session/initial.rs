@@ -180,6 +180,7 @@ fn adapt(
     if !have_same_validation(&checkpoint.lineage, lineage) {
         reporter.note("the validation images have changed: the best model is chosen anew from here");
         (state.best, checkpoint.best) = (None, None);
+        (state.lr.best_error, state.lr.epochs_without_improvement) = (None, 0);
     }
     if before.input != config.recipe.input {
         // The old mean may have another size, or belong to other pixels.

@@ -175,9 +175,13 @@ impl Learner {
         Ok(())
     }
 
-    /// Whether a limit of steps or epochs is reached.
+    /// Whether the limit of steps is reached.
     pub(super) fn is_at_step_limit(&self) -> bool {
-        let of_epochs = self.config.max_epochs.map(|epochs| epochs * self.epoch_steps());
-        self.config.requests.steps.into_iter().chain(of_epochs).any(|limit| self.state.step >= limit)
+        self.config.requests.steps.is_some_and(|limit| self.state.step >= limit)
+    }
+
+    /// Whether the limit of completed epochs is reached.
+    pub(super) fn is_at_epoch_limit(&self) -> bool {
+        self.config.max_epochs.is_some_and(|limit| self.state.lr.epochs >= limit)
     }
 }
