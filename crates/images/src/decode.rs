@@ -32,17 +32,22 @@ thread_local! {
 /// # Errors
 /// Returns an error if the bytes are not an image, are truncated or broken, or declare more than [`MAX_PIXELS`] pixels.
 pub fn decode(bytes: &[u8]) -> Result<Image, Defect> {
-    if cfg!(fuzzing) {
-        return decode_recognized(bytes);
-    }
-    // A bug in a decoder costs one image, not a training run of several days.
-    GUARDED.set(true);
-    let decoded = std::panic::catch_unwind(|| decode_recognized(bytes));
-    GUARDED.set(false);
-    decoded.unwrap_or_else(|_| Err(Defect::new(DefectKind::Broken, "broken image: the decoder panicked")))
+    guarded(|| decode_recognized(bytes))
+        .unwrap_or_else(|| Err(Defect::new(DefectKind::Broken, "broken image: the decoder panicked")))
 }
 
-/// Returns whether this thread is in [`decode`], which catches panics: for panic hooks that end the program.
+/// Calls a decoder, and returns `None` if it panics: a bug in it costs one image, not a training run of several days.
+fn guarded<T>(read: impl FnOnce() -> T + std::panic::UnwindSafe) -> Option<T> {
+    if cfg!(fuzzing) {
+        return Some(read());
+    }
+    GUARDED.set(true);
+    let result = std::panic::catch_unwind(read);
+    GUARDED.set(false);
+    result.ok()
+}
+
+/// Returns whether this thread is in a function of this module that catches panics: for panic hooks that end the program.
 pub fn is_guarded() -> bool {
     GUARDED.get()
 }
@@ -74,13 +79,26 @@ fn recognize(bytes: &[u8]) -> Result<Contents, Defect> {
     }
 }
 
+/// The bytes of an image file, decompressed if they are gzip-compressed.
+///
+/// # Errors
+/// Returns an error if the compressed data are broken or too large.
+pub fn uncompressed(bytes: Vec<u8>) -> Result<Vec<u8>, Defect> {
+    if gzip::is_gzip(&bytes) { gzip::decompress(&bytes) } else { Ok(bytes) }
+}
+
 /// Reads the properties that an image file declares, without decoding its pixels.
 ///
 /// # Errors
 /// Returns an error if the headers cannot be read.
 pub fn inspect(bytes: &[u8]) -> Result<Traits, Defect> {
+    guarded(|| inspect_recognized(bytes))
+        .unwrap_or_else(|| Err(Defect::new(DefectKind::Broken, "broken image: the decoder panicked")))
+}
+
+fn inspect_recognized(bytes: &[u8]) -> Result<Traits, Defect> {
     match recognize(bytes)? {
-        Contents::Gzip => inspect(&gzip::decompress(bytes)?),
+        Contents::Gzip => inspect_recognized(&gzip::decompress(bytes)?),
         Contents::Image(Format::Jpeg) => jpeg::inspect(bytes),
         Contents::Image(format) => raster::inspect(format, bytes),
     }
@@ -89,8 +107,12 @@ pub fn inspect(bytes: &[u8]) -> Result<Traits, Defect> {
 /// Returns the EXIF orientation of an image file, 1 to 8; 1 (as stored) if it has none. Reads only a few headers, at a
 /// negligible fraction of the cost of [`decode`].
 pub fn orientation(bytes: &[u8]) -> u8 {
+    guarded(|| declared_orientation(bytes)).unwrap_or(1)
+}
+
+fn declared_orientation(bytes: &[u8]) -> u8 {
     match recognize(bytes) {
-        Ok(Contents::Gzip) => gzip::decompress(bytes).map_or(1, |bytes| orientation(&bytes)),
+        Ok(Contents::Gzip) => gzip::decompress(bytes).map_or(1, |bytes| declared_orientation(&bytes)),
         Ok(Contents::Image(Format::Jpeg)) => jpeg::orientation(bytes),
         Ok(Contents::Image(format)) => raster::orientation(format, bytes),
         Err(_) => 1,

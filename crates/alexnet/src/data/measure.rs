@@ -24,7 +24,7 @@ impl Statistics {
             progress(split.len())?;
             return Ok(known.clone());
         }
-        let next = AtomicUsize::new(0);
+        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let parts = Mutex::new(Vec::new());
         let work = || {
             let mut part = Self::empty(square);
@@ -33,7 +33,8 @@ impl Statistics {
                 if index >= split.len() {
                     break;
                 }
-                if let Err(error) = part.add(split, index).and_then(|()| progress(index + 1)) {
+                let count = || 1 + done.fetch_add(1, Ordering::Relaxed);
+                if let Err(error) = part.add(split, index).and_then(|()| progress(count())) {
                     next.store(split.len(), Ordering::Relaxed);
                     return Err(error);
                 }

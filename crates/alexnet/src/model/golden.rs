@@ -112,7 +112,7 @@ impl Golden {
                 let expected = match agreement {
                     Agreement::Exact => "expected the same bits".to_owned(),
                     Agreement::Rounding | Agreement::Bytes | Agreement::Bfloat16 => {
-                        format!("expected below {:.0e}", agreement.tolerance())
+                        format!("expected below {}", agreement.tolerance())
                     }
                 };
                 return Err(Error::model(format!(

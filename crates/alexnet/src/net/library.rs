@@ -4,6 +4,8 @@ use super::parse;
 use super::reader::{Source, guess};
 use super::recipe::Recipe;
 use crate::{Error, Result};
+use std::fs::File;
+use std::io::Read;
 
 /// Names and texts of the built-in recipes.
 const BUILTIN: &[(&str, &str)] = &[
@@ -58,14 +60,15 @@ impl Recipe {
     /// See [`Recipe::load`].
     pub fn read(path: &std::path::Path) -> Result<Self> {
         let shown = path.display().to_string();
-        let size = std::fs::metadata(path).map_err(|e| unreadable(&shown, &e))?.len();
-        if size > MAX_FILE {
+        let mut text = String::new();
+        // A pipe does not know its size.
+        let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text));
+        if read.map_err(|e| unreadable(&shown, &e))? as u64 > MAX_FILE {
             return Err(Error::usage(format!(
-                "{shown} has {size} bytes, expected a recipe of at most {MAX_FILE} bytes"
+                "{shown} is too large, expected a recipe of at most {MAX_FILE} bytes"
             ))
             .help("specify a recipe file, or a name from `alexnet recipe list`"));
         }
-        let text = std::fs::read_to_string(path).map_err(|e| unreadable(&shown, &e))?;
         Self::parse(&text, &shown)
     }
 

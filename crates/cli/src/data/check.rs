@@ -15,11 +15,12 @@ use alexnet::error::{Kind, shell};
 use alexnet::format::{counted, grouped};
 
 pub(super) fn run(args: &CheckArgs, out: &mut Output) -> CommandResult {
+    // First: without known checksums it fails at once.
+    let digests = if args.digests { checksums::verify(&args.source)? } else { Vec::new() };
     let progress = SharedProgress::new(out.display());
     let found =
         check(&args.source, args.machine.threads(), &|done, all| progress.advance("check", done, all))?;
     drop(progress);
-    let digests = if args.digests { checksums::verify(&args.source)? } else { Vec::new() };
     if let Some(path) = &args.plan {
         let plan = FixPlan::of(&found, &args.source);
         plan.write(path)?;
@@ -33,7 +34,8 @@ pub(super) fn run(args: &CheckArgs, out: &mut Output) -> CommandResult {
         text(&found) + &digests.collect::<String>()
     };
     out.result(text, || json(&found, json!(digests)))?;
-    let failed = args.strict && !found.problems.is_empty();
+    let is_damaged = digests.iter().any(|file| file.expected != file.found);
+    let failed = args.strict && (is_damaged || !found.problems.is_empty());
     Ok(if failed { Kind::Data.exit_code() } else { 0 })
 }
 

@@ -75,7 +75,11 @@ fn text(packed: &Manifest, bytes: u64, folder: &Path) -> String {
     if packed.skipped.len() > LISTED {
         let _ = writeln!(text, "  and {} more: --json lists all", grouped(packed.skipped.len() - LISTED));
     }
-    let changed = || format!("paper --set input.square={}", packed.side);
+    // The paper's crop of 224 pixels needs larger squares.
+    let changed = || match packed.side {
+        side @ 224.. => format!("paper --set input.square={side}"),
+        side => format!("small --set input.square={side} --set input.crop={side}"),
+    };
     let recipe = recipe_of(packed.side).map_or_else(changed, str::to_owned);
     let _ = writeln!(text, "use it    alexnet train {} --recipe {recipe}", shell(folder));
     text

@@ -93,7 +93,7 @@ fn check(outcome: &PeerOutcome, args: &ImportArgs) -> Result<()> {
                 args.files[0].display()
             ))
             .help(format!(
-                "the network is another one: `alexnet recipe list` lists those that `alexnet import {file} --recipe NAME` knows"
+                "the network is another one: `alexnet recipe list` lists those that `alexnet import {file} OUT --recipe NAME` knows"
             )))
         }
         PeerOutcome::Compared(_) | PeerOutcome::NotCompared { .. } => Ok(()),

@@ -35,8 +35,8 @@ impl FigureFile {
         Ok(Self { path, format })
     }
 
-    /// Checks that the folder exists, and that the file is not one of `inputs`, before any work.
-    pub(super) fn check(&self, inputs: &[PathBuf]) -> Result<()> {
+    /// Checks that the folder exists, and that no image is replaced: `inputs` are the files and folders that are read.
+    pub(super) fn check<'p>(&self, mut inputs: impl Iterator<Item = &'p PathBuf>) -> Result<()> {
         let folder = match self.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             Some(_) | None => Path::new("."),
@@ -46,9 +46,9 @@ impl FigureFile {
                 .help(format!("create it: `mkdir -p {}`", shell(folder))));
         }
         let Ok(own) = self.path.canonicalize() else { return Ok(()) };
-        match inputs.iter().find(|input| input.canonicalize().is_ok_and(|input| input == own)) {
-            None => Ok(()),
-            Some(input) => Err(Error::usage(format!("--out {} is one of the images", input.display()))
+        match inputs.any(|input| input.canonicalize().is_ok_and(|input| own.starts_with(input))) {
+            false => Ok(()),
+            true => Err(Error::usage(format!("--out {} is one of the images", self.path.display()))
                 .help("choose another name for the figure")),
         }
     }

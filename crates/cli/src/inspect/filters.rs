@@ -17,7 +17,7 @@ use alexnet::model::AnyModel;
 pub(super) fn run(model: &Path, args: &FiltersArgs, out: &mut Output) -> CommandResult {
     let model = model_path(model)?;
     let file = &args.out.out;
-    file.check(&[])?;
+    file.check(std::iter::empty())?;
     let kernels = AnyModel::load(&model)
         .and_then(|loaded| Kernels::of(&loaded).map_err(|error| error.context(model.display())))?;
     let levels = if args.per_kernel { Levels::PerKernel } else { Levels::Shared };

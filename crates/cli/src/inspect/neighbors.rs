@@ -24,7 +24,7 @@ const BATCH: usize = 64;
 pub(super) fn run(model: &Path, args: &NeighborsArgs, out: &mut Output) -> CommandResult {
     let path = model_path(model)?;
     let file = &args.out.out;
-    file.check(&args.files)?;
+    file.check(args.files.iter().chain([&args.data]))?;
     let interrupt = Interrupt::on_signals();
     interrupt.listen()?;
     let data = Dataset::open(&args.data)?;

@@ -22,7 +22,7 @@ const BATCH: usize = 10;
 pub(super) fn run(model: &Path, args: &PredictionsArgs, out: &mut Output) -> CommandResult {
     let path = model_path(model)?;
     let (file, choice) = (&args.out.out, &args.choice);
-    file.check(&choice.files)?;
+    file.check(choice.files.iter().chain(&choice.data))?;
     let data = choice.data.as_ref().map(|source| Dataset::open(source)).transpose()?;
     let mut model = Predictor::load(&path, &args.precision.options(BATCH, args.machine.threads()))?;
     let shown = match (&data, &choice.data) {

@@ -1,9 +1,12 @@
 //! Applies a plan to a new folder: links to unchanged images, repaired copies of the others.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use unicode_normalization::UnicodeNormalization;
 
 use super::mend::{ending_kept, mend};
 use super::plan::{Action, FixCounts, FixStep};
@@ -114,8 +117,9 @@ impl<'a> CopyWriter<'a> {
             1 => format!("{folder}/{stem}.{ending}"),
             n => format!("{folder}/{stem}-{n}.{ending}"),
         };
-        let free = (1..).map(candidate).find(|name| !self.taken.contains(name)).expect("numbers do not end");
-        self.taken.insert(free.clone());
+        let is_free = |name: &String| !self.taken.contains(&folded(name));
+        let free = (1..).map(candidate).find(is_free).expect("numbers do not end");
+        self.taken.insert(folded(&free));
         free
     }
 
@@ -137,20 +141,26 @@ impl<'a> CopyWriter<'a> {
         };
         self.record.add(&RecordEntry::Made { file: name, holds })?;
         let made = match content {
-            Content::Bytes(bytes) => std::fs::write(&path, bytes),
+            // A file that exists may be a link to an original.
+            Content::Bytes(bytes) => File::create_new(&path).and_then(|mut file| file.write_all(bytes)),
             Content::Original(original) => {
                 // If the image is a symbolic link, link to its target: a relative link would not work elsewhere.
-                let linked = original.canonicalize().and_then(|original| std::fs::hard_link(original, &path));
-                if linked.is_ok() {
-                    return Ok(());
+                match original.canonicalize().and_then(|original| std::fs::hard_link(original, &path)) {
+                    Ok(()) => return Ok(()),
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+                    Err(_) => std::fs::copy(original, &path).map(drop),
                 }
-                std::fs::copy(original, &path).map(drop)
             }
         };
         made.map_err(|error| Error::io(&path, "write the file", &error))?;
         self.written.push(path);
         Ok(())
     }
+}
+
+/// A name without what some file systems do not distinguish: case, and the two Unicode forms of an accented letter.
+fn folded(name: &str) -> String {
+    name.nfc().collect::<String>().to_lowercase()
 }
 
 /// The contents of a new file.

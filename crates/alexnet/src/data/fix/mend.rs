@@ -19,6 +19,7 @@ pub(super) fn mend(split: &Split, index: usize) -> Result<(Vec<u8>, &'static str
 }
 
 fn mend_bytes(bytes: Vec<u8>) -> Result<(Vec<u8>, &'static str)> {
+    let bytes = decode::uncompressed(bytes)?;
     let traits = decode::inspect(&bytes)?;
     // Where only the name is wrong, the bytes are right.
     let plain = traits.print.is_none() && !traits.sixteen_bit && !traits.animated && traits.orientation == 1;

@@ -137,9 +137,10 @@ impl Job {
         let values = count * views * self.preprocess.view_len();
         memory::reserve(&mut images, values).map_err(|_| {
             let error = Error::out_of_memory(values * size_of::<f32>(), None);
-            error
-                .context(format!("batch of {count} images"))
-                .help("use a smaller batch: `--set optimizer.batch=32`; or fewer threads: `--workers 1`")
+            error.context(format!("batch of {count} images")).help(
+                "use a smaller batch, in training `--set optimizer.batch=32`, in evaluation `--batch 32`; or fewer threads: \
+                 `--workers 1`",
+            )
         })?;
         let mut batch = LoadedBatch { images, ..LoadedBatch::default() };
         let is_full = |batch: &LoadedBatch| match self.task {

@@ -84,7 +84,8 @@ impl Oddities {
         let Self { absolute, replaced, joined, not_utf8, trailing } = self;
         let mut notes = Vec::new();
         if *absolute > 0 {
-            notes.push(format!("{archive}: removed the leading / from {absolute} member names"));
+            notes
+                .push(format!("{archive}: removed the leading / from {}", counted(*absolute, "member name")));
         }
         if *joined > 0 {
             notes.push(format!("{archive}: {} concatenated archives; all are read", joined + 1));
@@ -98,8 +99,8 @@ impl Oddities {
         }
         if !not_utf8.is_empty() {
             notes.push(format!(
-                "{archive}: {} member names are not UTF-8 and were read as Windows-1252 (Latin-1): {}",
-                not_utf8.len(),
+                "{archive}: {} not in UTF-8, read as Windows-1252 (Latin-1): {}",
+                counted(not_utf8.len(), "member name"),
                 first_few(not_utf8.iter())
             ));
         }

@@ -212,7 +212,10 @@ impl Classes {
             return Ok(Self {
                 names: FASHION_CLASSES.map(str::to_owned).to_vec(),
                 labels,
-                notes: Vec::new(),
+                notes: vec![
+                    "the classes have the names of Fashion-MNIST, by the name of the folder; classes.txt gives others"
+                        .to_owned(),
+                ],
             });
         }
         let words: Vec<String> = numbers.iter().map(u8::to_string).collect();
@@ -224,6 +227,9 @@ impl Classes {
     }
 }
 
+/// Whether the folder, or the one that it is in, as with torchvision's `FashionMNIST/raw`, is named after Fashion-MNIST.
 fn is_fashion(folder: &Path) -> bool {
-    folder.components().any(|part| part.as_os_str().to_string_lossy().to_lowercase().contains("fashion"))
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let names = folder.components().rev().take(2);
+    names.into_iter().any(|name| name.as_os_str().to_string_lossy().to_lowercase().contains("fashion"))
 }

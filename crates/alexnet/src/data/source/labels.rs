@@ -110,8 +110,8 @@ impl Labels {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ClassList {
     pub(super) names: Vec<String>,
-    /// The number of the first class, if the lines are numbered.
-    first: usize,
+    /// The number of the first class: 0 unless the lines are numbered.
+    pub(super) first: usize,
     pub(super) notes: Vec<String>,
 }
 

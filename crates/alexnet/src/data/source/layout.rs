@@ -203,7 +203,7 @@ fn is_it_a_class(origin: &str, below: &str, name: &str, others: &[&str]) -> Erro
         "{origin}: {below}{name}/ may be a class or the {split} split: it is next to {others}"
     ))
     .help(format!(
-        "if it is a class, rename the folder, for example to `{name}s`; if it holds the {split} split, \
+        "if it is a class, rename the folder, for example to `{name}_class`; if it holds the {split} split, \
          move {others} out of {origin}{}",
         if split == "train" {
             format!(", or use {origin}/{below}{name}")

@@ -76,13 +76,12 @@ pub(super) fn may_be_list(path: &str) -> bool {
 impl List {
     /// Reads the list at `path` below `root`. `images` are the paths of the images that it may name, with their indices. `None` if it
     /// is not a list of files.
-    pub(super) fn read(root: &Path, path: &str, images: &[ImagePath<'_>]) -> Option<Self> {
-        let text = Text::read(&root.join(path)).ok()?;
+    pub(super) fn of(text: &Text, root: &Path, path: &str, images: &[ImagePath<'_>]) -> Option<Self> {
         let lookup = Lookup::new(images.iter().map(|image| image.path));
         let find = |name: &str| lookup.find(name);
-        let (table, broken) = match ListTable::parse(&text, &find) {
+        let (table, broken) = match ListTable::parse(text, &find) {
             Ok(table) => (table, None),
-            Err(error) if names_images(&text, &find) => (ListTable::default(), Some(error)),
+            Err(error) if names_images(text, &find) => (ListTable::default(), Some(error)),
             Err(_) => return None,
         };
         let name = path.rsplit('/').next().unwrap_or(path);

@@ -40,6 +40,10 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
             manifest.side
         )));
     }
+    if manifest.splits.is_empty() {
+        return Err(Error::data(format!("{}: {} has no splits", folder.display(), Manifest::FILE))
+            .help("pack the images again: `alexnet data pack SRC OUT`"));
+    }
     let squares = Arc::new(PackedSquares::of(&manifest, folder));
     let mut splits = Vec::new();
     for packed in &manifest.splits {

@@ -58,6 +58,12 @@ impl<'a> Lexer<'a> {
 
     /// Parses a quoted string; adjacent ones are joined.
     pub(super) fn quoted(&mut self, path: &str) -> Result<String> {
+        String::from_utf8(self.quoted_bytes(path)?).map_err(|_| {
+            self.refuse(format!("`{path}` is not UTF-8")).help("write the string without escapes of bytes")
+        })
+    }
+
+    fn quoted_bytes(&mut self, path: &str) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut any = false;
         loop {
@@ -72,9 +78,7 @@ impl<'a> Lexer<'a> {
                 .refuse(format!("`{path}` is {}, expected a string in quotes", self.shown()))
                 .help("write `name: \"conv1\"`"));
         }
-        String::from_utf8(bytes).map_err(|_| {
-            self.refuse(format!("`{path}` is not UTF-8")).help("write the string without escapes of bytes")
-        })
+        Ok(bytes)
     }
 
     /// Parses a string up to its quote.
@@ -186,7 +190,7 @@ impl<'a> Lexer<'a> {
 
     fn skip_scalar(&mut self) -> Result<()> {
         match self.rest.starts_with(['"', '\'']) {
-            true => self.quoted("").map(|_| ()),
+            true => self.quoted_bytes("").map(|_| ()),
             false => self.word().map(|_| ()),
         }
     }

@@ -1,5 +1,7 @@
 //! Both files to a recipe.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use super::chain::{Stage, chain};
@@ -59,11 +61,13 @@ fn text(path: &Path) -> Result<String> {
     let help = "specify a file of layers and a file of parameters of cuda-convnet";
     let shown = path.display();
     let read = |error: std::io::Error| Error::io(path, "read the file", &error).help(help);
-    let size = std::fs::metadata(path).map_err(read)?.len();
-    if size > MAX_FILE {
-        return Err(Error::usage(format!("{shown} has {size} bytes, expected at most {MAX_FILE}")).help(help));
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(read)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(
+            Error::usage(format!("{shown} is too large, expected at most {MAX_FILE} bytes")).help(help)
+        );
     }
-    let bytes = std::fs::read(path).map_err(read)?;
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();

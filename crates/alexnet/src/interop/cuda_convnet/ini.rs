@@ -50,6 +50,7 @@ impl<'a> Document<'a> {
     /// Parses a file. `origin` names it in messages.
     pub(super) fn parse(text: &'a str, origin: &'a str) -> Result<Self> {
         let mut document = Self { origin, sections: Vec::new(), comments: Vec::new() };
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (line, text) in text.lines().enumerate().map(|(i, text)| (i + 1, text.trim())) {
             match text.chars().next() {
                 None => {}

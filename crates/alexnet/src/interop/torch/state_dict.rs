@@ -131,12 +131,14 @@ fn inner<'a>(pickle: &Pickle<'a>, dict: &BTreeMap<&'a str, ValueId>) -> Result<O
     if let Some(key) = known(&with_tensors) {
         return Ok(Some(key));
     }
+    if dict.values().any(|id| matches!(pickle.value(*id), Value::Tensor(_))) {
+        return Ok(None);
+    }
     match &with_tensors[..] {
         [] => {
             let is_dict = |id: &ValueId| matches!(pickle.value(*id), Value::Dict(_));
-            let has_tensors = dict.values().any(|id| matches!(pickle.value(*id), Value::Tensor(_)));
             let dicts: Vec<&str> = dict.iter().filter(|(_, id)| is_dict(id)).map(|(key, _)| *key).collect();
-            Ok(known(&dicts).filter(|_| !has_tensors))
+            Ok(known(&dicts))
         }
         [key] => Ok(Some(key)),
         several => Err(Error::model(format!("the file has several state dicts: {}", first_dozen(several.iter())))

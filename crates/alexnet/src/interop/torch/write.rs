@@ -28,7 +28,7 @@ pub fn write(model: &Model, path: &Path) -> Result<Vec<String>> {
     let names = match naming {
         Naming::Torchvision => {
             "the names are those of torchvision's AlexNet: `torchvision.models.alexnet(num_classes=N).load_state_dict(\
-             safetensors.torch.load_file(\"OUT\"))`"
+             safetensors.torch.load_file(FILE))`"
         }
         Naming::Recipe => {
             "the network is not torchvision's, so the names are those of its layers: interop/alexnet_torch.py computes it"

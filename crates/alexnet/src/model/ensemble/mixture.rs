@@ -71,7 +71,7 @@ impl GoldenMixture {
             if largest.is_nan() || largest >= tolerance {
                 return Err(Error::model(format!(
                     "the probabilities of golden sample {} of {} differ from those in the file by {largest:.1e}, \
-                     expected below {tolerance:.0e}",
+                     expected below {tolerance}",
                     i + 1,
                     self.images.len()
                 ))

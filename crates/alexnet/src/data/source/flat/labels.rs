@@ -223,17 +223,14 @@ impl Flat<'_> {
         for file in NUMBERED {
             let path = self.root.join(file);
             let listed = match file {
-                "classes.txt" => ClassList::of(self.root)?.map(|list| list.names),
-                _ if path.is_file() => Some(Text::read(&path)?.words()),
+                "classes.txt" => ClassList::of(self.root)?.map(|list| (list.names, list.first)),
+                _ if path.is_file() => Some((Text::read(&path)?.words(), 0)),
                 _ => None,
             };
-            if let Some(listed) = listed {
-                self.notes.push(format!("numbers in lists are line numbers of {file}, counted from 0"));
-                return Ok(listed
-                    .into_iter()
-                    .zip(0usize..)
-                    .map(|(name, number)| (number.to_string(), name))
-                    .collect());
+            if let Some((names, first)) = listed {
+                self.notes.push(format!("numbers in lists are line numbers of {file}, counted from {first}"));
+                let numbered = names.into_iter().zip(first..);
+                return Ok(numbered.map(|(name, number)| (number.to_string(), name)).collect());
             }
         }
         let train = self.parts.iter().find(|part| part.split == Some("train"));

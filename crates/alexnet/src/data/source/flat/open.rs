@@ -13,6 +13,7 @@ use crate::data::source::listing::Listing;
 use crate::data::source::lists::{ImagePath, List, may_be_list};
 use crate::data::source::row::Dropped;
 use crate::data::source::split_names::split_word;
+use crate::data::source::text::Text;
 use crate::{Error, Result};
 
 /// Opens a folder in which not all images are in class folders; `None` if only folders label them.
@@ -91,7 +92,14 @@ impl Flat<'_> {
                 Some(part) => of(std::slice::from_ref(part)),
                 None => of(&self.parts),
             };
-            let read = |images: &[ImagePath<'_>]| List::read(self.root, path, images);
+            let text = match Text::read(&self.root.join(path)) {
+                Ok(text) => text,
+                Err(error) => {
+                    self.notes.push(format!("not used: {error}"));
+                    continue;
+                }
+            };
+            let read = |images: &[ImagePath<'_>]| List::of(&text, self.root, path, images);
             let mut list = read(&images);
             // For names that occur in several splits, the training images are meant if all of them exist.
             let train = self.parts.iter().find(|part| part.split == Some("train"));

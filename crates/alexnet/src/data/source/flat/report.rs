@@ -47,7 +47,10 @@ impl Flat<'_> {
                 By::Nothing => (
                     ProblemKind::NotUsed,
                     "no label",
-                    format!("{} is not used: its {images} have no labels", part.prefix),
+                    match part.prefix.as_str() {
+                        "" => format!("{images} without a label: not used"),
+                        prefix => format!("{prefix} is not used: {images} without a label"),
+                    },
                 ),
                 By::Folders | By::Lists(_) | By::Kit => (
                     ProblemKind::Loose,

@@ -266,7 +266,7 @@ impl Challenge<'_> {
         if !odd.is_empty() {
             let odd: Vec<&str> = odd.iter().map(String::as_str).collect();
             notes.push(format!(
-                "skipped {} that are not regular files: {}",
+                "skipped {}, not regular files: {}",
                 counted(odd.len(), "entry"),
                 first_few(odd.iter())
             ));

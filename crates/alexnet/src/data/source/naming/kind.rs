@@ -23,19 +23,8 @@ const UNSUPPORTED: [(&str, &str); 13] = [
 ];
 
 /// Suffixes of backup copies and unfinished downloads.
-const LEFTOVERS: [&str; 11] = [
-    "~",
-    ".bak",
-    ".orig",
-    "_original",
-    ".tmp",
-    ".temp",
-    ".swp",
-    ".part",
-    ".partial",
-    ".crdownload",
-    ".download",
-];
+const LEFTOVERS: [&str; 10] =
+    ["~", ".bak", ".orig", ".tmp", ".temp", ".swp", ".part", ".partial", ".crdownload", ".download"];
 
 /// Formats that masks are stored in: those that preserve every value.
 const LOSSLESS: [&str; 5] = ["png", "bmp", "gif", "tif", "tiff"];
@@ -129,6 +118,13 @@ fn is_hidden(name: &str) -> bool {
     name.starts_with('.') && name != "." && name != ".."
         || is_junk(&name.to_ascii_lowercase())
         || LEFTOVERS.iter().any(|end| name.len() > end.len() && name.ends_with(end))
+        || is_backup_of_exiftool(name)
+}
+
+/// `photo.jpg_original`, unlike a class folder `images_original`.
+fn is_backup_of_exiftool(name: &str) -> bool {
+    let before = name.strip_suffix("_original").and_then(extension);
+    before.is_some_and(|extension| Format::of_extension(extension).is_some())
 }
 
 pub(super) fn file_name(path: &str) -> &str {

@@ -92,7 +92,7 @@ impl Gathered {
                 findings.report(ProblemKind::NotUsed, file, "accompanies the image of its sample; skipped")
             });
             notes.push(format!(
-                "skipped {} that accompany the image of a sample, as masks do: {}",
+                "skipped {} beside the image of a sample, such as masks: {}",
                 counted(names.len(), "image"),
                 first_few(names.iter())
             ));

@@ -23,6 +23,7 @@ use super::catalog::Item;
 use super::dataset::Dataset;
 use super::labels::Labels;
 use super::naming::{self, FileKind};
+use super::raw::not_used;
 use super::store::Store;
 use super::tar_files::{TarFile, tar_files};
 use super::tree::dataset_of_splits;
@@ -87,7 +88,8 @@ pub(super) fn is_webdataset(folder: &Path) -> bool {
 
 /// Opens a single tar.
 pub(super) fn single(path: &Path, contents: Contents, findings: &mut Findings) -> Result<Dataset> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = parent.unwrap_or(Path::new("."));
     dataset(path, folder, vec![Shard { split: None, path: path.to_owned(), contents }], findings)
 }
 
@@ -97,7 +99,15 @@ pub(super) fn open(folder: &Path, findings: &mut Findings) -> Result<Dataset> {
             index::kept(&path, index::Depth::Plain).map_err(|error| foreign::not_a_tar(&path, &error))?;
         Ok(Shard { split, path, contents })
     };
-    dataset(folder, folder, tar_files(folder).into_iter().map(list).collect::<Result<_>>()?, findings)
+    let shards: Vec<Shard> = tar_files(folder).into_iter().map(list).collect::<Result<_>>()?;
+    let has_shards = |below: &Path| shards.iter().any(|shard| shard.path.starts_with(below));
+    let unused = not_used(folder, &[], |name| {
+        let path = folder.join(name);
+        !path.is_dir() || has_shards(&path)
+    });
+    let mut dataset = dataset(folder, folder, shards, findings)?;
+    dataset.notes.extend(unused);
+    Ok(dataset)
 }
 
 fn dataset(origin: &Path, folder: &Path, shards: Vec<Shard>, findings: &mut Findings) -> Result<Dataset> {
@@ -116,7 +126,7 @@ fn dataset(origin: &Path, folder: &Path, shards: Vec<Shard>, findings: &mut Find
         if !contents.odd.is_empty() {
             let odd: Vec<&str> = contents.odd.iter().map(String::as_str).collect();
             notes.push(format!(
-                "{}: skipped {} that are not regular files: {}",
+                "{}: skipped {}, not regular files: {}",
                 path.display(),
                 counted(odd.len(), "member"),
                 first_few(odd.iter())

@@ -103,7 +103,7 @@ fn varint(rest: &mut &[u8]) -> Result<u64> {
 /// The error for bytes that are no model.
 pub(super) fn malformed(why: &str) -> Error {
     Error::model(format!("not an ONNX file, or truncated: {why}"))
-        .help("copy or download the file again; `python -c \"import onnx; onnx.checker.check_model('FILE')\"` checks it")
+        .help("copy or download the file again; `onnx.checker.check_model` of Python checks it")
 }
 
 #[cfg(test)]

@@ -59,11 +59,7 @@ fn read_with_ends(path: &Path, options: &OnnxImport) -> Result<(Imported, GraphE
     let bytes = container::bytes(path)?;
     let name = path.file_stem().map_or_else(|| "onnx".to_owned(), |stem| stem.to_string_lossy().into_owned());
     let folder = path.parent().map(|folder| if folder == Path::new("") { Path::new(".") } else { folder });
-    parse_with_ends(&bytes, &name, folder, options).map_err(|error| {
-        let shown = crate::error::shell(path);
-        let help = error.help.as_ref().map(|help| help.replace("FILE", &shown));
-        Error { help, ..error }.context(path.display())
-    })
+    parse_with_ends(&bytes, &name, folder, options).map_err(|error| error.context(path.display()))
 }
 
 /// Reads a network from the bytes of an ONNX file. `name` becomes the recipe's; arrays in other files are read from `folder`, if there

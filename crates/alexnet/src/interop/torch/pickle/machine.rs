@@ -66,10 +66,7 @@ fn execute<'a>(operation: u8, reader: &mut PickleReader<'a>, stack: &mut Stack<'
         0x80 => check_protocol(reader.u8()?),
         0x95 => reader.take(8).map(drop),
         // MARK, POP, POP_MARK, DUP.
-        b'(' => {
-            stack.mark();
-            Ok(())
-        }
+        b'(' => stack.mark(),
         b'0' => stack.drop_top(),
         b'1' => stack.pop_mark().map(drop),
         b'2' => stack.push_old(stack.top()?),

@@ -100,8 +100,10 @@ impl<'a> Stack<'a> {
     }
 
     /// Marks the top of the stack.
-    pub(super) fn mark(&mut self) {
+    pub(super) fn mark(&mut self) -> Result<(), String> {
+        check_count(self.marks.len() + 1)?;
         self.marks.push(self.ids.len());
+        Ok(())
     }
 
     /// The values above the last mark.
@@ -126,6 +128,7 @@ impl<'a> Stack<'a> {
 
     /// Remembers the value at the top of the stack.
     pub(super) fn remember(&mut self, key: usize) -> Result<(), String> {
+        check_count(self.memo.len() + 1)?;
         self.memo.insert(key, self.top()?);
         Ok(())
     }
