@@ -84,6 +84,18 @@ def test_labels_are_names_or_numbers(arrays: Any) -> None:
     assert ordered.classes == ["b", "a", "z"] and ordered.labels().tolist() == [0, 1, 0, 1]
 
 
+def test_numbers_in_columns_of_objects_are_indices(arrays: Any) -> None:
+    images = arrays[0][:4]
+    found = alexnet.Dataset.from_arrays(images, np.array([1, 0, 1, 1], dtype=object), classes=["a", "b"], hold_out=False)
+    assert found.classes == ["a", "b"] and found.labels().tolist() == [1, 0, 1, 1]
+
+
+def test_a_split_without_images_is_named(arrays: Any) -> None:
+    small = alexnet.Dataset.from_arrays(arrays[0][:2], ["a", "b"])
+    with pytest.raises(alexnet.DataError, match="split `val` has no images"):
+        small.arrays("val")
+
+
 def test_labels_in_bytes_are_text(arrays: Any) -> None:
     images = arrays[0][:4]
     names = ["größe", "cat", "größe", "dog"]
@@ -102,6 +114,13 @@ def test_labels_in_bytes_are_text(arrays: Any) -> None:
         (np.zeros((4, 2, 2, 3), np.uint8), [[0], [1], [0], [1]], {}, alexnet.UsageError, r"labels: shape \(4, 1\)"),
         (np.zeros((4, 2, 2, 3), np.uint8), [0.5, 1, 0, 1], {}, alexnet.UsageError, "labels of type float64"),
         (np.zeros((4, 2, 2, 3), np.uint8), [0, 1, 2, 1], {"classes": ["a", "b"]}, alexnet.UsageError, "labels from 0 to 2"),
+        (
+            np.zeros((4, 2, 2, 3), np.uint8),
+            np.array(["a", float("nan"), "b", "b"], dtype=object),
+            {},
+            alexnet.UsageError,
+            "label nan of type float, expected class names",
+        ),
         (np.zeros((2, 2, 2, 3), np.uint8), ["a", "x"], {"classes": ["a", "b"]}, alexnet.UsageError, "label 'x' is not one"),
         (np.zeros((2, 2, 2, 3), np.uint8), [b"a", b"\xff"], {}, alexnet.UsageError, r"label b'\\xff' is not UTF-8"),
         (np.zeros((2, 2, 2, 3), np.uint8), ["a", "b"], {"classes": ["a", "b", "a"]}, alexnet.DataError, "`a` occurs twice"),

@@ -128,6 +128,13 @@ def test_values_beyond_those_of_the_training_are_cut_off(arrays: Any) -> None:
     assert fitted.predict_proba(np.full((2, 28, 28), 0.5)).shape == (2, 4)
 
 
+def test_images_of_other_sizes_are_predicted(arrays: Any) -> None:
+    images, labels, _ = arrays
+    fitted = estimator(epochs=1).fit(images, labels)
+    larger = np.repeat(np.repeat(images[:3], 2, axis=1), 2, axis=2)
+    assert fitted.predict_proba(larger).shape == (3, len(fitted.classes_))
+
+
 def test_values_out_of_range_are_explained() -> None:
     labels = np.arange(20) % 2
     unit = np.random.default_rng(0).random((20, 8, 8))

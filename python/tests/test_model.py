@@ -187,8 +187,16 @@ def test_ensembles_whose_members_orient_images_differently(
     np.testing.assert_allclose(both.predict_proba(path), (upright + stored) / 2, atol=1e-6)
     mixed = both.predict_proba([path, arrays[0][1], str(path)])
     assert mixed.shape == (3, 4) and np.allclose(mixed[0], mixed[2])
+    np.testing.assert_array_equal(both.predict_proba(arrays[0][:3]), both.predict_proba(list(arrays[0][:3])))
     with pytest.raises(alexnet.UsageError, match="the list is empty"):
         both.predict([])
+    with pytest.raises(alexnet.UsageError, match="image 1: an array of 3 images in a list"):
+        both.predict([path, arrays[0][:3]])
+    with pytest.raises(alexnet.UsageError, match="image 0: a Pillow image with an EXIF orientation"):
+        both.predict(Image.open(path))
+    # Not standard input.
+    with pytest.raises(alexnet.DataError, match="-"):
+        both.predict("-")
 
 
 @needs_program

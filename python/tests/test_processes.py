@@ -166,8 +166,8 @@ def test_ctrl_c_stops_the_opening_of_a_dataset(tmp_path: Path) -> None:
         for number in range(20_000):
             os.link(image, tmp_path / "many" / name / f"{number}.png")
     timer = threading.Timer(0.005, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     with pytest.raises(KeyboardInterrupt):
+        timer.start()
         alexnet.Dataset(tmp_path / "many")
     names = [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
     assert not names or "alexnet-open" in names, "the signal was noticed after the opening only"

@@ -183,6 +183,7 @@ def test_folders_are_trained_on(photos: Path, run: alexnet.Run, tmp_path: Path) 
         ({"recipe": TINY, "accept_changes": True}, alexnet.UsageError, "`accept_changes` has no effect"),
         ({"resume": "nope"}, alexnet.UsageError, "nope does not exist"),
         ({"resume": "nope", "seed": 1}, alexnet.UsageError, "`seed` and `resume`"),
+        ({"resume": "nope", "seed": 0}, alexnet.UsageError, "`seed` and `resume`"),
         ({"recipe": TINY, "init": "nope"}, alexnet.ModelError, "nope"),
         ({"recipe": TINY, "source": "nope"}, alexnet.DataError, "nope"),
     ],

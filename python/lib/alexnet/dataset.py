@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _native
-from .errors import UsageError
+from .errors import DataError, UsageError
 from .images import Pixels, gray_or_color
 
 #: The number of squares that are decoded in one call: between calls, Ctrl-C is noticed.
@@ -125,6 +126,8 @@ class Dataset:
         labels = self.labels(split)
         if limit is not None and limit < 1:
             raise UsageError(f"limit={limit}: expected at least 1")
+        if count == 0:
+            raise DataError(f"split `{split}` has no images")
         wanted = count if limit is None else min(limit, count)
         chosen = [i * count // wanted for i in range(wanted)]
         parts: list[Pixels] = []
@@ -201,10 +204,18 @@ def class_name(label: object) -> str:
 
 
 def _decoded(labels: NDArray[Any]) -> NDArray[Any]:
-    """The labels, with bytes as text."""
+    """The labels, with bytes as text, and objects as the numbers that they are."""
+    if labels.dtype.kind == "T":
+        return labels.astype(str)
     if labels.dtype.kind == "S":
         return np.array([class_name(label) for label in labels.tolist()])
     if labels.dtype.kind == "O":
+        known = (str, bytes, numbers.Integral, np.bool_)
+        odd = next((label for label in labels.tolist() if not isinstance(label, known)), None)
+        if odd is not None or None in labels.tolist():
+            raise UsageError(f"label {odd!r} of type {type(odd).__name__}, expected class names or whole numbers")
+        if all(isinstance(label, numbers.Integral) and not isinstance(label, bool) for label in labels.tolist()):
+            return labels.astype(np.int64)
         decoded = np.empty_like(labels)
         decoded[:] = [class_name(label) if isinstance(label, bytes) else label for label in labels.tolist()]
         return decoded

@@ -20,7 +20,7 @@ from .training import Callback, train
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
-    from sklearn.utils import check_random_state
+    from sklearn.utils import check_array, check_random_state
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
@@ -155,7 +155,11 @@ class AlexNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Returns the probability of each class, ``(images, classes)``, in the order of ``classes_``."""
         check_is_fitted(self)
-        images = validate_data(self, X, reset=False, **_ARRAYS)
+        if np.ndim(X) > 2:
+            # Images have any size: their height need not be that of the images of `fit`.
+            images = check_array(X, **_ARRAYS)
+        else:
+            images = validate_data(self, X, reset=False, **_ARRAYS)
         return self.model_.predict_proba(_pixels(images, self.image_shape, self._limits), views=self.views)
 
     def __sklearn_tags__(self) -> Tags:

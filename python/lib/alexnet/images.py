@@ -7,7 +7,7 @@ this form are not copied.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast
 
 import numpy as np
@@ -40,6 +40,7 @@ def batches(images: Images, size: int, decode: Decode, exif: bool) -> Iterator[l
     :param decode: Decodes the files of a batch.
     :param exif: Whether Pillow images are rotated by their EXIF orientation, as ``decode`` rotates files.
     """
+    images = path_list(images)
     if isinstance(images, (str, os.PathLike)) or _is_pillow(images):
         images = [cast("Image", images)]
     elif _is_array(images):
@@ -57,29 +58,42 @@ def batches(images: Images, size: int, decode: Decode, exif: bool) -> Iterator[l
 
 def _batch(images: Sequence[Image], start: int, decode: Decode, exif: bool) -> list[Pixels]:
     """The arrays of a batch, whose first image has the index ``start``. Its files are decoded together."""
-    paths = [_path(image) for image in images if isinstance(image, (str, os.PathLike))]
+    paths = [file_path(image) for image in images if isinstance(image, (str, os.PathLike))]
     decoded = iter(decode(paths) if paths else [])
     arrays = []
     for index, image in enumerate(images, start):
-        name = f"image {index}"
         if isinstance(image, (str, os.PathLike)):
             arrays.append(next(decoded))
         elif _is_pillow(image):
-            arrays.append(pixels(_from_pillow(cast("PillowImage", image), exif), name))
-        elif _is_array(image):
-            array = pixels(np.asarray(image), name)
-            if len(array) != 1:
-                raise UsageError(
-                    f"{name}: an array of {len(array)} images in a list, expected one image",
-                    "pass the array itself, or a list of its images: `list(array)`",
-                )
-            arrays.append(array)
+            arrays.append(pixels(_from_pillow(cast("PillowImage", image), exif), f"image {index}"))
         else:
-            raise _not_an_image(image, name)
+            arrays.append(one_image(image, index))
     return arrays
 
 
-def _path(path: str | os.PathLike[str]) -> str:
+def one_image(image: Any, index: int) -> Pixels:
+    """The pixels of an image of a list that is not a file: an array, or a Pillow image without an orientation."""
+    name = f"image {index}"
+    if _is_pillow(image):
+        return pixels(_from_pillow(image, exif=False), name)
+    if not _is_array(image):
+        raise _not_an_image(image, name)
+    array = pixels(np.asarray(image), name)
+    if len(array) != 1:
+        raise UsageError(
+            f"{name}: an array of {len(array)} images in a list, expected one image",
+            "pass the array itself, or a list of its images: `list(array)`",
+        )
+    return array
+
+
+def is_rotated(image: Any) -> bool:
+    """Whether this is a Pillow image with an EXIF orientation other than upright."""
+    return _is_pillow(image) and image.getexif().get(0x0112, 1) != 1
+
+
+def file_path(path: str | os.PathLike[str]) -> str:
+    """The path of a file as the library takes it."""
     text = os.fspath(path)
     # The library reads standard input for `-`.
     return os.path.join(os.curdir, text) if text == "-" else text
@@ -89,16 +103,26 @@ def _is_array(value: object) -> bool:
     return isinstance(value, np.ndarray) or hasattr(value, "__array__")
 
 
+def path_list(images: Images) -> Images:
+    """A column of paths, such as one of pandas, as a list; anything else as it is."""
+    if _is_array(images):
+        array = np.asarray(images)
+        if array.ndim == 1 and array.dtype.kind in "OUT":
+            return cast("list[Image]", array.tolist())
+    return images
+
+
 def _is_pillow(value: object) -> bool:
     # Without importing Pillow, which may not be installed.
     return any(base.__module__ == "PIL.Image" for base in type(value).__mro__)
 
 
 def _not_an_image(value: object, name: str) -> UsageError:
-    return UsageError(
-        f"{name}: {type(value).__name__}, expected a NumPy array, the path of a file, or a Pillow image",
-        "np.asarray(...) makes an array",
-    )
+    expected = "expected a NumPy array, the path of a file, or a Pillow image"
+    help = "np.asarray(...) makes an array"
+    if isinstance(value, Iterable) and not isinstance(value, Sequence):
+        expected, help = f"{expected}, or a list of these", "list(...) makes a list"
+    return UsageError(f"{name}: {type(value).__name__}, {expected}", help)
 
 
 def _from_pillow(image: PillowImage, exif: bool) -> NDArray[Any]:

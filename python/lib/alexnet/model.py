@@ -16,7 +16,7 @@ from ._notes import note
 from .dataset import Dataset
 from .errors import ModelError, UsageError
 from .evaluation import Evaluation
-from .images import Images, Pixels, batches
+from .images import Images, Pixels, batches, file_path, is_rotated, one_image, path_list
 from .predictions import Predictions
 from .recipe import Recipe
 
@@ -191,15 +191,22 @@ class Model:
 
     def _of_mixed_orientations(self, images: Images, views: int) -> NDArray[np.float64]:
         """The probabilities of an ensemble whose members do not agree on the orientation of images: files are read by each."""
-        parts = []
+        images = path_list(images)
         several = isinstance(images, Sequence) and not isinstance(images, str)
-        for image in cast("Sequence[Any]", images) if several else [images]:
+        items = cast("Sequence[Any]", images) if several else [images]
+        if not any(isinstance(image, (str, os.PathLike)) or is_rotated(image) for image in items):
+            return np.concatenate([self._inner.probabilities(batch, views) for batch in self._batches(images, self._inner.batch)])
+        parts = []
+        for index, image in enumerate(items):
+            if is_rotated(image):
+                raise UsageError(
+                    f"image {index}: a Pillow image with an EXIF orientation, which the members of this ensemble apply differently",
+                    "pass the path of the file, or `PIL.ImageOps.exif_transpose(image)`",
+                )
             if isinstance(image, (str, os.PathLike)):
-                parts.append(self._inner.probabilities_of_file(image, views))
+                parts.append(self._inner.probabilities_of_file(file_path(image), views))
             else:
-                parts += [self._inner.probabilities(batch, views) for batch in self._batches(image, self._inner.batch)]
-        if not parts:
-            raise UsageError("no images: the list is empty, expected at least one image")
+                parts.append(self._inner.probabilities([one_image(image, index)], views))
         return np.concatenate(parts)
 
     @overload

@@ -66,7 +66,7 @@ def train(
     :param run: The run folder to create; by default the first unused of ``runs/RECIPE-1``, ``runs/RECIPE-2``, ...
     :param exist_ok: Whether the folder may hold a run, whose files then move to ``earlier-1`` in it.
     :param resume: The run to resume from its last checkpoint.
-    :param accept_changes: Whether to resume with another recipe, other images or another seed.
+    :param accept_changes: Whether to resume with another recipe or other images.
     :param init: A model file or run folder whose weights to start from; layers that do not fit start fresh.
     :param callbacks: A function or several, which receive each event as a dictionary (see :data:`Event`).
     :param seed: The random seed: the same seed gives the same model. By default 0.
@@ -143,7 +143,7 @@ def _check_together(**given: Any) -> None:
     """Checks that arguments do not contradict each other."""
     if given["resume"] is not None:
         for name in ("run", "exist_ok", "init", "seed"):
-            if given[name] not in (None, False):
+            if given[name] is not None and given[name] is not False:
                 raise UsageError(
                     f"`{name}` and `resume`: a run is resumed in its own folder, with its own seed", f"leave `{name}` out"
                 )
