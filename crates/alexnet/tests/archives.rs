@@ -1,8 +1,7 @@
 //! Archives as people make them: labels in every form, concatenated, with repeated members, one per class, compressed; and sets
 //! in unsupported formats.
 
-#[path = "support/images.rs"]
-mod images;
+use crate::images;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Products of bfloat16 operands: how far results are from single precision, and what does not change their bits.
 
-mod support;
+use crate::support;
 
 use alexnet::engine::{Batch, Device, Engine, Options, Tensor, Update, open};
 use alexnet::net::{Network, Precision, Recipe};

@@ -1,7 +1,7 @@
 //! Networks in Caffe's files: logits that Caffe itself has computed, and files that it reads. `caffe/golden.py` makes the data, from
 //! the official `caffe.proto`, and compares what is exported here with Caffe.
 
-mod support;
+use crate::support;
 
 use std::path::{Path, PathBuf};
 

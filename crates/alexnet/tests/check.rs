@@ -1,7 +1,6 @@
 //! `data check` finds every kind of problem and no others, and its plans are applied and undone.
 
-#[path = "support/images.rs"]
-mod images;
+use crate::images;
 
 use std::collections::BTreeSet;
 use std::path::Path;

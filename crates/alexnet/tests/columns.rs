@@ -1,6 +1,6 @@
 //! A network divided among ranks computes what one engine computes.
 
-mod support;
+use crate::support;
 
 use alexnet::engine::{Options, Tensor};
 use alexnet::net::{Network, Recipe};

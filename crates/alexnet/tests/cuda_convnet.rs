@@ -1,7 +1,7 @@
 //! The authors' own networks, from the folder `cuda-convnet` in `ALEXNET_SHARED`, as recipes: parameters, differences from the
 //! built-in recipes, and a step of the reference engine.
 
-mod support;
+use crate::support;
 
 use std::path::PathBuf;
 

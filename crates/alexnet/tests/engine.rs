@@ -1,7 +1,7 @@
 //! The CPU engine against the naive reference in f64, the reference against central differences, and the engine against
 //! itself with other numbers of threads and other micro-batches.
 
-mod support;
+use crate::support;
 
 use alexnet::engine::reference::{self, Gradients, Weights};
 use alexnet::engine::{

@@ -1,7 +1,6 @@
 //! Plans are applied and undone without losing anything, whatever happens in between.
 
-#[path = "support/images.rs"]
-mod images;
+use crate::images;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,6 @@
 //! Image formats: recognized by their first bytes, decoded or rejected by name, repaired without loss.
 
-#[path = "support/images.rs"]
-mod images;
+use crate::images;
 
 use std::io::Cursor;
 

@@ -1,7 +1,7 @@
 //! The engine against PyTorch: forward pass, every gradient, ten steps of the paper's update. `tests/golden/` has the numbers, the
 //! script that generated them, and its versions.
 
-mod support;
+use crate::support;
 
 use std::collections::HashMap;
 

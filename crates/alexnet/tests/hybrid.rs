@@ -1,6 +1,6 @@
 //! Convolutions for own images, and fully connected layers divided among ranks, compute what one engine computes.
 
-mod support;
+use crate::support;
 
 use alexnet::engine::{Device, Options, Tensor};
 use alexnet::net::{Network, Recipe};

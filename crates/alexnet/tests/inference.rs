@@ -1,7 +1,7 @@
 //! Activations of single layers and gradients of pixels against the reference in f64, and images whose bits do not depend
 //! on their batch.
 
-mod support;
+use crate::support;
 
 use alexnet::engine::reference::{self, Weights};
 use alexnet::engine::{Device, Engine, Mode, Objective, Options, open};

@@ -1,10 +1,8 @@
 //! All variants of JPEG: decoded as libjpeg does, rejected by name, or reported as damaged. The comparison with
 //! libjpeg-turbo is `tests/jpeg/sweep.py`.
 
-#[path = "support/images.rs"]
-mod images;
-#[path = "support/markers.rs"]
-mod markers;
+use crate::images;
+use crate::markers;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! LARS: the engine against the formula of the publication in f64, and against itself with other numbers of threads, other
 //! micro-batches and leaves.
 
-mod support;
+use crate::support;
 
 use alexnet::engine::reference::{self, Pair, Weights};
 use alexnet::engine::{Batch, Device, Options, Tensor, Update, open};

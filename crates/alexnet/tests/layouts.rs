@@ -1,7 +1,6 @@
 //! Which files are images, which folders are classes, and that everything skipped is reported.
 
-#[path = "support/images.rs"]
-mod images;
+use crate::images;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,6 @@
 //! Lists of labels in every form that programs write, and the layouts that use them.
 
-#[path = "support/images.rs"]
-mod images;
+use crate::images;
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! ONNX files: what is exported comes back, and files that other programs wrote have the logits that those compute. `onnx/golden.py`
 //! makes the data.
 
-mod support;
+use crate::support;
 
 use std::path::{Path, PathBuf};
 

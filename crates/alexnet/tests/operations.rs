@@ -1,7 +1,7 @@
 //! Single operations against PyTorch: both roundings of pooling and convolution, normalization across and within
 //! maps, locally connected layers. The numbers, the script that made them and its versions stand in `tests/golden/`.
 
-mod support;
+use crate::support;
 
 use std::collections::BTreeSet;
 

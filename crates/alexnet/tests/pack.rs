@@ -1,7 +1,6 @@
 //! Packed squares: the same images and statistics, even if packing is interrupted.
 
-#[path = "support/images.rs"]
-mod images;
+use crate::images;
 
 use std::collections::BTreeMap;
 use std::path::Path;

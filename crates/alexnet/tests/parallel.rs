@@ -1,8 +1,7 @@
 //! Trainings on several ranks, which are threads here: the same results as with one process.
 
-#[path = "support/images.rs"]
-mod images;
-mod support;
+use crate::images;
+use crate::support;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -1,9 +1,8 @@
 //! Quantized models: how close they are to the f32 model, the same bits in any batch, their files, and inputs that make
 //! quantization hard.
 
-#[path = "support/images.rs"]
-mod images;
-mod support;
+use crate::images;
+use crate::support;
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! Shards of a batch computed by several engines, and sums in leaves that do not depend on the number of engines.
 
-mod support;
+use crate::support;
 
 use alexnet::engine::{
     Batch, Device, Engine, LayerGradient, Mode, Options, Shard, StepOutcome, Tensor, Update, open,

@@ -1,7 +1,6 @@
 //! Flat folders with labels, WebDataset tars, and ImageNet's validation images in a folder.
 
-#[path = "support/images.rs"]
-mod images;
+use crate::images;
 
 use std::path::Path;
 

@@ -28,8 +28,8 @@ pub fn supports(norm: &NormGeometry) -> bool {
 /// If a slice's length does not match the geometries, these do not match each other, or the normalization is not supported.
 pub fn forward(norm: &NormGeometry, pool: &PoolGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
     let sizes = Sizes::of(norm, pool);
-    check_len!(x, batch * sizes.image);
-    check_len!(y, batch * pool.output.len());
+    check_len!(x, batch, sizes.image);
+    check_len!(y, batch, pool.output.len());
     let rows = (batch * pool.output.height).div_ceil(4 * rayon::current_num_threads());
     let rows = rows.clamp(FEWEST_ROWS.min(pool.output.height), pool.output.height);
     let images = y.par_chunks_exact_mut(pool.output.len()).zip(x.par_chunks_exact(sizes.image));
@@ -68,9 +68,9 @@ pub fn backward(
     dx: &mut [f32],
 ) {
     let sizes = Sizes::of(norm, pool);
-    check_len!(x, batch * sizes.image);
-    check_len!(dy, batch * pool.output.len());
-    check_len!(dx, batch * sizes.image);
+    check_len!(x, batch, sizes.image);
+    check_len!(dy, batch, pool.output.len());
+    check_len!(dx, batch, sizes.image);
     let images = dx.par_chunks_exact_mut(sizes.image).zip(dy.par_chunks_exact(pool.output.len()));
     images
         .zip(x.par_chunks_exact(sizes.image))

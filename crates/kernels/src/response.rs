@@ -22,8 +22,8 @@ pub(crate) fn forward(
     block: usize,
     sum: SumNeighbors,
 ) {
-    check_len!(x, batch * g.maps.len());
-    check_len!(y, batch * g.maps.len());
+    check_len!(x, batch, g.maps.len());
+    check_len!(y, batch, g.maps.len());
     x.par_chunks(block.max(1)).zip(y.par_chunks_mut(block.max(1))).for_each(|(x, y)| {
         scratch::with(x.len(), |s| forward_block(g, x, s, sum, y));
     });
@@ -39,9 +39,9 @@ pub(crate) fn backward(
     block: usize,
     sum: SumNeighbors,
 ) {
-    check_len!(x, batch * g.maps.len());
-    check_len!(dy, batch * g.maps.len());
-    check_len!(dx, batch * g.maps.len());
+    check_len!(x, batch, g.maps.len());
+    check_len!(dy, batch, g.maps.len());
+    check_len!(dx, batch, g.maps.len());
     let block = block.max(1);
     let blocks = x.par_chunks(block).zip(dy.par_chunks(block)).zip(dx.par_chunks_mut(block));
     blocks.for_each(|((x, dy), dx)| {

@@ -6,10 +6,14 @@ use std::ops::Range;
 /// scheduling and small compared with a layer.
 pub(crate) const GRAIN: usize = 16 * 1024;
 
-/// Panics unless a slice has the length that the operation's shape requires.
+/// Panics unless a slice has the length that the operation's shape requires: `$len`, or `$count` times `$len`.
 macro_rules! check_len {
     ($slice:ident, $len:expr) => {
         assert_eq!($slice.len(), $len, "length of `{}`", stringify!($slice))
+    };
+    ($slice:ident, $count:expr, $len:expr) => {
+        // A product that wrapped could be the length of the slice.
+        assert_eq!(Some($slice.len()), usize::checked_mul($count, $len), "length of `{}`", stringify!($slice))
     };
 }
 pub(crate) use check_len;

@@ -56,8 +56,10 @@ impl Strided<'_> {
         }
         for run in runs.iter().filter(|run| run.len > 0) {
             let last = run.len - 1;
-            assert!(run.a + (rows - 1) * self.a_row + last * self.a_step < self.a.len(), "{run:?} in `A`");
-            assert!(run.b + last * self.b_step + columns <= self.b.len(), "{run:?} in `B`");
+            let (below, along) = ((rows - 1).strict_mul(self.a_row), last.strict_mul(self.a_step));
+            assert!(run.a.strict_add(below).strict_add(along) < self.a.len(), "{run:?} in `A`");
+            let end = run.b.strict_add(last.strict_mul(self.b_step)).strict_add(columns);
+            assert!(end <= self.b.len(), "{run:?} in `B`");
         }
         if let Summation::Bias(bias) = sum {
             assert_eq!(bias.len(), columns, "length of the bias");

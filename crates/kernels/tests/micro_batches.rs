@@ -293,6 +293,33 @@ fn large_shapes() {
     check(&Local { g: conv_layer(5, 4, 6, [3, 1, 1]) }, 500, &[7, 33, 51]);
 }
 
+/// A micro-batch without images changes nothing, with Winograd's algorithms too.
+#[test]
+fn empty_micro_batches() {
+    let layer = Conv { g: conv_layer(13, 32, 48, [3, 1, 1]), precision: Precision::F32 };
+    let [input, output, weights, biases] = layer.lens();
+    let (batch, w, bias) = (18, vec![0.5; weights], vec![0.25; biases]);
+    let (x, dy) =
+        (single(&[spread(batch * input, 1)]).remove(0), single(&[spread(batch * output, 2)]).remove(0));
+    let gradients = |cuts: &[std::ops::Range<usize>]| {
+        let (mut dw, mut dbias) = (vec![f32::NAN; weights], vec![f32::NAN; biases]);
+        let mut accumulator = layer.accumulator(batch);
+        for images in cuts {
+            let (x, dy) = (
+                &x[images.start * input..images.end * input],
+                &dy[images.start * output..images.end * output],
+            );
+            let micro_batch = MicroBatch::new(images.clone(), batch);
+            layer.accumulate(micro_batch, x, dy, &mut dw, &mut dbias, &mut accumulator);
+            let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
+            layer.forward(micro_batch, x, &w, &bias, &mut y);
+            layer.backward_input(micro_batch, dy, &w, &mut dx);
+        }
+        bits(&[dw, dbias])
+    };
+    assert_eq!(gradients(&[0..9, 9..9, 9..18]), gradients(&[0..9, 9..18]));
+}
+
 /// A non-finite value in one image spoils Winograd's results for others in its plane: those are recomputed, and have the
 /// same bits however the batch is split.
 #[test]

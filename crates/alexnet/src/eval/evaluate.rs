@@ -64,7 +64,7 @@ pub fn results(
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<ImageResults> {
     let mut share = ShareEvaluation::new(models, split, Share::WHOLE, views, workers, keep)?;
-    while share.step(models)? {
+    while share.step(models)?.is_some() {
         on_batch(share.images())?;
     }
     Ok(share.finish())
@@ -102,24 +102,25 @@ impl ShareEvaluation {
         Ok(Self { loaders, views, classes, found: ImageResults::new(keep) })
     }
 
-    /// Evaluates the next batch; returns whether there was one.
+    /// Evaluates the next batch; returns the number of its images that could be decoded, or `None` if there is no batch left.
     ///
     /// # Errors
     /// Returns an error if a file cannot be read, or if an engine fails.
-    pub(super) fn step(&mut self, models: &mut [Classifier<'_>]) -> Result<bool> {
+    pub(super) fn step(&mut self, models: &mut [Classifier<'_>]) -> Result<Option<usize>> {
         let batches =
             self.loaders.iter_mut().map(Iterator::next).collect::<Option<Result<Vec<LoadedBatch>>>>();
-        let Some(batches) = batches else { return Ok(false) };
+        let Some(batches) = batches else { return Ok(None) };
         let mut batches = batches?;
         let total: f64 = models.iter().map(|model| model.weight).sum();
-        let mut probabilities = vec![0.0; batches[0].labels.len() * self.classes];
+        let images = batches[0].labels.len();
+        let mut probabilities = vec![0.0; images * self.classes];
         for (model, batch) in models.iter_mut().zip(&batches) {
             let weight = model.weight / (self.views.count() as f64 * total);
             add_probabilities(model, &batch.images, self.views, weight, &mut probabilities)?;
         }
         self.found.add(&mut batches[0], &probabilities, self.classes);
         self.loaders.iter_mut().zip(batches).for_each(|(loader, batch)| loader.recycle(batch));
-        Ok(true)
+        Ok(Some(images))
     }
 
     /// Takes part in a batch of other processes with the calls of [`ShareEvaluation::step`], without images.

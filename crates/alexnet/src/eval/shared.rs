@@ -76,10 +76,12 @@ pub fn results_shared(
     let mut evaluation = ShareEvaluation::new(models, split, share, views, workers, keep)?;
     let mut wish = Ok(());
     loop {
-        let more = evaluation.step(models)?;
-        if in_step && !more {
+        let evaluated = evaluation.step(models)?;
+        // Without images, because no batch is left or none of it can be decoded, the engines have not been called.
+        if in_step && evaluated.unwrap_or(0) == 0 {
             evaluation.take_part(models)?;
         }
+        let more = evaluated.is_some();
         let images = if reports { evaluation.images() } else { 0 };
         let all = world.all_gather_values(&Progress { images, more, stop: wish.is_err() })?;
         if all.iter().any(|process| process.stop) {

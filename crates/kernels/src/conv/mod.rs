@@ -49,10 +49,10 @@ pub fn forward(
     y: &mut [f32],
 ) {
     let micro_batch = micro_batch.into();
-    check_len!(x, micro_batch.images() * g.input.len());
+    check_len!(x, micro_batch.images(), g.input.len());
     check_len!(w, g.weights());
     check_len!(bias, g.output.channels);
-    check_len!(y, micro_batch.images() * g.output.len());
+    check_len!(y, micro_batch.images(), g.output.len());
     if let Some(tiled) = Tiled::select(g, precision) {
         return scratch::with(tiled.packed_weights(), |packed| {
             tiled.pack(w, packed);
@@ -112,7 +112,8 @@ pub struct ConvWeights<'a> {
     pub transformed: &'a [f32],
 }
 
-/// [`forward`] with weights that were transformed before.
+/// [`forward`] with weights that were transformed before. If they were transformed for a batch with another algorithm, which their
+/// length shows, the product is direct, and slower.
 ///
 /// # Panics
 /// If a slice's length does not match the geometry.
@@ -128,10 +129,10 @@ pub fn forward_transformed(
 ) {
     let micro_batch = micro_batch.into();
     let ConvWeights { direct: w, transformed } = weights;
-    check_len!(x, micro_batch.images() * g.input.len());
+    check_len!(x, micro_batch.images(), g.input.len());
     check_len!(w, g.weights());
     check_len!(bias, g.output.channels);
-    check_len!(y, micro_batch.images() * g.output.len());
+    check_len!(y, micro_batch.images(), g.output.len());
     if let Some(tiled) = Tiled::select(g, precision) {
         return tiled.forward(x, transformed, Some(bias), epilogue, y);
     }
@@ -165,9 +166,9 @@ pub fn backward_input(
     dx: &mut [f32],
 ) {
     let micro_batch = micro_batch.into();
-    check_len!(dy, micro_batch.images() * g.output.len());
+    check_len!(dy, micro_batch.images(), g.output.len());
     check_len!(w, g.weights());
-    check_len!(dx, micro_batch.images() * g.input.len());
+    check_len!(dx, micro_batch.images(), g.input.len());
     if let Some(tiled) = Tiled::select_input_gradient(g, precision) {
         return scratch::with(tiled.packed_weights(), |packed| {
             tiled.pack_rotated(w, packed);
@@ -233,8 +234,8 @@ pub fn accumulate_gradients(
     accumulator: &mut GradAccumulator,
 ) {
     micro_batch.check(precision);
-    check_len!(x, micro_batch.images() * g.input.len());
-    check_len!(dy, micro_batch.images() * g.output.len());
+    check_len!(x, micro_batch.images(), g.input.len());
+    check_len!(dy, micro_batch.images(), g.output.len());
     check_len!(dw, g.weights());
     check_len!(dbias, g.output.channels);
     if let Some(tiled) = Tiled::select(g, precision) {
@@ -277,6 +278,9 @@ fn winograd_or_direct(
     select: impl Fn(MicroBatch) -> Option<Winograd>,
     mut pass: impl FnMut(Option<Winograd>, Range<usize>) -> bool,
 ) {
+    if micro_batch.images() == 0 {
+        return;
+    }
     let algorithm = select(micro_batch);
     let is_direct = algorithm.is_none();
     if pass(algorithm, 0..micro_batch.images()) || is_direct {

@@ -43,10 +43,10 @@ pub fn forward(
     y: &mut [f32],
 ) {
     let micro_batch = micro_batch.into();
-    check_len!(x, micro_batch.images() * g.inputs);
+    check_len!(x, micro_batch.images(), g.inputs);
     check_len!(w, g.weights());
     check_len!(bias, g.outputs);
-    check_len!(y, micro_batch.images() * g.outputs);
+    check_len!(y, micro_batch.images(), g.outputs);
     if micro_batch.batch() <= FEW && precision == Precision::F32 {
         return dot::forward(g, x, w, bias, y);
     }
@@ -96,10 +96,10 @@ fn forward_stored<W: dot::Weight>(
     bias: &[f32],
     y: &mut [f32],
 ) {
-    check_len!(x, micro_batch.images() * g.inputs);
+    check_len!(x, micro_batch.images(), g.inputs);
     check_len!(w, g.weights());
     check_len!(bias, g.outputs);
-    check_len!(y, micro_batch.images() * g.outputs);
+    check_len!(y, micro_batch.images(), g.outputs);
     if micro_batch.batch() <= FEW {
         return dot::forward(g, x, w, bias, y);
     }
@@ -143,9 +143,9 @@ pub fn backward_input(
     w: &[f32],
     dx: &mut [f32],
 ) {
-    check_len!(dy, batch * g.outputs);
+    check_len!(dy, batch, g.outputs);
     check_len!(w, g.weights());
-    check_len!(dx, batch * g.inputs);
+    check_len!(dx, batch, g.inputs);
     input_by_product(g, precision, batch, dy, w, g.outputs, dx);
 }
 
@@ -162,9 +162,9 @@ pub fn backward_input_of_units(
     units: Range<usize>,
     dx: &mut [f32],
 ) {
-    check_len!(dy, batch * g.outputs);
+    check_len!(dy, batch, g.outputs);
     check_len!(w, g.weights());
-    check_len!(dx, batch * g.inputs);
+    check_len!(dx, batch, g.inputs);
     if units.is_empty() || batch == 0 {
         return dx.fill(0.0);
     }
@@ -231,8 +231,8 @@ pub fn accumulate_gradients(
     accumulator: &mut GradAccumulator,
 ) {
     micro_batch.check(precision);
-    check_len!(x, micro_batch.images() * g.inputs);
-    check_len!(dy, micro_batch.images() * g.outputs);
+    check_len!(x, micro_batch.images(), g.inputs);
+    check_len!(dy, micro_batch.images(), g.outputs);
     check_len!(dw, g.weights());
     check_len!(dbias, g.outputs);
     let shape = Shape { m: g.outputs, n: g.inputs, k: micro_batch.images() };
@@ -248,7 +248,7 @@ pub fn accumulate_gradients(
 /// # Panics
 /// If a slice's length does not match the geometry.
 pub fn backward_biases(g: &FcGeometry, batch: usize, dy: &[f32], dbias: &mut [f32]) {
-    check_len!(dy, batch * g.outputs);
+    check_len!(dy, batch, g.outputs);
     check_len!(dbias, g.outputs);
     let mut biases = vec![0.0; g.outputs];
     add_rows(dy, 1, &mut biases);
@@ -281,8 +281,8 @@ pub fn step(
     v: &mut [f32],
     settings: SgdSettings,
 ) -> bool {
-    check_len!(x, batch * g.inputs);
-    check_len!(dy, batch * g.outputs);
+    check_len!(x, batch, g.inputs);
+    check_len!(dy, batch, g.outputs);
     check_len!(w, g.weights());
     check_len!(v, g.weights());
     let shape = Shape { m: g.outputs, n: g.inputs, k: batch };

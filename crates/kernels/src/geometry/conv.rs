@@ -1,7 +1,7 @@
 //! The shape of a convolution: `[height, width, inputs] -> [height, width, outputs]`.
 
 use super::error::GeometryError;
-use super::maps::Maps;
+use super::maps::{Maps, product};
 use super::window::Window;
 
 /// A convolution, or a locally connected layer (the same connections, but kernels not shared between positions).
@@ -35,6 +35,10 @@ impl ConvGeometry {
             });
         }
         let output = Maps::new(window.positions(input.height)?, window.positions(input.width)?, maps);
+        input.check()?;
+        // Locally connected layers have weights for each output pixel.
+        let kernel = [window.kernel, window.kernel, input.channels / groups];
+        product(&[&[output.height, output.width, output.channels], &kernel[..]].concat())?;
         Ok(Self { input, output, window, groups })
     }
 
@@ -100,5 +104,6 @@ mod tests {
         assert!(ConvGeometry::new(Maps::new(5, 5, 6), 9, w, 2).is_err());
         let g = ConvGeometry::new(Maps::new(5, 5, 6), 8, w, 2).unwrap();
         assert_eq!((g.weights(), g.macs()), (27 * 8, 25 * 27 * 8));
+        assert!(ConvGeometry::new(Maps::new(1, (1 << 62) + 1, 4), 8, w, 1).is_err(), "a product that wraps");
     }
 }

@@ -1,6 +1,7 @@
 //! The shape of a fully connected layer: `[inputs] -> [outputs]`.
 
 use super::error::GeometryError;
+use super::maps::product;
 
 /// A fully connected layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +23,7 @@ impl FcGeometry {
                 problem: format!("{inputs} inputs and {outputs} outputs, expected at least 1 of each"),
             });
         }
+        product(&[inputs, outputs])?;
         Ok(Self { inputs, outputs })
     }
 
@@ -48,6 +50,7 @@ mod tests {
     #[test]
     fn fully_connected_layers_are_not_empty() {
         assert!(FcGeometry::new(0, 3).is_err() && FcGeometry::new(3, 0).is_err());
+        assert!(FcGeometry::new(1 << 40, 1 << 40).is_err());
         assert_eq!(FcGeometry::new(9216, 4096).unwrap().weights(), 37_748_736);
     }
 }

@@ -75,6 +75,15 @@ impl NormGeometry {
                 ),
             });
         }
+        let largest = (k as f32).powf(-beta as f32);
+        if !(k as f32).is_normal() || !(alpha as f32).is_finite() || !largest.is_finite() {
+            return Err(GeometryError {
+                problem: format!(
+                    "alpha {alpha}, beta {beta}, k {k}: expected constants and k^-beta in the range of f32"
+                ),
+            });
+        }
+        maps.check()?;
         Ok(Self { maps, groups, constants })
     }
 

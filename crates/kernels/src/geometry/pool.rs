@@ -23,6 +23,8 @@ impl PoolGeometry {
     pub fn new(input: Maps, window: Window) -> Result<Self, GeometryError> {
         let output =
             Maps::new(window.positions(input.height)?, window.positions(input.width)?, input.channels);
+        input.check()?;
+        output.check()?;
         Ok(Self { input, output, window })
     }
 

@@ -1,6 +1,7 @@
 //! Sliding windows and their positions.
 
 use super::error::GeometryError;
+use super::maps::MOST;
 use std::ops::Range;
 
 /// How many windows fit a side that the stride does not divide.
@@ -33,6 +34,12 @@ impl Window {
     /// Returns an error if no window fits, or if the last one would lie entirely outside the map.
     pub fn positions(&self, size: usize) -> Result<usize, GeometryError> {
         let fail = |problem| Err(GeometryError { problem });
+        if [size, self.kernel, self.stride, self.pad].into_iter().any(|size| size > MOST) {
+            return fail(format!(
+                "{size} pixels, kernel {}, stride {}, pad {}: expected at most {MOST}",
+                self.kernel, self.stride, self.pad
+            ));
+        }
         if self.kernel == 0 || self.stride == 0 {
             return fail(format!("kernel {} and stride {} must be at least 1", self.kernel, self.stride));
         }
@@ -100,5 +107,6 @@ mod tests {
         assert!(window(3, 0, 0, Rounding::Down).positions(4).is_err());
         assert!(window(3, 1, 3, Rounding::Down).positions(4).is_err());
         assert!(window(1, 4, 0, Rounding::Up).positions(4).is_err(), "the last window would see nothing");
+        assert!(window(2, 1 << 62, 1, Rounding::Down).positions(1 << 62).is_err());
     }
 }

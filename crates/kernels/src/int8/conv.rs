@@ -95,8 +95,8 @@ impl QuantizedConv {
 
     fn compute<T: Value>(&self, batch: usize, x: &[u8], output: Quantizer, y: &mut [T]) {
         let g = &self.g;
-        check_len!(x, batch * g.input.len());
-        check_len!(y, batch * g.output.len());
+        check_len!(x, batch, g.input.len());
+        check_len!(y, batch, g.output.len());
         match &self.kind {
             Kind::Direct { weights, scales } => {
                 let Requantization { multipliers, offsets } =

@@ -87,8 +87,8 @@ impl QuantizedFc {
 
     fn compute<T: Value>(&self, batch: usize, x: &[u8], output: Quantizer, y: &mut [T]) {
         let FcGeometry { inputs, outputs } = self.g;
-        check_len!(x, batch * inputs);
-        check_len!(y, batch * outputs);
+        check_len!(x, batch, inputs);
+        check_len!(y, batch, outputs);
         let Requantization { multipliers, offsets } =
             Requantization::new(self.input.scale, &self.scales, &self.bias, output);
         let stride = row_stride(inputs);

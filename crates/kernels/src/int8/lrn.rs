@@ -62,8 +62,8 @@ impl QuantizedLrn {
     /// If a slice's length does not match the geometry.
     pub fn forward(&self, batch: usize, x: &[u8], y: &mut [u8]) {
         let maps = self.g.maps;
-        check_len!(x, batch * maps.len());
-        check_len!(y, batch * maps.len());
+        check_len!(x, batch, maps.len());
+        check_len!(y, batch, maps.len());
         let len = (GRAIN / maps.channels).max(1) * maps.channels;
         let is_fast = self.g.constants.beta == 0.75 && self.g.constants.size <= LONGEST_WINDOW;
         y.par_chunks_mut(len).zip(x.par_chunks(len)).for_each(|(y, x)| match is_fast {

@@ -16,8 +16,8 @@ const LANES: usize = 64;
 /// # Panics
 /// If a slice's length does not match the geometry.
 pub fn max_pool(g: &PoolGeometry, batch: usize, x: &[u8], y: &mut [u8]) {
-    check_len!(x, batch * g.input.len());
-    check_len!(y, batch * g.output.len());
+    check_len!(x, batch, g.input.len());
+    check_len!(y, batch, g.output.len());
     let rows = y.par_chunks_exact_mut(g.output.width * g.output.channels).enumerate();
     rows.for_each(|(row, y)| {
         let (image, oy) = (row / g.output.height, row % g.output.height);

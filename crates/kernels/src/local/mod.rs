@@ -34,10 +34,10 @@ const COLUMNS: usize = 16;
 /// # Panics
 /// If a slice's length does not match the geometry.
 pub fn forward(g: &ConvGeometry, batch: usize, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
-    check_len!(x, batch * g.input.len());
+    check_len!(x, batch, g.input.len());
     check_len!(w, g.local_weights());
     check_len!(bias, g.output.len());
-    check_len!(y, batch * g.output.len());
+    check_len!(y, batch, g.output.len());
     let (n, depth) = (g.group_outputs(), g.depth());
     let y = Shared::new(y);
     let units: Vec<Unit> = units(g).collect();
@@ -81,9 +81,9 @@ pub fn forward(g: &ConvGeometry, batch: usize, x: &[f32], w: &[f32], bias: &[f32
 /// # Panics
 /// If a slice's length does not match the geometry.
 pub fn backward_input(g: &ConvGeometry, batch: usize, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    check_len!(dy, batch * g.output.len());
+    check_len!(dy, batch, g.output.len());
     check_len!(w, g.local_weights());
-    check_len!(dx, batch * g.input.len());
+    check_len!(dx, batch, g.input.len());
     if batch == 0 {
         return;
     }
@@ -198,8 +198,8 @@ pub fn accumulate_gradients(
     accumulator: &mut GradAccumulator,
 ) {
     let images = micro_batch.images();
-    check_len!(x, images * g.input.len());
-    check_len!(dy, images * g.output.len());
+    check_len!(x, images, g.input.len());
+    check_len!(dy, images, g.output.len());
     check_len!(dw, g.local_weights());
     check_len!(dbias, g.output.len());
     let (n, depth) = (g.group_outputs(), g.depth());

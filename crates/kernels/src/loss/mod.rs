@@ -17,8 +17,8 @@ use rayon::prelude::*;
 /// # Panics
 /// If a slice's length does not match the shape.
 pub fn softmax(logits: &[f32], batch: usize, classes: usize, probabilities: &mut [f32]) {
-    check_len!(logits, batch * classes);
-    check_len!(probabilities, batch * classes);
+    check_len!(logits, batch, classes);
+    check_len!(probabilities, batch, classes);
     if classes == 0 {
         return;
     }
@@ -68,8 +68,8 @@ pub fn accumulate_softmax_loss(
     dlogits: &mut [f32],
     sum: &mut f64,
 ) {
-    check_len!(logits, labels.len() * classes);
-    check_len!(dlogits, labels.len() * classes);
+    check_len!(logits, labels.len(), classes);
+    check_len!(dlogits, labels.len(), classes);
     let wrong = labels.iter().find(|&&label| label as usize >= classes);
     assert!(wrong.is_none(), "label {} with {classes} classes", wrong.unwrap_or(&0));
     if labels.is_empty() {

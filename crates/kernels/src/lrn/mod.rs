@@ -22,8 +22,8 @@ const BLOCK: usize = 2048;
 /// # Panics
 /// If a slice's length does not match the geometry.
 pub fn forward(g: &NormGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
-    check_len!(x, batch * g.maps.len());
-    check_len!(y, batch * g.maps.len());
+    check_len!(x, batch, g.maps.len());
+    check_len!(y, batch, g.maps.len());
     if fast::fits(g) {
         return fast::forward(g, x, y);
     }
@@ -37,9 +37,9 @@ pub fn forward(g: &NormGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
 /// # Panics
 /// If a slice's length does not match the geometry.
 pub fn backward(g: &NormGeometry, batch: usize, x: &[f32], dy: &[f32], before: Epilogue, dx: &mut [f32]) {
-    check_len!(x, batch * g.maps.len());
-    check_len!(dy, batch * g.maps.len());
-    check_len!(dx, batch * g.maps.len());
+    check_len!(x, batch, g.maps.len());
+    check_len!(dy, batch, g.maps.len());
+    check_len!(dx, batch, g.maps.len());
     if fast::fits(g) {
         return fast::backward(g, x, dy, before, dx);
     }

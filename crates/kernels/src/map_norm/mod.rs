@@ -22,8 +22,8 @@ use std::ops::Range;
 /// # Panics
 /// If a slice's length does not match the geometry.
 pub fn forward(g: &NormGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
-    check_len!(x, batch * g.maps.len());
-    check_len!(y, batch * g.maps.len());
+    check_len!(x, batch, g.maps.len());
+    check_len!(y, batch, g.maps.len());
     let image = g.maps.len().max(1);
     x.par_chunks_exact(image).zip(y.par_chunks_exact_mut(image)).for_each(|(x, y)| {
         scratch::with(Ring::len(g) + 2 * line(g), |buffer| forward_image(g, x, buffer, y));
@@ -37,9 +37,9 @@ pub fn forward(g: &NormGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
 /// # Panics
 /// If a slice's length does not match the geometry.
 pub fn backward(g: &NormGeometry, batch: usize, x: &[f32], dy: &[f32], before: Epilogue, dx: &mut [f32]) {
-    check_len!(x, batch * g.maps.len());
-    check_len!(dy, batch * g.maps.len());
-    check_len!(dx, batch * g.maps.len());
+    check_len!(x, batch, g.maps.len());
+    check_len!(dy, batch, g.maps.len());
+    check_len!(dx, batch, g.maps.len());
     let image = g.maps.len().max(1);
     let images = x.par_chunks_exact(image).zip(dy.par_chunks_exact(image));
     images.zip(dx.par_chunks_exact_mut(image)).for_each(|((x, dy), dx)| {

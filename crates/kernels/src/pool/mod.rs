@@ -30,9 +30,9 @@ pub fn max_forward(g: &PoolGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
 /// # Panics
 /// If a slice's length does not match the geometry.
 pub fn max_backward(g: &PoolGeometry, batch: usize, x: &[f32], dy: &[f32], before: Epilogue, dx: &mut [f32]) {
-    check_len!(x, batch * g.input.len());
-    check_len!(dy, batch * g.output.len());
-    check_len!(dx, batch * g.input.len());
+    check_len!(x, batch, g.input.len());
+    check_len!(dy, batch, g.output.len());
+    check_len!(dx, batch, g.input.len());
     let images = dx.par_chunks_exact_mut(g.input.len()).zip(dy.par_chunks_exact(g.output.len()));
     images.zip(x.par_chunks_exact(g.input.len())).for_each(|((dx, dy), x)| {
         let covered = max_backward_rows(g, 0..g.output.height, x, dy, before, dx, 0);
@@ -54,9 +54,9 @@ pub fn avg_forward(g: &PoolGeometry, batch: usize, x: &[f32], y: &mut [f32]) {
 /// # Panics
 /// If a slice's length does not match the geometry.
 pub fn avg_backward(g: &PoolGeometry, batch: usize, x: &[f32], dy: &[f32], before: Epilogue, dx: &mut [f32]) {
-    check_len!(x, batch * g.input.len());
-    check_len!(dy, batch * g.output.len());
-    check_len!(dx, batch * g.input.len());
+    check_len!(x, batch, g.input.len());
+    check_len!(dy, batch, g.output.len());
+    check_len!(dx, batch, g.input.len());
     let images = dx.par_chunks_exact_mut(g.input.len()).zip(dy.par_chunks_exact(g.output.len()));
     images
         .zip(x.par_chunks_exact(g.input.len()))
@@ -68,8 +68,8 @@ type PoolRow = fn(&PoolGeometry, &[f32], usize, &mut [f32]);
 
 /// Runs `pool` on every row of the output, in parallel.
 fn forward(g: &PoolGeometry, batch: usize, x: &[f32], y: &mut [f32], pool: PoolRow) {
-    check_len!(x, batch * g.input.len());
-    check_len!(y, batch * g.output.len());
+    check_len!(x, batch, g.input.len());
+    check_len!(y, batch, g.output.len());
     let rows = y.par_chunks_exact_mut(g.output.width * g.output.channels).enumerate();
     rows.for_each(|(row, y)| {
         let (image, oy) = (row / g.output.height, row % g.output.height);

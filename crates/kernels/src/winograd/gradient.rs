@@ -60,6 +60,12 @@ impl Winograd {
     pub(crate) fn add_gradient(&self, x: &[f32], dy: &[f32], u: &mut [f32], biases: &mut [f64]) {
         assert!(x.len() == self.micro_batch.images() * self.image_len);
         assert!(dy.len() == self.micro_batch.images() * self.output.len());
+        if self.micro_batch.images() == 0 {
+            if self.micro_batch.is_first() {
+                u.fill(0.0);
+            }
+            return;
+        }
         let images = Images { x, dy };
         let groups = u.chunks_exact_mut(self.group_sums()).zip(biases.chunks_exact_mut(self.outputs));
         for (group, (u, biases)) in groups.enumerate() {

@@ -3,7 +3,7 @@
 use super::forward::{Dropout, apply_dropout, normalized_pool, read, rows};
 use super::learn::accumulate;
 use super::lower::{BackwardStep, Destination};
-use super::parameters::{Pair, Parameters, Training, Weights};
+use super::parameters::{Pair, Parameters, Training, Weights, add};
 use super::piece::Piece;
 use super::update;
 use crate::Result;
@@ -264,7 +264,7 @@ fn sum_units(
     let mut right = vec![0.0; dx.len()];
     let sums = UnitSums { first: first + half, count: half, whole };
     sum_units(g, precision, n, (dy, weights), sums, units, &mut right);
-    dx.iter_mut().zip(right).for_each(|(sum, value)| *sum += value);
+    add(&right, dx);
 }
 
 /// What the layer below applied to its outputs.

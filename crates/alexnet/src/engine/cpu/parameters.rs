@@ -137,14 +137,14 @@ impl Training {
             add(&below.biases, &mut gradient.biases);
         }
         if !is_last {
-            let sums = &mut self.leaf_sums[merges];
-            sums.weights.copy_from_slice(&gradient.weights);
-            sums.biases.copy_from_slice(&gradient.biases);
+            // The next leaf overwrites its gradient.
+            std::mem::swap(&mut self.leaf_sums[merges], gradient);
         }
     }
 }
 
-fn add(values: &[f32], sums: &mut [f32]) {
+/// Adds values to sums, on all threads.
+pub(super) fn add(values: &[f32], sums: &mut [f32]) {
     use rayon::prelude::*;
     const CHUNK: usize = 16 * 1024;
     sums.par_chunks_mut(CHUNK).zip(values.par_chunks(CHUNK)).for_each(|(sums, values)| {

@@ -9,6 +9,7 @@ use crate::net::{Layer, Operation, Precision};
 use crate::{Error, Result};
 use alexnet_kernels::memory::recover;
 use alexnet_kernels::{bf16, conv, f16};
+use rayon::prelude::*;
 
 impl CpuEngine {
     /// Reads a tensor.
@@ -108,24 +109,36 @@ impl CpuEngine {
             .filter(|(layer, _)| is_fc(layer))
             .filter_map(|(layer, parameters)| Some((layer, parameters.as_mut()?)))
             .collect();
+        let mut converted = Vec::new();
         for (layer, parameters) in &fully_connected {
-            if let Weights::F32(weights) = &parameters.weights
-                && let Some(w) = weights.iter().find(|&&w| f16::to_f32(f16::from_f32(w)).is_infinite())
-            {
+            let Weights::F32(weights) = &parameters.weights else { continue };
+            let halves = self.pool.install(|| narrowed(weights));
+            if let Some((w, _)) = weights.iter().zip(&halves).find(|(_, half)| *half & 0x7fff == INFINITE) {
                 let message = format!(
                     "layer `{}` has a weight of {w}, expected at most 65504 for half precision",
                     layer.name
                 );
                 return Err(Error::model(message).help("the same command without --half"));
             }
+            converted.push(halves);
         }
-        for (_, parameters) in &mut fully_connected {
-            if let Weights::F32(weights) = &parameters.weights {
-                parameters.weights = Weights::F16(weights.iter().map(|&w| f16::from_f32(w)).collect());
-            }
-        }
+        // Not before all are known to fit.
+        let in_f32 = fully_connected.iter_mut().filter(|(_, found)| matches!(found.weights, Weights::F32(_)));
+        in_f32.zip(converted).for_each(|((_, parameters), halves)| parameters.weights = Weights::F16(halves));
         Ok(())
     }
+}
+
+/// The half that is infinite.
+const INFINITE: u16 = 0x7c00;
+
+/// Values in half precision.
+fn narrowed(values: &[f32]) -> Vec<u16> {
+    const CHUNK: usize = 16 * 1024;
+    let mut halves = vec![0; values.len()];
+    let chunks = halves.par_chunks_mut(CHUNK).zip(values.par_chunks(CHUNK));
+    chunks.for_each(|(halves, values)| f16::narrow(values, halves));
+    halves
 }
 
 /// Checks that rounding to bfloat16 keeps values finite.

@@ -58,7 +58,8 @@ impl QuantizedEngine {
         }
         // Before the weights are prepared, which the plan includes.
         let available = alexnet_kernels::memory::available();
-        let Lowered { steps, outputs } = recover(|| lower(quantized))??;
+        let pool = threads::pool(threads)?;
+        let Lowered { steps, outputs } = recover(|| pool.install(|| lower(quantized)))??;
         let network = &quantized.network;
         let sizes = Sizes::of(network, &steps).times(micro_batch);
         let logits = batch * network.classes;
@@ -75,7 +76,6 @@ impl QuantizedEngine {
             let error = Error::out_of_memory(memory.total(), Some(available)).detail(&memory);
             return Err(error.help("reduce the batch size with --batch"));
         }
-        let pool = threads::pool(threads)?;
         Ok(Self {
             network: network.clone(),
             batch,

@@ -143,7 +143,7 @@ impl Algorithm {
     /// If the algorithm does not fit the geometry, or a slice's length does not match it.
     pub fn input_maxima(self, g: &ConvGeometry, batch: usize, x: &[f32]) -> Vec<f32> {
         assert!(self.fits(g), "{} does not fit {g:?}", self.name());
-        check_len!(x, batch * g.input.len());
+        check_len!(x, batch, g.input.len());
         let none = || vec![0.0_f32; self.elements()];
         let larger = |mut a: Vec<f32>, b: Vec<f32>| {
             a.iter_mut().zip(b).for_each(|(a, b)| *a = a.max(b));

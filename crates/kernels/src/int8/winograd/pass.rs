@@ -64,7 +64,7 @@ impl Winograd {
         let (depth, outputs, elements) = (algorithm.depth(g), g.group_outputs(), algorithm.elements());
         assert!(algorithm.fits(g), "{} does not fit {g:?}", algorithm.name());
         check_len!(values, algorithm.transformed_len(g));
-        check_len!(scales, elements * g.output.channels);
+        check_len!(scales, elements, g.output.channels);
         check_len!(input_scales, elements);
         assert!(depth <= LONGEST_SUM, "sums of {depth} products");
         let panels = outputs.div_ceil(COLUMNS);
