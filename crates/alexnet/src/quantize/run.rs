@@ -80,7 +80,8 @@ pub fn quantize(
     let calibration = Calibration::measure(&mut *exact, images, on_batch)?;
     let network = model.network()?;
     let decide = || decide(&network, &model.parameters, &calibration, options.rule);
-    let (quantized, layers) = recover(|| threads::pool(options.threads)?.install(decide))?;
+    let pool = threads::pool(options.threads)?;
+    let (quantized, layers) = recover(|| pool.install(decide))?;
     let mut engine = open(&quantized, options.threads)?;
     let golden = Golden::record(&mut *engine, &model.preprocess, model.golden.images.clone())?;
     let errors = errors(&mut *exact, &mut *engine, &network, &calibration.sample)?;

@@ -68,7 +68,7 @@ mod tests {
     use crate::reproduce::arm::Arm;
     use crate::reproduce::error_curve::ErrorCurve;
     use crate::reproduce::record::{RunEnd, RunRecord};
-    use crate::reproduce::speed::ChosenRate;
+    use crate::reproduce::speed::{ChosenRate, SpeedRun};
 
     #[test]
     fn a_positive_difference_means_that_the_ingredient_helps() {
