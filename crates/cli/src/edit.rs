@@ -84,11 +84,11 @@ pub(crate) fn scheduled_epochs(recipe: &Recipe, run: Option<&Path>) -> Result<us
     let waiting = run.map(journal::pending_requests).unwrap_or_default();
     let waiting = waiting.iter().filter_map(|path| files::json::read::<EditRequest>(path, "an edit").ok());
     let edits = Journal::edits(recipe, &journal).into_iter().map(|edit| edit.change);
-    let last = edits.chain(waiting.map(|request| request.change)).filter_map(|change| match change {
+    let mut ends = edits.chain(waiting.map(|request| request.change)).filter_map(|change| match change {
         Change::StopAfter(epochs) => Some(epochs),
         _ => None,
     });
-    Ok(last.last().unwrap_or(recipe.schedule.epochs))
+    Ok(ends.next_back().unwrap_or(recipe.schedule.epochs))
 }
 
 /// The epochs of a run that has trained all of them, with the edits that are waiting; `None` if some are left.
