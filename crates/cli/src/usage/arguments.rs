@@ -62,6 +62,28 @@ pub(super) fn missing_last(
     Some((format!("missing `{name}`{}", description(last)), format!("`{}`", line(&completed))))
 }
 
+/// The value that was typed with an unknown option: `--lr=0.1` or `--lr 0.1`.
+pub(super) fn value_of(option: &str, args: &[String]) -> Option<String> {
+    let with_value = |arg: &String| arg.strip_prefix(option)?.strip_prefix('=').map(str::to_owned);
+    if let Some(value) = args.iter().find_map(with_value) {
+        return Some(value);
+    }
+    let next = args.get(1 + args.iter().position(|arg| arg == option)?)?;
+    (!next.starts_with('-')).then(|| next.clone())
+}
+
+/// The command with the value of an option, or else `example`, in its place.
+pub(super) fn without_option(option: &str, args: &[String], example: &str) -> String {
+    let value = value_of(option, args);
+    let is_it =
+        |arg: &String| arg.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+    let at = args.iter().position(is_it).unwrap_or(args.len());
+    let is_apart = args.get(at).is_some_and(|arg| arg == option) && value.is_some();
+    let after = args.len().min(at + 1 + usize::from(is_apart));
+    let value = value.unwrap_or_else(|| example.to_owned());
+    line(&[&args[..at.min(args.len())], &[value], &args[after..]].concat())
+}
+
 /// The command with the images that `alexnet eval` lacks: the last argument, if there are several.
 pub(super) fn with_data(args: &[String], command: &Named<'_>) -> String {
     let places = places(args, command.command);

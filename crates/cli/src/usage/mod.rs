@@ -46,7 +46,7 @@ fn unknown_argument(error: &clap::Error, command: &Named<'_>, args: &[String]) -
     let typed = text(error, ContextKind::InvalidArg);
     let Some(name) = typed.strip_prefix("--") else {
         return if typed.starts_with('-') {
-            (format!("unknown option `{typed}`"), peers::short(&typed, &command.path))
+            (format!("unknown option `{typed}`"), peers::short(&typed, &command.path, args))
         } else {
             (format!("unexpected argument `{typed}`"), arguments::unexpected(&typed, command, args))
         };
@@ -55,22 +55,12 @@ fn unknown_argument(error: &clap::Error, command: &Named<'_>, args: &[String]) -
     let help = if command.has_option(&hyphens) {
         Some(format!("use `--{hyphens}`"))
     } else {
-        peers::advice(&hyphens, &command.path, value_of(&typed, args).as_deref()).or_else(|| {
+        peers::advice(&hyphens, &typed, &command.path, args).or_else(|| {
             let near = text(error, ContextKind::SuggestedArg);
             (!near.is_empty()).then(|| format!("did you mean `{near}`?"))
         })
     };
     (format!("unknown option `{typed}`"), help)
-}
-
-/// The value that was typed with an unknown option: `--lr=0.1` or `--lr 0.1`.
-fn value_of(option: &str, args: &[String]) -> Option<String> {
-    let with_value = |arg: &String| arg.strip_prefix(option)?.strip_prefix('=').map(str::to_owned);
-    if let Some(value) = args.iter().find_map(with_value) {
-        return Some(value);
-    }
-    let next = args.get(1 + args.iter().position(|arg| arg == option)?)?;
-    (!next.starts_with('-')).then(|| next.clone())
 }
 
 fn unknown_command(error: &clap::Error, command: &Named<'_>) -> (String, Option<String>) {

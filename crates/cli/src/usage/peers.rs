@@ -17,6 +17,7 @@ enum Instead {
     Sentence(&'static str),
 }
 
+use super::arguments;
 use Instead::{Arguments, Sentence};
 
 const TRAINING: &[&str] = &["train"];
@@ -285,25 +286,26 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["version"], "use `alexnet --version`"),
 ];
 
-/// What to use instead of an unknown option, named without hyphens in front, in `command`.
-pub(super) fn advice(option: &str, command: &str, value: Option<&str>) -> Option<String> {
+/// What to use instead of an unknown option in `command`; `typed` is the option as it stands in `args`.
+pub(super) fn advice(option: &str, typed: &str, command: &str, args: &[String]) -> Option<String> {
     let fits = |peer: &&Peer| {
         peer.options.contains(&option) && (peer.commands.is_empty() || peer.commands.contains(&command))
     };
     PEERS.iter().find(fits).map(|peer| match peer.instead {
-        Arguments(arguments, example) => {
-            let typed = value.map_or_else(|| example.to_owned(), alexnet::error::shell_word);
-            match arguments {
-                "{}" => format!("give it without the option: `alexnet {command} {typed}`"),
-                _ => format!("use `{}`", arguments.replace("{}", &typed)),
-            }
+        Arguments("{}", example) => {
+            format!("give it without the option: `{}`", arguments::without_option(typed, args, example))
+        }
+        Arguments(template, example) => {
+            let value = arguments::value_of(typed, args);
+            let value = value.map_or_else(|| example.to_owned(), |value| alexnet::error::shell_word(&value));
+            format!("use `{}`", template.replace("{}", &value))
         }
         Sentence(text) => text.to_owned(),
     })
 }
 
 /// What to use instead of an unknown one-letter option.
-pub(super) fn short(option: &str, command: &str) -> Option<String> {
+pub(super) fn short(option: &str, command: &str, args: &[String]) -> Option<String> {
     let long = match option {
         "-b" => "batch-size",
         "-e" => "epochs",
@@ -315,7 +317,7 @@ pub(super) fn short(option: &str, command: &str) -> Option<String> {
         "-m" => "model",
         _ => return None,
     };
-    advice(long, command, None)
+    advice(long, option, command, args)
 }
 
 /// What to use instead of an unknown command.
@@ -407,11 +409,18 @@ mod tests {
 
     #[test]
     fn a_typed_value_is_quoted_for_a_shell() {
+        let args = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<String>>();
         assert_eq!(
-            advice("data", "train", Some("my pets")).unwrap(),
-            "give it without the option: `alexnet train 'my pets'`"
+            advice("data", "--data", "train", &args(&["train", "--data", "my pets", "--recipe", "small"]))
+                .unwrap(),
+            "give it without the option: `alexnet train 'my pets' --recipe small`"
         );
-        assert_eq!(advice("lr", "train", Some("0.5")).unwrap(), "use `--set optimizer.rate=0.5`");
-        assert_eq!(advice("lr", "bench", None), None);
+        assert_eq!(
+            advice("data", "--data", "train", &args(&["train", "--data"])).unwrap(),
+            "give it without the option: `alexnet train SRC`"
+        );
+        let lr = args(&["train", "pets", "--lr=0.5"]);
+        assert_eq!(advice("lr", "--lr", "train", &lr).unwrap(), "use `--set optimizer.rate=0.5`");
+        assert_eq!(advice("lr", "--lr", "bench", &[]), None);
     }
 }

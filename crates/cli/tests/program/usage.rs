@@ -7,7 +7,7 @@ use assert_cmd::cargo::cargo_bin;
 use crate::support::{Colors, run, text};
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 26] = [
     &["demo"],
     &["recipe", "list"],
     &["recipe", "show"],
@@ -28,6 +28,9 @@ const COMMANDS: [&[&str]; 23] = [
     &["inspect"],
     &["quantize"],
     &["ensemble"],
+    &["import"],
+    &["export"],
+    &["plan-cluster"],
     &["bench"],
     &["completions"],
     &["man"],
@@ -43,7 +46,7 @@ fn every_command_has_help_with_an_example() {
         assert!(help.contains("--json") && help.contains("--quiet"), "{help}");
     }
     // One layout: the values of an option are in its line.
-    for command in [&["import"][..], &["export"], &["quantize"]].into_iter().chain(COMMANDS) {
+    for command in COMMANDS {
         let (help, _) = run(&[command, &["--help"]].concat(), 0);
         assert!(!help.contains("Possible values:") && !help.contains("possible values: f32"), "{help}");
     }
@@ -110,7 +113,6 @@ fn names_from_other_programs_lead_to_ours() {
         (["--lr", "$(reboot)"], "use `--set optimizer.rate='$(reboot)'`"),
         (["--batch-size", "32"], "use `--set optimizer.batch=32`"),
         (["--batch_size", "32"], "use `--set optimizer.batch=32`"),
-        (["--data", "my pets"], "`alexnet train 'my pets'`"),
         (["--num-workers", "4"], "use `--workers 4`"),
         (["--device", "cuda"], "runs on the CPU"),
         (["--pretrained", ""], "use `--init MODEL`"),
@@ -121,7 +123,7 @@ fn names_from_other_programs_lead_to_ours() {
         (["--weight-decay", ""], "use `--set optimizer.decay=0.0005`"),
         (["--verbose", ""], "ALEXNET_LOG=debug"),
         (["--fp16", ""], "`--precision bf16`"),
-        (["-b", "32"], "use `--set optimizer.batch=64`"),
+        (["-b", "32"], "use `--set optimizer.batch=32`"),
     ] {
         let args: Vec<&str> = args.into_iter().filter(|arg| !arg.is_empty()).collect();
         let (_, err) = run(&[&train[..], &args].concat(), 2);
@@ -131,10 +133,12 @@ fn names_from_other_programs_lead_to_ours() {
         (vec!["lr-find", "pets/", "--recipe", "small", "--epochs", "2"], "`--steps 100`"),
         (vec!["lr-find", "pets/", "--recipe", "small", "--lr", "1e-3"], "use `--from 1e-3`"),
         (vec!["eval", "m", "--data", "d", "--batch-size", "8"], "use `--batch 8`"),
-        (vec!["eval", "--model", "m", "--data", "d"], "`alexnet eval m`"),
+        (vec!["eval", "--model", "m", "--data", "d"], "`alexnet eval m --data d`"),
+        (vec!["train", "--data=my pets", "--recipe", "small"], "`alexnet train 'my pets' --recipe small`"),
+        (vec!["classify", "m", "--input", "x.jpg"], "`alexnet classify m x.jpg`"),
         (vec!["eval", "m", "--data", "d", "--output", "found"], "use `--out found`"),
         (vec!["classify", "m", "x.jpg", "--topk", "3"], "use `--top 3`"),
-        (vec!["data", "pack", "a", "--out", "b"], "`alexnet data pack b`"),
+        (vec!["data", "pack", "a", "--out", "b"], "`alexnet data pack a b`"),
         (vec!["predict", "m", "x.jpg"], "`alexnet classify MODEL IMAGE...`"),
         (vec!["test", "m"], "`alexnet eval MODEL --data SRC`"),
     ] {

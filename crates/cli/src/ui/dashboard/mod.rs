@@ -70,12 +70,16 @@ impl Dashboard {
         let state = Arc::new(Mutex::new(State::new(title, history, terminal::wants_color())));
         let screen = Screen::take().map_err(failed)?;
         let ended = Arc::new(AtomicBool::new(false));
-        let terminal = Terminal::new(CrosstermBackend::new(io::stderr())).map_err(failed)?;
+        let failed_later = |error: io::Error| {
+            screen.restore();
+            failed(error)
+        };
+        let terminal = Terminal::new(CrosstermBackend::new(io::stderr())).map_err(failed_later)?;
         let drawing =
             Drawing { state: state.clone(), screen: screen.clone(), ended: ended.clone(), controls };
         let thread = std::thread::Builder::new().name("dashboard".to_owned());
         // If the terminal goes away, drawing ends and training continues.
-        let thread = thread.spawn(move || drop(drawing.run(terminal))).map_err(failed)?;
+        let thread = thread.spawn(move || drop(drawing.run(terminal))).map_err(failed_later)?;
         Ok(Self { state, screen, ended, thread: Some(thread) })
     }
 
