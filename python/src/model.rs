@@ -13,7 +13,6 @@ use alexnet::engine::{Tensor, TensorKind};
 use alexnet::eval::Predictor;
 use alexnet::eval::classify::decode;
 use alexnet::inspect::neighbors::hidden_layer;
-use alexnet::model::WeightChoice;
 use alexnet::net::{Orientation, Views};
 
 use crate::dataset::Dataset;
@@ -34,7 +33,6 @@ pub(crate) struct Model {
     views: Views,
     /// For each member: its weight, the precision of its weights, the results of its training.
     members: Vec<Value>,
-    weights: Value,
 }
 
 /// The name, kind and output `(height, width, channels)` of a layer.
@@ -44,18 +42,13 @@ impl Model {
     fn open(py: Python<'_>, mut opening: Opening) -> Outcome<Self> {
         let (opened, facts) = py.detach(|| opening.open())?;
         let engines = Engines::new(opening, opened);
-        let (classes, views, members, weights) = engines.with(py, |predictor| {
+        let (classes, views, members) = engines.with(py, |predictor| {
             let members = predictor.members.iter().zip(&facts.summaries).map(|(member, summary)| {
                 json!({ "weight": member.weight, "precision": member.precision, "training": summary })
             });
-            let weights = predictor.ensemble.as_ref().map(|summary| match summary.weights {
-                WeightChoice::Equal => "equal",
-                WeightChoice::Specified => "specified",
-                WeightChoice::Searched { .. } => "searched",
-            });
-            Ok((predictor.classes.clone(), predictor.views, members.collect(), json!(weights)))
+            Ok((predictor.classes.clone(), predictor.views, members.collect()))
         })?;
-        Ok(Self { engines, facts, classes, views, members, weights })
+        Ok(Self { engines, facts, classes, views, members })
     }
 
     /// The orientation of images for the first member.
@@ -135,12 +128,6 @@ impl Model {
         self.engines.opening().options.batch
     }
 
-    /// Compute threads.
-    #[getter]
-    fn threads(&self) -> usize {
-        self.engines.opening().options.threads
-    }
-
     /// The recipe of each member.
     #[getter]
     fn recipes(&self) -> Vec<Recipe> {
@@ -151,12 +138,6 @@ impl Model {
     #[getter]
     fn members<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_python(py, &json!(self.members))
-    }
-
-    /// How the weights of the members were chosen; `None` for a single model.
-    #[getter]
-    fn weights<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_python(py, &self.weights)
     }
 
     /// The layers of a single model.

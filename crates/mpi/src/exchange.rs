@@ -64,7 +64,7 @@ impl<'a, 's, 'env> Exchange<'a, 's, 'env> {
 
     /// Waits for both halves, and names the rank that is waited for if that takes long.
     pub(crate) fn run(mut self) -> Result<()> {
-        let (mut backoff, mut patience) = (Backoff::new(), None);
+        let (mut backoff, mut patience): (_, Option<(usize, Patience)>) = (Backoff::new(), None);
         loop {
             let peer = match self.advance() {
                 Ok(Some(peer)) => peer,
@@ -76,10 +76,15 @@ impl<'a, 's, 'env> Exchange<'a, 's, 'env> {
             };
             if backoff.pause() {
                 let (rank, now) = (self.ranks.rank(), Instant::now());
-                patience.get_or_insert_with(|| Patience::new(rank, peer, self.lane, now)).check(now);
+                // What remains may be the other half, with another rank.
+                if let Some((_, answered)) = patience.take_if(|(awaited, _)| *awaited != peer) {
+                    answered.answered(now);
+                }
+                let start = || (peer, Patience::new(rank, peer, self.lane, now));
+                patience.get_or_insert_with(start).1.check(now);
             }
         }
-        patience.iter().for_each(|patience| patience.answered(Instant::now()));
+        patience.iter().for_each(|(_, patience)| patience.answered(Instant::now()));
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! The peak throughput of byte products: an upper bound for compute-bound layers.
+//! The peak throughput of byte products by `vpdpbusd`: an upper bound for compute-bound layers without tiles (AMX), which are faster.
 
 use super::isa::Int8Isa;
 use std::hint::black_box;
