@@ -90,6 +90,13 @@ pub(crate) fn sum(values: &[f64]) -> f64 {
     }
 }
 
+/// The share of leaves with these sums of losses in the mean over a batch of `global` images. Each is divided by itself, so that the
+/// shares of several processes add up to the same bits.
+pub(crate) fn mean_loss(sums: &[f64], global: usize) -> f64 {
+    let shares: Vec<f64> = sums.iter().map(|sum| sum / global.max(1) as f64).collect();
+    sum(&shares)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +108,16 @@ mod tests {
         let half = of(Shard { first: 11, global: 23 }, 12, 4).unwrap();
         assert_eq!(half, [0..6, 6..12]);
         assert_eq!(of(Shard { first: 3, global: 23 }, 5, 1).unwrap(), vec![0..5]);
+    }
+
+    /// The mean over a batch whose size is no power of two, by one process and by two.
+    #[test]
+    fn processes_add_the_same_shares_of_the_loss() {
+        let sums = [0.7, 1.9, 2.3, 0.1];
+        for global in [3, 96, 1_281_167 % 128] {
+            let two = [mean_loss(&sums[..2], global), mean_loss(&sums[2..], global)];
+            assert_eq!(sum(&two).to_bits(), mean_loss(&sums, global).to_bits());
+        }
     }
 
     #[test]

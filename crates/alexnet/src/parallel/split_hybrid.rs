@@ -142,7 +142,7 @@ fn outcome(logits: &[f32], batch: &Batch<'_>, classes: usize, leaves: usize) -> 
     };
     let sums: Vec<f64> = leaves.iter().map(loss).collect();
     let correct = engine::count_correct(logits, batch.labels, classes);
-    Ok(StepOutcome { loss: leaves::sum(&sums) / global.max(1) as f64, correct })
+    Ok(StepOutcome { loss: leaves::mean_loss(&sums, global), correct })
 }
 
 impl Engine for HybridEngine {

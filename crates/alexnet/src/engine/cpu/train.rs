@@ -96,7 +96,7 @@ impl CpuEngine {
                     last.non_finite = outputs.or(found).or(Some(loss));
                 }
             }
-            Ok(StepOutcome { loss: leaves::sum(&sums) / batch.shard.global.max(1) as f64, correct })
+            Ok(StepOutcome { loss: leaves::mean_loss(&sums, batch.shard.global), correct })
         };
         recover(|| pool.install(work))?
     }

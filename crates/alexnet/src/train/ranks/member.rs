@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::shares::Shares;
 use super::team::Team;
 use crate::data::{Preprocess, Share, Split};
+use crate::engine::leaves;
 use crate::engine::{
     Batch, Engine, Health, LayerGradient, NonFinite, OutputStatistics, StepOutcome, Tensor, TensorKind,
     Update,
@@ -100,7 +101,7 @@ impl Member {
         let shards: Vec<ShareOutcome> =
             ranks.iter().step_by(ranks.len() / self.grid().shards()).copied().collect();
         StepOutcome {
-            loss: tree_sum(&shards.iter().map(|shard| shard.loss).collect::<Vec<f64>>()),
+            loss: leaves::sum(&shards.iter().map(|shard| shard.loss).collect::<Vec<f64>>()),
             correct: shards.iter().map(|shard| shard.correct).sum(),
         }
     }
@@ -283,17 +284,5 @@ fn all_reduce(group: &Collective, precision: ExchangePrecision, values: &mut [f3
     match precision {
         ExchangePrecision::F32 => group.all_reduce(values),
         ExchangePrecision::F16 => group.all_reduce_f16(values),
-    }
-}
-
-/// The sum in a binary tree over the shards, as gradients are added.
-fn tree_sum(values: &[f64]) -> f64 {
-    match values {
-        [] => 0.0,
-        [value] => *value,
-        _ => {
-            let (left, right) = values.split_at(values.len() / 2);
-            tree_sum(left) + tree_sum(right)
-        }
     }
 }
