@@ -41,6 +41,12 @@ pub(crate) struct Target {
 /// Accumulators of a row: a tile is up to this many vectors wide.
 const WIDE: usize = 2;
 
+/// Rows of the tallest tile of any instruction set.
+const TALLEST: usize = 8;
+
+/// Values of the widest vector.
+const WIDEST: usize = 16;
+
 impl Strided<'_> {
     /// Computes the sum of the products along `runs` as one chain, stores it as `sum` says, and applies the epilogue.
     ///
@@ -110,12 +116,14 @@ impl Strided<'_> {
                 }
             };
             for row in (0..rows).step_by(height) {
-                let part = Part { row, column: first, shared, sum, epilogue };
+                let part = Part { row, column: first, sum, epilogue };
                 // SAFETY: the tile lies inside the target; the rest is guaranteed by the caller.
                 unsafe {
                     let c = values.add(row * row_stride + first);
                     let rows = height.min(rows - row);
-                    if width == WIDE * V::LANES {
+                    if shared > 0 {
+                        self.last_tile::<V>(rows, runs, part, c, row_stride, shared);
+                    } else if width == WIDE * V::LANES {
                         self.tile_of::<V, WIDE>(rows, runs, part, c, row_stride);
                     } else if width == V::LANES {
                         self.tile_of::<V, 1>(rows, runs, part, c, row_stride);
@@ -125,6 +133,36 @@ impl Strided<'_> {
                 }
             }
             column = first + width;
+        }
+    }
+
+    /// Computes a tile of one vector apart, and stores all columns but the first `shared`, which belong to other tiles.
+    ///
+    /// # Safety
+    /// As [`Self::tile`].
+    #[inline(always)]
+    unsafe fn last_tile<V: Vector>(
+        &self,
+        rows: usize,
+        runs: &[Run],
+        part: Part,
+        c: *mut f32,
+        c_row: usize,
+        shared: usize,
+    ) {
+        let mut tile = [0.0; TALLEST * WIDEST];
+        assert!(rows <= TALLEST && V::LANES <= WIDEST);
+        // SAFETY: the array has room for the rows; the tile of C is guaranteed by the caller.
+        unsafe {
+            for row in 0..rows {
+                let from = c.add(row * c_row);
+                from.copy_to_nonoverlapping(tile.as_mut_ptr().add(row * V::LANES), V::LANES);
+            }
+            self.tile_of::<V, 1>(rows, runs, part, tile.as_mut_ptr(), V::LANES);
+            for row in 0..rows {
+                let own = tile.as_ptr().add(row * V::LANES + shared);
+                own.copy_to_nonoverlapping(c.add(row * c_row + shared), V::LANES - shared);
+            }
         }
     }
 
@@ -210,19 +248,12 @@ impl Strided<'_> {
                         Summation::Add => V::load(c).add(sum),
                         Summation::Bias(bias) => V::load(bias.as_ptr().add(j * V::LANES)).add(sum),
                     };
-                    let value = match part.epilogue {
+                    match part.epilogue {
                         Epilogue::Identity => value,
                         // The sum turns -0 into 0.
                         Epilogue::Relu => value.at_least(V::splat(0.0)).add(V::splat(0.0)),
-                    };
-                    if part.shared == 0 {
-                        value.store(c);
-                    } else {
-                        let mut lanes = [0.0; 16];
-                        value.store(lanes.as_mut_ptr());
-                        let own = lanes.as_ptr().add(part.shared);
-                        own.copy_to_nonoverlapping(c.add(part.shared), V::LANES - part.shared);
                     }
+                    .store(c);
                 }
             }
         }
@@ -234,8 +265,6 @@ impl Strided<'_> {
 struct Part<'a> {
     row: usize,
     column: usize,
-    /// Columns of a tile of one vector that other tiles compute, and this one does not store.
-    shared: usize,
     /// The bias begins at the column of the tile.
     sum: Summation<'a>,
     epilogue: Epilogue,
