@@ -117,52 +117,37 @@ impl Strided<'_> {
             };
             for row in (0..rows).step_by(height) {
                 let part = Part { row, column: first, sum, epilogue };
-                // SAFETY: the tile lies inside the target; the rest is guaranteed by the caller.
+                let rows = height.min(rows - row);
+                // SAFETY: the tile lies inside the target, and the array has room for it; the rest is guaranteed by the caller.
                 unsafe {
                     let c = values.add(row * row_stride + first);
-                    let rows = height.min(rows - row);
-                    if shared > 0 {
-                        self.last_tile::<V>(rows, runs, part, c, row_stride, shared);
-                    } else if width == WIDE * V::LANES {
-                        self.tile_of::<V, WIDE>(rows, runs, part, c, row_stride);
-                    } else if width == V::LANES {
-                        self.tile_of::<V, 1>(rows, runs, part, c, row_stride);
+                    // Columns that belong to other tiles are computed apart, and not stored.
+                    let mut apart = [0.0; TALLEST * WIDEST];
+                    let (tile, tile_row) = if shared > 0 {
+                        for i in 0..rows {
+                            let copy = apart[i * V::LANES..][..V::LANES].as_mut_ptr();
+                            c.add(i * row_stride).copy_to_nonoverlapping(copy, V::LANES);
+                        }
+                        (apart.as_mut_ptr(), V::LANES)
                     } else {
-                        self.tile_of::<Single, 1>(rows, runs, part, c, row_stride);
+                        (c, row_stride)
+                    };
+                    if width == WIDE * V::LANES {
+                        self.tile_of::<V, WIDE>(rows, runs, part, tile, tile_row);
+                    } else if width == V::LANES {
+                        self.tile_of::<V, 1>(rows, runs, part, tile, tile_row);
+                    } else {
+                        self.tile_of::<Single, 1>(rows, runs, part, tile, tile_row);
+                    }
+                    if shared > 0 {
+                        for i in 0..rows {
+                            let own = apart[i * V::LANES..][shared..V::LANES].as_ptr();
+                            own.copy_to_nonoverlapping(c.add(i * row_stride + shared), V::LANES - shared);
+                        }
                     }
                 }
             }
             column = first + width;
-        }
-    }
-
-    /// Computes a tile of one vector apart, and stores all columns but the first `shared`, which belong to other tiles.
-    ///
-    /// # Safety
-    /// As [`Self::tile`].
-    #[inline(always)]
-    unsafe fn last_tile<V: Vector>(
-        &self,
-        rows: usize,
-        runs: &[Run],
-        part: Part,
-        c: *mut f32,
-        c_row: usize,
-        shared: usize,
-    ) {
-        let mut tile = [0.0; TALLEST * WIDEST];
-        assert!(rows <= TALLEST && V::LANES <= WIDEST);
-        // SAFETY: the array has room for the rows; the tile of C is guaranteed by the caller.
-        unsafe {
-            for row in 0..rows {
-                let from = c.add(row * c_row);
-                from.copy_to_nonoverlapping(tile.as_mut_ptr().add(row * V::LANES), V::LANES);
-            }
-            self.tile_of::<V, 1>(rows, runs, part, tile.as_mut_ptr(), V::LANES);
-            for row in 0..rows {
-                let own = tile.as_ptr().add(row * V::LANES + shared);
-                own.copy_to_nonoverlapping(c.add(row * c_row + shared), V::LANES - shared);
-            }
         }
     }
 

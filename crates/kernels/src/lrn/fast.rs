@@ -6,7 +6,7 @@ use crate::activation::Epilogue;
 use crate::geometry::{NormGeometry, Normalization, Reach};
 use crate::isa::Isa;
 use crate::scratch;
-use crate::simd::{Four, Vector, starts};
+use crate::simd::{Four, Vector};
 use rayon::prelude::*;
 
 /// Values processed together: they, their squares and their products stay in the first-level cache.
@@ -80,7 +80,8 @@ impl Line {
                 Isa::Avx512 | Isa::Amx if self.width.is_multiple_of(16) => x86::avx512(self, work),
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx2 | Isa::Avx512 | Isa::Amx => x86::avx2(self, work),
-                _ => work.run::<Four>(self),
+                _ if self.width.is_multiple_of(4) => work.run::<Four, true>(self),
+                _ => work.run::<Four, false>(self),
             }
         }
     }
@@ -143,21 +144,28 @@ mod x86 {
     #[target_feature(enable = "avx2,fma")]
     pub(super) unsafe fn avx2(line: &Line, block: &mut Block) {
         // SAFETY: guaranteed by the caller.
-        unsafe { block.run::<__m256>(line) }
+        unsafe {
+            match line.width.is_multiple_of(8) {
+                true => block.run::<__m256, true>(line),
+                false => block.run::<__m256, false>(line),
+            }
+        }
     }
 
     #[target_feature(enable = "avx512f")]
     pub(super) unsafe fn avx512(line: &Line, block: &mut Block) {
         // SAFETY: guaranteed by the caller.
-        unsafe { block.run::<__m512>(line) }
+        unsafe { block.run::<__m512, true>(line) }
     }
 }
 
 impl Block<'_> {
+    /// `WHOLE` says that the maps of a group fill their last register.
+    ///
     /// # Safety
     /// The machine supports the instructions; slices have the length of `x` or of its squares.
     #[inline(always)]
-    unsafe fn run<V: Vector>(&mut self, line: &Line) {
+    unsafe fn run<V: Vector, const WHOLE: bool>(&mut self, line: &Line) {
         let groups = self.x.len() / line.width;
         // The window of a map starts `before` maps earlier, so the squares of a group start `before` values later.
         // SAFETY: each loop stays inside a group of `width` values or inside its squares and their margins.
@@ -165,7 +173,7 @@ impl Block<'_> {
             for group in 0..groups {
                 let x = self.x.as_ptr().add(group * line.width);
                 let squares = self.squares.as_mut_ptr().add(group * line.step + line.before);
-                for c in starts::<V>(line.width) {
+                for c in starts::<V, WHOLE>(line.width) {
                     let x = V::load(x.add(c));
                     x.mul(x).store(squares.add(c));
                 }
@@ -177,7 +185,7 @@ impl Block<'_> {
                         let x = self.x.as_ptr().add(group * line.width);
                         let y = y.as_mut_ptr().add(group * line.width);
                         let squares = self.squares.as_ptr().add(group * line.step);
-                        for c in starts::<V>(line.width) {
+                        for c in starts::<V, WHOLE>(line.width) {
                             let s = window::<V>(squares.add(c), line.before, line.after).mul_add(alpha, k);
                             let [factor, _] = s.inverse_powers();
                             V::load(x.add(c)).mul(factor).store(y.add(c));
@@ -191,7 +199,7 @@ impl Block<'_> {
                         let (dx, squares) = (dx.as_mut_ptr().add(at), self.squares.as_ptr().add(margin));
                         // The windows that contain an element mirror its own.
                         let products = products.as_mut_ptr().add(margin + line.after);
-                        for c in starts::<V>(line.width) {
+                        for c in starts::<V, WHOLE>(line.width) {
                             let s = window::<V>(squares.add(c), line.before, line.after).mul_add(alpha, k);
                             let [factor, inverse] = s.inverse_powers();
                             let scaled = V::load(dy.add(c)).mul(factor);
@@ -204,13 +212,13 @@ impl Block<'_> {
                         let (at, margin) = (group * line.width, group * line.step);
                         let (x, dx) = (self.x.as_ptr().add(at), dx.as_mut_ptr().add(at));
                         let products = products.as_ptr().add(margin);
-                        // Of the last register, the one before it may have replaced values.
+                        // Of the last register, the one before it replaces values.
                         let last = line.width - V::LANES;
-                        let last_scaled = V::load(dx.add(last));
-                        for c in starts::<V>(line.width) {
+                        let last_scaled = if WHOLE { V::splat(0.0) } else { V::load(dx.add(last)) };
+                        for c in starts::<V, WHOLE>(line.width) {
                             let sum = window::<V>(products.add(c), line.after, line.before);
                             let x = V::load(x.add(c));
-                            let scaled = if c == last { last_scaled } else { V::load(dx.add(c)) };
+                            let scaled = if !WHOLE && c == last { last_scaled } else { V::load(dx.add(c)) };
                             let gradient = sum.mul(x).mul_add(slope, scaled);
                             let gradient = if rectified { gradient.where_positive(x) } else { gradient };
                             gradient.store(dx.add(c));
@@ -220,6 +228,13 @@ impl Block<'_> {
             }
         }
     }
+}
+
+/// Where registers begin that cover `len` values. Without `WHOLE` the last one begins earlier than one register after the one before.
+#[inline(always)]
+fn starts<V: Vector, const WHOLE: bool>(len: usize) -> impl Iterator<Item = usize> {
+    let last = len - V::LANES;
+    (0..len).step_by(V::LANES).map(move |start| if WHOLE { start } else { start.min(last) })
 }
 
 /// The sums of the windows that start at consecutive values from `values` on, one per lane.
