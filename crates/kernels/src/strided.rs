@@ -7,6 +7,8 @@ use crate::activation::Epilogue;
 use crate::gemm::Summation;
 use crate::isa::Isa;
 use crate::simd::{Four, One, Vector};
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::__m256;
 
 /// The operands of a product: along a [`Run`], `a[i, d]` is `a[run.a + i * a_row + d * a_step]`, and `b[d, j]` is
 /// `b[run.b + d * b_step + j]`.
@@ -38,14 +40,18 @@ pub(crate) struct Target {
     pub(crate) columns: usize,
 }
 
+impl Target {
+    /// The part that vectors of `lanes` columns fill, and the number of columns that are left. If no vector fits, the whole and none.
+    fn divided(self, lanes: usize) -> (Self, usize) {
+        match self.columns % lanes {
+            rest if rest < self.columns => (Self { columns: self.columns - rest, ..self }, rest),
+            _ => (self, 0),
+        }
+    }
+}
+
 /// Accumulators of a row: a tile is up to this many vectors wide.
 const WIDE: usize = 2;
-
-/// Rows of the tallest tile of any instruction set.
-const TALLEST: usize = 8;
-
-/// Values of the widest vector.
-const WIDEST: usize = 16;
 
 impl Strided<'_> {
     /// Computes the sum of the products along `runs` as one chain, stores it as `sum` says, and applies the epilogue.
@@ -79,14 +85,26 @@ impl Strided<'_> {
                     x86::avx512(self, runs, sum, epilogue, target)
                 }
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 | Isa::Avx512 | Isa::Amx => x86::avx2(self, runs, sum, epilogue, target),
-                _ => self.tiles::<Four, One<false>>(runs, sum, epilogue, target),
+                Isa::Avx2 | Isa::Avx512 | Isa::Amx => {
+                    let (whole, rest) = target.divided(__m256::LANES);
+                    x86::avx2(self, runs, sum, epilogue, whole);
+                    if rest > 0 {
+                        x86::avx2_last(self, runs, sum, epilogue, target, rest);
+                    }
+                }
+                _ => {
+                    let (whole, rest) = target.divided(Four::LANES);
+                    self.tiles::<Four, One<false>>(runs, sum, epilogue, whole);
+                    if rest > 0 {
+                        self.last_tiles::<Four>(runs, sum, epilogue, target, rest);
+                    }
+                }
             }
         }
     }
 
-    /// Covers the target with tiles of nearly equal numbers of rows: two vectors wide if possible, then one. Columns that do not
-    /// fill the last vector are computed in one that begins earlier, or one by one where no vector fits.
+    /// Covers the target with tiles of nearly equal numbers of rows: two vectors wide if possible, then one, or one column where no
+    /// vector fits.
     ///
     /// # Safety
     /// As [`Self::multiply`], for runs inside the operands; the machine supports `V` and `Single`.
@@ -102,52 +120,74 @@ impl Strided<'_> {
         let height = rows.div_ceil(rows.div_ceil(tallest::<V>()));
         let mut column = 0;
         while column < columns {
-            // The tile's first column, its width, and the columns of other tiles that it begins with.
-            let (first, width, shared) = match columns - column {
-                left if left >= WIDE * V::LANES => (column, WIDE * V::LANES, 0),
-                left if left >= V::LANES => (column, V::LANES, 0),
-                left if columns >= V::LANES => (columns - V::LANES, V::LANES, V::LANES - left),
-                _ => (column, 1, 0),
+            let width = match columns - column {
+                left if left >= WIDE * V::LANES => WIDE * V::LANES,
+                left if left >= V::LANES => V::LANES,
+                _ => 1,
             };
             let sum = match sum {
-                Summation::Bias(bias) => Summation::Bias(&bias[first..]),
+                Summation::Bias(bias) => Summation::Bias(&bias[column..]),
                 Summation::Overwrite | Summation::Add | Summation::StartChain | Summation::ContinueChain => {
                     sum
                 }
             };
             for row in (0..rows).step_by(height) {
-                let part = Part { row, column: first, sum, epilogue };
-                let rows = height.min(rows - row);
-                // SAFETY: the tile lies inside the target, and the array has room for it; the rest is guaranteed by the caller.
+                let part = Part { row, column, sum, epilogue };
+                // SAFETY: the tile lies inside the target; the rest is guaranteed by the caller.
                 unsafe {
-                    let c = values.add(row * row_stride + first);
-                    // Columns that belong to other tiles are computed apart, and not stored.
-                    let mut apart = [0.0; TALLEST * WIDEST];
-                    let (tile, tile_row) = if shared > 0 {
-                        for i in 0..rows {
-                            let copy = apart[i * V::LANES..][..V::LANES].as_mut_ptr();
-                            c.add(i * row_stride).copy_to_nonoverlapping(copy, V::LANES);
-                        }
-                        (apart.as_mut_ptr(), V::LANES)
-                    } else {
-                        (c, row_stride)
-                    };
+                    let c = values.add(row * row_stride + column);
+                    let rows = height.min(rows - row);
                     if width == WIDE * V::LANES {
-                        self.tile_of::<V, WIDE>(rows, runs, part, tile, tile_row);
+                        self.tile_of::<V, WIDE>(rows, runs, part, c, row_stride);
                     } else if width == V::LANES {
-                        self.tile_of::<V, 1>(rows, runs, part, tile, tile_row);
+                        self.tile_of::<V, 1>(rows, runs, part, c, row_stride);
                     } else {
-                        self.tile_of::<Single, 1>(rows, runs, part, tile, tile_row);
-                    }
-                    if shared > 0 {
-                        for i in 0..rows {
-                            let own = apart[i * V::LANES..][shared..V::LANES].as_ptr();
-                            own.copy_to_nonoverlapping(c.add(i * row_stride + shared), V::LANES - shared);
-                        }
+                        self.tile_of::<Single, 1>(rows, runs, part, c, row_stride);
                     }
                 }
             }
-            column = first + width;
+            column += width;
+        }
+    }
+
+    /// Computes the last `rest` columns of the target, which do not fill a vector, in tiles of one vector that begins earlier and
+    /// stores none of the columns before them.
+    ///
+    /// # Safety
+    /// As [`Self::multiply`], for runs inside the operands, and columns that fill a vector; the machine supports `V`.
+    #[inline(always)]
+    unsafe fn last_tiles<V: Vector>(
+        &self,
+        runs: &[Run],
+        sum: Summation,
+        epilogue: Epilogue,
+        target: Target,
+        rest: usize,
+    ) {
+        let Target { values, row_stride, rows, columns } = target;
+        let (column, before) = (columns - V::LANES, V::LANES - rest);
+        let sum = match sum {
+            Summation::Bias(bias) => Summation::Bias(&bias[column..]),
+            Summation::Overwrite | Summation::Add | Summation::StartChain | Summation::ContinueChain => sum,
+        };
+        let height = rows.div_ceil(rows.div_ceil(tallest::<V>()));
+        let mut tile = [0.0; TALLEST * WIDEST];
+        for row in (0..rows).step_by(height) {
+            let part = Part { row, column, sum, epilogue };
+            let rows = height.min(rows - row);
+            // SAFETY: the tile lies inside the target, and the array has room for it; the rest is guaranteed by the caller.
+            unsafe {
+                let c = values.add(row * row_stride + column);
+                for i in 0..rows {
+                    let copy = tile[i * V::LANES..][..V::LANES].as_mut_ptr();
+                    c.add(i * row_stride).copy_to_nonoverlapping(copy, V::LANES);
+                }
+                self.tile_of::<V, 1>(rows, runs, part, tile.as_mut_ptr(), V::LANES);
+                for i in 0..rows {
+                    let own = tile[i * V::LANES..][before..V::LANES].as_ptr();
+                    own.copy_to_nonoverlapping(c.add(i * row_stride + before), rest);
+                }
+            }
         }
     }
 
@@ -258,6 +298,12 @@ struct Part<'a> {
 /// Rows addressed from one pointer: an x86 address can add a register, scaled by 1 or 2.
 const BUNCH: usize = 3;
 
+/// Rows of the tallest tile of any instruction set.
+const TALLEST: usize = 8;
+
+/// Values of the widest vector.
+const WIDEST: usize = 16;
+
 /// The most rows of a tile whose accumulators, two vectors of `B` and one of `A` fit the registers. A single column has
 /// the tiles of the columns beside it.
 const fn tallest<V: Vector>() -> usize {
@@ -283,6 +329,20 @@ mod x86 {
     ) {
         // SAFETY: guaranteed by the caller.
         unsafe { operands.tiles::<__m256, One<true>>(runs, sum, epilogue, target) }
+    }
+
+    /// Apart from [`avx2`], whose tiles then stay as fast as they are alone.
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn avx2_last(
+        operands: &Strided,
+        runs: &[Run],
+        sum: Summation,
+        epilogue: Epilogue,
+        target: Target,
+        rest: usize,
+    ) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { operands.last_tiles::<__m256>(runs, sum, epilogue, target, rest) }
     }
 
     #[target_feature(enable = "avx512f")]
