@@ -105,7 +105,7 @@ fn label_files_may_have_many_names() {
                 ("2.depth.png", ""),
                 ("2.cls", "dog"),
             ],
-            "accompany the image of a sample, as masks do: 2.depth.png",
+            "beside the image of a sample, such as masks: 2.depth.png",
         ),
         (
             &[

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::args::training::EditArgs;
+use super::epochs::scheduled_epochs;
 use super::exit::CommandResult;
 use super::output::Output;
 use super::recipe::run_recipe;
@@ -76,19 +77,6 @@ fn line(request: &Requested, step: Option<usize>, complete: Option<usize>, run: 
         }
     };
     format!("{}  {when}\n", request.change)
-}
-
-/// The epochs after which a training ends, with the edits of its recipe and, of a run, those in its journal and those that wait.
-pub(crate) fn scheduled_epochs(recipe: &Recipe, run: Option<&Path>) -> Result<usize> {
-    let journal = run.map(Journal::read).transpose()?.unwrap_or_default();
-    let waiting = run.map(journal::pending_requests).unwrap_or_default();
-    let waiting = waiting.iter().filter_map(|path| files::json::read::<EditRequest>(path, "an edit").ok());
-    let edits = Journal::edits(recipe, &journal).into_iter().map(|edit| edit.change);
-    let mut ends = edits.chain(waiting.map(|request| request.change)).filter_map(|change| match change {
-        Change::StopAfter(epochs) => Some(epochs),
-        _ => None,
-    });
-    Ok(ends.next_back().unwrap_or(recipe.schedule.epochs))
 }
 
 /// The epochs of a run that has trained all of them, with the edits that are waiting; `None` if some are left.

@@ -5,10 +5,10 @@
 //! |---|---|
 //! | `args` | the command line |
 //! | `usage` | usage errors |
-//! | `settings` | `--set`, and options that would have no effect |
+//! | `settings`, `epochs` | `--set`, and options that would have no effect; how long a training is |
 //! | `models` | model files that are named on the command line |
 //! | `cluster` | the job of several processes that this one belongs to |
-//! | `output` | standard output, notes, errors |
+//! | `output`, `printable` | standard output, notes, errors; names as they can be printed |
 //! | `ui` | progress, the dashboard, colors |
 //! | `report` | the results of a training |
 //! | `exit` | how a command ends |
@@ -26,6 +26,7 @@ mod data;
 mod demo;
 mod edit;
 mod ensemble;
+mod epochs;
 mod eval;
 mod exit;
 mod export;
@@ -36,6 +37,7 @@ mod lr_find;
 mod models;
 mod output;
 mod plan_cluster;
+mod printable;
 mod quantize;
 mod recipe;
 mod report;

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use serde_json::{Value, json};
 
 use super::exit::Stop;
+pub(crate) use super::printable::{escaped, printable};
 use super::ui::{Display, paint};
 use alexnet::Error;
 use alexnet::error::Kind;
@@ -185,17 +186,6 @@ fn kind_name(kind: Kind) -> &'static str {
         Kind::Diverged => "diverged",
         Kind::Interrupted(_) => "interrupted",
     }
-}
-
-/// Replaces control characters except newlines: names of files and classes can contain terminal escapes.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
-}
-
-/// A name on one line: control characters as escapes such as `\n`.
-pub(crate) fn escaped(name: &str) -> String {
-    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    name.chars().map(escape).collect()
 }
 
 /// Formats a share as a percentage: 0.8342 is `83.42 %`.

@@ -2,7 +2,7 @@
 
 use super::args::training::TrainArgs;
 use super::args::values::StepLimit;
-use super::edit::scheduled_epochs;
+use super::epochs::scheduled_epochs;
 use super::output::Output;
 use alexnet::data::{Dataset, Split};
 use alexnet::engine;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::super::output::printable;
+use super::super::printable::printable;
 use super::terminal;
 use super::tracker::Tracker;
 use alexnet::format;

@@ -11,7 +11,7 @@ use alexnet::train::journal::request_edit;
 use alexnet::train::observer::{Event, Level, Message, Observer, PhaseStarted, Started};
 use alexnet::train::signals::Interrupt;
 
-use super::super::output::printable;
+use super::super::printable::printable;
 use super::dashboard::{Controls, Dashboard, Title};
 use super::progress::{Display, Progress};
 use super::tracker::Tracker;

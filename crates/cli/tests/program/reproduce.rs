@@ -184,7 +184,7 @@ fn the_last_epoch_of_a_trial_counts() {
     let place = place();
     let (recipe, out) = (place.path("tiny.toml"), place.path("out"));
     let more =
-        ["--seeds", "1", "--epochs", "1", "--rates", "0.000001", "--rate-epochs", "2", "--rate-error", "0"];
+        ["--seeds", "1", "--epochs", "3", "--rates", "0.000001", "--rate-epochs", "2", "--rate-error", "0"];
     run(&[&command(&["relu"], &place.data, &recipe, &out)[..], &more].concat(), 0);
     let metrics = std::fs::read_to_string(Path::new(&out).join("rates/relu/0.000001/metrics.jsonl")).unwrap();
     let last: Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();

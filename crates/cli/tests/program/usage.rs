@@ -93,7 +93,6 @@ fn typing_errors_get_a_suggestion() {
             vec!["train", "x", "--recipe", "small", "--exist-ok", "--forecast"],
             "a forecast deletes its run folder: leave `--exist-ok` out",
         ),
-        (vec!["train", "x", "--recipe", "small", "--tui", "--json-events"], "keep one of the two"),
         (vec!["edit"], "missing `RUN`, `KEY=VALUE`"),
         (vec!["recipe", "list", "all"], "unexpected argument `all`"),
         (vec!["train", "x", "--recipe", "small", "--epochs", "ten"], "expected a whole number, 1 or more"),

@@ -549,7 +549,9 @@ fn files_that_are_no_networks_are_refused() {
             .contains("none.cfg")
     );
     std::fs::write(&bad, vec![b'#'; (1 << 20) + 1]).unwrap();
-    assert!(read(&bad, &good, Images::default()).unwrap_err().message.contains("1048577 bytes"));
+    assert!(
+        read(&bad, &good, Images::default()).unwrap_err().message.contains("expected at most 1048576 bytes")
+    );
 }
 
 #[test]
