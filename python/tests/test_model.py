@@ -192,8 +192,8 @@ def test_ensembles_whose_members_orient_images_differently(
         both.predict([])
     with pytest.raises(alexnet.UsageError, match="image 1: an array of 3 images in a list"):
         both.predict([path, arrays[0][:3]])
-    with pytest.raises(alexnet.UsageError, match="image 0: a Pillow image with an EXIF orientation"):
-        both.predict(Image.open(path))
+    with Image.open(path) as rotated, pytest.raises(alexnet.UsageError, match="image 0: a Pillow image with an EXIF orientation"):
+        both.predict(rotated)
     # Not standard input.
     with pytest.raises(alexnet.DataError, match="-"):
         both.predict("-")

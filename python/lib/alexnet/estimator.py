@@ -155,7 +155,7 @@ class AlexNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Returns the probability of each class, ``(images, classes)``, in the order of ``classes_``."""
         check_is_fitted(self)
-        if np.ndim(X) > 2:
+        if np.asarray(X).ndim > 2:
             # Images have any size: their height need not be that of the images of `fit`.
             images = check_array(X, **_ARRAYS)
         else:
