@@ -90,8 +90,8 @@ pub(crate) fn sum(values: &[f64]) -> f64 {
     }
 }
 
-/// The share of leaves with these sums of losses in the mean over a batch of `global` images. Each is divided by itself, so that the
-/// shares of several processes add up to the same bits.
+/// What leaves with these sums of losses contribute to the mean loss of a batch of `global` images. Each sum is divided before they are
+/// added, so that the contributions of several processes add up to the same bits.
 pub(crate) fn mean_loss(sums: &[f64], global: usize) -> f64 {
     let shares: Vec<f64> = sums.iter().map(|sum| sum / global.max(1) as f64).collect();
     sum(&shares)

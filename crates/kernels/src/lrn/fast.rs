@@ -6,7 +6,7 @@ use crate::activation::Epilogue;
 use crate::geometry::{NormGeometry, Normalization, Reach};
 use crate::isa::Isa;
 use crate::scratch;
-use crate::simd::{Four, Vector};
+use crate::simd::{Four, Vector, starts};
 use rayon::prelude::*;
 
 /// Values processed together: they, their squares and their products stay in the first-level cache.
@@ -228,13 +228,6 @@ impl Block<'_> {
             }
         }
     }
-}
-
-/// Where registers begin that cover `len` values. Without `WHOLE` the last one begins earlier than one register after the one before.
-#[inline(always)]
-fn starts<V: Vector, const WHOLE: bool>(len: usize) -> impl Iterator<Item = usize> {
-    let last = len - V::LANES;
-    (0..len).step_by(V::LANES).map(move |start| if WHOLE { start } else { start.min(last) })
 }
 
 /// The sums of the windows that start at consecutive values from `values` on, one per lane.

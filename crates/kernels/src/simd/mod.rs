@@ -122,12 +122,12 @@ pub(crate) trait Vector: Copy {
     unsafe fn select(self, mask: Self::Mask, other: Self) -> Self;
 }
 
-/// Where the vectors begin that cover `len` values, which fill one at least: where they do not fill the last one, it begins
-/// earlier, and shares values with the one before it.
+/// Where the vectors begin that cover `len` values, which fill one at least. Unless they fill the last one too, which `WHOLE` says, it
+/// begins earlier, and shares values with the one before it.
 #[inline(always)]
-pub(crate) fn starts<V: Vector>(len: usize) -> impl Iterator<Item = usize> {
-    assert!(len >= V::LANES, "{len} values do not fill a vector of {}", V::LANES);
-    (0..len).step_by(V::LANES).map(move |start| start.min(len - V::LANES))
+pub(crate) fn starts<V: Vector, const WHOLE: bool>(len: usize) -> impl Iterator<Item = usize> {
+    assert!(WHOLE || len >= V::LANES, "{len} values do not fill a vector of {}", V::LANES);
+    (0..len).step_by(V::LANES).map(move |start| if WHOLE { start } else { start.min(len - V::LANES) })
 }
 
 /// `f32` values per cache line.

@@ -170,7 +170,7 @@ unsafe fn sandwich<L: Linear, V: Vector, S: Store<V>>(square: &Square) -> bool {
         // Stays zero while every value is finite.
         let mut trace = zero;
         let mut half = [[MaybeUninit::<V>::uninit(); LONGEST]; LONGEST];
-        for c in starts::<V>(channels) {
+        for c in starts::<V, false>(channels) {
             let mut total = zero;
             for j in 0..columns {
                 let mut column = [V::splat(0.0); LONGEST];
