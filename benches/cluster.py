@@ -1,4 +1,4 @@
-"""Compares `alexnet plan-cluster` with trainings on the nodes of a small network in this machine.
+"""Compares `alexnet plan-cluster` with training runs on the nodes of a small network in this machine.
 
     python3 benches/cluster.py target/release/alexnet [--rates 500mbit,1gbit,5gbit,none] [--ranks 2,4]
         [--schemes data,columns] [--recipe paper] [--batch 128] [--steps 8] [--write docs/results/cluster.md] [--plan]
@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BRIDGE = "alexnet-br"
 SUBNET = "10.77.0"
 FIRST = 2  # Steps that are not measured: they include the start.
-SECONDS = 1800  # A training that takes longer has failed.
+SECONDS = 1800  # A training run that takes longer has failed.
 
 # Starts a command on a node, as `ssh` would: in its namespace, and with a host name of its own.
 AGENT = f"""#!/bin/sh

@@ -19,7 +19,7 @@ STEPS = 40
 
 
 def rate(command, program, images, recipe, options):
-    """Images/s of the last 20 steps of a training, from its metrics."""
+    """Images/s of the last 20 steps of a training run, from its metrics."""
     with tempfile.TemporaryDirectory() as folder:
         run = pathlib.Path(folder) / "run"
         training = [program, "train", images, "--recipe", recipe, "--steps", str(STEPS), "--run", str(run), "--quiet"]

@@ -1,7 +1,7 @@
 //! Work without the interpreter's lock: signals, and the end of the interpreter.
 //!
-//! The process ends with the interpreter, also in the middle of a training of a daemon thread. So the interpreter, at its end, asks
-//! trainings to stop, and waits until they have saved their work.
+//! The process ends with the interpreter, also in the middle of a training run of a daemon thread. So the interpreter, at its end, asks
+//! training runs to stop, and waits until they have saved their work.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ use crate::failure::Outcome;
 /// Whether the interpreter is about to end.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
-/// The trainings of this process.
+/// The training runs of this process.
 static TRAININGS: Mutex<Trainings> = Mutex::new(Trainings { process: 0, count: 0 });
 
 /// How long the end of the interpreter waits for them: a checkpoint of the largest network is written within it.
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_millis(5);
 
 struct Trainings {
-    /// The process that counts: after a fork, the trainings of the parent's threads are not in the child.
+    /// The process that counts: after a fork, the training runs of the parent's threads are not in the child.
     process: u32,
     count: usize,
 }
@@ -56,7 +56,7 @@ impl Drop for RunningTraining {
     }
 }
 
-/// The trainings. Locked by attached threads only, and briefly, so that it is never locked in the child of a fork.
+/// The training runs. Locked by attached threads only, and briefly, so that it is never locked in the child of a fork.
 fn trainings() -> MutexGuard<'static, Trainings> {
     TRAININGS.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -71,7 +71,7 @@ pub(crate) fn ending() -> Error {
     Error::new(Kind::Interrupted(0), "the Python interpreter is shutting down")
 }
 
-/// Asks trainings to stop, and waits until they have written a checkpoint and their last model. For `atexit`.
+/// Asks training runs to stop, and waits until they have written a checkpoint and their last model. For `atexit`.
 #[pyfunction]
 pub(crate) fn shut_down(py: Python<'_>) -> PyResult<()> {
     ENDING.store(true, Ordering::SeqCst);

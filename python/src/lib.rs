@@ -6,7 +6,7 @@
 //! | `pixels` | NumPy arrays as images, and images and tensors as NumPy arrays |
 //! | `dataset` | datasets |
 //! | `recipe` | recipes |
-//! | `training`, `options`, `observer` | a training, its options, and its callbacks |
+//! | `training`, `options`, `observer` | a training run, its options, and its callbacks |
 //! | `evaluation` | an evaluation as tables |
 //! | `detached` | work without the interpreter's lock, and the end of the interpreter |
 //! | `failure` | errors as exceptions |

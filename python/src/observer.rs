@@ -1,4 +1,4 @@
-//! The callback of a training.
+//! The callback of a training run.
 
 use std::ops::ControlFlow;
 

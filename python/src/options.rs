@@ -1,4 +1,4 @@
-//! The options of a training.
+//! The options of a training run.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! A training.
+//! A training run.
 
 use std::path::Path;
 

@@ -52,7 +52,7 @@ pub fn enumerated(things: &[String]) -> String {
     }
 }
 
-/// Returns a loss: `0.6931`, and `2.41e17` for that of a training that diverges.
+/// Returns a loss: `0.6931`, and `2.41e17` for that of a training run that diverges.
 pub fn loss(value: f64, decimals: usize) -> String {
     if value.abs() >= 1e4 { format!("{value:.2e}") } else { format!("{value:.decimals$}") }
 }

@@ -2,7 +2,7 @@
 //! (NIPS 2012), and everything needed to train, evaluate and use it on a CPU.
 //!
 //! # Training
-//! A closure can observe a training, and stop it:
+//! A closure can observe a training run, and stop it:
 //!
 //! ```no_run
 //! use std::ops::ControlFlow;

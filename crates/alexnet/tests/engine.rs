@@ -416,7 +416,7 @@ fn in_micro_batches(mode: Mode, batch: usize, micro_batch: usize, threads: usize
     Options { mode, batch, micro_batch: Some(micro_batch), threads, ..Options::default() }
 }
 
-/// The results of a training: losses and correct images, the last gradients, weights and momentum.
+/// The results of a training run: losses and correct images, the last gradients, weights and momentum.
 type Trace = (Vec<(u64, usize)>, Vec<Tensor>, Vec<Tensor>, Vec<Tensor>);
 
 /// Three steps of 40 images and one of 23, computed `micro_batch` at a time.

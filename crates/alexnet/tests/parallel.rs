@@ -1,4 +1,4 @@
-//! Trainings on several ranks, which are threads here: the same results as with one process.
+//! Training runs on several ranks, which are threads here: the same results as with one process.
 
 use crate::images;
 use crate::support;
@@ -26,7 +26,7 @@ fn photos(folder: &Path) {
     }
 }
 
-/// A training of 8 epochs in batches of 8, the last of an epoch of one image, which most ranks have no part of.
+/// A training run of 8 epochs in batches of 8, the last of an epoch of one image, which most ranks have no part of.
 fn config(photos: &Path, run: &Path) -> Config {
     let mut recipe = support::every_layer();
     for (key, value) in [("optimizer.batch", "8"), ("schedule.epochs", "8")] {
@@ -84,7 +84,7 @@ fn train_observed(
     })
 }
 
-/// The report of a training that ends well on every rank.
+/// The report of a training run that ends well on every rank.
 fn report(results: Vec<Result<Option<Report>>>) -> Report {
     let mut reports = results.into_iter().map(|result| result.unwrap_or_else(|error| panic!("{error}")));
     let report = reports.next().unwrap().expect("the root reports");
@@ -170,7 +170,7 @@ fn lars_trains_the_same_bits_on_ranks_that_share_batches() {
     }
 }
 
-/// The loss of each step of a training.
+/// The loss of each step of a training run.
 fn losses(ranks: usize, config: &Config) -> Vec<f64> {
     let losses = Mutex::new(Vec::new());
     let observer = |event: &Event<'_>| {
@@ -254,7 +254,7 @@ fn gradients_travel_in_half_precision() {
     assert!((bytes / 2..bytes * 11 / 20).contains(&half_bytes), "{half_bytes}, {bytes}");
 }
 
-/// A training that is stopped twice and resumed on other numbers of ranks ends with the bits of one that is not stopped.
+/// A training run that is stopped twice and resumed on other numbers of ranks ends with the bits of one that is not stopped.
 fn resumes(scheme: Scheme, ranks: [usize; 3]) {
     let folder = tempfile::tempdir().unwrap();
     let photos_folder = folder.path().join("photos");

@@ -1,4 +1,4 @@
-//! The epochs that a training has.
+//! The epochs that a training run has.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use alexnet::net::{Change, Recipe};
 use alexnet::train::journal::{self, EditRequest, Journal};
 use alexnet::{Result, files};
 
-/// The epochs after which a training ends, with the edits of its recipe and, of a run, those in its journal and those that wait.
+/// The epochs after which a training run ends, with the edits of its recipe and, of a run, those in its journal and those that wait.
 pub(crate) fn scheduled_epochs(recipe: &Recipe, run: Option<&Path>) -> Result<usize> {
     let journal = run.map(Journal::read).transpose()?.unwrap_or_default();
     let waiting = run.map(journal::pending_requests).unwrap_or_default();

@@ -5,12 +5,12 @@
 //! |---|---|
 //! | `args` | the command line |
 //! | `usage` | usage errors |
-//! | `settings`, `epochs` | `--set`, and options that would have no effect; how long a training is |
+//! | `settings`, `epochs` | `--set`, and options that would have no effect; how long a training run is |
 //! | `models` | model files that are named on the command line |
 //! | `cluster` | the job of several processes that this one belongs to |
 //! | `output`, `printable` | standard output, notes, errors; names as they can be printed |
 //! | `ui` | progress, the dashboard, colors |
-//! | `report` | the results of a training |
+//! | `report` | the results of a training run |
 //! | `exit` | how a command ends |
 //! | `log` | messages of the library, for `ALEXNET_LOG` |
 //! | `command_line` | the command line, for the records of a run |

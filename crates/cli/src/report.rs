@@ -1,4 +1,4 @@
-//! The results of a training as text.
+//! The results of a training run as text.
 
 use std::fmt::Write;
 

@@ -145,7 +145,7 @@ fn note_large_batch(batch: usize, images: usize, out: &Output) {
     ));
 }
 
-/// Rejects layers frozen twice, and a training whose layers are all frozen.
+/// Rejects layers frozen twice, and a training run whose layers are all frozen.
 fn check_frozen(args: &TrainArgs, recipe: &Recipe) -> Result<()> {
     let mut layers = args.freeze.iter().enumerate();
     if let Some((_, layer)) = layers.find(|(i, layer)| args.freeze[..*i].contains(layer)) {

@@ -144,7 +144,7 @@ fn words(args: &[&str]) -> Vec<String> {
     args.iter().map(ToString::to_string).collect()
 }
 
-/// Arguments of a training that does not end before a test ends it.
+/// Arguments of a training run that does not end before a test ends it.
 fn endless(place: &Place, run: &str, more: &[&str]) -> Vec<String> {
     place.train(run, &[&["--set", "schedule.plateau=none"], more].concat())
 }
@@ -203,7 +203,7 @@ fn real_images_train_the_same_with_every_scheme() {
     };
     let _turn = turn();
     let place = Place::new(1);
-    // Packed once: each training would decode all images to measure their mean.
+    // Packed once: each training run would decode all images to measure their mean.
     let archive = Path::new(&shared).join("cifar10.tar").display().to_string();
     let images = place.path("packed");
     place.run(&words(&["data", "pack", &archive, &images, "--side", "32"]), 0);

@@ -80,7 +80,7 @@ fn a_failed_write_reports_the_state_of_the_file() {
     }
 }
 
-/// Kills a training at its first, second, ... call of each kind, and resumes it.
+/// Kills a training run at its first, second, ... call of each kind, and resumes it.
 #[test]
 #[ignore = "takes minutes"]
 fn a_run_killed_at_any_system_call_resumes_to_the_same_bits() {
@@ -173,7 +173,7 @@ fn writer(child: &mut Child) -> String {
     panic!("the training ended without a checkpoint thread");
 }
 
-/// Starts a training and tampers with a call of the thread that writes checkpoints. Returns its output, and whether the
+/// Starts a training run and tampers with a call of the thread that writes checkpoints. Returns its output, and whether the
 /// call was made.
 fn tampered(place: &Place, call: &str, with: &str) -> (Output, bool) {
     let mut child = place.command(&[], &place.train("run", &[])).spawn().unwrap();

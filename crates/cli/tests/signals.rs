@@ -1,4 +1,4 @@
-//! Signals before the first step of a training and in every other command: the program stops at once with exit code
+//! Signals before the first step of a training run and in every other command: the program stops at once with exit code
 //! 128 + signal, and leaves no partial files.
 #![cfg(target_os = "linux")]
 

@@ -17,7 +17,7 @@ use images::png;
 use place::{Place, finished, signal, wait_for_lines};
 use serde_json::{Value, json};
 
-/// Kills a training after some time; returns its output if it ended before.
+/// Kills a training run after some time; returns its output if it ended before.
 fn kill_after(mut child: Child, time: Duration) -> Option<Output> {
     let begin = Instant::now();
     while begin.elapsed() < time {
@@ -31,7 +31,7 @@ fn kill_after(mut child: Child, time: Duration) -> Option<Output> {
     None
 }
 
-/// Kills a training at `kills` random moments, resumes it each time, and compares the results.
+/// Kills a training run at `kills` random moments, resumes it each time, and compares the results.
 fn survives(kills: usize) {
     let place = Place::new(4);
     place.run(&place.train("whole", &[]), 0);
@@ -63,7 +63,7 @@ fn survives(kills: usize) {
             }
         }
     }
-    println!("killed {killed} times; {finished_runs} trainings gave the same bits");
+    println!("killed {killed} times; {finished_runs} training runs gave the same bits");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_run_folder_is_locked_by_one_training() {
     for args in [place.resume("run", &[]), place.train("run", &[])] {
         let (_, err) = place.run(&args, 1);
         assert!(
-            err.contains("is in use by another training") && err.contains(&child.id().to_string()),
+            err.contains("is in use by another training run") && err.contains(&child.id().to_string()),
             "{err}"
         );
     }
@@ -267,7 +267,7 @@ fn run_time_options_are_remembered() {
     assert_eq!((asked.get("steps"), &asked["workers"]), (None, &json!(1)));
 }
 
-/// A training killed while it creates its folder is started again by the command in the message.
+/// A training run killed while it creates its folder is started again by the command in the message.
 #[test]
 fn a_run_killed_before_run_json_is_started_again() {
     let place = Place::new(1);
@@ -351,7 +351,7 @@ fn a_damaged_best_model_is_reported() {
     }
 }
 
-/// Packed sets leave out images that cannot be decoded; nothing else in a training depends on those.
+/// Packed sets leave out images that cannot be decoded; nothing else in a training run depends on those.
 #[test]
 fn undecodable_images_do_not_change_results_between_packed_and_source() {
     let place = Place::new(2);

@@ -1,6 +1,6 @@
-//! Two random faults in one training: `cargo test --release --test two_faults -- --ignored --nocapture`. Each pair of a
+//! Two random faults in one training run: `cargo test --release --test two_faults -- --ignored --nocapture`. Each pair of a
 //! full disk, `kill -9`, an edit, moved images, a damaged checkpoint, and another number of threads has its turn;
-//! `ALEXNET_TWO_FAULTS` is the number of trainings. strace fills the disk; without it the pairs with one are skipped.
+//! `ALEXNET_TWO_FAULTS` is the number of training runs. strace fills the disk; without it the pairs with one are skipped.
 #![cfg(target_os = "linux")]
 
 #[path = "../../alexnet/tests/support/images.rs"]
@@ -38,7 +38,7 @@ enum Fault {
 const FAULTS: [Fault; 6] =
     [Fault::FullDisk, Fault::Kill, Fault::Edit, Fault::MovedImages, Fault::DamagedCheckpoint, Fault::Threads];
 
-/// How a training ended.
+/// How a training run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// With the models and the metrics of the undisturbed training.
@@ -47,7 +47,7 @@ enum Outcome {
     Reported,
 }
 
-/// One training with two faults.
+/// One training run with two faults.
 struct Case<'a> {
     place: &'a Place,
     faults: [Fault; 2],
@@ -60,7 +60,7 @@ struct Case<'a> {
 /// What the faults hit: without hits the test would prove nothing.
 #[derive(Debug, Default)]
 struct Seen {
-    /// Trainings that had steps left when they were resumed.
+    /// Training runs that had steps left when they were resumed.
     midway: Cell<usize>,
     /// Sessions in which a write failed.
     refused: Cell<usize>,
@@ -319,6 +319,9 @@ fn two_faults_in_one_run_lose_no_model() {
         println!("{faults:?}: {same} the same, {reported} reported");
     }
     let reported: u32 = counts.values().map(|counts| counts[1]).sum();
-    println!("{trainings} trainings, {reported} reported, {:.0} s; {seen:?}", begin.elapsed().as_secs_f64());
+    println!(
+        "{trainings} training runs, {reported} reported, {:.0} s; {seen:?}",
+        begin.elapsed().as_secs_f64()
+    );
     assert!(seen.midway.get() > 0 && (!strace || seen.refused.get() > 0), "no fault hit anything: {seen:?}");
 }

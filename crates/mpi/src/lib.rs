@@ -7,7 +7,7 @@
 //!
 //! # fn main() -> alexnet::Result<()> {
 //! let mpi = Environment::start()?;
-//! // For `Config::transport` of a training.
+//! // For `Config::transport` of a training run.
 //! let transport = mpi.transport();
 //! println!("rank {} of {}", transport.rank(), transport.size());
 //! // The end of `mpi` waits for the other ranks.

@@ -7,7 +7,7 @@
 Prediction('cat', 0.97)
 
 Errors are subclasses of :class:`Error`, with the text of the program ``alexnet``. Notes and warnings go to the logger ``alexnet`` at
-level ``WARNING``, messages of a training at level ``INFO``: ``logging.basicConfig(level="INFO")`` shows them.
+level ``WARNING``, messages of a training run at level ``INFO``: ``logging.basicConfig(level="INFO")`` shows them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ __all__ = [
     "train",
 ]
 
-# A training in a daemon thread is asked to stop, and writes its checkpoint, before the interpreter ends.
+# A training run in a daemon thread is asked to stop, and writes its checkpoint, before the interpreter ends.
 atexit.register(_native.shut_down)
 
 

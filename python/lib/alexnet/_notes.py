@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 logger = logging.getLogger("alexnet")
 
-#: The levels of the messages of a training. A note says what is assumed, or not used.
+#: The levels of the messages of a training run. A note says what is assumed, or not used.
 LEVELS = {"info": logging.INFO, "note": logging.WARNING, "warning": logging.WARNING}
 
 

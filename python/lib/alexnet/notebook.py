@@ -1,4 +1,4 @@
-"""The progress of a training in a notebook: a bar, and the curves so far."""
+"""The progress of a training run in a notebook: a bar, and the curves so far."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLORS = ("#1f77b4", "#d62728")
 
 
 class Progress:
-    """Shows a training in a notebook while it runs: pass it as a callback.
+    """Shows a training run in a notebook while it runs: pass it as a callback.
 
     >>> alexnet.train("photos/", recipe="small", callbacks=alexnet.notebook.Progress())
     """

@@ -12,7 +12,7 @@ from .errors import UsageError
 
 
 class Recipe:
-    """A recipe: everything about a training but its images. Recipes do not change; :meth:`set` returns another one.
+    """A recipe: everything about a training run but its images. Recipes do not change; :meth:`set` returns another one.
 
     >>> alexnet.Recipe("small").set({"optimizer.rate": 0.02, "schedule.epochs": 20})
     Recipe('small')

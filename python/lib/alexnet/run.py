@@ -15,7 +15,7 @@ from .recipe import Recipe
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a training.
+    """The result of a training run.
 
     The evaluation is that of the best model on the validation images, with the views of the recipe; its values are ``None`` without
     validation images, and if the training was stopped early.
@@ -51,7 +51,7 @@ class Report:
 
 
 class Run:
-    """A run folder: a training, what it has written so far, and its models. In a notebook, its curves.
+    """A run folder: a training run, what it has written so far, and its models. In a notebook, its curves.
 
     >>> alexnet.Run("runs/small-1").model().predict("cat.jpg")
     """

@@ -14,7 +14,7 @@ from .errors import UsageError
 from .recipe import Recipe
 from .run import Report, Run
 
-#: An event of a training, as ``alexnet train --json-events`` prints it: ``event`` is its kind (``started``, ``phase_started``,
+#: An event of a training run, as ``alexnet train --json-events`` prints it: ``event`` is its kind (``started``, ``phase_started``,
 #: ``phase_advanced``, ``phase_ended``, ``step``, ``metrics``, ``validated``, ``checkpoint``, ``edited``, ``rolled_back``, ``advice``,
 #: ``skipped``, ``message``, ``ended``), the other keys depend on it.
 Event: TypeAlias = dict[str, Any]

@@ -36,7 +36,7 @@ pub fn evaluate(
 }
 
 /// Evaluates an ensemble: the weighted mean of the probabilities of the models, each with its own preprocessing (paper,
-/// section 6.1).
+/// section 6).
 ///
 /// # Errors
 /// Returns an error if there are no models, if a label is not one of their classes, if a file cannot be read, or if an

@@ -24,7 +24,7 @@ pub(super) fn check_classes(classes: &[String]) -> Result<()> {
     }
 }
 
-/// Checks that this program supports the preprocessing, and that it is that of the recipe, except for the mean: a training that
+/// Checks that this program supports the preprocessing, and that it is that of the recipe, except for the mean: a training run that
 /// starts from another model may keep that model's mean.
 pub(crate) fn check_preprocess(preprocess: &Preprocess, recipe: &Recipe) -> Result<()> {
     let Preprocess { square: side, crop, orientation, divisor, deviations, mean, resize, channels } =

@@ -23,7 +23,7 @@ pub const CHECKPOINTS: &str = "checkpoints";
 pub const BEST: &str = "best.safetensors";
 /// The model of the last step.
 pub const LAST: &str = "last.safetensors";
-/// The lock, held while a training uses the folder.
+/// The lock, held while a training run uses the folder.
 pub const LOCK: &str = own_files::RUN_LOCK;
 
 /// What is written before `run.json`: all that a run leaves if it is stopped before its first step.

@@ -1,4 +1,4 @@
-//! Parses and checks changes to a training, as users type them.
+//! Parses and checks changes to a training run, as users type them.
 
 use super::check::check_has_weights;
 use super::edit::{Change, ChangeKey};
@@ -44,7 +44,7 @@ impl Change {
         Ok(change)
     }
 
-    /// Checks that the change can be made to a training of `recipe`.
+    /// Checks that the change can be made to a training run of `recipe`.
     ///
     /// # Errors
     /// See [`Change::parse`].
@@ -54,7 +54,7 @@ impl Change {
             Self::Rate(rate) => changed.set("optimizer.rate", &rate.to_string()),
             Self::ColorNoise(std) => changed.set("augment.color_noise", &std.to_string()),
             Self::StopAfter(epochs) => {
-                // A training may stop in its warm-up.
+                // A training run may stop in its warm-up.
                 changed.schedule.warm_up_epochs = None;
                 changed.set("schedule.epochs", &epochs.to_string())
             }

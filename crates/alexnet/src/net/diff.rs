@@ -101,10 +101,14 @@ fn order(a: &Recipe, b: &Recipe, reasons: &mut BTreeSet<&'static str>) -> Vec<St
     let b_order: Vec<&str> = b_names.iter().copied().filter(|name| a_names.contains(name)).collect();
     let moved: Vec<usize> = (0..a_order.len()).filter(|&i| a_order[i] != b_order[i]).collect();
     let (Some(&first), Some(&last)) = (moved.first(), moved.last()) else { return Vec::new() };
-    reasons.insert(
-        "Order of layers: pooling before normalization leaves a quarter of the pixels to normalize, but computes \
-         another function, which needs other weights. ReLU and max pooling can be swapped freely.",
-    );
+    let place = |name: &str| b_order.iter().position(|other| *other == name);
+    let spec = |name: &str| a.layers.iter().find(|layer| layer.name == name).map(|layer| &layer.spec);
+    for (i, before) in a_order.iter().enumerate() {
+        for after in a_order[i + 1..].iter().filter(|after| place(after) < place(before)) {
+            reasons
+                .extend(spec(before).zip(spec(after)).and_then(|(before, after)| why_order(before, after)));
+        }
+    }
     vec![format!("order: {} -> {}", a_order[first..=last].join(", "), b_order[first..=last].join(", "))]
 }
 
@@ -219,7 +223,8 @@ fn why_in_layer(spec: &Spec, key: &str) -> Option<&'static str> {
         }
         ("groups", _) => {
             "Groups: columns that are not connected to each other halve the weights and the work of a layer; the two \
-             columns of the paper reduce the top-1 error by 1.7 % over one column of half the size (section 3.2)."
+             columns of the paper reduce the top-1 error by 1.7 % over one column with half as many kernels in all \
+             convolutions but the last (section 3.2)."
         }
         ("rounding" | "pad", _) => {
             "Rounding and padding: whether a last, partial window is used. Pooling of 55, 27 and 13 pixels has the \
@@ -248,6 +253,29 @@ fn why_in_layer(spec: &Spec, key: &str) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// Explains why it matters which of two layers comes first.
+fn why_order(one: &Spec, other: &Spec) -> Option<&'static str> {
+    use Spec::{Dropout, Fc, Lrn, MapNorm, MaxPool, Relu};
+    match (one, other) {
+        (Lrn { .. } | MapNorm { .. }, MaxPool(_)) | (MaxPool(_), Lrn { .. } | MapNorm { .. }) => Some(
+            "Order of pooling and normalization: pooling first leaves a quarter of the pixels to normalize, but computes \
+             another function, which needs other weights.",
+        ),
+        (Lrn { .. } | MapNorm { .. }, Relu {}) | (Relu {}, Lrn { .. } | MapNorm { .. }) => Some(
+            "Order of ReLU and normalization: before the ReLU, negative values too add to the sums that normalize; \
+             another function, which needs other weights.",
+        ),
+        (MaxPool(_), Relu {}) | (Relu {}, MaxPool(_)) => {
+            Some("Order of ReLU and max pooling: both ways compute the same function.")
+        }
+        (Dropout { .. }, Fc { .. }) | (Fc { .. }, Dropout { .. }) => Some(
+            "Order of dropout and fully connected layers: dropout drops inputs of the layer after it; at test time it \
+             changes nothing but their scale.",
+        ),
+        _ => None,
+    }
 }
 
 /// Explains why a layer that only one of the recipes has matters.

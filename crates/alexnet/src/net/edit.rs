@@ -1,4 +1,4 @@
-//! Changes made to a training while it runs, as data. The authors made such changes by hand: the learning rate was
+//! Changes made to a training run while it runs, as data. The authors made such changes by hand: the learning rate was
 //! "adjusted manually throughout training" (paper, section 5).
 
 use std::fmt;

@@ -35,7 +35,7 @@ pub struct Recipe {
     /// How this recipe differs from the paper, and why.
     #[serde(rename = "deviation")]
     pub differences: Vec<Difference>,
-    /// Changes to make at given steps, for repeating a training that was changed by hand.
+    /// Changes to make at given steps, for repeating a training run that was changed by hand.
     #[serde(rename = "edit", skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edit>,
     /// The layers, first to last. The last one is fully connected and has no `units`: it has one output per class.

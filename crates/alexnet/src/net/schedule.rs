@@ -45,7 +45,7 @@ pub enum LrSchedule {
 }
 
 /// A curve of the learning rate, from 1 to `to` times its initial value. It changes with every step: with `p`, the share
-/// of completed steps, of those after the warm-up. A training of more or fewer epochs stretches it.
+/// of completed steps, of those after the warm-up. A training run of more or fewer epochs stretches it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LrCurve {

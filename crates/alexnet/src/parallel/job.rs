@@ -9,7 +9,7 @@ use super::collective::Collective;
 use super::traffic::Payload;
 use super::transport::{Lane, Solo, Transport};
 
-/// How processes share a training.
+/// How processes share a training run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {

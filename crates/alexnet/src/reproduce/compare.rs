@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(found.sign_flip.map(|test| test.p), Some(2.0 / 64.0));
     }
 
-    /// Pairs of trainings that reached the target after these epochs, or ended after 10.
+    /// Pairs of training runs that reached the target after these epochs, or ended after 10.
     fn pairs(with: [Option<f64>; 2], without: [Option<f64>; 2]) -> SeedPairs {
         let recipe = crate::net::Recipe::load("four-layer-relu").unwrap();
         let arm = |reached: [Option<f64>; 2]| SpeedArm {

@@ -1,4 +1,4 @@
-//! The expected time of a reproduction, from finished trainings and from a few steps of the others.
+//! The expected time of a reproduction, from finished training runs and from a few steps of the others.
 
 use super::folder::{rate_folder, run_folder};
 use super::plan::{ExperimentPlan, PlannedArm, RemainingRuns};
@@ -23,7 +23,7 @@ struct PerImage {
     inference: f64,
 }
 
-/// Counts what remains to be trained, and estimates the time. Trainings that are complete are those in `folder`.
+/// Counts what remains to be trained, and estimates the time. Training runs that are complete are those in `folder`.
 ///
 /// # Errors
 /// Returns an error if an arm's engine cannot be opened, for example because there is too little memory.
@@ -56,11 +56,11 @@ struct Estimate<'a> {
     remaining: RemainingRuns,
 }
 
-/// The trainings of an arm, complete or not.
+/// The training runs of an arm, complete or not.
 type Runs = Vec<Option<RunRecord>>;
 
 impl Estimate<'_> {
-    /// The trainings of all seeds.
+    /// The training runs of all seeds.
     fn runs(&self, planned: &PlannedArm) -> Runs {
         let run = |seed| finished(&run_folder(self.folder?, &planned.arm.name, seed));
         (0..self.settings.seeds as u64).map(run).collect()
@@ -72,7 +72,7 @@ impl Estimate<'_> {
         self.settings.rates.rates.iter().map(trial).collect()
     }
 
-    /// Adds the trainings of an arm, each with their most epochs.
+    /// Adds the training runs of an arm, each with their most epochs.
     fn add(&mut self, planned: &PlannedArm, trainings: &[(usize, Runs)]) -> Result<()> {
         let complete = |runs: &Runs| runs.iter().flatten().count();
         self.remaining.complete += trainings.iter().map(|(_, runs)| complete(runs)).sum::<usize>();
@@ -89,7 +89,7 @@ impl Estimate<'_> {
         Ok(())
     }
 
-    /// The most seconds of a training and its evaluations: by the steps of those that are complete, if there are any. A training
+    /// The most seconds of a training run and its evaluations: by the steps of those that are complete, if there are any. A training run
     /// that waits for an error may end earlier.
     fn expected(&self, recipe: &Recipe, epochs: usize, runs: &Runs, per_image: PerImage) -> f64 {
         let PerImage { training, inference } = per_image;

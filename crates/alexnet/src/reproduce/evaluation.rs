@@ -51,7 +51,7 @@ pub(super) struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
-    /// Evaluates the last model of a training, unless that was done before.
+    /// Evaluates the last model of a training run, unless that was done before.
     ///
     /// # Errors
     /// Returns an error if the model cannot be loaded, an image's file cannot be read, or the evaluation is interrupted.

@@ -153,7 +153,7 @@ impl Experiment {
             Self::Views => &[
                 Finding {
                     finding: "39.0 / 18.3 % error with the center view, 37.5 / 17.0 % with ten (ILSVRC-2010)",
-                    source: "the paper, section 4.1",
+                    source: "the paper, section 6",
                 },
                 Finding {
                     finding: "39.025 / 18.295 % with the center view, 37.473 / 16.999 % with ten (ILSVRC-2010)",
@@ -162,7 +162,7 @@ impl Experiment {
             ],
             Self::Ensemble => &[Finding {
                 finding: "40.7 / 18.2 % error of one network, 38.1 / 16.4 % of five (ILSVRC-2012)",
-                source: "the paper, section 6.1",
+                source: "the paper, section 6, Table 2",
             }],
         }
     }

@@ -12,7 +12,7 @@
 //! | `estimate` | the expected time |
 //! | `folder`, `record` | the output folder, and what its files record |
 //! | [`observer`] | progress |
-//! | `trainer` | one training, started or resumed |
+//! | `trainer` | one training run, started or resumed |
 //! | [`speed`] | epochs until the training error falls to 25 %, and the choice of learning rates |
 //! | `error_curve` | the training error over the epochs |
 //! | `evaluation` | accuracies of trained models |

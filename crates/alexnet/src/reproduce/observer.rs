@@ -23,7 +23,7 @@ impl<F: FnMut(&ReproductionEvent<'_>) -> ControlFlow<()> + Send> ReproductionObs
 pub enum ReproductionEvent<'a> {
     /// The plan, before anything is trained.
     Planned(&'a ExperimentPlan),
-    /// A training starts, or resumes.
+    /// A training run starts, or resumes.
     RunStarted(RunStarted<'a>),
     /// An event of this training.
     Training(&'a train::Event<'a>),
@@ -33,15 +33,15 @@ pub enum ReproductionEvent<'a> {
     EvaluationAdvanced(usize),
 }
 
-/// The start of a training.
+/// The start of a training run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RunStarted<'a> {
     /// What is trained: the arm and the seed.
     pub name: &'a str,
-    /// Trainings that are complete.
+    /// Training runs that are complete.
     pub complete: usize,
-    /// All trainings.
+    /// All training runs.
     pub runs: usize,
     /// Whether it resumes.
     pub is_resumed: bool,

@@ -103,7 +103,7 @@ impl Comparison {
 /// What remains to be trained.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RemainingRuns {
-    /// All trainings, those of the search for learning rates included.
+    /// All training runs, those of the search for learning rates included.
     pub runs: usize,
     /// Those that are complete.
     pub complete: usize,
@@ -176,7 +176,7 @@ impl ExperimentPlan {
         power(self.seeds)
     }
 
-    /// Returns the number of trainings.
+    /// Returns the number of training runs.
     pub fn runs(&self) -> usize {
         let speed = self.speed.as_ref().map_or(0, |speed| 2 * (speed.rates.rates.len() + self.seeds));
         self.arms.len() * self.seeds + speed
@@ -361,10 +361,15 @@ impl fmt::Display for ExperimentPlan {
             Some(RemainingRuns { runs, complete, seconds }) if runs > complete => {
                 let done = if *complete > 0 { format!(", {complete} complete") } else { String::new() };
                 let most = if self.speed.is_some() { "at most " } else { "" };
-                write!(f, "{}{done}; {most}about {} to go", counted(*runs, "training"), duration(*seconds))
+                write!(
+                    f,
+                    "{}{done}; {most}about {} to go",
+                    counted(*runs, "training run"),
+                    duration(*seconds)
+                )
             }
-            Some(RemainingRuns { runs, .. }) => write!(f, "{}, all complete", counted(*runs, "training")),
-            None => write!(f, "{}", counted(self.runs(), "training")),
+            Some(RemainingRuns { runs, .. }) => write!(f, "{}, all complete", counted(*runs, "training run")),
+            None => write!(f, "{}", counted(self.runs(), "training run")),
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn draw_arms(
     draw_figure(path, &Figure { title, across: "epoch", curves: &curves }).map(|()| true)
 }
 
-/// Draws the training error of every training over the epochs, and the target (Fig. 1).
+/// Draws the training error of every training run over the epochs, and the target (Fig. 1).
 ///
 /// # Errors
 /// Returns an error if the file cannot be written.

@@ -43,7 +43,7 @@ impl Record {
     }
 }
 
-/// A training that has ended: `result.json` in its folder.
+/// A training run that has ended: `result.json` in its folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct RunRecord {
     /// How it ended.
@@ -56,7 +56,7 @@ pub(super) struct RunRecord {
     pub(super) seconds: f64,
 }
 
-/// How a training ended.
+/// How a training run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum RunEnd {

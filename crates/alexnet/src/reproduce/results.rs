@@ -62,7 +62,7 @@ pub struct ComparisonResult {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "pairs_of", rename_all = "kebab-case")]
 pub enum Compared {
-    /// Trainings with the same seeds.
+    /// Training runs with the same seeds.
     Seeds(SeedPairs),
     /// The same images.
     Images(ImagePairs),
@@ -78,7 +78,7 @@ pub enum Unit {
     Epochs,
 }
 
-/// A comparison of trainings with the same seeds. A positive difference means that the ingredient helps.
+/// A comparison of training runs with the same seeds. A positive difference means that the ingredient helps.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SeedPairs {
     /// What is measured.
@@ -91,13 +91,13 @@ pub struct SeedPairs {
     pub interval: Option<Interval>,
     /// The two-sided sign-flip test; null for one seed.
     pub sign_flip: Option<SignFlip>,
-    /// For epochs: the mean without the ingredient over the mean with it; null if trainings of both ended too early.
+    /// For epochs: the mean without the ingredient over the mean with it; null if training runs of both ended too early.
     pub ratio: Option<f64>,
-    /// For epochs: trainings that ended before the error had fallen to the target. Their epochs are lower bounds.
+    /// For epochs: training runs that ended before the error had fallen to the target. Their epochs are lower bounds.
     pub unreached: Unreached,
 }
 
-/// Trainings that ended before the training error had fallen to the target.
+/// Training runs that ended before the training error had fallen to the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Unreached {
     /// With the ingredient: the ratio is an upper bound.
@@ -107,13 +107,13 @@ pub struct Unreached {
 }
 
 impl Unreached {
-    /// Returns the number of trainings of both arms.
+    /// Returns the number of training runs of both arms.
     pub fn total(self) -> usize {
         self.with + self.without
     }
 }
 
-/// A pair of trainings.
+/// A pair of training runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SeedPair {
     /// The seed of both.
@@ -156,11 +156,11 @@ pub struct ArmResult {
     pub parameters: usize,
     /// The number of multiply-adds per image.
     pub macs: usize,
-    /// The trainings, by seed.
+    /// The training runs, by seed.
     pub runs: Vec<RunResult>,
 }
 
-/// A training. The last model is evaluated, not the best: that would be chosen on the images it is evaluated on.
+/// A training run. The last model is evaluated, not the best: that would be chosen on the images it is evaluated on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunResult {
     /// The seed.

@@ -21,7 +21,7 @@ use crate::eval::Evaluation;
 use crate::files::{atomic, json};
 use crate::net::Views;
 
-/// An arm with its trainings, by seed.
+/// An arm with its training runs, by seed.
 struct TrainedArm<'p> {
     planned: &'p PlannedArm,
     models: Vec<Trained>,
@@ -30,7 +30,7 @@ struct TrainedArm<'p> {
     evaluations: Vec<Evaluation>,
 }
 
-/// The plan of [`reproduce`] with the expected time, from a few training steps of each arm and from trainings that are complete.
+/// The plan of [`reproduce`] with the expected time, from a few training steps of each arm and from training runs that are complete.
 /// Writes nothing.
 ///
 /// # Errors
@@ -45,12 +45,12 @@ pub fn forecast(settings: &ReproductionSettings) -> Result<ExperimentPlan> {
 }
 
 /// Trains the arms of all experiments, evaluates and compares them. The results are in the output folder: `results.json`,
-/// `table.md`, `plots/`. Whatever was trained by an earlier call is used, and interrupted trainings resume: the results have
+/// `table.md`, `plots/`. Whatever was trained by an earlier call is used, and interrupted training runs resume: the results have
 /// the same bits.
 ///
 /// # Errors
 /// Returns an error as [`ExperimentPlan::new`] does, if packed images do not suit the recipe, if the output folder holds a
-/// reproduction with other settings or is in use, if an arm does not fit the memory, or if a training fails or is interrupted.
+/// reproduction with other settings or is in use, if an arm does not fit the memory, or if a training run fails or is interrupted.
 pub fn reproduce(
     settings: &ReproductionSettings,
     observer: &mut dyn ReproductionObserver,

@@ -73,9 +73,9 @@ pub enum Selection {
 pub struct RateSearch {
     /// The rates.
     pub rates: Vec<f32>,
-    /// The most epochs of each training.
+    /// The most epochs of each training run.
     pub epochs: usize,
-    /// The training error that ends a training.
+    /// The training error that ends a training run.
     pub error: f64,
 }
 

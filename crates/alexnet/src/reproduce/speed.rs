@@ -106,7 +106,7 @@ pub(super) struct SpeedRun {
     pub(super) curve: ErrorCurve,
 }
 
-/// The trainings of an arm.
+/// The training runs of an arm.
 #[derive(Clone, Debug)]
 pub(super) struct SpeedArm {
     pub(super) arm: Arm,
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(fastest(&[trial(0.1, None, None), trial(0.01, None, None)]), 0.01);
     }
 
-    /// A training that dies at once is not the fastest.
+    /// A training run that dies at once is not the fastest.
     #[test]
     fn a_training_that_diverges_counts_with_all_planned_epochs() {
         let recipe = Recipe::load("four-layer-tanh").unwrap();

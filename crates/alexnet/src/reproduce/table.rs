@@ -184,7 +184,7 @@ fn conclusion(found: &SeedPairs) -> String {
         let _ = write!(
             out,
             " {} ended before the training error had fallen to 25 %: the epochs are lower bounds.",
-            counted(found.unreached.total(), "training")
+            counted(found.unreached.total(), "training run")
         );
     }
     out
@@ -268,10 +268,10 @@ mod tests {
         assert!(text(0, 0).ends_with(" A factor of 3.00."), "{}", text(0, 0));
         let early = "ended before the training error had fallen to 25 %: the epochs are lower bounds.";
         let slow = text(0, 2);
-        assert!(slow.ends_with(&format!(" A factor of at least 3.00. 2 trainings {early}")), "{slow}");
+        assert!(slow.ends_with(&format!(" A factor of at least 3.00. 2 training runs {early}")), "{slow}");
         let fast = text(1, 0);
-        assert!(fast.ends_with(&format!(" A factor of at most 3.00. 1 training {early}")), "{fast}");
+        assert!(fast.ends_with(&format!(" A factor of at most 3.00. 1 training run {early}")), "{fast}");
         let both = text(1, 1);
-        assert!(!both.contains("factor") && both.ends_with(&format!(" 2 trainings {early}")), "{both}");
+        assert!(!both.contains("factor") && both.ends_with(&format!(" 2 training runs {early}")), "{both}");
     }
 }

@@ -1,4 +1,4 @@
-//! One training of a reproduction: skipped if it is complete, resumed if it was interrupted, or started.
+//! One training run of a reproduction: skipped if it is complete, resumed if it was interrupted, or started.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::{Error, Result};
 
 const RECORD: &str = "result.json";
 
-/// A training.
+/// A training run.
 pub(super) struct Job<'a> {
     /// What it is called in messages.
     pub(super) name: String,
@@ -34,7 +34,7 @@ pub(super) struct Job<'a> {
     pub(super) max_epochs: Option<usize>,
 }
 
-/// When a training ends.
+/// When a training run ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Goal {
     /// With its schedule.
@@ -53,12 +53,12 @@ pub(super) struct Trainer<'a> {
     complete: usize,
 }
 
-/// Returns the record of a training that has ended.
+/// Returns the record of a training run that has ended.
 pub(super) fn finished(folder: &Path) -> Option<RunRecord> {
-    json::read(&folder.join(RECORD), "result of a training").ok()
+    json::read(&folder.join(RECORD), "result of a training run").ok()
 }
 
-/// Reads the lines of metrics of a training.
+/// Reads the lines of metrics of a training run.
 pub(super) fn lines(folder: &Path) -> Result<Vec<Line>> {
     metrics::read(&folder.join(layout::METRICS))
 }
@@ -121,7 +121,7 @@ impl<'a> Trainer<'a> {
         self.finish(job, end)
     }
 
-    /// Records that a training has ended.
+    /// Records that a training run has ended.
     fn finish(&self, job: &Job<'_>, end: RunEnd) -> Result<RunRecord> {
         let lines = lines(&job.folder).unwrap_or_default();
         let last = lines.last();
@@ -136,7 +136,7 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Steps per epoch of a training that has started, by the statistics in its folder: images that cannot be decoded do not count.
+/// Steps per epoch of a training run that has started, by the statistics in its folder: images that cannot be decoded do not count.
 pub(super) fn epoch_steps(dataset: &Dataset, job: &Job<'_>) -> usize {
     let usable = |train: &Split| {
         Statistics::load(&job.folder, job.recipe.input.square, train.len())

@@ -29,7 +29,7 @@ const MOMENTUM: &str = "momentum.";
 const BEST: &str = "best.";
 const MEAN: &str = "mean";
 
-/// The state of a training between two steps.
+/// The state of a training run between two steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Steps so far.

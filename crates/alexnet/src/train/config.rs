@@ -60,7 +60,7 @@ pub enum RunFolder {
 }
 
 impl Config {
-    /// A training on all threads of this machine, in a new run folder.
+    /// A training run on all threads of this machine, in a new run folder.
     pub fn new(recipe: Recipe, dataset: Dataset) -> Self {
         Self {
             recipe,

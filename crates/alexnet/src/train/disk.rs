@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::Error;
 
-/// An output of a training that is retried after a failure.
+/// An output of a training run that is retried after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Output {
     /// Checkpoints.

@@ -1,4 +1,4 @@
-//! What a training will need, measured in its first steps.
+//! What a training run will need, measured in its first steps.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Where the images of a training come from.
+//! Where the images of a training run come from.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::files::json;
 
-/// Where the images of a training come from, so that they can be found again when it is resumed. In `run.json`: a path,
+/// Where the images of a training run come from, so that they can be found again when it is resumed. In `run.json`: a path,
 /// `null`, or `{"memory": true}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ImageSource {

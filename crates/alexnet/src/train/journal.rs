@@ -2,7 +2,7 @@
 //! determines the result: [`Journal::edits`] turns it into a schedule of edits that gives the same bits.
 //!
 //! An edit is requested by a file in the run folder's `edits/` ([`request_edit`]), named by an increasing number. Before its
-//! next step the training writes it into `journal.jsonl`, applies it, and removes the file. A training that resumes from an
+//! next step the training writes it into `journal.jsonl`, applies it, and removes the file. A training run that resumes from an
 //! earlier step applies the edits of the journal again at their steps.
 
 use std::fs::{File, OpenOptions};
@@ -183,7 +183,7 @@ pub fn request_edit(run: &Path, change: Change, reason: &str) -> Result<PathBuf>
     let random = RandomState::new().hash_one(std::process::id());
     let path = folder.join(format!("{next:024}-{random:016x}.json"));
     let request = EditRequest { change, reason: reason.to_owned() };
-    // Retry once: a training that is being resumed removes temporary files.
+    // Retry once: a training run that is being resumed removes temporary files.
     json::write(&path, &request).or_else(|_| json::write(&path, &request))?;
     Ok(path)
 }

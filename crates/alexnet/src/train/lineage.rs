@@ -1,4 +1,4 @@
-//! What determines the result of a training.
+//! What determines the result of a training run.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::data::Identity;
 use crate::net::{Recipe, diff};
 use crate::parallel::{ExchangePrecision, Scheme};
 
-/// What determines the result of a training: a checkpoint is only resumed with the same.
+/// What determines the result of a training run: a checkpoint is only resumed with the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lineage {
     /// The recipe, as TOML.
@@ -49,7 +49,7 @@ pub(crate) fn recipe_difference(then: &str, now: &str) -> Option<String> {
 }
 
 impl Lineage {
-    /// Describes how the lineage of a training that would resume differs from this one; `None` if it does not.
+    /// Describes how the lineage of a training run that would resume differs from this one; `None` if it does not.
     pub fn difference(&self, now: &Self) -> Option<String> {
         let mut differences: Vec<String> = recipe_difference(&self.recipe, &now.recipe).into_iter().collect();
         if let Some(difference) = self.data.difference(&now.data) {

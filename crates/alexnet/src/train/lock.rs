@@ -1,4 +1,4 @@
-//! The lock of a run folder: one training at a time.
+//! The lock of a run folder: one training run at a time.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -39,8 +39,11 @@ pub(crate) fn lock(
             let _ = file.read_to_string(&mut holder);
             let holder = if holder.is_empty() { String::new() } else { format!(" ({})", holder.trim()) };
             let (shown, quoted) = (folder.display(), shell(folder));
-            return Err(Error::new(Kind::Runtime, format!("{shown} is in use by another training{holder}"))
-                .help(help(&quoted)));
+            return Err(Error::new(
+                Kind::Runtime,
+                format!("{shown} is in use by another training run{holder}"),
+            )
+            .help(help(&quoted)));
         }
         // Some file systems have no locks; training without one is better than not training.
         Err(TryLockError::Error(_)) => {}
@@ -65,7 +68,7 @@ fn try_lock(file: &File) -> std::result::Result<(), TryLockError> {
     file.try_lock()
 }
 
-/// Whether a training is using the folder.
+/// Whether a training run is using the folder.
 pub fn is_in_use(folder: &Path) -> bool {
     let file = File::open(folder.join(LOCK));
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))

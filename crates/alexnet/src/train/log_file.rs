@@ -1,4 +1,4 @@
-//! `log.txt`: the messages of a training, each with its time.
+//! `log.txt`: the messages of a training run, each with its time.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -27,7 +27,7 @@ impl LogFile {
         Ok(Self { file: file.map_err(|error| Error::io(&path, "open the log", &error))? })
     }
 
-    /// Writes what an event says. A log that cannot be written does not end a training.
+    /// Writes what an event says. A log that cannot be written does not end a training run.
     pub(super) fn record(&mut self, event: &Event<'_>) {
         match event {
             Event::Message(message) => self.write(&message.to_string()),

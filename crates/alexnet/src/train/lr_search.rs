@@ -61,7 +61,7 @@ pub struct LrSearch {
     /// The steps, up to where the loss explodes.
     pub trials: Vec<Trial>,
     /// The learning rate at which the smoothed loss decreases fastest, but at most a tenth of the one at which it explodes, and
-    /// below one at which a training would be advised to use a lower one ([`Watch::needs_lower_lr`]); `None` if the loss does
+    /// below one at which a training run would be advised to use a lower one ([`Watch::needs_lower_lr`]); `None` if the loss does
     /// not decrease.
     pub suggestion: Option<f32>,
     /// The learning rate at which the loss explodes, if it does.

@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: the measurements of a training, one JSON object per line.
+//! `metrics.jsonl`: the measurements of a training run, one JSON object per line.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};

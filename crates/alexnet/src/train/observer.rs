@@ -1,4 +1,4 @@
-//! Observers receive the events of a training, and may stop it.
+//! Observers receive the events of a training run, and may stop it.
 //!
 //! A closure is an observer:
 //!
@@ -34,7 +34,7 @@ use crate::data::Skip;
 use crate::eval::Evaluation;
 use crate::net::Recipe;
 
-/// Receives the events of a training, of a learning rate search, and of the passes over images that they make.
+/// Receives the events of a training run, of a learning rate search, and of the passes over images that they make.
 ///
 /// Implemented for closures `FnMut(&Event<'_>) -> ControlFlow<()> + Send`.
 pub trait Observer: Send {
@@ -122,7 +122,7 @@ pub struct PhaseStarted {
     pub phase: Phase,
     /// Images in it, or steps for [`Phase::LearningRates`].
     pub total: usize,
-    /// How many of them were done before: a training may resume within an epoch.
+    /// How many of them were done before: a training run may resume within an epoch.
     pub done: usize,
 }
 
@@ -226,7 +226,7 @@ pub struct RolledBack {
     pub lr: f32,
 }
 
-/// The end of a training: see [`Event::Ended`].
+/// The end of a training run: see [`Event::Ended`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Ended<'a> {

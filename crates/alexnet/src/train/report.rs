@@ -1,4 +1,4 @@
-//! What a training returns.
+//! What a training run returns.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::data::Skip;
 use crate::eval::Evaluation;
 use crate::parallel::traffic::SentBytes;
 
-/// The result of a training.
+/// The result of a training run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Evaluation of the best model, or at a limit of steps or epochs the last, on the validation images, with the recipe's number
@@ -73,7 +73,7 @@ impl Report {
     }
 }
 
-/// Why a training stopped.
+/// Why a training run stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
     /// The schedule is complete.

@@ -1,8 +1,8 @@
-//! The run folder: everything that a training writes.
+//! The run folder: everything that a training run writes.
 //!
 //! `run.json`, `recipe.toml`, `command.txt`, `log.txt`, `metrics.jsonl`, `events.out.tfevents.*`, `plots/`, `journal.jsonl`,
 //! `edits/`, `checkpoints/`, `statistics.safetensors`, `best.safetensors`, `last.safetensors`; `best-000000120.safetensors`, a best
-//! model of steps that were rolled back; and `lock`, held while a training uses the folder.
+//! model of steps that were rolled back; and `lock`, held while a training run uses the folder.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -48,7 +48,7 @@ impl Run {
     /// together use two of them. With `exist_ok`, what an earlier run left in the folder moves to `earlier-1` in it.
     ///
     /// # Errors
-    /// Returns an error if the folder is not empty and `exist_ok` is not set, if another training uses it, or if it cannot be
+    /// Returns an error if the folder is not empty and `exist_ok` is not set, if another training run uses it, or if it cannot be
     /// written to.
     pub fn create(
         folder: Option<&Path>,
@@ -80,7 +80,7 @@ impl Run {
     /// Opens the folder of a run that is resumed.
     ///
     /// # Errors
-    /// Returns an error if another training uses it, or it cannot be written to.
+    /// Returns an error if another training run uses it, or it cannot be written to.
     pub fn resume(folder: &Path) -> Result<Self> {
         let lock = lock(folder)?;
         for folder in [folder.to_path_buf(), folder.join(layout::PLOTS), folder.join(journal::REQUESTS)] {
@@ -311,7 +311,8 @@ mod tests {
         for error in [create(folder.path(), true), Run::resume(folder.path())].map(Result::unwrap_err) {
             let holder = format!("process {}", std::process::id());
             assert!(
-                error.message.contains("is in use by another training") && error.message.contains(&holder),
+                error.message.contains("is in use by another training run")
+                    && error.message.contains(&holder),
                 "{error}"
             );
         }
@@ -321,7 +322,7 @@ mod tests {
         Run::resume(folder.path()).unwrap();
     }
 
-    /// A training that was killed while its folder was created can be started again by the same command.
+    /// A training run that was killed while its folder was created can be started again by the same command.
     #[test]
     fn an_unused_folder_is_used() {
         let folder = tempfile::tempdir().unwrap();

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 /// Time between two drawings of the curves, besides those at the end of every epoch.
 const DRAW_EVERY: Duration = Duration::from_secs(60);
 
-/// Observes a training, and writes its files. A failure, such as a full disk, does not end the training: what could not be
+/// Observes a training run, and writes its files. A failure, such as a full disk, does not end the training: what could not be
 /// written is kept and retried.
 #[derive(Debug)]
 pub(super) struct RunFiles {

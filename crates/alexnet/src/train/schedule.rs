@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::format::decimal;
 use crate::net::{LrSchedule, Schedule};
 
-/// The state of a training's [`Schedule`], from which it can be resumed.
+/// The state of a training run's [`Schedule`], from which it can be resumed.
 ///
 /// The learning rate follows a curve ([`LrSchedule::Curve`]), or it is divided after fixed epochs (`at_epochs`), or when the
 /// validation error has not improved for `patience` epochs (`plateau`), which is what the authors did by hand: "divide the learning rate by 10 when

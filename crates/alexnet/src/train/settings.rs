@@ -1,4 +1,4 @@
-//! Settings that edits have changed since the start of a training.
+//! Settings that edits have changed since the start of a training run.
 
 use std::collections::BTreeMap;
 

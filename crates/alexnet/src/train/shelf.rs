@@ -1,7 +1,7 @@
 //! The files of the best models: `best.safetensors`, and in the folder of checkpoints the earlier ones that these refer to.
 //!
 //! A checkpoint refers to the best model of its steps by a digest. When a better one is saved, the previous one moves to
-//! `checkpoints/best-000000120.safetensors`, where 120 is its step, for as long as a checkpoint may refer to it: a training
+//! `checkpoints/best-000000120.safetensors`, where 120 is its step, for as long as a checkpoint may refer to it: a training run
 //! that is resumed from that checkpoint with an edit may never reach the better one again.
 
 use std::path::{Path, PathBuf};
@@ -230,7 +230,7 @@ mod tests {
             moved.iter().map(|path| Model::digest(path).unwrap()).collect::<Vec<String>>()
         };
         assert_eq!(moved(), digests);
-        // A training that reaches the second one again needs no copy of it.
+        // A training run that reaches the second one again needs no copy of it.
         let mut model = of_step(40);
         model.parameters[0].data[0] = 1.0;
         shelf.save(&model).unwrap();

@@ -1,4 +1,4 @@
-//! `events.out.tfevents.*`: the measurements of a training, for TensorBoard.
+//! `events.out.tfevents.*`: the measurements of a training run, for TensorBoard.
 //!
 //! Each value has the same name as in `metrics.jsonl`. The line of an epoch has the step of its last step, and TensorBoard keeps
 //! one value per name and step: so there `train/loss` becomes `epoch/loss`, `lr` becomes `epoch/lr` and so on; `val/loss`,

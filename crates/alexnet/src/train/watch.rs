@@ -10,7 +10,7 @@ use super::tally::Tally;
 use crate::engine::Health;
 use crate::net::Recipe;
 
-/// Most rollbacks of a training.
+/// Most rollbacks of a training run.
 pub const MAX_ROLLBACKS: usize = 3;
 
 /// Divisor of the learning rate at a rollback.

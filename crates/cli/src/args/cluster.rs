@@ -30,7 +30,7 @@ pub(crate) struct PlanClusterArgs {
     /// Numbers of nodes [default: powers of two to 1024, and 1000]
     #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = whole::<u32>(1..=1 << 20))]
     pub(crate) nodes: Vec<u32>,
-    /// Ways to share a training, as in `alexnet train`
+    /// Ways to share a training run, as in `alexnet train`
     #[arg(
         long,
         value_name = "SCHEME,...",

@@ -1,14 +1,14 @@
-//! How several processes share a training.
+//! How several processes share a training run.
 
 use clap::{Args, ValueEnum};
 
 use super::values::{at_least_one, whole};
 use alexnet::parallel::{ExchangePrecision, FcExchange};
 
-/// How several processes share a training.
+/// How several processes share a training run.
 #[derive(Debug, Args)]
 pub(crate) struct JobArgs {
-    /// How the processes share a training: parts of each batch, groups that share the network, or both [default: data]
+    /// How the processes share a training run: parts of each batch, groups that share the network, or both [default: data]
     #[arg(long, value_enum, value_name = "data|columns|hybrid", hide_possible_values = true)]
     pub(crate) parallel: Option<ParallelScheme>,
     /// Number of processes that share the network, with `--parallel columns` [default: 2]

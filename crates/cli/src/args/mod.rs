@@ -5,7 +5,7 @@
 //! | `recipe` | `recipe` |
 //! | `data` | `data` |
 //! | `training` | `demo`, `train`, `edit`, `lr-find` |
-//! | `job` | how several processes share a training |
+//! | `job` | how several processes share a training run |
 //! | `reproduce` | `reproduce` |
 //! | `inspect` | `inspect` |
 //! | `model` | `eval`, `classify`, `quantize`, `bench` |

@@ -13,7 +13,7 @@ use alexnet::reproduce::Experiment;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  alexnet reproduce relu cifar-10/ --seeds 3            # Fig. 1\n  \
                         alexnet reproduce lrn dropout cifar-10/ --seeds 6\n  \
-                        alexnet reproduce all pets/ --recipe small --plan    # arms, trainings, and expected time\n\n\
+                        alexnet reproduce all pets/ --recipe small --plan    # arms, training runs, and expected time\n\n\
                         The arms of an experiment are the recipe and the recipe without an ingredient, trained with the same\n\
                         seeds. The recipe itself is trained once for all experiments. After Ctrl-C or a crash, run the\n\
                         same command again to continue. See docs/reproduce.md.")]
@@ -30,7 +30,7 @@ pub(crate) struct ReproduceArgs {
     /// Number of seeds; 6 are the fewest for p < 0.05
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = at_least_one)]
     pub(crate) seeds: u32,
-    /// Number of epochs of each training [default: the recipe's]
+    /// Number of epochs of each training run [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) epochs: Option<u32>,
     /// Change a recipe value in all arms, as in `train`; can be repeated

@@ -11,7 +11,7 @@ use alexnet::parallel::cost::link::{Link, parse_bandwidth, parse_latency};
 use alexnet::train::Minutes;
 use alexnet::train::origin::newest;
 
-/// Where a training stops before its schedule ends.
+/// Where a training run stops before its schedule ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StepLimit {
     /// Nowhere.

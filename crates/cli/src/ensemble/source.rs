@@ -14,7 +14,7 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn load(path: PathBuf) -> Result<Self> {
-        // Read once: a training may replace the file.
+        // Read once: a training run may replace the file.
         let bytes = ModelFile::bytes(&path)?;
         let model = match ModelFile::from_bytes(&bytes, &path)? {
             ModelFile::Single(model) => *model,

@@ -1,4 +1,4 @@
-//! Progress of a reproduction: a line for each training, and a bar for the pass that runs.
+//! Progress of a reproduction: a line for each training run, and a bar for the pass that runs.
 
 use std::ops::ControlFlow;
 
@@ -25,7 +25,7 @@ impl ReproduceView {
         let RunStarted { name, complete, runs, is_resumed, .. } = started;
         self.progress.finish();
         let resumed = if *is_resumed { ", resumed" } else { "" };
-        self.progress.say(&format!("training {} of {runs}: {name}{resumed}", complete + 1));
+        self.progress.say(&format!("training run {} of {runs}: {name}{resumed}", complete + 1));
         self.name = (*name).to_owned();
     }
 

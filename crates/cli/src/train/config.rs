@@ -1,4 +1,4 @@
-//! The arguments of `alexnet train` as the configuration of a training.
+//! The arguments of `alexnet train` as the configuration of a training run.
 
 use std::path::Path;
 use std::sync::Arc;

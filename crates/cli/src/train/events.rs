@@ -1,4 +1,4 @@
-//! `--json-events`: the events of a training as JSON Lines.
+//! `--json-events`: the events of a training run as JSON Lines.
 
 use std::ops::ControlFlow;
 

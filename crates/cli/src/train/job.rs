@@ -1,4 +1,4 @@
-//! How the processes of a job share a training.
+//! How the processes of a job share a training run.
 
 use crate::args::job::{JobArgs, ParallelScheme};
 use crate::cluster::{Cluster, INSTALL};

@@ -6,7 +6,7 @@
 //! | `tracker` | progress and throughput of one pass |
 //! | `progress` | a progress bar, or plain lines |
 //! | `dashboard` | `train --tui` |
-//! | `training` | the events of a training, on the dashboard or as progress |
+//! | `training` | the events of a training run, on the dashboard or as progress |
 //! | `image` | an image as text |
 
 mod dashboard;

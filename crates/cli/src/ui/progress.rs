@@ -131,7 +131,7 @@ fn bar(tracker: &Tracker) -> ProgressBar {
     bar
 }
 
-/// Ignores errors: a closed standard error must not end a training.
+/// Ignores errors: a closed standard error must not end a training run.
 fn print(text: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(text));
 }

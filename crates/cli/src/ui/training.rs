@@ -1,4 +1,4 @@
-//! The events of a training or a learning rate search, on the dashboard or as progress.
+//! The events of a training run or a learning rate search, on the dashboard or as progress.
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -19,7 +19,7 @@ use super::tracker::Tracker;
 /// Most skipped images that are listed.
 const SKIPPED_SHOWN: usize = 10;
 
-/// Shows what happens in a training. Dropping it gives the terminal back.
+/// Shows what happens in a training run. Dropping it gives the terminal back.
 #[derive(Debug)]
 pub(crate) struct TrainingView {
     display: Display,

@@ -65,7 +65,7 @@ fn every_ablation_of_a_recipe_runs_and_the_control_is_shared() {
     let all = [&command(&["all"], &place.data, &recipe, &out)[..], &["--seeds", "2"]].concat();
     let (value, err) = run_json(&[&all[..], &["--json"]].concat(), 0);
     assert!(err.contains("2/2^2 = 0.5") && err.contains("6 seeds are the fewest"), "{err}");
-    assert!(err.contains("20 trainings"), "ten arms, two seeds: {err}");
+    assert!(err.contains("20 training runs"), "ten arms, two seeds: {err}");
     let names = |list: &Value| -> Vec<String> {
         list.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
     };
@@ -115,11 +115,11 @@ fn every_ablation_of_a_recipe_runs_and_the_control_is_shared() {
     // Nothing is trained again, for fewer experiments and seeds either.
     let before = results(&out);
     let (text, err) = run(&all, 0);
-    assert!(err.contains("all complete") && !err.contains("training 1 of"), "{err}");
+    assert!(err.contains("all complete") && !err.contains("training run 1 of"), "{err}");
     assert!(text.contains("## What does dropout gain?") && text.contains("the paper, section 4.2"), "{text}");
     assert_eq!(results(&out), before);
     let (text, _) = run(&[&all[..], &["--plan"]].concat(), 0);
-    assert!(text.contains("20 trainings, all complete"), "{text}");
+    assert!(text.contains("20 training runs, all complete"), "{text}");
     let (_, err) = run(&[&all[..], &["--plan", "--epochs", "3"]].concat(), 2);
     assert!(err.contains("schedule.epochs: 2 -> 3"), "a plan is refused as its trainings are: {err}");
     let one = [&command(&["dropout"], &place.data, &recipe, &out)[..], &["--seeds", "1", "--json"]].concat();
@@ -223,7 +223,7 @@ fn two_reproductions_do_not_share_a_folder() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let (_, err) = run(&long, 1);
-    assert!(err.contains("is in use by another training") && err.contains("--out"), "{err}");
+    assert!(err.contains("is in use by another training run") && err.contains("--out"), "{err}");
     child.kill().unwrap();
     child.wait().unwrap();
 }

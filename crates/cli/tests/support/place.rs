@@ -1,4 +1,4 @@
-//! Trainings by the program: images, a recipe, and run folders in one temporary folder.
+//! Training runs by the program: images, a recipe, and run folders in one temporary folder.
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
@@ -83,7 +83,7 @@ impl Place {
         command
     }
 
-    /// Arguments that start a training in `run`.
+    /// Arguments that start a training run in `run`.
     pub(crate) fn train(&self, run: &str, more: &[&str]) -> Vec<String> {
         let [data, recipe, run] = [self.path("data"), self.path("recipe.toml"), self.path(run)];
         with_checkpoints(&["train", &data, "--recipe", &recipe, "--run", &run, "--exist-ok"], more)
@@ -173,7 +173,7 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(status.success());
 }
 
-/// Waits until a training has written `n` lines of metrics.
+/// Waits until a training run has written `n` lines of metrics.
 pub(crate) fn wait_for_lines(run: &Path, n: usize) {
     for _ in 0..3000 {
         let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();

@@ -71,7 +71,7 @@ pub struct TrainingEpoch<'a> {
     pub basis: &'a ColorBasis,
     /// The seed of the run.
     pub seed: u64,
-    /// The number of the epoch, which random numbers depend on. Trainings count from 1.
+    /// The number of the epoch, which random numbers depend on. Training runs count from 1.
     pub epoch: u64,
     /// The number of images in a batch; the last batch may be smaller.
     pub batch_size: usize,

@@ -1,4 +1,5 @@
-//! The search for weights: a coordinate search in steps of 0.05, as in the authors' 2012 program.
+//! The search for weights: a coordinate search in steps of 0.05. That of the authors' 2012 program is similar, but minimizes the
+//! top-5 error, and its weights do not sum to 1.
 
 use super::predictions::Predictions;
 use super::score::Score;

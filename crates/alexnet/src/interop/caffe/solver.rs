@@ -115,7 +115,7 @@ fn integer(
     }
 }
 
-/// The most steps of a training.
+/// The most steps of a training run.
 const STEPS: RangeInclusive<usize> = 1..=1 << 40;
 
 impl Solver<'_> {

@@ -151,15 +151,21 @@ fn differences_and_why_they_matter() {
         "input.crop: 224 -> 227",
         "k: 2.0 -> 1.0 in norm1, norm2",
         "order: ",
-        "pooling before normalization",
+        "Order of pooling and normalization",
         "how recipe `caffenet` differs from the paper",
     ] {
         assert!(text.contains(part), "{part}:\n{text}");
     }
     let text = diff(&builtin("paper"), &builtin("torchvision"));
-    for part in ["layers removed: norm1, norm2", "60,965,224 -> 61,100,840", "1.4 %"] {
+    for part in ["layers removed: norm1, norm2", "60,965,224 -> 61,100,840", "1.4 %", "Order of dropout"] {
         assert!(text.contains(part), "{part}:\n{text}");
     }
+    assert!(!text.contains("Order of pooling"), "{text}");
+    let text = diff(&builtin("paper"), &builtin("original-2012"));
+    for part in ["Order of ReLU and max pooling", "Order of ReLU and normalization"] {
+        assert!(text.contains(part), "{part}:\n{text}");
+    }
+    assert!(!text.contains("Order of pooling"), "{text}");
 }
 
 #[test]

@@ -235,7 +235,7 @@ fn recipes_for_large_batches() {
     ] {
         assert!(text.contains(part), "{part}:\n{text}");
     }
-    // A training may be stopped in its warm-up.
+    // A training run may be stopped in its warm-up.
     Change::parse("stop-after=1", &large).unwrap();
     large.set("optimizer.trust", "0.02").unwrap();
     assert_eq!(large.optimizer.algorithm, Algorithm::Lars { trust: 0.02 });

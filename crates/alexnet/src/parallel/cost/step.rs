@@ -363,7 +363,7 @@ mod tests {
         assert_eq!(sent(4, Payload::Gradients), 4.0 * 60_965_224.0 / 2.0);
     }
 
-    /// [`NetworkSplit::step_bytes`] is compared with the bytes of real trainings.
+    /// [`NetworkSplit::step_bytes`] is compared with the bytes of real training runs.
     #[test]
     fn columns_exchange_what_a_division_does() {
         for (recipe, columns) in [("paper", 2), ("small", 2), ("cifar-18pct", 4)] {

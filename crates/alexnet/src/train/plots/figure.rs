@@ -1,4 +1,4 @@
-//! Curves of several trainings in one chart.
+//! Curves of several training runs in one chart.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The curves of a training as SVG: `loss.svg`, `accuracy.svg` and `rate.svg`.
+//! The curves of a training run as SVG: `loss.svg`, `accuracy.svg` and `rate.svg`.
 
 mod axis;
 mod chart;
@@ -136,7 +136,7 @@ fn values(curves: &[Curve]) -> impl Iterator<Item = f64> + '_ {
 mod tests {
     use super::*;
 
-    /// A training of `epochs` epochs, with `lines` lines each and one for the epoch.
+    /// A training run of `epochs` epochs, with `lines` lines each and one for the epoch.
     fn training(epochs: usize, lines: usize) -> Vec<Line> {
         let line = |step: usize, epoch: usize, validation| Line {
             step,
@@ -189,7 +189,7 @@ mod tests {
         let logs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/results/logs");
         for entry in std::fs::read_dir(logs).unwrap() {
             let path = entry.unwrap().path();
-            // Logs of single trainings; experiments have other formats.
+            // Logs of single training runs; experiments have other formats.
             if path.extension().is_none_or(|extension| extension != "jsonl") {
                 continue;
             }

@@ -13,7 +13,7 @@ use crate::train::config::Config;
 use crate::train::training_images::{Batches, TrainingImages};
 use crate::{Error, Result};
 
-/// Takes part in a training as a rank other than 0, until the root ends it. The configuration is that of the root; the run folder
+/// Takes part in a training run as a rank other than 0, until the root ends it. The configuration is that of the root; the run folder
 /// and everything that only the root does are ignored.
 ///
 /// # Errors

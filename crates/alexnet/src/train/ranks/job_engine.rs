@@ -239,7 +239,7 @@ pub(super) fn join(config: &Config) -> Result<(Network, Member, Team)> {
     Ok((network, member, team))
 }
 
-/// The network of a training. A resumed run keys random numbers as it started.
+/// The network of a training run. A resumed run keys random numbers as it started.
 fn network(config: &Config, team: &Team) -> Result<Network> {
     let mut network = Network::new(&config.recipe, config.dataset.classes.len())?;
     // The run folder is the root's, so the root decides.

@@ -11,7 +11,7 @@ use crate::train::disk::Output;
 use crate::train::observer::{CheckpointTaken, Event};
 use crate::{Error, Result};
 
-/// The checkpoints of a training.
+/// The checkpoints of a training run.
 pub(super) struct Checkpoints {
     writer: CheckpointWriter,
     /// The step of the last checkpoint that was rolled back to.
@@ -61,7 +61,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Takes the last checkpoint of a training that stops, and waits for it.
+    /// Takes the last checkpoint of a training run that stops, and waits for it.
     ///
     /// # Errors
     /// Returns an error if it cannot be written.

@@ -10,7 +10,7 @@ use crate::train::journal::{Author, EditRequest, Entry, Journal, pending_request
 use crate::train::observer::Event;
 use crate::{Error, Result};
 
-/// The edits of a training: those of the recipe and of the journal, in the order of their steps.
+/// The edits of a training run: those of the recipe and of the journal, in the order of their steps.
 pub(super) struct Edits {
     journal: Journal,
     edits: Vec<Edit>,

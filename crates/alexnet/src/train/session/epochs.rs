@@ -1,4 +1,4 @@
-//! The loop of a training, as in section 5 of the paper: epoch by epoch, step by step.
+//! The loop of a training run, as in section 5 of the paper: epoch by epoch, step by step.
 
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::train::tally::{StepStats, Tally};
 /// The step at which a loss at chance level is reported before the first epoch is over.
 const FLAT_STEPS: usize = 2000;
 
-/// How a training ends.
+/// How a training run ends.
 pub(super) enum Outcome {
     Stopped(StopReason),
     /// The loss is at chance level: restart with this recipe.
@@ -37,7 +37,7 @@ impl Training<'_> {
     pub(super) fn run(&mut self) -> Result<Outcome> {
         let first = self.learner.state.step;
         loop {
-            // A training that was stopped within an epoch first completes it, even if only its validation remains: what is
+            // A training run that was stopped within an epoch first completes it, even if only its validation remains: what is
             // edited or ends between two epochs must not depend on where it was stopped.
             if self.learner.state.batches == 0 {
                 self.apply_edits()?;

@@ -1,4 +1,4 @@
-//! The end of a training: its last models, the final evaluation, the report.
+//! The end of a training run: its last models, the final evaluation, the report.
 
 use std::time::Instant;
 
@@ -85,7 +85,7 @@ impl Training<'_> {
         })
     }
 
-    /// Why a training that has ended has failed nevertheless.
+    /// Why a training run that has ended has failed nevertheless.
     fn failure(&self, reason: StopReason) -> Option<Error> {
         if let Some(error) = self.models.unsaved_error() {
             return Some(error);
@@ -107,7 +107,7 @@ impl Training<'_> {
         }
     }
 
-    /// The error of a training whose last loss is far above chance level, if it is.
+    /// The error of a training run whose last loss is far above chance level, if it is.
     fn divergence(&self) -> Option<Error> {
         let (loss, classes) = (self.last_loss()?, self.learner.engine.network().classes);
         if !Watch::has_diverged(loss, classes) {

@@ -26,7 +26,7 @@ pub(super) enum Source {
     Checkpoint(Box<Checkpoint>),
 }
 
-/// The values of a training at its first step in this process.
+/// The values of a training run at its first step in this process.
 pub(super) struct InitialValues {
     pub(super) state: State,
     pub(super) parameters: Vec<Tensor>,
@@ -37,7 +37,7 @@ pub(super) struct InitialValues {
     pub(super) best: Option<Vec<Tensor>>,
 }
 
-/// The model that a training starts from.
+/// The model that a training run starts from.
 pub(super) struct InitModel {
     pub(super) model: Model,
     /// Of its file.
@@ -58,7 +58,7 @@ impl InitModel {
         };
         let Some(path) = path else { return Ok(None) };
         let path = model_path(path)?;
-        // Read once: another training may replace the file.
+        // Read once: another training run may replace the file.
         let bytes = ModelFile::bytes(&path)?;
         let model = Model::from_bytes(&bytes, &path)?;
         Ok(Some(Self { model, digest: hex(&Sha256::digest(&bytes)) }))

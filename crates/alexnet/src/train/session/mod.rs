@@ -51,7 +51,7 @@ pub fn train(config: Config) -> Result<Report> {
     Session::new(config).run()
 }
 
-/// A training that is about to run.
+/// A training run that is about to run.
 #[derive(Debug)]
 #[must_use = "a session trains when it runs"]
 pub struct Session<'a> {
@@ -60,7 +60,7 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Prepares a training without observers.
+    /// Prepares a training run without observers.
     pub fn new(config: Config) -> Self {
         Self { config, observers: Observers::default() }
     }

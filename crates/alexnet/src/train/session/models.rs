@@ -1,4 +1,4 @@
-//! The models of a training: which is the best, saving it and the last one, and restoring them after an interruption.
+//! The models of a training run: which is the best, saving it and the last one, and restoring them after an interruption.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use crate::train::shelf::{BestModel, Restored, Shelf};
 use crate::train::snapshot::Snapshot;
 use crate::{Error, Result};
 
-/// One of the two models that a training saves.
+/// One of the two models that a training run saves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     /// The one with the best validation result.
@@ -228,7 +228,7 @@ impl Models {
         )
     }
 
-    /// The error of a training that ends without its best model, if it is lost.
+    /// The error of a training run that ends without its best model, if it is lost.
     pub(super) fn lost_error(&self, state: &State) -> Option<Error> {
         let last = self.path(Which::Last);
         let help = format!(
@@ -238,7 +238,7 @@ impl Models {
         self.best_is_lost.then(|| Error::new(Kind::Runtime, self.lost_message(state)).help(help))
     }
 
-    /// The error of a training that ends with unsaved models, if there are any.
+    /// The error of a training run that ends with unsaved models, if there are any.
     pub(super) fn unsaved_error(&self) -> Option<Error> {
         let unsaved = self.unsaved.first()?;
         let what = format!("{}: {} could not be saved", self.run.display(), unsaved.which.file());

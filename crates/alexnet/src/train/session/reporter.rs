@@ -15,7 +15,7 @@ use crate::train::run_files::{RunFiles, Written};
 use crate::train::watch::Advice;
 use crate::{Error, Result};
 
-/// Passes events to the run's files and to the observers of a training.
+/// Passes events to the run's files and to the observers of a training run.
 pub(super) struct Reporter<'a> {
     pub(super) run: Run,
     files: RunFiles,

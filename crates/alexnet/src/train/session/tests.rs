@@ -15,7 +15,7 @@ use crate::train::journal::{Journal, pending_requests, request_edit};
 use crate::train::observer::Observers;
 use crate::train::requests::Requests;
 
-/// A training of one epoch of three batches on images of 6 pixels squared.
+/// A training run of one epoch of three batches on images of 6 pixels squared.
 fn config(run: &Path) -> Config {
     let classes = ["cat", "dog", "owl"].map(str::to_owned).to_vec();
     let images = |n: usize| ImageArray {

@@ -48,7 +48,7 @@ impl Dataset {
     /// Makes a dataset from images in memory, as [`Dataset::open`] makes one from class folders without splits: one image in ten
     /// of each class is held out for validation. The splits are `train`, `val` and `all`.
     ///
-    /// The name of an image contains a digest of its pixels, so that a training is not resumed with other images.
+    /// The name of an image contains a digest of its pixels, so that a training run is not resumed with other images.
     ///
     /// # Errors
     /// Returns an error if there are no images, if class names repeat, if a label is not the index of a class, or if the number
