@@ -28,6 +28,11 @@ pub(crate) fn check_each_once<'a>(paths: impl IntoIterator<Item = &'a Path>) -> 
 pub(crate) fn check_new(out: &Path) -> Result<()> {
     match out.symlink_metadata() {
         Err(_) => Ok(()),
+        // What a folder contains is nothing to delete by a command that a message suggests.
+        Ok(found) if found.is_dir() => {
+            Err(Error::usage(format!("{} is a folder that exists already", out.display()))
+                .help("choose another name"))
+        }
         Ok(_) => Err(Error::usage(format!("{} exists already", out.display()))
             .help(format!("choose another name, or delete it: `rm {}`", shell(out)))),
     }

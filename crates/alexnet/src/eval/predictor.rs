@@ -6,6 +6,7 @@ use super::evaluate::Classifier;
 use super::loaded::LoadedModel;
 use crate::data::{Image, ImageRef, upright};
 use crate::engine::Options;
+use crate::engine::softmax::check_finite;
 use crate::error::{nearest, shell};
 use crate::model::{AnyModel, Ensemble, EnsembleSummary, ModelFile, check_same_classes, layout};
 use crate::net::{Orientation, Precision, Views};
@@ -136,7 +137,7 @@ impl Predictor {
     /// square are not copied.
     ///
     /// # Errors
-    /// Returns an error if an engine fails, or if there is not enough memory.
+    /// Returns an error if an engine fails, if a probability is not finite, or if there is not enough memory.
     pub fn probabilities_of_images(&mut self, images: &[ImageRef<'_>], views: Views) -> Result<Vec<f64>> {
         let total = self.total_weight();
         let mut probabilities = vec![0.0; images.len() * self.classes.len()];
@@ -144,6 +145,7 @@ impl Predictor {
             let weight = member.weight / total;
             member.add(images, views, weight, &mut probabilities)?;
         }
+        check_finite(&probabilities)?;
         Ok(probabilities)
     }
 
@@ -151,7 +153,7 @@ impl Predictor {
     /// orientation for the models whose preprocessing requires that.
     ///
     /// # Errors
-    /// Returns an error if the image cannot be decoded, or if an engine fails.
+    /// Returns an error if the image cannot be decoded, if a probability is not finite, or if an engine fails.
     pub fn probabilities_of_file(&mut self, bytes: &[u8], views: Views) -> Result<Vec<f64>> {
         let mut decoded: Vec<(Orientation, Image)> = Vec::new();
         for member in &self.members {
@@ -169,6 +171,7 @@ impl Predictor {
             let weight = member.weight / total;
             member.add(&[image.into()], views, weight, &mut probabilities)?;
         }
+        check_finite(&probabilities)?;
         Ok(probabilities)
     }
 

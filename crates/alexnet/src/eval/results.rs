@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::topk::{best, rank};
+use crate::Result;
 use crate::data::{LoadedBatch, Skip};
+use crate::engine::softmax::check_finite;
 
 /// The results of an evaluation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -117,6 +119,14 @@ impl ImageResults {
         if let (Some(all), Some(mut next)) = (&mut self.log_probabilities, next.log_probabilities) {
             all.append(&mut next);
         }
+    }
+
+    /// Refuses results of a model whose training has diverged: measures of NaN look like those of a bad model.
+    ///
+    /// # Errors
+    /// Returns an error if a probability is not finite.
+    pub fn check_finite(&self) -> Result<()> {
+        self.images.iter().try_for_each(|image| check_finite(&[image.confidence]))
     }
 
     /// Returns the totals.

@@ -210,13 +210,24 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<(SafeTensors<'_>, Metadata)> {
     let header =
         SafeTensors::read_metadata(bytes).and_then(|(_, m)| Ok((SafeTensors::deserialize(bytes)?, m)));
     header.map_err(|error| {
-        Error::model(explain(bytes, &error))
-            .help("copy the file again, or train a model: `alexnet train SRC --recipe small`")
+        let help = match is_text(bytes) {
+            true => "specify a model file or a run folder, such as runs/NAME",
+            false => "copy the file again, or train a model: `alexnet train SRC --recipe small`",
+        };
+        Error::model(explain(bytes, &error)).help(help)
     })
+}
+
+/// Whether a file starts as texts do. A safetensors file starts with the length of its header, whose last bytes are zeros.
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.len() >= 8 && bytes[..8].iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
 }
 
 /// Explains what is wrong with a file, with the expected and actual sizes.
 fn explain(bytes: &[u8], error: &SafeTensorError) -> String {
+    if is_text(bytes) {
+        return "a text file, expected a model file (safetensors)".to_owned();
+    }
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
         return format!(
             "the file has {} bytes, expected a safetensors file of at least 8 bytes",

@@ -243,7 +243,8 @@ fn malformed_files_are_explained() {
     let preprocess = header["__metadata__"]["preprocess"].as_str().unwrap().to_string();
     let tensor = |change: fn(&mut Value)| with_header(change);
     let cases: Vec<(Vec<u8>, &str)> = vec![
-        (b"not a model".to_vec(), "specify a header of"),
+        (b"not a model".to_vec(), "a text file, expected a model file"),
+        (b"\x80not a model".to_vec(), "specify a header of"),
         (b"short".to_vec(), "5 bytes"),
         (u64::MAX.to_le_bytes().to_vec(), "specify a header of 18446744073709551615 bytes"),
         (join("{}", &[]), "`format_version` is missing"),

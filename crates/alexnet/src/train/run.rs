@@ -62,6 +62,8 @@ impl Run {
             None => Self::claim(&recipe.file_name())?,
         };
         if !exist_ok && !is_unused(&folder) {
+            // Of several processes that start it at once, the others find the first one's run.
+            drop(lock(&folder)?);
             return Err(not_empty(&folder));
         }
         std::fs::create_dir_all(&folder).map_err(|error| cannot_create(&folder, &error))?;

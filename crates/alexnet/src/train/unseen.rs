@@ -16,7 +16,7 @@ pub enum Seen {
     Train,
     /// One was trained on images at the same path, which have changed since.
     EarlierTrain,
-    /// All were trained on other images.
+    /// All were trained on other sets of images, which may have images of this one.
     Nothing,
     /// The model files do not say.
     Unknown,
@@ -66,7 +66,7 @@ pub struct Choice<'a> {
 }
 
 /// Chooses the split that was `requested` of a dataset, which was opened from `source`. By default that is `val`; in a dataset
-/// without splits the held-out part, or all if the models were trained on other images.
+/// without splits the held-out part, or all if the models were trained on another set.
 ///
 /// # Errors
 /// Returns an error if there is no such split.
@@ -112,8 +112,9 @@ pub fn choose<'a>(
         Seen::Nothing => (
             all,
             format!(
-                "the model was trained on other images: evaluating all {images}; `--split val` evaluates the \
-                 {held_out} that training on this source would hold out"
+                "the model was not trained on this set of images: evaluating all {images}, of which it may have been \
+                 trained on some if the sets overlap; `--split val` evaluates the {held_out} that training on this \
+                 source would hold out"
             ),
         ),
     };

@@ -22,7 +22,7 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "SRC")]
     pub(crate) data: PathBuf,
     /// Split to evaluate: train, val, test, or all [default: val; without splits the held-out images, or all if the
-    /// model was trained on other images]
+    /// model was trained on another set]
     #[arg(long, value_name = "NAME")]
     pub(crate) split: Option<String>,
     /// Another model to compare with on the same images, by McNemar's test; repeated, an ensemble

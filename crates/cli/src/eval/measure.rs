@@ -51,6 +51,9 @@ impl Measure<'_> {
                 Ok(())
             })?;
         progress.finish();
-        results.ok_or_else(|| Error::new(Kind::Runtime, "another process has ended the evaluation"))
+        let results =
+            results.ok_or_else(|| Error::new(Kind::Runtime, "another process has ended the evaluation"))?;
+        results.check_finite()?;
+        Ok(results)
     }
 }

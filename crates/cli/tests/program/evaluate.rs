@@ -4,6 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use alexnet::data::Image;
+use alexnet::model::{Golden, Model};
+
 use crate::support::{COLORS, images, path, run, run_json, save_model, write_png};
 
 #[test]
@@ -242,4 +245,36 @@ fn classes_in_another_order_are_matched_by_name() {
     let pets = images(&folder.path().join("pets"), &["blue", "dog"], 2);
     let (_, err) = run(&["eval", &swapped, "--data", &pets], 3);
     assert!(err.contains("among the model's 3: dog; the data lacks the model's red, green"), "{err}");
+}
+
+/// A model whose training has diverged: its weights are finite, its logits are not. NaN is neither a probability nor an accuracy.
+#[test]
+fn a_model_that_computes_nan_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = images(&folder.path().join("data"), &COLORS, 4);
+    let good = save_model(folder.path(), "good.safetensors", &COLORS);
+    let mut model = Model::load(Path::new(&good)).unwrap();
+    model.parameters[0].data.iter_mut().for_each(|weight| *weight *= 3e38);
+    // Its golden sample is the mean, which has finite logits.
+    model.golden = Golden { images: vec![Image::new(8, 8, vec![128; 192])], logits: vec![0.0; 3] };
+    let bad = folder.path().join("bad.safetensors");
+    model.save(&bad).unwrap();
+    let (bad, mixed) = (path(&bad), path(&folder.path().join("mixed.safetensors")));
+    let photo = format!("{data}/red/00.png");
+    let commands: [(&[&str], i32); 5] = [
+        (&["classify", &bad, &photo], 3),
+        (&["classify", &bad, &photo, "--json"], 3),
+        (&["eval", &bad, "--data", &data], 5),
+        (&["eval", &good, "--against", &bad, "--data", &data], 5),
+        (&["ensemble", &good, &bad, &mixed], 5),
+    ];
+    for (command, code) in commands {
+        let (out, err) = run(command, code);
+        assert!(!out.contains("NaN") && !out.contains("null,"), "{out}");
+        assert!(
+            out.contains("non-finite probabilities") || err.contains("non-finite probabilities"),
+            "{out}{err}"
+        );
+    }
+    assert!(!Path::new(&mixed).exists());
 }

@@ -1,10 +1,10 @@
 //! The probabilities of a model for all images of a split.
 
+use crate::Result;
 use crate::data::{Loader, Share, Skip, Split};
-use crate::error::Kind;
+use crate::engine::softmax::check_finite;
 use crate::eval::evaluate::{Classifier, add_probabilities};
 use crate::net::Views;
-use crate::{Error, Result};
 
 /// The probabilities of a model for the images of a split that can be decoded, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,9 +39,7 @@ pub fn predict(
         let mut batch = batch?;
         let mut probabilities = vec![0.0; batch.labels.len() * classes];
         add_probabilities(model, &batch.images, views, 1.0 / views.count() as f64, &mut probabilities)?;
-        if probabilities.iter().any(|probability| !probability.is_finite()) {
-            return Err(Error::new(Kind::Diverged, "the model computes non-finite probabilities"));
-        }
+        check_finite(&probabilities)?;
         all.probabilities.extend(probabilities.iter().map(|&probability| probability as f32));
         all.labels.extend_from_slice(&batch.labels);
         all.skipped.append(&mut batch.skipped);

@@ -3,7 +3,7 @@
 use super::member::Member;
 use crate::data::Image;
 use crate::engine::Engine;
-use crate::engine::softmax::add_softmax;
+use crate::engine::softmax::{add_softmax, check_finite};
 use crate::model::golden::{Agreement, logits};
 use crate::{Error, Result};
 
@@ -45,7 +45,7 @@ impl Mixture {
             .chunks_exact(self.classes)
             .zip(images)
             .for_each(|(logits, sum)| add_softmax(logits, weight, sum));
-        Ok(())
+        check_finite(&self.probabilities)
     }
 
     /// Returns the mean, `[images, classes]`.

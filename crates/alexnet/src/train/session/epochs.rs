@@ -5,15 +5,15 @@ use std::time::Instant;
 use super::edits::LoadedAhead;
 use super::learner::{FailedStep, Stepped};
 use super::training::Training;
-use crate::Result;
 use crate::data::Loader;
-use crate::error::shell;
+use crate::error::{Kind, shell};
 use crate::format::counted;
 use crate::net::Recipe;
 use crate::train::metrics::LOG_EVERY;
 use crate::train::observer::{Event, Phase, StepDone};
 use crate::train::report::StopReason;
 use crate::train::tally::{StepStats, Tally};
+use crate::{Error, Result};
 
 /// The step at which a loss at chance level is reported before the first epoch is over.
 const FLAT_STEPS: usize = 2000;
@@ -99,8 +99,12 @@ impl Training<'_> {
                 LoadedAhead::Valid => {}
                 LoadedAhead::Stale => loader = self.learner.load()?,
             }
-            let Some(batch) = loader.next() else { break };
-            let (batch, waiting) = (batch?, last_step.elapsed().as_secs_f64());
+            let batch = match loader.next() {
+                None => break,
+                Some(Ok(batch)) => batch,
+                Some(Err(error)) => return Err(self.save_after(error)),
+            };
+            let waiting = last_step.elapsed().as_secs_f64();
             if !batch.skipped.is_empty() {
                 self.reporter.skipped(&batch.skipped);
                 self.learner.images.skipped.extend(batch.skipped.iter().cloned());
@@ -125,6 +129,22 @@ impl Training<'_> {
             self.checkpoints.save_if_due(&mut self.learner, &self.models, &mut self.reporter)?;
         }
         Ok(EpochOutcome::Complete)
+    }
+
+    /// Saves the steps so far if an image cannot be read any more, which may be a fault of the disk or the network.
+    fn save_after(&mut self, error: Error) -> Error {
+        // A checkpoint of a job needs all processes, and the others do not know of the error.
+        if self.learner.config.transport.size() > 1 {
+            return error;
+        }
+        let run = shell(self.reporter.folder());
+        match self.checkpoints.save_last(&mut self.learner, &self.models, &mut self.reporter) {
+            Ok(()) => Error { kind: Kind::Runtime, ..error }.help(format!(
+                "the run is saved; once the images can be read again: `alexnet train --resume {run}`"
+            )),
+            // It was reported.
+            Err(_) => error,
+        }
     }
 
     fn start_epoch(&mut self) {

@@ -1,14 +1,16 @@
 //! Initial values of a session: random, from a model, or from a checkpoint.
 
+use std::path::Path;
+
 use sha2::{Digest, Sha256};
 
 use super::reporter::Reporter;
 use crate::data::{Identity, Preprocess};
-use crate::engine::Tensor;
+use crate::engine::{Tensor, check_tensors};
 use crate::error::shell;
 use crate::eval::model_path;
 use crate::format::hex;
-use crate::model::layout::CHECKPOINTS;
+use crate::model::layout::{CHECKPOINTS, METRICS, RECIPE};
 use crate::model::{Model, ModelFile};
 use crate::net::{Mean, Network, Orientation, Recipe};
 use crate::train::checkpoint::{self, Checkpoint, Newest, State};
@@ -130,15 +132,16 @@ fn has_suitable_mean(model: &Model, preprocess: &Preprocess, mean: Mean) -> bool
 /// only the checkpoint knows.
 pub(super) fn find_checkpoint(
     config: &Config,
+    network: &Network,
     lineage: &mut Lineage,
     reporter: &mut Reporter<'_>,
 ) -> Result<Option<Checkpoint>> {
     let RunFolder::Resume { folder, accept_changes } = &config.run else { return Ok(None) };
     let Newest { checkpoint, damaged } = checkpoint::newest(&reporter.run.checkpoints())?;
     for error in damaged {
-        reporter.note(&format!("{error}; using the checkpoint before"));
+        reporter.warning(&format!("{error}; using the checkpoint before"));
     }
-    let Some(mut checkpoint) = checkpoint else { return Ok(None) };
+    let Some(mut checkpoint) = checkpoint else { return check_not_trained(folder).map(|()| None) };
     // The values of a model that it started from are in the checkpoint already.
     lineage.init.clone_from(&checkpoint.lineage.init);
     let Some(difference) = checkpoint.lineage.difference(lineage) else {
@@ -147,6 +150,7 @@ pub(super) fn find_checkpoint(
         }
         return Ok(Some(checkpoint));
     };
+    check_fit(&checkpoint, config, network, lineage, folder)?;
     if !accept_changes {
         let shown = folder.display();
         let message =
@@ -161,6 +165,55 @@ pub(super) fn find_checkpoint(
     // Last: a run that cannot be resumed stays as it is.
     reporter.run.set_recipe(&config.recipe)?;
     Ok(Some(checkpoint))
+}
+
+/// Refuses to start a run again that has trained, but has lost its checkpoints: its first is written before its first step.
+fn check_not_trained(run: &Path) -> Result<()> {
+    let metrics = run.join(METRICS);
+    match metrics.metadata().is_ok_and(|metadata| metadata.len() > 0) {
+        false => Ok(()),
+        true => Err(Error::model(format!(
+            "{}: the run has no checkpoint, but has trained: {} has measurements",
+            run.display(),
+            metrics.display()
+        ))
+        .help(format!(
+            "restore its folder `checkpoints`, or start a new run from its weights: `alexnet train SRC --init {}`",
+            shell(run)
+        ))),
+    }
+}
+
+/// Refuses changes that no run can go on with: its outputs would mean other classes, or its weights would not fit the network.
+fn check_fit(
+    checkpoint: &Checkpoint,
+    config: &Config,
+    network: &Network,
+    lineage: &Lineage,
+    run: &Path,
+) -> Result<()> {
+    let start_anew = |error: Error| {
+        let source = config.source.path().map_or_else(|| "SRC".to_owned(), shell);
+        let (recipe, run) = (shell(run.join(RECIPE)), shell(run));
+        error.help(format!(
+            "restore the original settings, or start a new run from its weights, as far as they fit: \
+             `alexnet train {source} --recipe {recipe} --init {run}`"
+        ))
+    };
+    if checkpoint.lineage.data.classes != lineage.data.classes {
+        let difference = checkpoint.lineage.data.difference(&lineage.data).unwrap_or_default();
+        let shown = run.display();
+        return Err(start_anew(Error::usage(format!(
+            "cannot resume {shown} with other classes than those of its outputs: {difference}"
+        ))));
+    }
+    check_tensors(network, &checkpoint.parameters).map_err(|error| {
+        let shown = run.display();
+        start_anew(Error::usage(format!(
+            "cannot resume {shown} with another network than that of its weights: {}",
+            error.message
+        )))
+    })
 }
 
 /// Drops what a checkpoint of another lineage holds that no longer applies.
@@ -189,12 +242,12 @@ fn adapt(
     Ok(())
 }
 
-/// Whether the evaluations of models of two lineages can be compared: the same classes, and the same validation images.
+/// Whether the evaluations of models of two lineages can be compared: those of the same validation images.
 fn have_same_validation(before: &Lineage, now: &Lineage) -> bool {
     let val = |lineage: &Lineage| -> Option<_> {
         let split =
             |data: &Identity, name: &str| data.splits.iter().find(|split| split.name == name).cloned();
         split(&lineage.data, "val").or_else(|| split(&lineage.data, "test"))
     };
-    before.data.classes == now.data.classes && val(before) == val(now)
+    val(before) == val(now)
 }

@@ -65,7 +65,7 @@ impl<'a> Training<'a> {
         };
         let source = match fresh {
             Some(source) => source,
-            None => match find_checkpoint(&config, &mut lineage, &mut reporter)? {
+            None => match find_checkpoint(&config, engine.network(), &mut lineage, &mut reporter)? {
                 Some(checkpoint) => Source::Checkpoint(Box::new(checkpoint)),
                 None => Source::weights(&config, engine.network(), init.as_ref())?,
             },

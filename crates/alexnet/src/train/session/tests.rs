@@ -1,18 +1,20 @@
 //! Parts of a session that a whole training does not show.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::edits::Edits;
-use super::train;
 use super::training::Training;
+use super::{Session, train};
 use crate::data::{Dataset, ImageArray, PixelValues};
+use crate::error::Kind;
 use crate::model::layout;
 use crate::model::tests::model;
 use crate::net::{Change, Edit};
 use crate::train::checkpoint;
 use crate::train::config::{Config, RunFolder};
 use crate::train::journal::{Journal, pending_requests, request_edit};
-use crate::train::observer::Observers;
+use crate::train::observer::{Event, Observers, StepDone};
 use crate::train::requests::Requests;
 
 /// A training run of one epoch of three batches on images of 6 pixels squared.
@@ -70,6 +72,32 @@ fn a_run_whose_changes_cannot_be_accepted_stays_as_it_is() {
     assert_eq!(recipe(), before);
 }
 
+/// A network whose outputs would mean other classes, or whose weights do not fit, is not trained on, and the run stays as it is.
+#[test]
+fn a_run_is_not_resumed_with_other_classes_or_another_network() {
+    let folder = tempfile::tempdir().unwrap();
+    train(config(folder.path())).unwrap();
+    let contents = || {
+        let names = [layout::BEST, layout::LAST, layout::RECIPE, "run.json", "command.txt"];
+        names.map(|name| std::fs::read(folder.path().join(name)).unwrap())
+    };
+    let before = contents();
+    for accept_changes in [false, true] {
+        let mut renamed = resumed(folder.path(), accept_changes);
+        renamed.dataset.classes = ["cat", "dog", "emu"].map(str::to_owned).to_vec();
+        let error = train(renamed).unwrap_err();
+        assert!(error.message.contains("other classes") && error.message.contains("\"emu\""), "{error}");
+        let help = error.help.unwrap();
+        assert!(help.contains("--init") && !help.contains("--accept-changes"), "{help}");
+        let mut wider = resumed(folder.path(), accept_changes);
+        wider.recipe.input.crop = 5;
+        let error = train(wider).unwrap_err();
+        assert!(error.message.contains("another network") && error.message.contains("fc1.weight"), "{error}");
+    }
+    assert!(contents() == before, "the run has changed");
+    train(resumed(folder.path(), false)).unwrap();
+}
+
 /// If the journal cannot be written, edits that it has already, and those of the recipe, take effect at their steps.
 #[test]
 fn a_full_disk_delays_only_the_edits_that_it_cannot_record() {
@@ -88,4 +116,46 @@ fn a_full_disk_delays_only_the_edits_that_it_cannot_record() {
     training.edits.apply_due(&mut training.learner, &mut training.reporter).unwrap();
     assert_eq!(training.learner.state.settings.stop_after, Some(7));
     assert_eq!(pending_requests(folder.path()).len(), 0);
+}
+
+/// A folder whose images vanish during a training run, as those of a network drive may: no step is lost.
+#[test]
+fn steps_before_an_image_that_cannot_be_read_are_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, run) = (folder.path().join("data"), folder.path().join("run"));
+    for (class, label) in ["cat", "dog", "owl"].iter().zip(0..) {
+        std::fs::create_dir_all(data.join(class)).unwrap();
+        for n in 0..6u8 {
+            let pixels: Vec<u8> = (0..6 * 6 * 3).map(|i| (i * (7 + n) + 80 * label) % 251).collect();
+            let path = data.join(class).join(format!("{n}.png"));
+            image::save_buffer(path, &pixels, 6, 6, image::ColorType::Rgb8).unwrap();
+        }
+    }
+    let of_folder = |config: Config| Config { dataset: Dataset::open(&data).unwrap(), ..config };
+    let away = folder.path().join("away");
+    let vanish = |event: &Event<'_>| {
+        if let Event::Step(StepDone { step: 2, .. }) = event {
+            std::fs::rename(&data, &away).unwrap();
+        }
+        ControlFlow::Continue(())
+    };
+    let error = Session::new(of_folder(config(&run))).observe(vanish).run().unwrap_err();
+    assert_eq!(error.kind, Kind::Runtime, "{error}");
+    assert!(error.message.contains("cannot read the file"), "{error}");
+    assert!(error.help.unwrap().contains("--resume"));
+    let saved = checkpoint::newest(&run.join(layout::CHECKPOINTS)).unwrap().checkpoint.unwrap();
+    assert_eq!(saved.state.step, 2);
+    std::fs::rename(&away, &data).unwrap();
+    train(of_folder(resumed(&run, false))).unwrap();
+}
+
+#[test]
+fn a_run_that_lost_its_checkpoints_does_not_start_again() {
+    let folder = tempfile::tempdir().unwrap();
+    train(config(folder.path())).unwrap();
+    let last = std::fs::read(folder.path().join(layout::LAST)).unwrap();
+    std::fs::remove_dir_all(folder.path().join(layout::CHECKPOINTS)).unwrap();
+    let error = train(resumed(folder.path(), false)).unwrap_err();
+    assert!(error.message.contains("has no checkpoint, but has trained"), "{error}");
+    assert_eq!(std::fs::read(folder.path().join(layout::LAST)).unwrap(), last);
 }
