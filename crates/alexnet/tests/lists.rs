@@ -187,6 +187,18 @@ fn a_column_may_name_the_split() {
     }
 }
 
+/// Images that a list assigns to no split are in none: they may be held out for a reason.
+#[test]
+fn lines_with_an_unknown_split_are_skipped() {
+    let images = ["images/1.jpg", "images/2.jpg", "images/3.jpg", "images/4.jpg"];
+    let list = b"path,label,split\n1.jpg,cat,train\n2.jpg,dog,train\n3.jpg,dog,valid\n4.jpg,cat,holdout\n";
+    let dir = folder(&images, "labels.csv", list);
+    let set = Dataset::open(dir.path()).unwrap();
+    assert_eq!(listed(&set, set.train().unwrap()), [("images/1.jpg", "cat"), ("images/2.jpg", "dog")]);
+    assert_eq!(listed(&set, set.val().unwrap()), [("images/3.jpg", "dog")]);
+    assert!(set.notes.iter().any(|note| note.contains("`holdout` is not a split")), "{:?}", set.notes);
+}
+
 /// Folders that are unrelated to the classes in a list are not classes.
 #[test]
 fn folders_that_only_store_images_are_not_classes() {

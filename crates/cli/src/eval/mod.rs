@@ -15,7 +15,7 @@ use super::args::model::EvalArgs;
 use super::cluster::Cluster;
 use super::exit::CommandResult;
 use super::output::Output;
-use alexnet::data::pack::SquaresUser;
+use alexnet::data::pack::{SquaresUser, check_outside};
 use alexnet::data::{Dataset, Preprocess, Split};
 use alexnet::eval::export::Export;
 use alexnet::eval::{Analysis, ImageResults, Keep, Predictor, model_path, notes};
@@ -32,6 +32,9 @@ pub(crate) fn run(args: &EvalArgs, cluster: &Cluster, out: &mut Output) -> Comma
     // Cheap checks come before loading models and listing images.
     args.models.iter().chain(&args.against).try_for_each(|path| model_path(path).map(drop))?;
     if let Some(folder) = args.out.as_ref().filter(|_| cluster.is_root()) {
+        // In it, it would be a class without images.
+        check_outside(&args.data, folder)
+            .map_err(|error| error.help("write the results to a folder outside it: `--out results`"))?;
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "create the folder", &e))?;
     }
     let data = Dataset::open(&args.data)?;

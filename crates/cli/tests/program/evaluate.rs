@@ -247,6 +247,19 @@ fn classes_in_another_order_are_matched_by_name() {
     assert!(err.contains("among the model's 3: dog; the data lacks the model's red, green"), "{err}");
 }
 
+#[test]
+fn results_are_not_written_among_the_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = images(&folder.path().join("data"), &COLORS, 4);
+    let model = save_model(folder.path(), "model.safetensors", &COLORS);
+    for out in [format!("{data}/results"), format!("{data}/red"), data.clone()] {
+        let (_, err) = run(&["eval", &model, "--data", &data, "--out", &out], 2);
+        assert!(err.contains("is inside the source") && err.contains("--out results"), "{err}");
+    }
+    assert!(!Path::new(&data).join("results").exists());
+    run(&["eval", &model, "--data", &data, "--out", &path(&folder.path().join("results"))], 0);
+}
+
 /// A model whose training has diverged: its weights are finite, its logits are not. NaN is neither a probability nor an accuracy.
 #[test]
 fn a_model_that_computes_nan_is_refused() {

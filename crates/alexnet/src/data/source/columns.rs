@@ -140,10 +140,16 @@ impl Columns {
             let is = IS_SPLIT.iter().find(|(name, _)| plain.get(column).is_some_and(|cell| cell == name));
             let is = is.map(|&(_, split)| SplitValues::Is(split));
             let names = || {
-                let expected = if heading.is_some() { named(&SPLITS, column).is_some() } else { count > 2 };
-                let mut cells = cells(records, column).peekable();
-                (expected && cells.peek().is_some() && cells.all(|cell| split_name(cell).is_some()))
-                    .then_some(SplitValues::Names)
+                let (mut known, mut other) = (0, 0);
+                for cell in cells(records, column) {
+                    *if split_name(cell).is_some() { &mut known } else { &mut other } += 1;
+                }
+                let found = match heading {
+                    // A column that is called so may have some other names, whose lines are skipped: their images may be held out.
+                    Some(_) => named(&SPLITS, column).is_some() && known > other,
+                    None => count > 2 && known > 0 && other == 0,
+                };
+                found.then_some(SplitValues::Names)
             };
             Some(SplitColumn { column, values: is.or_else(names)? })
         });

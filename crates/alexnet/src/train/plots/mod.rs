@@ -45,11 +45,15 @@ pub fn draw(folder: &Path, lines: &[Line]) -> Result<()> {
         Curve::measured("training", TRAINING, of(|line| line.loss)),
         Curve::plain("validation", VALIDATION, val(|found| found.loss)),
     ];
-    let accuracy = [
+    let mut accuracy = vec![
         Curve::measured("training, top-1", TRAINING, of(|line| 100.0 * line.top1)),
         Curve::plain("validation, top-1", VALIDATION, val(|found| 100.0 * found.top1)),
-        Curve::plain("validation, top-5", VALIDATION_TOP5, val(|found| 100.0 * found.top5)),
     ];
+    let top5 = val(|found| 100.0 * found.top5);
+    // With up to five classes it says nothing.
+    if top5.iter().any(|point| point.1 < 100.0) {
+        accuracy.push(Curve::plain("validation, top-5", VALIDATION_TOP5, top5));
+    }
     let lrs: Points = of(|line| line.lr).into_iter().filter(|point| point.1 > 0.0).collect();
     let lrs = lrs.into_iter().map(|(step, lr)| (step, lr.log10())).collect();
     let lr = [Curve { points: steps_of(&lrs), ..Curve::plain("", TRAINING, Points::new()) }];
@@ -64,7 +68,7 @@ pub fn draw(folder: &Path, lines: &[Line]) -> Result<()> {
                 "Loss",
                 &loss[..],
                 from_zero(values(&loss), f64::INFINITY),
-                Some(SeriesLabelPosition::UpperRight),
+                Some(corner_for_losses(&loss, last as f64)),
             ),
         ),
         (
@@ -128,6 +132,19 @@ fn marks(lines: &[Line]) -> BTreeMap<usize, usize> {
     marks
 }
 
+/// The corner of the legend: the upper right one, or the lower left one if fewer points are there, as when a network overfits.
+fn corner_for_losses(curves: &[Curve], last: f64) -> SeriesLabelPosition {
+    let top = values(curves).filter(|value| value.is_finite()).fold(0.0, f64::max);
+    let points = |is_covered: fn(f64, f64) -> bool| {
+        let all = curves.iter().flat_map(|curve| &curve.points);
+        all.filter(|(step, loss)| is_covered(step / last, loss / top)).count()
+    };
+    match points(|x, y| x > 0.7 && y > 0.75) > points(|x, y| x < 0.3 && y < 0.25) {
+        true => SeriesLabelPosition::LowerLeft,
+        false => SeriesLabelPosition::UpperRight,
+    }
+}
+
 fn values(curves: &[Curve]) -> impl Iterator<Item = f64> + '_ {
     curves.iter().flat_map(Curve::values)
 }
@@ -179,6 +196,30 @@ mod tests {
         }
         let [loss, accuracy, rate] = drawn(&all);
         assert!(loss.contains("validation") && accuracy.contains("top-5") && rate.contains("0.001"));
+    }
+
+    #[test]
+    fn the_legend_of_losses_covers_no_curve() {
+        let curve = |losses: fn(f64) -> f64| {
+            let points = (0..=20).map(|i| (f64::from(i), losses(f64::from(i) / 20.0))).collect();
+            Curve::plain("", TRAINING, points)
+        };
+        let falling = curve(|x| 2.0 - 1.8 * x);
+        let overfits = curve(|x| 2.0 - 1.5 * x + 2.0 * x * x);
+        assert!(matches!(corner_for_losses(&[falling], 20.0), SeriesLabelPosition::UpperRight));
+        let falling = curve(|x| 2.0 - 1.8 * x);
+        assert!(matches!(corner_for_losses(&[falling, overfits], 20.0), SeriesLabelPosition::LowerLeft));
+        assert!(matches!(corner_for_losses(&[], 1.0), SeriesLabelPosition::UpperRight));
+    }
+
+    #[test]
+    fn a_top_5_of_100_percent_is_not_drawn() {
+        let mut lines = training(3, 10);
+        for found in lines.iter_mut().filter_map(|line| line.validation.as_mut()) {
+            found.top5 = 1.0;
+        }
+        let [_, accuracy, _] = drawn(&lines);
+        assert!(accuracy.contains("top-1") && !accuracy.contains("top-5"), "{accuracy}");
     }
 
     /// `ALEXNET_PLOTS=FOLDER` keeps the images for inspection.
