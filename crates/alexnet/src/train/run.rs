@@ -62,8 +62,10 @@ impl Run {
             None => Self::claim(&recipe.file_name())?,
         };
         if !exist_ok && !is_unused(&folder) {
-            // Of several processes that start it at once, the others find the first one's run.
-            drop(lock(&folder)?);
+            // Of several processes that start a run at once, one does, and the others say that it is in use.
+            if lock::is_in_use(&folder) {
+                drop(lock(&folder)?);
+            }
             return Err(not_empty(&folder));
         }
         std::fs::create_dir_all(&folder).map_err(|error| cannot_create(&folder, &error))?;
@@ -310,7 +312,9 @@ mod tests {
         assert!(!is_in_use(folder.path()));
         let run = create(folder.path(), false).unwrap();
         assert!(is_in_use(folder.path()));
-        for error in [create(folder.path(), true), Run::resume(folder.path())].map(Result::unwrap_err) {
+        let attempts =
+            [create(folder.path(), true), create(folder.path(), false), Run::resume(folder.path())];
+        for error in attempts.map(Result::unwrap_err) {
             let holder = format!("process {}", std::process::id());
             assert!(
                 error.message.contains("is in use by another training run")
