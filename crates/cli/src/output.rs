@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::exit::Stop;
-pub(crate) use super::printable::{escaped, printable};
+pub(crate) use super::printable::{escaped, one_line, printable};
 use super::ui::{Display, paint};
 use alexnet::Error;
 use alexnet::error::Kind;
