@@ -82,7 +82,8 @@ pub(crate) struct QuantizeArgs {
     /// The file to write
     #[arg(value_name = "OUT")]
     pub(crate) out: PathBuf,
-    /// Images like those that the model will classify, to measure the ranges of activations; labels do not matter
+    /// Images like those that the model will classify, to measure the ranges of activations: as in `alexnet train`, or a
+    /// folder of images without classes
     #[arg(long, value_name = "SRC")]
     pub(crate) calibrate: PathBuf,
     /// Most images to measure ranges on, chosen at random from the training images
