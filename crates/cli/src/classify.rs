@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::args::model::ClassifyArgs;
 use super::exit::CommandResult;
-use super::output::{Format, Output, percent, printable};
+use super::output::{Format, Output, one_line, percent};
 use alexnet::Error;
 use alexnet::error::{Kind, shell};
 use alexnet::eval::Predictor;
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &ClassifyArgs, out: &mut Output) -> CommandResult {
         let found = classify(&mut model, &file, views, top);
         if let Outcome::Error(message) = &found.outcome {
             failed = true;
-            out.error(&Error::data(format!("{}: {message}", file.display())));
+            out.error(&Error::data(format!("{}: {message}", found.file)));
         }
         match out.format() {
             Format::Text if out.is_terminal() => out.text(&bars(&found))?,
@@ -73,9 +73,9 @@ fn in_order(error: Error, first: &Path, images: &[PathBuf]) -> Error {
 /// For a terminal: the file, then one line with a bar per class.
 fn bars(found: &Classified) -> String {
     let Outcome::Predictions(predictions) = &found.outcome else { return String::new() };
-    let names: Vec<String> = predictions.iter().map(|p| printable(&p.label)).collect();
+    let names: Vec<String> = predictions.iter().map(|p| one_line(&p.label)).collect();
     let width = names.iter().map(|name| cells(name)).max().unwrap_or(0);
-    let mut out = format!("{}\n", printable(&found.file));
+    let mut out = format!("{}\n", one_line(&found.file));
     for (name, Prediction { probability, .. }) in names.iter().zip(predictions) {
         let _ =
             writeln!(out, "  {}  {:>8}  {}", padded(name, width), percent(*probability), bar(*probability));
@@ -93,8 +93,7 @@ fn bar(share: f64) -> String {
 /// For programs: file, class, and probability separated by tabs, most probable class first.
 fn lines(found: &Classified) -> String {
     let Outcome::Predictions(predictions) = &found.outcome else { return String::new() };
-    let line = |p: &Prediction| {
-        format!("{}\t{}\t{:.6}\n", printable(&found.file), printable(&p.label), p.probability)
-    };
+    let line =
+        |p: &Prediction| format!("{}\t{}\t{:.6}\n", one_line(&found.file), one_line(&p.label), p.probability);
     predictions.iter().map(line).collect()
 }

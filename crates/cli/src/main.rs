@@ -60,7 +60,7 @@ use alexnet::train::signals;
 use args::{Cli, Command, Processes};
 use cluster::{Cluster, Launch};
 use exit::{CommandResult, Stop};
-use output::{Format, Output};
+use output::{Format, Output, SignalReport};
 
 #[global_allocator]
 static MEMORY: alexnet_kernels::memory::Allocator = alexnet_kernels::memory::Allocator;
@@ -91,7 +91,10 @@ fn run(cli: &Cli, launch: Option<Launch>) -> ExitCode {
         Ok(cluster) => cluster,
         Err(error) => return fail(&error, rank, &mut out),
     };
-    let ready = check_environment().and_then(|()| signals::end_on_signals()).map_err(Stop::from);
+    let stopped = SignalReport { format: cli.format(), rank };
+    let ready = check_environment()
+        .and_then(|()| signals::end_on_signals(move |error| stopped.print(error)))
+        .map_err(Stop::from);
     match ready.and_then(|()| dispatch(&cli.command, &cluster, &mut out)) {
         Ok(code) => ExitCode::from(code),
         Err(Stop::OutputClosed) => ExitCode::SUCCESS,

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::output::Output;
 use alexnet::error::shell;
+use alexnet::net::Views;
 use alexnet::{Error, Result};
 
 /// The absolute path of a model file, without symbolic links.
@@ -22,6 +24,20 @@ pub(crate) fn check_each_once<'a>(paths: impl IntoIterator<Item = &'a Path>) -> 
         places.push(place);
     }
     Ok(())
+}
+
+/// The views of models whose probabilities are averaged: as requested, or those of the models, the ten if they differ.
+pub(crate) fn shared_views(
+    requested: Option<Views>,
+    of_models: impl IntoIterator<Item = Views>,
+    out: &Output,
+) -> Views {
+    let of_models: Vec<Views> = of_models.into_iter().collect();
+    let most = of_models.iter().copied().max().unwrap_or(Views::Center);
+    if requested.is_none() && of_models.iter().any(|views| *views != most) {
+        out.note("the recipes evaluate 1 or 10 views: the ensemble uses 10; to change it: --views 1");
+    }
+    requested.unwrap_or(most)
 }
 
 /// Rejects an output that exists: it may be a model.

@@ -1,11 +1,15 @@
 //! Results on standard output, notes and errors on standard error.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::exit::Stop;
-pub(crate) use super::printable::{escaped, printable};
+pub(crate) use super::printable::{escaped, one_line, printable};
 use super::ui::{Display, paint};
 use alexnet::Error;
 use alexnet::error::Kind;
@@ -33,7 +37,21 @@ impl Format {
             Self::Text
         }
     }
+
+    /// A JSON object: on one line in [`Format::JsonLines`], indented otherwise.
+    fn object(self, value: &Value) -> String {
+        match self {
+            Self::JsonLines => format!("{value}\n"),
+            Self::Json | Self::Text => format!("{value:#}\n"),
+        }
+    }
 }
+
+/// Whether an object has been printed as JSON; locked while one is.
+static PRINTED: Mutex<bool> = Mutex::new(false);
+
+/// The longest time that a signal waits for the reader of standard output.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where a command writes to. As a [`Write`] it is standard output, and discards everything once nobody reads it.
 #[derive(Debug)]
@@ -82,10 +100,9 @@ impl Output {
 
     /// Prints one JSON object: on one line in [`Format::JsonLines`], indented otherwise.
     pub(crate) fn json(&mut self, value: &Value) -> Result<(), Stop> {
-        match self.format {
-            Format::JsonLines => self.text(&format!("{value}\n")),
-            Format::Json | Format::Text => self.text(&format!("{value:#}\n")),
-        }
+        let mut printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
+        *printed = true;
+        self.text(&self.format.object(value))
     }
 
     /// Prints a result in the format of this output; only that one is made.
@@ -168,6 +185,41 @@ impl Write for Output {
         }
         let done = self.out.flush();
         self.unless_closed(done, ())
+    }
+}
+
+/// What a command that a signal ends at once prints in the JSON formats.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SignalReport {
+    pub(crate) format: Format,
+    /// The rank of this process, if there are several.
+    pub(crate) rank: Option<usize>,
+}
+
+impl SignalReport {
+    /// Prints the error as an object, after one that is being printed, unless the result is out already. Returns after a moment
+    /// even if nobody reads standard output.
+    pub(crate) fn print(self, error: &Error) {
+        if self.format == Format::Text || self.rank.is_some_and(|rank| rank > 0) {
+            return;
+        }
+        let object = self.format.object(&error_json(error));
+        let (printed, wait) = channel();
+        let print = move || {
+            let is_printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.format == Format::JsonLines || !*is_printed {
+                let mut out = io::stdout();
+                let _ = out.write_all(object.as_bytes()).and_then(|()| out.flush());
+            }
+            let _ = printed.send(());
+            // The process ends now: with the lock kept, nothing is printed after the error.
+            loop {
+                thread::park();
+            }
+        };
+        if thread::Builder::new().spawn(print).is_ok() {
+            let _ = wait.recv_timeout(PATIENCE);
+        }
     }
 }
 

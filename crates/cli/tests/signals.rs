@@ -1,5 +1,5 @@
 //! Signals before the first step of a training run and in every other command: the program stops at once with exit code
-//! 128 + signal, and leaves no partial files.
+//! 128 + signal, and leaves no partial files; with `--json` it says so in an object.
 #![cfg(target_os = "linux")]
 
 #[path = "../../alexnet/tests/support/images.rs"]
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use images::{jpeg, put, tree};
 use place::{Place, finished, signal};
+use serde_json::Value;
 
 /// Images that take long to read: one large file under many names.
 fn slow_set(place: &Place) -> String {
@@ -58,6 +59,12 @@ fn interrupted(place: &Place, args: &[&str], name: &str, ready: impl Fn() -> boo
     std::thread::sleep(Duration::from_millis(200));
     signal(&child, name);
     child.wait_with_output().unwrap()
+}
+
+/// The kind of the error in a JSON object.
+fn kind_of(object: &str) -> String {
+    let value: Value = serde_json::from_str(object).unwrap_or_else(|error| panic!("{error}: {object}"));
+    value["error"]["kind"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Names of partial files.
@@ -115,8 +122,13 @@ fn every_other_command_stops_at_once() {
         vec!["lr-find", &slow, "--recipe", &recipe, "--threads", "1"],
         classify,
     ] {
-        for (name, code) in [("INT", 130), ("TERM", 143)] {
-            let (_, err) = finished(interrupted(&place, &args, name, || true), code);
+        for (name, code, json) in [("INT", 130, false), ("TERM", 143, true)] {
+            let more: &[&str] = if json { &["--json"] } else { &[] };
+            let args = [&args[..], more].concat();
+            let (out, err) = finished(interrupted(&place, &args, name, || true), code);
+            if json {
+                assert_eq!(kind_of(&out), "interrupted", "{args:?}: {out}");
+            }
             assert_eq!(leftovers(place.root()), Vec::<String>::new(), "{args:?}");
             if args[1] == "pack" {
                 assert!(err.contains("run the same command again"), "{err}");
@@ -125,4 +137,36 @@ fn every_other_command_stops_at_once() {
     }
     assert!(!Path::new(&plan).exists() && !Path::new(&out).exists());
     assert_eq!(tree(&place.root().join("slow")).len(), before);
+    // JSON Lines end with the error, whether the reader takes them or not.
+    let slow = place.path("slow/ant");
+    let lines = ["classify", &model, &slow, "--views", "10", "--json-lines", "--threads", "1"];
+    let (out, _) = finished(interrupted(&place, &lines, "TERM", || true), 143);
+    assert_eq!(out.lines().last().map(kind_of).as_deref(), Some("interrupted"), "{out}");
+    let mut lines = words(&["classify", &model, "--json-lines", "--top", "5"]);
+    let image = place.path("data/val/ant/0.png");
+    lines.extend(std::iter::repeat_n(image, 2000));
+    let mut child = place.command(&[], &lines).spawn().unwrap();
+    wait_for_handlers(&mut child);
+    wait_until_asleep(&child);
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
+/// Waits until the program has not computed for a while: its reader takes nothing.
+fn wait_until_asleep(child: &Child) {
+    let spent = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        let fields: Vec<String> = stat.rsplit(')').next().unwrap().split(' ').map(str::to_owned).collect();
+        // After the name come the state and, as the 12th and 13th, the time in the program and in the system.
+        (fields[12].clone(), fields[13].clone())
+    };
+    let mut before = spent();
+    loop {
+        std::thread::sleep(Duration::from_millis(500));
+        let now = spent();
+        if now == before {
+            return;
+        }
+        before = now;
+    }
 }

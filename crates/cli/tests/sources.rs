@@ -62,6 +62,14 @@ fn file_names_can_be_any_bytes() {
     let done = alexnet(dir.path()).args(["classify", "run"]).arg(name).args(["--json"]).assert().code(0);
     let json: serde_json::Value = serde_json::from_slice(&done.get_output().stdout).unwrap();
     assert!(json["images"][0]["predictions"][0]["label"].is_string(), "{json}");
+    assert_eq!(json["images"][0]["file"], "\\xff\\xe9.jpg");
+    // A model may have such a name too.
+    let model = dir.path().join(std::ffi::OsStr::from_bytes(b"\xff.safetensors"));
+    std::fs::copy(dir.path().join("run/last.safetensors"), &model).unwrap();
+    let args = ["bench", "--batch", "1", "--threads", "1", "--json", "--model"];
+    let done = alexnet(dir.path()).args(args).arg(&model).assert().code(0);
+    let json: serde_json::Value = serde_json::from_slice(&done.get_output().stdout).unwrap();
+    assert!(json["model"].as_str().unwrap().ends_with("\u{fffd}.safetensors"), "{json}");
 }
 
 #[test]

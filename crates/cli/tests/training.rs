@@ -197,6 +197,39 @@ fn a_forecast_leaves_nothing() {
     let (out, _) = place.run(&args(&["--forecast", "--json"]), 0);
     let value: Value = serde_json::from_str(&out).unwrap();
     assert!(value["forecast"]["images_per_second"].as_f64().unwrap() > 0.0, "{out}");
+    assert_eq!(
+        (&value["run"], value["forecast"]["image_seconds"].as_array().unwrap().len()),
+        (&Value::Null, 4)
+    );
+    check_documented(&value);
+    check_documented(&value["forecast"]);
+    let (out, _) = place.run(&args(&["--forecast", "--steps", "1", "--json"]), 0);
+    let value: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&value["run"], &value["forecast"]), (&Value::Null, &Value::Null), "{out}");
+}
+
+/// Checks that the documentation has every field of a JSON object.
+fn check_documented(value: &Value) {
+    let formats = include_str!("../../../docs/formats.md");
+    for field in value.as_object().unwrap().keys() {
+        assert!(formats.contains(&format!("`{field}`")), "docs/formats.md has no field `{field}`");
+    }
+}
+
+#[test]
+fn the_events_of_a_run_are_documented() {
+    let place = Place::new(1);
+    let (out, _) = place.run(&place.train("run", &["--json-events"]), 0);
+    let formats = include_str!("../../../docs/formats.md");
+    for line in out.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let kind = event["event"].as_str().unwrap();
+        assert!(formats.contains(&format!("| `{kind}` |")), "docs/formats.md has no event `{kind}`");
+        // The names of metrics contain those of layers.
+        if kind != "metrics" {
+            check_documented(&event);
+        }
+    }
 }
 
 #[test]

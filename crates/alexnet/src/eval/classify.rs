@@ -1,6 +1,7 @@
 //! The most probable classes of images from files, folders or standard input. An unreadable image does not stop the
 //! others.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -9,14 +10,14 @@ use super::Predictor;
 use super::jobs::for_each;
 use super::topk::top;
 use crate::Result;
-use crate::data::source::images_in;
+use crate::data::source::images_by_name;
 use crate::data::{Image, upright};
 use crate::net::{Orientation, Views};
 
 /// The result for one image. As JSON: `file`, and either `predictions` or `error`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Classified {
-    /// The path of the image; `-` for standard input.
+    /// The path of the image; `-` for standard input. Bytes that are not UTF-8 are written as `\xNN`.
     pub file: String,
     /// The most probable classes, or an error.
     #[serde(flatten)]
@@ -44,13 +45,13 @@ pub struct Prediction {
 
 /// Expands folders to the images directly in them, sorted by name. Other paths are kept, including `-` for standard input,
 /// and so are folders without images, for which [`classify`] returns an error. `note` receives a description of skipped
-/// files.
+/// files, which include those whose names are not UTF-8.
 pub fn images(paths: &[PathBuf], note: &mut dyn FnMut(String)) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for path in paths {
-        match images_in(path) {
-            Ok((images, skipped)) => {
-                skipped.notes().into_iter().for_each(|text| note(format!("{}: {text}", path.display())));
+        match images_by_name(path) {
+            Ok((images, notes)) => {
+                notes.into_iter().for_each(|text| note(format!("{}: {text}", path.display())));
                 if images.is_empty() {
                     all.push(path.clone());
                 }
@@ -66,7 +67,19 @@ pub fn images(paths: &[PathBuf], note: &mut dyn FnMut(String)) -> Vec<PathBuf> {
 /// Classifies an image: returns its `k` most probable classes, from the mean over `views`.
 pub fn classify(model: &mut Predictor, file: &Path, views: Views, k: usize) -> Classified {
     let outcome = predictions(model, file, views, k).unwrap_or_else(|error| Outcome::Error(error.message));
-    Classified { file: file.display().to_string(), outcome }
+    Classified { file: text_of(file), outcome }
+}
+
+/// A path as text: bytes that are not UTF-8 as `\xNN`, so that different paths stay different.
+fn text_of(path: &Path) -> String {
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text += chunk.valid();
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
 }
 
 fn predictions(model: &mut Predictor, file: &Path, views: Views, k: usize) -> Result<Outcome> {
@@ -86,4 +99,21 @@ pub fn decode(files: &[PathBuf], orientation: Orientation, threads: usize) -> Ve
         *out = Some(image.map_err(|error| error.context(file.display())));
     });
     decoded.into_iter().map(|image| image.expect("each file is a job")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(unix)]
+    #[test]
+    fn paths_that_are_not_text_stay_different() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        use std::path::Path;
+
+        let text = |bytes: &[u8]| super::text_of(Path::new(OsStr::from_bytes(bytes)));
+        assert_eq!(text("a/größe.jpg".as_bytes()), "a/größe.jpg");
+        assert_eq!(text(b"a/gr\xf6\xdfe.jpg"), "a/gr\\xf6\\xdfe.jpg");
+        assert_ne!(text(b"\xf6"), text(b"\xe4"));
+        assert_eq!(text(b"-"), "-");
+    }
 }

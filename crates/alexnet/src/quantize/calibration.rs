@@ -137,7 +137,10 @@ impl Calibration {
                 layer.name,
                 values.non_finite()
             ))
-            .help("use another model of the run, such as RUN/last.safetensors")),
+            .help(
+                "use the other model of its run, RUN/best.safetensors or RUN/last.safetensors, or train again with a lower \
+                 learning rate",
+            )),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use alexnet_kernels::peak;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::bench::{LayerSpeed, layer_speeds, median, on_threads, peak_resident_bytes};
 use super::random_batch::RandomBatch;
@@ -15,6 +15,7 @@ use crate::model::{AnyModel, WeightPrecision};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelSpeed {
     /// The model file.
+    #[serde(serialize_with = "displayed")]
     pub model: PathBuf,
     /// The precision of its weights.
     pub precision: WeightPrecision,
@@ -38,6 +39,11 @@ pub struct ModelSpeed {
     pub resident_bytes: u64,
     /// Every layer.
     pub infer_layers: Vec<LayerSpeed>,
+}
+
+/// A path as text, whatever its bytes are.
+fn displayed<S: Serializer>(path: &Path, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_str(&path.display())
 }
 
 /// Measures inference of the f32 or quantized model at `path` on `batch` random images, by default as many as the recipe has in

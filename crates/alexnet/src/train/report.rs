@@ -41,11 +41,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report as a JSON object, as `alexnet train --json` prints it; results are null without validation images.
+    /// The report as a JSON object, as `alexnet train --json` prints it; results are null without validation images, and so is the
+    /// run folder if only a forecast was wanted, which deletes it.
     pub fn json(&self) -> Value {
         let found = self.evaluation.as_ref();
         json!({
-            "run": self.run.display().to_string(),
+            "run": self.run.exists().then(|| self.run.display().to_string()),
             "epochs": self.epochs,
             "steps": self.steps,
             "seconds": self.seconds,

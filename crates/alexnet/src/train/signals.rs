@@ -16,12 +16,13 @@ use crate::{Error, Result, threads};
 static HANDLED: AtomicBool = AtomicBool::new(false);
 
 /// Makes SIGINT (Ctrl-C) and SIGTERM end the process at once with exit code 128 + signal after removing temporary files, as long
-/// as no [`Interrupt`] handles them. Without this, the first process of a container would ignore them.
+/// as no [`Interrupt`] handles them. Before the end, `report` receives the error. Without this, the first process of a
+/// container would ignore them.
 ///
 /// # Errors
 /// Returns an error if the system refuses to register a handler.
 #[cfg(unix)]
-pub fn end_on_signals() -> Result<()> {
+pub fn end_on_signals(report: impl Fn(&Error) + Send + 'static) -> Result<()> {
     let failed =
         |what: &str, error: std::io::Error| Error::new(Kind::Runtime, format!("cannot {what}: {error}"));
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
@@ -30,6 +31,7 @@ pub fn end_on_signals() -> Result<()> {
         for signal in signals.forever() {
             if !HANDLED.load(Ordering::SeqCst) {
                 atomic::remove_unfinished();
+                report(&interrupted_by(signal));
                 signal_hook::low_level::exit(128 + signal);
             }
         }
@@ -46,7 +48,8 @@ pub fn end_on_signals() -> Result<()> {
 /// # Errors
 /// None.
 #[cfg(not(unix))]
-pub fn end_on_signals() -> Result<()> {
+pub fn end_on_signals(report: impl Fn(&Error) + Send + 'static) -> Result<()> {
+    drop(report);
     Ok(())
 }
 
@@ -130,13 +133,17 @@ impl Interrupt {
     /// Returns an error of kind [`Kind::Interrupted`] if there is one.
     pub fn check(&self) -> Result<()> {
         let Some(signal) = self.signal() else { return Ok(()) };
-        let name = match i32::from(signal) {
-            SIGINT => "SIGINT",
-            SIGTERM => "SIGTERM",
-            _ => "a signal",
-        };
-        Err(Error::new(Kind::Interrupted(signal), format!("interrupted by {name}")))
+        Err(interrupted_by(signal.into()))
     }
+}
+
+fn interrupted_by(signal: i32) -> Error {
+    let name = match signal {
+        SIGINT => "SIGINT",
+        SIGTERM => "SIGTERM",
+        _ => "a signal",
+    };
+    Error::new(Kind::Interrupted(u8::try_from(signal).unwrap_or(u8::MAX)), format!("interrupted by {name}"))
 }
 
 fn cannot_handle(signal: i32, error: &std::io::Error) -> Error {

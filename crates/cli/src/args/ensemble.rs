@@ -32,7 +32,7 @@ pub(crate) struct EnsembleArgs {
     /// Labeled images to search weights on, in steps of 0.05
     #[arg(long, value_name = "SRC")]
     pub(crate) search_weights: Option<PathBuf>,
-    /// Split to search on: train, val, test, or all [default: as in `alexnet eval`]
+    /// Split to search on: train, val, test, or, of a source without splits, all [default: as in `alexnet eval`]
     #[arg(long, value_name = "NAME", requires = "search_weights")]
     pub(crate) split: Option<String>,
     #[command(flatten)]

@@ -109,7 +109,7 @@ pub(crate) struct ChoiceArgs {
 /// Images chosen from a source.
 #[derive(Debug, Args)]
 pub(crate) struct SampleArgs {
-    /// Split to choose from: train, val, test, or all [default: as in `alexnet eval`]
+    /// Split to choose from: train, val, test, or, of a source without splits, all [default: as in `alexnet eval`]
     #[arg(long, value_name = "NAME", conflicts_with = "files")]
     pub(crate) split: Option<String>,
     /// Number of images

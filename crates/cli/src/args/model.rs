@@ -21,8 +21,8 @@ pub(crate) struct EvalArgs {
     /// The labeled images, as in `alexnet train`
     #[arg(long, value_name = "SRC")]
     pub(crate) data: PathBuf,
-    /// Split to evaluate: train, val, test, or all [default: val; without splits the held-out images, or all if the
-    /// model was trained on another set]
+    /// Split to evaluate: train, val, test, or, of a source without splits, all [default: val; without splits the
+    /// held-out images, or all if the model was trained on another set]
     #[arg(long, value_name = "NAME")]
     pub(crate) split: Option<String>,
     /// Another model to compare with on the same images, by McNemar's test; repeated, an ensemble
@@ -82,7 +82,8 @@ pub(crate) struct QuantizeArgs {
     /// The file to write
     #[arg(value_name = "OUT")]
     pub(crate) out: PathBuf,
-    /// Images like those that the model will classify, to measure the ranges of activations; labels do not matter
+    /// Images like those that the model will classify, to measure the ranges of activations: as in `alexnet train`, or a
+    /// folder of images without classes
     #[arg(long, value_name = "SRC")]
     pub(crate) calibrate: PathBuf,
     /// Most images to measure ranges on, chosen at random from the training images
@@ -94,7 +95,7 @@ pub(crate) struct QuantizeArgs {
     /// Labeled images to measure accuracy on, before and after [default: the validation images of --calibrate]
     #[arg(long, value_name = "SRC")]
     pub(crate) data: Option<PathBuf>,
-    /// Split to measure accuracy on: train, val, test, or all [default: val]
+    /// Split to measure accuracy on: train, val, test, or, of a source without splits, all [default: val]
     #[arg(long, value_name = "NAME")]
     pub(crate) split: Option<String>,
     #[command(flatten)]

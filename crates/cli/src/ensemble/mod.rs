@@ -10,12 +10,11 @@ use std::time::Instant;
 
 use super::args::ensemble::EnsembleArgs;
 use super::exit::CommandResult;
-use super::models::{check_each_once, check_new};
+use super::models::{check_each_once, check_new, shared_views};
 use super::output::Output;
 use alexnet::error::shell;
 use alexnet::eval::model_path;
 use alexnet::model::{Ensemble, Member, ModelFile, check_same_classes, check_weights};
-use alexnet::net::Views;
 use alexnet::train::signals::Interrupt;
 use alexnet::{Error, Result};
 use report::Report;
@@ -31,7 +30,8 @@ pub(crate) fn run(args: &EnsembleArgs, out: &mut Output) -> CommandResult {
     let models = paths.into_iter().map(Source::load).collect::<Result<Vec<_>>>()?;
     check_models(&models)?;
     note_recipes(&models, out);
-    let views = views(args, &models, out);
+    let of_recipes = models.iter().map(|source| source.model.recipe().evaluation.views);
+    let views = shared_views(args.views.views, of_recipes, out);
     let threads = args.machine.threads();
     let weights = match (&args.weights, &args.search_weights) {
         (Some(weights), _) => Weights::Specified(weights.clone()),
@@ -109,14 +109,4 @@ fn note_recipes(models: &[Source], out: &Output) {
             recipes.join(", ")
         ));
     }
-}
-
-/// The views: as requested, or those of the recipes, the ten if they differ.
-fn views(args: &EnsembleArgs, models: &[Source], out: &Output) -> Views {
-    let of_recipe = |source: &Source| source.model.recipe().evaluation.views;
-    let most = models.iter().map(of_recipe).max().unwrap_or(Views::Center);
-    if args.views.views.is_none() && models.iter().any(|source| of_recipe(source) != most) {
-        out.note("the recipes evaluate 1 or 10 views: the ensemble uses 10; to change it: --views 1");
-    }
-    args.views.views.unwrap_or(most)
 }

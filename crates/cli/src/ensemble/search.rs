@@ -99,5 +99,10 @@ fn too_few(images: usize, split: &Split, data: &Dataset) -> Error {
         "{}: split `{}` has {images} images that can be used, expected at least {MIN_IMAGES} to search weights on",
         data.origin, split.name
     ))
-    .help("leave out --search-weights for equal weights, or search on another split: `--split all`")
+    .help(match data.split("all") {
+        Ok(all) if all.len() >= MIN_IMAGES && all.name != split.name => {
+            "leave out --search-weights for equal weights, or search on another split: `--split all`"
+        }
+        _ => "leave out --search-weights for equal weights, or search on more images",
+    })
 }

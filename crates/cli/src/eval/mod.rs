@@ -14,11 +14,13 @@ use std::time::Instant;
 use super::args::model::EvalArgs;
 use super::cluster::Cluster;
 use super::exit::CommandResult;
+use super::models::shared_views;
 use super::output::Output;
 use alexnet::data::pack::{SquaresUser, check_outside};
 use alexnet::data::{Dataset, Preprocess, Split};
 use alexnet::eval::export::Export;
 use alexnet::eval::{Analysis, ImageResults, Keep, Predictor, model_path, notes};
+use alexnet::net::Views;
 use alexnet::train::unseen::{Choice, choose};
 use alexnet::{Error, Result};
 use calibration::Scaling;
@@ -59,7 +61,7 @@ pub(crate) fn run(args: &EvalArgs, cluster: &Cluster, out: &mut Output) -> Comma
     }
 
     let measure = Measure { cluster, threads, display: out.display() };
-    let views = args.views.views.unwrap_or(models.first()[0].views);
+    let views = averaged_views(args, models.first(), out);
     let keep = if args.temperature { Keep::Probabilities } else { Keep::Predictions };
     let results = measure.results(models.first_mut(), &relabeled, views, keep)?;
     if results.images.is_empty() {
@@ -68,7 +70,7 @@ pub(crate) fn run(args: &EvalArgs, cluster: &Cluster, out: &mut Output) -> Comma
     let against = match models.second_mut() {
         [] => None,
         others => {
-            let views = args.views.views.unwrap_or(others[0].views);
+            let views = averaged_views(args, others, out);
             let split = split.relabel(&data.classes, &others[0].classes)?;
             Some((measure.results(others, &split, views, Keep::Predictions)?, views))
         }
@@ -104,6 +106,11 @@ pub(crate) fn run(args: &EvalArgs, cluster: &Cluster, out: &mut Output) -> Comma
     let seconds = begin.elapsed().as_secs_f64();
     out.result(|| report.text(), || report.json(seconds))?;
     Ok(0)
+}
+
+/// The views of one model or of several that are averaged.
+fn averaged_views(args: &EvalArgs, models: &[Predictor], out: &Output) -> Views {
+    shared_views(args.views.views, models.iter().map(|model| model.views), out)
 }
 
 /// Checks that packed squares suit all models.

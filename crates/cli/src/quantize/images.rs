@@ -1,9 +1,12 @@
 //! Which images ranges are measured on, and which ones accuracy.
 
-use alexnet::Result;
+use std::path::Path;
+
 use alexnet::data::pack::SquaresUser;
 use alexnet::data::{Dataset, Split};
+use alexnet::format::counted;
 use alexnet::model::Model;
+use alexnet::{Error, Result};
 
 use crate::output::Output;
 
@@ -21,8 +24,29 @@ pub(super) enum Validation {
 }
 
 impl Calibration {
+    /// Opens a source and chooses its images. A folder of images without classes will do; it is no data set.
+    pub(super) fn open(source: &Path, model: &Model, out: &Output) -> Result<(Option<Dataset>, Self)> {
+        match Dataset::open(source) {
+            Ok(data) => {
+                data.notes.iter().for_each(|text| out.note(text));
+                let calibration = Self::choose(&data, model, out)?;
+                Ok((Some(data), calibration))
+            }
+            Err(error) => {
+                let Ok((split, notes)) = Split::unlabeled(source) else { return Err(error) };
+                notes.iter().for_each(|text| out.note(text));
+                let images = counted(split.len(), "image");
+                out.note(&format!(
+                    "{}; labels do not matter: using the {images} directly in it",
+                    error.message
+                ));
+                Ok((None, Self { split, origin: source.display().to_string() }))
+            }
+        }
+    }
+
     /// Chooses the training split, or another one of a source without it: labels are not used.
-    pub(super) fn choose(data: &Dataset, model: &Model, out: &Output) -> Result<Self> {
+    fn choose(data: &Dataset, model: &Model, out: &Output) -> Result<Self> {
         let split = match (data.train(), data.splits.first()) {
             (Ok(train), _) => train.clone(),
             (Err(_), Some(first)) => first.clone(),
@@ -50,7 +74,8 @@ pub(super) fn requested(data: &Dataset, split: Option<&str>, model: &Model) -> R
 }
 
 /// The validation images of the source of the calibration images, if it has any and they have the classes of the model.
-pub(super) fn default(data: &Dataset, split: Option<&str>, model: &Model) -> Result<Validation> {
+pub(super) fn default(data: Option<&Dataset>, split: Option<&str>, model: &Model) -> Result<Validation> {
+    let Some(data) = data else { return without_classes(split) };
     match (split, data.val()) {
         (Some(_), _) => requested(data, split, model).map(|split| Validation::Images(Box::new(split))),
         (None, Some(val)) if !val.is_empty() => Ok(match val.relabel(&data.classes, &model.classes) {
@@ -58,6 +83,17 @@ pub(super) fn default(data: &Dataset, split: Option<&str>, model: &Model) -> Res
             Err(error) => Validation::None(error.message),
         }),
         (None, _) => Ok(Validation::None("the source has no validation images".to_owned())),
+    }
+}
+
+/// There are no validation images among images without classes.
+fn without_classes(split: Option<&str>) -> Result<Validation> {
+    match split {
+        None => Ok(Validation::None("the images of --calibrate have no classes".to_owned())),
+        Some(name) => Err(Error::usage(format!(
+            "--split {name}: the images of --calibrate have no classes, expected labeled ones to measure accuracy on"
+        ))
+        .help("leave out --split, or name labeled images: `--data SRC`")),
     }
 }
 

@@ -25,13 +25,11 @@ pub(crate) fn run(args: &QuantizeArgs, out: &mut Output) -> CommandResult {
     let interrupt = Interrupt::on_signals();
     interrupt.listen()?;
     let model = Model::load(&path)?;
-    let data = Dataset::open(&args.calibrate)?;
-    data.notes.iter().for_each(|text| out.note(text));
+    let (data, calibration) = Calibration::open(&args.calibrate, &model, out)?;
     let other = args.data.as_ref().map(|source| Dataset::open(source)).transpose()?;
-    let calibration = Calibration::choose(&data, &model, out)?;
     let validation = match &other {
         Some(other) => Validation::Images(Box::new(images::requested(other, args.split.as_deref(), &model)?)),
-        None => images::default(&data, args.split.as_deref(), &model)?,
+        None => images::default(data.as_ref(), args.split.as_deref(), &model)?,
     };
     let options = QuantizeOptions {
         images: args.images as usize,
@@ -61,7 +59,7 @@ pub(crate) fn run(args: &QuantizeArgs, out: &mut Output) -> CommandResult {
         report.accuracy = Some(accuracy);
     }
     quantized.save(&args.out)?;
-    let origin = other.as_ref().unwrap_or(&data).origin.clone();
+    let origin = other.as_ref().or(data.as_ref()).map_or("", |data| data.origin.as_str()).to_owned();
     let summary = Summary {
         model: path,
         out: args.out.clone(),

@@ -45,6 +45,44 @@ fn swapped_arguments_and_folders_of_folders_are_explained() {
     assert!(err.contains(&format!("specify {data}/*")), "{err}");
 }
 
+/// Names may hold anything but zeros and slashes.
+#[cfg(target_os = "linux")]
+#[test]
+fn odd_names_keep_lines_whole_and_differ_in_json() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let model = save_model(folder.path(), "m.safetensors", &COLORS);
+    let photos = folder.path().join("photos");
+    std::fs::create_dir(&photos).unwrap();
+    let names: [&[u8]; 4] = [b"a\r\nb\tc\x1b.png", b"plain.png", b"\xf6.png", b"\xe4.png"];
+    let files = names.map(|name| photos.join(OsStr::from_bytes(name)));
+    write_png(&photos.join("made.png"), 2, 1);
+    let image = std::fs::read(photos.join("made.png")).unwrap();
+    std::fs::remove_file(photos.join("made.png")).unwrap();
+    if files.iter().any(|file| std::fs::write(file, &image).is_err()) {
+        return; // A file system that accepts text only.
+    }
+    let shown = path(&photos);
+    let (out, err) = run(&["classify", &model, &shown, "--top", "1"], 0);
+    assert_eq!(out.lines().count(), 2, "{out}");
+    let odd = format!("{shown}/a\u{fffd}\u{fffd}b\u{fffd}c\u{fffd}.png\tred\t");
+    assert!(out.starts_with(&odd), "{out:?}");
+    assert!(err.contains("skipped 2 names not in UTF-8 (rename to use)"), "{err}");
+    let output = Command::new(cargo_bin!("alexnet"))
+        .args(["classify", &model, "--json"])
+        .args(&files)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found: Vec<&str> =
+        value["images"].as_array().unwrap().iter().map(|image| image["file"].as_str().unwrap()).collect();
+    let expected = ["a\r\nb\tc\x1b.png", "plain.png", "\\xf6.png", "\\xe4.png"];
+    assert_eq!(found, expected.map(|name| format!("{shown}/{name}")));
+}
+
 #[test]
 fn an_image_can_come_from_standard_input() {
     let folder = tempfile::tempdir().unwrap();

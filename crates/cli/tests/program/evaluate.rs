@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use alexnet::model::Model;
+use alexnet::net::Views;
 use serde_json::Value;
 
 use alexnet::data::Image;
@@ -41,6 +43,51 @@ fn a_model_is_evaluated() {
     let (value, _) = run_json(&args, 0);
     assert_eq!((&value["images"], &value["top1"]), (&30.into(), &1.0.into()));
     assert_eq!(value["models"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn models_with_other_views_are_averaged_over_ten_in_any_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let ten = save_model(folder.path(), "ten.safetensors", &COLORS);
+    let mut model = Model::load(&ten).unwrap();
+    model.recipe.evaluation.views = Views::Center;
+    let one = folder.path().join("one.safetensors");
+    model.save(&one).unwrap();
+    let (one, data) = (path(&one), images(&folder.path().join("data"), &COLORS, 10));
+    let views = |args: &[&str]| {
+        let (value, err) =
+            run_json(&[&["eval"], args, &["--data", &data, "--split", "all", "--json"]].concat(), 0);
+        let note = "the recipes evaluate 1 or 10 views: the ensemble uses 10; to change it: --views 1";
+        (value["views"].as_u64().unwrap(), value["loss"].as_f64().unwrap(), err.contains(note))
+    };
+    let [first, second] = [[&one[..], &ten], [&ten, &one]].map(|models| views(&models));
+    assert_eq!((first.0, first.2, second.0, second.2), (10, true, 10, true));
+    assert!((first.1 - second.1).abs() < 1e-9, "{first:?} {second:?}");
+    assert_eq!((views(&[&one]).0, views(&[&one]).2), (1, false));
+    let fixed = views(&[&ten, &one, "--views", "1"]);
+    assert_eq!((fixed.0, fixed.2), (1, false));
+}
+
+#[test]
+fn a_split_that_does_not_exist_is_not_suggested() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = save_model(folder.path(), "m.safetensors", &COLORS);
+    for split in ["train", "val"] {
+        images(&folder.path().join("data").join(split), &COLORS, 2);
+    }
+    let data = path(&folder.path().join("data"));
+    let (_, err) = run(&["eval", &model, "--data", &data, "--split", "all"], 3);
+    assert!(
+        err.contains("has no split `all`, only train, val") && err.contains("help: --split val"),
+        "{err}"
+    );
+    let other = save_model(folder.path(), "run/best.safetensors", &COLORS);
+    let mut changed = Model::load(&other).unwrap();
+    changed.summary.epochs = 7;
+    changed.save(Path::new(&other)).unwrap();
+    let out = path(&folder.path().join("e.safetensors"));
+    let (_, err) = run(&["ensemble", &model, &other, &out, "--search-weights", &data], 3);
+    assert!(err.contains("expected at least 20") && err.contains("or search on more images"), "{err}");
 }
 
 #[test]

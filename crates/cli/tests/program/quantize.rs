@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{COLORS, Colors, images, path, run, run_json, save_model};
+use crate::support::{COLORS, Colors, images, path, run, run_json, save_model, write_png};
 
 /// A model that compares colors, images for it, and a place for the quantized model.
 struct Quantized {
@@ -167,6 +167,38 @@ fn images_of_other_classes_calibrate_but_do_not_evaluate() {
     let out = path(&colors.folder.path().join("q3.safetensors"));
     let (_, err) = run(&["quantize", &model, &out, "--calibrate", &colors.data, "--data", &pets], 3);
     assert!(err.contains("are not among the model's"), "{err}");
+}
+
+#[test]
+fn images_without_classes_calibrate() {
+    let colors = Colors::new(30);
+    let model = save_model(colors.folder.path(), "m.safetensors", &COLORS);
+    let flat = colors.folder.path().join("flat");
+    std::fs::create_dir(&flat).unwrap();
+    (0..60).for_each(|i| write_png(&flat.join(format!("{i:02}.png")), i % 3, i));
+    let (flat, out) = (path(&flat), colors.path("q.safetensors"));
+    let (text, err) = run(&["quantize", &model, &out, "--calibrate", &flat], 0);
+    assert!(err.contains("labels do not matter: using the 60 images directly in it"), "{err}");
+    assert!(text.contains("images    60 for calibration, split all"), "{text}");
+    assert!(text.contains("accuracy  not measured: the images of --calibrate have no classes"), "{text}");
+    let (value, _) = run_json(&["eval", &out, "--data", &colors.data, "--split", "all", "--json"], 0);
+    assert_eq!(value["top1"], 1.0);
+    let other = colors.path("q2.safetensors");
+    let args = ["quantize", &model, &other, "--calibrate", &flat, "--data", &colors.data, "--json"];
+    let (value, _) = run_json(&args, 0);
+    assert_eq!(
+        (&value["calibration"]["data"], &value["accuracy"]["images"]),
+        (&flat.clone().into(), &9.into())
+    );
+    assert_eq!(value["not_measured"], serde_json::Value::Null);
+    let other = colors.path("q3.safetensors");
+    let (_, err) = run(&["quantize", &model, &other, "--calibrate", &flat, "--split", "all"], 2);
+    assert!(err.contains("--split all: the images of --calibrate have no classes"), "{err}");
+    // A folder without images is refused for its own reason.
+    let empty = colors.path("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let (_, err) = run(&["quantize", &model, &other, "--calibrate", &empty], 3);
+    assert!(err.contains("it is empty"), "{err}");
 }
 
 #[test]

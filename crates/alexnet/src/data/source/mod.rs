@@ -5,6 +5,7 @@
 //! | `dataset`, `split`, `store`, `catalog` | a data set, its splits, and where their images are |
 //! | `recognize` | chooses the reader for a path |
 //! | `folder`, `tarball`, `tree` | class folders, on disk or in a tar |
+//! | `unlabeled` | images in a folder, without classes |
 //! | `listing` | files and folders below a root |
 //! | `layout`, `split_names` | which folders are classes, which are splits |
 //! | `naming` | which files are images, system files, or made by alexnet |
@@ -54,11 +55,12 @@ mod tarball;
 mod tars;
 mod text;
 mod tree;
+mod unlabeled;
 mod webdataset;
 
 pub use arrays::{ImageArray, PixelValues};
 pub use dataset::Dataset;
-pub(crate) use folder::images_in;
 pub(crate) use idx::{FASHION_CLASSES, from_bytes as idx_from_bytes};
 pub use split::Split;
 pub use store::Stored;
+pub(crate) use unlabeled::images_by_name;

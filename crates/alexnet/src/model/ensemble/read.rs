@@ -13,6 +13,9 @@ use crate::model::parts::{File, GOLDEN_IMAGES, golden_images, per_golden_image};
 use crate::net::Views;
 use crate::{Error, Result};
 
+/// The hexadecimal digits of a SHA-256.
+const DIGITS: usize = 64;
+
 /// Reads an ensemble. Every part is checked, alone and against the others.
 pub(in crate::model) fn read(file: &File<'_>) -> Result<Ensemble> {
     let weights: Vec<f64> = file.metadata.json("weights")?;
@@ -50,6 +53,10 @@ fn member(file: &File<'_>, i: usize, weight: f64) -> Result<Member> {
         }
     }
     let digest = file.metadata.get("sha256")?.to_owned();
+    if digest.len() != DIGITS || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let begin: String = digest.chars().take(DIGITS).collect();
+        return Err(Error::model(format!("`sha256` is {begin:?}, expected {DIGITS} hexadecimal digits")));
+    }
     Ok(Member { model: AnyModel::read(&file)?, weight, digest })
 }
 

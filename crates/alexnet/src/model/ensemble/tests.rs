@@ -7,6 +7,7 @@ use super::{Ensemble, Member, WeightChoice, check_weights, equal_weights};
 use crate::data::{Image, Preprocess, View};
 use crate::engine::{Device, Options, open};
 use crate::error::Kind;
+use crate::format::hex;
 use crate::model::tests::{model, noise};
 use crate::model::{AnyModel, Golden, Model, ModelFile};
 use crate::net::Views;
@@ -38,7 +39,7 @@ fn scaled(mut model: Model, scale: f32) -> Model {
 
 fn members(weights: [f64; 2]) -> Vec<Member> {
     let member = |(model, weight): (Model, f64)| Member {
-        digest: format!("digest of {}", model.recipe.name),
+        digest: hex(&Sha256::digest(&model.recipe.name)),
         model: AnyModel::F32(model),
         weight,
     };
@@ -222,6 +223,11 @@ fn malformed_files_are_explained() {
         (remove("summary"), "`summary` is missing"),
         (remove("models.1.recipe"), "model 2 of 2: `recipe` is missing"),
         (remove("models.0.sha256"), "model 1 of 2: `sha256` is missing"),
+        (
+            with_metadata("models.0.sha256", "abc"),
+            "model 1 of 2: `sha256` is \"abc\", expected 64 hexadecimal",
+        ),
+        (with_metadata("models.1.sha256", &"g".repeat(64)), "expected 64 hexadecimal digits"),
         (with_metadata("weights", "[]"), "contains no models"),
         (with_metadata("weights", "[1.0]"), "`models.1.fc1.bias` does not belong to any of the 1 models"),
         (with_metadata("weights", "[0.5,0.25,0.25]"), "model 3 of 3: `format_version` is missing"),
