@@ -108,9 +108,6 @@ pub(crate) fn check_training(
             .help("leave the option out: without `--steps` all epochs are trained"));
     }
     let (batch, images) = (recipe.optimizer.batch, dataset.train().map_or(0, Split::len));
-    if resumed.is_none() {
-        note_large_batch(batch, images, out);
-    }
     let epochs = scheduled_epochs(recipe, resumed)?;
     let steps = epochs * images.div_ceil(batch);
     match args.steps {
@@ -131,18 +128,6 @@ pub(crate) fn check_training(
         out.note("there are no validation images: `schedule.plateau` uses the training loss");
     }
     Ok(())
-}
-
-/// Notes a batch that all training images do not fill: the updates are then fewer than the recipe means.
-fn note_large_batch(batch: usize, images: usize, out: &Output) {
-    if batch <= images || images == 0 {
-        return;
-    }
-    let smaller = images.div_ceil(4);
-    out.note(&format!(
-        "a batch of {batch} is more than the {}: one step per epoch; smaller: --set optimizer.batch={smaller}",
-        counted(images, "training image")
-    ));
 }
 
 /// Rejects layers frozen twice, and a training run whose layers are all frozen.

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::error::shell_word;
+
 /// How the learning rate changes, and when training ends.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Schedule {
@@ -14,6 +16,29 @@ pub struct Schedule {
     /// How the learning rate falls.
     #[serde(flatten)]
     pub lr: LrSchedule,
+}
+
+impl Schedule {
+    /// Returns the options of `alexnet train` for this schedule in another number of epochs: fixed epochs after which the learning
+    /// rate is divided are moved in proportion.
+    pub fn longer(&self, epochs: usize) -> String {
+        let at: Vec<String> = self.in_proportion(epochs).iter().map(usize::to_string).collect();
+        match at.is_empty() {
+            true => format!("--epochs {epochs}"),
+            false => {
+                let setting = format!("schedule.at_epochs=[{}]", at.join(","));
+                format!("--epochs {epochs} --set {}", shell_word(setting))
+            }
+        }
+    }
+
+    /// Returns the epochs after which the learning rate would be divided in a training run of this many epochs.
+    fn in_proportion(&self, epochs: usize) -> Vec<usize> {
+        let scaled = |at: &usize| (at * epochs + self.epochs / 2) / self.epochs.max(1);
+        let mut at: Vec<usize> = self.lr.at_epochs().iter().map(scaled).filter(|&at| at > 0).collect();
+        at.dedup();
+        at
+    }
 }
 
 /// How the learning rate falls from its initial value.
@@ -139,4 +164,19 @@ pub struct Plateau {
     pub patience: usize,
     /// How many times the learning rate is divided. Training ends when patience runs out again after that.
     pub times: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_of_more_epochs_divides_in_proportion() {
+        let lr = LrSchedule::AtEpochs { divide_by: 10.0, at_epochs: vec![8, 11] };
+        let schedule = Schedule { epochs: 12, warm_up_epochs: None, lr };
+        assert_eq!(schedule.longer(40), "--epochs 40 --set 'schedule.at_epochs=[27,37]'");
+        assert_eq!(schedule.longer(24), "--epochs 24 --set 'schedule.at_epochs=[16,22]'");
+        let constant = Schedule { lr: LrSchedule::Constant { divide_by: None }, ..schedule };
+        assert_eq!(constant.longer(24), "--epochs 24");
+    }
 }

@@ -46,6 +46,9 @@ const PRECISION: f64 = 0.05;
 /// Standard deviations above the accuracy of random guesses that count as more than luck.
 const LUCK: f64 = 3.0;
 
+/// Steps per epoch that are few: a smaller batch gives at least one more than these.
+const FEW_STEPS: usize = 5;
+
 /// What to do when values become non-finite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -118,6 +121,7 @@ pub struct Advice {
 enum Symptom {
     ChanceLevel,
     HighLoss,
+    Unlearned,
     Inactive(String),
     FastUpdates(String),
     SlowUpdates(String),
@@ -151,12 +155,29 @@ impl Watch {
     /// Whether the loss is still at chance level, ln(classes): the best-known failure of this network. Requires enough images,
     /// of which no more are classified correctly than by luck.
     pub fn is_flat(seen: &Tally, classes: usize) -> bool {
-        let (chance_loss, images) = ((classes as f64).ln(), seen.images as f64);
-        let chance = 1.0 / classes.max(1) as f64;
-        let lucky = images * chance + LUCK * (images * chance * (1.0 - chance)).sqrt();
-        is_enough(seen, classes)
-            && (FLAT * chance_loss..HIGH * chance_loss).contains(&seen.mean_loss())
-            && seen.correct as f64 <= lucky
+        is_enough(seen, classes) && is_guessing(seen, classes) && seen.mean_loss() < HIGH * (classes as f64).ln()
+    }
+
+    /// Whether a model is no better than a guess on its validation images, and, if these are too few to tell, was none on its last
+    /// training images either.
+    pub(super) fn is_unlearned(validation: &Tally, training: &Tally, classes: usize) -> bool {
+        let is_known = |seen: &Tally| is_enough(seen, classes);
+        is_guessing(validation, classes)
+            && (is_known(validation) || (is_known(training) && is_guessing(training, classes)))
+    }
+
+    /// The last of these tallies, in order of time: as many as are needed to compare their loss with chance level.
+    pub(super) fn last_evidence(tallies: impl DoubleEndedIterator<Item = Tally>, classes: usize) -> Tally {
+        let mut seen = Tally::default();
+        for tally in tallies.rev() {
+            if is_enough(&seen, classes) {
+                break;
+            }
+            seen.images += tally.images;
+            seen.correct += tally.correct;
+            seen.loss += tally.loss;
+        }
+        seen
     }
 
     /// Whether the loss is far above chance level. With one class there is nothing to learn.
@@ -200,6 +221,36 @@ impl Watch {
             return self.report(Symptom::HighLoss, Advice { step, finding, remedy });
         }
         None
+    }
+
+    /// Advice for a run of these steps whose best model has learned nothing, as `validation` shows.
+    pub(super) fn unlearned(
+        &mut self,
+        step: usize,
+        validation: &Tally,
+        images: usize,
+        classes: usize,
+        recipe: &Recipe,
+    ) -> Option<Advice> {
+        let finding = format!(
+            "the best model has not learned to tell the classes apart: top-1 {:.2} %, loss {:.4}; a guess among {classes} classes \
+             has {:.2} %, ln {classes} = {:.4}",
+            100.0 * validation.top1(),
+            validation.mean_loss(),
+            100.0 / classes as f64,
+            (classes as f64).ln()
+        );
+        let smaller = smaller_batch(images, recipe.optimizer.batch);
+        let smaller = smaller.map(|batch| format!("a smaller batch, for more steps: --set optimizer.batch={batch}"));
+        let known = if step < WARMUP_STEPS { None } else { Remedy::He.advice(recipe) };
+        let more = format!("more epochs: {}", recipe.schedule.longer(2 * recipe.schedule.epochs));
+        let others = [
+            "more images per class".to_owned(),
+            "weights that were learned on ImageNet: --init MODEL (docs/interop.md)".to_owned(),
+        ];
+        let remedies: Vec<String> = smaller.into_iter().chain(known).chain([more]).chain(others).collect();
+        let remedy = format!("try {}", remedies.join("; "));
+        self.report(Symptom::Unlearned, Advice { step, finding, remedy })
     }
 
     /// Advice on the layers after a step at this learning rate.
@@ -261,6 +312,21 @@ fn updates_are_fast(layer: &Health) -> bool {
     layer.update > 0.0 && layer.ratio() >= UPDATE_RATIO.end
 }
 
+/// Whether the loss is that of a guess or higher, and no more images are classified correctly than by luck.
+fn is_guessing(seen: &Tally, classes: usize) -> bool {
+    let images = seen.images as f64;
+    let chance = 1.0 / classes.max(1) as f64;
+    let lucky = images * chance + LUCK * (images * chance * (1.0 - chance)).sqrt();
+    classes > 1 && seen.mean_loss() >= FLAT * (classes as f64).ln() && seen.correct as f64 <= lucky
+}
+
+/// A smaller batch, a power of two, if an epoch of `images` has few steps and one is possible.
+pub(super) fn smaller_batch(images: usize, batch: usize) -> Option<usize> {
+    let most = (images / (FEW_STEPS + 1)).max(1);
+    let smaller = 1 << most.ilog2();
+    (images > 0 && images.div_ceil(batch) <= FEW_STEPS && smaller < batch).then_some(smaller)
+}
+
 /// Whether there are enough images for their mean loss to be compared with ln(classes).
 fn is_enough(seen: &Tally, classes: usize) -> bool {
     let chance_loss = (classes as f64).ln();
@@ -317,6 +383,56 @@ mod tests {
         // If a quarter of an epoch has too few images, the whole epoch counts.
         assert_eq!(Watch::evidence(tally(12, 1.6, 2), tally(48, 1.5, 9), 5), tally(48, 1.5, 9));
         assert_eq!(Watch::evidence(tally(500, 1.6, 2), tally(2000, 1.5, 9), 5), tally(500, 1.6, 2));
+    }
+
+    #[test]
+    fn a_model_that_guesses_has_learned_nothing() {
+        let ln3 = 3f64.ln();
+        let unlearned = |validation: &Tally, training: &Tally| Watch::is_unlearned(validation, training, 3);
+        // Three validation images say little: what the last training steps saw decides.
+        let few = tally(3, ln3, 1);
+        assert!(unlearned(&few, &tally(90, ln3, 31)));
+        assert!(!unlearned(&few, &tally(90, 0.4, 80)), "it has learned its training images");
+        assert!(!unlearned(&few, &tally(30, ln3, 10)), "too few images to tell");
+        assert!(!unlearned(&tally(3, 0.5, 3), &tally(90, ln3, 31)));
+        // Many validation images decide alone.
+        assert!(unlearned(&tally(300, 1.2, 101), &tally(90, 0.4, 80)));
+        assert!(!unlearned(&tally(300, 1.09, 160), &tally(90, ln3, 31)), "53 % is better than chance");
+        assert!(!Watch::is_unlearned(&tally(300, 0.0, 300), &tally(300, 0.0, 300), 1), "one class");
+        // The last epochs that suffice: 83 images for three classes.
+        let epochs = [tally(30, 0.1, 30), tally(30, 1.1, 8), tally(30, 1.1, 9), tally(30, 1.1, 10)];
+        let seen = Watch::last_evidence(epochs.into_iter(), 3);
+        assert_eq!((seen.images, seen.correct), (90, 27));
+    }
+
+    #[test]
+    fn a_run_that_learned_nothing_is_told_what_to_try() {
+        let small = Recipe::load("small").unwrap();
+        let mut watch = Watch::default();
+        let advice = watch.unlearned(24, &tally(3, 1.0984, 1), 30, 3, &small).unwrap();
+        assert!(advice.finding.contains("top-1 33.33 %, loss 1.0984;"), "{advice:?}");
+        assert!(advice.finding.ends_with("a guess among 3 classes has 33.33 %, ln 3 = 1.0986"), "{advice:?}");
+        for part in ["--set optimizer.batch=4", "--epochs 24", "docs/interop.md"] {
+            assert!(advice.remedy.contains(part), "{part}: {advice:?}");
+        }
+        assert_eq!(watch.unlearned(24, &tally(3, 1.0984, 1), 30, 3, &small), None);
+        assert_eq!(watch.advice(), [advice]);
+    }
+
+    #[test]
+    fn few_steps_per_epoch_call_for_a_smaller_batch() {
+        for (images, batch, expected) in [
+            (56, 32, Some(8)),
+            (30, 32, Some(4)),
+            (27, 128, Some(4)),
+            (3, 32, Some(1)),
+            (54, 9, None),
+            (10_000, 128, None),
+            (3, 1, None),
+            (0, 32, None),
+        ] {
+            assert_eq!(smaller_batch(images, batch), expected, "{images} images, a batch of {batch}");
+        }
     }
 
     #[test]

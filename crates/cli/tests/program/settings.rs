@@ -54,7 +54,7 @@ fn options_without_effect_are_rejected_or_noted() {
         (vec!["--set", "optimizer.momentum=0.9"], "--set optimizer.momentum=0.9 has no effect"),
         (
             vec!["--set", "optimizer.batch=128"],
-            "a batch of 128 is more than the 27 training images: one step per epoch; smaller: --set optimizer.batch=7",
+            "27 training images in batches of 128: 1 step per epoch; a smaller batch makes more: --set optimizer.batch=4",
         ),
         (vec!["--steps", "1000"], "--steps 1000 has no effect: training ends after 2 epochs, about 14 steps"),
         (

@@ -9,10 +9,12 @@ use crate::error::{Kind, shell};
 use crate::eval::Evaluation;
 use crate::format::{self, counted, grouped};
 use crate::model::Model;
+use crate::train::metrics::LOG_EVERY;
 use crate::train::observer::{Ended, Event};
 use crate::train::report::{Report, StopReason};
 use crate::train::schedule::End;
 use crate::train::snapshot::Snapshot;
+use crate::train::tally::Tally;
 use crate::train::watch::Watch;
 use crate::{Error, Result};
 
@@ -21,6 +23,12 @@ use crate::{Error, Result};
 enum Evaluated {
     Best,
     Last,
+}
+
+/// A validation as a tally.
+fn tally_of(found: &Evaluation) -> Tally {
+    let loss = found.loss * found.images as f64;
+    Tally { images: found.images, correct: found.top1, loss, ..Tally::default() }
 }
 
 impl Training<'_> {
@@ -59,6 +67,10 @@ impl Training<'_> {
         self.learner.images.skipped.extend(skipped);
         if !only_forecast {
             self.report_best();
+        }
+        match reason {
+            StopReason::Schedule(_) | StopReason::StepLimit if !only_forecast => self.warn_unlearned(),
+            _ => {}
         }
         let (steps, evaluated) = (self.learner.state.step, evaluation.as_ref());
         self.reporter.emit(&Event::Ended(Ended { reason, steps, evaluation: evaluated }));
@@ -125,7 +137,7 @@ impl Training<'_> {
         Some(Error::new(Kind::Diverged, message).help(help))
     }
 
-    /// The training loss of the last steps: up to [`LOG_EVERY`](crate::train::metrics::LOG_EVERY) of them.
+    /// The training loss of the last steps: up to [`LOG_EVERY`] of them.
     fn last_loss(&self) -> Option<f64> {
         match self.learner.state.recent.images {
             0 => self.reporter.history().last().map(|line| f64::from(line.loss)),
@@ -153,6 +165,37 @@ impl Training<'_> {
             format::loss(found.loss, 4)
         );
         self.reporter.info(&text);
+    }
+
+    /// Warns of a best model that is no better than a guess.
+    fn warn_unlearned(&mut self) {
+        let Some(best) = &self.learner.state.best else { return };
+        let classes = self.learner.engine.network().classes;
+        let training = Watch::last_evidence(self.epoch_tallies(), classes);
+        let validation = best.evaluation.as_ref().map_or(training, tally_of);
+        if !Watch::is_unlearned(&validation, &training, classes) {
+            return;
+        }
+        let (step, images) = (self.learner.state.step, self.learner.images.usable.len());
+        let recipe = &self.learner.config.recipe;
+        if let Some(advice) = self.watch.unlearned(step, &validation, images, classes, recipe) {
+            self.reporter.serious(&advice);
+        }
+    }
+
+    /// What the training steps of each epoch have seen, by the metrics; without validation, every [`LOG_EVERY`] steps.
+    fn epoch_tallies(&self) -> impl DoubleEndedIterator<Item = Tally> {
+        let (epoch, batch) = (self.learner.images.usable.len(), self.learner.config.recipe.optimizer.batch);
+        let lines = self.reporter.history();
+        let are_epochs = lines.iter().any(|line| line.validation.is_some());
+        let images = if are_epochs { epoch } else { LOG_EVERY * batch.min(epoch) };
+        let lines = lines.iter().filter(move |line| line.validation.is_some() == are_epochs);
+        lines.map(move |line| Tally {
+            images,
+            correct: (f64::from(line.top1) * images as f64).round() as usize,
+            loss: f64::from(line.loss) * images as f64,
+            ..Tally::default()
+        })
     }
 
     fn save_unfinished(&mut self, reason: StopReason) -> Result<()> {
