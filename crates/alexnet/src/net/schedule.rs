@@ -19,25 +19,15 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Returns the options of `alexnet train` for this schedule in another number of epochs: fixed epochs after which the learning
-    /// rate is divided are moved in proportion.
-    pub fn longer(&self, epochs: usize) -> String {
-        let at: Vec<String> = self.in_proportion(epochs).iter().map(usize::to_string).collect();
-        match at.is_empty() {
-            true => format!("--epochs {epochs}"),
-            false => {
-                let setting = format!("schedule.at_epochs=[{}]", at.join(","));
-                format!("--epochs {epochs} --set {}", shell_word(setting))
-            }
-        }
-    }
-
-    /// Returns the epochs after which the learning rate would be divided in a training run of this many epochs.
-    fn in_proportion(&self, epochs: usize) -> Vec<usize> {
+    /// Returns the option of `alexnet train` that divides the learning rate in proportion in a training run of another number of
+    /// epochs; `None` if it is not divided after fixed epochs.
+    pub fn in_proportion(&self, epochs: usize) -> Option<String> {
         let scaled = |at: &usize| (at * epochs + self.epochs / 2) / self.epochs.max(1);
         let mut at: Vec<usize> = self.lr.at_epochs().iter().map(scaled).filter(|&at| at > 0).collect();
         at.dedup();
-        at
+        let at: Vec<String> = at.iter().map(usize::to_string).collect();
+        let setting = format!("schedule.at_epochs=[{}]", at.join(","));
+        (!at.is_empty()).then(|| format!("--set {}", shell_word(setting)))
     }
 }
 
@@ -171,12 +161,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_schedule_of_more_epochs_divides_in_proportion() {
+    fn more_epochs_are_divided_in_proportion() {
         let lr = LrSchedule::AtEpochs { divide_by: 10.0, at_epochs: vec![8, 11] };
         let schedule = Schedule { epochs: 12, warm_up_epochs: None, lr };
-        assert_eq!(schedule.longer(40), "--epochs 40 --set 'schedule.at_epochs=[27,37]'");
-        assert_eq!(schedule.longer(24), "--epochs 24 --set 'schedule.at_epochs=[16,22]'");
-        let constant = Schedule { lr: LrSchedule::Constant { divide_by: None }, ..schedule };
-        assert_eq!(constant.longer(24), "--epochs 24");
+        let option = |epochs: usize| schedule.in_proportion(epochs).unwrap();
+        assert_eq!(option(40), "--set 'schedule.at_epochs=[27,37]'");
+        assert_eq!(option(24), "--set 'schedule.at_epochs=[16,22]'");
+        assert_eq!(option(1), "--set 'schedule.at_epochs=[1]'");
+        let constant = Schedule { lr: LrSchedule::Constant { divide_by: None }, ..schedule.clone() };
+        assert_eq!(constant.in_proportion(24), None);
     }
 }

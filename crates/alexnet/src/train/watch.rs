@@ -243,7 +243,10 @@ impl Watch {
         let smaller = smaller_batch(images, recipe.optimizer.batch);
         let smaller = smaller.map(|batch| format!("a smaller batch, for more steps: --set optimizer.batch={batch}"));
         let known = if step < WARMUP_STEPS { None } else { Remedy::He.advice(recipe) };
-        let more = format!("more epochs: {}", recipe.schedule.longer(2 * recipe.schedule.epochs));
+        let epochs = 2 * recipe.schedule.epochs;
+        let scaled =
+            recipe.schedule.in_proportion(epochs).map_or(String::new(), |option| format!(" {option}"));
+        let more = format!("more epochs: --epochs {epochs}{scaled}");
         let others = [
             "more images per class".to_owned(),
             "weights that were learned on ImageNet: --init MODEL (docs/interop.md)".to_owned(),
