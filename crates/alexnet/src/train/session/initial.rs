@@ -1,5 +1,7 @@
 //! Initial values of a session: random, from a model, or from a checkpoint.
 
+use std::path::Path;
+
 use sha2::{Digest, Sha256};
 
 use super::reporter::Reporter;
@@ -152,8 +154,8 @@ pub(super) fn find_checkpoint(
         let message =
             format!("cannot resume {shown}: these settings differ from the saved run: {difference}");
         return Err(Error::usage(message).help(format!(
-            "restore the original settings, or pass --accept-changes: `alexnet train --resume {} --accept-changes`",
-            shell(folder)
+            "restore the original settings, or accept the changes: `{}`",
+            accepting(&config.command, folder)
         )));
     }
     reporter.info(&format!("resuming with changed settings: {difference}"));
@@ -161,6 +163,15 @@ pub(super) fn find_checkpoint(
     // Last: a run that cannot be resumed stays as it is.
     reporter.run.set_recipe(&config.recipe)?;
     Ok(Some(checkpoint))
+}
+
+/// The command that resumes a run with the changes that `command` asks for.
+fn accepting(command: &str, folder: &Path) -> String {
+    // That of another program, such as Python, is no command of this one.
+    match command.contains(" train ") {
+        true => format!("{command} --accept-changes"),
+        false => format!("alexnet train --resume {} --accept-changes", shell(folder)),
+    }
 }
 
 /// Drops what a checkpoint of another lineage holds that no longer applies.
