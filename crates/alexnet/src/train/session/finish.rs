@@ -7,7 +7,7 @@ use super::models::Which;
 use super::training::Training;
 use crate::error::{Kind, shell};
 use crate::eval::Evaluation;
-use crate::format::{self, counted, grouped};
+use crate::format::{self, counted};
 use crate::model::Model;
 use crate::train::metrics::LOG_EVERY;
 use crate::train::observer::{Ended, Event};
@@ -68,9 +68,8 @@ impl Training<'_> {
         if !only_forecast {
             self.report_best();
         }
-        match reason {
-            StopReason::Schedule(_) | StopReason::StepLimit if !only_forecast => self.warn_unlearned(),
-            _ => {}
+        if !only_forecast && matches!(reason, StopReason::Schedule(_) | StopReason::StepLimit) {
+            self.warn_unlearned();
         }
         let (steps, evaluated) = (self.learner.state.step, evaluation.as_ref());
         self.reporter.emit(&Event::Ended(Ended { reason, steps, evaluation: evaluated }));
@@ -104,8 +103,8 @@ impl Training<'_> {
         }
         if let lines @ 1.. = self.reporter.unwritten().len() {
             let run = self.reporter.folder();
-            let message =
-                format!("{}: the last {lines} lines of metrics.jsonl could not be written", run.display());
+            let last = if lines == 1 { "line".to_owned() } else { counted(lines, "line") };
+            let message = format!("{}: the last {last} of metrics.jsonl could not be written", run.display());
             return Some(Error::new(Kind::Runtime, message).help(format!(
                 "free some disk space; `alexnet train --resume {}` then writes them",
                 shell(run)
@@ -236,13 +235,12 @@ impl Training<'_> {
         let Some(found) = self.evaluate(&split, views)? else { return Ok(None) };
         self.reporter.skipped(&found.skipped);
         self.reporter.info(&format!(
-            "{} model on {} {} images, {views}: top-1 {:.2} %{}",
+            "{} model on {}, {views}: top-1 {:.2} %{}",
             match which {
                 Evaluated::Best => "best",
                 Evaluated::Last => "last",
             },
-            grouped(found.images),
-            split.name,
+            counted(found.images, &format!("{} image", split.name)),
             100.0 * found.top1_share(),
             top5_text(found.top5_share(), self.learner.engine.network().classes)
         ));

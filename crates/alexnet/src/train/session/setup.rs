@@ -221,18 +221,18 @@ fn note_few_steps(images: usize, batch: usize, reporter: &mut Reporter<'_>) {
 fn introduce(config: &Config, engine: &JobEngine, reporter: &mut Reporter<'_>) {
     let Config { recipe, dataset, .. } = config;
     reporter.info(&format!(
-        "recipe {}, {} classes of {}",
+        "recipe {}, {} of {}",
         recipe.name,
-        dataset.classes.len(),
+        counted(dataset.classes.len(), "class"),
         dataset.origin
     ));
     dataset.notes.iter().for_each(|note| reporter.note(note));
     reporter.info(&format!(
-        "{} parameters, {} multiply-adds per image; {} training images, {} validation images",
+        "{} parameters, {} multiply-adds per image; {}, {}",
         grouped(engine.network().parameters()),
         grouped(engine.network().macs()),
-        grouped(dataset.train().map_or(0, Split::len)),
-        grouped(dataset.val().map_or(0, Split::len))
+        counted(dataset.train().map_or(0, Split::len), "training image"),
+        counted(dataset.val().map_or(0, Split::len), "validation image")
     ));
     reporter.info(&engine.memory().to_string());
 }
