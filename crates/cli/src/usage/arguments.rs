@@ -10,7 +10,9 @@ use alexnet::net::Recipe;
 
 /// Why an argument that is not an option was not expected.
 pub(super) fn unexpected(typed: &str, command: &Named<'_>, args: &[String]) -> Option<String> {
-    let is_recipe = command.has_option("recipe") && Recipe::builtin_names().any(|name| name == typed);
+    let is_file = Path::new(typed).extension() == Some("toml".as_ref());
+    let is_recipe =
+        command.has_option("recipe") && (is_file || Recipe::builtin_names().any(|name| name == typed));
     let place = || args.iter().position(|arg| arg == typed);
     let known = model_first(command, args).or_else(|| options_between(typed, command, args));
     known.or_else(|| with_spaces(typed, command, args)).or_else(|| one_folder(command, args)).or_else(|| {
@@ -44,11 +46,12 @@ fn one_folder(command: &Named<'_>, args: &[String]) -> Option<String> {
         let path = Path::new(&args[place]);
         path.parent() == Some(parent) && path.exists()
     };
-    if value_name(source) != "SRC" || !given.iter().all(is_in_it) {
+    let is_here = parent.as_os_str().is_empty();
+    // Two names may also be two sets of images.
+    if value_name(source) != "SRC" || !given.iter().all(is_in_it) || (is_here && given.len() == 2) {
         return None;
     }
-    let whole =
-        if parent.as_os_str().is_empty() { ".".into() } else { parent.to_string_lossy().into_owned() };
+    let whole = if is_here { ".".into() } else { parent.to_string_lossy().into_owned() };
     let kept = (0..args.len()).filter(|place| *place == first || !given.contains(place));
     let args: Vec<String> =
         kept.map(|place| if place == first { whole.clone() } else { args[place].clone() }).collect();

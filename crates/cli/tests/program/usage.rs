@@ -185,6 +185,7 @@ fn arguments_in_the_wrong_place_lead_to_the_command_that_works() {
         ("eval runs/pets", "missing `--data SRC`", "`alexnet eval runs/pets --data SRC`"),
         ("bench paper", "unexpected argument `paper`", "`alexnet bench --recipe paper`"),
         ("train pets small", "unexpected argument `small`", "`alexnet train pets --recipe small`"),
+        ("train pets my.toml", "unexpected argument `my.toml`", "`alexnet train pets --recipe my.toml`"),
         ("recipe paper", "unknown recipe command `paper`", "`alexnet recipe show paper`"),
         ("data .", "unknown data command `.`", "`alexnet data check .`"),
         ("lr-find p --recipe small --plot rates.png", "`rates.png` for `--plot`", "ends in .svg"),
