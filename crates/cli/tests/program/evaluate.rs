@@ -213,7 +213,7 @@ fn classes_without_images_have_no_recall() {
     let data = path(&folder.path().join("data"));
     let (value, err) = run_json(&["eval", &model, "--data", &data, "--json"], 0);
     assert!(
-        err.contains("1 of the model's 3 classes have no images in split val") && err.contains(": red"),
+        err.contains("1 of the model's 3 classes has no images in split val") && err.contains(": red"),
         "{err}"
     );
     let red = &value["classes"][2];
