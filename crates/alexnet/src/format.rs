@@ -94,6 +94,11 @@ pub(crate) fn decimal(value: f32) -> f64 {
     value.to_string().parse().unwrap_or_else(|_| f64::from(value))
 }
 
+/// Returns a learning rate: `0.0005`, and `5e-10` for one below 0.0001.
+pub(crate) fn learning_rate(rate: f32) -> String {
+    if rate.abs() < 1e-4 { format!("{rate:e}") } else { rate.to_string() }
+}
+
 /// Returns bytes as hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -163,6 +168,7 @@ mod tests {
         assert_eq!(hex(&[0, 0xa5, 0xff]), "00a5ff");
         assert_eq!([significant(0.517), significant(31.42), significant(8_120.4)], ["0.52", "31.4", "8,120"]);
         assert_eq!([1.0, 0.03125, 0.001, 4.76e-5].map(probability), ["1.000", "0.031", "0.001", "4.8e-5"]);
+        assert_eq!([0.01, 1e-4, 5e-5, 5e-10].map(learning_rate), ["0.01", "0.0001", "5e-5", "5e-10"]);
         let losses =
             [(0.7312, 4), (9_999.0, 3), (240_814_607_218_769_920.0, 4), (f64::INFINITY, 3), (f64::NAN, 4)];
         assert_eq!(losses.map(|(l, d)| loss(l, d)), ["0.7312", "9999.000", "2.41e17", "inf", "NaN"]);

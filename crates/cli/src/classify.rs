@@ -7,13 +7,14 @@ use serde_json::json;
 
 use super::args::model::ClassifyArgs;
 use super::exit::CommandResult;
+use super::models::names_a_model;
 use super::output::{Format, Output, one_line, percent};
 use alexnet::Error;
-use alexnet::error::{Kind, shell};
+use alexnet::error::{Kind, shell, shell_word};
 use alexnet::eval::Predictor;
 use alexnet::eval::classify::{Classified, Outcome, Prediction, classify, images};
 use alexnet::format::{cells, padded};
-use alexnet::train::origin::is_run;
+use alexnet::{Error, Result};
 
 /// Views per batch.
 const BATCH: usize = 10;
@@ -25,6 +26,7 @@ const TOP: usize = 5;
 const BAR: usize = 40;
 
 pub(crate) fn run(args: &ClassifyArgs, out: &mut Output) -> CommandResult {
+    check_no_address(args)?;
     let options = args.precision.options(BATCH, args.machine.threads());
     let mut model =
         Predictor::load(&args.model, &options).map_err(|error| in_order(error, &args.model, &args.images))?;
@@ -58,10 +60,25 @@ pub(crate) fn run(args: &ClassifyArgs, out: &mut Output) -> CommandResult {
     Ok(if failed { Kind::Data.exit_code() } else { 0 })
 }
 
+/// Rejects an address on the web, and names the command that reads the image from there.
+fn check_no_address(args: &ClassifyArgs) -> Result<()> {
+    let is_address =
+        |path: &&str| ["http://", "https://", "ftp://"].iter().any(|start| path.starts_with(start));
+    match args.images.iter().filter_map(|path| path.to_str()).find(is_address) {
+        None => Ok(()),
+        Some(address) => {
+            Err(Error::usage(format!("{address} is an address, expected an image file")).help(format!(
+                "download it: `curl -sL {} | alexnet classify {} -`",
+                shell_word(address),
+                shell(&args.model)
+            )))
+        }
+    }
+}
+
 /// The error of a model that cannot be loaded; if a model follows it, with the command in order.
 fn in_order(error: Error, first: &Path, images: &[PathBuf]) -> Error {
-    let is_model = |path: &Path| is_run(path) || path.extension() == Some("safetensors".as_ref());
-    match images.iter().find(|path| is_model(path) && first.is_file() && !is_model(first)) {
+    match images.iter().find(|path| names_a_model(path) && first.is_file() && !names_a_model(first)) {
         Some(model) => {
             let command = format!("alexnet classify {} {}", shell(model), shell(first));
             error.help(format!("the model comes first: `{command}`"))

@@ -3,13 +3,15 @@
 use serde_json::{Value, json};
 
 use super::args::training::LrFindArgs;
+use super::command_line::command_with;
 use super::exit::CommandResult;
 use super::output::Output;
 use super::recipe;
 use super::settings;
+use super::sources;
 use super::ui::TrainingView;
-use alexnet::data::Dataset;
 use alexnet::error::{shell, shell_word};
+use alexnet::format::counted;
 use alexnet::net::{Recipe, RecipeUse};
 use alexnet::train::lr_search::{LrSearch, LrSearchOptions, Trial, find};
 use alexnet::train::signals::Interrupt;
@@ -24,7 +26,8 @@ pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
     let mut recipe = recipe::load(&args.recipe)?;
     settings::apply(&mut recipe, &args.set, &[], RecipeUse::LrFind, out)?;
     if !recipe.edits.is_empty() {
-        out.note(&format!("lr-find ignores the {} [[edit]] tables of the recipe", recipe.edits.len()));
+        let edits = counted(recipe.edits.len(), "[[edit]] table");
+        out.note(&format!("lr-find ignores the {edits} of the recipe"));
     }
     let threads = args.machine.threads();
     let options = LrSearchOptions {
@@ -36,7 +39,7 @@ pub(crate) fn run(args: &LrFindArgs, out: &mut Output) -> CommandResult {
         workers: threads,
     };
     let mut view = TrainingView::new(out.display(), Interrupt::new());
-    let found = find(&recipe, &Dataset::open(&args.source)?, &options, &mut view)?;
+    let found = find(&recipe, &sources::open(&args.source)?, &options, &mut view)?;
     drop(view);
     if let Some(path) = &args.plot {
         found.draw(path)?;
@@ -77,6 +80,19 @@ fn table(found: &LrSearch) -> String {
     format!("{:>9}  {:>8}\n", "lr", "loss") + &rows.iter().enumerate().map(row).collect::<String>()
 }
 
+/// Most steps of a search, as `--steps` accepts them.
+const MOST_STEPS: usize = 100_000;
+
+/// What to try if none of these steps has lowered the loss by more than noise.
+fn no_suggestion(steps: usize) -> String {
+    let more = command_with("--steps", &(10 * steps).min(MOST_STEPS).to_string());
+    format!(
+        "\nno learning rate lowered the loss clearly within {}: no suggestion\ntry more steps: `{more}`\n\
+         or other initial weights: `--set layer.NAME.weights.init=he`\n",
+        counted(steps, "step")
+    )
+}
+
 /// What follows from the table.
 fn conclusion(found: &LrSearch, args: &LrFindArgs, recipe: &Recipe) -> String {
     let mut text = String::new();
@@ -84,8 +100,7 @@ fn conclusion(found: &LrSearch, args: &LrFindArgs, recipe: &Recipe) -> String {
         text += &format!("\nthe loss explodes at a learning rate of {rate:.1e}\n");
     }
     let Some(rate) = found.suggestion else {
-        return text
-            + "\nno learning rate reduced the loss: try more `--steps`, or other initial weights (`alexnet recipe show`)\n";
+        return text + &no_suggestion(found.trials.len());
     };
     let set = args.set.iter().map(|(key, value)| format!(" --set {}", shell_word(format!("{key}={value}"))));
     text + &format!(

@@ -6,7 +6,7 @@
 //! | `args` | the command line |
 //! | `usage` | usage errors |
 //! | `settings`, `epochs` | `--set`, and options that would have no effect; how long a training run is |
-//! | `models` | model files that are named on the command line |
+//! | `models`, `sources` | model files and images that are named on the command line |
 //! | `cluster` | the job of several processes that this one belongs to |
 //! | `output`, `printable` | standard output, notes, errors; names as they can be printed |
 //! | `ui` | progress, the dashboard, colors |
@@ -44,6 +44,7 @@ mod report;
 mod reproduce;
 mod settings;
 mod shell;
+mod sources;
 mod train;
 mod ui;
 mod usage;

@@ -5,11 +5,17 @@ use std::path::{Path, PathBuf};
 use super::output::Output;
 use alexnet::error::shell;
 use alexnet::net::Views;
+use alexnet::train::origin::is_run;
 use alexnet::{Error, Result};
 
 /// The absolute path of a model file, without symbolic links.
 pub(crate) fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Whether this is a model file, or a run folder, by its name and its files.
+pub(crate) fn names_a_model(path: &Path) -> bool {
+    is_run(path) || path.extension() == Some("safetensors".as_ref())
 }
 
 /// Rejects a model that is named twice: it would count double in the average.

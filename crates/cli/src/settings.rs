@@ -6,8 +6,8 @@ use super::epochs::scheduled_epochs;
 use super::output::Output;
 use alexnet::data::{Dataset, Split};
 use alexnet::engine;
-use alexnet::format::{counted, enumerated};
-use alexnet::net::{Change, Recipe, RecipeUse};
+use alexnet::format::{counted, enumerated, grouped};
+use alexnet::net::{Change, Recipe, RecipeUse, Schedule};
 use alexnet::train::Requests;
 use alexnet::{Error, Result};
 use alexnet_kernels::micro_batch::granule;
@@ -42,6 +42,7 @@ pub(crate) fn apply(
     if settings.is_empty() {
         return Ok(());
     }
+    let before = recipe.schedule.clone();
     let unchanged = recipe.set_all(settings.iter().copied()).map_err(|error| as_typed(error, shorthands))?;
     recipe.check_effect(settings.iter().map(|(key, _)| *key), purpose)?;
     for setting in unchanged.iter().filter(|setting| set.iter().any(|(k, v)| **setting == format!("{k}={v}")))
@@ -50,6 +51,7 @@ pub(crate) fn apply(
     }
     if purpose == RecipeUse::Training {
         note_late_divisions(recipe, out);
+        note_early_divisions(&before, &recipe.schedule, out);
     }
     Ok(())
 }
@@ -75,6 +77,25 @@ fn note_late_divisions(recipe: &Recipe, out: &Output) {
             enumerated(&late)
         ));
     }
+}
+
+/// Notes that more epochs than the recipe's leave the divisions where they are, so that most have the lowest learning rate.
+fn note_early_divisions(before: &Schedule, now: &Schedule, out: &Output) {
+    let at = now.lr.at_epochs();
+    let (Some(last), Some(scaled)) = (at.last(), before.in_proportion(now.epochs)) else { return };
+    if at != before.lr.at_epochs() || 2 * now.epochs < 3 * before.epochs {
+        return;
+    }
+    let epochs = if at.len() == 1 { "epoch" } else { "epochs" };
+    let at: Vec<String> = at.iter().map(usize::to_string).collect();
+    out.note(&format!(
+        "the learning rate is divided after {epochs} {}, as for {}: the last {} of {} have the lowest one; to divide in \
+         proportion: {scaled}",
+        enumerated(&at),
+        counted(before.epochs, "epoch"),
+        grouped(now.epochs - last),
+        grouped(now.epochs)
+    ));
 }
 
 /// Checks `--micro-batch`, given now or recorded by the run that is resumed.
@@ -108,9 +129,6 @@ pub(crate) fn check_training(
             .help("leave the option out: without `--steps` all epochs are trained"));
     }
     let (batch, images) = (recipe.optimizer.batch, dataset.train().map_or(0, Split::len));
-    if resumed.is_none() {
-        note_large_batch(batch, images, out);
-    }
     let epochs = scheduled_epochs(recipe, resumed)?;
     let steps = epochs * images.div_ceil(batch);
     match args.steps {
@@ -131,18 +149,6 @@ pub(crate) fn check_training(
         out.note("there are no validation images: `schedule.plateau` uses the training loss");
     }
     Ok(())
-}
-
-/// Notes a batch that all training images do not fill: the updates are then fewer than the recipe means.
-fn note_large_batch(batch: usize, images: usize, out: &Output) {
-    if batch <= images || images == 0 {
-        return;
-    }
-    let smaller = images.div_ceil(4);
-    out.note(&format!(
-        "a batch of {batch} is more than the {}: one step per epoch; smaller: --set optimizer.batch={smaller}",
-        counted(images, "training image")
-    ));
 }
 
 /// Rejects layers frozen twice, and a training run whose layers are all frozen.

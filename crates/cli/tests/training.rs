@@ -166,11 +166,15 @@ fn a_plateau_is_reported_and_its_fix_trains() {
     let (before, _) = log.split_once(advice).unwrap();
     assert!(before.contains("epoch 7: ") && !before.contains("epoch 8: "), "{log}");
     assert!(!out.contains(advice) && !log.split_once(advice).unwrap().1.contains(advice), "{out}{log}");
-    // After twelve steps every network is at chance level.
+    let unlearned = "warning: the best model has not learned to tell the classes apart";
+    assert!(err.contains(unlearned) && err.contains("--set layer.conv1.weights.init=he"), "{err}");
+    // After twelve steps every network is at chance level: only the end says so.
     let (_, err) = place.run(&place.train("short", &["--set", "optimizer.batch=45"]), 0);
     assert!(!err.contains("chance level") && !err.contains("waiting for images"), "{err}");
+    assert!(err.contains("note: 45 training images in batches of 45: 1 step per epoch;"), "{err}");
+    assert!(err.contains(unlearned) && err.contains("a smaller batch, for more steps: --set"), "{err}");
     let (_, err) = place.run(&place.train("cured", &["--on-plateau", "restart-with-he"]), 0);
-    assert!(err.contains("restarting with the remedy"), "{err}");
+    assert!(err.contains("restarting with the remedy") && !err.contains(unlearned), "{err}");
     let loss = |run: &str| lines(&place.root().join(run)).last().unwrap()["train/loss"].as_f64().unwrap();
     assert!(loss("flat") > 1.6 && loss("cured") < 0.8, "{} {}", loss("flat"), loss("cured"));
     assert!(place.root().join("cured/earlier-1/metrics.jsonl").exists());

@@ -15,9 +15,13 @@ pub fn of_classes(split: &Split, data: &[String], model: &[String]) -> Vec<Strin
     let with_images: Vec<usize> = (0..model.len()).filter(|&class| images[class] > 0).collect();
     let mut notes = Vec::new();
     if let ([class], true) = (&with_images[..], model.len() > 1) {
+        let all = if split.len() == 1 {
+            "the image is".into()
+        } else {
+            format!("all {} images are", grouped(split.len()))
+        };
         notes.push(format!(
-            "all {} images are of class `{}`: the accuracy is the recall of that class, not that of the model",
-            grouped(split.len()),
+            "{all} of class `{}`: the accuracy is the recall of that class, not that of the model",
             escaped(&model[*class])
         ));
     } else if with_images.len() < model.len() {
@@ -25,8 +29,9 @@ pub fn of_classes(split: &Split, data: &[String], model: &[String]) -> Vec<Strin
             .filter(|&class| images[class] == 0)
             .map(|class| escaped(&model[class]))
             .collect();
+        let (have, their) = if without.len() == 1 { ("has", "its") } else { ("have", "their") };
         notes.push(format!(
-            "{} of the model's {} classes have no images in split {}, so that their recall is unknown: {}",
+            "{} of the model's {} classes {have} no images in split {}, so that {their} recall is unknown: {}",
             without.len(),
             grouped(model.len()),
             split.name,

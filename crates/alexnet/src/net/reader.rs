@@ -292,10 +292,30 @@ fn range_text(range: &impl RangeBounds<f64>) -> String {
     [low, high].iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join(" and ")
 }
 
+/// Names of keys in other programs, words separated by `_`, and the key here.
+const PEERS: [(&[&str], &str); 5] = [
+    (&["lr", "learning_rate", "learningrate", "base_lr", "lr0"], "optimizer.rate"),
+    (&["batch_size", "batchsize", "bs"], "optimizer.batch"),
+    (&["weight_decay", "wd", "l2"], "optimizer.decay"),
+    (&["num_epochs", "n_epochs", "max_epochs"], "schedule.epochs"),
+    (&["warmup_epochs", "warmup", "warm_up"], "schedule.warm_up_epochs"),
+];
+
+/// Returns what other programs call `last`, the last part of `key`: a key of `known`, or one of another table of the recipe.
+fn peer(key: &str, last: &str, known: &[&str]) -> Option<&'static str> {
+    let name = last.replace('-', "_").to_lowercase();
+    let (_, whole) = PEERS.iter().find(|(names, _)| names.contains(&name.as_str()))?;
+    let inner = whole.rsplit('.').next().filter(|inner| known.contains(inner));
+    inner.or_else(|| (!key.starts_with("layer.")).then_some(*whole))
+}
+
 /// Creates the error for a dotted key whose last part is not in `known`.
 pub(super) fn unknown_key(key: &str, known: &[&str]) -> Error {
     let last = key.rsplit('.').next().unwrap_or(key);
-    let guess = guess(last, known.iter().copied());
+    let guess = match peer(key, last, known) {
+        Some(peer) => format!("did you mean `{peer}`? "),
+        None => guess(last, known.iter().copied()),
+    };
     Error::usage(format!("unknown key `{key}`")).help(format!("{guess}Valid keys: {}", known.join(", ")))
 }
 

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::error::shell_word;
+
 /// How the learning rate changes, and when training ends.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Schedule {
@@ -14,6 +16,19 @@ pub struct Schedule {
     /// How the learning rate falls.
     #[serde(flatten)]
     pub lr: LrSchedule,
+}
+
+impl Schedule {
+    /// Returns the option of `alexnet train` that divides the learning rate in proportion in a training run of another number of
+    /// epochs; `None` if it is not divided after fixed epochs.
+    pub fn in_proportion(&self, epochs: usize) -> Option<String> {
+        let scaled = |at: &usize| (at * epochs + self.epochs / 2) / self.epochs.max(1);
+        let mut at: Vec<usize> = self.lr.at_epochs().iter().map(scaled).filter(|&at| at > 0).collect();
+        at.dedup();
+        let at: Vec<String> = at.iter().map(usize::to_string).collect();
+        let setting = format!("schedule.at_epochs=[{}]", at.join(","));
+        (!at.is_empty()).then(|| format!("--set {}", shell_word(setting)))
+    }
 }
 
 /// How the learning rate falls from its initial value.
@@ -139,4 +154,21 @@ pub struct Plateau {
     pub patience: usize,
     /// How many times the learning rate is divided. Training ends when patience runs out again after that.
     pub times: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_epochs_are_divided_in_proportion() {
+        let lr = LrSchedule::AtEpochs { divide_by: 10.0, at_epochs: vec![8, 11] };
+        let schedule = Schedule { epochs: 12, warm_up_epochs: None, lr };
+        let option = |epochs: usize| schedule.in_proportion(epochs).unwrap();
+        assert_eq!(option(40), "--set 'schedule.at_epochs=[27,37]'");
+        assert_eq!(option(24), "--set 'schedule.at_epochs=[16,22]'");
+        assert_eq!(option(1), "--set 'schedule.at_epochs=[1]'");
+        let constant = Schedule { lr: LrSchedule::Constant { divide_by: None }, ..schedule.clone() };
+        assert_eq!(constant.in_proportion(24), None);
+    }
 }

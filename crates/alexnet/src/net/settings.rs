@@ -136,6 +136,9 @@ fn place(document: &mut Table, key: &str, value: &str) -> Result<()> {
         ([name], _) if let Some(inner) = in_table(name) => {
             Err(Error::usage(format!("unknown key `{name}`")).help(format!("did you mean `{inner}`?")))
         }
+        (["dropout"], _) if let Some(setting) = dropout(document, value) => {
+            Err(Error::usage("unknown key `dropout`").help(format!("dropout is a layer: `--set {setting}`")))
+        }
         ([path @ .., last], NONE) => remove(document, "", path, last, &key::keys),
         (["layer", name, path @ .., last], _) => insert(layer_table(document, name)?, path, last, value),
         ([path @ .., last], _) => insert(document, path, last, value),
@@ -148,6 +151,19 @@ fn in_table(name: &str) -> Option<String> {
     let tables = key::keys(&[])?;
     let table = tables.iter().find(|&&table| key::keys(&[table]).is_some_and(|keys| keys.contains(&name)));
     table.filter(|_| !tables.contains(&name)).map(|table| format!("{table}.{name}"))
+}
+
+/// Returns `layer.dropout6,dropout7.rate=0.3`: the setting of all dropout layers, if there are any.
+fn dropout(document: &Table, value: &str) -> Option<String> {
+    let layers = document.get("layer").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let is_dropout = |layer: &&Value| layer.get("kind").and_then(Value::as_str) == Some("dropout");
+    let names: Vec<&str> = layers.iter().filter(is_dropout).filter_map(named).collect();
+    let layers = (!names.is_empty()).then(|| format!("layer.{}", names.join(",")))?;
+    Some(if value == NONE {
+        format!("{layers}=none")
+    } else {
+        format!("{layers}.rate={}", shell_word(value))
+    })
 }
 
 /// Inserts a value into the table at `path`, which is created if missing.

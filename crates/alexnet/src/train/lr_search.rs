@@ -27,6 +27,12 @@ const CHECK_LAYERS_EVERY: usize = 5;
 /// The suggestion is this far below a learning rate that fails.
 const SAFETY_DIVISOR: f32 = 10.0;
 
+/// The smoothed loss has fallen if it is below its first value by this share.
+const FALLEN: f64 = 0.02;
+
+/// The smoothed loss has fallen if it is below its first value by this many standard deviations of a batch's loss.
+const NOISE: f64 = 1.5;
+
 /// Which learning rates to try, and how.
 #[derive(Clone, Debug)]
 pub struct LrSearchOptions {
@@ -62,7 +68,7 @@ pub struct LrSearch {
     pub trials: Vec<Trial>,
     /// The learning rate at which the smoothed loss decreases fastest, but at most a tenth of the one at which it explodes, and
     /// below one at which a training run would be advised to use a lower one ([`Watch::needs_lower_lr`]); `None` if the loss does
-    /// not decrease.
+    /// not decrease by more than its noise.
     pub suggestion: Option<f32>,
     /// The learning rate at which the loss explodes, if it does.
     pub explodes: Option<f32>,
@@ -230,11 +236,21 @@ impl Search {
             (0..trials.len()).min_by(|&a, &b| trials[a].smooth.total_cmp(&trials[b].smooth)).unwrap_or(0);
         let decrease = |i: usize| trials[i - span].smooth - trials[i].smooth;
         let steepest = (span..=lowest).max_by(|&a, &b| decrease(a).total_cmp(&decrease(b)));
-        let fastest = steepest.filter(|&i| decrease(i) > 0.0).map(|i| trials[i - span / 2].lr);
+        let steepest = steepest.filter(|&i| decrease(i) > 0.0 && has_fallen(&trials[..=lowest]));
+        let fastest = steepest.map(|i| trials[i - span / 2].lr);
         let limits = [explodes.map(|lr| lr / SAFETY_DIVISOR), too_high.map(|lr| lr / SAFETY_DIVISOR)];
         let suggestion = fastest.map(|lr| limits.into_iter().flatten().fold(lr, f32::min));
         LrSearch { trials, suggestion, explodes }
     }
+}
+
+/// Whether the smoothed loss of the last trial is clearly below that of the first: by more than the losses of batches differ.
+fn has_fallen(trials: &[Trial]) -> bool {
+    let (Some(first), Some(last)) = (trials.first(), trials.last()) else { return false };
+    let differences = trials.windows(2).map(|pair| (pair[1].loss - pair[0].loss).powi(2));
+    // The difference of two losses has twice the variance of one.
+    let variance = differences.sum::<f64>() / (2 * trials.len().saturating_sub(1).max(1)) as f64;
+    first.smooth - last.smooth > (FALLEN * first.smooth).max(NOISE * variance.sqrt())
 }
 
 impl LrSearch {
@@ -285,6 +301,19 @@ mod tests {
         assert_eq!(search(None, Some(900.0), valley).suggestion, Some(free));
         assert_eq!(search(None, None, |i| i as f64).suggestion, None);
         assert_eq!(Search::default().result().suggestion, None);
+    }
+
+    /// Losses between 1.3886 and 1.3913 say nothing; neither do those of tiny batches that differ more than they fall.
+    #[test]
+    fn noise_is_no_decrease() {
+        assert_eq!(search(None, None, |i| 1.39 + 0.0013 * (i as f64).sin()).suggestion, None);
+        let noisy = |i: usize| Trial {
+            lr: i as f32,
+            loss: if i.is_multiple_of(2) { 0.9 } else { 1.5 },
+            smooth: 1.2 - 0.003 * i as f64,
+        };
+        let search = Search { trials: (0..100).map(noisy).collect(), ..Search::default() };
+        assert_eq!(search.result().suggestion, None);
     }
 
     #[test]

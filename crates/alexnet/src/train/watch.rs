@@ -1,6 +1,7 @@
 //! Recognizes the known failures of this network, and names remedies.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,8 @@ use super::remedy::{PIXEL_STD, Remedy};
 use super::schedule::divided;
 use super::tally::Tally;
 use crate::engine::Health;
+use crate::error::shell;
+use crate::format::{decimal, learning_rate};
 use crate::net::Recipe;
 
 /// Most rollbacks of a training run.
@@ -45,6 +48,9 @@ const PRECISION: f64 = 0.05;
 
 /// Standard deviations above the accuracy of random guesses that count as more than luck.
 const LUCK: f64 = 3.0;
+
+/// Steps per epoch that are few: a smaller batch gives at least one more than these.
+const FEW_STEPS: usize = 5;
 
 /// What to do when values become non-finite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +124,7 @@ pub struct Advice {
 enum Symptom {
     ChanceLevel,
     HighLoss,
+    Unlearned,
     Inactive(String),
     FastUpdates(String),
     SlowUpdates(String),
@@ -128,6 +135,15 @@ enum Symptom {
 pub struct Watch {
     reported: BTreeSet<Symptom>,
     advice: Vec<Advice>,
+    /// What was advised about the learning rate, and the learning rate then.
+    direction: Option<(Direction, f32)>,
+}
+
+/// A change of the learning rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Lower,
+    Higher,
 }
 
 impl Watch {
@@ -151,12 +167,31 @@ impl Watch {
     /// Whether the loss is still at chance level, ln(classes): the best-known failure of this network. Requires enough images,
     /// of which no more are classified correctly than by luck.
     pub fn is_flat(seen: &Tally, classes: usize) -> bool {
-        let (chance_loss, images) = ((classes as f64).ln(), seen.images as f64);
-        let chance = 1.0 / classes.max(1) as f64;
-        let lucky = images * chance + LUCK * (images * chance * (1.0 - chance)).sqrt();
         is_enough(seen, classes)
-            && (FLAT * chance_loss..HIGH * chance_loss).contains(&seen.mean_loss())
-            && seen.correct as f64 <= lucky
+            && is_guessing(seen, classes)
+            && seen.mean_loss() < HIGH * (classes as f64).ln()
+    }
+
+    /// Whether a model is no better than a guess on its validation images, and, if these are too few to tell, was none on its last
+    /// training images either.
+    pub(super) fn is_unlearned(validation: &Tally, training: &Tally, classes: usize) -> bool {
+        let is_known = |seen: &Tally| is_enough(seen, classes);
+        is_guessing(validation, classes)
+            && (is_known(validation) || (is_known(training) && is_guessing(training, classes)))
+    }
+
+    /// The last of these tallies, in order of time: as many as are needed to compare their loss with chance level.
+    pub(super) fn last_evidence(tallies: impl DoubleEndedIterator<Item = Tally>, classes: usize) -> Tally {
+        let mut seen = Tally::default();
+        for tally in tallies.rev() {
+            if is_enough(&seen, classes) {
+                break;
+            }
+            seen.images += tally.images;
+            seen.correct += tally.correct;
+            seen.loss += tally.loss;
+        }
+        seen
     }
 
     /// Whether the loss is far above chance level. With one class there is nothing to learn.
@@ -195,48 +230,118 @@ impl Watch {
             let remedy = format!(
                 "the learning rate is too high, or the initial weights are too large for the pixel scale: try \
                  --set optimizer.rate={}, or --set input.divisor={PIXEL_STD}; `alexnet lr-find` suggests a learning rate",
-                divided(recipe.optimizer.rate, ROLLBACK_DIVISOR, 1)
+                learning_rate(divided(recipe.optimizer.rate, ROLLBACK_DIVISOR, 1))
             );
             return self.report(Symptom::HighLoss, Advice { step, finding, remedy });
         }
         None
     }
 
-    /// Advice on the layers after a step at this learning rate.
-    pub fn layers(&mut self, step: usize, layers: &[Health], lr: f32) -> Vec<Advice> {
+    /// Advice for a run of these steps whose best model has learned nothing, as `validation` shows.
+    pub(super) fn unlearned(
+        &mut self,
+        step: usize,
+        validation: &Tally,
+        images: usize,
+        classes: usize,
+        recipe: &Recipe,
+    ) -> Option<Advice> {
+        let finding = format!(
+            "the best model has not learned to tell the classes apart: top-1 {:.2} %, loss {:.4}; a guess among {classes} classes \
+             has {:.2} %, ln {classes} = {:.4}",
+            100.0 * validation.top1(),
+            validation.mean_loss(),
+            100.0 / classes as f64,
+            (classes as f64).ln()
+        );
+        let smaller = smaller_batch(images, recipe.optimizer.batch);
+        let smaller =
+            smaller.map(|batch| format!("a smaller batch, for more steps: --set optimizer.batch={batch}"));
+        let known = if step < WARMUP_STEPS { None } else { Remedy::He.advice(recipe) };
+        let epochs = 2 * recipe.schedule.epochs;
+        let scaled =
+            recipe.schedule.in_proportion(epochs).map_or(String::new(), |option| format!(" {option}"));
+        let more = format!("more epochs: --epochs {epochs}{scaled}");
+        let others = [
+            "more images per class".to_owned(),
+            "weights that were learned on ImageNet: --init MODEL (docs/interop.md)".to_owned(),
+        ];
+        let remedies: Vec<String> = smaller.into_iter().chain(known).chain([more]).chain(others).collect();
+        let remedy = format!("try {}", remedies.join("; "));
+        self.report(Symptom::Unlearned, Advice { step, finding, remedy })
+    }
+
+    /// Advice on the layers of the run in this folder after a step at this learning rate.
+    pub fn layers(&mut self, step: usize, layers: &[Health], lr: f32, run: &Path) -> Vec<Advice> {
         if step < WARMUP_STEPS {
             return Vec::new();
         }
-        layers.iter().flat_map(|layer| self.layer(step, layer, lr)).collect()
+        layers
+            .iter()
+            .flat_map(|layer| [self.inactive(step, layer, lr, run), self.updates(step, layer, lr, run)])
+            .flatten()
+            .collect()
     }
 
-    fn layer(&mut self, step: usize, layer: &Health, lr: f32) -> Vec<Advice> {
-        let (name, ratio) = (&layer.layer, layer.ratio());
-        let mut advice = Vec::new();
-        if is_mostly_inactive(layer) {
-            let share = 100.0 * layer.dead_fraction.unwrap_or_default();
-            let finding =
-                format!("{name}: {share:.0} % of its units are inactive for every image of the batch");
-            let remedy = format!(
-                "inactive units receive no gradient: try a lower learning rate, `alexnet edit RUN lr={}`; in the next \
-                 training a positive bias, `--set layer.{name}.weights.bias=0.1`, or He initialization",
-                divided(lr, 2.0, 1)
-            );
-            advice.extend(self.report(Symptom::Inactive(name.clone()), Advice { step, finding, remedy }));
+    fn inactive(&mut self, step: usize, layer: &Health, lr: f32, run: &Path) -> Option<Advice> {
+        if !is_mostly_inactive(layer) {
+            return None;
         }
-        let finding = format!("{name}: a step changes its weights by {ratio:.0e} of their magnitude");
-        if updates_are_fast(layer) {
-            let lower = divided(lr, ROLLBACK_DIVISOR, 1);
-            let remedy =
-                format!("about 1e-3 is healthy: try a lower learning rate, `alexnet edit RUN lr={lower}`");
-            advice.extend(self.report(Symptom::FastUpdates(name.clone()), Advice { step, finding, remedy }));
-        } else if layer.update > 0.0 && ratio < UPDATE_RATIO.start {
-            let remedy = "about 1e-3 is healthy: try a higher learning rate, or larger initial weights below this layer, \
-                          such as He initialization"
-                .to_owned();
-            advice.extend(self.report(Symptom::SlowUpdates(name.clone()), Advice { step, finding, remedy }));
+        let name = &layer.layer;
+        let share = 100.0 * layer.dead_fraction.unwrap_or_default();
+        let finding = format!("{name}: {share:.0} % of its units are inactive for every image of the batch");
+        // A learning rate that hardly changes the weights has not switched them off.
+        let lower = !updates_are_slow(layer) && self.may_advise(Direction::Lower, lr);
+        let lower = match lower {
+            true => format!("a lower learning rate, `{}`; ", edit_lr(run, divided(lr, 2.0, 1))),
+            false => String::new(),
+        };
+        let remedy = format!(
+            "inactive units receive no gradient: try {lower}in the next training a positive bias, `--set \
+             layer.{name}.weights.bias=0.1`, or He initialization"
+        );
+        self.report(Symptom::Inactive(name.clone()), Advice { step, finding, remedy })
+    }
+
+    /// Advice on updates that are large or small relative to the weights. Those of inactive units are small.
+    fn updates(&mut self, step: usize, layer: &Health, lr: f32, run: &Path) -> Option<Advice> {
+        let name = &layer.layer;
+        let own = |rate: &str| {
+            format!(
+                "in the next training a learning rate of its own, `--set layer.{name}.weights.rate={rate}`"
+            )
+        };
+        let (symptom, remedy) = if updates_are_fast(layer) {
+            let remedy = match self.may_advise(Direction::Lower, lr) {
+                true => {
+                    format!("a lower learning rate, `{}`", edit_lr(run, divided(lr, ROLLBACK_DIVISOR, 1)))
+                }
+                false => own("0.1"),
+            };
+            (Symptom::FastUpdates(name.clone()), remedy)
+        } else if updates_are_slow(layer) && !is_mostly_inactive(layer) {
+            let remedy = match self.may_advise(Direction::Higher, lr) {
+                true => format!("a higher learning rate, `{}`", edit_lr(run, (10.0 * decimal(lr)) as f32)),
+                false => own("10"),
+            };
+            let initial = "larger initial weights below this layer, such as He initialization";
+            (Symptom::SlowUpdates(name.clone()), format!("{remedy}, or {initial}"))
+        } else {
+            return None;
+        };
+        let finding =
+            format!("{name}: a step changes its weights by {:.0e} of their magnitude", layer.ratio());
+        let remedy = format!("about 1e-3 is healthy: try {remedy}");
+        self.report(symptom, Advice { step, finding, remedy })
+    }
+
+    /// Whether to advise this change of the learning rate: not the contrary of what was advised before, unless that was done.
+    fn may_advise(&mut self, direction: Direction, lr: f32) -> bool {
+        let (before, then) = *self.direction.get_or_insert((direction, lr));
+        if before == Direction::Higher && direction == Direction::Lower && lr > then {
+            self.direction = Some((direction, lr));
         }
-        advice
+        self.direction.is_some_and(|(advised, _)| advised == direction)
     }
 
     /// Records advice that has been given already.
@@ -257,8 +362,32 @@ fn is_mostly_inactive(layer: &Health) -> bool {
     layer.dead_fraction.is_some_and(|dead| dead > MAX_DEAD)
 }
 
+/// The command that changes the learning rate of a run.
+fn edit_lr(run: &Path, lr: f32) -> String {
+    format!("alexnet edit {} lr={}", shell(run), learning_rate(lr))
+}
+
+fn updates_are_slow(layer: &Health) -> bool {
+    layer.update > 0.0 && layer.ratio() < UPDATE_RATIO.start
+}
+
 fn updates_are_fast(layer: &Health) -> bool {
     layer.update > 0.0 && layer.ratio() >= UPDATE_RATIO.end
+}
+
+/// Whether the loss is that of a guess or higher, and no more images are classified correctly than by luck.
+fn is_guessing(seen: &Tally, classes: usize) -> bool {
+    let images = seen.images as f64;
+    let chance = 1.0 / classes.max(1) as f64;
+    let lucky = images * chance + LUCK * (images * chance * (1.0 - chance)).sqrt();
+    classes > 1 && seen.mean_loss() >= FLAT * (classes as f64).ln() && seen.correct as f64 <= lucky
+}
+
+/// A smaller batch, a power of two, if an epoch of `images` has few steps and one is possible.
+pub(super) fn smaller_batch(images: usize, batch: usize) -> Option<usize> {
+    let most = (images / (FEW_STEPS + 1)).max(1);
+    let smaller = 1 << most.ilog2();
+    (images > 0 && images.div_ceil(batch) <= FEW_STEPS && smaller < batch).then_some(smaller)
 }
 
 /// Whether there are enough images for their mean loss to be compared with ln(classes).
@@ -279,18 +408,46 @@ mod tests {
 
     #[test]
     fn layers_are_reported_once_and_only_if_something_is_wrong() {
-        let mut watch = Watch::default();
-        assert!(watch.layers(500, &[health(Some(0.2), 1e-5), health(None, 0.0)], 0.01).is_empty());
-        assert!(watch.layers(20, &[health(Some(0.9), 1.0)], 0.01).is_empty(), "too early");
-        let found = watch.layers(500, &[health(Some(0.9), 0.005)], 0.01);
+        let (mut watch, run) = (Watch::default(), Path::new("my runs/pets"));
+        assert!(watch.layers(500, &[health(Some(0.2), 1e-5), health(None, 0.0)], 0.01, run).is_empty());
+        assert!(watch.layers(20, &[health(Some(0.9), 1.0)], 0.01, run).is_empty(), "too early");
+        let found = watch.layers(500, &[health(Some(0.9), 0.005)], 0.01, run);
         assert!(
             found[0].finding.contains("conv2: 90 %") && found[1].finding.contains("by 5e-1"),
             "{found:?}"
         );
-        assert!(found[1].remedy.contains("lr=0.001"), "{found:?}");
-        assert!(watch.layers(520, &[health(Some(0.9), 0.005)], 0.01).is_empty());
+        assert!(found[0].remedy.contains("`alexnet edit 'my runs/pets' lr=0.005`"), "{found:?}");
+        assert!(found[1].remedy.contains("`alexnet edit 'my runs/pets' lr=0.001`"), "{found:?}");
+        assert!(watch.layers(520, &[health(Some(0.9), 0.005)], 0.01, run).is_empty());
         assert_eq!(watch.advice(), found);
-        assert_eq!(watch.layers(540, &[health(None, 1e-9)], 0.01).len(), 1);
+        assert_eq!(watch.layers(540, &[health(None, 1e-9)], 0.01, run).len(), 1);
+    }
+
+    /// A layer whose weights hardly change has not been switched off by a high learning rate.
+    #[test]
+    fn advice_about_the_learning_rate_has_one_direction() {
+        let (mut watch, run) = (Watch::default(), Path::new("runs/pets"));
+        let found = watch.layers(500, &[health(Some(0.55), 4e-13)], 1e-9, run);
+        assert!(found.len() == 1 && found[0].remedy.contains("a positive bias"), "{found:?}");
+        assert!(!found[0].remedy.contains("learning rate"), "{found:?}");
+
+        let slow = watch.layers(520, &[health(None, 4e-13)], 1e-9, run);
+        assert!(
+            slow[0].remedy.contains("a higher learning rate, `alexnet edit runs/pets lr=1e-8`"),
+            "{slow:?}"
+        );
+        let named = |layer: &str, update: f32| Health { layer: layer.into(), ..health(None, update) };
+        let fast = watch.layers(520, &[named("fc5", 1.0)], 1e-9, run);
+        assert!(fast[0].remedy.contains("`--set layer.fc5.weights.rate=0.1`"), "{fast:?}");
+        assert!(!fast[0].remedy.contains("alexnet edit"), "{fast:?}");
+        // The learning rate was raised, as advised, and is now too high.
+        let fast = watch.layers(540, &[named("fc6", 1.0)], 1e-3, run);
+        assert!(
+            fast[0].remedy.contains("a lower learning rate, `alexnet edit runs/pets lr=0.0001`"),
+            "{fast:?}"
+        );
+        let slow = watch.layers(560, &[named("fc6", 4e-13)], 1e-4, run);
+        assert!(slow[0].remedy.contains("`--set layer.fc6.weights.rate=10`"), "{slow:?}");
     }
 
     /// `images` images with a mean loss, of which `correct` are classified correctly.
@@ -317,6 +474,58 @@ mod tests {
         // If a quarter of an epoch has too few images, the whole epoch counts.
         assert_eq!(Watch::evidence(tally(12, 1.6, 2), tally(48, 1.5, 9), 5), tally(48, 1.5, 9));
         assert_eq!(Watch::evidence(tally(500, 1.6, 2), tally(2000, 1.5, 9), 5), tally(500, 1.6, 2));
+    }
+
+    #[test]
+    fn a_model_that_guesses_has_learned_nothing() {
+        let ln3 = 3f64.ln();
+        let unlearned = |validation: &Tally, training: &Tally| Watch::is_unlearned(validation, training, 3);
+        // Three validation images say little: what the last training steps saw decides.
+        let few = tally(3, ln3, 1);
+        assert!(unlearned(&few, &tally(90, ln3, 31)));
+        assert!(!unlearned(&few, &tally(90, 0.4, 80)), "it has learned its training images");
+        assert!(!unlearned(&few, &tally(30, ln3, 10)), "too few images to tell");
+        assert!(!unlearned(&tally(3, 0.5, 3), &tally(90, ln3, 31)));
+        // Many validation images decide alone.
+        assert!(unlearned(&tally(300, 1.2, 101), &tally(90, 0.4, 80)));
+        assert!(!unlearned(&tally(300, 1.09, 160), &tally(90, ln3, 31)), "53 % is better than chance");
+        assert!(!Watch::is_unlearned(&tally(300, 0.0, 300), &tally(300, 0.0, 300), 1), "one class");
+        // The last epochs that suffice: 83 images for three classes.
+        let epochs = [tally(30, 0.1, 30), tally(30, 1.1, 8), tally(30, 1.1, 9), tally(30, 1.1, 10)];
+        let seen = Watch::last_evidence(epochs.into_iter(), 3);
+        assert_eq!((seen.images, seen.correct), (90, 27));
+    }
+
+    #[test]
+    fn a_run_that_learned_nothing_is_told_what_to_try() {
+        let small = Recipe::load("small").unwrap();
+        let mut watch = Watch::default();
+        let advice = watch.unlearned(24, &tally(3, 1.0984, 1), 30, 3, &small).unwrap();
+        assert!(advice.finding.contains("top-1 33.33 %, loss 1.0984;"), "{advice:?}");
+        assert!(advice.finding.ends_with("a guess among 3 classes has 33.33 %, ln 3 = 1.0986"), "{advice:?}");
+        for part in
+            ["--set optimizer.batch=4", "--epochs 24 --set 'schedule.at_epochs=[16,22]'", "docs/interop.md"]
+        {
+            assert!(advice.remedy.contains(part), "{part}: {advice:?}");
+        }
+        assert_eq!(watch.unlearned(24, &tally(3, 1.0984, 1), 30, 3, &small), None);
+        assert_eq!(watch.advice(), [advice]);
+    }
+
+    #[test]
+    fn few_steps_per_epoch_call_for_a_smaller_batch() {
+        for (images, batch, expected) in [
+            (56, 32, Some(8)),
+            (30, 32, Some(4)),
+            (27, 128, Some(4)),
+            (3, 32, Some(1)),
+            (54, 9, None),
+            (10_000, 128, None),
+            (3, 1, None),
+            (0, 32, None),
+        ] {
+            assert_eq!(smaller_batch(images, batch), expected, "{images} images, a batch of {batch}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::output::{escaped, percent};
 use alexnet::eval::statistics::{Confusion, Interval};
-use alexnet::format::{cells, cut, grouped, padded};
+use alexnet::format::{cells, counted, cut, grouped, padded};
 
 /// Most classes that the text shows, and how many of a longer list.
 const SHOWN: usize = 20;
@@ -87,9 +87,9 @@ pub(super) fn text(confusion: &Confusion, classes: &[String]) -> String {
     for pair in pairs {
         let _ = writeln!(
             out,
-            "{} of {} images of {} predicted as {}",
+            "{} of {} of {} predicted as {}",
             grouped(pair.images),
-            grouped(confusion.images(pair.label)),
+            counted(confusion.images(pair.label), "image"),
             shortened(&classes[pair.label]),
             shortened(&classes[pair.predicted])
         );

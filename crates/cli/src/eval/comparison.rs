@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::classes::range;
 use super::models::Models;
+use super::report::right;
 use super::views::describe;
 use crate::output::{percent, printable};
 use alexnet::data::Split;
@@ -122,9 +123,9 @@ impl Comparison {
         let _ = writeln!(out, "views     {}", describe(self.views));
         let _ = writeln!(
             out,
-            "top-1     {} ({} images), 95 % interval {}",
+            "top-1     {} ({}), 95 % interval {}",
             percent(total.top1_share()),
-            grouped(total.top1),
+            right(total.top1, total.images),
             range(wilson(total.top1, total.images))
         );
         let _ = writeln!(

@@ -14,10 +14,12 @@ use std::time::Instant;
 use super::args::model::EvalArgs;
 use super::cluster::Cluster;
 use super::exit::CommandResult;
-use super::models::shared_views;
+use super::models::{names_a_model, shared_views};
 use super::output::Output;
+use super::sources;
 use alexnet::data::pack::{SquaresUser, check_outside};
 use alexnet::data::{Dataset, Preprocess, Split};
+use alexnet::error::shell;
 use alexnet::eval::export::Export;
 use alexnet::eval::{Analysis, ImageResults, Keep, Predictor, model_path, notes};
 use alexnet::net::Views;
@@ -32,14 +34,17 @@ use report::Report;
 pub(crate) fn run(args: &EvalArgs, cluster: &Cluster, out: &mut Output) -> CommandResult {
     let begin = Instant::now();
     // Cheap checks come before loading models and listing images.
-    args.models.iter().chain(&args.against).try_for_each(|path| model_path(path).map(drop))?;
+    args.models
+        .iter()
+        .chain(&args.against)
+        .try_for_each(|path| model_path(path).map(drop).map_err(|error| in_order(error, args)))?;
     if let Some(folder) = args.out.as_ref().filter(|_| cluster.is_root()) {
         // In it, it would be a class without images.
         check_outside(&args.data, folder)
             .map_err(|error| error.help("write the results to a folder outside it: `--out results`"))?;
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "create the folder", &e))?;
     }
-    let data = Dataset::open(&args.data)?;
+    let data = sources::open(&args.data)?;
     data.notes.iter().for_each(|text| out.note(text));
     let threads = cluster.threads(args.machine.threads());
     let mut models = Models::load(args, threads)?;
@@ -113,6 +118,17 @@ fn averaged_views(args: &EvalArgs, models: &[Predictor], out: &Output) -> Views 
     shared_views(args.views.views, models.iter().map(|model| model.views), out)
 }
 
+/// The error of a model that cannot be found; if the images are one, with the command in order.
+fn in_order(error: Error, args: &EvalArgs) -> Error {
+    match &args.models[..] {
+        [first] if names_a_model(&args.data) && !names_a_model(first) && first.exists() => {
+            let command = format!("alexnet eval {} --data {}", shell(&args.data), shell(first));
+            error.help(format!("the model comes first: `{command}`"))
+        }
+        _ => error,
+    }
+}
+
 /// Checks that packed squares suit all models.
 pub(crate) fn check_squares(split: &Split, models: &[Predictor], out: &Output) -> Result<()> {
     for member in models.iter().flat_map(|model| &model.members) {
@@ -125,11 +141,7 @@ pub(crate) fn check_squares(split: &Split, models: &[Predictor], out: &Output) -
 
 fn no_image_decoded(data: &Dataset, split: &Split, results: &ImageResults) -> Error {
     let first = results.skipped.first().map_or(String::new(), |s| format!(": {}: {}", s.file, s.reason));
-    Error::data(format!(
-        "{}: none of the {} images of split `{}` can be decoded{first}",
-        data.origin,
-        split.len(),
-        split.name
-    ))
-    .help("images are JPEG or PNG files, one folder per class")
+    let what = sources::undecodable(split.len(), &split.name);
+    Error::data(format!("{}: {what}{first}", data.origin))
+        .help("images are JPEG or PNG files, one folder per class")
 }

@@ -132,9 +132,9 @@ impl Report<'_> {
         ] {
             let interval =
                 interval.map_or(String::new(), |found| format!(", 95 % interval {}", classes::range(found)));
-            let (error, correct) = (percent(1.0 - share), grouped(*count));
-            let _ =
-                writeln!(out, "{name:<8}  {} ({correct} images){interval}; error {error}", percent(share));
+            let right = right(*count, *images);
+            let error = percent(1.0 - share);
+            let _ = writeln!(out, "{name:<8}  {} ({right}){interval}; error {error}", percent(share));
         }
         let _ = writeln!(out, "loss      {}", format::loss(*loss, 4));
         out += &calibration::text(calibration, total.top1_share());
@@ -161,6 +161,11 @@ impl Report<'_> {
         }
         out
     }
+}
+
+/// `52 of 60 right`.
+pub(super) fn right(correct: usize, images: usize) -> String {
+    format!("{} of {} right", grouped(correct), grouped(images))
 }
 
 /// The weights of the models in a file.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::args::inspect::SampleArgs;
 use crate::eval::check_squares;
 use crate::output::Output;
+use crate::sources;
 use alexnet::data::{Dataset, Skip, Split};
 use alexnet::error::Kind;
 use alexnet::eval::Predictor;
@@ -84,9 +85,9 @@ impl Shown {
         match (&self.images[..], &self.origin) {
             ([], Origin::Files) => Err(Error::data("none of the images can be read")
                 .help("images are JPEG, PNG, GIF, WebP, BMP or TIFF files")),
-            ([], Origin::Split { data, split, images, .. }) => Err(Error::data(format!(
-                "{data}: none of the {images} images of split `{split}` can be decoded"
-            ))),
+            ([], Origin::Split { data, split, images, .. }) => {
+                Err(Error::data(format!("{data}: {}", sources::undecodable(*images, split))))
+            }
             (_, Origin::Files | Origin::Split { .. }) => Ok(self),
         }
     }

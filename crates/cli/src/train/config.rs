@@ -12,8 +12,9 @@ use crate::output::Output;
 use crate::recipe::{self, run_recipe};
 use crate::settings;
 use crate::settings::Shorthand;
+use crate::sources;
 use alexnet::data::check::{introduce, several_classes};
-use alexnet::data::{Dataset, embedded};
+use alexnet::data::embedded;
 use alexnet::error::shell;
 use alexnet::eval::model_path;
 use alexnet::model::{Model, layout};
@@ -41,7 +42,7 @@ pub(super) fn of(args: &TrainArgs, cluster: &Cluster, out: &Output) -> Result<Co
     job::check(&requests, cluster)?;
     settings::check_micro_batch(args, &requests, &recipe)?;
     let dataset = match &source {
-        ImageSource::Path(source) => Dataset::open(source)?,
+        ImageSource::Path(source) => sources::open(source)?,
         ImageSource::BuiltIn | ImageSource::Memory => embedded::fashion_mnist()?,
     };
     settings::check_training(args, resumed, &recipe, &dataset, out)?;

@@ -17,6 +17,8 @@ pub(super) struct Tracker {
     pub(super) unit: &'static str,
     pub(super) total: u64,
     pub(super) done: u64,
+    /// What the estimate is of, where that may be mistaken: ` in the epoch`.
+    within: &'static str,
     /// Done before the pass began here, by an interrupted training: they count as progress, not as throughput.
     skipped: u64,
     updates: u64,
@@ -25,7 +27,12 @@ pub(super) struct Tracker {
 
 impl Tracker {
     pub(super) fn new(name: String, unit: &'static str, total: u64, done: u64) -> Self {
-        Self { name, unit, total, done, skipped: done, updates: 0, started: Instant::now() }
+        Self { name, unit, total, done, within: "", skipped: done, updates: 0, started: Instant::now() }
+    }
+
+    /// A part of a longer training run.
+    pub(super) fn of_epoch(self) -> Self {
+        Self { within: " in the epoch", ..self }
     }
 
     pub(super) fn advance(&mut self, done: u64) {
@@ -44,17 +51,17 @@ impl Tracker {
         known.then(|| done as f64 / seconds)
     }
 
-    /// `131 images/s, 2 h 41 min left`, as soon as there is enough to go by.
+    /// `131 images/s, 2 h 41 min left in the epoch`, as soon as there is enough to go by.
     pub(super) fn estimate(&self) -> Option<String> {
         self.throughput().map(|throughput| self.estimate_at(throughput))
     }
 
     fn estimate_at(&self, throughput: f64) -> String {
         let left = duration(self.total.saturating_sub(self.done) as f64 / throughput);
-        format!("{} {}/s, {left} left", significant(throughput), self.unit)
+        format!("{} {}/s, {left} left{}", significant(throughput), self.unit, self.within)
     }
 
-    /// `epoch 3 of 90: 250 of 1,000 images, loss 4.500, 131 images/s, 2 h 41 min left`.
+    /// `epoch 3 of 90: 250 of 1,000 images, loss 4.500, 131 images/s, 2 h 41 min left in the epoch`.
     pub(super) fn line(&self, loss: Option<f64>) -> String {
         let (done, total) = (grouped(self.done as usize), grouped(self.total as usize));
         let loss = loss.map_or(String::new(), |loss| format!(", loss {}", format::loss(loss, 3)));
@@ -77,6 +84,7 @@ mod tests {
         assert_eq!(tracker.throughput_after(0.4), None, "too early");
         assert_eq!(tracker.throughput_after(10.0), Some(25.0));
         assert_eq!(tracker.estimate_at(25.0), "25.0 images/s, 30 s left");
+        assert_eq!(tracker.of_epoch().estimate_at(25.0), "25.0 images/s, 30 s left in the epoch");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use alexnet::data::Skip;
 use alexnet::format::grouped;
 use alexnet::net::Change;
 use alexnet::train::journal::request_edit;
-use alexnet::train::observer::{Event, Level, Message, Observer, PhaseStarted, Started};
+use alexnet::train::observer::{Event, Level, Message, Observer, Phase, PhaseStarted, Started};
 use alexnet::train::signals::Interrupt;
 
 use super::super::printable::printable;
@@ -80,6 +80,7 @@ impl TrainingView {
     fn phase_started(&mut self, phase: &PhaseStarted) {
         let (name, unit) = (phase.phase.to_string(), phase.phase.unit());
         let tracker = Tracker::new(name, unit, phase.total as u64, phase.done as u64);
+        let tracker = if matches!(phase.phase, Phase::Epoch { .. }) { tracker.of_epoch() } else { tracker };
         match &mut self.dashboard {
             Some(open) => open.pass = Some(tracker),
             None => self.progress.track(tracker),

@@ -1,5 +1,7 @@
 //! Positional arguments that are missing or stand in the wrong place, and the command with them in the right one.
 
+use std::path::Path;
+
 use clap::{Arg, Command};
 
 use super::named::Named;
@@ -8,12 +10,60 @@ use alexnet::net::Recipe;
 
 /// Why an argument that is not an option was not expected.
 pub(super) fn unexpected(typed: &str, command: &Named<'_>, args: &[String]) -> Option<String> {
-    let is_recipe = command.has_option("recipe") && Recipe::builtin_names().any(|name| name == typed);
+    let is_file = Path::new(typed).extension() == Some("toml".as_ref());
+    let is_recipe =
+        command.has_option("recipe") && (is_file || Recipe::builtin_names().any(|name| name == typed));
     let place = || args.iter().position(|arg| arg == typed);
-    model_first(command, args).or_else(|| options_between(typed, command, args)).or_else(|| {
+    let known = model_first(command, args).or_else(|| options_between(typed, command, args));
+    known.or_else(|| with_spaces(typed, command, args)).or_else(|| one_folder(command, args)).or_else(|| {
         let recipe = place().filter(|_| is_recipe)?;
         Some(format!("`{}`", line(&[&args[..recipe], &["--recipe".to_owned()], &args[recipe..]].concat())))
     })
+}
+
+/// `alexnet data check my pets 2024`, where `my pets 2024` exists.
+fn with_spaces(typed: &str, command: &Named<'_>, args: &[String]) -> Option<String> {
+    let at = args.iter().position(|arg| arg == typed)?;
+    let words = command.path.split(' ').count();
+    let before = (words..at).rev().take_while(|&place| !is_option(&args[place])).last().unwrap_or(at);
+    let after = args[at..].iter().position(|arg| is_option(arg)).map_or(args.len(), |more| at + more);
+    let mut parts = (before..=at).flat_map(|from| (at + 1..=after).rev().map(move |to| (from, to)));
+    let whole = |&(from, to): &(usize, usize)| to - from > 1 && Path::new(&args[from..to].join(" ")).exists();
+    let (from, to) = parts.find(whole)?;
+    let quoted = [&args[..from], &[args[from..to].join(" ")], &args[to..]].concat();
+    Some(format!("quote a path with spaces: `{}`", line(&quoted)))
+}
+
+/// `alexnet train pets/*`: the shell gives each class folder as an argument.
+fn one_folder(command: &Named<'_>, args: &[String]) -> Option<String> {
+    let positionals: Vec<&Arg> = command.command.get_positionals().collect();
+    let [source] = positionals[..] else { return None };
+    let places = places(args, command.command);
+    let given = places.get(command.path.split(' ').count()..)?;
+    let &[first, _, ..] = given else { return None };
+    let parent = Path::new(&args[first]).parent()?;
+    let is_in_it = |&place: &usize| {
+        let path = Path::new(&args[place]);
+        path.parent() == Some(parent) && path.exists()
+    };
+    let is_here = parent.as_os_str().is_empty();
+    // Two names may also be two sets of images.
+    if value_name(source) != "SRC" || !given.iter().all(is_in_it) || (is_here && given.len() == 2) {
+        return None;
+    }
+    let whole = if is_here { ".".into() } else { parent.to_string_lossy().into_owned() };
+    let kept = (0..args.len()).filter(|place| *place == first || !given.contains(place));
+    let args: Vec<String> =
+        kept.map(|place| if place == first { whole.clone() } else { args[place].clone() }).collect();
+    Some(format!("give the one folder that contains the class folders: `{}`", line(&args)))
+}
+
+/// A file whose name starts with `-` and was taken for the option `typed`: its name, and the command that reads it.
+pub(super) fn dashed_file(typed: &str, args: &[String]) -> Option<(String, String)> {
+    let place = args.iter().position(|arg| arg.starts_with(typed) && Path::new(arg).exists())?;
+    let mut changed = args.to_vec();
+    changed[place] = format!("./{}", args[place]);
+    Some((args[place].clone(), format!("for the file of this name: `{}`", line(&changed))))
 }
 
 /// `alexnet ensemble A B --views 1 OUT`: after options, arguments that repeat have ended, and so has the list.

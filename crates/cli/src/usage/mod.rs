@@ -44,6 +44,9 @@ pub(crate) fn explain(error: &clap::Error, args: &[String]) -> UsageError {
 
 fn unknown_argument(error: &clap::Error, command: &Named<'_>, args: &[String]) -> (String, Option<String>) {
     let typed = text(error, ContextKind::InvalidArg);
+    if let Some((file, help)) = arguments::dashed_file(&typed, args).filter(|_| typed.starts_with('-')) {
+        return (format!("unknown option `{file}`"), Some(help));
+    }
     let Some(name) = typed.strip_prefix("--") else {
         return if typed.starts_with('-') {
             (format!("unknown option `{typed}`"), peers::short(&typed, &command.path, args))

@@ -31,6 +31,21 @@ const MODEL: &[&str] = &["model", "weights", "checkpoint", "ckpt", "model-path",
 const OUTPUT: &[&str] =
     &["output", "output-dir", "out", "out-dir", "save-dir", "logdir", "log-dir", "work-dir", "name"];
 
+const VALIDATION: &[&str] = &[
+    "val-split",
+    "validation-split",
+    "val-size",
+    "test-size",
+    "test-split",
+    "val-fraction",
+    "validation-fraction",
+    "val-ratio",
+    "val-percent",
+    "valid-pct",
+    "val-dir",
+    "val",
+];
+
 const PEERS: &[Peer] = &[
     Peer {
         options: LEARNING_RATE,
@@ -215,6 +230,14 @@ const PEERS: &[Peer] = &[
         options: &["num-classes", "n-classes", "classes", "nb-classes"],
         commands: &["train", "lr-find", "eval", "classify"],
         instead: Sentence("the number of classes comes from the images or the model"),
+    },
+    Peer {
+        options: VALIDATION,
+        commands: TRAINING,
+        instead: Sentence(
+            "one in ten images of each class are held out for validation; to choose them, make the folders `train/` and `val/`, \
+             both with a folder per class",
+        ),
     },
     Peer {
         options: &["topk", "top-k", "k", "top5"],

@@ -33,7 +33,7 @@ fn a_model_is_evaluated() {
     assert!(value["skipped"][0]["file"].as_str().unwrap().contains("broken.png"), "{value}");
     let (out, _) = run(&["eval", &model, "--data", &data, "--split", "val", "--views", "1"], 0);
     assert!(
-        out.contains("top-1") && out.contains("100.00 % (3 images)") && out.contains("1 (center)"),
+        out.contains("top-1") && out.contains("100.00 % (3 of 3 right)") && out.contains("1 (center)"),
         "{out}"
     );
     let (_, err) = run(&["eval", &model, &run_folder, "--data", &data], 2);
@@ -142,7 +142,7 @@ fn an_evaluation_says_how_sure_it_is_and_what_is_confused() {
     assert!(value["calibration"]["ece"].as_f64().unwrap() > 0.0);
     assert_eq!((&value["temperature"], &value["against"]), (&Value::Null, &Value::Null));
     let (out, _) = run(&args, 0);
-    assert!(out.contains("86.67 % (13 images), 95 % interval 62.12 to 96.26 %; error 13.33 %"), "{out}");
+    assert!(out.contains("86.67 % (13 of 15 right), 95 % interval 62.12 to 96.26 %; error 13.33 %"), "{out}");
     assert!(out.contains("2 of 5 images of red predicted as green") && out.contains("ECE "), "{out}");
 }
 
@@ -263,7 +263,7 @@ fn classes_without_images_have_no_recall() {
     let data = path(&folder.path().join("data"));
     let (value, err) = run_json(&["eval", &model, "--data", &data, "--json"], 0);
     assert!(
-        err.contains("1 of the model's 3 classes have no images in split val") && err.contains(": red"),
+        err.contains("1 of the model's 3 classes has no images in split val") && err.contains(": red"),
         "{err}"
     );
     let red = &value["classes"][2];

@@ -16,3 +16,13 @@ fn the_suggestion_is_marked_and_its_command_is_complete() {
     let command = format!("alexnet train '{data}' --recipe {} --set optimizer.batch=9 --set ", place.recipe);
     assert!(out.contains(&command), "{out}");
 }
+
+#[test]
+fn a_flat_loss_gives_no_suggestion() {
+    let place = Colors::new(10);
+    // All images in every batch: only the learning rate could change the loss.
+    let find = ["lr-find", &place.data, "--recipe", &place.recipe, "--set", "optimizer.batch=27"];
+    let (out, _) = run(&[&find[..], &["--from", "1e-12", "--to", "1e-11", "--steps", "20"]].concat(), 0);
+    assert!(out.contains("no learning rate lowered the loss clearly within 20 steps"), "{out}");
+    assert!(out.contains("--to 1e-11 --steps 200`") && !out.contains("suggested"), "{out}");
+}

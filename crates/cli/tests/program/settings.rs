@@ -54,7 +54,7 @@ fn options_without_effect_are_rejected_or_noted() {
         (vec!["--set", "optimizer.momentum=0.9"], "--set optimizer.momentum=0.9 has no effect"),
         (
             vec!["--set", "optimizer.batch=128"],
-            "a batch of 128 is more than the 27 training images: one step per epoch; smaller: --set optimizer.batch=7",
+            "27 training images in batches of 128: 1 step per epoch; a smaller batch makes more: --set optimizer.batch=4",
         ),
         (vec!["--steps", "1000"], "--steps 1000 has no effect: training ends after 2 epochs, about 14 steps"),
         (
@@ -71,4 +71,25 @@ fn options_without_effect_are_rejected_or_noted() {
         out.lines().count() == 3 && err.contains("--top 50 prints all classes: the model has 3"),
         "{out}{err}"
     );
+}
+
+/// `small` divides its learning rate after epochs 8 and 11 of 12.
+#[test]
+fn more_epochs_than_the_schedule_has_are_noted() {
+    let place = Colors::new(10);
+    let to = place.path("run");
+    let train = ["train", &place.data, "--recipe", "small", "--run", &to, "--exist-ok", "--steps", "1"];
+    let divided = "note: the learning rate is divided after epochs 8 and 11, as for 12 epochs: the last 29 of 40 have the \
+                   lowest one; to divide in proportion: --set 'schedule.at_epochs=[27,37]'";
+    let scaled = ["--set", "schedule.at_epochs=[27,37]"];
+    for (more, expected) in [
+        (vec!["--epochs", "40"], true),
+        (vec!["--set", "schedule.epochs=40"], true),
+        ([&["--epochs", "40"][..], &scaled].concat(), false),
+        (vec!["--epochs", "13"], false),
+    ] {
+        let (_, err) = run(&[&train[..], &more].concat(), 0);
+        assert_eq!(err.contains(divided), expected, "{more:?}: {err}");
+        assert!(err.contains("27 training images in batches of 32: 1 step per epoch"), "{err}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Help and usage errors.
 
+use std::path::Path;
 use std::process::Command;
 
 use assert_cmd::cargo::cargo_bin;
@@ -123,6 +124,10 @@ fn names_from_other_programs_lead_to_ours() {
         (["--verbose", ""], "ALEXNET_LOG=debug"),
         (["--fp16", ""], "`--precision bf16`"),
         (["-b", "32"], "use `--set optimizer.batch=32`"),
+        (
+            ["--val-split", "0.2"],
+            "one in ten images of each class are held out for validation; to choose them,",
+        ),
     ] {
         let args: Vec<&str> = args.into_iter().filter(|arg| !arg.is_empty()).collect();
         let (_, err) = run(&[&train[..], &args].concat(), 2);
@@ -180,6 +185,7 @@ fn arguments_in_the_wrong_place_lead_to_the_command_that_works() {
         ("eval runs/pets", "missing `--data SRC`", "`alexnet eval runs/pets --data SRC`"),
         ("bench paper", "unexpected argument `paper`", "`alexnet bench --recipe paper`"),
         ("train pets small", "unexpected argument `small`", "`alexnet train pets --recipe small`"),
+        ("train pets my.toml", "unexpected argument `my.toml`", "`alexnet train pets --recipe my.toml`"),
         ("recipe paper", "unknown recipe command `paper`", "`alexnet recipe show paper`"),
         ("data .", "unknown data command `.`", "`alexnet data check .`"),
         ("lr-find p --recipe small --plot rates.png", "`rates.png` for `--plot`", "ends in .svg"),
@@ -190,6 +196,66 @@ fn arguments_in_the_wrong_place_lead_to_the_command_that_works() {
     ] {
         let (_, err) = run(&line.split(' ').collect::<Vec<_>>(), 2);
         assert!(err.contains(message) && err.contains(help), "{line}: {err}");
+    }
+}
+
+/// Runs in `folder` and returns standard error.
+fn rejected_in(folder: &Path, args: &[&str]) -> String {
+    let output = Command::new(cargo_bin!("alexnet")).current_dir(folder).args(args).output().unwrap();
+    let err = text(&output.stderr);
+    assert!(!output.status.success() && !err.contains("panicked"), "{args:?}: {err}");
+    err
+}
+
+/// What shells make of `Fotos/*`, of a name with spaces and of one that starts with `-`.
+#[test]
+fn paths_that_a_shell_takes_apart_lead_to_the_command_that_works() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in ["Fotos/Horn", "Fotos/Hund", "Fotos/Katze", "Meine Fotos 2024/Hund"] {
+        std::fs::create_dir_all(folder.path().join(path)).unwrap();
+    }
+    std::fs::write(folder.path().join("-foto.jpg"), "").unwrap();
+    let fotos = ["Fotos/Horn", "Fotos/Hund", "Fotos/Katze"];
+    for (args, message, help) in [
+        (
+            [&["train"][..], &fotos, &["--recipe", "small"]].concat(),
+            "unexpected argument `Fotos/Hund`",
+            "give the one folder that contains the class folders: `alexnet train Fotos --recipe small`",
+        ),
+        (
+            [&["data", "check"][..], &fotos].concat(),
+            "unexpected argument `Fotos/Hund`",
+            "`alexnet data check Fotos`",
+        ),
+        (
+            vec!["data", "check", "Meine", "Fotos", "2024"],
+            "unexpected argument `Fotos`",
+            "quote a path with spaces: `alexnet data check 'Meine Fotos 2024'`",
+        ),
+        (
+            vec!["train", "Meine", "Fotos", "2024", "--recipe", "small"],
+            "unexpected argument `Fotos`",
+            "`alexnet train 'Meine Fotos 2024' --recipe small`",
+        ),
+        (vec!["train", "fotos", "--recipe", "small"], "fotos", "did you mean `Fotos`?"),
+        (
+            vec!["classify", "m.safetensors", "-foto.jpg"],
+            "unknown option `-foto.jpg`",
+            "`alexnet classify m.safetensors ./-foto.jpg`",
+        ),
+        (
+            vec!["classify", "m.safetensors", "https://example.org/a?b"],
+            "https://example.org/a?b is an address",
+            "`curl -sL 'https://example.org/a?b' | alexnet classify m.safetensors -`",
+        ),
+        (
+            vec!["eval", "Fotos", "--data", "m.safetensors"],
+            "Fotos",
+            "the model comes first: `alexnet eval m.safetensors --data Fotos`",
+        ),
+    ] {
+        let err = rejected_in(folder.path(), &args);
+        assert!(err.contains(message) && err.contains(help), "{args:?}: {err}");
     }
 }
 

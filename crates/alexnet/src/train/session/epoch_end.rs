@@ -5,7 +5,7 @@ use super::training::Training;
 use crate::data::Split;
 use crate::error::Kind;
 use crate::eval::Evaluation;
-use crate::format::{duration, loss, significant};
+use crate::format::{duration, learning_rate, loss, significant};
 use crate::net::{Recipe, Views};
 use crate::train::metrics::{Line, Validation};
 use crate::train::observer::{Event, Phase, Validated};
@@ -66,7 +66,7 @@ impl Training<'_> {
         let schedule = self.learner.schedule();
         match self.learner.state.lr.finish_epoch(&schedule, error) {
             Next::Divided => {
-                let lr = self.learner.full_lr();
+                let lr = learning_rate(self.learner.full_lr());
                 self.reporter.info(&format!("the learning rate is divided: {lr} from now on"));
             }
             Next::Same | Next::End(_) => {}
@@ -146,7 +146,7 @@ pub(super) fn top5_text(share: f64, classes: usize) -> String {
 fn epoch_text(epoch: usize, tally: &Tally, line: &Line, classes: usize) -> String {
     let mut text = format!(
         "epoch {epoch}: lr {}, loss {}, top-1 {:.2} %",
-        line.lr,
+        learning_rate(line.lr),
         loss(line.loss.into(), 4),
         100.0 * line.top1
     );

@@ -182,7 +182,7 @@ impl Training<'_> {
         let health = self.learner.engine.health()?;
         let mut line = self.learner.line(&self.learner.state.recent, None);
         line.set_health(&health);
-        for advice in self.watch.layers(step, &health, self.learner.lr()) {
+        for advice in self.watch.layers(step, &health, self.learner.lr(), self.reporter.folder()) {
             self.reporter.advice(&advice);
         }
         if step == FLAT_STEPS && self.learner.state.lr.epochs == 0 {

@@ -7,12 +7,14 @@ use super::models::Which;
 use super::training::Training;
 use crate::error::{Kind, shell};
 use crate::eval::Evaluation;
-use crate::format::{self, counted, grouped};
+use crate::format::{self, counted};
 use crate::model::Model;
+use crate::train::metrics::LOG_EVERY;
 use crate::train::observer::{Ended, Event};
 use crate::train::report::{Report, StopReason};
 use crate::train::schedule::End;
 use crate::train::snapshot::Snapshot;
+use crate::train::tally::Tally;
 use crate::train::watch::Watch;
 use crate::{Error, Result};
 
@@ -21,6 +23,12 @@ use crate::{Error, Result};
 enum Evaluated {
     Best,
     Last,
+}
+
+/// A validation as a tally.
+fn tally_of(found: &Evaluation) -> Tally {
+    let loss = found.loss * found.images as f64;
+    Tally { images: found.images, correct: found.top1, loss, ..Tally::default() }
 }
 
 impl Training<'_> {
@@ -60,6 +68,9 @@ impl Training<'_> {
         if !only_forecast {
             self.report_best();
         }
+        if !only_forecast && matches!(reason, StopReason::Schedule(_) | StopReason::StepLimit) {
+            self.warn_unlearned();
+        }
         let (steps, evaluated) = (self.learner.state.step, evaluation.as_ref());
         self.reporter.emit(&Event::Ended(Ended { reason, steps, evaluation: evaluated }));
         self.reporter.report_recovery();
@@ -92,8 +103,8 @@ impl Training<'_> {
         }
         if let lines @ 1.. = self.reporter.unwritten().len() {
             let run = self.reporter.folder();
-            let message =
-                format!("{}: the last {lines} lines of metrics.jsonl could not be written", run.display());
+            let last = if lines == 1 { "line".to_owned() } else { counted(lines, "line") };
+            let message = format!("{}: the last {last} of metrics.jsonl could not be written", run.display());
             return Some(Error::new(Kind::Runtime, message).help(format!(
                 "free some disk space; `alexnet train --resume {}` then writes them",
                 shell(run)
@@ -125,7 +136,7 @@ impl Training<'_> {
         Some(Error::new(Kind::Diverged, message).help(help))
     }
 
-    /// The training loss of the last steps: up to [`LOG_EVERY`](crate::train::metrics::LOG_EVERY) of them.
+    /// The training loss of the last steps: up to [`LOG_EVERY`] of them.
     fn last_loss(&self) -> Option<f64> {
         match self.learner.state.recent.images {
             0 => self.reporter.history().last().map(|line| f64::from(line.loss)),
@@ -153,6 +164,37 @@ impl Training<'_> {
             format::loss(found.loss, 4)
         );
         self.reporter.info(&text);
+    }
+
+    /// Warns of a best model that is no better than a guess.
+    fn warn_unlearned(&mut self) {
+        let Some(best) = &self.learner.state.best else { return };
+        let classes = self.learner.engine.network().classes;
+        let training = Watch::last_evidence(self.epoch_tallies(), classes);
+        let validation = best.evaluation.as_ref().map_or(training, tally_of);
+        if !Watch::is_unlearned(&validation, &training, classes) {
+            return;
+        }
+        let (step, images) = (self.learner.state.step, self.learner.images.usable.len());
+        let recipe = &self.learner.config.recipe;
+        if let Some(advice) = self.watch.unlearned(step, &validation, images, classes, recipe) {
+            self.reporter.serious(&advice);
+        }
+    }
+
+    /// What the training steps of each epoch have seen, by the metrics; without validation, every [`LOG_EVERY`] steps.
+    fn epoch_tallies(&self) -> impl DoubleEndedIterator<Item = Tally> {
+        let (epoch, batch) = (self.learner.images.usable.len(), self.learner.config.recipe.optimizer.batch);
+        let lines = self.reporter.history();
+        let are_epochs = lines.iter().any(|line| line.validation.is_some());
+        let images = if are_epochs { epoch } else { LOG_EVERY * batch.min(epoch) };
+        let lines = lines.iter().filter(move |line| line.validation.is_some() == are_epochs);
+        lines.map(move |line| Tally {
+            images,
+            correct: (f64::from(line.top1) * images as f64).round() as usize,
+            loss: f64::from(line.loss) * images as f64,
+            ..Tally::default()
+        })
     }
 
     fn save_unfinished(&mut self, reason: StopReason) -> Result<()> {
@@ -193,13 +235,12 @@ impl Training<'_> {
         let Some(found) = self.evaluate(&split, views)? else { return Ok(None) };
         self.reporter.skipped(&found.skipped);
         self.reporter.info(&format!(
-            "{} model on {} {} images, {views}: top-1 {:.2} %{}",
+            "{} model on {}, {views}: top-1 {:.2} %{}",
             match which {
                 Evaluated::Best => "best",
                 Evaluated::Last => "last",
             },
-            grouped(found.images),
-            split.name,
+            counted(found.images, &format!("{} image", split.name)),
             100.0 * found.top1_share(),
             top5_text(found.top5_share(), self.learner.engine.network().classes)
         ));

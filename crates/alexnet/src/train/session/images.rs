@@ -22,9 +22,13 @@ pub(super) fn check_validation(config: &Config) -> Result<()> {
     }
     let Skip { file, reason } = first.expect("a split that is not empty has a first image");
     let (origin, name, images) = (&config.dataset.origin, &split.name, split.len());
-    Err(Error::data(format!(
-        "{origin}: none of the {images} images of split `{name}` can be decoded; the first, {file}: {reason}"
-    ))
+    let message = match images {
+        1 => format!("{origin}: the only image of split `{name}` cannot be decoded: {file}: {reason}"),
+        _ => format!(
+            "{origin}: none of the {images} images of split `{name}` can be decoded; the first, {file}: {reason}"
+        ),
+    };
+    Err(Error::data(message)
     .help(format!(
         "replace them, or remove the {name} images to train without validation; `alexnet data check SRC` lists them"
     )))

@@ -156,8 +156,8 @@ pub(super) fn find_checkpoint(
         let message =
             format!("cannot resume {shown}: these settings differ from the saved run: {difference}");
         return Err(Error::usage(message).help(format!(
-            "restore the original settings, or pass --accept-changes: `alexnet train --resume {} --accept-changes`",
-            shell(folder)
+            "restore the original settings, or accept the changes: `{}`",
+            accepting(&config.command, folder)
         )));
     }
     reporter.info(&format!("resuming with changed settings: {difference}"));
@@ -214,6 +214,15 @@ fn check_fit(
             error.message
         )))
     })
+}
+
+/// The command that resumes a run with the changes that `command` asks for.
+fn accepting(command: &str, folder: &Path) -> String {
+    // That of another program, such as Python, is no command of this one.
+    match command.contains(" train ") {
+        true => format!("{command} --accept-changes"),
+        false => format!("alexnet train --resume {} --accept-changes", shell(folder)),
+    }
 }
 
 /// Drops what a checkpoint of another lineage holds that no longer applies.

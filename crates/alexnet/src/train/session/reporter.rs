@@ -85,6 +85,12 @@ impl<'a> Reporter<'a> {
         self.note(&format!("{}: {}", advice.finding, advice.remedy));
     }
 
+    /// Advice that is a warning: without it, the training has failed.
+    pub(super) fn serious(&mut self, advice: &Advice) {
+        self.emit(&Event::Advice(advice));
+        self.warning(&format!("{}: {}", advice.finding, advice.remedy));
+    }
+
     /// Reports how many images were skipped, and which.
     pub(super) fn skipped(&mut self, skipped: &[Skip]) {
         if skipped.is_empty() {

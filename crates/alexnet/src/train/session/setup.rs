@@ -15,7 +15,7 @@ use super::training::Training;
 use crate::data::check;
 use crate::data::{Identity, Preprocess, Split, Statistics};
 use crate::error::Kind;
-use crate::format::grouped;
+use crate::format::{counted, grouped};
 use crate::train::checkpoint_writer::CheckpointWriter;
 use crate::train::config::{Config, RunFolder};
 use crate::train::journal::Journal;
@@ -25,7 +25,7 @@ use crate::train::origin::Origin;
 use crate::train::ranks::JobEngine;
 use crate::train::run::Run;
 use crate::train::training_images::TrainingImages;
-use crate::train::watch::Watch;
+use crate::train::watch::{Watch, smaller_batch};
 use crate::{Error, Result};
 
 impl<'a> Training<'a> {
@@ -107,6 +107,9 @@ impl<'a> Training<'a> {
             basis: statistics.color_basis(),
         };
         engine.prepare(&images)?;
+        if !is_resumed && config.transport.size() == 1 {
+            note_few_steps(images.usable.len(), config.recipe.optimizer.batch, &mut reporter);
+        }
         let resumed_at = is_resumed.then_some(state.step);
         let models = Models::new(reporter.folder(), images.golden()?, resumed_at);
         let writer =
@@ -205,21 +208,31 @@ fn update_origin(config: &Config, before: &Origin, reporter: &mut Reporter<'_>) 
     reporter.run.set_origin(&now)
 }
 
+/// Notes a batch that leaves an epoch few steps: a training run of a few dozen images then hardly learns.
+fn note_few_steps(images: usize, batch: usize, reporter: &mut Reporter<'_>) {
+    let Some(smaller) = smaller_batch(images, batch) else { return };
+    reporter.note(&format!(
+        "{} in batches of {batch}: {} per epoch; a smaller batch makes more: --set optimizer.batch={smaller}",
+        counted(images, "training image"),
+        counted(images.div_ceil(batch), "step")
+    ));
+}
+
 fn introduce(config: &Config, engine: &JobEngine, reporter: &mut Reporter<'_>) {
     let Config { recipe, dataset, .. } = config;
     reporter.info(&format!(
-        "recipe {}, {} classes of {}",
+        "recipe {}, {} of {}",
         recipe.name,
-        dataset.classes.len(),
+        counted(dataset.classes.len(), "class"),
         dataset.origin
     ));
     dataset.notes.iter().for_each(|note| reporter.note(note));
     reporter.info(&format!(
-        "{} parameters, {} multiply-adds per image; {} training images, {} validation images",
+        "{} parameters, {} multiply-adds per image; {}, {}",
         grouped(engine.network().parameters()),
         grouped(engine.network().macs()),
-        grouped(dataset.train().map_or(0, Split::len)),
-        grouped(dataset.val().map_or(0, Split::len))
+        counted(dataset.train().map_or(0, Split::len), "training image"),
+        counted(dataset.val().map_or(0, Split::len), "validation image")
     ));
     reporter.info(&engine.memory().to_string());
 }

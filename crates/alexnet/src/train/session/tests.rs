@@ -98,6 +98,25 @@ fn a_run_is_not_resumed_with_other_classes_or_another_network() {
     train(resumed(folder.path(), false)).unwrap();
 }
 
+/// Without them, the command would resume the run as it was.
+#[test]
+fn the_command_that_accepts_changes_keeps_them() {
+    let folder = tempfile::tempdir().unwrap();
+    train(config(folder.path())).unwrap();
+    let help = |command: &str| {
+        let mut config = resumed(folder.path(), false);
+        config.recipe.optimizer.rate = 0.5;
+        train(Config { command: command.into(), ..config }).unwrap_err().help.unwrap()
+    };
+    let typed = "alexnet train 'my pets' --resume runs/a --set optimizer.rate=0.5";
+    assert!(
+        help(typed).ends_with(&format!("accept the changes: `{typed} --accept-changes`")),
+        "{}",
+        help(typed)
+    );
+    assert!(help("").contains("`alexnet train --resume "), "{}", help(""));
+}
+
 /// If the journal cannot be written, edits that it has already, and those of the recipe, take effect at their steps.
 #[test]
 fn a_full_disk_delays_only_the_edits_that_it_cannot_record() {
