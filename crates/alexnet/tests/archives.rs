@@ -342,7 +342,7 @@ fn unsupported_files_are_named_with_help() {
     // The length of a record and its masked CRC32C, as TensorFlow writes them.
     let record = [&[0x10u8, 0, 0, 0, 0, 0, 0, 0][..], &[0x95, 0xfb, 0xfe, 0x18], &[0; 20]].concat();
     let lmdb = [&[0; 16][..], &[0xde, 0xc0, 0xef, 0xbe, 1, 0, 0, 0], &[0; 100]].concat();
-    let cases: [(&str, Vec<u8>, &str, &str); 15] = [
+    let cases: [(&str, Vec<u8>, &str, &str); 16] = [
         ("pets.tar.gz", gzip(&tar), "a gzip-compressed tar", "mkdir -p pets && tar xf {} -C pets"),
         ("my pets.tar", gzip(&tar), "a gzip-compressed tar", "mkdir -p 'my pets' && tar xf {} -C 'my pets'"),
         ("pets.tar.zst", b"\x28\xb5\x2f\xfd\0\0\0".to_vec(), "zstd", "tar xf {} -C pets"),
@@ -368,6 +368,8 @@ fn unsupported_files_are_named_with_help() {
         ),
         ("x.pkl", b"\x80\x04\x95\x05\0\0\0\0\0\0\0}".to_vec(), "a Python pickle", "folder for each class"),
         ("train-00000-of-1", record, "TFRecord", "tensorflow_datasets"),
+        // The folder `src` exists where the tests run.
+        ("src.zip", zip("cat/1.jpg"), "a zip archive", "unzip {} -d src-2"),
     ];
     for (name, bytes, what, help) in &cases {
         let dir = tempfile::tempdir().unwrap();

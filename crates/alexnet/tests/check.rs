@@ -206,7 +206,7 @@ fn a_plan_makes_a_valid_copy_and_keeps_the_originals() {
     assert!(actions.contains(&("train/cat/cut.jpg", Action::LeaveOut)), "{actions:?}");
     assert!(actions.contains(&("train/cat/cmyk.jpg", Action::Mend)), "{actions:?}");
     let done = plan.copy_to(&out, &|_, _| ()).unwrap();
-    assert_eq!((done.mended, done.left_out), (6, 6));
+    assert_eq!((done.mended, done.left_out), (6, 7));
     assert_eq!(tree(&root), before, "the originals changed");
     // The copy only has problems that no plan can repair.
     let after = diagnose(&out);
@@ -239,6 +239,51 @@ fn a_plan_makes_a_valid_copy_and_keeps_the_originals() {
     assert!(plan.undo(Some(&out)).unwrap_err().message.contains("no plan was applied"));
 }
 
+/// One of the labels is wrong, and nothing says which.
+#[test]
+fn images_in_two_classes_are_left_out_of_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    for (class, salt) in [("cat", 0), ("dog", 20), ("eel", 40)] {
+        (0..4).for_each(|i| put(root, &format!("train/{class}/{i}.jpg"), &jpeg(90, 80, salt + i)));
+        put(root, &format!("val/{class}/9.jpg"), &jpeg(90, 80, salt + 9));
+    }
+    // The same bytes in three classes, twice in one of them.
+    for file in ["train/cat/a.jpg", "train/cat/b.jpg", "train/dog/c.jpg", "train/eel/d.jpg"] {
+        put(root, file, &jpeg(90, 80, 100));
+    }
+    // The same look in two classes: across splits, and within one.
+    put(root, "val/dog/large.jpg", &jpeg(180, 160, 1));
+    put(root, "train/eel/large.jpg", &jpeg(180, 160, 2));
+    // The same bytes in one class.
+    put(root, "train/dog/same.jpg", &jpeg(90, 80, 23));
+    let plan = FixPlan::of(&diagnose(root), root);
+    let files: Vec<&str> = plan.steps.iter().map(|step| step.file.as_str()).collect();
+    let expected = [
+        "train/cat/1.jpg",
+        "train/cat/a.jpg",
+        "train/cat/b.jpg",
+        "train/dog/c.jpg",
+        "train/dog/same.jpg",
+        "train/eel/d.jpg",
+        "val/dog/large.jpg",
+    ];
+    assert_eq!(files, expected);
+    assert!(plan.steps.iter().all(|step| step.action == Action::LeaveOut), "{plan:?}");
+    let step = |file: &str| plan.steps.iter().find(|step| step.file == file).unwrap();
+    let first = step("train/cat/a.jpg");
+    assert_eq!(first.because, [ProblemKind::Duplicate]);
+    assert_eq!(
+        first.detail,
+        "same bytes as train/dog/c.jpg, in another class; same bytes as train/eel/d.jpg, in another class"
+    );
+    let val = &step("val/dog/large.jpg").detail;
+    assert_eq!(val, "looks like train/cat/1.jpg, which is in train (this one is in val), in another class");
+    let out = tempfile::tempdir().unwrap();
+    let done = plan.copy_to(&out.path().join("fixed"), &|_, _| ()).unwrap();
+    assert_eq!((done.left_out, done.mended), (7, 0));
+}
+
 fn mean_difference(a: &Image, b: &Image) -> f64 {
     let sum: u64 = a.pixels.iter().zip(&b.pixels).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
     sum as f64 / a.pixels.len() as f64
@@ -253,10 +298,10 @@ fn a_plan_is_applied_in_place_and_undone() {
     let diagnosis = diagnose(&root);
     let plan = FixPlan::of(&diagnosis, &root);
     let done = plan.apply_in_place(&|_, _| ()).unwrap();
-    assert_eq!((done.mended, done.left_out), (6, 6));
+    assert_eq!((done.mended, done.left_out), (6, 7));
     assert!(!root.join("train/cat/cut.jpg").exists() && root.join(".set-aside/train/cat/cut.jpg").is_file());
     let after = diagnose(&root);
-    assert_eq!(after.images, diagnosis.images - 6);
+    assert_eq!(after.images, diagnosis.images - 7);
     assert!(!found(&after).iter().any(|(kind, _)| *kind == ProblemKind::Cmyk));
     assert!(plan.apply_in_place(&|_, _| ()).unwrap_err().message.contains("already"));
     plan.undo(None).unwrap();
@@ -339,4 +384,72 @@ fn plans_that_cannot_be_applied_are_errors() {
         std::fs::write(&path, text).unwrap();
         assert!(FixPlan::read(&path).unwrap_err().message.contains(what));
     }
+}
+
+#[test]
+fn a_plan_replaces_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    FixPlan::check_free(&path("plan.json")).unwrap();
+    put(dir.path(), "plan.json", b"{}");
+    put(dir.path(), "photo.jpg", b"a photo");
+    for (name, new) in [("plan.json", "plan-2.json"), ("photo.jpg", "photo-2.jpg")] {
+        let error = FixPlan::check_free(&path(name)).unwrap_err();
+        assert!(error.kind == alexnet::error::Kind::Usage && error.message.contains(name), "{error}");
+        let help = error.help.unwrap();
+        assert!(help.contains(&format!("/{new}`")) && help.contains("delete it"), "{help}");
+    }
+    let error = FixPlan::check_free(dir.path()).unwrap_err();
+    assert!(error.message.contains("is a folder") && !error.to_string().contains("delete"), "{error}");
+}
+
+#[test]
+fn errors_in_an_edited_plan_are_named_by_step_and_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("plan.json");
+    let step = |file: &str, action: &str| {
+        format!(r#"{{"file": "{file}", "action": "{action}", "because": ["empty"], "detail": ""}}"#)
+    };
+    let steps = format!("{},\n{}", step("cat/1.jpg", "leave-out"), step("cat/2.jpg", "keep"));
+    let text = format!("{{\"format_version\": 1, \"source\": \"my pets\", \"steps\": [\n{steps}\n]}}\n");
+    std::fs::write(&path, &text).unwrap();
+    let error = FixPlan::read(&path).unwrap_err();
+    assert!(error.message.contains("unknown variant `keep`") && error.message.contains("line 3"), "{error}");
+    let help = error.help.unwrap();
+    for part in [
+        "correct step 2 (cat/2.jpg): `action` is `mend` or `leave-out`, and an image without a step stays as it is",
+        "`alexnet data check 'my pets' --plan ",
+        "plan-2.json`",
+    ] {
+        assert!(help.contains(part), "{part} is not in {help}");
+    }
+    // Text that is not JSON has no steps.
+    std::fs::write(&path, &text[..60]).unwrap();
+    let help = FixPlan::read(&path).unwrap_err().help.unwrap();
+    assert!(help.contains("correct the plan there") && help.contains("plan-2.json`"), "{help}");
+    // No plan at all, and a folder.
+    let help = FixPlan::read(&dir.path().join("none.json")).unwrap_err().help.unwrap();
+    assert!(help.starts_with("to create a plan: `alexnet data check SRC --plan "), "{help}");
+    let help = FixPlan::read(dir.path()).unwrap_err().help.unwrap();
+    let expected = format!("to create a plan: `alexnet data check {} --plan plan", dir.path().display());
+    assert!(help.starts_with(&expected), "{help}");
+}
+
+#[test]
+fn a_plan_of_a_source_that_was_moved_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (set, out) = (dir.path().join("set"), dir.path().join("out"));
+    put(&set, "cat/1.jpg", &jpeg(80, 80, 1));
+    put(&set, "dog/1.jpg", &jpeg(80, 80, 2));
+    let plan = FixPlan::of(&diagnose(&set), &set);
+    std::fs::rename(&set, dir.path().join("moved")).unwrap();
+    for error in [plan.copy_to(&out, &|_, _| ()).unwrap_err(), plan.apply_in_place(&|_, _| ()).unwrap_err()] {
+        assert!(error.message.ends_with("set: the source of the plan does not exist"), "{error}");
+        let help = error.help.unwrap();
+        assert!(
+            help.contains("correct `source` in the plan") && help.contains("alexnet data check"),
+            "{help}"
+        );
+    }
+    assert!(!out.exists() && !plan.is_recorded(Some(&out)) && !plan.is_recorded(None));
 }

@@ -230,6 +230,38 @@ fn a_class_named_like_a_split_stays_a_class_or_is_an_error() {
     says(&set, "bus/ (1 image): not used");
 }
 
+/// Names of splits in other languages are not known, but their folders hold the same classes.
+#[test]
+fn splits_in_other_languages_are_to_be_renamed() {
+    for (names, renamed) in [
+        (&["Training", "Validierung"][..], &[("Validierung", "val")][..]),
+        (&["Training", "Validierung", "Testdaten"], &[("Testdaten", "test"), ("Validierung", "val")]),
+        (&["Validation", "Entra\u{ee}nement"], &[("Entra\u{ee}nement", "train")]),
+        (&["test", "my training"], &[("my training", "train")]),
+    ] {
+        let paths =
+            names.iter().flat_map(|name| ["Hund", "Katze"].map(|class| format!("{name}/{class}/0.jpg")));
+        let paths: Vec<String> = paths.collect();
+        let dir = set(&paths.iter().map(String::as_str).collect::<Vec<_>>());
+        let message = error(dir.path());
+        let path = |name: &str| alexnet::error::shell(dir.path().join(name));
+        let commands: Vec<String> =
+            renamed.iter().map(|(from, to)| format!("mv {} {}", path(from), path(to))).collect();
+        assert!(message.contains(&format!("`{}`", commands.join(" && "))), "{message}");
+        // The help works.
+        for (from, to) in renamed {
+            std::fs::rename(dir.path().join(from), dir.path().join(to)).unwrap();
+        }
+        let set = open(dir.path());
+        assert_eq!((set.classes.len(), set.splits.len()), (2, names.len()));
+    }
+    let dir = set(&["Lernen/Hund/0.jpg", "Lernen/Katze/0.jpg", "Testen/Hund/0.jpg", "Testen/Katze/0.jpg"]);
+    says(
+        &open(dir.path()),
+        "Lernen/ and Testen/ have the same subfolders; if they are the training and validation images",
+    );
+}
+
 #[test]
 fn wrapping_folders_are_descended_and_reported() {
     let dir = set_below("data/dataset/images", &CATS_AND_DOGS);
@@ -257,6 +289,60 @@ fn wrapping_folders_are_descended_and_reported() {
         "{}",
         error(dir.path())
     );
+}
+
+/// Following the help loses no photo.
+#[test]
+fn images_in_unsupported_formats_are_to_be_converted() {
+    let heic = b"\0\0\0\x1cftypheic".as_slice();
+    let convert =
+        "help: convert the HEIC images to JPEG or PNG, for example with `heif-convert FILE.heic FILE.jpg`";
+    let dir = set(&["Katze/0.jpg", "Katze/1.jpg"]);
+    (0..4).for_each(|i| put(dir.path(), &format!("Hund/{i}.heic"), heic));
+    let message = error(dir.path());
+    assert!(message.contains("no images: Hund (only 4 HEIC images, not supported)"), "{message}");
+    assert!(message.contains(convert) && !message.contains("remove"), "{message}");
+    // Together with a folder that is empty.
+    std::fs::create_dir(dir.path().join("Maus")).unwrap();
+    let message = error(dir.path());
+    assert!(message.contains("not supported), Maus\n"), "{message}");
+    assert!(message.contains(convert) && message.contains("; add images to the empty folders"), "{message}");
+    // Below other folders.
+    let dir = set_below("photos/all", &["Katze/0.jpg", "Katze/1.jpg", "Kuh/0.jpg"]);
+    put(dir.path(), "photos/all/Hund/0.heic", heic);
+    let message = error(dir.path());
+    assert!(message.contains("no images: Hund (only 1 HEIC image, not supported)"), "{message}");
+    assert!(message.contains(convert), "{message}");
+    // A split, and a set without any other image.
+    let dir = set(&["train/Katze/0.jpg", "train/Hund/0.jpg", "val/Katze/1.jpg"]);
+    put(dir.path(), "val/Hund/0.heic", heic);
+    assert!(error(dir.path()).contains(convert), "{}", error(dir.path()));
+    let dir = tempfile::tempdir().unwrap();
+    ["Hund", "Katze"].iter().for_each(|class| put(dir.path(), &format!("{class}/0.heic"), heic));
+    let message = error(dir.path());
+    assert!(message.contains("2 HEIC images") && message.contains(convert), "{message}");
+    assert!(!message.contains("one folder of images for each class"), "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_class_that_cannot_be_listed_is_not_called_empty() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = set(&CATS_AND_DOGS);
+    let closed = dir.path().join("dog");
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let opened = Dataset::open(dir.path());
+    // Root can read everything.
+    let readable = std::fs::read_dir(&closed).is_ok();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o755)).unwrap();
+    if readable {
+        println!("skipped: permissions do not restrict this user");
+        return;
+    }
+    let message = opened.unwrap_err().to_string();
+    assert!(message.contains("no images: dog (cannot be listed: Permission denied"), "{message}");
+    let command = format!("`chmod -R u+rX {}`", closed.display());
+    assert!(message.contains(&command) && !message.contains("add images"), "{message}");
 }
 
 #[test]

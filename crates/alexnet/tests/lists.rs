@@ -122,6 +122,40 @@ fn skipped_lines_are_reported() {
     assert!(found(ProblemKind::Loose, "b.jpg"), "{problems:?}");
 }
 
+/// macOS decomposes the letters of file names; other programs write composed ones.
+#[test]
+fn names_match_in_both_unicode_forms() {
+    let (composed, decomposed) =
+        (["B\u{e4}r0.jpg", "\u{e9}l\u{e8}ve.jpg"], ["Ba\u{308}r0.jpg", "e\u{301}le\u{300}ve.jpg"]);
+    for (disk, listed) in [(decomposed, composed), (composed, decomposed)] {
+        let list = format!("{},bear\n{},child\nplain.jpg,bear\n", listed[0], listed[1]);
+        let dir = folder(&[disk[0], disk[1], "plain.jpg"], "labels.csv", list.as_bytes());
+        let set = Dataset::open(dir.path()).unwrap();
+        let mut found = all(&set);
+        found.sort_unstable();
+        let mut expected = [(disk[0], "bear"), (disk[1], "child"), ("plain.jpg", "bear")];
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+        assert!(!set.notes.iter().any(|note| note.contains("missing")), "{:?}", set.notes);
+    }
+}
+
+#[test]
+fn an_image_with_two_classes_is_reported_once() {
+    let list = b"a.jpg,cat\nb.jpg,dog\nc.jpg,cat\na.jpg,dog\na.jpg,eel\nd.jpg,dog\n";
+    let dir = folder(&["a.jpg", "b.jpg", "c.jpg", "d.jpg"], "labels.csv", list);
+    assert!(error(dir.path()).contains("a.jpg has two classes: `cat` on line 1 and `dog` on line 4\n"));
+    let (set, problems) = Dataset::examine(dir.path()).unwrap();
+    assert_eq!(all(&set), [("b.jpg", "dog"), ("c.jpg", "cat"), ("d.jpg", "dog")]);
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
+    assert_eq!((problem.kind, problem.file.as_str()), (ProblemKind::Loose, "a.jpg"));
+    assert!(
+        problem.detail.contains("two classes in labels.csv: `cat` on line 1 and `dog` on line 4"),
+        "{problem:?}"
+    );
+    assert!(!set.notes.iter().any(|note| note.contains("no list names")), "{:?}", set.notes);
+}
+
 #[test]
 fn ambiguous_lists_are_rejected() {
     for (list, what) in [

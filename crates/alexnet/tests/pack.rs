@@ -200,7 +200,20 @@ fn different_packings_are_not_mixed() {
         let error: Error = result.expect_err("packing must fail");
         assert!(error.to_string().contains(what), "{error}");
     };
-    says(packed(&set, &out, Storage::Raw), "is not empty");
+    says(packed(&set, &out, Storage::Raw), "these images are packed there already: Raw, side 12");
+    let command = format!("to use it: `alexnet train {} --recipe ", out.display());
+    says(packed(&set, &out, Storage::Raw), &command);
+    says(packed(&set, &out, Storage::Jpeg), "packed there already, with other settings: Raw, side 12");
+    says(packed(&set, &out, Storage::Jpeg), "use a new folder");
+    // Another source, and the same one with one more image.
+    put(&dir.path().join("other"), "cat/1.jpg", &jpeg(16, 14, 90));
+    put(&dir.path().join("other"), "dog/1.jpg", &jpeg(16, 14, 91));
+    let other = Dataset::open(&dir.path().join("other")).unwrap();
+    says(packed(&other, &out, Storage::Raw), "another source is packed there");
+    put(&root, "cat/new.jpg", &jpeg(16, 14, 92));
+    says(packed(&Dataset::open(&root).unwrap(), &out, Storage::Raw), "an earlier state of the source");
+    put(dir.path(), "taken/mine.txt", b"mine");
+    says(packed(&set, &dir.path().join("taken"), Storage::Raw), "is not empty");
     // Started with other settings, or with other images.
     std::fs::remove_file(out.join(Manifest::FILE)).unwrap();
     let begun = serde_json::json!({

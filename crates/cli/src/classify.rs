@@ -9,7 +9,6 @@ use super::args::model::ClassifyArgs;
 use super::exit::CommandResult;
 use super::models::names_a_model;
 use super::output::{Format, Output, one_line, percent};
-use alexnet::Error;
 use alexnet::error::{Kind, shell, shell_word};
 use alexnet::eval::Predictor;
 use alexnet::eval::classify::{Classified, Outcome, Prediction, classify, images};

@@ -57,26 +57,26 @@ fn a_failed_write_reports_the_state_of_the_file() {
         return;
     }
     let place = Place::new(1);
-    let (data, plan) = (place.path("data"), place.path("plan.json"));
-    let args = ["data", "check", &data, "--plan", &plan].map(str::to_owned);
+    let (data, recipe, plot) = (place.path("data"), place.path("recipe.toml"), place.path("plot.svg"));
+    let args = ["lr-find", &data, "--recipe", &recipe, "--steps", "10", "--plot", &plot].map(str::to_owned);
     // The first fsync is of the file, the second of the folder.
     for (call, n, there, reported) in [
         ("fsync", 1, false, "nothing was written"),
         ("fsync", 1, true, "the file is unchanged"),
         ("rename", 1, true, "the file is unchanged"),
-        ("fsync", 2, true, "plan.json has been written, but a power failure could undo that"),
+        ("fsync", 2, true, "plot.svg has been written, but a power failure could undo that"),
     ] {
-        let _ = std::fs::remove_file(&plan);
+        let _ = std::fs::remove_file(&plot);
         if there {
-            std::fs::write(&plan, "before").unwrap();
+            std::fs::write(&plot, "before").unwrap();
         }
         let inject = format!("inject={call}:error=EIO:when={n}");
         let trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject];
         let (_, err) = finished(place.command(&trace, &args).output().unwrap(), 1);
         assert!(err.contains(reported), "{call} {n}: {err}");
-        let now = std::fs::read_to_string(&plan).ok();
+        let now = std::fs::read_to_string(&plot).ok();
         match (n, there) {
-            (2, _) => assert!(now.unwrap().contains("format_version")),
+            (2, _) => assert!(now.unwrap().contains("<svg")),
             (_, true) => assert_eq!(now.as_deref(), Some("before")),
             (_, false) => assert_eq!(now, None),
         }

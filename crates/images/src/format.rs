@@ -160,7 +160,7 @@ impl Format {
     }
 
     /// A command that converts a file to a supported format.
-    pub(crate) fn conversion(self) -> &'static str {
+    pub fn conversion(self) -> &'static str {
         match self {
             Self::Heic => "heif-convert FILE.heic FILE.jpg",
             Self::Avif => "avifdec FILE.avif FILE.png",

@@ -22,6 +22,7 @@ mod defect;
 pub(crate) mod digest;
 pub mod embedded;
 pub mod fix;
+mod free_path;
 pub mod identity;
 pub mod loader;
 mod measure;

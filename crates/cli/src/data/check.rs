@@ -8,14 +8,20 @@ use super::progress::SharedProgress;
 use crate::args::data::CheckArgs;
 use crate::exit::CommandResult;
 use crate::output::{Output, escaped, printable};
+use alexnet::data::Problem;
 use alexnet::data::check::{Diagnosis, KindSummary, check};
 use alexnet::data::checksums;
 use alexnet::data::fix::FixPlan;
 use alexnet::error::{Kind, shell};
 use alexnet::format::{counted, grouped};
 
+/// Most files of a kind of problem that the text lists; the JSON lists all.
+const LISTED: usize = 20;
+
 pub(super) fn run(args: &CheckArgs, out: &mut Output) -> CommandResult {
-    // First: without known checksums it fails at once.
+    // First: the check of a large source takes long.
+    args.plan.as_deref().map_or(Ok(()), FixPlan::check_free)?;
+    // Without known checksums it fails at once.
     let digests = if args.digests { checksums::verify(&args.source)? } else { Vec::new() };
     let progress = SharedProgress::new(out.display());
     let found =
@@ -47,7 +53,7 @@ fn json(found: &Diagnosis, digests: Value) -> Value {
     value
 }
 
-/// One line per kind of problem.
+/// The problems of each kind with the first few files.
 fn text(found: &Diagnosis) -> String {
     let mut text = format!("source    {}\n", escaped(&found.source));
     let splits: Vec<String> =
@@ -64,10 +70,16 @@ fn text(found: &Diagnosis) -> String {
     }
     let _ = writeln!(text, "problems  {}\n", grouped(found.problems.len()));
     let width = kinds.iter().map(|summary| summary.kind.name().len()).max().unwrap_or(0);
-    for KindSummary { kind, count, first } in kinds {
-        let more = if count == 1 { String::new() } else { format!(" (and {} more)", grouped(count - 1)) };
-        let (file, detail) = (escaped(&first.file), escaped(&first.detail));
-        let _ = writeln!(text, "{count:>8}  {:<width$}  {file}: {detail}{more}", kind.name());
+    for KindSummary { kind, count, .. } in kinds {
+        let mut lead = format!("{count:>8}  {:<width$}", kind.name());
+        let of_kind = found.problems.iter().filter(|problem| problem.kind == kind);
+        for Problem { file, detail, .. } in of_kind.take(LISTED) {
+            let _ = writeln!(text, "{lead}  {}: {}", escaped(file), escaped(detail));
+            lead = " ".repeat(lead.chars().count());
+        }
+        if count > LISTED {
+            let _ = writeln!(text, "{lead}  and {} more: --json lists all", grouped(count - LISTED));
+        }
     }
     text += "\n--json lists all problems; --plan FILE writes a plan to fix them\n";
     text

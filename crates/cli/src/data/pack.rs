@@ -10,8 +10,8 @@ use crate::args::data::PackArgs;
 use crate::exit::CommandResult;
 use crate::output::{Output, escaped};
 use alexnet::data::Dataset;
-use alexnet::data::pack::{Manifest, PackConfig, check_outside, pack, recipe_of};
-use alexnet::error::{Kind, shell};
+use alexnet::data::pack::{Manifest, PackConfig, check_outside, pack, train_command};
+use alexnet::error::Kind;
 use alexnet::format::{counted, grouped};
 use alexnet::net::Orientation;
 use alexnet::train::signals::Interrupt;
@@ -75,12 +75,6 @@ fn text(packed: &Manifest, bytes: u64, folder: &Path) -> String {
     if packed.skipped.len() > LISTED {
         let _ = writeln!(text, "  and {} more: --json lists all", grouped(packed.skipped.len() - LISTED));
     }
-    // The paper's crop of 224 pixels needs larger squares.
-    let changed = || match packed.side {
-        side @ 224.. => format!("paper --set input.square={side}"),
-        side => format!("small --set input.square={side} --set input.crop={side}"),
-    };
-    let recipe = recipe_of(packed.side).map_or_else(changed, str::to_owned);
-    let _ = writeln!(text, "use it    alexnet train {} --recipe {recipe}", shell(folder));
+    let _ = writeln!(text, "use it    {}", train_command(folder, packed.side));
     text
 }

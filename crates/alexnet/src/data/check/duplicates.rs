@@ -41,8 +41,14 @@ impl DuplicatePair {
         self.splits[0] != self.splits[1]
     }
 
+    /// Returns the pair from the point of view of the first image.
+    pub(in crate::data) fn swapped(&self) -> Self {
+        let [later, first] = self.splits.clone();
+        Self { file: self.first.clone(), first: self.file.clone(), splits: [first, later], ..self.clone() }
+    }
+
     /// Describes the pair as a problem.
-    pub(super) fn problem(&self) -> Problem {
+    pub(in crate::data) fn problem(&self) -> Problem {
         let kind = if self.same_bytes { ProblemKind::Duplicate } else { ProblemKind::NearDuplicate };
         let mut detail =
             format!("{} {}", if self.same_bytes { "same bytes as" } else { "looks like" }, self.first);

@@ -17,4 +17,5 @@ mod probe;
 
 pub use classes::{AlikeNames, alike, every_class_decodes};
 pub use diagnosis::{Diagnosis, KindSummary, SplitSize, check};
+pub(in crate::data) use duplicates::DuplicatePair;
 pub use introduction::{introduce, several_classes};

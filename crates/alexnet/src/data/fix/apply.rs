@@ -8,7 +8,7 @@ use super::mend::mend;
 use super::plan::{FixCounts, FixPlan};
 use super::record::{FixRecord, FoundRecord, RecordEntry, rename};
 use super::undo::{FixTarget, Undone};
-use crate::data::own_files::SET_ASIDE;
+use crate::data::own_files::{FIX_RECORD, SET_ASIDE};
 use crate::data::source::{Dataset, Split};
 use crate::error::shell;
 use crate::files::{atomic, real_path};
@@ -22,7 +22,7 @@ impl FixPlan {
     /// Returns an error if the folder is not empty, class names are not valid folder names, or a file cannot be read or written.
     /// Everything done so far can be undone.
     pub fn copy_to(&self, out: &Path, progress: &dyn Fn(usize, usize)) -> Result<FixCounts> {
-        let (dataset, _) = Dataset::examine(&self.source)?;
+        let dataset = self.dataset()?;
         self.clean_up(&self.beside(out))?;
         if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(Error::usage(format!("{} is not empty", out.display())).help(
@@ -63,7 +63,7 @@ impl FixPlan {
     pub fn apply_in_place(&self, progress: &dyn Fn(usize, usize)) -> Result<FixCounts> {
         let place = self.in_place();
         self.clean_up(&place)?;
-        let (dataset, _) = Dataset::examine(&self.source)?;
+        let dataset = self.dataset()?;
         let (changes, kept) = self.changes(&dataset)?;
         let aside = &place.folder;
         std::fs::create_dir_all(aside).map_err(|error| Error::io(aside, "create the folder", &error))?;
@@ -95,6 +95,18 @@ impl FixPlan {
         }
         record.add(&RecordEntry::Complete)?;
         Ok(done)
+    }
+
+    /// Opens the source.
+    fn dataset(&self) -> Result<Dataset> {
+        if !self.source.exists() {
+            let shown = self.source.display();
+            return Err(Error::data(format!("{shown}: the source of the plan does not exist")).help(
+                "if it was moved, correct `source` in the plan; or check it where it is now, and use the new plan: \
+                 `alexnet data check SRC --plan NEW.json`",
+            ));
+        }
+        Ok(Dataset::examine(&self.source)?.0)
     }
 
     /// Undoes what an interrupted call did. The result of a completed call is not touched.
@@ -135,6 +147,12 @@ impl FixPlan {
             }
         })?;
         place.undo(&found)
+    }
+
+    /// Returns whether there is something to undo: the plan was applied to this folder or, without one, in place, if only in part.
+    pub fn is_recorded(&self, out: Option<&Path>) -> bool {
+        let place = out.map_or_else(|| self.in_place(), |out| self.beside(out));
+        place.folder.join(FIX_RECORD).is_file()
     }
 
     fn in_place(&self) -> FixTarget<'_> {

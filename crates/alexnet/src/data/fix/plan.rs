@@ -5,10 +5,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::data::check::Diagnosis;
-use crate::data::problem::ProblemKind;
+use crate::data::check::{Diagnosis, DuplicatePair};
+use crate::data::free_path::free_path;
+use crate::data::problem::{Problem, ProblemKind};
 use crate::data::source::Dataset;
+use crate::error::shell;
 use crate::files::json;
 use crate::{Error, Result};
 
@@ -77,10 +80,11 @@ impl FixPlan {
     /// Plans repairs for the problems found in the source at `path`.
     ///
     /// Leaves out images that cannot be read or decoded, the later of two files with the same bytes (the one in the training set,
-    /// if only one is), and training images that look like an image of another split. Repairs print colors, wrong extensions,
-    /// 16-bit images, files with several images, and images with an EXIF orientation. Everything else stays.
+    /// if only one is), and training images that look like an image of another split; both images if their classes differ, since
+    /// nothing says which label is wrong. Repairs print colors, wrong extensions, 16-bit images, files with several images, and
+    /// images with an EXIF orientation. Everything else stays.
     pub fn of(diagnosis: &Diagnosis, path: &Path) -> Self {
-        let mut steps: BTreeMap<&str, FixStep> = BTreeMap::new();
+        let mut steps = BTreeMap::new();
         let crossing: BTreeSet<&str> = diagnosis
             .pairs
             .iter()
@@ -88,46 +92,14 @@ impl FixPlan {
             .map(|pair| pair.file.as_str())
             .collect();
         for problem in &diagnosis.problems {
-            let action = match problem.kind {
-                ProblemKind::Unreadable
-                | ProblemKind::Empty
-                | ProblemKind::Truncated
-                | ProblemKind::Undecodable
-                | ProblemKind::Duplicate => Action::LeaveOut,
-                ProblemKind::NearDuplicate if crossing.contains(problem.file.as_str()) => Action::LeaveOut,
-                ProblemKind::Cmyk | ProblemKind::Ycck | ProblemKind::WrongName | ProblemKind::SixteenBit => {
-                    Action::Mend
-                }
-                ProblemKind::Animated | ProblemKind::Rotated => Action::Mend,
-                ProblemKind::NearDuplicate
-                | ProblemKind::NoEndMark
-                | ProblemKind::Tiny
-                | ProblemKind::ExtremeAspect
-                | ProblemKind::UnreadableName
-                | ProblemKind::Junk
-                | ProblemKind::Unsupported
-                | ProblemKind::NotUsed
-                | ProblemKind::Loose
-                | ProblemKind::Missing
-                | ProblemKind::EmptyClass
-                | ProblemKind::UndecodableClass
-                | ProblemKind::OneClass
-                | ProblemKind::AlikeClasses
-                | ProblemKind::UnknownClass
-                | ProblemKind::MissingClass
-                | ProblemKind::ClassOrder
-                | ProblemKind::Imbalance => continue,
-            };
-            let step = steps.entry(&problem.file).or_insert_with(|| FixStep {
-                file: problem.file.clone(),
-                action,
-                because: Vec::new(),
-                detail: String::new(),
-            });
-            step.action = step.action.max(action);
-            step.because.push(problem.kind);
-            let separator = if step.detail.is_empty() { "" } else { "; " };
-            step.detail += &format!("{separator}{}", problem.detail);
+            if let Some(action) = action_for(problem, crossing.contains(problem.file.as_str())) {
+                add_step(&mut steps, problem, action);
+            }
+        }
+        let contradicting =
+            |pair: &&DuplicatePair| !pair.same_class && (pair.same_bytes || pair.crosses_splits());
+        for pair in diagnosis.pairs.iter().filter(contradicting) {
+            add_step(&mut steps, &pair.swapped().problem(), Action::LeaveOut);
         }
         let source = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         Self { format_version: FORMAT_VERSION, source, steps: steps.into_values().collect() }
@@ -138,8 +110,7 @@ impl FixPlan {
     /// # Errors
     /// Returns an error if the file does not exist or is not a plan.
     pub fn read(path: &Path) -> Result<Self> {
-        let plan: Self = json::read(path, "plan")
-            .map_err(|error| error.help("to create one: `alexnet data check SRC --plan FILE`"))?;
+        let plan: Self = json::read(path, "plan").map_err(|error| error.help(unreadable_help(path)))?;
         match plan.format_version {
             FORMAT_VERSION => Ok(plan),
             other => Err(Error::data(format!(
@@ -147,6 +118,30 @@ impl FixPlan {
                 path.display()
             ))),
         }
+    }
+
+    /// Checks that `path` is free for a new plan: a file may be a photo, or a plan that was edited. Pipes and devices are free.
+    ///
+    /// # Errors
+    /// Returns an error if there is a file or a folder.
+    pub fn check_free(path: &Path) -> Result<()> {
+        let Ok(found) = std::fs::metadata(path).or_else(|_| std::fs::symlink_metadata(path)) else {
+            return Ok(());
+        };
+        let shown = path.display();
+        if found.is_dir() {
+            let inside = shell(free_path(&path.join("plan.json")));
+            return Err(Error::usage(format!("{shown} is a folder, expected the name of a new file"))
+                .help(format!("choose a name in it: `--plan {inside}`")));
+        }
+        // A broken link is a name that is taken, too.
+        if !found.is_file() && !found.is_symlink() {
+            return Ok(());
+        }
+        let new = shell(free_path(path));
+        Err(Error::usage(format!("{shown} exists already, and a plan replaces no file")).help(format!(
+            "choose another name: `--plan {new}`; or delete it, if it is a plan that you no longer need"
+        )))
     }
 
     /// Writes the plan.
@@ -184,7 +179,93 @@ impl FixPlan {
                 self.steps.len(),
                 self.source.display()
             ))
-            .help("create a new plan: `alexnet data check SRC --plan FILE`")),
+            .help(format!(
+                "delete the steps of these images from the plan; or create a new plan: \
+                 `alexnet data check {} --plan NEW.json`",
+                shell(&self.source)
+            ))),
         }
     }
+}
+
+/// Returns what to do about a problem, if anything. `crosses`: the image duplicates one of another split.
+fn action_for(problem: &Problem, crosses: bool) -> Option<Action> {
+    match problem.kind {
+        ProblemKind::Unreadable
+        | ProblemKind::Empty
+        | ProblemKind::Truncated
+        | ProblemKind::Undecodable
+        | ProblemKind::Duplicate => Some(Action::LeaveOut),
+        ProblemKind::NearDuplicate => crosses.then_some(Action::LeaveOut),
+        ProblemKind::Cmyk
+        | ProblemKind::Ycck
+        | ProblemKind::WrongName
+        | ProblemKind::SixteenBit
+        | ProblemKind::Animated
+        | ProblemKind::Rotated => Some(Action::Mend),
+        ProblemKind::NoEndMark
+        | ProblemKind::Tiny
+        | ProblemKind::ExtremeAspect
+        | ProblemKind::UnreadableName
+        | ProblemKind::Junk
+        | ProblemKind::Unsupported
+        | ProblemKind::NotUsed
+        | ProblemKind::Loose
+        | ProblemKind::Missing
+        | ProblemKind::EmptyClass
+        | ProblemKind::UndecodableClass
+        | ProblemKind::OneClass
+        | ProblemKind::AlikeClasses
+        | ProblemKind::UnknownClass
+        | ProblemKind::MissingClass
+        | ProblemKind::ClassOrder
+        | ProblemKind::Imbalance => None,
+    }
+}
+
+/// Adds what to do about a problem to the step of its image. Of two actions, leaving it out prevails.
+fn add_step(steps: &mut BTreeMap<String, FixStep>, problem: &Problem, action: Action) {
+    let step = steps.entry(problem.file.clone()).or_insert_with(|| FixStep {
+        file: problem.file.clone(),
+        action,
+        because: Vec::new(),
+        detail: String::new(),
+    });
+    step.action = step.action.max(action);
+    if !step.because.contains(&problem.kind) {
+        step.because.push(problem.kind);
+    }
+    let separator = if step.detail.is_empty() { "" } else { "; " };
+    step.detail += &format!("{separator}{}", problem.detail);
+}
+
+/// What to do about a plan that cannot be read.
+fn unreadable_help(path: &Path) -> String {
+    if path.is_dir() {
+        return format!(
+            "to create a plan: `alexnet data check {} --plan {}`",
+            shell(path),
+            shell(free_path(Path::new("plan.json")))
+        );
+    }
+    let Ok(bytes) = std::fs::read(path) else {
+        return format!("to create a plan: `alexnet data check SRC --plan {}`", shell(free_path(path)));
+    };
+    let plan: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let wrong = invalid_step(&plan).unwrap_or_else(|| "correct the plan there".to_owned());
+    let source = plan["source"].as_str().map_or_else(|| "SRC".to_owned(), shell);
+    let new = shell(free_path(path));
+    format!("{wrong}; or create a new plan: `alexnet data check {source} --plan {new}`")
+}
+
+/// Says which step of a plan is invalid, and what is allowed.
+fn invalid_step(plan: &Value) -> Option<String> {
+    let mut steps = (1..).zip(plan["steps"].as_array()?);
+    let (number, step) = steps.find(|(_, step)| FixStep::deserialize(*step).is_err())?;
+    let file = step["file"].as_str().map_or_else(String::new, |file| format!(" ({file})"));
+    Some(format!(
+        "correct step {number}{file}: `action` is `{}` or `{}`, and an image without a step stays as it is",
+        Action::Mend,
+        Action::LeaveOut
+    ))
 }

@@ -15,4 +15,4 @@ mod squares;
 pub use config::PackConfig;
 pub use manifest::{FORMAT_VERSION, MAX_SIDE, Manifest, PackedShard, PackedSplit, SHARD, Storage};
 pub use packing::{check_outside, pack};
-pub use squares::{PackedSquares, SquaresUser, recipe_of};
+pub use squares::{PackedSquares, SquaresUser, recipe_of, train_command};

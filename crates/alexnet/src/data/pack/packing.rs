@@ -8,7 +8,7 @@ use crossbeam_channel::bounded;
 use super::config::{PackConfig, PackSettings};
 use super::manifest::{FORMAT_VERSION, Manifest, PackedSplit, Storage, images_per_shard, read_json};
 use super::shard::{self, Shard, WrittenShard};
-use super::squares::SquaresUser;
+use super::squares::{SquaresUser, train_command};
 use crate::data::own_files::UNFINISHED_PACK;
 use crate::data::source::{Dataset, Split};
 use crate::data::square::{self, RESIZE};
@@ -134,12 +134,43 @@ fn prepare(out: &Path, settings: &PackSettings) -> Result<()> {
         }
         return atomic::remove_leftovers(out);
     }
+    if out.join(Manifest::FILE).is_file()
+        && let Ok(packed) = Manifest::read(out)
+    {
+        return Err(already_packed(out, &packed, settings));
+    }
     if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(
             Error::usage(format!("{} is not empty", out.display())).help("use a new or an empty folder")
         );
     }
     json::write(&begun, settings)
+}
+
+/// Returns the error for a folder with a complete packed set, which says whether it is the requested one.
+fn already_packed(out: &Path, packed: &Manifest, asked: &PackSettings) -> Error {
+    let is_same = packed.source_digest == asked.source_digest;
+    let as_asked =
+        (packed.store, packed.side, packed.orientation) == (asked.store, asked.side, asked.orientation);
+    let what = match (is_same, packed.source == asked.source) {
+        (true, _) if as_asked => "these images are packed there already",
+        (true, _) => "these images are packed there already, with other settings",
+        (false, true) => {
+            "an earlier state of the source is packed there: the names of its images or classes differ"
+        }
+        (false, false) => "another source is packed there",
+    };
+    let Manifest { store, side, orientation, source, .. } = packed;
+    let error = Error::usage(format!(
+        "{}: {what}: {store:?}, side {side}, orientation {}, of {source}",
+        out.display(),
+        orientation.name()
+    ));
+    let use_it = format!("`{}`", train_command(out, *side));
+    error.help(match is_same && as_asked {
+        true => format!("to use it: {use_it}"),
+        false => format!("to use it as it is: {use_it}; to pack these images, use a new folder"),
+    })
 }
 
 /// Rejects packing without enough memory: the system grants memory that it does not have, and kills a program that uses it.

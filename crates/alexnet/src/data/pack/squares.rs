@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::manifest::Manifest;
+use crate::error::shell;
 use crate::net::{Orientation, Recipe};
 use crate::{Error, Result};
 
@@ -109,6 +110,17 @@ impl PackedSquares {
 /// Returns the first built-in recipe with squares of this side.
 pub fn recipe_of(side: usize) -> Option<&'static str> {
     Recipe::builtin_names().find(|name| Recipe::load(name).is_ok_and(|recipe| recipe.input.square == side))
+}
+
+/// Returns a command that trains on a folder of squares of this side.
+pub fn train_command(folder: &Path, side: usize) -> String {
+    // The paper's crop of 224 pixels needs larger squares.
+    let changed = || match side {
+        224.. => format!("paper --set input.square={side}"),
+        _ => format!("small --set input.square={side} --set input.crop={side}"),
+    };
+    let recipe = recipe_of(side).map_or_else(changed, str::to_owned);
+    format!("alexnet train {} --recipe {recipe}", shell(folder))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::archive::{Archives, Member};
 use super::catalog::ByteRange;
 use crate::Error;
 use crate::data::decode::Format;
+use crate::data::free_path::free_path;
 use crate::error::shell;
 use crate::files::head;
 use crate::files::tf_record::masked_checksum;
@@ -89,7 +90,9 @@ impl ForeignFormat {
     fn explain(self, path: &Path) -> (String, String) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stem = name.split_once('.').map_or(name.as_ref(), |(start, _)| start);
-        let (file, folder) = (shell(path), shell(if stem == name { "unpacked" } else { stem }));
+        // A folder that exists would mix its files with those of the archive.
+        let folder = free_path(Path::new(if stem == name { "unpacked" } else { stem }));
+        let (file, folder) = (shell(path), shell(folder));
         let unpack = |command: String| format!("mkdir -p {folder} && {command}");
         let convert = |how: &str| format!("{how}, one folder for each class");
         let (what, help) = match self {

@@ -1,10 +1,12 @@
 //! Recognizes which folders are classes, which are splits, and which only wrap others.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use super::listing::Listing;
+use super::listing::{ClosedFolder, Listing};
 use super::naming::ListedFile;
 use super::split_names::{split_name, split_rank};
+use crate::error::shell;
 use crate::format::first_few;
 use crate::{Error, Result};
 
@@ -174,7 +176,13 @@ pub(super) fn find(listing: &Listing, origin: &str) -> Result<FoundLayout> {
                 ));
                 return Ok(found);
             }
-            return Err(is_it_a_class(origin, &found.below, name, &unknown));
+            let error = is_it_a_class(origin, &found.below, name, &unknown);
+            let alike: Vec<&str> =
+                unknown.iter().copied().filter(|other| have_same_classes(child, &children[other])).collect();
+            return Err(match rename_help(origin, &found.below, name, &alike) {
+                Some(help) => error.help(help),
+                None => error,
+            });
         }
         _ => {}
     }
@@ -194,6 +202,37 @@ pub(super) fn find(listing: &Listing, origin: &str) -> Result<FoundLayout> {
     }
     found.layout = Layout::Splits(used);
     Ok(found)
+}
+
+/// Returns whether two folders hold at least two folders of the same names, which are not only numbers: both may be splits.
+fn have_same_classes(one: &Child<'_>, other: &Child<'_>) -> bool {
+    let named = |name: &&&str| name.chars().any(char::is_alphabetic);
+    one.inner.intersection(&other.inner).filter(named).count() > 1
+}
+
+/// Suggests names for folders with the same class folders as the split `name`, such as `Validierung` next to `Training`.
+fn rename_help(origin: &str, below: &str, name: &str, alike: &[&str]) -> Option<String> {
+    // Folders in an archive cannot be renamed.
+    let known = split_name(name).filter(|_| Path::new(origin).is_dir())?;
+    let free = ["train", "val", "test"].into_iter().filter(|split| *split != known);
+    let mut free: Vec<&str> = free.collect();
+    let mut commands = Vec::new();
+    for folder in alike {
+        // `Testdaten` and `teste`; any other folder is the first split that is missing.
+        let is_test = folder.to_lowercase().starts_with("test");
+        let place = free.iter().position(|split| is_test && *split == "test");
+        let place = place.or((!free.is_empty()).then_some(0))?;
+        let path = |name: &str| shell(Path::new(origin).join(format!("{below}{name}")));
+        commands.push(format!("mv {} {}", path(folder), path(free.remove(place))));
+    }
+    (!commands.is_empty()).then(|| {
+        format!(
+            "{} has the same class folders as {name}: if it is another split, name it so: `{}`; if {name} is a class, rename \
+             that, for example to `{name}_class`",
+            first_few(alike.iter()),
+            commands.join(" && ")
+        )
+    })
 }
 
 fn is_it_a_class(origin: &str, below: &str, name: &str, others: &[&str]) -> Error {
@@ -249,7 +288,15 @@ pub(super) fn doubts(listing: &Listing, classes: &[String]) -> Vec<String> {
         children.get(name.as_str()).filter(|child| child.direct == 0 && child.inner.len() > 1)
     };
     let mut doubts = Vec::new();
-    if let [first, ..] = classes
+    if let [first, second] = classes
+        && let (Some(one), Some(other)) = (inner(first), inner(second))
+        && have_same_classes(one, other)
+    {
+        doubts.push(format!(
+            "check the classes: {first}/ and {second}/ have the same subfolders; if they are the training and validation images, name \
+             them train/ and val/"
+        ));
+    } else if let [first, ..] = classes
         && classes.iter().all(|name| inner(name).is_some())
     {
         let shown: Vec<String> = inner(first)
@@ -293,6 +340,12 @@ pub(super) fn cut(listing: Listing, below: &str) -> Listing {
             .collect(),
         folders: listing.folders.iter().filter_map(|path| cut(path)).collect(),
         outside: outside.into_iter().map(|file| file.path).collect(),
+        closed: listing
+            .closed
+            .into_iter()
+            .filter_map(|closed| Some(ClosedFolder { path: cut(&closed.path)?, ..closed }))
+            .collect(),
+        skipped: listing.skipped.cut(below),
         ..listing
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use super::ilsvrc;
-use super::lookup::{Lookup, Match};
+use super::lookup::{Lookup, Match, composed};
 use super::row::{Dropped, Row};
 use super::split_names::split_word;
 use super::table::ListTable;
@@ -46,6 +46,8 @@ pub(super) struct List {
     /// Other lines that are skipped, and why.
     dropped: Vec<Dropped>,
     contradictions: Vec<Contradiction>,
+    /// The images with several classes, by their index.
+    pub(super) doubted: BTreeSet<usize>,
     /// Why it cannot be parsed, although it names images.
     broken: Option<Error>,
     notes: Vec<String>,
@@ -77,7 +79,9 @@ impl List {
     /// Reads the list at `path` below `root`. `images` are the paths of the images that it may name, with their indices. `None` if it
     /// is not a list of files.
     pub(super) fn of(text: &Text, root: &Path, path: &str, images: &[ImagePath<'_>]) -> Option<Self> {
-        let lookup = Lookup::new(images.iter().map(|image| image.path));
+        let paths = images.iter().map(|image| image.path);
+        let composed = composed(paths.clone());
+        let lookup = Lookup::with_composed(paths, &composed);
         let find = |name: &str| lookup.find(name);
         let (table, broken) = match ListTable::parse(text, &find) {
             Ok(table) => (table, None),
@@ -92,6 +96,7 @@ impl List {
             missing: Vec::new(),
             dropped: table.dropped,
             contradictions: Vec::new(),
+            doubted: BTreeSet::new(),
             broken: broken.map(|error| error.context(root.join(path).display())),
             notes: table.notes,
         };
@@ -131,16 +136,14 @@ impl List {
                 None => drop(self.said.insert(images[at].index, said)),
                 Some(before) if before.class == said.class => repeated += 1,
                 Some(before) => {
-                    self.contradictions.push(Contradiction {
-                        file: row.file,
-                        one: before.clone(),
-                        two: said,
-                    });
+                    if self.doubted.insert(images[at].index) {
+                        let one = before.clone();
+                        self.contradictions.push(Contradiction { file: row.file, one, two: said });
+                    }
                 }
             }
         }
-        let doubted: BTreeSet<usize> = self.contradictions.iter().map(|doubt| doubt.one.line).collect();
-        self.said.retain(|_, said| !doubted.contains(&said.line));
+        self.said.retain(|image, _| !self.doubted.contains(image));
         match repeated {
             0 => {}
             1 => self.notes.push("1 line repeats an image with the same class".to_owned()),
@@ -230,7 +233,7 @@ impl Contradiction {
             file: file.clone(),
             kind: ProblemKind::Loose,
             detail: format!(
-                "two classes in {list}: `{}` on line {} and `{}` on line {}; skipped",
+                "two classes in {list}: `{}` on line {} and `{}` on line {}; training refuses the list",
                 one.class, one.line, two.class, two.line
             ),
         }

@@ -1,6 +1,9 @@
-//! Finds the images that a list names: by full path, by a path on another machine, by name without folder or extension.
+//! Finds the images that a list names: by full path, by a path on another machine, by name without folder or extension; and in both
+//! Unicode forms of accented letters, since macOS decomposes those of file names.
 
 use std::collections::HashMap;
+
+use unicode_normalization::UnicodeNormalization;
 
 /// Index of images by the ways in which a list may name them.
 pub(super) struct Lookup<'a> {
@@ -10,6 +13,16 @@ pub(super) struct Lookup<'a> {
     by_name: HashMap<&'a str, Vec<usize>>,
     by_stem: HashMap<&'a str, Vec<usize>>,
     by_folded: HashMap<String, Vec<usize>>,
+    /// The same images by their composed paths, if these differ.
+    composed: Option<Box<Lookup<'a>>>,
+}
+
+/// Returns the paths with composed characters, or none if all of them are ASCII.
+pub(super) fn composed<'a>(paths: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
+    match paths.clone().all(str::is_ascii) {
+        true => Vec::new(),
+        false => paths.map(|path| path.nfc().collect()).collect(),
+    }
 }
 
 /// The image that a name in a list refers to.
@@ -36,14 +49,20 @@ impl Match {
 }
 
 impl<'a> Lookup<'a> {
-    /// Indexes images by their paths, with `/` between the parts.
-    pub(super) fn new(paths: impl IntoIterator<Item = &'a str>) -> Self {
+    /// Indexes images by their paths, with `/` between the parts, and by the paths that [`composed`] returned for them.
+    pub(super) fn with_composed(paths: impl IntoIterator<Item = &'a str>, composed: &'a [String]) -> Self {
+        let by_composed = || Box::new(Self::new(composed.iter().map(String::as_str)));
+        Self { composed: (!composed.is_empty()).then(by_composed), ..Self::new(paths) }
+    }
+
+    fn new(paths: impl IntoIterator<Item = &'a str>) -> Self {
         let paths: Vec<&str> = paths.into_iter().collect();
         let mut all = Self {
             exact: paths.iter().zip(0..).map(|(&path, at)| (path, at)).collect(),
             by_name: HashMap::new(),
             by_stem: HashMap::new(),
             by_folded: HashMap::new(),
+            composed: None,
             paths,
         };
         for (at, path) in all.paths.iter().copied().enumerate() {
@@ -60,8 +79,18 @@ impl<'a> Lookup<'a> {
         all
     }
 
-    /// Finds an image by its name in a list. Backslashes, drive letters, `./` and the folders above the images are ignored.
+    /// Finds an image by its name in a list. Backslashes, drive letters, `./` and the folders above the images are ignored. If no
+    /// image or several have this name, the Unicode form of its letters is ignored too.
     pub(super) fn find(&self, listed: &str) -> Match {
+        match (self.find_as_written(listed), &self.composed) {
+            (Match::Nothing | Match::Ambiguous, Some(composed)) if !listed.is_ascii() => {
+                composed.find_as_written(&listed.nfc().collect::<String>())
+            }
+            (found, _) => found,
+        }
+    }
+
+    fn find_as_written(&self, listed: &str) -> Match {
         if let Some(&at) = self.exact.get(listed) {
             return Match::Sure(at);
         }
@@ -145,5 +174,29 @@ mod tests {
         ] {
             assert_eq!(lookup.find(listed), found, "{listed}");
         }
+    }
+    #[test]
+    fn finds_names_in_the_other_unicode_form() {
+        // A composed letter, and a base letter with a combining mark.
+        let (one, two) = ("B\u{e4}r", "Ba\u{308}r");
+        let found = |paths: &[&str], listed: &str| {
+            let composed = composed(paths.iter().copied());
+            Lookup::with_composed(paths.iter().copied(), &composed).find(listed)
+        };
+        let [nfc, nfd] = [one, two].map(|stem| format!("{stem}0.jpg"));
+        for (disk, list) in [(&nfd, &nfc), (&nfc, &nfd)] {
+            assert_eq!(found(&[disk, "1.jpg"], list), Match::Sure(0));
+            assert_eq!(found(&[disk, "1.jpg"], &format!("/home/x/{list}")), Match::Sure(0));
+            assert_eq!(found(&[disk, "1.jpg"], list.trim_end_matches(".jpg")), Match::Likely(0));
+            assert_eq!(found(&[disk, list], list), Match::Sure(1));
+        }
+        // Folders.
+        let [nfc, nfd] = [one, two].map(|folder| format!("{folder}/1.jpg"));
+        assert_eq!(found(&["cat/1.jpg", &nfd], &nfc), Match::Sure(1));
+        // Two images whose names differ only in the form; the list has a third one.
+        let three = ["\u{e4}\u{e4}.jpg", "a\u{308}a\u{308}.jpg", "\u{e4}a\u{308}.jpg"];
+        let either = [format!("x/{}", three[0]), format!("y/{}", three[1])];
+        assert_eq!(found(&[&either[0], &either[1]], three[2]), Match::Ambiguous);
+        assert_eq!(found(&["1.jpg", "2.jpg"], "\u{e4}.jpg"), Match::Nothing);
     }
 }

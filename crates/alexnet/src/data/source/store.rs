@@ -1,6 +1,6 @@
 //! Where the images of a split are stored.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::archive::Archives;
 use super::raw::RawImages;
@@ -20,6 +20,16 @@ pub(super) enum Store {
         side: usize,
     },
     Raw(RawImages),
+}
+
+impl Store {
+    /// Returns the folder of the files, if they are in one.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(folder) => Some(folder),
+            Self::Archives(_) | Self::Squares { .. } | Self::Raw(_) => None,
+        }
+    }
 }
 
 /// An image as stored.

@@ -1,16 +1,18 @@
 //! Class folders, on disk or in an archive.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::catalog::{Item, Location};
 use super::dataset::Dataset;
 use super::layout::{self, Layout, SplitFolder, UnusedFolder};
-use super::listing::Listing;
+use super::listing::{ClosedFolder, Listing};
 use super::naming::ListedFile;
 use super::split::Split;
 use super::store::Store;
 use crate::data::problem::{Findings, Problem, ProblemKind};
+use crate::error::shell;
 use crate::format::{counted, first_few};
 use crate::random::{Purpose, key};
 use crate::{Error, Result};
@@ -43,7 +45,7 @@ pub(super) fn dataset(
     leave_out(&listing, &found.below, found.unused, &mut notes, findings);
     match found.layout {
         Layout::Classes => {
-            let classes = Classes::of(&listing, "", &origin, &mut notes, findings)?;
+            let classes = Classes::of(&listing, "", &origin, store.folder(), &mut notes, findings)?;
             let names = classes.names();
             notes.extend(layout::doubts(&listing, &names));
             let all = classes.items(&names);
@@ -68,8 +70,40 @@ fn no_images(listing: &Listing, origin: &str, notes: &[String]) -> Error {
         Some(made) => {
             format!("to use a folder made by alexnet, name it: {origin}/{made}; otherwise use {LAYOUT}")
         }
-        None => format!("use {LAYOUT}"),
+        None => listing
+            .skipped
+            .conversion("")
+            .or_else(|| permission_help(listing, Some(Path::new(origin)), &listing.closed.first()?.path))
+            .unwrap_or_else(|| format!("use {LAYOUT}")),
     })
+}
+
+/// Says how to make a folder readable that cannot be listed; `None` if it can.
+fn permission_help(listing: &Listing, root: Option<&Path>, folder: &str) -> Option<String> {
+    let ClosedFolder { path, .. } = listing.closed.iter().find(|closed| closed.path == folder)?;
+    let path = root.map_or_else(|| path.into(), |root| root.join(path));
+    Some(format!("allow reading the folder: `chmod -R u+rX {}`", shell(path)))
+}
+
+/// Describes a class folder without images, at this path, by what it holds instead.
+fn empty_class(listing: &Listing, name: &str, path: &str) -> String {
+    match listing.closed.iter().find(|closed| closed.path == path) {
+        Some(ClosedFolder { reason, .. }) => format!("{name} (cannot be listed: {reason})"),
+        None => listing.skipped.instead(name, &format!("{path}/")),
+    }
+}
+
+/// Says what to do about class folders without images, at these paths.
+fn empty_classes_help(listing: &Listing, root: Option<&Path>, paths: &[String]) -> String {
+    let mut help: BTreeSet<String> = BTreeSet::new();
+    for path in paths {
+        let known = permission_help(listing, root, path);
+        let known = known.or_else(|| listing.skipped.conversion(&format!("{path}/")));
+        help.insert(known.unwrap_or_else(|| {
+            format!("add images to the empty folders, or move them elsewhere; expected {LAYOUT}")
+        }));
+    }
+    help.into_iter().rev().collect::<Vec<_>>().join("; ")
 }
 
 /// Reports folders and images that are not used.
@@ -168,7 +202,7 @@ fn in_splits(
             findings.report(ProblemKind::NotUsed, folder.as_str(), why);
             continue;
         }
-        let classes = Classes::of(listing, &below, &place, &mut notes, findings)?;
+        let classes = Classes::of(listing, &below, &place, store.folder(), &mut notes, findings)?;
         parts.push(SplitClasses { folder, name, classes });
     }
     let Some(SplitClasses { folder: first, .. }) = parts.first() else {
@@ -252,6 +286,7 @@ impl<'a> Classes<'a> {
         listing: &'a Listing,
         prefix: &str,
         origin: &str,
+        root: Option<&Path>,
         notes: &mut Vec<String>,
         findings: &mut Findings,
     ) -> Result<Self> {
@@ -287,19 +322,23 @@ impl<'a> Classes<'a> {
             findings.report(ProblemKind::NotUsed, name, "no images");
         }
         if !empty.is_empty() {
-            let each: Vec<String> =
-                empty.iter().map(|name| listing.skipped.instead(name, &format!("{prefix}{name}/"))).collect();
-            let each: Vec<&str> = each.iter().map(String::as_str).collect();
+            let paths: Vec<String> = empty.iter().map(|name| format!("{prefix}{name}")).collect();
+            let each = empty.iter().zip(&paths).map(|(name, path)| empty_class(listing, name, path));
+            let each = first_few(each);
             let error = || {
-                Error::data(format!("{origin}: class folders with no images: {}", first_few(each.iter())))
-                    .help(format!("remove them, or add images to them; expected {LAYOUT}"))
+                Error::data(format!("{origin}: class folders with no images: {each}"))
+                    .help(empty_classes_help(listing, root, &paths))
             };
-            let detail = "class folder without images";
-            let prefix = prefix.trim_end_matches('/');
-            findings.reject(
-                error,
-                empty.iter().map(|class| problem(prefix, class, ProblemKind::EmptyClass, detail)),
-            )?;
+            let closed = |path: &str| listing.closed.iter().any(|closed| closed.path == path);
+            let problems = paths.iter().map(|path| Problem {
+                file: path.clone(),
+                kind: ProblemKind::EmptyClass,
+                detail: match closed(path) {
+                    true => "class folder that cannot be listed".to_owned(),
+                    false => "class folder without images".to_owned(),
+                },
+            });
+            findings.reject(error, problems)?;
         }
         classes.retain(|_, files| !files.is_empty());
         if classes.is_empty() {

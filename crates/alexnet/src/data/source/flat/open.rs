@@ -130,8 +130,12 @@ impl Flat<'_> {
             how.push(by);
         }
         for (_, part) in how.iter().zip(&self.parts).filter(|(by, _)| matches!(by, By::Nothing)) {
-            for list in self.lists.iter().filter(|list| may_label(&self.parts, list, part)) {
-                list.check(self.root, self.findings)?;
+            for (list, at) in self.lists.iter().zip(0..) {
+                // Those that label another part are checked with it.
+                let is_used = how.iter().any(|by| matches!(by, By::Lists(lists) if lists.contains(&at)));
+                if !is_used && may_label(&self.parts, list, part) {
+                    list.check(self.root, self.findings)?;
+                }
             }
         }
         let unlabeled = how.iter().any(|by| matches!(by, By::Nothing));

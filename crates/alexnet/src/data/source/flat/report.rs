@@ -32,11 +32,13 @@ impl Flat<'_> {
     /// Reports images without a label: single ones, and whole parts.
     pub(super) fn report_unlabeled(&mut self, how: &[By], labeled: &[Labeled]) {
         let has: BTreeSet<usize> = labeled.iter().map(|labeled| labeled.image).collect();
+        // Images with several classes are reported as such.
+        let doubted: BTreeSet<usize> = self.lists.iter().flat_map(|list| &list.doubted).copied().collect();
         for (part, by) in self.parts.iter().zip(how) {
             let without: Vec<&str> = part
                 .images
                 .iter()
-                .filter(|image| !has.contains(image))
+                .filter(|image| !has.contains(image) && !doubted.contains(image))
                 .map(|&image| self.listing.files[image].path.as_str())
                 .collect();
             if without.is_empty() {

@@ -29,6 +29,28 @@ const LEFTOVERS: [&str; 10] =
 /// Formats that masks are stored in: those that preserve every value.
 const LOSSLESS: [&str; 5] = ["png", "bmp", "gif", "tif", "tiff"];
 
+/// An image format that is not supported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct UnsupportedFormat {
+    pub(crate) name: &'static str,
+    /// A command that converts a file.
+    pub(crate) conversion: &'static str,
+}
+
+impl UnsupportedFormat {
+    fn of(format: Format) -> Self {
+        Self { name: format.name(), conversion: format.conversion() }
+    }
+
+    /// The format of this name in [`UNSUPPORTED`].
+    fn of_name(name: &'static str) -> Self {
+        match name == Format::Raw.name() {
+            true => Self::of(Format::Raw),
+            false => Self { name, conversion: "magick FILE FILE.png" },
+        }
+    }
+}
+
 /// What the name of a file says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileKind {
@@ -36,8 +58,8 @@ pub(crate) enum FileKind {
     Image,
     /// Hidden, or a system or editor file.
     Hidden,
-    /// An image in an unsupported format, by its name.
-    Unsupported(&'static str),
+    /// An image in an unsupported format.
+    Unsupported(UnsupportedFormat),
     /// A known type that is not an image.
     Other,
     /// Unknown: the first bytes decide.
@@ -53,7 +75,7 @@ impl FileKind {
         let Some(extension) = extension(path) else { return Self::Unknown };
         let is = |known: &str| extension.eq_ignore_ascii_case(known);
         if let Some((_, format)) = UNSUPPORTED.iter().find(|(known, _)| is(known)) {
-            return Self::Unsupported(format);
+            return Self::Unsupported(UnsupportedFormat::of_name(format));
         }
         match Format::of_extension(extension) {
             // The extension may be wrong: many `.heic` files are JPEGs.
@@ -67,7 +89,7 @@ impl FileKind {
     pub(crate) fn of_bytes(head: &[u8]) -> Self {
         match Format::of(head) {
             Some(format) if format.is_supported() => Self::Image,
-            Some(format) => Self::Unsupported(format.name()),
+            Some(format) => Self::Unsupported(UnsupportedFormat::of(format)),
             None => Self::Other,
         }
     }
@@ -179,7 +201,10 @@ mod tests {
         ] {
             assert_eq!(FileKind::of_name(name), FileKind::Hidden, "{name}");
         }
-        assert_eq!(FileKind::of_name("cat/IMG_1.NEF"), FileKind::Unsupported("camera raw"));
+        assert_eq!(
+            FileKind::of_name("cat/IMG_1.NEF"),
+            FileKind::Unsupported(UnsupportedFormat::of(Format::Raw))
+        );
         assert_eq!(FileKind::of_name("cat/labels.csv"), FileKind::Other);
         for name in ["cat/1", "cat/IMG_1.HEIC", "a.b/1", "1.jpg?size=large", "1.001"] {
             assert_eq!(FileKind::of_name(name), FileKind::Unknown, "{name}");
@@ -192,7 +217,10 @@ mod tests {
         assert_eq!(FileKind::of_bytes(&[0xff, 0xd8, 0xff, 0xe0]), FileKind::Image);
         assert_eq!(FileKind::of_bytes(b"BMW and other cars"), FileKind::Other);
         assert_eq!(FileKind::of_bytes(b"BM\x36\x10\0\0\0\0\0\0\x36\0\0\0"), FileKind::Image);
-        assert_eq!(FileKind::of_bytes(b"\0\0\0\x1cftypavif"), FileKind::Unsupported("AVIF"));
+        assert_eq!(
+            FileKind::of_bytes(b"\0\0\0\x1cftypavif"),
+            FileKind::Unsupported(UnsupportedFormat::of(Format::Avif))
+        );
         assert_eq!(FileKind::of_bytes(b"\0\0\0\x1cftypisom"), FileKind::Other, "a video");
         assert_eq!(FileKind::of_bytes(b""), FileKind::Other);
     }

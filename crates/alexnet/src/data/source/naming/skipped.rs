@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::kind::{extension, file_name, hidden_part};
+use super::kind::{UnsupportedFormat, extension, file_name, hidden_part};
 use super::made::OwnFolder;
 use crate::data::own_files::{FIX_RECORD, SET_ASIDE};
 use crate::data::problem::{Findings, ProblemKind};
@@ -12,7 +12,7 @@ use crate::format::{counted, first_few};
 #[derive(Clone, Debug)]
 pub(crate) struct UnsupportedFile {
     pub(crate) path: String,
-    pub(crate) format: &'static str,
+    pub(crate) format: UnsupportedFormat,
 }
 
 /// What is skipped in a source, and why.
@@ -61,7 +61,7 @@ impl Skipped {
             notes.push(format!("skipped {what} ({}): {names}", self.by_extension()));
         }
         for (format, files) in self.by_format() {
-            let what = format!("{format} image");
+            let what = format!("{} image", format.name);
             notes.push(format!(
                 "skipped {}, a format that is not supported (convert to JPEG or PNG): {}",
                 counted(files.len(), &what),
@@ -84,7 +84,7 @@ impl Skipped {
         for (format, files) in self.by_format() {
             match files.iter().filter(|path| path.starts_with(below)).count() {
                 0 => {}
-                n => parts.push(format!("{}, not supported", counted(n, &format!("{format} image")))),
+                n => parts.push(format!("{}, not supported", counted(n, &format!("{} image", format.name)))),
             }
         }
         if others > 0 {
@@ -94,6 +94,35 @@ impl Skipped {
             parts.push(counted(hidden, "hidden file"));
         }
         if parts.is_empty() { name.to_owned() } else { format!("{name} (only {})", parts.join(", ")) }
+    }
+
+    /// Says how to convert the images below a path whose formats are not supported; `None` if there are none.
+    pub(in crate::data) fn conversion(&self, below: &str) -> Option<String> {
+        let formats = self.by_format().into_iter();
+        let below = formats.filter(|(_, files)| files.iter().any(|path| path.starts_with(below)));
+        let each: Vec<String> = below
+            .map(|(format, _)| {
+                let UnsupportedFormat { name, conversion } = format;
+                format!("convert the {name} images to JPEG or PNG, for example with `{conversion}`")
+            })
+            .collect();
+        (!each.is_empty()).then(|| each.join("; "))
+    }
+
+    /// Returns what is below a folder, relative to it.
+    pub(in crate::data) fn cut(self, below: &str) -> Self {
+        let cut = |path: &String| path.strip_prefix(below).map(str::to_owned);
+        let unsupported = self
+            .unsupported
+            .iter()
+            .filter_map(|file| Some(UnsupportedFile { path: cut(&file.path)?, format: file.format }));
+        Self {
+            hidden: self.hidden.iter().filter_map(cut).collect(),
+            made: self.made.iter().filter_map(|(path, &made)| Some((cut(path)?, made))).collect(),
+            others: self.others.iter().filter_map(cut).collect(),
+            unsupported: unsupported.collect(),
+            masks: self.masks.iter().filter_map(cut).collect(),
+        }
     }
 
     /// Reports each file.
@@ -112,7 +141,7 @@ impl Skipped {
             findings.report(ProblemKind::Junk, path, "not an image; skipped");
         }
         for UnsupportedFile { path, format } in &self.unsupported {
-            let detail = format!("{format} is not supported; skipped. Convert it to JPEG or PNG");
+            let detail = format!("{} is not supported; skipped. Convert it to JPEG or PNG", format.name);
             findings.report(ProblemKind::Unsupported, path, detail);
         }
         for path in &self.masks {
@@ -136,8 +165,8 @@ impl Skipped {
         if counts.len() > 5 { format!("{shown}, ...") } else { shown }
     }
 
-    fn by_format(&self) -> BTreeMap<&'static str, Vec<&str>> {
-        let mut formats: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    fn by_format(&self) -> BTreeMap<UnsupportedFormat, Vec<&str>> {
+        let mut formats: BTreeMap<UnsupportedFormat, Vec<&str>> = BTreeMap::new();
         self.unsupported.iter().for_each(|file| formats.entry(file.format).or_default().push(&file.path));
         formats
     }
