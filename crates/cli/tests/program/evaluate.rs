@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use alexnet::model::Model;
 use alexnet::net::Views;
 use serde_json::Value;
 
