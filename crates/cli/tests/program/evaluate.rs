@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use alexnet::net::Views;
-use serde_json::Value;
-
 use alexnet::data::Image;
 use alexnet::model::{Golden, Model};
+use alexnet::net::Views;
+use serde_json::Value;
 
 use crate::support::{COLORS, images, path, run, run_json, save_model, write_png};
 
