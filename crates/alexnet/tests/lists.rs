@@ -224,12 +224,16 @@ fn a_column_may_name_the_split() {
 /// Images that a list assigns to no split are in none: they may be held out for a reason.
 #[test]
 fn lines_with_an_unknown_split_are_skipped() {
-    let images = ["images/1.jpg", "images/2.jpg", "images/3.jpg", "images/4.jpg"];
-    let list = b"path,label,split\n1.jpg,cat,train\n2.jpg,dog,train\n3.jpg,dog,valid\n4.jpg,cat,holdout\n";
-    let dir = folder(&images, "labels.csv", list);
+    let names: Vec<String> = (1..=7).map(|i| format!("images/{i}.jpg")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    // More lines without a split than with one.
+    let splits = ["train", "train", "valid", "holdout", "holdout", "holdout", "holdout"];
+    let lines = (1..).zip(splits).map(|(i, split)| format!("{i}.jpg,{},{split}\n", ["dog", "cat"][i % 2]));
+    let list = format!("path,label,split\n{}", lines.collect::<String>());
+    let dir = folder(&names, "labels.csv", list.as_bytes());
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(listed(&set, set.train().unwrap()), [("images/1.jpg", "cat"), ("images/2.jpg", "dog")]);
-    assert_eq!(listed(&set, set.val().unwrap()), [("images/3.jpg", "dog")]);
+    assert_eq!(listed(&set, set.val().unwrap()), [("images/3.jpg", "cat")]);
     assert!(set.notes.iter().any(|note| note.contains("`holdout` is not a split")), "{:?}", set.notes);
 }
 

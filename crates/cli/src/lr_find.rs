@@ -84,12 +84,16 @@ fn table(found: &LrSearch) -> String {
 const MOST_STEPS: usize = 100_000;
 
 /// What to try if none of these steps has lowered the loss by more than noise.
-fn no_suggestion(steps: usize) -> String {
-    let more = command_with("--steps", &(10 * steps).min(MOST_STEPS).to_string());
+fn no_suggestion(trials: usize, steps: usize) -> String {
+    let more = (10 * steps).min(MOST_STEPS);
+    let more = match more > steps {
+        true => format!("more steps: `{}`\nor ", command_with("--steps", &more.to_string())),
+        false => String::new(),
+    };
     format!(
-        "\nno learning rate lowered the loss clearly within {}: no suggestion\ntry more steps: `{more}`\n\
-         or other initial weights: `--set layer.NAME.weights.init=he`\n",
-        counted(steps, "step")
+        "\nno learning rate lowered the loss clearly within {}: no suggestion\ntry {more}\
+         other initial weights: `--set layer.NAME.weights.init=he`\n",
+        counted(trials, "step")
     )
 }
 
@@ -100,7 +104,7 @@ fn conclusion(found: &LrSearch, args: &LrFindArgs, recipe: &Recipe) -> String {
         text += &format!("\nthe loss explodes at a learning rate of {rate:.1e}\n");
     }
     let Some(rate) = found.suggestion else {
-        return text + &no_suggestion(found.trials.len());
+        return text + &no_suggestion(found.trials.len(), args.steps as usize);
     };
     let set = args.set.iter().map(|(key, value)| format!(" --set {}", shell_word(format!("{key}={value}"))));
     text + &format!(

@@ -41,7 +41,7 @@ pub(crate) fn shared_views(
     let of_models: Vec<Views> = of_models.into_iter().collect();
     let most = of_models.iter().copied().max().unwrap_or(Views::Center);
     if requested.is_none() && of_models.iter().any(|views| *views != most) {
-        out.note("the recipes evaluate 1 or 10 views: the ensemble uses 10; to change it: --views 1");
+        out.note("the recipes evaluate 1 or 10 views: averaging over 10; to change it: --views 1");
     }
     requested.unwrap_or(most)
 }
@@ -50,7 +50,7 @@ pub(crate) fn shared_views(
 pub(crate) fn check_new(out: &Path) -> Result<()> {
     match out.symlink_metadata() {
         Err(_) => Ok(()),
-        // What a folder contains is nothing to delete by a command that a message suggests.
+        // No message suggests a command that deletes a folder.
         Ok(found) if found.is_dir() => {
             Err(Error::usage(format!("{} is a folder that exists already", out.display()))
                 .help("choose another name"))

@@ -83,7 +83,7 @@ fn note_late_divisions(recipe: &Recipe, out: &Output) {
 fn note_early_divisions(before: &Schedule, now: &Schedule, out: &Output) {
     let at = now.lr.at_epochs();
     let (Some(last), Some(scaled)) = (at.last(), before.in_proportion(now.epochs)) else { return };
-    if at != before.lr.at_epochs() || 2 * now.epochs < 3 * before.epochs {
+    if at != before.lr.at_epochs() || 2 * now.epochs < 3 * before.epochs || *last >= now.epochs {
         return;
     }
     let epochs = if at.len() == 1 { "epoch" } else { "epochs" };

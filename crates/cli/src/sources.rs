@@ -32,10 +32,12 @@ fn similar(path: &Path) -> Option<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let entries = folder.unwrap_or(Path::new(".")).read_dir().ok()?.flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    // Not a link to nothing, which is what was typed.
+    let names = names.filter(|name| path.with_file_name(name).exists());
     let distances = names.map(|name| (letters_apart(&typed, &name.to_lowercase()), name));
     // By name, as the order of a folder differs from one file system to the next.
     let (letters, name) = distances.min()?;
-    (letters <= usize::from(typed.len() >= SHORT)).then(|| path.with_file_name(name))
+    (letters <= usize::from(typed.chars().count() >= SHORT)).then(|| path.with_file_name(name))
 }
 
 /// The letters of the longer name between what the two start and end with.

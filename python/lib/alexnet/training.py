@@ -66,7 +66,7 @@ def train(
     :param run: The run folder to create; by default the first unused of ``runs/RECIPE-1``, ``runs/RECIPE-2``, ...
     :param exist_ok: Whether the folder may hold a run, whose files then move to ``earlier-1`` in it.
     :param resume: The run to resume from its last checkpoint.
-    :param accept_changes: Whether to resume with another recipe or other images.
+    :param accept_changes: Whether to resume with another recipe or other images; classes and shapes of weights have to stay.
     :param init: A model file or run folder whose weights to start from; layers that do not fit start fresh.
     :param callbacks: A function or several, which receive each event as a dictionary (see :data:`Event`).
     :param seed: The random seed: the same seed gives the same model. By default 0.

@@ -70,7 +70,7 @@ pub fn classify(model: &mut Predictor, file: &Path, views: Views, k: usize) -> C
     Classified { file: text_of(file), outcome }
 }
 
-/// A path as text: bytes that are not UTF-8 as `\xNN`, so that different paths stay different.
+/// A path as text: bytes that are not UTF-8 as `\xNN`.
 fn text_of(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {

@@ -93,6 +93,11 @@ enum Target {
     Stream,
 }
 
+/// Whether a path is a pipe, a device, or an open file of this process.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    matches!(target(path), Ok(Target::Stream))
+}
+
 fn target(path: &Path) -> io::Result<Target> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {

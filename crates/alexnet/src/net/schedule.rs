@@ -20,8 +20,11 @@ pub struct Schedule {
 
 impl Schedule {
     /// Returns the option of `alexnet train` that divides the learning rate in proportion in a training run of another number of
-    /// epochs; `None` if it is not divided after fixed epochs.
+    /// epochs; `None` if it is not divided after fixed epochs, or not within these epochs.
     pub fn in_proportion(&self, epochs: usize) -> Option<String> {
+        if self.lr.at_epochs().iter().any(|&at| at >= self.epochs) {
+            return None;
+        }
         let scaled = |at: &usize| (at * epochs + self.epochs / 2) / self.epochs.max(1);
         let mut at: Vec<usize> = self.lr.at_epochs().iter().map(scaled).filter(|&at| at > 0).collect();
         at.dedup();
@@ -168,6 +171,8 @@ mod tests {
         assert_eq!(option(40), "--set 'schedule.at_epochs=[27,37]'");
         assert_eq!(option(24), "--set 'schedule.at_epochs=[16,22]'");
         assert_eq!(option(1), "--set 'schedule.at_epochs=[1]'");
+        let cut = Schedule { epochs: 11, ..schedule.clone() };
+        assert_eq!(cut.in_proportion(22), None, "the second division is not reached");
         let constant = Schedule { lr: LrSchedule::Constant { divide_by: None }, ..schedule.clone() };
         assert_eq!(constant.in_proportion(24), None);
     }

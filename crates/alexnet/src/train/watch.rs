@@ -335,7 +335,8 @@ impl Watch {
         self.report(symptom, Advice { step, finding, remedy })
     }
 
-    /// Whether to advise this change of the learning rate: not the contrary of what was advised before, unless that was done.
+    /// Whether to advise this change of the learning rate: not the contrary of what was advised before, except for a lower one after
+    /// it was raised.
     fn may_advise(&mut self, direction: Direction, lr: f32) -> bool {
         let (before, then) = *self.direction.get_or_insert((direction, lr));
         if before == Direction::Higher && direction == Direction::Lower && lr > then {

@@ -96,7 +96,7 @@ pub(crate) struct TrainArgs {
     /// Resume the run in this folder if there is one, else start it there; for jobs that are requeued
     #[arg(help_heading = "Run folder", long, value_name = "RUN", group = "resuming", conflicts_with_all = ["resume", "run", "exist_ok", "forecast"])]
     pub(crate) resume_or_start: Option<PathBuf>,
-    /// Resume even if the recipe, the images, the classes, or the seed have changed
+    /// Resume even if the recipe, the images, or the seed have changed; classes and shapes of weights have to stay
     #[arg(help_heading = "Run folder", long, requires = "resuming")]
     pub(crate) accept_changes: bool,
     /// Minutes between checkpoints, in addition to one per epoch [default: 10]

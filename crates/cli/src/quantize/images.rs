@@ -33,7 +33,11 @@ impl Calibration {
                 Ok((Some(data), calibration))
             }
             Err(error) => {
+                // Where there are folders, the error says what is wrong with them.
                 let Ok((split, notes)) = Split::unlabeled(source) else { return Err(error) };
+                if has_folders(source) {
+                    return Err(error);
+                }
                 notes.iter().for_each(|text| out.note(text));
                 let images = counted(split.len(), "image");
                 out.note(&format!(
@@ -61,6 +65,10 @@ impl Calibration {
         }
         Ok(Self { split, origin: data.origin.clone() })
     }
+}
+
+fn has_folders(source: &Path) -> bool {
+    source.read_dir().is_ok_and(|entries| entries.flatten().any(|entry| entry.path().is_dir()))
 }
 
 /// The images of a source that was requested for validation.

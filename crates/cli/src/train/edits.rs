@@ -32,6 +32,7 @@ pub(super) fn check_unchanged(args: &TrainArgs, run: &Path) -> Result<()> {
                 "`alexnet edit {run} {edit}`, then `alexnet train --resume {run}`; or pass `--accept-changes`"
             )
         }
+        None if setting.may_reshape() => "start a new run".to_owned(),
         None => "start a new run, or pass `--accept-changes`".to_owned(),
     };
     Err(Error::usage(format!("`{}` changes the recipe of a run that is resumed", setting.option)).help(help))
@@ -45,6 +46,11 @@ struct Setting<'a> {
 }
 
 impl Setting<'_> {
+    /// Whether the change may give weights other shapes, which no run resumes with.
+    fn may_reshape(&self) -> bool {
+        self.key.starts_with("layer.") || self.key.starts_with("input.")
+    }
+
     /// The same change as an argument of `alexnet edit`, if it can make it.
     fn edit(&self) -> Option<String> {
         let key = match self.key {

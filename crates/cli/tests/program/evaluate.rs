@@ -55,7 +55,7 @@ fn models_with_other_views_are_averaged_over_ten_in_any_order() {
     let views = |args: &[&str]| {
         let (value, err) =
             run_json(&[&["eval"], args, &["--data", &data, "--split", "all", "--json"]].concat(), 0);
-        let note = "the recipes evaluate 1 or 10 views: the ensemble uses 10; to change it: --views 1";
+        let note = "the recipes evaluate 1 or 10 views: averaging over 10; to change it: --views 1";
         (value["views"].as_u64().unwrap(), value["loss"].as_f64().unwrap(), err.contains(note))
     };
     let [first, second] = [[&one[..], &ten], [&ten, &one]].map(|models| views(&models));

@@ -12,7 +12,7 @@ use crate::data::free_path::free_path;
 use crate::data::problem::{Problem, ProblemKind};
 use crate::data::source::Dataset;
 use crate::error::shell;
-use crate::files::json;
+use crate::files::{atomic, json};
 use crate::{Error, Result};
 
 /// The version of plans that this program reads and writes.
@@ -125,18 +125,15 @@ impl FixPlan {
     /// # Errors
     /// Returns an error if there is a file or a folder.
     pub fn check_free(path: &Path) -> Result<()> {
-        let Ok(found) = std::fs::metadata(path).or_else(|_| std::fs::symlink_metadata(path)) else {
+        // A broken link is a name that is taken, too.
+        if path.symlink_metadata().is_err() || atomic::is_stream(path) {
             return Ok(());
-        };
+        }
         let shown = path.display();
-        if found.is_dir() {
+        if path.is_dir() {
             let inside = shell(free_path(&path.join("plan.json")));
             return Err(Error::usage(format!("{shown} is a folder, expected the name of a new file"))
                 .help(format!("choose a name in it: `--plan {inside}`")));
-        }
-        // A broken link is a name that is taken, too.
-        if !found.is_file() && !found.is_symlink() {
-            return Ok(());
         }
         let new = shell(free_path(path));
         Err(Error::usage(format!("{shown} exists already, and a plan replaces no file")).help(format!(
@@ -263,6 +260,9 @@ fn invalid_step(plan: &Value) -> Option<String> {
     let mut steps = (1..).zip(plan["steps"].as_array()?);
     let (number, step) = steps.find(|(_, step)| FixStep::deserialize(*step).is_err())?;
     let file = step["file"].as_str().map_or_else(String::new, |file| format!(" ({file})"));
+    if Action::deserialize(&step["action"]).is_ok() {
+        return Some(format!("correct step {number}{file}, or remove it"));
+    }
     Some(format!(
         "correct step {number}{file}: `action` is `{}` or `{}`, and an image without a step stays as it is",
         Action::Mend,

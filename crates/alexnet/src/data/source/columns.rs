@@ -146,7 +146,11 @@ impl Columns {
                 }
                 let found = match heading {
                     // A column that is called so may have some other names, whose lines are skipped: their images may be held out.
-                    Some(_) => named(&SPLITS, column).is_some() && known > other,
+                    Some(_) => match named(&SPLITS, column).map(|at| SPLITS[at]) {
+                        Some("split" | "datasplit" | "subset" | "partition") => known > 0,
+                        Some(_) => known > other,
+                        None => false,
+                    },
                     None => count > 2 && known > 0 && other == 0,
                 };
                 found.then_some(SplitValues::Names)

@@ -364,7 +364,7 @@ fn schedule(
     Schedule { epochs: EPOCHS, warm_up_epochs: None, lr: curve }
 }
 
-/// Says what the notes of a training run by hand have changed.
+/// Says what the notes of a training run that was adjusted by hand have changed.
 fn explain(notes: &Notes, rates: &[Rates], sections: &[&str], gaps: &mut Vec<Difference>) {
     let at: Vec<String> = notes.at_epochs.iter().map(usize::to_string).collect();
     gaps.push(difference(

@@ -1,7 +1,7 @@
 //! The changes by hand that the authors noted in comments: `epoch 25: set epsw to 0.001 from 0.01`. The files have the
 //! learning rates of the end of training.
 
-/// A training run by hand, up to its end.
+/// A training run that was adjusted by hand, up to its end.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Notes {
     /// The learning rate of the weights at the start.

@@ -134,7 +134,8 @@ impl Training<'_> {
     /// Saves the steps so far if an image cannot be read any more, which may be a fault of the disk or the network.
     fn save_after(&mut self, error: Error) -> Error {
         // A checkpoint of a job needs all processes, and the others do not know of the error.
-        if self.learner.config.transport.size() > 1 {
+        let is_job = self.learner.config.transport.size() > 1;
+        if is_job || self.learner.config.only_forecast || error.kind != Kind::Data {
             return error;
         }
         let run = shell(self.reporter.folder());

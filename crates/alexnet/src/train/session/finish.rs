@@ -68,7 +68,7 @@ impl Training<'_> {
         if !only_forecast {
             self.report_best();
         }
-        if !only_forecast && matches!(reason, StopReason::Schedule(_) | StopReason::StepLimit) {
+        if matches!(reason, StopReason::Schedule(_)) {
             self.warn_unlearned();
         }
         let (steps, evaluated) = (self.learner.state.step, evaluation.as_ref());

@@ -10,7 +10,7 @@ use crate::engine::{Tensor, check_tensors};
 use crate::error::shell;
 use crate::eval::model_path;
 use crate::format::hex;
-use crate::model::layout::{CHECKPOINTS, METRICS, RECIPE};
+use crate::model::layout::{self, CHECKPOINTS};
 use crate::model::{Model, ModelFile};
 use crate::net::{Mean, Network, Orientation, Recipe};
 use crate::train::checkpoint::{self, Checkpoint, Newest, State};
@@ -150,7 +150,7 @@ pub(super) fn find_checkpoint(
         }
         return Ok(Some(checkpoint));
     };
-    check_fit(&checkpoint, config, network, lineage, folder)?;
+    check_fit(&checkpoint, network, lineage, folder)?;
     if !accept_changes {
         let shown = folder.display();
         let message =
@@ -167,38 +167,33 @@ pub(super) fn find_checkpoint(
     Ok(Some(checkpoint))
 }
 
-/// Refuses to start a run again that has trained, but has lost its checkpoints: its first is written before its first step.
+/// Refuses to start a run again that has lost its checkpoints. One that was killed while it wrote its first has no model yet.
 fn check_not_trained(run: &Path) -> Result<()> {
-    let metrics = run.join(METRICS);
-    match metrics.metadata().is_ok_and(|metadata| metadata.len() > 0) {
-        false => Ok(()),
-        true => Err(Error::model(format!(
-            "{}: the run has no checkpoint, but has trained: {} has measurements",
+    match layout::model(run) {
+        None => Ok(()),
+        Some(model) => Err(Error::model(format!(
+            "{}: the run has no checkpoint, but a model: {}",
             run.display(),
-            metrics.display()
+            model.display()
         ))
         .help(format!(
-            "restore its folder `checkpoints`, or start a new run from its weights: `alexnet train SRC --init {}`",
+            "restore its folder `{CHECKPOINTS}`, or start a new run from its weights: `alexnet train SRC --init {}`",
             shell(run)
         ))),
     }
 }
 
 /// Refuses changes that no run can go on with: its outputs would mean other classes, or its weights would not fit the network.
-fn check_fit(
-    checkpoint: &Checkpoint,
-    config: &Config,
-    network: &Network,
-    lineage: &Lineage,
-    run: &Path,
-) -> Result<()> {
+fn check_fit(checkpoint: &Checkpoint, network: &Network, lineage: &Lineage, run: &Path) -> Result<()> {
     let start_anew = |error: Error| {
-        let source = config.source.path().map_or_else(|| "SRC".to_owned(), shell);
-        let (recipe, run) = (shell(run.join(RECIPE)), shell(run));
-        error.help(format!(
-            "restore the original settings, or start a new run from its weights, as far as they fit: \
-             `alexnet train {source} --recipe {recipe} --init {run}`"
-        ))
+        let again = "restore the original settings, or start a new run with these";
+        match layout::model(run) {
+            Some(_) => error.help(format!(
+                "{again}; `--init {}` starts it from the weights of this one, as far as they fit",
+                shell(run)
+            )),
+            None => error.help(again),
+        }
     };
     if checkpoint.lineage.data.classes != lineage.data.classes {
         let difference = checkpoint.lineage.data.difference(&lineage.data).unwrap_or_default();
@@ -219,7 +214,7 @@ fn check_fit(
 /// The command that resumes a run with the changes that `command` asks for.
 fn accepting(command: &str, folder: &Path) -> String {
     // That of another program, such as Python, is no command of this one.
-    match command.contains(" train ") {
+    match command.split_whitespace().nth(1) == Some("train") {
         true => format!("{command} --accept-changes"),
         false => format!("alexnet train --resume {} --accept-changes", shell(folder)),
     }

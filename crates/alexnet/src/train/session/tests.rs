@@ -175,6 +175,6 @@ fn a_run_that_lost_its_checkpoints_does_not_start_again() {
     let last = std::fs::read(folder.path().join(layout::LAST)).unwrap();
     std::fs::remove_dir_all(folder.path().join(layout::CHECKPOINTS)).unwrap();
     let error = train(resumed(folder.path(), false)).unwrap_err();
-    assert!(error.message.contains("has no checkpoint, but has trained"), "{error}");
+    assert!(error.message.contains("has no checkpoint, but a model"), "{error}");
     assert_eq!(std::fs::read(folder.path().join(layout::LAST)).unwrap(), last);
 }
