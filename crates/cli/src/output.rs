@@ -13,6 +13,7 @@ pub(crate) use super::printable::{escaped, one_line, printable};
 use super::ui::{Display, paint};
 use alexnet::Error;
 use alexnet::error::Kind;
+use alexnet::format::grouped;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,6 +239,11 @@ fn kind_name(kind: Kind) -> &'static str {
         Kind::Diverged => "diverged",
         Kind::Interrupted(_) => "interrupted",
     }
+}
+
+/// `52 of 60 right`.
+pub(crate) fn right(correct: usize, images: usize) -> String {
+    format!("{} of {} right", grouped(correct), grouped(images))
 }
 
 /// Formats a share as a percentage: 0.8342 is `83.42 %`.

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 
 use super::classes::range;
 use super::models::Models;
-use super::report::right;
 use super::views::describe;
-use crate::output::{percent, printable};
+use crate::output::{percent, printable, right};
 use alexnet::data::Split;
 use alexnet::eval::statistics::{Interval, McNemar, Paired, mcnemar, paired_difference, wilson};
 use alexnet::eval::{Evaluation, ImageResult, ImageResults};

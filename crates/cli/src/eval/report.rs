@@ -9,7 +9,7 @@ use super::calibration::{self, Scaling};
 use super::classes;
 use super::comparison::Comparison;
 use super::views::describe;
-use crate::output::{percent, printable};
+use crate::output::{percent, printable, right};
 use alexnet::data::Dataset;
 use alexnet::eval::export::FILES;
 use alexnet::eval::{Analysis, Evaluation, LoadedModel, Predictor};
@@ -161,11 +161,6 @@ impl Report<'_> {
         }
         out
     }
-}
-
-/// `52 of 60 right`.
-pub(super) fn right(correct: usize, images: usize) -> String {
-    format!("{} of {} right", grouped(correct), grouped(images))
 }
 
 /// The weights of the models in a file.
