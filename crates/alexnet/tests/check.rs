@@ -393,7 +393,7 @@ fn a_plan_replaces_no_file() {
     FixPlan::check_free(&path("plan.json")).unwrap();
     put(dir.path(), "plan.json", b"{}");
     put(dir.path(), "photo.jpg", b"a photo");
-    for (name, new) in [("plan.json", "plan-2.json"), ("photo.jpg", "photo-2.jpg")] {
+    for (name, new) in [("plan.json", "plan-2.json"), ("photo.jpg", "photo.json")] {
         let error = FixPlan::check_free(&path(name)).unwrap_err();
         assert!(error.kind == alexnet::error::Kind::Usage && error.message.contains(name), "{error}");
         let help = error.help.unwrap();

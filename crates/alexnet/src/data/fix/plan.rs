@@ -135,7 +135,8 @@ impl FixPlan {
             return Err(Error::usage(format!("{shown} is a folder, expected the name of a new file"))
                 .help(format!("choose a name in it: `--plan {inside}`")));
         }
-        let new = shell(free_path(path));
+        // The file may be an image.
+        let new = shell(free_path(&path.with_extension("json")));
         Err(Error::usage(format!("{shown} exists already, and a plan replaces no file")).help(format!(
             "choose another name: `--plan {new}`; or delete it, if it is a plan that you no longer need"
         )))
