@@ -74,7 +74,7 @@ fn a_plan_replaces_no_file() {
     let before = std::fs::read(&photo).unwrap();
     let (out, err) = run(&["data", "check", &root, "--plan", &photo], 2);
     assert!(
-        out.is_empty() && err.contains("00.png exists already") && err.contains("00-2.png`"),
+        out.is_empty() && err.contains("00.png exists already") && err.contains("00.json`"),
         "{out}{err}"
     );
     assert_eq!(std::fs::read(&photo).unwrap(), before);
