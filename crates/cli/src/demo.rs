@@ -105,7 +105,7 @@ fn next_commands(report: &Report) -> String {
     text + &format!(
         "run folder: {run}\n\n\
          Next, with your own images, one folder per class:\n  \
-         alexnet train IMAGES --recipe small --epochs 20\n  \
+         alexnet train IMAGES --recipe small\n  \
          alexnet classify {} IMAGE.jpg\n  \
          alexnet recipe show paper\n\
          (from a checkout: cargo run --release -- in place of alexnet)",
