@@ -96,7 +96,7 @@ impl Skipped {
         if parts.is_empty() { name.to_owned() } else { format!("{name} (only {})", parts.join(", ")) }
     }
 
-    /// Says how to convert the images below a path whose formats are not supported; `None` if there are none.
+    /// Says how to convert the images in unsupported formats below a path; `None` if it has no such images.
     pub(in crate::data) fn conversion(&self, below: &str) -> Option<String> {
         let formats = self.by_format().into_iter();
         let below = formats.filter(|(_, files)| files.iter().any(|path| path.starts_with(below)));
