@@ -144,8 +144,8 @@ fn steps_before_an_image_that_cannot_be_read_are_saved() {
     let (data, run) = (folder.path().join("data"), folder.path().join("run"));
     for (class, label) in ["cat", "dog", "owl"].iter().zip(0..) {
         std::fs::create_dir_all(data.join(class)).unwrap();
-        for n in 0..6u8 {
-            let pixels: Vec<u8> = (0..6 * 6 * 3).map(|i| (i * (7 + n) + 80 * label) % 251).collect();
+        for n in 0..6u32 {
+            let pixels: Vec<u8> = (0..6 * 6 * 3).map(|i| ((i * (7 + n) + 80 * label) % 251) as u8).collect();
             let path = data.join(class).join(format!("{n}.png"));
             image::save_buffer(path, &pixels, 6, 6, image::ColorType::Rgb8).unwrap();
         }
