@@ -83,7 +83,7 @@ def write_images(folder):
             write(f"messy/train/{name}/{number}.png", image)
         for number, image in enumerate(images[30:33], 1):
             write(f"messy/val/{name}/{number}.png", image)
-    odd = ROOT / "crates/alexnet/tests/data/odd"
+    odd = ROOT / "crates/alexnet/tests/decode/odd"
     bag = garments()["bag"]
     write("messy/train/bag/half.png", bag[40][: len(bag[40]) // 2])
     write("messy/train/bag/phone.jpg", (odd / "turned.jpg").read_bytes())

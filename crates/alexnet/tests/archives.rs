@@ -328,6 +328,35 @@ fn a_folder_of_tars_is_a_set() {
     assert!(error(dir.path()).contains("cat.tar hold images of one class, but pets.tar hold class folders"));
 }
 
+/// Shards that number their images from 1 each are all used, and no two images have the same name.
+#[test]
+fn members_of_several_tars_with_the_same_name_are_different_images() {
+    let images: Vec<Vec<u8>> = (1..7).map(|seed| jpeg(20, 16, seed)).collect();
+    let shard = |first: usize, names: &[&str]| {
+        archive(names.iter().zip(first..).map(|(name, at)| (*name, images[at].as_slice())))
+    };
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "part1.tar", &shard(0, &["cat/1.jpg", "dog/1", "dog/0.jpg"]));
+    put(dir.path(), "part2.tar", &shard(3, &["cat/1.jpg", "dog/1", "dog/2.x.jpg"]));
+    let set = Dataset::open(dir.path()).unwrap();
+    let files: Vec<String> = all(&set).into_iter().map(|(file, _)| file).collect();
+    let expected =
+        ["cat/1 (part2.tar).jpg", "cat/1.jpg", "dog/0.jpg", "dog/1", "dog/1 (part2.tar)", "dog/2.x.jpg"];
+    assert_eq!(files, expected);
+    for (index, seed) in [3, 0, 2, 1, 4, 5].into_iter().enumerate() {
+        let image = set.split("all").unwrap().image(index).unwrap().unwrap();
+        assert_eq!(image, alexnet::data::decode::decode(&images[seed]).unwrap(), "{}", expected[index]);
+    }
+    let note = "2 members with the path of another tar's member, renamed: cat/1 (part2.tar).jpg";
+    assert!(notes_contain(&set, note), "{:?}", set.notes);
+    // Of one class, in two folders of one split.
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "train/cat.tar", &shard(0, &["1.jpg"]));
+    put(dir.path(), "training/cat.tar", &shard(1, &["1.jpg"]));
+    let train = Dataset::open(dir.path()).unwrap().train().unwrap().clone();
+    assert_eq!([train.file(0), train.file(1)], ["cat/1 (training-cat.tar).jpg", "cat/1.jpg"]);
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(bytes).unwrap();

@@ -89,8 +89,8 @@ impl Estimate<'_> {
         Ok(())
     }
 
-    /// The most seconds of a training run and its evaluations: by the steps of those that are complete, if there are any. A training run
-    /// that waits for an error may end earlier.
+    /// The most seconds of a training run and the evaluation of its model: by the steps of those that are complete, if there are any.
+    /// A training run that waits for an error may end earlier.
     fn expected(&self, recipe: &Recipe, epochs: usize, runs: &Runs, per_image: PerImage) -> f64 {
         let PerImage { training, inference } = per_image;
         let images = |split: Option<&Split>| split.map_or(0, Split::len);
@@ -104,8 +104,7 @@ impl Estimate<'_> {
             0 => epochs as f64 * (train as f64 * training + val as f64 * inference),
             _ => steps as f64 * seconds / done as f64,
         };
-        // The best model is evaluated at the end of the training, and then the last.
-        trained + 2.0 * (val * recipe.evaluation.views.count()) as f64 * inference
+        trained + (val * recipe.evaluation.views.count()) as f64 * inference
     }
 }
 

@@ -157,6 +157,8 @@ fn config(settings: &ReproductionSettings, dataset: &Dataset, job: &Job<'_>, is_
         seed: job.seed,
         cores: settings.threads,
         max_epochs: job.max_epochs,
+        // The last model is evaluated instead.
+        final_evaluation: false,
         requests: Requests {
             workers: Some(settings.workers),
             // A lower learning rate would be another experiment.

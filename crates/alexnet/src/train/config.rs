@@ -35,6 +35,8 @@ pub struct Config {
     pub cores: usize,
     /// Epochs after which training stops, if before its schedule. It is not recorded: a call that resumes the run names it again.
     pub max_epochs: Option<usize>,
+    /// Whether to evaluate the best model at the end, with the recipe's views.
+    pub final_evaluation: bool,
     /// Stop after the forecast, and remove the run folder, which must be a new one.
     pub only_forecast: bool,
     /// Messages between the processes that train together.
@@ -73,6 +75,7 @@ impl Config {
             seed: 0,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             max_epochs: None,
+            final_evaluation: true,
             only_forecast: false,
             transport: Arc::new(Solo),
             interrupt: Interrupt::new(),

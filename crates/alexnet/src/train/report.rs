@@ -16,7 +16,8 @@ use crate::parallel::traffic::SentBytes;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Evaluation of the best model, or at a limit of steps or epochs the last, on the validation images, with the recipe's number
-    /// of views; `None` without validation images, for a forecast, or if a signal or an observer stopped the training.
+    /// of views; `None` without validation images or [`Config::final_evaluation`](super::Config::final_evaluation), for a forecast,
+    /// or if a signal or an observer stopped the training.
     pub evaluation: Option<Evaluation>,
     /// Completed epochs.
     pub epochs: usize,

@@ -57,6 +57,15 @@ pub(crate) fn put(root: &Path, name: &str, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }
 
+/// Writes a folder of `count` images, each of its own, for each class.
+pub(crate) fn class_folders(root: &Path, classes: &[&str], count: usize) {
+    for (i, class) in classes.iter().enumerate() {
+        for j in 0..count {
+            put(root, &format!("{class}/{j:03}.jpg"), &jpeg(20, 16, 1000 * i + j));
+        }
+    }
+}
+
 /// All files below a folder with their bytes, by their paths.
 pub(crate) fn tree(root: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
     fn walk(root: &Path, folder: &Path, out: &mut std::collections::BTreeMap<String, Vec<u8>>) {

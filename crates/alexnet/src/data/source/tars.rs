@@ -67,6 +67,12 @@ pub(super) fn open(folder: &Path, findings: &mut Findings) -> Result<Option<Data
         notes.extend(tar.contents.notes(&folder.join(&tar.name)));
         tar.add_to(&mut listing, archive);
     }
+    let renamed = rename_equal(&mut listing, &all);
+    if !renamed.is_empty() {
+        let members = counted(renamed.len(), "member");
+        let names = first_few(renamed.iter());
+        notes.push(format!("{members} with the path of another tar's member, renamed: {names}"));
+    }
     let archives = Archives::new(files.into_iter().map(|file| file.path));
     let listing = listing.sort(&|_, location| archives.head(location));
     let mut dataset =
@@ -135,6 +141,29 @@ impl Shape {
             _ => Self::Folders,
         }
     }
+}
+
+/// Renames members with the paths of members of earlier tars: these are other images, where shards are numbered from 1 each. Of
+/// `part2.tar`, `cat/1.jpg` becomes `cat/1 (part2.tar).jpg`. Returns the new paths.
+fn rename_equal(listing: &mut Listing, tars: &[Tar]) -> Vec<String> {
+    let mut renamed = Vec::new();
+    // The order is stable: of equal paths, the first is that of the first tar.
+    listing.files.sort_by(|a, b| a.path.cmp(&b.path));
+    for equal in listing.files.chunk_by_mut(|a, b| a.path == b.path) {
+        for file in &mut equal[1..] {
+            let Location::Bytes(ByteRange { archive, .. }) = file.location else { continue };
+            file.path = marked(&file.path, &tars[archive as usize].name.replace('/', "-"));
+            renamed.push(file.path.clone());
+        }
+    }
+    renamed
+}
+
+/// Adds a mark to the file name in a path, before its extension.
+fn marked(path: &str, mark: &str) -> String {
+    let name = path.rfind('/').map_or(0, |slash| slash + 1);
+    let end = path[name..].rfind('.').map_or(path.len(), |dot| name + dot);
+    format!("{} ({mark}){}", &path[..end], &path[end..])
 }
 
 fn images(contents: &Contents) -> impl Iterator<Item = String> {

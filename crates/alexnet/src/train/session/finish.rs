@@ -229,6 +229,9 @@ impl Training<'_> {
     }
 
     fn final_evaluation(&mut self, reason: StopReason) -> Result<Option<Evaluation>> {
+        if !self.learner.config.final_evaluation {
+            return Ok(None);
+        }
         let Some(split) = self.learner.config.dataset.val().cloned() else { return Ok(None) };
         let which = self.load_for_evaluation(reason)?;
         let views = self.learner.config.recipe.evaluation.views;

@@ -15,6 +15,7 @@ use crate::train::checkpoint;
 use crate::train::config::{Config, RunFolder};
 use crate::train::journal::{Journal, pending_requests, request_edit};
 use crate::train::observer::{Event, Observers, StepDone};
+use crate::train::report::Report;
 use crate::train::requests::Requests;
 
 /// A training run of one epoch of three batches on images of 6 pixels squared.
@@ -53,6 +54,19 @@ fn a_forecast_does_not_remove_a_run_that_is_resumed() {
     let new = folder.path().join("new");
     train(Config { only_forecast: true, ..config(&new) }).unwrap();
     assert!(!new.exists());
+}
+
+#[test]
+fn without_a_final_evaluation_the_best_model_is_known_by_the_center_views() {
+    let folder = tempfile::tempdir().unwrap();
+    let [with, without] = [true, false].map(|final_evaluation| {
+        let run = folder.path().join(final_evaluation.to_string());
+        train(Config { final_evaluation, ..config(&run) }).unwrap()
+    });
+    assert!(with.evaluation.is_some() && without.evaluation.is_none());
+    assert_eq!((without.best.is_some(), without.stop_reason), (true, with.stop_reason));
+    let best = |report: &Report| std::fs::read(report.run.join(layout::BEST)).unwrap();
+    assert_eq!(best(&with), best(&without));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes odd/, images in unusual encodings, and expected.safetensors, the pixels that Pillow decodes from them.
 
-    pip install pillow numpy imagecodecs safetensors && python crates/alexnet/tests/data/make.py
+    pip install pillow numpy imagecodecs safetensors && python crates/alexnet/tests/decode/make.py
 
 The tensor `NAME` is `Image.open(odd/NAME).convert("RGB")`, `[height, width, 3]`; for 16 bits, which Pillow truncates or
 saturates, `round(value / 257)`. `WIDTHxHEIGHT-to-SIDE` is a photograph-like image of that size, and
