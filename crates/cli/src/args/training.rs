@@ -115,7 +115,7 @@ pub(crate) struct TrainArgs {
         hide_possible_values = true
     )]
     pub(crate) on_divergence: Option<DivergenceAction>,
-    /// If the first epoch of at least 100 steps ends at chance level: print advice, restart with a fix, or stop
+    /// If the loss is at chance level at the end of the epoch with step 100: print advice, restart with a fix, or stop
     /// [default: advise]
     #[arg(help_heading = "Checkpoints and failures", long, value_enum, value_name = "ACTION")]
     pub(crate) on_plateau: Option<PlateauAction>,
