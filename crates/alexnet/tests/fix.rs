@@ -5,6 +5,7 @@ use crate::images;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use alexnet::data::check::check;
 use alexnet::data::fix::{Action, FixPlan, FixStep, Remaining};
 use alexnet::data::{Dataset, ProblemKind};
 use images::{jpeg, png, put, tree};
@@ -57,6 +58,40 @@ fn apply(plan: &FixPlan) {
 /// What could not be undone, as `file: reason`.
 fn left(found: &[Remaining]) -> Vec<String> {
     found.iter().map(|left| format!("{}: {}", left.file, left.reason)).collect()
+}
+
+#[test]
+fn repaired_images_do_not_replace_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("set");
+    set(&root);
+    put(&root, "cat/Wrong.jpeg", &png(40, 40, 21));
+    let before = everything(&root);
+    let plan = plan(&root, &[("cat/wrong.jpg", Action::Mend), ("cat/Wrong.jpeg", Action::Mend)]);
+    let error = plan.apply_in_place(&|_, _| ()).unwrap_err();
+    assert!(error.message.contains("cat/wrong.png, and another repaired image too"), "{error}");
+    assert_eq!(everything(&root), before);
+    plan.copy_to(&dir.path().join("out"), &|_, _| ()).unwrap();
+    assert_eq!(Dataset::open(&dir.path().join("out")).unwrap().split("all").unwrap().len(), 10);
+}
+
+#[test]
+fn a_file_in_several_splits_is_reported_and_stays_in_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, out) = (dir.path().join("set"), dir.path().join("out"));
+    for (i, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        put(&root, &format!("images/{name}.jpg"), &jpeg(90, 80, i));
+    }
+    put(&root, "train.txt", b"images/a.jpg cat\nimages/b.jpg dog\n");
+    put(&root, "test.txt", b"images/a.jpg cat\nimages/c.jpg cat\nimages/d.jpg dog\n");
+    let found = check(&root, 1, &|_, _| ()).unwrap();
+    let shared = "in train, and the same file in test";
+    assert!(found.problems.iter().any(|problem| problem.detail == shared), "{:?}", found.problems);
+    let plan = FixPlan::of(&found, &root);
+    assert_eq!(plan.steps, []);
+    plan.copy_to(&out, &|_, _| ()).unwrap();
+    let set = Dataset::open(&out).unwrap();
+    assert_eq!((set.train().unwrap().len(), set.split("test").unwrap().len()), (2, 3));
 }
 
 #[cfg(unix)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::model::ClassifyArgs;
-use super::exit::CommandResult;
+use super::exit::{CommandResult, with_code};
 use super::models::names_a_model;
 use super::output::{Format, Output, one_line, percent};
 use alexnet::error::{Kind, shell, shell_word};
@@ -34,29 +34,36 @@ pub(crate) fn run(args: &ClassifyArgs, out: &mut Output) -> CommandResult {
     if args.top.is_some() && top > model.classes.len() {
         out.note(&format!("--top {top} prints all classes: the model has {}", model.classes.len()));
     }
-    let (mut all, mut failed) = (Vec::new(), false);
+    let (mut all, mut code) = (Vec::new(), 0);
     for file in images(&args.images, &mut |text| out.note(&text)) {
         let found = classify(&mut model, &file, views, top);
         if let Outcome::Error(message) = &found.outcome {
-            failed = true;
+            code = Kind::Data.exit_code();
             out.error(&Error::data(format!("{}: {message}", found.file)));
         }
-        match out.format() {
-            Format::Text if out.is_terminal() => out.text(&bars(&found))?,
-            Format::Text => out.text(&lines(&found))?,
-            Format::Json => all.push(found),
-            Format::JsonLines => out.json(&json!(found))?,
+        let printed = match out.format() {
+            Format::Text if out.is_terminal() => out.text(&bars(&found)),
+            Format::Text => out.text(&lines(&found)),
+            Format::Json => {
+                all.push(found);
+                Ok(())
+            }
+            Format::JsonLines => out.json(&json!(found)),
+        };
+        if printed.is_err() {
+            return with_code(code, printed);
         }
     }
-    if out.format() == Format::Json {
-        out.json(&json!({
-            "model": model.path.display().to_string(),
-            "views": views,
-            "half": args.precision.half,
-            "images": all,
-        }))?;
+    if out.format() != Format::Json {
+        return Ok(code);
     }
-    Ok(if failed { Kind::Data.exit_code() } else { 0 })
+    let printed = out.json(&json!({
+        "model": model.path.display().to_string(),
+        "views": views,
+        "half": args.precision.half,
+        "images": all,
+    }));
+    with_code(code, printed)
 }
 
 /// Rejects an address on the web, and names the command that reads the image from there.

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::args::training::DemoArgs;
 use super::command_line::command_line;
-use super::exit::CommandResult;
+use super::exit::{CommandResult, with_code};
 use super::output::Output;
 use super::report;
 use super::ui::{Ink, TrainingView, beside, draw};
@@ -42,15 +42,15 @@ pub(crate) fn run(args: &DemoArgs, out: &mut Output) -> CommandResult {
         Some(_) => Ok(()),
         None => show(&report, &test, threads, out),
     };
-    if out.is_json() {
+    let printed = if out.is_json() {
         // Standard output is for the JSON object.
         show(&mut std::io::stderr())?;
-        out.json(&report.json())?;
+        out.json(&report.json())
     } else {
         show(out)?;
-        out.still_open()?;
-    }
-    Ok(report::exit_code(&report))
+        out.still_open()
+    };
+    with_code(report::exit_code(&report), printed)
 }
 
 /// Writes some test images with their five most probable classes, and what to try next.

@@ -11,11 +11,10 @@ use super::exit::CommandResult;
 use super::output::Output;
 use super::recipe::run_recipe;
 use alexnet::error::shell;
-use alexnet::model::layout;
+use alexnet::model::{Summary, layout};
 use alexnet::net::{Change, Recipe};
 use alexnet::train::journal::{self, Entry, Journal};
 use alexnet::train::lock::is_in_use;
-use alexnet::train::metrics;
 use alexnet::train::origin::Origin;
 use alexnet::{Error, Result};
 
@@ -81,9 +80,8 @@ fn line(request: &Requested, step: Option<usize>, complete: Option<usize>, run: 
 /// The epochs of a run that has trained all of them, with the edits that are waiting; `None` if some are left.
 fn completed_epochs(run: &Path, recipe: &Recipe) -> Result<Option<usize>> {
     let epochs = scheduled_epochs(recipe, Some(run))?;
-    let lines = metrics::read(&run.join(layout::METRICS)).unwrap_or_default();
-    let last = lines.into_iter().rfind(|line| line.validation.is_some());
-    Ok(last.map(|line| line.epoch).filter(|&done| done >= epochs))
+    let last = Summary::read(&run.join(layout::LAST));
+    Ok(last.ok().map(|model| model.epochs).filter(|&done| done >= epochs))
 }
 
 /// Rejects a change that overrides an earlier one of the same command.

@@ -19,3 +19,11 @@ impl From<Error> for Stop {
 
 /// The exit code of a command that ran to its end, 0 for success.
 pub(crate) type CommandResult = Result<u8, Stop>;
+
+/// The exit code of a command whose result was printed, or had no reader.
+pub(crate) fn with_code(code: u8, printed: Result<(), Stop>) -> CommandResult {
+    match printed {
+        Ok(()) | Err(Stop::OutputClosed) => Ok(code),
+        Err(Stop::Failed(error)) => Err(Stop::Failed(error)),
+    }
+}

@@ -141,8 +141,8 @@ fn an_exploded_loss_is_a_failure() {
     }
 }
 
-#[test]
-fn a_plateau_is_reported_and_its_fix_trains() {
+/// Images and a recipe whose loss stays at chance level.
+fn flat() -> Place {
     let place = Place::new(1);
     let mut recipe = Recipe::load("small").unwrap();
     let layers =
@@ -158,6 +158,46 @@ fn a_plateau_is_reported_and_its_fix_trains() {
         ])
         .unwrap();
     std::fs::write(place.root().join("recipe.toml"), recipe.to_toml()).unwrap();
+    place
+}
+
+/// The command of a job that is requeued also continues a run that was restarted with a remedy, and restarts it once.
+#[test]
+fn a_restarted_run_is_resumed_by_the_command_that_started_it() {
+    let place = flat();
+    let job = |steps: &str| -> Vec<String> {
+        let [data, recipe, run] = ["data", "recipe.toml", "run"].map(|name| place.path(name));
+        let start = ["train", &data, "--recipe", &recipe, "--set", "optimizer.rate=0.004"];
+        let rest = ["--on-plateau", "restart-with-he", "--resume-or-start", &run, "--steps", steps];
+        start.into_iter().chain(rest).map(str::to_owned).collect()
+    };
+    let (_, err) = place.run(&job("110"), 0);
+    assert!(err.contains("restarting with the remedy"), "{err}");
+    let (_, err) = place.run(&job("none"), 0);
+    assert!(err.contains("resuming") && !err.contains("restarting"), "{err}");
+    let last = lines(&place.root().join("run")).pop().unwrap();
+    assert!(last["step"] == 180 && last["train/loss"].as_f64().unwrap() < 0.8, "{last}");
+    assert!(!place.root().join("run/earlier-2").exists());
+}
+
+#[test]
+fn a_resumed_run_restarts_from_the_model_that_it_started_from() {
+    let place = flat();
+    place.run(&place.train("base", &["--epochs", "1"]), 0);
+    place.run(&place.train("run", &["--init", &place.path("base"), "--steps", "100"]), 0);
+    let (_, err) =
+        place.run(&place.resume("run", &["--on-plateau", "restart-with-he", "--steps", "none"]), 0);
+    assert!(err.contains("restarting with the remedy"), "{err}");
+    let log = std::fs::read_to_string(place.root().join("run/log.txt")).unwrap();
+    assert!(log.contains("loaded from the model: conv1"), "{log}");
+    let origin: Value =
+        serde_json::from_slice(&std::fs::read(place.root().join("run/run.json")).unwrap()).unwrap();
+    assert!(origin["init"].is_string() && origin["remedy"] == "he", "{origin}");
+}
+
+#[test]
+fn a_plateau_is_reported_and_its_fix_trains() {
+    let place = flat();
     let (out, err) = place.run(&place.train("flat", &[]), 0);
     let advice = "chance level for 5 classes (ln 5 = 1.609)";
     assert_eq!(err.matches(advice).count(), 1, "{err}");

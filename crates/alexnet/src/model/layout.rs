@@ -36,13 +36,14 @@ pub fn model(folder: &Path) -> Option<PathBuf> {
 }
 
 /// Returns whether a folder has nothing worth keeping: it is missing or empty, or contains only what a run leaves that was
-/// stopped while its folder was created.
+/// stopped while its folder was created. A run creates the lock first: without one, `recipe.toml` is a file of the user's.
 pub fn is_unused(folder: &Path) -> bool {
+    let has_lock = folder.join(LOCK).is_file();
     let is_ours = |entry: std::io::Result<std::fs::DirEntry>| {
         entry.is_ok_and(|entry| {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            BEFORE_ORIGIN.contains(&&*name) || atomic::is_leftover(&name)
+            has_lock && BEFORE_ORIGIN.contains(&&*name) || atomic::is_leftover(&name)
         })
     };
     std::fs::read_dir(folder).map_or(true, |mut entries| entries.all(is_ours))

@@ -15,9 +15,14 @@ pub(super) struct ErrorCurve {
 
 impl ErrorCurve {
     pub(super) fn of(lines: &[Line], epoch_steps: usize) -> Self {
-        // A line with a validation covers an epoch, the others the steps since the line before.
+        // A line with a validation covers an epoch, the others the steps since the line before: up to 20, fewer at the end of an epoch or
+        // where the training was interrupted, which must not count.
         let is_short = epoch_steps < LOG_EVERY && lines.iter().any(|line| line.validation.is_some());
-        let lines: Vec<&Line> = lines.iter().filter(|line| line.validation.is_some() == is_short).collect();
+        let counts = |line: &&Line| match is_short {
+            true => line.validation.is_some(),
+            false => line.validation.is_none() && line.step.is_multiple_of(LOG_EVERY),
+        };
+        let lines: Vec<&Line> = lines.iter().filter(counts).collect();
         let window = ((WINDOW * epoch_steps as f64 / LOG_EVERY as f64).round() as usize).max(1);
         let mean = |last: usize| {
             let window = &lines[(last + 1).saturating_sub(window)..=last];
@@ -73,6 +78,9 @@ mod tests {
         assert_eq!(curve.points[..2], first);
         assert_eq!(curve.reaches(0.25), Some(0.875));
         assert_eq!((curve.reaches(0.01), curve.last_error()), (None, 0.0625));
+        // A lucky step before an interruption.
+        lines.push(line(161, 1.0, false));
+        assert_eq!(ErrorCurve::of(&lines, 160), curve);
         // Fewer steps per epoch than between two lines: the lines of the epochs.
         let curve = ErrorCurve::of(&[line(7, 0.5, true), line(14, 0.8, true), line(20, 0.0, false)], 7);
         assert_eq!(curve.points.iter().map(|point| point.0).collect::<Vec<f64>>(), [1.0, 2.0]);

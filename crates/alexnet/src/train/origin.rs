@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::image_source::ImageSource;
+use super::lineage::recipe_difference;
+use super::remedy::Remedy;
 use super::requests::Requests;
 use crate::error::{Kind, shell};
 use crate::files::json;
 use crate::model::layout;
-use crate::net::Network;
+use crate::net::{Network, Recipe};
 use crate::{Error, Result};
 
 /// What a run was started with, besides its recipe: enough to resume it.
@@ -25,6 +27,9 @@ pub struct Origin {
     /// The model that it started from, if any.
     #[serde(with = "json::path::optional", default)]
     pub init: Option<PathBuf>,
+    /// The remedy that it was restarted with, if any. The recipe contains it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub remedy: Option<Remedy>,
     /// Further options.
     #[serde(flatten)]
     pub requests: Requests,
@@ -83,6 +88,16 @@ impl Origin {
         Ok(origin)
     }
 
+    /// The recipe to resume with, if that of the command was `given` and the run has `run`: a run that was restarted with a remedy has
+    /// it in its recipe, and continues when the command that started it is repeated.
+    pub fn remedied(&self, given: Recipe, run: Recipe) -> Recipe {
+        let is_run = |remedied: Recipe| recipe_difference(&run.to_toml(), &remedied.to_toml()).is_none();
+        match self.remedy.map(|remedy| remedy.apply(&given)) {
+            Some(Ok(remedied)) if is_run(remedied) => run,
+            Some(_) | None => given,
+        }
+    }
+
     /// Writes the file atomically.
     ///
     /// # Errors
@@ -131,7 +146,22 @@ mod tests {
             source: ImageSource::BuiltIn,
             seed: 0,
             init: None,
+            remedy: None,
             requests: Requests::default(),
+        }
+    }
+
+    #[test]
+    fn a_restarted_run_resumes_with_the_recipe_that_it_started_with() {
+        let paper = Recipe::load("paper").unwrap();
+        let other = Recipe::load("small").unwrap();
+        for remedy in [Remedy::He, Remedy::SmallBiases] {
+            let run = remedy.apply(&paper).unwrap();
+            let restarted = Origin { remedy: Some(remedy), ..origin() };
+            for (given, resumed) in [(&paper, &run), (&run, &run), (&other, &other)] {
+                assert_eq!(restarted.remedied(given.clone(), run.clone()), *resumed, "{remedy:?}");
+            }
+            assert_eq!(origin().remedied(paper.clone(), run), paper);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Remedies for a loss that stays at chance level.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Kind;
 use crate::net::{Init, LayerSpec, Recipe, WeightSpec};
 use crate::{Error, Result};
@@ -8,7 +10,8 @@ use crate::{Error, Result};
 pub(super) const PIXEL_STD: f32 = 64.0;
 
 /// A remedy for a loss that stays at chance level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Remedy {
     /// He initialization in all layers but the last, without biases: activations keep their magnitude from layer to layer. So
     /// the input must have a magnitude of about 1: pixels from 0 to 255 are divided by 64.

@@ -18,6 +18,17 @@ use crate::model::layout::{self, is_unused};
 use crate::net::Recipe;
 use crate::{Error, Result};
 
+/// What to do about an earlier run in the folder of a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlierRun {
+    /// Refuse to start.
+    Refuse,
+    /// Move its files to `earlier-1` in the folder, or the next number.
+    Move,
+    /// The same, but keep the edits that are requested: it restarts.
+    Restart,
+}
+
 /// What a run leaves, except for [`numbered_files`] and the lock.
 const FILES: [&str; 12] = [
     layout::ORIGIN,
@@ -45,23 +56,25 @@ impl Run {
     /// Creates the folder, and writes the recipe and the command line before anything else happens.
     ///
     /// Without `folder`, uses the first of `runs/NAME-1`, `runs/NAME-2`, ... that does not exist: two programs that start
-    /// together use two of them. With `exist_ok`, what an earlier run left in the folder moves to `earlier-1` in it.
+    /// together use two of them.
     ///
     /// # Errors
-    /// Returns an error if the folder is not empty and `exist_ok` is not set, if another training run uses it, or if it cannot be
-    /// written to.
+    /// Returns an error if the folder is not empty and `earlier` does not move what is in it, if another training run uses it, or if
+    /// it cannot be written to.
     pub fn create(
         folder: Option<&Path>,
         recipe: &Recipe,
         origin: &Origin,
         command: &str,
-        exist_ok: bool,
+        earlier: EarlierRun,
     ) -> Result<Self> {
         let folder = match folder {
             Some(folder) => folder.to_path_buf(),
             None => Self::claim(&recipe.file_name())?,
         };
-        if !exist_ok && !is_unused(&folder) {
+        // The lock would make a file of the user's look like a run's.
+        let was_unused = is_unused(&folder);
+        if earlier == EarlierRun::Refuse && !was_unused {
             // Of several processes that start a run at once, one does, and the others say that it is in use.
             if lock::is_in_use(&folder) {
                 drop(lock(&folder)?);
@@ -70,9 +83,9 @@ impl Run {
         }
         std::fs::create_dir_all(&folder).map_err(|error| cannot_create(&folder, &error))?;
         let lock = lock(&folder)?;
-        match is_unused(&folder) {
+        match was_unused && is_unused(&folder) {
             true => atomic::remove_leftovers(&folder)?,
-            false => move_earlier_run(&folder)?,
+            false => move_earlier_run(&folder, earlier)?,
         }
         replace(&folder.join(layout::RECIPE), &recipe.to_toml())?;
         replace(&folder.join(layout::COMMANDS), &format!("{command}\n"))?;
@@ -200,10 +213,13 @@ fn numbered_files(folder: &Path) -> Vec<String> {
 }
 
 /// Moves the files of an earlier run into a folder of their own, so that none is lost or mistaken for the new run's.
-fn move_earlier_run(folder: &Path) -> Result<()> {
-    let exists = |name: &String| folder.join(name).exists();
+fn move_earlier_run(folder: &Path, earlier: EarlierRun) -> Result<()> {
+    let moves = |name: &&str| {
+        let stays = earlier == EarlierRun::Restart && *name == journal::REQUESTS;
+        !stays && folder.join(name).exists()
+    };
     let names: Vec<String> =
-        FILES.map(String::from).into_iter().filter(exists).chain(numbered_files(folder)).collect();
+        FILES.into_iter().filter(moves).map(String::from).chain(numbered_files(folder)).collect();
     if names.is_empty() {
         return Ok(());
     }
@@ -235,12 +251,13 @@ mod tests {
             source: ImageSource::BuiltIn,
             seed: 0,
             init: None,
+            remedy: None,
             requests: Requests::default(),
         }
     }
 
-    fn create(folder: &Path, exist_ok: bool) -> Result<Run> {
-        Run::create(Some(folder), &Recipe::load("small").unwrap(), &origin(), "train", exist_ok)
+    fn create(folder: &Path, earlier: EarlierRun) -> Result<Run> {
+        Run::create(Some(folder), &Recipe::load("small").unwrap(), &origin(), "train", earlier)
     }
 
     #[test]
@@ -248,21 +265,36 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let model = folder.path().join("best.safetensors");
         std::fs::write(&model, "a model").unwrap();
-        let error = create(folder.path(), false).unwrap_err();
+        let error = create(folder.path(), EarlierRun::Refuse).unwrap_err();
         assert!(error.message.contains("already holds other files"), "{error}");
         assert!(!error.to_string().contains("--exist-ok"), "there is no run to move: {error}");
         assert_eq!(std::fs::read_to_string(&model).unwrap(), "a model");
         for n in 1..3 {
-            create(folder.path(), true).unwrap();
+            create(folder.path(), EarlierRun::Move).unwrap();
             assert!(!model.exists(), "an earlier best model next to a new run");
             let earlier = folder.path().join(format!("earlier-{n}"));
             let moved = if n == 1 { "best.safetensors" } else { "recipe.toml" };
             assert!(earlier.join(moved).exists(), "{}", earlier.display());
         }
-        let error = create(folder.path(), false).unwrap_err().to_string();
+        let error = create(folder.path(), EarlierRun::Refuse).unwrap_err().to_string();
         assert!(error.contains("already holds a run\n") && error.contains("--exist-ok"), "{error}");
         assert!(error.contains("alexnet train --resume"), "{error}");
         assert_eq!(Origin::read(folder.path()).unwrap(), origin());
+    }
+
+    /// Without a lock, no run has written it.
+    #[test]
+    fn the_users_own_recipe_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join(layout::RECIPE);
+        std::fs::write(&own, "# mine").unwrap();
+        let error = create(folder.path(), EarlierRun::Refuse).unwrap_err();
+        assert!(error.message.contains("already holds other files"), "{error}");
+        assert_eq!(std::fs::read_to_string(&own).unwrap(), "# mine");
+        assert!(!folder.path().join(layout::LOCK).exists());
+        create(folder.path(), EarlierRun::Move).unwrap();
+        let moved = folder.path().join("earlier-1").join(layout::RECIPE);
+        assert_eq!(std::fs::read_to_string(moved).unwrap(), "# mine");
     }
 
     #[test]
@@ -271,9 +303,9 @@ mod tests {
         let run = folder.path().join("run");
         let names = ["best-000000040.safetensors", "best-000000040-2.safetensors"];
         let put = || names.map(|name| std::fs::write(run.join(name), "a model").unwrap());
-        drop(create(&run, false).unwrap());
+        drop(create(&run, EarlierRun::Refuse).unwrap());
         put();
-        let again = create(&run, true).unwrap();
+        let again = create(&run, EarlierRun::Move).unwrap();
         for name in names {
             assert!(run.join("earlier-1").join(name).exists() && !run.join(name).exists(), "{name}");
         }
@@ -284,18 +316,31 @@ mod tests {
     }
 
     #[test]
+    fn a_restart_keeps_the_edits_that_are_requested() {
+        let folder = tempfile::tempdir().unwrap();
+        let request = folder.path().join(journal::REQUESTS).join("1.json");
+        for (earlier, stays) in [(EarlierRun::Restart, true), (EarlierRun::Move, false)] {
+            drop(create(folder.path(), EarlierRun::Move).unwrap());
+            std::fs::create_dir_all(request.parent().unwrap()).unwrap();
+            std::fs::write(&request, "{}").unwrap();
+            drop(create(folder.path(), earlier).unwrap());
+            assert_eq!(request.exists(), stays, "{earlier:?}");
+        }
+    }
+
+    #[test]
     fn a_folder_that_cannot_be_created_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let error = create(&file.join("run"), false).unwrap_err();
+        let error = create(&file.join("run"), EarlierRun::Refuse).unwrap_err();
         assert!(error.help.is_some_and(|help| help.contains("--run")), "{}", error.message);
     }
 
     #[test]
     fn a_run_that_cannot_be_written_is_not_resumed() {
         let folder = tempfile::tempdir().unwrap();
-        drop(create(folder.path(), false).unwrap());
+        drop(create(folder.path(), EarlierRun::Refuse).unwrap());
         // Whoever runs this may ignore permissions, but nobody can write to a folder.
         std::fs::remove_file(folder.path().join(layout::LOCK)).unwrap();
         std::fs::create_dir(folder.path().join(layout::LOCK)).unwrap();
@@ -310,10 +355,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(layout::LOCK), "process 1\n").unwrap();
         assert!(!is_in_use(folder.path()));
-        let run = create(folder.path(), false).unwrap();
+        let run = create(folder.path(), EarlierRun::Refuse).unwrap();
         assert!(is_in_use(folder.path()));
-        let attempts =
-            [create(folder.path(), true), create(folder.path(), false), Run::resume(folder.path())];
+        let attempts = [
+            create(folder.path(), EarlierRun::Move),
+            create(folder.path(), EarlierRun::Refuse),
+            Run::resume(folder.path()),
+        ];
         for error in attempts.map(Result::unwrap_err) {
             let holder = format!("process {}", std::process::id());
             assert!(
@@ -332,7 +380,7 @@ mod tests {
     #[test]
     fn an_unused_folder_is_used() {
         let folder = tempfile::tempdir().unwrap();
-        let run = create(folder.path(), false).unwrap();
+        let run = create(folder.path(), EarlierRun::Refuse).unwrap();
         drop(run);
         std::fs::remove_file(folder.path().join(Origin::FILE)).unwrap();
         std::fs::write(folder.path().join("command.txt"), "alexnet train pets --run x\n").unwrap();
@@ -341,19 +389,19 @@ mod tests {
         let help = error.help.unwrap();
         assert!(error.message.contains("stopped before its first step"), "{}", error.message);
         assert!(help.contains("`alexnet train pets --run x`"), "{help}");
-        drop(create(folder.path(), false).unwrap());
+        drop(create(folder.path(), EarlierRun::Refuse).unwrap());
         assert!(!folder.path().join(".run.json.7-0.tmp").exists());
         assert!(!folder.path().join("earlier-1").exists(), "there was nothing to move");
         std::fs::remove_file(folder.path().join(Origin::FILE)).unwrap();
         std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
-        assert!(create(folder.path(), false).is_err(), "it holds an unrelated file");
+        assert!(create(folder.path(), EarlierRun::Refuse).is_err(), "it holds an unrelated file");
     }
 
     /// A history that is not UTF-8, or that cannot be written to, keeps what it has.
     #[test]
     fn commands_are_appended() {
         let folder = tempfile::tempdir().unwrap();
-        let run = create(folder.path(), false).unwrap();
+        let run = create(folder.path(), EarlierRun::Refuse).unwrap();
         let path = folder.path().join("command.txt");
         std::fs::write(&path, b"train caf\xe9\n").unwrap();
         run.add_command("train --resume x").unwrap();
@@ -363,7 +411,7 @@ mod tests {
     #[test]
     fn temporary_files_are_removed_when_a_run_is_resumed() {
         let folder = tempfile::tempdir().unwrap();
-        drop(create(folder.path(), false).unwrap());
+        drop(create(folder.path(), EarlierRun::Refuse).unwrap());
         let names = [".best.safetensors.7-0.tmp", "plots/.loss.svg.7-1.tmp", "edits/.1.json.7-2.tmp"];
         for name in names {
             let path = folder.path().join(name);

@@ -105,6 +105,11 @@ impl OnPlateau {
             Self::Stop => "stop",
         }
     }
+
+    /// Whether it restarts the training.
+    pub(super) const fn is_restart(self) -> bool {
+        matches!(self, Self::RestartWithHe | Self::RestartWithSmallBiases)
+    }
 }
 
 /// Something that does not look right, and a remedy.

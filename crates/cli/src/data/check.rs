@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::progress::SharedProgress;
 use crate::args::data::CheckArgs;
-use crate::exit::CommandResult;
+use crate::exit::{CommandResult, with_code};
 use crate::output::{Output, escaped, printable};
 use alexnet::data::Problem;
 use alexnet::data::check::{Diagnosis, KindSummary, check};
@@ -39,10 +39,10 @@ pub(super) fn run(args: &CheckArgs, out: &mut Output) -> CommandResult {
         let digests = digests.iter().map(|file| format!("digest    {}\n", printable(&file.to_string())));
         text(&found) + &digests.collect::<String>()
     };
-    out.result(text, || json(&found, json!(digests)))?;
+    let printed = out.result(text, || json(&found, json!(digests)));
     let is_damaged = digests.iter().any(|file| file.expected != file.found);
     let failed = args.strict && (is_damaged || !found.problems.is_empty());
-    Ok(if failed { Kind::Data.exit_code() } else { 0 })
+    with_code(if failed { Kind::Data.exit_code() } else { 0 }, printed)
 }
 
 fn json(found: &Diagnosis, digests: Value) -> Value {

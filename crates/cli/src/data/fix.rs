@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::progress::SharedProgress;
 use crate::args::data::FixArgs;
-use crate::exit::CommandResult;
+use crate::exit::{CommandResult, with_code};
 use crate::output::{Output, escaped};
 use alexnet::data::fix::{Action, FixCounts, FixPlan, FixStep, Remaining, Undone};
 use alexnet::error::{Kind, shell};
@@ -22,11 +22,11 @@ pub(super) fn run(args: &FixArgs, out: &mut Output) -> CommandResult {
     let undo = undo_command(args);
     if args.undo {
         let undone = plan.undo(folder)?;
-        out.result(
+        let printed = out.result(
             || undone_text(&undone, &undo),
             || serde_json::to_value(&undone).expect("strings and numbers are JSON"),
-        )?;
-        return Ok(if undone.left.is_empty() { 0 } else { Kind::Runtime.exit_code() });
+        );
+        return with_code(if undone.left.is_empty() { 0 } else { Kind::Runtime.exit_code() }, printed);
     }
     let progress = SharedProgress::new(out.display());
     let advance = |done: usize, all: usize| progress.advance("fix", done, all);

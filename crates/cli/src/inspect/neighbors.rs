@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::images::{Shown, usable};
 use crate::args::inspect::NeighborsArgs;
-use crate::exit::CommandResult;
+use crate::exit::{CommandResult, with_code};
 use crate::output::{Output, printable};
 use crate::ui::Progress;
 use alexnet::Result;
@@ -56,7 +56,7 @@ pub(super) fn run(model: &Path, args: &NeighborsArgs, out: &mut Output) -> Comma
     );
     file.write(&figures::neighbors(&rows, &model.classes, &title, &measure), out)?;
     let report = Report { model: path, out: &file.path, layer: &layer, classes: &model.classes, rows: &rows };
-    out.result(
+    let printed = out.result(
         || report.text(&origin.text(rows.len())),
         || {
             let mut value = report.json();
@@ -64,8 +64,8 @@ pub(super) fn run(model: &Path, args: &NeighborsArgs, out: &mut Output) -> Comma
             value["skipped"] = json!(skipped.iter().chain(&unreadable).collect::<Vec<_>>());
             value
         },
-    )?;
-    Ok(origin.exit_code(&skipped))
+    );
+    with_code(origin.exit_code(&skipped), printed)
 }
 
 /// The layer whose activations are compared.

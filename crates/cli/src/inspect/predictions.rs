@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::images::Shown;
 use crate::args::inspect::PredictionsArgs;
-use crate::exit::CommandResult;
+use crate::exit::{CommandResult, with_code};
 use crate::output::{Output, percent, printable};
 use alexnet::Result;
 use alexnet::data::Dataset;
@@ -40,7 +40,7 @@ pub(super) fn run(model: &Path, args: &PredictionsArgs, out: &mut Output) -> Com
     file.write(&figures::predictions(&predicted, &model.classes, &title), out)?;
     let report =
         Report { model: path, out: &file.path, classes: &model.classes, predicted: &predicted, views };
-    out.result(
+    let printed = out.result(
         || report.text(&origin.text(predicted.len())),
         || {
             let mut value = report.json();
@@ -48,8 +48,8 @@ pub(super) fn run(model: &Path, args: &PredictionsArgs, out: &mut Output) -> Com
             value["skipped"] = json!(skipped);
             value
         },
-    )?;
-    Ok(origin.exit_code(&skipped))
+    );
+    with_code(origin.exit_code(&skipped), printed)
 }
 
 struct Report<'a> {

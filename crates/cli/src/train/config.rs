@@ -29,10 +29,14 @@ use alexnet::{Error, Result};
 pub(super) fn of(args: &TrainArgs, cluster: &Cluster, out: &Output) -> Result<Config> {
     let asked = job::asked(&args.job, cluster)?;
     let resumed = resumed_run(args);
-    let recipe = recipe(args, resumed, out)?;
+    let mut recipe = recipe(args, resumed, out)?;
     let origin = resumed.map(Origin::read).transpose()?;
-    if let Some(run) = resumed.filter(|_| !args.accept_changes) {
-        edits::check_unchanged(args, run)?;
+    if let (Some(run), Some(origin)) = (resumed, &origin) {
+        let saved = run_recipe(run)?;
+        recipe = origin.remedied(recipe, saved.clone());
+        if !args.accept_changes && recipe != saved {
+            edits::check_unchanged(args, run)?;
+        }
     }
     let source = source(args, origin.as_ref())?;
     if resumed.is_none() {
@@ -154,11 +158,11 @@ fn shorthands(args: &TrainArgs) -> Vec<Shorthand> {
 fn recipe(args: &TrainArgs, resumed: Option<&Path>, out: &Output) -> Result<Recipe> {
     let mut recipe = match (&args.recipe, &args.init, resumed) {
         (Some(recipe), _, _) => recipe::load(recipe)?,
-        (None, Some(model), _) => Model::load(model_path(model)?)?.recipe,
-        (None, None, Some(run)) => {
+        (None, _, Some(run)) => {
             Origin::read(run)?;
             run_recipe(run)?
         }
+        (None, Some(model), None) => Model::load(model_path(model)?)?.recipe,
         (None, None, None) => return Err(Error::usage("no recipe given").help("pass `--recipe small`")),
     };
     settings::apply(&mut recipe, &args.set, &shorthands(args), RecipeUse::Training, out)?;
@@ -170,7 +174,11 @@ fn recipe(args: &TrainArgs, resumed: Option<&Path>, out: &Output) -> Result<Reci
     for (i, layer) in args.freeze.iter().enumerate() {
         let change = Change::Freeze(layer.clone());
         change.check(&recipe).map_err(|error| error.context(format!("--freeze {layer}")))?;
-        recipe.edits.insert(i, Edit { step: 0, change });
+        let edit = Edit { step: 0, change };
+        // That of a run that is resumed has it.
+        if !recipe.edits.contains(&edit) {
+            recipe.edits.insert(i, edit);
+        }
     }
     Ok(recipe)
 }

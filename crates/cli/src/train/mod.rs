@@ -7,7 +7,7 @@ mod job;
 
 use super::args::training::TrainArgs;
 use super::cluster::Cluster;
-use super::exit::CommandResult;
+use super::exit::{CommandResult, with_code};
 use super::output::Output;
 use super::report;
 use super::ui::{Display, TrainingView};
@@ -26,14 +26,14 @@ pub(crate) fn run(args: &TrainArgs, cluster: &Cluster, out: &mut Output) -> Comm
     let display = if args.tui { Display::dashboard() } else { out.display() };
     let view = TrainingView::new(display, config.interrupt.clone());
     let session = Session::new(config).observe(view);
-    let trained = if args.json_events {
+    let (trained, printed) = if args.json_events {
         let trained = session.observe(EventLines::new(out)).run()?;
-        out.json(&events::result(&trained))?;
-        trained
+        let printed = out.json(&events::result(&trained));
+        (trained, printed)
     } else {
         let trained = session.run()?;
-        out.result(|| report::text(&trained), || trained.json())?;
-        trained
+        let printed = out.result(|| report::text(&trained), || trained.json());
+        (trained, printed)
     };
-    Ok(report::exit_code(&trained))
+    with_code(report::exit_code(&trained), printed)
 }

@@ -24,20 +24,26 @@ fn missing_and_damaged_files_have_their_exit_codes() {
 
 #[test]
 fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
-    let spawn = |out: Stdio| {
-        Command::new(cargo_bin!("alexnet"))
-            .args(["recipe", "show", "paper"])
-            .stdout(out)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+    let spawn = |args: &[&str], out: Stdio| {
+        Command::new(cargo_bin!("alexnet")).args(args).stdout(out).stderr(Stdio::piped()).spawn().unwrap()
     };
-    let (read, write) = std::io::pipe().unwrap();
-    drop(read);
-    let output = spawn(write.into()).wait_with_output().unwrap();
+    let closed = || {
+        let (read, write) = std::io::pipe().unwrap();
+        drop(read);
+        Stdio::from(write)
+    };
+    let show = ["recipe", "show", "paper"];
+    let output = spawn(&show, closed()).wait_with_output().unwrap();
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    // What is wrong is in the exit code nevertheless.
+    let folder = tempfile::tempdir().unwrap();
+    let model = save_model(folder.path(), "m.safetensors", &COLORS);
+    for args in [&["classify", &model, "nowhere.png"][..], &["classify", &model, "nowhere.png", "--json"]] {
+        let output = spawn(args, closed()).wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    }
     if let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") {
-        let output = spawn(full.into()).wait_with_output().unwrap();
+        let output = spawn(&show, full.into()).wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains("standard output"));
     }

@@ -41,6 +41,11 @@ impl DuplicatePair {
         self.splits[0] != self.splits[1]
     }
 
+    /// Whether it is one file that is listed in two splits.
+    pub(in crate::data) fn is_one_file(&self) -> bool {
+        self.file == self.first
+    }
+
     /// Returns the pair from the point of view of the first image.
     pub(in crate::data) fn swapped(&self) -> Self {
         let [later, first] = self.splits.clone();
@@ -50,10 +55,14 @@ impl DuplicatePair {
     /// Describes the pair as a problem.
     pub(in crate::data) fn problem(&self) -> Problem {
         let kind = if self.same_bytes { ProblemKind::Duplicate } else { ProblemKind::NearDuplicate };
-        let mut detail =
-            format!("{} {}", if self.same_bytes { "same bytes as" } else { "looks like" }, self.first);
-        if self.crosses_splits() {
-            detail += &format!(", which is in {} (this one is in {})", self.splits[1], self.splits[0]);
+        let [own, other] = &self.splits;
+        let mut detail = match (self.is_one_file(), self.same_bytes) {
+            (true, _) => format!("in {own}, and the same file in {other}"),
+            (false, true) => format!("same bytes as {}", self.first),
+            (false, false) => format!("looks like {}", self.first),
+        };
+        if self.crosses_splits() && !self.is_one_file() {
+            detail += &format!(", which is in {other} (this one is in {own})");
         }
         if !self.same_class {
             detail += ", in another class";

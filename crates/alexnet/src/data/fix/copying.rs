@@ -159,7 +159,7 @@ impl<'a> CopyWriter<'a> {
 }
 
 /// A name without what some file systems do not distinguish: case, and the two Unicode forms of an accented letter.
-fn folded(name: &str) -> String {
+pub(super) fn folded(name: &str) -> String {
     name.nfc().collect::<String>().to_lowercase()
 }
 

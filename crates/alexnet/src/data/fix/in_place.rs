@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use super::copying::folded;
 use super::mend::{ending_kept, mend};
 use super::plan::{Action, FixPlan};
 use super::record::{FileContents, exists};
@@ -37,6 +38,7 @@ impl FixPlan {
     pub(super) fn changes<'a>(&self, dataset: &'a Dataset) -> Result<(Vec<InPlaceChange<'a>>, usize)> {
         let steps = self.by_file(dataset)?;
         let (mut changes, mut kept, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let mut names = BTreeSet::new();
         let all = dataset.splits.iter().flat_map(|split| (0..split.len()).map(move |i| (split, i)));
         for (split, index) in all.filter(|(split, index)| seen.insert(split.file(*index))) {
             let path = split.path(index);
@@ -56,7 +58,7 @@ impl FixPlan {
                 Action::LeaveOut => None,
                 Action::Mend => {
                     let (bytes, ending) = mend(split, index)?;
-                    Some((self.name_for_mended(path, ending)?, FileContents::of(&bytes)))
+                    Some((self.name_for_mended(path, ending, &mut names)?, FileContents::of(&bytes)))
                 }
             };
             changes.push(InPlaceChange { split, index, path: path.to_owned(), made });
@@ -109,18 +111,18 @@ impl FixPlan {
         Ok(())
     }
 
-    /// Returns the name of a repaired image, which must not replace another.
-    fn name_for_mended(&self, before: &str, ending: &str) -> Result<String> {
+    /// Returns the name of a repaired image, which must replace neither another image nor another repaired one: `names`.
+    fn name_for_mended(&self, before: &str, ending: &str, names: &mut BTreeSet<String>) -> Result<String> {
         if let Some(kept) = ending_kept(before, ending) {
             return Ok(kept);
         }
         let name = Path::new(before).with_extension(ending).to_string_lossy().into_owned();
-        match exists(&self.source.join(&name)) {
-            false => Ok(name),
-            true => Err(Error::data(format!(
-                "{before}: the repaired image would be named {name}, which already exists"
-            ))
-            .help("rename one of them; or apply the plan to a new folder: `alexnet data fix PLAN OUT`")),
-        }
+        let why = match (exists(&self.source.join(&name)), names.insert(folded(&name))) {
+            (false, true) => return Ok(name),
+            (true, _) => "which already exists",
+            (false, false) => "and another repaired image too",
+        };
+        Err(Error::data(format!("{before}: the repaired image would be named {name}, {why}"))
+            .help("rename one of them; or apply the plan to a new folder: `alexnet data fix PLAN OUT`"))
     }
 }

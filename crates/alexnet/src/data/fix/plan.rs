@@ -81,7 +81,7 @@ impl FixPlan {
     ///
     /// Leaves out images that cannot be read or decoded, the later of two files with the same bytes (the one in the training set,
     /// if only one is), and training images that look like an image of another split; both images if their classes differ, since
-    /// nothing says which label is wrong. Repairs print colors, wrong extensions, 16-bit images, files with several images, and
+    /// nothing says which label is wrong. A file that is listed in several splits stays in all. Repairs print colors, wrong extensions, 16-bit images, files with several images, and
     /// images with an EXIF orientation. Everything else stays.
     pub fn of(diagnosis: &Diagnosis, path: &Path) -> Self {
         let mut steps = BTreeMap::new();
@@ -91,13 +91,20 @@ impl FixPlan {
             .filter(|pair| pair.crosses_splits())
             .map(|pair| pair.file.as_str())
             .collect();
-        for problem in &diagnosis.problems {
+        // No copy of itself: nothing says which list should not name it.
+        let listed_twice: BTreeSet<&str> =
+            diagnosis.pairs.iter().filter(|pair| pair.is_one_file()).map(|pair| pair.file.as_str()).collect();
+        let is_fixable = |problem: &&Problem| {
+            problem.kind != ProblemKind::Duplicate || !listed_twice.contains(problem.file.as_str())
+        };
+        for problem in diagnosis.problems.iter().filter(is_fixable) {
             if let Some(action) = action_for(problem, crossing.contains(problem.file.as_str())) {
                 add_step(&mut steps, problem, action);
             }
         }
-        let contradicting =
-            |pair: &&DuplicatePair| !pair.same_class && (pair.same_bytes || pair.crosses_splits());
+        let contradicting = |pair: &&DuplicatePair| {
+            !pair.same_class && !pair.is_one_file() && (pair.same_bytes || pair.crosses_splits())
+        };
         for pair in diagnosis.pairs.iter().filter(contradicting) {
             add_step(&mut steps, &pair.swapped().problem(), Action::LeaveOut);
         }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::proto::StringStringEntryProto;
 use crate::data::Preprocess;
 use crate::error::Kind;
+use crate::model::check_preprocess;
 use crate::net::Recipe;
 use crate::{Error, Result};
 
@@ -75,6 +76,8 @@ impl Declaration {
         let classes = json(entries, CLASSES)?;
         let mut preprocess: Preprocess = json(entries, PREPROCESS)?;
         preprocess.mean = mean(entries, preprocess.square)?;
+        // Before crops are cut out of the mean image.
+        check_preprocess(&preprocess, &recipe)?;
         Ok(Some(Self { recipe, classes, preprocess }))
     }
 }
@@ -118,4 +121,24 @@ fn mean(entries: &[StringStringEntryProto], square: usize) -> Result<Vec<f32>> {
         )));
     }
     Ok(values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tests::model;
+
+    #[test]
+    fn a_crop_that_does_not_fit_the_square_is_refused() {
+        let model = model();
+        let read = |preprocess: &Preprocess| {
+            Declaration::read(&Declaration::write(&model.recipe, &model.classes, preprocess))
+        };
+        let declared = read(&model.preprocess).unwrap().unwrap();
+        assert_eq!((&declared.recipe, &declared.preprocess), (&model.recipe, &model.preprocess));
+        for crop in [0, model.preprocess.square + 1, usize::MAX] {
+            let error = read(&Preprocess { crop, ..model.preprocess.clone() }).unwrap_err();
+            assert!(error.kind == Kind::Model && error.message.contains("`preprocess`: crop is"), "{error}");
+        }
+    }
 }

@@ -1,12 +1,13 @@
 //! The end of an epoch: validation, models, learning rate, advice.
 
+use super::epochs::Restart;
 use super::models::Which;
 use super::training::Training;
 use crate::data::Split;
 use crate::error::Kind;
 use crate::eval::Evaluation;
 use crate::format::{duration, learning_rate, loss, significant};
-use crate::net::{Recipe, Views};
+use crate::net::Views;
 use crate::train::metrics::{Line, Validation};
 use crate::train::observer::{Event, Phase, Validated};
 use crate::train::remedy::Remedy;
@@ -52,9 +53,9 @@ impl Training<'_> {
         }
     }
 
-    /// Reports an epoch, saves its models, and advances the schedule. Returns a recipe to restart with if the loss is at chance
-    /// level and a restart is wanted.
-    pub(super) fn end_epoch(&mut self, evaluation: Option<Evaluation>) -> Result<Option<Box<Recipe>>> {
+    /// Reports an epoch, saves its models, and advances the schedule. Returns a remedy to restart with if the loss is at chance level and
+    /// a restart is wanted.
+    pub(super) fn end_epoch(&mut self, evaluation: Option<Evaluation>) -> Result<Option<Box<Restart>>> {
         let (epoch, step) = (self.learner.epoch(), self.learner.state.step);
         let (tally, late) = (self.learner.state.epoch, self.learner.state.late);
         if let Some(evaluation) = &evaluation {
@@ -110,13 +111,22 @@ impl Training<'_> {
         let line = self.learner.line(tally, validation);
         let classes = self.learner.engine.network().classes;
         self.reporter.info(&epoch_text(epoch, tally, &line, classes));
-        // Without validation, the lines of the steps say the same.
-        if line.validation.is_some() {
+        match line.validation {
+            Some(_) => self.reporter.emit(&Event::Metrics(&line)),
+            // The lines of the steps say the same, with the last of them.
+            None => self.report_recent(),
+        }
+    }
+
+    /// Writes a line of the steps since the last one.
+    pub(super) fn report_recent(&mut self) {
+        if self.learner.state.recent.images > 0 {
+            let line = self.learner.line(&self.learner.state.recent, None);
             self.reporter.emit(&Event::Metrics(&line));
         }
     }
 
-    fn on_plateau(&mut self) -> Result<Option<Box<Recipe>>> {
+    fn on_plateau(&mut self) -> Result<Option<Box<Restart>>> {
         let remedy = match self.learner.config.requests.on_plateau.unwrap_or_default() {
             OnPlateau::Advise => return Ok(None),
             OnPlateau::RestartWithHe => Remedy::He,
@@ -134,7 +144,7 @@ impl Training<'_> {
             .info("restarting with the remedy; the files so far move to `earlier-1` in the run folder, or the next number");
         // One restart: if the loss is flat again, also in a run that is resumed, only name remedies.
         self.learner.config.requests.on_plateau = None;
-        Ok(Some(Box::new(recipe)))
+        Ok(Some(Box::new(Restart { remedy, recipe })))
     }
 }
 

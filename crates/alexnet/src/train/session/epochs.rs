@@ -11,6 +11,7 @@ use crate::format::counted;
 use crate::net::Recipe;
 use crate::train::metrics::LOG_EVERY;
 use crate::train::observer::{Event, Phase, StepDone};
+use crate::train::remedy::Remedy;
 use crate::train::report::StopReason;
 use crate::train::tally::{StepStats, Tally};
 use crate::{Error, Result};
@@ -21,8 +22,15 @@ const FLAT_STEPS: usize = 2000;
 /// How a training run ends.
 pub(super) enum Outcome {
     Stopped(StopReason),
-    /// The loss is at chance level: restart with this recipe.
-    Restart(Box<Recipe>),
+    /// The loss is at chance level.
+    Restart(Box<Restart>),
+}
+
+/// A restart with a remedy.
+pub(super) struct Restart {
+    pub(super) remedy: Remedy,
+    /// With the remedy.
+    pub(super) recipe: Recipe,
 }
 
 /// How an epoch ends.
@@ -66,8 +74,8 @@ impl Training<'_> {
             if let Some(reason) = self.interruption() {
                 return Ok(Outcome::Stopped(reason));
             }
-            if let Some(recipe) = self.end_epoch(evaluation)? {
-                return Ok(Outcome::Restart(recipe));
+            if let Some(restart) = self.end_epoch(evaluation)? {
+                return Ok(Outcome::Restart(restart));
             }
         }
     }

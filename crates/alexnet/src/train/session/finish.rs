@@ -9,7 +9,6 @@ use crate::error::{Kind, shell};
 use crate::eval::Evaluation;
 use crate::format::{self, counted};
 use crate::model::Model;
-use crate::train::metrics::LOG_EVERY;
 use crate::train::observer::{Ended, Event};
 use crate::train::report::{Report, StopReason};
 use crate::train::schedule::End;
@@ -39,8 +38,11 @@ impl Training<'_> {
             StopReason::Signal(_) | StopReason::Observer | StopReason::StepLimit => !only_forecast,
             StopReason::Schedule(_) | StopReason::Forecast => false,
         };
-        if is_unfinished && !self.models.last_is_current(self.learner.state.step) {
-            self.save_unfinished(reason)?;
+        if is_unfinished {
+            match self.models.last_is_current(self.learner.state.step) {
+                true => self.report_recent(),
+                false => self.save_unfinished(reason)?,
+            }
         }
         self.checkpoints.wait(&mut self.reporter);
         self.models.save(&mut self.learner.state, &mut self.reporter)?;
@@ -136,7 +138,7 @@ impl Training<'_> {
         Some(Error::new(Kind::Diverged, message).help(help))
     }
 
-    /// The training loss of the last steps: up to [`LOG_EVERY`] of them.
+    /// The training loss of the last steps: up to [`LOG_EVERY`](crate::train::metrics::LOG_EVERY) of them.
     fn last_loss(&self) -> Option<f64> {
         match self.learner.state.recent.images {
             0 => self.reporter.history().last().map(|line| f64::from(line.loss)),
@@ -182,18 +184,23 @@ impl Training<'_> {
         }
     }
 
-    /// What the training steps of each epoch have seen, by the metrics; without validation, every [`LOG_EVERY`] steps.
+    /// What the training steps of each epoch have seen, by the metrics; without validation, the steps of each line.
     fn epoch_tallies(&self) -> impl DoubleEndedIterator<Item = Tally> {
         let (epoch, batch) = (self.learner.images.usable.len(), self.learner.config.recipe.optimizer.batch);
         let lines = self.reporter.history();
         let are_epochs = lines.iter().any(|line| line.validation.is_some());
-        let images = if are_epochs { epoch } else { LOG_EVERY * batch.min(epoch) };
-        let lines = lines.iter().filter(move |line| line.validation.is_some() == are_epochs);
-        lines.map(move |line| Tally {
-            images,
-            correct: (f64::from(line.top1) * images as f64).round() as usize,
-            loss: f64::from(line.loss) * images as f64,
-            ..Tally::default()
+        (0..lines.len()).filter(move |&i| lines[i].validation.is_some() == are_epochs).map(move |i| {
+            let before = i.checked_sub(1).map_or(0, |before| lines[before].step);
+            let images = match are_epochs {
+                true => epoch,
+                false => lines[i].step.saturating_sub(before) * batch.min(epoch),
+            };
+            Tally {
+                images,
+                correct: (f64::from(lines[i].top1) * images as f64).round() as usize,
+                loss: f64::from(lines[i].loss) * images as f64,
+                ..Tally::default()
+            }
         })
     }
 
@@ -207,10 +214,8 @@ impl Training<'_> {
                 .help(format!("earlier checkpoints are intact: {resume} continues from the last"))
         })?;
         // The checkpoint does not count this line: a resumed training writes it with all its steps.
-        if learner.state.recent.images > 0 {
-            let line = learner.line(&learner.state.recent, None);
-            reporter.emit(&Event::Metrics(&line));
-        }
+        self.report_recent();
+        let (learner, reporter) = (&mut self.learner, &mut self.reporter);
         let (epochs, step) = (learner.state.lr.epochs, learner.state.step);
         let model = self.models.capture(epochs, step, None, learner)?;
         self.models.keep(Which::Last, model, None, learner, reporter)?;

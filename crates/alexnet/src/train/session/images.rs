@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::initial::Source;
 use super::reporter::Reporter;
 use crate::data::{Skip, Statistics};
 use crate::error::{Kind, shell};
@@ -34,12 +35,18 @@ pub(super) fn check_validation(config: &Config) -> Result<()> {
     )))
 }
 
-/// The statistics of the training images: from the run folder, or measured now and saved there.
-pub(super) fn statistics(config: &Config, reporter: &mut Reporter<'_>) -> Result<Statistics> {
+/// The statistics of the training images: from the run folder, or measured now and saved there. Only a checkpoint says that the
+/// images are still those of the statistics in the folder.
+pub(super) fn statistics(
+    config: &Config,
+    source: &Source,
+    reporter: &mut Reporter<'_>,
+) -> Result<Statistics> {
     let (train, side) = (config.dataset.train()?, config.recipe.input.square);
     let folder = reporter.folder().to_path_buf();
-    let resumes_unchanged = matches!(config.run, RunFolder::Resume { accept_changes: false, .. });
-    if resumes_unchanged && let Ok(known) = Statistics::load(&folder, side, train.len()) {
+    let has_same_images = matches!(source, Source::Checkpoint(_))
+        && matches!(config.run, RunFolder::Resume { accept_changes: false, .. });
+    if has_same_images && let Ok(known) = Statistics::load(&folder, side, train.len()) {
         return Ok(known);
     }
     reporter.start_phase(Phase::Statistics, train.len(), 0);

@@ -129,7 +129,7 @@ fn has_suitable_mean(model: &Model, preprocess: &Preprocess, mean: Mean) -> bool
 }
 
 /// Loads the checkpoint from which a run is resumed; `None` if it was stopped before its first. Completes `lineage` with what
-/// only the checkpoint knows.
+/// only the checkpoint knows, and refuses one that differs from that of the run, unless changes are accepted.
 pub(super) fn find_checkpoint(
     config: &Config,
     network: &Network,
@@ -137,20 +137,30 @@ pub(super) fn find_checkpoint(
     reporter: &mut Reporter<'_>,
 ) -> Result<Option<Checkpoint>> {
     let RunFolder::Resume { folder, accept_changes } = &config.run else { return Ok(None) };
-    let Newest { checkpoint, damaged } = checkpoint::newest(&reporter.run.checkpoints())?;
+    let Newest { mut checkpoint, damaged } = checkpoint::newest(&reporter.run.checkpoints())?;
     for error in damaged {
         reporter.warning(&format!("{error}; using the checkpoint before"));
     }
-    let Some(mut checkpoint) = checkpoint else { return check_not_trained(folder).map(|()| None) };
-    // The values of a model that it started from are in the checkpoint already.
-    lineage.init.clone_from(&checkpoint.lineage.init);
-    let Some(difference) = checkpoint.lineage.difference(lineage) else {
+    let before = match &checkpoint {
+        Some(checkpoint) => {
+            // The values of a model that it started from are in the checkpoint already.
+            lineage.init.clone_from(&checkpoint.lineage.init);
+            checkpoint.lineage.clone()
+        }
+        None => {
+            check_not_trained(folder)?;
+            started_with(folder, lineage)?
+        }
+    };
+    let Some(difference) = before.difference(lineage) else {
         if *accept_changes {
             reporter.note("--accept-changes has no effect: nothing has changed");
         }
-        return Ok(Some(checkpoint));
+        return Ok(checkpoint);
     };
-    check_fit(&checkpoint, network, lineage, folder)?;
+    if let Some(checkpoint) = &checkpoint {
+        check_fit(checkpoint, network, lineage, folder)?;
+    }
     if !accept_changes {
         let shown = folder.display();
         let message =
@@ -161,10 +171,19 @@ pub(super) fn find_checkpoint(
         )));
     }
     reporter.info(&format!("resuming with changed settings: {difference}"));
-    adapt(&mut checkpoint, config, lineage, reporter)?;
+    if let Some(checkpoint) = &mut checkpoint {
+        adapt(checkpoint, config, lineage, reporter)?;
+    }
     // Last: a run that cannot be resumed stays as it is.
     reporter.run.set_recipe(&config.recipe)?;
-    Ok(Some(checkpoint))
+    Ok(checkpoint)
+}
+
+/// The lineage of a run without a checkpoint, as far as its folder has it: nothing was learned from its images yet.
+fn started_with(folder: &Path, now: &Lineage) -> Result<Lineage> {
+    let path = folder.join(layout::RECIPE);
+    let recipe = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, "read the file", &error))?;
+    Ok(Lineage { recipe, seed: Origin::read(folder)?.seed, ..now.clone() })
 }
 
 /// Refuses to start a run again that has lost its checkpoints. One that was killed while it wrote its first has no model yet.

@@ -80,10 +80,14 @@ impl<'a> Session<'a> {
     pub fn run(self) -> Result<Report> {
         let Self { mut config, mut observers } = self;
         let started = Instant::now();
+        let mut remedy = None;
         loop {
-            let mut training = Training::set_up(config, observers)?;
+            let mut training = Training::set_up(config, remedy, observers)?;
             match training.run()? {
-                Outcome::Restart(recipe) => (config, observers) = training.into_restart(*recipe)?,
+                Outcome::Restart(restart) => {
+                    remedy = Some(restart.remedy);
+                    (config, observers) = training.into_restart(restart.recipe)?;
+                }
                 Outcome::Stopped(reason) => return training.finish(started, reason),
             }
         }

@@ -23,13 +23,19 @@ use crate::train::lineage::Lineage;
 use crate::train::observer::{Event, Observers, Started};
 use crate::train::origin::Origin;
 use crate::train::ranks::JobEngine;
-use crate::train::run::Run;
+use crate::train::remedy::Remedy;
+use crate::train::run::{EarlierRun, Run};
 use crate::train::training_images::TrainingImages;
-use crate::train::watch::{Watch, smaller_batch};
+use crate::train::watch::{OnPlateau, Watch, smaller_batch};
 use crate::{Error, Result};
 
 impl<'a> Training<'a> {
-    pub(super) fn set_up(mut config: Config, observers: Observers<'a>) -> Result<Self> {
+    /// Prepares the first step. A training run that is restarted has a remedy in its recipe.
+    pub(super) fn set_up(
+        mut config: Config,
+        remedy: Option<Remedy>,
+        observers: Observers<'a>,
+    ) -> Result<Self> {
         check_forecast(&config)?;
         config.dataset.prepare(&config.recipe.input)?;
         // Memory is allocated before the first pass over the images, which can take long, and the run folder is created when
@@ -45,6 +51,11 @@ impl<'a> Training<'a> {
             RunFolder::Resume { folder, .. } => Some(Origin::read(folder)?),
             RunFolder::New(_) | RunFolder::Over(_) => None,
         };
+        if let Some(before) = &resumed {
+            // For a restart.
+            config.init.clone_from(&before.init);
+            forget_restart(&mut config, before);
+        }
         let init = InitModel::load(&config, resumed.as_ref())?;
         let fresh = match &resumed {
             None => Some(Source::weights(&config, engine.network(), init.as_ref())?),
@@ -52,7 +63,7 @@ impl<'a> Training<'a> {
         };
         // From here on there is something to resume: signals request a stop.
         config.interrupt.listen()?;
-        let mut reporter = Reporter::open(open_folder(&config)?, observers)?;
+        let mut reporter = Reporter::open(open_folder(&config, remedy)?, observers)?;
         let job = config.job();
         let mut lineage = Lineage {
             recipe: config.recipe.to_toml(),
@@ -75,7 +86,7 @@ impl<'a> Training<'a> {
             update_origin(&config, before, &mut reporter)?;
         }
         introduce(&config, &engine, &mut reporter);
-        let statistics = match statistics(&config, &mut reporter) {
+        let statistics = match statistics(&config, &source, &mut reporter) {
             Err(error) if matches!(error.kind, Kind::Interrupted(_)) && config.only_forecast => {
                 reporter.run.remove();
                 return Err(error);
@@ -172,33 +183,47 @@ fn check_forecast(config: &Config) -> Result<()> {
     }
 }
 
-fn open_folder(config: &Config) -> Result<Run> {
-    let origin = origin(config);
-    let create = |folder: Option<&Path>, exist_ok| {
-        Run::create(folder, &config.recipe, &origin, &config.command, exist_ok)
+/// A run is restarted once: if the loss of the restarted one is flat again, also after it is resumed, remedies are only named.
+fn forget_restart(config: &mut Config, before: &Origin) {
+    let on_plateau = &mut config.requests.on_plateau;
+    if before.remedy.is_some() && on_plateau.is_some_and(OnPlateau::is_restart) {
+        *on_plateau = None;
+    }
+}
+
+fn open_folder(config: &Config, remedy: Option<Remedy>) -> Result<Run> {
+    let origin = origin(config, remedy);
+    let create = |folder: Option<&Path>, earlier| {
+        Run::create(folder, &config.recipe, &origin, &config.command, earlier)
     };
     match &config.run {
-        RunFolder::New(folder) => create(folder.as_deref(), false),
-        RunFolder::Over(folder) => create(Some(folder), true),
+        RunFolder::New(folder) => create(folder.as_deref(), EarlierRun::Refuse),
+        RunFolder::Over(folder) if remedy.is_some() => create(Some(folder), EarlierRun::Restart),
+        RunFolder::Over(folder) => create(Some(folder), EarlierRun::Move),
         RunFolder::Resume { folder, .. } => Run::resume(folder),
     }
 }
 
 /// The contents of `run.json` for a configuration.
-fn origin(config: &Config) -> Origin {
+fn origin(config: &Config, remedy: Option<Remedy>) -> Origin {
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
     Origin {
         format_version: Origin::FORMAT_VERSION,
         source: config.source.absolute(),
         seed: config.seed,
         init: config.init.as_ref().map(absolute),
+        remedy,
         requests: config.requests.clone(),
     }
 }
 
 /// Updates `run.json` with the place of the images and the options, and reports what differs from before.
 fn update_origin(config: &Config, before: &Origin, reporter: &mut Reporter<'_>) -> Result<()> {
-    let now = Origin { format_version: before.format_version, init: before.init.clone(), ..origin(config) };
+    let now = Origin {
+        format_version: before.format_version,
+        init: before.init.clone(),
+        ..origin(config, before.remedy)
+    };
     if let Some(difference) = before.requests.difference(&now.requests) {
         reporter.info(&format!("changed options: {difference}"));
     }

@@ -6,37 +6,42 @@ use std::path::Path;
 use super::edits::Edits;
 use super::training::Training;
 use super::{Session, train};
-use crate::data::{Dataset, ImageArray, PixelValues};
+use crate::data::{Dataset, ImageArray, PixelValues, Statistics};
 use crate::error::Kind;
 use crate::model::layout;
 use crate::model::tests::model;
-use crate::net::{Change, Edit};
+use crate::net::{Change, Edit, Recipe};
 use crate::train::checkpoint;
 use crate::train::config::{Config, RunFolder};
 use crate::train::journal::{Journal, pending_requests, request_edit};
+use crate::train::metrics;
 use crate::train::observer::{Event, Observers, StepDone};
 use crate::train::report::Report;
 use crate::train::requests::Requests;
 
-/// A training run of one epoch of three batches on images of 6 pixels squared.
-fn config(run: &Path) -> Config {
+/// Images of 6 pixels squared, others for each `salt`.
+fn dataset(salt: usize) -> Dataset {
     let classes = ["cat", "dog", "owl"].map(str::to_owned).to_vec();
     let images = |n: usize| ImageArray {
         width: 6,
         height: 6,
         values: PixelValues::Rgb,
-        pixels: (0..n * 6 * 6 * 3).map(|i| (i * 7919 % 251) as u8).collect(),
+        pixels: (0..n * 6 * 6 * 3).map(|i| ((i * 7919 + salt) % 251) as u8).collect(),
         labels: (0..n as u32).map(|i| i % 3).collect(),
     };
+    Dataset::from_arrays(classes, vec![("train", images(6)), ("val", images(3))]).unwrap()
+}
+
+/// A training run of one epoch of three batches.
+fn config(run: &Path) -> Config {
     let mut recipe = model().recipe;
     // Its pixels are as large as they are stored.
     recipe.optimizer.rate = 1e-6;
-    let dataset = Dataset::from_arrays(classes, vec![("train", images(6)), ("val", images(3))]).unwrap();
     Config {
         run: RunFolder::New(Some(run.to_owned())),
         requests: Requests { threads: Some(1), workers: Some(0), ..Requests::default() },
         command: "alexnet train".into(),
-        ..Config::new(recipe, dataset)
+        ..Config::new(recipe, dataset(0))
     }
 }
 
@@ -110,6 +115,57 @@ fn a_run_is_not_resumed_with_other_classes_or_another_network() {
     }
     assert!(contents() == before, "the run has changed");
     train(resumed(folder.path(), false)).unwrap();
+}
+
+/// Nothing but its folder says what it was started with, and nothing says of which images the statistics in it are.
+#[test]
+fn a_run_without_a_checkpoint_is_resumed_with_the_settings_in_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    train(config(folder.path())).unwrap();
+    let forget = || {
+        [layout::BEST, layout::LAST].map(|name| std::fs::remove_file(folder.path().join(name)).unwrap());
+        std::fs::remove_dir_all(folder.path().join(layout::CHECKPOINTS)).unwrap();
+    };
+    let changed = |accept_changes: bool| {
+        let mut config = resumed(folder.path(), accept_changes);
+        config.recipe.optimizer.rate = 2e-6;
+        config
+    };
+    forget();
+    let error = train(changed(false)).unwrap_err();
+    assert!(error.message.contains("optimizer.rate: 0.000001 -> 0.000002"), "{error}");
+    let error = train(Config { seed: 1, ..resumed(folder.path(), false) }).unwrap_err();
+    assert!(error.message.contains("the seed: 0 -> 1"), "{error}");
+    train(changed(true)).unwrap();
+    let recipe = Recipe::read(&folder.path().join(layout::RECIPE)).unwrap();
+    assert_eq!(recipe.optimizer.rate, 2e-6);
+    // As many other images.
+    forget();
+    let statistics = || std::fs::read(folder.path().join(Statistics::FILE)).unwrap();
+    let before = statistics();
+    train(Config { dataset: dataset(1), ..changed(false) }).unwrap();
+    assert_ne!(statistics(), before);
+}
+
+/// Without validation, the metrics contain all steps nevertheless, also those of an epoch that ends between two lines.
+#[test]
+fn every_step_is_in_the_metrics() {
+    let folder = tempfile::tempdir().unwrap();
+    let steps = |run: &Path| -> Vec<usize> {
+        metrics::read(&run.join(layout::METRICS)).unwrap().iter().map(|line| line.step).collect()
+    };
+    let unvalidated = folder.path().join("unvalidated");
+    let mut dataset = dataset(0);
+    dataset.splits.retain(|split| split.name == "train");
+    train(Config { dataset, ..config(&unvalidated) }).unwrap();
+    assert_eq!(steps(&unvalidated), [3]);
+    // A resumed run that has nothing left to do.
+    let limited = folder.path().join("limited");
+    let requests = Requests { steps: Some(2), ..config(&limited).requests };
+    for config in [config(&limited), resumed(&limited, false)] {
+        train(Config { requests: requests.clone(), ..config }).unwrap();
+        assert_eq!(steps(&limited), [2]);
+    }
 }
 
 /// Without them, the command would resume the run as it was.
