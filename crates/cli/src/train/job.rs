@@ -8,7 +8,7 @@ use alexnet::train::Requests;
 use alexnet::{Error, Result};
 
 /// Processes per group in `--parallel columns`, as in the paper.
-const COLUMNS: usize = 2;
+pub(super) const COLUMNS: usize = 2;
 
 /// What the options ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
