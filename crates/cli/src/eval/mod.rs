@@ -46,7 +46,7 @@ pub(crate) fn run(args: &EvalArgs, cluster: &Cluster, out: &mut Output) -> Comma
     }
     let data = sources::open(&args.data)?;
     data.notes.iter().for_each(|text| out.note(text));
-    let threads = cluster.threads(args.machine.threads());
+    let threads = cluster.threads(&args.machine);
     let mut models = Models::load(args, threads)?;
     let Choice { split, seen, note } = choose(&data, &args.data, args.split.as_deref(), models.all())?;
     note.into_iter().for_each(|text| out.note(&text));
