@@ -1,6 +1,6 @@
 //! The command that trains the model of a run again.
 
-use super::job::COLUMNS;
+use crate::args::job::COLUMNS;
 use alexnet::error::shell;
 use alexnet::parallel::{ExchangePrecision, FcExchange, Scheme};
 use alexnet::train::Requests;

@@ -397,6 +397,12 @@ pub(super) fn in_conflict(option: &str, other: &str, command: &str) -> Option<&'
         ("train", "--json-events") if other == "--tui" => {
             Some("both show the progress of the training: keep one of the two")
         }
+        ("plan-cluster", "--measure-link") => {
+            Some("it measures a link and plans nothing: leave the other options out")
+        }
+        ("plan-cluster", "--threads") if other == "--layers" => {
+            Some("the layers were measured with threads of their own: leave `--threads` out")
+        }
         ("data fix", "--in-place") => {
             Some("give OUT to leave the originals alone, or `--in-place` to change them")
         }
