@@ -12,6 +12,7 @@ use super::exit::CommandResult;
 use super::output::Output;
 use super::recipe;
 use alexnet::Error;
+use alexnet::error::shell;
 use alexnet::format::{counted, grouped};
 use alexnet::net::{Network, Recipe};
 use alexnet::parallel::cost::layer_times::{self, LayerTimes, Measurement};
@@ -61,7 +62,13 @@ pub(crate) fn run(args: &PlanClusterArgs, cluster: &Cluster, out: &mut Output) -
         }
         files => files.iter().map(|file| layer_times::read(file)).collect::<Result<Vec<_>, _>>()?.concat(),
     };
-    let layers = LayerTimes::new(&recipe, &network, &measurements)?;
+    let layers = LayerTimes::new(&recipe, &network, &measurements).map_err(|error| {
+        // A file or a run folder is found by what was typed, not by the name in its recipe.
+        let recipe = shell(&args.recipe);
+        error.help(format!(
+            "measure them with `alexnet bench --layers --json --recipe {recipe} > layers.json`"
+        ))
+    })?;
     let schemes: Vec<Scheme> = args.parallel.iter().map(|&name| scheme(name, args)).collect();
     let table = |(name, outer): (String, Link)| {
         let inner = Link {

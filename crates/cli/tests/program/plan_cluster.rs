@@ -142,4 +142,13 @@ fn invalid_plans_are_refused() {
     }
     let (_, error) = run(&["plan-cluster", "--layers", "/nonexistent.json"], 1);
     assert!(error.contains("/nonexistent.json"), "{error}");
+    // The help names a file of a recipe as it was typed.
+    let (toml, _) = run(&["recipe", "show", "four-layer-relu", "--toml"], 0);
+    let mine = path(&folder.path().join("my recipe.toml"));
+    std::fs::write(&mine, toml).unwrap();
+    let (_, error) = run(&["plan-cluster", "--layers", &layers, "--recipe", &mine], 2);
+    assert!(
+        error.contains(&format!("`alexnet bench --layers --json --recipe '{mine}' > layers.json`")),
+        "{error}"
+    );
 }
