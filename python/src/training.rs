@@ -8,7 +8,6 @@ use serde_json::json;
 
 use alexnet::data::embedded;
 use alexnet::engine::check_environment;
-use alexnet::error::shell;
 use alexnet::model::layout;
 use alexnet::train::origin::Origin;
 use alexnet::train::{Config, Event, ImageSource, Report, RunFolder, Session};
@@ -96,10 +95,8 @@ fn images_of(run: &Path, source: &ImageSource) -> Result<(alexnet::data::Dataset
         ImageSource::Path(path) if path.exists() => alexnet::data::Dataset::open(path)?,
         ImageSource::Path(path) => {
             let message = format!("{}: the images of this run do not exist any more", path.display());
-            return Err(Error::data(message).help(format!(
-                "if they have moved: alexnet.train(\"NEW/PATH\", resume=\"{}\")",
-                shell(run)
-            )));
+            return Err(Error::data(message)
+                .help(format!("if they have moved: alexnet.train(\"NEW/PATH\", resume={})", literal(run))));
         }
         ImageSource::Memory => {
             let message = format!(
@@ -110,4 +107,9 @@ fn images_of(run: &Path, source: &ImageSource) -> Result<(alexnet::data::Dataset
         }
     };
     Ok((dataset, source.clone()))
+}
+
+/// A path as a string in Python, which reads all that JSON writes in quotes.
+fn literal(path: &Path) -> String {
+    json!(path.to_string_lossy()).to_string()
 }

@@ -156,6 +156,22 @@ def test_folders_are_trained_on(photos: Path, run: alexnet.Run, tmp_path: Path) 
     assert found.split == "val" and found.trained_on_data is True
 
 
+def test_a_run_whose_images_have_moved_says_how_to_resume_it(photos: Path, tmp_path: Path) -> None:
+    run = alexnet.train(photos, recipe=TINY, run=tmp_path / 'my "run"', steps=1)
+    photos.rename(tmp_path / "moved")
+    with pytest.raises(alexnet.DataError, match="do not exist any more") as error:
+        alexnet.train(resume=run)
+    quoted = json.dumps(str(run.path))
+    assert error.value.help == f'if they have moved: alexnet.train("NEW/PATH", resume={quoted})'
+
+
+def test_a_run_with_other_settings_says_how_to_accept_them(dataset: alexnet.Dataset, tmp_path: Path) -> None:
+    run = alexnet.train(dataset, recipe=TINY, run=tmp_path / "run", steps=1)
+    with pytest.raises(alexnet.UsageError, match="these settings differ") as error:
+        alexnet.train(dataset, resume=run, settings={"optimizer.rate": 0.01})
+    assert error.value.help is not None and error.value.help.endswith("pass `accept_changes=True`")
+
+
 @pytest.mark.parametrize(
     ("arguments", "kind", "expected"),
     [

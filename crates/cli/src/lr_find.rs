@@ -12,7 +12,7 @@ use super::sources;
 use super::ui::TrainingView;
 use alexnet::error::{shell, shell_word};
 use alexnet::format::counted;
-use alexnet::net::{Recipe, RecipeUse};
+use alexnet::net::{Change, Edit, Recipe, RecipeUse};
 use alexnet::train::lr_search::{LrSearch, LrSearchOptions, Trial, find};
 use alexnet::train::signals::Interrupt;
 
@@ -106,11 +106,21 @@ fn conclusion(found: &LrSearch, args: &LrFindArgs, recipe: &Recipe) -> String {
     let Some(rate) = found.suggestion else {
         return text + &no_suggestion(found.trials.len(), args.steps as usize);
     };
+    text + &format!("\nsuggested learning rate: {rate:.1e}\nuse it  {}\n", how_to_use(rate, args, recipe))
+}
+
+/// The command that trains with a learning rate, or, if an edit of the recipe replaces the one that it would set, what to edit.
+fn how_to_use(rate: f32, args: &LrFindArgs, recipe: &Recipe) -> String {
+    let (source, file) = (shell(&args.source), shell(&args.recipe));
+    let is_replaced = |edit: &Edit| edit.step == 0 && matches!(edit.change, Change::Rate(_));
+    if recipe.edits.iter().any(is_replaced) {
+        return format!(
+            "set `rate = {rate:.1e}` in the [[edit]] table of {file} at step 0, which replaces `optimizer.rate`"
+        );
+    }
     let set = args.set.iter().map(|(key, value)| format!(" --set {}", shell_word(format!("{key}={value}"))));
-    text + &format!(
-        "\nsuggested learning rate: {rate:.1e}\nuse it  alexnet train {} --recipe {}{} --set optimizer.rate={:.1e}\n",
-        shell(&args.source),
-        shell(&args.recipe),
+    format!(
+        "alexnet train {source} --recipe {file}{} --set optimizer.rate={:.1e}",
         set.collect::<String>(),
         recipe.optimizer.unscaled_rate(rate),
     )

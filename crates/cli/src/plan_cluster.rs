@@ -6,11 +6,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::args::cluster::PlanClusterArgs;
-use super::args::job::ParallelScheme;
+use super::args::job::{COLUMNS, ParallelScheme};
 use super::cluster::Cluster;
 use super::exit::CommandResult;
 use super::output::Output;
 use super::recipe;
+use alexnet::Error;
+use alexnet::error::shell;
 use alexnet::format::{counted, grouped};
 use alexnet::net::{Network, Recipe};
 use alexnet::parallel::cost::layer_times::{self, LayerTimes, Measurement};
@@ -40,6 +42,7 @@ pub(crate) fn run(args: &PlanClusterArgs, cluster: &Cluster, out: &mut Output) -
     if args.measure_link {
         return measure_link(cluster, out);
     }
+    check(args)?;
     let recipe = recipe::load(&args.recipe)?;
     let network = Network::new(&recipe, recipe.classes)?;
     let load = match (args.global_batch, args.images_per_node) {
@@ -59,7 +62,13 @@ pub(crate) fn run(args: &PlanClusterArgs, cluster: &Cluster, out: &mut Output) -
         }
         files => files.iter().map(|file| layer_times::read(file)).collect::<Result<Vec<_>, _>>()?.concat(),
     };
-    let layers = LayerTimes::new(&recipe, &network, &measurements)?;
+    let layers = LayerTimes::new(&recipe, &network, &measurements).map_err(|error| {
+        // A file or a run folder is found by what was typed, not by the name in its recipe.
+        let recipe = shell(&args.recipe);
+        error.help(format!(
+            "measure them with `alexnet bench --layers --json --recipe {recipe} > layers.json`"
+        ))
+    })?;
     let schemes: Vec<Scheme> = args.parallel.iter().map(|&name| scheme(name, args)).collect();
     let table = |(name, outer): (String, Link)| {
         let inner = Link {
@@ -82,6 +91,26 @@ pub(crate) fn run(args: &PlanClusterArgs, cluster: &Cluster, out: &mut Output) -
         || to_json(&recipe, load, args, &measurements, &tables, &cards),
     )?;
     Ok(0)
+}
+
+/// Rejects options without effect.
+fn check(args: &PlanClusterArgs) -> alexnet::Result<()> {
+    let columns = args.columns.filter(|_| !args.parallel.contains(&ParallelScheme::Columns));
+    if let Some(columns) = columns {
+        let message = format!("`--columns {columns}` has no effect without `columns` in `--parallel`");
+        return Err(Error::usage(message).help("add `columns` to `--parallel`, or leave the option out"));
+    }
+    let inner = [
+        ("--inner-latency", args.inner_latency.is_some()),
+        ("--inner-bandwidth", args.inner_bandwidth.is_some()),
+    ];
+    match inner.iter().find(|(_, given)| *given) {
+        Some((option, _)) if args.ranks_per_node == 1 => {
+            Err(Error::usage(format!("`{option}` has no effect with one process per node"))
+                .help("plan more of them, as in `--ranks-per-node 2`, or leave the option out"))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Measures the link between the first two processes of the job.
@@ -107,7 +136,7 @@ fn measure_link(cluster: &Cluster, out: &mut Output) -> CommandResult {
 fn scheme(name: ParallelScheme, args: &PlanClusterArgs) -> Scheme {
     match name {
         ParallelScheme::Data => Scheme::Data,
-        ParallelScheme::Columns => Scheme::Columns { columns: args.columns as usize },
+        ParallelScheme::Columns => Scheme::Columns { columns: args.columns.map_or(COLUMNS, |n| n as usize) },
         ParallelScheme::Hybrid => Scheme::Hybrid { exchange: FcExchange::Gather },
     }
 }

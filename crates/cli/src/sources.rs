@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use alexnet::data::Dataset;
+use alexnet::data::{Dataset, Skip, Split};
 use alexnet::error::shell;
 use alexnet::format::counted;
 use alexnet::{Error, Result};
@@ -24,6 +24,13 @@ pub(crate) fn undecodable(images: usize, split: &str) -> String {
         1 => format!("the only image of split `{split}` cannot be decoded"),
         _ => format!("none of the {} of split `{split}` can be decoded", counted(images, "image")),
     }
+}
+
+/// The error of a split of which no image can be decoded, with the reason of the first.
+pub(crate) fn none_decoded(origin: &str, split: &Split, skipped: &[Skip]) -> Error {
+    let first = skipped.first().map_or(String::new(), |skip| format!(": {}: {}", skip.file, skip.reason));
+    let what = undecodable(split.len(), &split.name);
+    Error::data(format!("{origin}: {what}{first}")).help("images are JPEG or PNG files, one folder per class")
 }
 
 /// A file or folder next to `path` whose name is nearly the same: in another case, or with a letter more, less or changed.

@@ -39,9 +39,9 @@ pub(crate) struct PlanClusterArgs {
         hide_possible_values = true
     )]
     pub(crate) parallel: Vec<ParallelScheme>,
-    /// Number of processes that share the network, in `columns`
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole::<u32>(2..=1024))]
-    pub(crate) columns: u32,
+    /// Number of processes that share the network, in `columns` [default: 2]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(2..=1024))]
+    pub(crate) columns: Option<u32>,
     /// Networks between nodes: 1GbE, 10GbE, 25GbE, 100GbE [default: 1GbE,10GbE,25GbE,100GbE]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = network,
         conflicts_with_all = ["latency", "bandwidth"])]
@@ -53,7 +53,28 @@ pub(crate) struct PlanClusterArgs {
     #[arg(long, value_name = "RATE,...", value_delimiter = ',', value_parser = bandwidth, allow_hyphen_values = true)]
     pub(crate) bandwidth: Vec<f64>,
     /// Measure latency and bandwidth between two processes instead: `mpirun -n 2 alexnet plan-cluster --measure-link`
-    #[arg(long)]
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "recipe",
+            "images_per_node",
+            "global_batch",
+            "nodes",
+            "parallel",
+            "columns",
+            "network",
+            "latency",
+            "bandwidth",
+            "ranks_per_node",
+            "inner_latency",
+            "inner_bandwidth",
+            "exchange_precision",
+            "slowdown",
+            "layers",
+            "svg",
+            "threads",
+        ]
+    )]
     pub(crate) measure_link: bool,
     /// Processes per node, which share its network and exchange through its memory first
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u32>(1..=1024))]
@@ -72,7 +93,7 @@ pub(crate) struct PlanClusterArgs {
     pub(crate) slowdown: f64,
     /// Layer times that `bench` or `plan-cluster` printed with `--json`, at one or several batch sizes [default: measured
     /// now, on this machine]
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "threads")]
     pub(crate) layers: Vec<PathBuf>,
     /// Also draw the efficiency as SVG, of the first network
     #[arg(long, value_name = "FILE.svg", value_parser = svg_file())]

@@ -5,6 +5,9 @@ use clap::{Args, ValueEnum};
 use super::values::{at_least_one, whole};
 use alexnet::parallel::{ExchangePrecision, FcExchange};
 
+/// Processes that share the network in `--parallel columns`, unless there is `--columns`: two, as in the paper.
+pub(crate) const COLUMNS: usize = 2;
+
 /// How several processes share a training run.
 #[derive(Debug, Args)]
 pub(crate) struct JobArgs {

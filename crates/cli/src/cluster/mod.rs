@@ -11,6 +11,7 @@ mod panics;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::args::common::MachineArgs;
 use alexnet::parallel::{Solo, Transport};
 use alexnet::{Error, Result};
 
@@ -73,9 +74,12 @@ impl Cluster {
         self.transport.rank() == 0
     }
 
-    /// The share of a number of threads that this process uses by default.
-    pub(crate) fn threads(&self, all: usize) -> usize {
-        (all / self.sharing).max(1)
+    /// The number of compute threads of this process: as asked for, or its share of the CPUs.
+    pub(crate) fn threads(&self, machine: &MachineArgs) -> usize {
+        match machine.threads {
+            Some(threads) => usize::from(threads),
+            None => (machine.threads() / self.sharing).max(1),
+        }
     }
 
     /// Rejects a command that one process runs alone.
@@ -119,4 +123,19 @@ fn not_connected(launch: &Launch, library: &str) -> Error {
     };
     let (name, tasks) = (launch.name(), launch.tasks());
     Error::usage(format!("{name} started {tasks}, but MPI connects this one to no other")).help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_share_the_cpus_unless_threads_are_asked_for() {
+        let cluster = Cluster { sharing: 4, ..Cluster::solo() };
+        let default = MachineArgs { threads: None };
+        assert_eq!(cluster.threads(&default), (default.threads() / 4).max(1));
+        for threads in [1, 6] {
+            assert_eq!(cluster.threads(&MachineArgs { threads: Some(threads) }), usize::from(threads));
+        }
+    }
 }

@@ -18,10 +18,10 @@ use super::models::{names_a_model, shared_views};
 use super::output::Output;
 use super::sources;
 use alexnet::data::pack::{SquaresUser, check_outside};
-use alexnet::data::{Dataset, Preprocess, Split};
+use alexnet::data::{Preprocess, Split};
 use alexnet::error::shell;
 use alexnet::eval::export::Export;
-use alexnet::eval::{Analysis, ImageResults, Keep, Predictor, model_path, notes};
+use alexnet::eval::{Analysis, Keep, Predictor, model_path, notes};
 use alexnet::net::Views;
 use alexnet::train::unseen::{Choice, choose};
 use alexnet::{Error, Result};
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &EvalArgs, cluster: &Cluster, out: &mut Output) -> Comma
     }
     let data = sources::open(&args.data)?;
     data.notes.iter().for_each(|text| out.note(text));
-    let threads = cluster.threads(args.machine.threads());
+    let threads = cluster.threads(&args.machine);
     let mut models = Models::load(args, threads)?;
     let Choice { split, seen, note } = choose(&data, &args.data, args.split.as_deref(), models.all())?;
     note.into_iter().for_each(|text| out.note(&text));
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &EvalArgs, cluster: &Cluster, out: &mut Output) -> Comma
     let keep = if args.temperature { Keep::Probabilities } else { Keep::Predictions };
     let results = measure.results(models.first_mut(), &relabeled, views, keep)?;
     if results.images.is_empty() {
-        return Err(no_image_decoded(&data, &relabeled, &results).into());
+        return Err(sources::none_decoded(&data.origin, &relabeled, &results.skipped).into());
     }
     let against = match models.second_mut() {
         [] => None,
@@ -137,11 +137,4 @@ pub(crate) fn check_squares(split: &Split, models: &[Predictor], out: &Output) -
         note.into_iter().for_each(|text| out.note(&text));
     }
     Ok(())
-}
-
-fn no_image_decoded(data: &Dataset, split: &Split, results: &ImageResults) -> Error {
-    let first = results.skipped.first().map_or(String::new(), |s| format!(": {}: {}", s.file, s.reason));
-    let what = sources::undecodable(split.len(), &split.name);
-    Error::data(format!("{}: {what}{first}", data.origin))
-        .help("images are JPEG or PNG files, one folder per class")
 }

@@ -13,7 +13,9 @@ use super::output::Output;
 use super::recipe;
 use super::settings;
 use alexnet::error::shell;
-use alexnet::interop::{Import, ImportOptions, PeerDifference, PeerOutcome, PeerScript, classes, import};
+use alexnet::interop::{
+    Format, Import, ImportOptions, PeerDifference, PeerOutcome, PeerScript, classes, import,
+};
 use alexnet::model::Model;
 use alexnet::net::{Recipe, RecipeUse};
 use alexnet::{Error, Result};
@@ -23,6 +25,10 @@ use squares::Squares;
 /// The largest relative difference of the logits between two programs that sum in different orders. A network that computes
 /// something else differs by far more.
 const TOLERANCE: f64 = 1e-3;
+
+/// What to do about other logits of files that describe their network.
+const REPORT: &str =
+    "this program reads the network as another one, which is a bug: the file is worth a report";
 
 pub(crate) fn run(args: &ImportArgs, out: &mut Output) -> CommandResult {
     let begin = Instant::now();
@@ -39,7 +45,7 @@ pub(crate) fn run(args: &ImportArgs, out: &mut Output) -> CommandResult {
     let origin = squares.origin;
     let model = imported.into_model(squares.images, source)?;
     let outcome = compare(peer.as_ref(), &model)?;
-    check(&outcome, args)?;
+    check(&outcome, format, args)?;
     model.save(&args.out)?;
     let seconds = begin.elapsed().as_secs_f64();
     let report = Report { args, format, model: &model, origin, outcome: &outcome, notes: &notes, seconds };
@@ -82,19 +88,23 @@ fn compare(peer: Option<&PeerScript>, model: &Model) -> Result<PeerOutcome> {
 }
 
 /// Fails if the logits differ from those of the program that wrote the files.
-fn check(outcome: &PeerOutcome, args: &ImportArgs) -> Result<()> {
+fn check(outcome: &PeerOutcome, format: Format, args: &ImportArgs) -> Result<()> {
     match outcome {
         PeerOutcome::Compared(PeerDifference { program, relative_rms, .. })
             if relative_rms.is_nan() || *relative_rms >= TOLERANCE =>
         {
-            let file = shell(&args.files[0]);
+            let help = match format {
+                Format::Torch => format!(
+                    "the network is another one: `alexnet recipe list` lists those that `alexnet import {} OUT --recipe NAME` knows",
+                    shell(&args.files[0])
+                ),
+                Format::Onnx | Format::Caffe => REPORT.to_owned(),
+            };
             Err(Error::model(format!(
                 "{}: the logits differ from those of {program}: relative RMS {relative_rms:.1e}, expected below {TOLERANCE:.0e}",
                 args.files[0].display()
             ))
-            .help(format!(
-                "the network is another one: `alexnet recipe list` lists those that `alexnet import {file} OUT --recipe NAME` knows"
-            )))
+            .help(help))
         }
         PeerOutcome::Compared(_) | PeerOutcome::NotCompared { .. } => Ok(()),
     }

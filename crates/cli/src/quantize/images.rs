@@ -6,6 +6,7 @@ use alexnet::data::pack::SquaresUser;
 use alexnet::data::{Dataset, Split};
 use alexnet::format::counted;
 use alexnet::model::Model;
+use alexnet::net::Views;
 use alexnet::{Error, Result};
 
 use crate::output::Output;
@@ -71,26 +72,65 @@ fn has_folders(source: &Path) -> bool {
     source.read_dir().is_ok_and(|entries| entries.flatten().any(|entry| entry.path().is_dir()))
 }
 
-/// The images of a source that was requested for validation.
-pub(super) fn requested(data: &Dataset, split: Option<&str>, model: &Model) -> Result<Split> {
+/// The validation images of another source than that of the calibration images.
+pub(super) fn of_other(
+    data: &Dataset,
+    split: Option<&str>,
+    model: &Model,
+    out: &Output,
+) -> Result<Validation> {
+    data.notes.iter().for_each(|text| out.note(text));
+    let (split, note) = requested(data, split, model)?;
+    note.into_iter().for_each(|text| out.note(&text));
+    Ok(Validation::Images(Box::new(split)))
+}
+
+/// The images of a source that was requested for validation, with a note if packed squares do not say whether they suit the
+/// model.
+fn requested(data: &Dataset, split: Option<&str>, model: &Model) -> Result<(Split, Option<String>)> {
     let split = match split {
         Some(name) => data.split(name)?,
         None => data.val().map_or_else(|| data.train(), Ok)?,
     };
-    check_packed(split, model)?;
-    split.relabel(&data.classes, &model.classes)
+    if split.is_empty() {
+        return Err(without_images(data, split));
+    }
+    let note = check_packed(split, model)?;
+    Ok((split.relabel(&data.classes, &model.classes)?, note))
+}
+
+fn without_images(data: &Dataset, split: &Split) -> Error {
+    let (origin, name) = (&data.origin, &split.name);
+    let message = format!("{origin}: split `{name}` has no images, expected some to measure accuracy on");
+    Error::data(message).help(match data.split("all") {
+        Ok(all) if !all.is_empty() => "measure it on all images: `--split all`",
+        _ => "name other labeled images: `--data SRC`",
+    })
 }
 
 /// The validation images of the source of the calibration images, if it has any and they have the classes of the model.
 pub(super) fn default(data: Option<&Dataset>, split: Option<&str>, model: &Model) -> Result<Validation> {
     let Some(data) = data else { return without_classes(split) };
     match (split, data.val()) {
-        (Some(_), _) => requested(data, split, model).map(|split| Validation::Images(Box::new(split))),
+        // What packed squares do not say has been noted of the calibration images.
+        (Some(_), _) => requested(data, split, model).map(|(split, _)| Validation::Images(Box::new(split))),
         (None, Some(val)) if !val.is_empty() => Ok(match val.relabel(&data.classes, &model.classes) {
             Ok(split) => Validation::Images(Box::new(split)),
             Err(error) => Validation::None(error.message),
         }),
         (None, _) => Ok(Validation::None("the source has no validation images".to_owned())),
+    }
+}
+
+/// Rejects a number of views that nothing is evaluated with.
+pub(super) fn check_views(views: Option<Views>, validation: &Validation) -> Result<()> {
+    match (views, validation) {
+        (Some(views), Validation::None(reason)) => Err(Error::usage(format!(
+            "--views {} has no effect: accuracy is not measured, because {reason}",
+            views.count()
+        ))
+        .help("leave out --views, or name labeled images: `--data SRC`")),
+        (Some(_), Validation::Images(_)) | (None, _) => Ok(()),
     }
 }
 

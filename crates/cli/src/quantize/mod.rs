@@ -9,6 +9,7 @@ use super::args::model::QuantizeArgs;
 use super::exit::CommandResult;
 use super::models::check_new;
 use super::output::Output;
+use super::sources::none_decoded;
 use super::ui::Progress;
 use alexnet::data::Dataset;
 use alexnet::eval::model_path;
@@ -28,9 +29,11 @@ pub(crate) fn run(args: &QuantizeArgs, out: &mut Output) -> CommandResult {
     let (data, calibration) = Calibration::open(&args.calibrate, &model, out)?;
     let other = args.data.as_ref().map(|source| Dataset::open(source)).transpose()?;
     let validation = match &other {
-        Some(other) => Validation::Images(Box::new(images::requested(other, args.split.as_deref(), &model)?)),
+        Some(other) => images::of_other(other, args.split.as_deref(), &model, out)?,
         None => images::default(data.as_ref(), args.split.as_deref(), &model)?,
     };
+    images::check_views(args.views.views, &validation)?;
+    let origin = other.as_ref().or(data.as_ref()).map_or("", |data| data.origin.as_str()).to_owned();
     let options = QuantizeOptions {
         images: args.images as usize,
         rule: args.ranges.into(),
@@ -56,10 +59,12 @@ pub(crate) fn run(args: &QuantizeArgs, out: &mut Output) -> CommandResult {
             interrupt.check()
         })?;
         progress.finish();
+        if accuracy.f32.images == 0 {
+            return Err(none_decoded(&origin, split, &accuracy.f32.skipped).into());
+        }
         report.accuracy = Some(accuracy);
     }
     quantized.save(&args.out)?;
-    let origin = other.as_ref().or(data.as_ref()).map_or("", |data| data.origin.as_str()).to_owned();
     let summary = Summary {
         model: path,
         out: args.out.clone(),

@@ -12,7 +12,7 @@ use crate::args::recipe::{DiffArgs, FromJournalArgs, RecipeCommand, ShowArgs};
 use crate::exit::CommandResult;
 use crate::output::{Output, escaped};
 use crate::settings;
-use alexnet::error::shell;
+use crate::train::command_again;
 use alexnet::model::layout;
 use alexnet::net::{Network, Recipe, RecipeUse, diff, show};
 use alexnet::train::journal::Journal;
@@ -70,8 +70,7 @@ fn from_journal(args: &FromJournalArgs, out: &mut Output) -> CommandResult {
     let origin = Origin::read(run)?;
     let mut recipe = run_recipe(run)?;
     recipe.edits = Journal::edits(&recipe, &Journal::read(run)?);
-    let source = origin.source.path().map_or("SRC".into(), shell);
-    let command = format!("alexnet train {source} --recipe FILE --seed {}", origin.seed);
+    let command = command_again(&origin);
     let toml = recipe.to_toml();
     out.result(
         || {

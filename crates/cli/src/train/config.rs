@@ -66,7 +66,7 @@ pub(super) fn of(args: &TrainArgs, cluster: &Cluster, out: &Output) -> Result<Co
         command: command_line(),
         seed: args.seed.or(origin.map(|origin| origin.seed)).unwrap_or(0),
         requests,
-        cores: cluster.threads(args.machine.threads()),
+        cores: cluster.threads(&args.machine),
         only_forecast: args.forecast,
         interrupt: Interrupt::on_signals(),
         ..Config::new(recipe, dataset)

@@ -1,14 +1,11 @@
 //! How the processes of a job share a training run.
 
-use crate::args::job::{JobArgs, ParallelScheme};
+use crate::args::job::{COLUMNS, JobArgs, ParallelScheme};
 use crate::cluster::{Cluster, INSTALL};
 use crate::command_line::command_line;
 use alexnet::parallel::{ExchangePrecision, FcExchange, Grid, Scheme};
 use alexnet::train::Requests;
 use alexnet::{Error, Result};
-
-/// Processes per group in `--parallel columns`, as in the paper.
-const COLUMNS: usize = 2;
 
 /// What the options ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

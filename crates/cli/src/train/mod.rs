@@ -1,5 +1,6 @@
 //! `alexnet train`.
 
+mod again;
 mod config;
 mod edits;
 mod events;
@@ -14,6 +15,8 @@ use super::ui::{Display, TrainingView};
 use alexnet::train::signals::Interrupt;
 use alexnet::train::{Session, follow};
 use events::EventLines;
+
+pub(crate) use again::command_again;
 
 pub(crate) fn run(args: &TrainArgs, cluster: &Cluster, out: &mut Output) -> CommandResult {
     if !cluster.is_root() {

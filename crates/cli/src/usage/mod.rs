@@ -49,7 +49,7 @@ fn unknown_argument(error: &clap::Error, command: &Named<'_>, args: &[String]) -
     }
     let Some(name) = typed.strip_prefix("--") else {
         return if typed.starts_with('-') {
-            (format!("unknown option `{typed}`"), peers::short(&typed, &command.path, args))
+            (format!("unknown option `{typed}`"), peers::short(&typed, command, args))
         } else {
             (format!("unexpected argument `{typed}`"), arguments::unexpected(&typed, command, args))
         };
@@ -58,7 +58,7 @@ fn unknown_argument(error: &clap::Error, command: &Named<'_>, args: &[String]) -
     let help = if command.has_option(&hyphens) {
         Some(format!("use `--{hyphens}`"))
     } else {
-        peers::advice(&hyphens, &typed, &command.path, args).or_else(|| {
+        peers::advice(&hyphens, &typed, command, args).or_else(|| {
             let near = text(error, ContextKind::SuggestedArg);
             (!near.is_empty()).then(|| format!("did you mean `{near}`?"))
         })
@@ -69,11 +69,13 @@ fn unknown_argument(error: &clap::Error, command: &Named<'_>, args: &[String]) -
 fn unknown_command(error: &clap::Error, command: &Named<'_>) -> (String, Option<String>) {
     let typed = text(error, ContextKind::InvalidSubcommand);
     let names = command.command.get_subcommands().map(Command::get_name);
+    let is_in_group = !command.path.is_empty();
     let help = peers::command(&typed)
+        .filter(|_| !is_in_group)
         .map(str::to_owned)
         .or_else(|| in_command(&typed, &command.path))
         .or_else(|| nearest(&typed.to_lowercase(), names).map(|name| format!("did you mean `{name}`?")));
-    let kind = if command.path.is_empty() { String::new() } else { format!("{} ", command.path) };
+    let kind = if is_in_group { format!("{} ", command.path) } else { String::new() };
     (format!("unknown {kind}command `{typed}`"), help)
 }
 

@@ -4,7 +4,7 @@
 struct Peer {
     /// Without the hyphens in front, words separated by hyphens.
     options: &'static [&'static str],
-    /// The commands this holds for; empty: all.
+    /// The commands this holds for; empty: all that have the options it names.
     commands: &'static [&'static str],
     instead: Instead,
 }
@@ -18,7 +18,24 @@ enum Instead {
 }
 
 use super::arguments;
+use super::named::Named;
 use Instead::{Arguments, Sentence};
+
+impl Peer {
+    /// Whether this holds for a command.
+    fn is_for(&self, command: &Named<'_>) -> bool {
+        let (Arguments(text, _) | Sentence(text)) = self.instead;
+        match self.commands {
+            [] => options_in(text).all(|option| command.has_option(option)),
+            commands => commands.contains(&command.path.as_str()),
+        }
+    }
+}
+
+/// The options that a text names, without hyphens in front.
+fn options_in(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['`', ' ']).filter_map(|word| word.strip_prefix("--"))
+}
 
 const TRAINING: &[&str] = &["train"];
 const EPOCHS: &[&str] = &["epochs", "num-epochs", "n-epochs", "max-epochs"];
@@ -27,6 +44,7 @@ const BATCH: &[&str] =
 const LEARNING_RATE: &[&str] = &["lr", "learning-rate", "rate", "base-lr", "lr0"];
 const DATA: &[&str] =
     &["data", "data-dir", "data-path", "dataset", "dataset-dir", "train-dir", "src", "source", "input"];
+const DEVICE: &[&str] = &["device", "cuda", "gpu", "gpus", "use-cuda", "no-cuda"];
 const MODEL: &[&str] = &["model", "weights", "checkpoint", "ckpt", "model-path", "resume"];
 const OUTPUT: &[&str] =
     &["output", "output-dir", "out", "out-dir", "save-dir", "logdir", "log-dir", "work-dir", "name"];
@@ -122,11 +140,16 @@ const PEERS: &[Peer] = &[
         instead: Arguments("--threads {}", "4"),
     },
     Peer {
-        options: &["device", "cuda", "gpu", "gpus", "use-cuda", "no-cuda"],
+        options: DEVICE,
         commands: &[],
         instead: Sentence(
             "there is nothing to choose: everything runs on the CPU, on all cores or `--threads N`",
         ),
+    },
+    Peer {
+        options: DEVICE,
+        commands: &[],
+        instead: Sentence("there is nothing to choose: everything runs on the CPU"),
     },
     Peer {
         options: &["int8", "quantize", "quantized"],
@@ -310,10 +333,8 @@ const COMMANDS: &[(&[&str], &str)] = &[
 ];
 
 /// What to use instead of an unknown option in `command`; `typed` is the option as it stands in `args`.
-pub(super) fn advice(option: &str, typed: &str, command: &str, args: &[String]) -> Option<String> {
-    let fits = |peer: &&Peer| {
-        peer.options.contains(&option) && (peer.commands.is_empty() || peer.commands.contains(&command))
-    };
+pub(super) fn advice(option: &str, typed: &str, command: &Named<'_>, args: &[String]) -> Option<String> {
+    let fits = |peer: &&Peer| peer.options.contains(&option) && peer.is_for(command);
     PEERS.iter().find(fits).map(|peer| match peer.instead {
         Arguments("{}", example) => {
             format!("give it without the option: `{}`", arguments::without_option(typed, args, example))
@@ -328,7 +349,7 @@ pub(super) fn advice(option: &str, typed: &str, command: &str, args: &[String]) 
 }
 
 /// What to use instead of an unknown one-letter option.
-pub(super) fn short(option: &str, command: &str, args: &[String]) -> Option<String> {
+pub(super) fn short(option: &str, command: &Named<'_>, args: &[String]) -> Option<String> {
     let long = match option {
         "-b" => "batch-size",
         "-e" => "epochs",
@@ -343,7 +364,7 @@ pub(super) fn short(option: &str, command: &str, args: &[String]) -> Option<Stri
     advice(long, option, command, args)
 }
 
-/// What to use instead of an unknown command.
+/// What to use instead of an unknown command of the program itself.
 pub(super) fn command(name: &str) -> Option<&'static str> {
     COMMANDS.iter().find(|(names, _)| names.contains(&name)).map(|(_, instead)| *instead)
 }
@@ -376,6 +397,12 @@ pub(super) fn in_conflict(option: &str, other: &str, command: &str) -> Option<&'
         ("train", "--json-events") if other == "--tui" => {
             Some("both show the progress of the training: keep one of the two")
         }
+        ("plan-cluster", "--measure-link") => {
+            Some("it measures a link and plans nothing: leave the other options out")
+        }
+        ("plan-cluster", "--threads") if other == "--layers" => {
+            Some("the layers were measured with threads of their own: leave `--threads` out")
+        }
         ("data fix", "--in-place") => {
             Some("give OUT to leave the originals alone, or `--in-place` to change them")
         }
@@ -388,31 +415,51 @@ pub(super) fn in_conflict(option: &str, other: &str, command: &str) -> Option<&'
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::super::super::args::Cli;
     use super::*;
-    use clap::CommandFactory;
+    use clap::{Command, CommandFactory};
+
+    fn program() -> Command {
+        let mut root = Cli::command();
+        root.build();
+        root
+    }
 
     /// Looks a command up by its path, such as `data check`.
-    fn find<'a>(root: &'a clap::Command, path: &str) -> &'a clap::Command {
+    fn find<'a>(root: &'a Command, path: &str) -> &'a Command {
         path.split(' ').fold(root, |command, name| {
             command.find_subcommand(name).unwrap_or_else(|| panic!("no command `{path}`"))
         })
     }
 
+    /// A command and those in it, with the names that lead to them.
+    fn with_inner<'a>(path: &str, command: &'a Command) -> Vec<Named<'a>> {
+        let mut found = vec![Named { path: path.to_owned(), command }];
+        for inner in command.get_subcommands() {
+            found.extend(with_inner(format!("{path} {}", inner.get_name()).trim_start(), inner));
+        }
+        found
+    }
+
     #[test]
     fn advice_names_options_that_the_command_has() {
-        let mut root = Cli::command();
-        root.build();
-        for peer in PEERS {
-            for path in peer.commands {
-                let command = find(&root, path);
-                let long: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
-                let (Arguments(text, _) | Sentence(text)) = peer.instead;
-                let named = text.split(['`', ' ']).filter_map(|word| word.strip_prefix("--"));
+        let root = program();
+        for path in PEERS.iter().flat_map(|peer| peer.commands) {
+            find(&root, path);
+        }
+        let options: BTreeSet<&str> = PEERS.iter().flat_map(|peer| peer.options).copied().collect();
+        for command in with_inner("", &root) {
+            for option in &options {
+                let typed = format!("--{option}");
+                let Some(text) = advice(option, &typed, &command, &[]) else { continue };
                 // A whole command in a sentence is another command's.
-                for option in named.filter(|_| !text.contains("`alexnet ") && !text.contains("`tensorboard "))
-                {
-                    assert!(long.contains(&option), "`{path}` has no `--{option}`: {text}");
+                if text.contains("`alexnet ") || text.contains("`tensorboard ") {
+                    continue;
+                }
+                for named in options_in(&text) {
+                    assert!(command.has_option(named), "`{}`, `{typed}`: {text}", command.path);
                 }
             }
         }
@@ -432,18 +479,20 @@ mod tests {
 
     #[test]
     fn a_typed_value_is_quoted_for_a_shell() {
-        let args = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<String>>();
+        let root = program();
+        let advice = |option: &str, words: &[&str]| {
+            let args: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+            advice(option, &format!("--{option}"), &Named::find(&root, &args), &args)
+        };
         assert_eq!(
-            advice("data", "--data", "train", &args(&["train", "--data", "my pets", "--recipe", "small"]))
-                .unwrap(),
+            advice("data", &["train", "--data", "my pets", "--recipe", "small"]).unwrap(),
             "give it without the option: `alexnet train 'my pets' --recipe small`"
         );
         assert_eq!(
-            advice("data", "--data", "train", &args(&["train", "--data"])).unwrap(),
+            advice("data", &["train", "--data"]).unwrap(),
             "give it without the option: `alexnet train SRC`"
         );
-        let lr = args(&["train", "pets", "--lr=0.5"]);
-        assert_eq!(advice("lr", "--lr", "train", &lr).unwrap(), "use `--set optimizer.rate=0.5`");
-        assert_eq!(advice("lr", "--lr", "bench", &[]), None);
+        assert_eq!(advice("lr", &["train", "pets", "--lr=0.5"]).unwrap(), "use `--set optimizer.rate=0.5`");
+        assert_eq!(advice("lr", &["bench"]), None);
     }
 }

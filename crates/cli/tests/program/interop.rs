@@ -314,17 +314,28 @@ fn logits_of_a_graph_are_compared_with_those_of_onnxruntime() {
     let (first, out) = (place.path("first.safetensors"), place.path("out.safetensors"));
     import(&[&onnx_file("zoo.onnx"), &first], 0);
     let golden = Model::load(&first).unwrap().golden.logits;
-    let bytes: Vec<u8> = golden.into_iter().flat_map(f32::to_le_bytes).collect();
-    std::fs::write(place.path("right"), bytes).unwrap();
-    // The network reads BGR, and its output is probabilities.
-    let script = format!(
-        "grep -q '\"reverse_channels\":true' $2/request.json && grep -q '\"softmax\":true' $2/request.json && \
-         cp {} $2/logits.f32 && echo '{{\"program\": \"onnxruntime 9\"}}' > $2/result.json",
-        place.path("right")
-    );
-    let python = interpreter(&place, "python", &script);
-    let (text, _) = run_with(&python, &["import", &onnx_file("zoo.onnx"), &out], 0);
+    let python = |name: &str, factor: f32| {
+        let bytes: Vec<u8> = golden.iter().flat_map(|logit| (factor * logit).to_le_bytes()).collect();
+        let logits = place.path(&format!("{name}.f32"));
+        std::fs::write(&logits, bytes).unwrap();
+        // The network reads BGR, and its output is probabilities.
+        let script = format!(
+            "grep -q '\"reverse_channels\":true' $2/request.json && grep -q '\"softmax\":true' $2/request.json && \
+             cp {logits} $2/logits.f32 && echo '{{\"program\": \"onnxruntime 9\"}}' > $2/result.json"
+        );
+        interpreter(&place, name, &script)
+    };
+    let args = ["import", &onnx_file("zoo.onnx"), &out];
+    let (text, _) = run_with(&python("right", 1.0), &args, 0);
     assert!(text.contains("checked  logits of 4 images, against onnxruntime 9: relative RMS"), "{text}");
+    std::fs::remove_file(&out).unwrap();
+    // A graph describes its network: no recipe does.
+    let (_, err) = run_with(&python("wrong", 1.01), &args, 4);
+    assert!(
+        err.contains("the logits differ from those of onnxruntime 9") && !err.contains("--recipe"),
+        "{err}"
+    );
+    assert!(err.contains("the file is worth a report") && !Path::new(&out).exists(), "{err}");
 }
 
 /// A program in place of Python, which does this with the folder `$2`.

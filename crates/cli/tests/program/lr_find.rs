@@ -15,6 +15,12 @@ fn the_suggestion_is_marked_and_its_command_is_complete() {
     assert!(marked.len() == 1 && (rate / suggestion).ln().abs() < 0.5, "{suggestion}: {out}");
     let command = format!("alexnet train '{data}' --recipe {} --set optimizer.batch=9 --set ", place.recipe);
     assert!(out.contains(&command), "{out}");
+    // `--set optimizer.rate` would have no effect.
+    let recipe = std::fs::read_to_string(&place.recipe).unwrap();
+    std::fs::write(&place.recipe, recipe + "[[edit]]\nstep = 0\nrate = 0.1\n").unwrap();
+    let (out, _) = run(&find, 0);
+    assert!(out.contains("\nuse it  set `rate = ") && out.contains("in the [[edit]] table of "), "{out}");
+    assert!(!out.contains("alexnet train"), "{out}");
 }
 
 #[test]

@@ -129,10 +129,26 @@ fn invalid_plans_are_refused() {
         (&["--layers", &text], "no layer times"),
         (&["--layers", &layers, "--recipe", "paper"], "expected recipe `paper`"),
         (&["--measure-link"], "one process"),
+        (&["--measure-link", "--recipe", "small"], "leave the other options out"),
+        (&["--measure-link", "--bandwidth", "10Gbit"], "leave the other options out"),
+        (&["--layers", &layers, "--threads", "2"], "leave `--threads` out"),
+        (&["--parallel", "data", "--columns", "4"], "`--columns 4` has no effect without `columns`"),
+        (&["--inner-latency", "1us"], "`--ranks-per-node N`"),
+        (&["--ranks-per-node", "1", "--inner-latency", "1us"], "`--inner-latency` has no effect with one"),
+        (&["--ranks-per-node", "1", "--inner-bandwidth", "4GB/s"], "`--inner-bandwidth` has no effect"),
     ] {
         let (_, error) = run(&[&["plan-cluster"], arguments].concat(), 2);
         assert!(error.contains(problem), "{arguments:?}: {error}");
     }
     let (_, error) = run(&["plan-cluster", "--layers", "/nonexistent.json"], 1);
     assert!(error.contains("/nonexistent.json"), "{error}");
+    // The help names a file of a recipe as it was typed.
+    let (toml, _) = run(&["recipe", "show", "four-layer-relu", "--toml"], 0);
+    let mine = path(&folder.path().join("my recipe.toml"));
+    std::fs::write(&mine, toml).unwrap();
+    let (_, error) = run(&["plan-cluster", "--layers", &layers, "--recipe", &mine], 2);
+    assert!(
+        error.contains(&format!("`alexnet bench --layers --json --recipe '{mine}' > layers.json`")),
+        "{error}"
+    );
 }

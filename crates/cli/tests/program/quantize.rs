@@ -194,11 +194,43 @@ fn images_without_classes_calibrate() {
     let other = colors.path("q3.safetensors");
     let (_, err) = run(&["quantize", &model, &other, "--calibrate", &flat, "--split", "all"], 2);
     assert!(err.contains("--split all: the images of --calibrate have no classes"), "{err}");
+    let (_, err) = run(&["quantize", &model, &other, "--calibrate", &flat, "--views", "1"], 2);
+    assert!(
+        err.contains("--views 1 has no effect") && err.contains("because the images of --calibrate"),
+        "{err}"
+    );
     // A folder without images is refused for its own reason.
     let empty = colors.path("empty");
     std::fs::create_dir(&empty).unwrap();
     let (_, err) = run(&["quantize", &model, &other, "--calibrate", &empty], 3);
     assert!(err.contains("it is empty"), "{err}");
+}
+
+#[test]
+fn accuracy_is_measured_on_images_or_not_at_all() {
+    let colors = Colors::new(30);
+    let model = save_model(colors.folder.path(), "m.safetensors", &COLORS);
+    let out = colors.path("q.safetensors");
+    let source = |name: &str, n| images(&colors.folder.path().join(name), &COLORS, n);
+    let (few, broken, more) = (source("few", 1), source("broken", 2), source("more", 10));
+    for color in COLORS {
+        for i in 0..2 {
+            std::fs::write(format!("{broken}/{color}/{i:02}.png"), b"\x89PNG and no more").unwrap();
+        }
+    }
+    let quantize = ["quantize", &model, &out, "--calibrate", &colors.data, "--data"];
+    // Of one image per class, none is held out.
+    for (data, expected, help) in [
+        (few.as_str(), "few: split `val` has no images, expected some", "`--split all`"),
+        (broken.as_str(), "none of the 3 images of split `val` can be decoded: ", "JPEG or PNG"),
+    ] {
+        let (_, err) = run(&[&quantize[..], &[data]].concat(), 3);
+        assert!(err.contains(expected) && err.contains(help), "{err}");
+        assert!(!Path::new(&out).exists());
+    }
+    let (text, err) = run(&[&quantize[..], &[more.as_str(), "--views", "1"]].concat(), 0);
+    assert!(err.contains("3 of 30 images are held out for validation"), "{err}");
+    assert!(text.contains("accuracy  3 images, split val"), "{text}");
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! `alexnet recipe`.
 
+use std::path::Path;
+
+use alexnet::model::Model;
 use serde_json::Value;
 
-use crate::support::{Colors, path, run, run_json};
+use crate::support::{COLORS, Colors, path, run, run_json, save_model};
 
 #[test]
 fn recipes_are_shown() {
@@ -65,6 +68,24 @@ fn the_recipe_of_a_run_is_json() {
     assert_eq!((&value["seed"], &value["recipe"]["optimizer"]["rate"]), (&7.into(), &1e-5.into()));
     assert_eq!(value["recipe"]["edit"][0]["rate"], 1e-6);
     assert!(value["command"].as_str().unwrap().ends_with("--recipe FILE --seed 7"), "{value}");
+}
+
+/// The printed command, with the printed recipe, trains the same weights.
+#[test]
+fn the_command_of_a_run_trains_its_model_again() {
+    let place = Colors::new(10);
+    let [first, again, toml] = ["run", "again", "again.toml"].map(|name| place.path(name));
+    let init = save_model(place.folder.path(), "init.safetensors", &COLORS);
+    let train = ["train", &place.data, "--run", &first, "--set", "optimizer.rate=1e-5", "--seed", "7"];
+    run(&[&train[..], &["--init", &init, "--steps", "3", "--leaves", "2"]].concat(), 0);
+    let (value, _) = run_json(&["recipe", "from-journal", &first, "--json"], 0);
+    std::fs::write(&toml, value["toml"].as_str().unwrap()).unwrap();
+    let command = value["command"].as_str().unwrap();
+    assert!(command.ends_with(&format!(" --seed 7 --init {init} --steps 3 --leaves 2")), "{command}");
+    let command = command.replace(" FILE ", &format!(" {toml} "));
+    run(&command.split(' ').skip(1).chain(["--run", &again]).collect::<Vec<&str>>(), 0);
+    let weights = |run: &str| Model::load(Path::new(run).join("last.safetensors")).unwrap().parameters;
+    assert!(weights(&first) == weights(&again));
 }
 
 /// Files of cuda-convnet become a recipe that the program reads; what it lacks is named.

@@ -145,9 +145,21 @@ fn names_from_other_programs_lead_to_ours() {
         (vec!["data", "pack", "a", "--out", "b"], "`alexnet data pack a b`"),
         (vec!["predict", "m", "x.jpg"], "`alexnet classify MODEL IMAGE...`"),
         (vec!["test", "m"], "`alexnet eval MODEL --data SRC`"),
+        (vec!["classify", "m", "x.jpg", "--workers", "4"], "use `--threads 4`"),
+        (vec!["classify", "m", "x.jpg", "--gpu"], "on all cores or `--threads N`"),
+        (vec!["export", "m", "o", "--device", "cuda"], "everything runs on the CPU\n"),
+        (vec!["list"], "use `alexnet recipe list`"),
     ] {
         let (_, err) = run(&args, 2);
         assert!(err.contains(expected), "{args:?}: {err}");
+    }
+    // Advice that the command does not take is none.
+    for (args, unexpected) in [
+        (vec!["export", "m", "o", "--workers", "4"], "--threads"),
+        (vec!["data", "list"], "alexnet recipe list"),
+    ] {
+        let (_, err) = run(&args, 2);
+        assert!(!err.contains(unexpected), "{args:?}: {err}");
     }
 }
 

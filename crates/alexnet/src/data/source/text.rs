@@ -70,7 +70,8 @@ impl Text {
         };
         match text.find('\0') {
             Some(at) => {
-                let line = lines(&text[..at]).count().max(1);
+                // With it, its line is not empty, and is counted.
+                let line = lines(&text[..=at]).count();
                 Err(Error::data(format!("not a text file: line {line} contains a zero byte")))
             }
             None => Ok(Self { text, encoding }),
@@ -230,6 +231,23 @@ mod tests {
         for bytes in [&b"a\nb\0c"[..], b"\xff\xfe\0\0a\0\0\0", b"\xff\xfe\x00\xd8", b"\0\0\0\0"] {
             let error = Text::decode(bytes).unwrap_err();
             assert!(error.message.contains("not a text file"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_line_of_a_zero_byte_is_named() {
+        for end in ["\n", "\r\n", "\r"] {
+            for (line, lines) in [
+                (1, ["\0", "b", "c"]),
+                (1, ["a\0", "b", "c"]),
+                (2, ["a", "\0b", "c"]),
+                (3, ["a", "b", "\0"]),
+                (3, ["a", "", "c\0d"]),
+            ] {
+                let error = Text::decode(lines.join(end).as_bytes()).unwrap_err();
+                let expected = format!("not a text file: line {line} contains a zero byte");
+                assert_eq!(error.message, expected, "{lines:?}, {end:?}");
+            }
         }
     }
 

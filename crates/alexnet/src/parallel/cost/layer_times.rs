@@ -120,10 +120,8 @@ impl LayerTimes {
 fn check(recipe: &Recipe, network: &Network, measurement: &Measurement) -> Result<()> {
     let Measurement { batch, copy_gbytes, train_layers, .. } = measurement;
     let other = |problem: String| {
-        Err(Error::usage(format!("layer times of recipe `{}`: {problem}", measurement.recipe)).help(format!(
-            "measure them with `alexnet bench --layers --json --recipe {}`",
-            crate::error::shell_word(&recipe.name)
-        )))
+        Err(Error::usage(format!("layer times of recipe `{}`: {problem}", measurement.recipe))
+            .help("measure them with `alexnet bench --layers --json --recipe NAME`"))
     };
     if measurement.recipe != recipe.name {
         return other(format!("expected recipe `{}`", recipe.name));

@@ -166,7 +166,7 @@ pub(super) fn find_checkpoint(
         let message =
             format!("cannot resume {shown}: these settings differ from the saved run: {difference}");
         return Err(Error::usage(message).help(format!(
-            "restore the original settings, or accept the changes: `{}`",
+            "restore the original settings, or accept the changes: {}",
             accepting(&config.command, folder)
         )));
     }
@@ -230,13 +230,27 @@ fn check_fit(checkpoint: &Checkpoint, network: &Network, lineage: &Lineage, run:
     })
 }
 
-/// The command that resumes a run with the changes that `command` asks for.
+/// How to resume a run with the changes that `command` asks for.
 fn accepting(command: &str, folder: &Path) -> String {
-    // That of another program, such as Python, is no command of this one.
-    match command.split_whitespace().nth(1) == Some("train") {
-        true => format!("{command} --accept-changes"),
-        false => format!("alexnet train --resume {} --accept-changes", shell(folder)),
+    // A call of Python is no command of the program.
+    if command.starts_with("python:") {
+        return "pass `accept_changes=True`".to_owned();
     }
+    match is_training(command) {
+        true => format!("`{command} --accept-changes`"),
+        false => format!("`alexnet train --resume {} --accept-changes`", shell(folder)),
+    }
+}
+
+/// Whether a command, as the program records it, is `alexnet train`: options of all commands may stand before its name, and the
+/// path of the program is quoted if it contains spaces.
+fn is_training(command: &str) -> bool {
+    let arguments = match command.trim_start_matches('$').strip_prefix('\'') {
+        Some(quoted) => quoted.split_once("' "),
+        None => command.split_once(' '),
+    };
+    let Some((_, arguments)) = arguments else { return false };
+    arguments.split(' ').find(|word| !word.starts_with('-')) == Some("train")
 }
 
 /// Drops what a checkpoint of another lineage holds that no longer applies.

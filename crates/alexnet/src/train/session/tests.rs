@@ -178,13 +178,21 @@ fn the_command_that_accepts_changes_keeps_them() {
         config.recipe.optimizer.rate = 0.5;
         train(Config { command: command.into(), ..config }).unwrap_err().help.unwrap()
     };
-    let typed = "alexnet train 'my pets' --resume runs/a --set optimizer.rate=0.5";
-    assert!(
-        help(typed).ends_with(&format!("accept the changes: `{typed} --accept-changes`")),
-        "{}",
-        help(typed)
-    );
-    assert!(help("").contains("`alexnet train --resume "), "{}", help(""));
+    for typed in [
+        "alexnet train 'my pets' --resume runs/a --set optimizer.rate=0.5",
+        "./alexnet -q --json train --resume runs/a --set optimizer.rate=0.5",
+        "'/my tools/alexnet' train --resume runs/a --set optimizer.rate=0.5",
+    ] {
+        let help = help(typed);
+        assert!(help.ends_with(&format!("accept the changes: `{typed} --accept-changes`")), "{help}");
+    }
+    let called =
+        help("python: alexnet.train(source='train', resume='runs/a', settings={'optimizer.rate': 0.5})");
+    assert!(called.ends_with("accept the changes: pass `accept_changes=True`"), "{called}");
+    for other in ["", "alexnet", "alexnet reproduce lrn train"] {
+        let help = help(other);
+        assert!(help.contains("`alexnet train --resume "), "{help}");
+    }
 }
 
 /// If the journal cannot be written, edits that it has already, and those of the recipe, take effect at their steps.

@@ -29,8 +29,9 @@ const LARGEST: usize = i32::MAX as usize;
 /// compute in integers.
 ///
 /// # Errors
-/// Returns an error if the operator set is unknown, if the layers of the model do not fit each other, if the file would be larger than
-/// protocol buffers can be, or if it cannot be written.
+/// Returns an error if the operator set is unknown, if the layers of the model do not fit each other, if the scales of 8-bit weights
+/// of Winograd's algorithms are too far apart to compute a kernel, if the file would be larger than protocol buffers can be, or if it
+/// cannot be written.
 pub fn write(model: &AnyModel, options: &OnnxExport, path: &Path) -> Result<Vec<String>> {
     let (file, notes) = convert(model, options)?;
     check_size(file.encoded_len()).map_err(|error| error.context(path.display()))?;

@@ -23,7 +23,7 @@ pub(super) fn add(
     }
     let layers = quantized.network.layers.iter().zip(&quantized.layers);
     for (at, ((layer, form), &output)) in layers.zip(&outputs).enumerate() {
-        let parameters = parameters(graph, layer, form, input, notes);
+        let parameters = parameters(graph, layer, form, input, notes)?;
         current = as_bytes(graph, layer, current, input);
         // The bytes of a layer whose ReLU is their clamp are those after the ReLU.
         let next = quantized.network.layers.get(at + 1).zip(quantized.layers.get(at + 1));
@@ -92,14 +92,17 @@ fn rounded(graph: &mut GraphWriter, base: &str, bytes: Quantizer, current: Curre
 }
 
 /// Adds the parameters of a layer, if it has any.
+///
+/// # Errors
+/// Returns an error as [`spatial`] does.
 fn parameters(
     graph: &mut GraphWriter,
     layer: &Layer,
     form: &QuantizedLayer,
     input: Values,
     notes: &mut Vec<String>,
-) -> Option<Parameters> {
-    match form {
+) -> Result<Option<Parameters>> {
+    Ok(match form {
         QuantizedLayer::Direct(weights, _) => Some(integers(graph, layer, weights, input)),
         QuantizedLayer::Winograd(weights, _) => {
             notes.push(format!(
@@ -107,7 +110,7 @@ fn parameters(
                 layer.name,
                 weights.algorithm.name()
             ));
-            Some(integers(graph, layer, &spatial(layer, weights), input))
+            Some(integers(graph, layer, &spatial(layer, weights)?, input))
         }
         QuantizedLayer::Floats(Some(floats), _) => {
             Some(layers::add_parameters(graph, layer, &floats.weights, &floats.biases))
@@ -117,7 +120,7 @@ fn parameters(
         | QuantizedLayer::MaxPool
         | QuantizedLayer::Absorbed
         | QuantizedLayer::Table(..) => None,
-    }
+    })
 }
 
 /// Adds 8-bit weights with a scale for each output channel, and biases in units of the sums: 32-bit integers. A bias beyond their
