@@ -554,7 +554,7 @@ mod x86 {
                             }
                         }
                         bunches = bunches.map(|a| a.wrapping_add(step));
-                        b = b.add(b_step);
+                        b = b.wrapping_add(b_step);
                     }
                     for (i, sums) in sums.iter().enumerate() {
                         for (j, &sum) in sums.iter().enumerate() {

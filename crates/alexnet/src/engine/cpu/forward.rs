@@ -108,11 +108,9 @@ impl Forward<'_> {
             ForwardStep::Gather { at, from, to } => {
                 let layers = &self.network.layers;
                 let whole = layers.get(at).map_or(self.network.classes, |layer| layer.input.len());
-                let mut gathered = std::mem::take(&mut self.activations[to]);
-                let own = &self.activations[from][rows(self.first, n, layers[at - 1].output.len())];
-                let result =
-                    self.division.exchange.gather(at, own, &mut gathered[rows(self.first, n, whole)]);
-                self.activations[to] = gathered;
+                let ranges = [layers[at - 1].output.len(), whole].map(|len| rows(self.first, n, len));
+                let (own, gathered) = operands(Source::Slot(from), to, self.activations, images, ranges);
+                let result = self.division.exchange.gather(at, own, gathered);
                 self.timings.record(at.min(layers.len() - 1), Pass::Exchange);
                 result?;
             }
@@ -124,20 +122,17 @@ impl Forward<'_> {
             }
             ForwardStep::NormalizedPool { norm, from, to } => {
                 let layers = &self.network.layers;
-                let mut output = std::mem::take(&mut self.activations[to]);
-                let y = &mut output[rows(self.first, n, layers[norm + 1].output.len())];
-                let x = read(from, self.activations, images, rows(self.first, n, layers[norm].input.len()));
+                let lens = [layers[norm].input.len(), layers[norm + 1].output.len()];
+                let ranges = lens.map(|len| rows(self.first, n, len));
+                let (x, y) = operands(from, to, self.activations, images, ranges);
                 let (norm_geometry, pool) = normalized_pool(layers, norm);
                 lrn_pool::forward(norm_geometry, pool, n, x, y);
-                self.activations[to] = output;
                 self.timings.record(norm, Pass::Forward);
             }
             ForwardStep::Compute { layer: position, from, to, fused_relu } => {
                 let layer = &self.network.layers[position];
-                // A slot is taken out while it is written, so that another can be read; this moves no values.
-                let mut output = std::mem::take(&mut self.activations[to]);
-                let y = &mut output[rows(self.first, n, layer.output.len())];
-                let x = read(from, self.activations, images, rows(self.first, n, layer.input.len()));
+                let ranges = [layer.input.len(), layer.output.len()].map(|len| rows(self.first, n, len));
+                let (x, y) = operands(from, to, self.activations, images, ranges);
                 let epilogue = if fused_relu.is_some() { Epilogue::Relu } else { Epilogue::Identity };
                 match (&self.parameters[position], &layer.operation) {
                     (Some(parameters), _) => weighted(layer, epilogue, parameters, micro_batch, x, y),
@@ -147,7 +142,6 @@ impl Forward<'_> {
                     }
                     (None, _) => unweighted(layer, n, x, y),
                 }
-                self.activations[to] = output;
                 self.timings.record(position, Pass::Forward);
             }
         }
@@ -173,6 +167,24 @@ pub(super) fn read<'a>(
     match from {
         Source::Images => images,
         Source::Slot(slot) => &slots[slot][range],
+    }
+}
+
+/// The values that a step reads and those that it writes, in another slot. Both slots stay where they are: a step that runs out of
+/// memory leaves them as large as they were.
+fn operands<'a>(
+    from: Source,
+    to: usize,
+    slots: &'a mut [Buffer],
+    images: &'a [f32],
+    [read, written]: [Range<usize>; 2],
+) -> (&'a [f32], &'a mut [f32]) {
+    match from {
+        Source::Images => (images, &mut slots[to][written]),
+        Source::Slot(from) => {
+            let [from, to] = slots.get_disjoint_mut([from, to]).expect("a step writes another slot");
+            (&from[read], &mut to[written])
+        }
     }
 }
 

@@ -1,11 +1,16 @@
 //! Tests that need access to the engine's state: values corrupted from within, frozen layers, health.
 
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::parameters::{Parameters, Training, Weights};
 use super::state::CpuEngine;
-use crate::engine::{Batch, Division, Engine, NonFinite, Options, Place, StepOutcome, Update};
+use crate::Result;
+use crate::engine::{Batch, Division, Engine, Exchange, NonFinite, Options, Place, StepOutcome, Update};
 use crate::net::{Network, Recipe};
 use crate::random::{Purpose, key};
-use alexnet_kernels::memory::Buffer;
+use alexnet_kernels::memory::{Buffer, OutOfMemory};
 
 const IMAGES: usize = 4;
 const UPDATE: Update = Update::sgd(0.01, 0.9, 0.0005);
@@ -164,4 +169,36 @@ fn health_has_the_magnitudes_of_the_values() {
     engine.parameters[layer].as_mut().unwrap().biases.fill(-1e6);
     engine.forward_backward(&batch, &mut |_| Ok(())).unwrap();
     assert_eq!(engine.health().unwrap()[rectified].dead_fraction, Some(1.0));
+}
+
+/// Copies, except in the first call, which runs out of memory.
+#[derive(Debug, Default)]
+struct FailsOnce(AtomicBool);
+
+impl Exchange for FailsOnce {
+    fn gather(&self, _: usize, own: &[f32], whole: &mut [f32]) -> Result<()> {
+        if !self.0.swap(true, Ordering::Relaxed) {
+            resume_unwind(Box::new(OutOfMemory { bytes: 1 }));
+        }
+        whole.copy_from_slice(own);
+        Ok(())
+    }
+
+    fn scatter_sums(&self, _: usize, whole: &mut [f32], own: &mut [f32]) -> Result<()> {
+        own.copy_from_slice(whole);
+        Ok(())
+    }
+}
+
+#[test]
+fn an_engine_computes_again_after_it_ran_out_of_memory() {
+    let network = Network::new(&recipe(), 5).unwrap();
+    let mut division = Division::none(&network);
+    *division.gathered.last_mut().unwrap() = true;
+    division.exchange = Arc::new(FailsOnce::default());
+    let mut engine = CpuEngine::open(network, division, &Options::inference(2, 1)).unwrap();
+    let images = vec![0.5; 2 * engine.network.input.len()];
+    let error = engine.forward(&images).unwrap_err();
+    assert!(error.message.contains("cannot allocate"), "{error}");
+    assert_eq!(engine.forward(&images).unwrap().len(), 2 * 5);
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::transfer::{CollectiveCall, Peer, SentMessage};
+use super::transfer::{CollectiveCall, CollectiveKind, Peer, SentMessage};
 use crate::parallel::Collective;
 use crate::{Error, Result};
 
@@ -150,19 +150,29 @@ impl Topology {
 
     /// Seconds of latency, and of bytes on their way, of a transfer alone.
     pub fn seconds(&self, transfer: &CollectiveCall) -> (f64, f64) {
-        let inside = transfer.ranks * transfer.stride <= self.ranks_per_node;
+        // Otherwise some groups have ranks on two nodes, and a step waits for the slowest.
+        let inside = self.ranks_per_node.is_multiple_of(transfer.ranks * transfer.stride);
         transfer.messages().iter().fold((0.0, 0.0), |(latency, wire), message| {
-            let (link, sharing) = if inside { (&self.inner, 1) } else { self.route(message) };
+            let (link, sharing) = if inside { (&self.inner, 1) } else { self.route(transfer, message) };
             (latency + link.latency_seconds, wire + message.bytes * sharing as f64 / link.bytes_per_second)
         })
     }
 
     /// The slowest link that a message takes, and how many ranks of a node send over it at the same time.
-    fn route(&self, message: &SentMessage) -> (&Link, usize) {
+    fn route(&self, transfer: &CollectiveCall, message: &SentMessage) -> (&Link, usize) {
         match message.peer {
             Peer::Pair(distance) if 2 * distance <= self.ranks_per_node => (&self.inner, 1),
             Peer::Pair(_) => (&self.outer, self.ranks_per_node),
-            Peer::Shift(distance) => (&self.outer, distance.min(self.ranks_per_node)),
+            Peer::Shift(distance) => {
+                // A gather goes around the group, where a long way is a short one back.
+                let across = match transfer.kind {
+                    CollectiveKind::AllGather | CollectiveKind::ScatterSums => {
+                        distance.min(transfer.ranks * transfer.stride - distance)
+                    }
+                    CollectiveKind::AllReduce | CollectiveKind::Broadcast => distance,
+                };
+                (&self.outer, across.min(self.ranks_per_node))
+            }
         }
     }
 }
@@ -171,7 +181,6 @@ impl Topology {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::transfer::CollectiveKind;
     use super::*;
     use crate::parallel::collective::BUCKET;
     use crate::parallel::threads::ThreadTransport;
@@ -206,6 +215,21 @@ mod tests {
         assert_eq!(name, "10GbE");
         assert!(link.bytes_per_second > 1.17e9 && link.bytes_per_second < 1.25e9);
         assert_eq!(Link::preset("token ring"), None);
+    }
+
+    #[test]
+    fn ranks_of_a_node_share_its_link_for_what_leaves_it() {
+        let outer = Link { latency_seconds: 0.0, bytes_per_second: 1.0 };
+        let inner = Link { latency_seconds: 0.0, bytes_per_second: f64::INFINITY };
+        let seconds = |ranks_per_node: usize, ranks: usize| {
+            let gather =
+                CollectiveCall { kind: CollectiveKind::AllGather, ..all_reduce(ranks, ranks as f64) };
+            Topology { ranks_per_node, inner, outer }.seconds(&gather).1
+        };
+        // Each of four ranks sends its part to the four of the other node.
+        assert_eq!((seconds(4, 8), seconds(8, 16)), (16.0, 64.0));
+        // One pair in three is on two nodes.
+        assert_eq!((seconds(4, 2), seconds(3, 2)), (0.0, 1.0));
     }
 
     #[test]
