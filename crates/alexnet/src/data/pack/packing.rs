@@ -107,7 +107,7 @@ pub fn pack(
         }
         // Images that were left out have no index in the packed set.
         let (usable, skipped) = ((0..statistics.usable.len()).collect(), Vec::new());
-        Statistics { usable, skipped, ..statistics }.save(&config.out)?;
+        Statistics { usable, skipped, ..statistics }.save_packed(&config.out, &settings.source_digest)?;
     }
     json::write(&config.out.join(Manifest::FILE), &manifest)?;
     let _ = std::fs::remove_file(config.out.join(UNFINISHED_PACK));
