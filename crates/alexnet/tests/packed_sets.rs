@@ -2,13 +2,14 @@
 
 use crate::images;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use alexnet::Result;
 use alexnet::data::Dataset;
 use alexnet::data::pack::{Manifest, PackConfig, Storage, pack};
 use alexnet::net::Orientation;
-use images::class_folders;
+use alexnet::{Error, Result};
+use images::{class_folders, jpeg, put, tree};
 use serde_json::Value;
 
 const STATISTICS: &str = "statistics.safetensors";
@@ -65,5 +66,64 @@ fn files_of_two_packings_are_refused() {
     {
         std::fs::write(new.join(Manifest::FILE), changed.to_string()).unwrap();
         says(&new, what);
+    }
+}
+
+/// A folder with six training images and four for validation, and that of their packed set.
+fn pets(root: &Path) -> (PathBuf, PathBuf) {
+    let source = root.join("pets");
+    class_folders(&source.join("train"), &["cat", "dog"], 3);
+    class_folders(&source.join("val"), &["cat", "dog"], 2);
+    (source, root.join("packed"))
+}
+
+/// Checks that a folder has the bytes of one that is packed now, in one call.
+fn assert_as_new(out: &Path, source: &Path) {
+    let new = out.with_file_name("new");
+    packed(source, &new).unwrap();
+    assert!(tree(out) == tree(&new), "bytes differ");
+}
+
+/// Images that did not decode in the first call: the second packs what has become of them.
+#[test]
+fn repaired_images_are_packed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, out) = pets(dir.path());
+    let cats = source.join("train/cat");
+    let images = tree(&cats);
+    // As Git LFS leaves files that are not downloaded yet.
+    images.keys().for_each(|name| put(&cats, name, b"version https://git-lfs.github.com/spec/v1\n"));
+    let fails = || {
+        let error = packed(&source, &out).unwrap_err();
+        assert!(
+            error.message.contains("no training image of this class can be decoded: `cat` (3)"),
+            "{error}"
+        );
+        std::fs::metadata(out.join("train-00000.safetensors")).unwrap().modified().unwrap()
+    };
+    assert_eq!(fails(), fails(), "the shard was written again, though no image has changed");
+    images.iter().for_each(|(name, bytes)| put(&cats, name, bytes));
+    assert!(packed(&source, &out).unwrap().skipped.is_empty());
+    assert_as_new(&out, &source);
+}
+
+/// Images that were replaced while packing was interrupted, one by another and one by what does not decode.
+#[test]
+fn replaced_images_are_packed_again() {
+    for bytes in [jpeg(20, 16, 7000), b"no image".to_vec()] {
+        let dir = tempfile::tempdir().unwrap();
+        let (source, out) = pets(dir.path());
+        let done = AtomicUsize::new(0);
+        // After all training images.
+        let stop = |more: usize| match done.fetch_add(more, Ordering::Relaxed) + more > 6 {
+            true => Err(Error::usage("stopped")),
+            false => Ok(()),
+        };
+        let stopped = pack(&Dataset::open(&source).unwrap(), &config(&out), &stop);
+        assert_eq!(stopped.unwrap_err().message, "stopped");
+        assert!(out.join("train-00000.safetensors").is_file() && !out.join("val-00000.safetensors").exists());
+        put(&source, "train/dog/001.jpg", &bytes);
+        packed(&source, &out).unwrap();
+        assert_as_new(&out, &source);
     }
 }

@@ -1,11 +1,13 @@
 //! Packs a data set.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use alexnet_kernels::memory::available;
 use crossbeam_channel::bounded;
 
 use super::config::{PackConfig, PackSettings};
+use super::kept;
 use super::manifest::{FORMAT_VERSION, Manifest, PackedSplit, Storage, images_per_shard, read_json};
 use super::shard::{self, Shard, WrittenShard};
 use super::squares::{SquaresUser, train_command};
@@ -36,8 +38,9 @@ pub fn check_outside(source: &Path, out: &Path) -> Result<()> {
     )))
 }
 
-/// Packs every split of a data set and returns the contents of the folder. Finished shards of an interrupted call are kept.
-/// `progress` receives the number of images just done, and stops the packing if it returns an error.
+/// Packs every split of a data set and returns the contents of the folder. Finished shards of an interrupted call are kept, unless
+/// their images have changed since. `progress` receives the number of images just done, which may be 0, and stops the packing if it
+/// returns an error.
 ///
 /// # Errors
 /// Returns an error if the folder is used for something else, there is not enough disk space, a file cannot be read or written,
@@ -236,8 +239,8 @@ fn typical_jpeg(splits: &[&Split], side: usize) -> usize {
     sizes.iter().sum::<usize>() / sizes.len().max(1) * 11 / 10
 }
 
-/// Makes the missing shards of a split, and returns all of them with the sums over their images. One is written while the next is
-/// made.
+/// Makes the missing shards of a split, and those whose images have changed, and returns all of them with the sums over their images.
+/// One is written while the next is made.
 fn pack_split(
     split: &Split,
     dataset: &Dataset,
@@ -247,13 +250,25 @@ fn pack_split(
     progress: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<(Vec<WrittenShard>, Statistics)> {
     let each = images_per_shard(config.side);
-    let numbers = 0..split.len().div_ceil(each);
     let path = |number: usize| config.out.join(shard::name(split, number));
     let range = |number: usize| number * each..split.len().min((number + 1) * each);
-    let (send, shards) = bounded::<Shard>(0);
+    let (mut all, mut missing) = (BTreeMap::new(), Vec::new());
     let mut total = Statistics::empty(config.side);
+    for number in 0..split.len().div_ceil(each) {
+        let path = path(number);
+        let read = || kept::read_back(&path, split, range(number), config, settings, progress);
+        let kept = if path.is_file() { pool.install(read)? } else { None };
+        match kept {
+            Some((shard, sums)) => {
+                all.insert(number, shard);
+                total.merge(sums);
+            }
+            None => missing.push(number),
+        }
+    }
+    let (send, shards) = bounded::<Shard>(0);
     let sums = &mut total;
-    let mut fresh = std::thread::scope(|scope| {
+    let made = std::thread::scope(|scope| {
         let write = move || {
             shards
                 .into_iter()
@@ -262,7 +277,7 @@ fn pack_split(
         };
         let writer = threads::spawn_scoped(scope, write)?;
         let mut failed = None;
-        for number in numbers.clone().filter(|&number| !path(number).is_file()) {
+        for &number in &missing {
             let made = pool.install(|| shard::make(split, range(number), path(number), config, progress));
             let sent = match made {
                 // If the channel is closed, the writer has failed and returns the error.
@@ -280,24 +295,9 @@ fn pack_split(
         let written =
             writer.join().unwrap_or_else(|_| Err(Error::data("the thread that writes shards panicked")));
         failed.map_or(written, Err)
-    })?
-    .into_iter();
-    let mut all = Vec::new();
-    for number in numbers {
-        // `fresh` holds only the shards that did not exist before, in order.
-        let name = shard::name(split, number);
-        if fresh.as_slice().first().is_some_and(|written| written.shard.file == name) {
-            all.extend(fresh.next());
-        } else {
-            let path = path(number);
-            let kept = shard::read_back(&path, split, range(number), config, settings, &mut total);
-            all.push(kept.map_err(|error| {
-                error.context(path.display()).help("delete this file; it will be created again")
-            })?);
-            progress(range(number).len())?;
-        }
-    }
-    Ok((all, total))
+    })?;
+    all.extend(missing.into_iter().zip(made));
+    Ok((all.into_values().collect(), total))
 }
 
 #[cfg(test)]
