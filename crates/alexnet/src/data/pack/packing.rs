@@ -71,6 +71,8 @@ pub fn pack(
     check_memory(&splits, config, available())?;
     prepare(&config.out, &settings)?;
     check_space(&splits, config)?;
+    // Only now: a call that is refused for lack of space must not fix the settings of the next.
+    json::write(&config.out.join(UNFINISHED_PACK), &settings)?;
     let pool = threads::pool(config.workers.max(1))?;
     let mut manifest = Manifest {
         format_version: FORMAT_VERSION,
@@ -117,7 +119,7 @@ pub fn pack(
     Ok(manifest)
 }
 
-/// Creates the folder, or finds it started with the same settings.
+/// Creates the folder, or finds it empty or started with the same settings.
 fn prepare(out: &Path, settings: &PackSettings) -> Result<()> {
     std::fs::create_dir_all(out).map_err(|error| Error::io(out, "create the folder", &error))?;
     let begun = out.join(UNFINISHED_PACK);
@@ -147,7 +149,7 @@ fn prepare(out: &Path, settings: &PackSettings) -> Result<()> {
             Error::usage(format!("{} is not empty", out.display())).help("use a new or an empty folder")
         );
     }
-    json::write(&begun, settings)
+    Ok(())
 }
 
 /// Returns the error for a folder with a complete packed set, which says whether it is the requested one.
@@ -208,10 +210,11 @@ fn check_space(splits: &[&Split], config: &PackConfig) -> Result<()> {
     let needed = (images as u64 * (each as u64 + 100)).saturating_sub(done);
     let free = fs4::available_space(&config.out)
         .map_err(|error| Error::io(&config.out, "determine the free space", &error))?;
-    enough(&config.out, needed, free)
+    enough(&config.out, needed, free, config.out.join(UNFINISHED_PACK).is_file())
 }
 
-fn enough(out: &Path, needed: u64, free: u64) -> Result<()> {
+/// `is_begun` is whether packing was started in the folder, where it is only continued with the same settings.
+fn enough(out: &Path, needed: u64, free: u64, is_begun: bool) -> Result<()> {
     if needed <= free {
         return Ok(());
     }
@@ -225,7 +228,13 @@ fn enough(out: &Path, needed: u64, free: u64) -> Result<()> {
             gigabytes(needed)
         ),
     )
-    .help("use a folder on a larger disk, or --store jpeg, which requires about a sixth of --store raw"))
+    .help(match is_begun {
+        false => "use a folder on a larger disk, or --store jpeg, which requires about a sixth of --store raw",
+        true => {
+            "free space there; or start again in another folder, on a larger disk or with --store jpeg, which requires about a sixth of \
+             --store raw"
+        }
+    }))
 }
 
 /// Estimates the size of a packed JPEG from a sample, with a margin.
@@ -330,9 +339,35 @@ mod tests {
     #[test]
     fn too_small_disk_is_reported_with_both_sizes() {
         let out = Path::new("packed");
-        assert!(enough(out, 5_000_000_000, 5_000_000_000).is_ok());
-        let error = enough(out, 252_000_000_000, 69_000_000_000).unwrap_err();
-        assert!(error.message.contains("69.0 GB free, packing requires about 252.0 GB"), "{error}");
-        assert!(error.help.is_some_and(|help| help.contains("--store jpeg")), "{}", error.message);
+        assert!(enough(out, 5_000_000_000, 5_000_000_000, false).is_ok());
+        for (is_begun, help) in [
+            (false, "use a folder on a larger disk, or --store jpeg"),
+            (true, "start again in another folder"),
+        ] {
+            let error = enough(out, 252_000_000_000, 69_000_000_000, is_begun).unwrap_err();
+            assert!(error.message.contains("69.0 GB free, packing requires about 252.0 GB"), "{error}");
+            assert!(error.help.is_some_and(|text| text.contains(help)), "{}", error.message);
+        }
+    }
+
+    /// As the help of a disk that is too small suggests.
+    #[test]
+    fn settings_are_fixed_once_packing_has_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("packed");
+        let settings = |store| PackSettings {
+            format_version: FORMAT_VERSION,
+            store,
+            side: 256,
+            orientation: Orientation::Exif,
+            source: "pets".into(),
+            source_digest: "0".into(),
+        };
+        prepare(&out, &settings(Storage::Raw)).unwrap();
+        prepare(&out, &settings(Storage::Jpeg)).unwrap();
+        json::write(&out.join(UNFINISHED_PACK), &settings(Storage::Jpeg)).unwrap();
+        prepare(&out, &settings(Storage::Jpeg)).unwrap();
+        let error = prepare(&out, &settings(Storage::Raw)).unwrap_err();
+        assert!(error.message.contains("packing was started with other settings: Jpeg"), "{error}");
     }
 }
