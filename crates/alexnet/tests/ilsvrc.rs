@@ -277,6 +277,29 @@ fn an_empty_or_missing_ground_truth_is_reported() {
     assert!(notes.contains("the development kit has no ground truth"), "{notes}");
 }
 
+/// Of several files, the one with the name in the kit is used, or the first, in whatever order the folder is listed.
+#[test]
+fn the_ground_truth_of_the_kit_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    challenge(folder.path());
+    unpacked_kit(folder.path(), TRUTH);
+    let kit = folder.path().join("ILSVRC2012_devkit_t12/data");
+    for name in ["z", "ILSVRC2010", "A"] {
+        std::fs::write(kit.join(format!("{name}_validation_ground_truth.txt")), "6\n".repeat(7)).unwrap();
+    }
+    for (expected, used) in [
+        ([1, 2, 3, 4, 5, 6, 1], "ILSVRC2012_validation_ground_truth.txt is used for the labels, not A_valid"),
+        ([6; 7], "A_validation_ground_truth.txt is used for the labels, not ILSVRC2010_valid"),
+    ] {
+        let set = Dataset::open(folder.path()).unwrap();
+        let val = set.val().unwrap();
+        let ids: Vec<u32> = (0..7).map(|image| IDS[val.label(image) as usize]).collect();
+        assert_eq!(ids, expected);
+        assert!(set.notes.iter().any(|note| note.contains(used)), "{:?}", set.notes);
+        let _ = std::fs::remove_file(kit.join("ILSVRC2012_validation_ground_truth.txt"));
+    }
+}
+
 /// A ground truth that does not start like the official one may be in another order; assuming the official one is reported.
 #[test]
 fn assumptions_about_other_kits_are_reported() {

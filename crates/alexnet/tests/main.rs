@@ -30,6 +30,7 @@ mod loader;
 mod onnx;
 mod operations;
 mod pack;
+mod packed_sets;
 mod parallel;
 mod quantize;
 mod quantized_files;

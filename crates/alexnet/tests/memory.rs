@@ -22,7 +22,7 @@ fn large_set(folder: &std::path::Path) {
         let (images, labels) = (SHARD * SIDE * SIDE * 3, 8 * SHARD);
         let files: Vec<String> = (0..SHARD).map(|i| format!("{number}/{i}.jpg")).collect();
         let header = serde_json::json!({
-            "__metadata__": { "files": serde_json::to_string(&files).unwrap() },
+            "__metadata__": { "files": serde_json::to_string(&files).unwrap(), "split": "val", "source_digest": "" },
             "labels": { "dtype": "I64", "shape": [SHARD], "data_offsets": [0, labels] },
             "images": { "dtype": "U8", "shape": [SHARD, SIDE, SIDE, 3], "data_offsets": [labels, labels + images] },
         });
@@ -31,8 +31,9 @@ fn large_set(folder: &std::path::Path) {
         let mut file = std::fs::File::create(folder.join(&name)).unwrap();
         file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
         file.write_all(header.as_bytes()).unwrap();
-        file.set_len((8 + header.len() + labels + images) as u64).unwrap();
-        shards.push(serde_json::json!({ "file": name, "images": SHARD, "bytes": 0, "sha256": "" }));
+        let bytes = (8 + header.len() + labels + images) as u64;
+        file.set_len(bytes).unwrap();
+        shards.push(serde_json::json!({ "file": name, "images": SHARD, "bytes": bytes, "sha256": "" }));
     }
     let manifest = serde_json::json!({
         "format_version": 1, "store": "raw", "side": SIDE, "resize": "", "decoder": "", "source": "holes", "source_digest": "",

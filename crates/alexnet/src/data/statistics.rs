@@ -14,6 +14,9 @@ use super::skip::Skip;
 use crate::files::container::{self, Array, Header, Values};
 use crate::{Error, Result};
 
+/// The name in the metadata of a packed folder's file for the digest of its source.
+const SOURCE_DIGEST: &str = "source_digest";
+
 /// Sums over the squares of a training set. They are integers, so they do not depend on the order of the images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statistics {
@@ -113,6 +116,18 @@ impl Statistics {
     /// # Errors
     /// Returns an error if the file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
+        self.write(folder, BTreeMap::new())
+    }
+
+    /// Writes the file of a packed folder as [`Statistics::save`] does, with the digest of its source.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be written.
+    pub(super) fn save_packed(&self, folder: &Path, source_digest: &str) -> Result<()> {
+        self.write(folder, BTreeMap::from([(SOURCE_DIGEST, source_digest.to_owned())]))
+    }
+
+    fn write(&self, folder: &Path, mut metadata: BTreeMap<&str, String>) -> Result<()> {
         let (basis, mean) = (self.color_basis(), self.mean_image());
         let covariance =
             self.covariance().as_flattened().iter().map(|&value| value as f32).collect::<Vec<_>>();
@@ -127,7 +142,7 @@ impl Statistics {
             Array { name: "eigenvalues", shape: &[3], values: Values::F32(&values) },
             Array { name: "eigenvectors", shape: &[3, 3], values: Values::F32(&vectors) },
         ];
-        let mut metadata = BTreeMap::from([("images", self.usable.len().to_string())]);
+        metadata.insert("images", self.usable.len().to_string());
         let usable: Vec<u64> = self.usable.iter().map(|&index| index as u64).collect();
         let shape = [usable.len()];
         if !self.skipped.is_empty() || usable.iter().zip(0..).any(|(&index, i)| index != i) {
@@ -142,11 +157,35 @@ impl Statistics {
     /// # Errors
     /// Returns an error if the file does not exist or belongs to other images.
     pub fn load(folder: &Path, square: usize, images: usize) -> Result<Self> {
+        Self::load_of(folder, square, images, None)
+    }
+
+    /// Reads the file of a packed folder as [`Statistics::load`] does. Files of earlier versions do not name their source.
+    ///
+    /// # Errors
+    /// Returns an error if the file does not exist or belongs to other images, such as those of another source.
+    pub(super) fn load_packed(
+        folder: &Path,
+        square: usize,
+        images: usize,
+        source_digest: &str,
+    ) -> Result<Self> {
+        Self::load_of(folder, square, images, Some(source_digest))
+    }
+
+    fn load_of(folder: &Path, square: usize, images: usize, source_digest: Option<&str>) -> Result<Self> {
         let path = folder.join(Self::FILE);
         let read = || {
             let cannot = |error: std::io::Error| Error::data(format!("cannot read the file: {error}"));
             let file = File::open(&path).map_err(cannot)?;
             let header = Header::read(&file, file.metadata().map_err(cannot)?.len())?;
+            if let (Some(expected), Ok(found)) = (source_digest, header.text(SOURCE_DIGEST))
+                && found != expected
+            {
+                return Err(Error::data(format!(
+                    "of another packing: source_digest {found}, expected {expected}"
+                )));
+            }
             let (_, sums) = header.integers(&file, "sums", Dtype::U64)?;
             let (_, products) = header.integers(&file, "products", Dtype::U64)?;
             let (usable, skipped) = match header.place("usable", Dtype::U64) {

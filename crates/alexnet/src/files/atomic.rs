@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::{Error, Result};
 
@@ -136,10 +137,11 @@ struct Temporary {
 impl Temporary {
     fn new(file: &Path) -> Self {
         static CALLS: AtomicU64 = AtomicU64::new(0);
-        let call = CALLS.fetch_add(1, Ordering::Relaxed);
+        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let (process, call) = (process_number(&KEYS), CALLS.fetch_add(1, Ordering::Relaxed));
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let name = &name[..name.floor_char_boundary(MAX_NAME)];
-        let path = file.with_file_name(format!(".{name}.{}-{call}.tmp", std::process::id()));
+        let path = file.with_file_name(format!(".{name}.{process}-{call}.tmp"));
         UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
         Self { path }
     }
@@ -150,7 +152,7 @@ impl Temporary {
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
+        options.write(true).create_new(true);
         private(&mut options, before);
         let mut out = BufWriter::with_capacity(1 << 20, options.open(&self.path)?);
         write(&mut out)?;
@@ -169,7 +171,14 @@ impl Drop for Temporary {
     }
 }
 
-/// Returns whether this is the name of a temporary file of [`replace`]: `.NAME.PROCESS-CALL.tmp`.
+/// Returns a number that no other process has, on any machine that shares the folder: process IDs are unique on one machine only, and
+/// a forked process has the keys of the first.
+fn process_number(keys: &RandomState) -> u64 {
+    keys.hash_one(std::process::id())
+}
+
+/// Returns whether this is the name of a temporary file of [`replace`]: `.NAME.PROCESS-CALL.tmp`, where earlier versions had the
+/// process ID.
 pub fn is_leftover(name: &str) -> bool {
     let numbers = name
         .strip_prefix('.')
@@ -285,6 +294,14 @@ mod tests {
         fs::write(&temporary.path, "").unwrap();
         remove_leftovers(folder.path()).unwrap();
         assert_eq!(names(folder.path()), [".12-0.tmp", ".a.12-.tmp", ".mine.tmp", "a.tmp"]);
+    }
+
+    /// In containers on several machines, processes often have the same ID.
+    #[test]
+    fn processes_with_the_same_id_have_different_numbers() {
+        let [one, other] = [RandomState::new(), RandomState::new()];
+        assert_ne!(process_number(&one), process_number(&other));
+        assert_eq!(process_number(&one), process_number(&one));
     }
 
     #[test]

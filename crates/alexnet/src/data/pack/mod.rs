@@ -7,6 +7,7 @@
 //! opens them.
 
 mod config;
+mod kept;
 mod manifest;
 mod packing;
 mod shard;

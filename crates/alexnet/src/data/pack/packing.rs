@@ -1,11 +1,13 @@
 //! Packs a data set.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use alexnet_kernels::memory::available;
 use crossbeam_channel::bounded;
 
 use super::config::{PackConfig, PackSettings};
+use super::kept;
 use super::manifest::{FORMAT_VERSION, Manifest, PackedSplit, Storage, images_per_shard, read_json};
 use super::shard::{self, Shard, WrittenShard};
 use super::squares::{SquaresUser, train_command};
@@ -36,8 +38,9 @@ pub fn check_outside(source: &Path, out: &Path) -> Result<()> {
     )))
 }
 
-/// Packs every split of a data set and returns the contents of the folder. Finished shards of an interrupted call are kept.
-/// `progress` receives the number of images just done, and stops the packing if it returns an error.
+/// Packs every split of a data set and returns the contents of the folder. Finished shards of an interrupted call are kept, unless
+/// their images have changed since. `progress` receives the number of images just done, which may be 0, and stops the packing if it
+/// returns an error.
 ///
 /// # Errors
 /// Returns an error if the folder is used for something else, there is not enough disk space, a file cannot be read or written,
@@ -68,6 +71,8 @@ pub fn pack(
     check_memory(&splits, config, available())?;
     prepare(&config.out, &settings)?;
     check_space(&splits, config)?;
+    // Only now: a call that is refused for lack of space must not fix the settings of the next.
+    json::write(&config.out.join(UNFINISHED_PACK), &settings)?;
     let pool = threads::pool(config.workers.max(1))?;
     let mut manifest = Manifest {
         format_version: FORMAT_VERSION,
@@ -107,14 +112,14 @@ pub fn pack(
         }
         // Images that were left out have no index in the packed set.
         let (usable, skipped) = ((0..statistics.usable.len()).collect(), Vec::new());
-        Statistics { usable, skipped, ..statistics }.save(&config.out)?;
+        Statistics { usable, skipped, ..statistics }.save_packed(&config.out, &settings.source_digest)?;
     }
     json::write(&config.out.join(Manifest::FILE), &manifest)?;
     let _ = std::fs::remove_file(config.out.join(UNFINISHED_PACK));
     Ok(manifest)
 }
 
-/// Creates the folder, or finds it started with the same settings.
+/// Creates the folder, or finds it empty or started with the same settings.
 fn prepare(out: &Path, settings: &PackSettings) -> Result<()> {
     std::fs::create_dir_all(out).map_err(|error| Error::io(out, "create the folder", &error))?;
     let begun = out.join(UNFINISHED_PACK);
@@ -144,7 +149,7 @@ fn prepare(out: &Path, settings: &PackSettings) -> Result<()> {
             Error::usage(format!("{} is not empty", out.display())).help("use a new or an empty folder")
         );
     }
-    json::write(&begun, settings)
+    Ok(())
 }
 
 /// Returns the error for a folder with a complete packed set, which says whether it is the requested one.
@@ -205,10 +210,11 @@ fn check_space(splits: &[&Split], config: &PackConfig) -> Result<()> {
     let needed = (images as u64 * (each as u64 + 100)).saturating_sub(done);
     let free = fs4::available_space(&config.out)
         .map_err(|error| Error::io(&config.out, "determine the free space", &error))?;
-    enough(&config.out, needed, free)
+    enough(&config.out, needed, free, config.out.join(UNFINISHED_PACK).is_file())
 }
 
-fn enough(out: &Path, needed: u64, free: u64) -> Result<()> {
+/// `is_begun` is whether packing was started in the folder, where it is only continued with the same settings.
+fn enough(out: &Path, needed: u64, free: u64, is_begun: bool) -> Result<()> {
     if needed <= free {
         return Ok(());
     }
@@ -222,7 +228,13 @@ fn enough(out: &Path, needed: u64, free: u64) -> Result<()> {
             gigabytes(needed)
         ),
     )
-    .help("use a folder on a larger disk, or --store jpeg, which requires about a sixth of --store raw"))
+    .help(match is_begun {
+        false => "use a folder on a larger disk, or --store jpeg, which requires about a sixth of --store raw",
+        true => {
+            "free space there; or start again in another folder, on a larger disk or with --store jpeg, which requires about a sixth of \
+             --store raw"
+        }
+    }))
 }
 
 /// Estimates the size of a packed JPEG from a sample, with a margin.
@@ -236,8 +248,8 @@ fn typical_jpeg(splits: &[&Split], side: usize) -> usize {
     sizes.iter().sum::<usize>() / sizes.len().max(1) * 11 / 10
 }
 
-/// Makes the missing shards of a split, and returns all of them with the sums over their images. One is written while the next is
-/// made.
+/// Makes the missing shards of a split, and those whose images have changed, and returns all of them with the sums over their images.
+/// One is written while the next is made.
 fn pack_split(
     split: &Split,
     dataset: &Dataset,
@@ -247,13 +259,25 @@ fn pack_split(
     progress: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<(Vec<WrittenShard>, Statistics)> {
     let each = images_per_shard(config.side);
-    let numbers = 0..split.len().div_ceil(each);
     let path = |number: usize| config.out.join(shard::name(split, number));
     let range = |number: usize| number * each..split.len().min((number + 1) * each);
-    let (send, shards) = bounded::<Shard>(0);
+    let (mut all, mut missing) = (BTreeMap::new(), Vec::new());
     let mut total = Statistics::empty(config.side);
+    for number in 0..split.len().div_ceil(each) {
+        let path = path(number);
+        let read = || kept::read_back(&path, split, range(number), config, settings, progress);
+        let kept = if path.is_file() { pool.install(read)? } else { None };
+        match kept {
+            Some((shard, sums)) => {
+                all.insert(number, shard);
+                total.merge(sums);
+            }
+            None => missing.push(number),
+        }
+    }
+    let (send, shards) = bounded::<Shard>(0);
     let sums = &mut total;
-    let mut fresh = std::thread::scope(|scope| {
+    let made = std::thread::scope(|scope| {
         let write = move || {
             shards
                 .into_iter()
@@ -262,7 +286,7 @@ fn pack_split(
         };
         let writer = threads::spawn_scoped(scope, write)?;
         let mut failed = None;
-        for number in numbers.clone().filter(|&number| !path(number).is_file()) {
+        for &number in &missing {
             let made = pool.install(|| shard::make(split, range(number), path(number), config, progress));
             let sent = match made {
                 // If the channel is closed, the writer has failed and returns the error.
@@ -280,24 +304,9 @@ fn pack_split(
         let written =
             writer.join().unwrap_or_else(|_| Err(Error::data("the thread that writes shards panicked")));
         failed.map_or(written, Err)
-    })?
-    .into_iter();
-    let mut all = Vec::new();
-    for number in numbers {
-        // `fresh` holds only the shards that did not exist before, in order.
-        let name = shard::name(split, number);
-        if fresh.as_slice().first().is_some_and(|written| written.shard.file == name) {
-            all.extend(fresh.next());
-        } else {
-            let path = path(number);
-            let kept = shard::read_back(&path, split, range(number), config, settings, &mut total);
-            all.push(kept.map_err(|error| {
-                error.context(path.display()).help("delete this file; it will be created again")
-            })?);
-            progress(range(number).len())?;
-        }
-    }
-    Ok((all, total))
+    })?;
+    all.extend(missing.into_iter().zip(made));
+    Ok((all.into_values().collect(), total))
 }
 
 #[cfg(test)]
@@ -330,9 +339,35 @@ mod tests {
     #[test]
     fn too_small_disk_is_reported_with_both_sizes() {
         let out = Path::new("packed");
-        assert!(enough(out, 5_000_000_000, 5_000_000_000).is_ok());
-        let error = enough(out, 252_000_000_000, 69_000_000_000).unwrap_err();
-        assert!(error.message.contains("69.0 GB free, packing requires about 252.0 GB"), "{error}");
-        assert!(error.help.is_some_and(|help| help.contains("--store jpeg")), "{}", error.message);
+        assert!(enough(out, 5_000_000_000, 5_000_000_000, false).is_ok());
+        for (is_begun, help) in [
+            (false, "use a folder on a larger disk, or --store jpeg"),
+            (true, "start again in another folder"),
+        ] {
+            let error = enough(out, 252_000_000_000, 69_000_000_000, is_begun).unwrap_err();
+            assert!(error.message.contains("69.0 GB free, packing requires about 252.0 GB"), "{error}");
+            assert!(error.help.is_some_and(|text| text.contains(help)), "{}", error.message);
+        }
+    }
+
+    /// As the help of a disk that is too small suggests.
+    #[test]
+    fn settings_are_fixed_once_packing_has_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("packed");
+        let settings = |store| PackSettings {
+            format_version: FORMAT_VERSION,
+            store,
+            side: 256,
+            orientation: Orientation::Exif,
+            source: "pets".into(),
+            source_digest: "0".into(),
+        };
+        prepare(&out, &settings(Storage::Raw)).unwrap();
+        prepare(&out, &settings(Storage::Jpeg)).unwrap();
+        json::write(&out.join(UNFINISHED_PACK), &settings(Storage::Jpeg)).unwrap();
+        prepare(&out, &settings(Storage::Jpeg)).unwrap();
+        let error = prepare(&out, &settings(Storage::Raw)).unwrap_err();
+        assert!(error.message.contains("packing was started with other settings: Jpeg"), "{error}");
     }
 }

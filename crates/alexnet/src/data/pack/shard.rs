@@ -1,27 +1,24 @@
-//! One shard: made from images, written, or read back.
+//! One shard: made from images, and written.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::mem::take;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
-use safetensors::Dtype;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::config::{PackConfig, PackSettings};
 use super::manifest::{FORMAT_VERSION, PackedShard, Storage};
+use crate::Result;
 use crate::data::digest::FileDigest;
 use crate::data::skip::Skip;
 use crate::data::source::{Dataset, Split, Stored};
 use crate::data::square::{self, RESIZE};
 use crate::data::statistics::Statistics;
 use crate::data::{decode, encode};
-use crate::files::container::{self, Array, Header, Values};
-use crate::{Error, Result};
+use crate::files::container::{self, Array, Values};
 
 /// The most images that a thread processes at once.
 const TURN: usize = 16;
@@ -115,11 +112,7 @@ pub(super) fn make(
 impl Images {
     fn add(&mut self, split: &Split, index: usize, config: &PackConfig, sums: &mut Statistics) -> Result<()> {
         let stored = split.stored(index)?;
-        let digest = match &stored {
-            Stored::Pixels(image) => Sha256::digest(&image.pixels),
-            Stored::File(bytes) => Sha256::digest(bytes),
-            Stored::TooLarge(_) => Sha256::digest([]),
-        };
+        let digest = digest(&stored);
         let rotated = split.exif_orientation(&stored) != 1;
         let square = match split.decode(stored) {
             Ok(image) => square::square(&image, config.side),
@@ -159,6 +152,15 @@ impl Images {
         self.skipped.extend(other.skipped);
         self.rotated += other.rotated;
         self
+    }
+}
+
+/// Returns the digest of an image as a shard stores it.
+pub(super) fn digest(stored: &Stored) -> [u8; 32] {
+    match stored {
+        Stored::Pixels(image) => Sha256::digest(&image.pixels).into(),
+        Stored::File(bytes) => Sha256::digest(bytes).into(),
+        Stored::TooLarge(_) => Sha256::digest([]).into(),
     }
 }
 
@@ -214,46 +216,10 @@ pub(super) fn write(
 }
 
 /// Returns the name, size and digest of a written file.
-fn describe(path: &Path, images: usize) -> Result<PackedShard> {
+pub(super) fn describe(path: &Path, images: usize) -> Result<PackedShard> {
     let FileDigest { bytes, hex: sha256 } = FileDigest::of::<Sha256>(path)?;
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(PackedShard { file, images, bytes, sha256 })
-}
-
-/// Reads back a shard of an interrupted packing, and adds its sums to `total`.
-pub(super) fn read_back(
-    path: &Path,
-    split: &Split,
-    range: Range<usize>,
-    config: &PackConfig,
-    settings: &PackSettings,
-    total: &mut Statistics,
-) -> Result<WrittenShard> {
-    let cannot = |error: std::io::Error| Error::io(path, "read the file", &error);
-    let file = File::open(path).map_err(cannot)?;
-    let header = Header::read(&file, file.metadata().map_err(cannot)?.len())?;
-    if header.text("source_digest")? != settings.source_digest {
-        return Err(Error::data("packed from other images"));
-    }
-    let broken = |error: serde_json::Error| Error::data(format!("broken metadata: {error}"));
-    let files: Vec<String> = serde_json::from_str(header.text("files")?).map_err(broken)?;
-    let skipped: Vec<Skip> = serde_json::from_str(header.text("skipped")?).map_err(broken)?;
-    if files.len() + skipped.len() != range.len() {
-        return Err(Error::data(format!("{} images, expected {}", files.len() + skipped.len(), range.len())));
-    }
-    let (_, sums) = header.integers(&file, "sums", Dtype::U64)?;
-    let (_, products) = header.integers(&file, "products", Dtype::U64)?;
-    let mut packed = files.iter().peekable();
-    let usable: Vec<usize> =
-        range.filter(|&index| packed.next_if(|file| *file == split.file(index)).is_some()).collect();
-    if packed.next().is_some() {
-        return Err(Error::data("packed from other images, or in another order"));
-    }
-    let mut sums = Statistics::of_sums(config.side, usable, skipped, sums, &products)?;
-    let (usable, skipped) = (take(&mut sums.usable), take(&mut sums.skipped));
-    total.merge(sums);
-    let rotated = header.text("rotated").ok().and_then(|count| count.parse().ok());
-    Ok(WrittenShard { shard: describe(path, files.len())?, usable, skipped, rotated })
 }
 
 fn text(value: &impl Serialize) -> String {

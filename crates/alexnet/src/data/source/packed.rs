@@ -12,11 +12,17 @@ use super::dataset::Dataset;
 use super::split::Split;
 use super::store::Store;
 use crate::data::own_files::UNFINISHED_PACK;
-use crate::data::pack::{FORMAT_VERSION, MAX_SIDE, Manifest, PackedSplit, PackedSquares, Storage};
+use crate::data::pack::{
+    FORMAT_VERSION, MAX_SIDE, Manifest, PackedShard, PackedSplit, PackedSquares, Storage,
+};
 use crate::data::statistics::Statistics;
 use crate::files::container::Header;
 use crate::format::counted;
 use crate::{Error, Result};
+
+/// What to do about a folder with files of two packings.
+const ANOTHER_PACKING: &str =
+    "copy the whole folder again, or pack the images again into a new folder: `alexnet data pack SRC OUT`";
 
 /// Returns whether a folder holds packed squares, finished or not.
 pub(super) fn is_packed(folder: &Path) -> bool {
@@ -49,7 +55,9 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     for packed in &manifest.splits {
         let mut split = split(folder, &manifest, &squares, packed)?;
         if packed.name == "train" {
-            let statistics = Statistics::load(folder, manifest.side, split.len())?;
+            let digest = &manifest.source_digest;
+            let statistics = Statistics::load_packed(folder, manifest.side, split.len(), digest)
+                .map_err(|error| error.help(ANOTHER_PACKING))?;
             split.set_statistics(Arc::new(statistics));
         }
         splits.push(split);
@@ -75,7 +83,8 @@ fn split(
     let paths: Vec<PathBuf> = packed.shards.iter().map(|shard| folder.join(&shard.file)).collect();
     let mut items = Vec::new();
     for (archive, (path, shard)) in (0..).zip(paths.iter().zip(&packed.shards)) {
-        let made = read_shard(path, archive, manifest).map_err(|error| error.context(path.display()))?;
+        let made = read_shard(path, archive, manifest, &packed.name, shard)
+            .map_err(|error| error.context(path.display()))?;
         if made.len() != shard.images {
             return Err(Error::data(format!(
                 "{}: {} images, but {} declares {}",
@@ -95,12 +104,19 @@ fn split(
     Ok(Split::new(&packed.name, items, Arc::new(store)).packed(Arc::clone(squares)))
 }
 
-/// Reads the list of images in a shard.
-fn read_shard(path: &Path, archive: u32, manifest: &Manifest) -> Result<Vec<Item>> {
+/// Reads the list of images in a shard of this split.
+fn read_shard(
+    path: &Path,
+    archive: u32,
+    manifest: &Manifest,
+    split: &str,
+    shard: &PackedShard,
+) -> Result<Vec<Item>> {
     let cannot = |error: std::io::Error| Error::data(format!("cannot read the file: {error}"));
     let file = File::open(path).map_err(cannot)?;
     let size = file.metadata().map_err(cannot)?.len();
     let header = Header::read(&file, size)?;
+    check_packing(&header, size, manifest, split, shard)?;
     let files: Vec<String> = serde_json::from_str(header.text("files")?)
         .map_err(|error| Error::data(format!("invalid list of files: {error}")))?;
     let (_, labels) = header.integers(&file, "labels", Dtype::I64)?;
@@ -126,6 +142,33 @@ fn read_shard(path: &Path, archive: u32, manifest: &Manifest) -> Result<Vec<Item
         location: Location::Bytes(range),
     };
     Ok(files.into_iter().zip(labels).zip(ranges).map(item).collect())
+}
+
+/// Checks that a shard is the one in the manifest. A folder that was copied over another, but not to the end, has files of both, and
+/// the labels of one do not index the classes of the other.
+fn check_packing(
+    header: &Header,
+    size: u64,
+    manifest: &Manifest,
+    split: &str,
+    shard: &PackedShard,
+) -> Result<()> {
+    // A fuzzer cannot guess sizes.
+    let size = if cfg!(fuzzing) { shard.bytes } else { size };
+    let (size, bytes) = (size.to_string(), shard.bytes.to_string());
+    let pairs = [
+        ("source_digest", header.text("source_digest")?, manifest.source_digest.as_str()),
+        ("split", header.text("split")?, split),
+        ("size", size.as_str(), bytes.as_str()),
+    ];
+    match pairs.into_iter().find(|(_, found, expected)| found != expected) {
+        None => Ok(()),
+        Some((what, found, expected)) => Err(Error::data(format!(
+            "of another packing: {what} {found}, but {} declares {expected}",
+            Manifest::FILE
+        ))
+        .help(ANOTHER_PACKING)),
+    }
 }
 
 /// Returns the bytes of each square of raw pixels.

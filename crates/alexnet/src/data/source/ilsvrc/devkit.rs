@@ -1,6 +1,6 @@
 //! The development kit: names of the classes, and the classes of the validation images.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::mat::{self, Struct, Value};
 use crate::data::source::text::Text;
 use crate::files::head;
+use crate::format::first_few;
 use crate::{Error, Result};
 
 /// The maximum size of a file of the kit.
@@ -47,7 +48,17 @@ struct Synset {
 struct Files {
     origin: String,
     meta: Vec<u8>,
-    truth: Option<String>,
+    /// The ground truths, by their names: a kit has one, but users may keep others next to it.
+    truths: BTreeMap<String, Vec<u8>>,
+}
+
+impl Files {
+    /// Returns the ground truth: of several the one with the name in the kit of the year, or otherwise the first by name.
+    fn truth(&self, is_2012: bool) -> Option<(&String, &Vec<u8>)> {
+        let year = if is_2012 { 2012 } else { 2010 };
+        let usual = format!("ILSVRC{year}_validation_ground_truth.txt");
+        self.truths.get_key_value(&usual).or_else(|| self.truths.first_key_value())
+    }
 }
 
 impl Devkit {
@@ -72,8 +83,16 @@ impl Devkit {
         }
         classes.sort_by(|a, b| a.wnid.cmp(&b.wnid));
         let mut kit = Self { classes, validation: Vec::new(), notes: Vec::new() };
-        if let Some(truth) = &files.truth {
-            let truth = labels(&kit.classes, truth, is_2012)?;
+        if let Some((name, truth)) = files.truth(is_2012) {
+            let others: Vec<&String> = files.truths.keys().filter(|other| *other != name).collect();
+            if !others.is_empty() {
+                kit.notes.push(format!(
+                    "{}: {name} is used for the labels, not {}",
+                    files.origin,
+                    first_few(others.iter())
+                ));
+            }
+            let truth = labels(&kit.classes, &text(truth)?, is_2012)?;
             kit.validation = truth.labels;
             if !truth.is_official {
                 kit.notes.push(format!(
@@ -226,14 +245,13 @@ fn unpacked(folder: &Path) -> Result<Option<Files>> {
             |error: std::io::Error| Error::data(format!("{}: cannot read the file: {error}", path.display()));
         read_most(File::open(path).map_err(cannot)?).map_err(cannot)
     };
-    let truth = std::fs::read_dir(&place).into_iter().flatten().flatten().map(|entry| entry.path());
-    let truth =
-        truth.into_iter().find(|path| path.file_name().is_some_and(|name| is_truth(&name.to_string_lossy())));
-    let truth = truth.map(|path| read(&path)).transpose()?;
+    let listed = std::fs::read_dir(&place).into_iter().flatten().flatten();
+    let listed = listed.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    let truths = listed.filter(|(name, _)| is_truth(name)).map(|(name, path)| Ok((name, read(&path)?)));
     Ok(Some(Files {
         origin: place.display().to_string(),
         meta: read(&place.join("meta.mat"))?,
-        truth: truth.map(|bytes| text(&bytes)).transpose()?,
+        truths: truths.collect::<Result<_>>()?,
     }))
 }
 
@@ -282,7 +300,7 @@ fn packed(folder: &Path) -> Result<Option<Files>> {
         Packing::Tar => Box::new(file),
         Packing::Gzip => Box::new(flate2::read::GzDecoder::new(file).take(8 * MAX_SIZE)),
     };
-    let (mut meta, mut truth) = (None, None);
+    let (mut meta, mut truths) = (None, BTreeMap::new());
     for entry in tar::Archive::new(reader).entries().map_err(cannot)? {
         let mut entry = entry.map_err(cannot)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
@@ -290,14 +308,11 @@ fn packed(folder: &Path) -> Result<Option<Files>> {
         if is_meta(name) {
             meta = Some(read_most(&mut entry).map_err(cannot)?);
         } else if is_truth(name) {
-            truth = Some(
-                text(&read_most(&mut entry).map_err(cannot)?)
-                    .map_err(|error| error.context(path.display()))?,
-            );
+            truths.insert(name.to_owned(), read_most(&mut entry).map_err(cannot)?);
         }
     }
     let meta = meta.ok_or_else(|| Error::data(format!("{}: no meta.mat in it", path.display())))?;
-    Ok(Some(Files { origin: path.display().to_string(), meta, truth }))
+    Ok(Some(Files { origin: path.display().to_string(), meta, truths }))
 }
 
 /// Decodes the text of the ground truth.
