@@ -91,9 +91,9 @@ impl Origin {
     /// The recipe to resume with, if that of the command was `given` and the run has `run`: a run that was restarted with a remedy has
     /// it in its recipe, and continues when the command that started it is repeated.
     pub fn remedied(&self, given: Recipe, run: Recipe) -> Recipe {
-        let is_run = |remedied: Recipe| recipe_difference(&run.to_toml(), &remedied.to_toml()).is_none();
+        let is_run = |remedied: &Recipe| recipe_difference(&run.to_toml(), &remedied.to_toml()).is_none();
         match self.remedy.map(|remedy| remedy.apply(&given)) {
-            Some(Ok(remedied)) if is_run(remedied) => run,
+            Some(Ok(remedied)) if is_run(&remedied) => run,
             Some(_) | None => given,
         }
     }

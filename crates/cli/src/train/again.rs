@@ -63,6 +63,7 @@ mod tests {
             source: ImageSource::Path("/my pets".into()),
             seed: 7,
             init: init.map(Into::into),
+            remedy: None,
             requests,
         })
     }

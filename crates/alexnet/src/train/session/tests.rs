@@ -123,7 +123,9 @@ fn a_run_without_a_checkpoint_is_resumed_with_the_settings_in_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     train(config(folder.path())).unwrap();
     let forget = || {
-        [layout::BEST, layout::LAST].map(|name| std::fs::remove_file(folder.path().join(name)).unwrap());
+        for name in [layout::BEST, layout::LAST] {
+            std::fs::remove_file(folder.path().join(name)).unwrap();
+        }
         std::fs::remove_dir_all(folder.path().join(layout::CHECKPOINTS)).unwrap();
     };
     let changed = |accept_changes: bool| {
@@ -202,7 +204,7 @@ fn a_full_disk_delays_only_the_edits_that_it_cannot_record() {
     let mut config = config(folder.path());
     config.recipe.edits = vec![Edit { step: 0, change: Change::ColorNoise(0.3) }];
     let recipe = config.recipe.clone();
-    let mut training = Training::set_up(config, Observers::default()).unwrap();
+    let mut training = Training::set_up(config, None, Observers::default()).unwrap();
     training.edits = Edits::new(Journal::full(folder.path()), &recipe);
     request_edit(folder.path(), Change::StopAfter(7), "a longer training").unwrap();
     training.edits.apply_due(&mut training.learner, &mut training.reporter).unwrap();
