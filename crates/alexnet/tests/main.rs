@@ -36,4 +36,5 @@ mod quantized_files;
 mod shards;
 mod sources;
 mod statistics;
+mod tars;
 mod torch;
