@@ -56,3 +56,39 @@ fn images_without_an_extension_count() {
     let dir = folder(&[("pets.tar", &["cat/1.jpg", "dog/README", "dog/1", "dog/2"])]);
     assert_eq!(counts(&open(&dir), "all"), BTreeMap::from([("cat", 1), ("dog", 2)]));
 }
+
+/// Shards of one class each: the folders in them are the classes, unless they are the same in all or only wrap the images.
+#[test]
+fn shards_of_one_class_are_named_by_their_folders() {
+    let shards: [(&str, &[&str]); 3] = [
+        ("part1.tar", &["cat/1.jpg", "cat/2.jpg"]),
+        ("part2.tar", &["cat/3.jpg"]),
+        ("part3.tar", &["dog/1.jpg", "dog/2.jpg"]),
+    ];
+    let set = open(&folder(&shards));
+    assert_eq!(counts(&set, "all"), BTreeMap::from([("cat", 3), ("dog", 2)]));
+    says(&set, "3 tars, each of one class");
+    says(
+        &set,
+        "the classes are the folders in the tars, not the tars: part1.tar (cat), part2.tar (cat), part3",
+    );
+    // In a folder that wraps them, as of `tar cf part1.tar pets/cat`.
+    let set = open(&folder(&[("part1.tar", &["./pets/cat/1.jpg"]), ("part2.tar", &["./pets/dog/1.jpg"])]));
+    assert_eq!(counts(&set, "all"), BTreeMap::from([("cat", 1), ("dog", 1)]));
+    says(&set, "using the folder pets/");
+    // Next to a tar of several classes.
+    let set = open(&folder(&[("part1.tar", &["cat/1.jpg", "dog/1.jpg"]), ("part2.tar", &["dog/2.jpg"])]));
+    assert_eq!(counts(&set, "all"), BTreeMap::from([("cat", 1), ("dog", 2)]));
+    says(&set, "2 tars, read as one tree");
+    for (cat, dog) in [
+        ("images/1.jpg", "images/1.jpg"),
+        ("images/1.jpg", "img/1.jpg"),
+        ("photos of pets/1.jpg", "photos of pets/1.jpg"),
+        ("data/cat/1.jpg", "dog/1.jpg"),
+        ("cat/1.jpg", "1.jpg"),
+    ] {
+        let set = open(&folder(&[("cat.tar", &[cat]), ("dog.tar", &[dog])]));
+        assert_eq!(counts(&set, "all"), BTreeMap::from([("cat", 1), ("dog", 1)]), "{cat} {dog}");
+        assert!(!set.notes.iter().any(|note| note.contains("the classes are")), "{:?}", set.notes);
+    }
+}

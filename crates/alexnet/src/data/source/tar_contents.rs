@@ -22,18 +22,18 @@ pub(super) struct Tar {
     /// The split of its folder, or of its own name.
     split: Option<&'static str>,
     /// Its name without the extension.
-    stem: String,
+    pub(super) stem: String,
     pub(super) contents: Contents,
     /// The folders of its images; that of images in no folder is empty.
-    folders: BTreeSet<String>,
+    pub(super) folders: BTreeSet<String>,
     pub(super) shape: Shape,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// Images of one class, in no folder or in one.
+    /// Images of the class that the tar is named after, in no folder or in one.
     Class,
-    /// Class folders.
+    /// Class folders, or one of them.
     Folders,
     /// No images.
     Empty,

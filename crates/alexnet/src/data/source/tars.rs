@@ -1,11 +1,13 @@
 //! A folder of tars, each of one class (`cat.tar`, `dog.tar`, possibly in `train/` and `val/`), or each of class folders
 //! (`train.tar`, `val.tar`, or `part1.tar`, `part2.tar`). Read in place as one tree.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::archive::Archives;
 use super::catalog::{ByteRange, Location};
 use super::dataset::Dataset;
+use super::layout::is_wrapper;
 use super::listing::Listing;
 use super::store::Store;
 use super::tar_contents::{Shape, Tar};
@@ -26,7 +28,9 @@ pub(super) fn open(folder: &Path, findings: &mut Findings) -> Result<Option<Data
     }
     let archives = Archives::new(files.iter().map(|file| file.path.clone()));
     let read = |(file, archive): (&TarFile, u32)| Tar::read(folder, file, &archives, archive);
-    let all: Vec<Tar> = files.iter().zip(0..).map(read).collect::<Result<_>>()?;
+    let mut all: Vec<Tar> = files.iter().zip(0..).map(read).collect::<Result<_>>()?;
+    let trees = all.iter().any(|tar| tar.shape == Shape::Folders);
+    let by_folders = name_by_folders(&mut all, trees);
     let of = |shape: Shape| all.iter().filter(move |tar| tar.shape == shape).map(|tar| tar.name.as_str());
     let (classes, folders): (Vec<&str>, Vec<&str>) =
         (of(Shape::Class).collect(), of(Shape::Folders).collect());
@@ -58,10 +62,36 @@ pub(super) fn open(folder: &Path, findings: &mut Findings) -> Result<Option<Data
     if !empty.is_empty() {
         notes.push(format!("not used, because they hold no images: {}", first_few(empty.iter())));
     }
-    let what = if folders.is_empty() { "each of one class" } else { "read as one tree" };
+    notes.extend(by_folders);
+    let what = if trees { "read as one tree" } else { "each of one class" };
     notes.push(format!("{}, {what}", counted(all.len() - empty.len(), "tar")));
     dataset.notes.splice(..0, notes);
     Ok(Some(dataset))
+}
+
+/// Names the classes of tars with images of one class after the folders in them instead of after the tars, if all have such a folder and
+/// it says more: shards such as `part1.tar` and `part2.tar` with images in `cat/`, and `part3.tar` with images in `dog/`, or tars of one
+/// class next to `trees`, which have several. Returns a note if the folders have other names than the tars.
+fn name_by_folders(tars: &mut [Tar], trees: bool) -> Option<String> {
+    let single = || tars.iter().filter(|tar| tar.shape == Shape::Class);
+    let paths: BTreeSet<&str> = single().flat_map(|tar| &tar.folders).map(String::as_str).collect();
+    let names_a_class = |path: &&str| path.split('/').any(|part| !part.is_empty() && !is_wrapper(part));
+    let is_named_so = |tar: &Tar| {
+        let mut parts = tar.folders.iter().flat_map(|path| path.split('/'));
+        parts.any(|part| part.eq_ignore_ascii_case(&tar.stem))
+    };
+    let others = single().filter(|tar| !is_named_so(tar));
+    let others: Vec<String> =
+        others.map(|tar| format!("{} ({})", tar.name, first_few(tar.folders.iter()))).collect();
+    // A folder that all tars have, such as `photos`, does not tell their classes apart.
+    let says_more = trees || paths.len() > 1 && !others.is_empty();
+    if !says_more || !paths.iter().all(names_a_class) {
+        return None;
+    }
+    tars.iter_mut().filter(|tar| tar.shape == Shape::Class).for_each(|tar| tar.shape = Shape::Folders);
+    (!others.is_empty()).then(|| {
+        format!("the classes are the folders in the tars, not the tars: {}", first_few(others.iter()))
+    })
 }
 
 /// Renames members with the paths of members of earlier tars: these are other images, where shards are numbered from 1 each. Of
