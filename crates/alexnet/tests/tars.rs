@@ -4,7 +4,7 @@ use crate::images;
 
 use std::collections::BTreeMap;
 
-use alexnet::data::Dataset;
+use alexnet::data::{Dataset, ProblemKind};
 use images::{archive, jpeg, put};
 
 /// A folder of tars with these members, each an image of its own; those with `README` in their names are texts.
@@ -91,4 +91,59 @@ fn shards_of_one_class_are_named_by_their_folders() {
         assert_eq!(counts(&set, "all"), BTreeMap::from([("cat", 1), ("dog", 1)]), "{cat} {dog}");
         assert!(!set.notes.iter().any(|note| note.contains("the classes are")), "{:?}", set.notes);
     }
+}
+
+/// Training and validation images stay apart, whatever wraps the class folders in the tars.
+#[test]
+fn splits_are_in_the_names_of_the_tars() {
+    let two = BTreeMap::from([("cat", 1), ("dog", 1)]);
+    for (names, folders) in [
+        (["train-000.tar", "val-000.tar"], ["", ""]),
+        (["pets_train.tar", "pets_val.tar"], ["pets/", "pets/"]),
+        (["pets_train.tar", "pets_val.tar"], ["pets_train/", "pets_val/"]),
+        (["pets-train.tar", "pets-valid.tar"], ["pets/train/", "pets/val/"]),
+        (["train.tar", "val.tar"], ["train/", ""]),
+        (["train/0.tar", "val/0.tar"], ["./pets/", "./pets/"]),
+    ] {
+        let members =
+            folders.map(|folder| ["cat/1.jpg", "dog/1.jpg"].map(|image| format!("{folder}{image}")));
+        let [train, val] = members.each_ref().map(|members| members.each_ref().map(String::as_str));
+        let set = open(&folder(&[(names[0], &train), (names[1], &val)]));
+        let splits: Vec<&str> = set.splits.iter().map(|split| split.name.as_str()).collect();
+        assert_eq!(splits, ["train", "val"], "{names:?} {folders:?}: {:?}", set.notes);
+        assert_eq!([counts(&set, "train"), counts(&set, "val")], [two.clone(), two.clone()], "{folders:?}");
+    }
+    // A tar that holds all splits says so itself, and a shard may hold one class.
+    let set =
+        open(&folder(&[("trainval-test.tar", &["train/cat/1.jpg", "val/cat/1.jpg", "test/cat/1.jpg"])]));
+    assert_eq!(set.splits.len(), 3, "{:?}", set.notes);
+    let set = open(&folder(&[
+        ("train-0.tar", &["cat/1.jpg", "cat/2.jpg"]),
+        ("train-1.tar", &["dog/1.jpg"]),
+        ("val-0.tar", &["cat/3.jpg", "dog/3.jpg"]),
+    ]));
+    assert_eq!([counts(&set, "train"), counts(&set, "val")], [BTreeMap::from([("cat", 2), ("dog", 1)]), two]);
+    // Words in the name of a class are no split.
+    let set = open(&folder(&[("test_tube.tar", &["1.jpg"]), ("beaker.tar", &["beaker/1.jpg"])]));
+    assert_eq!(counts(&set, "all"), BTreeMap::from([("beaker", 1), ("test_tube", 1)]));
+}
+
+#[test]
+fn tars_without_a_split_next_to_others_are_left_out_or_refused() {
+    let pets: &[&str] = &["cat/1.jpg", "dog/1.jpg"];
+    let dir = folder(&[("train-0.tar", pets), ("val-0.tar", pets), ("more.tar", pets)]);
+    let set = open(&dir);
+    assert_eq!([set.train().unwrap().len(), set.val().unwrap().len()], [2, 2]);
+    says(&set, "not used, because their names contain no split, unlike those of others: more.tar");
+    says(&set, "2 tars, read as one tree");
+    let (_, problems) = Dataset::examine(dir.path()).unwrap();
+    let of_more = problems.iter().find(|problem| problem.file == "more.tar");
+    assert_eq!(of_more.map(|problem| problem.kind), Some(ProblemKind::NotUsed), "{problems:?}");
+    let dir = folder(&[("train-0.tar", pets), ("train-1.tar", pets), ("more.tar", pets)]);
+    let error = Dataset::open(dir.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("no split in the names of more.tar, unlike those of train-0.tar, train-1.tar"),
+        "{error}"
+    );
+    assert!(error.contains("for example `train-more.tar`"), "{error}");
 }
