@@ -354,7 +354,7 @@ fn members_of_several_tars_with_the_same_name_are_different_images() {
     put(dir.path(), "train/cat.tar", &shard(0, &["1.jpg"]));
     put(dir.path(), "training/cat.tar", &shard(1, &["1.jpg"]));
     let train = Dataset::open(dir.path()).unwrap().train().unwrap().clone();
-    assert_eq!([train.file(0), train.file(1)], ["cat/1 (training-cat.tar).jpg", "cat/1.jpg"]);
+    assert_eq!([train.file(0), train.file(1)], ["train/cat/1 (training-cat.tar).jpg", "train/cat/1.jpg"]);
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

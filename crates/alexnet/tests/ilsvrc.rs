@@ -146,6 +146,22 @@ fn without_a_kit_the_training_images_open() {
     assert!(error(folder.path()).contains("ILSVRC2012_img_val.tar is not used"));
 }
 
+/// The help names the archive that is missing, and a command with the folder, which is not the name of the data set.
+#[test]
+fn training_without_the_training_archive_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    challenge(folder.path());
+    unpacked_kit(folder.path(), TRUTH);
+    std::fs::remove_file(folder.path().join("ILSVRC2012_img_train.tar")).unwrap();
+    let help = Dataset::open(folder.path()).unwrap().train().unwrap_err().help.unwrap();
+    let path = folder.path().display();
+    let expected = [
+        format!("to train, add ILSVRC2012_img_train.tar, which is missing, to {path}; "),
+        format!("`alexnet eval MODEL --data {} --split val`", alexnet::error::shell(folder.path())),
+    ];
+    assert!(expected.iter().all(|text| help.contains(text)), "{help}");
+}
+
 #[test]
 fn inconsistent_files_are_rejected() {
     let folder = tempfile::tempdir().unwrap();

@@ -37,4 +37,5 @@ mod quantized_files;
 mod shards;
 mod sources;
 mod statistics;
+mod tars;
 mod torch;

@@ -7,7 +7,6 @@ use super::arms;
 use super::experiment::Experiment;
 use super::settings::{RateSearch, ReproductionSettings, Selection};
 use crate::data::Dataset;
-use crate::error::shell;
 use crate::eval::statistics::{fewest_pairs, smallest_p};
 use crate::format::{counted, duration, grouped};
 use crate::net::{Network, Recipe};
@@ -258,10 +257,12 @@ fn check_images(dataset: &Dataset, experiments: &[Experiment]) -> Result<()> {
             "{origin}: no validation images, which experiment `{}` compares accuracies on",
             experiment.name()
         ))
-        .help(format!(
-            "add a val/ folder next to train/; `alexnet data check {}` lists the splits",
-            shell(origin)
-        ))),
+        .help(match dataset.shell_path() {
+            Some(source) => {
+                format!("add a val/ folder next to train/; `alexnet data check {source}` lists the splits")
+            }
+            None => "add a split `val`".to_owned(),
+        })),
         Some(_) | None => Ok(()),
     }
 }

@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use super::classes::{AlikeNames, alike};
 use crate::data::Dataset;
-use crate::error::shell;
 use crate::format::{counted, grouped};
 use crate::{Error, Result};
 
@@ -30,11 +29,14 @@ pub fn introduce(dataset: &Dataset) -> Result<Vec<String>> {
 pub fn several_classes(dataset: &Dataset) -> Result<()> {
     match &dataset.classes[..] {
         [class] => {
-            let source = shell(&dataset.origin);
-            Err(Error::data(format!("{}: only one class, `{class}`", dataset.origin)).help(format!(
-                "add a folder of images for each further class; to train on one class anyway: \
-                 `alexnet train {source} --recipe small --allow-one-class`"
-            )))
+            let help = match dataset.shell_path() {
+                Some(source) => format!(
+                    "add a folder of images for each further class; to train on one class anyway: \
+                     `alexnet train {source} --recipe small --allow-one-class`"
+                ),
+                None => "add images of a second class".to_owned(),
+            };
+            Err(Error::data(format!("{}: only one class, `{class}`", dataset.origin)).help(help))
         }
         _ => Ok(()),
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::catalog::{Item, Location};
-use super::dataset::Dataset;
+use super::dataset::{Advice, Dataset};
 use super::raw::{PixelOrder, RawImages, not_used};
 use super::split::Split;
 use super::store::Store;
@@ -92,7 +92,8 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     }
     let used = |name: &str| layout.train.contains(&name) || [layout.test, layout.names].contains(&name);
     notes.extend(not_used(folder, &[layout.extras, &["readme.html"]].concat(), used));
-    Ok(Dataset { classes, splits, origin: folder.display().to_string(), notes })
+    let advice = Advice { to_train: Some("unpack the whole archive again".to_owned()), ..Advice::default() };
+    Ok(Dataset { classes, splits, origin: folder.display().to_string(), notes, advice })
 }
 
 fn split(name: &str, folder: &Path, files: &[&str], labels: usize, classes: usize) -> Result<Split> {

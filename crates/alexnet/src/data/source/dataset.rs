@@ -1,5 +1,6 @@
 //! A data set: classes and splits.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::split::Split;
@@ -20,6 +21,16 @@ pub struct Dataset {
     pub origin: String,
     /// Notes for the user on how the source was read.
     pub notes: Vec<String>,
+    pub(super) advice: Advice,
+}
+
+/// What the help of errors about a data set says.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Advice {
+    /// The path that was opened, for commands: an origin need not be one. `None` for images in memory.
+    pub(super) path: Option<PathBuf>,
+    /// What to do if there are no training images; `None` to add a folder of them.
+    pub(super) to_train: Option<String>,
 }
 
 impl Dataset {
@@ -42,15 +53,23 @@ impl Dataset {
     pub fn train(&self) -> Result<&Split> {
         self.splits.iter().find(|split| split.name == "train").ok_or_else(|| {
             let names: Vec<&str> = self.splits.iter().map(|split| split.name.as_str()).collect();
-            Error::data(format!("{}: no training images, only {}", self.origin, names.join(" and "))).help(
-                format!(
-                    "to train, add a train/ folder next to it; to evaluate a model on these images: \
-                    `alexnet eval MODEL --data {} --split {}`",
-                    shell(&self.origin),
+            let add = self.advice.to_train.as_deref().unwrap_or("add a train/ folder next to it");
+            let help = match self.shell_path() {
+                Some(path) => format!(
+                    "to train, {add}; to evaluate a model on these images: \
+                     `alexnet eval MODEL --data {path} --split {}`",
                     names.first().unwrap_or(&"test")
                 ),
-            )
+                None => format!("to train, {add}"),
+            };
+            Error::data(format!("{}: no training images, only {}", self.origin, names.join(" and ")))
+                .help(help)
         })
+    }
+
+    /// Returns the path that was opened, quoted for use in a shell command; `None` for images in memory.
+    pub(crate) fn shell_path(&self) -> Option<String> {
+        self.advice.path.as_ref().map(shell)
     }
 
     /// Decodes all splits with the orientation of a recipe's `input`, after checking that packed squares suit it.

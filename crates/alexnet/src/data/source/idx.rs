@@ -8,7 +8,7 @@ use std::sync::Arc;
 use flate2::read::MultiGzDecoder;
 
 use super::catalog::{Item, Location};
-use super::dataset::Dataset;
+use super::dataset::{Advice, Dataset};
 use super::labels::{ClassList, Labels};
 use super::raw::{PixelOrder, RawImages, not_used};
 use super::split::Split;
@@ -83,7 +83,9 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
     let splits =
         pairs.into_iter().map(|(name, pair)| pair.split(name, |number| classes.labels[&number])).collect();
     notes.extend(not_used(folder, &[], |name| used.iter().any(|file| file == name) || is_copy(name, &used)));
-    Ok(Dataset { classes: classes.names, splits, origin: folder.display().to_string(), notes })
+    let to_train = "add train-images-idx3-ubyte and train-labels-idx1-ubyte to it".to_owned();
+    let advice = Advice { to_train: Some(to_train), ..Advice::default() };
+    Ok(Dataset { classes: classes.names, splits, origin: folder.display().to_string(), notes, advice })
 }
 
 /// Returns whether a file is the compressed or the unpacked form of one that was read.
@@ -108,6 +110,7 @@ pub(crate) fn from_bytes(
         splits: vec![make("train", train)?, make("test", test)?],
         origin: origin.to_owned(),
         notes: Vec::new(),
+        advice: Advice::default(),
     })
 }
 

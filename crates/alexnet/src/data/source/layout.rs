@@ -61,6 +61,11 @@ fn is_beside(name: &str) -> bool {
     BESIDE.contains(&name.to_lowercase().as_str())
 }
 
+/// Returns whether a folder of this name only wraps others, or the images of a class.
+pub(super) fn is_wrapper(name: &str) -> bool {
+    WRAPPERS.contains(&name.to_lowercase().as_str())
+}
+
 /// What the folders of a source are.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Layout {
@@ -276,7 +281,7 @@ pub(super) fn split_folder(listing: &Listing, folder: &str) -> String {
     let inside = |name: &str| {
         name.eq_ignore_ascii_case(folder)
             || split_name(name).is_some() && split_name(name) == split_name(folder)
-            || WRAPPERS.contains(&name.to_lowercase().as_str())
+            || is_wrapper(name)
     };
     wrapped(listing, &format!("{folder}/"), inside)
 }
@@ -310,7 +315,7 @@ pub(super) fn doubts(listing: &Listing, classes: &[String]) -> Vec<String> {
             first_few(shown.iter())
         ));
     }
-    let odd = |name: &&str| is_beside(name) || WRAPPERS.contains(&name.to_lowercase().as_str());
+    let odd = |name: &&str| is_beside(name) || is_wrapper(name);
     let odd: Vec<&str> = classes.iter().map(String::as_str).filter(odd).collect();
     if !odd.is_empty() {
         doubts.push(format!("check the classes: {} is an unusual class name", first_few(odd.iter())));

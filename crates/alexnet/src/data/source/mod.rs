@@ -12,7 +12,7 @@
 //! | `flat` | images labeled by lists: all of a folder, or some of its splits |
 //! | `text`, `table`, `row`, `columns`, `lookup`, `lists` | text files, lists in them, their columns, the images they name |
 //! | `webdataset` | tars of images with label files next to them |
-//! | `tars`, `tar_files` | a folder of tars, each of a class or of class folders |
+//! | `tars`, `tar_files`, `tar_contents` | a folder of tars, each of a class or of class folders |
 //! | `foreign` | unsupported formats and how to convert them |
 //! | `ilsvrc` | ImageNet's challenges as distributed |
 //! | `packed` | packed squares |
@@ -50,6 +50,7 @@ mod split;
 mod split_names;
 mod store;
 mod table;
+mod tar_contents;
 mod tar_files;
 mod tarball;
 mod tars;

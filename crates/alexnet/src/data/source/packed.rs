@@ -8,7 +8,7 @@ use safetensors::Dtype;
 
 use super::archive::Archives;
 use super::catalog::{ByteRange, Item, Location};
-use super::dataset::Dataset;
+use super::dataset::{Advice, Dataset};
 use super::split::Split;
 use super::store::Store;
 use crate::data::own_files::UNFINISHED_PACK;
@@ -71,7 +71,10 @@ pub(super) fn open(folder: &Path) -> Result<Dataset> {
             folder.join(Manifest::FILE).display()
         ));
     }
-    Ok(Dataset { classes: manifest.classes, splits, origin: folder.display().to_string(), notes })
+    let to_train = "pack images with a training split: `alexnet data pack SRC OUT`".to_owned();
+    let advice = Advice { to_train: Some(to_train), ..Advice::default() };
+    let origin = folder.display().to_string();
+    Ok(Dataset { classes: manifest.classes, splits, origin, notes, advice })
 }
 
 fn split(

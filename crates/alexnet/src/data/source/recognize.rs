@@ -37,6 +37,12 @@ impl Dataset {
     }
 
     fn recognize(path: &Path, findings: &mut Findings) -> Result<Self> {
+        let mut dataset = Self::read_as_recognized(path, findings)?;
+        dataset.advice.path = Some(path.to_owned());
+        Ok(dataset)
+    }
+
+    fn read_as_recognized(path: &Path, findings: &mut Findings) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(|error| {
             Error::data(format!("{}: cannot open the source: {error}", path.display())).help(
                 "use the path of a folder with one folder of images per class, or of a tar of such a folder",

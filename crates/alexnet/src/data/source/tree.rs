@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::catalog::{Item, Location};
-use super::dataset::Dataset;
+use super::dataset::{Advice, Dataset};
 use super::layout::{self, Layout, SplitFolder, UnusedFolder};
 use super::listing::{ClosedFolder, Listing};
 use super::naming::ListedFile;
@@ -143,7 +143,7 @@ fn held_out_dataset(
         val.len(),
         all.len()
     ));
-    Dataset { classes: names, splits: splits.into(), origin, notes }
+    Dataset { classes: names, splits: splits.into(), origin, notes, advice: Advice::default() }
 }
 
 /// Builds a data set of splits, `train` first; `None` are the images that have none. If no image has a split, a part is held out;
@@ -168,7 +168,7 @@ pub(super) fn dataset_of_splits(
     };
     let mut splits: Vec<Split> = splits.into_iter().map(split).collect();
     splits.sort_by_key(|split| (split.name != "train", split.name != "val"));
-    Dataset { classes: names, splits, origin, notes }
+    Dataset { classes: names, splits, origin, notes, advice: Advice::default() }
 }
 
 /// Divides the images of a set without its own splits: the splits `train`, `val`, and `all`.
@@ -253,7 +253,7 @@ fn in_splits(
     if made.len() == 1 && made[0].name == "train" {
         notes.push("no val/ or test/ folder, so nothing to validate on".to_owned());
     }
-    Ok(Dataset { classes: names, splits: made, origin, notes })
+    Ok(Dataset { classes: names, splits: made, origin, notes, advice: Advice::default() })
 }
 
 /// Returns whether any image below a prefix is in a folder there.

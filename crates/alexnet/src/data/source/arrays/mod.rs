@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::catalog::{Item, Location};
-use super::dataset::Dataset;
+use super::dataset::{Advice, Dataset};
 use super::raw::{PixelOrder, RawImages};
 use super::split::Split;
 use super::store::Store;
@@ -63,7 +63,8 @@ impl Dataset {
             grouped(val.len()),
             grouped(all.len())
         )];
-        Ok(Self { classes, splits: splits.into(), origin: ORIGIN.to_owned(), notes })
+        let advice = Advice::default();
+        Ok(Self { classes, splits: splits.into(), origin: ORIGIN.to_owned(), notes, advice })
     }
 
     /// Makes a dataset from images in memory and the names of their splits: `train`, `val` or `test`.
@@ -85,7 +86,9 @@ impl Dataset {
             let (items, store) = made.map_err(|error| error.context(format!("split `{name}`")))?;
             splits.push(Split::new(name, items, store));
         }
-        Ok(Self { classes, splits, origin: ORIGIN.to_owned(), notes: Vec::new() })
+        let to_train = "pass images of a split `train` too".to_owned();
+        let advice = Advice { to_train: Some(to_train), ..Advice::default() };
+        Ok(Self { classes, splits, origin: ORIGIN.to_owned(), notes: Vec::new(), advice })
     }
 }
 

@@ -38,6 +38,14 @@ fn a_tenth_of_each_class_is_held_out() {
     assert!(dataset.notes[0].contains("3 of 30 images are held out"), "{:?}", dataset.notes);
 }
 
+/// Images in memory have no path for a command.
+#[test]
+fn help_names_no_path() {
+    let val = vec![("val", array(PixelValues::Gray))];
+    let error = Dataset::from_arrays(classes(&["a", "b", "c"]), val).unwrap().train().unwrap_err();
+    assert_eq!(error.help.as_deref(), Some("to train, pass images of a split `train` too"));
+}
+
 #[test]
 fn other_pixels_are_another_dataset() {
     let dataset = |array| Dataset::from_arrays(classes(&["a", "b", "c"]), vec![("train", array)]).unwrap();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::archive::{Archives, Member};
 use super::catalog::{ByteRange, Item, Location};
-use super::dataset::Dataset;
+use super::dataset::{Advice, Dataset};
 use super::index::{self, Depth};
 use super::naming::hidden_part;
 use super::split::Split;
@@ -288,7 +288,10 @@ impl Challenge<'_> {
                 year.train.file, year.val.file, year.kit
             )));
         }
-        Ok(Dataset { classes, splits, origin: format!("{} in {}", year.name, folder.display()), notes })
+        let to_train = format!("add {}, which is missing, to {}", year.train.file, folder.display());
+        let advice = Advice { to_train: Some(to_train), ..Advice::default() };
+        let origin = format!("{} in {}", year.name, folder.display());
+        Ok(Dataset { classes, splits, origin, notes, advice })
     }
 
     /// Reports classes without training images.
