@@ -2,8 +2,16 @@
 
 use crate::images;
 
+use std::path::Path;
+
 use alexnet::data::{Dataset, ProblemKind};
 use images::{jpeg, put};
+
+fn error(path: &Path) -> String {
+    let error = Dataset::open(path).expect_err("opening must fail");
+    assert_eq!(error.kind.exit_code(), 3, "{error}");
+    error.to_string()
+}
 
 /// A folder with these images.
 fn folder(images: &[&str]) -> tempfile::TempDir {
@@ -36,4 +44,30 @@ fn a_missing_image_gives_its_label_to_no_other() {
         problems.iter().any(|problem| problem.kind == ProblemKind::Missing && problem.file == file)
     };
     assert!(is_missing("train/7.jpg"), "{problems:?}");
+}
+
+/// Boxes and captions are in a text next to each image.
+#[test]
+fn texts_of_single_images_are_no_lists() {
+    let dir = folder(&["0.jpg", "1.jpg", "2.jpg", "3.jpg"]);
+    (0..4).for_each(|i| put(dir.path(), &format!("{i}.txt"), b"1 cat\n"));
+    let message = error(dir.path());
+    assert!(message.contains("its 4 images are in no class folders, so they have no labels"), "{message}");
+    put(dir.path(), "labels.csv", b"0.jpg,ant\n1.jpg,bee\n2.jpg,ant\n3.jpg,bee\n");
+    let set = Dataset::open(dir.path()).unwrap();
+    assert_eq!(
+        (set.classes.as_slice(), set.split("all").unwrap().len()),
+        (&["ant", "bee"].map(str::to_owned)[..], 4)
+    );
+    says(&set, "skipped 4 files that are not images (4 .txt): 0.txt, 1.txt, 2.txt, 3.txt");
+    // Lists that happen to have the names of images.
+    let dir = folder(&["bus.jpg", "labels.jpg", "test.jpg", "train.jpg"]);
+    put(dir.path(), "labels.csv", b"bus.jpg,road\nlabels.jpg,rail\ntest.jpg,road\ntrain.jpg,rail\n");
+    put(dir.path(), "notes.txt", b"nothing\n");
+    assert_eq!(Dataset::open(dir.path()).unwrap().split("all").unwrap().len(), 4);
+    std::fs::remove_file(dir.path().join("labels.csv")).unwrap();
+    put(dir.path(), "train.txt", b"bus.jpg road\ntrain.jpg rail\n");
+    put(dir.path(), "test.txt", b"test.jpg road\nlabels.jpg rail\n");
+    let set = Dataset::open(dir.path()).unwrap();
+    assert_eq!((set.train().unwrap().len(), set.split("test").unwrap().len()), (2, 2));
 }

@@ -54,10 +54,10 @@ impl Match {
 }
 
 impl<'a> Lookup<'a> {
-    /// Indexes images by their paths, with `/` between the parts, and by the paths that [`composed`] returned for them.
-    pub(super) fn with_composed(paths: impl IntoIterator<Item = &'a str>, composed: &'a [String]) -> Self {
-        let by_composed = || Box::new(Self::new(composed.iter().map(String::as_str)));
-        Self { composed: (!composed.is_empty()).then(by_composed), ..Self::new(paths) }
+    /// Indexes images by their paths, with `/` between the parts, and by the paths that [`composed`] returned for them, if any.
+    pub(super) fn with_composed(paths: Vec<&'a str>, composed: Vec<&'a str>) -> Self {
+        let by_composed = (!composed.is_empty()).then(|| Box::new(Self::new(composed)));
+        Self { composed: by_composed, ..Self::new(paths) }
     }
 
     fn new(paths: impl IntoIterator<Item = &'a str>) -> Self {
@@ -248,7 +248,8 @@ mod tests {
         let (one, two) = ("B\u{e4}r", "Ba\u{308}r");
         let found = |paths: &[&str], listed: &str| {
             let composed = composed(paths.iter().copied());
-            Lookup::with_composed(paths.iter().copied(), &composed).find(listed)
+            let composed = composed.iter().map(String::as_str).collect();
+            Lookup::with_composed(paths.to_vec(), composed).find(listed)
         };
         let [nfc, nfd] = [one, two].map(|stem| format!("{stem}0.jpg"));
         for (disk, list) in [(&nfd, &nfc), (&nfc, &nfd)] {
