@@ -4,13 +4,18 @@ use crate::images;
 
 use std::path::Path;
 
-use alexnet::data::{Dataset, ProblemKind};
+use alexnet::data::{Dataset, ProblemKind, Split};
 use images::{jpeg, put};
 
 fn error(path: &Path) -> String {
     let error = Dataset::open(path).expect_err("opening must fail");
     assert_eq!(error.kind.exit_code(), 3, "{error}");
     error.to_string()
+}
+
+/// The names and classes of the images of a split.
+fn listed<'a>(set: &'a Dataset, split: &'a Split) -> Vec<(&'a str, &'a str)> {
+    (0..split.len()).map(|i| (split.file(i), set.classes[split.label(i) as usize].as_str())).collect()
 }
 
 /// A folder with these images.
@@ -70,4 +75,28 @@ fn texts_of_single_images_are_no_lists() {
     put(dir.path(), "test.txt", b"test.jpg road\nlabels.jpg rail\n");
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!((set.train().unwrap().len(), set.split("test").unwrap().len()), (2, 2));
+}
+
+/// As a program sorts lines by their bytes.
+#[test]
+fn numbers_of_classes_may_be_in_any_order() {
+    let names: Vec<String> = (0..12).map(|i| format!("{i}.jpg")).collect();
+    let dir = folder(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let list: String = (0..12).map(|i| format!("{i}.jpg,{i}\n")).collect();
+    put(dir.path(), "labels.csv", list.as_bytes());
+    let mut classes: Vec<String> = (0..12).map(|i| format!("{i} class-{i}")).collect();
+    classes.sort();
+    put(dir.path(), "classes.txt", classes.join("\n").as_bytes());
+    let set = Dataset::open(dir.path()).unwrap();
+    let all = listed(&set, set.split("all").unwrap());
+    let expected: Vec<(String, String)> =
+        (0..12).map(|i| (format!("{i}.jpg"), format!("class-{i}"))).collect();
+    assert!(
+        all.len() == 12
+            && expected.iter().all(|(file, class)| all.contains(&(file.as_str(), class.as_str()))),
+        "{all:?}"
+    );
+    says(&set, "classes.txt: classes are in the order of these numbers, not of the lines");
+    put(dir.path(), "classes.txt", b"0 ant\n2 cat\n");
+    assert!(error(dir.path()).contains("classes.txt: line 2 has number 2, but no line has 1"));
 }
