@@ -100,3 +100,69 @@ fn numbers_of_classes_may_be_in_any_order() {
     put(dir.path(), "classes.txt", b"0 ant\n2 cat\n");
     assert!(error(dir.path()).contains("classes.txt: line 2 has number 2, but no line has 1"));
 }
+
+/// Class folders, and three validation images in one folder with a list.
+fn with_val_list(folders: &[&str], list: &[u8]) -> tempfile::TempDir {
+    let train = folders.iter().enumerate().map(|(i, class)| format!("train/{class}/{i}.jpg"));
+    let images: Vec<String> = train.chain(numbered("val", 0..=2)).collect();
+    let dir = folder(&images.iter().map(String::as_str).collect::<Vec<_>>());
+    put(dir.path(), "val.txt", list);
+    dir
+}
+
+/// The classes of the validation images.
+fn val(set: &Dataset) -> Vec<&str> {
+    listed(set, set.val().unwrap()).into_iter().map(|(_, class)| class).collect()
+}
+
+/// From a number that is too large nobody can tell whether the others are right, so that not even a check takes them as labels.
+#[test]
+fn numbers_that_may_be_shifted_label_no_image() {
+    let dir = with_val_list(&["ant", "bee", "cat"], b"0.jpg 1\n1.jpg 2\n2.jpg 3\n");
+    let fails = |what: &str| {
+        let checked = Dataset::examine(dir.path()).expect_err("checking must fail");
+        for message in [error(dir.path()), checked.to_string()] {
+            assert!(
+                message.contains("classes that train/ does not have: 3; ") && message.contains(what),
+                "{message}"
+            );
+        }
+    };
+    fails("indices of the sorted folders of train/, from 0 (`ant`) to 2 (`cat`)");
+    put(dir.path(), "classes.txt", b"ant\nbee\ncat\n");
+    fails("line numbers of classes.txt, counted from 0");
+    // The help works.
+    put(dir.path(), "classes.txt", b"1 ant\n2 bee\n3 cat\n");
+    assert_eq!(val(&Dataset::open(dir.path()).unwrap()), ["ant", "bee", "cat"]);
+    put(dir.path(), "wnids.txt", b"ant\nbee\ncat\n");
+    fails("`2 dog`), and remove wnids.txt");
+}
+
+#[test]
+fn numbers_stand_for_folders_of_the_same_value() {
+    let folders: Vec<String> = (0..=10).map(|i| i.to_string()).collect();
+    let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+    let dir = with_val_list(&folders, b"0.jpg 2\n1.jpg 10\n2.jpg 11\n");
+    assert!(error(dir.path()).contains("1 image of classes that train/ does not have: 11"));
+    let (set, problems) = Dataset::examine(dir.path()).unwrap();
+    assert_eq!(val(&set), ["2", "10"]);
+    let is_unknown = |file: &str| {
+        problems.iter().any(|problem| problem.kind == ProblemKind::UnknownClass && problem.file == file)
+    };
+    assert!(is_unknown("11"), "{problems:?}");
+    let dir = with_val_list(&["001", "002", "003"], b"0.jpg 1\n1.jpg 2\n2.jpg 02\n");
+    let set = Dataset::open(dir.path()).unwrap();
+    assert_eq!(val(&set), ["001", "002", "002"]);
+    says(&set, "stand for the folders of train/ of the same value, such as 02 for `002`");
+    // Two folders of one value, and a folder without a number.
+    for (folders, list, unknown) in [
+        (["01", "1", "2"], &b"0.jpg 1\n1.jpg 2\n2.jpg 001\n"[..], "001"),
+        (["1", "2", "other"], b"0.jpg 1\n1.jpg 2\n2.jpg 0\n", "0"),
+    ] {
+        let message = error(with_val_list(&folders, list).path());
+        assert!(
+            message.contains(&format!("1 image of classes that train/ does not have: {unknown}\n")),
+            "{message}"
+        );
+    }
+}

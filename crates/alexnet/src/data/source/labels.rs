@@ -165,8 +165,8 @@ struct Line {
     name: String,
 }
 
-/// Splits class numbers from 0 or 1 off the names, and sorts the lines by them: `0 cat`, `1: dog`. `None` if the lines are names, which
-/// may begin with numbers as well: `18 wheeler`.
+/// Splits class numbers from 0 or 1 off the names, and sorts the lines by them: `0 cat`, `1: dog`. `None` if the lines are names,
+/// which may begin with numbers as well: `18 wheeler`.
 ///
 /// # Errors
 /// Returns an error if all lines start with numbers from 0 or 1, but some are missing or repeated.

@@ -26,7 +26,7 @@ impl Dataset {
     /// Opens as much of a source as possible, and returns the problems with the rest.
     ///
     /// # Errors
-    /// Returns an error if nothing can be opened.
+    /// Returns an error if nothing can be opened, or if the numbers in a list may stand for other classes.
     pub fn examine(path: &Path) -> Result<(Self, Vec<Problem>)> {
         let mut findings = Findings::lenient();
         let dataset = Self::recognize(path, &mut findings)?;

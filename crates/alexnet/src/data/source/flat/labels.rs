@@ -7,18 +7,13 @@ use super::part::{By, Flat, number};
 use crate::data::problem::{Problem, ProblemKind};
 use crate::data::source::catalog::Item;
 use crate::data::source::dataset::Dataset;
-use crate::data::source::labels::{ClassList, Labels};
-use crate::data::source::lists::numbers_of;
+use crate::data::source::labels::Labels;
 use crate::data::source::naming::ListedFile;
 use crate::data::source::split::Split;
 use crate::data::source::store::Store;
-use crate::data::source::text::Text;
 use crate::data::source::tree::dataset_of_splits;
 use crate::format::{counted, first_few};
 use crate::{Error, Result};
-
-/// Files that list the names of numbered classes, in order.
-const NUMBERED: [&str; 3] = ["synsets.txt", "wnids.txt", "classes.txt"];
 
 /// An image with its class.
 pub(super) struct Labeled {
@@ -163,7 +158,7 @@ impl Flat<'_> {
         let numbered = !said.is_empty()
             && said.iter().all(|class| class.parse::<usize>().is_ok())
             && said.iter().any(|class| place(class).is_none());
-        let numbers = if numbered { self.numbers(&names)? } else { HashMap::new() };
+        let numbers = if numbered { self.numbers(&names, &said)? } else { HashMap::new() };
         let label = |class: &Class| match class {
             Class::Folder(name) => place(name),
             Class::Said(class) if numbered => place(numbers.get(class.as_str())?),
@@ -216,41 +211,5 @@ impl Flat<'_> {
             self.findings.reject(error, problems)?;
         }
         Ok((names, labels))
-    }
-
-    /// Maps numbers to folders: by a file of names, by a list of the images in the folders, or by their order.
-    fn numbers(&mut self, names: &[String]) -> Result<HashMap<String, String>> {
-        for file in NUMBERED {
-            let path = self.root.join(file);
-            let listed = match file {
-                "classes.txt" => ClassList::of(self.root)?.map(|list| (list.names, list.first)),
-                _ if path.is_file() => Some((Text::read(&path)?.words(), 0)),
-                _ => None,
-            };
-            if let Some((names, first)) = listed {
-                self.notes.push(format!("numbers in lists are line numbers of {file}, counted from {first}"));
-                let numbered = names.into_iter().zip(first..);
-                return Ok(numbered.map(|(name, number)| (number.to_string(), name)).collect());
-            }
-        }
-        let train = self.parts.iter().find(|part| part.split == Some("train"));
-        let mut lists = self.lists.iter();
-        if let Some(list) = lists.find(|list| list.split == Some("train") && !list.said.is_empty()) {
-            let folder = |image: usize| train.and_then(|part| self.class_folder(part, image));
-            let Some(numbers) = numbers_of(list, folder) else {
-                return Err(Error::data(format!("{}: {} assigns several numbers to a folder of train/, or several folders to a number", self.root.display(), list.path))
-                    .help("add classes.txt with the folder names of train/, one per line, in the order of their numbers"));
-            };
-            self.notes
-                .push(format!("numbers in lists stand for the folders to which {} assigns them", list.path));
-            return Ok(numbers);
-        }
-        self.notes.push(format!(
-            "numbers in lists are taken as indices of the sorted folders of train/, from 0 (`{}`) to {} (`{}`); to change that, add classes.txt with one name per line",
-            names.first().map_or("", String::as_str),
-            names.len() - 1,
-            names.last().map_or("", String::as_str)
-        ));
-        Ok(names.iter().zip(0usize..).map(|(name, number)| (number.to_string(), name.clone())).collect())
     }
 }

@@ -9,9 +9,11 @@
 //! | `part`, `choose` | the parts of a source, and how each is labeled |
 //! | `report` | reports assumptions and skipped files |
 //! | `labels` | the labels of all images, and the data set |
+//! | `numbers` | what numbers in lists stand for, next to class folders |
 
 mod choose;
 mod labels;
+mod numbers;
 mod open;
 mod part;
 mod report;
