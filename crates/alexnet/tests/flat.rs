@@ -166,3 +166,53 @@ fn numbers_stand_for_folders_of_the_same_value() {
         );
     }
 }
+
+#[test]
+fn folders_next_to_listed_images_are_classes_of_the_list() {
+    let dir = folder(&[
+        "train/1.jpg",
+        "train/2.jpg",
+        "train/3.jpg",
+        "val/cat/4.jpg",
+        "val/dog/5.jpg",
+        "val/dog/6.jpg",
+    ]);
+    put(dir.path(), "train.csv", b"id,label\n1,cat\n2,dog\n3,dog\n");
+    let set = Dataset::open(dir.path()).unwrap();
+    assert_eq!((set.classes.len(), set.train().unwrap().len()), (2, 3));
+    assert_eq!(val(&set), ["cat", "dog", "dog"]);
+    // Numbers need names.
+    put(dir.path(), "train.csv", b"id,label\n1,0\n2,1\n3,1\n");
+    assert!(error(dir.path()).contains("3 images of classes that no list names: cat, dog"));
+    put(dir.path(), "classes.txt", b"cat\ndog\neel\n");
+    let set = Dataset::open(dir.path()).unwrap();
+    assert_eq!((set.classes.len(), listed(&set, set.train().unwrap())[1]), (3, ("train/2.jpg", "dog")));
+    assert_eq!(val(&set), ["cat", "dog", "dog"]);
+    // A class that the training images do not have.
+    std::fs::remove_file(dir.path().join("classes.txt")).unwrap();
+    put(dir.path(), "train.csv", b"id,label\n1,cat\n2,eel\n3,cat\n");
+    assert!(error(dir.path()).contains("2 images of classes that no list names: dog"));
+    let (set, problems) = Dataset::examine(dir.path()).unwrap();
+    assert_eq!(val(&set), ["cat"]);
+    let is_unknown = |file: &str| {
+        problems.iter().any(|problem| problem.kind == ProblemKind::UnknownClass && problem.file == file)
+    };
+    assert!(is_unknown("dog"), "{problems:?}");
+}
+
+#[test]
+fn listed_images_next_to_those_of_the_kit_have_its_classes() {
+    let dir = folder(&["train/0.JPEG", "train/1.JPEG", "test/2.JPEG"]);
+    (1..=2).for_each(|i| put(dir.path(), &format!("val/ILSVRC2012_val_{i:08}.JPEG"), &jpeg(20, 16, 10 + i)));
+    put(dir.path(), "devkit/data/meta.mat", include_bytes!("ilsvrc/meta.mat"));
+    put(dir.path(), "devkit/data/ILSVRC2012_validation_ground_truth.txt", b"1\n2\n");
+    put(dir.path(), "train.txt", b"0.JPEG\tn02100735\n1.JPEG\tkit fox, Vulpes macrotis\n");
+    let set = Dataset::open(dir.path()).unwrap();
+    assert_eq!(set.classes.len(), 6);
+    let (train, val) = (listed(&set, set.train().unwrap()), listed(&set, set.val().unwrap()));
+    assert_eq!(train, [("train/0.JPEG", "English setter"), ("train/1.JPEG", "kit fox, Vulpes macrotis")]);
+    assert_eq!(val.iter().map(|(_, class)| *class).collect::<Vec<_>>(), [train[1].1, train[0].1]);
+    says(&set, "test/ is not used: 1 image without a label");
+    put(dir.path(), "train.txt", b"0.JPEG\tn02100735\n1.JPEG\tcat\n");
+    assert!(error(dir.path()).contains("1 image of classes that the development kit does not have: cat"));
+}
