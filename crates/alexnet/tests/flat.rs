@@ -216,3 +216,35 @@ fn listed_images_next_to_those_of_the_kit_have_its_classes() {
     put(dir.path(), "train.txt", b"0.JPEG\tn02100735\n1.JPEG\tcat\n");
     assert!(error(dir.path()).contains("1 image of classes that the development kit does not have: cat"));
 }
+
+/// As in Google's landmarks, whose folders are the first characters of the names.
+#[test]
+fn folders_of_splits_may_only_store_images() {
+    let train: Vec<String> =
+        (0..12).map(|i| format!("train/{}/x/{i:02}.jpg", ["0", "1", "a"][i / 4])).collect();
+    let mut images: Vec<&str> = train.iter().map(String::as_str).collect();
+    images.extend(["test/0/x/20.jpg", "test/a/y/21.jpg"]);
+    let dir = folder(&images);
+    let list = |class: &dyn Fn(usize) -> String| {
+        let lines: String = (0..12).map(|i| format!("{i:02},{}\n", class(i))).collect();
+        put(dir.path(), "train.csv", format!("id,landmark\n{lines}").as_bytes());
+        Dataset::open(dir.path()).unwrap()
+    };
+    let set = list(&|i| ["ant", "bee", "cat", "dog"][i % 4].to_owned());
+    assert_eq!(set.classes, ["ant", "bee", "cat", "dog"]);
+    assert_eq!(listed(&set, set.train().unwrap())[5], ("train/1/x/05.jpg", "bee"));
+    assert_eq!(set.splits.len(), 1);
+    says(
+        &set,
+        "classes are read from train.csv; the folders do not match them and only store images: train/0, train/1, train/a",
+    );
+    says(&set, "test/ is not used: 2 images without a label");
+    says(&set, "no image of val/ or test/ has a label");
+    // A list that agrees with the folders, and one without classes.
+    assert_eq!(list(&|i| ["ant", "bee", "cat"][i / 4].to_owned()).classes, ["0", "1", "a"]);
+    assert_eq!(list(&|i| format!("photo {i} of mine")).classes, ["0", "1", "a"]);
+    // Next to folders that store images, those named like classes are classes.
+    put(dir.path(), "val/cat/30.jpg", &jpeg(20, 16, 30));
+    put(dir.path(), "val/dog/31.jpg", &jpeg(20, 16, 31));
+    assert_eq!(val(&list(&|i| ["ant", "bee", "cat", "dog"][i % 4].to_owned())), ["cat", "dog"]);
+}

@@ -148,9 +148,17 @@ impl Flat<'_> {
 
     fn open(mut self, candidates: &[String]) -> Result<Option<Dataset>> {
         let mut trained: BTreeSet<String> = BTreeSet::new();
+        // Folders of training images that lists label.
+        let mut stores: BTreeSet<String> = BTreeSet::new();
         let mut how: Vec<By> = Vec::new();
         for part in &self.parts {
-            let by = self.by(part, &trained)?;
+            let by = self.by(part, &trained, &stores)?;
+            if matches!(by, By::Lists(_))
+                && part.split == Some("train")
+                && let Some(folders) = self.folders(part).filter(|folders| folders.len() > 1)
+            {
+                stores.extend(folders.into_iter().map(str::to_owned));
+            }
             if matches!(by, By::Folders) && (part.split == Some("train") || part.split.is_none()) {
                 trained.extend(
                     part.images.iter().filter_map(|&image| self.class_folder(part, image)).map(str::to_owned),
