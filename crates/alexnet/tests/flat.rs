@@ -248,3 +248,25 @@ fn folders_of_splits_may_only_store_images() {
     put(dir.path(), "val/dog/31.jpg", &jpeg(20, 16, 31));
     assert_eq!(val(&list(&|i| ["ant", "bee", "cat", "dog"][i % 4].to_owned())), ["cat", "dog"]);
 }
+
+#[test]
+fn an_image_has_one_class_in_all_lists() {
+    let dir = folder(&["images/a.jpg", "images/b.jpg", "images/c.jpg"]);
+    put(dir.path(), "train.txt", b"images/a.jpg cat\nimages/b.jpg dog\n");
+    put(dir.path(), "val.txt", b"images/c.jpg cat\nimages/a.jpg dog\n");
+    let what = "two classes: `cat` on line 1 of train.txt and `dog` on line 2 of val.txt";
+    assert!(error(dir.path()).contains(&format!("images/a.jpg has {what}\n")), "{}", error(dir.path()));
+    let (set, problems) = Dataset::examine(dir.path()).unwrap();
+    assert_eq!(listed(&set, set.train().unwrap()), [("images/b.jpg", "dog")]);
+    assert_eq!(listed(&set, set.val().unwrap()), [("images/c.jpg", "cat")]);
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
+    assert_eq!((problem.kind, problem.file.as_str()), (ProblemKind::Loose, "images/a.jpg"));
+    assert!(problem.detail.starts_with(what), "{problem:?}");
+    assert!(!set.notes.iter().any(|note| note.contains("in several lists")), "{:?}", set.notes);
+    // A number and a name of one class.
+    put(dir.path(), "classes.txt", b"dog\ncat\n");
+    put(dir.path(), "val.txt", b"images/c.jpg 0\nimages/a.jpg 1\n");
+    let set = Dataset::open(dir.path()).unwrap();
+    assert_eq!(listed(&set, set.val().unwrap()), [("images/a.jpg", "cat"), ("images/c.jpg", "dog")]);
+    says(&set, "1 image is in several lists, and therefore in several splits");
+}

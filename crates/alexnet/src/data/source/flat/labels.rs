@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::part::{By, Flat, number};
+use crate::data::problem::{Problem, ProblemKind};
 use crate::data::source::catalog::Item;
 use crate::data::source::dataset::Dataset;
+use crate::data::source::lists::ListEntry;
 use crate::data::source::naming::ListedFile;
 use crate::data::source::split::Split;
 use crate::data::source::store::Store;
 use crate::data::source::tree::dataset_of_splits;
+use crate::format::counted;
 use crate::{Error, Result};
 
 /// An image with its class.
@@ -17,6 +20,8 @@ pub(super) struct Labeled {
     split: Option<&'static str>,
     pub(super) image: usize,
     pub(super) class: Class,
+    /// The index of the list that says so.
+    list: Option<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,12 +40,12 @@ impl Flat<'_> {
         let mut all = Vec::new();
         for (part, by) in self.parts.iter().zip(how) {
             for &image in &part.images {
-                let mut add = |split, class| all.push(Labeled { split, image, class });
+                let mut add = |split, class, list| all.push(Labeled { split, image, class, list });
                 match by {
                     By::Nothing => {}
                     By::Folders => {
                         if let Some(folder) = self.class_folder(part, image) {
-                            add(part.split, Class::Folder(folder.to_owned()));
+                            add(part.split, Class::Folder(folder.to_owned()), None);
                         }
                     }
                     By::Kit => {
@@ -48,15 +53,16 @@ impl Flat<'_> {
                         let place =
                             number(self.path(image)).and_then(|number| kit.get(number.checked_sub(1)?));
                         if let Some(&place) = place {
-                            add(part.split.or(Some("val")), Class::Kit(place));
+                            add(part.split.or(Some("val")), Class::Kit(place), None);
                         }
                     }
                     By::Lists(lists) => {
                         let several = lists.len() > 1;
-                        for list in lists.iter().map(|&list| &self.lists[list]) {
+                        for &at in lists {
+                            let list = &self.lists[at];
                             if let Some(said) = list.said.get(&image) {
-                                let named = list.split.filter(|_| several);
-                                add(part.split.or(said.split).or(named), Class::Said(said.class.clone()));
+                                let split = part.split.or(said.split).or(list.split.filter(|_| several));
+                                add(split, Class::Said(said.class.clone()), Some(at));
                             }
                         }
                     }
@@ -84,9 +90,11 @@ impl Flat<'_> {
             }
             (true, false) => self.by_name(&labeled)?,
         };
+        let doubted = self.contradictions(&labeled, &labels)?;
+        self.report_repeated(&labeled, &doubted);
         let mut splits: BTreeMap<Option<&str>, Vec<Item>> = BTreeMap::new();
         for (labeled, label) in labeled.iter().zip(labels) {
-            let Some(label) = label else { continue };
+            let Some(label) = label.filter(|_| !doubted.contains(&labeled.image)) else { continue };
             let ListedFile { path: file, location } = &self.listing.files[labeled.image];
             splits.entry(labeled.split).or_default().push(Item {
                 file: file.clone(),
@@ -112,6 +120,43 @@ impl Flat<'_> {
             });
         }
         Ok(set)
+    }
+
+    /// Rejects images with different classes in two lists, and returns them.
+    fn contradictions(&mut self, labeled: &[Labeled], labels: &[Option<u32>]) -> Result<BTreeSet<usize>> {
+        let said = |labeled: &Labeled| {
+            let list = &self.lists[labeled.list?];
+            let ListEntry { line, class, .. } = list.said.get(&labeled.image)?;
+            Some(format!("`{class}` on line {line} of {}", list.path))
+        };
+        let mut found: BTreeMap<usize, String> = BTreeMap::new();
+        // What lists say about an image is next to each other.
+        for (pair, labels) in labeled.windows(2).zip(labels.windows(2)) {
+            if let ([one, two], [Some(before), Some(label)]) = (pair, labels)
+                && one.image == two.image
+                && before != label
+                && let (Some(one_said), Some(two_said)) = (said(one), said(two))
+            {
+                found.entry(one.image).or_insert_with(|| format!("two classes: {one_said} and {two_said}"));
+            }
+        }
+        let Some((&first, what)) = found.first_key_value() else { return Ok(BTreeSet::new()) };
+        let files = &self.listing.files;
+        let error = || {
+            let all = match found.len() {
+                1 => String::new(),
+                images => format!(" ({} in all)", counted(images, "image")),
+            };
+            let message = format!("{}: {} has {what}{all}", self.root.display(), files[first].path);
+            Error::data(message).help("remove the wrong line")
+        };
+        let problems = found.iter().map(|(&image, what)| Problem {
+            file: files[image].path.clone(),
+            kind: ProblemKind::Loose,
+            detail: format!("{what}; training refuses the lists"),
+        });
+        self.findings.reject(error, problems)?;
+        Ok(found.into_keys().collect())
     }
 
     /// Checks that every numbered image has a line in the ground truth of the kit.

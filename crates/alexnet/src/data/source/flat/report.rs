@@ -45,6 +45,19 @@ impl Flat<'_> {
         self.notes.extend(notes);
     }
 
+    /// Reports images that several lists name, except for some.
+    pub(super) fn report_repeated(&mut self, labeled: &[Labeled], except: &BTreeSet<usize>) {
+        let images = labeled.iter().map(|labeled| labeled.image).filter(|image| !except.contains(image));
+        let images: Vec<usize> = images.collect();
+        let twice = images.len() - images.iter().collect::<BTreeSet<_>>().len();
+        if twice > 0 {
+            self.notes.push(format!(
+                "{} in several lists, and therefore in several splits",
+                if twice == 1 { "1 image is".to_owned() } else { format!("{twice} images are") }
+            ));
+        }
+    }
+
     /// Reports images without a label: single ones, and whole parts.
     pub(super) fn report_unlabeled(&mut self, how: &[By], labeled: &[Labeled]) {
         let has: BTreeSet<usize> = labeled.iter().map(|labeled| labeled.image).collect();
@@ -94,13 +107,6 @@ impl Flat<'_> {
                 "skipped {} outside the split folders: {}",
                 counted(outside.len(), "image"),
                 first_few(outside.iter())
-            ));
-        }
-        let twice = labeled.len() - has.len();
-        if twice > 0 {
-            self.notes.push(format!(
-                "{} in several lists, and therefore in several splits",
-                if twice == 1 { "1 image is".to_owned() } else { format!("{twice} images are") }
             ));
         }
         let listed: BTreeSet<&str> = self.lists.iter().map(|list| list.path.as_str()).collect();
