@@ -4,8 +4,10 @@ use crate::images;
 
 use std::path::Path;
 
+use alexnet::data::check::check;
+use alexnet::data::fix::FixPlan;
 use alexnet::data::{Dataset, ProblemKind, Split};
-use images::{jpeg, put};
+use images::{jpeg, png, put, tree};
 
 fn error(path: &Path) -> String {
     let error = Dataset::open(path).expect_err("opening must fail");
@@ -269,4 +271,27 @@ fn an_image_has_one_class_in_all_lists() {
     let set = Dataset::open(dir.path()).unwrap();
     assert_eq!(listed(&set, set.val().unwrap()), [("images/a.jpg", "cat"), ("images/c.jpg", "dog")]);
     says(&set, "1 image is in several lists, and therefore in several splits");
+}
+
+/// No list names the repaired image.
+#[test]
+fn listed_images_are_not_repaired_under_other_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, out) = (dir.path().join("set"), dir.path().join("out"));
+    (1..=4).for_each(|i| put(&root, &format!("{i}.jpg"), &jpeg(40, 40, i)));
+    put(&root, "a.jpg", &png(40, 40, 20));
+    put(&root, "labels.csv", b"a.jpg,cat\n1.jpg,cat\n2.jpg,dog\n3.jpg,cat\n4.jpg,dog\n");
+    let mut plan = FixPlan::of(&check(&root, 1, &|_, _| ()).unwrap(), &root);
+    assert_eq!(plan.steps.iter().map(|step| step.file.as_str()).collect::<Vec<_>>(), ["a.jpg"]);
+    let before = tree(&root);
+    let error = plan.apply_in_place(&|_, _| ()).unwrap_err();
+    assert!(error.message.starts_with("a.jpg: the repaired image would be named a.png, but"), "{error}");
+    assert!(error.help.unwrap().contains("`alexnet data fix PLAN OUT`"));
+    assert_eq!(tree(&root), before);
+    assert_eq!(plan.copy_to(&out, &|_, _| ()).unwrap().mended, 1);
+    assert!(out.join("cat/a.png").is_file());
+    // An image that keeps its name keeps its label.
+    plan.steps[0].file = "1.jpg".to_owned();
+    assert_eq!(plan.apply_in_place(&|_, _| ()).unwrap().mended, 1);
+    assert_eq!(Dataset::open(&root).unwrap().split("all").unwrap().len(), 5);
 }

@@ -36,7 +36,11 @@ impl Dataset {
         Ok((dataset, findings.into_problems()))
     }
 
-    fn recognize(path: &Path, findings: &mut Findings) -> Result<Self> {
+    /// Opens a source. `findings` decides whether problems are errors, or receives them.
+    ///
+    /// # Errors
+    /// Returns an error as [`Dataset::open`] or [`Dataset::examine`] does.
+    pub(in crate::data) fn recognize(path: &Path, findings: &mut Findings) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(|error| {
             Error::data(format!("{}: cannot open the source: {error}", path.display())).help(
                 "use the path of a folder with one folder of images per class, or of a tar of such a folder",
