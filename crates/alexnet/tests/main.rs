@@ -17,6 +17,7 @@ mod data;
 mod decode;
 mod engine;
 mod fix;
+mod flat;
 mod formats;
 mod golden;
 mod hybrid;

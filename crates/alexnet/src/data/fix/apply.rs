@@ -9,6 +9,7 @@ use super::plan::{FixCounts, FixPlan};
 use super::record::{FixRecord, FoundRecord, RecordEntry, rename};
 use super::undo::{FixTarget, Undone};
 use crate::data::own_files::{FIX_RECORD, SET_ASIDE};
+use crate::data::problem::Findings;
 use crate::data::source::{Dataset, Split};
 use crate::error::shell;
 use crate::files::{atomic, real_path};
@@ -22,7 +23,7 @@ impl FixPlan {
     /// Returns an error if the folder is not empty, class names are not valid folder names, or a file cannot be read or written.
     /// Everything done so far can be undone.
     pub fn copy_to(&self, out: &Path, progress: &dyn Fn(usize, usize)) -> Result<FixCounts> {
-        let dataset = self.dataset()?;
+        let dataset = self.dataset(&mut Findings::lenient())?;
         self.clean_up(&self.beside(out))?;
         if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(Error::usage(format!("{} is not empty", out.display())).help(
@@ -58,13 +59,15 @@ impl FixPlan {
     /// number of images just done and the total. Changes of an interrupted call are undone first.
     ///
     /// # Errors
-    /// Returns an error if the source is not a folder of class folders, a remaining image is a link to one that moves, a folder is
-    /// a link, an earlier plan was applied, or a file cannot be moved or written. Everything done so far can be undone.
+    /// Returns an error if the images are not files in a folder, one that a list labels would get another name, a remaining image is
+    /// a link to one that moves, a folder is a link, an earlier plan was applied, or a file cannot be moved or written. Everything
+    /// done so far can be undone.
     pub fn apply_in_place(&self, progress: &dyn Fn(usize, usize)) -> Result<FixCounts> {
         let place = self.in_place();
         self.clean_up(&place)?;
-        let dataset = self.dataset()?;
-        let (changes, kept) = self.changes(&dataset)?;
+        let mut findings = Findings::lenient();
+        let dataset = self.dataset(&mut findings)?;
+        let (changes, kept) = self.changes(&dataset, findings.is_ordered_by_folders())?;
         let aside = &place.folder;
         std::fs::create_dir_all(aside).map_err(|error| Error::io(aside, "create the folder", &error))?;
         let mut record = FixRecord::begin(aside)?;
@@ -97,8 +100,8 @@ impl FixPlan {
         Ok(done)
     }
 
-    /// Opens the source.
-    fn dataset(&self) -> Result<Dataset> {
+    /// Opens as much of the source as possible.
+    fn dataset(&self, findings: &mut Findings) -> Result<Dataset> {
         if !self.source.exists() {
             let shown = self.source.display();
             return Err(Error::data(format!("{shown}: the source of the plan does not exist")).help(
@@ -106,7 +109,7 @@ impl FixPlan {
                  `alexnet data check SRC --plan NEW.json`",
             ));
         }
-        Ok(Dataset::examine(&self.source)?.0)
+        Dataset::recognize(&self.source, findings)
     }
 
     /// Undoes what an interrupted call did. The result of a completed call is not touched.

@@ -34,8 +34,12 @@ fn links(path: &Path) -> impl Iterator<Item = PathBuf> {
 
 impl FixPlan {
     /// Returns the changes to make in place, and the number of images that stay. Detects every possible error before a file is
-    /// moved.
-    pub(super) fn changes<'a>(&self, dataset: &'a Dataset) -> Result<(Vec<InPlaceChange<'a>>, usize)> {
+    /// moved. `by_folders` is whether only class folders label the images, whatever their names.
+    pub(super) fn changes<'a>(
+        &self,
+        dataset: &'a Dataset,
+        by_folders: bool,
+    ) -> Result<(Vec<InPlaceChange<'a>>, usize)> {
         let steps = self.by_file(dataset)?;
         let (mut changes, mut kept, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
         let mut names = BTreeSet::new();
@@ -58,7 +62,14 @@ impl FixPlan {
                 Action::LeaveOut => None,
                 Action::Mend => {
                     let (bytes, ending) = mend(split, index)?;
-                    Some((self.name_for_mended(path, ending, &mut names)?, FileContents::of(&bytes)))
+                    let name = self.name_for_mended(path, ending, &mut names)?;
+                    if name != path && !by_folders {
+                        return Err(Error::data(format!(
+                            "{path}: the repaired image would be named {name}, but the images of this source are labeled by their names"
+                        ))
+                        .help("apply the plan to a new folder: `alexnet data fix PLAN OUT`"));
+                    }
+                    Some((name, FileContents::of(&bytes)))
                 }
             };
             changes.push(InPlaceChange { split, index, path: path.to_owned(), made });

@@ -130,45 +130,74 @@ impl ClassList {
     }
 
     fn parse(text: &Text) -> Result<Self> {
-        let lines =
-            text.lines().map(|(number, line)| (number, line.trim())).filter(|(_, line)| !line.is_empty());
-        let (numbers, names): (Vec<usize>, Vec<String>) =
-            lines.map(|(number, line)| (number, line.to_owned())).unzip();
+        let lines = text.lines().map(|(line, text)| Line { line, name: text.trim().to_owned() });
+        let lines: Vec<Line> = lines.filter(|line| !line.name.is_empty()).collect();
         let mut notes: Vec<String> = text.note(FILE).into_iter().collect();
-        let (first, names) = match without_numbers(&names) {
-            Some((first, names)) => {
+        let (first, lines) = match without_numbers(&lines)? {
+            Some((first, lines)) => {
                 notes.push(format!(
                     "{FILE}: lines start with numbers from {first}, which are not part of the names"
                 ));
-                (first, names)
+                if !lines.is_sorted_by_key(|line| line.line) {
+                    notes
+                        .push(format!("{FILE}: classes are in the order of these numbers, not of the lines"));
+                }
+                (first, lines)
             }
-            None => (0, names),
+            None => (0, lines),
         };
-        let mut lines: HashMap<&str, usize> = HashMap::new();
-        for (name, &number) in names.iter().zip(&numbers) {
-            if let Some(before) = lines.insert(name, number) {
-                return Err(Error::data(format!("lines {before} and {number} are the same class, `{name}`"))
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        for Line { line, name } in &lines {
+            if let Some(before) = places.insert(name, *line) {
+                let (one, two) = (before.min(*line), before.max(*line));
+                return Err(Error::data(format!("lines {one} and {two} are the same class, `{name}`"))
                     .help("list each class once"));
             }
         }
-        Ok(Self { names, first, notes })
+        Ok(Self { names: lines.into_iter().map(|line| line.name).collect(), first, notes })
     }
 }
 
-/// Splits numbers that count up from 0 or 1 off the names: `0 cat`, `1: dog`.
-fn without_numbers(lines: &[String]) -> Option<(usize, Vec<String>)> {
-    let split = |line: &String| {
-        let end = line.find(|c: char| !c.is_ascii_digit())?;
-        let name = line[end..].trim_start_matches([':', ',', ';', '\t', ' ']);
-        (name.len() < line.len() - end && !name.is_empty())
-            .then(|| Some((line[..end].parse::<usize>().ok()?, name.to_owned())))?
+/// A class in a line of `classes.txt`.
+struct Line {
+    /// The line number, counted from one.
+    line: usize,
+    name: String,
+}
+
+/// Splits class numbers from 0 or 1 off the names, and sorts the lines by them: `0 cat`, `1: dog`. `None` if the lines are names,
+/// which may begin with numbers as well: `18 wheeler`.
+///
+/// # Errors
+/// Returns an error if all lines start with numbers from 0 or 1, but some are missing or repeated.
+fn without_numbers(lines: &[Line]) -> Result<Option<(usize, Vec<Line>)>> {
+    let split = |Line { line, name: text }: &Line| {
+        let end = text.find(|c: char| !c.is_ascii_digit())?;
+        let name = text[end..].trim_start_matches([':', ',', ';', '\t', ' ']);
+        let is_split = name.len() < text.len() - end && !name.is_empty();
+        let number = text[..end].parse::<usize>().ok().filter(|_| is_split)?;
+        Some((number, Line { line: *line, name: name.to_owned() }))
     };
-    let pairs: Vec<(usize, String)> = lines.iter().map(split).collect::<Option<_>>()?;
-    let first = pairs.first()?.0;
-    let counts = first < 2
-        && pairs.len() > 1
-        && pairs.iter().zip(first..).all(|((number, _), expected)| *number == expected);
-    counts.then(|| (first, pairs.into_iter().map(|(_, name)| name).collect()))
+    let Some(mut all) = lines.iter().map(split).collect::<Option<Vec<(usize, Line)>>>() else {
+        return Ok(None);
+    };
+    all.sort_by_key(|(number, line)| (*number, line.line));
+    let Some(first) = all.first().map(|(number, _)| *number).filter(|first| *first < 2 && all.len() > 1)
+    else {
+        return Ok(None);
+    };
+    let wrong = all.iter().zip(&all[1..]).find(|((before, _), (number, _))| number - before != 1);
+    if let Some(((before, one), (number, two))) = wrong {
+        let what = match number == before {
+            true => format!("lines {} and {} have the same number, {number}", one.line, two.line),
+            false => format!("line {} has number {number}, but no line has {}", two.line, before + 1),
+        };
+        return Err(Error::data(what).help(format!(
+            "number the lines from 0 or 1 without gaps; if the numbers are part of the names, put others before them: `0 {}`",
+            lines[0].name
+        )));
+    }
+    Ok(Some((first, all.into_iter().map(|(_, line)| line).collect())))
 }
 
 #[cfg(test)]
@@ -186,8 +215,12 @@ mod tests {
             ("0 cat\n1 big dog\n", 0, ["cat", "big dog"]),
             ("1: cat\n2: big dog\n", 1, ["cat", "big dog"]),
             ("0,cat\n1,big dog\n", 0, ["cat", "big dog"]),
-            ("0 cat\n2 dog\n", 0, ["0 cat", "2 dog"]),
+            ("1 big dog\n0 cat\n", 0, ["cat", "big dog"]),
+            ("2 big dog\n\n1 cat\n", 1, ["cat", "big dog"]),
             ("18 wheeler\n19 wheeler\n", 0, ["18 wheeler", "19 wheeler"]),
+            ("4 stroke\n2 stroke\n", 0, ["4 stroke", "2 stroke"]),
+            ("electric\n2 stroke\n", 0, ["electric", "2 stroke"]),
+            ("0 1 cent\n1 5 cent\n", 0, ["1 cent", "5 cent"]),
             ("7\n8\n", 0, ["7", "8"]),
         ] {
             let list = parse(text).unwrap();
@@ -199,5 +232,20 @@ mod tests {
         }
         let error = parse("cat\ndog\n\ncat\n").unwrap_err();
         assert!(error.message.contains("lines 1 and 4"), "{error}");
+        let error = parse("2 cat\n1 dog\n0 cat\n").unwrap_err();
+        assert!(error.message.contains("lines 1 and 3 are the same class, `cat`"), "{error}");
+    }
+
+    #[test]
+    fn numbers_of_classes_have_no_gaps() {
+        for (text, what) in [
+            ("0 cat\n2 dog\n", "line 2 has number 2, but no line has 1"),
+            ("3 cat\n1 dog\n\n5 eel\n", "line 1 has number 3, but no line has 2"),
+            ("0 cat\n1 dog\n1 eel\n", "lines 2 and 3 have the same number, 1"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(error.message, what);
+            assert!(error.help.unwrap().ends_with(" cat`"));
+        }
     }
 }

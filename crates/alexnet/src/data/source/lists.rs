@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use super::ilsvrc;
-use super::lookup::{Lookup, Match, composed};
+use super::lookup::{Lookup, Match};
 use super::row::{Dropped, Row};
 use super::split_names::split_word;
 use super::table::ListTable;
@@ -53,11 +53,24 @@ pub(super) struct List {
     notes: Vec<String>,
 }
 
-/// The path of an image, and its index in the source.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ImagePath<'a> {
-    pub(super) index: usize,
-    pub(super) path: &'a str,
+/// Images that lists may name, indexed by their names.
+pub(super) struct NamedImages<'a> {
+    /// Their indices in the source, in the order of the lookup.
+    indices: Vec<usize>,
+    lookup: Lookup<'a>,
+}
+
+impl<'a> NamedImages<'a> {
+    /// Indexes some images of a source. `paths` are those of all its images, and `composed` what
+    /// [`composed`](super::lookup::composed) returned for these.
+    pub(super) fn new(indices: Vec<usize>, paths: &[&'a str], composed: &'a [String]) -> Self {
+        let own: Vec<&str> = indices.iter().map(|&at| paths[at]).collect();
+        let composed = match own.iter().all(|path| path.is_ascii()) {
+            true => Vec::new(),
+            false => indices.iter().map(|&at| composed[at].as_str()).collect(),
+        };
+        Self { lookup: Lookup::with_composed(own, composed), indices }
+    }
 }
 
 /// What a list says about an image.
@@ -76,13 +89,9 @@ pub(super) fn may_be_list(path: &str) -> bool {
 }
 
 impl List {
-    /// Reads the list at `path` below `root`. `images` are the paths of the images that it may name, with their indices. `None` if it
-    /// is not a list of files.
-    pub(super) fn of(text: &Text, root: &Path, path: &str, images: &[ImagePath<'_>]) -> Option<Self> {
-        let paths = images.iter().map(|image| image.path);
-        let composed = composed(paths.clone());
-        let lookup = Lookup::with_composed(paths, &composed);
-        let find = |name: &str| lookup.find(name);
+    /// Reads the list at `path` below `root`, which may name these images. `None` if it is not a list of files.
+    pub(super) fn of(text: &Text, root: &Path, path: &str, images: &NamedImages<'_>) -> Option<Self> {
+        let find = |name: &str| images.lookup.find(name);
         let (table, broken) = match ListTable::parse(text, &find) {
             Ok(table) => (table, None),
             Err(error) if names_images(text, &find) => (ListTable::default(), Some(error)),
@@ -101,7 +110,7 @@ impl List {
             notes: table.notes,
         };
         list.notes.splice(..0, text.note("the list"));
-        list.resolve(table.rows, &lookup, images);
+        list.resolve(table.rows, images);
         Some(list)
     }
 
@@ -111,8 +120,8 @@ impl List {
     }
 
     /// Finds the images of the rows, exact matches first, so that no other row takes their images.
-    fn resolve(&mut self, rows: Vec<Row>, lookup: &Lookup, images: &[ImagePath<'_>]) {
-        let found: Vec<Match> = rows.iter().map(|row| lookup.find(&row.file)).collect();
+    fn resolve(&mut self, rows: Vec<Row>, images: &NamedImages<'_>) {
+        let found: Vec<Match> = rows.iter().map(|row| images.lookup.find(&row.file)).collect();
         let sure =
             found.iter().filter_map(|found| if let Match::Sure(at) = found { Some(*at) } else { None });
         let sure: BTreeSet<usize> = sure.collect();
@@ -132,11 +141,12 @@ impl List {
                 }
             };
             let said = ListEntry { line: row.line, class: row.class, split: row.split };
-            match self.said.get(&images[at].index) {
-                None => drop(self.said.insert(images[at].index, said)),
+            let image = images.indices[at];
+            match self.said.get(&image) {
+                None => drop(self.said.insert(image, said)),
                 Some(before) if before.class == said.class => repeated += 1,
                 Some(before) => {
-                    if self.doubted.insert(images[at].index) {
+                    if self.doubted.insert(image) {
                         let one = before.clone();
                         self.contradictions.push(Contradiction { file: row.file, one, two: said });
                     }

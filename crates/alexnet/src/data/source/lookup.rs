@@ -1,9 +1,11 @@
 //! Finds the images that a list names: by full path, by a path on another machine, by name without folder or extension; and in both
 //! Unicode forms of accented letters, since macOS decomposes those of file names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use unicode_normalization::UnicodeNormalization;
+
+use super::split_names::split_name;
 
 /// Index of images by the ways in which a list may name them.
 pub(super) struct Lookup<'a> {
@@ -13,6 +15,9 @@ pub(super) struct Lookup<'a> {
     by_name: HashMap<&'a str, Vec<usize>>,
     by_stem: HashMap<&'a str, Vec<usize>>,
     by_folded: HashMap<String, Vec<usize>>,
+    /// The paths of all folders, and how they may end: `a/b`, and `a/b` or `b`.
+    folders: HashSet<&'a str>,
+    folder_ends: HashSet<&'a str>,
     /// The same images by their composed paths, if these differ.
     composed: Option<Box<Lookup<'a>>>,
 }
@@ -49,10 +54,10 @@ impl Match {
 }
 
 impl<'a> Lookup<'a> {
-    /// Indexes images by their paths, with `/` between the parts, and by the paths that [`composed`] returned for them.
-    pub(super) fn with_composed(paths: impl IntoIterator<Item = &'a str>, composed: &'a [String]) -> Self {
-        let by_composed = || Box::new(Self::new(composed.iter().map(String::as_str)));
-        Self { composed: (!composed.is_empty()).then(by_composed), ..Self::new(paths) }
+    /// Indexes images by their paths, with `/` between the parts, and by the paths that [`composed`] returned for them, if any.
+    pub(super) fn with_composed(paths: Vec<&'a str>, composed: Vec<&'a str>) -> Self {
+        let by_composed = (!composed.is_empty()).then(|| Box::new(Self::new(composed)));
+        Self { composed: by_composed, ..Self::new(paths) }
     }
 
     fn new(paths: impl IntoIterator<Item = &'a str>) -> Self {
@@ -62,6 +67,8 @@ impl<'a> Lookup<'a> {
             by_name: HashMap::new(),
             by_stem: HashMap::new(),
             by_folded: HashMap::new(),
+            folders: HashSet::new(),
+            folder_ends: HashSet::new(),
             composed: None,
             paths,
         };
@@ -74,6 +81,15 @@ impl<'a> Lookup<'a> {
                 if places.last() != Some(&at) {
                     places.push(at);
                 }
+            }
+            for (end, _) in path.rmatch_indices('/') {
+                let folder = &path[..end];
+                // Then those above it are there as well.
+                if !all.folders.insert(folder) {
+                    break;
+                }
+                all.folder_ends.insert(folder);
+                all.folder_ends.extend(folder.match_indices('/').map(|(at, _)| &folder[at + 1..]));
             }
         }
         all
@@ -124,10 +140,30 @@ impl<'a> Lookup<'a> {
         let most = fits.iter().map(|&(shared, _)| shared).max();
         let mut best = fits.iter().filter(|&&(shared, _)| Some(shared) == most).map(|&(_, at)| at);
         match (best.next(), best.next(), places) {
+            (Some(at), None, _) | (None, _, &[at]) if self.is_elsewhere(folders, at) => Match::Nothing,
             (Some(at), None, _) if whole_name => Match::Sure(at),
             (Some(at), None, _) | (None, _, &[at]) => Match::Likely(at),
             (Some(_), Some(_), _) | (None, ..) => Match::Ambiguous,
         }
+    }
+
+    /// Returns whether an image only has the name of a missing one: the listed folders exist without it, or are of another split.
+    fn is_elsewhere(&self, folders: &[&str], at: usize) -> bool {
+        let mut own: Vec<&str> = self.paths[at].split('/').collect();
+        own.pop();
+        // Either path may start with folders that the other lacks.
+        let is_listed =
+            |own: &[&str]| own.iter().rev().zip(folders.iter().rev()).all(|(own, listed)| own == listed);
+        if (1..=own.len()).any(|len| is_listed(&own[..len])) {
+            return false;
+        }
+        let split = |folders: &[&str]| folders.iter().rev().copied().find_map(split_name);
+        let of_splits = split(&own).zip(split(folders));
+        let listed = folders.join("/");
+        let mut inner = listed.match_indices('/').map(|(at, _)| &listed[at + 1..]);
+        of_splits.is_some_and(|(own, listed)| own != listed)
+            || self.folder_ends.contains(listed.as_str())
+            || inner.any(|folder| self.folders.contains(folder))
     }
 }
 
@@ -175,13 +211,45 @@ mod tests {
             assert_eq!(lookup.find(listed), found, "{listed}");
         }
     }
+
+    #[test]
+    fn a_missing_image_is_not_one_of_another_folder() {
+        let lookup = Lookup::new([
+            "set/train/1.jpg",
+            "set/train/part/2.jpg",
+            "set/test/7.jpg",
+            "set/photos/8.jpg",
+            "9.jpg",
+        ]);
+        for (listed, found) in [
+            // Folders that exist, with more folders above them or fewer.
+            ("train/7.jpg", Match::Nothing),
+            ("train/7", Match::Nothing),
+            ("/home/x/set/train/8.jpg", Match::Nothing),
+            ("set/train/9.jpg", Match::Nothing),
+            ("photos/7.jpg", Match::Nothing),
+            // Folders of another split.
+            ("val/7.jpg", Match::Nothing),
+            ("Training/8.jpg", Match::Likely(3)),
+            ("Training/1.jpg", Match::Likely(0)),
+            // Below the listed folder, and in one that does not exist.
+            ("train/2.jpg", Match::Likely(1)),
+            ("images/7.jpg", Match::Likely(2)),
+            ("images/9.jpg", Match::Sure(4)),
+            ("7.jpg", Match::Sure(2)),
+        ] {
+            assert_eq!(lookup.find(listed), found, "{listed}");
+        }
+    }
+
     #[test]
     fn finds_names_in_the_other_unicode_form() {
         // A composed letter, and a base letter with a combining mark.
         let (one, two) = ("B\u{e4}r", "Ba\u{308}r");
         let found = |paths: &[&str], listed: &str| {
             let composed = composed(paths.iter().copied());
-            Lookup::with_composed(paths.iter().copied(), &composed).find(listed)
+            let composed = composed.iter().map(String::as_str).collect();
+            Lookup::with_composed(paths.to_vec(), composed).find(listed)
         };
         let [nfc, nfd] = [one, two].map(|stem| format!("{stem}0.jpg"));
         for (disk, list) in [(&nfd, &nfc), (&nfc, &nfd)] {

@@ -26,7 +26,7 @@ impl Dataset {
     /// Opens as much of a source as possible, and returns the problems with the rest.
     ///
     /// # Errors
-    /// Returns an error if nothing can be opened.
+    /// Returns an error if nothing can be opened, or if the numbers in a list may stand for other classes.
     pub fn examine(path: &Path) -> Result<(Self, Vec<Problem>)> {
         let mut findings = Findings::lenient();
         let dataset = Self::recognize(path, &mut findings)?;
@@ -36,7 +36,11 @@ impl Dataset {
         Ok((dataset, findings.into_problems()))
     }
 
-    fn recognize(path: &Path, findings: &mut Findings) -> Result<Self> {
+    /// Opens a source. `findings` decides whether problems are errors, or receives them.
+    ///
+    /// # Errors
+    /// Returns an error as [`Dataset::open`] or [`Dataset::examine`] does.
+    pub(in crate::data) fn recognize(path: &Path, findings: &mut Findings) -> Result<Self> {
         let mut dataset = Self::read_as_recognized(path, findings)?;
         dataset.advice.path = Some(path.to_owned());
         Ok(dataset)

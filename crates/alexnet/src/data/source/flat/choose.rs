@@ -3,25 +3,32 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::part::{By, Flat, Part, number};
+use crate::data::source::labels::ClassList;
 use crate::data::source::lists::List;
 use crate::{Error, Result};
 
 impl Flat<'_> {
-    /// Chooses how a part is labeled. `trained` are the class folders of the training images.
-    pub(super) fn by(&self, part: &Part, trained: &BTreeSet<String>) -> Result<By> {
-        let folders: BTreeSet<&str> =
-            part.images.iter().filter_map(|&image| self.class_folder(part, image)).collect();
-        let loose = part.images.iter().filter(|&&image| self.class_folder(part, image).is_none()).count();
-        let known = !trained.is_empty() && folders.iter().all(|folder| trained.contains(*folder));
-        let classed = loose == 0 && (folders.len() > 1 || known || part.images.is_empty());
+    /// Chooses how a part is labeled. `trained` are the class folders of the training images, and `stores` their folders that are no
+    /// classes.
+    pub(super) fn by(
+        &self,
+        part: &Part,
+        trained: &BTreeSet<String>,
+        stores: &BTreeSet<String>,
+    ) -> Result<By> {
         let lists = self.lists_of(part);
         let covers = |lists: &[usize]| {
             lists
                 .iter()
                 .any(|&list| part.images.iter().any(|image| self.lists[list].said.contains_key(image)))
         };
-        if classed && !(part.split.is_none() && self.folders_only_store(part, &lists)) {
-            return Ok(By::Folders);
+        if let Some(folders) = self.folders(part) {
+            let known = !trained.is_empty() && folders.iter().all(|folder| trained.contains(*folder));
+            let several = folders.len() > 1 || part.images.is_empty();
+            let store = self.folders_only_store(part, &lists) || self.store_too(&folders, stores)?;
+            if known || several && !store {
+                return Ok(By::Folders);
+            }
         }
         if self.kit.as_ref().is_some_and(|kit| !kit.validation.is_empty())
             && part.split.is_none_or(|split| split == "val")
@@ -72,7 +79,20 @@ impl Flat<'_> {
         Ok(lists)
     }
 
-    /// Returns whether the folders are unrelated to the classes of a list that covers nearly all images: `part_1`, `part_2`.
+    /// Returns whether folders are no classes because those of the training images, `stores`, are none: they have the same names, or
+    /// none that is a class.
+    fn store_too(&self, folders: &BTreeSet<&str>, stores: &BTreeSet<String>) -> Result<bool> {
+        if stores.is_empty() || folders.iter().any(|folder| stores.contains(*folder)) {
+            return Ok(!stores.is_empty());
+        }
+        let listed = self.lists.iter().flat_map(|list| list.said.values()).map(|said| said.class.as_str());
+        let named = ClassList::of(self.root)?.map_or(Vec::new(), |list| list.names);
+        let classes: BTreeSet<&str> = listed.chain(named.iter().map(String::as_str)).collect();
+        Ok(folders.is_disjoint(&classes))
+    }
+
+    /// Returns whether the folders are unrelated to the classes of a list that covers nearly all images: `part_1`, `part_2`. Texts
+    /// that differ for nearly all images, such as captions, are no classes.
     fn folders_only_store(&self, part: &Part, lists: &[usize]) -> bool {
         let said: HashMap<usize, &str> = lists
             .iter()
@@ -91,7 +111,7 @@ impl Flat<'_> {
         let main = |classes: &BTreeMap<&str, usize>| classes.values().copied().max().unwrap_or(0);
         let agree: usize = counts.values().map(main).sum();
         let classes: BTreeSet<&str> = said.values().copied().collect();
-        2 * agree < said.len() && classes.len() > 1
+        2 * agree < said.len() && classes.len() > 1 && 10 * classes.len() < 9 * said.len()
     }
 }
 

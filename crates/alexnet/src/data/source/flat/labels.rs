@@ -1,34 +1,31 @@
 //! Labels all images by folders, lists or the development kit, and builds the data set.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::part::{By, Flat, number};
 use crate::data::problem::{Problem, ProblemKind};
 use crate::data::source::catalog::Item;
 use crate::data::source::dataset::Dataset;
-use crate::data::source::labels::{ClassList, Labels};
-use crate::data::source::lists::numbers_of;
+use crate::data::source::lists::ListEntry;
 use crate::data::source::naming::ListedFile;
 use crate::data::source::split::Split;
 use crate::data::source::store::Store;
-use crate::data::source::text::Text;
 use crate::data::source::tree::dataset_of_splits;
-use crate::format::{counted, first_few};
+use crate::format::counted;
 use crate::{Error, Result};
-
-/// Files that list the names of numbered classes, in order.
-const NUMBERED: [&str; 3] = ["synsets.txt", "wnids.txt", "classes.txt"];
 
 /// An image with its class.
 pub(super) struct Labeled {
     split: Option<&'static str>,
     pub(super) image: usize,
-    class: Class,
+    pub(super) class: Class,
+    /// The index of the list that says so.
+    list: Option<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Class {
+pub(super) enum Class {
     /// The name of a class folder.
     Folder(String),
     /// The name or number in a list.
@@ -43,12 +40,12 @@ impl Flat<'_> {
         let mut all = Vec::new();
         for (part, by) in self.parts.iter().zip(how) {
             for &image in &part.images {
-                let mut add = |split, class| all.push(Labeled { split, image, class });
+                let mut add = |split, class, list| all.push(Labeled { split, image, class, list });
                 match by {
                     By::Nothing => {}
                     By::Folders => {
                         if let Some(folder) = self.class_folder(part, image) {
-                            add(part.split, Class::Folder(folder.to_owned()));
+                            add(part.split, Class::Folder(folder.to_owned()), None);
                         }
                     }
                     By::Kit => {
@@ -56,15 +53,16 @@ impl Flat<'_> {
                         let place =
                             number(self.path(image)).and_then(|number| kit.get(number.checked_sub(1)?));
                         if let Some(&place) = place {
-                            add(part.split.or(Some("val")), Class::Kit(place));
+                            add(part.split.or(Some("val")), Class::Kit(place), None);
                         }
                     }
                     By::Lists(lists) => {
                         let several = lists.len() > 1;
-                        for list in lists.iter().map(|&list| &self.lists[list]) {
+                        for &at in lists {
+                            let list = &self.lists[at];
                             if let Some(said) = list.said.get(&image) {
-                                let named = list.split.filter(|_| several);
-                                add(part.split.or(said.split).or(named), Class::Said(said.class.clone()));
+                                let split = part.split.or(said.split).or(list.split.filter(|_| several));
+                                add(split, Class::Said(said.class.clone()), Some(at));
                             }
                         }
                     }
@@ -84,18 +82,19 @@ impl Flat<'_> {
         if let Some(kit) = self.kit.as_ref().filter(|_| by_kit) {
             self.notes.extend(kit.notes.iter().cloned());
         }
-        let (names, labels) = match (trained.is_empty(), &self.kit) {
+        let (names, labels) = match (trained.is_empty(), by_kit) {
             (false, _) => self.by_folder(&labeled, trained.into_iter().collect())?,
-            (true, Some(kit)) if by_kit => {
-                let label = |class: &Class| if let Class::Kit(place) = class { Some(*place) } else { None };
-                self.check_numbers(&labeled)?;
-                (kit.names(), labeled.iter().map(|labeled| label(&labeled.class)).collect())
+            (true, true) => {
+                self.check_numbers(how, &labeled)?;
+                self.by_kit(&labeled)?
             }
-            (true, _) => self.by_name(&labeled)?,
+            (true, false) => self.by_name(&labeled)?,
         };
+        let doubted = self.contradictions(&labeled, &labels)?;
+        self.report_repeated(&labeled, &doubted);
         let mut splits: BTreeMap<Option<&str>, Vec<Item>> = BTreeMap::new();
         for (labeled, label) in labeled.iter().zip(labels) {
-            let Some(label) = label else { continue };
+            let Some(label) = label.filter(|_| !doubted.contains(&labeled.image)) else { continue };
             let ListedFile { path: file, location } = &self.listing.files[labeled.image];
             splits.entry(labeled.split).or_default().push(Item {
                 file: file.clone(),
@@ -114,15 +113,57 @@ impl Flat<'_> {
         if let [split] = &set.splits[..]
             && split.name == "train"
         {
-            set.notes.push("no val/ or test/ folder, so nothing to validate on".to_owned());
+            let others = self.parts.iter().any(|part| part.split.is_some_and(|split| split != "train"));
+            set.notes.push(match others {
+                true => "no image of val/ or test/ has a label, so nothing to validate on".to_owned(),
+                false => "no val/ or test/ folder, so nothing to validate on".to_owned(),
+            });
         }
         Ok(set)
     }
 
+    /// Rejects images with different classes in two lists, and returns them.
+    fn contradictions(&mut self, labeled: &[Labeled], labels: &[Option<u32>]) -> Result<BTreeSet<usize>> {
+        let said = |labeled: &Labeled| {
+            let list = &self.lists[labeled.list?];
+            let ListEntry { line, class, .. } = list.said.get(&labeled.image)?;
+            Some(format!("`{class}` on line {line} of {}", list.path))
+        };
+        let mut found: BTreeMap<usize, String> = BTreeMap::new();
+        // What lists say about an image is next to each other.
+        for (pair, labels) in labeled.windows(2).zip(labels.windows(2)) {
+            if let ([one, two], [Some(before), Some(label)]) = (pair, labels)
+                && one.image == two.image
+                && before != label
+                && let (Some(one_said), Some(two_said)) = (said(one), said(two))
+            {
+                found.entry(one.image).or_insert_with(|| format!("two classes: {one_said} and {two_said}"));
+            }
+        }
+        let Some((&first, what)) = found.first_key_value() else { return Ok(BTreeSet::new()) };
+        let files = &self.listing.files;
+        let error = || {
+            let all = match found.len() {
+                1 => String::new(),
+                images => format!(" ({} in all)", counted(images, "image")),
+            };
+            let message = format!("{}: {} has {what}{all}", self.root.display(), files[first].path);
+            Error::data(message).help("remove the wrong line")
+        };
+        let problems = found.iter().map(|(&image, what)| Problem {
+            file: files[image].path.clone(),
+            kind: ProblemKind::Loose,
+            detail: format!("{what}; training refuses the lists"),
+        });
+        self.findings.reject(error, problems)?;
+        Ok(found.into_keys().collect())
+    }
+
     /// Checks that every numbered image has a line in the ground truth of the kit.
-    fn check_numbers(&self, labeled: &[Labeled]) -> Result<()> {
+    fn check_numbers(&self, how: &[By], labeled: &[Labeled]) -> Result<()> {
         let has: BTreeSet<usize> = labeled.iter().map(|labeled| labeled.image).collect();
-        let without = self.parts.iter().flat_map(|part| &part.images).find(|image| !has.contains(image));
+        let by_kit = self.parts.iter().zip(how).filter(|(_, by)| matches!(by, By::Kit));
+        let without = by_kit.flat_map(|(part, _)| &part.images).find(|image| !has.contains(image));
         let lines = self.kit.as_ref().map_or(0, |kit| kit.validation.len());
         without.map_or(Ok(()), |&image| {
             Err(Error::data(format!(
@@ -132,125 +173,5 @@ impl Flat<'_> {
             ))
             .help("name the files as ImageNet does: ILSVRC2012_val_00000001.JPEG"))
         })
-    }
-
-    /// Labels the images if only lists name classes.
-    fn by_name(&mut self, labeled: &[Labeled]) -> Result<(Vec<String>, Vec<Option<u32>>)> {
-        let said = |labeled: &Labeled| {
-            if let Class::Said(class) = &labeled.class { Some(class.clone()) } else { None }
-        };
-        let said: Vec<Option<String>> = labeled.iter().map(said).collect();
-        let labels = Labels::of(self.root, &said.iter().flatten().map(String::as_str).collect())?;
-        self.notes.extend(labels.notes(self.root));
-        let found = said.iter().map(|class| labels.label(class.as_deref()?)).collect();
-        Ok((labels.names, found))
-    }
-
-    /// Labels the images if class folders name the classes.
-    fn by_folder(
-        &mut self,
-        labeled: &[Labeled],
-        names: Vec<String>,
-    ) -> Result<(Vec<String>, Vec<Option<u32>>)> {
-        let place =
-            |name: &str| names.binary_search_by(|other| other.as_str().cmp(name)).ok().map(|at| at as u32);
-        let said: BTreeSet<&str> = labeled
-            .iter()
-            .filter_map(
-                |labeled| if let Class::Said(class) = &labeled.class { Some(class.as_str()) } else { None },
-            )
-            .collect();
-        let numbered = !said.is_empty()
-            && said.iter().all(|class| class.parse::<usize>().is_ok())
-            && said.iter().any(|class| place(class).is_none());
-        let numbers = if numbered { self.numbers(&names)? } else { HashMap::new() };
-        let label = |class: &Class| match class {
-            Class::Folder(name) => place(name),
-            Class::Said(class) if numbered => place(numbers.get(class.as_str())?),
-            Class::Said(class) => place(class),
-            Class::Kit(at) => place(self.kit.as_ref()?.wnid(*at)),
-        };
-        let labels: Vec<Option<u32>> = labeled.iter().map(|labeled| label(&labeled.class)).collect();
-        let unknown =
-            labeled.iter().zip(&labels).filter(|(_, label)| label.is_none()).map(|(labeled, _)| labeled);
-        let (by_kit, others): (Vec<&Labeled>, Vec<&Labeled>) =
-            unknown.partition(|labeled| matches!(labeled.class, Class::Kit(_)));
-        if !by_kit.is_empty() {
-            by_kit.iter().for_each(|labeled| {
-                self.findings.report(
-                    ProblemKind::UnknownClass,
-                    &self.listing.files[labeled.image].path,
-                    "class that train/ does not have",
-                );
-            });
-            self.notes.push(format!(
-                "skipped {} of classes that train/ does not have",
-                counted(by_kit.len(), "validation image")
-            ));
-        }
-        if !others.is_empty() {
-            let classes: BTreeSet<String> = others
-                .iter()
-                .map(|labeled| match &labeled.class {
-                    Class::Said(class) | Class::Folder(class) => class.clone(),
-                    Class::Kit(at) => at.to_string(),
-                })
-                .collect();
-            let list: Vec<&str> = classes.iter().map(String::as_str).collect();
-            let error = || {
-                Error::data(format!(
-                    "{}: {} of classes that train/ does not have: {}",
-                    self.root.display(),
-                    counted(others.len(), "image"),
-                    first_few(list.iter())
-                ))
-                .help(
-                    "use the names of the folders in train/ in the list, or numbers of lines in classes.txt",
-                )
-            };
-            let problems = list.iter().map(|class| Problem {
-                file: (*class).to_owned(),
-                kind: ProblemKind::UnknownClass,
-                detail: "class that train/ does not have".to_owned(),
-            });
-            self.findings.reject(error, problems)?;
-        }
-        Ok((names, labels))
-    }
-
-    /// Maps numbers to folders: by a file of names, by a list of the images in the folders, or by their order.
-    fn numbers(&mut self, names: &[String]) -> Result<HashMap<String, String>> {
-        for file in NUMBERED {
-            let path = self.root.join(file);
-            let listed = match file {
-                "classes.txt" => ClassList::of(self.root)?.map(|list| (list.names, list.first)),
-                _ if path.is_file() => Some((Text::read(&path)?.words(), 0)),
-                _ => None,
-            };
-            if let Some((names, first)) = listed {
-                self.notes.push(format!("numbers in lists are line numbers of {file}, counted from {first}"));
-                let numbered = names.into_iter().zip(first..);
-                return Ok(numbered.map(|(name, number)| (number.to_string(), name)).collect());
-            }
-        }
-        let train = self.parts.iter().find(|part| part.split == Some("train"));
-        let mut lists = self.lists.iter();
-        if let Some(list) = lists.find(|list| list.split == Some("train") && !list.said.is_empty()) {
-            let folder = |image: usize| train.and_then(|part| self.class_folder(part, image));
-            let Some(numbers) = numbers_of(list, folder) else {
-                return Err(Error::data(format!("{}: {} assigns several numbers to a folder of train/, or several folders to a number", self.root.display(), list.path))
-                    .help("add classes.txt with the folder names of train/, one per line, in the order of their numbers"));
-            };
-            self.notes
-                .push(format!("numbers in lists stand for the folders to which {} assigns them", list.path));
-            return Ok(numbers);
-        }
-        self.notes.push(format!(
-            "numbers in lists are taken as indices of the sorted folders of train/, from 0 (`{}`) to {} (`{}`); to change that, add classes.txt with one name per line",
-            names.first().map_or("", String::as_str),
-            names.len() - 1,
-            names.last().map_or("", String::as_str)
-        ));
-        Ok(names.iter().zip(0usize..).map(|(name, number)| (number.to_string(), name.clone())).collect())
     }
 }

@@ -8,10 +8,14 @@
 //! | `open` | reads the lists and opens the source |
 //! | `part`, `choose` | the parts of a source, and how each is labeled |
 //! | `report` | reports assumptions and skipped files |
-//! | `labels` | the labels of all images, and the data set |
+//! | `labels` | where the class of each image is from, and the data set |
+//! | `classes` | the class names and labels |
+//! | `numbers` | what numbers in lists stand for, next to class folders |
 
 mod choose;
+mod classes;
 mod labels;
+mod numbers;
 mod open;
 mod part;
 mod report;

@@ -1,6 +1,7 @@
 //! Opens a source with lists.
 
-use std::collections::BTreeSet;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use super::choose::may_label;
@@ -10,9 +11,11 @@ use crate::data::source::dataset::Dataset;
 use crate::data::source::ilsvrc::Devkit;
 use crate::data::source::layout::{self, FoundLayout, Layout, SplitFolder};
 use crate::data::source::listing::Listing;
-use crate::data::source::lists::{ImagePath, List, may_be_list};
+use crate::data::source::lists::{List, NamedImages, may_be_list};
+use crate::data::source::lookup::composed;
+use crate::data::source::naming::stem;
 use crate::data::source::row::Dropped;
-use crate::data::source::split_names::split_word;
+use crate::data::source::split_names::{split_name, split_word};
 use crate::data::source::text::Text;
 use crate::{Error, Result};
 
@@ -29,7 +32,8 @@ pub(in crate::data::source) fn open(
     let Ok(found) = layout::find(listing, &root.display().to_string()) else { return Ok(None) };
     let parts = parts(listing, &found);
     let may_label = |path: &&String| may_be_list(path) && is_near(path, &parts);
-    let candidates: Vec<String> = listing.skipped.others.iter().filter(may_label).cloned().collect();
+    let candidates = listing.skipped.others.iter().filter(may_label).cloned().collect();
+    let candidates = without_texts_of_images(candidates, listing);
     // A broken kit matters only if nothing else labels the images.
     let numbered = listing.files.iter().any(|file| number(&file.path).is_some());
     let (kit, broken_kit) = match if numbered { Devkit::find(root) } else { Ok(None) } {
@@ -72,25 +76,50 @@ fn is_near(path: &str, parts: &[Part]) -> bool {
     folder.is_empty() || parts.iter().any(|part| part.prefix.starts_with(&folder))
 }
 
+/// Leaves out texts of single images, such as boxes or captions, which are next to their images and named like them. The only such
+/// file of its kind may still be a list, and so may `train.txt` next to `train.jpg`.
+fn without_texts_of_images(paths: Vec<String>, listing: &Listing) -> Vec<String> {
+    if paths.len() < 2 {
+        return paths;
+    }
+    let images = listing.files.iter().flat_map(|file| [file.path.as_str(), stem(&file.path)]);
+    let images: HashSet<&str> = images.collect();
+    let is_of_split = |stem: &str| split_name(stem.rsplit('/').next().unwrap_or(stem)).is_some();
+    let is_of_image = |path: &&String| images.contains(stem(path)) && !is_of_split(stem(path));
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for path in paths.iter().filter(is_of_image) {
+        *kinds.entry(ending(path)).or_default() += 1;
+    }
+    paths.iter().filter(|path| !is_of_image(path) || kinds[ending(path)] == 1).cloned().collect()
+}
+
+/// Returns what follows the stem of a name.
+fn ending(path: &str) -> &str {
+    &path[stem(path).len()..]
+}
+
 impl Flat<'_> {
     /// Reads each list with the images that it may name: those of the part that contains it, or of the split in its name.
     fn read_lists(&mut self, candidates: &[String]) {
+        let parts = &self.parts;
+        let paths: Vec<&str> = self.listing.files.iter().map(|file| file.path.as_str()).collect();
+        let composed = composed(paths.iter().copied());
+        let of = |parts: &[Part]| {
+            let indices = parts.iter().flat_map(|part| &part.images).copied().collect();
+            NamedImages::new(indices, &paths, &composed)
+        };
+        // Indexed once for all lists.
+        let all: OnceCell<NamedImages<'_>> = OnceCell::new();
+        let each: Vec<OnceCell<NamedImages<'_>>> = parts.iter().map(|_| OnceCell::new()).collect();
+        let of_part = |at: usize| each[at].get_or_init(|| of(&parts[at..=at]));
         for path in candidates {
             let inside =
-                self.parts.iter().find(|part| !part.prefix.is_empty() && path.starts_with(&part.prefix));
+                parts.iter().position(|part| !part.prefix.is_empty() && path.starts_with(&part.prefix));
             let word = split_word(path.rsplit('/').next().unwrap_or(path));
-            let of_split = || self.parts.iter().find(|part| part.split.is_some() && part.split == word);
-            let files = &self.listing.files;
-            let of = |parts: &[Part]| -> Vec<ImagePath<'_>> {
-                parts
-                    .iter()
-                    .flat_map(|part| &part.images)
-                    .map(|&index| ImagePath { index, path: &files[index].path })
-                    .collect()
-            };
+            let of_split = || parts.iter().position(|part| part.split.is_some() && part.split == word);
             let images = match inside.or_else(of_split) {
-                Some(part) => of(std::slice::from_ref(part)),
-                None => of(&self.parts),
+                Some(part) => of_part(part),
+                None => all.get_or_init(|| of(parts)),
             };
             let text = match Text::read(&self.root.join(path)) {
                 Ok(text) => text,
@@ -99,17 +128,17 @@ impl Flat<'_> {
                     continue;
                 }
             };
-            let read = |images: &[ImagePath<'_>]| List::of(&text, self.root, path, images);
-            let mut list = read(&images);
+            let read = |images: &NamedImages<'_>| List::of(&text, self.root, path, images);
+            let mut list = read(images);
             // For names that occur in several splits, the training images are meant if all of them exist.
-            let train = self.parts.iter().find(|part| part.split == Some("train"));
+            let train = parts.iter().position(|part| part.split == Some("train"));
             if let (None, None, Some(train)) = (inside, word, train)
                 && list.as_ref().is_some_and(|list| !list.is_whole())
-                && let Some(only) = read(&of(std::slice::from_ref(train))).filter(List::is_whole)
+                && let Some(only) = read(of_part(train)).filter(List::is_whole)
             {
                 self.notes.push(format!(
                     "{path} is taken to list the images in {}, which has all of its files",
-                    train.prefix
+                    parts[train].prefix
                 ));
                 list = Some(only);
             }
@@ -119,9 +148,17 @@ impl Flat<'_> {
 
     fn open(mut self, candidates: &[String]) -> Result<Option<Dataset>> {
         let mut trained: BTreeSet<String> = BTreeSet::new();
+        // Folders of training images that lists label.
+        let mut stores: BTreeSet<String> = BTreeSet::new();
         let mut how: Vec<By> = Vec::new();
         for part in &self.parts {
-            let by = self.by(part, &trained)?;
+            let by = self.by(part, &trained, &stores)?;
+            if matches!(by, By::Lists(_))
+                && part.split == Some("train")
+                && let Some(folders) = self.folders(part).filter(|folders| folders.len() > 1)
+            {
+                stores.extend(folders.into_iter().map(str::to_owned));
+            }
             if matches!(by, By::Folders) && (part.split == Some("train") || part.split.is_none()) {
                 trained.extend(
                     part.images.iter().filter_map(|&image| self.class_folder(part, image)).map(str::to_owned),

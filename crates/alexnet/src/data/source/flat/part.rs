@@ -1,5 +1,6 @@
 //! The parts of a source, and how each is labeled.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::Error;
@@ -52,6 +53,11 @@ pub(super) struct Flat<'a> {
 impl Flat<'_> {
     pub(super) fn path(&self, image: usize) -> &str {
         &self.listing.files[image].path
+    }
+
+    /// Returns the top folders of a part; `None` if an image is in none.
+    pub(super) fn folders(&self, part: &Part) -> Option<BTreeSet<&str>> {
+        part.images.iter().map(|&image| self.class_folder(part, image)).collect()
     }
 
     /// Returns the top folder of an image inside its part.

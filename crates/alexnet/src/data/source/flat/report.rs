@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::labels::Labeled;
-use super::part::{By, Flat};
+use super::part::{By, Flat, Part};
 use crate::Result;
 use crate::data::problem::ProblemKind;
 use crate::format::{counted, first_few};
@@ -20,6 +20,7 @@ impl Flat<'_> {
             self.lists[list].check(self.root, self.findings)?;
             self.lists[list].report(self.findings, &mut self.notes);
         }
+        self.report_stores(how);
         let names: BTreeSet<&str> = used.iter().map(|&list| self.lists[list].path.as_str()).collect();
         let unused: Vec<&str> =
             candidates.iter().map(String::as_str).filter(|path| !names.contains(path)).collect();
@@ -27,6 +28,34 @@ impl Flat<'_> {
             self.notes.push(format!("not used to label images: {}", first_few(unused.iter())));
         }
         Ok(())
+    }
+
+    /// Reports folders that are not classes, although all images of a part are in some.
+    fn report_stores(&mut self, how: &[By]) {
+        let note = |(part, by): (&Part, &By)| {
+            let By::Lists(lists) = by else { return None };
+            let folders = self.folders(part).filter(|folders| folders.len() > 1)?;
+            Some(format!(
+                "classes are read from {}; the folders do not match them and only store images: {}",
+                first_few(lists.iter().map(|&list| &self.lists[list].path)),
+                first_few(folders.iter().map(|folder| format!("{}{folder}", part.prefix)))
+            ))
+        };
+        let notes: Vec<String> = self.parts.iter().zip(how).filter_map(note).collect();
+        self.notes.extend(notes);
+    }
+
+    /// Reports images that several lists name, except for some.
+    pub(super) fn report_repeated(&mut self, labeled: &[Labeled], except: &BTreeSet<usize>) {
+        let images = labeled.iter().map(|labeled| labeled.image).filter(|image| !except.contains(image));
+        let images: Vec<usize> = images.collect();
+        let twice = images.len() - images.iter().collect::<BTreeSet<_>>().len();
+        if twice > 0 {
+            self.notes.push(format!(
+                "{} in several lists, and therefore in several splits",
+                if twice == 1 { "1 image is".to_owned() } else { format!("{twice} images are") }
+            ));
+        }
     }
 
     /// Reports images without a label: single ones, and whole parts.
@@ -78,13 +107,6 @@ impl Flat<'_> {
                 "skipped {} outside the split folders: {}",
                 counted(outside.len(), "image"),
                 first_few(outside.iter())
-            ));
-        }
-        let twice = labeled.len() - has.len();
-        if twice > 0 {
-            self.notes.push(format!(
-                "{} in several lists, and therefore in several splits",
-                if twice == 1 { "1 image is".to_owned() } else { format!("{twice} images are") }
             ));
         }
         let listed: BTreeSet<&str> = self.lists.iter().map(|list| list.path.as_str()).collect();

@@ -129,7 +129,7 @@ impl Devkit {
     }
 
     /// Returns the index of a class.
-    pub(super) fn label(&self, wnid: &str) -> Option<u32> {
+    pub(in crate::data::source) fn label(&self, wnid: &str) -> Option<u32> {
         self.classes.binary_search_by(|class| class.wnid.as_str().cmp(wnid)).ok().map(|at| at as u32)
     }
 }

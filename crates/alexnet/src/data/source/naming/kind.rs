@@ -159,7 +159,7 @@ pub(super) fn extension(path: &str) -> Option<&str> {
 }
 
 /// Returns the path without the extension.
-pub(super) fn stem(path: &str) -> &str {
+pub(crate) fn stem(path: &str) -> &str {
     extension(path).map_or(path, |extension| &path[..path.len() - extension.len() - 1])
 }
 

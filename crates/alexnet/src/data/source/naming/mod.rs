@@ -11,7 +11,7 @@ mod made;
 mod skipped;
 
 pub(crate) use images::images;
-pub(crate) use kind::{FileKind, HEAD, hidden_part, plain};
+pub(crate) use kind::{FileKind, HEAD, hidden_part, plain, stem};
 pub(crate) use listed::ListedFile;
 pub(crate) use made::{OwnFolderMarks, remove_own_folders};
 pub(crate) use skipped::Skipped;
