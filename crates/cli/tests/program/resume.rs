@@ -69,6 +69,7 @@ fn an_interrupted_start_is_started_again() {
     let to = place.path("run");
     // What a run leaves that is killed before its first step.
     std::fs::create_dir(&to).unwrap();
+    std::fs::write(Path::new(&to).join("lock"), "process 1\n").unwrap();
     std::fs::write(Path::new(&to).join("command.txt"), "alexnet train").unwrap();
     let job = ["train", &place.data, "--recipe", &place.recipe, "--set", "optimizer.rate=1e-5"];
     run(&[&job[..], &["--resume-or-start", &to]].concat(), 0);

@@ -1,8 +1,7 @@
 //! The end of an epoch: validation, models, learning rate, advice.
 
-use super::epochs::Restart;
 use super::models::Which;
-use super::training::Training;
+use super::training::{Restart, Training};
 use crate::data::Split;
 use crate::error::Kind;
 use crate::eval::Evaluation;

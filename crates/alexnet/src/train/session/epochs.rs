@@ -4,14 +4,12 @@ use std::time::Instant;
 
 use super::edits::LoadedAhead;
 use super::learner::{FailedStep, Stepped};
-use super::training::Training;
+use super::training::{Restart, Training};
 use crate::data::Loader;
 use crate::error::{Kind, shell};
 use crate::format::counted;
-use crate::net::Recipe;
 use crate::train::metrics::LOG_EVERY;
 use crate::train::observer::{Event, Phase, StepDone};
-use crate::train::remedy::Remedy;
 use crate::train::report::StopReason;
 use crate::train::tally::{StepStats, Tally};
 use crate::{Error, Result};
@@ -24,13 +22,6 @@ pub(super) enum Outcome {
     Stopped(StopReason),
     /// The loss is at chance level.
     Restart(Box<Restart>),
-}
-
-/// A restart with a remedy.
-pub(super) struct Restart {
-    pub(super) remedy: Remedy,
-    /// With the remedy.
-    pub(super) recipe: Recipe,
 }
 
 /// How an epoch ends.

@@ -10,6 +10,7 @@ use crate::Result;
 use crate::net::Recipe;
 use crate::train::config::{Config, RunFolder};
 use crate::train::observer::Observers;
+use crate::train::remedy::Remedy;
 use crate::train::report::StopReason;
 use crate::train::tally::Tally;
 use crate::train::watch::Watch;
@@ -23,6 +24,13 @@ pub(super) struct Training<'a> {
     pub(super) watch: Watch,
     pub(super) forecaster: Forecaster,
     pub(super) reporter: Reporter<'a>,
+}
+
+/// A restart with a remedy.
+pub(super) struct Restart {
+    pub(super) remedy: Remedy,
+    /// With the remedy.
+    pub(super) recipe: Recipe,
 }
 
 impl<'a> Training<'a> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::labels::{Class, Labeled};
+use super::labeled::{Class, Labeled};
 use super::part::Flat;
 use crate::data::problem::{Problem, ProblemKind};
 use crate::data::source::ilsvrc::Devkit;

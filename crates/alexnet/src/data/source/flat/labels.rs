@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::labeled::{Class, Labeled};
 use super::part::{By, Flat, number};
 use crate::data::problem::{Problem, ProblemKind};
 use crate::data::source::catalog::Item;
@@ -14,25 +15,6 @@ use crate::data::source::store::Store;
 use crate::data::source::tree::dataset_of_splits;
 use crate::format::counted;
 use crate::{Error, Result};
-
-/// An image with its class.
-pub(super) struct Labeled {
-    split: Option<&'static str>,
-    pub(super) image: usize,
-    pub(super) class: Class,
-    /// The index of the list that says so.
-    list: Option<usize>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Class {
-    /// The name of a class folder.
-    Folder(String),
-    /// The name or number in a list.
-    Said(String),
-    /// The index of a class in the development kit.
-    Kit(u32),
-}
 
 impl Flat<'_> {
     /// Returns every image with its class.

@@ -8,12 +8,14 @@
 //! | `open` | reads the lists and opens the source |
 //! | `part`, `choose` | the parts of a source, and how each is labeled |
 //! | `report` | reports assumptions and skipped files |
+//! | `labeled` | an image, and what says its class |
 //! | `labels` | where the class of each image is from, and the data set |
 //! | `classes` | the class names and labels |
 //! | `numbers` | what numbers in lists stand for, next to class folders |
 
 mod choose;
 mod classes;
+mod labeled;
 mod labels;
 mod numbers;
 mod open;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::labels::Labeled;
+use super::labeled::Labeled;
 use super::part::{By, Flat, Part};
 use crate::Result;
 use crate::data::problem::ProblemKind;
