@@ -63,6 +63,7 @@ pub(crate) fn evaluate(
     let mut models: Vec<_> = predictor.classifiers().collect();
     let found = results(&mut models, &relabeled, views, workers, Keep::Predictions, &mut |_| signals.check());
     let results = signals.finish(found)?;
+    results.check_finite()?;
     if results.images.is_empty() {
         let first = results.skipped.first().map_or(String::new(), |s| format!(": {}: {}", s.file, s.reason));
         return Err(Error::data(format!(

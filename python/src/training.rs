@@ -56,9 +56,14 @@ fn config(
 ) -> Result<Config> {
     check_environment()?;
     let origin = options.resume.as_deref().map(Origin::read).transpose()?;
+    let saved = |run: &Path| alexnet::net::Recipe::read(&run.join(layout::RECIPE));
     let recipe = match (recipe, &options.resume) {
-        (Some(recipe), _) => recipe,
-        (None, Some(run)) => alexnet::net::Recipe::read(&run.join(layout::RECIPE))?,
+        (Some(recipe), Some(run)) => match &origin {
+            Some(origin) => origin.remedied(recipe, saved(run)?),
+            None => recipe,
+        },
+        (Some(recipe), None) => recipe,
+        (None, Some(run)) => saved(run)?,
         (None, None) => return Err(Error::usage("no recipe given").help("recipe=\"small\"")),
     };
     let (dataset, source) = match (given, &origin, &options.resume) {

@@ -26,8 +26,13 @@ pub const LAST: &str = "last.safetensors";
 /// The lock, held while a training run uses the folder.
 pub const LOCK: &str = own_files::RUN_LOCK;
 
-/// What is written before `run.json`: all that a run leaves if it is stopped before its first step.
-const BEFORE_ORIGIN: [&str; 4] = [LOCK, RECIPE, COMMANDS, LOG];
+/// The folder of requested edits.
+pub const REQUESTS: &str = "edits";
+/// What the names of folders begin with that earlier runs in the folder are moved to.
+pub const EARLIER: &str = "earlier-";
+
+/// What is there before `run.json`: all that a run leaves if it is stopped before its first step.
+const BEFORE_ORIGIN: [&str; 5] = [LOCK, RECIPE, COMMANDS, LOG, REQUESTS];
 
 /// Returns the model to use for the run in `folder`: the best one, or the last one if training ended before its first
 /// validation; `None` if neither exists.
@@ -36,14 +41,15 @@ pub fn model(folder: &Path) -> Option<PathBuf> {
 }
 
 /// Returns whether a folder has nothing worth keeping: it is missing or empty, or contains only what a run leaves that was
-/// stopped while its folder was created. A run creates the lock first: without one, `recipe.toml` is a file of the user's.
+/// stopped while its folder was created, also next to earlier runs in it. A run creates the lock first: without one, `recipe.toml` is a file of the user's.
 pub fn is_unused(folder: &Path) -> bool {
     let has_lock = folder.join(LOCK).is_file();
     let is_ours = |entry: std::io::Result<std::fs::DirEntry>| {
         entry.is_ok_and(|entry| {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            has_lock && BEFORE_ORIGIN.contains(&&*name) || atomic::is_leftover(&name)
+            let is_early = BEFORE_ORIGIN.contains(&&*name) || name.starts_with(EARLIER);
+            has_lock && is_early || atomic::is_leftover(&name)
         })
     };
     std::fs::read_dir(folder).map_or(true, |mut entries| entries.all(is_ours))

@@ -1,6 +1,6 @@
 //! Detects settings that have no effect.
 
-use super::edit::Change;
+use super::edit::{Change, Edit};
 use super::reader::canonical_key;
 use super::recipe::Recipe;
 use super::schedule::LrSchedule;
@@ -79,7 +79,11 @@ impl Recipe {
                 Some(format!("optimizer.batch is {}, too, so the learning rate stays the same", optimizer.batch))
             }
             "augment.color_noise" if edited(|change| matches!(change, Change::ColorNoise(_))) => by_edit(),
-            "schedule.epochs" if edited(|change| matches!(change, Change::StopAfter(_))) => by_edit(),
+            "schedule.epochs" => {
+                let is_end = |edit: &&Edit| matches!(edit.change, Change::StopAfter(_));
+                let edit = self.edits.iter().find(is_end)?;
+                Some(format!("an [[edit]] of the recipe replaces it at step {}", edit.step))
+            }
             _ => None,
         }
     }

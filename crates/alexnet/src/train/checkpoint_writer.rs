@@ -107,7 +107,7 @@ impl CheckpointWriter {
     pub fn is_due(&self, step: usize) -> bool {
         let Frequency { time, steps } = self.frequency;
         let due = time.is_some_and(|time| self.last.at.elapsed() >= time)
-            || steps.is_some_and(|steps| step >= self.last.step + steps)
+            || steps.is_some_and(|steps| step >= self.last.step.saturating_add(steps))
             || self.failed.is_some_and(|failed| failed.elapsed() >= RETRY_AFTER);
         due && self.writing.is_none() && step > self.last.step
     }

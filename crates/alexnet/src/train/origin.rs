@@ -54,7 +54,9 @@ pub fn newest(folder: &Path) -> PathBuf {
         files.filter_map(|file| file.metadata().ok()?.modified().ok()).max()
     };
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let runs = entries.filter(|run| !is_run(folder) && is_run(run));
+    let is_earlier =
+        |run: &Path| run.file_name().is_some_and(|name| name.to_string_lossy().starts_with(layout::EARLIER));
+    let runs = entries.filter(|run| !is_run(folder) && is_run(run) && !is_earlier(run));
     runs.max_by_key(|run| (written(run), run.clone())).unwrap_or_else(|| folder.to_owned())
 }
 
@@ -163,6 +165,20 @@ mod tests {
             }
             assert_eq!(origin().remedied(paper.clone(), run), paper);
         }
+    }
+
+    /// A restart that was killed in between: its first attempt is not the run.
+    #[test]
+    fn earlier_attempts_are_not_resumed() {
+        let folder = tempfile::tempdir().unwrap();
+        let earlier = folder.path().join("earlier-1");
+        std::fs::create_dir(&earlier).unwrap();
+        origin().write(&earlier).unwrap();
+        assert_eq!(newest(folder.path()), folder.path());
+        std::fs::write(folder.path().join(layout::LOCK), "process 1\n").unwrap();
+        assert!(layout::is_unused(folder.path()));
+        std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+        assert!(!layout::is_unused(folder.path()));
     }
 
     #[test]

@@ -79,10 +79,14 @@ impl Run {
             if lock::is_in_use(&folder) {
                 drop(lock(&folder)?);
             }
-            return Err(not_empty(&folder));
+            return Err(not_empty(&folder, command));
         }
         std::fs::create_dir_all(&folder).map_err(|error| cannot_create(&folder, &error))?;
         let lock = lock(&folder)?;
+        // Another process may have used it meanwhile.
+        if earlier == EarlierRun::Refuse && !is_unused(&folder) {
+            return Err(not_empty(&folder, command));
+        }
         match was_unused && is_unused(&folder) {
             true => atomic::remove_leftovers(&folder)?,
             false => move_earlier_run(&folder, earlier)?,
@@ -192,13 +196,16 @@ fn lock(folder: &Path) -> Result<File> {
     lock::lock(folder, help, |error| lock::cannot_write(folder, error))
 }
 
-fn not_empty(folder: &Path) -> Error {
+fn not_empty(folder: &Path, command: &str) -> Error {
     let shown = folder.display();
     let other = "choose another folder with --run";
+    // The demo has no such option, and a forecast would remove the folder.
+    let moves = !command.split_whitespace().any(|word| word == "demo" || word == "--forecast");
+    let moving =
+        if moves { ", or pass --exist-ok to move the earlier run's files into `earlier-1`" } else { "" };
     match folder.join(layout::ORIGIN).is_file() {
         true => Error::usage(format!("{shown} already holds a run")).help(format!(
-            "to resume the run: `alexnet train --resume {}`; or {other}, or pass --exist-ok to move the earlier run's files into \
-             `earlier-1`",
+            "to resume the run: `alexnet train --resume {}`; or {other}{moving}",
             shell(folder)
         )),
         false => Error::usage(format!("{shown} already holds other files")).help(other),
@@ -223,7 +230,8 @@ fn move_earlier_run(folder: &Path, earlier: EarlierRun) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    let earlier = (1..).map(|n: usize| folder.join(format!("earlier-{n}"))).find(|path| !path.exists());
+    let earlier =
+        (1..).map(|n: usize| folder.join(format!("{}{n}", layout::EARLIER))).find(|path| !path.exists());
     let earlier = earlier.expect("there are more numbers than folders");
     std::fs::create_dir(&earlier).map_err(|error| cannot_create(&earlier, &error))?;
     for name in names {
@@ -278,6 +286,11 @@ mod tests {
         }
         let error = create(folder.path(), EarlierRun::Refuse).unwrap_err().to_string();
         assert!(error.contains("already holds a run\n") && error.contains("--exist-ok"), "{error}");
+        for command in ["alexnet demo --run x", "alexnet train pets --forecast --run x"] {
+            let small = Recipe::load("small").unwrap();
+            let created = Run::create(Some(folder.path()), &small, &origin(), command, EarlierRun::Refuse);
+            assert!(!created.unwrap_err().to_string().contains("--exist-ok"), "{command}");
+        }
         assert!(error.contains("alexnet train --resume"), "{error}");
         assert_eq!(Origin::read(folder.path()).unwrap(), origin());
     }

@@ -162,6 +162,13 @@ impl LrState {
         Next::Divided
     }
 
+    /// Lets a training run that has ended at a plateau wait for an improvement again, if its schedule has more epochs now.
+    pub fn go_on(&mut self, schedule: &Schedule) {
+        if self.end(schedule) == Some(End::Plateau) {
+            self.epochs_without_improvement = 0;
+        }
+    }
+
     /// Why no further epoch follows; `None` if one does.
     pub fn end(&self, schedule: &Schedule) -> Option<End> {
         if self.epochs >= schedule.epochs {
@@ -194,6 +201,19 @@ mod tests {
 
     /// The first step of an epoch of 4.
     const FIRST: EpochStep = EpochStep { step: 1, steps: 4 };
+
+    #[test]
+    fn a_run_that_ended_at_a_plateau_goes_on_if_it_has_epochs() {
+        let schedule = |epochs| schedule(epochs, Vec::new(), Some(Plateau { patience: 1, times: 0 }));
+        let mut state = LrState::default();
+        [0.5, 0.5].map(|error| state.finish_epoch(&schedule(9), error));
+        assert_eq!(state.end(&schedule(9)), Some(End::Plateau));
+        let ended = LrState { ..state.clone() };
+        state.go_on(&schedule(2));
+        assert_eq!(state, ended, "no epochs are left");
+        state.go_on(&schedule(9));
+        assert_eq!(state.end(&schedule(9)), None);
+    }
 
     /// The learning rate of every epoch, for the given validation errors.
     fn rates(schedule: &Schedule, errors: &[f64]) -> (Vec<f32>, Option<End>) {

@@ -140,6 +140,8 @@ enum Symptom {
 pub struct Watch {
     reported: BTreeSet<Symptom>,
     advice: Vec<Advice>,
+    /// That about a loss at chance level.
+    chance_level: Option<Advice>,
     /// What was advised about the learning rate, and the learning rate then.
     direction: Option<(Direction, f32)>,
 }
@@ -155,6 +157,11 @@ impl Watch {
     /// All advice so far.
     pub fn advice(&self) -> &[Advice] {
         &self.advice
+    }
+
+    /// The advice about a loss at chance level, if there was any.
+    pub fn chance_level(&self) -> Option<&Advice> {
+        self.chance_level.as_ref()
     }
 
     /// Whether the loss is evaluated at the end of an epoch from step `before` to step `now`: once, at the end of the first
@@ -227,7 +234,9 @@ impl Watch {
                 [Remedy::He, Remedy::SmallBiases].into_iter().filter_map(|remedy| remedy.advice(recipe));
             let known = known.collect::<Vec<_>>().join("; ");
             let remedy = format!("more steps may be enough; otherwise try {known}");
-            return self.report(Symptom::ChanceLevel, Advice { step, finding, remedy });
+            let advice = self.report(Symptom::ChanceLevel, Advice { step, finding, remedy });
+            self.chance_level = self.chance_level.take().or_else(|| advice.clone());
+            return advice;
         }
         if Self::is_high(seen, classes) {
             let finding =

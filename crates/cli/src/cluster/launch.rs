@@ -50,7 +50,11 @@ impl Launch {
         let (launcher, tasks, rank) = known.or_else(unknown)?;
         // Tasks that are bound to their own CPUs do not share them.
         let sharing = match variable("OMPI_MCA_orte_bound_at_launch") {
-            None => number("OMPI_COMM_WORLD_LOCAL_SIZE").unwrap_or(1).max(1),
+            None => {
+                // Of Open MPI, and of MPICH and Intel MPI.
+                let local = ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"].into_iter().find_map(number);
+                local.unwrap_or(1).max(1)
+            }
             Some(_) => 1,
         };
         (tasks != Tasks::Number(1)).then_some(Self { launcher, tasks, rank, sharing })
@@ -114,5 +118,7 @@ mod tests {
         assert_eq!(detect(&open_mpi).unwrap().sharing, 4);
         let bound = [&open_mpi[..], &[("OMPI_MCA_orte_bound_at_launch", "1")]].concat();
         assert_eq!(detect(&bound).unwrap().sharing, 1);
+        let hydra = [("PMI_SIZE", "8"), ("PMI_RANK", "1"), ("MPI_LOCALNRANKS", "4")];
+        assert_eq!(detect(&hydra).unwrap().sharing, 4);
     }
 }

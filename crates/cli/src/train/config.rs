@@ -37,6 +37,9 @@ pub(super) fn of(args: &TrainArgs, cluster: &Cluster, out: &Output) -> Result<Co
         if !args.accept_changes && recipe != saved {
             edits::check_unchanged(args, run)?;
         }
+        if args.accept_changes {
+            edits::check_epochs(args, run)?;
+        }
     }
     let source = source(args, origin.as_ref())?;
     if resumed.is_none() {

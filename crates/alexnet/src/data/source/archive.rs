@@ -15,6 +15,7 @@ use super::naming::{HEAD, hidden_part, plain};
 use super::text::lossless;
 use crate::files::read_at;
 use crate::format::{counted, first_few};
+use crate::threads;
 
 /// The maximum size of an entry's extended header, mainly its long name.
 const MAX_DESCRIPTION: u64 = 1 << 20;
@@ -151,7 +152,10 @@ pub(super) fn nested_contents(path: &Path) -> Result<Contents> {
             Section { file: File::open(path)?, start: tar.offset, len: tar.len.into(), at: 0, since_seek: 0 };
         members(section).map_err(|error| Error::new(error.kind(), format!("{}: {error}", tar.name)))
     });
-    let inner: Vec<Contents> = inner.collect::<Result<_>>()?;
+    // Not on the threads that the whole process shares: a forked process has none of them.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let pool = threads::pool(threads).map_err(Error::other)?;
+    let inner: Vec<Contents> = pool.install(|| inner.collect::<Result<_>>())?;
     let mut all =
         Contents { odd: outer.odd, unended: outer.unended, oddities: outer.oddities, ..Contents::default() };
     all.odd.extend(others.into_iter().map(|member| member.name));

@@ -116,8 +116,8 @@ fn out_of_memory(plan: &Plan, network: &Network) -> Error {
     let error = Error::out_of_memory(table.total(), available()).detail(table);
     match plan.mode {
         Mode::Training => error.help(
-            "reduce memory with --micro-batch 36, which keeps the results, or with --set optimizer.batch=32",
+            "reduce memory with --set optimizer.batch=32, or in `alexnet train` with --micro-batch 36, which keeps the results",
         ),
-        Mode::Inference | Mode::Inspection => error.help("reduce the batch size with --batch"),
+        Mode::Inference | Mode::Inspection => error.help("end other programs, or raise the limit of memory"),
     }
 }

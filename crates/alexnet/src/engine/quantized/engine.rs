@@ -74,7 +74,7 @@ impl QuantizedEngine {
         };
         if let Some(available) = available.filter(|available| memory.total() > *available) {
             let error = Error::out_of_memory(memory.total(), Some(available)).detail(&memory);
-            return Err(error.help("reduce the batch size with --batch"));
+            return Err(error.help("end other programs, or raise the limit of memory"));
         }
         Ok(Self {
             network: network.clone(),

@@ -15,6 +15,10 @@ pub(super) fn layer(table: Table<'_>) -> Result<LayerSpec> {
     if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
         return Err(entry.refuse("letters, digits, `-` and `_`", "write `name = \"conv1\"`"));
     }
+    // Checkpoints put these in front of the names of other tensors.
+    if name == "best" || name == "momentum" {
+        return Err(entry.refuse("a name other than `best` and `momentum`", "write `name = \"conv1\"`"));
+    }
     let table = table.called(format!("layer.{name}"));
     let kind = table.get("kind", "\"conv\"")?.choice(LAYER_KINDS)?;
     let spec = match kind {

@@ -124,7 +124,11 @@ fn apply(change: &Change, learner: &mut Learner, reporter: &mut Reporter<'_>) ->
     match change {
         Change::Rate(lr) => learner.state.lr.set_lr(*lr, next),
         Change::ColorNoise(noise) => settings.color_noise = Some(*noise),
-        Change::StopAfter(epochs) => settings.stop_after = Some(*epochs),
+        Change::StopAfter(epochs) => {
+            settings.stop_after = Some(*epochs);
+            let schedule = learner.schedule();
+            learner.state.lr.go_on(&schedule);
+        }
         Change::Freeze(name) => freeze(name, true, learner)?,
         Change::Unfreeze(name) => freeze(name, false, learner)?,
     }

@@ -131,8 +131,8 @@ impl Training<'_> {
             OnPlateau::RestartWithHe => Remedy::He,
             OnPlateau::RestartWithSmallBiases => Remedy::SmallBiases,
             OnPlateau::Stop => {
-                let last = self.watch.advice().last();
-                let (finding, remedy) = last.map_or(("the loss is at chance level", ""), |advice| {
+                let known = self.watch.chance_level();
+                let (finding, remedy) = known.map_or(("the loss is at chance level", ""), |advice| {
                     (advice.finding.as_str(), advice.remedy.as_str())
                 });
                 return Err(Error::new(Kind::Diverged, finding).help(remedy));

@@ -49,6 +49,10 @@ impl Training<'_> {
                 if self.learner.is_at_epoch_limit() {
                     return Ok(Outcome::Stopped(StopReason::StepLimit));
                 }
+                // Between two epochs, whose models are saved: one more step would replace the last.
+                if let Some(reason) = self.interruption() {
+                    return Ok(Outcome::Stopped(reason));
+                }
             }
             if self.learner.is_at_step_limit() {
                 return Ok(Outcome::Stopped(StopReason::StepLimit));
@@ -61,7 +65,10 @@ impl Training<'_> {
                     continue;
                 }
             }
-            let evaluation = self.validate()?;
+            let evaluation = match self.validate() {
+                Ok(evaluation) => evaluation,
+                Err(error) => return Err(self.save_after(error)),
+            };
             if let Some(reason) = self.interruption() {
                 return Ok(Outcome::Stopped(reason));
             }

@@ -39,10 +39,12 @@ impl Training<'_> {
             StopReason::Schedule(_) | StopReason::Forecast => false,
         };
         if is_unfinished {
-            match self.models.last_is_current(self.learner.state.step) {
+            let (step, is_between_epochs) = (self.learner.state.step, self.learner.state.batches == 0);
+            match self.models.last_is_current(step, is_between_epochs) {
                 true => self.report_recent(),
-                false => self.save_unfinished(reason)?,
+                false => self.save_unfinished()?,
             }
+            self.report_stop(reason);
         }
         self.checkpoints.wait(&mut self.reporter);
         self.models.save(&mut self.learner.state, &mut self.reporter)?;
@@ -204,7 +206,7 @@ impl Training<'_> {
         })
     }
 
-    fn save_unfinished(&mut self, reason: StopReason) -> Result<()> {
+    fn save_unfinished(&mut self) -> Result<()> {
         let (learner, reporter) = (&mut self.learner, &mut self.reporter);
         let steps = counted(learner.state.step, "step");
         let resume = format!("`alexnet train --resume {}`", shell(reporter.folder()));
@@ -218,19 +220,23 @@ impl Training<'_> {
         let (learner, reporter) = (&mut self.learner, &mut self.reporter);
         let (epochs, step) = (learner.state.lr.epochs, learner.state.step);
         let model = self.models.capture(epochs, step, None, learner)?;
-        self.models.keep(Which::Last, model, None, learner, reporter)?;
-        if self.models.is_saved() {
-            let resume = match reason {
-                // The message on the limit says how to continue.
-                StopReason::StepLimit => String::new(),
-                StopReason::Signal(_)
-                | StopReason::Observer
-                | StopReason::Schedule(_)
-                | StopReason::Forecast => format!("; to resume: {resume}"),
-            };
-            reporter.info(&format!("stopped after {steps}; the model so far is last.safetensors{resume}"));
+        self.models.keep(Which::Last, model, None, learner, reporter)
+    }
+
+    /// Says where the model so far is, and how to continue.
+    fn report_stop(&mut self, reason: StopReason) {
+        if !self.models.is_saved() {
+            return;
         }
-        Ok(())
+        let resume = match reason {
+            // The message on the limit says how to continue.
+            StopReason::StepLimit => String::new(),
+            StopReason::Signal(_) | StopReason::Observer | StopReason::Schedule(_) | StopReason::Forecast => {
+                format!("; to resume: `alexnet train --resume {}`", shell(self.reporter.folder()))
+            }
+        };
+        let steps = counted(self.learner.state.step, "step");
+        self.reporter.info(&format!("stopped after {steps}; the model so far is last.safetensors{resume}"));
     }
 
     fn final_evaluation(&mut self, reason: StopReason) -> Result<Option<Evaluation>> {
@@ -240,7 +246,15 @@ impl Training<'_> {
         let Some(split) = self.learner.config.dataset.val().cloned() else { return Ok(None) };
         let which = self.load_for_evaluation(reason)?;
         let views = self.learner.config.recipe.evaluation.views;
-        let Some(found) = self.evaluate(&split, views)? else { return Ok(None) };
+        let found = self.evaluate(&split, views).map_err(|error| match error.kind {
+            // The same fault in training ends with this exit code, after which a scheduler tries again.
+            Kind::Data => Error { kind: Kind::Runtime, ..error }.help(format!(
+                "the training is complete and saved; once the images can be read again, `alexnet train --resume {}` evaluates it",
+                shell(self.reporter.folder())
+            )),
+            Kind::Runtime | Kind::Usage | Kind::Model | Kind::Diverged | Kind::Interrupted(_) => error,
+        })?;
+        let Some(found) = found else { return Ok(None) };
         self.reporter.skipped(&found.skipped);
         self.reporter.info(&format!(
             "{} model on {}, {views}: top-1 {:.2} %{}",

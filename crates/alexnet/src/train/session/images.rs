@@ -61,12 +61,13 @@ pub(super) fn statistics(
     };
     let statistics = Statistics::measure(train, side, config.threads(), &advance);
     reporter.end_phase();
-    let statistics = statistics.map_err(|error| match error.kind {
-        Kind::Interrupted(_) if !config.only_forecast => {
+    let is_stopped = |error: &Error| matches!(error.kind, Kind::Interrupted(_)) || reporter.wants_stop();
+    let statistics = statistics.map_err(|error| match is_stopped(&error) && !config.only_forecast {
+        true => {
             let resume = format!("to resume: `alexnet train --resume {}`", shell(&folder));
             error.context("before the first step").help(resume)
         }
-        _ => error,
+        false => error,
     })?;
     reporter.skipped(&statistics.skipped);
     if let Err(error) = statistics.save(&folder) {

@@ -205,10 +205,10 @@ impl Models {
         self.keep(Which::Last, model, evaluation, learner, reporter)
     }
 
-    /// Whether the last model is saved already: no step was made since the training was resumed.
-    pub(super) fn last_is_current(&self, step: usize) -> bool {
+    /// Whether the last model is saved already: an epoch has just ended, or no step was made since the training was resumed.
+    pub(super) fn last_is_current(&self, step: usize, is_between_epochs: bool) -> bool {
         let last = Summary::read(&self.path(Which::Last));
-        self.resumed_at == Some(step) && last.is_ok_and(|last| last.steps == step)
+        (is_between_epochs || self.resumed_at == Some(step)) && last.is_ok_and(|last| last.steps == step)
     }
 
     pub(super) fn path(&self, which: Which) -> PathBuf {

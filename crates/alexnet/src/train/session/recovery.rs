@@ -73,8 +73,8 @@ impl Training<'_> {
         learner.state.rollbacks = rollbacks;
         reporter.rewind(learner.state.lines, &learner.state.unwritten)?;
         learner.clock = Clock::resume(learner.state.seconds);
-        // The learning rate of the checkpoint may differ from the one that failed.
-        let lower = divided(learner.next_lr().min(lr), ROLLBACK_DIVISOR, 1);
+        // The learning rate of the checkpoint may differ from the one that failed; a warm-up ends here.
+        let lower = divided(learner.full_lr().min(lr), ROLLBACK_DIVISOR, 1);
         let reason = format!("rolled back from step {step}: {what}");
         self.edits.add_own(Change::Rate(lower), reason, learner, reporter).map_err(|_| {
             Error::new(Kind::Runtime, "the journal cannot be written").help("free some disk space")

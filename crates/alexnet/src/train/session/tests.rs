@@ -8,15 +8,15 @@ use super::training::Training;
 use super::{Session, train};
 use crate::data::{Dataset, ImageArray, PixelValues, Statistics};
 use crate::error::Kind;
-use crate::model::layout;
 use crate::model::tests::model;
+use crate::model::{Summary, layout};
 use crate::net::{Change, Edit, Recipe};
 use crate::train::checkpoint;
 use crate::train::config::{Config, RunFolder};
 use crate::train::journal::{Journal, pending_requests, request_edit};
 use crate::train::metrics;
 use crate::train::observer::{Event, Observers, StepDone};
-use crate::train::report::Report;
+use crate::train::report::{Report, StopReason};
 use crate::train::requests::Requests;
 
 /// Images of 6 pixels squared, others for each `salt`.
@@ -168,6 +168,24 @@ fn every_step_is_in_the_metrics() {
         train(Config { requests: requests.clone(), ..config }).unwrap();
         assert_eq!(steps(&limited), [2]);
     }
+}
+
+/// A stop on its validation keeps the model that was validated.
+#[test]
+fn a_stop_between_two_epochs_keeps_the_model_of_the_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.recipe.schedule.epochs = 3;
+    let report = Session::new(config)
+        .observe(|event: &Event<'_>| match event {
+            Event::Validated(_) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+        .run()
+        .unwrap();
+    assert_eq!((report.steps, report.epochs, report.stop_reason), (3, 1, StopReason::Observer));
+    let last = Summary::read(&folder.path().join(layout::LAST)).unwrap();
+    assert!(last.steps == 3 && last.top1.is_some(), "{last:?}");
 }
 
 /// Without them, the command would resume the run as it was.
