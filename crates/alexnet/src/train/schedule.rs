@@ -206,7 +206,9 @@ mod tests {
     fn a_run_that_ended_at_a_plateau_goes_on_if_it_has_epochs() {
         let schedule = |epochs| schedule(epochs, Vec::new(), Some(Plateau { patience: 1, times: 0 }));
         let mut state = LrState::default();
-        [0.5, 0.5].map(|error| state.finish_epoch(&schedule(9), error));
+        for error in [0.5, 0.5] {
+            state.finish_epoch(&schedule(9), error);
+        }
         assert_eq!(state.end(&schedule(9)), Some(End::Plateau));
         let ended = LrState { ..state.clone() };
         state.go_on(&schedule(2));

@@ -46,9 +46,9 @@ pub(super) fn check_unchanged(args: &TrainArgs, run: &Path) -> Result<()> {
 /// Rejects `--epochs` as an accepted change if the journal of the run ends it at another epoch.
 pub(super) fn check_epochs(args: &TrainArgs, run: &Path) -> Result<()> {
     let Some(epochs) = args.epochs else { return Ok(()) };
-    let edits = Journal::read(run)?.into_iter().map(|entry| entry.edit.change);
-    let ends = edits.filter(|change| matches!(change, Change::StopAfter(_)));
-    let Some(end) = ends.last().filter(|end| *end != Change::StopAfter(epochs as usize)) else {
+    let mut edits = Journal::read(run)?.into_iter().map(|entry| entry.edit.change);
+    let end = edits.rfind(|change| matches!(change, Change::StopAfter(_)));
+    let Some(end) = end.filter(|end| *end != Change::StopAfter(epochs as usize)) else {
         return Ok(());
     };
     Err(Error::usage(format!("`--epochs {epochs}` has no effect: the run was edited with `{end}`"))
