@@ -96,6 +96,18 @@ def test_a_run_may_be_kept_and_validated(arrays: Any, tmp_path: Path) -> None:
     assert estimator().fit(images, labels).report_.images is None
 
 
+def test_only_a_run_that_is_kept_can_be_resumed(arrays: Any, tmp_path: Path) -> None:
+    def fail(event: alexnet.Event) -> None:
+        if event["event"] == "step":
+            raise ZeroDivisionError
+
+    images, labels, _ = arrays
+    for run, notes in [(None, 0), (tmp_path / "run", 1)]:
+        with pytest.raises(ZeroDivisionError) as error:
+            estimator(run=run, callbacks=fail).fit(images, labels)
+        assert len(error.value.__notes__) == notes
+
+
 @pytest.mark.parametrize(
     ("parameters", "shape", "expected"),
     [
