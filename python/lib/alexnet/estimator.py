@@ -58,7 +58,8 @@ class AlexNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     :param init: A model file or run folder whose weights to start from; layers that do not fit start fresh.
     :param warm_start: Whether ``fit`` starts from the weights of the previous ``fit``.
     :param views: Views to average in predictions; by default those of the recipe.
-    :param run: The run folder to keep. By default it is temporary.
+    :param run: The run folder to keep; the files of an earlier run in it, such as that of the previous ``fit``, move to ``earlier-1``
+        in it. By default it is temporary.
     :param callbacks: Functions that receive the events of the training: see :func:`alexnet.train`.
     :param threads: Compute threads; by default one per CPU.
     :param random_state: The seed, a random state, or ``None`` for another seed each time.
@@ -133,6 +134,7 @@ class AlexNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     settings=self.settings,
                     epochs=self.epochs,
                     run=self.run if self.run is not None else Path(folder, "run"),
+                    exist_ok=self.run is not None,
                     init=init,
                     callbacks=self.callbacks,
                     threads=self.threads,
