@@ -94,6 +94,20 @@ def test_a_run_may_be_kept_and_validated(arrays: Any, tmp_path: Path) -> None:
     fitted = estimator(validation=True, run=tmp_path / "run", settings={"optimizer.batch": 32}).fit(images, labels)
     assert fitted.report_.images == 10 and len(alexnet.Run(tmp_path / "run").history(epochs=True)["epoch"]) == 3
     assert estimator().fit(images, labels).report_.images is None
+    fitted.fit(images, labels)
+    assert (tmp_path / "run" / "earlier-1" / "last.safetensors").exists()
+
+
+def test_only_a_run_that_is_kept_can_be_resumed(arrays: Any, tmp_path: Path) -> None:
+    def fail(event: alexnet.Event) -> None:
+        if event["event"] == "step":
+            raise ZeroDivisionError
+
+    images, labels, _ = arrays
+    for run, notes in [(None, 0), (tmp_path / "run", 1)]:
+        with pytest.raises(ZeroDivisionError) as error:
+            estimator(run=run, callbacks=fail).fit(images, labels)
+        assert len(error.value.__notes__) == notes
 
 
 @pytest.mark.parametrize(

@@ -85,10 +85,21 @@ def test_an_interrupted_training_continues_to_the_same_bits(run: alexnet.Run, da
     with pytest.raises(Mine, match="from a callback") as error:
         alexnet.train(dataset, recipe=TINY, run=tmp_path / "run", threads=1, callbacks=fail)
     [note] = error.value.__notes__
-    assert note == f"the run can be resumed: alexnet.train(resume={str(tmp_path / 'run')!r})"
+    assert note == f"the run can be resumed: alexnet.train(dataset, resume={str(tmp_path / 'run')!r})"
     assert (tmp_path / "run" / "last.safetensors").exists()
     alexnet.train(dataset, resume=tmp_path / "run", threads=1)
     assert same(parameters(tmp_path / "run"), parameters(run.path))
+
+
+def test_a_run_of_files_is_resumed_without_naming_them(photos: Path, tmp_path: Path) -> None:
+    def fail(event: alexnet.Event) -> None:
+        if event["event"] == "step":
+            raise ZeroDivisionError
+
+    folder = tmp_path / "run"
+    with pytest.raises(ZeroDivisionError) as error:
+        alexnet.train(photos, recipe=TINY, run=folder, threads=1, callbacks=fail)
+    assert error.value.__notes__ == [f"the run can be resumed: alexnet.train(resume={str(folder)!r})"]
 
 
 def test_exceptions_before_the_first_step(dataset: alexnet.Dataset, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from .errors import UsageError
 from .model import BATCH, Model, load
 from .recipe import Recipe
 from .run import Report
-from .training import Callback, train
+from .training import RESUMABLE, Callback, train
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -58,7 +58,8 @@ class AlexNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     :param init: A model file or run folder whose weights to start from; layers that do not fit start fresh.
     :param warm_start: Whether ``fit`` starts from the weights of the previous ``fit``.
     :param views: Views to average in predictions; by default those of the recipe.
-    :param run: The run folder to keep. By default it is temporary.
+    :param run: The run folder to keep; the files of an earlier run in it, such as that of the previous ``fit``, move to ``earlier-1``
+        in it. By default it is temporary.
     :param callbacks: Functions that receive the events of the training: see :func:`alexnet.train`.
     :param threads: Compute threads; by default one per CPU.
     :param random_state: The seed, a random state, or ``None`` for another seed each time.
@@ -126,17 +127,23 @@ class AlexNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if previous is not None:
                 init = Path(folder, "previous.safetensors")
                 init.write_bytes(previous)
-            run = train(
-                dataset,
-                recipe=self.recipe,
-                settings=self.settings,
-                epochs=self.epochs,
-                run=self.run if self.run is not None else Path(folder, "run"),
-                init=init,
-                callbacks=self.callbacks,
-                threads=self.threads,
-                seed=seed,
-            )
+            try:
+                run = train(
+                    dataset,
+                    recipe=self.recipe,
+                    settings=self.settings,
+                    epochs=self.epochs,
+                    run=self.run if self.run is not None else Path(folder, "run"),
+                    exist_ok=self.run is not None,
+                    init=init,
+                    callbacks=self.callbacks,
+                    threads=self.threads,
+                    seed=seed,
+                )
+            except BaseException as error:
+                if self.run is None:
+                    _remove_resumable(error)
+                raise
             # From bytes, so that the estimator does not depend on the folder, and can be pickled.
             data = load(run.path, threads=self.threads).to_bytes()
         self.model_ = Model.from_bytes(data, batch=BATCH, threads=self.threads)
@@ -167,6 +174,12 @@ class AlexNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _remove_resumable(error: BaseException) -> None:
+    """Removes the note that the run can be resumed: its temporary folder is deleted."""
+    notes: list[str] = getattr(error, "__notes__", [])
+    notes[:] = [note for note in notes if not note.startswith(RESUMABLE)]
 
 
 #: How scikit-learn checks arrays.

@@ -22,6 +22,9 @@ Event: TypeAlias = dict[str, Any]
 #: Receives events. The training stops, with a checkpoint, if it returns something true or raises an exception.
 Callback: TypeAlias = Callable[[Event], object]
 
+#: The start of the note that says how to resume a run.
+RESUMABLE = "the run can be resumed: "
+
 #: A model to start from, or a run to resume.
 _Path: TypeAlias = Union[str, "os.PathLike[str]"]
 
@@ -56,7 +59,8 @@ def train(
     0.97
 
     Ctrl-C, and an exception in a callback, stop the training after the current step, with a checkpoint; then the exception is raised.
-    ``alexnet.train(resume=run)`` continues to the same bits as without the interruption.
+    ``alexnet.train(resume=run)`` continues to the same bits as without the interruption; for arrays,
+    ``alexnet.train(dataset, resume=run)``.
 
     :param source: A dataset or the path of one: a folder with one folder of images per class, and others (see :class:`Dataset`).
         A resumed run has its own by default, unless it was trained on arrays.
@@ -117,7 +121,9 @@ def train(
         )
     except BaseException as error:
         if observer.run is not None:
-            error.add_note(f"the run can be resumed: alexnet.train(resume={observer.run!r})")
+            # The run folder says where images are, but does not contain arrays.
+            images = "dataset, " if dataset is not None and dataset.path is None else ""
+            error.add_note(f"{RESUMABLE}alexnet.train({images}resume={observer.run!r})")
         raise
     return Run(report["run"], Report._of(report))
 

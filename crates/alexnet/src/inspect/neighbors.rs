@@ -1,5 +1,6 @@
 //! The training images nearest to an image, by the activations of a hidden layer (paper, section 6.1).
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::data::{Image, Loader, Preprocess, Share, Skip, Split, View};
@@ -33,6 +34,14 @@ pub struct Neighbor {
     pub distance: f64,
     /// The square that the center crop is cut from.
     pub square: Image,
+}
+
+/// An image whose neighbors are searched.
+#[derive(Debug)]
+struct Query {
+    activations: Vec<f32>,
+    /// Its own position in the split, if it is one of the images to search.
+    own: Option<usize>,
 }
 
 /// An image of the split that may be a neighbor.
@@ -70,8 +79,9 @@ pub struct Search<'a> {
 }
 
 /// Returns the nearest images of a split for each of `images`, nearest first, and the images of the split that do not decode. Of
-/// equally near ones the first in the split are taken. `on_batch` receives the number of images searched so far; an error from
-/// it ends the search.
+/// equally near ones the first in the split are taken. An image is not its own neighbor: a labeled one is the image of its name in
+/// the split, if there is one; another is the image in the same file. `on_batch` receives the number of images searched so far; an
+/// error from it ends the search.
 ///
 /// # Errors
 /// Returns an error if the model is an ensemble, if there is no such layer, if a file cannot be read, or if the engine fails.
@@ -84,10 +94,11 @@ pub fn nearest(
     let member = model.single_member()?;
     let preprocess = member.preprocess.clone();
     let engine = member.classifier().engine;
-    let queries = images
-        .iter()
-        .map(|chosen| activations(engine, &center_view(&preprocess, chosen), search.layer))
-        .collect::<Result<Vec<_>>>()?;
+    let query = |chosen: &ChosenImage| {
+        let activations = activations(engine, &center_view(&preprocess, chosen), search.layer)?;
+        Ok(Query { activations, own: own_position(chosen, search.split) })
+    };
+    let queries = images.iter().map(query).collect::<Result<Vec<_>>>()?;
     let (candidates, skipped) = candidates(engine, &preprocess, &queries, search, on_batch)?;
     let split = search.split.oriented(preprocess.orientation);
     let neighbor = |&Candidate { index, distance }: &Candidate| {
@@ -105,11 +116,28 @@ pub fn nearest(
     Ok((found, skipped))
 }
 
+/// The position of an image in the split that is searched: a labeled one is found by its name, another if it is the same file.
+fn own_position(chosen: &ChosenImage, split: &Split) -> Option<usize> {
+    let path = Path::new(&chosen.file);
+    (0..split.len()).find(|&index| match chosen.label {
+        Some(_) => split.file(index) == chosen.file,
+        None => {
+            // Names are compared first: to resolve the paths of a million images takes long.
+            Path::new(split.file(index)).file_name() == path.file_name()
+                && split.path(index).is_some_and(|other| is_same_file(&other, path))
+        }
+    })
+}
+
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
 /// Searches the split for the images whose activations are nearest to each of `queries`.
 fn candidates(
     engine: &mut dyn Engine,
     preprocess: &Arc<Preprocess>,
-    queries: &[Vec<f32>],
+    queries: &[Query],
     search: Search<'_>,
     on_batch: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<(Vec<Vec<Candidate>>, Vec<Skip>)> {
@@ -124,8 +152,9 @@ fn candidates(
             let activations = activations(engine, &batch.images, layer)?;
             let rows = || activations.chunks_exact(activations.len() / batch.indices.len());
             for (query, found) in queries.iter().zip(&mut found) {
-                let row = |(&index, row)| Candidate { index, distance: distance(query, row) };
-                found.extend(batch.indices.iter().zip(rows()).map(row));
+                let row = |(&index, row)| Candidate { index, distance: distance(&query.activations, row) };
+                let near = batch.indices.iter().zip(rows()).map(row);
+                found.extend(near.filter(|candidate| Some(candidate.index) != query.own));
                 found.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.index.cmp(&b.index)));
                 found.truncate(neighbors);
             }

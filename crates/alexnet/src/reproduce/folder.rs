@@ -15,16 +15,16 @@ const RECORD: &str = "reproduce.json";
 /// What [`RECORD`] is, for messages.
 const DESCRIPTION: &str = "file of `alexnet reproduce`";
 
-/// Whether a folder holds a reproduction with these settings, which would continue; `false` for a new or empty folder.
+/// Returns the record of a reproduction with these settings in a folder, which would continue; `None` for a new or empty folder.
 ///
 /// # Errors
 /// Returns an error if it holds other files or a reproduction with other settings, or if its record cannot be read.
-pub(super) fn continues(path: &Path, record: &Record) -> Result<bool> {
+pub(super) fn continued(path: &Path, record: &Record) -> Result<Option<Record>> {
     let file = path.join(RECORD);
     if !file.is_file() {
         // A call before this one may have been stopped after it had locked the folder.
         return match is_unused(path) {
-            true => Ok(false),
+            true => Ok(None),
             false => Err(Error::usage(format!("{} already holds other files", path.display()))
                 .help("choose another folder with --out")),
         };
@@ -41,7 +41,7 @@ pub(super) fn continues(path: &Path, record: &Record) -> Result<bool> {
         .help("update the program"));
     }
     match before.difference(record) {
-        None => Ok(true),
+        None => Ok(Some(before)),
         Some(difference) => Err(Error::usage(format!(
             "cannot continue the reproduction in {}: these settings differ: {difference}",
             path.display()
@@ -74,7 +74,7 @@ impl Folder {
     /// Returns an error if the folder holds other files or a reproduction with other settings, if another process uses it, or if
     /// it cannot be written to.
     pub(super) fn open(path: &Path, record: &Record) -> Result<Self> {
-        continues(path, record)?;
+        continued(path, record)?;
         let cannot_write = |action: &str, error: &std::io::Error| {
             Error::io(path, action, error).help("choose a writable folder with --out")
         };
@@ -82,8 +82,12 @@ impl Folder {
         let help = |_: &str| "wait until it ends, or choose another folder with --out".to_owned();
         let lock = lock(path, help, |error| cannot_write("write to the folder", error))?;
         // Another process may have been faster.
-        if !continues(path, record)? {
-            json::write(&path.join(RECORD), record)?;
+        let changed = match continued(path, record)? {
+            None => Some(record.clone()),
+            Some(before) => before.extended(record),
+        };
+        if let Some(changed) = changed {
+            json::write(&path.join(RECORD), &changed)?;
         }
         Ok(Self { path: path.to_owned(), _lock: lock })
     }

@@ -2,31 +2,38 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::settings::{RateSearch, ReproductionSettings};
+use super::experiment::Experiment;
+use super::settings::{RateSearch, ReproductionSettings, Selection};
 use crate::data::Identity;
 use crate::train::lineage::recipe_difference;
 
 /// What determines the results: `reproduce.json`. The experiments and the number of seeds are not part of it, so that later
-/// ones share the arms that are trained already.
+/// ones share the arms that are trained already; the search for learning rates is from the first call with one on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) format_version: u32,
     /// As TOML.
     recipe: String,
     data: Identity,
-    rates: RateSearch,
+    /// `None` until [`Experiment::Relu`] is among the experiments: the others have no use for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rates: Option<RateSearch>,
 }
 
 impl Record {
     /// The format version that this program writes, and the newest that it reads.
-    pub(super) const FORMAT_VERSION: u32 = 1;
+    pub(super) const FORMAT_VERSION: u32 = 2;
 
     pub(super) fn of(settings: &ReproductionSettings) -> Self {
+        let has_search = match &settings.selection {
+            Selection::Experiments(experiments) => experiments.contains(&Experiment::Relu),
+            Selection::All => false,
+        };
         Self {
             format_version: Self::FORMAT_VERSION,
             recipe: settings.recipe.to_toml(),
             data: Identity::of(&settings.dataset),
-            rates: settings.rates.clone(),
+            rates: has_search.then(|| settings.rates.clone()),
         }
     }
 
@@ -36,10 +43,17 @@ impl Record {
         if let Some(difference) = self.data.difference(&now.data) {
             differences.push(format!("the images: {difference}"));
         }
-        if self.rates != now.rates {
-            differences.push(format!("the search for learning rates: {} -> {}", self.rates, now.rates));
+        if let (Some(before), Some(now)) = (&self.rates, &now.rates)
+            && before != now
+        {
+            differences.push(format!("the search for learning rates: {before} -> {now}"));
         }
         (!differences.is_empty()).then(|| differences.join("\n"))
+    }
+
+    /// This record with the search for learning rates of `now`; `None` if it has one, or if `now` has none.
+    pub(super) fn extended(self, now: &Self) -> Option<Self> {
+        (self.rates.is_none() && now.rates.is_some()).then(|| Self { rates: now.rates.clone(), ..self })
     }
 }
 

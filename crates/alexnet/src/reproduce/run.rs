@@ -6,7 +6,7 @@ use super::compare;
 use super::estimate::remaining;
 use super::evaluation::{Evaluator, Trained};
 use super::experiment::Experiment;
-use super::folder::{Folder, continues};
+use super::folder::{Folder, continued};
 use super::observer::{ReproductionEvent, ReproductionObserver};
 use super::plan::{Comparison, Contrast, ExperimentPlan, PlannedArm};
 use super::plots;
@@ -39,7 +39,7 @@ pub fn forecast(settings: &ReproductionSettings) -> Result<ExperimentPlan> {
     let mut settings = settings.clone();
     settings.dataset.prepare(&settings.recipe.input)?;
     let mut plan = ExperimentPlan::new(&settings)?;
-    let continues = continues(&settings.folder, &Record::of(&settings))?;
+    let continues = continued(&settings.folder, &Record::of(&settings))?.is_some();
     plan.remaining = Some(remaining(&plan, &settings, continues.then_some(settings.folder.as_path()))?);
     Ok(plan)
 }

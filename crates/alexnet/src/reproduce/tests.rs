@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use super::arm::Arm;
 use super::arms::variants;
 use super::columns::conv_weights;
+use super::folder::Folder;
 use super::plan::{Contrast, ExperimentPlan};
-use super::record::RunEnd;
+use super::record::{Record, RunEnd};
 use super::trainer::{Goal, Job, Trainer, epoch_steps};
 use super::{Experiment, ReproductionEvent, ReproductionSettings, Selection};
 use crate::data::{Dataset, embedded};
@@ -164,6 +165,32 @@ fn only_speed_needs_no_control() {
     let plan = ExperimentPlan::new(&settings(selection, "four-layer-relu", 3)).unwrap();
     // Five rates and three seeds for each of two networks.
     assert_eq!((plan.arms.len(), plan.runs()), (0, 16));
+}
+
+/// The search for learning rates is that of the first call with one: other experiments have none.
+#[test]
+fn experiments_without_a_search_for_rates_share_a_folder_with_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |experiment, rate: f32| {
+        let mut settings = settings(Selection::Experiments(vec![experiment]), "small", 1);
+        settings.rates.rates = vec![rate];
+        Folder::open(folder.path(), &Record::of(&settings)).map(drop)
+    };
+    open(Experiment::Lrn, 0.1).unwrap();
+    open(Experiment::Relu, 0.01).unwrap();
+    open(Experiment::Dropout, 0.1).unwrap();
+    let refused = || open(Experiment::Relu, 0.1).unwrap_err().message;
+    let difference = "the search for learning rates: 0.01 for 5 epochs to 40 % training error -> 0.1 for";
+    assert!(refused().contains(difference), "{}", refused());
+    // Records of version 1 have a search, whatever the experiments.
+    let file = folder.path().join("reproduce.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    record["format_version"] = 1.into();
+    std::fs::write(&file, record.to_string()).unwrap();
+    open(Experiment::Lrn, 0.1).unwrap();
+    open(Experiment::Relu, 0.01).unwrap();
+    assert!(refused().contains(difference), "{}", refused());
 }
 
 #[test]

@@ -228,7 +228,7 @@ fn files_have_no_label_and_unreadable_ones_are_reported() {
 }
 
 #[test]
-fn the_nearest_training_image_of_a_training_image_is_itself() {
+fn a_training_image_is_not_its_own_neighbor() {
     let place = Place::new(10);
     let model = planted(place.folder.path(), "m.safetensors");
     let out = place.path("n.svg");
@@ -240,14 +240,23 @@ fn the_nearest_training_image_of_a_training_image_is_itself() {
     assert_eq!(shown.len(), 3);
     for row in shown {
         let near = row["neighbors"].as_array().unwrap();
-        assert_eq!((near.len(), &near[0]["distance"]), (2, &0.0.into()), "{row}");
-        assert!(near[1]["distance"].as_f64().unwrap() >= 0.0);
+        assert!(near.len() == 2 && near.iter().all(|other| other["file"] != row["file"]), "{row}");
+        assert!(near[0]["distance"].as_f64().unwrap() <= near[1]["distance"].as_f64().unwrap(), "{row}");
     }
+    // Nor is it if it is named; a copy of it is another image.
+    let (own, copy) = (&shown[0]["file"], place.path("copy.png"));
+    let file = format!("{}/{}", place.data, own.as_str().unwrap());
+    std::fs::copy(&file, &copy).unwrap();
+    let args = ["inspect", &model, "neighbors", &file, &copy, "--data", &place.data, "--out", &out];
+    let (value, _) = run_json(&[&args[..], &["--neighbors", "20", "--json"]].concat(), 0);
+    let near = |row: usize| value["images"][row]["neighbors"].as_array().unwrap();
+    assert!(near(0).len() == 20 && near(0).iter().all(|other| other["file"] != *own), "{value}");
+    assert_eq!(near(1)[0]["distance"], 0.0, "{value}");
     let green = format!("{}/green/01.png", place.data);
     let args =
         ["inspect", &model, "neighbors", &green, "--data", &place.data, "--layer", "conv1", "--out", &out];
     let (text, _) = run(&args, 0);
-    assert!(text.contains("layer    conv1") && text.contains("green/01.png: green "), "{text}");
+    assert!(text.contains("layer    conv1") && text.contains("green/01.png: "), "{text}");
     let (_, err) = run(&[&args[..6], &["--layer", "conv9", "--out", &out]].concat(), 2);
     assert!(err.contains("unknown layer `conv9`") && err.contains("conv1, conv2"), "{err}");
 }

@@ -65,9 +65,17 @@ fn summary(dataset: &Dataset, counts: &[usize]) -> String {
     text
 }
 
-/// What looks wrong with the classes.
+/// What is doubtful about validation: on the test images, it makes them choose the model that they measure.
+fn validation_doubt(dataset: &Dataset) -> Option<&'static str> {
+    let is_test = dataset.val().is_some_and(|split| split.name == "test" && !split.is_empty());
+    is_test.then_some(
+        "no val split: the test images choose the best model, so its accuracy on them is optimistic",
+    )
+}
+
+/// What looks wrong with the splits and the classes.
 fn doubts(dataset: &Dataset, counts: &[usize]) -> Vec<String> {
-    let mut doubts = Vec::new();
+    let mut doubts: Vec<String> = validation_doubt(dataset).map(str::to_owned).into_iter().collect();
     for AlikeNames { name: class, other, difference: how } in alike(&dataset.classes) {
         doubts
             .push(format!("classes `{other}` and `{class}` differ only in {how}: are they the same class?"));
@@ -82,4 +90,25 @@ fn doubts(dataset: &Dataset, counts: &[usize]) -> Vec<String> {
         });
     }
     doubts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::embedded;
+
+    #[test]
+    fn test_images_that_choose_the_best_model_are_noted() {
+        let mut dataset = embedded::fashion_mnist().unwrap();
+        let is_noted = |dataset: &Dataset| {
+            introduce(dataset).unwrap().iter().any(|line| line.starts_with("no val split"))
+        };
+        assert!(is_noted(&dataset));
+        let mut val = dataset.split("test").unwrap().clone();
+        val.name = "val".into();
+        dataset.splits.push(val);
+        assert!(!is_noted(&dataset));
+        dataset.splits.retain(|split| split.name == "train");
+        assert!(!is_noted(&dataset));
+    }
 }

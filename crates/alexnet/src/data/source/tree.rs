@@ -139,7 +139,7 @@ fn held_out_dataset(
     let splits = held_out_splits(names.len(), all, store);
     let [_, val, all] = &splits;
     notes.push(format!(
-        "no train/ and val/ folders: {} of {} images are held out for validation, one in {HELD_OUT} of each class",
+        "no train/ and val/ folders: {} of {} images are held out for validation, one in {HELD_OUT} of each class, at least one",
         val.len(),
         all.len()
     ));

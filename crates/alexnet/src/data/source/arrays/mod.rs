@@ -59,7 +59,7 @@ impl Dataset {
         let splits = held_out_splits(classes.len(), items, &store);
         let [_, val, all] = &splits;
         let notes = vec![format!(
-            "no validation images: {} of {} images are held out, one in {HELD_OUT} of each class",
+            "no validation images: {} of {} images are held out, one in {HELD_OUT} of each class, at least one",
             grouped(val.len()),
             grouped(all.len())
         )];
