@@ -14,14 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::append::complete_lines;
 use crate::files::{atomic, json};
+use crate::model::layout::REQUESTS;
 use crate::net::{Change, Edit, Recipe};
 use crate::{Error, Result};
 
 /// The journal's file name in the run folder.
 pub const FILE: &str = "journal.jsonl";
-
-/// The folder of requested edits in the run folder.
-pub const REQUESTS: &str = "edits";
 
 /// Who made an edit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

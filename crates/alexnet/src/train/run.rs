@@ -38,7 +38,7 @@ const FILES: [&str; 12] = [
     layout::METRICS,
     layout::PLOTS,
     journal::FILE,
-    journal::REQUESTS,
+    layout::REQUESTS,
     layout::CHECKPOINTS,
     Statistics::FILE,
     layout::BEST,
@@ -104,7 +104,7 @@ impl Run {
     /// Returns an error if another training run uses it, or it cannot be written to.
     pub fn resume(folder: &Path) -> Result<Self> {
         let lock = lock(folder)?;
-        for folder in [folder.to_path_buf(), folder.join(layout::PLOTS), folder.join(journal::REQUESTS)] {
+        for folder in [folder.to_path_buf(), folder.join(layout::PLOTS), folder.join(layout::REQUESTS)] {
             atomic::remove_leftovers(&folder)?;
         }
         Ok(Self { folder: folder.to_path_buf(), _lock: lock })
@@ -222,7 +222,7 @@ fn numbered_files(folder: &Path) -> Vec<String> {
 /// Moves the files of an earlier run into a folder of their own, so that none is lost or mistaken for the new run's.
 fn move_earlier_run(folder: &Path, earlier: EarlierRun) -> Result<()> {
     let moves = |name: &&str| {
-        let stays = earlier == EarlierRun::Restart && *name == journal::REQUESTS;
+        let stays = earlier == EarlierRun::Restart && *name == layout::REQUESTS;
         !stays && folder.join(name).exists()
     };
     let names: Vec<String> =
@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn a_restart_keeps_the_edits_that_are_requested() {
         let folder = tempfile::tempdir().unwrap();
-        let request = folder.path().join(journal::REQUESTS).join("1.json");
+        let request = folder.path().join(layout::REQUESTS).join("1.json");
         for (earlier, stays) in [(EarlierRun::Restart, true), (EarlierRun::Move, false)] {
             drop(create(folder.path(), EarlierRun::Move).unwrap());
             std::fs::create_dir_all(request.parent().unwrap()).unwrap();
