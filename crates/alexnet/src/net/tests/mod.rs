@@ -175,7 +175,7 @@ fn the_default_orientation_is_stored() {
     let text = Recipe::builtin_text("small").unwrap();
     let old = Recipe::parse(&text.replace("orientation = \"exif\"\n", ""), "old.toml").unwrap();
     assert_eq!(old.input.orientation, Orientation::Stored);
-    assert!(!old.to_toml().contains("orientation"), "recipes of earlier versions keep their text");
+    assert!(!old.to_toml().contains("orientation ="), "recipes of earlier versions keep their text");
     let said = Recipe::parse(&text.replace("\"exif\"", "\"stored\""), "mine.toml").unwrap();
     assert_eq!((&said, said.to_toml()), (&old, old.to_toml()));
     for name in Recipe::builtin_names() {
