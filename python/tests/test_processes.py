@@ -235,4 +235,4 @@ def test_ctrl_c_in_a_script_leaves_a_run_to_resume(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == -signal.SIGINT and "KeyboardInterrupt" in errors
-    assert f"alexnet.train(resume={str(run)!r})" in errors
+    assert f"alexnet.train(dataset, resume={str(run)!r})" in errors
