@@ -1,24 +1,12 @@
 //! Lists that leave room for guesses: no image gets the label of another, and none is lost without a word.
 
 use crate::images;
-
-use std::path::Path;
+use crate::lists::{error, listed};
 
 use alexnet::data::check::check;
 use alexnet::data::fix::FixPlan;
-use alexnet::data::{Dataset, ProblemKind, Split};
+use alexnet::data::{Dataset, ProblemKind};
 use images::{jpeg, png, put, tree};
-
-fn error(path: &Path) -> String {
-    let error = Dataset::open(path).expect_err("opening must fail");
-    assert_eq!(error.kind.exit_code(), 3, "{error}");
-    error.to_string()
-}
-
-/// The names and classes of the images of a split.
-fn listed<'a>(set: &'a Dataset, split: &'a Split) -> Vec<(&'a str, &'a str)> {
-    (0..split.len()).map(|i| (split.file(i), set.classes[split.label(i) as usize].as_str())).collect()
-}
 
 /// A folder with these images.
 fn folder(images: &[&str]) -> tempfile::TempDir {

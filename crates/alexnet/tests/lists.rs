@@ -7,14 +7,15 @@ use std::path::Path;
 use alexnet::data::{Dataset, ProblemKind, Split};
 use images::{jpeg, put};
 
-fn error(path: &Path) -> String {
+/// The error that opening a source ends with.
+pub(crate) fn error(path: &Path) -> String {
     let error = Dataset::open(path).expect_err("opening must fail");
     assert_eq!(error.kind.exit_code(), 3, "{error}");
     error.to_string()
 }
 
 /// The names and classes of the images of a split.
-fn listed<'a>(set: &'a Dataset, split: &'a Split) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn listed<'a>(set: &'a Dataset, split: &'a Split) -> Vec<(&'a str, &'a str)> {
     (0..split.len()).map(|i| (split.file(i), set.classes[split.label(i) as usize].as_str())).collect()
 }
 

@@ -153,7 +153,7 @@ fn names_from_other_programs_lead_to_ours() {
         let (_, err) = run(&args, 2);
         assert!(err.contains(expected), "{args:?}: {err}");
     }
-    // Advice that the command does not take is none.
+    // An option that the command does not have is no advice.
     for (args, unexpected) in [
         (vec!["export", "m", "o", "--workers", "4"], "--threads"),
         (vec!["data", "list"], "alexnet recipe list"),

@@ -110,7 +110,7 @@ impl Tar {
         }
     }
 
-    /// Returns the folder below a path that stands for the split of the tar, as in `train.tar` with `train/`; empty if there is none.
+    /// Returns the folder below a path that stands for the split of the tar, as in `train.tar` with `train/`, or an empty string.
     fn split_folder(&self, below: &str) -> String {
         let Some(top) = self.top(below) else { return String::new() };
         let has_classes = self.folders.iter().all(|folder| folder.len() > below.len() + top.len());

@@ -79,8 +79,8 @@ impl Flat<'_> {
         Ok(lists)
     }
 
-    /// Returns whether folders are no classes because those of the training images, `stores`, are none: they have the same names, or
-    /// none that is a class.
+    /// Returns whether folders only store images, as those of the training images, `stores`, do: they have the same names, or names that
+    /// are not those of classes.
     fn store_too(&self, folders: &BTreeSet<&str>, stores: &BTreeSet<String>) -> Result<bool> {
         if stores.is_empty() || folders.iter().any(|folder| stores.contains(*folder)) {
             return Ok(!stores.is_empty());
