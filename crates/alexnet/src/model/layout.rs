@@ -41,7 +41,8 @@ pub fn model(folder: &Path) -> Option<PathBuf> {
 }
 
 /// Returns whether a folder has nothing worth keeping: it is missing or empty, or contains only what a run leaves that was
-/// stopped while its folder was created, also next to earlier runs in it. A run creates the lock first: without one, `recipe.toml` is a file of the user's.
+/// stopped while its folder was created, also next to earlier runs in it. A run creates the lock first: without one,
+/// `recipe.toml` is a file of the user's.
 pub fn is_unused(folder: &Path) -> bool {
     let has_lock = folder.join(LOCK).is_file();
     let is_ours = |entry: std::io::Result<std::fs::DirEntry>| {

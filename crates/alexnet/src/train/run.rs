@@ -200,7 +200,8 @@ fn not_empty(folder: &Path, command: &str) -> Error {
     let shown = folder.display();
     let other = "choose another folder with --run";
     // The demo has no such option, and a forecast would remove the folder.
-    let moves = !command.split_whitespace().any(|word| word == "demo" || word == "--forecast");
+    let is_demo = command.split_whitespace().nth(1) == Some("demo");
+    let moves = !is_demo && !command.split_whitespace().any(|word| word == "--forecast");
     let moving =
         if moves { ", or pass --exist-ok to move the earlier run's files into `earlier-1`" } else { "" };
     match folder.join(layout::ORIGIN).is_file() {

@@ -210,7 +210,7 @@ mod tests {
             state.finish_epoch(&schedule(9), error);
         }
         assert_eq!(state.end(&schedule(9)), Some(End::Plateau));
-        let ended = LrState { ..state.clone() };
+        let ended = state.clone();
         state.go_on(&schedule(2));
         assert_eq!(state, ended, "no epochs are left");
         state.go_on(&schedule(9));
